@@ -1,0 +1,1 @@
+"""The artifact as a ZIP file: record names, writer, reader."""

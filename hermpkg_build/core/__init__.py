@@ -1,0 +1,1 @@
+"""Values without I/O: labels, digests, patterns, policies, import facts, graphs, manifests."""

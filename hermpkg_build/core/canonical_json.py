@@ -1,0 +1,30 @@
+"""Canonical JSON: one value, one sequence of bytes (sorted keys, no blanks, UTF-8)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
+
+
+def dumps(value: Json) -> bytes:
+    """Canonical bytes of `value`, without a final newline.
+
+    Raises ValueError for NaN and infinities, TypeError for what JSON cannot hold.
+    """
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode()
+
+
+def pretty(value: Json) -> bytes:
+    """Canonical bytes for people: sorted keys, two-space indent, final newline."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=2)
+    return text.encode() + b"\n"
+
+
+def loads(data: bytes | str) -> Json:
+    """The value of some JSON text. Raises ValueError where it is none."""
+    value: Json = json.loads(data)
+    return value

@@ -1,0 +1,44 @@
+"""Content digests: SHA-256 with the size, as the Remote Execution API writes them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from hermpkg_build.core.canonical_json import Json, dumps
+
+Bytes: TypeAlias = bytes | bytearray | memoryview
+
+_TEXT = re.compile(r"([0-9a-f]{64})/(0|[1-9][0-9]*)")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Digest:
+    """The SHA-256 of some bytes (64 hexadecimal digits) and how many bytes they are."""
+
+    hash: str
+    size: int
+
+    @classmethod
+    def of(cls, data: Bytes) -> Digest:
+        """The digest of `data`."""
+        view = memoryview(data)
+        return cls(hashlib.sha256(view).hexdigest(), view.nbytes)
+
+    @classmethod
+    def parse(cls, text: str) -> Digest:
+        """The inverse of `str`: ``<64 hexadecimal digits>/<size>``. Raises ValueError."""
+        match = _TEXT.fullmatch(text)
+        if not match:
+            raise ValueError(f"not a digest: {text!r}")
+        return cls(match[1], int(match[2]))
+
+    def __str__(self) -> str:
+        return f"{self.hash}/{self.size}"
+
+
+def fingerprint(value: Json) -> Digest:
+    """The digest of a JSON value's canonical bytes: equal values, equal fingerprints."""
+    return Digest.of(dumps(value))

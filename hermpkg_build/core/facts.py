@@ -1,0 +1,100 @@
+"""Import facts: what one module's source says of its imports, a pure function of its bytes."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class ImportContext(enum.IntFlag):
+    """Where an import statement stands; TOP_LEVEL is the absence of all the others."""
+
+    TOP_LEVEL = 0
+    FUNCTION = 1
+    """Inside a def or lambda: runs when called, if ever."""
+    TRY = 2
+    """In the body of a try whose handlers catch ImportError (also as Exception or bare except)."""
+    TYPE_CHECKING = 4
+    """Only seen by type checkers: never runs."""
+    CONDITIONAL = 8
+    """Under an if, match, while or except: runs on some platforms or versions."""
+
+
+class ImportForm(enum.IntEnum):
+    """How an import is written."""
+
+    IMPORT = 0
+    """``import a.b`` (one entry for each name)."""
+    FROM = 1
+    """``from a import b, c``."""
+    DUNDER_IMPORT = 2
+    """``__import__("a.b")`` with constant arguments."""
+    IMPORT_MODULE = 3
+    """``importlib.import_module("a.b")`` with constant arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One import. `module` is as written without leading dots, `level` counts the dots.
+
+    `names` are the names of a FROM (``("*",)`` for a star), empty for the other forms; for
+    IMPORT_MODULE with a constant second argument, `names` holds that anchor package.
+    `line` and `column` count from 1, the column in characters, and point at the statement (the
+    call expression for calls).
+    """
+
+    module: str
+    level: int
+    names: tuple[str, ...]
+    form: ImportForm
+    context: ImportContext
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class DynamicImport:
+    """A call that imports what only run time knows; `text` is the call, cut to 80 characters."""
+
+    text: str
+    context: ImportContext
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceUse:
+    """A use of a name that ties code to its place on disk.
+
+    `name` is ``__file__``, ``__path__``, ``importlib.resources``, ``pkgutil.get_data`` or
+    ``inspect.getsource``.
+    """
+
+    name: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class SyntaxProblem:
+    """Why a source does not parse (also: cannot be decoded)."""
+
+    message: str
+    line: int
+    column: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportFacts:
+    """All that analysis needs of one module's source.
+
+    `exports` is ``__all__`` where it is made of constants, None where there is none or it is
+    computed. With a `syntax_problem` everything else is empty.
+    """
+
+    imports: tuple[Import, ...] = ()
+    dynamic: tuple[DynamicImport, ...] = ()
+    exports: tuple[str, ...] | None = None
+    uses: tuple[SourceUse, ...] = ()
+    syntax_problem: SyntaxProblem | None = None

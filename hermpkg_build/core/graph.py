@@ -1,0 +1,152 @@
+"""The module graph: modules with their policies, and the imports that connect them."""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.policy import Policy
+from hermpkg_build.errors import Location
+
+
+class Origin(str, enum.Enum):
+    """Where a module comes from."""
+
+    WORKSPACE = "workspace"
+    ENVIRONMENT = "environment"
+    STDLIB = "stdlib"
+    GENERATED = "generated"
+    """Source text given in a target (`sources`) or to save_source_string."""
+    MISSING = "missing"
+
+    __str__ = str.__str__
+
+
+class ModuleKind(str, enum.Enum):
+    """What a module is on disk."""
+
+    SOURCE = "source"
+    PACKAGE = "package"
+    """A folder with an ``__init__.py``."""
+    NAMESPACE = "namespace"
+    """A folder without one (PEP 420)."""
+    EXTENSION = "extension"
+    BYTECODE = "bytecode"
+    """A ``.pyc`` without its source."""
+    BUILTIN = "builtin"
+    """Built into or frozen in the interpreter, without a source file."""
+    MISSING = "missing"
+
+    __str__ = str.__str__
+
+
+class EdgeKind(str, enum.Enum):
+    """What ties two modules together."""
+
+    IMPORT = "import"
+    PARENT = "parent"
+    """Importing ``a.b`` imports ``a`` first."""
+    OBSERVED = "observed"
+    """Seen while the model's factory ran."""
+    PICKLE = "pickle"
+    """A global that a pickle names."""
+    DECLARED = "declared"
+    """Named by the target itself."""
+
+    __str__ = str.__str__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleNode:
+    """One module of the graph. `path` is for reading and messages, never for artifacts.
+
+    `digest` is that of the source bytes, None where no source is packed; `rule` the index of the
+    policy rule that decided, None for the implicit extern of the standard library and torch;
+    `distribution` the name of the installed distribution that owns it, "" for none.
+    """
+
+    name: str
+    policy: Policy
+    kind: ModuleKind
+    origin: Origin
+    rule: int | None = None
+    digest: Digest | None = None
+    distribution: str = ""
+    path: str = field(default="", compare=False)
+
+    @property
+    def is_package(self) -> bool:
+        """Whether the module can have submodules."""
+        return self.kind in (ModuleKind.PACKAGE, ModuleKind.NAMESPACE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """`source` needs the module `target`, because of `location`.
+
+    `source` is a module name, or a root such as ``//models:resnet`` or ``model/model.pkl``;
+    an `optional` import may fail or not run (TRY, TYPE_CHECKING, CONDITIONAL).
+    """
+
+    source: str
+    target: str
+    kind: EdgeKind
+    location: Location | None = field(default=None, compare=False)
+    optional: bool = False
+
+
+class ModuleGraph:
+    """Modules by name and the edges between them; roots are edge sources that are no modules.
+
+    Iteration and every query are in an order that depends on names only.
+    """
+
+    def __init__(self, nodes: Mapping[str, ModuleNode], edges: Sequence[Edge], roots: Sequence[str]) -> None:
+        self.nodes = dict(sorted(nodes.items()))
+        self.edges = tuple(sorted(edges, key=lambda e: (e.source, e.target, e.kind.value)))
+        self.roots = tuple(roots)
+        self._out: dict[str, list[Edge]] = {}
+        self._in: dict[str, list[Edge]] = {}
+        for edge in self.edges:
+            self._out.setdefault(edge.source, []).append(edge)
+            self._in.setdefault(edge.target, []).append(edge)
+
+    def __iter__(self) -> Iterator[ModuleNode]:
+        return iter(self.nodes.values())
+
+    def with_policy(self, policy: Policy) -> list[ModuleNode]:
+        """The modules that have `policy`, by name."""
+        return [node for node in self.nodes.values() if node.policy is policy]
+
+    def imports_of(self, name: str) -> Sequence[Edge]:
+        """The edges that leave `name`."""
+        return self._out.get(name, ())
+
+    def importers_of(self, name: str) -> Sequence[Edge]:
+        """The edges that reach `name`."""
+        return self._in.get(name, ())
+
+    def chain(self, name: str) -> list[Edge]:
+        """A shortest chain of edges from a root to `name`; [] where there is none.
+
+        Breadth first from the roots in their order, so that equal graphs give equal chains.
+        """
+        came_by: dict[str, Edge | None] = dict.fromkeys(self.roots)
+        queue = deque(self.roots)
+        while queue:
+            here = queue.popleft()
+            if here == name:
+                break
+            for edge in self.imports_of(here):
+                if edge.target not in came_by:
+                    came_by[edge.target] = edge
+                    queue.append(edge.target)
+        chain: list[Edge] = []
+        edge_here = came_by.get(name)
+        while edge_here is not None:
+            chain.append(edge_here)
+            edge_here = came_by.get(edge_here.source)
+        return chain[::-1]

@@ -1,0 +1,141 @@
+"""Labels and target patterns, with the grammar of Bazel's."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from hermpkg_build.errors import LabelError
+
+# https://bazel.build/concepts/labels: what a target name and a package path may hold.
+_TARGET_NAME = re.compile(r"[^\0-\x1f\x7f:\\]+")
+_REPOSITORY = re.compile(r"@[A-Za-z][A-Za-z0-9._~+-]*")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Label:
+    """The name of a target: ``//models:resnet``, ``@python//kornia/feature:loftr.py``.
+
+    `package` is the directory of the BUILD file relative to its root ("" for the root itself),
+    `name` the target's own name, `repository` the part after ``@`` ("" for the workspace).
+    """
+
+    package: str
+    name: str
+    repository: str = ""
+
+    @classmethod
+    def parse(cls, text: str, *, package: str | None = None) -> Label:
+        """Read an absolute label, or one relative to `package` where that is given.
+
+        ``//a/b`` is ``//a/b:b``; ``:x`` and ``x`` are targets of `package`.
+        Raises LabelError with the reason.
+        """
+        repository, rest = "", text
+        if text.startswith("@"):
+            match = _REPOSITORY.match(text)
+            if not match or not text[match.end() :].startswith("//"):
+                raise _bad(text, "a label with a repository reads @repository//package:name")
+            repository, rest = match[0][1:], text[match.end() :]
+        if rest.startswith("//"):
+            directory, colon, name = rest[2:].partition(":")
+            _check_package(text, directory)
+            if not colon:
+                name = directory.rpartition("/")[2]
+                if not name:
+                    raise _bad(text, "the root package has no target of its own name; write //:NAME")
+        elif package is None:
+            raise _bad(text, "an absolute label starts with //")
+        else:
+            directory, name = package, rest.removeprefix(":")
+        _check_name(text, name)
+        return cls(directory, name, repository)
+
+    def __str__(self) -> str:
+        repository = f"@{self.repository}" if self.repository else ""
+        return f"{repository}//{self.package}:{self.name}"
+
+    @property
+    def path(self) -> str:
+        """The workspace path that a file of this label has: ``models/resnet.py``."""
+        return f"{self.package}/{self.name}" if self.package else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPattern:
+    """One word of a command line that names targets.
+
+    `target` is a label's name, or None for all rule targets (``:all``, ``:*``); `recursive` is
+    ``/...``; `negative` is a leading ``-``, which takes away what came before it.
+    """
+
+    text: str
+    package: str
+    target: str | None
+    recursive: bool = False
+    negative: bool = False
+    repository: str = ""
+
+    @classmethod
+    def parse(cls, text: str, *, package: str = "") -> TargetPattern:
+        """Read a pattern as Bazel does; a relative one counts from the folder `package`.
+
+        A relative word without a colon (``models/resnet``) is returned as the label
+        ``//<package>/models/resnet``; the loader decides whether a package or a target is meant.
+        Raises LabelError.
+        """
+        negative = text.startswith("-")
+        body = text[1:] if negative else text
+        if not body:
+            raise _bad(text, "an empty target pattern")
+        absolute = body.startswith(("//", "@"))
+        repository = ""
+        if body.startswith("@"):
+            label_start = body.find("//")
+            if label_start < 0:
+                raise _bad(text, "a pattern with a repository reads @repository//package:name")
+            repository, body = body[1:label_start], body[label_start:]
+        rest = body[2:] if absolute else body
+        directory, colon, name = rest.partition(":")
+        recursive = directory == "..." or directory.endswith("/...")
+        if recursive:
+            directory = directory[:-3].rstrip("/")
+        if not absolute:
+            directory = f"{package}/{directory}".strip("/") if directory else package
+        _check_package(text, directory)
+        target: str | None = name
+        if name in ("all", "*", "all-targets") or (recursive and not colon):
+            target = None
+        elif recursive:
+            raise _bad(text, "after /... only :all can follow")
+        elif not colon:
+            target = directory.rpartition("/")[2]
+        if target is not None:
+            _check_name(text, target)
+        return cls(text, directory, target, recursive, negative, repository)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _check_package(text: str, package: str) -> None:
+    if not package:
+        return
+    for segment in package.split("/"):
+        if segment in ("", ".", ".."):
+            raise _bad(text, f"a package path has no empty, '.' or '..' segments: {package!r}")
+        if not _TARGET_NAME.fullmatch(segment):
+            raise _bad(text, f"a character that a package path cannot hold: {package!r}")
+
+
+def _check_name(text: str, name: str) -> None:
+    if not name:
+        raise _bad(text, "the target name is empty")
+    if not _TARGET_NAME.fullmatch(name):
+        raise _bad(text, f"a character that a target name cannot hold: {name!r}")
+    if name.startswith("/") or name.endswith("/") or any(part in ("", ".", "..") for part in name.split("/")):
+        raise _bad(text, f"a target name has no empty, '.' or '..' segments: {name!r}")
+
+
+def _bad(text: str, reason: str) -> LabelError:
+    return LabelError(f"{text!r} is not a label", facts=[("reason", reason)])

@@ -1,0 +1,1 @@
+"""Requests in, results out: actions run when their inputs changed."""

@@ -1,0 +1,170 @@
+"""The one family of errors: what happened, where, the facts as fields, the next step, the exit code."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class ExitCode(enum.IntEnum):
+    """Exit codes of the command line; the numbers are Bazel's."""
+
+    SUCCESS = 0
+    BUILD_FAILED = 1
+    COMMAND_LINE = 2
+    TESTS_FAILED = 3
+    QUERY_FAILED = 7
+    INTERRUPTED = 8
+    LOCKED = 9
+    LOCAL_ENVIRONMENT = 36
+    INTERNAL = 37
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Location:
+    """A place in a source file; lines and columns count from 1, 0 means unknown.
+
+    `path` is relative to the workspace root where the file lies in the workspace, so that
+    it never carries the place of a checkout into an artifact.
+    """
+
+    path: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        text = self.path
+        if self.line:
+            text += f":{self.line}"
+            if self.column:
+                text += f":{self.column}"
+        return text
+
+
+class HermpkgError(Exception):
+    """Base of every error a user can cause or must handle.
+
+    `summary` is one sentence without a full stop; `facts` are aligned name-value pairs;
+    `snippet` shows the source where the fault lies; `next_step` says what to do.
+    """
+
+    exit_code: ClassVar[ExitCode] = ExitCode.BUILD_FAILED
+
+    def __init__(
+        self,
+        summary: str,
+        *,
+        location: Location | None = None,
+        facts: Sequence[tuple[str, str]] = (),
+        snippet: str = "",
+        next_step: str = "",
+    ) -> None:
+        super().__init__(summary)
+        self.summary = summary
+        self.location = location
+        self.facts = tuple(facts)
+        self.snippet = snippet
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        return self.render()
+
+    def render(self) -> str:
+        """The whole message as plain text, without a trailing newline."""
+        head = f"{self.location}: {self.summary}" if self.location else self.summary
+        lines = [head]
+        lines += [f"    {line}".rstrip() for line in self.snippet.splitlines()]
+        width = max((len(name) for name, _ in self.facts), default=0)
+        for name, value in self.facts:
+            first, *rest = value.splitlines() or [""]
+            lines.append(f"  {name + ':':<{width + 1}} {first}".rstrip())
+            lines += [f"  {'':<{width + 1}} {line}".rstrip() for line in rest]
+        if self.next_step:
+            first, *rest = self.next_step.splitlines()
+            lines.append(f"  -> {first}")
+            lines += [f"     {line}".rstrip() for line in rest]
+        return "\n".join(lines)
+
+
+class GroupedError(HermpkgError):
+    """Several independent errors found in one pass, reported together in source order."""
+
+    def __init__(self, summary: str, errors: Iterable[HermpkgError], *, next_step: str = "") -> None:
+        super().__init__(summary, next_step=next_step)
+        self.errors = tuple(errors)
+
+    def render(self) -> str:
+        """The errors one after the other, then what they come to."""
+        return "\n\n".join([*(error.render() for error in self.errors), super().render()])
+
+
+class CommandLineError(HermpkgError):
+    """The command line itself is wrong."""
+
+    exit_code = ExitCode.COMMAND_LINE
+
+
+class WorkspaceError(HermpkgError):
+    """There is no workspace here, or its configuration is wrong."""
+
+    exit_code = ExitCode.COMMAND_LINE
+
+
+class LabelError(HermpkgError):
+    """A label or target pattern does not parse, or names nothing."""
+
+    exit_code = ExitCode.COMMAND_LINE
+
+
+class LoadingError(HermpkgError):
+    """A BUILD or .bzl file is wrong."""
+
+
+class AnalysisError(HermpkgError):
+    """A module cannot be given the place in the package that the policies ask for."""
+
+
+class ActionError(HermpkgError):
+    """An action ran and failed."""
+
+
+class ArchiveError(HermpkgError):
+    """A file is no archive, is damaged, or is one this version cannot read."""
+
+
+class PackageTestError(HermpkgError):
+    """A package_test ran and did not pass."""
+
+    exit_code = ExitCode.TESTS_FAILED
+
+
+class NotReproducibleError(HermpkgError):
+    """Bytes differ from what they must be."""
+
+    exit_code = ExitCode.TESTS_FAILED
+
+
+class QueryError(HermpkgError):
+    """A query expression is wrong or names nothing."""
+
+    exit_code = ExitCode.QUERY_FAILED
+
+
+class BuildInterruptedError(HermpkgError):
+    """The user stopped the build."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+class LockedError(HermpkgError):
+    """Another process holds what this one must have."""
+
+    exit_code = ExitCode.LOCKED
+
+
+class LocalEnvironmentError(HermpkgError):
+    """The machine stands in the way: disk full, no permission, a tool or library missing."""
+
+    exit_code = ExitCode.LOCAL_ENVIRONMENT

@@ -1,0 +1,1 @@
+"""Looks at graphs and artifacts: trees, reasons, differences."""

@@ -1,0 +1,1 @@
+"""BUILD files in, targets out."""

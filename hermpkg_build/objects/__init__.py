@@ -1,0 +1,1 @@
+"""Model objects: canonical pickles and the process that makes them."""

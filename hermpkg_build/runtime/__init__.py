@@ -1,0 +1,1 @@
+"""Opens artifacts and runs the code in them; needs nothing of the build side."""
