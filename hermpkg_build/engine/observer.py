@@ -1,0 +1,43 @@
+"""How a build tells of its progress: a protocol for listeners, and the listener that says nothing."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from hermpkg_build.engine.results import TargetResult
+
+
+class BuildObserver(Protocol):
+    """Hears what a build does, while it does it.
+
+    The engine calls all methods from one thread. `kind` is an action's kind (``analyse``,
+    ``make-model``, ``assemble``), `subject` what it works on, for people: a label or a module.
+    """
+
+    def action_started(self, kind: str, subject: str) -> None:
+        """An action that no cache could answer begins to run."""
+
+    def action_finished(self, kind: str, subject: str, *, cached: bool) -> None:
+        """An action is done: it ran, or the cache answered and it never started."""
+
+    def target_finished(self, result: TargetResult) -> None:
+        """A target's artifact is in place."""
+
+    def warning(self, text: str) -> None:
+        """Something the user should know that does not stop the build; `text` is one or more lines."""
+
+
+class SilentObserver:
+    """A listener that says nothing."""
+
+    def action_started(self, kind: str, subject: str) -> None:
+        """Say nothing."""
+
+    def action_finished(self, kind: str, subject: str, *, cached: bool) -> None:
+        """Say nothing."""
+
+    def target_finished(self, result: TargetResult) -> None:
+        """Say nothing."""
+
+    def warning(self, text: str) -> None:
+        """Say nothing."""

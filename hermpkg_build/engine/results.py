@@ -1,0 +1,59 @@
+"""What a build is asked for, and what it gives: the values that pass between the engine and its callers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Status: TypeAlias = Literal["built", "cached", "up-to-date"]
+"""``built``: an action ran for the target; ``cached``: every action's result was in the cache and
+the file was put in place; ``up-to-date``: the file was there already and nothing had changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRequest:
+    """The targets to build and how.
+
+    `package` is the folder, relative to the workspace root, that relative `patterns` count from;
+    `out` is where the artifact goes instead of its place in the output folder (one target only;
+    absolute).
+    """
+
+    patterns: tuple[str, ...]
+    package: str = ""
+    out: str | None = None
+    keep_going: bool = False
+    jobs: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetResult:
+    """One artifact. `path` is relative to the workspace where it lies inside, `sha256` in hexadecimal.
+
+    `reasons` are sentences on why the target was built again, [] where it was not.
+    """
+
+    label: str
+    path: str
+    sha256: str
+    bytes: int
+    status: Status
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ActionCounts:
+    """How many actions of one kind ran, and how many were answered by the cache."""
+
+    run: int = 0
+    cached: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildResult:
+    """What a build gave: targets in the order of the command line, action counts by kind, seconds."""
+
+    targets: tuple[TargetResult, ...]
+    actions: Mapping[str, ActionCounts]
+    wall_s: float
