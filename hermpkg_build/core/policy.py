@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hermpkg_build.core.patterns import GlobGroup
+from hermpkg_build.core.patterns import GlobGroup, covers
 from hermpkg_build.errors import Location
 
 
@@ -55,18 +56,44 @@ class PolicyTable:
         self.rules = tuple(rules)
         self._groups = [GlobGroup(rule.include, exclude=rule.exclude) for rule in self.rules]
         self._naming = [
-            GlobGroup([p for p in rule.include if p.split(".")[0].strip("*")], exclude=rule.exclude)
+            GlobGroup([p for p in rule.include if names_its_top(p)], exclude=rule.exclude)
             for rule in self.rules
         ]
+        self._first: dict[bool, re.Pattern[str]] = {}
         self._memo: dict[tuple[str, bool], int | None] = {}
 
     def decide(self, module: str, *, implicit_extern: bool = False) -> int | None:
         """The index of the rule that decides for `module`, or None where none does."""
         key = (module, implicit_extern)
         if key not in self._memo:
-            groups = self._naming if implicit_extern else self._groups
-            self._memo[key] = next((i for i, group in enumerate(groups) if group.matches(module)), None)
+            if implicit_extern not in self._first:
+                self._first[implicit_extern] = _first_match(self._naming if implicit_extern else self._groups)
+            match = self._first[implicit_extern].fullmatch("." + module)
+            self._memo[key] = None if match is None or match.lastindex is None else match.lastindex - 1
         return self._memo[key]
+
+    def reaches(self, index: int, module: str, *, implicit_extern: bool = False) -> bool:
+        """Whether the rule at `index` would decide for `module` were there no rule before it."""
+        return (self._naming if implicit_extern else self._groups)[index].matches(module)
+
+    def covered_by(self, index: int) -> int | None:
+        """An earlier rule that takes every module the rule at `index` could ever match, if one does."""
+        group = self._groups[index]
+        return next((earlier for earlier in range(index) if covers(self._groups[earlier], group)), None)
+
+
+def names_its_top(pattern: str) -> bool:
+    """Whether a pattern says anything of the top-level name: not ``**``, ``*`` or ``*.x``."""
+    return bool(pattern.split(".", 1)[0].strip("*"))
+
+
+def _first_match(groups: Sequence[GlobGroup]) -> re.Pattern[str]:
+    """One expression for all groups: its only set capturing group is that of the first that matches.
+
+    Alternatives are tried in order, so that the cost of a long policy is paid in the regular
+    expression engine and not once for each rule and module.
+    """
+    return re.compile("|".join(f"(?:{group.regex})()" for group in groups) or "(?!)")
 
 
 def _starlark(patterns: tuple[str, ...]) -> str:
