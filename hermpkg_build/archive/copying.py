@@ -1,0 +1,147 @@
+"""Moves slices of files: into memory, into a checksum, and by the kernel into another file."""
+
+from __future__ import annotations
+
+import errno
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from hermpkg_build.archive.records import Content, FileSlice
+from hermpkg_build.errors import ActionError
+
+CHUNK = 8 << 20
+"""How many bytes one system call copies: few calls, and whoever follows never lags far behind."""
+
+_READ_CHUNK = 1 << 20
+
+# What the kernel answers where a way of copying does not work between these two files; the next
+# slower one is taken then. Everything else (a full disk, a failing one) is an error.
+_NOT_THIS_WAY = frozenset(
+    {
+        errno.EXDEV,
+        errno.EINVAL,
+        errno.ENOSYS,
+        errno.EOPNOTSUPP,
+        errno.ENOTSUP,
+        errno.EPERM,
+        errno.EBADF,
+        errno.ETXTBSY,
+        errno.ENOTSOCK,
+    }
+)
+
+
+def read_slice(piece: FileSlice) -> bytes:
+    """The bytes of a slice. Raises ActionError where the file is missing, unreadable or too short."""
+    with _opened(piece) as source:
+        data = os.pread(source, piece.size, piece.offset)
+        while len(data) < piece.size:
+            more = os.pread(source, piece.size - len(data), piece.offset + len(data))
+            if not more:
+                raise _too_short(piece, len(data))
+            data += more
+    return data
+
+
+def crc32_of(content: Content) -> int:
+    """The CRC-32 of some content. Raises ActionError as `read_slice` does."""
+    if not isinstance(content, FileSlice):
+        return zlib.crc32(content)
+    crc32, done = 0, 0
+    with _opened(content) as source:
+        while done < content.size:
+            data = os.pread(source, min(content.size - done, _READ_CHUNK), content.offset + done)
+            if not data:
+                raise _too_short(content, done)
+            crc32 = zlib.crc32(data, crc32)
+            done += len(data)
+    return crc32
+
+
+def append_slice(piece: FileSlice, target: int, progress: Callable[[int], None]) -> None:
+    """Append a slice to the open file `target`; `progress` is told the size of every step.
+
+    The kernel copies (copy_file_range, then sendfile) where it can, so that the bytes never pass
+    through this process. Raises ActionError for a bad source, OSError for a bad target.
+    """
+    with _opened(piece) as source:
+        done = 0
+        for step in _STEPS:
+            done = _copy_by(step, piece, source, target, done, progress)
+            if done == piece.size:
+                return
+        raise _too_short(piece, done)
+
+
+def _copy_by(
+    step: Callable[[int, int, int, int], int],
+    piece: FileSlice,
+    source: int,
+    target: int,
+    done: int,
+    progress: Callable[[int], None],
+) -> int:
+    """Copy with `step` for as long as that works; how much of the slice is done then."""
+    while done < piece.size:
+        try:
+            count = step(source, target, piece.offset + done, min(piece.size - done, CHUNK))
+        except OSError as error:
+            if error.errno in _NOT_THIS_WAY:
+                return done
+            raise
+        # Some file systems answer 0 instead of an error; only plain reading tells that from an end.
+        if not count:
+            return done
+        done += count
+        progress(count)
+    return done
+
+
+def _by_copy_file_range(source: int, target: int, offset: int, count: int) -> int:
+    return os.copy_file_range(source, target, count, offset_src=offset)
+
+
+def _by_sendfile(source: int, target: int, offset: int, count: int) -> int:
+    return os.sendfile(target, source, offset, count)
+
+
+def _by_reading(source: int, target: int, offset: int, count: int) -> int:
+    return os.write(target, os.pread(source, min(count, _READ_CHUNK), offset))
+
+
+# macOS has no copy_file_range, and a sendfile for sockets only (which answers ENOTSOCK).
+_STEPS = (
+    *((_by_copy_file_range,) if hasattr(os, "copy_file_range") else ()),
+    *((_by_sendfile,) if hasattr(os, "sendfile") else ()),
+    _by_reading,
+)
+
+
+@contextmanager
+def _opened(piece: FileSlice) -> Iterator[int]:
+    try:
+        source = os.open(piece.path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ActionError(
+            "a file that belongs into an archive cannot be opened",
+            facts=[("file", piece.path), ("reason", error.strerror or str(error))],
+            next_step="run the build again; if it stays so, look at the file's permissions",
+        ) from error
+    try:
+        yield source
+    finally:
+        os.close(source)
+
+
+def _too_short(piece: FileSlice, found: int) -> ActionError:
+    return ActionError(
+        "a file became shorter while it was packed",
+        facts=[
+            ("file", piece.path),
+            ("expected", f"{piece.size} bytes from offset {piece.offset}"),
+            ("found", f"{found} bytes"),
+        ],
+        next_step="run the build again when nothing writes to the file",
+    )

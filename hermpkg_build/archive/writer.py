@@ -1,0 +1,87 @@
+"""Writes archives: sorted, aligned, without times, aside first and in place at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from hermpkg_build.archive.copying import append_slice, read_slice
+from hermpkg_build.archive.following import FollowingHash
+from hermpkg_build.archive.plan import plan_archive
+from hermpkg_build.archive.records import Content, FileSlice, Record
+from hermpkg_build.archive.replacing import replacement_of
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.digest import Digest
+
+__all__ = ["Content", "FileSlice", "Record", "stream_archive", "write_archive"]
+
+_SMALL = 256 << 10
+"""Up to this size a piece is joined with its neighbours: one system call for many small records."""
+
+_BUFFER = 1 << 20
+
+
+def write_archive(path: str, *, root: str, records: Sequence[Record]) -> Digest:
+    """Write `records` under the folder `root` to the file `path`; the digest of that file.
+
+    The bytes depend on `root`, the names and the contents only. Until all of them are written,
+    `path` is as it was; afterwards it is a new file of mode 0644, whatever the umask. A process
+    that is killed leaves nothing behind. Contents in files are copied by the kernel, and the
+    SHA-256 is computed beside the writing: memory use does not grow with the records.
+    The file is not forced to disk: an artifact can be built again, and `verify` sees a torn one.
+
+    Raises ArchiveError for names that cannot be, ActionError for a content's file that is
+    missing or too short, LocalEnvironmentError where the target cannot be written.
+    """
+    pieces = plan_archive(root, records)
+    with replacement_of(path) as target, FollowingHash(target) as following:
+        _write(pieces, target, following)
+        return following.result()
+
+
+def stream_archive(stream: BinaryIO, *, root: str, records: Sequence[Record]) -> None:
+    """Write the same bytes to an open binary stream, which need not be seekable.
+
+    Raises as `write_archive` does; what the stream itself raises passes through.
+    """
+    for piece in _joined(plan_archive(root, records)):
+        if not isinstance(piece, FileSlice):
+            stream.write(piece)
+            continue
+        for offset in range(0, piece.size, _BUFFER):
+            size = min(_BUFFER, piece.size - offset)
+            stream.write(read_slice(FileSlice(path=piece.path, offset=piece.offset + offset, size=size)))
+
+
+class _Progress(Protocol):
+    def advance(self, count: int) -> None: ...
+
+
+def _write(pieces: Iterable[Content], target: int, following: _Progress) -> None:
+    for piece in _joined(pieces):
+        if isinstance(piece, FileSlice):
+            append_slice(piece, target, following.advance)
+            continue
+        left = memoryview(piece).cast("B")
+        while left:
+            count = os.write(target, left[:_BUFFER])
+            following.advance(count)
+            left = left[count:]
+
+
+def _joined(pieces: Iterable[Content]) -> Iterable[Content]:
+    """The same bytes in fewer pieces; large ones are passed on untouched."""
+    buffer = bytearray()
+    for piece in pieces:
+        size = piece.size if isinstance(piece, FileSlice) else memoryview(piece).nbytes
+        if size <= _SMALL:
+            buffer += read_slice(piece) if isinstance(piece, FileSlice) else piece
+        if len(buffer) >= _BUFFER or (buffer and size > _SMALL):
+            yield bytes(buffer)
+            buffer.clear()
+        if size > _SMALL:
+            yield piece
+    if buffer:
+        yield bytes(buffer)
