@@ -1,0 +1,71 @@
+"""``hermpkg info``."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from contextlib import suppress
+
+from hermpkg_build import __version__
+from hermpkg_build.cli.arguments import Command, Invocation
+from hermpkg_build.cli.console import printable, size_text
+from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.errors import ExitCode, WorkspaceError
+
+
+def run(invocation: Invocation) -> ExitCode:
+    """Show where things are and which versions are in use."""
+    cache = invocation.settings.cache_directory
+    size = _size_of(cache)
+    facts: dict[str, Json] = {
+        "workspace": _workspace_root(),
+        "cache_directory": cache,
+        "cache_bytes": size,
+        "jobs": invocation.settings.jobs,
+        "hermpkg": __version__,
+        "python": platform.python_version(),
+        "python_executable": sys.executable,
+        "torch": _version_of("torch"),
+    }
+    if invocation.settings.json:
+        invocation.console.give_json(facts)
+        return ExitCode.SUCCESS
+    absent = {"workspace": "none here", "torch": "not installed"}
+    facts["cache_bytes"] = size_text(size)
+    width = max(map(len, facts)) + 1
+    for name, value in facts.items():
+        shown = absent.get(name, "unknown") if value is None else str(value)
+        invocation.console.say(f"{name.replace('_', ' ') + ':':<{width}} {printable(shown)}")
+    return ExitCode.SUCCESS
+
+
+def _workspace_root() -> str | None:
+    from hermpkg_build.loading.workspace import find_workspace
+
+    try:
+        return find_workspace(os.getcwd()).root
+    except WorkspaceError:
+        return None
+
+
+def _version_of(distribution: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _size_of(directory: str) -> int:
+    """The bytes of all files under `directory`; what goes away meanwhile or cannot be read counts nothing."""
+    total = 0
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(folder, name)).st_size
+    return total
+
+
+COMMAND = Command(name="info", words="", summary="Shows the workspace, the cache and the versions.", run=run)

@@ -1,0 +1,131 @@
+"""Shows what a build does: a moving display on a terminal, plain lines elsewhere, nothing in JSON mode."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hermpkg_build.cli.console import Console, printable, size_text
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from hermpkg_build.engine.results import TargetResult
+
+# What people see of an action while it runs, by its kind.
+_WORDS = {"analyse": "analysing", "make-model": "making", "assemble": "assembling", "test": "testing"}
+
+
+class Display:
+    """A build's observer that prints one line a finished target, and tells of actions while they run.
+
+    On a terminal the actions that run are shown with their time; the target lines are printed when that
+    display has gone, so that the two do not write over each other. To be closed at the end.
+    """
+
+    def __init__(self, console: Console, *, on_terminal: bool, explain: bool, verbose: bool) -> None:
+        self._console = console
+        self._explain = explain
+        self._verbose = verbose
+        self._moving = _Moving(console.color_errors) if on_terminal else None
+        self._waiting: list[Callable[[], None]] = []
+
+    def close(self) -> None:
+        """End the moving display, and print what waited for that."""
+        if self._moving is not None:
+            self._moving.stop()
+        for show in self._waiting:
+            show()
+
+    def action_started(self, kind: str, subject: str) -> None:
+        """Show the action as running."""
+        if self._moving is not None:
+            self._moving.start(kind, subject)
+        elif self._verbose:
+            self._console.note(f"{_WORDS.get(kind, kind)} {subject}")
+
+    def action_finished(self, kind: str, subject: str, *, cached: bool) -> None:
+        """Show the action no longer."""
+        if self._moving is not None:
+            self._moving.finish(kind, subject)
+        if self._verbose and cached:
+            self._later(lambda: self._console.note(f"cached: {kind} {subject}"))
+
+    def target_finished(self, result: TargetResult) -> None:
+        """Print the target's line, and why it was built where that is wanted."""
+        self._later(lambda: self._print_target(result))
+
+    def warning(self, text: str) -> None:
+        """Print the warning."""
+        self._later(lambda: self._console.warn(text))
+
+    def _later(self, show: Callable[[], None]) -> None:
+        """Print now, or once the moving display has gone."""
+        if self._moving is None:
+            show()
+        else:
+            self._waiting.append(show)
+
+    def _print_target(self, result: TargetResult) -> None:
+        console = self._console
+        status = console.good(result.status) if result.status == "built" else console.faint(result.status)
+        sha256 = result.sha256 if self._verbose else result.sha256[:16]
+        path = printable(result.path)
+        console.mention(
+            f"{console.strong(result.label)}  {status}  {path}  {size_text(result.bytes)}  sha256:{sha256}"
+        )
+        if self._explain:
+            for reason in result.reasons or ("nothing it depends on has changed",):
+                console.say(f"    {printable(reason)}")
+
+
+class _Moving:
+    """The actions that run now, each with a spinner and its time, redrawn on standard error.
+
+    Rich is imported when the first action starts: a build that has nothing to do never pays for it.
+    """
+
+    def __init__(self, color: bool) -> None:
+        self._color = color
+        self._progress: Progress | None = None
+        self._tasks: dict[tuple[str, str], TaskID] = {}
+
+    def start(self, kind: str, subject: str) -> None:
+        if self._progress is None:
+            self._progress = _make_progress(self._color)
+            self._progress.start()
+        text = f"{_WORDS.get(kind, kind)} {printable(subject)}"
+        self._tasks[kind, subject] = self._progress.add_task(text, total=None)
+
+    def finish(self, kind: str, subject: str) -> None:
+        task = self._tasks.pop((kind, subject), None)
+        if task is not None and self._progress is not None:
+            self._progress.remove_task(task)
+
+    def stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+
+def _make_progress(color: bool) -> Progress:
+    from rich.console import Console as RichConsole
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
+        console=RichConsole(stderr=True, no_color=not color),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+
+
+def errors_go_to_a_terminal() -> bool:
+    """Whether a moving display on standard error can be seen."""
+    try:
+        return os.isatty(2) and os.environ.get("TERM") != "dumb"
+    except OSError:
+        return False
