@@ -1,0 +1,53 @@
+# make demo builds and tests an example; make test runs every check. All paths are relative, so that the
+# checkout may lie anywhere, also under a path with spaces.
+
+# torch's pinned version has wheels for Python 3.11: that one is taken where python3 is another.
+PYTHON ?= $(shell \
+	if python3 -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then echo python3; \
+	elif python3.11 -c '' 2>/dev/null; then echo python3.11; \
+	else echo python3; fi)
+
+VENV := .venv
+VENV_PYTHON := $(VENV)/bin/python
+INSTALL := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PYTEST_FLAGS ?= -n 2
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test bench format clean
+
+help: ## Show what there is to make
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
+
+demo: $(VENV)/demo.stamp ## Build the ResNet-18 example twice, compare the bytes, and run its test
+	@PATH="$$PWD/$(VENV)/bin:$$PATH" sh examples/demo.sh
+
+test: $(VENV)/test.stamp ## Run every check: format, lint, types, layers, tests
+	$(VENV_PYTHON) -m ruff format --check .
+	$(VENV_PYTHON) -m ruff check .
+	$(VENV_PYTHON) -m mypy
+	$(VENV_PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+	$(VENV_PYTHON) -m pytest $(PYTEST_FLAGS)
+
+bench: $(VENV)/test.stamp ## Measure hermpkg side by side with its peers
+	@$(VENV_PYTHON) tests/benchmarks/run.py
+
+format: $(VENV)/test.stamp ## Format the code
+	$(VENV_PYTHON) -m ruff format .
+	$(VENV_PYTHON) -m ruff check --fix .
+
+clean: ## Remove everything that make made
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+		.import_linter_cache examples/*/hermpkg-out
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/made.stamp:
+	"$(PYTHON)" -m venv $(VENV)
+	@touch $@
+
+$(VENV)/demo.stamp: $(VENV)/made.stamp pyproject.toml constraints.txt
+	$(INSTALL) --editable '.[torch]'
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/made.stamp pyproject.toml constraints.txt
+	$(INSTALL) --editable '.[torch,dev]'
+	@touch $@ $(VENV)/demo.stamp
