@@ -15,7 +15,7 @@ def dumps(value: Json) -> bytes:
     Raises ValueError for NaN and infinities, TypeError for what JSON cannot hold.
     """
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode()
+    return text.encode("utf-8", "backslashreplace")
 
 
 def pretty(value: Json) -> bytes:

@@ -1,0 +1,92 @@
+"""The action cache: what an action gave, by the digest of all that went into it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from hermpkg_build.core.canonical_json import Json, dumps, loads
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.store.failures import cannot_write, log_corrupt
+from hermpkg_build.store.files import aside_path, read_file, remove_file, write_file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionResult:
+    """What an action gave: contents by name, and facts small enough to keep here."""
+
+    outputs: Mapping[str, Digest]
+    facts: Json
+
+
+class ActionCache:
+    """Results in ``<root>/ac/<first two digits>/<hash>``, safe for any number of processes at once.
+
+    An entry is a line with a checksum over its key and the canonical JSON of the result, which
+    follows. What does not match is a miss, removed and logged. Results are looked for in `behind`
+    too, which are roots of other caches that are only read.
+    """
+
+    def __init__(self, root: str, *, behind: Sequence[str] = ()) -> None:
+        self.root = root
+        self._roots = (root, *behind)
+
+    def get(self, key: Digest) -> ActionResult | None:
+        """The result of the action with this digest, None where there is none."""
+        for path in self._paths(key):
+            try:
+                data, _ = read_file(path)
+            except OSError:
+                continue
+            try:
+                return _decode(key, data)
+            except ValueError:
+                log_corrupt("action result", path)
+                with suppress(OSError):
+                    os.unlink(path)
+        return None
+
+    def put(self, key: Digest, result: ActionResult) -> None:
+        """Keep a result. Raises LocalEnvironmentError where the cache is full or not writable."""
+        path = self._paths(key)[0]
+        aside = aside_path(self.root)
+        data = _encode(key, result)
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            os.makedirs(os.path.dirname(aside), exist_ok=True)
+            write_file(aside, data)
+            os.replace(aside, path)
+        except OSError as error:
+            raise cannot_write(error, self.root) from error
+        finally:
+            remove_file(aside)
+
+    def _paths(self, key: Digest) -> list[str]:
+        return [f"{root}/ac/{key.hash[:2]}/{key.hash}" for root in self._roots]
+
+
+def _encode(key: Digest, result: ActionResult) -> bytes:
+    outputs = {name: str(digest) for name, digest in result.outputs.items()}
+    text = dumps({"facts": result.facts, "outputs": outputs})
+    return _checksum(key, text) + b"\n" + text + b"\n"
+
+
+def _decode(key: Digest, data: bytes) -> ActionResult:
+    """The inverse of `_encode`. Raises ValueError."""
+    checksum, _, rest = data.partition(b"\n")
+    text = rest.removesuffix(b"\n")
+    if checksum != _checksum(key, text):
+        raise ValueError("the checksum does not match")
+    value = loads(text)
+    if not isinstance(value, dict) or not isinstance(value.get("outputs"), dict):
+        raise ValueError("not an action result")
+    outputs = {name: Digest.parse(digest) for name, digest in value["outputs"].items()}
+    return ActionResult(outputs=outputs, facts=value["facts"])
+
+
+def _checksum(key: Digest, text: bytes) -> bytes:
+    """Over the key too: an entry that strayed under another name is as wrong as a flipped bit."""
+    return hashlib.sha256(f"{key}\n".encode() + text).hexdigest().encode()

@@ -1,0 +1,199 @@
+"""The cache as a whole: opened in a folder, closed when a build is done, deleted on request."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from hermpkg_build.errors import LocalEnvironmentError
+from hermpkg_build.store.action_cache import ActionCache
+from hermpkg_build.store.cas import ContentStore
+from hermpkg_build.store.database import Database
+from hermpkg_build.store.failures import cannot_write
+from hermpkg_build.store.files import write_file
+from hermpkg_build.store.index import DigestIndex, FactsCache
+from hermpkg_build.store.location import FORMAT_FOLDER, TAG, TAG_NAME
+
+_ABANDONED_SECONDS = 2 * 24 * 3600
+"""The age at which what lies in ``tmp`` belongs to a process that was killed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cache:
+    """What is kept between builds, in the folder `directory`; close it when the build is done.
+
+    Where the folder is not `writable`, what it holds is read, contents and results of this process
+    live in a temporary folder until `close`, and `warnings` says so.
+    """
+
+    directory: str
+    content: ContentStore
+    actions: ActionCache
+    digests: DigestIndex
+    facts: FactsCache
+    writable: bool
+    warnings: tuple[str, ...] = ()
+    _database: Database = field(repr=False)
+    _scratch: _Scratch | None = field(default=None, repr=False)
+
+    def flush(self) -> None:
+        """Write the new digests and facts, in one transaction."""
+        self._database.put_many({**self.digests.pending(), **self.facts.pending()})
+
+    def close(self) -> None:
+        """Flush, and let go of files and of what is temporary."""
+        self.flush()
+        self._database.close()
+        if self._scratch:
+            self._scratch.remove()
+
+
+def open_cache(directory: str) -> Cache:
+    """The cache in the folder `directory`, which is made where it is missing.
+
+    A folder that cannot be written is read only. Raises LocalEnvironmentError where the path is
+    no folder, or nothing at all can be written.
+    """
+    root = os.path.join(os.path.abspath(directory), FORMAT_FOLDER)
+    try:
+        _prepare(root)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise LocalEnvironmentError(
+            "The cache folder is not a folder",
+            facts=[("path", os.path.abspath(directory))],
+            next_step="remove the file, or choose another folder with --cache-dir DIR",
+        ) from error
+    except OSError as error:
+        return _open_read_only(root, error)
+    database = Database(root, writable=True)
+    return Cache(
+        directory=os.path.dirname(root),
+        content=ContentStore(root),
+        actions=ActionCache(root),
+        digests=DigestIndex(database),
+        facts=FactsCache(database),
+        writable=True,
+        _database=database,
+    )
+
+
+def delete_cache(directory: str) -> bool:
+    """Delete the caches of every format version in a folder, and the folder once it is empty.
+
+    Only folders that carry the marker file of this program are touched. False where there is none.
+    Raises LocalEnvironmentError where the file system refuses.
+    """
+    import shutil
+
+    deleted = False
+    try:
+        for name in sorted(os.listdir(directory)):
+            folder = os.path.join(directory, name)
+            if not _is_cache(folder):
+                continue
+            # The name goes first and at once: a process that starts now starts with an empty cache. The
+            # new name keeps the marker, so that what a kill leaves is found the next time.
+            doomed = os.path.join(directory, f"deleted-{os.urandom(8).hex()}")
+            os.rename(folder, doomed)
+            shutil.rmtree(doomed)
+            deleted = True
+        if deleted:
+            with suppress(OSError):
+                os.rmdir(directory)
+    except FileNotFoundError:
+        return deleted
+    except OSError as error:
+        raise cannot_write(error, directory) from error
+    return deleted
+
+
+class _Scratch:
+    """A temporary folder of this process that is removed once, at the latest when the process ends."""
+
+    def __init__(self) -> None:
+        import shutil
+        import tempfile
+        import weakref
+
+        self.path = tempfile.mkdtemp(prefix="hermpkg-")
+        process = os.getpid()
+
+        def remove(path: str) -> None:
+            if os.getpid() == process:
+                shutil.rmtree(path, ignore_errors=True)
+
+        self.remove = weakref.finalize(self, remove, self.path)
+
+
+def _open_read_only(root: str, reason: OSError) -> Cache:
+    try:
+        scratch = _Scratch()
+    except OSError as error:
+        raise cannot_write(reason, root) from error
+    database = Database(root, writable=False)
+    why = os.strerror(reason.errno) if reason.errno else str(reason)
+    return Cache(
+        directory=os.path.dirname(root),
+        content=ContentStore(scratch.path, behind=[root]),
+        actions=ActionCache(scratch.path, behind=[root]),
+        digests=DigestIndex(database),
+        facts=FactsCache(database),
+        writable=False,
+        warnings=(
+            f"nothing of this build is kept: the cache {os.path.dirname(root)} cannot be written ({why})",
+        ),
+        _database=database,
+        _scratch=scratch,
+    )
+
+
+def _prepare(root: str) -> None:
+    """Make the folder with its marker, see that files can be made in it, clear what a kill left there.
+
+    Raises OSError.
+    """
+    temporary = os.path.join(root, "tmp")
+    os.makedirs(temporary, exist_ok=True)
+    probe = os.path.join(temporary, f"{os.getpid()}-{os.urandom(8).hex()}")
+    tag = os.path.join(root, TAG_NAME)
+    try:
+        write_file(probe, TAG)
+        if not _is_cache(root):
+            os.replace(probe, tag)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(probe)
+    _clear_abandoned(temporary)
+
+
+def _clear_abandoned(temporary: str) -> None:
+    import shutil
+
+    oldest = time.time() - _ABANDONED_SECONDS
+    with os.scandir(temporary) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                if entry.stat(follow_symlinks=False).st_mtime >= oldest:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    os.unlink(entry.path)
+
+
+def _is_cache(folder: str) -> bool:
+    """Whether a folder carries the marker file, with both its standard line and ours."""
+    descriptor = -1
+    try:
+        descriptor = os.open(os.path.join(folder, TAG_NAME), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        return os.read(descriptor, len(TAG)) == TAG
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return False
+        raise
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)

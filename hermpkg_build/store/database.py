@@ -1,0 +1,180 @@
+"""A table of checksummed rows in SQLite that can be lost at any time and is never wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import struct
+import threading
+import zlib
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from hermpkg_build.store.failures import log_corrupt
+from hermpkg_build.store.files import remove_file
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_T = TypeVar("_T")
+_HEAD = struct.Struct("<IH")
+"""CRC-32 of all that follows it, length of the key; then come the key and the value."""
+
+_BATCH = 500
+"""Keys in one query; SQLite before 3.32 takes no more than 999."""
+
+_BUSY_SECONDS = 10.0
+
+
+class Database:
+    """Values by key, both bytes, in ``<folder>/index.sqlite3``.
+
+    Reads lock for the time of one query, writes for that of one transaction; the rollback journal
+    (rather than a write-ahead log) also works on network and read-only file systems. A process
+    killed in a transaction leaves a journal that the next one rolls back. Nothing is synchronised
+    to the disk: what a power failure leaves is caught by the checksums, as any other damage is.
+
+    Nothing raises for the state of the file: rows that cannot be read are absent, rows that cannot
+    be written are dropped, a file that is no database is replaced, and the log has it.
+    """
+
+    def __init__(self, folder: str, *, writable: bool) -> None:
+        self._path = os.path.join(folder, "index.sqlite3")
+        self._writable = writable
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._process = 0
+
+    def get_many(self, keys: Collection[bytes]) -> dict[bytes, bytes]:
+        """The values of those of `keys` that are there and whole."""
+        wanted = {_row_number(key): key for key in keys}
+        found: dict[bytes, bytes] = {}
+        for number, data in self._attempt(lambda connection: _select(connection, list(wanted))) or ():
+            key = wanted[number]
+            value = _unpack(key, data)
+            if value is not None:
+                found[key] = value
+        return found
+
+    def put_many(self, rows: Mapping[bytes, bytes]) -> None:
+        """Write all of `rows`, or none, in one transaction."""
+        if self._writable and rows:
+            packed = [(_row_number(key), _pack(key, value)) for key, value in rows.items()]
+            self._attempt(lambda connection: _insert(connection, packed))
+
+    def close(self) -> None:
+        """Close the file; it is opened again when needed."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is not None and self._process == os.getpid():
+                connection.close()
+
+    def _attempt(self, work: Callable[[sqlite3.Connection], _T]) -> _T | None:
+        """What `work` gives, at the second attempt where the first finds the file damaged, else None."""
+        with self._lock:
+            done, result = self._attempt_once(work)
+            if not done and self._writable:
+                done, result = self._attempt_once(work)
+            return result
+
+    def _attempt_once(self, work: Callable[[sqlite3.Connection], _T]) -> tuple[bool, _T | None]:
+        """Whether there is no use in trying again, and what `work` gave."""
+        import sqlite3
+
+        try:
+            return True, work(self._open())
+        except sqlite3.Error as error:
+            self.close()
+            if not _is_damage(error):
+                _log_unused(error)
+                return True, None
+        log_corrupt("index", self._path)
+        if self._writable:
+            with suppress(OSError):
+                # The journal goes first: it must not outlive its database and be taken for another's.
+                remove_file(f"{self._path}-journal")
+                remove_file(self._path)
+        return False, None
+
+    def _open(self) -> sqlite3.Connection:
+        """The connection of this process; one inherited by a fork is left alone, as SQLite demands."""
+        import sqlite3
+
+        if self._connection is not None and self._process == os.getpid():
+            return self._connection
+        connection = sqlite3.connect(
+            f"file:{_quoted(self._path)}?mode={'rwc' if self._writable else 'ro'}",
+            uri=True,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        self._connection, self._process = connection, os.getpid()
+        # Damage can make a text of a blob; as bytes it meets the checksum instead of a decoder.
+        connection.text_factory = bytes
+        if self._writable:
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS entries (id INTEGER PRIMARY KEY, data BLOB NOT NULL)"
+            )
+        return connection
+
+
+def _select(connection: sqlite3.Connection, numbers: list[int]) -> list[tuple[int, bytes]]:
+    rows: list[tuple[int, bytes]] = []
+    for start in range(0, len(numbers), _BATCH):
+        part = numbers[start : start + _BATCH]
+        query = f"SELECT id, data FROM entries WHERE id IN ({','.join('?' * len(part))})"  # noqa: S608
+        rows += connection.execute(query, part).fetchall()
+    return rows
+
+
+def _insert(connection: sqlite3.Connection, rows: list[tuple[int, bytes]]) -> None:
+    """Closing the connection after a failure rolls back."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", rows)
+    connection.execute("COMMIT")
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file is at fault, rather than the machine (busy, full, not allowed).
+
+    Python has OperationalError for the machine's faults, but also for a schema without our table.
+    """
+    import sqlite3
+
+    return not isinstance(error, sqlite3.OperationalError) or str(error).startswith("no such")
+
+
+def _log_unused(error: Exception) -> None:
+    import logging
+
+    logging.getLogger("hermpkg_build.store").info("the index is not used this time: %s", error)
+
+
+def _quoted(path: str) -> str:
+    """A path as part of a ``file:`` URI: https://www.sqlite.org/uri.html."""
+    return re.sub(rb"[^A-Za-z0-9/._-]", lambda match: b"%%%02X" % match[0][0], os.fsencode(path)).decode()
+
+
+def _row_number(key: bytes) -> int:
+    """64 bits of a hash. Two keys that share them cost a miss, since the row holds its whole key."""
+    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little", signed=True)
+
+
+def _pack(key: bytes, value: bytes) -> bytes:
+    body = len(key).to_bytes(2, "little") + key + value
+    return zlib.crc32(body).to_bytes(4, "little") + body
+
+
+def _unpack(key: bytes, data: object) -> bytes | None:
+    """The inverse of `_pack`; None where the row is not whole, or another key's."""
+    if not isinstance(data, bytes) or len(data) < _HEAD.size:
+        return None
+    checksum, length = _HEAD.unpack_from(data)
+    start = _HEAD.size + length
+    if zlib.crc32(memoryview(data)[4:]) != checksum or data[_HEAD.size : start] != key:
+        return None
+    return data[start:]

@@ -1,0 +1,56 @@
+"""What the store says where it fails, and what it logs where it can go on."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from hermpkg_build.errors import ActionError, LocalEnvironmentError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def cannot_write(error: OSError, folder: str) -> LocalEnvironmentError:
+    """The error for a cache in `folder` that cannot be written: full, or not allowed."""
+    facts = [("folder", folder), ("reason", os.strerror(error.errno) if error.errno else str(error))]
+    if error.errno in _FULL:
+        free = free_space(folder)
+        if free is not None:
+            facts.append(("free", f"{free:,} bytes"))
+        return LocalEnvironmentError(
+            "There is no space left to write the cache",
+            facts=facts,
+            next_step="make room, run `hermpkg clean --cache`, or choose another folder with --cache-dir DIR",
+        )
+    return LocalEnvironmentError(
+        "The cache cannot be written",
+        facts=facts,
+        next_step="give the folder to this user, or choose another with --cache-dir DIR",
+    )
+
+
+def free_space(folder: str) -> int | None:
+    """Bytes that an ordinary user may still write where `folder` lies, None where nobody can tell."""
+    while not os.path.isdir(folder) and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+    try:
+        status = os.statvfs(folder)
+    except OSError:
+        return None
+    return status.f_bavail * status.f_frsize
+
+
+def changed_while_read(path: str) -> ActionError:
+    """The error for a file that another program writes while the build reads it."""
+    return ActionError(
+        "A file changed while the build was reading it",
+        facts=[("file", path)],
+        next_step="build again once nothing writes to it",
+    )
+
+
+def log_corrupt(what: str, path: str) -> None:
+    """Tell the log of something in the cache that is not what it must be, and is made anew."""
+    import logging
+
+    logging.getLogger("hermpkg_build.store").info("corrupt %s, treated as absent: %s", what, path)

@@ -1,0 +1,134 @@
+"""The index: digests of files by their stat signatures, and import facts by the digest of a source."""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+from collections.abc import Collection, Iterator, Mapping
+
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.store.database import Database
+from hermpkg_build.store.signatures import FileSignature
+
+_RECORD = struct.Struct("<qqqQQ32s")
+"""One file of a folder: its signature and the SHA-256 of its bytes."""
+
+_TIMES = range(-(2**63), 2**63)
+
+
+class DigestIndex:
+    """Digests of files whose signatures are the same as when they were read.
+
+    A row holds all files of one folder, for a build that asks for one asks for its neighbours.
+    A file is only worth recording under a settled signature (`signatures.is_settled`). New
+    digests stay in memory until `pending` is written.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._folders: dict[str, dict[str, tuple[FileSignature, bytes]]] = {}
+        self._changed: set[str] = set()
+        self._lock = threading.RLock()
+
+    def get(self, path: str, signature: FileSignature) -> Digest | None:
+        """The digest recorded for the file at `path` under this very signature."""
+        folder, _, name = path.rpartition("/")
+        recorded = self._folder(folder).get(name)
+        if recorded is None or recorded[0] != signature:
+            return None
+        return Digest(recorded[1].hex(), signature[0])
+
+    def record(self, path: str, signature: FileSignature, digest: Digest) -> None:
+        """Remember the digest of a file. What cannot be a regular file's is not remembered."""
+        if signature[0] != digest.size or signature[1] not in _TIMES or signature[2] not in _TIMES:
+            return
+        folder, _, name = path.rpartition("/")
+        value = (signature, bytes.fromhex(digest.hash))
+        with self._lock:
+            files = self._folder(folder)
+            if files.get(name) != value:
+                files[name] = value
+                self._changed.add(folder)
+
+    def forget(self, path: str) -> None:
+        """Take back what is recorded for a file."""
+        folder, _, name = path.rpartition("/")
+        with self._lock:
+            if self._folder(folder).pop(name, None) is not None:
+                self._changed.add(folder)
+
+    def pending(self) -> dict[bytes, bytes]:
+        """The rows that are new since they were last asked for."""
+        with self._lock:
+            changed, self._changed = self._changed, set()
+            return {_folder_key(folder): _encode(self._folders[folder]) for folder in changed}
+
+    def _folder(self, folder: str) -> dict[str, tuple[FileSignature, bytes]]:
+        files = self._folders.get(folder)
+        if files is None:
+            with self._lock:
+                key = _folder_key(folder)
+                row = self._database.get_many([key]).get(key, b"")
+                files = self._folders.setdefault(folder, dict(_decode(row)))
+        return files
+
+
+class FactsCache:
+    """Import facts, as bytes that only the analyser understands, by the digest of the source.
+
+    `version` is that of the analyser which made them. New facts stay in memory until `pending`
+    is written.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._new: dict[bytes, bytes] = {}
+        self._unwritten: set[bytes] = set()
+        self._lock = threading.Lock()
+
+    def get_many(self, digests: Collection[Digest], *, version: str) -> dict[Digest, bytes]:
+        """The facts of those sources for which this version has made some."""
+        keys = {_facts_key(digest, version): digest for digest in digests}
+        with self._lock:
+            found = {key: self._new[key] for key in keys.keys() & self._new.keys()}
+        found.update(self._database.get_many(keys.keys() - found.keys()))
+        return {keys[key]: facts for key, facts in found.items()}
+
+    def put_many(self, facts: Mapping[Digest, bytes], *, version: str) -> None:
+        """Remember the facts of some sources."""
+        rows = {_facts_key(digest, version): data for digest, data in facts.items()}
+        with self._lock:
+            self._new.update(rows)
+            self._unwritten.update(rows)
+
+    def pending(self) -> dict[bytes, bytes]:
+        """The rows that are new since they were last asked for."""
+        with self._lock:
+            unwritten, self._unwritten = self._unwritten, set()
+            return {key: self._new[key] for key in unwritten}
+
+
+def _folder_key(folder: str) -> bytes:
+    return b"folder\0" + os.fsencode(folder)
+
+
+def _facts_key(digest: Digest, version: str) -> bytes:
+    return b"facts\0" + bytes.fromhex(digest.hash) + version.encode()
+
+
+def _encode(files: Mapping[str, tuple[FileSignature, bytes]]) -> bytes:
+    names = b"\0".join(os.fsencode(name) for name in files)
+    records = b"".join(_RECORD.pack(*signature, digest) for signature, digest in files.values())
+    return len(files).to_bytes(4, "little") + records + names
+
+
+def _decode(row: bytes) -> Iterator[tuple[str, tuple[FileSignature, bytes]]]:
+    """The inverse of `_encode`; nothing for an empty row."""
+    end = 4 + int.from_bytes(row[:4], "little") * _RECORD.size
+    if end == 4 or len(row) < end:
+        return
+    names = os.fsdecode(row[end:]).split("\0")
+    for name, record in zip(names, _RECORD.iter_unpack(row[4:end]), strict=True):
+        size, mtime, ctime, inode, device, digest = record
+        yield name, ((size, mtime, ctime, inode, device), digest)

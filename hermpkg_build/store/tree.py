@@ -1,0 +1,160 @@
+"""The source tree: the one way the build side reads files, so that it knows all that it looked at."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from collections.abc import Mapping
+
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.store.failures import changed_while_read
+from hermpkg_build.store.files import hash_file, read_file
+from hermpkg_build.store.index import DigestIndex
+from hermpkg_build.store.signatures import FileSignature, is_settled, signature_of
+
+_NO_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG)
+"""What says that a path leads to no folder that can be read. Anything else is a fault to report."""
+
+
+class SourceTree:
+    """A view of the file system that stays the same for its lifetime, shared by any number of threads.
+
+    Folders are listed once. A file is known by its first digest: a later read that gives other
+    bytes raises ActionError, for a result made of both would belong to no state of the sources.
+    Paths are absolute and taken as they are written.
+    """
+
+    def __init__(self, index: DigestIndex | None = None) -> None:
+        self._index = index
+        self._started_ns = time.time_ns()
+        self._listings: dict[str, Mapping[str, bool] | None] = {}
+        self._digests: dict[str, Digest] = {}
+        self._signatures: dict[str, FileSignature] = {}
+        self._lock = threading.Lock()
+
+    def entries(self, directory: str) -> Mapping[str, bool] | None:
+        """What is in a folder, by name: True for a folder, False for a file; None for no readable folder.
+
+        Symbolic links count as what they lead to. Left out are ``__pycache__``, which running
+        Python changes, and what is neither file nor folder (broken links, pipes, sockets).
+        """
+        try:
+            return self._listings[directory]
+        except KeyError:
+            listing, signature = _list(directory)
+        with self._lock:
+            if signature and directory not in self._listings:
+                self._signatures[directory] = signature
+            return self._listings.setdefault(directory, listing)
+
+    def is_file(self, path: str) -> bool:
+        """Whether there is a file, by the listing of its folder, so that one that appears is noticed."""
+        folder, _, name = path.rpartition("/")
+        entries = self.entries(folder or "/")
+        return entries is not None and entries.get(name) is False
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a file. Raises OSError; a file that is absent is observed to be absent."""
+        try:
+            data, signature = read_file(path)
+        except (FileNotFoundError, NotADirectoryError):
+            self.entries(os.path.dirname(path))
+            raise
+        self._observe(path, Digest.of(data), signature)
+        return data
+
+    def digest(self, path: str) -> Digest:
+        """The digest of a file's bytes, from the index where its signature is known. Raises as `read`."""
+        known = self._digests.get(path)
+        if known is not None:
+            return known
+        try:
+            if self._index is not None:
+                signature = signature_of(os.stat(path))
+                recorded = self._index.get(path, signature)
+                if recorded is not None:
+                    return self._observe(path, recorded, signature)
+            digest, signature = hash_file(path)
+        except (FileNotFoundError, NotADirectoryError):
+            self.entries(os.path.dirname(path))
+            raise
+        return self._observe(path, digest, signature)
+
+    def observed_files(self) -> Mapping[str, Digest]:
+        """The digest of every file that was read or digested, by path."""
+        with self._lock:
+            return dict(self._digests)
+
+    def observed_directories(self) -> Mapping[str, Digest]:
+        """The digest of every listing that was asked for; a folder that is absent has a digest too."""
+        with self._lock:
+            listings = dict(self._listings)
+        return {directory: listing_digest(entries) for directory, entries in listings.items()}
+
+    def observed_signatures(self) -> Mapping[str, FileSignature]:
+        """The signatures, by path, that vouch for what was observed for as long as they are the same.
+
+        A file or folder that changed too lately for its signature to tell, an absent folder, and a
+        folder with symbolic links (what they lead to can change without it) are not here: to know
+        whether such an observation still holds is to make it again.
+        """
+        with self._lock:
+            return {
+                path: signature
+                for path, signature in self._signatures.items()
+                if is_settled(signature, self._started_ns)
+            }
+
+    def _observe(self, path: str, digest: Digest, signature: FileSignature) -> Digest:
+        with self._lock:
+            known = self._digests.setdefault(path, digest)
+            if known == digest:
+                self._signatures.setdefault(path, signature)
+        if known != digest:
+            if self._index is not None:
+                # It may be the index that was wrong: a clock set back, times made up by a tool.
+                self._index.forget(path)
+            raise changed_while_read(path)
+        if self._index is not None and is_settled(signature, self._started_ns):
+            self._index.record(path, signature, digest)
+        return known
+
+
+def listing_digest(entries: Mapping[str, bool] | None) -> Digest:
+    """The digest of a listing, over the names as the file system has them; None for no folder."""
+    if entries is None:
+        return Digest.of(b"no folder")
+    lines = [os.fsencode(name) + (b"/\0" if is_folder else b"\0") for name, is_folder in entries.items()]
+    return Digest.of(b"".join(lines))
+
+
+def _list(directory: str) -> tuple[Mapping[str, bool] | None, FileSignature | None]:
+    """A listing sorted by name, and the folder's signature where that vouches for the listing."""
+    assert os.path.isabs(directory), directory
+    found: dict[str, bool] = {}
+    links = False
+    try:
+        signature = signature_of(os.stat(directory))
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                links = links or entry.is_symlink()
+                kind = _is_folder(entry)
+                if kind is not None and entry.name != "__pycache__":
+                    found[entry.name] = kind
+    except OSError as error:
+        if error.errno in _NO_FOLDER:
+            return None, None
+        raise
+    return dict(sorted(found.items())), None if links else signature
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool | None:
+    """Whether an entry leads to a folder or to a file; None for neither."""
+    try:
+        if entry.is_dir():
+            return True
+        return False if entry.is_file() else None
+    except OSError:
+        return None
