@@ -1,0 +1,142 @@
+"""Reads an archive that was unpacked into a folder, through the same methods as the archive itself."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from types import TracebackType
+from typing import final
+
+from hermpkg_build.archive.layout import DATA, problem_with_name
+from hermpkg_build.errors import ArchiveError
+
+
+@final
+class DirectoryReader:
+    """The folder that an archive's root folder became; records are the files in it, by relative path.
+
+    Has the methods of ArchiveReader save `entry`. `names` are sorted. Symbolic links to files are
+    followed, folders named through one are not entered, and no name leads out of the folder.
+    Raises ArchiveError where `path` is no folder, or holds no package.
+    """
+
+    root = ""
+    prefix = 0
+    duplicates: tuple[str, ...] = ()
+    strays: tuple[str, ...] = ()
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.name = os.path.abspath(path)
+        if not os.path.isdir(self.name):
+            raise ArchiveError("there is no such folder", facts=[("folder", self.name)])
+        if not os.path.isdir(os.path.join(self.name, DATA)):
+            inner = [
+                entry.path for entry in os.scandir(self.name) if os.path.isdir(os.path.join(entry.path, DATA))
+            ]
+            raise ArchiveError(
+                "the folder holds no unpacked package: it has no .data folder",
+                facts=[("folder", self.name)],
+                next_step=f"open the folder inside it: {min(inner)}" if inner else "",
+            )
+        self._names: list[str] | None = None
+
+    def names(self) -> Sequence[str]:
+        """The names of all records, sorted."""
+        if self._names is None:
+            self._names = sorted(
+                os.path.relpath(os.path.join(folder, file), self.name).replace(os.sep, "/")
+                for folder, _, files in os.walk(self.name)
+                for file in files
+            )
+        return list(self._names)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a record `name`."""
+        return not problem_with_name(name) and os.path.isfile(self._path(name))
+
+    def read(self, name: str) -> bytes:
+        """The bytes of the record `name`. Raises ArchiveError where there is none or it cannot be read."""
+        path = self._path(name)
+        try:
+            with io.FileIO(path) as file:
+                return file.readall()
+        except OSError as error:
+            raise ArchiveError(
+                "the unpacked package has no such record"
+                if isinstance(error, FileNotFoundError)
+                else "a record of the unpacked package cannot be read",
+                facts=[("folder", self.name), ("record", name), ("reason", error.strerror or str(error))],
+            ) from error
+
+    def view(self, name: str) -> memoryview:
+        """The bytes of the record `name`, read-only. Raises ArchiveError."""
+        return memoryview(self.read(name))
+
+    def check(self, name: str) -> None:
+        """See that the record can be read; a folder keeps no checksums. Raises ArchiveError."""
+        self.read(name)
+
+    def private_views(self) -> PrivateFiles:
+        """Writable views of the records that cost memory only where they are written to."""
+        return PrivateFiles(self)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def __enter__(self) -> DirectoryReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def path_of(self, name: str) -> str:
+        """The absolute path of the record `name`. Raises ArchiveError where there is no such file."""
+        if not self.has(name):
+            raise ArchiveError(
+                "the unpacked package has no such record", facts=[("folder", self.name), ("record", name)]
+            )
+        return self._path(name)
+
+    def _path(self, name: str) -> str:
+        if problem := problem_with_name(name):
+            raise ArchiveError(
+                f"{name!r} cannot be the name of a record", facts=[("folder", self.name), ("reason", problem)]
+            )
+        return os.path.join(self.name, name)
+
+
+@final
+class PrivateFiles:
+    """Writable views of an unpacked archive's records, each file mapped copy-on-write by itself."""
+
+    def __init__(self, reader: DirectoryReader) -> None:
+        self._reader = reader
+
+    def view(self, name: str) -> memoryview:
+        """The bytes of the record `name`, writable, shaped (size,). Raises ArchiveError."""
+        import mmap
+
+        path = self._reader.path_of(name)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                if not (size := os.fstat(descriptor).st_size):
+                    return memoryview(bytearray())
+                return memoryview(mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY))
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise ArchiveError(
+                "a record of the unpacked package cannot be read",
+                facts=[
+                    ("folder", self._reader.name),
+                    ("record", name),
+                    ("reason", error.strerror or str(error)),
+                ],
+            ) from error

@@ -1,0 +1,314 @@
+"""Reads archives: maps the file, finds records by name, checks what it hands out."""
+
+from __future__ import annotations
+
+import io
+import mmap
+import os
+import stat
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import BinaryIO, TypeAlias, final
+
+from hermpkg_build.archive import zip_format as z
+from hermpkg_build.archive.central import Member, decode_name, read_central_directory
+from hermpkg_build.archive.layout import VERSION_RECORD
+from hermpkg_build.core.digest import Bytes
+from hermpkg_build.errors import ArchiveError
+
+__all__ = ["ArchiveReader", "ArchiveSource", "Entry"]
+
+ArchiveSource: TypeAlias = str | os.PathLike[str] | Bytes | BinaryIO
+
+# Deflate cannot make more out of one byte than this; a record that claims to be larger is a lie.
+_MOST_INFLATION = 1032
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Where and how one record lies in the archive.
+
+    `offset` is where its bytes start in the file; `size` counts them unpacked, `packed_size` as
+    they lie there; the two are equal for a record that `is_stored`.
+    """
+
+    name: str
+    offset: int
+    size: int
+    packed_size: int
+    crc32: int
+    is_stored: bool
+
+
+@final
+class ArchiveReader:
+    """A ZIP archive with all records under one root folder, as torch.package writes it, edited or not.
+
+    `source` is a path, bytes, or a binary stream (read whole). Records are named without the root
+    folder. `root` is that folder, "" for an archive that was packed again without it; `duplicates`
+    are names that occur more than once, of which the last counts, as in zipfile; `strays` are
+    names outside the root folder, which no record name reaches; `prefix` counts foreign bytes
+    before the archive.
+    Opening reads the directory only. Raises ArchiveError for everything that is no sound archive.
+    """
+
+    def __init__(self, source: ArchiveSource) -> None:
+        self.name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else "<buffer>"
+        self._map: mmap.mmap | None = None
+        self._descriptor = -1
+        self._members: dict[str, Member] = {}
+        self._data = self._open(source)
+        try:
+            central = read_central_directory(self._data)
+            self.root = _root_of(central.members)
+        except ArchiveError as error:
+            self.close()
+            raise _in_file(error, self.name) from None
+        self.prefix = central.prefix
+        self._limit = central.start
+        skip = len(self.root) + 1 if self.root else 0
+        folder = f"{self.root}/" if self.root else ""
+        self._members = {
+            name[skip:]: member for name, member in central.members.items() if name.startswith(folder)
+        }
+        self.duplicates = tuple(name[skip:] for name in central.duplicates if name.startswith(folder))
+        self.strays = tuple(name for name in central.members if not name.startswith(folder))
+
+    def names(self) -> Sequence[str]:
+        """The names of all records, in the archive's order; folders are no records."""
+        return list(self._members)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a record `name`."""
+        return name in self._members
+
+    def entry(self, name: str) -> Entry:
+        """Where the record `name` lies. Raises ArchiveError where there is none or its header is damaged."""
+        member = self._member(name)
+        return Entry(
+            name=name,
+            offset=self._data_offset(name, member),
+            size=member.size,
+            packed_size=member.packed_size,
+            crc32=member.crc32,
+            is_stored=member.method == z.STORED,
+        )
+
+    def read(self, name: str) -> bytes:
+        """The bytes of the record `name`, checked against their CRC. Raises ArchiveError."""
+        entry = self.entry(name)
+        packed = self._data[entry.offset : entry.offset + entry.packed_size]
+        data = bytes(packed) if entry.is_stored else self._inflate(entry, packed)
+        self._compare(entry, zlib.crc32(data))
+        return data
+
+    def view(self, name: str) -> memoryview:
+        """The bytes of the record `name`, read-only and *not* checked.
+
+        Shaped (size,) of bytes; those of a stored record are the mapped file itself, and stay
+        usable after `close`. Raises ArchiveError.
+        """
+        entry = self.entry(name)
+        if not entry.is_stored:
+            return memoryview(self.read(name))
+        return self._data[entry.offset : entry.offset + entry.size].toreadonly()
+
+    def check(self, name: str) -> None:
+        """Compare a record of any size with its CRC, without holding it. Raises ArchiveError."""
+        entry = self.entry(name)
+        if not entry.is_stored:
+            self.read(name)
+            return
+        crc32 = 0
+        for start in range(entry.offset, entry.offset + entry.size, _CHUNK):
+            crc32 = zlib.crc32(self._data[start : min(start + _CHUNK, entry.offset + entry.size)], crc32)
+        self._compare(entry, crc32)
+
+    def private_views(self) -> PrivateViews:
+        """A new, writable copy of all records that costs memory only where it is written to."""
+        return PrivateViews(self, self._descriptor, len(self._data))
+
+    def close(self) -> None:
+        """Let go of the file. Views stay usable; everything else raises ArchiveError from now on."""
+        self._members = {}
+        self._data = memoryview(b"")
+        if self._map is not None:
+            # With views about, the mapping lives as long as they do.
+            with suppress(BufferError):
+                self._map.close()
+            self._map = None
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> ArchiveReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # A descriptor outlives the interpreter's interest in it otherwise; __init__ may have failed early.
+        if getattr(self, "_descriptor", -1) >= 0:
+            self.close()
+
+    def _open(self, source: ArchiveSource) -> memoryview:
+        if isinstance(source, (str, os.PathLike)):
+            try:
+                return self._map_file(os.fspath(source))
+            except OSError as error:
+                raise ArchiveError(
+                    "the archive cannot be opened",
+                    facts=[("file", self.name), ("reason", error.strerror or str(error))],
+                ) from error
+        if isinstance(source, io.BytesIO):
+            return memoryview(source.getbuffer()).cast("B")
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            return memoryview(source).cast("B")
+        source.seek(0)
+        return memoryview(source.read())
+
+    def _map_file(self, path: str) -> memoryview:
+        # A pipe or device would block or answer nonsense, so the kind of file is asked for first.
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            what = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
+            raise ArchiveError(f"the archive is {what}", facts=[("file", path)])
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        size = os.fstat(self._descriptor).st_size
+        if not size:
+            return memoryview(b"")
+        self._map = mmap.mmap(self._descriptor, size, access=mmap.ACCESS_READ)
+        return memoryview(self._map)
+
+    def _member(self, name: str) -> Member:
+        member = self._members.get(name)
+        if member is None:
+            raise ArchiveError(
+                "the archive has no such record", facts=[("file", self.name), ("record", name)]
+            )
+        return member
+
+    def _data_offset(self, name: str, member: Member) -> int:
+        """Where a member's bytes start: after its local header, which must agree with the directory."""
+        n: int
+        x: int
+        signature, _, flags, method, _, _, _, _, _, n, x = z.LOCAL.unpack_from(self._data, member.header)
+        if signature != z.LOCAL_SIGNATURE:
+            raise self._bad(
+                name, "its header is not where the directory says", ("offset", str(member.header))
+            )
+        if (flags | member.flags) & (z.FLAG_ENCRYPTED | z.FLAG_STRONG_ENCRYPTION | z.FLAG_MASKED_HEADERS):
+            raise self._bad(name, "it is encrypted")
+        if member.is_symlink:
+            raise self._bad(name, "it is a symbolic link")
+        if method != member.method:
+            raise self._bad(name, "its header and the directory name two ways of compression")
+        if method not in (z.STORED, z.DEFLATED):
+            way = z.METHOD_NAMES.get(method, f"method {method}")
+            raise self._bad(name, "it is compressed in a way that is not read here", ("compression", way))
+        start = member.header + z.LOCAL.size
+        if start + n + x + member.packed_size > self._limit:
+            raise self._bad(name, "it reaches beyond the space for records")
+        full_name = f"{self.root}/{name}" if self.root else name
+        if decode_name(bytes(self._data[start : start + n]), member.flags) != full_name:
+            raise self._bad(name, "its header has another name than the directory")
+        most = member.packed_size if method == z.STORED else member.packed_size * _MOST_INFLATION
+        if member.size > most or (method == z.STORED and member.size != member.packed_size):
+            raise self._bad(
+                name,
+                "its size cannot be",
+                ("packed", f"{member.packed_size} bytes"),
+                ("unpacked", f"{member.size} bytes"),
+            )
+        return start + n + x
+
+    def _inflate(self, entry: Entry, packed: memoryview) -> bytes:
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            # One byte more than there should be: enough to notice, too little to do harm.
+            data = inflater.decompress(packed, entry.size + 1)
+        except zlib.error as error:
+            raise self._bad(
+                entry.name, "its compressed bytes make no sense", ("reason", str(error))
+            ) from None
+        if len(data) != entry.size or not inflater.eof:
+            found = f"{len(data)} bytes" if inflater.eof and len(data) <= entry.size else "more, or no end"
+            raise self._bad(
+                entry.name,
+                "it unpacks to another size",
+                ("expected", f"{entry.size} bytes"),
+                ("found", found),
+            )
+        return data
+
+    def _compare(self, entry: Entry, crc32: int) -> None:
+        if crc32 != entry.crc32:
+            raise self._bad(
+                entry.name,
+                "its bytes do not match their checksum",
+                ("expected", f"CRC-32 {entry.crc32:08x}"),
+                ("found", f"CRC-32 {crc32:08x}"),
+            )
+
+    def _bad(self, record: str, what: str, *facts: tuple[str, str]) -> ArchiveError:
+        return ArchiveError(
+            f"a record of the archive is damaged: {what}",
+            facts=[("file", self.name), ("record", record), *facts],
+            next_step="copy or build the archive again",
+        )
+
+
+@final
+class PrivateViews:
+    """Writable views of an archive's records: what is written stays here, the file never changes.
+
+    All stored records of a file share one copy-on-write mapping, which reads from disk what is
+    touched and takes memory for what is written. Each view keeps the mapping alive by itself.
+    """
+
+    def __init__(self, reader: ArchiveReader, descriptor: int, size: int) -> None:
+        self._reader = reader
+        self._all: memoryview | None = None
+        if descriptor >= 0:
+            # NORESERVE: an archive may be larger than the memory, most of it is never written to.
+            flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0)
+            mapped = mmap.mmap(descriptor, size, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+            self._all = memoryview(mapped)
+
+    def view(self, name: str) -> memoryview:
+        """The bytes of the record `name`, writable, shaped (size,), not checked. Raises ArchiveError."""
+        entry = self._reader.entry(name)
+        if self._all is not None and entry.is_stored:
+            return self._all[entry.offset : entry.offset + entry.size]
+        return memoryview(bytearray(self._reader.view(name)))
+
+
+def _root_of(members: dict[str, Member]) -> str:
+    """The folder that holds the records: of the version record, else the first segment that all share."""
+    if VERSION_RECORD in members:
+        return ""
+    for name in members:
+        folder, slash, rest = name.partition("/")
+        if slash and rest in (VERSION_RECORD, "version"):
+            return folder
+    shared = {name.partition("/")[0] for name in members}
+    if len(shared) == 1 and all("/" in name for name in members):
+        return shared.pop()
+    raise ArchiveError(
+        "the archive is no package: its records have no folder in common",
+        facts=[("records", ", ".join(list(members)[:5]) or "none")],
+    )
+
+
+def _in_file(error: ArchiveError, name: str) -> ArchiveError:
+    return ArchiveError(error.summary, facts=[("file", name), *error.facts], next_step=error.next_step)
