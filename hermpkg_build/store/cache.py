@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from contextlib import suppress
@@ -13,7 +12,7 @@ from hermpkg_build.store.action_cache import ActionCache
 from hermpkg_build.store.cas import ContentStore
 from hermpkg_build.store.database import Database
 from hermpkg_build.store.failures import cannot_write
-from hermpkg_build.store.files import write_file
+from hermpkg_build.store.files import aside_path, read_file, remove_file, write_file
 from hermpkg_build.store.index import DigestIndex, FactsCache
 from hermpkg_build.store.location import FORMAT_FOLDER, TAG, TAG_NAME
 
@@ -92,7 +91,7 @@ def delete_cache(directory: str) -> bool:
     try:
         for name in sorted(os.listdir(directory)):
             folder = os.path.join(directory, name)
-            if not _is_cache(folder):
+            if os.path.islink(folder) or not _is_cache(folder):
                 continue
             # The name goes first and at once: a process that starts now starts with an empty cache. The
             # new name keeps the marker, so that what a kill leaves is found the next time.
@@ -157,15 +156,14 @@ def _prepare(root: str) -> None:
     """
     temporary = os.path.join(root, "tmp")
     os.makedirs(temporary, exist_ok=True)
-    probe = os.path.join(temporary, f"{os.getpid()}-{os.urandom(8).hex()}")
+    probe = aside_path(root)
     tag = os.path.join(root, TAG_NAME)
     try:
         write_file(probe, TAG)
         if not _is_cache(root):
             os.replace(probe, tag)
     finally:
-        with suppress(FileNotFoundError):
-            os.unlink(probe)
+        remove_file(probe)
     _clear_abandoned(temporary)
 
 
@@ -185,15 +183,9 @@ def _clear_abandoned(temporary: str) -> None:
 
 
 def _is_cache(folder: str) -> bool:
-    """Whether a folder carries the marker file, with both its standard line and ours."""
-    descriptor = -1
+    """Whether a folder carries the marker file, with the standard's first line and our name."""
     try:
-        descriptor = os.open(os.path.join(folder, TAG_NAME), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        return os.read(descriptor, len(TAG)) == TAG
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            return False
-        raise
-    finally:
-        if descriptor >= 0:
-            os.close(descriptor)
+        tag, _ = read_file(os.path.join(folder, TAG_NAME))
+    except OSError:
+        return False
+    return tag.startswith(TAG.partition(b"\n")[0]) and b"hermpkg" in tag

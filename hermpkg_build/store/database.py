@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import struct
 import threading
 import zlib
 from collections.abc import Callable, Collection, Mapping
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     import sqlite3
 
 _T = TypeVar("_T")
-_HEAD = struct.Struct("<IH")
-"""CRC-32 of all that follows it, length of the key; then come the key and the value."""
+_RESIDUE = 0x2144DF1C
+"""The CRC-32 of anything followed by its own CRC-32, the low byte first."""
 
 _BATCH = 500
 """Keys in one query; SQLite before 3.32 takes no more than 999."""
@@ -99,7 +98,7 @@ class Database:
         return False, None
 
     def _open(self) -> sqlite3.Connection:
-        """The connection of this process; one inherited by a fork is left alone, as SQLite demands."""
+        """The connection of this process; one inherited by a fork is not used, as SQLite demands."""
         import sqlite3
 
         if self._connection is not None and self._process == os.getpid():
@@ -165,16 +164,18 @@ def _row_number(key: bytes) -> int:
 
 
 def _pack(key: bytes, value: bytes) -> bytes:
-    body = len(key).to_bytes(2, "little") + key + value
-    return zlib.crc32(body).to_bytes(4, "little") + body
+    body = _prefix(key) + value
+    return body + zlib.crc32(body).to_bytes(4, "little")
 
 
 def _unpack(key: bytes, data: object) -> bytes | None:
     """The inverse of `_pack`; None where the row is not whole, or another key's."""
-    if not isinstance(data, bytes) or len(data) < _HEAD.size:
+    prefix = _prefix(key)
+    if not isinstance(data, bytes) or zlib.crc32(data) != _RESIDUE or not data.startswith(prefix):
         return None
-    checksum, length = _HEAD.unpack_from(data)
-    start = _HEAD.size + length
-    if zlib.crc32(memoryview(data)[4:]) != checksum or data[_HEAD.size : start] != key:
-        return None
-    return data[start:]
+    return data[len(prefix) : -4]
+
+
+def _prefix(key: bytes) -> bytes:
+    """The key so that no other key's row can start with it."""
+    return len(key).to_bytes(2, "little") + key

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.store.database import Database
@@ -39,6 +39,14 @@ class DigestIndex:
             return None
         return Digest(recorded[1].hex(), signature[0])
 
+    def load(self, folders: Iterable[str]) -> None:
+        """Read the rows of many folders at once, ahead of questions for their files."""
+        with self._lock:
+            keys = {_folder_key(folder): folder for folder in folders if folder not in self._folders}
+            rows = self._database.get_many(keys)
+            for key, folder in keys.items():
+                self._folders[folder] = dict(_decode(rows.get(key, b"")))
+
     def record(self, path: str, signature: FileSignature, digest: Digest) -> None:
         """Remember the digest of a file. What cannot be a regular file's is not remembered."""
         if signature[0] != digest.size or signature[1] not in _TIMES or signature[2] not in _TIMES:
@@ -65,13 +73,9 @@ class DigestIndex:
             return {_folder_key(folder): _encode(self._folders[folder]) for folder in changed}
 
     def _folder(self, folder: str) -> dict[str, tuple[FileSignature, bytes]]:
-        files = self._folders.get(folder)
-        if files is None:
-            with self._lock:
-                key = _folder_key(folder)
-                row = self._database.get_many([key]).get(key, b"")
-                files = self._folders.setdefault(folder, dict(_decode(row)))
-        return files
+        if folder not in self._folders:
+            self.load([folder])
+        return self._folders[folder]
 
 
 class FactsCache:
