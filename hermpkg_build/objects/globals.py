@@ -1,0 +1,87 @@
+"""Under which name a class or function can be imported again, or why under none."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+
+
+def find_global(obj: object, name: str | None = None) -> tuple[str, str]:
+    """The module and qualified name that lead to `obj`, and to no other object.
+
+    `name` is given where `__reduce__` returned one. Raises pickle.PicklingError with the reason.
+    """
+    qualname = name or own_name(obj)
+    if not qualname:
+        raise pickle.PicklingError("it has no name to import it by")
+    if qualname.rpartition(".")[2] == "<lambda>":
+        raise pickle.PicklingError(f"a lambda cannot be imported by name{_defined_at(obj)}")
+    scope, inside_function, _ = qualname.partition(".<locals>.")
+    if inside_function:
+        what = "a class" if isinstance(obj, type) else "a function"
+        raise pickle.PicklingError(
+            f"{what} defined inside the function {scope} cannot be imported by name{_defined_at(obj)}"
+        )
+    module = getattr(obj, "__module__", None) or _owner(obj, qualname)
+    _check(obj, module, qualname)
+    return module, qualname
+
+
+def own_name(obj: object) -> str:
+    """The qualified name that `obj` has of itself, "" for none."""
+    name: str = getattr(obj, "__qualname__", None) or getattr(obj, "__name__", None) or ""
+    return name
+
+
+def _check(obj: object, module: str, qualname: str) -> None:
+    try:
+        __import__(module)
+    except ImportError as error:
+        raise pickle.PicklingError(f"its module {module} cannot be imported: {error}") from error
+    found: object = sys.modules[module]
+    try:
+        for part in qualname.split("."):
+            found = getattr(found, part)
+    except AttributeError:
+        raise pickle.PicklingError(f"module {module} has no {qualname}{_defined_at(obj)}") from None
+    if found is not obj:
+        raise pickle.PicklingError(
+            f"{module}.{qualname} is now another object than this one{_defined_at(obj)}"
+        )
+
+
+def _owner(obj: object, qualname: str) -> str:
+    """The module that holds an object which does not say where it belongs.
+
+    Among all loaded modules that do, one of the library that made the object's type comes first,
+    then the one with the shortest dotted name, so that neither the order of imports nor a user's
+    ``from numpy import add`` decides.
+    """
+    library = type(obj).__module__.partition(".")[0]
+    holders = [name for name, module in list(sys.modules.items()) if _holds(module, qualname, obj)]
+    candidates = [
+        (name.partition(".")[0] != library, name.count("."), name)
+        for name in holders
+        if name not in ("__main__", "__mp_main__")
+    ]
+    if not candidates:
+        raise pickle.PicklingError(f"no module has it under the name {qualname}")
+    return min(candidates)[2]
+
+
+def _holds(module: object, qualname: str, obj: object) -> bool:
+    found = module
+    try:
+        for part in qualname.split("."):
+            found = getattr(found, part)
+    except Exception:  # noqa: BLE001 - a lazy module may run any code in __getattr__
+        return False
+    return found is obj
+
+
+def _defined_at(obj: object) -> str:
+    """Where a Python function was written, as a remark for a message."""
+    code = getattr(obj, "__code__", None)
+    if code is None:
+        return ""
+    return f" (defined at {code.co_filename}:{code.co_firstlineno})"

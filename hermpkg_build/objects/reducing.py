@@ -1,0 +1,79 @@
+"""What an object reduces to: the function, arguments and state that make it again."""
+
+from __future__ import annotations
+
+import copyreg
+import pickle
+from dataclasses import dataclass
+from typing import Any, Final
+
+_OBJECT: Final[Any] = object
+_SET_REDUCERS: Final[tuple[Any, ...]] = (set.__reduce__, frozenset.__reduce__)
+
+
+class Elements:
+    """Stands for the list of a set's elements in what a subclass of set reduces to."""
+
+    __slots__ = ("of",)
+
+    def __init__(self, of: set[Any] | frozenset[Any]) -> None:
+        self.of = of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reduced:
+    """The tuple that ``__reduce_ex__`` returns, checked."""
+
+    function: Any
+    arguments: tuple[Any, ...]
+    state: Any = None
+    items: list[Any] | None = None
+    pairs: list[tuple[Any, Any]] | None = None
+    setter: Any = None
+
+
+def reduce(obj: Any, protocol: int) -> Any:
+    """What `obj` says of itself when asked as `pickle` asks; NotImplemented for a class."""
+    by_type: Any = copyreg.dispatch_table.get(type(obj))
+    if by_type is not None:
+        return by_type(obj)
+    if isinstance(obj, type):
+        return NotImplemented
+    return obj.__reduce_ex__(protocol)
+
+
+def checked(obj: object, returned: Any) -> Reduced:
+    """`returned` by the ``__reduce__`` of `obj`, without the order of any hash table left in it.
+
+    Raises pickle.PicklingError where it is not what the protocol of reducing asks for.
+    """
+    if not isinstance(returned, tuple) or not 2 <= len(returned) <= 6:
+        raise pickle.PicklingError("its __reduce__ must return a string or a tuple of two to six items")
+    function, arguments, state, items, pairs, setter = (*returned, None, None, None, None)[:6]
+    if not callable(function):
+        raise pickle.PicklingError("the first item of what its __reduce__ returns must be callable")
+    if not isinstance(arguments, tuple):
+        raise pickle.PicklingError("the second item of what its __reduce__ returns must be a tuple")
+    kind: Any = type(obj)
+    if isinstance(obj, (set, frozenset)) and kind.__reduce__ in _SET_REDUCERS:
+        arguments = (Elements(obj),)
+    elif _has_default_state(kind) and isinstance(state, tuple) and len(state) == 2 and state[1]:
+        state = (state[0], dict(sorted(state[1].items())))
+    return Reduced(
+        function=function,
+        arguments=arguments,
+        state=state,
+        items=None if items is None else list(items),
+        pairs=None if pairs is None else list(pairs),
+        setter=setter,
+    )
+
+
+def _has_default_state(kind: Any) -> bool:
+    """Whether instances give their attributes and slots themselves, the slots in class order.
+
+    That order is no order at all where ``__slots__`` is a set.
+    """
+    if kind.__reduce_ex__ is not _OBJECT.__reduce_ex__ or kind.__reduce__ is not _OBJECT.__reduce__:
+        return False
+    return getattr(kind, "__getstate__", None) is getattr(_OBJECT, "__getstate__", None)
