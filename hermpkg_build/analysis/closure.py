@@ -1,0 +1,320 @@
+"""The closure of a set of roots: all modules they need, what becomes of each, and why it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from hermpkg_build.analysis.modules import ModuleFinder, ModuleSource
+from hermpkg_build.analysis.problems import Problem, ProblemKind
+from hermpkg_build.analysis.resolution import Fault, Resolver, Standing, is_module_name, package_of
+from hermpkg_build.analysis.rule_problems import malformed_patterns, unused_rules
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.facts import DynamicImport, Import, ImportContext, ImportFacts, ImportForm, SourceUse
+from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, ModuleNode, Origin
+from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
+from hermpkg_build.errors import GroupedError, Location
+
+_OPTIONAL = int(ImportContext.TRY | ImportContext.CONDITIONAL)
+_TYPE_CHECKING = int(ImportContext.TYPE_CHECKING)
+_WITH_SOURCE = (ModuleKind.SOURCE, ModuleKind.PACKAGE)
+_FAULTS = {
+    Fault.NOT_FOUND: ProblemKind.NOT_FOUND,
+    Fault.BEYOND_TOP: ProblemKind.BEYOND_TOP,
+    Fault.MALFORMED: ProblemKind.MALFORMED_NAME,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFacts:
+    """The digest of a module's source and the import facts of those bytes."""
+
+    digest: Digest
+    facts: ImportFacts
+
+
+class FactsProvider(Protocol):
+    """Reads modules; asked for many at a time, so that those in no cache can be analysed in parallel."""
+
+    def facts_of(self, modules: Sequence[ModuleSource]) -> Sequence[SourceFacts]:
+        """The facts of each of `modules`, in their order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """A module needed from the start; `source` is what names it: ``//models:resnet``, ``model/model.pkl``."""
+
+    source: str
+    module: str
+    kind: EdgeKind
+    location: Location | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closure:
+    """The modules that a set of roots needs, and what was seen on the way.
+
+    `missing_optional` are imports that may fail and would fail here; `type_only` those that only
+    type checkers follow. Neither is in the graph. `dynamic` and `uses_files` pair the name of an
+    interned module with what reading its source cannot resolve.
+    """
+
+    graph: ModuleGraph
+    missing_optional: tuple[Edge, ...] = ()
+    type_only: tuple[Edge, ...] = ()
+    dynamic: tuple[tuple[str, DynamicImport], ...] = ()
+    uses_files: tuple[tuple[str, SourceUse], ...] = ()
+
+
+def close_over(
+    roots: Sequence[Root],
+    rules: Sequence[PolicyRule],
+    finder: ModuleFinder,
+    facts: FactsProvider,
+    *,
+    target: str,
+) -> Closure:
+    """Follow imports from `roots`; the first rule that matches a module decides what becomes of it.
+
+    Interned modules are read and their imports followed, with their parents; extern and mocked
+    ones are recorded. `target` is the label whose policy `rules` is, for messages.
+    Raises GroupedError of AnalysisError with everything that is wrong.
+    """
+    closure, problems = explore(roots, rules, finder, facts)
+    if problems:
+        from hermpkg_build.analysis.diagnosis import describe_all
+
+        errors = describe_all(problems, rules=rules, finder=finder, target=target)
+        count = "1 problem" if len(errors) == 1 else f"{len(errors)} problems"
+        raise GroupedError(f"{target} cannot be packaged: {count}", errors)
+    return closure
+
+
+def explore(
+    roots: Sequence[Root], rules: Sequence[PolicyRule], finder: ModuleFinder, facts: FactsProvider
+) -> tuple[Closure, Sequence[Problem]]:
+    """As `close_over`, with the problems as values beside what could be followed in spite of them.
+
+    Problems come in the order of the walk, those of the rules last. Denied modules are in the
+    graph; modules without a policy, and ones that would have to be read but cannot, are not.
+    """
+    malformed = malformed_patterns(rules)
+    if malformed:
+        return Closure(graph=ModuleGraph({}, (), ())), malformed
+    table = PolicyTable(rules)
+    walk = _Walk(Resolver(table, finder))
+    for root in roots:
+        walk.start(root)
+    while wave := walk.next_wave():
+        for source, found in zip(wave, facts.facts_of(wave), strict=True):
+            walk.follow(source, found)
+    problems = [*walk.problems, *unused_rules(table, finder, walk.verdicts, walk.problems)]
+    return walk.closure(list(dict.fromkeys(root.source for root in roots))), problems
+
+
+class _Walk:
+    """One breadth-first walk over imports; `verdicts` has every module that was reached."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self.verdicts: dict[str, Standing] = {}
+        self.problems: list[Problem] = []
+        self._resolver = resolver
+        self._wave: list[ModuleSource] = []
+        self._came_by: dict[str, Edge] = {}
+        self._edges: dict[tuple[str, EdgeKind], dict[str, Edge]] = {}
+        self._left_out: set[str] = set()
+        self._digests: dict[str, Digest] = {}
+        self._exports: dict[str, tuple[str, ...]] = {}
+        self._stars: dict[str, list[Edge]] = {}
+        self._missing: dict[tuple[str, str], Edge] = {}
+        self._type_only: dict[tuple[str, str], Edge] = {}
+        self._dynamic: list[tuple[str, DynamicImport]] = []
+        self._uses: list[tuple[str, SourceUse]] = []
+
+    def next_wave(self) -> list[ModuleSource]:
+        """The interned modules reached since the last call; their sources are to be followed."""
+        wave, self._wave = self._wave, []
+        return wave
+
+    def start(self, root: Root) -> None:
+        """Visit a root."""
+        edge = Edge(source=root.source, target=root.module, kind=root.kind, location=root.location)
+        standing = self._resolver.standing(root.module)
+        if not is_module_name(root.module):
+            self._report(ProblemKind.MALFORMED_NAME, edge)
+        elif standing.is_lost or (root.kind is EdgeKind.PICKLE and root.module == "__main__"):
+            self._report(ProblemKind.NOT_FOUND, edge, standing)
+        else:
+            self._visit(edge)
+
+    def follow(self, source: ModuleSource, found: SourceFacts) -> None:
+        """Visit what an interned module imports."""
+        facts, name = found.facts, source.name
+        self._digests[name] = found.digest
+        if facts.syntax_problem is not None:
+            trail = self._trail(name)
+            self.problems.append(
+                Problem(kind=ProblemKind.SYNTAX, module=name, trail=trail, syntax=facts.syntax_problem)
+            )
+            return
+        self._dynamic += [(name, dynamic) for dynamic in facts.dynamic]
+        self._uses += [(name, use) for use in facts.uses]
+        package = package_of(source)
+        for imported in facts.imports:
+            self._follow_import(source, package, imported)
+        self._exports[name] = facts.exports or ()
+        for star in self._stars.pop(name, ()):
+            self._visit_exports(star)
+
+    def _follow_import(self, source: ModuleSource, package: str, imported: Import) -> None:
+        if imported.context & _TYPE_CHECKING:
+            self._note(self._type_only, source, imported, _written(imported))
+            return
+        meaning = self._resolver.meaning(imported, package)
+        if meaning.fault is not None:
+            if imported.context & _OPTIONAL:
+                self._note(self._missing, source, imported, meaning.named)
+            else:
+                standing = self._resolver.standing(meaning.named)
+                self._report(_FAULTS[meaning.fault], _edge(source, imported, meaning.named), standing)
+        known = self._edges.get((source.name, EdgeKind.IMPORT))
+        for name in meaning.modules:
+            # The same pair again says nothing new, unless what was optional no longer is.
+            edge = known.get(name) if known is not None else None
+            if edge is not None and (not edge.optional or imported.context & _OPTIONAL):
+                continue
+            if name != source.name:
+                self._visit(_edge(source, imported, name))
+        if imported.names == ("*",) and imported.form is ImportForm.FROM and meaning.fault is None:
+            star = _edge(source, imported, meaning.named)
+            if meaning.named in self._exports:
+                self._visit_exports(star)
+            else:
+                self._stars.setdefault(meaning.named, []).append(star)
+
+    def _visit_exports(self, star: Edge) -> None:
+        """A star import imports the submodules that ``__all__`` names."""
+        for name in self._resolver.submodules_named(star.target, self._exports[star.target]):
+            if name != star.source:
+                self._visit(
+                    Edge(
+                        source=star.source,
+                        target=name,
+                        kind=star.kind,
+                        location=star.location,
+                        optional=star.optional,
+                    )
+                )
+
+    def _visit(self, edge: Edge) -> None:
+        """Record an edge; a module that is new gets its verdict, and its parents are visited."""
+        while True:
+            name = edge.target
+            standing = self._resolver.standing(name)
+            if standing.is_bare_namespace:
+                return
+            edges = self._edges.setdefault((edge.source, edge.kind), {})
+            if name not in edges or (edges[name].optional and not edge.optional):
+                edges[name] = edge
+            if name in self.verdicts:
+                return
+            self.verdicts[name] = standing
+            self._came_by[name] = edge
+            self._judge(edge, standing)
+            parent = name.rpartition(".")[0]
+            if not parent or not self._needs_parent(standing, self._resolver.standing(parent)):
+                return
+            edge = Edge(source=name, target=parent, kind=EdgeKind.PARENT, optional=edge.optional)
+
+    def _needs_parent(self, standing: Standing, parent: Standing) -> bool:
+        """Packed code runs its parents' code first; what is not packed comes with parents of its own."""
+        if standing.policy is Policy.INTERN:
+            return parent.source is not None
+        return parent.policy in (Policy.EXTERN, Policy.MOCK) or (
+            parent.policy is Policy.INTERN and parent.source is not None
+        )
+
+    def _judge(self, edge: Edge, standing: Standing) -> None:
+        source, name = standing.source, edge.target
+        if standing.policy is None:
+            self._left_out.add(name)
+            self._report(ProblemKind.NO_POLICY, edge, standing)
+        elif standing.policy is Policy.DENY:
+            self._report(ProblemKind.DENIED, edge, standing)
+        elif standing.policy is Policy.INTERN and source is not None:
+            if source.kind in _WITH_SOURCE and not source.archive:
+                self._wave.append(source)
+            elif source.kind is not ModuleKind.NAMESPACE:
+                self._left_out.add(name)
+                self._report(ProblemKind.NO_SOURCE, edge, standing)
+
+    def _report(self, kind: ProblemKind, edge: Edge, standing: Standing | None = None) -> None:
+        self.problems.append(
+            Problem(
+                kind=kind,
+                module=edge.target,
+                trail=(*self._trail(edge.source), edge),
+                source=standing.source if standing else None,
+                rule=standing.rule if standing else None,
+            )
+        )
+
+    def _trail(self, name: str) -> tuple[Edge, ...]:
+        """The edges from a root to `name`, by the way it was first reached."""
+        trail: list[Edge] = []
+        while name in self._came_by:
+            trail.append(self._came_by[name])
+            name = trail[-1].source
+        return tuple(reversed(trail))
+
+    def _note(
+        self, noted: dict[tuple[str, str], Edge], source: ModuleSource, imported: Import, name: str
+    ) -> None:
+        if (source.name, name) not in noted:
+            noted[source.name, name] = _edge(source, imported, name, optional=True)
+
+    def closure(self, roots: Sequence[str]) -> Closure:
+        """What was found."""
+        nodes = {
+            name: self._node(name, standing)
+            for name, standing in self.verdicts.items()
+            if name not in self._left_out
+        }
+        edges = [edge for found in self._edges.values() for edge in found.values() if edge.target in nodes]
+        return Closure(
+            graph=ModuleGraph(nodes, edges, roots),
+            missing_optional=tuple(self._missing.values()),
+            type_only=tuple(self._type_only.values()),
+            dynamic=tuple(self._dynamic),
+            uses_files=tuple(self._uses),
+        )
+
+    def _node(self, name: str, standing: Standing) -> ModuleNode:
+        source = standing.source
+        assert standing.policy is not None
+        return ModuleNode(
+            name=name,
+            policy=standing.policy,
+            kind=source.kind if source else ModuleKind.MISSING,
+            origin=source.origin if source else Origin.MISSING,
+            rule=standing.rule,
+            digest=self._digests.get(name),
+            distribution=source.distribution if source else "",
+            path=source.path if source else "",
+        )
+
+
+def _written(imported: Import) -> str:
+    return "." * imported.level + imported.module
+
+
+def _edge(source: ModuleSource, imported: Import, name: str, *, optional: bool = False) -> Edge:
+    return Edge(
+        source=source.name,
+        target=name,
+        kind=EdgeKind.IMPORT,
+        location=Location(source.shown, imported.line, imported.column),
+        optional=optional or bool(imported.context & _OPTIONAL),
+    )

@@ -1,0 +1,192 @@
+"""Installed distributions: which one owns a file, read from their metadata without importlib.metadata."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hermpkg_build.store.tree import SourceTree
+
+_METADATA_FOLDER = re.compile(r"(?P<name>[^-]+)(?:-(?P<version>[^-]+))?(?:-.*)?\.(?:dist|egg)-info")
+_TOP_OF_LINE = re.compile(rb'^"?([^/,"\r\n]+)', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """One installed distribution.
+
+    `name` is normalised (PEP 503: lower case, "-" for runs of "-", "_" and "."), `version` as
+    installed ("" where the metadata has none), `metadata` the absolute path of its
+    ``.dist-info`` or ``.egg-info``.
+    """
+
+    name: str
+    version: str
+    metadata: str
+
+
+class Distributions:
+    """The distributions installed under the entries of a search path.
+
+    Names and versions come from folder names; the records of what a distribution owns are read
+    only until an owner is found, those of likely owners first. Answers are kept.
+    """
+
+    def __init__(self, search_path: Sequence[str], tree: SourceTree) -> None:
+        self._tree = tree
+        self._entries = tuple(search_path)
+        self._installed: dict[str, tuple[Distribution, ...]] = {}
+        self._tops: dict[str, frozenset[str]] = {}
+        self._files: dict[str, frozenset[str]] = {}
+        self._owners: dict[tuple[str, str], tuple[Distribution, ...]] = {}
+        self._editable: list[tuple[str, Distribution]] | None = None
+
+    def named(self, name: str) -> Distribution | None:
+        """The distribution of that name, spelt in any way; the first on the path where there are several."""
+        wanted = normalised(name)
+        return next(
+            (d for entry in self._entries for d in self.installed_in(entry) if d.name == wanted), None
+        )
+
+    def owner_of(self, path: str) -> Distribution | None:
+        """The owner of a file by its absolute path, or of a top-level module by its name."""
+        if not os.path.isabs(path):
+            owners = (self._owners_of_top(entry, path) for entry in self._entries)
+            return next((found[0] for found in owners if found), None)
+        for entry in self._entries:
+            if path.startswith(entry + os.sep):
+                owner = self.owner_in(entry, os.path.relpath(path, entry).replace(os.sep, "/"))
+                if owner is not None:
+                    return owner
+        return self._editable_owner(path)
+
+    def owner_in(self, entry: str, file: str) -> Distribution | None:
+        """The owner of `file`, a path relative to the search path entry `entry` with "/" between names."""
+        top, slash, _ = file.partition("/")
+        owners = self._owners_of_top(entry, top if slash else _stem(top))
+        if not owners:
+            return self._editable_owner(os.path.join(entry, *file.split("/")))
+        if len(owners) == 1:
+            return owners[0]
+        return next((owner for owner in owners if file in self._record(owner)), owners[0])
+
+    def is_compiled(self, distribution: Distribution) -> bool:
+        """Whether the distribution installs extension modules or shared libraries."""
+        return any(file.endswith((".so", ".pyd", ".dylib", ".dll")) for file in self._record(distribution))
+
+    def installed_in(self, entry: str) -> tuple[Distribution, ...]:
+        """The distributions whose metadata lie in the folder `entry`, by name."""
+        if entry not in self._installed:
+            found = []
+            for name in self._tree.entries(entry) or ():
+                match = _METADATA_FOLDER.fullmatch(name) if name.endswith("-info") else None
+                if match:
+                    path = os.path.join(entry, name)
+                    version = match["version"] or self._stated_version(path)
+                    found.append(Distribution(name=normalised(match["name"]), version=version, metadata=path))
+            self._installed[entry] = tuple(sorted(found, key=lambda d: (d.name, d.metadata)))
+        return self._installed[entry]
+
+    def _owners_of_top(self, entry: str, top: str) -> tuple[Distribution, ...]:
+        """The first distribution that installs the top-level name `top`; all of them for a namespace."""
+        key = (entry, top)
+        if key not in self._owners:
+            folder = os.path.join(entry, top)
+            listing = self._tree.entries(folder) if (self._tree.entries(entry) or {}).get(top) else None
+            shared = listing is not None and not any(name.startswith("__init__.") for name in listing)
+            owners: list[Distribution] = []
+            for distribution in sorted(self.installed_in(entry), key=lambda d: _unlikeliness(d.name, top)):
+                if top in self._tops_of(distribution):
+                    owners.append(distribution)
+                    if not shared:
+                        break
+            self._owners[key] = tuple(owners)
+        return self._owners[key]
+
+    def _tops_of(self, distribution: Distribution) -> frozenset[str]:
+        """The top-level names a distribution installs, without suffixes of modules."""
+        path = distribution.metadata
+        if path not in self._tops:
+            tops = self._text(path, "top_level.txt")
+            if tops is not None:
+                names = {line.strip() for line in tops.decode("utf-8", "replace").splitlines()}
+            else:
+                record = self._text(path, "RECORD") or b""
+                names = {_stem(top.decode("utf-8", "replace")) for top in _TOP_OF_LINE.findall(record)}
+            self._tops[path] = frozenset(names - {""})
+        return self._tops[path]
+
+    def _record(self, distribution: Distribution) -> frozenset[str]:
+        """Every file that the distribution's record lists, relative to its search path entry."""
+        path = distribution.metadata
+        if path not in self._files:
+            record = self._text(path, "RECORD")
+            if record is not None:
+                rows = csv.reader(record.decode("utf-8", "replace").splitlines())
+                files = {row[0] for row in rows if row}
+            else:
+                sources = self._text(path, "SOURCES.txt") or b""
+                files = set(sources.decode("utf-8", "replace").splitlines())
+            self._files[path] = frozenset(files)
+        return self._files[path]
+
+    def _editable_owner(self, path: str) -> Distribution | None:
+        """The distribution that is installed as a link to the project folder around `path` (PEP 610)."""
+        if self._editable is None:
+            self._editable = []
+            for entry in self._entries:
+                for distribution in self.installed_in(entry):
+                    project = _project_folder(self._text(distribution.metadata, "direct_url.json"))
+                    if project:
+                        self._editable.append((project + os.sep, distribution))
+        around = [(len(project), d) for project, d in self._editable if path.startswith(project)]
+        return max(around, key=lambda found: found[0])[1] if around else None
+
+    def _stated_version(self, path: str) -> str:
+        data = self._text(path, "METADATA") or self._text(path, "PKG-INFO") or b""
+        match = re.search(rb"^Version:\s*(\S+)", data, re.MULTILINE)
+        return match[1].decode("utf-8", "replace") if match else ""
+
+    def _text(self, metadata: str, file: str) -> bytes | None:
+        listing = self._tree.entries(metadata)
+        if not listing or listing.get(file) is not False:
+            return None
+        return self._tree.read(os.path.join(metadata, file))
+
+
+def normalised(name: str) -> str:
+    """A distribution's name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _unlikeliness(distribution: str, top: str) -> tuple[int, str]:
+    wanted = normalised(top)
+    if distribution == wanted:
+        return 0, distribution
+    return (1 if wanted in distribution else 2), distribution
+
+
+def _stem(file: str) -> str:
+    """The module that a top-level file is: what stands before its first dot."""
+    return file.partition(".")[0]
+
+
+def _project_folder(direct_url: bytes | None) -> str:
+    import json
+    from urllib.parse import unquote, urlsplit
+
+    if direct_url is None:
+        return ""
+    try:
+        stated = json.loads(direct_url)
+        if not stated.get("dir_info", {}).get("editable"):
+            return ""
+        url = urlsplit(stated["url"])
+    except (ValueError, KeyError, AttributeError):
+        return ""
+    return os.path.normpath(unquote(url.path)) if url.scheme == "file" else ""

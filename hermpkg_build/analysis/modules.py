@@ -1,0 +1,331 @@
+"""Modules by dotted name: which file Python would take for a name, found without importing anything."""
+
+from __future__ import annotations
+
+import _imp
+import os
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.machinery import EXTENSION_SUFFIXES
+from typing import TYPE_CHECKING
+
+from hermpkg_build.analysis.distributions import Distributions
+from hermpkg_build.analysis.search_path import Folder, read_search_path
+from hermpkg_build.core.graph import ModuleKind, Origin
+from hermpkg_build.core.label import Label
+from hermpkg_build.core.target import ModuleTarget
+
+if TYPE_CHECKING:
+    from hermpkg_build.store.tree import SourceTree
+
+# The order in which the import system tries the files of one folder.
+_SUFFIXES = (
+    *((suffix, ModuleKind.EXTENSION) for suffix in EXTENSION_SUFFIXES),
+    (".py", ModuleKind.SOURCE),
+    (".pyc", ModuleKind.BYTECODE),
+)
+
+_BUILTIN = frozenset(sys.builtin_module_names)
+
+# Entries that the standard library puts into sys.modules below modules that are no packages.
+_ALIASES = frozenset(
+    {
+        "os.path",
+        *(("sys.monitoring",) if sys.version_info >= (3, 12) else ()),
+        *(("typing.io", "typing.re") if sys.version_info < (3, 13) else ()),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleSource:
+    """A module and where it comes from.
+
+    `path` is the absolute path of its file ("" if there is none; for a namespace package the
+    first of its folders). `shown` is the path that messages and graphs show: relative to the
+    workspace, or to the search path entry the module lies under. `archive` is the ZIP file that
+    holds the module, "" for none. `distribution` is the normalised name of the installed
+    distribution that owns it, `label` that of a workspace module's target.
+    """
+
+    name: str
+    kind: ModuleKind
+    origin: Origin
+    path: str = ""
+    shown: str = ""
+    archive: str = ""
+    distribution: str = ""
+    label: Label | None = None
+
+
+class ModuleFinder:
+    """Finds modules as the interpreter would, with the modules of the target put first.
+
+    In order: generated modules, the workspace modules handed in (and no other file of the
+    workspace), then what Python does: built-in and frozen modules, the search path with
+    namespace packages (PEP 420), editable installs. A folder of the workspace modules without
+    ``__init__.py`` is a namespace package; an installed regular package of that name does not
+    hide it, so that what happens to be installed never changes whose code a target packs.
+
+    `generated` are dotted names, with ``.__init__`` at the end for packages. `declared_by` names
+    the target that lists a workspace file (a path relative to the root), for messages.
+    """
+
+    def __init__(
+        self,
+        *,
+        tree: SourceTree,
+        workspace_modules: Sequence[ModuleTarget],
+        workspace_root: str,
+        search_path: Sequence[str],
+        generated: Collection[str] = (),
+        source_roots: Sequence[str] = ("",),
+        declared_by: Callable[[str], Label | None] | None = None,
+    ) -> None:
+        self.tree = tree
+        self.workspace_root = workspace_root
+        self.source_roots = tuple(source_roots)
+        self.declared_by = declared_by
+        self.search_path = read_search_path(tree, search_path, workspace_root=workspace_root)
+        self.distributions = Distributions([f.directory for f in self.search_path.folders], tree)
+        own = _workspace_sources(workspace_modules, workspace_root)
+        patches = _generated_sources(generated)
+        self._given = {**own, **_namespaces_above(own.values(), workspace_root), **patches}
+        self._implied = _namespaces_above(patches.values(), workspace_root)
+        self._found: dict[str, ModuleSource | None] = {}
+        self._folders: dict[str, tuple[Folder, ...]] = {}
+        self._listings: dict[str, Mapping[str, bool]] = {}
+        self._archives: dict[str, str] = {}
+
+    def find(self, name: str) -> ModuleSource | None:
+        """The module that `name` names, or None. Names match case-sensitively."""
+        try:
+            return self._found[name]
+        except KeyError:
+            found = self._given.get(name) or self._search(name)[0] or self._implied.get(name)
+            self._found[name] = found
+            return found
+
+    def submodules(self, name: str) -> Sequence[str]:
+        """The direct submodules of `name` ("" for the top level) as dotted names, sorted."""
+        prefix = f"{name}." if name else ""
+        names = {given for given in (*self._given, *self._implied) if given.rpartition(".")[0] == name}
+        for folder in self._folders_of(name):
+            for entry, is_directory in self._listing(folder).items():
+                stem = entry if is_directory else _module_stem(entry)
+                if stem.isidentifier() and stem != "__init__":
+                    names.add(prefix + stem)
+        return sorted(names)
+
+    def undeclared_file(self, name: str) -> str | None:
+        """The workspace file, relative to the root, that would be the module `name` if a target listed it."""
+        stem = name.replace(".", "/")
+        for root in self.source_roots:
+            for suffix in ("/__init__.py", ".py"):
+                path = f"{root}/{stem}{suffix}".lstrip("/")
+                if self.tree.is_file(os.path.join(self.workspace_root, *path.split("/"))):
+                    return path
+        return None
+
+    def _search(self, name: str) -> tuple[ModuleSource | None, tuple[Folder, ...]]:
+        """What the environment has for `name`, whatever was handed in, and the folders of its submodules."""
+        parent, _, tail = name.rpartition(".")
+        if not tail or "/" in tail or "\0" in tail:
+            return None, ()
+        if not parent and (name in _BUILTIN or name == "__main__"):
+            return _builtin(name), ()
+        folders = self._folders_of(parent)
+        if not parent and _imp.is_frozen(name):
+            # Frozen modules come before the path; their sources are those of the standard library.
+            folders = tuple(folder for folder in folders if folder.origin is Origin.STDLIB)
+        found = self._in_folders(name, tail, folders) or self._in_editable(name)
+        if found is not None:
+            return found
+        return (_builtin(name) if self._is_absent_stdlib(name) else None), ()
+
+    def _in_folders(
+        self, name: str, tail: str, folders: Sequence[Folder]
+    ) -> tuple[ModuleSource, tuple[Folder, ...]] | None:
+        """The first folder with a package or module of that name decides, as PEP 420 says.
+
+        Where there is none, the folders of that name make a namespace package together.
+        """
+        portions: list[Folder] = []
+        for folder in folders:
+            listing = self._listing(folder)
+            if listing.get(tail) is True:
+                inside = _below(folder, tail)
+                within = self._listing(inside)
+                for suffix, kind in _SUFFIXES:
+                    if within.get("__init__" + suffix) is False:
+                        package = ModuleKind.PACKAGE if kind is ModuleKind.SOURCE else kind
+                        return self._source(name, package, inside, "__init__" + suffix), (inside,)
+                portions.append(inside)
+            for suffix, kind in _SUFFIXES:
+                if listing.get(tail + suffix) is False:
+                    return self._source(name, kind, folder, tail + suffix), ()
+        portions += [
+            Folder(path, os.path.dirname(path), os.path.basename(path), Origin.ENVIRONMENT)
+            for path in self.search_path.namespaces.get(name, ())
+        ]
+        if not portions and name not in self.search_path.namespaces:
+            return None
+        return self._namespace(name, portions), tuple(portions)
+
+    def _in_editable(self, name: str) -> tuple[ModuleSource, tuple[Folder, ...]] | None:
+        """What the finders of editable installs know; they come after the path."""
+        path = self.search_path.mapping.get(name)
+        if path is None:
+            return None
+        head, tail = os.path.split(path)
+        found = self._in_folders(name, tail, [Folder(head, head, "", Origin.ENVIRONMENT)])
+        return found if found and found[0].kind is not ModuleKind.NAMESPACE else None
+
+    def _is_absent_stdlib(self, name: str) -> bool:
+        """Whether `name` is of the standard library without a file here: frozen, or of another platform."""
+        top, dot, _ = name.partition(".")
+        if name in _ALIASES or _imp.is_frozen(name):
+            return True
+        if top not in sys.stdlib_module_names or top in self._given:
+            return False
+        above = self.find(top) if dot else None
+        return above is None or (above.origin is Origin.STDLIB and not above.path and top not in _BUILTIN)
+
+    def _source(self, name: str, kind: ModuleKind, folder: Folder, file: str) -> ModuleSource:
+        shown = f"{folder.shown}/{file}" if folder.shown else file
+        return ModuleSource(
+            name=name,
+            kind=kind,
+            origin=folder.origin,
+            path=os.path.join(folder.directory, file),
+            shown=shown,
+            archive=self._archives.get(folder.entry, ""),
+            distribution=self._distribution(folder, shown),
+        )
+
+    def _namespace(self, name: str, portions: Sequence[Folder]) -> ModuleSource:
+        first = portions[0] if portions else Folder("", "", "", Origin.ENVIRONMENT)
+        return ModuleSource(
+            name=name, kind=ModuleKind.NAMESPACE, origin=first.origin, path=first.directory, shown=first.shown
+        )
+
+    def _distribution(self, folder: Folder, shown: str) -> str:
+        if folder.origin is Origin.STDLIB:
+            return ""
+        owner = self.distributions.owner_in(folder.entry, shown)
+        return owner.name if owner else ""
+
+    def _folders_of(self, name: str) -> tuple[Folder, ...]:
+        """The folders outside the workspace whose entries are submodules of `name`."""
+        try:
+            return self._folders[name]
+        except KeyError:
+            given = self._given.get(name)
+            if not name:
+                folders = self.search_path.folders
+            elif given is None:
+                folders = self._search(name)[1]
+            elif given.kind is ModuleKind.NAMESPACE:
+                found, folders = self._search(name)
+                folders = folders if found and found.kind is ModuleKind.NAMESPACE else ()
+            else:
+                folders = ()
+            self._folders[name] = folders
+            return folders
+
+    def _listing(self, folder: Folder) -> Mapping[str, bool]:
+        directory = folder.directory
+        try:
+            return self._listings[directory]
+        except KeyError:
+            listing = self.tree.entries(directory)
+            if listing is None and directory == folder.entry and self.tree.is_file(directory):
+                self._archives[directory] = directory
+                self._listings.update(_zip_listings(directory, self.tree.read(directory)))
+            return self._listings.setdefault(directory, listing or {})
+
+
+def _below(folder: Folder, name: str) -> Folder:
+    shown = f"{folder.shown}/{name}" if folder.shown else name
+    return Folder(os.path.join(folder.directory, name), folder.entry, shown, folder.origin)
+
+
+def _builtin(name: str) -> ModuleSource:
+    return ModuleSource(name=name, kind=ModuleKind.BUILTIN, origin=Origin.STDLIB)
+
+
+def _module_stem(file: str) -> str:
+    return next((file[: -len(suffix)] for suffix, _ in _SUFFIXES if file.endswith(suffix)), "")
+
+
+def _workspace_sources(targets: Sequence[ModuleTarget], root: str) -> dict[str, ModuleSource]:
+    sources: dict[str, ModuleSource] = {}
+    for target in targets:
+        file = target.path.rpartition("/")[2]
+        kind = next((kind for suffix, kind in _SUFFIXES if file.endswith(suffix)), ModuleKind.SOURCE)
+        if file == "__init__.py":
+            kind = ModuleKind.PACKAGE
+        earlier = sources.get(target.module)
+        if earlier is None or (kind is ModuleKind.PACKAGE and earlier.kind is not ModuleKind.PACKAGE):
+            sources[target.module] = ModuleSource(
+                name=target.module,
+                kind=kind,
+                origin=Origin.WORKSPACE,
+                path=os.path.join(root, *target.path.split("/")),
+                shown=target.path,
+                label=target.label,
+            )
+    return sources
+
+
+def _generated_sources(names: Collection[str]) -> dict[str, ModuleSource]:
+    sources: dict[str, ModuleSource] = {}
+    for given in sorted(names):
+        name = given.removesuffix(".__init__")
+        kind = ModuleKind.SOURCE if name == given else ModuleKind.PACKAGE
+        shown = name.replace(".", "/") + (".py" if name == given else "/__init__.py")
+        sources[name] = ModuleSource(name=name, kind=kind, origin=Origin.GENERATED, shown=shown)
+    return sources
+
+
+def _namespaces_above(sources: Iterable[ModuleSource], root: str) -> dict[str, ModuleSource]:
+    """The parents of `sources` that none of them defines: namespace packages of the same origin."""
+    defined = {source.name for source in sources}
+    namespaces: dict[str, ModuleSource] = {}
+    for source in sources:
+        child, name = source, source.name.rpartition(".")[0]
+        while name and name not in defined and name not in namespaces:
+            # The file of a package lies inside its folder, one deeper than that of a module.
+            up = 2 if child.kind is ModuleKind.PACKAGE else 1
+            folder = "/".join(child.shown.split("/")[:-up])
+            path = os.path.join(root, *folder.split("/")) if source.origin is Origin.WORKSPACE else ""
+            child = ModuleSource(
+                name=name, kind=ModuleKind.NAMESPACE, origin=source.origin, path=path, shown=folder
+            )
+            namespaces[name] = child
+            name = name.rpartition(".")[0]
+    return namespaces
+
+
+def _zip_listings(path: str, data: bytes) -> dict[str, dict[str, bool]]:
+    """The folders of a ZIP file on the search path, as listings under its own path; {} if it is none."""
+    import io
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile:
+        return {}
+    listings: dict[str, dict[str, bool]] = {path: {}}
+    for name in names:
+        *folders, file = name.split("/")
+        here = path
+        for folder in folders:
+            listings[here][folder] = True
+            here = os.path.join(here, folder)
+            listings.setdefault(here, {})
+        if file:
+            listings[here].setdefault(file, False)
+    return listings

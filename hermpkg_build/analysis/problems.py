@@ -1,0 +1,49 @@
+"""What can be wrong with a module or a rule of a policy, as values."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from hermpkg_build.analysis.modules import ModuleSource
+from hermpkg_build.core.facts import SyntaxProblem
+from hermpkg_build.core.graph import Edge
+
+
+class ProblemKind(enum.Enum):
+    """Why a module or a rule cannot stand as it is."""
+
+    NO_POLICY = "no policy"
+    DENIED = "denied"
+    NO_SOURCE = "no source"
+    """Interned, but an extension module, bytecode, built in, or inside a ZIP file."""
+    NOT_FOUND = "not found"
+    SYNTAX = "syntax"
+    BEYOND_TOP = "beyond top"
+    """A relative import with more dots than there are packages."""
+    MALFORMED_NAME = "malformed name"
+    MALFORMED_PATTERN = "malformed pattern"
+    EMPTY_RULE = "empty rule"
+    """Matched nothing."""
+    DEAD_RULE = "dead rule"
+    """All it matched was taken by rules before it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong.
+
+    `module` is the name of the module it is about (of a malformed pattern: the pattern), `trail`
+    the edges from a root to it, the last of them the import at fault. `rule` is the index of the
+    rule that decided or is itself the problem, `earlier_rule` that of one that makes it dead.
+    `detail` is for MALFORMED_PATTERN the reason, for DEAD_RULE the modules it matched, one a line.
+    """
+
+    kind: ProblemKind
+    module: str
+    trail: tuple[Edge, ...] = ()
+    source: ModuleSource | None = None
+    rule: int | None = None
+    earlier_rule: int | None = None
+    syntax: SyntaxProblem | None = None
+    detail: str = ""

@@ -1,0 +1,156 @@
+"""What one import statement asks for, by name, and what the policies make of each module."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from hermpkg_build.analysis.modules import ModuleFinder, ModuleSource
+from hermpkg_build.core.facts import Import, ImportForm
+from hermpkg_build.core.graph import ModuleKind, Origin
+from hermpkg_build.core.policy import Policy, PolicyTable
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a module comes from (None: it is not to be found) and what the policies make of it.
+
+    `rule` is the index of the rule that decides; `policy` is None where no rule does and the
+    module is not extern by default.
+    """
+
+    source: ModuleSource | None
+    implicit_extern: bool
+    rule: int | None
+    policy: Policy | None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the module would have to be read, but is not to be found."""
+        return self.source is None and self.policy in (None, Policy.INTERN)
+
+    @property
+    def is_bare_namespace(self) -> bool:
+        """A folder that no rule packs: it has no code, so that nobody need allow or can forbid it."""
+        return (
+            self.source is not None
+            and self.source.kind is ModuleKind.NAMESPACE
+            and self.policy in (None, Policy.DENY)
+        )
+
+
+class Fault(enum.Enum):
+    """Why an import cannot mean anything."""
+
+    NOT_FOUND = "not found"
+    BEYOND_TOP = "beyond the top-level package"
+    MALFORMED = "not a module name"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """The modules that an import asks for: the one it names first, then submodules it names.
+
+    With a `fault`, `named` is what the import asks for in vain, and `modules` at most the nearest
+    package that there is, whose code runs before the import fails.
+    """
+
+    named: str
+    modules: tuple[str, ...] = ()
+    fault: Fault | None = None
+
+
+class Resolver:
+    """Gives names their standing and imports their meaning; every answer is worked out once."""
+
+    def __init__(self, table: PolicyTable, finder: ModuleFinder) -> None:
+        self._table = table
+        self._finder = finder
+        self._standings: dict[str, Standing] = {}
+        self._meanings: dict[tuple[str, str, int, tuple[str, ...], ImportForm], Meaning] = {}
+
+    def standing(self, name: str) -> Standing:
+        """The standing of a module by its dotted name."""
+        standing = self._standings.get(name)
+        if standing is None:
+            standing = self._standings[name] = self._decide(name)
+        return standing
+
+    def meaning(self, imported: Import, package: str) -> Meaning:
+        """What an import means in a module of `package` ("" for a top-level module)."""
+        level = imported.level
+        key = (package if level else "", imported.module, level, imported.names, imported.form)
+        meaning = self._meanings.get(key)
+        if meaning is None:
+            meaning = self._meanings[key] = self._resolve(imported, package)
+        return meaning
+
+    def _decide(self, name: str) -> Standing:
+        """The standard library and torch are extern unless a rule names them; own code is not."""
+        source = self._finder.find(name)
+        implicit = source is not None and source.origin is Origin.STDLIB
+        if source is None or source.origin is Origin.ENVIRONMENT:
+            implicit = name.partition(".")[0] == "torch"
+        rule = self._table.decide(name, implicit_extern=implicit)
+        policy = self._table.rules[rule].policy if rule is not None else Policy.EXTERN if implicit else None
+        return Standing(source, implicit, rule, policy)
+
+    def _resolve(self, imported: Import, package: str) -> Meaning:
+        named, fault = _absolute_name(imported, package)
+        if fault is not None:
+            return Meaning(named, (), fault)
+        standing = self.standing(named)
+        if standing.is_lost:
+            nearest = named.rpartition(".")[0]
+            while nearest and self.standing(nearest).source is None:
+                nearest = nearest.rpartition(".")[0]
+            return Meaning(named, (nearest,) if nearest else (), Fault.NOT_FOUND)
+        if imported.form is ImportForm.IMPORT_MODULE:
+            return Meaning(named, (named,))
+        return Meaning(named, (named, *self.submodules_named(named, imported.names)))
+
+    def submodules_named(self, package: str, names: tuple[str, ...]) -> list[str]:
+        """Those of `names` that importing them from `package` imports as modules of their own.
+
+        Where the package itself is not packed, its submodules come with it, but for those that a
+        rule gives another policy than the package has.
+        """
+        above = self.standing(package)
+        if above.source is not None and above.source.kind in (ModuleKind.SOURCE, ModuleKind.BYTECODE):
+            return []
+        wanted: list[str] = []
+        for name in names:
+            child = f"{package}.{name}"
+            if self._finder.find(child) is None:
+                continue
+            policy = self.standing(child).policy
+            if above.policy is Policy.INTERN or above.is_bare_namespace or policy not in (None, above.policy):
+                wanted.append(child)
+        return wanted
+
+
+def package_of(source: ModuleSource) -> str:
+    """The package that relative imports in a module count from ("" for a top-level module)."""
+    return source.name if source.kind is ModuleKind.PACKAGE else source.name.rpartition(".")[0]
+
+
+def is_module_name(name: str) -> bool:
+    """Whether every part of a dotted name could be that of a file."""
+    return all(part and not set(part) & _NEVER_IN_NAMES for part in name.split("."))
+
+
+_NEVER_IN_NAMES = frozenset("/\\\0 \t\r\n")
+
+
+def _absolute_name(imported: Import, package: str) -> tuple[str, Fault | None]:
+    name = imported.module
+    if imported.level:
+        anchor = package
+        if imported.form is ImportForm.IMPORT_MODULE and imported.names:
+            anchor = imported.names[0]
+        parts = anchor.split(".") if anchor else []
+        if imported.level > len(parts):
+            return "." * imported.level + name, Fault.BEYOND_TOP
+        base = ".".join(parts[: len(parts) - imported.level + 1])
+        name = f"{base}.{name}" if name else base
+    return name, None if is_module_name(name) else Fault.MALFORMED

@@ -1,0 +1,77 @@
+"""What is wrong with the rules of a policy: patterns that mean nothing, rules that never decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from hermpkg_build.analysis.modules import ModuleFinder
+from hermpkg_build.analysis.problems import Problem, ProblemKind
+from hermpkg_build.analysis.resolution import Standing
+from hermpkg_build.core.patterns import GlobGroup
+from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
+
+
+def malformed_patterns(rules: Sequence[PolicyRule]) -> list[Problem]:
+    """The patterns that mean nothing, each with the reason."""
+    problems = []
+    for index, rule in enumerate(rules):
+        for pattern in (*rule.include, *rule.exclude):
+            reason = "a part between two dots is empty" if "" in pattern.split(".") else ""
+            try:
+                GlobGroup(pattern)
+            except ValueError:
+                reason = "** can only stand for whole parts between dots"
+            if reason:
+                problems.append(
+                    Problem(kind=ProblemKind.MALFORMED_PATTERN, module=pattern, rule=index, detail=reason)
+                )
+    return problems
+
+
+def unused_rules(
+    table: PolicyTable, finder: ModuleFinder, verdicts: Mapping[str, Standing], problems: Iterable[Problem]
+) -> list[Problem]:
+    """The rules that decided for no module, though they had to.
+
+    A rule with `allow_empty` need not match, and a deny is best when it has nothing to do; it is
+    a fault only if an earlier rule takes all that it could ever match. Where other `problems`
+    kept modules from being looked at, a rule that could match one of those is given the benefit
+    of the doubt.
+    """
+    problems = list(problems)
+    used = {standing.rule for standing in verdicts.values()} | {problem.rule for problem in problems}
+    found: list[Problem] = []
+    for index, rule in enumerate(table.rules):
+        if index in used or rule.allow_empty:
+            continue
+        met = [
+            name
+            for name, standing in verdicts.items()
+            if table.reaches(index, name, implicit_extern=standing.implicit_extern)
+        ]
+        earlier = table.covered_by(index)
+        if met and (earlier is not None or not (problems or rule.policy is Policy.DENY)):
+            taken_by = verdicts[met[0]].rule if earlier is None else earlier
+            found.append(
+                Problem(
+                    kind=ProblemKind.DEAD_RULE,
+                    module=met[0],
+                    rule=index,
+                    earlier_rule=taken_by,
+                    detail="\n".join(met),
+                )
+            )
+        elif not met and rule.policy is not Policy.DENY and not (problems and _could_match(rule, finder)):
+            found.append(Problem(kind=ProblemKind.EMPTY_RULE, module="", rule=index))
+    return found
+
+
+def _could_match(rule: PolicyRule, finder: ModuleFinder) -> bool:
+    """Whether there is anything at all under the part of a pattern before its first wildcard."""
+    return any(not (stem := literal_stem(pattern)) or finder.find(stem) for pattern in rule.include)
+
+
+def literal_stem(pattern: str) -> str:
+    """The leading parts of a pattern that have no wildcard: ``kornia.feature`` of ``kornia.feature.**``."""
+    parts = pattern.split(".")
+    return ".".join(parts[: next((i for i, part in enumerate(parts) if "*" in part), len(parts))])

@@ -1,0 +1,160 @@
+"""The path that Python would search for modules, read from the file system without running site code."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hermpkg_build.core.graph import Origin
+
+if TYPE_CHECKING:
+    from hermpkg_build.store.tree import SourceTree
+
+_STDLIB = os.path.dirname(os.path.abspath(os.__file__))
+_STDLIB_ZIP = f"python{sys.version_info.major}{sys.version_info.minor}.zip"
+_SITE_FOLDERS = ("site-packages", "dist-packages")
+_EDITABLE_IMPORT = re.compile(r"import\s+(__editable__\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder that is searched for modules: an entry of the path, or a part of a package.
+
+    `entry` is the path entry it belongs to, `shown` its path relative to that entry ("" for the
+    entry itself), with "/" between the names.
+    """
+
+    directory: str
+    entry: str
+    shown: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchPath:
+    """Where modules are looked for, in order.
+
+    `mapping` and `namespaces` come from the finders that setuptools installs for editable
+    projects: modules with their files (without suffix) or folders, and namespace packages with
+    their folders. `startup_code` are the ``.pth`` files that run code we do not run.
+    """
+
+    folders: tuple[Folder, ...]
+    mapping: Mapping[str, str]
+    namespaces: Mapping[str, tuple[str, ...]]
+    startup_code: tuple[str, ...]
+
+
+def environment_search_path() -> tuple[str, ...]:
+    """The entries of this interpreter's sys.path, absolute, without what the way it was started put there.
+
+    That is the current folder and the folder of the script; entries of PYTHONPATH stay.
+    """
+    asked_for = {
+        os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry
+    }
+    if sys.flags.ignore_environment:
+        asked_for = set()
+    by_accident = {os.getcwd()}
+    if sys.argv and sys.argv[0] not in ("", "-c", "-m"):
+        by_accident.add(os.path.dirname(os.path.realpath(sys.argv[0])))
+    entries = [os.path.abspath(entry) for entry in sys.path if entry]
+    return tuple(dict.fromkeys(e for e in entries if e in asked_for or e not in by_accident))
+
+
+def read_search_path(tree: SourceTree, entries: Sequence[str], *, workspace_root: str) -> SearchPath:
+    """The search path that `entries` come to, with what their ``.pth`` files add.
+
+    Workspace files can be imported only where a target lists them, so entries inside the
+    workspace are left out, unless they are the standard library or a site folder of an
+    interpreter that lives there.
+    """
+    root = os.path.realpath(workspace_root)
+    folders = {entry: _folder(entry) for entry in entries if _may_be_searched(entry, root)}
+    mapping: dict[str, str] = {}
+    namespaces: dict[str, tuple[str, ...]] = {}
+    startup_code: list[str] = []
+    for site in [entry for entry in folders if os.path.basename(entry) in _SITE_FOLDERS]:
+        listing = tree.entries(site) or {}
+        for name in listing:
+            if not name.endswith(".pth") or name.startswith(".") or listing[name]:
+                continue
+            for line in _lines(tree, os.path.join(site, name)):
+                if line.startswith(("import ", "import\t")):
+                    editable = _EDITABLE_IMPORT.match(line)
+                    if editable and f"{editable[1]}.py" in listing:
+                        finder = tree.read(os.path.join(site, f"{editable[1]}.py"))
+                        found, spaces = _read_editable_finder(finder)
+                        mapping.update({k: v for k, v in found.items() if _may_be_searched(v, root)})
+                        namespaces.update(
+                            {k: tuple(p for p in v if _may_be_searched(p, root)) for k, v in spaces.items()}
+                        )
+                    else:
+                        startup_code.append(os.path.join(site, name))
+                else:
+                    added = os.path.normpath(os.path.join(site, line))
+                    if (
+                        added not in folders
+                        and _may_be_searched(added, root)
+                        and tree.entries(added) is not None
+                    ):
+                        folders[added] = _folder(added)
+    return SearchPath(
+        folders=tuple(folders.values()),
+        mapping=mapping,
+        namespaces=namespaces,
+        startup_code=tuple(startup_code),
+    )
+
+
+def _folder(entry: str) -> Folder:
+    stdlib = _is_stdlib(entry)
+    return Folder(entry, entry, "", Origin.STDLIB if stdlib else Origin.ENVIRONMENT)
+
+
+def _is_stdlib(entry: str) -> bool:
+    head, tail = os.path.split(entry)
+    return (
+        entry == _STDLIB
+        or tail == _STDLIB_ZIP
+        or (tail == "lib-dynload" and os.path.basename(head).startswith("python"))
+    )
+
+
+def _may_be_searched(entry: str, workspace_root: str) -> bool:
+    inside = (os.path.realpath(entry) + os.sep).startswith(workspace_root.rstrip(os.sep) + os.sep)
+    return not inside or _is_stdlib(entry) or any(part in _SITE_FOLDERS for part in entry.split(os.sep))
+
+
+def _lines(tree: SourceTree, path: str) -> list[str]:
+    text = tree.read(path).decode("utf-8-sig", "surrogateescape")
+    return [line.rstrip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def _read_editable_finder(source: bytes) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """The two literals MAPPING and NAMESPACES of a finder module; empty where they are not as expected."""
+    values: dict[str, object] = {"MAPPING": {}, "NAMESPACES": {}}
+    try:
+        for statement in ast.parse(source).body:
+            targets: Sequence[ast.expr] = ()
+            if isinstance(statement, ast.Assign):
+                targets = statement.targets
+            elif isinstance(statement, ast.AnnAssign):
+                targets = [statement.target]
+            for target in targets:
+                if isinstance(target, ast.Name) and target.id in values:
+                    values[target.id] = ast.literal_eval(statement.value)  # type: ignore[attr-defined]
+    except (SyntaxError, ValueError):
+        return {}, {}
+    mapping, namespaces = values["MAPPING"], values["NAMESPACES"]
+    if not isinstance(mapping, dict) or not isinstance(namespaces, dict):
+        return {}, {}
+    return (
+        {name: path for name, path in mapping.items() if isinstance(name, str) and isinstance(path, str)},
+        {name: list(paths) for name, paths in namespaces.items() if isinstance(paths, list | tuple)},
+    )
