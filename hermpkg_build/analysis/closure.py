@@ -8,7 +8,14 @@ from typing import Protocol
 
 from hermpkg_build.analysis.modules import ModuleFinder, ModuleSource
 from hermpkg_build.analysis.problems import Problem, ProblemKind
-from hermpkg_build.analysis.resolution import Fault, Resolver, Standing, is_module_name, package_of
+from hermpkg_build.analysis.resolution import (
+    Fault,
+    ModuleLookup,
+    Resolver,
+    Standing,
+    is_module_name,
+    package_of,
+)
 from hermpkg_build.analysis.rule_problems import malformed_patterns, unused_rules
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.facts import DynamicImport, Import, ImportContext, ImportFacts, ImportForm, SourceUse
@@ -93,7 +100,7 @@ def close_over(
 
 
 def explore(
-    roots: Sequence[Root], rules: Sequence[PolicyRule], finder: ModuleFinder, facts: FactsProvider
+    roots: Sequence[Root], rules: Sequence[PolicyRule], finder: ModuleLookup, facts: FactsProvider
 ) -> tuple[Closure, Sequence[Problem]]:
     """As `close_over`, with the problems as values beside what could be followed in spite of them.
 

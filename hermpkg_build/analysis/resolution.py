@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Protocol
 
-from hermpkg_build.analysis.modules import ModuleFinder, ModuleSource
+from hermpkg_build.analysis.modules import ModuleSource
 from hermpkg_build.core.facts import Import, ImportForm
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.policy import Policy, PolicyTable
+
+
+class ModuleLookup(Protocol):
+    """Finds modules by name: a `ModuleFinder`, or what knows the modules of an artifact."""
+
+    def find(self, name: str) -> ModuleSource | None:
+        """The module `name`; None where there is none."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,7 @@ class Meaning:
 class Resolver:
     """Gives names their standing and imports their meaning; every answer is worked out once."""
 
-    def __init__(self, table: PolicyTable, finder: ModuleFinder) -> None:
+    def __init__(self, table: PolicyTable, finder: ModuleLookup) -> None:
         self._table = table
         self._finder = finder
         self._standings: dict[str, Standing] = {}

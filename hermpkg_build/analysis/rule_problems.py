@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from hermpkg_build.analysis.modules import ModuleFinder
 from hermpkg_build.analysis.problems import Problem, ProblemKind
-from hermpkg_build.analysis.resolution import Standing
+from hermpkg_build.analysis.resolution import ModuleLookup, Standing
 from hermpkg_build.core.patterns import GlobGroup
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
 
@@ -29,7 +28,7 @@ def malformed_patterns(rules: Sequence[PolicyRule]) -> list[Problem]:
 
 
 def unused_rules(
-    table: PolicyTable, finder: ModuleFinder, verdicts: Mapping[str, Standing], problems: Iterable[Problem]
+    table: PolicyTable, finder: ModuleLookup, verdicts: Mapping[str, Standing], problems: Iterable[Problem]
 ) -> list[Problem]:
     """The rules that decided for no module, though they had to.
 
@@ -66,7 +65,7 @@ def unused_rules(
     return found
 
 
-def _could_match(rule: PolicyRule, finder: ModuleFinder) -> bool:
+def _could_match(rule: PolicyRule, finder: ModuleLookup) -> bool:
     """Whether there is anything at all under the part of a pattern before its first wildcard."""
     return any(not (stem := literal_stem(pattern)) or finder.find(stem) for pattern in rule.include)
 
