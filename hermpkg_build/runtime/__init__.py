@@ -1,1 +1,56 @@
-"""Opens artifacts and runs the code in them; needs nothing of the build side."""
+"""Opens artifacts and runs the code in them; needs nothing of the build side.
+
+The names below are loaded when first used, so that importing this package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hermpkg_build.runtime.directory import Directory
+    from hermpkg_build.runtime.importer import PackageImporter
+    from hermpkg_build.runtime.importers import (
+        Importer,
+        ObjMismatchError,
+        ObjNotFoundError,
+        OrderedImporter,
+        sys_importer,
+    )
+    from hermpkg_build.runtime.mangling import is_from_package
+
+__all__ = [
+    "Directory",
+    "Importer",
+    "ObjMismatchError",
+    "ObjNotFoundError",
+    "OrderedImporter",
+    "PackageImporter",
+    "is_from_package",
+    "sys_importer",
+]
+
+_HOMES = {
+    "Directory": "directory",
+    "Importer": "importers",
+    "ObjMismatchError": "importers",
+    "ObjNotFoundError": "importers",
+    "OrderedImporter": "importers",
+    "PackageImporter": "importer",
+    "is_from_package": "mangling",
+    "sys_importer": "importers",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

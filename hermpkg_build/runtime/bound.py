@@ -1,0 +1,231 @@
+"""The functions of importlib, pkgutil and sys that packaged code gets bound to its own modules."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from hermpkg_build.runtime.mangling import demangle
+from hermpkg_build.runtime.modules import PackageModules
+from hermpkg_build.runtime.tree import ModuleRole
+
+if TYPE_CHECKING:
+    import pkgutil
+
+    from hermpkg_build.runtime.space import ModuleSpace
+
+Overrides = Mapping[str, Any]
+
+_OF_PACKAGES = (
+    "contents",
+    "files",
+    "is_resource",
+    "open_binary",
+    "open_text",
+    "path",
+    "read_binary",
+    "read_text",
+)
+
+
+def resolve(space: ModuleSpace, name: str, package: str | None) -> str:
+    """The plain absolute name of `name`, which may be mangled, or relative to `package`.
+
+    Raises TypeError for a relative name without a package, ImportError where it leads too far up.
+    """
+    if not name.startswith("."):
+        return space.plain(name)
+    if not package:
+        raise TypeError(f"the 'package' argument is required to perform a relative import for {name!r}")
+    return importlib.util.resolve_name(name, space.plain(package))
+
+
+def _importlib(space: ModuleSpace, _host: ModuleType) -> Overrides:
+    def import_module(name: str, package: str | None = None) -> Any:
+        return space.views.of(space.import_module(resolve(space, name, package)))
+
+    return {"import_module": import_module, "__import__": space.import_statement}
+
+
+def _importlib_util(space: ModuleSpace, _host: ModuleType) -> Overrides:
+    def find_spec(name: str, package: str | None = None) -> ModuleSpec | None:
+        return _find_spec(space, resolve(space, name, package))
+
+    return {"find_spec": find_spec}
+
+
+def _find_spec(space: ModuleSpace, name: str) -> ModuleSpec | None:
+    """What importlib.util.find_spec gives packaged code: parents are imported, `name` is not."""
+    role = space.tree.role
+    if not space.holds(name):
+        parent = name.rpartition(".")[0]
+        if parent and not space.holds(parent):
+            raise space.missing(parent)
+        return None
+    outside = role(name) is ModuleRole.EXTERN and role(name.partition(".")[0]) is ModuleRole.EXTERN
+    return importlib.util.find_spec(name if outside else space.mangle(name))
+
+
+def _importlib_resources(space: ModuleSpace, host: ModuleType) -> Overrides:
+    return {
+        name: _taking_packages(space, getattr(host, name)) for name in _OF_PACKAGES if hasattr(host, name)
+    }
+
+
+def _taking_packages(space: ModuleSpace, function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` of importlib.resources with plain names of packages understood in its first argument.
+
+    Without any, `files` (of Python 3.12 and later) means the package of the code that calls it.
+    """
+
+    @functools.wraps(function)
+    def bound(*args: Any, **kwargs: Any) -> Any:
+        keyword = next((key for key in ("package", "anchor") if key in kwargs), None)
+        if args:
+            return function(_module(space, args[0]), *args[1:], **kwargs)
+        if keyword:
+            return function(_module(space, kwargs.pop(keyword)), **kwargs)
+        if function.__name__ == "files" and sys.version_info >= (3, 12):
+            return function(_module(space, sys._getframe(1).f_globals["__name__"]))
+        return function(**kwargs)
+
+    return bound
+
+
+def _module(space: ModuleSpace, package: Any) -> Any:
+    return space.import_module(package) if isinstance(package, str) else package
+
+
+def _pkgutil(space: ModuleSpace, host: ModuleType) -> Overrides:
+    def iter_modules(path: Iterable[str] | None = None, prefix: str = "") -> Iterator[pkgutil.ModuleInfo]:
+        if path is None:
+            path = [space.prefix]
+        elif isinstance(path, str):
+            raise ValueError("path must be None or list of paths to look for modules in")
+        for item in path:
+            yield from _modules_at(space, host, item, prefix)
+
+    def walk_packages(
+        path: Iterable[str] | None = None,
+        prefix: str = "",
+        onerror: Callable[[str], object] | None = None,
+    ) -> Iterator[pkgutil.ModuleInfo]:
+        seen: set[str] = set()
+
+        def walk(path: Iterable[str] | None, prefix: str) -> Iterator[pkgutil.ModuleInfo]:
+            for info in iter_modules(path, prefix):
+                yield info
+                if info.ispkg:
+                    module = _import_while_walking(space, info.name, onerror)
+                    below = [item for item in getattr(module, "__path__", ()) if item not in seen]
+                    seen.update(below)
+                    yield from walk(below, f"{info.name}.")
+
+        yield from walk(path, prefix)
+
+    def get_data(package: str, resource: str) -> bytes | None:
+        module = space.import_module(package)
+        get = getattr(getattr(module, "__loader__", None), "get_data", None)
+        folder = next(iter(getattr(module, "__path__", ())), os.path.dirname(module.__file__ or ""))
+        data: bytes | None = get(os.path.join(folder, *resource.split("/"))) if get else None
+        return data
+
+    def find_loader(fullname: str) -> Any:
+        spec = _find_spec(space, space.plain(fullname))
+        return spec.loader if spec is not None else None
+
+    def resolve_name(name: str) -> Any:
+        module_name, colon, attributes = name.partition(":")
+        found: Any = None
+        rest = attributes.split(".") if attributes else []
+        if colon:
+            found = space.import_module(module_name)
+        else:
+            first, *rest = space.plain(module_name).split(".")
+            found = space.import_module(first)
+            while rest and _find_spec_or_none(space, f"{first}.{rest[0]}"):
+                first = f"{first}.{rest.pop(0)}"
+                found = space.import_module(first)
+        return functools.reduce(getattr, rest, found)
+
+    overrides: dict[str, Any] = {
+        "iter_modules": iter_modules,
+        "walk_packages": walk_packages,
+        "get_data": get_data,
+        "resolve_name": resolve_name,
+    }
+    for name in ("find_loader", "get_loader"):
+        if name in vars(host):
+            overrides[name] = find_loader
+    return overrides
+
+
+def _find_spec_or_none(space: ModuleSpace, name: str) -> ModuleSpec | None:
+    try:
+        return _find_spec(space, name)
+    except ModuleNotFoundError:
+        return None
+
+
+def _import_while_walking(
+    space: ModuleSpace, name: str, onerror: Callable[[str], object] | None
+) -> ModuleType | None:
+    try:
+        module: ModuleType = space.import_module(name)
+    except ImportError:
+        if onerror is not None:
+            onerror(name)
+        return None
+    except Exception:
+        if onerror is None:
+            raise
+        onerror(name)
+        return None
+    return module
+
+
+def _modules_at(space: ModuleSpace, host: Any, item: str, prefix: str) -> Iterator[pkgutil.ModuleInfo]:
+    """The modules in a folder: one of the artifact by its mangled path, or a real one."""
+    if item != space.prefix and not item.startswith(f"{space.prefix}."):
+        yield from host.iter_modules([item], prefix)
+        return
+    package = demangle(item).replace("/", ".")
+    for child in space.tree.children(package):
+        name = f"{package}.{child}" if package else child
+        if space.tree.role(name) is ModuleRole.SOURCE:
+            yield host.ModuleInfo(_FolderFinder(space, package), prefix + child, space.tree.is_package(name))
+
+
+class _FolderFinder:
+    """Finds the modules of one folder of an artifact: the `module_finder` of a ModuleInfo."""
+
+    def __init__(self, space: ModuleSpace, package: str) -> None:
+        self._space = space
+        self._package = package
+
+    def find_spec(self, fullname: str, _target: ModuleType | None = None) -> ModuleSpec | None:
+        """The spec of the module in this folder that has the last segment of `fullname`."""
+        last = fullname.rpartition(".")[2]
+        return self._space.loader.find_spec(
+            self._space.mangle(f"{self._package}.{last}" if self._package else last)
+        )
+
+
+def _sys(space: ModuleSpace, _host: ModuleType) -> Overrides:
+    return {"modules": PackageModules(space)}
+
+
+MAKERS: Mapping[str, Callable[[ModuleSpace, ModuleType], Overrides]] = {
+    "importlib": _importlib,
+    "importlib.util": _importlib_util,
+    "importlib.resources": _importlib_resources,
+    "pkgutil": _pkgutil,
+    "sys": _sys,
+}

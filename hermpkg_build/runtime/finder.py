@@ -1,0 +1,129 @@
+"""The one meta-path finder for mangled names, and the registry of module spaces that it serves.
+
+Nothing here keeps a space alive. ``sys.modules`` would: it holds the modules, whose builtins hold
+the space. So that a dropped importer is freed nevertheless, the modules stand aside while the
+garbage collector makes a full pass: see `_park`.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import weakref
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from hermpkg_build.runtime.mangling import mangle_prefix
+
+if TYPE_CHECKING:
+    from hermpkg_build.runtime.space import ModuleSpace
+
+_spaces: weakref.WeakValueDictionary[str, ModuleSpace] = weakref.WeakValueDictionary()
+
+# Its import, which comes before any compilation, is when modules loaded so far are shown to it.
+_DYNAMO_MODULE = "torch._dynamo.symbolic_convert"
+
+
+class _MangledFinder:
+    """Finds modules by mangled name; knows no other."""
+
+    def find_spec(
+        self, fullname: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if not fullname.startswith("<torch_package_"):
+            if fullname == _DYNAMO_MODULE:
+                for space in list(_spaces.values()):
+                    space.show_to_dynamo()
+            return None
+        owner = _spaces.get(mangle_prefix(fullname))
+        return owner.loader.find_spec(fullname) if owner is not None else None
+
+
+_finder = _MangledFinder()
+
+
+def register(space: ModuleSpace) -> weakref.finalize[[str, set[str]], ModuleSpace]:
+    """Serve the modules of `space` until it is freed, or until the returned finalizer is called.
+
+    The finder stands first in ``sys.meta_path`` because the others would look for the mangled
+    names on disk; it is there as long as it has something to find.
+    """
+    _spaces[space.prefix] = space
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)
+    if _around_collection not in gc.callbacks:
+        gc.callbacks.append(_around_collection)
+    finalizer = weakref.finalize(space, _forget, space.prefix, space.registered)
+    finalizer.atexit = False
+    return finalizer
+
+
+def _forget(prefix: str, names: set[str]) -> None:
+    """Take everything that belongs to a space out of the interpreter's global tables."""
+    _spaces.pop(prefix, None)
+    for name in list(names):
+        sys.modules.pop(name, None)
+    names.clear()
+    linecache = sys.modules.get("linecache")
+    if linecache is not None:
+        start = f"{prefix}."
+        for filename in [name for name in list(linecache.cache) if name.startswith(start)]:
+            linecache.cache.pop(filename, None)
+    if not _spaces:
+        if _finder in sys.meta_path:
+            sys.meta_path.remove(_finder)
+        if _around_collection in gc.callbacks:
+            gc.callbacks.remove(_around_collection)
+
+
+def _around_collection(phase: str, info: dict[str, int]) -> None:
+    if info["generation"] == 2:
+        for space in list(_spaces.values()):
+            if phase == "start":
+                _park(space)
+            else:
+                _unpark(space)
+
+
+def _park(space: ModuleSpace) -> None:
+    """Put a stand-in with a weak reference in the place of each module of `space`.
+
+    The space holds the modules meanwhile, so that the collector frees all of them or none: all
+    when nothing but ``sys.modules`` reaches them. Values are replaced, never keys, because some
+    caller may be iterating over ``sys.modules`` right now.
+    """
+    for name in space.registered:
+        module = sys.modules.get(name)
+        if module is not None and type(module) is not _StandIn:
+            try:
+                stand_in = _StandIn(name, weakref.ref(module))
+            except TypeError:
+                continue  # What takes no weak reference is no module of ours.
+            space.parked[name] = module
+            sys.modules[name] = stand_in
+
+
+def _unpark(space: ModuleSpace) -> None:
+    for name, module in space.parked.items():
+        if type(sys.modules.get(name)) is _StandIn:
+            sys.modules[name] = module
+    space.parked.clear()
+
+
+class _StandIn(ModuleType):
+    """Takes a module's place during a collection, for a thread or finalizer that looks just then."""
+
+    def __init__(self, name: str, module: weakref.ref[ModuleType]) -> None:
+        super().__init__(name)
+        super().__setattr__("_module", module)
+
+    def __getattribute__(self, name: str) -> Any:
+        module = object.__getattribute__(self, "_module")()
+        if module is None:
+            raise AttributeError(name)
+        return getattr(module, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(object.__getattribute__(self, "_module")(), name, value)

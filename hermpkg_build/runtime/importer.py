@@ -1,0 +1,273 @@
+"""PackageImporter: opens an artifact and gives its modules, objects, texts and bytes."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from hermpkg_build.archive.layout import EXTERN_MODULES, PYTHON_VERSION
+from hermpkg_build.core.patterns import GlobPattern
+from hermpkg_build.runtime.bound import resolve
+from hermpkg_build.runtime.directory import Directory
+from hermpkg_build.runtime.importers import Importer
+from hermpkg_build.runtime.mangling import demangle
+from hermpkg_build.runtime.modules import PackageModules
+from hermpkg_build.runtime.opening import (
+    Archive,
+    RecordNotFoundError,
+    Source,
+    TorchReaderArchive,
+    is_torch_reader,
+    open_archive,
+)
+from hermpkg_build.runtime.space import ModuleSpace
+from hermpkg_build.runtime.storages import StorageSource
+from hermpkg_build.runtime.tree import ModuleTree
+
+if TYPE_CHECKING:
+    from hermpkg_build.runtime.resources import PackageResourceReader
+    from hermpkg_build.runtime.unpickling import PackageUnpickler, PickleLoad
+
+
+class PackageImporter(Importer):
+    """Loads code and objects from an artifact, isolated from the environment save for its externs.
+
+    `file_or_buffer` is a path, a folder that an archive was unpacked to, a binary stream, or torch's
+    PyTorchFileReader. `module_allowed` is asked for each extern module by name.
+    Raises ArchiveError (FileNotFoundError as well where nothing is there), ImportError for a module
+    that is not allowed.
+    """
+
+    def __init__(
+        self,
+        file_or_buffer: Source,
+        module_allowed: Callable[[str], bool] = lambda _name: True,
+    ) -> None:
+        self.filename = _display_name(file_or_buffer)
+        self._source = file_or_buffer
+        self._archive: Archive = open_archive(file_or_buffer)
+        self.extern_modules = _read_externs(self._archive)
+        _ask(module_allowed, self.extern_modules, self.filename)
+        self._space = ModuleSpace(
+            archive=self._archive,
+            tree=ModuleTree(self._archive.names(), self.extern_modules),
+            own_module=self,
+            module_allowed=module_allowed,
+        )
+        self.modules: Mapping[str, Any] = PackageModules(self._space)
+        self.patched_builtins = self._space.builtins
+        self._storages = StorageSource(self._archive)
+        self._loads = _Loads()
+        self._zip_reader: Any = None
+
+    def import_module(self, name: str, package: str | None = None) -> Any:
+        """The module `name`, packaged or extern; a relative name counts from `package`.
+
+        Raises ModuleNotFoundError for what the artifact neither holds nor may take from outside.
+        """
+        return self._space.import_module(resolve(self._space, name, package))
+
+    def __import__(
+        self,
+        name: str,
+        globals: Mapping[str, Any] | None = None,  # noqa: A002 -- the signature of __import__
+        locals: Mapping[str, Any] | None = None,  # noqa: A002
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> Any:
+        """What ``__import__`` is to packaged code."""
+        return self._space.import_statement(name, globals, locals, fromlist, level)
+
+    def load_binary(self, package: str, resource: str) -> bytes:
+        """The bytes that were saved as `resource` of `package`. Raises RecordNotFoundError."""
+        return self._read(_record(package, resource))
+
+    def load_text(self, package: str, resource: str, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """The text that was saved as `resource` of `package`. Raises RecordNotFoundError, UnicodeError."""
+        return self.load_binary(package, resource).decode(encoding, errors)
+
+    def load_pickle(self, package: str, resource: str, map_location: Any = None) -> Any:
+        """The object that was saved as `resource` of `package`.
+
+        `map_location` says where tensors go, as for torch.load. Pickles share the storages that they
+        shared when saved; a second load of the same one gives independent tensors.
+        Raises RecordNotFoundError, UnpicklingError, and whatever the packaged code raises.
+        """
+        from hermpkg_build.runtime.unpickling import PackageUnpickler, PickleLoad
+
+        record = _record(package, resource)
+        data = self._read(record)
+        load = PickleLoad(self, self._storages, record, map_location)
+        with self._loads.running(load):
+            result = PackageUnpickler(self, data, load).load()
+        load.validate()
+        return result
+
+    def id(self) -> str:
+        """The prefix of this importer's module names, such as ``<torch_package_0>``."""
+        return self._space.prefix
+
+    def file_structure(self, *, include: GlobPattern = "**", exclude: GlobPattern = ()) -> Directory:
+        """The files of the artifact that match `include` and not `exclude`, as a printable tree."""
+        names = self._archive.names()
+        return Directory.of_files(self.filename, names, include=include, exclude=exclude)
+
+    def python_version(self) -> str | None:
+        """The version of Python that wrote the artifact, None where it does not say."""
+        if not self._archive.has(PYTHON_VERSION):
+            return None
+        return self._archive.read(PYTHON_VERSION).decode().strip()
+
+    def get_source(self, module_name: str) -> str:
+        """The source of a packaged module, by plain or mangled name. Raises ImportError."""
+        name = demangle(module_name)
+        source = self._space.source_text(name)
+        if source is None:
+            raise ImportError(f"the artifact {self.filename} has no source of {name!r}", name=name)
+        return source
+
+    def get_resource_reader(self, fullname: str) -> PackageResourceReader | None:
+        """What importlib.resources reads a package's files with; None for what is no packaged package."""
+        name = demangle(fullname)
+        return self._space.loader.get_resource_reader(name) if self._space.tree.is_package(name) else None
+
+    @property
+    def zip_reader(self) -> Any:
+        """A PyTorchFileReader on the same archive, made when first asked for."""
+        if self._zip_reader is None:
+            self._zip_reader = _torch_reader(self._source, self._archive)
+        return self._zip_reader
+
+    @property
+    def storage_context(self) -> Any:
+        """The torch DeserializationStorageContext of the load that runs in this thread, else None."""
+        load = self._loads.current
+        return load.storage_context if load is not None else None
+
+    @property
+    def last_map_location(self) -> Any:
+        """The `map_location` of the load that runs in this thread, else None."""
+        load = self._loads.current
+        return load.map_location if load is not None else None
+
+    def Unpickler(self, file: Any) -> PackageUnpickler:  # noqa: N802 -- the name torch's importer has
+        """An unpickler of the stream `file` that resolves globals with this importer."""
+        from hermpkg_build.runtime.unpickling import PackageUnpickler
+
+        return PackageUnpickler(self, file.read())
+
+    def close(self) -> None:
+        """Let go of the file and forget all modules; objects loaded so far stay usable. Twice is harmless."""
+        self._space.close()
+        self._archive.close()
+        self._zip_reader = None
+
+    def __enter__(self) -> PackageImporter:  # noqa: PYI034 -- typing.Self is not in Python 3.10
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"PackageImporter({self.filename!r}, id={self.id()!r})"
+
+    def _read(self, record: str) -> bytes:
+        if not self._space.close.alive:
+            raise ValueError(f"the importer of {self.filename} is closed")
+        if not self._archive.has(record):
+            raise _no_record(self._archive, record)
+        return self._archive.read(record)
+
+
+class _Loads(threading.local):
+    """The loads that run in this thread, the innermost last: a `__reduce_package__` may load again."""
+
+    def __init__(self) -> None:
+        self._running: list[PickleLoad] = []
+
+    @property
+    def current(self) -> PickleLoad | None:
+        return self._running[-1] if self._running else None
+
+    @contextmanager
+    def running(self, load: PickleLoad) -> Iterator[None]:
+        self._running.append(load)
+        try:
+            yield
+        finally:
+            self._running.pop()
+
+
+def _display_name(source: Source) -> str:
+    if isinstance(source, (str, os.PathLike)):
+        return os.fspath(source)
+    return TorchReaderArchive.name if is_torch_reader(source) else "<binary>"
+
+
+def _read_externs(archive: Archive) -> list[str]:
+    lines = archive.read(EXTERN_MODULES).decode().splitlines()
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _ask(module_allowed: Callable[[str], bool], externs: Sequence[str], filename: str) -> None:
+    refused = [name for name in externs if not module_allowed(name)]
+    if refused:
+        raise ImportError(
+            f"the artifact {filename} needs modules that are not allowed here: {', '.join(refused)}",
+            name=refused[0],
+        )
+
+
+def _record(package: Any, resource: str) -> str:
+    """The record of a resource; `package` is a dotted name, plain or mangled, or a packaged module."""
+    name = demangle(package if isinstance(package, str) else package.__name__)
+    if not name:
+        raise ValueError("the package of a resource needs a name")
+    if not resource or "/" in resource or os.sep in resource:
+        raise ValueError(f"{resource!r} must be only a file name")
+    return f"{name.replace('.', '/')}/{resource}"
+
+
+def _no_record(archive: Archive, record: str) -> RecordNotFoundError:
+    import difflib
+
+    names = [name for name in archive.names() if not name.startswith(".data/")]
+    close = difflib.get_close_matches(record, names, n=3)
+    return RecordNotFoundError(
+        "the artifact has no such record",
+        facts=[("file", archive.name), ("record", record)],
+        next_step=f"did you mean {' or '.join(close)}?" if close else "",
+    )
+
+
+def _torch_reader(source: Source, archive: Archive) -> Any:
+    """A PyTorchFileReader for what an importer was given; a folder is packed in memory first."""
+    import torch
+
+    if isinstance(archive, TorchReaderArchive):
+        return archive.reader
+    if isinstance(source, (str, os.PathLike)) and not os.path.isdir(source):
+        return torch._C.PyTorchFileReader(os.fspath(source))
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return torch._C.PyTorchFileReader(io.BytesIO(source))
+    if not isinstance(source, (str, os.PathLike)):
+        source.seek(0)
+        return torch._C.PyTorchFileReader(source)
+    import zipfile
+
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        for name in archive.names():
+            file.writestr(f"package/{name}", archive.read(name))
+    packed.seek(0)
+    return torch._C.PyTorchFileReader(packed)

@@ -1,0 +1,161 @@
+"""The importlib loader of a space's modules: specs, execution, source, data and resources."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import sys
+import weakref
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec
+from types import CodeType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from hermpkg_build.runtime.mangling import demangle
+from hermpkg_build.runtime.tree import ModuleRole, ModuleTree
+
+if TYPE_CHECKING:
+    from hermpkg_build.runtime.resources import PackageResourceReader
+    from hermpkg_build.runtime.space import ModuleSpace
+
+
+class PackageLoader(Loader):
+    """Loads modules from an archive. Names may be mangled or plain.
+
+    It refers to its space weakly: caches of the standard library (linecache) keep loaders, and
+    must not keep an artifact open. The modules themselves keep the space.
+    """
+
+    def __init__(self, space: ModuleSpace) -> None:
+        self._space_reference = weakref.ref(space)
+
+    @property
+    def space(self) -> ModuleSpace:
+        """The module space. Raises ImportError once the importer is gone."""
+        space = self._space_reference()
+        if space is None:
+            raise ImportError("the importer of this module is gone")
+        return space
+
+    def find_spec(self, fullname: str) -> ModuleSpec | None:
+        """The spec of the module with the mangled name `fullname`, None where there is none."""
+        space, name = self.space, demangle(fullname)
+        role = space.tree.role(name) if name else ModuleRole.NAMESPACE
+        if role is ModuleRole.MISSING:
+            return None
+        is_package = not name or space.tree.is_package(name)
+        spec = ModuleSpec(fullname, self, origin=self._file(name, role), is_package=is_package)
+        if is_package:
+            folder = name.replace(".", "/")
+            spec.submodule_search_locations = [f"{space.prefix}.{folder}" if name else space.prefix]
+        spec.loader_state = role
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Leave it to importlib to make the module object, and note that there will be one."""
+        self.space.registered.add(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Give `module` its namespace and run its source, if it has one."""
+        spec = module.__spec__
+        assert spec is not None
+        space, name, role = self.space, demangle(spec.name), spec.loader_state
+        if role is ModuleRole.EXTERN:
+            sys.modules[spec.name] = space.import_extern(name)
+            return
+        namespace = vars(module)
+        namespace["__file__"] = spec.origin
+        namespace["__cached__"] = None
+        namespace["__builtins__"] = space.builtins
+        namespace["__torch_package__"] = True
+        if role is ModuleRole.OVERLAY:
+            _overlay(namespace, name, space)
+        elif role is ModuleRole.SOURCE:
+            code = space.compile_source(name)
+            self._register_source(name, str(spec.origin))
+            exec(code, namespace)  # noqa: S102 -- running packaged code is the purpose
+        if "torch._dynamo" in sys.modules:
+            space.show_to_dynamo([spec.name])
+
+    def is_package(self, fullname: str) -> bool:
+        """Whether the module is a package."""
+        return self.space.tree.is_package(demangle(fullname))
+
+    def get_filename(self, fullname: str) -> str:
+        """The mangled file name. Raises ImportError for a module without source."""
+        name = demangle(fullname)
+        filename = self._file(name, self.space.tree.role(name))
+        if filename is None:
+            raise ImportError(f"{name} has no source", name=name)
+        return filename
+
+    def get_source(self, fullname: str) -> str | None:
+        """The decoded source text, None for a module without source."""
+        return self.space.source_text(demangle(fullname))
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        """The compiled source, None for a module without source."""
+        name = demangle(fullname)
+        return self.space.compile_source(name) if self.space.tree.role(name) is ModuleRole.SOURCE else None
+
+    def get_data(self, path: str) -> bytes:
+        """The bytes at a mangled path such as ``<torch_package_0>.pkg/data.txt``. Raises OSError."""
+        prefix = f"{self.space.prefix}."
+        if not path.startswith(prefix):
+            raise FileNotFoundError(2, "not a path of this artifact", path)
+        record = path[len(prefix) :]
+        if not self.space.archive.has(record):
+            raise FileNotFoundError(2, "no such record in the artifact", path)
+        return self.space.archive.read(record)
+
+    def get_resource_reader(self, fullname: str) -> PackageResourceReader | None:
+        """What importlib.resources reads the files of a package with; None for what is no package."""
+        from hermpkg_build.runtime.resources import PackageResourceReader
+
+        name = demangle(fullname)
+        if not self.space.tree.is_package(name):
+            return None
+        return PackageResourceReader(self.space.archive, name.replace(".", "/"))
+
+    def _file(self, name: str, role: ModuleRole) -> str | None:
+        if role is not ModuleRole.SOURCE:
+            return None
+        return f"{self.space.prefix}.{self.space.tree.source_record(name)}"
+
+    def _register_source(self, name: str, filename: str) -> None:
+        """Let linecache find the source also where it is asked without a module, as by warnings."""
+        import linecache
+
+        getter = functools.partial(_source_of, self._space_reference, name)
+        cache: dict[str, Any] = linecache.cache
+        cache[filename] = (getter,)
+
+
+def _source_of(reference: weakref.ref[ModuleSpace], name: str) -> str | None:
+    space = reference()
+    return space.source_text(name) if space is not None else None
+
+
+def _overlay(namespace: dict[str, Any], name: str, space: ModuleSpace) -> None:
+    """Make a module whose packaged children come from the archive and all else from the environment.
+
+    A package that is extern itself is imported now, as the import statement says; the mere parent
+    of an extern when something is looked up in it.
+    """
+    tree: ModuleTree = space.tree
+    if tree.is_extern(name):
+        space.import_extern(name)
+
+    def look_up(attribute: str) -> Any:
+        if tree.role(f"{name}.{attribute}") in (ModuleRole.SOURCE, ModuleRole.NAMESPACE, ModuleRole.OVERLAY):
+            raise AttributeError(f"module {name!r} has no attribute {attribute!r}", name=attribute)
+        try:
+            original = importlib.import_module(name)
+        except ImportError as error:
+            raise AttributeError(f"module {name!r} has no attribute {attribute!r}: {error}") from error
+        if attribute == "__all__" and not hasattr(original, "__all__"):
+            return [public for public in dir(original) if not public.startswith("_")]
+        return getattr(original, attribute)
+
+    namespace["__getattr__"] = look_up
+    namespace["__dir__"] = lambda: sorted({*namespace, *dir(importlib.import_module(name))})

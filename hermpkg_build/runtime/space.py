@@ -1,0 +1,245 @@
+"""A module space: the modules of one importer, and the `__import__` that its code sees.
+
+Every packaged module lives in ``sys.modules`` under its mangled name, so that importlib's own
+machinery (locks, circular imports, reload) and everything that looks up
+``sys.modules[cls.__module__]`` works on it; packaged code reaches it by its plain name, because
+its builtins carry an `__import__` that mangles.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import CodeType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from hermpkg_build.runtime import finder
+from hermpkg_build.runtime.loader import PackageLoader
+from hermpkg_build.runtime.mangling import demangle, new_prefix
+from hermpkg_build.runtime.tree import ModuleRole, ModuleTree
+from hermpkg_build.runtime.views import HostViews
+
+if TYPE_CHECKING:
+    from hermpkg_build.runtime.opening import Archive
+
+# Part of the language rather than of the environment: no artifact lists them for certain.
+_LANGUAGE_MODULES = frozenset({"builtins", "__future__"})
+_OWN_MODULE = "torch_package_importer"
+_JUST_THE_MODULE = ("__name__",)
+
+
+class ModuleSpace:
+    """The packaged modules of one importer.
+
+    `own_module` is what ``import torch_package_importer`` gives; `module_allowed` is asked for
+    language modules that the artifact does not list.
+    """
+
+    def __init__(
+        self,
+        *,
+        archive: Archive,
+        tree: ModuleTree,
+        own_module: Any,
+        module_allowed: Callable[[str], bool],
+    ) -> None:
+        self.prefix = new_prefix()
+        self.archive = archive
+        self.tree = tree
+        self.own_module = own_module
+        self.module_allowed = module_allowed
+        self.registered: set[str] = set()
+        self.parked: dict[str, ModuleType] = {}
+        self.externs: dict[str, ModuleType] = {}
+        self.loader = PackageLoader(self)
+        self.views = HostViews(self)
+        self.builtins: dict[str, Any] = {**vars(builtins), "__import__": self.import_statement}
+        self.close = finder.register(self)
+
+    def mangle(self, name: str) -> str:
+        """The name in ``sys.modules`` of the packaged module `name`."""
+        return f"{self.prefix}.{name}"
+
+    def plain(self, name: str) -> str:
+        """`name` without this space's prefix; names of other spaces stay as they are."""
+        return name[len(self.prefix) + 1 :] if name.startswith(f"{self.prefix}.") else name
+
+    def import_module(self, name: str) -> Any:
+        """The module with the plain or mangled name `name`, as the host sees it.
+
+        Raises ModuleNotFoundError for what the artifact neither holds nor may take from outside.
+        """
+        name = self.plain(name)
+        if self._is_outside(name):
+            return self.import_extern(name)
+        if self.holds(name):
+            return self._import_packaged(name, ())
+        if name == _OWN_MODULE:
+            return self.own_module
+        if name == self.prefix:
+            return importlib.import_module(name)
+        if name in _LANGUAGE_MODULES:
+            return self._import_language(name, ())
+        raise self.missing(name)
+
+    def import_statement(
+        self,
+        name: str,
+        globals: Mapping[str, Any] | None = None,  # noqa: A002 -- the signature of __import__
+        locals: Mapping[str, Any] | None = None,  # noqa: A002
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> Any:
+        """What ``__import__`` is to packaged code."""
+        if level:
+            return self._import_relative(name, globals, fromlist, level)
+        top = name.partition(".")[0]
+        if self._is_outside(name):
+            module = self.import_extern(name, fromlist)
+            return self.views.of(module if fromlist else sys.modules.get(top, module), globals)
+        if self.holds(name):
+            module = self._import_packaged(name, fromlist)
+            return module if fromlist or top == name else sys.modules[self.mangle(top)]
+        return self._import_unlisted(name, globals, locals, fromlist)
+
+    def import_extern(self, name: str, fromlist: Sequence[str] | None = ()) -> ModuleType:
+        """The environment's module `name`, as host code gets it."""
+        module: ModuleType = builtins.__import__(name, None, None, fromlist or _JUST_THE_MODULE, 0)
+        self.externs[name] = module
+        return module
+
+    def source_text(self, name: str) -> str | None:
+        """The source of the packaged module `name`, decoded as its coding line says."""
+        if self.tree.role(name) is not ModuleRole.SOURCE:
+            return None
+        return importlib.util.decode_source(self.archive.read(self.tree.source_record(name)))
+
+    def compile_source(self, name: str) -> CodeType:
+        """The code of the packaged module `name`. Raises SyntaxError, KeyError for no SOURCE module."""
+        record = self.tree.source_record(name)
+        source = self.archive.read(record)
+        self.views.note_source(self.mangle(name), source)
+        code: CodeType = compile(source, self.mangle(record), "exec", dont_inherit=True)
+        return code
+
+    def show_to_dynamo(self, names: Iterable[str] | None = None) -> None:
+        """Enter modules (all by default) in the table of torch.package where Dynamo looks for them."""
+        stock = sys.modules.get("torch.package.package_importer")
+        table: dict[str, ModuleType] = getattr(stock, "_package_imported_modules", {})
+        for name in self.registered if names is None else names:
+            module = sys.modules.get(name)
+            if module is not None and module.__name__ == name:
+                table[name] = module
+
+    def missing(self, name: str) -> ModuleNotFoundError:
+        """The error for a module that packaged code may not see, with what would help."""
+        top = name.partition(".")[0]
+        text = f"No module named {name!r} in the artifact {self.archive.name}"
+        if self.tree.role(top) is ModuleRole.MISSING:
+            text += (
+                ", and it is not among the modules that the artifact may take from its environment."
+                f" Intern it, or extern it, when the artifact is built: intern({_quoted(top)})"
+                f" or extern({_quoted(top)})"
+            )
+        else:
+            text += f": {top!r} is packaged, but this part of it is not. Intern {name!r} too"
+        return ModuleNotFoundError(text, name=name)
+
+    def _is_outside(self, name: str) -> bool:
+        """Whether `name` is extern all the way up, so that nothing packaged is involved."""
+        role = self.tree.role
+        return role(name) is ModuleRole.EXTERN and role(name.partition(".")[0]) is ModuleRole.EXTERN
+
+    def holds(self, name: str) -> bool:
+        """Whether `name` is packaged, or was put into the space's ``sys.modules`` by its code."""
+        return self.tree.role(name) is not ModuleRole.MISSING or self.mangle(name) in self.registered
+
+    def _import_language(self, name: str, fromlist: Sequence[str] | None) -> ModuleType:
+        if not self.module_allowed(name):
+            raise ImportError(f"the module {name!r} is not allowed here", name=name)
+        return self.import_extern(name, fromlist)
+
+    def _import_packaged(self, name: str, fromlist: Sequence[str] | None) -> ModuleType:
+        try:
+            module: ModuleType = builtins.__import__(
+                self.mangle(name), None, None, fromlist or _JUST_THE_MODULE, 0
+            )
+        except ModuleNotFoundError as error:
+            if error.name and error.name.startswith(f"{self.prefix}."):
+                explained = self.missing(demangle(error.name))
+                error.name, error.msg, error.args = explained.name, explained.msg, explained.args
+            raise
+        return module
+
+    def _import_relative(
+        self, name: str, namespace: Mapping[str, Any] | None, fromlist: Sequence[str] | None, level: int
+    ) -> Any:
+        package = self.plain(_package_of(namespace or {}))
+        segments = package.split(".") if package and package != self.prefix else []
+        if not segments:
+            raise ImportError("attempted relative import with no known parent package")
+        if level > len(segments):
+            raise ImportError("attempted relative import beyond top-level package")
+        base = ".".join(segments[: len(segments) - level + 1])
+        absolute = f"{base}.{name}" if name else base
+        module = self._import_packaged(absolute, fromlist)
+        if fromlist or not name:
+            return module
+        first = f"{base}.{name.partition('.')[0]}"
+        return sys.modules[self.mangle(first)]
+
+    def _import_unlisted(
+        self,
+        name: str,
+        namespace: Mapping[str, Any] | None,
+        local_names: Mapping[str, Any] | None,
+        fromlist: Sequence[str] | None,
+    ) -> Any:
+        if name == _OWN_MODULE:
+            return self.own_module
+        if name.startswith(f"{self.prefix}.") or name == self.prefix:
+            return builtins.__import__(name, None, None, fromlist or (), 0)
+        if name in _LANGUAGE_MODULES:
+            return self._import_language(name, fromlist)
+        if _comes_from_c(namespace, local_names, fromlist):
+            return builtins.__import__(name, None, None, fromlist or (), 0)
+        if not name:
+            raise ValueError("Empty module name")
+        raise self.missing(name)
+
+
+def _package_of(namespace: Mapping[str, Any]) -> str:
+    """The package that a relative import counts from, by importlib's rule."""
+    package = namespace.get("__package__")
+    if package is not None:
+        return str(package)
+    spec = namespace.get("__spec__")
+    if spec is not None:
+        return str(spec.parent)
+    name = str(namespace.get("__name__", ""))
+    return name if "__path__" in namespace else name.rpartition(".")[0]
+
+
+def _comes_from_c(
+    namespace: Mapping[str, Any] | None, local_names: Mapping[str, Any] | None, fromlist: Sequence[str] | None
+) -> bool:
+    """Whether compiled code, called from packaged code, imports something for its own needs.
+
+    PyImport_Import runs the `__import__` of the Python frame below it: ``strptime`` so gets its
+    ``_strptime``, ``Tensor.numpy`` its numpy. Those are not the packaged code's imports. It passes
+    an empty list, which no import statement does, and one dictionary twice; a call written out
+    in the source that does the same is told by the name it must use.
+    """
+    if not isinstance(fromlist, list) or fromlist or namespace is None or namespace is not local_names:
+        return False
+    frame = sys._getframe(2)
+    while frame.f_globals.get("__name__") == __name__ and frame.f_back is not None:
+        frame = frame.f_back
+    return "__import__" not in frame.f_code.co_names
+
+
+def _quoted(module: str) -> str:
+    return f'"{module}.**"'

@@ -1,0 +1,87 @@
+"""Package-bound views of host modules: what packaged code gets for importlib, pkgutil and their like.
+
+A view is the host's module with a few functions replaced by ones that know packaged names; all
+other attributes are the host's, live. Only packaged code's own imports give views, so host code
+never meets one.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from hermpkg_build.runtime.bound import MAKERS
+
+if TYPE_CHECKING:
+    from hermpkg_build.runtime.space import ModuleSpace
+
+_MENTIONS_SYS_MODULES = re.compile(rb"\bsys\s*\.\s*modules\b|\bfrom\s+sys\s+import\b[^\n]*\bmodules\b")
+
+
+class ModuleView(ModuleType):
+    """A host module seen with some attributes of its own; everything else is read from the host, live.
+
+    Its namespace also holds a copy of the host's, for tools that look into ``__dict__``.
+    Assignments go to the host, as they would without the view.
+    """
+
+    def __init__(self, host: ModuleType, overrides: Mapping[str, Any], views: HostViews) -> None:
+        super().__init__(host.__name__)
+        namespace = object.__getattribute__(self, "__dict__")
+        namespace.update(vars(host))
+        namespace.update(overrides)
+        namespace["__view__"] = (host, overrides, views)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("__dict__", "__class__"):
+            return object.__getattribute__(self, name)
+        host, overrides, views = object.__getattribute__(self, "__dict__")["__view__"]
+        if name in overrides:
+            return overrides[name]
+        value = getattr(host, name)
+        return views.of(value) if isinstance(value, ModuleType) else value
+
+    def __setattr__(self, name: str, value: object) -> None:
+        host, _, _ = object.__getattribute__(self, "__dict__")["__view__"]
+        setattr(host, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        host, _, _ = object.__getattribute__(self, "__dict__")["__view__"]
+        delattr(host, name)
+
+    def __dir__(self) -> list[str]:
+        host, overrides, _ = object.__getattribute__(self, "__dict__")["__view__"]
+        return sorted({*dir(host), *overrides})
+
+
+class HostViews:
+    """The views of one module space, each made when first asked for."""
+
+    def __init__(self, space: ModuleSpace) -> None:
+        self._space = space
+        self._views: dict[str, ModuleView] = {}
+        self._sees_sys_modules: set[str] = set()
+
+    def of(self, module: ModuleType, importing: Mapping[str, Any] | None = None) -> ModuleType:
+        """`module`, or the view of it that the code with the globals `importing` gets."""
+        name = getattr(module, "__name__", "")
+        make = MAKERS.get(name)
+        if make is None or module is not sys.modules.get(name):
+            return module
+        if module is sys and (importing or {}).get("__name__") not in self._sees_sys_modules:
+            return module
+        if name not in self._views:
+            self._views[name] = ModuleView(module, make(self._space, module), self)
+        return self._views[name]
+
+    def note_source(self, mangled_name: str, source: bytes) -> None:
+        """Remember whether a module's code uses ``sys.modules``: only then it gets a view of `sys`.
+
+        A view costs time at each lookup and is one more thing for a compiler such as Dynamo to
+        understand, so code that only reads ``sys.version_info`` keeps the real module.
+        """
+        if _MENTIONS_SYS_MODULES.search(source):
+            self._sees_sys_modules.add(mangled_name)
