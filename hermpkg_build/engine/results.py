@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from hermpkg_build.errors import PackageTestError
+
 Status: TypeAlias = Literal["built", "cached", "up-to-date"]
 """``built``: an action ran for the target; ``cached``: every action's result was in the cache and
 the file was put in place; ``up-to-date``: the file was there already and nothing had changed."""
@@ -51,9 +53,42 @@ class ActionCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PackageTestResult:
+    """One package_test.
+
+    `cached` where it passed before with the same inputs and was not run again; `failure` says what
+    went wrong, with the end of the test's output.
+    """
+
+    label: str
+    status: Literal["passed", "failed"]
+    cached: bool
+    seconds: float
+    failure: PackageTestError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutedAction:
+    """An action that ran, and why: one clause for each input that differs from the last build."""
+
+    kind: str
+    subject: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildResult:
     """What a build gave: targets in the order of the command line, action counts by kind, seconds."""
 
     targets: tuple[TargetResult, ...]
     actions: Mapping[str, ActionCounts]
     wall_s: float
+    executed: tuple[ExecutedAction, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestRunResult:
+    """What `test` gave: the tests in the order of the command line, and the build before them."""
+
+    tests: tuple[PackageTestResult, ...]
+    build: BuildResult

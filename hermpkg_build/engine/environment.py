@@ -1,0 +1,91 @@
+"""The Python environment that a build reads modules from and runs factories in."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import sysconfig
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hermpkg_build.core.digest import fingerprint
+
+if TYPE_CHECKING:
+    from hermpkg_build.store.tree import SourceTree
+
+_PYTHON_REPOSITORY = "@python/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildEnvironment:
+    """The interpreter's version and platform, and the folders it finds modules in, in order."""
+
+    python_version: str
+    platform: str
+    search_path: tuple[str, ...]
+
+    def inputs(self, tree: SourceTree) -> dict[str, str]:
+        """What running code here depends on beyond the files it was seen to read.
+
+        The listings of the search path's folders stand for what is installed: code that asks
+        whether a module exists depends on them even when it does not.
+        """
+        listings = [list((tree.entries(folder) or {}).items()) for folder in self.search_path]
+        return {
+            "Python": f"{self.python_version} on {self.platform}",
+            "installed distributions": fingerprint(listings).hash,
+        }
+
+    def name_of(self, path: str, workspace_root: str) -> str | None:
+        """The name of an observed file in digests and messages.
+
+        ``models/resnet.py`` in the workspace, ``@python/torch/nn/functional.py`` on the search path,
+        the absolute path elsewhere, and None for the interpreter's own files, which its version
+        stands for.
+        """
+        inside = _relative(path, workspace_root)
+        if inside is not None and not _below_any(path, self.search_path):
+            return inside
+        folders = [folder for folder in self.search_path if _relative(path, folder) is not None]
+        if folders:
+            folder = max(folders, key=len)
+            if folder in _stdlib_folders():
+                return None
+            return _PYTHON_REPOSITORY + str(_relative(path, folder))
+        if any(_relative(path, folder) is not None for folder in _stdlib_folders()):
+            return None
+        return inside if inside is not None else path
+
+    def path_of(self, name: str, workspace_root: str) -> str | None:
+        """The inverse of `name_of`, as things are now: None where there is no such file."""
+        if name.startswith(_PYTHON_REPOSITORY):
+            relative = name[len(_PYTHON_REPOSITORY) :]
+            candidates = (os.path.join(folder, relative) for folder in self.search_path)
+            return next((path for path in candidates if os.path.isfile(path)), None)
+        path = os.path.join(workspace_root, name)
+        return path if os.path.isfile(path) else None
+
+
+def current_environment(search_path: tuple[str, ...]) -> BuildEnvironment:
+    """The environment of this interpreter, with modules found in `search_path`."""
+    return BuildEnvironment(
+        python_version=platform.python_version(),
+        platform=f"{sys.implementation.cache_tag} {sysconfig.get_platform()}",
+        search_path=search_path,
+    )
+
+
+def _stdlib_folders() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    stdlib = dict.fromkeys([paths["stdlib"], paths["platstdlib"]])
+    return (*stdlib, *(os.path.join(folder, "lib-dynload") for folder in stdlib))
+
+
+def _relative(path: str, folder: str) -> str | None:
+    prefix = folder.rstrip("/") + "/"
+    return path[len(prefix) :] if path.startswith(prefix) else None
+
+
+def _below_any(path: str, folders: tuple[str, ...]) -> bool:
+    return any(_relative(path, folder) is not None for folder in folders)

@@ -1,0 +1,75 @@
+"""The journal of a build: counts actions, keeps why they ran, and tells the observer one at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hermpkg_build.engine.results import ActionCounts, ExecutedAction
+
+if TYPE_CHECKING:
+    from hermpkg_build.engine.observer import BuildObserver
+    from hermpkg_build.engine.results import TargetResult
+
+
+class Journal:
+    """Takes reports from any thread and passes them on in one."""
+
+    def __init__(self, observer: BuildObserver) -> None:
+        self._observer = observer
+        self._lock = threading.Lock()
+        self._run: dict[str, int] = {}
+        self._cached: dict[str, int] = {}
+        self._executed: list[ExecutedAction] = []
+        self._warnings: list[str] = []
+
+    def started(self, kind: str, subject: str) -> None:
+        """An action begins to run."""
+        with self._lock:
+            self._observer.action_started(kind, subject)
+
+    def ran(self, kind: str, subject: str, reasons: Sequence[str]) -> None:
+        """An action ran, because of `reasons`."""
+        with self._lock:
+            self._run[kind] = self._run.get(kind, 0) + 1
+            self._executed.append(ExecutedAction(kind=kind, subject=subject, reasons=tuple(reasons)))
+            self._observer.action_finished(kind, subject, cached=False)
+
+    def recalled(self, kind: str, subject: str) -> None:
+        """The cache answered for an action."""
+        with self._lock:
+            self._cached[kind] = self._cached.get(kind, 0) + 1
+            self._observer.action_finished(kind, subject, cached=True)
+
+    def target(self, result: TargetResult) -> None:
+        """A target is done."""
+        with self._lock:
+            self._observer.target_finished(result)
+
+    def warn(self, text: str) -> None:
+        """Tell the user something, once."""
+        with self._lock:
+            if text not in self._warnings:
+                self._warnings.append(text)
+                self._observer.warning(text)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """All warnings so far."""
+        return tuple(self._warnings)
+
+    @property
+    def executed(self) -> tuple[ExecutedAction, ...]:
+        """The actions that ran, in an order that does not depend on threads."""
+        return tuple(sorted(self._executed, key=lambda a: (a.kind, a.subject)))
+
+    def counts(self) -> dict[str, ActionCounts]:
+        """How many actions of each kind ran and were recalled, kinds in order of the flow."""
+        kinds = ("analyse", "make-model", "assemble", "test")
+        seen = self._run.keys() | self._cached.keys()
+        return {
+            kind: ActionCounts(self._run.get(kind, 0), self._cached.get(kind, 0))
+            for kind in kinds
+            if kind in seen or kind != "test"
+        }

@@ -1,0 +1,87 @@
+"""Notes on the last build of each target, kept beside its output: inputs to explain, the artifact to trust."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hermpkg_build.core.digest import Digest, fingerprint
+from hermpkg_build.engine.uptodate import STATE_FOLDER, hash_of_file, present_signature, write_aside
+from hermpkg_build.store.signatures import FileSignature
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactNote:
+    """A file that a build put in place: what it held, and how it looked to stat."""
+
+    path: str
+    digest: Digest
+    signature: FileSignature | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetNotes:
+    """The inputs of a target's actions in the last build by kind of action, and its artifact."""
+
+    inputs: Mapping[str, Mapping[str, str]]
+    artifact: ArtifactNote | None = None
+
+
+class NoteBook:
+    """The notes of one workspace. A note that is lost or damaged costs an explanation, never a byte."""
+
+    def __init__(self, workspace_root: str) -> None:
+        self._folder = os.path.join(workspace_root, STATE_FOLDER, "targets")
+
+    def inputs_before(self, subject: str, kind: str) -> Mapping[str, str] | None:
+        """The inputs that the action of `kind` for `subject` had; None where it never was."""
+        return self._load(subject).inputs.get(kind)
+
+    def keep_inputs(self, subject: str, kind: str, inputs: Mapping[str, str]) -> None:
+        """Note the inputs of an action. Raises OSError."""
+        notes = self._load(subject)
+        self._save(subject, replace(notes, inputs={**notes.inputs, kind: dict(inputs)}))
+
+    def keep_artifact(self, subject: str, path: str, digest: Digest) -> None:
+        """Note that an artifact was put at `path`. Raises OSError."""
+        note = ArtifactNote(path=path, digest=digest, signature=present_signature(path))
+        self._save(subject, replace(self._load(subject), artifact=note))
+
+    def is_in_place(self, subject: str, path: str, digest: Digest) -> bool:
+        """Whether the file at `path` holds `digest`: by its signature where noted, else by reading."""
+        note = self._load(subject).artifact
+        signature = present_signature(path)
+        if signature is None:
+            return False
+        if note is not None and (note.path, note.signature) == (path, signature):
+            return note.digest == digest
+        return hash_of_file(path) == digest.hash
+
+    def _path(self, subject: str) -> str:
+        return os.path.join(self._folder, f"{fingerprint(subject).hash[:32]}.json")
+
+    def _load(self, subject: str) -> TargetNotes:
+        try:
+            with open(self._path(subject), "rb") as file:
+                stored: dict[str, Any] = json.loads(file.read().decode(errors="surrogateescape"))
+            inputs = {str(kind): dict(named) for kind, named in stored["inputs"].items()}
+            artifact = stored["artifact"] and ArtifactNote(
+                path=stored["artifact"]["path"],
+                digest=Digest.parse(stored["artifact"]["digest"]),
+                signature=tuple(stored["artifact"]["signature"]),
+            )
+            return TargetNotes(inputs=inputs, artifact=artifact)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return TargetNotes(inputs={})
+
+    def _save(self, subject: str, notes: TargetNotes) -> None:
+        artifact = notes.artifact and {
+            "path": notes.artifact.path,
+            "digest": str(notes.artifact.digest),
+            "signature": notes.artifact.signature,
+        }
+        text = json.dumps({"inputs": notes.inputs, "artifact": artifact})
+        write_aside(self._path(subject), text.encode(errors="surrogateescape"))

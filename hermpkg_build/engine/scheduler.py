@@ -1,0 +1,163 @@
+"""The scheduler: computes keys and what they turn out to need, each once, on a few threads.
+
+It orders and never judges: whether a result may be reused is the rebuilder's business. A task
+finds its dependencies while it runs, by calling `need`, as in the suspending scheduler of
+"Build Systems a la Carte" (Mokhov, Mitchell, Peyton Jones, ICFP 2018); here the needing thread
+does not sleep but works on what it needs, so that no thread waits while there is work.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Generic, Protocol, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Need(Protocol[K, V]):
+    """What a task calls to get the values of other keys; raises what computing them raised."""
+
+    def __call__(self, keys: Sequence[K]) -> list[V]:
+        """The values of `keys`, in order."""
+        ...
+
+
+class DependencyFailedError(Exception):
+    """A key failed because one that it needs did; `cause` is what went wrong there, if it was started."""
+
+    def __init__(self, key: object, cause: BaseException | None) -> None:
+        super().__init__(f"{key} failed")
+        self.key = key
+        self.cause = cause
+
+
+class _Cell(Generic[V]):
+    """The state of one key."""
+
+    __slots__ = ("done", "error", "started", "value")
+
+    def __init__(self) -> None:
+        self.started = False
+        self.done = threading.Event()
+        self.value: V | None = None
+        self.error: BaseException | None = None
+
+
+class Scheduler(Generic[K, V]):
+    """Computes keys with at most `jobs` threads. The graph of needs must have no cycle.
+
+    `compute(key, need)` gives the value of one key. Without `keep_going` no new key is started
+    once one has failed.
+    """
+
+    def __init__(self, jobs: int, compute: Callable[[K, Need[K, V]], V], *, keep_going: bool = False) -> None:
+        self._jobs = max(1, jobs)
+        self._compute = compute
+        self._keep_going = keep_going
+        self._cells: dict[K, _Cell[V]] = {}
+        self._queue: deque[K] = deque()
+        self._lock = threading.Condition()
+        self._stopping = False
+
+    def run(self, keys: Iterable[K]) -> dict[K, V | BaseException]:
+        """Compute `keys`; each gives its value or its error. Keys not started are left out.
+
+        A KeyboardInterrupt is raised at once; the threads finish the task they are at and start
+        no other.
+        """
+        wanted = list(dict.fromkeys(keys))
+        self._offer(wanted)
+        if self._jobs == 1 or len(wanted) == 0:
+            self._work_until(lambda: not self._queue)
+        else:
+            self._run_threads(wanted)
+        outcomes: dict[K, V | BaseException] = {}
+        for key in wanted:
+            cell = self._cells[key]
+            if cell.error is not None:
+                outcomes[key] = cell.error
+            elif cell.done.is_set():
+                outcomes[key] = cell.value  # type: ignore[assignment]
+        return outcomes
+
+    def _run_threads(self, wanted: Sequence[K]) -> None:
+        def finished() -> bool:
+            return self._stopping or all(self._cells[key].done.is_set() for key in wanted)
+
+        threads = [
+            threading.Thread(target=self._work_until, args=(finished,), name=f"hermpkg-{i}", daemon=True)
+            for i in range(self._jobs)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(timeout=0.2)
+        except BaseException:
+            self._stop()
+            raise
+
+    def _work_until(self, finished: Callable[[], bool]) -> None:
+        while True:
+            with self._lock:
+                while not self._queue and not finished():
+                    self._lock.wait(timeout=0.2)
+                if self._stopping or (not self._queue and finished()):
+                    return
+                key = self._queue.popleft()
+            self._compute_if_free(key)
+
+    def _offer(self, keys: Sequence[K]) -> None:
+        with self._lock:
+            for key in keys:
+                if key not in self._cells:
+                    self._cells[key] = _Cell()
+                    self._queue.append(key)
+            self._lock.notify_all()
+
+    def _need(self, keys: Sequence[K]) -> list[V]:
+        self._offer(keys)
+        for key in keys:
+            self._compute_if_free(key)
+        values: list[V] = []
+        for key in keys:
+            cell = self._cells[key]
+            while not cell.done.wait(timeout=0.2):
+                if self._stopping:
+                    raise DependencyFailedError(key, None)
+            if isinstance(cell.error, DependencyFailedError):
+                raise cell.error
+            if cell.error is not None:
+                raise DependencyFailedError(key, cell.error)
+            values.append(cell.value)  # type: ignore[arg-type]
+        return values
+
+    def _compute_if_free(self, key: K) -> None:
+        cell = self._cells[key]
+        with self._lock:
+            if cell.started or self._stopping:
+                return
+            cell.started = True
+        try:
+            cell.value = self._compute(key, self._need)
+        except Exception as error:  # noqa: BLE001 - an outcome like any other: `run` gives it to its caller
+            cell.error = error
+            if not self._keep_going:
+                self._stop()
+        except BaseException as error:
+            cell.error = error
+            self._stop()
+            raise
+        finally:
+            cell.done.set()
+            with self._lock:
+                self._lock.notify_all()
+
+    def _stop(self) -> None:
+        with self._lock:
+            self._stopping = True
+            self._lock.notify_all()
