@@ -23,8 +23,10 @@ from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, Mo
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
 from hermpkg_build.errors import GroupedError, Location
 
-_OPTIONAL = int(ImportContext.TRY | ImportContext.CONDITIONAL)
-_TYPE_CHECKING = int(ImportContext.TYPE_CHECKING)
+# By context: arithmetic on flags makes new flags, which is slow for tens of thousands of imports.
+_CONTEXTS = [ImportContext(bits) for bits in range(16)]
+_OPTIONAL = [bool(context & (ImportContext.TRY | ImportContext.CONDITIONAL)) for context in _CONTEXTS]
+_TYPE_CHECKING = [bool(context & ImportContext.TYPE_CHECKING) for context in _CONTEXTS]
 _WITH_SOURCE = (ModuleKind.SOURCE, ModuleKind.PACKAGE)
 _FAULTS = {
     Fault.NOT_FOUND: ProblemKind.NOT_FOUND,
@@ -176,12 +178,12 @@ class _Walk:
             self._visit_exports(star)
 
     def _follow_import(self, source: ModuleSource, package: str, imported: Import) -> None:
-        if imported.context & _TYPE_CHECKING:
+        if _TYPE_CHECKING[imported.context]:
             self._note(self._type_only, source, imported, _written(imported))
             return
         meaning = self._resolver.meaning(imported, package)
         if meaning.fault is not None:
-            if imported.context & _OPTIONAL:
+            if _OPTIONAL[imported.context]:
                 self._note(self._missing, source, imported, meaning.named)
             else:
                 standing = self._resolver.standing(meaning.named)
@@ -190,7 +192,7 @@ class _Walk:
         for name in meaning.modules:
             # The same pair again says nothing new, unless what was optional no longer is.
             edge = known.get(name) if known is not None else None
-            if edge is not None and (not edge.optional or imported.context & _OPTIONAL):
+            if edge is not None and (not edge.optional or _OPTIONAL[imported.context]):
                 continue
             if name != source.name:
                 self._visit(_edge(source, imported, name))
@@ -323,5 +325,5 @@ def _edge(source: ModuleSource, imported: Import, name: str, *, optional: bool =
         target=name,
         kind=EdgeKind.IMPORT,
         location=Location(source.shown, imported.line, imported.column),
-        optional=optional or bool(imported.context & _OPTIONAL),
+        optional=optional or _OPTIONAL[imported.context],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +19,9 @@ class ModuleLookup(Protocol):
     def find(self, name: str) -> ModuleSource | None:
         """The module `name`; None where there is none."""
         ...
+
+
+_MODULE_NAME = re.compile(r"[^./\\\0\s]+(?:\.[^./\\\0\s]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +149,7 @@ def package_of(source: ModuleSource) -> str:
 
 def is_module_name(name: str) -> bool:
     """Whether every part of a dotted name could be that of a file."""
-    return all(part and not set(part) & _NEVER_IN_NAMES for part in name.split("."))
-
-
-_NEVER_IN_NAMES = frozenset("/\\\0 \t\r\n")
+    return _MODULE_NAME.fullmatch(name) is not None
 
 
 def _absolute_name(imported: Import, package: str) -> tuple[str, Fault | None]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.policy import Policy
@@ -104,18 +105,20 @@ class ModuleGraph:
     Iteration and every query are in an order that depends on names only.
     """
 
-    def __init__(self, nodes: Mapping[str, ModuleNode], edges: Sequence[Edge], roots: Sequence[str]) -> None:
+    def __init__(self, nodes: Mapping[str, ModuleNode], edges: Iterable[Edge], roots: Sequence[str]) -> None:
         self.nodes = dict(sorted(nodes.items()))
-        self.edges = tuple(sorted(edges, key=lambda e: (e.source, e.target, e.kind.value)))
+        self.edges = tuple(sorted(edges, key=_edge_order))
         self.roots = tuple(roots)
-        self._out: dict[str, list[Edge]] = {}
-        self._in: dict[str, list[Edge]] = {}
-        for edge in self.edges:
-            self._out.setdefault(edge.source, []).append(edge)
-            self._in.setdefault(edge.target, []).append(edge)
 
     def __iter__(self) -> Iterator[ModuleNode]:
         return iter(self.nodes.values())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ModuleGraph):
+            return NotImplemented
+        return (self.nodes, self.edges, self.roots) == (other.nodes, other.edges, other.roots)
+
+    __hash__ = None  # type: ignore[assignment]
 
     def with_policy(self, policy: Policy) -> list[ModuleNode]:
         """The modules that have `policy`, by name."""
@@ -150,3 +153,55 @@ class ModuleGraph:
             chain.append(edge_here)
             edge_here = came_by.get(edge_here.source)
         return chain[::-1]
+
+    def all_paths(self, source: str, target: str) -> ModuleGraph:
+        """The edges of all paths that lead from `source` to `target`, and the modules on them.
+
+        An edge belongs when its start can be reached from `source` without passing `target`, and
+        its end reaches `target` without passing `source`. Paths are not counted out one by one,
+        so that cycles and many paths cost no more than few. `source` may be a root; it is the
+        root of the result.
+        """
+        forth = _reachable(source, lambda name: [e.target for e in self.imports_of(name) if name != target])
+        back = _reachable(target, lambda name: [e.source for e in self.importers_of(name) if name != source])
+        edges = [
+            edge
+            for edge in self.edges
+            if edge.source in forth
+            and edge.target in back
+            and edge.source != target
+            and edge.target != source
+        ]
+        on_paths = {name for edge in edges for name in (edge.source, edge.target)}
+        nodes = {name: node for name, node in self.nodes.items() if name in on_paths}
+        return ModuleGraph(nodes, edges, [source])
+
+    @cached_property
+    def _out(self) -> dict[str, list[Edge]]:
+        out: dict[str, list[Edge]] = {}
+        for edge in self.edges:
+            out.setdefault(edge.source, []).append(edge)
+        return out
+
+    @cached_property
+    def _in(self) -> dict[str, list[Edge]]:
+        into: dict[str, list[Edge]] = {}
+        for edge in self.edges:
+            into.setdefault(edge.target, []).append(edge)
+        return into
+
+
+def _edge_order(edge: Edge) -> tuple[str, str, str]:
+    # A kind is a string itself; to ask for its value is several times slower.
+    return edge.source, edge.target, edge.kind
+
+
+def _reachable(start: str, neighbours: Callable[[str], list[str]]) -> set[str]:
+    seen = {start}
+    stack = [start]
+    while stack:
+        for name in neighbours(stack.pop()):
+            if name not in seen:
+                seen.add(name)
+                stack.append(name)
+    return seen
