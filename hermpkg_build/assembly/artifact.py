@@ -1,0 +1,171 @@
+"""Decides what an artifact holds: modules, mocks, models, resources, and what the format asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hermpkg_build import __version__
+from hermpkg_build.archive import layout
+from hermpkg_build.archive.records import Record
+from hermpkg_build.assembly.contents import file_bytes, file_content
+from hermpkg_build.assembly.mocks import mock_parts
+from hermpkg_build.assembly.models import PackedModel, model_parts
+from hermpkg_build.assembly.parts import Part, check_names, folders_of
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin
+from hermpkg_build.core.manifest import (
+    Manifest,
+    ManifestModel,
+    ManifestModule,
+    ManifestRecord,
+    ManifestTool,
+    RecordKind,
+)
+from hermpkg_build.core.policy import Policy
+from hermpkg_build.errors import AnalysisError
+
+if TYPE_CHECKING:
+    from hermpkg_build.store.cas import ContentStore
+
+__all__ = ["ASSEMBLY_VERSION", "ArtifactRequest", "PackedModel", "Part", "ResourceFile", "lay_out"]
+
+ASSEMBLY_VERSION = f"1 {__version__}"
+"""Part of the digest of every assembling action: changes whenever equal inputs could give other records."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceFile:
+    """A file to be packed as it is; `digest` is what its bytes were when they were judged."""
+
+    path: str
+    digest: Digest
+    cause: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactRequest:
+    """Everything that decides an artifact's bytes, apart from its root folder.
+
+    `sources` are the texts of generated modules, by dotted name; `models` and `resources` go by
+    record name; `parts` are records made elsewhere, taken as they are. `labels` are the targets of
+    modules, by dotted name; `distributions` the versions of all distributions that the graph's
+    modules name; `requires` the versions (PEP 440) an importer may accept.
+    """
+
+    graph: ModuleGraph
+    python_version: str
+    sources: Mapping[str, bytes] = field(default_factory=dict)
+    models: Mapping[str, PackedModel] = field(default_factory=dict)
+    resources: Mapping[str, ResourceFile] = field(default_factory=dict)
+    parts: Sequence[Part] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    distributions: Mapping[str, str] = field(default_factory=dict)
+    requires: Mapping[str, str] = field(default_factory=dict)
+
+
+def lay_out(request: ArtifactRequest, content: ContentStore) -> tuple[Record, ...]:
+    """All records of the artifact, sorted by name, the manifest among them.
+
+    Raises AnalysisError (GroupedError of several) for records that cannot lie side by side,
+    ActionError for a file that is no longer what was analysed, LostContentError for content that
+    has vanished from the cache.
+    """
+    parts = [
+        *_module_parts(request),
+        *model_parts(request.models, content),
+        *_resource_parts(request, content),
+        *_framework_parts(request),
+        *request.parts,
+    ]
+    parts += mock_parts(request.graph, _packages_among(parts))
+    check_names(parts)
+    manifest = Part.of_bytes(
+        layout.MANIFEST,
+        _manifest_of(request, parts).to_bytes(),
+        kind=RecordKind.FRAMEWORK,
+        cause="the manifest",
+    )
+    return tuple(part.record() for part in sorted([*parts, manifest], key=lambda part: part.name))
+
+
+def _module_parts(request: ArtifactRequest) -> Iterator[Part]:
+    for node in request.graph.with_policy(Policy.INTERN):
+        if node.kind is ModuleKind.NAMESPACE:
+            continue
+        if node.kind not in (ModuleKind.SOURCE, ModuleKind.PACKAGE):
+            raise AnalysisError(
+                f"the module {node.name} cannot be packed: it has no Python source",
+                facts=[("kind", str(node.kind)), ("file", node.path or "none")],
+                next_step=f'extern("{node.name}") or mock("{node.name}") it',
+            )
+        data = _source_of(request, node)
+        yield Part(
+            name=layout.module_record_name(node.name, node.is_package),
+            kind=RecordKind.MODULE,
+            content=data,
+            digest=node.digest or Digest.of(data),
+            cause=f"the module {node.name}",
+        )
+
+
+def _source_of(request: ArtifactRequest, node: ModuleNode) -> bytes:
+    """The bytes of a module's source, exactly as they are and as they were when it was analysed."""
+    if node.origin is Origin.GENERATED and node.name in request.sources:
+        return request.sources[node.name]
+    return file_bytes(node.path, node.digest, needed_for=f"the module {node.name}")
+
+
+def _resource_parts(request: ArtifactRequest, content: ContentStore) -> Iterator[Part]:
+    for name, resource in sorted(request.resources.items()):
+        cause = resource.cause or f"the resource {name}"
+        yield Part(
+            name=name,
+            kind=RecordKind.RESOURCE,
+            content=file_content(content, resource.path, resource.digest, needed_for=cause),
+            digest=resource.digest,
+            cause=cause,
+        )
+
+
+def _framework_parts(request: ArtifactRequest) -> Iterator[Part]:
+    externs = "".join(f"{node.name}\n" for node in request.graph.with_policy(Policy.EXTERN))
+    for name, text in (
+        (layout.VERSION_RECORD, f"{layout.VERSION}\n"),
+        (layout.EXTERN_MODULES, externs),
+        (layout.PYTHON_VERSION, request.python_version),
+        # Storages are written as little-endian numbers whatever machine builds.
+        (layout.BYTEORDER, "little"),
+    ):
+        yield Part.of_bytes(name, text.encode(), kind=RecordKind.FRAMEWORK, cause="the format")
+
+
+def _packages_among(parts: Sequence[Part]) -> frozenset[str]:
+    return frozenset(folder.replace("/", ".") for folder in folders_of([part.name for part in parts]))
+
+
+def _manifest_of(request: ArtifactRequest, parts: Sequence[Part]) -> Manifest:
+    named = {node.distribution for node in request.graph}
+    return Manifest(
+        tool=ManifestTool(name="hermpkg", version=__version__),
+        python_version=request.python_version,
+        records={part.name: ManifestRecord(digest=part.digest, kind=part.kind) for part in parts},
+        modules={node.name: _manifest_module(request, node) for node in request.graph},
+        distributions={name: version for name, version in request.distributions.items() if name in named},
+        requires=request.requires,
+        models={
+            record: ManifestModel(label=packed.label, factory=packed.factory)
+            for record, packed in request.models.items()
+        },
+    )
+
+
+def _manifest_module(request: ArtifactRequest, node: ModuleNode) -> ManifestModule:
+    return ManifestModule(
+        policy=node.policy,
+        kind=node.kind,
+        origin=node.origin,
+        label=request.labels.get(node.name, ""),
+        distribution=node.distribution,
+    )

@@ -1,0 +1,102 @@
+"""Parts: what is to become one record of an artifact, with the reason it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from hermpkg_build.archive.layout import DATA, problem_with_name
+from hermpkg_build.archive.records import Content, Record
+from hermpkg_build.core.digest import Bytes, Digest
+from hermpkg_build.core.manifest import RecordKind
+from hermpkg_build.errors import AnalysisError, GroupedError, HermpkgError
+
+_OF_THE_FORMAT = (RecordKind.FRAMEWORK, RecordKind.STORAGE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One record to be. `cause` says in words where it comes from, for messages only."""
+
+    name: str
+    kind: RecordKind
+    content: Content = field(repr=False)
+    digest: Digest
+    crc32: int | None = None
+    cause: str = field(compare=False)
+
+    @classmethod
+    def of_bytes(cls, name: str, data: Bytes, *, kind: RecordKind, cause: str) -> Part:
+        """A part whose content is in memory."""
+        return cls(name=name, kind=kind, content=data, digest=Digest.of(data), cause=cause)
+
+    def record(self) -> Record:
+        """The record, as the archive's writer takes it."""
+        return Record(name=self.name, content=self.content, crc32=self.crc32)
+
+
+def folders_of(names: Sequence[str]) -> dict[str, str]:
+    """Every folder that record names imply, with the first of `names` below it."""
+    folders: dict[str, str] = {}
+    for name in names:
+        folder = name.rpartition("/")[0]
+        while folder and folder not in folders:
+            folders[folder] = name
+            folder = folder.rpartition("/")[0]
+    return folders
+
+
+def check_names(parts: Sequence[Part]) -> None:
+    """See that the parts can lie side by side in one archive that every importer opens.
+
+    Raises AnalysisError, or GroupedError of several: for a name that no record can have, for two
+    parts of one name, for a name that is also a folder's, and for a module ``a.py`` beside a folder
+    ``a/``, at which torch's importer refuses the whole archive.
+    """
+    problems = list(_problems(parts))
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise GroupedError(f"{len(problems)} parts of the package cannot be where they should be", problems)
+
+
+def _problems(parts: Sequence[Part]) -> Iterator[HermpkgError]:
+    by_name: dict[str, Part] = {}
+    for part in parts:
+        if problem := _problem_with(part):
+            yield AnalysisError(
+                f"{part.name!r} cannot be the name of a record",
+                facts=[("reason", problem), ("needed for", part.cause)],
+                next_step="choose another name",
+            )
+        elif part.name in by_name:
+            yield _clash("two parts of the package have one name", by_name[part.name], part)
+        else:
+            by_name[part.name] = part
+    folders = folders_of(list(by_name))
+    for name, part in by_name.items():
+        if name in folders:
+            yield _clash("one name is that of a record and of a folder", part, by_name[folders[name]])
+        module = name.removesuffix(".py")
+        if module != name and module in folders:
+            yield _clash("a module that is no package has something below it", part, by_name[folders[module]])
+
+
+def _problem_with(part: Part) -> str:
+    if problem := problem_with_name(part.name):
+        return problem
+    if part.name.startswith(DATA) and part.kind not in _OF_THE_FORMAT:
+        return f"the folder {DATA} belongs to the format"
+    return ""
+
+
+def _clash(summary: str, first: Part, second: Part) -> AnalysisError:
+    return AnalysisError(
+        summary,
+        facts=[
+            ("record", first.name if first.name == second.name else f"{first.name} and {second.name}"),
+            ("needed for", first.cause),
+            ("and for", second.cause),
+        ],
+        next_step="rename one of them",
+    )
