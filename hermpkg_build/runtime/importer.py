@@ -13,6 +13,14 @@ from typing import TYPE_CHECKING, Any
 from hermpkg_build.archive.layout import EXTERN_MODULES, PYTHON_VERSION
 from hermpkg_build.core.patterns import GlobPattern
 from hermpkg_build.runtime.bound import resolve
+from hermpkg_build.runtime.checks import (
+    CheckMode,
+    VerifyMode,
+    check_content,
+    check_environment,
+    check_python,
+    read_manifest,
+)
 from hermpkg_build.runtime.directory import Directory
 from hermpkg_build.runtime.importers import Importer
 from hermpkg_build.runtime.mangling import demangle
@@ -38,7 +46,10 @@ class PackageImporter(Importer):
     """Loads code and objects from an artifact, isolated from the environment save for its externs.
 
     `file_or_buffer` is a path, a folder that an archive was unpacked to, a binary stream, or torch's
-    PyTorchFileReader. `module_allowed` is asked for each extern module by name.
+    PyTorchFileReader. `module_allowed` is asked for each extern module by name. `check` says what
+    becomes of an environment that differs from the one at build time: with "warn" another version of
+    Python or of an extern distribution is a warning, a missing or excluded distribution an error.
+    `verify` says what is compared with the manifest: "code" is everything but tensors.
     Raises ArchiveError (FileNotFoundError as well where nothing is there), ImportError for a module
     that is not allowed.
     """
@@ -47,10 +58,22 @@ class PackageImporter(Importer):
         self,
         file_or_buffer: Source,
         module_allowed: Callable[[str], bool] = lambda _name: True,
+        *,
+        check: CheckMode = "warn",
+        verify: VerifyMode = "code",
     ) -> None:
+        if check not in ("error", "warn", "off"):
+            raise ValueError(f'check is "error", "warn" or "off", not {check!r}')
+        if verify not in ("code", "all", "off"):
+            raise ValueError(f'verify is "code", "all" or "off", not {verify!r}')
         self.filename = _display_name(file_or_buffer)
         self._source = file_or_buffer
         self._archive: Archive = open_archive(file_or_buffer)
+        check_python(self._archive, check)
+        manifest = read_manifest(self._archive)
+        if manifest is not None:
+            check_content(self._archive, manifest, verify)
+            check_environment(self._archive, manifest, check)
         self.extern_modules = _read_externs(self._archive)
         _ask(module_allowed, self.extern_modules, self.filename)
         self._space = ModuleSpace(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from types import ModuleType
@@ -120,6 +119,8 @@ class OrderedImporter(Importer):
                 return importer.get_name(obj, name)
             except (ObjNotFoundError, ObjMismatchError) as error:  # noqa: PERF203 -- importers are few
                 reasons.append(f"{importer}: {error}")
+        import logging
+
         logging.getLogger(__name__).debug("no importer has %r: %s", obj, reasons)
         raise ObjNotFoundError(f"no importer has {obj!r} as {name or _own_name(obj)}\n" + "\n".join(reasons))
 
