@@ -17,7 +17,7 @@ cd build/demo/here
 export HERMPKG_CACHE_DIR="$PWD/../cache"
 run hermpkg //models:resnet
 run hermpkg //models:resnet
-run hermpkg test //models:resnet_test --output
+run hermpkg test //models:resnet_test
 run hermpkg why //models:resnet models.layers
 
 printf '\n# The same sources at another path, with another cache, hash seed, time zone and home:\n'

@@ -1,5 +1,69 @@
-"""Build PyTorch models, the code and the resources they need into one reproducible file."""
+"""Build PyTorch models, the code and the resources they need into one reproducible file.
+
+The public names are loaded when first used: importing this package loads neither torch nor anything
+of the build side.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.patterns import GlobGroup, GlobPattern
+    from hermpkg_build.errors import HermpkgError
+    from hermpkg_build.runtime.directory import Directory
+    from hermpkg_build.runtime.importer import PackageImporter
+    from hermpkg_build.runtime.importers import (
+        Importer,
+        ObjMismatchError,
+        ObjNotFoundError,
+        OrderedImporter,
+        sys_importer,
+    )
+    from hermpkg_build.runtime.mangling import is_from_package
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "Directory",
+    "GlobGroup",
+    "GlobPattern",
+    "HermpkgError",
+    "Importer",
+    "ObjMismatchError",
+    "ObjNotFoundError",
+    "OrderedImporter",
+    "PackageImporter",
+    "__version__",
+    "is_from_package",
+    "sys_importer",
+]
+
+_HOMES = {
+    "Directory": "runtime.directory",
+    "GlobGroup": "core.patterns",
+    "GlobPattern": "core.patterns",
+    "HermpkgError": "errors",
+    "Importer": "runtime.importers",
+    "ObjMismatchError": "runtime.importers",
+    "ObjNotFoundError": "runtime.importers",
+    "OrderedImporter": "runtime.importers",
+    "PackageImporter": "runtime.importer",
+    "is_from_package": "runtime.mangling",
+    "sys_importer": "runtime.importers",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -8,57 +8,65 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import Invocation
+from hermpkg_build.cli.console import Console, printable
 from hermpkg_build.cli.progress import Display, errors_go_to_a_terminal
 from hermpkg_build.core.canonical_json import Json
-from hermpkg_build.engine.results import BuildRequest, BuildResult
+from hermpkg_build.engine.results import BuildRequest, BuildResult, ExecutedAction
 from hermpkg_build.engine.uptodate import find_unchanged
+from hermpkg_build.errors import HermpkgError
 
 if TYPE_CHECKING:
     from hermpkg_build.loading.workspace import Workspace
 
+_MOST_SHOWN = 20
 
-def build_patterns(
-    invocation: Invocation,
-    patterns: Sequence[str],
-    *,
-    out: str | None = None,
-    keep_going: bool = False,
-    explain: bool = False,
-) -> BuildResult:
-    """Bring the artifacts of `patterns` up to date and print a line for each.
 
+def build_request(invocation: Invocation, *, package: str = "", out: str | None = None) -> BuildRequest:
+    """The request for the patterns that are the words of `invocation`."""
+    return BuildRequest(
+        patterns=invocation.words,
+        package=package,
+        out=out,
+        keep_going=invocation.has("keep-going"),
+        jobs=invocation.settings.jobs,
+    )
+
+
+def make_display(invocation: Invocation) -> Display:
+    """The display of a build's progress that fits the settings and where standard error goes."""
+    settings = invocation.settings
+    return Display(
+        invocation.console,
+        on_terminal=errors_go_to_a_terminal() and not settings.json and settings.verbosity >= 0,
+        explain=invocation.has("explain"),
+        verbose=settings.verbosity > 0,
+    )
+
+
+def build_patterns(invocation: Invocation, *, out: str | None) -> tuple[BuildResult, HermpkgError | None]:
+    """Bring the artifacts of the patterns up to date and print a line for each.
+
+    What was built, and the error where not everything could be. Raises where nothing could begin.
     Where nothing has changed since the last build of the same words neither the loader nor the engine
     is imported.
     """
-    settings = invocation.settings
-    request = BuildRequest(
-        patterns=tuple(patterns), out=out, keep_going=keep_going, jobs=settings.jobs, package=""
-    )
-    display = Display(
-        invocation.console,
-        on_terminal=errors_go_to_a_terminal() and not settings.json and settings.verbosity >= 0,
-        explain=explain,
-        verbose=settings.verbosity > 0,
-    )
-    with closing(display):
-        unchanged = find_unchanged(os.getcwd(), request)
+    with closing(make_display(invocation)) as display:
+        unchanged = find_unchanged(os.getcwd(), build_request(invocation, out=out))
         if unchanged is None:
-            return _run_engine(request, settings.cache_directory, display)
+            from hermpkg_build.engine.build import BuildFailedError, build
+
+            workspace, package = here()
+            request = build_request(invocation, package=package, out=out)
+            try:
+                return build(workspace, request, invocation.settings.cache_directory, display), None
+            except BuildFailedError as error:
+                return error.result, error
         result, warnings = unchanged
         for text in warnings:
             display.warning(text)
         for target in result.targets:
             display.target_finished(target)
-        return result
-
-
-def _run_engine(request: BuildRequest, cache_directory: str, display: Display) -> BuildResult:
-    import dataclasses
-
-    from hermpkg_build.engine.build import build
-
-    workspace, package = here()
-    return build(workspace, dataclasses.replace(request, package=package), cache_directory, display)
+        return result, None
 
 
 def here() -> tuple[Workspace, str]:
@@ -87,4 +95,21 @@ def result_json(result: BuildResult) -> dict[str, Json]:
         }
         for target in result.targets
     ]
-    return {"targets": targets, "actions": actions, "wall_s": round(result.wall_s, 4)}
+    executed: Sequence[Json] = [
+        {"kind": action.kind, "subject": action.subject, "reasons": list(action.reasons)}
+        for action in result.executed
+    ]
+    return {"targets": targets, "actions": actions, "executed": executed, "wall_s": round(result.wall_s, 4)}
+
+
+def explain_actions(result: BuildResult, console: Console) -> None:
+    """Print the actions that ran, and why; of many of one kind only how many they were."""
+    by_kind: dict[str, list[ExecutedAction]] = {}
+    for action in result.executed:
+        by_kind.setdefault(action.kind, []).append(action)
+    for kind, actions in by_kind.items():
+        if len(actions) > _MOST_SHOWN:
+            console.say(f"  {kind}: {len(actions)} actions ran; --json lists them")
+            continue
+        for action in actions:
+            console.say(f"  {kind} {printable(action.subject)}: {printable('; '.join(action.reasons))}")

@@ -59,9 +59,13 @@ class Console:
 
     def show_error(self, error: HermpkgError) -> None:
         """The whole of an error; in JSON mode also as the object on standard output."""
-        _to_errors(self._rendered(error))
+        self.describe(error)
         if self.json:
             self.give_json({"error": error_json(error)})
+
+    def describe(self, error: HermpkgError) -> None:
+        """The whole of an error on standard error, as a part of a result that tells of several."""
+        _to_errors(self._rendered(error))
 
     def _rendered(self, error: HermpkgError) -> str:
         text = printable(error.render())

@@ -5,23 +5,25 @@ from __future__ import annotations
 import os
 
 from hermpkg_build.cli.arguments import Command, Invocation, Option
+from hermpkg_build.cli.console import error_json
 from hermpkg_build.errors import ExitCode
 
 
 def run(invocation: Invocation) -> ExitCode:
     """Build the targets that the words name."""
-    from hermpkg_build.cli.building import build_patterns, result_json
+    from hermpkg_build.cli.building import build_patterns, explain_actions, result_json
 
     out = invocation.options.get("out")
-    result = build_patterns(
-        invocation,
-        invocation.words,
-        out=os.path.abspath(out) if out else None,
-        keep_going=invocation.has("keep-going"),
-        explain=invocation.has("explain"),
-    )
+    result, error = build_patterns(invocation, out=os.path.abspath(out) if out else None)
+    console = invocation.console
     if invocation.settings.json:
-        invocation.console.give_json(result_json(result))
+        value = result_json(result)
+        console.give_json(value if error is None else {**value, "error": error_json(error)})
+    elif invocation.has("explain"):
+        explain_actions(result, console)
+    if error is not None:
+        console.describe(error)
+        return error.exit_code
     return ExitCode.SUCCESS
 
 
@@ -31,7 +33,7 @@ COMMAND = Command(
     summary="Builds the artifacts of targets: //pkg:target, :target, //pkg:all, //pkg/..., -//what/to:leave.",
     run=run,
     options=(
-        Option(names=("--explain",), help="say of each target why it was built again"),
+        Option(names=("--explain",), help="say why each target was built again and each action ran"),
         Option(names=("--keep-going", "-k"), help="build what can be built although something else failed"),
         Option(names=("--out", "-o"), value="FILE", help="put the artifact at FILE (one target only)"),
     ),

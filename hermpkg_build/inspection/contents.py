@@ -1,0 +1,94 @@
+"""What an artifact holds: its records with sizes and digests, and what its manifest says."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hermpkg_build.archive.layout import DATA, MANIFEST, module_of_record
+from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.manifest import Manifest, RecordKind
+from hermpkg_build.core.policy import Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordFacts:
+    """One record: its kind, by the manifest or else by its name, and the digest of what it now holds.
+
+    `as_built` is whether that digest is the manifest's; None where the manifest does not list it.
+    """
+
+    name: str
+    kind: str
+    digest: Digest
+    as_built: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What an artifact holds; `manifest` is None for one that torch.package wrote."""
+
+    root: str
+    records: tuple[RecordFacts, ...]
+    manifest: Manifest | None
+
+    def to_json(self) -> dict[str, Json]:
+        """The contents as the object that ``hermpkg inspect --json`` prints."""
+        value: dict[str, Json] = {
+            "root": self.root,
+            "records": [
+                {
+                    "name": record.name,
+                    "kind": record.kind,
+                    "bytes": record.digest.size,
+                    "sha256": record.digest.hash,
+                    "as_built": record.as_built,
+                }
+                for record in self.records
+            ],
+            "manifest": None if self.manifest is None else self.manifest.to_json(),
+        }
+        return value
+
+
+def contents_of(archive: ArchiveReader) -> Contents:
+    """Read everything in `archive` once. Raises ArchiveError for damaged records."""
+    manifest = manifest_of(archive)
+    records = tuple(_record(archive, manifest, name) for name in sorted(archive.names()))
+    return Contents(root=archive.root, records=records, manifest=manifest)
+
+
+def manifest_of(archive: ArchiveReader) -> Manifest | None:
+    """The manifest of `archive`; None where there is none. Raises ArchiveError where it is malformed."""
+    return Manifest.from_bytes(archive.read(MANIFEST)) if archive.has(MANIFEST) else None
+
+
+def modules_by_policy(manifest: Manifest) -> Mapping[Policy, tuple[str, ...]]:
+    """The names of the modules that have each policy, in order."""
+    return {
+        policy: tuple(sorted(name for name, module in manifest.modules.items() if module.policy is policy))
+        for policy in Policy
+    }
+
+
+def _record(archive: ArchiveReader, manifest: Manifest | None, name: str) -> RecordFacts:
+    archive.check(name)
+    view = archive.view(name)
+    digest = Digest(hashlib.sha256(view).hexdigest(), view.nbytes)
+    listed = manifest.records.get(name) if manifest is not None else None
+    kind = str(listed.kind) if listed is not None else _kind_by_name(name)
+    return RecordFacts(
+        name=name, kind=kind, digest=digest, as_built=None if listed is None else listed.digest == digest
+    )
+
+
+def _kind_by_name(name: str) -> str:
+    """What torch.package would take a record of this name for; pickles are known by their usual suffix."""
+    if name.startswith(DATA):
+        return str(RecordKind.STORAGE if name.endswith(".storage") else RecordKind.FRAMEWORK)
+    if module_of_record(name) is not None:
+        return str(RecordKind.MODULE)
+    return str(RecordKind.PICKLE if name.endswith((".pkl", ".pickle")) else RecordKind.RESOURCE)

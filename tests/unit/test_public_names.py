@@ -1,0 +1,46 @@
+"""The public names: all there, and none of them loaded before it is used."""
+
+import subprocess
+import sys
+
+import pytest
+
+import hermpkg_build
+
+HEAVY = ("torch", "starlark", "rich", "sqlite3", "subprocess", "zipfile", "hermpkg_build.engine")
+
+
+@pytest.mark.parametrize("name", hermpkg_build.__all__)
+def test_every_public_name_is_there(name):
+    assert getattr(hermpkg_build, name) is not None
+    assert name in dir(hermpkg_build)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="PackageImproter"):
+        hermpkg_build.PackageImproter  # noqa: B018
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded after `statement`."""
+    script = f"{statement}\nimport sys\nprint(*sys.modules, sep='\\n')"
+    completed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(completed.stdout.splitlines())
+
+
+def test_importing_the_package_loads_nothing_else():
+    extra = loaded_by("import hermpkg_build") - loaded_by("import typing")
+    assert extra == {"hermpkg_build"}
+
+
+def test_the_importer_loads_neither_torch_nor_the_build_side():
+    loaded = loaded_by("from hermpkg_build import PackageImporter")
+    assert not {name for name in loaded if name in ("torch", "starlark", "rich", "sqlite3")}
+    assert not {name for name in loaded if name.startswith(("hermpkg_build.engine", "hermpkg_build.loading"))}
+
+
+def test_a_command_loads_only_what_it_needs():
+    loaded = loaded_by("import hermpkg_build.cli.main, sys\nhermpkg_build.cli.main.main(['version'])")
+    assert not loaded & {*HEAVY, "argparse", "logging", "pathlib", "hermpkg_build.cli.commands.info"} - {
+        "pathlib"
+    }
