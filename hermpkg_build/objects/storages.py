@@ -58,7 +58,7 @@ def storage_reference(obj: object) -> StorageReference | None:
         return StorageReference(
             untyped=memory,
             kind=getattr(torch, obj._pickle_storage_type()),
-            location=torch.serialization.location_tag(obj),
+            location=torch.serialization.location_tag(memory),
             numel=obj._size(),
         )
     if isinstance(obj, untyped):

@@ -1,0 +1,115 @@
+"""Running the worker in a process of its own that sees nothing of its user, and its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_POLL_S = 0.05
+_OUTPUT_LINES = 20
+_OUTPUT_BYTES = 16 << 10
+# Without these the dynamic loader may not find what the user's own Python finds.
+_KEPT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a child ended, and the last lines it wrote to standard output and error."""
+
+    returncode: int
+    output: str
+
+    @property
+    def how(self) -> str:
+        """The end in words."""
+        if self.returncode >= 0:
+            return f"exit status {self.returncode}"
+        try:
+            name = signal.Signals(-self.returncode).name
+        except ValueError:
+            return f"signal {-self.returncode}"
+        meaning = {"SIGKILL": "perhaps out of memory", "SIGSEGV": "a crash in native code"}.get(name, "")
+        return f"signal {name} ({meaning})" if meaning else f"signal {name}"
+
+
+def run_child(
+    script: str, folder: Path, *, hash_seed: int = 0, cancelled: Callable[[], bool] | None = None
+) -> Ended | None:
+    """Run a Python script with `folder` as its argument; None where it was cancelled.
+
+    Its working directory, home and temporary folder are new folders inside; standard input is
+    empty; what it prints goes to a file there. It leads a process group of its own, and nothing
+    of that group outlives this call, not even if this call is interrupted.
+    """
+    for name in ("work", "home", "tmp"):
+        (folder / name).mkdir()
+    command = [sys.executable, "-s", "-B", "-X", "utf8", "-X", "faulthandler", script, str(folder)]
+    log = folder / "output"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=folder / "work",
+            env=environment(folder, hash_seed),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            if not _wait(process, cancelled):
+                return None
+        finally:
+            _kill_group(process)
+    return Ended(returncode=process.returncode, output=_last_lines(log))
+
+
+def environment(folder: Path, hash_seed: int) -> dict[str, str]:
+    """All the environment variables of the child."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return kept | {
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "HOME": str(folder / "home"),
+        "LC_ALL": "C.UTF-8",
+        "MKL_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PATH": os.defpath,
+        "PYTHONHASHSEED": str(hash_seed),
+        "TMPDIR": str(folder / "tmp"),
+        "TZ": "UTC",
+    }
+
+
+def _wait(process: subprocess.Popen[bytes], cancelled: Callable[[], bool] | None) -> bool:
+    """Whether the process ended of itself."""
+    if cancelled is None:
+        process.wait()
+        return True
+    while not cancelled():
+        try:
+            process.wait(_POLL_S)
+        except subprocess.TimeoutExpired:
+            continue
+        return True
+    return False
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End the child and whatever it started, whether or not it wants to."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _last_lines(log: Path) -> str:
+    with log.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _OUTPUT_BYTES))
+        text = file.read().decode(errors="replace")
+    return "\n".join(text.rstrip().splitlines()[-_OUTPUT_LINES:])

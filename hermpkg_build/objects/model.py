@@ -1,0 +1,82 @@
+"""Making a model object: the parent's side."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hermpkg_build.core.canonical_json import dumps
+from hermpkg_build.errors import ActionError, BuildInterruptedError, Location
+from hermpkg_build.objects.child import Ended, run_child
+from hermpkg_build.objects.pickled import GlobalReference
+from hermpkg_build.objects.request import ModelObject, ModelRequest, ObservedImport
+from hermpkg_build.objects.storages import StoredStorage
+from hermpkg_build.store.cas import ContentStore
+
+__all__ = [
+    "GlobalReference",
+    "ModelObject",
+    "ModelRequest",
+    "ObservedImport",
+    "StoredStorage",
+    "make_model_object",
+]
+
+# What worker.py reads and leaves in its folder; importing it here would install its hooks.
+_WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
+
+
+def make_model_object(
+    request: ModelRequest, content: ContentStore, *, cancelled: Callable[[], bool] | None = None
+) -> ModelObject:
+    """Run the factory in a child process and adopt what it leaves into `content`.
+
+    `cancelled` is asked a few times a second; when it says yes, or an exception such as
+    KeyboardInterrupt arrives, the child is killed with everything it started.
+    Raises ActionError where the factory, the weights or the pickling fails or the child dies, and
+    BuildInterruptedError where it was cancelled.
+    """
+    with content.staging() as staging:
+        folder = Path(staging)
+        (folder / "request.json").write_bytes(dumps(request.to_json()))
+        ended = run_child(_WORKER, folder, hash_seed=request.hash_seed, cancelled=cancelled)
+        if ended is None:
+            raise BuildInterruptedError(f"the factory of {request.label} was stopped")
+        result = _result(folder, request, ended)
+        if "error" in result:
+            raise _error(result["error"], request, ended)
+        made = ModelObject.from_json(result["made"])
+        content.put_file(str(folder / "model.pkl"), made.pickle, move=True)
+        for key, stored in enumerate(made.storages):
+            content.put_file(str(folder / f"{key}.storage"), stored.digest, move=True)
+        return made
+
+
+def _result(folder: Path, request: ModelRequest, ended: Ended) -> dict[str, Any]:
+    try:
+        result: dict[str, Any] = json.loads((folder / "result.json").read_bytes())
+    except FileNotFoundError:
+        raise ActionError(
+            f"the process of the factory {request.factory} ended before it had a result: {ended.how}",
+            facts=_context(request, ended),
+        ) from None
+    return result
+
+
+def _error(error: dict[str, Any], request: ModelRequest, ended: Ended) -> ActionError:
+    place = error["location"]
+    return ActionError(
+        error["summary"],
+        location=Location(*place) if place else None,
+        facts=[*((name, value) for name, value in error["facts"]), *_context(request, ended)],
+        snippet=error["snippet"],
+        next_step=error["next_step"],
+    )
+
+
+def _context(request: ModelRequest, ended: Ended) -> list[tuple[str, str]]:
+    facts = [("target", request.label), ("factory", request.factory)]
+    return [*facts, ("output", ended.output)] if ended.output else facts

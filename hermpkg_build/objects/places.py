@@ -1,0 +1,67 @@
+"""Where a file lies: in the workspace, the Python environment, the standard library, or elsewhere."""
+
+from __future__ import annotations
+
+import enum
+import os
+import sys
+import sysconfig
+from collections.abc import Sequence
+
+
+class Place(enum.Enum):
+    """What a file belongs to."""
+
+    WORKSPACE = "workspace"
+    ENVIRONMENT = "environment"
+    STDLIB = "stdlib"
+    ELSEWHERE = "elsewhere"
+
+
+class Places:
+    """The folders of one workspace and one environment; the deepest that holds a file decides.
+
+    So a virtual environment inside the workspace is environment, and site-packages inside the
+    folder of the standard library is, too.
+    """
+
+    def __init__(self, *, workspace_root: str, search_path: Sequence[str]) -> None:
+        self._root = os.path.join(workspace_root, "")
+        self._folders: dict[str, Place] = {}
+        self._known: dict[str, Place] = {}
+        for folders, place in (
+            ([workspace_root], Place.WORKSPACE),
+            (search_path, Place.ENVIRONMENT),
+            (standard_library(), Place.STDLIB),
+        ):
+            for folder in folders:
+                self._folders[os.path.abspath(folder)] = place
+                self._folders[os.path.realpath(folder)] = place
+
+    def of(self, path: str) -> Place:
+        """The place of a file or folder, whether or not it exists."""
+        path = os.path.abspath(path)
+        if path in self._folders:
+            return self._folders[path]
+        return self._of_folder(os.path.dirname(path))
+
+    def _of_folder(self, folder: str) -> Place:
+        place = self._folders.get(folder) or self._known.get(folder)
+        if place is None:
+            parent = os.path.dirname(folder)
+            place = Place.ELSEWHERE if parent == folder else self._of_folder(parent)
+            self._known[folder] = place
+        return place
+
+    def shown(self, path: str) -> str:
+        """The path for a message or a location: relative in the workspace."""
+        return path.removeprefix(self._root)
+
+
+def standard_library() -> list[str]:
+    """The folders and the ZIP file from which this interpreter imports its standard library."""
+    paths = sysconfig.get_paths()
+    zipped = f"python{sys.version_info.major}{sys.version_info.minor}.zip"
+    found = [paths["stdlib"], paths["platstdlib"]]
+    found += [p for p in sys.path if os.path.basename(p) == zipped or (os.path.basename(p) == "lib-dynload")]
+    return list(dict.fromkeys(found))

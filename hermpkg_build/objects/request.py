@@ -1,0 +1,124 @@
+"""What a model object is made from and what making it gives, with their JSON forms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.objects.pickled import GlobalReference
+from hermpkg_build.objects.storages import StoredStorage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequest:
+    """A factory, and everything that it may see.
+
+    `factory` reads ``models.resnet:resnet18``; `arguments` are its keyword arguments. `modules`
+    maps dotted names to the files of the workspace that it may import, `search_path` is where
+    all else comes from. `source_roots` are relative to the workspace root. `hash_seed` is there
+    to find out that it does not matter.
+    """
+
+    label: str
+    factory: str
+    arguments: Mapping[str, Json]
+    seed: int
+    weights: str | None = None
+    modules: Mapping[str, str]
+    workspace_root: str
+    search_path: tuple[str, ...]
+    source_roots: tuple[str, ...] = ("",)
+    hash_seed: int = 0
+
+    def to_json(self) -> dict[str, Json]:
+        """All fields by name."""
+        return {
+            "label": self.label,
+            "factory": self.factory,
+            "arguments": dict(self.arguments),
+            "seed": self.seed,
+            "weights": self.weights,
+            "modules": dict(self.modules),
+            "workspace_root": self.workspace_root,
+            "search_path": list(self.search_path),
+            "source_roots": list(self.source_roots),
+            "hash_seed": self.hash_seed,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> ModelRequest:
+        """The inverse of `to_json`."""
+        return cls(
+            label=value["label"],
+            factory=value["factory"],
+            arguments=value["arguments"],
+            seed=value["seed"],
+            weights=value["weights"],
+            modules=value["modules"],
+            workspace_root=value["workspace_root"],
+            search_path=tuple(value["search_path"]),
+            source_roots=tuple(value["source_roots"]),
+            hash_seed=value["hash_seed"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedImport:
+    """A module that was imported while the model was made, and what imported it first.
+
+    `path` and `line` are the place of that import, relative to the workspace where it lies in it;
+    `importer` is "" where the worker itself asked.
+    """
+
+    module: str
+    importer: str
+    path: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelObject:
+    """A pickled model whose bytes are in the content store.
+
+    `globals`, `storages` and `key_offsets` are those of its PickledObject. `observed_modules` are
+    the modules of workspace and environment that were imported, by name; `observed_files` the
+    sources and data files of both that were read, as sorted absolute paths.
+    """
+
+    pickle: Digest
+    globals: tuple[GlobalReference, ...]
+    storages: tuple[StoredStorage, ...]
+    key_offsets: tuple[tuple[int, int], ...]
+    observed_modules: tuple[ObservedImport, ...]
+    observed_files: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Json]:
+        """All fields by name."""
+        return {
+            "pickle": str(self.pickle),
+            "globals": [[reference.module, reference.name] for reference in self.globals],
+            "storages": [[str(stored.digest), stored.crc32] for stored in self.storages],
+            "key_offsets": [list(pair) for pair in self.key_offsets],
+            "observed_modules": [[o.module, o.importer, o.path, o.line] for o in self.observed_modules],
+            "observed_files": list(self.observed_files),
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> ModelObject:
+        """The inverse of `to_json`. Raises KeyError, TypeError or ValueError for anything else."""
+        return cls(
+            pickle=Digest.parse(value["pickle"]),
+            globals=tuple(GlobalReference(module, name) for module, name in value["globals"]),
+            storages=tuple(
+                StoredStorage(digest=Digest.parse(digest), crc32=crc32) for digest, crc32 in value["storages"]
+            ),
+            key_offsets=tuple((offset, key) for offset, key in value["key_offsets"]),
+            observed_modules=tuple(
+                ObservedImport(module=module, importer=importer, path=path, line=line)
+                for module, importer, path, line in value["observed_modules"]
+            ),
+            observed_files=tuple(value["observed_files"]),
+        )

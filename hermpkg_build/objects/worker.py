@@ -1,0 +1,171 @@
+"""The child process that makes one model object: a request in, files and a result out.
+
+It is started by `child` as a script with a folder as its only argument. It reads
+``request.json`` there and leaves ``model.pkl``, ``0.storage`` and so on, and last of all
+``result.json``: when that exists, everything else is complete.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if __name__ == "__main__":
+    # The first entry is the folder of this file, whose modules are nobody's top-level modules.
+    import os
+
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import json
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+from hermpkg_build.core.canonical_json import Json, dumps
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.errors import ActionError, HermpkgError
+from hermpkg_build.objects.factory import check_arguments, find_factory
+from hermpkg_build.objects.finder import WorkspaceFinder
+from hermpkg_build.objects.observation import OpenedFiles, observed_files, observed_imports
+from hermpkg_build.objects.pickled import PickledObject, UnpicklableError
+from hermpkg_build.objects.pickler import pickle_canonically
+from hermpkg_build.objects.places import Places, standard_library
+from hermpkg_build.objects.request import ModelObject, ModelRequest
+from hermpkg_build.objects.storages import write_storage
+from hermpkg_build.objects.tracebacks import error_of_factory
+from hermpkg_build.objects.weights import load_weights
+
+REQUEST = "request.json"
+RESULT = "result.json"
+PICKLE = "model.pkl"
+UMASK = 0o022
+
+
+def storage_file(key: int) -> str:
+    """The name of the file with the bytes of a storage."""
+    return f"{key}.storage"
+
+
+def run(folder: Path) -> None:
+    """Make the model object that the request in `folder` asks for; leave the result there."""
+    process = os.getpid()
+    request = ModelRequest.from_json(json.loads((folder / REQUEST).read_bytes()))
+    roots = [os.path.normpath(os.path.join(request.workspace_root, root)) for root in request.source_roots]
+    search_path = [p for p in request.search_path if os.path.realpath(p) not in map(os.path.realpath, roots)]
+    places = Places(workspace_root=request.workspace_root, search_path=search_path)
+    finder = _confine(request, roots, search_path, places)
+    opened = OpenedFiles()
+    result: dict[str, Json]
+    try:
+        model = make(request, places)
+        if os.getpid() != process:
+            return
+        pickled = pickle_canonically(model, name="model")
+        result = {"made": _keep(folder, pickled, finder, opened, places).to_json()}
+    except HermpkgError as error:
+        result = {"error": _error_to_json(error)}
+    except UnpicklableError as error:
+        result = {"error": _error_to_json(_not_picklable(request, error))}
+    except BaseException as error:  # noqa: BLE001 - whatever a factory raises is its author's to see
+        result = {"error": _error_to_json(error_of_factory(request.factory, error, places))}
+    if os.getpid() == process:
+        aside = folder / f"{RESULT}.part"
+        aside.write_bytes(dumps(result))
+        aside.replace(folder / RESULT)
+
+
+def make(request: ModelRequest, places: Places) -> Any:
+    """Call the factory; load the weights. Raises ActionError and whatever the factory raises."""
+    factory = find_factory(request.factory, request.modules, places)
+    check_arguments(request.factory, factory, request.arguments, places)
+    # Once more, so that what was imported on the way has no say in what the factory draws.
+    _seed_all(request.seed)
+    model = factory(**request.arguments)
+    if request.weights is not None:
+        load_weights(model, request.weights, shown=places.shown(request.weights))
+    return model
+
+
+def _confine(
+    request: ModelRequest, roots: list[str], search_path: list[str], places: Places
+) -> WorkspaceFinder:
+    """Let this process import what the request allows, and nothing else, from now on."""
+    os.umask(UMASK)
+    sys.argv = [request.factory]
+    sys.path[:] = dict.fromkeys([*search_path, *standard_library()])
+    finder = WorkspaceFinder(
+        modules=request.modules,
+        source_roots=roots,
+        places=places,
+        after={
+            "torch": lambda torch: _prepare_torch(torch, request.seed),
+            "numpy.random": lambda numpy_random: _seed_numpy(numpy_random, request.seed),
+        },
+    )
+    sys.meta_path.insert(0, finder)
+    random.seed(request.seed)
+    return finder
+
+
+def _prepare_torch(torch: Any, seed: int) -> None:
+    torch.manual_seed(seed)
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def _seed_numpy(numpy_random: Any, seed: int) -> None:
+    numpy_random.seed(seed % (1 << 32))
+
+
+def _seed_all(seed: int) -> None:
+    random.seed(seed)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
+    if "numpy.random" in sys.modules:
+        _seed_numpy(sys.modules["numpy.random"], seed)
+
+
+def _keep(
+    folder: Path, pickled: PickledObject, finder: WorkspaceFinder, opened: OpenedFiles, places: Places
+) -> ModelObject:
+    """Write the pickle and the storages; what the parent is to know of them."""
+    imports = observed_imports(finder, places)
+    files = observed_files(finder, opened, places)
+    os.umask(UMASK)
+    (folder / PICKLE).write_bytes(pickled.data)
+    return ModelObject(
+        pickle=Digest.of(pickled.data),
+        globals=pickled.globals,
+        storages=tuple(
+            write_storage(storage, str(folder / storage_file(key)))
+            for key, storage in enumerate(pickled.storages)
+        ),
+        key_offsets=pickled.key_offsets,
+        observed_modules=tuple(imports),
+        observed_files=tuple(files),
+    )
+
+
+def _not_picklable(request: ModelRequest, error: UnpicklableError) -> ActionError:
+    return ActionError(
+        f"what the factory {request.factory} returned cannot be pickled",
+        facts=[("object", error.path), ("reason", error.reason)],
+        next_step="leave it out by __getstate__, or make it from a class or function of a module",
+    )
+
+
+def _error_to_json(error: HermpkgError) -> dict[str, Json]:
+    place = error.location
+    return {
+        "summary": error.summary,
+        "location": [place.path, place.line, place.column] if place else None,
+        "facts": [list(fact) for fact in error.facts],
+        "snippet": error.snippet,
+        "next_step": error.next_step,
+    }
+
+
+if __name__ == "__main__":
+    run(Path(sys.argv[1]))
+    # Neither threads that the factory left behind nor what is to run at exit concern the result.
+    os._exit(0)
