@@ -28,6 +28,9 @@ class Target:
     """One target with all attributes of its rule present: given, or the rule's default.
 
     Attributes that hold labels hold `Label`s; `deps` are all of them, in order of appearance.
+    `visibility` is absolute: ``//visibility:public``, ``//visibility:private``,
+    ``//pkg:__pkg__`` or ``//pkg:__subpackages__``. A file, and a module of a `python_modules`
+    target, is a target too, with the rule ``file`` or ``module``; no BUILD file declares it.
     Equal whatever its `location`.
     """
 
@@ -55,8 +58,14 @@ class ModuleTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildFile:
-    """What one BUILD file declares, in order of declaration."""
+    """What one BUILD file declares, in order of declaration.
+
+    `path` is relative to the workspace root. `exports` are the files that `exports_files` names,
+    each with its visibility; `messages` what `print` was given, each with its place.
+    """
 
     package: str
     path: str
     targets: Mapping[str, Target]
+    exports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    messages: tuple[tuple[Location, str], ...] = ()

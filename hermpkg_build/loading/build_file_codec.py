@@ -1,0 +1,121 @@
+"""BuildFiles as JSON, exactly: `decode_build_file` is the inverse of `encode_build_file`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.label import Label
+from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.target import AttributeValue, BuildFile, Target
+from hermpkg_build.errors import Location
+from hermpkg_build.loading.labels import labels_of
+from hermpkg_build.loading.rules import RULES, AttributeType
+
+
+def encode_build_file(file: BuildFile) -> Json:
+    """The file as a JSON value."""
+    return {
+        "package": file.package,
+        "path": file.path,
+        "targets": [_encode_target(target) for target in file.targets.values()],
+        "exports": {name: list(words) for name, words in file.exports.items()},
+        "messages": [[_encode_location(location), text] for location, text in file.messages],
+    }
+
+
+def decode_build_file(value: Any) -> BuildFile:
+    """The file that a JSON value stands for. Raises KeyError, TypeError or ValueError for others."""
+    package = value["package"]
+    targets = [_decode_target(item, package) for item in value["targets"]]
+    return BuildFile(
+        package=package,
+        path=value["path"],
+        targets={target.label.name: target for target in targets},
+        exports={name: tuple(words) for name, words in value["exports"].items()},
+        messages=tuple((Location(*place), text) for place, text in value["messages"]),
+    )
+
+
+def _encode_target(target: Target) -> Json:
+    package = target.label.package
+    return {
+        "name": target.label.name,
+        "rule": target.rule,
+        "attributes": [[name, _encode_value(v, package)] for name, v in target.attributes.items()],
+        "visibility": list(target.visibility),
+        "tags": list(target.tags),
+        "location": _encode_location(target.location),
+    }
+
+
+def _decode_target(value: Any, package: str) -> Target:
+    rule = RULES[value["rule"]]
+    attributes = {
+        name: _decode_value(item, rule.attributes[name].type, package) for name, item in value["attributes"]
+    }
+    return Target(
+        label=Label(package, value["name"]),
+        rule=rule.name,
+        attributes=attributes,
+        deps=labels_of(rule, attributes),
+        visibility=tuple(value["visibility"]),
+        tags=tuple(value["tags"]),
+        location=_decode_location(value["location"]),
+    )
+
+
+def _encode_value(value: AttributeValue, package: str) -> Json:
+    if isinstance(value, Label):
+        return f":{value.name}" if value.package == package else str(value)
+    if isinstance(value, PolicyRule):
+        place = _encode_location(value.location)
+        return [str(value.policy), list(value.include), list(value.exclude), value.allow_empty, place]
+    if isinstance(value, tuple):
+        return [_encode_value(item, package) for item in value]
+    if isinstance(value, Mapping):
+        # Pairs, for canonical JSON sorts the keys of its objects, and order means something here.
+        return {"": [[key, _encode_value(item, package)] for key, item in value.items()]}
+    return value
+
+
+def _decode_value(value: Any, kind: AttributeType, package: str) -> AttributeValue:
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        item_kind = AttributeType.LABEL if kind is AttributeType.LABEL_DICT else kind
+        return {key: _decode_value(item, item_kind, package) for key, item in value[""]}
+    if kind is AttributeType.LABEL:
+        return _decode_label(value, package)
+    if kind is AttributeType.LABELS:
+        return tuple(_decode_label(item, package) for item in value)
+    if kind is AttributeType.POLICY:
+        return tuple(_decode_policy(item) for item in value)
+    if isinstance(value, list):
+        return tuple(_decode_value(item, kind, package) for item in value)
+    scalar: AttributeValue = value
+    return scalar
+
+
+def _decode_label(text: str, package: str) -> Label:
+    return Label(package, text[1:]) if text.startswith(":") else Label.parse(text)
+
+
+def _decode_policy(value: Any) -> PolicyRule:
+    policy, include, exclude, allow_empty, place = value
+    return PolicyRule(
+        policy=Policy(policy),
+        include=tuple(include),
+        exclude=tuple(exclude),
+        allow_empty=allow_empty,
+        location=_decode_location(place),
+    )
+
+
+def _encode_location(location: Location | None) -> Json:
+    return None if location is None else [location.path, location.line, location.column]
+
+
+def _decode_location(value: Any) -> Location | None:
+    return None if value is None else Location(*value)

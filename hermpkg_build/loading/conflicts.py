@@ -1,0 +1,114 @@
+"""Finds targets of one BUILD file that cannot both be: two names, two outputs, two owners of a module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from hermpkg_build.core.label import Label
+from hermpkg_build.core.target import Target
+from hermpkg_build.errors import LoadingError, Location
+from hermpkg_build.loading.site import Site
+
+
+class _Places:
+    """Paths that are taken, by whom. A path is in the way of itself and of its folders."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, str] = {}
+        self._folders: dict[str, str] = {}
+
+    def take(self, path: str, owner: str) -> str | None:
+        """Take a path. Returns the owner of what is in the way, if anything is."""
+        folders = [path[:i] for i, character in enumerate(path) if character == "/"]
+        in_way = self._files.get(path) or self._folders.get(path)
+        in_way = in_way or next((self._files[folder] for folder in folders if folder in self._files), None)
+        if in_way is None:
+            self._files[path] = owner
+            self._folders.update((folder, owner) for folder in folders)
+        return in_way
+
+
+class Conflicts:
+    """What the targets of one file have laid claim to so far."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, Location] = {}
+        self._outputs = _Places()
+        self._owners: dict[Label, Target] = {}
+
+    def named(self, name: str) -> Location | None:
+        """Where the target of this name is declared, None where it is free."""
+        return self._names.get(name)
+
+    def take_name(self, name: str, location: Location) -> None:
+        """Note a target's name."""
+        self._names[name] = location
+
+    def add(self, target: Target, site: Site) -> list[LoadingError]:
+        """Note the outputs and modules of a target. Returns what stands against them."""
+        if target.rule == "model_package":
+            return [*self._add_output(target, site), *_record_conflicts(target, site)]
+        if target.rule == "python_modules":
+            return self._add_modules(target, site)
+        return []
+
+    def _add_output(self, target: Target, site: Site) -> list[LoadingError]:
+        out = str(target.attributes["out"])
+        owner = self._outputs.take(out, f"{target.label} at {target.location}")
+        if owner is None:
+            return []
+        return [
+            site.error(
+                f"the output {out!r} of {target.label} is in the way of another target's",
+                argument="out",
+                facts=[("other", owner)],
+                next_step="give one of the two another out",
+            )
+        ]
+
+    def _add_modules(self, target: Target, site: Site) -> list[LoadingError]:
+        errors: list[LoadingError] = []
+        srcs = target.attributes["srcs"]
+        assert isinstance(srcs, tuple)
+        for index, label in enumerate(srcs):
+            assert isinstance(label, Label)
+            if label.package != target.label.package:
+                errors.append(
+                    site.error(
+                        f"{str(label)!r} is a file of another package",
+                        argument="srcs",
+                        path=(index,),
+                        next_step=f"declare its python_modules in //{label.package}, and name that in deps",
+                    )
+                )
+                continue
+            owner = self._owners.setdefault(label, target)
+            if owner is not target:
+                errors.append(
+                    site.error(
+                        f"the module {str(label)!r} is in two python_modules targets",
+                        argument="srcs",
+                        path=(index,),
+                        facts=[("first", f"{owner.label} at {owner.location}")],
+                        next_step="leave it to one of the two, and name that in deps of the other",
+                    )
+                )
+        return errors
+
+
+def _record_conflicts(target: Target, site: Site) -> Iterable[LoadingError]:
+    """Two attributes of a model_package that put different things at one place of the artifact."""
+    places = _Places()
+    for attribute in ("models", "resources", "sources"):
+        entries = target.attributes[attribute]
+        assert isinstance(entries, Mapping)
+        for key in entries:
+            record = key.replace(".", "/") + ".py" if attribute == "sources" else key
+            other = places.take(record, f"{attribute} {key!r}")
+            if other is not None:
+                yield site.error(
+                    f"{attribute} {key!r} is at the same place of the artifact as {other}",
+                    argument=attribute,
+                    path=(key,),
+                    facts=[("place", record)],
+                )

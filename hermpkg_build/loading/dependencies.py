@@ -1,0 +1,193 @@
+"""Follows the dependencies of targets and checks each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from hermpkg_build.core.label import Label
+from hermpkg_build.core.target import ModuleTarget, Target
+from hermpkg_build.errors import HermpkgError, LabelError
+from hermpkg_build.loading.collected import raise_all
+from hermpkg_build.loading.labels import labelled
+from hermpkg_build.loading.rules import RULES, Attribute
+from hermpkg_build.loading.visibility import is_visible
+
+if TYPE_CHECKING:
+    from hermpkg_build.loading.loader import Loader
+
+
+class DependencyWalk:
+    """One walk from some targets through all that they depend on."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+        self._errors: list[HermpkgError] = []
+        self._modules: dict[str, tuple[ModuleTarget, Target]] = {}
+
+    def run(self, labels: Sequence[Label]) -> Mapping[Label, Target]:
+        """The targets, dependencies first. Raises the one error, or GroupedError with all."""
+        done: dict[Label, Target] = {}
+        for label in labels:
+            self._start(label, done)
+        raise_all(self._errors, "the targets cannot be built")
+        return done
+
+    def _start(self, label: Label, done: dict[Label, Target]) -> None:
+        try:
+            root = self._loader.target(label)
+        except HermpkgError as error:
+            self._errors.append(error)
+        else:
+            self._walk(root, done)
+
+    def _walk(self, root: Target, done: dict[Label, Target]) -> None:
+        """Depth first without recursion, so that chains of any length can be walked."""
+        if root.label in done:
+            return
+        way: dict[Label, Target] = {root.label: root}
+        pending = [self._dependencies(root)]
+        while pending:
+            found = next(pending[-1], None)
+            if found is None:
+                pending.pop()
+                label, target = way.popitem()
+                done[label] = target
+                continue
+            attribute, target = found
+            if target.label in way:
+                self._report_cycle(list(way.values()), attribute, target)
+            elif target.label not in done:
+                way[target.label] = target
+                pending.append(self._dependencies(target))
+
+    def _dependencies(self, target: Target) -> Iterator[tuple[Attribute, Target]]:
+        """The rule targets that `target` names, each with the attribute that names it."""
+        if target.rule == "module":
+            yield from ((_NO_ATTRIBUTE, self._loader.target(owner)) for owner in target.deps)
+        if target.rule not in RULES:
+            return
+        for attribute, label in labelled(RULES[target.rule], target.attributes):
+            dependency = self._dependency(target, attribute, label)
+            if dependency is not None and dependency.rule in RULES:
+                yield attribute, dependency
+        self._check(target)
+
+    def _dependency(self, target: Target, attribute: Attribute, label: Label) -> Target | None:
+        """What `label` names; None for a file, and where it is not what it should be."""
+        own = label.package == target.label.package
+        if own and attribute.suffixes and self._loader.has_file(label) and not self._is_declared(label):
+            # A file of the same package: thousands of them in srcs, and nothing more to ask.
+            return None
+        try:
+            dependency = self._loader.target(label)
+        except LabelError as error:
+            self._report(target, attribute, label, error.summary, [*error.facts], error.next_step)
+            return None
+        except HermpkgError as error:
+            self._errors.append(error)
+            return None
+        if not self._is_allowed(attribute, dependency):
+            what = " or ".join([*attribute.rules, *(["a file"] if attribute.suffixes else [])])
+            given = f"{label} is a {dependency.rule}" + (" target" if dependency.rule in RULES else "")
+            self._report(target, attribute, label, f"{attribute.name} takes {what}, and {given}")
+            return None
+        if not is_visible(dependency.visibility, label.package, target.label.package):
+            self._report_invisible(target, attribute, dependency)
+            return None
+        return dependency
+
+    def _is_declared(self, label: Label) -> bool:
+        return label.name in self._loader.build_file(label.package).targets
+
+    @staticmethod
+    def _is_allowed(attribute: Attribute, dependency: Target) -> bool:
+        if dependency.rule in RULES:
+            return dependency.rule in attribute.rules
+        return bool(attribute.suffixes) and dependency.label.name.endswith(attribute.suffixes)
+
+    def _check(self, target: Target) -> None:
+        """What is to be checked of one target beside its labels."""
+        if target.rule == "python_modules":
+            self._check_modules(target)
+        elif target.rule == "model_package":
+            out = Label(target.label.package, str(target.attributes["out"]))
+            inner = self._loader.packages.crossed_by(out)
+            if inner is not None:
+                summary = f"the output {out.name!r} lies in another package, //{inner}"
+                self._errors.append(self._loader.error_in(target, summary, attribute="out"))
+
+    def _check_modules(self, target: Target) -> None:
+        try:
+            modules = self._loader.module_targets(target.label)
+        except HermpkgError as error:
+            self._errors.append(error)
+            return
+        for module in modules:
+            first, owner = self._modules.setdefault(module.module, (module, target))
+            if first.label != module.label:
+                self._errors.append(
+                    self._loader.error_in(
+                        target,
+                        f"two files are the module {module.module!r}",
+                        attribute="srcs",
+                        label=module.label,
+                        facts=[
+                            ("this", module.path),
+                            ("other", f"{first.path}, of {owner.label} at {owner.location}"),
+                        ],
+                        next_step="rename one of the two, or leave one out of srcs",
+                    )
+                )
+
+    def _report(
+        self,
+        target: Target,
+        attribute: Attribute,
+        label: Label,
+        summary: str,
+        facts: Sequence[tuple[str, str]] = (),
+        next_step: str = "",
+    ) -> None:
+        facts = [("needed by", f"{target.label}, {attribute.name}"), *facts]
+        self._errors.append(
+            self._loader.error_in(
+                target, summary, attribute=attribute.name, label=label, facts=facts, next_step=next_step
+            )
+        )
+
+    def _report_invisible(self, target: Target, attribute: Attribute, dependency: Target) -> None:
+        label, user = dependency.label, target.label.package
+        if dependency.rule == "file":
+            path = self._loader.build_file(label.package).path
+            step = f'add to {path}: exports_files(["{label.name}"])'
+        else:
+            owner = dependency.deps[0] if dependency.rule == "module" else label
+            step = f'add to the visibility of {owner}: "//{user}:__pkg__"'
+        visibility = ", ".join(dependency.visibility) or "none"
+        self._report(
+            target,
+            attribute,
+            label,
+            f"{label} is not visible from //{user}",
+            [("its visibility", visibility)],
+            step,
+        )
+
+    def _report_cycle(self, way: Sequence[Target], attribute: Attribute, target: Target) -> None:
+        index = [place.label for place in way].index(target.label)
+        chain = [*way[index:], target]
+        lines = [f"{place.label}  ({place.location})" for place in chain]
+        self._errors.append(
+            self._loader.error_in(
+                way[-1],
+                f"a cycle of dependencies through {target.label}",
+                attribute=attribute.name,
+                label=target.label,
+                facts=[("cycle", "\n".join(lines))],
+                next_step="take one of these dependencies away",
+            )
+        )
+
+
+_NO_ATTRIBUTE = RULES["python_modules"].attributes["srcs"]

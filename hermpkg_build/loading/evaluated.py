@@ -1,0 +1,118 @@
+"""The cache of evaluated BUILD files: what a file declared, by all that its evaluation looked at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.digest import Digest, fingerprint
+from hermpkg_build.core.target import BuildFile
+from hermpkg_build.errors import LabelError
+from hermpkg_build.loading.build_file_codec import decode_build_file, encode_build_file
+from hermpkg_build.loading.bzl_labels import bzl_path
+from hermpkg_build.loading.glob import GlobCall, GlobError
+from hermpkg_build.loading.packages import Packages
+from hermpkg_build.loading.rules import RULES_VERSION
+
+if TYPE_CHECKING:
+    from hermpkg_build.store.action_cache import ActionCache
+    from hermpkg_build.store.tree import SourceTree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BzlLoad:
+    """That a file of `package` loads `label`, which is the file at the workspace path `path`."""
+
+    package: str
+    label: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluatedFile:
+    """A BUILD file, all loads behind it, and the globs that it asked for with their results."""
+
+    build_file: BuildFile
+    loads: tuple[BzlLoad, ...]
+    globs: Mapping[GlobCall, Sequence[str]]
+
+
+class EvaluatedCache:
+    """Evaluated files in an action cache, in two steps.
+
+    Which .bzl files and globs a BUILD file looks at is known only once it has been evaluated. So
+    the digest of its text leads to those that it looked at the last time, and their digests and
+    results as they are now lead to what it declares. A load that now fails, or a glob, is a miss.
+    """
+
+    def __init__(self, cache: ActionCache, root: str, tree: SourceTree, packages: Packages) -> None:
+        self._cache = cache
+        self._root = root
+        self._tree = tree
+        self._packages = packages
+
+    def get(self, package: str, path: str) -> BuildFile | None:
+        """What the BUILD file at `path` declares, if it is known."""
+        text_key = self._text_key(package, path)
+        seen = self._cache.get(text_key)
+        if seen is None:
+            return None
+        try:
+            facts: Any = seen.facts
+            loads = [BzlLoad(package=p, label=label, path=bzl) for p, label, bzl in facts["loads"]]
+            calls = [
+                GlobCall(include=tuple(i), exclude=tuple(e), allow_empty=a) for i, e, a in facts["globs"]
+            ]
+            if any(
+                bzl_path(load.label, load.package, self._packages, self._tree) != load.path for load in loads
+            ):
+                return None
+            globs = {call: self._packages.glob(package, call) for call in calls}
+            known = self._cache.get(self._full_key(text_key, loads, globs))
+            return None if known is None else decode_build_file(known.facts)
+        except (LabelError, GlobError, OSError):
+            return None
+        except (KeyError, TypeError, ValueError):
+            _log_damaged(path)
+            return None
+
+    def put(self, file: EvaluatedFile) -> None:
+        """Keep an evaluated file. Raises LocalEnvironmentError where the cache cannot be written."""
+        from hermpkg_build.store.action_cache import ActionResult
+
+        text_key = self._text_key(file.build_file.package, file.build_file.path)
+        facts: Json = {
+            "loads": [[load.package, load.label, load.path] for load in file.loads],
+            "globs": [[list(call.include), list(call.exclude), call.allow_empty] for call in file.globs],
+        }
+        full_key = self._full_key(text_key, file.loads, file.globs)
+        self._cache.put(full_key, ActionResult(outputs={}, facts=encode_build_file(file.build_file)))
+        self._cache.put(text_key, ActionResult(outputs={}, facts=facts))
+
+    def _text_key(self, package: str, path: str) -> Digest:
+        digest = self._tree.digest(os.path.join(self._root, path))
+        return fingerprint(["what a BUILD file looks at", RULES_VERSION, package, path, str(digest)])
+
+    def _full_key(
+        self, text_key: Digest, loads: Sequence[BzlLoad], globs: Mapping[GlobCall, Sequence[str]]
+    ) -> Digest:
+        return fingerprint(
+            [
+                "what a BUILD file declares",
+                str(text_key),
+                [[load.package, load.label, load.path, str(self._digest(load.path))] for load in loads],
+                [[c.include, c.exclude, c.allow_empty, list(names)] for c, names in globs.items()],
+            ]
+        )
+
+    def _digest(self, path: str) -> Digest:
+        return self._tree.digest(os.path.join(self._root, path))
+
+
+def _log_damaged(path: str) -> None:
+    import logging
+
+    logging.getLogger(__name__).info("what the cache has of %s cannot be read, treated as absent", path)

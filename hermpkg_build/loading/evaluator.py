@@ -1,0 +1,192 @@
+"""Evaluates BUILD and .bzl files: the one module that knows the Starlark interpreter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import starlark
+
+from hermpkg_build.core.policy import PolicyRule
+from hermpkg_build.errors import LoadingError, Location
+from hermpkg_build.loading.prelude import (
+    BUILD_SYMBOLS,
+    BZL_SYMBOLS,
+    HOST_FUNCTIONS,
+    Frame,
+    frames_of,
+    prelude_path,
+    prelude_text,
+    unseal,
+)
+from hermpkg_build.loading.rules import DEFS_LABEL
+from hermpkg_build.loading.source import StarlarkSource
+
+_MAX_CALLS = 300
+"""How deep calls may nest. Without recursion a stack is no deeper than there are functions."""
+
+_ERROR = re.compile(
+    r"^error: (?P<message>.*?)(?:\n --> (?P<path>[^\n]*):(?P<line>[0-9]+):(?P<column>[0-9]+)$.*)?\Z",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+class Host(Protocol):
+    """Who a file is evaluated for: what its calls come to. `frames` are outermost first."""
+
+    def declare(
+        self, rule: str, frames: Sequence[Frame], args: Sequence[object], kwargs: Mapping[str, object], /
+    ) -> None:
+        """A rule was called."""
+
+    def policy(
+        self, function: str, frames: Sequence[Frame], args: Sequence[object], kwargs: Mapping[str, object], /
+    ) -> PolicyRule:
+        """A policy function was called."""
+
+    def call(
+        self, function: str, frames: Sequence[Frame], args: Sequence[object], kwargs: Mapping[str, object], /
+    ) -> object:
+        """A function of BUILD files was called; the result is made of strings and lists."""
+
+    def message(self, frames: Sequence[Frame], text: str, /) -> None:
+        """`print` was called."""
+
+
+class Evaluator:
+    """One interpreter with the prelude loaded. `sources` are all files it may meet, by path."""
+
+    def __init__(self, sources: Mapping[str, StarlarkSource]) -> None:
+        extensions = starlark.LibraryExtension
+        self._globals = starlark.Globals.extended_by(
+            [extensions.StructType, extensions.CallStack, extensions.Json]
+        )
+        self._dialect = starlark.Dialect.standard()
+        self._dialect.enable_keyword_only_arguments = True
+        # Being asked whether to go on is what lets Python notice Ctrl-C while a file loops.
+        self._options = starlark.EvalOptions(check_cancelled=lambda: False, max_callstack_size=_MAX_CALLS)
+        self._sources = sources
+        self._host: Host | None = None
+        self._failure: BaseException | None = None
+        self._prelude = self._load_prelude()
+
+    def run_build(
+        self, source: StarlarkSource, modules: Mapping[str, starlark.FrozenModule], host: Host
+    ) -> None:
+        """Evaluate a BUILD file; `modules` are what its load statements name. Raises LoadingError."""
+        self._run(source, BUILD_SYMBOLS, modules, host)
+
+    def run_bzl(
+        self, source: StarlarkSource, modules: Mapping[str, starlark.FrozenModule], host: Host
+    ) -> starlark.FrozenModule:
+        """Evaluate a .bzl file. Raises LoadingError."""
+        return self._run(source, BZL_SYMBOLS, modules, host).freeze()
+
+    def _run(
+        self,
+        source: StarlarkSource,
+        builtins: Sequence[str],
+        modules: Mapping[str, starlark.FrozenModule],
+        host: Host,
+    ) -> starlark.Module:
+        module = starlark.Module()
+        known = {**modules, DEFS_LABEL: self._prelude, prelude_path(): self._prelude}
+        loader = starlark.FileLoader(known.__getitem__)
+        symbols = "".join(f', "{name}"' for name in builtins)
+        self._host, self._failure = host, None
+        try:
+            for path, text in (
+                (prelude_path(), f'load("{prelude_path()}"{symbols})'),
+                (source.path, source.text),
+            ):
+                tree = starlark.parse(path, text, self._dialect)
+                starlark.eval_with(self._options, module, tree, self._globals, loader)
+        except starlark.StarlarkError as error:
+            if self._failure is not None:
+                raise self._failure from None
+            raise self._translated(source, str(error)) from None
+        finally:
+            self._host = None
+        return module
+
+    def _load_prelude(self) -> starlark.FrozenModule:
+        module = starlark.Module()
+        for name in HOST_FUNCTIONS:
+            module.add_callable(name, self._guarded(getattr(self, f"_on{name}")))
+        tree = starlark.parse(prelude_path(), prelude_text(), self._dialect)
+        starlark.eval_with(self._options, module, tree, self._globals)
+        return module.freeze()
+
+    def _guarded(self, function: Callable[..., object]) -> Callable[..., object]:
+        """`function`, with its exceptions kept: the interpreter would turn them into text."""
+
+        def call(*args: object) -> object:
+            try:
+                return function(*args)
+            except BaseException as error:
+                self._failure = error
+                raise
+
+        return call
+
+    def _on_declare(self, rule: str, stack: str, args: list[object], kwargs: list[list[object]]) -> None:
+        assert self._host is not None
+        self._host.declare(rule, frames_of(stack), *_unsealed(args, kwargs))
+
+    def _on_policy(self, function: str, stack: str, args: list[object], kwargs: list[list[object]]) -> object:
+        assert self._host is not None
+        rule = self._host.policy(function, frames_of(stack), *_unsealed(args, kwargs))
+        return starlark.OpaquePythonObject(rule)
+
+    def _on_call(self, function: str, stack: str, args: list[object], kwargs: list[list[object]]) -> object:
+        assert self._host is not None
+        return self._host.call(function, frames_of(stack), *_unsealed(args, kwargs))
+
+    def _on_print(self, stack: str, text: str) -> None:
+        assert self._host is not None
+        self._host.message(frames_of(stack), text)
+
+    def _translated(self, source: StarlarkSource, text: str) -> LoadingError:
+        """The interpreter's error in our words, with the calls that led to it."""
+        match = _ERROR.search(text)
+        frames: Sequence[Frame] = frames_of(text)
+        message = match["message"].strip() if match else text
+        location = Location(source.path)
+        if match and match["path"] and match["path"] != prelude_path():
+            location = Location(match["path"], int(match["line"]), int(match["column"]))
+        elif frames:
+            location = Location(frames[-1].path, frames[-1].line)
+        if "call stack overflow" in message:
+            message, frames = _overflow(
+                frames, in_prelude=match is not None and match["path"] == prelude_path()
+            )
+        message = message.removeprefix("Parse error: ").partition(", expected one of")[0]
+        origin = self._sources.get(location.path, source)
+        return origin.error_at(location, message, facts=_called_from(frames))
+
+
+def _unsealed(args: list[object], kwargs: list[list[object]]) -> tuple[list[object], dict[str, object]]:
+    return [unseal(value) for value in args], {str(name): unseal(value) for name, value in kwargs}
+
+
+def _called_from(frames: Sequence[Frame]) -> list[tuple[str, str]]:
+    """A fact with the calls that led to a place inside a function, innermost first."""
+    outer = [f"{frame.path}:{frame.line}" for frame in reversed(frames[:-1])]
+    return [("called from", "\n".join(outer))] if outer else []
+
+
+def _overflow(frames: Sequence[Frame], *, in_prelude: bool) -> tuple[str, Sequence[Frame]]:
+    """What a stack overflow comes from, and the calls up to the first that repeats."""
+    seen: set[tuple[str, str]] = set()
+    for index, frame in enumerate(frames):
+        key = (frame.path, frame.function)
+        if key in seen:
+            return (
+                f"function {frame.function!r} is called recursively, and Starlark has no recursion",
+                frames[:index],
+            )
+        seen.add(key)
+    if in_prelude:
+        return "a value is nested too deeply, or holds itself", frames
+    return f"calls are nested more than {_MAX_CALLS} deep", frames

@@ -1,0 +1,77 @@
+"""What target patterns stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from hermpkg_build.core.label import Label, TargetPattern
+from hermpkg_build.errors import HermpkgError, LabelError
+from hermpkg_build.loading.collected import raise_all
+
+if TYPE_CHECKING:
+    from hermpkg_build.loading.loader import Loader
+
+MANUAL = "manual"
+"""The tag that keeps a target out of wildcard patterns."""
+
+
+def expand(patterns: Sequence[TargetPattern], loader: Loader) -> tuple[Label, ...]:
+    """The labels, in the order of the patterns. Raises LabelError, or GroupedError with all errors."""
+    chosen: dict[Label, None] = {}
+    errors: list[HermpkgError] = []
+    for pattern in patterns:
+        try:
+            labels = list(_labels(pattern, loader, errors))
+        except HermpkgError as error:
+            errors.append(error)
+            continue
+        for label in labels:
+            if pattern.negative:
+                chosen.pop(label, None)
+            else:
+                chosen.setdefault(label)
+    raise_all(errors, "some target patterns cannot be expanded")
+    return tuple(chosen)
+
+
+def _labels(pattern: TargetPattern, loader: Loader, errors: list[HermpkgError]) -> Iterable[Label]:
+    if pattern.repository:
+        raise LabelError(f"{pattern} is in another repository: only this workspace has targets")
+    if pattern.recursive:
+        return _below(pattern, loader, errors)
+    if pattern.target is None:
+        return _all_of(pattern.package, loader, with_manual=pattern.negative)
+    return [loader.target(_label(pattern, pattern.target, loader)).label]
+
+
+def _label(pattern: TargetPattern, name: str, loader: Loader) -> Label:
+    """The one label that a pattern without wildcards names.
+
+    A relative word without a colon is a package's path, or else a target's in the innermost package.
+    """
+    text = pattern.text.removeprefix("-")
+    if ":" not in text and not text.startswith("//") and loader.packages.build_file(pattern.package) is None:
+        outer = loader.packages.package_of(pattern.package)
+        if outer is not None:
+            return Label(outer, pattern.package[len(outer) :].lstrip("/"))
+    return Label(pattern.package, name)
+
+
+def _all_of(package: str, loader: Loader, *, with_manual: bool) -> list[Label]:
+    targets = loader.build_file(package).targets.values()
+    return [target.label for target in targets if with_manual or MANUAL not in target.tags]
+
+
+def _below(pattern: TargetPattern, loader: Loader, errors: list[HermpkgError]) -> list[Label]:
+    """All targets at or below a folder; what is wrong with one BUILD file hides no other's."""
+    labels: list[Label] = []
+    packages = list(loader.packages.below(pattern.package))
+    if not packages:
+        raise LabelError(f"no packages at or below //{pattern.package}", facts=[("pattern", str(pattern))])
+    for package in packages:
+        if error := loader.error_of(package):
+            errors.append(error)
+        else:
+            labels += _all_of(package, loader, with_manual=pattern.negative)
+    return labels

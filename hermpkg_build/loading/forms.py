@@ -1,0 +1,124 @@
+"""Says what is wrong with a string that must have a certain form: a module name, a glob, a version."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Callable, Mapping
+
+from hermpkg_build.loading.rules import Form
+
+_DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_PYTHON_VERSION = re.compile(r"3\.[0-9]+(?:\.[0-9]+)?")
+_VISIBILITY = re.compile(r"//visibility:(?:public|private)|(?://[^:]*)?:__(?:pkg|subpackages)__")
+_GLOB_SEGMENT = re.compile(r"[^\W\d*]?[\w*]*")
+_RESERVED_FOLDERS = (".data", "byteorder")
+
+
+def problem_with(form: Form, text: str) -> str:
+    """Why `text` does not have this form, as the end of a sentence; "" where it does."""
+    if not text:
+        return "is empty"
+    return _CHECKS[form](text)
+
+
+def is_module_name(text: str) -> bool:
+    """Whether `text` can be imported by name: identifiers with dots between them, none a keyword."""
+    return all(part.isidentifier() and not keyword.iskeyword(part) for part in text.split("."))
+
+
+def path_problem(text: str) -> str:
+    """Why `text` is not a relative path that stays inside of its folder; "" where it is one."""
+    if text.startswith("/"):
+        return "is an absolute path"
+    if "\\" in text:
+        return "has a backslash; the separator is / everywhere"
+    if any(ord(character) < 0x20 or character == "\x7f" for character in text):
+        return "has a control character"
+    for segment in text.split("/"):
+        if segment in ("", ".", ".."):
+            return f"has the segment {segment!r}"
+    return ""
+
+
+def _factory(text: str) -> str:
+    module, colon, function = text.partition(":")
+    return (
+        ""
+        if colon and is_module_name(module) and is_module_name(function)
+        else f"is not {Form.FACTORY.value}"
+    )
+
+
+def _module(text: str) -> str:
+    return "" if is_module_name(text) else f"is not {Form.MODULE.value}"
+
+
+def _module_glob(text: str) -> str:
+    for segment in text.split("."):
+        if "**" in segment and segment != "**":
+            return f"has ** as a part of the segment {segment!r}: it can only be a whole one"
+        if not segment or not _GLOB_SEGMENT.fullmatch(segment):
+            return f"is not {Form.MODULE_GLOB.value}"
+    return ""
+
+
+def _path_glob(text: str) -> str:
+    problem = path_problem(text)
+    if problem:
+        return problem
+    if "?" in text:
+        return "has a ?, which Bazel's globs do not know"
+    if any("**" in segment and segment != "**" for segment in text.split("/")):
+        return "has ** as a part of a segment: it can only be a whole one"
+    return ""
+
+
+def _record(text: str) -> str:
+    problem = path_problem(text)
+    if problem:
+        return problem
+    first = text.split("/", maxsplit=1)[0]
+    return f"is in {first}, which the format keeps for itself" if first in _RESERVED_FOLDERS else ""
+
+
+def _distribution(text: str) -> str:
+    return "" if _DISTRIBUTION.fullmatch(text) else f"is not {Form.DISTRIBUTION.value}"
+
+
+def _specifier(text: str) -> str:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier:
+        return f"is not {Form.SPECIFIER.value}"
+    return ""
+
+
+def _python_version(text: str) -> str:
+    return "" if _PYTHON_VERSION.fullmatch(text) else f"is not {Form.PYTHON_VERSION.value}"
+
+
+def _visibility(text: str) -> str:
+    return "" if _VISIBILITY.fullmatch(text) else f"is not {Form.VISIBILITY.value}"
+
+
+def _tag(text: str) -> str:
+    return "has a blank" if any(character.isspace() for character in text) else ""
+
+
+_CHECKS: Mapping[Form, Callable[[str], str]] = {
+    Form.FACTORY: _factory,
+    Form.MODULE: _module,
+    Form.MODULE_GLOB: _module_glob,
+    Form.PATH_GLOB: _path_glob,
+    Form.RECORD: _record,
+    Form.OUTPUT: path_problem,
+    Form.DISTRIBUTION: _distribution,
+    Form.SPECIFIER: _specifier,
+    Form.PYTHON_VERSION: _python_version,
+    Form.VISIBILITY: _visibility,
+    Form.FILE: path_problem,
+    Form.TAG: _tag,
+}

@@ -1,0 +1,177 @@
+"""Bazel's `glob`: the files of a package whose paths match."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlobCall:
+    """The arguments of one call of `glob`."""
+
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    allow_empty: bool
+
+
+class Listing(Protocol):
+    """Lists folders."""
+
+    def entries(self, directory: str) -> Mapping[str, bool] | None:
+        """Name -> whether it is a folder; None where there is no readable folder."""
+
+
+class GlobError(Exception):
+    """A pattern that matched nothing, though it had to. Never leaves this package."""
+
+    def __init__(self, pattern: str | None, reason: str) -> None:
+        super().__init__(reason)
+        self.pattern = pattern
+        self.reason = reason
+
+
+def glob_files(
+    directory: str, call: GlobCall, listing: Listing, is_boundary: Callable[[str], bool]
+) -> tuple[str, ...]:
+    """The files below `directory` that match one of `call.include` and none of `call.exclude`, sorted.
+
+    A pattern is split at "/": ``*`` stands for any part of one segment, and the segment ``**`` for
+    any number of folders. A name that begins with a dot is matched by ``*`` and ``**`` alone and
+    by segments that begin with a dot, not by ``*.py``. Folders never match. Folders for which
+    `is_boundary` holds, given by their path below `directory`, are not entered: they are packages
+    of their own. Raises GlobError, unless `call.allow_empty`, where a pattern of `include` matches
+    nothing or where everything is excluded.
+    See https://bazel.build/reference/be/functions#glob.
+    """
+    walk = _Walk(directory, listing, is_boundary)
+    found: set[str] = set()
+    for pattern in call.include:
+        matches = walk.matches(pattern)
+        if not matches and not call.allow_empty:
+            raise GlobError(pattern, "matches no file")
+        found |= matches
+    excluded = [_exclusion(pattern) for pattern in call.exclude]
+    kept = sorted(name for name in found if not any(matches(name) for matches in excluded))
+    if not kept and not call.allow_empty:
+        reason = "all files that it matches are excluded" if found else "it includes nothing"
+        raise GlobError(None, reason)
+    return tuple(kept)
+
+
+class _Walk:
+    """The files and folders below a directory, each folder listed once."""
+
+    def __init__(self, directory: str, listing: Listing, is_boundary: Callable[[str], bool]) -> None:
+        self._directory = directory
+        self._listing = listing
+        self._is_boundary = is_boundary
+        self._below: dict[str, tuple[list[str], list[str]]] = {}
+
+    def matches(self, pattern: str) -> set[str]:
+        """The files that match `pattern`."""
+        states: set[str] = {""}
+        segments = pattern.split("/")
+        for segment in segments[:-1]:
+            if segment == "**":
+                states = {inner for folder in states for inner in self._self_and_below(folder)}
+            else:
+                states = {
+                    _join(folder, name)
+                    for folder in states
+                    for name in _select(segment, self._list(folder)[0])
+                    if not self._is_boundary(_join(folder, name))
+                }
+        last = segments[-1]
+        if last == "**":
+            states = {inner for folder in states for inner in self._self_and_below(folder)}
+            last = "*"
+        return {_join(folder, name) for folder in states for name in _select(last, self._list(folder)[1])}
+
+    def _list(self, folder: str) -> tuple[list[str], list[str]]:
+        """The names of the folders and of the files in `folder`."""
+        known = self._below.get(folder)
+        if known is None:
+            entries = self._listing.entries(
+                os.path.join(self._directory, folder) if folder else self._directory
+            )
+            names = entries or {}
+            known = (
+                [n for n, is_folder in names.items() if is_folder],
+                [n for n, f in names.items() if not f],
+            )
+            self._below[folder] = known
+        return known
+
+    def _self_and_below(self, top: str) -> list[str]:
+        """`top` and all folders below it, but for packages and for links back into the way there."""
+        found: list[str] = []
+        pending: list[tuple[str, frozenset[tuple[int, int]]]] = [(top, frozenset())]
+        while pending:
+            folder, way = pending.pop()
+            identity = self._identity(folder)
+            if identity is not None:
+                if identity in way:
+                    continue
+                way |= {identity}
+            found.append(folder)
+            for name in self._list(folder)[0]:
+                inner = _join(folder, name)
+                if not self._is_boundary(inner):
+                    pending.append((inner, way))
+        return found
+
+    def _identity(self, folder: str) -> tuple[int, int] | None:
+        try:
+            status = os.stat(os.path.join(self._directory, folder))
+        except OSError:
+            return None
+        return (status.st_dev, status.st_ino)
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
+
+
+def _select(segment: str, names: Sequence[str]) -> list[str]:
+    if "*" not in segment:
+        return [segment] if segment in names else []
+    if segment == "*":
+        return list(names)
+    matches = _segment_regex(segment).fullmatch
+    return [name for name in names if matches(name)]
+
+
+@lru_cache(maxsize=1024)
+def _segment_regex(segment: str) -> re.Pattern[str]:
+    return re.compile(_segment(segment), re.DOTALL)
+
+
+def _segment(segment: str) -> str:
+    if segment == "*":
+        return "[^/]*"
+    hidden = r"(?!\.)" if segment.startswith("*") else ""
+    return hidden + "[^/]*".join(re.escape(part) for part in segment.split("*"))
+
+
+def _exclusion(pattern: str) -> Callable[[str], bool]:
+    """Whether a path is excluded by `pattern`.
+
+    In ``head**/*tail`` without other wildcards Bazel compares beginning and end only, so that
+    such a pattern excludes names that begin with a dot as well.
+    """
+    head, wildcard, tail = pattern.partition("**/*")
+    if wildcard and "*" not in head and "*" not in tail:
+        return lambda path: (
+            path.startswith(head) and path.endswith(tail) and len(path) >= len(head) + len(tail)
+        )
+    regex = ""
+    for segment in pattern.split("/"):
+        # Each segment brings the "/" before it, so that ** can stand for none at all.
+        regex += "(?:/[^/]+)*" if segment == "**" else "/" + _segment(segment)
+    compiled = re.compile(regex, re.DOTALL)
+    return lambda path: compiled.fullmatch("/" + path) is not None

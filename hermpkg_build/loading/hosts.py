@@ -1,0 +1,245 @@
+"""What the calls in a BUILD file and in a .bzl file come to: targets, policy rules, and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from hermpkg_build.core.label import Label
+from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.target import AttributeValue, BuildFile, Target
+from hermpkg_build.errors import HermpkgError, LabelError, Location
+from hermpkg_build.loading.binding import bind
+from hermpkg_build.loading.conflicts import Conflicts
+from hermpkg_build.loading.glob import GlobCall, GlobError
+from hermpkg_build.loading.labels import labels_of
+from hermpkg_build.loading.prelude import Frame
+from hermpkg_build.loading.rules import BUILD_FUNCTIONS, POLICY_FUNCTIONS, RULES, Attribute, Rule
+from hermpkg_build.loading.site import Site
+from hermpkg_build.loading.source import StarlarkSource
+from hermpkg_build.loading.visibility import PRIVATE, PUBLIC, absolute_visibility
+
+
+class _Host:
+    """What every file can do: make policy rules, and print."""
+
+    package = ""
+
+    def __init__(self, sources: Mapping[str, StarlarkSource]) -> None:
+        self.errors: list[HermpkgError] = []
+        self.messages: list[tuple[Location, str]] = []
+        self._sources = sources
+
+    def policy(
+        self, function: str, frames: Sequence[Frame], args: Sequence[object], kwargs: Mapping[str, object], /
+    ) -> PolicyRule:
+        """A policy rule; where the arguments are wrong, one that is for no module."""
+        site = Site(function, frames, self._sources)
+        values = self._bind(site, function, POLICY_FUNCTIONS[function].parameters, args, kwargs, positional=1)
+        include = _strings(values["include"]) if values else ()
+        if values and not include:
+            self.errors.append(
+                site.error(f"{function}() is for no module: include is empty", argument="include")
+            )
+        return PolicyRule(
+            policy=Policy(function),
+            include=include,
+            exclude=_strings(values["exclude"]) if values else (),
+            allow_empty=bool(values and values["allow_empty"]),
+            location=site.location(),
+        )
+
+    def message(self, frames: Sequence[Frame], text: str) -> None:
+        """Keep what was printed."""
+        self.messages.append((Site("print", frames, self._sources).location(), text))
+
+    def _bind(
+        self,
+        site: Site,
+        function: str,
+        parameters: Mapping[str, Attribute],
+        args: Sequence[object],
+        kwargs: Mapping[str, object],
+        *,
+        positional: int,
+    ) -> dict[str, AttributeValue] | None:
+        return bind(
+            site,
+            function,
+            parameters,
+            args,
+            kwargs,
+            positional=positional,
+            package=self.package,
+            errors=self.errors,
+        )
+
+
+class BzlHost(_Host):
+    """What a .bzl file can do while it is loaded; there is no package yet."""
+
+    def declare(self, rule: str, frames: Sequence[Frame], /, *_: object) -> None:
+        """Refused: targets belong to BUILD files."""
+        self._refuse(rule, frames)
+
+    def call(self, function: str, frames: Sequence[Frame], /, *_: object) -> object:
+        """Refused: it is about a package."""
+        self._refuse(function, frames)
+        return []
+
+    def _refuse(self, function: str, frames: Sequence[Frame]) -> None:
+        self.errors.append(
+            Site(function, frames, self._sources).error(
+                f"{function}() is called while a .bzl file is loaded",
+                next_step="move the call into a function, and call that in a BUILD file",
+            )
+        )
+
+
+class BuildHost(_Host):
+    """Collects what one BUILD file declares, and all that is wrong with it.
+
+    `glob` lists files of the package and raises GlobError.
+    """
+
+    def __init__(
+        self,
+        package: str,
+        source: StarlarkSource,
+        sources: Mapping[str, StarlarkSource],
+        glob: Callable[[GlobCall], Sequence[str]],
+    ) -> None:
+        super().__init__(sources)
+        self.package = package
+        self.globs: dict[GlobCall, tuple[str, ...]] = {}
+        self._path = source.path
+        self._glob_files = glob
+        self._targets: dict[str, Target] = {}
+        self._conflicts = Conflicts()
+        self._exports: dict[str, tuple[str, ...]] = {}
+        self._default_visibility: tuple[str, ...] | None = None
+
+    def result(self) -> BuildFile:
+        """What the file declares."""
+        return BuildFile(
+            package=self.package,
+            path=self._path,
+            targets=self._targets,
+            exports=self._exports,
+            messages=tuple(self.messages),
+        )
+
+    def declare(
+        self, rule: str, frames: Sequence[Frame], args: Sequence[object], kwargs: Mapping[str, object], /
+    ) -> None:
+        """Add a target."""
+        site = Site(rule, frames, self._sources)
+        table = RULES[rule]
+        values = self._bind(site, rule, table.attributes, args, kwargs, positional=0)
+        name = kwargs.get("name")
+        if isinstance(name, str) and self._takes_name(site, name) and values is not None:
+            target = self._target(table, name, values, site)
+            self.errors += self._conflicts.add(target, site)
+            self._targets[name] = target
+
+    def call(
+        self, function: str, frames: Sequence[Frame], args: Sequence[object], kwargs: Mapping[str, object], /
+    ) -> object:
+        """Call a function of BUILD files."""
+        site = Site(function, frames, self._sources)
+        table = BUILD_FUNCTIONS[function]
+        values = self._bind(site, function, table.parameters, args, kwargs, positional=table.positional)
+        if function == "package_name":
+            return self.package
+        if function == "glob":
+            return self._glob(site, values) if values else []
+        if values and function == "package":
+            self._set_defaults(site, values)
+        elif values and function == "exports_files":
+            self._export(values)
+        return None
+
+    def _takes_name(self, site: Site, name: str) -> bool:
+        """Whether `name` can be the name of a new target."""
+        try:
+            Label.parse(f":{name}", package=self.package)
+        except LabelError as error:
+            reason = "; ".join(reason for _, reason in error.facts)
+            self.errors.append(site.error(f"{name!r} cannot be a target's name: {reason}", argument="name"))
+            return False
+        first = self._conflicts.named(name)
+        if first is not None:
+            self.errors.append(
+                site.error(
+                    f"a target {name!r} exists already",
+                    argument="name",
+                    facts=[("first", str(first))],
+                    next_step="give one of the two another name",
+                )
+            )
+            return False
+        self._conflicts.take_name(name, site.outermost())
+        return True
+
+    def _target(self, rule: Rule, name: str, values: dict[str, AttributeValue], site: Site) -> Target:
+        attributes = {a: v for a, v in values.items() if a not in ("name", "visibility", "tags")}
+        if "out" in attributes and attributes["out"] is None:
+            attributes["out"] = f"{name}.pt"
+        visibility = values["visibility"]
+        default = (PRIVATE,) if self._default_visibility is None else self._default_visibility
+        return Target(
+            label=Label(self.package, name),
+            rule=rule.name,
+            attributes=attributes,
+            deps=labels_of(rule, attributes),
+            visibility=default if visibility is None else self._visibility(visibility),
+            tags=_strings(values["tags"]),
+            location=site.outermost(),
+        )
+
+    def _visibility(self, value: AttributeValue) -> tuple[str, ...]:
+        return absolute_visibility(_strings(value), self.package)
+
+    def _glob(self, site: Site, values: Mapping[str, AttributeValue]) -> list[str]:
+        call = GlobCall(
+            include=_strings(values["include"]),
+            exclude=_strings(values["exclude"]),
+            allow_empty=bool(values["allow_empty"]),
+        )
+        try:
+            found = tuple(self._glob_files(call))
+        except GlobError as error:
+            path = (call.include.index(error.pattern),) if error.pattern is not None else ()
+            what = f"the pattern {error.pattern!r}" if error.pattern is not None else "glob()"
+            self.errors.append(
+                site.error(
+                    f"{what} {error.reason}",
+                    argument="include",
+                    path=path,
+                    next_step="correct the pattern, or pass allow_empty = True",
+                )
+            )
+            return []
+        self.globs[call] = found
+        return list(found)
+
+    def _set_defaults(self, site: Site, values: Mapping[str, AttributeValue]) -> None:
+        if self._default_visibility is not None:
+            self.errors.append(site.error("package() is called twice", next_step="join the two calls"))
+        if self._targets or self._exports:
+            self.errors.append(
+                site.error(
+                    "package() comes after a target", next_step="move it up, just below the load statements"
+                )
+            )
+        value = values["default_visibility"]
+        self._default_visibility = (PRIVATE,) if value is None else self._visibility(value)
+
+    def _export(self, values: Mapping[str, AttributeValue]) -> None:
+        visibility = values["visibility"]
+        words = (PUBLIC,) if visibility is None else self._visibility(visibility)
+        for name in _strings(values["srcs"]):
+            self._exports[name] = words
+
+
+def _strings(value: AttributeValue) -> tuple[str, ...]:
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, tuple) else ()

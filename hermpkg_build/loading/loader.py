@@ -1,0 +1,247 @@
+"""The loading phase: labels and patterns in, targets of BUILD files out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from hermpkg_build.core.label import Label, TargetPattern
+from hermpkg_build.core.target import BuildFile, ModuleTarget, Target
+from hermpkg_build.errors import HermpkgError, LabelError, LoadingError, Location
+from hermpkg_build.loading.collected import raise_all
+from hermpkg_build.loading.dependencies import DependencyWalk
+from hermpkg_build.loading.evaluated import EvaluatedCache
+from hermpkg_build.loading.expansion import expand
+from hermpkg_build.loading.modules import module_name, module_name_problem
+from hermpkg_build.loading.packages import Packages
+from hermpkg_build.loading.suggest import question
+from hermpkg_build.loading.visibility import PRIVATE
+from hermpkg_build.loading.workspace import Workspace
+
+if TYPE_CHECKING:
+    from hermpkg_build.loading.evaluation import Evaluation
+    from hermpkg_build.store.action_cache import ActionCache
+    from hermpkg_build.store.tree import SourceTree
+
+
+class Loader:
+    """Reads the BUILD files of one workspace, each once, and only those that are asked for.
+
+    `cache` keeps evaluated files between processes. `on_message` is told what `print` was given
+    in a BUILD file, once; by default it goes to standard error.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        tree: SourceTree,
+        cache: ActionCache | None = None,
+        *,
+        on_message: Callable[[Location, str], None] | None = None,
+    ) -> None:
+        self.workspace = workspace
+        self.packages = Packages(workspace, tree)
+        self._tree = tree
+        self._cache = (
+            EvaluatedCache(cache, workspace.root, tree, self.packages) if cache is not None else None
+        )
+        self._on_message = on_message or _print_message
+        self._said: set[tuple[Location, str]] = set()
+        self._files: dict[str, BuildFile | HermpkgError] = {}
+        self._owners: dict[str, Mapping[str, Target]] = {}
+        self._modules: dict[Label, tuple[ModuleTarget, ...]] = {}
+        self._evaluation: Evaluation | None = None
+
+    def build_file(self, package: str) -> BuildFile:
+        """What the BUILD file of `package` declares.
+
+        Raises LabelError where there is none, LoadingError or GroupedError where it is wrong.
+        """
+        error = self.error_of(package)
+        if error is not None:
+            raise error
+        known = self._files[package]
+        assert isinstance(known, BuildFile)
+        return known
+
+    def error_of(self, package: str) -> HermpkgError | None:
+        """What `build_file` raises for `package`, if it does."""
+        if package not in self._files:
+            self._files[package] = self._load(package)
+        known = self._files[package]
+        return known if isinstance(known, HermpkgError) else None
+
+    def target(self, label: Label) -> Target:
+        """The target, module or file with this label. Raises LabelError, or what `build_file` raises."""
+        targets = self.build_file(label.package).targets if not label.repository else {}
+        if label.name in targets:
+            return targets[label.name]
+        if not self.has_file(label):
+            raise self._no_such_target(label)
+        owner = self._owner(label)
+        if owner is not None:
+            return Target(
+                label=label, rule="module", attributes={}, deps=(owner.label,), visibility=owner.visibility
+            )
+        exports = self.build_file(label.package).exports
+        return Target(label=label, rule="file", attributes={}, visibility=exports.get(label.name, (PRIVATE,)))
+
+    def has_file(self, label: Label) -> bool:
+        """Whether there is a source file with this label in its package."""
+        return (
+            not label.repository
+            and self._tree.is_file(self.packages.directory(label.path))
+            and self.packages.crossed_by(label) is None
+        )
+
+    def module_targets(self, label: Label) -> tuple[ModuleTarget, ...]:
+        """The modules of a `python_modules` target, in the order of its srcs.
+
+        Raises LoadingError or GroupedError for files that are no modules or do not exist.
+        """
+        if label not in self._modules:
+            target = self.target(label)
+            if target.rule != "python_modules":
+                raise LabelError(f"{label} is a {target.rule} target, not a python_modules target")
+            self._modules[label] = self._module_targets(target)
+        return self._modules[label]
+
+    def expand(self, patterns: Sequence[str], *, package: str = "") -> tuple[Label, ...]:
+        """The labels that target patterns stand for, in their order and without duplicates.
+
+        Relative patterns count from the folder `package`. ``:all`` and ``...`` stand for rule
+        targets without the tag `manual`; a pattern with a leading ``-`` takes away. Raises
+        LabelError, what `build_file` raises, or GroupedError with all that is wrong.
+        """
+        return expand([TargetPattern.parse(text, package=package) for text in patterns], self)
+
+    def closure(self, labels: Sequence[Label]) -> Mapping[Label, Target]:
+        """The targets of `labels` and all rule targets that they depend on, dependencies first.
+
+        Checked on the way: that every label names something visible of the right kind, that there
+        is no cycle, and that every module has one name and every name one module. Raises the one
+        error, or GroupedError with all.
+        """
+        return DependencyWalk(self).run(labels)
+
+    def error_in(
+        self,
+        target: Target,
+        summary: str,
+        *,
+        attribute: str = "",
+        label: Label | None = None,
+        facts: Sequence[tuple[str, str]] = (),
+        next_step: str = "",
+    ) -> LoadingError:
+        """An error at the place in a BUILD file where `target` says `label`, as well as that is known."""
+        from hermpkg_build.loading.source import find_argument, find_string
+
+        location = target.location
+        if location is None:
+            return LoadingError(summary, facts=facts, next_step=next_step)
+        source = self._evaluator().source(location.path)
+        call = source.call_from(location)
+        if call is None:
+            return source.error_at(location, summary, facts=facts, next_step=next_step)
+        node = find_argument(call, attribute, ())
+        if label is not None:
+            spellings = _spellings(label, target.label.package)
+            node = find_string(node, spellings) or find_string(call, spellings) or node
+        return source.error(node, summary, facts=facts, next_step=next_step)
+
+    def _load(self, package: str) -> BuildFile | HermpkgError:
+        path = self.packages.build_file(package)
+        if path is None:
+            return self.packages.no_such_package(Label(package, package.rpartition("/")[2] or "all"))
+        try:
+            file = self._cache.get(package, path) if self._cache is not None else None
+            if file is None:
+                evaluated = self._evaluator().evaluate(package, path)
+                if self._cache is not None:
+                    self._cache.put(evaluated)
+                file = evaluated.build_file
+        except HermpkgError as error:
+            return error
+        for message in file.messages:
+            if message not in self._said:
+                self._said.add(message)
+                self._on_message(*message)
+        return file
+
+    def _evaluator(self) -> Evaluation:
+        if self._evaluation is None:
+            # Only here, so that a build whose BUILD files are all known loads no interpreter.
+            from hermpkg_build.loading.evaluation import Evaluation
+
+            self._evaluation = Evaluation(self.workspace.root, self._tree, self.packages)
+        return self._evaluation
+
+    def _owner(self, label: Label) -> Target | None:
+        """The `python_modules` target that a file belongs to."""
+        if label.package not in self._owners:
+            owners: dict[str, Target] = {}
+            for target in self.build_file(label.package).targets.values():
+                srcs = target.attributes.get("srcs") if target.rule == "python_modules" else ()
+                assert isinstance(srcs, tuple)
+                owners.update((src.name, target) for src in srcs if isinstance(src, Label))
+            self._owners[label.package] = owners
+        return self._owners[label.package].get(label.name)
+
+    def _module_targets(self, target: Target) -> tuple[ModuleTarget, ...]:
+        srcs = target.attributes["srcs"]
+        assert isinstance(srcs, tuple)
+        modules: list[ModuleTarget] = []
+        errors: list[HermpkgError] = []
+        for src in srcs:
+            assert isinstance(src, Label)
+            name = module_name(src.path, self.workspace.source_roots)
+            if name is None:
+                problem, step = module_name_problem(src.path, self.workspace.source_roots)
+                errors.append(self.error_in(target, problem, attribute="srcs", label=src, next_step=step))
+            else:
+                modules.append(ModuleTarget(label=src, module=name, path=src.path, owner=target.label))
+        raise_all(errors, f"{target.label} has files that are no modules")
+        return tuple(modules)
+
+    def _no_such_target(self, label: Label) -> LabelError:
+        if label.repository:
+            return LabelError(f"{label} is in another repository: only this workspace has targets")
+        inner = self.packages.crossed_by(label)
+        if inner is not None:
+            meant = self.packages.label_of(label.path)
+            return LabelError(
+                f"{label} reaches into another package",
+                facts=[("package", f"//{inner}")],
+                next_step=f"did you mean '{meant}'?",
+            )
+        directory = self.packages.directory(label.path)
+        if self._tree.entries(directory) is not None:
+            return LabelError(f"{label} is a folder, and labels name files", next_step="name the files in it")
+        file = self.build_file(label.package)
+        folder = label.name.rpartition("/")[0]
+        around = self._tree.entries(os.path.dirname(directory)) or {}
+        files = [f"{folder}/{name}".lstrip("/") for name, is_folder in around.items() if not is_folder]
+        prefix = f"//{label.package}:"
+        step = question(label.name, [*file.targets, *files], prefix=prefix)
+        return LabelError(
+            f"no such target: {label}",
+            facts=[("looked in", file.path), ("and for a file", label.path)],
+            next_step=step or (f"it declares: {', '.join(file.targets)}" if len(file.targets) < 20 else ""),
+        )
+
+
+def _spellings(label: Label, package: str) -> list[str]:
+    """How a BUILD file of `package` may write `label`."""
+    spellings = [str(label)]
+    if label.package == package:
+        spellings += [f":{label.name}", label.name]
+    if label.package.rpartition("/")[2] == label.name:
+        spellings.append(f"//{label.package}")
+    return spellings
+
+
+def _print_message(location: Location, text: str) -> None:
+    print(f"DEBUG: {location}: {text}", file=sys.stderr)

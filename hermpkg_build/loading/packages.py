@@ -1,0 +1,161 @@
+"""Which folders of the workspace are packages, and which package a path belongs to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from hermpkg_build.core.label import Label
+from hermpkg_build.errors import LabelError
+from hermpkg_build.loading.glob import GlobCall, glob_files
+from hermpkg_build.loading.suggest import did_you_mean
+from hermpkg_build.loading.workspace import OUTPUT_FOLDER, Workspace
+
+if TYPE_CHECKING:
+    from hermpkg_build.store.tree import SourceTree
+
+BUILD_NAMES = ("BUILD.bazel", "BUILD")
+"""The names of BUILD files; where a folder has both, the first counts."""
+
+_IGNORE_FILE = ".bazelignore"
+
+
+class Packages:
+    """The packages of a workspace: folders with a BUILD file, but for those that are ignored.
+
+    Ignored, with all below them, are the output folder, Bazel's output links and the folders that
+    the workspace's `.bazelignore` names. `package` is a path relative to the root, "" for the root.
+    """
+
+    def __init__(self, workspace: Workspace, tree: SourceTree) -> None:
+        self._root = workspace.root
+        self._tree = tree
+        self._ignored = self._read_ignored()
+        self._build_files: dict[str, str | None] = {}
+
+    def directory(self, package: str) -> str:
+        """The absolute path of a package's folder."""
+        return os.path.join(self._root, package) if package else self._root
+
+    def build_file(self, package: str) -> str | None:
+        """The workspace path of a package's BUILD file, None where the folder is no package."""
+        if package not in self._build_files:
+            self._build_files[package] = self._find_build_file(package)
+        return self._build_files[package]
+
+    def is_boundary(self, folder: str) -> bool:
+        """Whether a glob of a package above must not enter a folder."""
+        return self.build_file(folder) is not None or self.is_ignored(folder)
+
+    def glob(self, package: str, call: GlobCall) -> tuple[str, ...]:
+        """The files of a package that a call of `glob` matches. Raises GlobError."""
+        prefix = f"{package}/" if package else ""
+        return glob_files(
+            self.directory(package), call, self._tree, lambda folder: self.is_boundary(prefix + folder)
+        )
+
+    def package_of(self, path: str) -> str | None:
+        """The innermost package whose folder `path` is or lies in."""
+        while True:
+            if self.build_file(path) is not None:
+                return path
+            if not path:
+                return None
+            path = path.rpartition("/")[0]
+
+    def label_of(self, path: str) -> Label | None:
+        """The label of the file at a workspace path."""
+        package = self.package_of(path.rpartition("/")[0])
+        return None if package is None else Label(package, path[len(package) + 1 :] if package else path)
+
+    def crossed_by(self, label: Label) -> str | None:
+        """The package below that of `label` that its name reaches into, if it does."""
+        folder = label.path.rpartition("/")[0]
+        if len(folder) <= len(label.package):
+            return None
+        inner = self.package_of(folder)
+        return inner if inner is not None and len(inner) > len(label.package) else None
+
+    def below(self, package: str) -> Iterator[str]:
+        """All packages at or below a folder, sorted by path, parents first.
+
+        Folders whose names begin with a dot, and virtual environments, are not entered: what lies
+        there was put there by tools. Links back into the way there are not followed.
+        """
+        pending: list[tuple[str, frozenset[str]]] = [(package, frozenset())]
+        while pending:
+            folder, way = pending.pop()
+            real = os.path.realpath(self.directory(folder))
+            entries = self._tree.entries(self.directory(folder))
+            if entries is None or real in way or "pyvenv.cfg" in entries or self.is_ignored(folder):
+                continue
+            if self.build_file(folder) is not None:
+                yield folder
+            inner = [name for name, is_folder in entries.items() if is_folder and not name.startswith(".")]
+            way |= {real}
+            pending += [(f"{folder}/{name}" if folder else name, way) for name in reversed(inner)]
+
+    def is_ignored(self, folder: str) -> bool:
+        """Whether a folder is no part of the workspace."""
+        first = folder.partition("/")[0]
+        if first == OUTPUT_FOLDER or (first.startswith("bazel-") and self._is_link(first)):
+            return True
+        return any(folder == ignored or folder.startswith(ignored + "/") for ignored in self._ignored)
+
+    def no_such_package(self, label: Label) -> LabelError:
+        """An error that says that the package of `label` does not exist."""
+        package = label.package
+        entries = self._tree.entries(self.directory(package))
+        facts = [
+            ("looked for", " or ".join(f"{package}/{name}".lstrip("/") for name in reversed(BUILD_NAMES)))
+        ]
+        if entries is None:
+            next_step = self._nearest(package, label)
+        else:
+            outer = self.package_of(package)
+            next_step = "add a BUILD file to the folder"
+            if outer is not None and self._tree.is_file(self.directory(label.path)):
+                next_step = f"did you mean '{self.label_of(label.path)}'?"
+        summary = (
+            f"no such package: //{package}"
+            if package
+            else "the workspace root is no package: it has no BUILD file"
+        )
+        return LabelError(summary, facts=facts, next_step=next_step)
+
+    def _nearest(self, package: str, label: Label) -> str:
+        """Did you mean: the first folder of the path that does not exist, spelt like one that does."""
+        segments = package.split("/")
+        for depth, segment in enumerate(segments):
+            parent = "/".join(segments[:depth])
+            entries = self._tree.entries(self.directory(parent)) or {}
+            if entries.get(segment):
+                continue
+            meant = did_you_mean(segment, (name for name, is_folder in entries.items() if is_folder))
+            if not meant:
+                return ""
+            candidate = "/".join([*segments[:depth], meant, *segments[depth + 1 :]])
+            if self.build_file(candidate) is None:
+                return ""
+            name = meant if label.name == segment and depth == len(segments) - 1 else label.name
+            return f"did you mean '{Label(candidate, name)}'?"
+        return ""
+
+    def _find_build_file(self, package: str) -> str | None:
+        if self.is_ignored(package):
+            return None
+        entries = self._tree.entries(self.directory(package)) or {}
+        name = next((name for name in BUILD_NAMES if entries.get(name) is False), None)
+        return None if name is None else f"{package}/{name}" if package else name
+
+    def _is_link(self, name: str) -> bool:
+        return os.path.islink(os.path.join(self._root, name))
+
+    def _read_ignored(self) -> tuple[str, ...]:
+        path = os.path.join(self._root, _IGNORE_FILE)
+        if not self._tree.is_file(path):
+            return ()
+        lines = self._tree.read(path).decode(errors="replace").splitlines()
+        paths = (line.strip() for line in lines)
+        return tuple(path.strip("/") for path in paths if path and not path.startswith("#"))

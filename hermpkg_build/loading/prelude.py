@@ -1,0 +1,104 @@
+"""What BUILD and .bzl files find built in: Starlark functions that hand their arguments to Python."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from hermpkg_build.loading.rules import BUILD_FUNCTIONS, POLICY_FUNCTIONS, RULES
+from hermpkg_build.loading.values import Foreign
+
+HOST_FUNCTIONS = ("_declare", "_policy", "_call", "_print")
+"""The Python functions that the prelude calls."""
+
+BUILD_SYMBOLS = (*BUILD_FUNCTIONS, "print")
+BZL_SYMBOLS = ("native", "print")
+
+# Values cross into Python by way of JSON, which loses NaN, tells no tuple from a list and fails
+# on functions; so they are sealed first: what is no plain scalar becomes [kind, contents].
+_SEAL = """
+def _seal(value):
+    kind = type(value)
+    if kind == "string" or kind == "int" or kind == "bool" or kind == "NoneType":
+        return value
+    if kind == "list" or kind == "tuple":
+        return [kind, [_seal(item) for item in value]]
+    if kind == "dict":
+        return [kind, [[_seal(key), _seal(item)] for key, item in value.items()]]
+    if kind == "opaque_python_object":
+        return value
+    if kind == "float":
+        return [kind, [value, repr(value)]]
+    return [kind, repr(value)]
+"""
+
+_PRINT = """
+def print(*args, sep = " "):
+    _print(call_stack(strip_frames = 1), sep.join([str(arg) for arg in args]))
+"""
+
+_FRAME = re.compile(r"^  \* (?P<path>.*):(?P<line>[0-9]+), in (?P<function>.*)$", re.MULTILINE)
+_PRELUDE_PATH = "hermpkg prelude"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One call in progress: the file and line it is at, and the function it is in."""
+
+    path: str
+    line: int
+    function: str
+
+
+def prelude_path() -> str:
+    """The name under which the evaluator knows the prelude; no workspace file can have it."""
+    return _PRELUDE_PATH
+
+
+def prelude_text() -> str:
+    """The prelude, made from the table of rules and functions."""
+    parts = [_SEAL, _PRINT]
+    parts += [_forward(name, f'_declare("{name}", ') for name in RULES]
+    parts += [_forward(name, f'return _policy("{name}", ') for name in POLICY_FUNCTIONS]
+    parts += [_forward(name, f'return _call("{name}", ') for name in BUILD_FUNCTIONS]
+    members = ", ".join(f"{name} = {name}" for name in BUILD_FUNCTIONS if name != "package")
+    return "\n".join([*parts, f"native = struct({members})"])
+
+
+def _forward(name: str, call: str) -> str:
+    return (
+        f"def {name}(*args, **kwargs):\n"
+        f"    {call}call_stack(strip_frames = 1), _seal(args)[1], _seal(kwargs)[1])\n"
+    )
+
+
+def unseal(value: object) -> object:
+    """The inverse of the prelude's `_seal`, with Foreign for what has no counterpart in Python."""
+    if not isinstance(value, list):
+        return value
+    kind, contents = value
+    if kind == "list":
+        return [unseal(item) for item in contents]
+    if kind == "tuple":
+        return tuple(unseal(item) for item in contents)
+    if kind == "dict":
+        return {_as_key(unseal(key)): unseal(item) for key, item in contents}
+    if kind == "float":
+        value, text = contents
+        return float(text) if value is None else value
+    return Foreign(kind, contents)
+
+
+def _as_key(value: object) -> object:
+    """A dictionary key; Starlark's tuples may hold what Python cannot hash."""
+    try:
+        hash(value)
+    except TypeError:
+        return Foreign("tuple", repr(value))
+    return value
+
+
+def frames_of(stack: str) -> tuple[Frame, ...]:
+    """The calls of a stack as the evaluator prints it, outermost first, without the prelude's own."""
+    found = (Frame(m["path"], int(m["line"]), m["function"]) for m in _FRAME.finditer(stack))
+    return tuple(frame for frame in found if frame.path != _PRELUDE_PATH)

@@ -1,0 +1,408 @@
+"""Checks a BUILD or .bzl file without evaluating it: names, Starlark's grammar, Bazel's dialect."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from hermpkg_build.errors import LoadingError
+from hermpkg_build.loading.source import StarlarkSource
+from hermpkg_build.loading.suggest import question
+
+# What both kinds of file may use of the evaluator's own globals; all of it exists in Bazel too.
+_CONSTANTS = frozenset(("None", "True", "False"))
+_FUNCTIONS = frozenset(
+    (
+        *("abs", "all", "any", "bool", "dict", "dir", "enumerate", "fail", "float", "getattr", "hasattr"),
+        *("int", "len", "list", "max", "min", "print", "range", "repr", "reversed", "sorted", "str", "tuple"),
+        *("type", "zip"),
+    )
+)
+_UNIVERSE = _CONSTANTS | _FUNCTIONS
+BUILD_GLOBALS = _UNIVERSE | {"exports_files", "glob", "package", "package_name"}
+BZL_GLOBALS = _UNIVERSE | {"json", "native", "struct"}
+
+_BUILD_ONLY = "it is built in only in BUILD files; in a .bzl file, inside a function, write native.{}"
+_NO_SELECT = "hermpkg has no configurations to select from: write the value itself"
+
+# What Python's grammar has and Starlark's has not.
+_NOT_STARLARK: Mapping[type[ast.AST], str] = {
+    ast.AnnAssign: "type annotations",
+    ast.Assert: "assert statements; call fail()",
+    ast.AsyncFor: "async statements",
+    ast.AsyncFunctionDef: "async functions",
+    ast.AsyncWith: "async statements",
+    ast.Await: "await expressions",
+    ast.ClassDef: "classes; use struct()",
+    ast.Delete: "del statements",
+    ast.GeneratorExp: "generator expressions; write a list comprehension",
+    ast.Global: "global statements",
+    ast.Import: "import statements; use load()",
+    ast.ImportFrom: "import statements; use load()",
+    ast.JoinedStr: "f-strings; use format()",
+    ast.Match: "match statements",
+    ast.NamedExpr: "assignment expressions",
+    ast.Nonlocal: "nonlocal statements",
+    ast.Raise: "exceptions; call fail()",
+    ast.Set: "set literals",
+    ast.SetComp: "set comprehensions",
+    ast.Try: "exceptions",
+    ast.While: "while loops; use a for loop over range()",
+    ast.With: "with statements",
+    ast.Yield: "generators",
+    ast.YieldFrom: "generators",
+}
+_NOT_STARLARK_OPERATORS: Mapping[type[ast.AST], str] = {
+    ast.Is: "the operator is; use ==",
+    ast.IsNot: "the operator is not; use !=",
+    ast.MatMult: "the operator @",
+    ast.Pow: "the operator **",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """One load statement: the label as written, and the symbols as (local, loaded) names."""
+
+    label: str
+    symbols: tuple[tuple[str, str], ...]
+    call: ast.Call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """What a file loads and defines, and what is wrong with it."""
+
+    loads: tuple[Load, ...]
+    exports: frozenset[str]
+    errors: tuple[LoadingError, ...]
+
+
+def resolve(source: StarlarkSource, *, is_build: bool) -> Resolved:
+    """Check `source` against the dialect of BUILD files, or that of .bzl files."""
+    resolver = _Resolver(source, is_build=is_build)
+    resolver.run()
+    loaded = {local for load in resolver.loads for local, _ in load.symbols}
+    exports = {name for name in resolver.globals if name not in loaded and not name.startswith("_")}
+    errors = sorted(resolver.errors, key=lambda error: error.location or source.location(source.tree))
+    return Resolved(loads=tuple(resolver.loads), exports=frozenset(exports), errors=tuple(errors))
+
+
+class _Scope:
+    """The names of a function, a lambda or a comprehension, and what it lies in."""
+
+    __slots__ = ("names", "parent")
+
+    def __init__(self, names: Iterable[str], parent: _Scope | None) -> None:
+        self.names = set(names)
+        self.parent = parent
+
+    def has(self, name: str) -> bool:
+        scope: _Scope | None = self
+        while scope is not None:
+            if name in scope.names:
+                return True
+            scope = scope.parent
+        return False
+
+
+class _Resolver:
+    def __init__(self, source: StarlarkSource, *, is_build: bool) -> None:
+        self.source = source
+        self.is_build = is_build
+        self.builtins = BUILD_GLOBALS if is_build else BZL_GLOBALS
+        self.loads: list[Load] = []
+        self.globals: dict[str, ast.AST] = {}
+        self.errors: list[LoadingError] = []
+        self._calls: dict[str, list[tuple[str, ast.Call]]] = {}
+        self._function = ""
+
+    def run(self) -> None:
+        body = self.source.tree.body
+        for statement in body:
+            self._bind_globals(statement)
+        self._check_load_order(body)
+        for statement in body:
+            if isinstance(statement, ast.If | ast.For):
+                self._top_level_control(statement)
+            if not _is_load(statement):
+                self._visit(statement, None)
+        self._check_recursion()
+
+    def _error(self, node: ast.AST, summary: str, next_step: str = "") -> None:
+        self.errors.append(self.source.error(node, summary, next_step=next_step))
+
+    # Names of the file's top level.
+
+    def _bind_globals(self, statement: ast.stmt) -> None:
+        if _is_load(statement):
+            assert isinstance(statement, ast.Expr)
+            assert isinstance(statement.value, ast.Call)
+            self._read_load(statement.value)
+        elif isinstance(statement, ast.FunctionDef):
+            self._bind(statement.name, statement)
+        else:
+            for target in _assigned([statement]):
+                self._bind(target.id, target)
+
+    def _bind(self, name: str, node: ast.AST) -> None:
+        first = self.globals.setdefault(name, node)
+        if first is not node:
+            place = self.source.location(first)
+            self._error(
+                node,
+                f"cannot reassign the global {name!r}",
+                f"it is defined at {place}: use another name",
+            )
+
+    def _read_load(self, call: ast.Call) -> None:
+        arguments = [*call.args, *call.keywords]
+        values = [node.value if isinstance(node, ast.keyword) else node for node in arguments]
+        symbols = arguments[1:]
+        if not call.args or not all(_is_string(value) for value in values):
+            self._error(call, "load() takes string literals only", 'write load("//pkg:file.bzl", "symbol")')
+            return
+        if not symbols:
+            self._error(call, "load() names no symbol", 'write load("//pkg:file.bzl", "symbol")')
+            return
+        names: list[tuple[str, str]] = []
+        for node, value in zip(symbols, values[1:], strict=True):
+            loaded = _string(value)
+            local = node.arg if isinstance(node, ast.keyword) and node.arg else loaded
+            if loaded.startswith("_"):
+                self._error(value, f"{loaded!r} is private to its file and cannot be loaded")
+            self._bind(local, value)
+            names.append((local, loaded))
+        self.loads.append(Load(label=_string(values[0]), symbols=tuple(names), call=call))
+
+    def _check_load_order(self, body: list[ast.stmt]) -> None:
+        if self.is_build:
+            return
+        seen_other = False
+        for statement in body:
+            if not _is_load(statement):
+                seen_other = seen_other or not _is_docstring(statement)
+            elif seen_other:
+                self._error(
+                    statement, "load() comes after another statement", "move it to the top of the file"
+                )
+
+    def _top_level_control(self, statement: ast.If | ast.For) -> None:
+        word = "if" if isinstance(statement, ast.If) else "for"
+        place = "a function of a .bzl file" if self.is_build else "a function"
+        instead = "an if expression" if word == "if" else "a list comprehension"
+        self._error(
+            statement, f"a {word} statement at the top level", f"write {instead}, or move it into {place}"
+        )
+
+    # Everything else, from the outside in.
+
+    def _visit(self, node: ast.AST, scope: _Scope | None) -> None:
+        self._check_grammar(node)
+        if isinstance(node, ast.Name):
+            self._check_name(node, scope)
+        elif isinstance(node, ast.FunctionDef):
+            self._visit_function(node, scope)
+            return
+        elif isinstance(node, ast.Lambda):
+            self._visit_lambda(node, scope)
+            return
+        elif isinstance(node, ast.ListComp | ast.DictComp):
+            self._visit_comprehension(node, scope)
+            return
+        elif isinstance(node, ast.Call):
+            self._check_call(node, scope)
+        for child in ast.iter_child_nodes(node):
+            self._visit(child, scope)
+
+    def _visit_function(self, node: ast.FunctionDef, scope: _Scope | None) -> None:
+        if self.is_build:
+            self._error(node, "a function in a BUILD file", "move it to a .bzl file and load() it")
+        for decorator in node.decorator_list:
+            self._error(decorator, "Starlark has no decorators")
+        self._check_annotations(node)
+        for default in _defaults(node.args):
+            self._visit(default, scope)
+        inner = _Scope([*_parameters(node.args), *(name.id for name in _assigned(node.body))], scope)
+        inner.names.update(child.name for child in ast.walk(node) if isinstance(child, ast.FunctionDef))
+        if scope is None:
+            inner.names.discard(node.name)
+        outer, self._function = self._function, self._function or node.name
+        for statement in node.body:
+            self._visit(statement, inner)
+        self._function = outer
+
+    def _visit_lambda(self, node: ast.Lambda, scope: _Scope | None) -> None:
+        if self.is_build:
+            self._error(node, "a function in a BUILD file", "move it to a .bzl file and load() it")
+        for default in _defaults(node.args):
+            self._visit(default, scope)
+        self._visit(node.body, _Scope(_parameters(node.args), scope))
+
+    def _visit_comprehension(self, node: ast.ListComp | ast.DictComp, scope: _Scope | None) -> None:
+        inner = scope
+        for index, part in enumerate(node.generators):
+            # As in Python the first iterable is read outside of the comprehension.
+            self._visit(part.iter, inner if index else scope)
+            inner = _Scope((name.id for name in _targets(part.target)), inner)
+            self._visit(part.target, inner)
+            for condition in part.ifs:
+                self._visit(condition, inner)
+        for child in [node.elt] if isinstance(node, ast.ListComp) else [node.key, node.value]:
+            self._visit(child, inner)
+
+    def _check_name(self, node: ast.Name, scope: _Scope | None) -> None:
+        name = node.id
+        if name in self.globals or name in self.builtins or (scope is not None and scope.has(name)):
+            return
+        if name == "load":
+            self._error(node, "load() inside another statement", "write it as a statement of its own")
+        elif name == "select":
+            self._error(node, "select() is not supported", _NO_SELECT)
+        elif not self.is_build and name in BUILD_GLOBALS:
+            self._error(node, f"name {name!r} is not defined", _BUILD_ONLY.format(name))
+        else:
+            self._error(node, f"name {name!r} is not defined", self._where_it_is(name, scope))
+
+    def _where_it_is(self, name: str, scope: _Scope | None) -> str:
+        from hermpkg_build.loading.rules import DEFS_LABEL, DEFS_SYMBOLS
+
+        if name in DEFS_SYMBOLS:
+            return f'add: load("{DEFS_LABEL}", "{name}")'
+        known = {*self.globals, *self.builtins, *DEFS_SYMBOLS}
+        while scope is not None:
+            known |= scope.names
+            scope = scope.parent
+        return question(name, known)
+
+    def _check_call(self, node: ast.Call, scope: _Scope | None) -> None:
+        if self.is_build:
+            stars = [a for a in node.args if isinstance(a, ast.Starred)]
+            for starred in [*stars, *(k for k in node.keywords if k.arg is None)]:
+                self._error(starred, "*args or **kwargs in a call in a BUILD file", "write the arguments out")
+        if self._function and isinstance(node.func, ast.Name):
+            name = node.func.id
+            if name in self.globals and not (scope is not None and scope.has(name)):
+                self._calls.setdefault(self._function, []).append((name, node))
+
+    def _check_grammar(self, node: ast.AST) -> None:
+        text = _NOT_STARLARK.get(type(node))
+        if text is not None:
+            self._error(node, f"Starlark has no {text}")
+        elif isinstance(node, ast.BinOp | ast.AugAssign) and type(node.op) in _NOT_STARLARK_OPERATORS:
+            self._error(node, f"Starlark has no {_NOT_STARLARK_OPERATORS[type(node.op)]}")
+        elif isinstance(node, ast.Compare):
+            if len(node.ops) > 1:
+                self._error(node, "Starlark has no chained comparisons", "join two comparisons with and")
+            for operator in node.ops:
+                if type(operator) in _NOT_STARLARK_OPERATORS:
+                    self._error(node, f"Starlark has no {_NOT_STARLARK_OPERATORS[type(operator)]}")
+        elif isinstance(node, ast.Constant) and isinstance(node.value, bytes | complex | type(...)):
+            self._error(node, f"Starlark has no {type(node.value).__name__} literals")
+        elif isinstance(node, ast.For) and node.orelse:
+            self._error(node.orelse[0], "Starlark has no else of a for loop")
+        elif isinstance(node, ast.Dict) and None in node.keys:
+            self._error(node, "Starlark has no ** in dictionaries", "join two dictionaries with |")
+        elif isinstance(node, ast.Starred) and isinstance(node.ctx, ast.Store):
+            self._error(node, "Starlark has no starred assignment")
+
+    def _check_annotations(self, node: ast.FunctionDef) -> None:
+        arguments = node.args
+        every = [
+            *arguments.posonlyargs,
+            *arguments.args,
+            *arguments.kwonlyargs,
+            arguments.vararg,
+            arguments.kwarg,
+        ]
+        annotations = [a.annotation for a in every if a is not None] + [node.returns]
+        for annotation in annotations:
+            if annotation is not None:
+                self._error(annotation, "Starlark has no type annotations")
+        if arguments.posonlyargs:
+            self._error(node, "Starlark has no positional-only parameters")
+
+    def _check_recursion(self) -> None:
+        """Refuse top-level functions that can reach themselves by calls of each other by name."""
+        done: set[str] = set()
+        for start in self._calls:
+            if start in done:
+                continue
+            path: list[str] = [start]
+            pending = [iter(self._calls[start])]
+            while pending:
+                step = next(pending[-1], None)
+                if step is None:
+                    pending.pop()
+                    done.add(path.pop())
+                    continue
+                name, call = step
+                if name in path:
+                    chain = " calls ".join([*path[path.index(name) :], name])
+                    self._error(call, f"recursion: {chain}", "Starlark has no recursion: use a for loop")
+                elif name not in done and name in self._calls:
+                    path.append(name)
+                    pending.append(iter(self._calls[name]))
+
+
+def _is_load(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Call)
+        and isinstance(statement.value.func, ast.Name)
+        and statement.value.func.id == "load"
+    )
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and _is_string(statement.value)
+
+
+def _is_string(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _string(node: ast.AST) -> str:
+    assert isinstance(node, ast.Constant)
+    assert isinstance(node.value, str)
+    return node.value
+
+
+def _parameters(arguments: ast.arguments) -> list[str]:
+    every = [
+        *arguments.posonlyargs,
+        *arguments.args,
+        *arguments.kwonlyargs,
+        arguments.vararg,
+        arguments.kwarg,
+    ]
+    return [argument.arg for argument in every if argument is not None]
+
+
+def _defaults(arguments: ast.arguments) -> list[ast.expr]:
+    return [default for default in (*arguments.defaults, *arguments.kw_defaults) if default is not None]
+
+
+def _targets(node: ast.AST) -> list[ast.Name]:
+    """The names that an assignment to `node` binds."""
+    if isinstance(node, ast.Name):
+        return [node]
+    if isinstance(node, ast.Tuple | ast.List):
+        return [name for element in node.elts for name in _targets(element)]
+    return _targets(node.value) if isinstance(node, ast.Starred) else []
+
+
+def _assigned(statements: Iterable[ast.stmt]) -> list[ast.Name]:
+    """The names that statements bind, those of nested blocks too, of nested functions not."""
+    names: list[ast.Name] = []
+    for statement in statements:
+        if isinstance(statement, ast.Assign):
+            names += [name for target in statement.targets for name in _targets(target)]
+        elif isinstance(statement, ast.AugAssign | ast.AnnAssign):
+            names += _targets(statement.target)
+        elif isinstance(statement, ast.For):
+            names += _targets(statement.target) + _assigned([*statement.body, *statement.orelse])
+        elif isinstance(statement, ast.If):
+            names += _assigned([*statement.body, *statement.orelse])
+    return names

@@ -1,0 +1,222 @@
+"""A BUILD or .bzl file as text and syntax tree, and the places in it that errors point at."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+from hermpkg_build.errors import LoadingError, Location
+
+MAX_NESTING = 200
+"""How deep expressions may nest. The evaluator has no limit of its own and dies of a stack overflow."""
+
+_TAB_WIDTH = 4
+
+
+class StarlarkSource:
+    """One file that parses.
+
+    Starlark's grammar is a subset of Python's, so Python's parser gives the tree; what Python
+    takes and Starlark does not is refused by `resolve`. `path` is relative to the workspace root.
+    """
+
+    def __init__(self, path: str, text: str, tree: ast.Module) -> None:
+        self.path = path
+        self.text = text
+        self.tree = tree
+        self._lines = text.split("\n")
+
+    @classmethod
+    def parse(cls, path: str, data: bytes) -> StarlarkSource:
+        """Read the bytes of a file: UTF-8 with any line ends. Raises LoadingError."""
+        text = _decode(path, data)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                tree = ast.parse(text, path)
+            except SyntaxError as error:
+                raise _syntax_error(path, text, error) from None
+            except (RecursionError, MemoryError):
+                raise LoadingError("an expression is nested too deeply", location=Location(path)) from None
+        source = cls(path, text, tree)
+        for warning in caught:
+            # Python warns of "\d"; Starlark has no such escape and Bazel refuses it.
+            if "invalid escape sequence" in str(warning.message):
+                raise source.error_at(
+                    Location(path, warning.lineno),
+                    str(warning.message).splitlines()[0],
+                    next_step='write the backslash twice, or a raw string: r"..."',
+                )
+        source._check_nesting()
+        return source
+
+    def location(self, node: ast.AST) -> Location:
+        """Where `node` begins."""
+        line, column = _begin(node)
+        return Location(self.path, line, self._column(line, column))
+
+    def snippet(self, node: ast.AST) -> str:
+        """The first line of `node`, underlined."""
+        line, column = _begin(node)
+        end_line, end_column = getattr(node, "end_lineno", line), getattr(node, "end_col_offset", column)
+        begin = self._column(line, column)
+        end = self._column(line, end_column) if end_line == line else len(self._lines[line - 1].rstrip()) + 1
+        return self._underlined(line, begin, end)
+
+    def error(self, node: ast.AST, summary: str, *, next_step: str = "", facts: Facts = ()) -> LoadingError:
+        """An error that points at `node`."""
+        return LoadingError(
+            summary,
+            location=self.location(node),
+            snippet=self.snippet(node),
+            facts=facts,
+            next_step=next_step,
+        )
+
+    def error_at(
+        self, location: Location, summary: str, *, next_step: str = "", facts: Facts = ()
+    ) -> LoadingError:
+        """An error that points at a place in this file."""
+        snippet = (
+            self._underlined(location.line, location.column, location.column + 1) if location.line else ""
+        )
+        return LoadingError(summary, location=location, snippet=snippet, facts=facts, next_step=next_step)
+
+    def call_at(self, line: int, function: str) -> ast.Call | None:
+        """The call that begins on `line`: one of `function` where there are several, else the first.
+
+        A load statement or an assignment may have given the function another name.
+        """
+        calls = self._calls.get(line, [])
+        named = [call for call in calls if _function_name(call) == function]
+        return next(iter(named or calls), None)
+
+    def call_from(self, location: Location) -> ast.Call | None:
+        """The call that begins at `location`, exactly."""
+        return next((c for c in self._calls.get(location.line, []) if self.location(c) == location), None)
+
+    @cached_property
+    def _calls(self) -> dict[int, list[ast.Call]]:
+        calls: dict[int, list[ast.Call]] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Call):
+                calls.setdefault(node.lineno, []).append(node)
+        return calls
+
+    def _column(self, line: int, offset: int) -> int:
+        """The column, from 1 in characters, of a byte offset into a line, which is what `ast` gives."""
+        text = self._lines[line - 1]
+        if text.isascii():
+            return offset + 1
+        return len(text.encode()[:offset].decode(errors="replace")) + 1
+
+    def _underlined(self, line: int, begin: int, end: int) -> str:
+        if not 0 < line <= len(self._lines):
+            return ""
+        return underlined(self._lines[line - 1], line, begin, end)
+
+    def _check_nesting(self) -> None:
+        level: list[ast.AST] = [self.tree]
+        for _ in range(MAX_NESTING):
+            level = [child for node in level for child in ast.iter_child_nodes(node)]
+            if not level:
+                return
+        node = next(n for n in level if hasattr(n, "lineno"))
+        raise self.error(node, f"an expression is nested more than {MAX_NESTING} deep")
+
+
+Facts = Sequence[tuple[str, str]]
+
+
+def underlined(text: str, line: int, begin: int, end: int) -> str:
+    """Line number `line` with `text`, and carets below the columns from `begin` to before `end`.
+
+    Without a column (0) there is no second line.
+    """
+    shown = text.rstrip()
+    gutter = str(line)
+    first = f"{gutter} | {shown.expandtabs(_TAB_WIDTH)}"
+    if not begin:
+        return first
+    indent = len(shown[: begin - 1].expandtabs(_TAB_WIDTH))
+    width = max(1, len(shown[: max(end, begin + 1) - 1].expandtabs(_TAB_WIDTH)) - indent)
+    return f"{first}\n{'':<{len(gutter)}} | {'':<{indent}}{'^' * width}"
+
+
+def find_argument(call: ast.Call, name: str, path: Iterable[int | str]) -> ast.AST:
+    """The node in `call` that gives the part `path` of the argument `name`; the nearest there is.
+
+    `path` goes into lists by index and into dictionaries by key, with "key" to mean the key itself.
+    """
+    node: ast.AST | None = next((k.value for k in call.keywords if k.arg == name), None)
+    if node is None:
+        return call.func
+    for step in path:
+        inner = _step(node, step)
+        if inner is None:
+            break
+        node = inner
+    return node
+
+
+def find_string(root: ast.AST, values: Iterable[str]) -> ast.AST | None:
+    """The first string literal under `root` that is one of `values`."""
+    wanted = set(values)
+    for node in ast.walk(root):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in wanted:
+            return node
+    return None
+
+
+def _step(node: ast.AST, step: int | str) -> ast.AST | None:
+    if isinstance(node, ast.List | ast.Tuple) and isinstance(step, int) and step < len(node.elts):
+        return node.elts[step]
+    if isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values, strict=True):
+            if isinstance(key, ast.Constant) and key.value == step:
+                return value
+    return None
+
+
+def _begin(node: ast.AST) -> tuple[int, int]:
+    return getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
+
+
+def _function_name(call: ast.Call) -> str:
+    if isinstance(call.func, ast.Name):
+        return call.func.id
+    return call.func.attr if isinstance(call.func, ast.Attribute) else ""
+
+
+def _decode(path: str, data: bytes) -> str:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise LoadingError(
+            f"not UTF-8 text: byte 0x{data[error.start]:02x}",
+            location=Location(path, line),
+            next_step="save the file as UTF-8",
+        ) from None
+    text = re.sub(r"\r\n?", "\n", text)
+    nul = text.find("\0")
+    if nul >= 0:
+        line = text.count("\n", 0, nul) + 1
+        column = nul - text.rfind("\n", 0, nul)
+        raise LoadingError("a NUL byte in the text", location=Location(path, line, column))
+    return text
+
+
+def _syntax_error(path: str, text: str, error: SyntaxError) -> LoadingError:
+    lines = text.split("\n")
+    line = min(error.lineno or 0, len(lines))
+    column = max(error.offset or 0, 0) if line else 0
+    snippet = ""
+    if line:
+        end = error.end_offset or 0 if error.end_lineno == line else column + 1
+        snippet = underlined(lines[line - 1], line, column, end)
+    summary = f"syntax error: {error.msg}"
+    return LoadingError(summary, location=Location(path, line, column), snippet=snippet)

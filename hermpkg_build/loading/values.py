@@ -1,0 +1,241 @@
+"""Turns what a BUILD file gives for an attribute into the attribute's value, or says what is wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from hermpkg_build.core.label import Label
+from hermpkg_build.core.policy import PolicyRule
+from hermpkg_build.core.target import AttributeValue
+from hermpkg_build.errors import LabelError
+from hermpkg_build.loading.forms import problem_with
+from hermpkg_build.loading.rules import Attribute, AttributeType, Form
+
+Path = tuple[int | str, ...]
+"""Where in a value: list indices and dictionary keys, outermost first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A Starlark value that means nothing outside of Starlark, such as a function."""
+
+    type: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with an attribute's value, and in which part of it."""
+
+    message: str
+    path: Path = ()
+    next_step: str = ""
+
+
+class BadValueError(Exception):
+    """Carries the problems of one value. Never leaves this package."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(problems)
+        self.problems = tuple(problems)
+
+
+def convert(attribute: Attribute, value: object, package: str) -> AttributeValue:
+    """The value of `attribute` that `value`, as it came out of Starlark, stands for.
+
+    Labels are read relative to `package`. Raises BadValueError with all that is wrong.
+    """
+    if value is None:
+        if attribute.mandatory:
+            raise BadValueError([Problem(f"expected {attribute.type.value}, got None")])
+        return default_of(attribute)
+    problems: list[Problem] = []
+    result = _CONVERTERS[attribute.type](_Context(attribute, package, problems), value)
+    if problems:
+        raise BadValueError(problems)
+    return result
+
+
+def default_of(attribute: Attribute) -> AttributeValue:
+    """The default as a value: empty tuples and dictionaries for the empty ones of the table."""
+    default = attribute.default
+    if isinstance(default, list):
+        return ()
+    if isinstance(default, Mapping):
+        return {}
+    assert default is None or isinstance(default, bool | int | float | str)
+    return default
+
+
+def starlark_type(value: object) -> str:
+    """The name of a value's type, as Starlark's `type` gives it, or of a policy rule."""
+    if isinstance(value, Foreign):
+        return value.type
+    if isinstance(value, PolicyRule):
+        return f"the policy rule {value}"
+    return "string" if isinstance(value, str) else type(value).__name__
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    attribute: Attribute
+    package: str
+    problems: list[Problem]
+
+    def bad(self, message: str, path: Path = (), next_step: str = "") -> None:
+        self.problems.append(Problem(message, path, next_step))
+
+    def mismatch(self, value: object, path: Path = (), expected: str = "") -> None:
+        self.bad(f"expected {expected or self.attribute.type.value}, got {starlark_type(value)}", path)
+
+    def string(self, value: object, path: Path, form: Form | None) -> str:
+        if not isinstance(value, str):
+            self.mismatch(value, path, "a string" if path else "")
+        elif form is not None:
+            problem = problem_with(form, value)
+            if problem:
+                self.bad(f"{value!r} {problem}", path)
+            return value
+        return value if isinstance(value, str) else ""
+
+    def label(self, value: object, path: Path) -> Label:
+        if not isinstance(value, str):
+            self.mismatch(value, path, "a label" if path else "")
+            return Label("", "x")
+        try:
+            label = Label.parse(value, package=self.package)
+        except LabelError as error:
+            self.bad(error.summary + "".join(f": {reason}" for _, reason in error.facts), path)
+            return Label("", "x")
+        if label.repository:
+            self.bad(f"{value!r} names another repository: only this workspace has targets", path)
+        elif not self.attribute.rules and not label.name.endswith(self.attribute.suffixes):
+            ends = " or ".join(self.attribute.suffixes)
+            self.bad(f"{value!r} does not end in {ends}", path)
+        return label
+
+    def items(self, value: object) -> Sequence[object]:
+        if isinstance(value, list | tuple):
+            return value
+        self.mismatch(value)
+        return ()
+
+    def entries(self, value: object) -> Mapping[str, object]:
+        if not isinstance(value, dict):
+            self.mismatch(value)
+            return {}
+        return {self.string(key, (key,), self.attribute.key_form): item for key, item in value.items()}
+
+
+def _string(context: _Context, value: object) -> AttributeValue:
+    return context.string(value, (), context.attribute.form)
+
+
+def _integer(context: _Context, value: object) -> AttributeValue:
+    if not isinstance(value, int) or isinstance(value, bool):
+        context.mismatch(value)
+        return 0
+    if context.attribute.form is Form.POSITIVE and value <= 0:
+        context.bad(f"{value} is not a positive number")
+    if not -(2**63) <= value < 2**63:
+        context.bad(f"{value} does not fit into 64 bits")
+    return value
+
+
+def _boolean(context: _Context, value: object) -> AttributeValue:
+    if not isinstance(value, bool):
+        context.mismatch(value)
+    return bool(value)
+
+
+def _strings(context: _Context, value: object) -> AttributeValue:
+    form = context.attribute.form
+    return tuple(context.string(item, (i,), form) for i, item in enumerate(context.items(value)))
+
+
+def _string_or_strings(context: _Context, value: object) -> AttributeValue:
+    if isinstance(value, str):
+        return (context.string(value, (), context.attribute.form),)
+    return _strings(context, value)
+
+
+def _label(context: _Context, value: object) -> AttributeValue:
+    return context.label(value, ())
+
+
+def _labels(context: _Context, value: object) -> AttributeValue:
+    labels: dict[Label, int] = {}
+    for index, item in enumerate(context.items(value)):
+        before = len(context.problems)
+        label = context.label(item, (index,))
+        if labels.setdefault(label, index) != index and len(context.problems) == before:
+            context.bad(f"{str(label)!r} is there twice", (index,))
+    return tuple(labels)
+
+
+def _label_dict(context: _Context, value: object) -> AttributeValue:
+    return {key: context.label(item, (key,)) for key, item in context.entries(value).items()}
+
+
+def _string_dict(context: _Context, value: object) -> AttributeValue:
+    form = context.attribute.form
+    return {key: context.string(item, (key,), form) for key, item in context.entries(value).items()}
+
+
+def _json_dict(context: _Context, value: object) -> AttributeValue:
+    entries = context.entries(value)
+    for key in entries:
+        if key and not key.isidentifier():
+            context.bad(f"{key!r} cannot be the name of an argument", (key,))
+    return {key: _json(context, item, (key,)) for key, item in entries.items()}
+
+
+def _json(context: _Context, value: object, path: Path) -> AttributeValue:
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            context.bad(f"{value} is no JSON value", path)
+        return value
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, list | tuple):
+        return tuple(_json(context, item, (*path, i)) for i, item in enumerate(value))
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                context.mismatch(key, (*path, key), "a string as a key")
+        return {str(key): _json(context, item, (*path, key)) for key, item in value.items()}
+    context.mismatch(value, path, "a JSON value")
+    return None
+
+
+def _policy(context: _Context, value: object) -> AttributeValue:
+    rules: list[PolicyRule] = []
+    for index, item in enumerate(context.items(value)):
+        if isinstance(item, PolicyRule):
+            rules.append(item)
+        else:
+            context.bad(
+                f"expected a policy rule, got {starlark_type(item)}",
+                (index,),
+                f'write intern("{item}"), extern(...), mock(...) or deny(...)'
+                if isinstance(item, str)
+                else "",
+            )
+    return tuple(rules)
+
+
+_CONVERTERS: Mapping[AttributeType, Callable[[_Context, object], AttributeValue]] = {
+    AttributeType.STRING: _string,
+    AttributeType.INTEGER: _integer,
+    AttributeType.BOOLEAN: _boolean,
+    AttributeType.STRINGS: _strings,
+    AttributeType.STRING_OR_STRINGS: _string_or_strings,
+    AttributeType.LABEL: _label,
+    AttributeType.LABELS: _labels,
+    AttributeType.LABEL_DICT: _label_dict,
+    AttributeType.STRING_DICT: _string_dict,
+    AttributeType.JSON_DICT: _json_dict,
+    AttributeType.POLICY: _policy,
+}

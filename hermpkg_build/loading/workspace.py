@@ -1,0 +1,127 @@
+"""Finds the workspace that a folder lies in, and reads its settings."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.errors import Location, WorkspaceError
+from hermpkg_build.loading.suggest import question
+
+_BAZEL_MARKERS = ("MODULE.bazel", "WORKSPACE", "WORKSPACE.bazel")
+OUTPUT_FOLDER = "hermpkg-out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """A tree of BUILD files.
+
+    `root` is absolute; `source_roots` are the folders, relative to it and without "/" at the ends
+    ("" is the root), that dotted module names count from; `settings` is the rest of
+    ``[tool.hermpkg]``.
+    """
+
+    root: str
+    source_roots: tuple[str, ...] = ("",)
+    settings: Mapping[str, Json] = field(default_factory=dict)
+
+
+def find_workspace(start: str) -> Workspace:
+    """The workspace of the folder `start`: that of the nearest marker, upward.
+
+    A marker is a `pyproject.toml` with ``[tool.hermpkg]``, or Bazel's `MODULE.bazel`,
+    `WORKSPACE` or `WORKSPACE.bazel`. Raises WorkspaceError where there is none, or where the
+    settings are wrong.
+    """
+    folder = os.path.abspath(start)
+    while True:
+        path = os.path.join(folder, "pyproject.toml")
+        table = _hermpkg_table(path) if os.path.isfile(path) else None
+        if table is not None:
+            return _workspace(folder, path, table)
+        if any(os.path.isfile(os.path.join(folder, marker)) for marker in _BAZEL_MARKERS):
+            return Workspace(root=folder)
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            break
+        folder = parent
+    raise WorkspaceError(
+        "no workspace here",
+        facts=[
+            ("searched", f"{os.path.abspath(start)} and every folder above it"),
+            ("looked for", f"pyproject.toml with [tool.hermpkg], {', '.join(_BAZEL_MARKERS)}"),
+        ],
+        next_step="add the line [tool.hermpkg] to the pyproject.toml at the root of your code",
+    )
+
+
+def _hermpkg_table(path: str) -> object:
+    """The value of ``tool.hermpkg``; None where the file has none."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise WorkspaceError(f"cannot read {path}: {error.strerror}") from error
+    if b"hermpkg" not in data:
+        # Most of the pyproject.toml files on the way up are none of ours and are not parsed.
+        return None
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        document = tomllib.loads(data.decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise WorkspaceError(f"not a TOML file: {error}", location=Location(path)) from None
+    tool = document.get("tool")
+    return tool.get("hermpkg") if isinstance(tool, dict) else None
+
+
+def _workspace(folder: str, path: str, table: object) -> Workspace:
+    location = Location(path)
+    if not isinstance(table, dict):
+        raise WorkspaceError(
+            f"tool.hermpkg is a table, not {table!r}", location=location, next_step="write [tool.hermpkg]"
+        )
+    settings = cast("dict[str, Json]", dict(table))
+    misspelt = next((name for name in settings if name != "source-roots" and _meant(name)), None)
+    if misspelt is not None:
+        raise WorkspaceError(
+            f"tool.hermpkg has no setting {misspelt!r}",
+            location=location,
+            next_step=question(misspelt, ["source-roots"]),
+        )
+    roots = settings.pop("source-roots", [""])
+    if not isinstance(roots, list) or not all(isinstance(root, str) for root in roots) or not roots:
+        raise WorkspaceError(
+            f"source-roots is a list of folders, not {roots!r}",
+            location=location,
+            next_step='write for example: source-roots = ["src"]',
+        )
+    return Workspace(
+        root=folder,
+        source_roots=tuple(dict.fromkeys(_source_root(folder, str(root), location) for root in roots)),
+        settings=settings,
+    )
+
+
+def _meant(name: str) -> bool:
+    return bool(question(name.replace("_", "-"), ["source-roots"]))
+
+
+def _source_root(folder: str, root: str, location: Location) -> str:
+    normal = os.path.normpath(root).replace(os.sep, "/") if root else ""
+    normal = "" if normal == "." else normal
+    if os.path.isabs(root) or normal == ".." or normal.startswith("../"):
+        raise WorkspaceError(
+            f"source root {root!r} lies outside of the workspace",
+            location=location,
+            next_step="name a folder relative to the workspace root",
+        )
+    if not os.path.isdir(os.path.join(folder, normal)):
+        raise WorkspaceError(f"source root {root!r} is no folder", location=location)
+    return normal
