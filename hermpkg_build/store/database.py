@@ -133,18 +133,19 @@ def _select(connection: sqlite3.Connection, numbers: list[int]) -> list[tuple[in
 def _insert(connection: sqlite3.Connection, rows: list[tuple[int, bytes]]) -> None:
     """Closing the connection after a failure rolls back."""
     connection.execute("BEGIN IMMEDIATE")
-    connection.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", rows)
+    connection.executemany("INSERT OR REPLACE INTO entries (id, data) VALUES (?, ?)", rows)
     connection.execute("COMMIT")
 
 
 def _is_damage(error: sqlite3.Error) -> bool:
     """Whether the file is at fault, rather than the machine (busy, full, not allowed).
 
-    Python has OperationalError for the machine's faults, but also for a schema without our table.
+    Python has OperationalError for the machine's faults, but also for a schema that is not ours:
+    "no such table", "no such column", "table entries has no column named data".
     """
     import sqlite3
 
-    return not isinstance(error, sqlite3.OperationalError) or str(error).startswith("no such")
+    return not isinstance(error, sqlite3.OperationalError) or bool(re.search("no such|no column", str(error)))
 
 
 def _log_unused(error: Exception) -> None:

@@ -7,12 +7,15 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.store.failures import changed_while_read
 from hermpkg_build.store.files import hash_file, read_file
-from hermpkg_build.store.index import DigestIndex
 from hermpkg_build.store.signatures import FileSignature, is_settled, signature_of
+
+if TYPE_CHECKING:
+    from hermpkg_build.store.index import DigestIndex
 
 _NO_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG)
 """What says that a path leads to no folder that can be read. Anything else is a fault to report."""
