@@ -187,7 +187,8 @@ class _Walk:
                 self._note(self._missing, source, imported, meaning.named)
             else:
                 standing = self._resolver.standing(meaning.named)
-                self._report(_FAULTS[meaning.fault], _edge(source, imported, meaning.named), standing)
+                in_vain = _edge(source, imported, meaning.named)
+                self._report(_FAULTS[meaning.fault], in_vain, standing, imported.names)
         known = self._edges.get((source.name, EdgeKind.IMPORT))
         for name in meaning.modules:
             # The same pair again says nothing new, unless what was optional no longer is.
@@ -233,17 +234,9 @@ class _Walk:
             self._came_by[name] = edge
             self._judge(edge, standing)
             parent = name.rpartition(".")[0]
-            if not parent or not self._needs_parent(standing, self._resolver.standing(parent)):
+            if not parent or not _needs_parent(standing, self._resolver.standing(parent)):
                 return
-            edge = Edge(source=name, target=parent, kind=EdgeKind.PARENT, optional=edge.optional)
-
-    def _needs_parent(self, standing: Standing, parent: Standing) -> bool:
-        """Packed code runs its parents' code first; what is not packed comes with parents of its own."""
-        if standing.policy is Policy.INTERN:
-            return parent.source is not None
-        return parent.policy in (Policy.EXTERN, Policy.MOCK) or (
-            parent.policy is Policy.INTERN and parent.source is not None
-        )
+            edge = Edge(source=name, target=parent, kind=EdgeKind.PARENT)
 
     def _judge(self, edge: Edge, standing: Standing) -> None:
         source, name = standing.source, edge.target
@@ -259,7 +252,9 @@ class _Walk:
                 self._left_out.add(name)
                 self._report(ProblemKind.NO_SOURCE, edge, standing)
 
-    def _report(self, kind: ProblemKind, edge: Edge, standing: Standing | None = None) -> None:
+    def _report(
+        self, kind: ProblemKind, edge: Edge, standing: Standing | None = None, names: tuple[str, ...] = ()
+    ) -> None:
         self.problems.append(
             Problem(
                 kind=kind,
@@ -267,6 +262,7 @@ class _Walk:
                 trail=(*self._trail(edge.source), edge),
                 source=standing.source if standing else None,
                 rule=standing.rule if standing else None,
+                names=names,
             )
         )
 
@@ -313,6 +309,15 @@ class _Walk:
             distribution=source.distribution if source else "",
             path=source.path if source else "",
         )
+
+
+def _needs_parent(standing: Standing, parent: Standing) -> bool:
+    """Packed code runs its parents' code first; what is not packed comes with parents of its own."""
+    if standing.policy is Policy.INTERN:
+        return parent.source is not None
+    return parent.policy in (Policy.EXTERN, Policy.MOCK) or (
+        parent.policy is Policy.INTERN and parent.source is not None
+    )
 
 
 def _written(imported: Import) -> str:

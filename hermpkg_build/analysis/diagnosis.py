@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from hermpkg_build.analysis.modules import ModuleFinder
 from hermpkg_build.analysis.problems import Problem, ProblemKind
-from hermpkg_build.analysis.remedies import Remedies
+from hermpkg_build.analysis.remedies import Remedies, undeclared_file
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleKind
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.errors import AnalysisError, Location
@@ -106,7 +106,7 @@ class _Describer:
         if problem.kind is ProblemKind.NO_SOURCE and problem.source is not None:
             yield "file", problem.source.shown or "none"
         if problem.kind is ProblemKind.NOT_FOUND:
-            yield from self._what_is_there(problem.module)
+            yield from self._what_is_there(problem)
         if problem.kind is ProblemKind.MALFORMED_PATTERN:
             yield "reason", problem.detail
             yield "rule", self._rule(problem.rule)
@@ -115,8 +115,9 @@ class _Describer:
                 yield "taken by", self._placed_rule(problem.earlier_rule)
             yield "matches", _listed(problem.detail.splitlines())
 
-    def _what_is_there(self, name: str) -> Iterable[tuple[str, str]]:
-        file = self._finder.undeclared_file(name)
+    def _what_is_there(self, problem: Problem) -> Iterable[tuple[str, str]]:
+        name = problem.module
+        file = undeclared_file(problem, self._finder)
         if file is not None:
             yield "file", f"{file} is there, but no dependency of the target lists it"
             return

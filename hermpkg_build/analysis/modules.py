@@ -221,18 +221,24 @@ class ModuleFinder:
         try:
             return self._folders[name]
         except KeyError:
-            given = self._given.get(name)
-            if not name:
-                folders = self.search_path.folders
-            elif given is None:
-                folders = self._search(name)[1]
-            elif given.kind is ModuleKind.NAMESPACE:
-                found, folders = self._search(name)
-                folders = folders if found and found.kind is ModuleKind.NAMESPACE else ()
-            else:
-                folders = ()
-            self._folders[name] = folders
-            return folders
+            # From the top down, so that a name of a thousand parts needs no thousand calls in each other.
+            parts = name.split(".")
+            for depth in range(len(parts) + 1):
+                prefix = ".".join(parts[:depth])
+                if prefix not in self._folders:
+                    self._folders[prefix] = self._find_folders(prefix)
+            return self._folders[name]
+
+    def _find_folders(self, name: str) -> tuple[Folder, ...]:
+        given = self._given.get(name)
+        if not name:
+            return self.search_path.folders
+        if given is None:
+            return self._search(name)[1]
+        if given.kind is not ModuleKind.NAMESPACE:
+            return ()
+        found, folders = self._search(name)
+        return folders if found and found.kind is ModuleKind.NAMESPACE else ()
 
     def _listing(self, folder: Folder) -> Mapping[str, bool]:
         directory = folder.directory

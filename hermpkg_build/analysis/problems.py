@@ -36,6 +36,7 @@ class Problem:
     `module` is the name of the module it is about (of a malformed pattern: the pattern), `trail`
     the edges from a root to it, the last of them the import at fault. `rule` is the index of the
     rule that decided or is itself the problem, `earlier_rule` that of one that makes it dead.
+    `names` are those that the import asks of the module (``from module import names``).
     `detail` is for MALFORMED_PATTERN the reason, for DEAD_RULE the modules it matched, one a line.
     """
 
@@ -46,4 +47,5 @@ class Problem:
     rule: int | None = None
     earlier_rule: int | None = None
     syntax: SyntaxProblem | None = None
+    names: tuple[str, ...] = ()
     detail: str = ""

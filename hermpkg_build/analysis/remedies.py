@@ -67,7 +67,7 @@ class Remedies:
 
     def _find(self, problem: Problem) -> str:
         name = problem.module
-        file = self._finder.undeclared_file(name)
+        file = undeclared_file(problem, self._finder)
         if file is not None:
             declared = self._finder.declared_by(file) if self._finder.declared_by else None
             if declared is not None:
@@ -139,6 +139,12 @@ def _rule(policy: str, problem: Problem) -> str:
     stdlib = problem.source is not None and problem.source.origin is Origin.STDLIB
     pattern = name if is_parent or stdlib else f"{top}.**"
     return f'{policy}("{pattern}"),  # {_MEANINGS[policy]}'
+
+
+def undeclared_file(problem: Problem, finder: ModuleFinder) -> str | None:
+    """The workspace file that would be the missing module, or one of the names imported from it."""
+    names = [problem.module, *(f"{problem.module}.{name}" for name in problem.names)]
+    return next((file for name in names if (file := finder.undeclared_file(name))), None)
 
 
 def _closest(name: str, known: Iterable[str]) -> str:

@@ -52,13 +52,11 @@ def covers(wide: GlobGroup, narrow: GlobGroup) -> bool:
     if wide.exclude:
         return False
     singles = [GlobGroup(pattern, separator=wide.separator) for pattern in wide.include]
-    return all(
-        any(
-            all(single.matches(sample) for sample in _samples(pattern, narrow.separator))
-            for single in singles
-        )
-        for pattern in narrow.include
-    )
+    for pattern in narrow.include:
+        samples = _samples(pattern, narrow.separator)
+        if not any(all(single.matches(sample) for sample in samples) for single in singles):
+            return False
+    return True
 
 
 def _samples(pattern: str, separator: str) -> list[str]:
