@@ -19,7 +19,7 @@ class Action:
     """
 
     kind: str
-    version: int
+    version: int | str
     subject: str = field(compare=False)
     inputs: Mapping[str, str]
 

@@ -1,4 +1,4 @@
-"""Notes on the last build of each target, kept beside its output: inputs to explain, the artifact to trust."""
+"""Notes on each target's last build, kept beside its output: inputs to explain, the artifact to trust."""
 
 from __future__ import annotations
 

@@ -14,13 +14,14 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 K = TypeVar("K", bound=Hashable)
+K_contra = TypeVar("K_contra", bound=Hashable, contravariant=True)
 V = TypeVar("V")
 
 
-class Need(Protocol[K, V]):
+class Need(Protocol[K_contra, V]):
     """What a task calls to get the values of other keys; raises what computing them raised."""
 
-    def __call__(self, keys: Sequence[K]) -> list[V]:
+    def __call__(self, keys: Sequence[K_contra]) -> list[V]:
         """The values of `keys`, in order."""
         ...
 

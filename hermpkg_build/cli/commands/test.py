@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 def run(invocation: Invocation) -> ExitCode:
     """Build what the tests named by the words need, then run the tests."""
     from hermpkg_build.cli.building import build_request, here, make_display, result_json
-    from hermpkg_build.engine.build import test
+    from hermpkg_build.engine.build import run_tests
 
     workspace, package = here()
     with closing(make_display(invocation)) as display:
-        outcome = test(
+        outcome = run_tests(
             workspace,
             build_request(invocation, package=package),
             invocation.settings.cache_directory,

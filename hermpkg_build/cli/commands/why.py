@@ -19,7 +19,7 @@ _ORIGINS = {
     "workspace": "of the workspace",
     "environment": "of the environment",
     "stdlib": "of the standard library",
-    "generated": "from generated text",
+    "generated": "source text",
     "missing": "not installed",
 }
 
@@ -61,7 +61,7 @@ def _graph_of_label(invocation: Invocation, pattern: str) -> ModuleGraph:
     workspace, package = here()
     request = BuildRequest(patterns=(pattern,), package=package, jobs=invocation.settings.jobs)
     with closing(make_display(invocation)) as display:
-        return analyse(workspace, request, invocation.settings.cache_directory, display).graph
+        return analyse(workspace, request, invocation.settings.cache_directory, display).closure.graph
 
 
 def _tell(invocation: Invocation, reason: Reason, artifact: str) -> None:

@@ -1,0 +1,124 @@
+"""Import facts of modules: from the cache where their bytes are known, by analysis where not."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hermpkg_build.analysis.closure import SourceFacts
+from hermpkg_build.analysis.facts_codec import decode, encode
+from hermpkg_build.analysis.imports import ANALYSER_VERSION, analyse_source, check_syntax
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.facts import ImportFacts
+from hermpkg_build.core.graph import Origin
+
+if TYPE_CHECKING:
+    from hermpkg_build.analysis.modules import ModuleSource
+    from hermpkg_build.engine.journal import Journal
+    from hermpkg_build.store.index import FactsCache
+    from hermpkg_build.store.tree import SourceTree
+
+FACTS_VERSION = f"{ANALYSER_VERSION}/python{sys.version_info.major}.{sys.version_info.minor}"
+"""Imports are read alike by every Python; whether a source parses depends on its grammar."""
+
+_WORTH_PROCESSES = 300
+"""From this many sources on, starting helper processes pays."""
+
+
+class CachedFacts:
+    """The facts provider of a build, shared by its targets so that each source is read once."""
+
+    def __init__(self, tree: SourceTree, cache: FactsCache, journal: Journal, jobs: int) -> None:
+        self._tree = tree
+        self._cache = cache
+        self._journal = journal
+        self._jobs = jobs
+        self._known: dict[Digest, ImportFacts] = {}
+        self._told: set[str] = set()
+        self._lock = threading.Lock()
+
+    def facts_of(self, modules: Sequence[ModuleSource]) -> list[SourceFacts]:
+        """The digest and the facts of each module's source, in order. Raises OSError."""
+        with self._lock:
+            digests = self._tree.digests([module.path for module in modules])
+            unknown = dict.fromkeys(digest for digest in digests if digest not in self._known)
+            self._known.update(self._recall(unknown))
+            missing = {
+                digest: module.path
+                for module, digest in zip(modules, digests, strict=True)
+                if digest not in self._known
+            }
+            self._known.update(self._analyse(missing))
+            self._tell(modules, digests, missing)
+            return [SourceFacts(digest=digest, facts=self._known[digest]) for digest in digests]
+
+    def _recall(self, digests: Collection[Digest]) -> dict[Digest, ImportFacts]:
+        """The facts of those sources for which the cache has some; a corrupt entry is a miss."""
+        recalled = {}
+        for digest, data in self._cache.get_many(digests, version=FACTS_VERSION).items():
+            with suppress(ValueError):
+                recalled[digest] = decode(data)
+        return recalled
+
+    def _analyse(self, paths: Mapping[Digest, str]) -> dict[Digest, ImportFacts]:
+        if len(paths) >= _WORTH_PROCESSES and self._jobs > 1:
+            from hermpkg_build.analysis.parallel import analyse_many
+
+            facts = analyse_many(list(paths.values()), self._jobs)
+        else:
+            facts = [analyse_source(self._tree.read(path)) for path in paths.values()]
+        fresh = {
+            digest: self._with_syntax(path, found)
+            for (digest, path), found in zip(paths.items(), facts, strict=True)
+        }
+        encoded = {digest: encode(found) for digest, found in fresh.items()}
+        self._cache.put_many(encoded, version=FACTS_VERSION)
+        return fresh
+
+    def _with_syntax(self, path: str, facts: ImportFacts) -> ImportFacts:
+        """`facts` with the verdict of a full parse, unless this interpreter compiled the file before."""
+        if facts.syntax_problem:
+            return facts
+        problem = check_syntax(self._tree.read(path))
+        return replace(facts, syntax_problem=problem) if problem else facts
+
+    def _tell(
+        self, modules: Sequence[ModuleSource], digests: Sequence[Digest], missing: Collection[Digest]
+    ) -> None:
+        for module, digest in zip(modules, digests, strict=True):
+            if module.path in self._told:
+                continue
+            self._told.add(module.path)
+            if digest in missing:
+                self._journal.ran("analyse", module.name, ("its source was not analysed before",))
+            else:
+                self._journal.recalled("analyse", module.name)
+
+
+class FactsWithSources:
+    """The facts provider of one target: its own `sources` by module name, everything else shared."""
+
+    def __init__(self, shared: CachedFacts, sources: Mapping[str, bytes]) -> None:
+        self._shared = shared
+        self._sources = sources
+
+    def facts_of(self, modules: Sequence[ModuleSource]) -> list[SourceFacts]:
+        """The digest and the facts of each module's source, in order. Raises OSError."""
+        read = [module for module in modules if module.origin is not Origin.GENERATED]
+        shared = iter(self._shared.facts_of(read))
+        return [
+            next(shared)
+            if module.origin is not Origin.GENERATED
+            else _facts_of_text(self._sources[module.name])
+            for module in modules
+        ]
+
+
+def _facts_of_text(source: bytes) -> SourceFacts:
+    problem = check_syntax(source)
+    facts = ImportFacts(syntax_problem=problem) if problem else analyse_source(source)
+    return SourceFacts(digest=Digest.of(source), facts=facts)

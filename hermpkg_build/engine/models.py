@@ -1,0 +1,144 @@
+"""Model objects of `model` targets: made in a child process, or recalled with all that they read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+from hermpkg_build.core.canonical_json import dumps
+from hermpkg_build.core.label import Label
+from hermpkg_build.engine.action import Action, reasons_to_run
+from hermpkg_build.engine.results import Status, TargetResult
+from hermpkg_build.errors import LoadingError
+from hermpkg_build.objects.model import ModelObject, ModelRequest, make_model_object
+from hermpkg_build.store.action_cache import ActionResult
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.canonical_json import Json
+    from hermpkg_build.core.digest import Digest
+    from hermpkg_build.core.target import Target
+    from hermpkg_build.engine.session import Session
+
+
+_MODEL_VERSION = 1
+"""Changes whenever making a model object gives other bytes for the same inputs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltModel:
+    """A model object, and how it came to be."""
+
+    model: ModelObject
+    result: TargetResult
+
+
+def build_model(session: Session, target: Target) -> BuiltModel:
+    """The model object of a `model` target. Raises ActionError where its factory fails."""
+    request = _request(session, target)
+    action = _action(session, target, request)
+    recalled = session.rebuilder.recall(action, session.state_of)
+    if recalled:
+        complete, result = recalled
+        model = ModelObject.from_json(result.facts)
+        if _is_whole(session, model):
+            session.journal.recalled(action.kind, action.subject)
+            session.remember(complete)
+            return _built(target, model, "cached", ())
+    session.journal.started(action.kind, action.subject)
+    model = make_model_object(request, session.cache.content, cancelled=session.is_cancelled)
+    # The trace names the files in a way that holds on other machines too; their paths here do not.
+    kept = replace(model, observed_files=())
+    result = ActionResult(outputs=_outputs(model), facts=kept.to_json())
+    complete = session.rebuilder.record(action, result, _discovered(session, model))
+    reasons = reasons_to_run(session.inputs_before(complete), complete.inputs)
+    session.journal.ran(action.kind, action.subject, reasons)
+    session.remember(complete)
+    return _built(target, model, "built", reasons)
+
+
+def _built(target: Target, model: ModelObject, status: Status, reasons: tuple[str, ...]) -> BuiltModel:
+    size = sum(digest.size for digest in _outputs(model).values())
+    result = TargetResult(
+        label=str(target.label),
+        path="",
+        sha256=model.pickle.hash,
+        bytes=size,
+        status=status,
+        reasons=reasons,
+    )
+    return BuiltModel(model=model, result=result)
+
+
+def _request(session: Session, target: Target) -> ModelRequest:
+    attributes = target.attributes
+    weights = attributes["weights"]
+    modules = session.workspace_modules(target)
+    return ModelRequest(
+        label=str(target.label),
+        factory=cast("str", attributes["factory"]),
+        arguments=cast("Mapping[str, Json]", attributes["args"]),
+        seed=cast("int", attributes["seed"]),
+        weights=session.absolute(weights.path) if isinstance(weights, Label) else None,
+        modules={module.module: session.absolute(module.path) for module in modules},
+        workspace_root=session.workspace.root,
+        search_path=session.environment.search_path,
+        source_roots=session.workspace.source_roots,
+    )
+
+
+def _action(session: Session, target: Target, request: ModelRequest) -> Action:
+    """The action with the inputs known before the factory runs.
+
+    Modules count by name here: which of them exist decides how imports resolve, whatever is read.
+    """
+    inputs = {
+        "factory": request.factory,
+        "args": dumps(request.arguments).decode(),
+        "seed": str(request.seed),
+        "importable workspace modules": "\n".join(sorted(request.modules)),
+        **session.environment_inputs(),
+    }
+    if request.weights is not None:
+        inputs[f"weights {_weights_label(target).path}"] = _weights_digest(session, target, request.weights)
+    return Action(kind="make-model", version=_MODEL_VERSION, subject=str(target.label), inputs=inputs)
+
+
+def _weights_label(target: Target) -> Label:
+    return cast("Label", target.attributes["weights"])
+
+
+def _weights_digest(session: Session, target: Target, path: str) -> str:
+    try:
+        return session.tree.digest(path).hash
+    except OSError as error:
+        raise LoadingError(
+            f"the weights of {target.label} cannot be read",
+            location=target.location,
+            facts=[("weights", _weights_label(target).path), ("reason", error.strerror or str(error))],
+            next_step="check the path and its permissions",
+        ) from error
+
+
+def _discovered(session: Session, model: ModelObject) -> dict[str, str]:
+    """The files that the factory's process read, by name, with what they hold now."""
+    names = {
+        session.environment.name_of(path, session.workspace.root)
+        for path in model.observed_files
+        if not path.endswith(".pyc")
+    }
+    states = {name: session.state_of(name) for name in names if name is not None}
+    return {name: state for name, state in sorted(states.items()) if state is not None}
+
+
+def _outputs(model: ModelObject) -> dict[str, Digest]:
+    return {
+        "pickle": model.pickle,
+        **{f"{key}.storage": storage.digest for key, storage in enumerate(model.storages)},
+    }
+
+
+def _is_whole(session: Session, model: ModelObject) -> bool:
+    """Whether the store still holds every byte of `model`."""
+    content = session.cache.content
+    return all(content.path_of(digest) is not None for digest in _outputs(model).values())

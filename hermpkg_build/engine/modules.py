@@ -1,0 +1,50 @@
+"""`python_modules` targets: building one means that every source of it can be read and parses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hermpkg_build.analysis.modules import ModuleSource
+from hermpkg_build.core.digest import fingerprint
+from hermpkg_build.core.graph import ModuleKind, Origin
+from hermpkg_build.engine.results import TargetResult
+from hermpkg_build.errors import AnalysisError, GroupedError, Location
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.target import Target
+    from hermpkg_build.engine.session import Session
+
+
+def build_modules(session: Session, target: Target) -> TargetResult:
+    """Analyse every module of `target`; its SHA-256 covers their sources.
+
+    Raises GroupedError with each source that does not parse.
+    """
+    modules = session.loader.module_targets(target.label)
+    sources = [
+        ModuleSource(
+            name=module.module,
+            kind=ModuleKind.PACKAGE if module.path.endswith("__init__.py") else ModuleKind.SOURCE,
+            origin=Origin.WORKSPACE,
+            path=session.absolute(module.path),
+            label=module.label,
+        )
+        for module in modules
+    ]
+    found = session.facts.facts_of(sources)
+    errors = []
+    for module, source in zip(modules, found, strict=True):
+        problem = source.facts.syntax_problem
+        if problem:
+            where = Location(module.path, problem.line, problem.column)
+            errors.append(AnalysisError(problem.message, location=where, snippet=problem.text))
+    if errors:
+        raise GroupedError(f"{target.label} does not parse", errors)
+    digests = {module.path: str(source.digest) for module, source in zip(modules, found, strict=True)}
+    return TargetResult(
+        label=str(target.label),
+        path="",
+        sha256=fingerprint(digests).hash,
+        bytes=sum(source.digest.size for source in found),
+        status="up-to-date",
+    )

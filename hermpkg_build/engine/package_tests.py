@@ -1,0 +1,137 @@
+"""`package_test` targets: a main file that runs with the artifact where its originals are out of reach."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from typing import IO, TYPE_CHECKING, cast
+
+import hermpkg_build
+from hermpkg_build.core.label import Label
+from hermpkg_build.engine import package_test_main
+from hermpkg_build.engine.action import Action, reasons_to_run
+from hermpkg_build.engine.results import PackageTestResult
+from hermpkg_build.errors import LoadingError, PackageTestError
+from hermpkg_build.store.action_cache import ActionResult
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.target import Target
+    from hermpkg_build.engine.results import TargetResult
+    from hermpkg_build.engine.session import Session
+
+_TEST_VERSION = 1
+_OUTPUT_LIMIT = 1 << 20
+"""Bytes of a test's output that are kept: its end, where the failure stands."""
+
+
+def run_package_test(session: Session, target: Target, artifact: TargetResult) -> PackageTestResult:
+    """Run `target` against the built `artifact`, unless it passed before with the same inputs.
+
+    The main file runs as ``__main__`` with the artifact's path as its first argument and in
+    HERMPKG_ARTIFACT.
+    """
+    action = _action(session, target, artifact)
+    recalled = session.rebuilder.recall(action)
+    if recalled:
+        session.journal.recalled(action.kind, action.subject)
+        return PackageTestResult(label=str(target.label), status="passed", cached=True, seconds=0.0)
+    session.journal.started(action.kind, action.subject)
+    started = time.perf_counter()
+    failure = _run(session, target, artifact)
+    seconds = time.perf_counter() - started
+    reasons = reasons_to_run(session.inputs_before(action), action.inputs)
+    session.journal.ran(action.kind, action.subject, reasons)
+    if not failure:
+        session.rebuilder.record(action, ActionResult(outputs={}, facts={"passed": True}))
+    session.remember(action)
+    return PackageTestResult(
+        label=str(target.label),
+        status="failed" if failure else "passed",
+        cached=False,
+        seconds=seconds,
+        failure=failure,
+    )
+
+
+def _action(session: Session, target: Target, artifact: TargetResult) -> Action:
+    main = cast("Label", target.attributes["main"]).path
+    try:
+        digest = session.tree.digest(session.absolute(main)).hash
+    except OSError as error:
+        raise LoadingError(
+            f"the main file of {target.label} cannot be read",
+            location=target.location,
+            facts=[("file", main), ("reason", error.strerror or str(error))],
+            next_step="create it, or name another file in main",
+        ) from error
+    inputs = {
+        artifact.label: artifact.sha256,
+        main: digest,
+        "args": json.dumps(target.attributes["args"]),
+        "env": json.dumps(target.attributes["env"], sort_keys=True),
+        **session.environment_inputs(),
+    }
+    return Action(kind="test", version=_TEST_VERSION, subject=str(target.label), inputs=inputs)
+
+
+def _run(session: Session, target: Target, artifact: TargetResult) -> PackageTestError | None:
+    attributes = target.attributes
+    timeout = float(cast("int", attributes["timeout"]))
+    path = session.absolute(artifact.path)
+    with tempfile.TemporaryDirectory(prefix="hermpkg-test-") as folder, tempfile.TemporaryFile() as output:
+        request = {
+            "artifact": path,
+            "main": session.absolute(cast("Label", attributes["main"]).path),
+            "arguments": list(cast("tuple[str, ...]", attributes["args"])),
+            "search_path": list(session.environment.search_path),
+            "tool_path": os.path.dirname(os.path.dirname(hermpkg_build.__file__)),
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-B", package_test_main.__file__, json.dumps(request)],
+            cwd=folder,
+            env=_child_environment(folder, path, cast("Mapping[str, str]", attributes["env"])),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        with session.child(process):
+            try:
+                code: int | None = process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                code = None
+        return None if code == 0 else _failure(target, code, timeout, _end_of(output))
+
+
+def _child_environment(folder: str, artifact: str, extra: Mapping[str, str]) -> dict[str, str]:
+    """What the test sees of the user's environment: where programs and shared libraries are, no more."""
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    fixed = {"HOME": folder, "TMPDIR": folder, "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"}
+    return {**kept, **fixed, "HERMPKG_ARTIFACT": artifact, **extra}
+
+
+def _end_of(output: IO[bytes]) -> str:
+    size = output.seek(0, os.SEEK_END)
+    output.seek(max(0, size - _OUTPUT_LIMIT))
+    return output.read().decode(errors="replace")
+
+
+def _failure(target: Target, code: int | None, timeout: float, output: str) -> PackageTestError:
+    if code is None:
+        what = f"did not end within {timeout:g} s"
+        next_step = "make the test faster, or give the target a larger timeout"
+    elif code < 0:
+        what = f"was killed by {signal.Signals(-code).name}"
+        next_step = "the output above ends where it died"
+    else:
+        what = f"exited with code {code}"
+        next_step = "mend what the output above shows"
+    return PackageTestError(
+        f"{target.label} {what}", location=target.location, snippet=output.rstrip(), next_step=next_step
+    )

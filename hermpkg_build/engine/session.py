@@ -1,0 +1,186 @@
+"""What the tasks of one build share: the workspace, its targets, the caches, notes of the last build."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from hermpkg_build.core.label import Label
+from hermpkg_build.core.target import ModuleTarget, Target
+from hermpkg_build.engine.facts import CachedFacts
+from hermpkg_build.engine.notes import NoteBook
+from hermpkg_build.engine.uptodate import OUTPUT_FOLDER
+from hermpkg_build.errors import HermpkgError
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from hermpkg_build.core.digest import Digest
+    from hermpkg_build.engine.action import Action
+    from hermpkg_build.engine.environment import BuildEnvironment
+    from hermpkg_build.engine.journal import Journal
+    from hermpkg_build.engine.rebuilder import Rebuilder
+    from hermpkg_build.engine.results import BuildRequest
+    from hermpkg_build.loading.loader import Loader
+    from hermpkg_build.loading.workspace import Workspace
+    from hermpkg_build.store.cache import Cache
+    from hermpkg_build.store.tree import SourceTree
+
+
+class Session:
+    """One build's context. Tasks use it from several threads; what they share is locked inside."""
+
+    def __init__(
+        self,
+        *,
+        workspace: Workspace,
+        request: BuildRequest,
+        environment: BuildEnvironment,
+        loader: Loader,
+        tree: SourceTree,
+        cache: Cache,
+        rebuilder: Rebuilder,
+        journal: Journal,
+    ) -> None:
+        self.workspace = workspace
+        self.request = request
+        self.environment = environment
+        self.loader = loader
+        self.targets: Mapping[Label, Target] = {}
+        """The targets of the request and all that they depend on."""
+        self.tree = tree
+        self.cache = cache
+        self.rebuilder = rebuilder
+        self.journal = journal
+        self.facts = CachedFacts(tree, cache.facts, journal, request.jobs)
+        self.outputs: dict[str, Digest] = {}
+        """Artifacts put or found in place, by absolute path."""
+        self.settled = True
+        """False once an input was seen to change while the build ran: no snapshot may stand for it."""
+        self._notes = NoteBook(workspace.root)
+        self._lock = threading.Lock()
+        self._environment_inputs: Mapping[str, str] | None = None
+        self.started_ns = time.time_ns()
+        self._children: set[subprocess.Popen[bytes]] = set()
+        self._cancelled = False
+
+    @contextmanager
+    def child(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
+        """Own a child process that leads its own group; nothing of the group is left at the end."""
+        with self._lock:
+            self._children.add(process)
+        try:
+            yield
+        finally:
+            _kill_group(process)
+            with self._lock:
+                self._children.discard(process)
+
+    def cancel(self) -> None:
+        """Make actions end soon, from whichever thread they run in, with their child processes."""
+        self._cancelled = True
+        for process in list(self._children):
+            _kill_group(process)
+
+    def is_cancelled(self) -> bool:
+        """Whether the build was told to stop."""
+        return self._cancelled
+
+    def absolute(self, path: str) -> str:
+        """The absolute path of a workspace path."""
+        return os.path.join(self.workspace.root, path)
+
+    def shown(self, path: str) -> str:
+        """`path` as results show it: relative to the workspace where it lies inside."""
+        inside = path.startswith(self.workspace.root.rstrip("/") + "/")
+        return os.path.relpath(path, self.workspace.root) if inside else path
+
+    def module_path(self, path: str) -> str:
+        """The place of a workspace file among modules: its path below the source root it lies in."""
+        roots = [root for root in self.workspace.source_roots if not root or path.startswith(f"{root}/")]
+        return path[len(max(roots, key=len, default="")) :].lstrip("/")
+
+    def output_path(self, target: Target) -> str:
+        """Where the artifact of a `model_package` goes, absolute."""
+        if self.request.out is not None:
+            return self.request.out
+        out = target.attributes["out"] or f"{target.label.name}.pt"
+        return self.absolute(os.path.join(OUTPUT_FOLDER, target.label.package, str(out)))
+
+    def environment_inputs(self) -> Mapping[str, str]:
+        """What every action that runs code depends on."""
+        with self._lock:
+            if self._environment_inputs is None:
+                self._environment_inputs = self.environment.inputs(self.tree)
+            return self._environment_inputs
+
+    def workspace_modules(self, target: Target) -> tuple[ModuleTarget, ...]:
+        """The modules of all `python_modules` that `target` depends on, by name."""
+        modules: dict[str, ModuleTarget] = {}
+        for label in self.dependencies(target):
+            if self.targets[label].rule == "python_modules":
+                modules.update({module.module: module for module in self.loader.module_targets(label)})
+        return tuple(module for _, module in sorted(modules.items()))
+
+    def declared_by(self, path: str) -> Label | None:
+        """The `python_modules` target that lists the workspace file `path`, if one does."""
+        label = self.loader.packages.label_of(path)
+        if label is None:
+            return None
+        try:
+            target = self.loader.target(label)
+        except HermpkgError:
+            return None
+        return target.deps[0] if target.rule == "module" else None
+
+    def dependencies(self, target: Target) -> list[Label]:
+        """The labels of all targets that `target` depends on, near ones first."""
+        found: dict[Label, None] = {}
+        queue = list(target.deps)
+        for label in queue:
+            if label not in found and label in self.targets:
+                found[label] = None
+                queue.extend(self.targets[label].deps)
+        return list(found)
+
+    def state_of(self, name: str) -> str | None:
+        """The hash of an observed file by its name, as it is now; None where it is gone."""
+        path = self.environment.path_of(name, self.workspace.root)
+        if path is None:
+            return None
+        try:
+            return self.tree.digest(path).hash
+        except OSError:
+            return None
+
+    def inputs_before(self, action: Action) -> Mapping[str, str] | None:
+        """The inputs that this action had in the last build here; None where there was none."""
+        with self._lock:
+            return self._notes.inputs_before(action.subject, action.kind)
+
+    def is_in_place(self, action: Action, path: str, digest: Digest) -> bool:
+        """Whether the file at `path` holds `digest`."""
+        with self._lock:
+            return self._notes.is_in_place(action.subject, path, digest)
+
+    def remember(self, action: Action, path: str = "", digest: Digest | None = None) -> None:
+        """Note the inputs of `action` for the next build, and the artifact it put at `path`."""
+        with self._lock:
+            try:
+                self._notes.keep_inputs(action.subject, action.kind, action.inputs)
+                if digest is not None:
+                    self._notes.keep_artifact(action.subject, path, digest)
+            except OSError as error:
+                self.journal.warn(f"cannot keep notes for the next build: {error}")
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    # Where every process of the group has ended there is none to kill.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,219 @@
+"""The law above the rest: for every edit, an incremental build gives the same bytes as a clean build.
+
+Random workspaces are edited at random. After each edit the workspace is built twice: again where
+it is, with its caches and outputs, by the same way the command line takes; and as a copy elsewhere,
+with empty caches. Bytes, or else the errors, must be equal. A rebuilder that ignores an input
+must break the law, or the test would prove nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from hermpkg_build.engine import uptodate
+from hermpkg_build.engine.action import Action
+from hermpkg_build.engine.build import MakeRebuilder, build
+from hermpkg_build.engine.observer import SilentObserver
+from hermpkg_build.engine.rebuilder import CachingRebuilder, InputState
+from hermpkg_build.engine.results import BuildRequest
+from hermpkg_build.errors import HermpkgError
+from hermpkg_build.loading.workspace import find_workspace
+from hermpkg_build.store import signatures
+from hermpkg_build.store.action_cache import ActionResult
+
+MODULES = ("a", "b", "c", "sub.d", "sub.e")
+TICK_S = 0.015
+"""Longer than a tick of the kernel's clock (4 to 10 ms), so that an edit always shows in the signature."""
+
+
+@dataclass
+class Sources:
+    """The state of a workspace as a value: what `write` puts on disk."""
+
+    imports: dict[str, frozenset[str]] = field(default_factory=dict)
+    comments: dict[str, int] = field(default_factory=dict)
+    roots: tuple[str, ...] = ("a",)
+    policy: str = "intern"
+    resource: int = 0
+    patched: int = 0
+    init: bool = True
+
+    def files(self) -> dict[str, str]:
+        files = {
+            "pyproject.toml": "[tool.hermpkg]\n",
+            "pkg/BUILD": self._build(),
+            "pkg/r.txt": f"{self.resource}",
+        }
+        if self.init:
+            files["pkg/__init__.py"] = ""
+            files["pkg/sub/__init__.py"] = ""
+        for name, imported in self.imports.items():
+            lines = [
+                f"# {self.comments.get(name, 0)}",
+                *(f"import pkg.{other}" for other in sorted(imported)),
+            ]
+            files[f"pkg/{name.replace('.', '/')}.py"] = "\n".join([*lines, "import json", ""])
+        return files
+
+    def _build(self) -> str:
+        roots = ", ".join(f'"pkg.{root}"' for root in self.roots)
+        return f"""
+load("@hermpkg//rules:defs.bzl", "deny", "extern", "intern", "mock", "model_package", "python_modules")
+python_modules(name = "modules", srcs = glob(["**/*.py"], allow_empty = True))
+model_package(
+    name = "out",
+    deps = [":modules"],
+    modules = [{roots}],
+    policy = [{self.policy}("pkg.sub.**", allow_empty = True), intern("pkg.**", allow_empty = True), deny("**", allow_empty = True)],
+    resources = {{"data/r.txt": "r.txt"}},
+    {self._sources()},
+)
+"""
+
+    def _sources(self) -> str:
+        return f'sources = {{"pkg.patch": "x = {self.patched}\\n"}}' if self.patched else "sources = {}"
+
+    def write(self, root: str) -> None:
+        """Make `root` hold exactly this, touching only what differs."""
+        files = self.files()
+        for folder, _, names in os.walk(root):
+            if "hermpkg-out" in folder:
+                continue
+            for name in names:
+                path = os.path.relpath(os.path.join(folder, name), root)
+                if path not in files:
+                    os.unlink(os.path.join(root, path))
+        for path, text in files.items():
+            target = Path(root, path)
+            if not target.exists() or target.read_text() != text:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(text)
+
+
+names = st.sampled_from(MODULES)
+EDITS: dict[str, st.SearchStrategy[Callable[[Sources], object]]] = {
+    "imports": st.tuples(names, st.frozensets(names, max_size=3)).map(
+        lambda t: lambda s: s.imports.__setitem__(t[0], t[1])
+    ),
+    "remove": names.map(lambda n: lambda s: s.imports.pop(n, None)),
+    "comment": st.tuples(names, st.integers(0, 3)).map(
+        lambda t: lambda s: s.comments.__setitem__(t[0], t[1])
+    ),
+    "roots": st.lists(names, min_size=1, max_size=2, unique=True).map(
+        lambda r: lambda s: setattr(s, "roots", tuple(r))
+    ),
+    "policy": st.sampled_from(["intern", "extern", "mock", "deny"]).map(
+        lambda p: lambda s: setattr(s, "policy", p)
+    ),
+    "resource": st.integers(0, 3).map(lambda r: lambda s: setattr(s, "resource", r)),
+    "patch": st.integers(0, 2).map(lambda p: lambda s: setattr(s, "patched", p)),
+    "init": st.booleans().map(lambda i: lambda s: setattr(s, "init", i)),
+}
+edits = st.one_of(*EDITS.values())
+
+
+def run(root: str, cache: str, make_rebuilder: MakeRebuilder) -> bytes | str:
+    """What a build of the workspace at `root` gives: the bytes of the artifact, or the error's text."""
+    request = BuildRequest(patterns=("//pkg:out",))
+    try:
+        if uptodate.find_unchanged(root, request) is None:
+            build(find_workspace(root), request, cache, SilentObserver(), make_rebuilder=make_rebuilder)
+    except HermpkgError as error:
+        return str(error)
+    return Path(root, "hermpkg-out/pkg/out.pt").read_bytes()
+
+
+def broken_at(
+    history: list[Callable[[Sources], object]], make_rebuilder: MakeRebuilder
+) -> tuple[int, bytes | str, bytes | str] | None:
+    """The first edit after which the incremental and the clean build differ, and what they gave."""
+    sources = Sources(imports={"a": frozenset({"b"}), "b": frozenset()})
+    with tempfile.TemporaryDirectory() as folder:
+        root, cache = os.path.join(folder, "workspace"), os.path.join(folder, "cache")
+        for number, edit in enumerate([lambda s: None, *history]):
+            time.sleep(TICK_S)
+            edit(sources)
+            sources.write(root)
+            time.sleep(TICK_S)
+            incremental = run(root, cache, make_rebuilder)
+            clean_root = os.path.join(folder, f"clean-{number}")
+            sources.write(clean_root)
+            clean = run(clean_root, os.path.join(folder, f"cache-{number}"), CachingRebuilder)
+            shutil.rmtree(clean_root)
+            if incremental != clean:
+                return number, incremental, clean
+    return None
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quick_clock() -> object:
+    """Let signatures settle after a tick of this file system's clock rather than of the coarsest one's."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(signatures, "SETTLING_NS", int(TICK_S * 0.7 * 1e9))
+    yield
+    patch.undo()
+
+
+@settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+)
+@given(st.lists(edits, min_size=1, max_size=6))
+def test_incremental_builds_give_the_bytes_of_clean_builds(
+    history: list[Callable[[Sources], object]],
+) -> None:
+    assert broken_at(history, CachingRebuilder) is None
+
+
+class ForgetfulRebuilder(CachingRebuilder):
+    """A rebuilder with a bug: it overlooks the inputs whose names end in `.py`."""
+
+    def recall(self, action: Action, state: InputState | None = None) -> tuple[Action, ActionResult] | None:
+        found = super().recall(self._blinded(action), state)
+        return (action, found[1]) if found else None
+
+    def record(self, action: Action, result: ActionResult, discovered: object = None) -> Action:
+        super().record(self._blinded(action), result)
+        return action
+
+    @staticmethod
+    def _blinded(action: Action) -> Action:
+        kept = {name: text for name, text in action.inputs.items() if not name.endswith(".py")}
+        return Action(kind=action.kind, version=action.version, subject=action.subject, inputs=kept)
+
+
+def test_a_rebuilder_that_overlooks_sources_breaks_the_law() -> None:
+    history: list[Callable[[Sources], object]] = [lambda s: s.comments.__setitem__("a", 1)]
+    broken = broken_at(history, ForgetfulRebuilder)
+    assert broken is not None
+    assert broken[0] == 1
+
+
+class BlindRebuilder(CachingRebuilder):
+    """A rebuilder with a worse bug: any result of the same kind will do."""
+
+    def recall(self, action: Action, state: InputState | None = None) -> tuple[Action, ActionResult] | None:
+        found = super().recall(Action(kind=action.kind, version=0, subject="", inputs={}), state)
+        return (action, found[1]) if found else None
+
+    def record(self, action: Action, result: ActionResult, discovered: object = None) -> Action:
+        super().record(Action(kind=action.kind, version=0, subject="", inputs={}), result)
+        return action
+
+
+@settings(max_examples=5, deadline=None, phases=[Phase.generate])
+@given(st.integers(1, 3))
+def test_a_blind_rebuilder_breaks_the_law(content: int) -> None:
+    assert broken_at([lambda s: setattr(s, "resource", content)], BlindRebuilder) is not None
