@@ -13,7 +13,6 @@ from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import EdgeKind, ModuleGraph, ModuleKind, Origin
 from hermpkg_build.core.policy import Policy, PolicyRule
-from hermpkg_build.errors import Location
 from hermpkg_build.inspection.contents import manifest_of, modules_by_policy
 from hermpkg_build.inspection.pickle_globals import globals_of_pickle
 
@@ -104,7 +103,7 @@ def _pickle_roots(archive: ArchiveReader) -> Iterable[Root]:
         if bytes(view[:1]) != _PICKLE_START or bytes(view[-1:]) != _PICKLE_END:
             continue
         for module in sorted({module for module, _ in globals_of_pickle(archive.read(record))}):
-            yield Root(source=record, module=module, kind=EdgeKind.PICKLE, location=Location(record))
+            yield Root(source=record, module=module, kind=EdgeKind.PICKLE)
 
 
 def _parents(name: str) -> list[str]:

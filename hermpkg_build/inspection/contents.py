@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hermpkg_build.archive.layout import DATA, MANIFEST, module_of_record
+from hermpkg_build.archive.layout import BYTEORDER, DATA, MANIFEST, module_of_record
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.digest import Digest
@@ -87,7 +87,7 @@ def _record(archive: ArchiveReader, manifest: Manifest | None, name: str) -> Rec
 
 def _kind_by_name(name: str) -> str:
     """What torch.package would take a record of this name for; pickles are known by their usual suffix."""
-    if name.startswith(DATA):
+    if name == BYTEORDER or name.startswith(DATA):
         return str(RecordKind.STORAGE if name.endswith(".storage") else RecordKind.FRAMEWORK)
     if module_of_record(name) is not None:
         return str(RecordKind.MODULE)
