@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from hermpkg_build.analysis.modules import ModuleFinder, ModuleSource
+from hermpkg_build.analysis.modules import ModuleFinder, ModuleSource, is_module_name
 from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.analysis.resolution import (
     Fault,
     ModuleLookup,
     Resolver,
     Standing,
-    is_module_name,
     package_of,
 )
 from hermpkg_build.analysis.rule_problems import malformed_patterns, unused_rules

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _imp
 import os
+import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ _ALIASES = frozenset(
         *(("typing.io", "typing.re") if sys.version_info < (3, 13) else ()),
     }
 )
+
+_MODULE_NAME = re.compile(r"[^./\\\0\s]+(?:\.[^./\\\0\s]+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +106,9 @@ class ModuleFinder:
         try:
             return self._found[name]
         except KeyError:
-            found = self._given.get(name) or self._search(name)[0] or self._implied.get(name)
+            found = self._given.get(name)
+            if found is None and is_module_name(name):
+                found = self._search(name)[0] or self._implied.get(name)
             self._found[name] = found
             return found
 
@@ -131,8 +136,6 @@ class ModuleFinder:
     def _search(self, name: str) -> tuple[ModuleSource | None, tuple[Folder, ...]]:
         """What the environment has for `name`, whatever was handed in, and the folders of its submodules."""
         parent, _, tail = name.rpartition(".")
-        if not tail or "/" in tail or "\0" in tail:
-            return None, ()
         if not parent and (name in _BUILTIN or name == "__main__"):
             return _builtin(name), ()
         folders = self._folders_of(parent)
@@ -250,6 +253,11 @@ class ModuleFinder:
                 self._archives[directory] = directory
                 self._listings.update(_zip_listings(directory, self.tree.read(directory)))
             return self._listings.setdefault(directory, listing or {})
+
+
+def is_module_name(name: str) -> bool:
+    """Whether every part of a dotted name could be that of a file."""
+    return _MODULE_NAME.fullmatch(name) is not None
 
 
 def _below(folder: Folder, name: str) -> Folder:

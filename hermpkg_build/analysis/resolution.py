@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import enum
-import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from hermpkg_build.analysis.modules import ModuleSource
+from hermpkg_build.analysis.modules import ModuleSource, is_module_name
 from hermpkg_build.core.facts import Import, ImportForm
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.policy import Policy, PolicyTable
@@ -19,9 +18,6 @@ class ModuleLookup(Protocol):
     def find(self, name: str) -> ModuleSource | None:
         """The module `name`; None where there is none."""
         ...
-
-
-_MODULE_NAME = re.compile(r"[^./\\\0\s]+(?:\.[^./\\\0\s]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +141,6 @@ class Resolver:
 def package_of(source: ModuleSource) -> str:
     """The package that relative imports in a module count from ("" for a top-level module)."""
     return source.name if source.kind is ModuleKind.PACKAGE else source.name.rpartition(".")[0]
-
-
-def is_module_name(name: str) -> bool:
-    """Whether every part of a dotted name could be that of a file."""
-    return _MODULE_NAME.fullmatch(name) is not None
 
 
 def _absolute_name(imported: Import, package: str) -> tuple[str, Fault | None]:
