@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TypeAlias, cast
 
 from hermpkg_build.analysis.search_path import environment_search_path
@@ -29,6 +29,7 @@ from hermpkg_build.engine.results import (
 from hermpkg_build.engine.scheduler import DependencyFailedError, Need, Scheduler
 from hermpkg_build.engine.session import Session
 from hermpkg_build.engine.uptodate import (
+    STATE_FOLDER,
     Snapshot,
     present_signature,
     save,
@@ -152,6 +153,10 @@ def _open_session(
     with closing(open_cache(cache_directory)) as cache:
         for text in cache.warnings:
             journal.warn(text)
+        # The folder must be there before the workspace root is listed, or the first build's own
+        # output would look like a change to the second.
+        with suppress(OSError):
+            os.makedirs(os.path.join(workspace.root, STATE_FOLDER), exist_ok=True)
         tree = SourceTree(cache.digests)
         _observe_workspace(tree, workspace, request)
         yield Session(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Collection, Mapping, Sequence
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.analysis.closure import SourceFacts
 from hermpkg_build.analysis.facts_codec import decode, encode
-from hermpkg_build.analysis.imports import ANALYSER_VERSION, analyse_source, check_syntax
+from hermpkg_build.analysis.imports import ANALYSER_VERSION, analyse_source
+from hermpkg_build.analysis.syntax import check_syntax, has_current_bytecode
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.facts import ImportFacts
 from hermpkg_build.core.graph import Origin
@@ -83,7 +85,10 @@ class CachedFacts:
         """`facts` with the verdict of a full parse, unless this interpreter compiled the file before."""
         if facts.syntax_problem:
             return facts
-        problem = check_syntax(self._tree.read(path))
+        data = self._tree.read(path)
+        if has_current_bytecode(path, data, os.stat(path).st_mtime):
+            return facts
+        problem = check_syntax(data)
         return replace(facts, syntax_problem=problem) if problem else facts
 
     def _tell(
