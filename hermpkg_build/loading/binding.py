@@ -8,7 +8,7 @@ from hermpkg_build.core.target import AttributeValue
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.loading.rules import Attribute
 from hermpkg_build.loading.site import Site
-from hermpkg_build.loading.suggest import question
+from hermpkg_build.loading.suggest import did_you_mean
 from hermpkg_build.loading.values import BadValueError, convert, default_of
 
 
@@ -30,9 +30,12 @@ def bind(
     """
     before = len(errors)
     given = _given(site, function, list(parameters)[:positional], args, kwargs, errors)
+    meant: set[str] = set()
     for name in given:
         if name not in parameters:
-            step = question(name, parameters) or f"it has: {', '.join(parameters) or 'none'}"
+            meaning = did_you_mean(name, parameters)
+            meant.add(meaning)
+            step = f"did you mean {meaning!r}?" if meaning else f"it has: {', '.join(parameters) or 'none'}"
             errors.append(
                 site.error(f"{function}() has no attribute {name!r}", argument=name, next_step=step)
             )
@@ -40,7 +43,10 @@ def bind(
     for name, parameter in parameters.items():
         value = given.get(name)
         if name not in given and parameter.mandatory:
-            errors.append(site.error(f"{function}() needs the attribute {name!r}", next_step=parameter.doc))
+            if name not in meant and len(args) <= positional:
+                errors.append(
+                    site.error(f"{function}() needs the attribute {name!r}", next_step=parameter.doc)
+                )
         elif value is None and not parameter.mandatory:
             values[name] = default_of(parameter)
         else:

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from hermpkg_build.errors import GroupedError, HermpkgError, Location
 
 
-def raise_all(errors: Sequence[HermpkgError], summary: str) -> None:
+def raise_all(errors: Sequence[HermpkgError], where: str) -> None:
     """Raise what was collected, if anything: the one error, or a GroupedError in source order.
 
-    Groups among them are taken apart, and an error that says the same twice is said once.
+    `where` ends the summary "3 errors ...". Groups among several are taken apart, and what is
+    said twice is said once.
     """
+    if len(errors) == 1:
+        raise errors[0]
     flat: dict[str, HermpkgError] = {}
     for error in errors:
         for part in error.errors if isinstance(error, GroupedError) else (error,):
@@ -20,4 +23,4 @@ def raise_all(errors: Sequence[HermpkgError], summary: str) -> None:
     if len(ordered) == 1:
         raise ordered[0]
     if ordered:
-        raise GroupedError(f"{summary}: {len(ordered)} errors", ordered)
+        raise GroupedError(f"{len(ordered)} errors {where}", ordered)

@@ -30,7 +30,7 @@ class DependencyWalk:
         done: dict[Label, Target] = {}
         for label in labels:
             self._start(label, done)
-        raise_all(self._errors, "the targets cannot be built")
+        raise_all(self._errors, "in the targets and what they depend on")
         return done
 
     def _start(self, label: Label, done: dict[Label, Target]) -> None:
@@ -67,11 +67,13 @@ class DependencyWalk:
             yield from ((_NO_ATTRIBUTE, self._loader.target(owner)) for owner in target.deps)
         if target.rule not in RULES:
             return
+        errors_before = len(self._errors)
         for attribute, label in labelled(RULES[target.rule], target.attributes):
             dependency = self._dependency(target, attribute, label)
             if dependency is not None and dependency.rule in RULES:
                 yield attribute, dependency
-        self._check(target)
+        if len(self._errors) == errors_before:
+            self._check(target)
 
     def _dependency(self, target: Target, attribute: Attribute, label: Label) -> Target | None:
         """What `label` names; None for a file, and where it is not what it should be."""
@@ -82,7 +84,7 @@ class DependencyWalk:
         try:
             dependency = self._loader.target(label)
         except LabelError as error:
-            self._report(target, attribute, label, error.summary, [*error.facts], error.next_step)
+            self._report(target, attribute, label, error.summary, error.facts, error.next_step)
             return None
         except HermpkgError as error:
             self._errors.append(error)

@@ -163,7 +163,8 @@ class Evaluator:
             )
         message = message.removeprefix("Parse error: ").partition(", expected one of")[0]
         origin = self._sources.get(location.path, source)
-        return origin.error_at(location, message, facts=_called_from(frames))
+        width = len(max(re.findall(r"\^+", text), key=len, default="^"))
+        return origin.error_at(location, message, width=width, facts=_called_from(frames))
 
 
 def _unsealed(args: list[object], kwargs: list[list[object]]) -> tuple[list[object], dict[str, object]]:

@@ -31,7 +31,7 @@ def expand(patterns: Sequence[TargetPattern], loader: Loader) -> tuple[Label, ..
                 chosen.pop(label, None)
             else:
                 chosen.setdefault(label)
-    raise_all(errors, "some target patterns cannot be expanded")
+    raise_all(errors, "in what the target patterns name")
     return tuple(chosen)
 
 

@@ -58,7 +58,7 @@ def glob_files(
     excluded = [_exclusion(pattern) for pattern in call.exclude]
     kept = sorted(name for name in found if not any(matches(name) for matches in excluded))
     if not kept and not call.allow_empty:
-        reason = "all files that it matches are excluded" if found else "it includes nothing"
+        reason = "matches only files that are excluded" if found else "includes nothing"
         raise GlobError(None, reason)
     return tuple(kept)
 

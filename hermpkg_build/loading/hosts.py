@@ -33,8 +33,9 @@ class _Host:
         self, function: str, frames: Sequence[Frame], args: Sequence[object], kwargs: Mapping[str, object], /
     ) -> PolicyRule:
         """A policy rule; where the arguments are wrong, one that is for no module."""
-        site = Site(function, frames, self._sources)
-        values = self._bind(site, function, POLICY_FUNCTIONS[function].parameters, args, kwargs, positional=1)
+        table = POLICY_FUNCTIONS[function]
+        site = Site(function, frames, self._sources, tuple(table.parameters)[: table.positional])
+        values = self._bind(site, function, table.parameters, args, kwargs, positional=table.positional)
         include = _strings(values["include"]) if values else ()
         if values and not include:
             self.errors.append(
@@ -145,8 +146,8 @@ class BuildHost(_Host):
         self, function: str, frames: Sequence[Frame], args: Sequence[object], kwargs: Mapping[str, object], /
     ) -> object:
         """Call a function of BUILD files."""
-        site = Site(function, frames, self._sources)
         table = BUILD_FUNCTIONS[function]
+        site = Site(function, frames, self._sources, tuple(table.parameters)[: table.positional])
         values = self._bind(site, function, table.parameters, args, kwargs, positional=table.positional)
         if function == "package_name":
             return self.package

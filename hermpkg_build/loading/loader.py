@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from hermpkg_build.store.tree import SourceTree
 
 
+_FEW = 20
+"""How many targets a message lists at most."""
+
+
 class Loader:
     """Reads the BUILD files of one workspace, each once, and only those that are asked for.
 
@@ -203,7 +207,7 @@ class Loader:
                 errors.append(self.error_in(target, problem, attribute="srcs", label=src, next_step=step))
             else:
                 modules.append(ModuleTarget(label=src, module=name, path=src.path, owner=target.label))
-        raise_all(errors, f"{target.label} has files that are no modules")
+        raise_all(errors, f"in the files of {target.label}")
         return tuple(modules)
 
     def _no_such_target(self, label: Label) -> LabelError:
@@ -226,10 +230,12 @@ class Loader:
         files = [f"{folder}/{name}".lstrip("/") for name, is_folder in around.items() if not is_folder]
         prefix = f"//{label.package}:"
         step = question(label.name, [*file.targets, *files], prefix=prefix)
+        if not step and 0 < len(file.targets) <= _FEW:
+            step = f"it declares: {', '.join(file.targets)}"
         return LabelError(
             f"no such target: {label}",
-            facts=[("looked in", file.path), ("and for a file", label.path)],
-            next_step=step or (f"it declares: {', '.join(file.targets)}" if len(file.targets) < 20 else ""),
+            facts=[("not in", file.path), ("nor a file", label.path)],
+            next_step=step,
         )
 
 

@@ -54,10 +54,10 @@ _NOT_STARLARK: Mapping[type[ast.AST], str] = {
     ast.YieldFrom: "generators",
 }
 _NOT_STARLARK_OPERATORS: Mapping[type[ast.AST], str] = {
-    ast.Is: "the operator is; use ==",
-    ast.IsNot: "the operator is not; use !=",
-    ast.MatMult: "the operator @",
-    ast.Pow: "the operator **",
+    ast.Is: "operator is; use ==",
+    ast.IsNot: "operator is not; use !=",
+    ast.MatMult: "operator @",
+    ast.Pow: "operator **",
 }
 
 
@@ -72,10 +72,13 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """What a file loads and defines, and what is wrong with it."""
+    """What a file loads, the names it defines for others, and what is wrong with it.
+
+    `exports` is None where the file does not parse.
+    """
 
     loads: tuple[Load, ...]
-    exports: frozenset[str]
+    exports: frozenset[str] | None
     errors: tuple[LoadingError, ...]
 
 
@@ -117,6 +120,7 @@ class _Resolver:
         self.errors: list[LoadingError] = []
         self._calls: dict[str, list[tuple[str, ast.Call]]] = {}
         self._function = ""
+        self._unknown: set[str] = set()
 
     def run(self) -> None:
         body = self.source.tree.body
@@ -256,6 +260,9 @@ class _Resolver:
         name = node.id
         if name in self.globals or name in self.builtins or (scope is not None and scope.has(name)):
             return
+        if name in self._unknown:
+            return
+        self._unknown.add(name)
         if name == "load":
             self._error(node, "load() inside another statement", "write it as a statement of its own")
         elif name == "select":

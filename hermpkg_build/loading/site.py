@@ -14,12 +14,21 @@ from hermpkg_build.loading.values import Path
 class Site:
     """The call of the function `name` that `frames`, outermost first, have led to.
 
+    `positional` are the arguments that can be given without names.
+
     The interpreter tells the line of each call; the column, and the places of the arguments, come
     from the syntax trees in `sources`.
     """
 
-    def __init__(self, name: str, frames: Sequence[Frame], sources: Mapping[str, StarlarkSource]) -> None:
+    def __init__(
+        self,
+        name: str,
+        frames: Sequence[Frame],
+        sources: Mapping[str, StarlarkSource],
+        positional: Sequence[str] = (),
+    ) -> None:
         self._name = name
+        self._positional = positional
         self._frames = frames
         self._sources = sources
 
@@ -47,7 +56,7 @@ class Site:
             return source.error_at(self.outermost(), summary, facts=facts, next_step=next_step)
         node: ast.AST = call.func
         if argument and len(self._frames) == 1:
-            node = find_argument(call, argument, path)
+            node = find_argument(call, argument, path, self._positional)
         return source.error(node, summary, facts=facts, next_step=next_step)
 
     def _call(self, index: int) -> tuple[StarlarkSource, ast.Call | None]:

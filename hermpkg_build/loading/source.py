@@ -14,6 +14,9 @@ MAX_NESTING = 200
 """How deep expressions may nest. The evaluator has no limit of its own and dies of a stack overflow."""
 
 _TAB_WIDTH = 4
+_SHOWN_WIDTH = 100
+_CLIP = "…"
+"""Stands for what is left out of a line that is too long to show."""
 
 
 class StarlarkSource:
@@ -77,11 +80,11 @@ class StarlarkSource:
         )
 
     def error_at(
-        self, location: Location, summary: str, *, next_step: str = "", facts: Facts = ()
+        self, location: Location, summary: str, *, width: int = 1, next_step: str = "", facts: Facts = ()
     ) -> LoadingError:
-        """An error that points at a place in this file."""
+        """An error that points at a place in this file, `width` characters wide."""
         snippet = (
-            self._underlined(location.line, location.column, location.column + 1) if location.line else ""
+            self._underlined(location.line, location.column, location.column + width) if location.line else ""
         )
         return LoadingError(summary, location=location, snippet=snippet, facts=facts, next_step=next_step)
 
@@ -136,24 +139,38 @@ def underlined(text: str, line: int, begin: int, end: int) -> str:
 
     Without a column (0) there is no second line.
     """
-    shown = text.rstrip()
+    shown = text.rstrip().expandtabs(_TAB_WIDTH)
     gutter = str(line)
-    first = f"{gutter} | {shown.expandtabs(_TAB_WIDTH)}"
     if not begin:
-        return first
-    indent = len(shown[: begin - 1].expandtabs(_TAB_WIDTH))
-    width = max(1, len(shown[: max(end, begin + 1) - 1].expandtabs(_TAB_WIDTH)) - indent)
-    return f"{first}\n{'':<{len(gutter)}} | {'':<{indent}}{'^' * width}"
+        return f"{gutter} | {_clipped(shown, 0)}"
+    indent = len(text[: begin - 1].expandtabs(_TAB_WIDTH))
+    width = len(text[: max(end, begin + 1) - 1].expandtabs(_TAB_WIDTH)) - indent
+    start = max(0, min(indent - _SHOWN_WIDTH // 3, len(shown) - _SHOWN_WIDTH))
+    clipped = _clipped(shown, start)
+    indent += len(_CLIP) - start if start else 0
+    carets = "^" * max(1, min(width, len(clipped) - indent))
+    return f"{gutter} | {clipped}\n{'':<{len(gutter)}} | {'':<{indent}}{carets}"
 
 
-def find_argument(call: ast.Call, name: str, path: Iterable[int | str]) -> ast.AST:
+def _clipped(text: str, start: int) -> str:
+    """As much of a long line from `start` as is shown, with a mark where something is left out."""
+    end = start + _SHOWN_WIDTH
+    return (_CLIP if start else "") + text[start:end] + (_CLIP if end < len(text) else "")
+
+
+def find_argument(
+    call: ast.Call, name: str, path: Iterable[int | str] = (), positional: Sequence[str] = ()
+) -> ast.AST:
     """The node in `call` that gives the part `path` of the argument `name`; the nearest there is.
 
-    `path` goes into lists by index and into dictionaries by key, with "key" to mean the key itself.
+    `path` goes into lists by index and into dictionaries by key; `positional` are the names of
+    arguments that may be given without.
     """
-    node: ast.AST | None = next((k.value for k in call.keywords if k.arg == name), None)
-    if node is None:
+    given: dict[str, ast.expr] = dict(zip(positional, call.args, strict=False))
+    given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg is not None}
+    if name not in given:
         return call.func
+    node: ast.AST = given[name]
     for step in path:
         inner = _step(node, step)
         if inner is None:

@@ -1,0 +1,135 @@
+"""Reads a BUILD file and all .bzl files behind it, and checks them before any is evaluated."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hermpkg_build.errors import HermpkgError, LabelError, LoadingError
+from hermpkg_build.loading.bzl_labels import bzl_path
+from hermpkg_build.loading.collected import raise_all
+from hermpkg_build.loading.evaluated import BzlLoad
+from hermpkg_build.loading.packages import Packages
+from hermpkg_build.loading.resolve import Load, Resolved, resolve
+from hermpkg_build.loading.rules import DEFS_LABEL, DEFS_SYMBOLS
+from hermpkg_build.loading.source import StarlarkSource
+from hermpkg_build.loading.suggest import question
+
+if TYPE_CHECKING:
+    from hermpkg_build.store.tree import SourceTree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """A file as far as it could be read. `loads` are those that name files of the workspace."""
+
+    resolved: Resolved
+    loads: tuple[BzlLoad, ...]
+    errors: tuple[HermpkgError, ...]
+
+
+class LoadGraph:
+    """The files of one workspace that load each other, each read once. `sources` holds what was read."""
+
+    def __init__(self, root: str, tree: SourceTree, packages: Packages) -> None:
+        self.sources: dict[str, StarlarkSource] = {}
+        self._root = root
+        self._tree = tree
+        self._packages = packages
+        self._files: dict[str, _File] = {}
+
+    def source(self, path: str) -> StarlarkSource:
+        """The file at a workspace path, parsed. Raises LoadingError."""
+        if path not in self.sources:
+            try:
+                data = self._tree.read(os.path.join(self._root, path))
+            except OSError as error:
+                raise LoadingError(f"cannot read {path}: {error.strerror}") from error
+            self.sources[path] = StarlarkSource.parse(path, data)
+        return self.sources[path]
+
+    def loads_of(self, path: str) -> Sequence[BzlLoad]:
+        """The load statements of a file that name files of the workspace."""
+        return self._file(path).loads
+
+    def behind(self, top: str) -> list[str]:
+        """The .bzl files that the file `top` loads, directly or not, each after those that it loads.
+
+        Raises LoadingError, or GroupedError with all that is wrong in any of them.
+        """
+        order: list[str] = []
+        errors: list[HermpkgError] = []
+        way = [(top, iter(self._file(top).loads))]
+        on_way, done = {top}, set[str]()
+        while way:
+            path, loads = way[-1]
+            load = next(loads, None)
+            if load is None:
+                way.pop()
+                on_way.remove(path)
+                done.add(path)
+                order.append(path)
+                errors += [*self._file(path).errors, *self._unknown_symbols(path)]
+            elif load.path in on_way:
+                errors.append(self._cycle([place for place, _ in way], load))
+            elif load.path not in done:
+                way.append((load.path, iter(self._file(load.path).loads)))
+                on_way.add(load.path)
+        raise_all(errors, f"in {top} and what it loads" if len(order) > 1 else f"in {top}")
+        return order[:-1]
+
+    def _file(self, path: str) -> _File:
+        if path not in self._files:
+            self._files[path] = self._read(path)
+        return self._files[path]
+
+    def _read(self, path: str) -> _File:
+        try:
+            source = self.source(path)
+        except LoadingError as error:
+            return _File(resolved=Resolved(loads=(), exports=None, errors=()), loads=(), errors=(error,))
+        resolved = resolve(source, is_build=not path.endswith(".bzl"))
+        package = self._packages.package_of(path.rpartition("/")[0]) or ""
+        loads: list[BzlLoad] = []
+        errors: list[HermpkgError] = list(resolved.errors)
+        for load in resolved.loads:
+            found = self._follow(source, load, package) if load.label != DEFS_LABEL else None
+            if isinstance(found, BzlLoad):
+                loads.append(found)
+            elif found is not None:
+                errors.append(found)
+        return _File(resolved=resolved, loads=tuple(loads), errors=tuple(errors))
+
+    def _follow(self, source: StarlarkSource, load: Load, package: str) -> BzlLoad | HermpkgError:
+        try:
+            path = bzl_path(load.label, package, self._packages, self._tree)
+        except LabelError as error:
+            place = load.call.args[0]
+            return source.error(place, error.summary, facts=error.facts, next_step=error.next_step)
+        return BzlLoad(package=package, label=load.label, path=path)
+
+    def _unknown_symbols(self, path: str) -> list[LoadingError]:
+        """The symbols that a file loads and that do not exist, where what it loads could be read."""
+        file = self._file(path)
+        exports = {load.label: self._file(load.path).resolved.exports for load in file.loads}
+        exports[DEFS_LABEL] = frozenset(DEFS_SYMBOLS)
+        errors: list[LoadingError] = []
+        for load in file.resolved.loads:
+            known = exports.get(load.label)
+            arguments = [*load.call.args[1:], *(keyword.value for keyword in load.call.keywords)]
+            for (_, symbol), node in zip(load.symbols, arguments, strict=True):
+                if known is not None and symbol not in known and not symbol.startswith("_"):
+                    step = question(symbol, known) or f"it has: {', '.join(sorted(known)) or 'none'}"
+                    summary = f"{load.label} has no symbol {symbol!r}"
+                    errors.append(self.sources[path].error(node, summary, next_step=step))
+        return errors
+
+    def _cycle(self, way: Sequence[str], last: BzlLoad) -> LoadingError:
+        chain = " loads ".join([*way[way.index(last.path) :], last.path])
+        file = self._file(way[-1])
+        call = next(load.call for load in file.resolved.loads if load.label == last.label)
+        return self.sources[way[-1]].error(
+            call, f"a cycle of load statements: {chain}", next_step="move what both need into a third file"
+        )
