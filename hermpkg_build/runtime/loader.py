@@ -6,7 +6,6 @@ import functools
 import importlib
 import sys
 import weakref
-from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -15,8 +14,12 @@ from hermpkg_build.runtime.mangling import demangle
 from hermpkg_build.runtime.tree import ModuleRole, ModuleTree
 
 if TYPE_CHECKING:
+    from importlib.abc import Loader
+
     from hermpkg_build.runtime.resources import PackageResourceReader
     from hermpkg_build.runtime.space import ModuleSpace
+else:
+    Loader = object  # The abstract class only matters to type checkers, and takes long to import.
 
 
 class PackageLoader(Loader):
@@ -61,7 +64,7 @@ class PackageLoader(Loader):
         assert spec is not None
         space, name, role = self.space, demangle(spec.name), spec.loader_state
         if role is ModuleRole.EXTERN:
-            sys.modules[spec.name] = space.import_extern(name)
+            sys.modules[spec.name] = space.views.of(space.import_extern(name))
             return
         namespace = vars(module)
         namespace["__file__"] = spec.origin
@@ -150,7 +153,7 @@ def _overlay(namespace: dict[str, Any], name: str, space: ModuleSpace) -> None:
         if tree.role(f"{name}.{attribute}") in (ModuleRole.SOURCE, ModuleRole.NAMESPACE, ModuleRole.OVERLAY):
             raise AttributeError(f"module {name!r} has no attribute {attribute!r}", name=attribute)
         try:
-            original = importlib.import_module(name)
+            original = space.views.of(importlib.import_module(name))
         except ImportError as error:
             raise AttributeError(f"module {name!r} has no attribute {attribute!r}: {error}") from error
         if attribute == "__all__" and not hasattr(original, "__all__"):

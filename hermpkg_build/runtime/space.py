@@ -76,7 +76,7 @@ class ModuleSpace:
         if self._is_outside(name):
             return self.import_extern(name)
         if self.holds(name):
-            return self._import_packaged(name, ())
+            return self.views.host_of(self._import_packaged(name, ()))
         if name == _OWN_MODULE:
             return self.own_module
         if name == self.prefix:
@@ -163,16 +163,24 @@ class ModuleSpace:
         return self.import_extern(name, fromlist)
 
     def _import_packaged(self, name: str, fromlist: Sequence[str] | None) -> ModuleType:
+        """Import a packaged module and what stands above it, from the top down.
+
+        importlib itself locks a module before it imports its parent, so that one thread in ``pkg``
+        and another on its way to ``pkg.child`` may wait for each other; this order avoids that.
+        """
+        mangled = self.mangle(name)
         try:
-            module: ModuleType = builtins.__import__(
-                self.mangle(name), None, None, fromlist or _JUST_THE_MODULE, 0
-            )
+            if mangled not in sys.modules:
+                end = name.find(".")
+                while end > 0:
+                    _import_or_take(self.mangle(name[:end]), ())
+                    end = name.find(".", end + 1)
+            return _import_or_take(mangled, fromlist)
         except ModuleNotFoundError as error:
             if error.name and error.name.startswith(f"{self.prefix}."):
                 explained = self.missing(demangle(error.name))
                 error.name, error.msg, error.args = explained.name, explained.msg, explained.args
             raise
-        return module
 
     def _import_relative(
         self, name: str, namespace: Mapping[str, Any] | None, fromlist: Sequence[str] | None, level: int
@@ -209,6 +217,21 @@ class ModuleSpace:
         if not name:
             raise ValueError("Empty module name")
         raise self.missing(name)
+
+
+def _import_or_take(mangled: str, fromlist: Sequence[str] | None) -> ModuleType:
+    """Import a module, or take it as far as it is, where waiting for the thread that makes it cannot end.
+
+    That is what importlib does about two threads in a circle of imports, save for a moment at the
+    start of each import, in which it raises an error.
+    """
+    try:
+        module: ModuleType = builtins.__import__(mangled, None, None, fromlist or _JUST_THE_MODULE, 0)
+    except RuntimeError as error:
+        if type(error).__name__ != "_DeadlockError" or mangled not in sys.modules:
+            raise
+        module = sys.modules[mangled]
+    return module
 
 
 def _package_of(namespace: Mapping[str, Any]) -> str:

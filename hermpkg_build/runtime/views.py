@@ -77,6 +77,13 @@ class HostViews:
             self._views[name] = ModuleView(module, make(self._space, module), self)
         return self._views[name]
 
+    def host_of(self, module: ModuleType) -> ModuleType:
+        """The module behind a view; any other module is its own."""
+        if not isinstance(module, ModuleView):
+            return module
+        host: ModuleType = object.__getattribute__(module, "__dict__")["__view__"][0]
+        return host
+
     def note_source(self, mangled_name: str, source: bytes) -> None:
         """Remember whether a module's code uses ``sys.modules``: only then it gets a view of `sys`.
 

@@ -1,0 +1,172 @@
+"""Lifetime and threads: what is freed when, and that concurrent first imports are one import."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import inspect
+import linecache
+import pickle
+import sys
+import threading
+import typing
+import weakref
+
+import pytest
+
+from hermpkg_build.runtime import PackageImporter
+
+FILES = {
+    "lib/__init__.py": "",
+    "lib/things.py": """
+        from dataclasses import dataclass
+        @dataclass
+        class Thing:
+            size: "int" = 1
+            def late(self):
+                import lib.late
+                return lib.late.value
+    """,
+    "lib/late.py": "value = 'late'\n",
+}
+
+
+def _mangled(prefix: str) -> list[str]:
+    return [name for name in [*sys.modules, *linecache.cache] if str(name).startswith(prefix)]
+
+
+def test_a_dropped_importer_is_freed_with_its_modules(artifact) -> None:
+    importer = PackageImporter(artifact(FILES, ["dataclasses"]))
+    thing = importer.import_module("lib.things").Thing()
+    linecache.getlines(importer.import_module("lib.things").__file__)
+    prefix = importer.id()
+    watched = [
+        weakref.ref(importer),
+        weakref.ref(importer.import_module("lib.things")),
+        weakref.ref(type(thing)),
+    ]
+    del importer, thing
+    gc.collect()
+    assert [reference() for reference in watched] == [None] * 3
+    assert _mangled(prefix) == []
+
+
+def test_what_is_in_use_keeps_its_package_whole(artifact) -> None:
+    thing = PackageImporter(artifact(FILES, ["dataclasses"])).import_module("lib.things").Thing(2)
+    gc.collect()
+    name = type(thing).__module__
+    assert sys.modules[name].Thing is type(thing)
+    assert pickle.loads(pickle.dumps(thing)) == thing
+    assert typing.get_type_hints(type(thing)) == {"size": int}
+    assert "class Thing" in inspect.getsource(type(thing))
+    assert thing.late() == "late"
+    reference = weakref.ref(type(thing))
+    del thing
+    gc.collect()
+    assert reference() is None
+    assert name not in sys.modules
+
+
+def test_close_forgets_the_modules_and_lets_objects_live(artifact) -> None:
+    with PackageImporter(artifact(FILES, ["dataclasses"])) as importer:
+        thing = importer.import_module("lib.things").Thing(3)
+        prefix = importer.id()
+    importer.close()
+    assert _mangled(prefix) == []
+    assert thing.size == 3
+    with pytest.raises(ImportError):
+        thing.late()
+    with pytest.raises(ValueError, match="closed"):
+        importer.load_text("lib", "late.py")
+    with pytest.raises(ImportError):
+        importer.import_module("lib.late")
+    references = [weakref.ref(importer), weakref.ref(type(thing))]
+    del importer, thing
+    gc.collect()
+    assert [reference() for reference in references] == [None, None]
+
+
+def test_nothing_stays_behind_in_the_interpreter(artifact) -> None:
+    gc.collect()
+    meta_path, callbacks = list(sys.meta_path), list(gc.callbacks)
+    with PackageImporter(artifact(FILES, ["dataclasses"])) as importer:
+        importer.import_module("lib.things")
+        assert sys.meta_path != meta_path
+    assert sys.meta_path == meta_path
+    assert gc.callbacks == callbacks
+
+
+def test_a_collection_while_modules_are_in_use_changes_nothing(artifact) -> None:
+    with PackageImporter(
+        artifact(
+            {**FILES, "main.py": "import gc\ngc.collect()\nimport lib.late\ngc.collect()\n"},
+            ["dataclasses", "gc"],
+        )
+    ) as importer:
+        things = importer.import_module("lib.things")
+        main = importer.import_module("main")
+        before = dict(sys.modules)
+        for _ in range(3):
+            gc.collect()
+        assert {name: module for name, module in sys.modules.items() if before.get(name) is not module} == {}
+        assert importer.import_module("lib.things") is things
+        assert main.lib.late is importer.import_module("lib.late")
+
+
+def test_finalizers_can_import_during_a_collection(artifact) -> None:
+    files = {
+        "main.py": """
+            seen = []
+            class Last:
+                def __init__(self): self.me = self
+                def __del__(self):
+                    import other
+                    seen.append(other.value)
+        """,
+        "other.py": "value = 7\n",
+    }
+    with PackageImporter(artifact(files)) as importer:
+        main = importer.import_module("main")
+        importer.import_module("other")
+        main.Last()
+        gc.collect()
+        assert main.seen == [7]
+
+
+def test_concurrent_first_imports_run_each_module_once(artifact) -> None:
+    files = {
+        "slow/__init__.py": "import time\ntime.sleep(0.01)\nfrom . import a, b\n",
+        "slow/a.py": "import time\ntime.sleep(0.01)\nfrom slow import b\nruns = [1]\ndone = True\n",
+        "slow/b.py": "import time\ntime.sleep(0.01)\nimport slow.a\ndef ready(): return slow.a.done\n",
+    }
+    with PackageImporter(artifact(files, ["time"])) as importer:
+        start, results, errors = threading.Barrier(8), [], []
+
+        def work(name: str) -> None:
+            start.wait()
+            try:
+                results.append(importer.import_module(name))
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=work, args=(f"slow.{'ab'[i % 2]}",)) for i in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert not any(thread.is_alive() for thread in threads)
+        assert errors == []
+        assert len({id(module) for module in results}) == 2
+        assert importer.import_module("slow.a").runs == [1]
+        assert importer.import_module("slow.b").ready()
+
+
+def test_modules_are_found_by_importlib_while_open(artifact) -> None:
+    with PackageImporter(artifact(FILES, ["dataclasses"])) as importer:
+        name = f"{importer.id()}.lib.late"
+        assert importlib.import_module(name).value == "late"
+        assert importer.modules["lib.late"] is sys.modules[name]
+        assert {"lib", "lib.late", "torch_package_importer"} <= set(importer.modules)
+        assert importer.modules["torch_package_importer"] is importer
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module(name)
