@@ -61,6 +61,9 @@ class Workspace:
         write(self.site, files)
         return self
 
+    def facts(self, generated: dict[str, str]) -> ReadingFacts:
+        return ReadingFacts(generated)
+
     def finder(self, **options: object) -> ModuleFinder:
         stdlib = [entry for entry in environment_search_path() if "site-packages" not in entry]
         return ModuleFinder(
@@ -113,3 +116,8 @@ def module_target(path: str) -> ModuleTarget:
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path)
+
+
+@pytest.fixture
+def reading_facts() -> ReadingFacts:
+    return ReadingFacts()
