@@ -60,7 +60,7 @@ class Database:
     def put_many(self, rows: Mapping[bytes, bytes]) -> None:
         """Write all of `rows`, or none, in one transaction."""
         if self._writable and rows:
-            packed = [(_row_number(key), _pack(key, value)) for key, value in rows.items()]
+            packed = {_row_number(key): _pack(key, value) for key, value in rows.items()}
             self._attempt(lambda connection: _insert(connection, packed))
 
     def close(self) -> None:
@@ -84,7 +84,7 @@ class Database:
 
         try:
             return True, work(self._open())
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             self.close()
             if not _is_damage(error):
                 _log_unused(error)
@@ -130,18 +130,26 @@ def _select(connection: sqlite3.Connection, numbers: list[int]) -> list[tuple[in
     return rows
 
 
-def _insert(connection: sqlite3.Connection, rows: list[tuple[int, bytes]]) -> None:
-    """Closing the connection after a failure rolls back."""
+def _insert(connection: sqlite3.Connection, rows: dict[int, bytes]) -> None:
+    """Write `rows` in one transaction; closing the connection after a failure rolls it back.
+
+    In a tree whose order is damaged SQLite writes without a word what it will not find again.
+    """
+    import sqlite3
+
     connection.execute("BEGIN IMMEDIATE")
-    connection.executemany("INSERT OR REPLACE INTO entries (id, data) VALUES (?, ?)", rows)
+    connection.executemany("INSERT OR REPLACE INTO entries (id, data) VALUES (?, ?)", rows.items())
+    if dict(_select(connection, list(rows))) != rows:
+        raise sqlite3.DatabaseError("rows that were written do not come back")
     connection.execute("COMMIT")
 
 
-def _is_damage(error: sqlite3.Error) -> bool:
+def _is_damage(error: Exception) -> bool:
     """Whether the file is at fault, rather than the machine (busy, full, not allowed).
 
-    Python has OperationalError for the machine's faults, but also for a schema that is not ours:
-    "no such table", "no such column", "table entries has no column named data".
+    A damaged schema can get into the text of an error, which Python then fails to decode. It has
+    OperationalError for the machine's faults, but also for a schema that is not ours: "no such
+    table", "no such column", "table entries has no column named data".
     """
     import sqlite3
 

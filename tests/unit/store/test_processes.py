@@ -14,7 +14,8 @@ from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.store.action_cache import ActionResult
 from hermpkg_build.store.cache import Cache, open_cache
 
-ROUNDS = 15
+ROUNDS = 10
+"""How often a worker opens the cache, works, and closes it."""
 
 WORKER = """
 import random, sys, time
@@ -50,7 +51,7 @@ for step in range(rounds):
         cache.digests.record(f"/w/{number % 7}/{number}.py", (len(data), 1, 2, 3, 4), digest)
         cache.facts.put_many({digest: b"facts of %d" % number}, version="1")
     cache.close()
-print("done", flush=True)
+    print("closed", flush=True)
 """
 
 
@@ -96,24 +97,27 @@ def check(cache: Cache) -> list[int]:
 
 
 def test_two_processes_at_once(cache_directory: str) -> None:
-    workers = [start(cache_directory, seed, 10) for seed in range(3)]
+    workers = [start(cache_directory, seed, ROUNDS) for seed in range(3)]
     for worker in workers:
         output, errors = worker.communicate(timeout=120)
-        assert (worker.returncode, output) == (0, "done\n"), errors
+        assert (worker.returncode, output) == (0, "closed\n" * ROUNDS), errors
     cache = open_cache(cache_directory)
     content, actions, digests, facts = check(cache)
-    # Each of 600 steps takes one of 60 numbers. Folders of the index may lose a race, facts never do.
+    # Each of 600 steps takes one of 60 numbers. Of two that write one folder of the index, the later wins; facts never clash.
     assert (content, actions, facts) == (60, 60, 60)
-    assert digests > 30
+    assert digests > 0
     cache.close()
     assert os.listdir(os.path.join(cache_directory, "v1", "tmp")) == []
 
 
 def test_killed_at_any_moment(cache_directory: str) -> None:
-    pauses = random.Random(0)
-    for seed in range(ROUNDS):
+    choice = random.Random(0)
+    for seed in range(15):
         worker = start(cache_directory, seed, 10_000)
-        time.sleep(pauses.uniform(0, 0.08))
+        assert worker.stdout is not None
+        for _ in range(choice.choice([0, 1, 1, 2])):
+            worker.stdout.readline()
+        time.sleep(choice.uniform(0, 0.03))
         worker.kill()
         _, errors = worker.communicate()
         assert worker.returncode == -9, errors
@@ -127,7 +131,7 @@ def test_killed_at_any_moment(cache_directory: str) -> None:
 
 def test_two_processes_and_a_disk_that_rots(cache_directory: str) -> None:
     """Entries are damaged while two processes use them: a miss at most, and what was put stays."""
-    workers = [start(cache_directory, seed, 15) for seed in range(2)]
+    workers = [start(cache_directory, seed, ROUNDS) for seed in range(2)]
     choice = random.Random(0)
     damaged = 0
     while any(worker.poll() is None for worker in workers):
@@ -142,7 +146,7 @@ def test_two_processes_and_a_disk_that_rots(cache_directory: str) -> None:
             damage(database, choice)
     for worker in workers:
         output, errors = worker.communicate(timeout=120)
-        assert (worker.returncode, output) == (0, "done\n"), errors
+        assert (worker.returncode, output) == (0, "closed\n" * ROUNDS), errors
     assert damaged
     cache = open_cache(cache_directory)
     check(cache)
