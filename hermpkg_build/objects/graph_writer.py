@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 from hermpkg_build.objects import opcodes as op
 from hermpkg_build.objects.names import Names, ResolveGlobal
 from hermpkg_build.objects.output import Output
-from hermpkg_build.objects.paths import Opened, path_of, reason_for
-from hermpkg_build.objects.pickled import PickledObject, UnpicklableError
+from hermpkg_build.objects.paths import Opened, UnpicklableError, path_of, reason_for
+from hermpkg_build.objects.pickled import PickledObject
 from hermpkg_build.objects.reducing import Elements, Reduced, checked, reduce
 from hermpkg_build.objects.storages import StorageReference, storage_reference
 from hermpkg_build.objects.values import AtomKeys, sort_atoms, split_atoms

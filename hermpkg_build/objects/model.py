@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hermpkg_build.core.canonical_json import dumps
+from hermpkg_build.core.canonical_json import dumps, loads
 from hermpkg_build.errors import ActionError, BuildInterruptedError, Location
-from hermpkg_build.objects.child import Ended, run_child
-from hermpkg_build.objects.pickled import GlobalReference
+from hermpkg_build.objects.pickled import GlobalReference, StoredStorage
 from hermpkg_build.objects.request import ModelObject, ModelRequest, ObservedImport
-from hermpkg_build.objects.storages import StoredStorage
-from hermpkg_build.store.cas import ContentStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hermpkg_build.objects.child import Ended
 
 __all__ = [
     "GlobalReference",
@@ -39,6 +39,10 @@ def make_model_object(
     Raises ActionError where the factory, the weights or the pickling fails or the child dies, and
     BuildInterruptedError where it was cancelled.
     """
+    from pathlib import Path
+
+    from hermpkg_build.objects.child import run_child
+
     with content.staging() as staging:
         folder = Path(staging)
         (folder / "request.json").write_bytes(dumps(request.to_json()))
@@ -57,13 +61,13 @@ def make_model_object(
 
 def _result(folder: Path, request: ModelRequest, ended: Ended) -> dict[str, Any]:
     try:
-        result: dict[str, Any] = json.loads((folder / "result.json").read_bytes())
+        result: Any = loads((folder / "result.json").read_bytes())
     except FileNotFoundError:
         raise ActionError(
             f"the process of the factory {request.factory} ended before it had a result: {ended.how}",
             facts=_context(request, ended),
         ) from None
-    return result
+    return dict(result)
 
 
 def _error(error: dict[str, Any], request: ModelRequest, ended: Ended) -> ActionError:

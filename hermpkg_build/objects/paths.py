@@ -1,4 +1,4 @@
-"""Words for an object that cannot be pickled: the path to it from the root, and what it is."""
+"""The error for an object that cannot be pickled: the path to it from the root, and why not."""
 
 from __future__ import annotations
 
@@ -13,6 +13,18 @@ from hermpkg_build.objects.reducing import Reduced
 
 _LONGEST_PATH = 24
 _MODULE_TABLES = frozenset({"_modules", "_parameters", "_buffers"})
+
+
+class UnpicklableError(pickle.PicklingError):
+    """An object cannot be pickled: `path` leads to it from the root, `reason` says why not."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"cannot pickle {path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[UnpicklableError], tuple[str, str]]:
+        return UnpicklableError, (self.path, self.reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

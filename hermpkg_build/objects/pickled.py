@@ -1,9 +1,10 @@
-"""What canonical pickling gives, and the error when an object cannot be pickled."""
+"""What canonical pickling gives."""
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass
+
+from hermpkg_build.core.digest import Digest
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,13 +31,9 @@ class PickledObject:
     key_offsets: tuple[tuple[int, int], ...] = ()
 
 
-class UnpicklableError(pickle.PicklingError):
-    """An object cannot be pickled: `path` leads to it from the root, `reason` says why not."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredStorage:
+    """The bytes of a storage: their digest, and the CRC-32 that a ZIP entry needs."""
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"cannot pickle {path}: {reason}")
-        self.path = path
-        self.reason = reason
-
-    def __reduce__(self) -> tuple[type[UnpicklableError], tuple[str, str]]:
-        return UnpicklableError, (self.path, self.reason)
+    digest: Digest
+    crc32: int

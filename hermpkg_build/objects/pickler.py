@@ -24,7 +24,8 @@ from hermpkg_build.objects.graph_writer import (
 )
 from hermpkg_build.objects.names import ResolveGlobal
 from hermpkg_build.objects.output import Output
-from hermpkg_build.objects.pickled import GlobalReference, PickledObject, UnpicklableError
+from hermpkg_build.objects.paths import UnpicklableError
+from hermpkg_build.objects.pickled import GlobalReference, PickledObject
 from hermpkg_build.objects.survey import survey
 
 __all__ = [

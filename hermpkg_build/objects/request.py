@@ -8,8 +8,7 @@ from typing import Any
 
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.objects.pickled import GlobalReference
-from hermpkg_build.objects.storages import StoredStorage
+from hermpkg_build.objects.pickled import GlobalReference, StoredStorage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

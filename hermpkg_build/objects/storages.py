@@ -12,6 +12,7 @@ from typing import Any
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.errors import LocalEnvironmentError
+from hermpkg_build.objects.pickled import StoredStorage
 
 _CHUNK = 4 << 20
 
@@ -35,14 +36,6 @@ class StorageReference:
         """The address of the storage object beneath all its Python wrappers."""
         identity: int = self.untyped._cdata
         return identity
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredStorage:
-    """The bytes of a storage: their digest, and the CRC-32 a ZIP entry needs."""
-
-    digest: Digest
-    crc32: int
 
 
 def storage_reference(obj: object) -> StorageReference | None:

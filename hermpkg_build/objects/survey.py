@@ -10,7 +10,7 @@ from typing import Any
 from hermpkg_build.objects import opcodes as op
 from hermpkg_build.objects.graph_writer import GraphWriter, Settings, Walk
 from hermpkg_build.objects.output import Output, Table
-from hermpkg_build.objects.pickled import UnpicklableError
+from hermpkg_build.objects.paths import UnpicklableError
 from hermpkg_build.objects.reducing import Elements
 from hermpkg_build.objects.refinement import Node, Refinement
 from hermpkg_build.objects.storages import StorageReference, storage_digest

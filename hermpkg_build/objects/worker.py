@@ -27,7 +27,8 @@ from hermpkg_build.errors import ActionError, HermpkgError
 from hermpkg_build.objects.factory import check_arguments, find_factory
 from hermpkg_build.objects.finder import WorkspaceFinder
 from hermpkg_build.objects.observation import OpenedFiles, observed_files, observed_imports
-from hermpkg_build.objects.pickled import PickledObject, UnpicklableError
+from hermpkg_build.objects.paths import UnpicklableError
+from hermpkg_build.objects.pickled import PickledObject
 from hermpkg_build.objects.pickler import pickle_canonically
 from hermpkg_build.objects.places import Places, standard_library
 from hermpkg_build.objects.request import ModelObject, ModelRequest
