@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hermpkg_build.objects.child import Ended
+    from hermpkg_build.store.cas import ContentStore
 
 __all__ = [
     "GlobalReference",
