@@ -59,10 +59,10 @@ def decode(data: bytes) -> ModuleGraph:
     try:
         value = json.loads(data)
         if value["format"] != _FORMAT:
-            raise ValueError(f"a module graph of another format: {value['format']!r}")
+            raise ValueError(f"format {value['format']!r}, not {_FORMAT}")
         return _graph(value["names"], value["nodes"], value["edges"], value["roots"])
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise ValueError("not a module graph") from error
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+        raise ValueError("not a module graph of this version") from error
 
 
 def _graph(

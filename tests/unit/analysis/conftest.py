@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hermpkg_build.analysis.closure import Closure, Root, SourceFacts, close_ove
 from hermpkg_build.analysis.imports import analyse_source
 from hermpkg_build.analysis.modules import ModuleFinder, ModuleSource
 from hermpkg_build.analysis.search_path import environment_search_path
+from hermpkg_build.analysis.syntax import check_syntax
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import EdgeKind
 from hermpkg_build.core.label import Label
@@ -35,7 +37,10 @@ class ReadingFacts:
     def _read(self, module: ModuleSource) -> SourceFacts:
         if module.name not in self._memo:
             data = Path(module.path).read_bytes() if module.path else self.generated[module.name].encode()
-            self._memo[module.name] = SourceFacts(digest=Digest.of(data), facts=analyse_source(data))
+            facts = analyse_source(data)
+            problem = facts.syntax_problem or check_syntax(data)
+            found = replace(facts, syntax_problem=problem) if problem else facts
+            self._memo[module.name] = SourceFacts(digest=Digest.of(data), facts=found)
         return self._memo[module.name]
 
 

@@ -1,0 +1,125 @@
+"""The owner of a module or file, by what installers record."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hermpkg_build.analysis.distributions import Distributions, normalised
+from hermpkg_build.analysis.search_path import environment_search_path
+from hermpkg_build.store.tree import SourceTree
+
+
+class CountingTree(SourceTree):
+    """A tree that notes which files were read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: list[str] = []
+
+    def read(self, path: str) -> bytes:
+        self.opened.append(path)
+        return super().read(path)
+
+
+@pytest.fixture
+def site(workspace):
+    workspace.installed(
+        {
+            "alpha/__init__.py": "",
+            "alpha-1.0+local.dist-info/RECORD": "alpha/__init__.py,sha256=x,0\n",
+            "img/__init__.py": "",
+            "Pil_Low-2.5.dist-info/top_level.txt": "img\n_img\n",
+            "Pil_Low-2.5.dist-info/RECORD": "img/__init__.py,,\nimg/_c.cpython-311-x86_64-linux-gnu.so,,\n",
+            "single.py": "",
+            "one_file-3.dist-info/RECORD": '"a, b",,\nsingle.py,,\n__pycache__/single.cpython-311.pyc,,\n',
+            "space/one/a.py": "",
+            "space/two/b.py": "",
+            "space_one-1.dist-info/RECORD": "space/one/a.py,,\n",
+            "space_two-2.dist-info/RECORD": "space/two/b.py,,\n",
+            "old/__init__.py": "",
+            "old-0.9-py3.11.egg-info/top_level.txt": "old\n",
+            "older.py": "",
+            "older.egg-info/PKG-INFO": "Metadata-Version: 1.0\nName: older\nVersion: 0.1\n",
+            "older.egg-info/top_level.txt": "older\n",
+            "loose.py": "",
+        }
+    )
+    return workspace.site
+
+
+def owners(site, tree=None):
+    return Distributions([str(site)], tree or SourceTree())
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "version"),
+    [
+        ("alpha/__init__.py", "alpha", "1.0+local"),
+        ("img/__init__.py", "pil-low", "2.5"),
+        ("single.py", "one-file", "3"),
+        ("space/one/a.py", "space-one", "1"),
+        ("space/two/b.py", "space-two", "2"),
+        ("old/__init__.py", "old", "0.9"),
+        ("older.py", "older", "0.1"),
+    ],
+)
+def test_owner_of_a_file(site, file, name, version):
+    owner = owners(site).owner_in(str(site), file)
+    assert (owner.name, owner.version) == (name, version)
+    assert owners(site).owner_of(str(site / file)) == owner
+
+
+def test_owner_of_a_top_level_name(site):
+    assert owners(site).owner_of("img").name == "pil-low"
+    assert owners(site).owner_of("single").name == "one-file"
+    assert owners(site).owner_of("nothing") is None
+    assert owners(site).owner_of("/elsewhere/file.py") is None
+
+
+def test_a_file_that_nobody_installed_has_no_owner(site):
+    assert owners(site).owner_in(str(site), "loose.py") is None
+
+
+def test_names_are_compared_as_pep_503_says(site):
+    assert normalised("Foo__Bar.baz-") == "foo-bar-baz-"
+    assert owners(site).named("PIL.low").version == "2.5"
+    assert owners(site).named("absent") is None
+
+
+def test_compiled_distributions(site):
+    found = owners(site)
+    assert found.is_compiled(found.named("pil-low"))
+    assert not found.is_compiled(found.named("alpha"))
+
+
+def test_only_the_likely_owner_is_read(site):
+    tree = CountingTree()
+    owners(site, tree).owner_of("alpha")
+    assert [path for path in tree.opened if "RECORD" in path or "top_level" in path] == [
+        str(site / "alpha-1.0+local.dist-info/RECORD")
+    ]
+
+
+def test_files_of_an_editable_install_belong_to_it(workspace, tmp_path):
+    url = {"url": f"file://{tmp_path}/my%20project", "dir_info": {"editable": True}}
+    workspace.installed(
+        {"proj-1.dist-info/direct_url.json": json.dumps(url), "bad-1.dist-info/direct_url.json": "{"}
+    )
+    found = owners(workspace.site)
+    assert found.owner_of(str(tmp_path / "my project/src/mod.py")).name == "proj"
+    assert found.owner_of(str(tmp_path / "my project else/mod.py")) is None
+
+
+def test_owners_agree_with_importlib_metadata():
+    from importlib.metadata import packages_distributions, version
+
+    found = Distributions(environment_search_path(), SourceTree())
+    for top, names in packages_distributions().items():
+        owner = found.owner_of(top)
+        if owner is None:
+            continue
+        assert owner.name in {normalised(name) for name in names}, top
+        assert owner.version == version(owner.name)
+    assert found.owner_of("yaml").name == "pyyaml"

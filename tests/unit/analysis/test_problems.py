@@ -1,0 +1,271 @@
+"""Everything that can be wrong is reported at once: what, where, the chain, and the line that mends it."""
+
+from __future__ import annotations
+
+from importlib.machinery import EXTENSION_SUFFIXES
+
+import pytest
+
+from hermpkg_build.analysis.closure import Root, close_over, explore
+from hermpkg_build.analysis.problems import ProblemKind
+from hermpkg_build.core.graph import EdgeKind
+from hermpkg_build.core.label import Label
+from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.errors import GroupedError, Location
+
+
+def rule(policy: str, *include: str, line: int = 0, **options: object) -> PolicyRule:
+    location = Location("a/BUILD", line, 5) if line else None
+    return PolicyRule(policy=Policy(policy), include=include, location=location, **options)
+
+
+INTERN_APP = rule("intern", "app.**")
+
+
+def facts_of(error):
+    return dict(error.facts)
+
+
+def test_no_policy_shows_the_import_the_chain_and_the_line_to_add(workspace):
+    workspace.own({"app/__init__.py": "from .deep import x", "app/deep.py": "import os\n\nimport  wandb.sdk"})
+    workspace.installed({"wandb/__init__.py": "", "wandb/sdk.py": ""})
+    (error,) = workspace.problems("app", INTERN_APP)
+    assert error.render() == "\n".join(
+        [
+            "app/deep.py:3:1: no policy matches 'wandb.sdk'",
+            "    import  wandb.sdk",
+            "    ^",
+            "  chain: //a:b",
+            "           app",
+            "           app.deep   app/__init__.py:1:1",
+            "           wandb.sdk  app/deep.py:3:1",
+            "  -> add to the policy of //a:b one of:",
+            '         extern("wandb.**"),  # imported from where the package is loaded',
+            '         intern("wandb.**"),  # its source goes into the package',
+        ]
+    )
+
+
+def test_compiled_distribution_is_suggested_as_extern_only(workspace):
+    workspace.own({"app.py": "import fast"})
+    workspace.installed(
+        {"fast/__init__.py": "", "fast-1.dist-info/RECORD": "fast/__init__.py,,\nfast/_core.so,,\n"}
+    )
+    (error,) = workspace.problems("app", INTERN_APP)
+    assert "extern" in error.next_step
+    assert "intern" not in error.next_step
+
+
+def test_workspace_module_is_suggested_as_intern(workspace):
+    workspace.own({"app.py": "import util", "util.py": ""})
+    (error,) = workspace.problems("app", INTERN_APP)
+    assert 'intern("util.**")' in error.next_step
+    assert "extern" not in error.next_step
+
+
+def test_modules_that_one_line_mends_make_one_error(workspace):
+    workspace.own({"app.py": "import lib.one\nimport lib.two\nimport other\n"})
+    workspace.installed({"lib/__init__.py": "", "lib/one.py": "", "lib/two.py": "", "other.py": ""})
+    lib, other = workspace.problems("app", INTERN_APP)
+    assert lib.summary == "no policy matches 'lib.one' and 1 more module of it"
+    assert facts_of(lib)["also"] == "lib.two  app.py:2:1"
+    assert other.summary == "no policy matches 'other'"
+
+
+def test_unmatched_parent_of_an_interned_module(workspace):
+    workspace.own({"app.py": "import lib.part"}).installed({"lib/__init__.py": "", "lib/part.py": ""})
+    (error,) = workspace.problems("app", INTERN_APP, rule("intern", "lib.part"))
+    assert (error.summary, error.location) == ("no policy matches 'lib'", Location("app.py", 1, 1))
+    assert 'intern("lib"),' in error.next_step
+
+
+@pytest.mark.parametrize(
+    "source", ["import subprocess", "try:\n    import subprocess\nexcept ImportError:\n    pass"]
+)
+def test_denied(workspace, source):
+    workspace.own({"app.py": source})
+    (error,) = workspace.problems("app", rule("deny", "subprocess", line=7), INTERN_APP)
+    assert error.summary == "'subprocess' is denied"
+    assert facts_of(error)["rule"] == 'deny("subprocess")  a/BUILD:7:5'
+    assert 'before deny("subprocess") (a/BUILD:7:5)' in error.next_step
+    assert 'mock("subprocess")' in error.next_step
+
+
+def test_denied_though_it_is_optional_and_not_installed(workspace):
+    workspace.own({"app.py": "try:\n    import wandb\nexcept ImportError:\n    wandb = None\n"})
+    (error,) = workspace.problems("app", INTERN_APP, rule("deny", "**"))
+    assert (error.summary, error.location) == ("'wandb' is denied", Location("app.py", 2, 5))
+
+
+def test_extension_module_and_bytecode_cannot_be_interned(workspace):
+    suffix = EXTENSION_SUFFIXES[0]
+    workspace.own({"app.py": "import fast\nimport old"}).installed({f"fast{suffix}": "", "old.pyc": ""})
+    fast, old = workspace.problems("app", rule("intern", "**", line=3))
+    assert fast.summary == "'fast' is to be interned, but is an extension module"
+    assert old.summary == "'old' is to be interned, but is bytecode without its source"
+    assert facts_of(fast)["file"] == f"fast{suffix}"
+    assert 'before intern("**") (a/BUILD:3:5)' in fast.next_step
+    assert 'extern("fast.**")' in fast.next_step
+
+
+@pytest.mark.parametrize("source", ["import absent", "def f():\n    import absent\n"])
+def test_missing_module(workspace, source):
+    (error,) = workspace.own({"app.py": source}).problems("app", INTERN_APP)
+    assert error.summary == "no module named 'absent'"
+    assert "install the distribution that has it" in error.next_step
+    assert 'extern("absent.**")' in error.next_step
+    assert 'mock("absent.**")' in error.next_step
+
+
+def test_missing_submodules_of_what_is_not_installed_make_one_error(workspace):
+    workspace.own({"app.py": "import absent.a\nimport absent.b\n"})
+    (error,) = workspace.problems("app", INTERN_APP)
+    assert error.summary == "no module named 'absent.a' and 1 more module of it"
+
+
+def test_misspelt_submodule(workspace):
+    workspace.own({"app/__init__.py": "import app.resent", "app/resnet.py": ""})
+    (error,) = workspace.problems("app", INTERN_APP)
+    assert error.next_step == "did you mean 'app.resnet'?"
+    assert facts_of(error)["found"] == "the package 'app' (app/__init__.py), without 'resent' in it"
+
+
+@pytest.mark.parametrize(
+    "source", ["import util.text", "from util.text import split", "from util import text"]
+)
+def test_workspace_file_that_no_dependency_lists(workspace, source):
+    workspace.own({"app.py": source})
+    workspace.own({"util/text.py": "", "util/BUILD": ""}, declared=False)
+    (error,) = workspace.problems("app", INTERN_APP)
+    assert facts_of(error)["file"] == "util/text.py is there, but no dependency of the target lists it"
+    assert (
+        error.next_step
+        == "list util/text.py in a python_modules target of util/BUILD and add that to the deps"
+    )
+    finder = workspace.finder(declared_by={"util/text.py": Label("util", "modules")}.get)
+    (error,) = workspace.problems("app", INTERN_APP, finder=finder)
+    assert error.next_step == 'add to the deps of the target that imports it:\n    "//util:modules",'
+
+
+def test_syntax_error_is_shown_in_its_own_file(workspace):
+    workspace.own({"app/__init__.py": "import app.bad", "app/bad.py": "x = 1\ndef f(:\n    pass\n"})
+    (error,) = workspace.problems("app", INTERN_APP)
+    assert error.summary.startswith("'app.bad' does not parse: ")
+    assert (error.location.path, error.location.line) == ("app/bad.py", 2)
+    assert "def f(:" in error.snippet
+    assert "app.bad" in facts_of(error)["chain"]
+
+
+def test_relative_import_beyond_the_top(workspace):
+    workspace.own({"app/__init__.py": "from ..up import x\nfrom ... import y\n"})
+    workspace.own({"single.py": "from . import z"})
+    errors = workspace.problems(["app", "single"], rule("intern", "**"))
+    places = [str(error.location) for error in errors]
+    assert places == ["app/__init__.py:1:1", "app/__init__.py:2:1", "single.py:1:1"]
+    assert errors[0].summary == "relative import '..up' goes beyond the top-level package"
+
+
+def test_malformed_names(workspace):
+    workspace.own({"app.py": "import importlib\nimportlib.import_module('a..b')\n"})
+    errors = workspace.problems(["app", "no/name", ""], INTERN_APP)
+    assert [error.summary for error in errors] == [
+        "'no/name' cannot be the name of a module",
+        "'' cannot be the name of a module",
+        "'a..b' cannot be the name of a module",
+    ]
+
+
+def test_objects_of_main_have_no_module_to_load_them_from(workspace):
+    root = Root(source="model/model.pkl", module="__main__", kind=EdgeKind.PICKLE)
+    with pytest.raises(GroupedError) as caught:
+        close_over([root], [], workspace.finder(), workspace.facts({}), target="//a:b")
+    (error,) = caught.value.errors
+    assert "a module of its own" in error.next_step
+
+
+@pytest.mark.parametrize("policy", ["intern", "extern", "mock"])
+def test_pattern_that_matches_nothing(workspace, policy):
+    workspace.own({"app.py": "import lib"}).installed({"lib.py": ""})
+    (error,) = workspace.problems("app", rule("intern", "**"), rule(policy, "libb.**", line=4))
+    assert error.summary == f'{policy}("libb.**") matches no module'
+    assert error.location == Location("a/BUILD", 4, 5)
+    assert error.next_step == 'did you mean "lib.**"?'
+    workspace.close("app", rule("intern", "**"), rule(policy, "libb.**", allow_empty=True))
+
+
+def test_deny_that_matches_nothing_is_what_was_hoped_for(workspace):
+    workspace.own({"app.py": ""}).close("app", INTERN_APP, rule("deny", "wandb.**"), rule("deny", "**"))
+
+
+def test_rule_that_never_decides(workspace):
+    workspace.own({"app.py": "import lib"}).installed({"lib.py": ""})
+    (error,) = workspace.problems("app", rule("intern", "**", line=3), rule("extern", "lib.**", line=4))
+    assert error.summary == 'extern("lib.**") never decides: rules before it take all that it matches'
+    assert error.location == Location("a/BUILD", 4, 5)
+    assert facts_of(error) == {"taken by": 'intern("**")  a/BUILD:3:5', "matches": "lib"}
+
+
+def test_deny_after_a_rule_that_takes_all_it_could_match(workspace):
+    workspace.own({"app.py": "import lib.bad"}).installed({"lib/__init__.py": "", "lib/bad.py": ""})
+    rules = [INTERN_APP, rule("extern", "lib.**", line=3), rule("deny", "lib.bad", line=4)]
+    (error,) = workspace.problems("app", *rules)
+    assert error.summary.startswith('deny("lib.bad") never decides')
+    workspace.close("app", INTERN_APP, rule("extern", "lib.*", "lib"), rule("deny", "lib.**"))
+
+
+def test_malformed_pattern(workspace):
+    errors = workspace.own({"app.py": ""}).problems("app", rule("intern", "a**", "b..c", line=2))
+    assert [error.summary for error in errors] == ["'a**' is no pattern", "'b..c' is no pattern"]
+    assert errors[0].location == Location("a/BUILD", 2, 5)
+
+
+def test_problems_of_rules_are_not_made_up_where_modules_were_not_looked_at(workspace):
+    workspace.own({"app.py": "import broken", "broken.py": "def"}).installed({"lib.py": ""})
+    rules = [rule("intern", "**"), rule("extern", "lib"), rule("extern", "libb")]
+    errors = workspace.problems("app", *rules)
+    assert [error.summary.split(":")[0] for error in errors] == [
+        "'broken' does not parse",
+        'extern("libb") matches no module',
+    ]
+
+
+def test_all_problems_come_together_in_a_stable_order(workspace):
+    workspace.own(
+        {
+            "app/__init__.py": "import nowhere\nimport lib\nimport subprocess\nimport app.bad\n",
+            "app/bad.py": "(",
+        }
+    ).installed({"lib.py": ""})
+    rules = [INTERN_APP, rule("deny", "subprocess"), rule("mock", "typo.**")]
+    rendered = {"\n".join(str(error) for error in workspace.problems("app", *rules)) for _ in range(3)}
+    assert len(rendered) == 1
+    closure, problems = explore(
+        [Root(source="//a:b", module="app", kind=EdgeKind.DECLARED)],
+        rules,
+        workspace.finder(),
+        workspace.facts({}),
+    )
+    assert [problem.kind for problem in problems] == [
+        ProblemKind.NOT_FOUND,
+        ProblemKind.NO_POLICY,
+        ProblemKind.DENIED,
+        ProblemKind.SYNTAX,
+        ProblemKind.EMPTY_RULE,
+    ]
+    assert [node.name for node in closure.graph.with_policy(Policy.DENY)] == ["subprocess"]
+
+
+def test_long_chain_is_shown_by_its_ends(workspace):
+    workspace.own({f"m{i}.py": f"import m{i + 1}" for i in range(60)})
+    (error,) = workspace.problems("m0", rule("intern", "**"))
+    chain = facts_of(error)["chain"].splitlines()
+    assert len(chain) == 12
+    assert "more" in chain[6]
+
+
+def test_snippet_of_a_source_in_another_encoding(workspace):
+    workspace.own({"app.py": ""})
+    source = "# -*- coding: latin-1 -*-\nname = 'caf\xe9'; import nowhere\n"
+    (workspace.root / "app.py").write_bytes(source.encode("latin-1"))
+    (error,) = workspace.problems("app", INTERN_APP)
+    assert error.snippet == "name = 'café'; import nowhere\n               ^"
