@@ -83,14 +83,17 @@ def close_over(
     facts: FactsProvider,
     *,
     target: str,
+    observed: Sequence[Edge] = (),
 ) -> Closure:
     """Follow imports from `roots`; the first rule that matches a module decides what becomes of it.
 
     Interned modules are read and their imports followed, with their parents; extern and mocked
-    ones are recorded. `target` is the label whose policy `rules` is, for messages.
+    ones are recorded. `target` is the label whose policy `rules` is, for messages. `observed` are
+    imports that modules were seen to do while they ran; they count where reading their sources
+    did not find them.
     Raises GroupedError of AnalysisError with everything that is wrong.
     """
-    closure, problems = explore(roots, rules, finder, facts)
+    closure, problems = explore(roots, rules, finder, facts, observed)
     if problems:
         from hermpkg_build.analysis.diagnosis import describe_all
 
@@ -101,7 +104,11 @@ def close_over(
 
 
 def explore(
-    roots: Sequence[Root], rules: Sequence[PolicyRule], finder: ModuleLookup, facts: FactsProvider
+    roots: Sequence[Root],
+    rules: Sequence[PolicyRule],
+    finder: ModuleLookup,
+    facts: FactsProvider,
+    observed: Sequence[Edge] = (),
 ) -> tuple[Closure, Sequence[Problem]]:
     """As `close_over`, with the problems as values beside what could be followed in spite of them.
 
@@ -112,7 +119,7 @@ def explore(
     if malformed:
         return Closure(graph=ModuleGraph({}, (), ())), malformed
     table = PolicyTable(rules)
-    walk = _Walk(Resolver(table, finder))
+    walk = _Walk(Resolver(table, finder), observed)
     for root in roots:
         walk.start(root)
     while wave := walk.next_wave():
@@ -125,7 +132,7 @@ def explore(
 class _Walk:
     """One breadth-first walk over imports; `verdicts` has every module that was reached."""
 
-    def __init__(self, resolver: Resolver) -> None:
+    def __init__(self, resolver: Resolver, observed: Sequence[Edge]) -> None:
         self.verdicts: dict[str, Standing] = {}
         self.problems: list[Problem] = []
         self._resolver = resolver
@@ -140,6 +147,9 @@ class _Walk:
         self._type_only: dict[tuple[str, str], Edge] = {}
         self._dynamic: list[tuple[str, DynamicImport]] = []
         self._uses: list[tuple[str, SourceUse]] = []
+        self._observed: dict[str, list[Edge]] = {}
+        for edge in observed:
+            self._observed.setdefault(edge.source, []).append(edge)
 
     def next_wave(self) -> list[ModuleSource]:
         """The interned modules reached since the last call; their sources are to be followed."""
@@ -172,6 +182,9 @@ class _Walk:
         package = package_of(source)
         for imported in facts.imports:
             self._follow_import(source, package, imported)
+        for edge in self._observed.get(name, ()):
+            if edge.target not in self._edges.get((name, EdgeKind.IMPORT), {}):
+                self._visit(edge)
         self._exports[name] = facts.exports or ()
         for star in self._stars.pop(name, ()):
             self._visit_exports(star)

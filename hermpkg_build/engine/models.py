@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
@@ -46,11 +48,20 @@ def build_model(session: Session, target: Target) -> BuiltModel:
             session.remember(complete)
             return _built(target, model, "cached", ())
     session.journal.started(action.kind, action.subject)
+    started_ns = time.time_ns()
     model = make_model_object(request, session.cache.content, cancelled=session.is_cancelled)
     # The trace names the files in a way that holds on other machines too; their paths here do not.
     kept = replace(model, observed_files=())
     result = ActionResult(outputs=_outputs(model), facts=kept.to_json())
-    complete = session.rebuilder.record(action, result, _discovered(session, model))
+    discovered = _discovered(session, model)
+    moved = _changed_since(started_ns, model)
+    if moved:
+        # What the factory read is no longer there to be digested, so nobody may rely on the result.
+        session.settled = False
+        session.journal.warn(f"{moved} changed while {target.label} was made: build again to be sure of it")
+        complete = action.with_inputs(discovered)
+    else:
+        complete = session.rebuilder.record(action, result, discovered)
     reasons = reasons_to_run(session.inputs_before(complete), complete.inputs)
     session.journal.ran(action.kind, action.subject, reasons)
     session.remember(complete)
@@ -129,6 +140,18 @@ def _discovered(session: Session, model: ModelObject) -> dict[str, str]:
     }
     states = {name: session.state_of(name) for name in names if name is not None}
     return {name: state for name, state in sorted(states.items()) if state is not None}
+
+
+def _changed_since(started_ns: int, model: ModelObject) -> str:
+    """A file that the factory read and that has changed since it started; "" for none."""
+    for path in model.observed_files:
+        try:
+            status = os.stat(path)
+        except OSError:
+            return path
+        if max(status.st_mtime_ns, status.st_ctime_ns) >= started_ns:
+            return path
+    return ""
 
 
 def _outputs(model: ModelObject) -> dict[str, Digest]:

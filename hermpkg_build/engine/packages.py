@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from hermpkg_build.analysis.closure import Closure, Root, close_over
+from hermpkg_build.analysis.distributions import normalised
 from hermpkg_build.analysis.modules import ModuleFinder
 from hermpkg_build.archive.writer import write_archive
 from hermpkg_build.assembly.artifact import (
@@ -19,13 +20,13 @@ from hermpkg_build.assembly.artifact import (
 )
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.digest import Digest, fingerprint
-from hermpkg_build.core.graph import EdgeKind, ModuleNode
+from hermpkg_build.core.graph import Edge, EdgeKind, ModuleNode
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.engine.action import Action, reasons_to_run
 from hermpkg_build.engine.facts import FactsWithSources
 from hermpkg_build.engine.results import Status, TargetResult
-from hermpkg_build.errors import LoadingError
+from hermpkg_build.errors import AnalysisError, GroupedError, LoadingError, Location
 from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
@@ -103,7 +104,9 @@ def analyse_package(session: Session, target: Target, models: Mapping[Label, Mod
         finder,
         FactsWithSources(session.facts, sources),
         target=str(target.label),
+        observed=list(_observed(models)),
     )
+    _check_requires(target, finder)
     return PackageAnalysis(
         closure=closure,
         distributions=_versions(finder, closure.graph),
@@ -126,6 +129,41 @@ def _roots(
             yield Root(source=record, module=module, kind=EdgeKind.PICKLE, location=target.location)
     for module in (*cast("tuple[str, ...]", target.attributes["modules"]), *sources):
         yield Root(source=str(target.label), module=module, kind=EdgeKind.DECLARED, location=target.location)
+
+
+def _check_requires(target: Target, finder: ModuleFinder) -> None:
+    """See that what `requires` allows includes what is installed here, which the artifact is built for."""
+    requires = cast("Mapping[str, str]", target.attributes["requires"])
+    if not requires:
+        return
+    from packaging.specifiers import SpecifierSet
+
+    errors = []
+    for name, specifier in sorted(requires.items()):
+        installed = finder.distributions.named(normalised(name))
+        if installed and not SpecifierSet(specifier).contains(installed.version, prereleases=True):
+            errors.append(
+                AnalysisError(
+                    f"{target.label} requires {name} {specifier}, and {installed.version} is installed here",
+                    location=target.location,
+                    next_step=f"install a version that is allowed, or change requires[{name!r}]",
+                )
+            )
+    if errors:
+        raise GroupedError(f"{target.label} could not be loaded where it is built", errors)
+
+
+def _observed(models: Mapping[Label, ModelObject]) -> Iterable[Edge]:
+    """The imports that modules were seen to do while the models' factories ran."""
+    for model in models.values():
+        for seen in model.observed_modules:
+            if seen.importer:
+                yield Edge(
+                    source=seen.importer,
+                    target=seen.module,
+                    kind=EdgeKind.OBSERVED,
+                    location=Location(seen.path, seen.line),
+                )
 
 
 def _versions(finder: ModuleFinder, graph: Iterable[ModuleNode]) -> dict[str, str]:
