@@ -15,15 +15,13 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from hermpkg_build.runtime import torch_tables
 from hermpkg_build.runtime.mangling import mangle_prefix
 
 if TYPE_CHECKING:
     from hermpkg_build.runtime.space import ModuleSpace
 
 _spaces: weakref.WeakValueDictionary[str, ModuleSpace] = weakref.WeakValueDictionary()
-
-# Its import, which comes before any compilation, is when modules loaded so far are shown to it.
-_DYNAMO_MODULE = "torch._dynamo.symbolic_convert"
 
 
 class _MangledFinder:
@@ -33,9 +31,8 @@ class _MangledFinder:
         self, fullname: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if not fullname.startswith("<torch_package_"):
-            if fullname == _DYNAMO_MODULE:
-                for space in list(_spaces.values()):
-                    space.show_to_dynamo()
+            if fullname in torch_tables.TORCH_ARRIVALS:
+                _meet_torch()
             return None
         owner = _spaces.get(mangle_prefix(fullname))
         return owner.loader.find_spec(fullname) if owner is not None else None
@@ -55,9 +52,16 @@ def register(space: ModuleSpace) -> weakref.finalize[[str, set[str]], ModuleSpac
         sys.meta_path.insert(0, _finder)
     if _around_collection not in gc.callbacks:
         gc.callbacks.append(_around_collection)
+    torch_tables.introduce_importers()
     finalizer = weakref.finalize(space, _forget, space.prefix, space.registered)
     finalizer.atexit = False
     return finalizer
+
+
+def _meet_torch() -> None:
+    torch_tables.introduce_importers()
+    for space in list(_spaces.values()):
+        torch_tables.show_modules(space.registered)
 
 
 def _forget(prefix: str, names: set[str]) -> None:

@@ -10,6 +10,7 @@ from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+from hermpkg_build.runtime import torch_tables
 from hermpkg_build.runtime.mangling import demangle
 from hermpkg_build.runtime.tree import ModuleRole, ModuleTree
 
@@ -78,7 +79,7 @@ class PackageLoader(Loader):
             self._register_source(name, str(spec.origin))
             exec(code, namespace)  # noqa: S102 -- running packaged code is the purpose
         if "torch._dynamo" in sys.modules:
-            space.show_to_dynamo([spec.name])
+            torch_tables.show_modules([spec.name])
 
     def is_package(self, fullname: str) -> bool:
         """Whether the module is a package."""
@@ -112,13 +113,14 @@ class PackageLoader(Loader):
         return self.space.archive.read(record)
 
     def get_resource_reader(self, fullname: str) -> PackageResourceReader | None:
-        """What importlib.resources reads the files of a package with; None for what is no package."""
+        """What importlib.resources reads a package's files with; for a plain module, those beside it."""
         from hermpkg_build.runtime.resources import PackageResourceReader
 
-        name = demangle(fullname)
-        if not self.space.tree.is_package(name):
+        name, tree = demangle(fullname), self.space.tree
+        if tree.role(name) in (ModuleRole.MISSING, ModuleRole.EXTERN):
             return None
-        return PackageResourceReader(self.space.archive, name.replace(".", "/"))
+        package = name if tree.is_package(name) else name.rpartition(".")[0]
+        return PackageResourceReader(self.space.archive, package.replace(".", "/"))
 
     def _file(self, name: str, role: ModuleRole) -> str | None:
         if role is not ModuleRole.SOURCE:

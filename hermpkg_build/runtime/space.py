@@ -12,7 +12,7 @@ import builtins
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -124,15 +124,6 @@ class ModuleSpace:
         self.views.note_source(self.mangle(name), source)
         code: CodeType = compile(source, self.mangle(record), "exec", dont_inherit=True)
         return code
-
-    def show_to_dynamo(self, names: Iterable[str] | None = None) -> None:
-        """Enter modules (all by default) in the table of torch.package where Dynamo looks for them."""
-        stock = sys.modules.get("torch.package.package_importer")
-        table: dict[str, ModuleType] = getattr(stock, "_package_imported_modules", {})
-        for name in self.registered if names is None else names:
-            module = sys.modules.get(name)
-            if module is not None and module.__name__ == name:
-                table[name] = module
 
     def missing(self, name: str) -> ModuleNotFoundError:
         """The error for a module that packaged code may not see, with what would help."""
