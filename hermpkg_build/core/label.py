@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from hermpkg_build.errors import LabelError
 
 # https://bazel.build/concepts/labels: what a target name and a package path may hold.
-_TARGET_NAME = re.compile(r"[^\0-\x1f\x7f:\\]+")
+# Neither may hold what is no Unicode text: undecodable bytes of a file name or a command line.
+_TARGET_NAME = re.compile("[^\\0-\x1f\x7f:\\\\\ud800-\udfff]+")
 _REPOSITORY = re.compile(r"@[A-Za-z][A-Za-z0-9._~+-]*")
 
 
@@ -116,6 +117,15 @@ class TargetPattern:
 
     def __str__(self) -> str:
         return self.text
+
+
+def is_package_path(text: str) -> bool:
+    """Whether `text`, a folder's path relative to the workspace, can be the package of a label."""
+    try:
+        _check_package(text, text)
+    except LabelError:
+        return False
+    return True
 
 
 def _check_package(text: str, package: str) -> None:

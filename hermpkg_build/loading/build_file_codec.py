@@ -12,6 +12,7 @@ from hermpkg_build.core.target import AttributeValue, BuildFile, Target
 from hermpkg_build.errors import Location
 from hermpkg_build.loading.labels import labels_of
 from hermpkg_build.loading.rules import RULES, AttributeType
+from hermpkg_build.loading.values import default_of, own_defaults
 
 
 def encode_build_file(file: BuildFile) -> Json:
@@ -39,11 +40,17 @@ def decode_build_file(value: Any) -> BuildFile:
 
 
 def _encode_target(target: Target) -> Json:
+    """A target, without what is as the table has it: most attributes of most targets are."""
     package = target.label.package
+    rule = RULES[target.rule]
     return {
         "name": target.label.name,
         "rule": target.rule,
-        "attributes": [[name, _encode_value(v, package)] for name, v in target.attributes.items()],
+        "attributes": [
+            [name, _encode_value(value, package)]
+            for name, value in target.attributes.items()
+            if value != default_of(rule.attributes[name])
+        ],
         "visibility": list(target.visibility),
         "tags": list(target.tags),
         "location": _encode_location(target.location),
@@ -52,9 +59,9 @@ def _encode_target(target: Target) -> Json:
 
 def _decode_target(value: Any, package: str) -> Target:
     rule = RULES[value["rule"]]
-    attributes = {
-        name: _decode_value(item, rule.attributes[name].type, package) for name, item in value["attributes"]
-    }
+    attributes = own_defaults(rule)
+    for name, item in value["attributes"]:
+        attributes[name] = _decode_value(item, rule.attributes[name].type, package)
     return Target(
         label=Label(package, value["name"]),
         rule=rule.name,

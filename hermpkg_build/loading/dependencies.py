@@ -92,7 +92,10 @@ class DependencyWalk:
         if not self._is_allowed(attribute, dependency):
             what = " or ".join([*attribute.rules, *(["a file"] if attribute.suffixes else [])])
             given = f"{label} is a {dependency.rule}" + (" target" if dependency.rule in RULES else "")
-            self._report(target, attribute, label, f"{attribute.name} takes {what}, and {given}")
+            step = f"did you mean '{dependency.deps[0]}'?" if dependency.rule == "module" else ""
+            self._report(
+                target, attribute, label, f"{attribute.name} takes {what}, and {given}", next_step=step
+            )
             return None
         if not is_visible(dependency.visibility, label.package, target.label.package):
             self._report_invisible(target, attribute, dependency)

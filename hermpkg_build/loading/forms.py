@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from hermpkg_build.loading.rules import Form
 
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PYTHON_VERSION = re.compile(r"3\.[0-9]+(?:\.[0-9]+)?")
 _VISIBILITY = re.compile(r"//visibility:(?:public|private)|(?://[^:]*)?:__(?:pkg|subpackages)__")
 _GLOB_SEGMENT = re.compile(r"[^\W\d*]?[\w*]*")
@@ -82,6 +83,10 @@ def _record(text: str) -> str:
     return f"is in {first}, which the format keeps for itself" if first in _RESERVED_FOLDERS else ""
 
 
+def _variable(text: str) -> str:
+    return "" if _VARIABLE.fullmatch(text) else f"is not {Form.VARIABLE.value}"
+
+
 def _distribution(text: str) -> str:
     return "" if _DISTRIBUTION.fullmatch(text) else f"is not {Form.DISTRIBUTION.value}"
 
@@ -115,6 +120,7 @@ _CHECKS: Mapping[Form, Callable[[str], str]] = {
     Form.PATH_GLOB: _path_glob,
     Form.RECORD: _record,
     Form.OUTPUT: path_problem,
+    Form.VARIABLE: _variable,
     Form.DISTRIBUTION: _distribution,
     Form.SPECIFIER: _specifier,
     Form.PYTHON_VERSION: _python_version,

@@ -13,7 +13,14 @@ from hermpkg_build.loading.conflicts import Conflicts
 from hermpkg_build.loading.glob import GlobCall, GlobError
 from hermpkg_build.loading.labels import labels_of
 from hermpkg_build.loading.prelude import Frame
-from hermpkg_build.loading.rules import BUILD_FUNCTIONS, POLICY_FUNCTIONS, RULES, Attribute, Rule
+from hermpkg_build.loading.rules import (
+    BUILD_FUNCTIONS,
+    POLICY_FUNCTIONS,
+    RULES,
+    TARGET_FIELDS,
+    Attribute,
+    Rule,
+)
 from hermpkg_build.loading.site import Site
 from hermpkg_build.loading.source import StarlarkSource
 from hermpkg_build.loading.visibility import PRIVATE, PUBLIC, absolute_visibility
@@ -156,7 +163,7 @@ class BuildHost(_Host):
         if values and function == "package":
             self._set_defaults(site, values)
         elif values and function == "exports_files":
-            self._export(values)
+            self._export(site, values)
         return None
 
     def _takes_name(self, site: Site, name: str) -> bool:
@@ -171,7 +178,7 @@ class BuildHost(_Host):
         if first is not None:
             self.errors.append(
                 site.error(
-                    f"a target {name!r} exists already",
+                    f"the name {name!r} is taken",
                     argument="name",
                     facts=[("first", str(first))],
                     next_step="give one of the two another name",
@@ -182,7 +189,7 @@ class BuildHost(_Host):
         return True
 
     def _target(self, rule: Rule, name: str, values: dict[str, AttributeValue], site: Site) -> Target:
-        attributes = {a: v for a, v in values.items() if a not in ("name", "visibility", "tags")}
+        attributes = {name: value for name, value in values.items() if name not in TARGET_FIELDS}
         if "out" in attributes and attributes["out"] is None:
             attributes["out"] = f"{name}.pt"
         visibility = values["visibility"]
@@ -220,6 +227,17 @@ class BuildHost(_Host):
                 )
             )
             return []
+        for name in found:
+            if not name.isprintable() and any(0xD800 <= ord(character) < 0xE000 for character in name):
+                shown = name.encode(errors="backslashreplace").decode()
+                self.errors.append(
+                    site.error(
+                        f"glob() matches a file whose name is not UTF-8: {shown}",
+                        argument="include",
+                        next_step="rename the file, or exclude it",
+                    )
+                )
+                return []
         self.globs[call] = found
         return list(found)
 
@@ -235,11 +253,18 @@ class BuildHost(_Host):
         value = values["default_visibility"]
         self._default_visibility = (PRIVATE,) if value is None else self._visibility(value)
 
-    def _export(self, values: Mapping[str, AttributeValue]) -> None:
+    def _export(self, site: Site, values: Mapping[str, AttributeValue]) -> None:
         visibility = values["visibility"]
         words = (PUBLIC,) if visibility is None else self._visibility(visibility)
-        for name in _strings(values["srcs"]):
-            self._exports[name] = words
+        for index, name in enumerate(_strings(values["srcs"])):
+            first = self._conflicts.named(name)
+            if first is not None and name not in self._exports:
+                summary = f"the name {name!r} is taken"
+                error = site.error(summary, argument="srcs", path=(index,), facts=[("first", str(first))])
+                self.errors.append(error)
+            else:
+                self._exports[name] = words
+                self._conflicts.take_name(name, site.outermost())
 
 
 def _strings(value: AttributeValue) -> tuple[str, ...]:

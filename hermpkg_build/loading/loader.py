@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from hermpkg_build.core.label import Label, TargetPattern
+from hermpkg_build.core.label import Label, TargetPattern, is_package_path
 from hermpkg_build.core.target import BuildFile, ModuleTarget, Target
 from hermpkg_build.errors import HermpkgError, LabelError, LoadingError, Location
 from hermpkg_build.loading.collected import raise_all
@@ -33,6 +34,8 @@ _FEW = 20
 class Loader:
     """Reads the BUILD files of one workspace, each once, and only those that are asked for.
 
+    Any number of threads may use it.
+
     `cache` keeps evaluated files between processes. `on_message` is told what `print` was given
     in a BUILD file, once; by default it goes to standard error.
     """
@@ -57,6 +60,8 @@ class Loader:
         self._owners: dict[str, Mapping[str, Target]] = {}
         self._modules: dict[Label, tuple[ModuleTarget, ...]] = {}
         self._evaluation: Evaluation | None = None
+        # The interpreter evaluates one file at a time; everything else here can be asked at once.
+        self._loading = threading.RLock()
 
     def build_file(self, package: str) -> BuildFile:
         """What the BUILD file of `package` declares.
@@ -73,7 +78,9 @@ class Loader:
     def error_of(self, package: str) -> HermpkgError | None:
         """What `build_file` raises for `package`, if it does."""
         if package not in self._files:
-            self._files[package] = self._load(package)
+            with self._loading:
+                if package not in self._files:
+                    self._files[package] = self._load(package)
         known = self._files[package]
         return known if isinstance(known, HermpkgError) else None
 
@@ -157,6 +164,8 @@ class Loader:
         return source.error(node, summary, facts=facts, next_step=next_step)
 
     def _load(self, package: str) -> BuildFile | HermpkgError:
+        if not is_package_path(package):
+            return LabelError(f"the folder {package!r} cannot be a package, for no label can name it")
         path = self.packages.build_file(package)
         if path is None:
             return self.packages.no_such_package(Label(package, package.rpartition("/")[2] or "all"))

@@ -36,7 +36,7 @@ class Packages:
 
     def directory(self, package: str) -> str:
         """The absolute path of a package's folder."""
-        return os.path.join(self._root, package) if package else self._root
+        return f"{self._root}/{package}" if package else self._root
 
     def build_file(self, package: str) -> str | None:
         """The workspace path of a package's BUILD file, None where the folder is no package."""

@@ -11,7 +11,7 @@ from hermpkg_build.core.canonical_json import Json
 DEFS_LABEL = "@hermpkg//rules:defs.bzl"
 """The file that BUILD files load rules and policy functions from."""
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 """Changes whenever the same BUILD file could give other targets."""
 
 
@@ -40,6 +40,7 @@ class Form(enum.Enum):
     PATH_GLOB = "a glob over paths, such as **/*.py"
     RECORD = "a path inside the artifact, such as model/model.pkl"
     OUTPUT = "a path inside the package's output folder, such as resnet.pt"
+    VARIABLE = "the name of an environment variable, such as OMP_NUM_THREADS"
     DISTRIBUTION = "the name of a distribution, such as torch"
     SPECIFIER = "a PEP 440 version specifier, such as >=2.4,<3"
     PYTHON_VERSION = "a Python version, such as 3.11"
@@ -113,6 +114,10 @@ _TAGS = Attribute(
     form=Form.TAG,
     doc="Free words. `manual` keeps the target out of `:all` and `...`.",
 )
+
+
+TARGET_FIELDS = ("name", "visibility", "tags")
+"""The attributes that every rule has and that are fields of Target, not among its attributes."""
 
 
 def _rule(name: str, doc: str, *attributes: Attribute) -> Rule:
@@ -257,6 +262,7 @@ RULES: Mapping[str, Rule] = {
                 name="env",
                 type=AttributeType.STRING_DICT,
                 default={},
+                key_form=Form.VARIABLE,
                 doc="Environment variables to add.",
             ),
             Attribute(

@@ -6,7 +6,6 @@ import ast
 import re
 import warnings
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 
 from hermpkg_build.errors import LoadingError, Location
 
@@ -31,6 +30,7 @@ class StarlarkSource:
         self.text = text
         self.tree = tree
         self._lines = text.split("\n")
+        self._calls: dict[int, list[ast.Call]] = {}
 
     @classmethod
     def parse(cls, path: str, data: bytes) -> StarlarkSource:
@@ -53,7 +53,7 @@ class StarlarkSource:
                     str(warning.message).splitlines()[0],
                     next_step='write the backslash twice, or a raw string: r"..."',
                 )
-        source._check_nesting()
+        source._read_calls()
         return source
 
     def location(self, node: ast.AST) -> Location:
@@ -101,14 +101,6 @@ class StarlarkSource:
         """The call that begins at `location`, exactly."""
         return next((c for c in self._calls.get(location.line, []) if self.location(c) == location), None)
 
-    @cached_property
-    def _calls(self) -> dict[int, list[ast.Call]]:
-        calls: dict[int, list[ast.Call]] = {}
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Call):
-                calls.setdefault(node.lineno, []).append(node)
-        return calls
-
     def _column(self, line: int, offset: int) -> int:
         """The column, from 1 in characters, of a byte offset into a line, which is what `ast` gives."""
         text = self._lines[line - 1]
@@ -121,12 +113,16 @@ class StarlarkSource:
             return ""
         return underlined(self._lines[line - 1], line, begin, end)
 
-    def _check_nesting(self) -> None:
+    def _read_calls(self) -> None:
+        """Note where calls are, from the outside in. Raises LoadingError where nesting is too deep."""
         level: list[ast.AST] = [self.tree]
         for _ in range(MAX_NESTING):
             level = [child for node in level for child in ast.iter_child_nodes(node)]
             if not level:
                 return
+            for node in level:
+                if isinstance(node, ast.Call):
+                    self._calls.setdefault(node.lineno, []).append(node)
         node = next(n for n in level if hasattr(n, "lineno"))
         raise self.error(node, f"an expression is nested more than {MAX_NESTING} deep")
 

@@ -11,10 +11,14 @@ from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.target import AttributeValue
 from hermpkg_build.errors import LabelError
 from hermpkg_build.loading.forms import problem_with
-from hermpkg_build.loading.rules import Attribute, AttributeType, Form
+from hermpkg_build.loading.rules import TARGET_FIELDS, Attribute, AttributeType, Form, Rule
 
 Path = tuple[int | str, ...]
 """Where in a value: list indices and dictionary keys, outermost first."""
+
+
+_MAX_BITS = 4096
+"""How large integers among JSON values may be: Python itself refuses to print much larger ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,11 @@ def default_of(attribute: Attribute) -> AttributeValue:
     return default
 
 
+def own_defaults(rule: Rule) -> dict[str, AttributeValue]:
+    """The defaults of a rule's own attributes: all but the name, visibility and tags that a Target has."""
+    return {a.name: default_of(a) for a in rule.attributes.values() if a.name not in TARGET_FIELDS}
+
+
 def starlark_type(value: object) -> str:
     """The name of a value's type, as Starlark's `type` gives it, or of a policy rule."""
     if isinstance(value, Foreign):
@@ -93,6 +102,8 @@ class _Context:
     def string(self, value: object, path: Path, form: Form | None) -> str:
         if not isinstance(value, str):
             self.mismatch(value, path, "a string" if path else "")
+        elif "\0" in value:
+            self.bad("a string with a NUL character", path)
         elif form is not None:
             problem = problem_with(form, value)
             if problem:
@@ -197,6 +208,9 @@ def _json(context: _Context, value: object, path: Path) -> AttributeValue:
         if not math.isfinite(value):
             context.bad(f"{value} is no JSON value", path)
         return value
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        context.bad(f"an integer of more than {_MAX_BITS} bits", path)
+        return 0
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, list | tuple):
