@@ -77,9 +77,17 @@ entries = st.one_of(
     st.tuples(st.just("complex"), st.tuples(st.sampled_from([0.0, -0.0, 1.0]), st.just(2.0))),
 )
 roots = st.tuples(st.sampled_from(["list", "thing", "dict", "set", "tuple"]), indexes)
-recipes = st.tuples(st.lists(entries, max_size=30), roots).map(
+mixtures = st.tuples(st.lists(entries, max_size=30), roots).map(
     lambda pair: [list(entry) for entry in [*pair[0], pair[1]]]
 )
+# Sets of look-alikes, which only the graph around them can put in order.
+crowded = st.lists(st.integers(0, 15), min_size=2, max_size=6)
+crowds = st.tuples(
+    st.lists(st.tuples(st.just("thing"), st.lists(st.integers(0, 15), max_size=2)), min_size=3, max_size=8),
+    st.lists(st.tuples(st.sampled_from(["set", "bag", "list", "thing"]), crowded), min_size=1, max_size=5),
+    st.tuples(st.just("list"), st.lists(st.integers(0, 15), min_size=1, max_size=8)),
+).map(lambda parts: [list(entry) for entry in [*parts[0], *parts[1], parts[2]]])
+recipes = st.one_of(mixtures, crowds)
 protocols = st.sampled_from([3, 4, 5])
 thorough = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
