@@ -16,8 +16,9 @@ from hermpkg_build.engine.journal import Journal
 from hermpkg_build.engine.models import BuiltModel, build_model
 from hermpkg_build.engine.modules import build_modules
 from hermpkg_build.engine.observer import BuildObserver
+from hermpkg_build.engine.package_analysis import PackageAnalysis, analyse_package, models_of
 from hermpkg_build.engine.package_tests import run_package_test
-from hermpkg_build.engine.packages import PackageAnalysis, analyse_package, build_package, models_of
+from hermpkg_build.engine.packages import build_package
 from hermpkg_build.engine.rebuilder import CachingRebuilder, Rebuilder
 from hermpkg_build.engine.results import (
     BuildRequest,

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
-from hermpkg_build.analysis.closure import Closure, Root, close_over
-from hermpkg_build.analysis.distributions import normalised
-from hermpkg_build.analysis.modules import ModuleFinder
 from hermpkg_build.archive.writer import write_archive
 from hermpkg_build.assembly.artifact import (
     ASSEMBLY_VERSION,
@@ -20,13 +16,13 @@ from hermpkg_build.assembly.artifact import (
 )
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.digest import Digest, fingerprint
-from hermpkg_build.core.graph import Edge, EdgeKind, ModuleNode
+from hermpkg_build.core.graph import ModuleNode
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.policy import Policy
 from hermpkg_build.engine.action import Action, reasons_to_run
-from hermpkg_build.engine.facts import FactsWithSources
+from hermpkg_build.engine.package_analysis import PackageAnalysis, analyse_package, models_of
 from hermpkg_build.engine.results import Status, TargetResult
-from hermpkg_build.errors import AnalysisError, GroupedError, LoadingError, Location
+from hermpkg_build.errors import LoadingError
 from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
@@ -36,16 +32,6 @@ if TYPE_CHECKING:
 
 _VERSION = 1
 """Changes whenever this module gives another request for the same target."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackageAnalysis:
-    """The closure of a `model_package`, with what its modules' distributions and labels are."""
-
-    closure: Closure
-    distributions: Mapping[str, str]
-    labels: Mapping[str, str]
-    sources: Mapping[str, bytes]
 
 
 def build_package(session: Session, target: Target, models: Mapping[Label, ModelObject]) -> TargetResult:
@@ -83,94 +69,6 @@ def build_package(session: Session, target: Target, models: Mapping[Label, Model
         status=status,
         reasons=reasons,
     )
-
-
-def analyse_package(session: Session, target: Target, models: Mapping[Label, ModelObject]) -> PackageAnalysis:
-    """The modules that `target` needs: from its models' pickles, its `modules`, and its `sources`."""
-    sources = _sources_of(target)
-    modules = session.workspace_modules(target)
-    finder = ModuleFinder(
-        tree=session.tree,
-        workspace_modules=modules,
-        workspace_root=session.workspace.root,
-        search_path=session.environment.search_path,
-        generated=cast("Mapping[str, str]", target.attributes["sources"]),
-        source_roots=session.workspace.source_roots,
-        declared_by=session.declared_by,
-    )
-    closure = close_over(
-        list(_roots(target, models, sources)),
-        cast("tuple[PolicyRule, ...]", target.attributes["policy"]),
-        finder,
-        FactsWithSources(session.facts, sources),
-        target=str(target.label),
-        observed=list(_observed(models)),
-    )
-    _check_requires(target, finder)
-    return PackageAnalysis(
-        closure=closure,
-        distributions=_versions(finder, closure.graph),
-        labels={module.module: str(module.label) for module in modules},
-        sources=sources,
-    )
-
-
-def _sources_of(target: Target) -> dict[str, bytes]:
-    """The texts of `sources` by dotted name; ``a.__init__`` is the package ``a``."""
-    texts = cast("Mapping[str, str]", target.attributes["sources"])
-    return {name.removesuffix(".__init__"): text.encode() for name, text in texts.items()}
-
-
-def _roots(
-    target: Target, models: Mapping[Label, ModelObject], sources: Mapping[str, bytes]
-) -> Iterable[Root]:
-    for record, label in models_of(target).items():
-        for module in sorted({reference.module for reference in models[label].globals}):
-            yield Root(source=record, module=module, kind=EdgeKind.PICKLE, location=target.location)
-    for module in (*cast("tuple[str, ...]", target.attributes["modules"]), *sources):
-        yield Root(source=str(target.label), module=module, kind=EdgeKind.DECLARED, location=target.location)
-
-
-def _check_requires(target: Target, finder: ModuleFinder) -> None:
-    """See that what `requires` allows includes what is installed here, which the artifact is built for."""
-    requires = cast("Mapping[str, str]", target.attributes["requires"])
-    if not requires:
-        return
-    from packaging.specifiers import SpecifierSet
-
-    errors = []
-    for name, specifier in sorted(requires.items()):
-        installed = finder.distributions.named(normalised(name))
-        if installed and not SpecifierSet(specifier).contains(installed.version, prereleases=True):
-            errors.append(
-                AnalysisError(
-                    f"{target.label} requires {name} {specifier}, and {installed.version} is installed here",
-                    location=target.location,
-                    next_step=f"install a version that is allowed, or change requires[{name!r}]",
-                )
-            )
-    if errors:
-        raise GroupedError(f"{target.label} could not be loaded where it is built", errors)
-
-
-def _observed(models: Mapping[Label, ModelObject]) -> Iterable[Edge]:
-    """The imports that modules were seen to do while the models' factories ran."""
-    for model in models.values():
-        for seen in model.observed_modules:
-            if seen.importer:
-                yield Edge(
-                    source=seen.importer,
-                    target=seen.module,
-                    kind=EdgeKind.OBSERVED,
-                    location=Location(seen.path, seen.line),
-                )
-
-
-def _versions(finder: ModuleFinder, graph: Iterable[ModuleNode]) -> dict[str, str]:
-    """The versions of the distributions that the graph's modules belong to, by normalised name."""
-    names = sorted({node.distribution for node in graph if node.distribution})
-    found = {name: finder.distributions.named(name) for name in names}
-    return {name: distribution.version for name, distribution in found.items() if distribution}
 
 
 def _artifact_request(
@@ -272,8 +170,3 @@ def _write(session: Session, target: Target, path: str, request: ArtifactRequest
     os.makedirs(os.path.dirname(path), exist_ok=True)
     records = lay_out(request, session.cache.content)
     return write_archive(path, root=_root_folder(target), records=records)
-
-
-def models_of(target: Target) -> dict[str, Label]:
-    """The record name of each model in the artifact of `target`, with the model's label."""
-    return dict(cast("Mapping[str, Label]", target.attributes["models"]))

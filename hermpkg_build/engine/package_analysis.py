@@ -1,0 +1,124 @@
+"""What a `model_package` is made of: its roots, and all that they need under its policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from hermpkg_build.analysis.closure import Closure, Root, close_over
+from hermpkg_build.analysis.distributions import normalised
+from hermpkg_build.analysis.modules import ModuleFinder
+from hermpkg_build.core.graph import Edge, EdgeKind, ModuleNode
+from hermpkg_build.core.label import Label
+from hermpkg_build.core.policy import PolicyRule
+from hermpkg_build.engine.facts import FactsWithSources
+from hermpkg_build.errors import AnalysisError, GroupedError, Location
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.target import Target
+    from hermpkg_build.engine.session import Session
+    from hermpkg_build.objects.model import ModelObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageAnalysis:
+    """The closure of a `model_package`, with what its modules' distributions and labels are."""
+
+    closure: Closure
+    distributions: Mapping[str, str]
+    labels: Mapping[str, str]
+    sources: Mapping[str, bytes]
+
+
+def analyse_package(session: Session, target: Target, models: Mapping[Label, ModelObject]) -> PackageAnalysis:
+    """The modules that `target` needs: from its models' pickles, its `modules`, and its `sources`."""
+    sources = _sources_of(target)
+    modules = session.workspace_modules(target)
+    finder = ModuleFinder(
+        tree=session.tree,
+        workspace_modules=modules,
+        workspace_root=session.workspace.root,
+        search_path=session.environment.search_path,
+        generated=cast("Mapping[str, str]", target.attributes["sources"]),
+        source_roots=session.workspace.source_roots,
+        declared_by=session.declared_by,
+    )
+    closure = close_over(
+        list(_roots(target, models, sources)),
+        cast("tuple[PolicyRule, ...]", target.attributes["policy"]),
+        finder,
+        FactsWithSources(session.facts, sources),
+        target=str(target.label),
+        observed=list(_observed(models)),
+    )
+    _check_requires(target, finder)
+    return PackageAnalysis(
+        closure=closure,
+        distributions=_versions(finder, closure.graph),
+        labels={module.module: str(module.label) for module in modules},
+        sources=sources,
+    )
+
+
+def models_of(target: Target) -> dict[str, Label]:
+    """The record name of each model in the artifact of `target`, with the model's label."""
+    return dict(cast("Mapping[str, Label]", target.attributes["models"]))
+
+
+def _sources_of(target: Target) -> dict[str, bytes]:
+    """The texts of `sources` by dotted name; ``a.__init__`` is the package ``a``."""
+    texts = cast("Mapping[str, str]", target.attributes["sources"])
+    return {name.removesuffix(".__init__"): text.encode() for name, text in texts.items()}
+
+
+def _roots(
+    target: Target, models: Mapping[Label, ModelObject], sources: Mapping[str, bytes]
+) -> Iterable[Root]:
+    for record, label in models_of(target).items():
+        for module in sorted({reference.module for reference in models[label].globals}):
+            yield Root(source=record, module=module, kind=EdgeKind.PICKLE, location=target.location)
+    for module in (*cast("tuple[str, ...]", target.attributes["modules"]), *sources):
+        yield Root(source=str(target.label), module=module, kind=EdgeKind.DECLARED, location=target.location)
+
+
+def _check_requires(target: Target, finder: ModuleFinder) -> None:
+    """See that what `requires` allows includes what is installed here, which the artifact is built for."""
+    requires = cast("Mapping[str, str]", target.attributes["requires"])
+    if not requires:
+        return
+    from packaging.specifiers import SpecifierSet
+
+    errors = []
+    for name, specifier in sorted(requires.items()):
+        installed = finder.distributions.named(normalised(name))
+        if installed and not SpecifierSet(specifier).contains(installed.version, prereleases=True):
+            errors.append(
+                AnalysisError(
+                    f"{target.label} requires {name} {specifier}, and {installed.version} is installed here",
+                    location=target.location,
+                    next_step=f"install a version that is allowed, or change requires[{name!r}]",
+                )
+            )
+    if errors:
+        raise GroupedError(f"{target.label} could not be loaded where it is built", errors)
+
+
+def _observed(models: Mapping[Label, ModelObject]) -> Iterable[Edge]:
+    """The imports that modules were seen to do while the models' factories ran."""
+    for model in models.values():
+        for seen in model.observed_modules:
+            if seen.importer:
+                yield Edge(
+                    source=seen.importer,
+                    target=seen.module,
+                    kind=EdgeKind.OBSERVED,
+                    location=Location(seen.path, seen.line),
+                )
+
+
+def _versions(finder: ModuleFinder, graph: Iterable[ModuleNode]) -> dict[str, str]:
+    """The versions of the distributions that the graph's modules belong to, by normalised name."""
+    names = sorted({node.distribution for node in graph if node.distribution})
+    found = {name: finder.distributions.named(name) for name in names}
+    return {name: distribution.version for name, distribution in found.items() if distribution}
