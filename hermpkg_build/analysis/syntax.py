@@ -1,0 +1,51 @@
+"""Whether a source is valid Python: the running interpreter's word, asked for as seldom as possible."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from typing import Final
+
+from hermpkg_build.core.facts import SyntaxProblem
+
+_HEADER_SIZE: Final = 16
+_HASH_BASED: Final = 0b1
+
+
+def check_syntax(data: bytes) -> SyntaxProblem | None:
+    """Why the running interpreter cannot parse a source; None where it can. Warnings are not shown."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(data, "<source>", "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+    except SyntaxError as error:
+        text = (error.text or "").strip()
+        return SyntaxProblem(error.msg or "invalid syntax", error.lineno or 0, error.offset or 0, text)
+    except (ValueError, RecursionError, MemoryError) as error:
+        return SyntaxProblem(str(error) or type(error).__name__, 0, 0, "")
+    return None
+
+
+def has_current_bytecode(path: str, data: bytes, modified: float) -> bool:
+    """Whether this interpreter has compiled exactly this source before, so that it is known to parse.
+
+    `modified` is the file's modification time in seconds. Looks at the header of the file in
+    ``__pycache__`` as the import system does (PEP 552): this interpreter's magic number, and the size
+    and time of the source, or its hash. The compiler writes that file only after it has accepted the
+    source. What is trusted is no more than any import of that module trusts, and a wrong answer does no
+    harm to an artifact: it leaves out a check, and the source that is packed stays the same.
+    """
+    from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
+
+    try:
+        with open(cache_from_source(path), "rb", buffering=0) as file:
+            header = file.read(_HEADER_SIZE)
+    except (OSError, NotImplementedError, ValueError):
+        return False
+    if len(header) != _HEADER_SIZE or header[:4] != MAGIC_NUMBER:
+        return False
+    flags = int.from_bytes(header[4:8], "little")
+    if flags & _HASH_BASED:
+        return header[8:16] == source_hash(data)
+    seconds, size = int(modified) & 0xFFFFFFFF, len(data) & 0xFFFFFFFF
+    return flags == 0 and header[8:16] == seconds.to_bytes(4, "little") + size.to_bytes(4, "little")
