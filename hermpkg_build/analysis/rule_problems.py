@@ -43,12 +43,15 @@ def unused_rules(
     for index, rule in enumerate(table.rules):
         if index in used or rule.allow_empty:
             continue
+        # Most rules are told from most modules by their first letters, far faster than by patterns.
+        beginnings = tuple(pattern.partition("*")[0].rstrip(".") for pattern in rule.include)
         met = [
             name
             for name, standing in verdicts.items()
-            if table.reaches(index, name, implicit_extern=standing.implicit_extern)
+            if name.startswith(beginnings)
+            and table.reaches(index, name, implicit_extern=standing.implicit_extern)
         ]
-        earlier = table.covered_by(index)
+        earlier = table.covered_by(index) if met else None
         if met and (earlier is not None or not (problems or rule.policy is Policy.DENY)):
             taken_by = verdicts[met[0]].rule if earlier is None else earlier
             found.append(

@@ -116,10 +116,12 @@ def test_owners_agree_with_importlib_metadata():
     from importlib.metadata import packages_distributions, version
 
     found = Distributions(environment_search_path(), SourceTree())
+    owned = 0
     for top, names in packages_distributions().items():
         owner = found.owner_of(top)
-        if owner is None:
-            continue
-        assert owner.name in {normalised(name) for name in names}, top
-        assert owner.version == version(owner.name)
-    assert found.owner_of("yaml").name == "pyyaml"
+        if owner is not None:
+            assert owner.name in {normalised(name) for name in names}, top
+            assert owner.version == version(owner.name)
+            owned += 1
+    assert owned > 3
+    assert found.owner_of("_pytest").name == "pytest"
