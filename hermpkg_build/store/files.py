@@ -21,7 +21,9 @@ _ATTEMPTS = 3
 def read_file(path: str) -> tuple[bytes, FileSignature]:
     """The bytes of a regular file, and its signature, the same before and after the reading.
 
-    Raises OSError, and ActionError for a file that keeps changing.
+    A write within one tick of the file system's clock can go unseen here; a signature that was taken
+    then is not settled (`signatures.is_settled`). Raises OSError, and ActionError for a file that
+    keeps changing.
     """
     for _ in range(_ATTEMPTS):
         descriptor, before = _open(path)

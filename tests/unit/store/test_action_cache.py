@@ -41,6 +41,14 @@ def test_the_newest_result_counts(actions: ActionCache) -> None:
     assert actions.get(KEY) == newer
 
 
+def test_a_reader_never_sees_half_of_a_new_result(actions: ActionCache) -> None:
+    actions.put(KEY, RESULT)
+    with open(entry(actions), "rb") as reader:
+        old = entry(actions).read_bytes()
+        actions.put(KEY, ActionResult(outputs={}, facts="x" * 10000))
+        assert reader.read() == old
+
+
 def test_nothing_is_left_aside(actions: ActionCache) -> None:
     actions.put(KEY, RESULT)
     assert os.listdir(os.path.join(actions.root, "tmp")) == []

@@ -103,7 +103,8 @@ def test_two_processes_at_once(cache_directory: str) -> None:
         assert (worker.returncode, output) == (0, "closed\n" * ROUNDS), errors
     cache = open_cache(cache_directory)
     content, actions, digests, facts = check(cache)
-    # Each of 600 steps takes one of 60 numbers. Of two that write one folder of the index, the later wins; facts never clash.
+    # Each of 600 steps takes one of 60 numbers. Where two write one folder of the index, the later
+    # wins; facts never clash.
     assert (content, actions, facts) == (60, 60, 60)
     assert digests > 0
     cache.close()

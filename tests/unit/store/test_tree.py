@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -212,33 +211,41 @@ def test_a_file_that_changes_between_two_reads_is_an_error(folder: Path, first: 
     assert tree.digest(str(path)) == Digest.of(b"x = 1")
 
 
-def test_a_file_that_is_being_written_is_never_read_torn(folder: Path) -> None:
+class Writer:
+    """Stands in for `os.read`: after each piece that is read, another program writes to the file."""
+
+    def __init__(self, path: Path, contents: list[bytes], tick) -> None:
+        self._path, self._contents, self._tick, self._read = path, contents, tick, os.read
+
+    def read(self, descriptor: int, size: int) -> bytes:
+        data = self._read(descriptor, size)
+        if self._contents:
+            self._tick()
+            self._path.write_bytes(self._contents.pop(0))
+        return data
+
+
+@pytest.mark.parametrize("way", ["read", "digest"])
+def test_a_file_that_is_written_meanwhile_is_read_again(
+    folder: Path, way: str, tick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "a.py"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "read", Writer(path, [b"new!"], tick).read)
+    tree = SourceTree()
+    assert getattr(tree, way)(str(path)) in (b"new!", Digest.of(b"new!"))
+    assert tree.observed_files() == {str(path): Digest.of(b"new!")}
+
+
+@pytest.mark.parametrize("way", ["read", "digest"])
+def test_a_file_that_never_rests_is_an_error(
+    folder: Path, way: str, tick, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = folder / "log"
-    size = 1 << 16
-    path.write_bytes(b"a" * size)
-    stop = threading.Event()
-
-    def write() -> None:
-        with open(path, "r+b", buffering=0) as file:
-            while not stop.is_set():
-                for letter in b"ab":
-                    file.seek(0)
-                    file.write(bytes([letter]) * size)
-                    # The file is at rest at times, or nobody could ever read it.
-                    time.sleep(0.01)
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        for _ in range(50):
-            try:
-                data = SourceTree().read(str(path))
-            except ActionError:
-                continue
-            assert set(data) in ({ord("a")}, {ord("b")})
-    finally:
-        stop.set()
-        writer.join()
+    path.write_bytes(b"00")
+    monkeypatch.setattr(os, "read", Writer(path, [b"%d" % state for state in range(10, 60)], tick).read)
+    with pytest.raises(ActionError, match="changed while"):
+        getattr(SourceTree(), way)(str(path))
 
 
 def test_the_index_saves_reading(folder: Path, cache: Cache, tick) -> None:
