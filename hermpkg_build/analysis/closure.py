@@ -183,7 +183,9 @@ class _Walk:
         for imported in facts.imports:
             self._follow_import(source, package, imported)
         for edge in self._observed.get(name, ()):
-            if edge.target not in self._edges.get((name, EdgeKind.IMPORT), {}):
+            # A module without a file is one that code made while it ran, and will make again.
+            known = edge.target in self._edges.get((name, EdgeKind.IMPORT), {})
+            if not known and not self._resolver.standing(edge.target).is_lost:
                 self._visit(edge)
         self._exports[name] = facts.exports or ()
         for star in self._stars.pop(name, ()):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.analysis.resolution import ModuleLookup, Standing
@@ -39,17 +41,15 @@ def unused_rules(
     """
     problems = list(problems)
     used = {standing.rule for standing in verdicts.values()} | {problem.rule for problem in problems}
+    names = sorted(verdicts)
     found: list[Problem] = []
     for index, rule in enumerate(table.rules):
         if index in used or rule.allow_empty:
             continue
-        # Most rules are told from most modules by their first letters, far faster than by patterns.
-        beginnings = tuple(pattern.partition("*")[0].rstrip(".") for pattern in rule.include)
         met = [
             name
-            for name, standing in verdicts.items()
-            if name.startswith(beginnings)
-            and table.reaches(index, name, implicit_extern=standing.implicit_extern)
+            for name in _beginning_like(rule.include, names)
+            if table.reaches(index, name, implicit_extern=verdicts[name].implicit_extern)
         ]
         earlier = table.covered_by(index) if met else None
         if met and (earlier is not None or not (problems or rule.policy is Policy.DENY)):
@@ -66,6 +66,19 @@ def unused_rules(
         elif not met and rule.policy is not Policy.DENY and not (problems and _could_match(rule, finder)):
             found.append(Problem(kind=ProblemKind.EMPTY_RULE, module="", rule=index))
     return found
+
+
+def _beginning_like(patterns: Iterable[str], names: Sequence[str]) -> Iterator[str]:
+    """Those of the sorted `names` that begin as a pattern does before its first wildcard, each once."""
+    seen = set()
+    for pattern in patterns:
+        beginning = pattern.partition("*")[0].rstrip(".")
+        for name in islice(names, bisect_left(names, beginning), None):
+            if not name.startswith(beginning):
+                break
+            if name not in seen:
+                seen.add(name)
+                yield name
 
 
 def _could_match(rule: PolicyRule, finder: ModuleLookup) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from hermpkg_build.analysis.closure import Root, close_over
 from hermpkg_build.analysis.modules import ModuleFinder
 from hermpkg_build.analysis.search_path import environment_search_path
-from hermpkg_build.core.graph import EdgeKind, ModuleKind, Origin
+from hermpkg_build.core.graph import Edge, EdgeKind, ModuleKind, Origin
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.errors import Location
 from hermpkg_build.store.tree import SourceTree
@@ -208,6 +208,25 @@ def test_what_only_run_time_knows_is_listed(workspace):
     closure = workspace.close("app", intern("app"))
     assert [(module, call.line) for module, call in closure.dynamic] == [("app", 2)]
     assert [(module, use.name) for module, use in closure.uses_files] == [("app", "__file__")]
+
+
+def test_observed_imports_count_where_reading_did_not_find_them(workspace):
+    workspace.own({"app.py": "import read", "read.py": "", "seen.py": "import json"})
+    observed = [
+        Edge(source="app", target=target, kind=EdgeKind.OBSERVED, location=Location("app.py", 1))
+        for target in ("read", "seen", "made_while_running")
+    ]
+    closure = close_over(
+        [Root(source="//a:b", module="app", kind=EdgeKind.DECLARED)],
+        [intern("**")],
+        workspace.finder(),
+        workspace.facts({}),
+        target="//a:b",
+        observed=observed,
+    )
+    kinds = {name: edge.kind for name, edge in edges_of(closure, "app").items()}
+    assert kinds == {"read": EdgeKind.IMPORT, "seen": EdgeKind.OBSERVED}
+    assert "json" in closure.graph.nodes
 
 
 def test_generated_modules_are_followed(workspace):
