@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hermpkg_build.analysis.expressions import Tokens, arguments, text_constant, text_constants
+from hermpkg_build.analysis.expressions import (
+    Tokens,
+    arguments,
+    dotted,
+    text_constant,
+    text_constants,
+    without_parentheses,
+)
 from hermpkg_build.analysis.tokens import Kind
 
 
@@ -40,7 +47,8 @@ def read_dunder_import(tokens: Tokens) -> NamedImport | None:
 def read_import_module(tokens: Tokens) -> NamedImport | None:
     """What ``importlib.import_module(name, package)`` imports; None where that is computed.
 
-    The names hold the anchor: a package, or ``__package__`` or ``__name__`` of the module itself.
+    The names hold the anchor package where it is constant, and are empty where it is ``__package__`` or
+    ``__name__``: the package of the module itself.
     """
     bound = arguments(tokens, ("name", "package"))
     if bound is None or "name" not in bound:
@@ -50,8 +58,8 @@ def read_import_module(tokens: Tokens) -> NamedImport | None:
         return None
     module = name.lstrip(".")
     level = len(name) - len(module)
-    anchor = _anchor(bound["package"]) if "package" in bound else ""
-    if level and not anchor:
+    anchor = text_constant(bound["package"]) if "package" in bound else None
+    if level and not anchor and not _is_own_package(bound.get("package", ())):
         return None
     return NamedImport(module, level, (anchor,) if anchor else ())
 
@@ -65,7 +73,5 @@ def _integer(tokens: Tokens) -> int | None:
         return None
 
 
-def _anchor(tokens: Tokens) -> str:
-    if len(tokens) == 1 and tokens[0].text in (b"__package__", b"__name__"):
-        return tokens[0].text.decode()
-    return text_constant(tokens) or ""
+def _is_own_package(tokens: Tokens) -> bool:
+    return dotted(without_parentheses(tokens)) in ("__package__", "__name__")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import warnings
 from typing import Final
 
 from hermpkg_build.core.facts import SyntaxProblem
@@ -14,6 +12,9 @@ _HASH_BASED: Final = 0b1
 
 def check_syntax(data: bytes) -> SyntaxProblem | None:
     """Why the running interpreter cannot parse a source; None where it can. Warnings are not shown."""
+    import ast
+    import warnings
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -13,11 +13,13 @@ class ImportContext(enum.IntFlag):
     FUNCTION = 1
     """Inside a def or lambda: runs when called, if ever."""
     TRY = 2
-    """In the body of a try whose handlers catch ImportError (also as Exception or bare except)."""
+    """Anywhere in the body of a try whose handlers catch ImportError (also as Exception or bare
+    except), or of a with that suppresses it."""
     TYPE_CHECKING = 4
     """Only seen by type checkers: never runs."""
     CONDITIONAL = 8
-    """Under an if, match, while or except: runs on some platforms or versions."""
+    """Under an if, match, while, for or except, or the else of these or of a try: runs on some
+    platforms or versions. (Not the else of ``if TYPE_CHECKING``, which always runs.)"""
 
 
 class ImportForm(enum.IntEnum):
@@ -37,8 +39,9 @@ class ImportForm(enum.IntEnum):
 class Import:
     """One import. `module` is as written without leading dots, `level` counts the dots.
 
-    `names` are the names of a FROM (``("*",)`` for a star), empty for the other forms; for
-    IMPORT_MODULE with a constant second argument, `names` holds that anchor package.
+    `names` are the names of a FROM (``("*",)`` for a star) and the constant `fromlist` of a
+    DUNDER_IMPORT; for IMPORT_MODULE with a constant second argument, that anchor package, while a
+    relative one without names counts from the module's own package. They are empty for IMPORT.
     `line` and `column` count from 1, the column in characters, and point at the statement (the
     call expression for calls).
     """
@@ -54,7 +57,10 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class DynamicImport:
-    """A call that imports what only run time knows; `text` is the call, cut to 80 characters."""
+    """A call that imports what only run time knows.
+
+    `text` is the call, each run of blanks made one, cut to 80 characters.
+    """
 
     text: str
     context: ImportContext
@@ -67,7 +73,8 @@ class SourceUse:
     """A use of a name that ties code to its place on disk.
 
     `name` is ``__file__``, ``__path__``, ``importlib.resources``, ``pkgutil.get_data`` or
-    ``inspect.getsource``.
+    ``inspect.getsource`` (also for its ``getsourcelines``). The place is that of the name, or of the
+    statement that imports it.
     """
 
     name: str
@@ -89,8 +96,9 @@ class SyntaxProblem:
 class ImportFacts:
     """All that analysis needs of one module's source.
 
-    `exports` is ``__all__`` where it is made of constants, None where there is none or it is
-    computed. With a `syntax_problem` everything else is empty.
+    `exports` is ``__all__`` where it is made of constants (those of all branches together where some
+    are conditional), None where there is none or it is computed. With a `syntax_problem` everything
+    else is empty.
     """
 
     imports: tuple[Import, ...] = ()
