@@ -47,8 +47,7 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = tuple(sys.argv[1:] if words is None else words)
     _let_output_hold_any_name()
     _stop_on_sigterm()
-    # Errors in the options themselves are reported in the form asked for, so that is looked for first.
-    console = _console({}, json="--json" in _before_double_dash(arguments))
+    console = _console_for_errors_in(arguments)
     try:
         command, invocation = _read(arguments)
         console = invocation.console
@@ -187,8 +186,13 @@ def _discard_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _before_double_dash(arguments: Sequence[str]) -> Sequence[str]:
-    return arguments[: arguments.index("--")] if "--" in arguments else arguments
+def _console_for_errors_in(arguments: Sequence[str]) -> Console:
+    """The console that is asked for by arguments that may be wrong elsewhere."""
+    words = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    colors = [word.partition("=")[2] for word in words if word.startswith("--color=")]
+    colors += [words[place + 1] for place, word in enumerate(words[:-1]) if word == "--color"]
+    wanted = [color for color in colors if color in ("always", "never")]
+    return _console({"color": wanted[-1]} if wanted else {}, json="--json" in words)
 
 
 def _let_output_hold_any_name() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from hermpkg_build.analysis.closure import Root, SourceFacts, explore
 from hermpkg_build.analysis.imports import analyse_source
@@ -11,10 +11,13 @@ from hermpkg_build.analysis.modules import ModuleSource
 from hermpkg_build.archive.layout import DATA, EXTERN_MODULES, module_of_record
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.graph import EdgeKind, ModuleGraph, ModuleKind, Origin
+from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, Origin
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.inspection.contents import manifest_of, modules_by_policy
 from hermpkg_build.inspection.pickle_globals import globals_of_pickle
+
+# The root that stands for the artifact itself; a dotted name could be that of a module, too.
+_ARTIFACT = "the artifact"
 
 _PICKLE_START, _PICKLE_END = b"\x80", b"."
 
@@ -31,15 +34,44 @@ def graph_of_archive(archive: ArchiveReader) -> ModuleGraph:
         PolicyRule(policy=Policy.INTERN, include=modules.names),
         PolicyRule(policy=Policy.EXTERN, include=modules.externs),
     ]
-    roots = list(_pickle_roots(archive))
-    graph = explore(roots, rules, modules, modules)[0].graph
-    unasked = [name for name in modules.names if name not in graph.nodes]
-    if not unasked:
-        return graph
-    # A module that only another unasked one imports is still shown as that one's import: chains
-    # are shortest first, and roots come in the order in which packages come before their modules.
-    declared = [Root(source=archive.root, module=name, kind=EdgeKind.DECLARED) for name in unasked]
-    return explore([*roots, *declared], rules, modules, modules)[0].graph
+    pickles = list(_pickle_roots(archive))
+    asked = [Root(source=_ARTIFACT, module=name, kind=EdgeKind.DECLARED) for name in modules.names]
+    graph = explore([*pickles, *asked], rules, modules, modules)[0].graph
+    return _without_needless_roots(graph)
+
+
+def _without_needless_roots(graph: ModuleGraph) -> ModuleGraph:
+    """`graph` with only those modules asked for by the artifact itself that nothing else leads to.
+
+    Which modules a stock artifact was made for it does not say. A module without importers must have
+    been one; of a cycle that nothing outside imports the first by name stands for all.
+    """
+    edges = [edge for edge in graph.edges if edge.kind is not EdgeKind.DECLARED]
+    imported = {edge.target for edge in edges}
+    following: dict[str, list[str]] = {}
+    for edge in edges:
+        following.setdefault(edge.source, []).append(edge.target)
+    pickles = [root for root in graph.roots if root != _ARTIFACT]
+    reached: set[str] = set()
+    _reach(pickles, following, reached)
+    declared: list[Edge] = []
+    candidates = [edge for edge in graph.edges if edge.kind is EdgeKind.DECLARED]
+    for edge in sorted(candidates, key=lambda edge: (edge.target in imported, edge.target)):
+        if edge.target not in reached:
+            declared.append(edge)
+            _reach([edge.target], following, reached)
+    return ModuleGraph(graph.nodes, [*edges, *declared], [*pickles, _ARTIFACT])
+
+
+def _reach(names: Iterable[str], following: Mapping[str, Sequence[str]], reached: set[str]) -> None:
+    """Add to `reached` the `names` and all that they lead to."""
+    queue = [name for name in names if name not in reached]
+    reached.update(queue)
+    while queue:
+        for name in following.get(queue.pop(), ()):
+            if name not in reached:
+                reached.add(name)
+                queue.append(name)
 
 
 class ArchiveModules:

@@ -1,0 +1,170 @@
+"""A workspace in a temporary folder, and the real command run in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+RULES = 'load("@hermpkg//rules:defs.bzl", "deny", "extern", "intern", "mock", "model", "model_package", '
+RULES += '"package_test", "python_modules")\n'
+
+# One package whose artifact needs no torch: two modules, one of which imports the other, and a resource.
+APP_BUILD = """
+python_modules(
+    name = "modules",
+    srcs = glob(["*.py"], exclude = ["*_test.py"]),
+)
+
+model_package(
+    name = "app",
+    modules = ["app.main"],
+    resources = {"app/words.txt": ":words.txt"},
+    policy = [
+        intern("app.**"),
+        deny("**"),
+    ],
+    deps = [":modules"],
+)
+"""
+APP_FILES = {
+    "pyproject.toml": "[tool.hermpkg]\n",
+    "app/BUILD": RULES + APP_BUILD,
+    "app/__init__.py": "",
+    "app/main.py": "import json\n\nfrom app import helpers\n\ndef greet():\n    return helpers.greeting()\n",
+    "app/helpers.py": 'def greeting():\n    return "hello"\n',
+    "app/words.txt": "one\ntwo\n",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run of the command gave."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        """Standard output as the one JSON value it must be."""
+        return json.loads(self.stdout)
+
+    @property
+    def target(self) -> Any:
+        """The only target of a build's JSON."""
+        (target,) = self.json["targets"]
+        return target
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        """The status of each target of a build's JSON, by label."""
+        return {target["label"]: target["status"] for target in self.json["targets"]}
+
+    def ran(self, kind: str) -> int:
+        """How many actions of a kind a build's JSON says were run."""
+        return int(self.json["actions"].get(kind, {"run": 0})["run"])
+
+
+class Workspace:
+    """A folder with files; commands run in it have their cache beside it."""
+
+    def __init__(self, root: Path, cache: Path) -> None:
+        self.root = root
+        self.cache = cache
+        root.mkdir(parents=True, exist_ok=True)
+
+    def write(self, path: str, text: str) -> Path:
+        """Write a file, indented text as if it were not, with the folders it needs."""
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(text), encoding="utf-8")
+        return file
+
+    def write_app(self) -> Workspace:
+        """Write the package `app`, whose artifact needs no torch."""
+        for path, text in APP_FILES.items():
+            self.write(path, text)
+        return self
+
+    def build_file(self, text: str, path: str = "app/BUILD") -> Path:
+        """Write a BUILD file that has all rules loaded in its first line."""
+        return self.write(path, RULES + textwrap.dedent(text))
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        """The environment that commands run in: that of the tests would make them depend on the machine."""
+        kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+        return {
+            **kept,
+            "HOME": str(self.cache.parent / "home"),
+            "HERMPKG_CACHE_DIR": str(self.cache),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **changes,
+        }
+
+    def command(self, *words: str) -> list[str]:
+        """The words that start the command."""
+        return [sys.executable, "-m", "hermpkg_build", *words]
+
+    def start(
+        self, *words: str, cwd: str = ".", env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start the command and leave it running."""
+        return subprocess.Popen(
+            self.command(*words),
+            cwd=self.root / cwd,
+            env=self.environment(**(env or {})),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def run(self, *words: str, cwd: str = ".", env: Mapping[str, str] | None = None) -> Outcome:
+        """Run the command to its end."""
+        process = self.start(*words, cwd=cwd, env=env)
+        stdout, stderr = process.communicate(timeout=300)
+        return Outcome(process.returncode, stdout, stderr)
+
+    def build(self, *words: str, **options: Any) -> Outcome:
+        """Run a build in JSON mode, which must succeed."""
+        outcome = self.run("--json", *words, **options)
+        assert outcome.code == 0, outcome.stderr
+        return outcome
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """An empty folder with a workspace marker."""
+    made = Workspace(tmp_path / "workspace", tmp_path / "cache")
+    made.write("pyproject.toml", "[tool.hermpkg]\n")
+    return made
+
+
+@pytest.fixture
+def app(workspace: Workspace) -> Workspace:
+    """A workspace with the package `app`."""
+    return workspace.write_app()
+
+
+@pytest.fixture(scope="session")
+def make_workspace() -> type[Workspace]:
+    """What makes a workspace of any folder: ``make_workspace(root, cache)``."""
+    return Workspace
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The folder that this project lies in."""
+    return REPOSITORY

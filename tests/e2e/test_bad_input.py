@@ -1,0 +1,153 @@
+"""What is wrong in BUILD files, labels, policies and sources is reported with its place and a next step."""
+
+import pytest
+
+PACKAGE = """
+python_modules(name = "modules", srcs = glob(["*.py"]))
+model_package(
+    name = "app",
+    modules = ["app.main"],
+    policy = [{policy}],
+    deps = [":modules"],
+)
+"""
+
+
+def fails(workspace, *words, code=1):
+    """The text of the error that a run must end with."""
+    outcome = workspace.run(*words)
+    assert outcome.code == code, outcome.stderr or outcome.stdout
+    assert outcome.stdout == ""
+    assert "Traceback" not in outcome.stderr
+    return outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ("model_package(name = \n", "app/BUILD:2:14", ["syntax"]),
+        ('model_package(name = "x", sorces = {})', "app/BUILD:2:", ["sorces", "sources"]),
+        ("model_package(sources = {})", "app/BUILD:2:", ["name"]),
+        ('model_package(name = "x", sources = ["m"])', "app/BUILD:2:", ["sources"]),
+        ('model(name = "x", factory = "m:f", seed = "one")', "app/BUILD:2:", ["seed"]),
+        ('python_module(name = "x", srcs = [])', "app/BUILD:2:", ["python_module", "python_modules"]),
+        ('python_modules(name = "x", srcs = ["gone.py"])', "app/BUILD:2:", ["gone.py"]),
+        (
+            'python_modules(name = "x", srcs = glob(["*.nothing"], allow_empty = False))',
+            "app/BUILD:2:",
+            ["*.nothing"],
+        ),
+        (
+            'python_modules(name = "x", srcs = [])\npython_modules(name = "x", srcs = [])',
+            "app/BUILD:3:",
+            ["x"],
+        ),
+        ("x = 1 // 0", "app/BUILD:2:", ["division"]),
+        ('load("//app:gone.bzl", "f")', "app/BUILD:2:", ["gone.bzl"]),
+        ("def f():\n    return f()\nf()", "app/BUILD", []),
+    ],
+)
+def test_build_files(workspace, text, place, words):
+    workspace.build_file(text)
+    workspace.write("app/BUILD", workspace.root.joinpath("app/BUILD").read_text())
+    error = fails(workspace, "//app:all")
+    assert place in error
+    for word in words:
+        assert word in error
+
+
+def test_a_missing_dependency_is_shown_where_it_is_named(app):
+    app.build_file(
+        'python_modules(name = "x", srcs = [])\npython_modules(name = "y", deps = [":z"], srcs = [])'
+    )
+    outcome = app.run("//app:y")
+    assert outcome.code != 0
+    assert "app/BUILD:3" in outcome.stderr
+    assert "//app:z" in outcome.stderr
+
+
+def test_a_cycle_of_targets(app):
+    app.build_file(
+        'python_modules(name = "x", srcs = [], deps = [":y"])\n'
+        'python_modules(name = "y", srcs = [], deps = [":x"])'
+    )
+    outcome = app.run("//app:y")
+    assert outcome.code == 1
+    assert "cycle" in outcome.stderr
+    assert "//app:x" in outcome.stderr
+    assert "//app:y" in outcome.stderr
+
+
+def test_visibility(app):
+    app.build_file('python_modules(name = "mine", srcs = [], visibility = ["//visibility:private"])')
+    app.build_file('python_modules(name = "x", srcs = [], deps = ["//app:mine"])', "other/BUILD")
+    outcome = app.run("//other:x")
+    assert outcome.code == 1
+    assert "other/BUILD:2" in outcome.stderr
+    assert "visib" in outcome.stderr
+
+
+def test_a_label_of_no_package(app):
+    error = fails(app, "//ap:app", code=2)
+    assert "//app" in error
+
+
+@pytest.mark.parametrize(
+    ("policy", "source", "place", "words"),
+    [
+        ('intern("app.**")', "import email\nimport numpy\n", "app/main.py:2:1", ["numpy", "extern("]),
+        (
+            'intern("app.**"), deny("subprocess")',
+            "import subprocess\n",
+            "app/main.py:1:1",
+            ["subprocess", "deny"],
+        ),
+        (
+            'intern("app.**")',
+            "from app import (\n    gone,\n)\nimport app.lost\n",
+            "app/main.py:4:1",
+            ["app.lost"],
+        ),
+        ('intern("app.**")', "x = 1\ny = = 2\n", "app/main.py:2:", ["syntax"]),
+        ('intern(["app.**", "nothing.**"]), intern("never.**")', "", "app/BUILD:7:15", ["never.**"]),
+        (
+            'intern("app.**"), extern("app.helpers")',
+            "import app.helpers\n",
+            "app/BUILD:7:33",
+            ["app.helpers"],
+        ),
+        ('intern("app.***")', "", "app/BUILD:7:22", ["***"]),
+    ],
+)
+def test_policies_and_sources(app, policy, source, place, words):
+    app.build_file(PACKAGE.replace("{policy}", policy))
+    app.write("app/main.py", source)
+    error = fails(app, "//app")
+    assert place in error
+    for word in words:
+        assert word.lower() in error.lower()
+
+
+def test_all_problems_are_reported_at_once(app):
+    app.write("app/main.py", "import numpy\nfrom app import helpers\n")
+    app.write("app/helpers.py", "def f():\n    import requests_that_is_not_there\n")
+    error = fails(app, "//app")
+    assert "app/main.py:1:1" in error
+    assert "app/helpers.py:2:5" in error
+
+
+def test_a_resource_that_is_not_there(app):
+    (app.root / "app/words.txt").unlink()
+    outcome = app.run("//app")
+    assert outcome.code == 1
+    assert "words.txt" in outcome.stderr
+    assert "app/BUILD" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    "text", ["[tool.hermpkg\n", '[tool]\nhermpkg = "yes"\n', "[tool.hermpkg]\nsource-roots = 3\n"]
+)
+def test_workspace_settings(app, text):
+    app.write("pyproject.toml", text)
+    error = fails(app, "//app", code=2)
+    assert "pyproject.toml" in error

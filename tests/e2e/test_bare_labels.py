@@ -1,0 +1,75 @@
+"""Labels alone build, in every spelling, from every folder."""
+
+import zipfile
+
+import pytest
+
+
+def test_a_label_alone_builds(app):
+    outcome = app.run("//app:app")
+    assert outcome.code == 0, outcome.stderr
+    assert "//app:app" in outcome.stdout
+    assert "built" in outcome.stdout
+    artifact = app.root / "hermpkg-out/app/app.pt"
+    with zipfile.ZipFile(artifact) as archive:
+        assert "app/app/main.py" in archive.namelist()
+        assert archive.read("app/app/words.txt") == b"one\ntwo\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "cwd"),
+    [
+        (["//app"], "."),
+        (["//app:all"], "."),
+        (["//..."], "."),
+        (["//app/..."], "."),
+        (["app:app"], "."),
+        ([":app"], "app"),
+        (["build", "app"], "app"),
+        (["build", ":app", "--keep-going"], "app"),
+        (["--", "//app"], "."),
+        (["//...", "-//app:modules"], "."),
+        (["-j2", "build", "//app", "-v"], "."),
+        (["-C", "app", ":app"], "."),
+        (["build", "//app", "--directory=app"], "."),
+    ],
+)
+def test_spellings(app, words, cwd):
+    outcome = app.run("--json", *words, cwd=cwd)
+    assert outcome.code == 0, outcome.stderr
+    assert [t["label"] for t in outcome.json["targets"] if t["path"].endswith(".pt")] == ["//app:app"]
+    assert (app.root / "hermpkg-out/app/app.pt").exists()
+
+
+def test_out_puts_the_same_bytes_elsewhere(app, tmp_path):
+    first = app.build("//app").target
+    second = app.build("build", "//app", "--out", str(tmp_path / "else where" / "x.pt")).target
+    assert second["sha256"] == first["sha256"]
+    assert (tmp_path / "else where" / "x.pt").stat().st_size == first["bytes"]
+
+
+def test_out_is_for_one_target(app):
+    app.build_file(
+        """
+        model_package(name = "one", sources = {"m": ""}, policy = [intern("m")])
+        model_package(name = "two", sources = {"m": ""}, policy = [intern("m")])
+        """,
+        "more/BUILD",
+    )
+    outcome = app.run("build", "//more:all", "--out", "x.pt")
+    assert outcome.code == 2
+    assert not (app.root / "x.pt").exists()
+
+
+def test_a_subtracted_target_is_not_built(app):
+    app.build_file('model_package(name = "two", sources = {"m": ""}, policy = [intern("m")])', "more/BUILD")
+    assert set(app.build("//...", "-//app/...").statuses) == {"//more:two"}
+
+
+def test_manual_targets_wait_to_be_named(app):
+    app.build_file(
+        'model_package(name = "two", sources = {"m": ""}, policy = [intern("m")], tags = ["manual"])',
+        "more/BUILD",
+    )
+    assert "//more:two" not in app.build("//...").statuses
+    assert "//more:two" in app.build("//more:two").statuses

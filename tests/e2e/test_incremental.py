@@ -1,0 +1,116 @@
+"""Only what changed is done again, and --explain says why."""
+
+import os
+import shutil
+
+
+def test_nothing_changed(app):
+    first = app.build("//app")
+    second = app.build("//app")
+    assert (first.target["status"], second.target["status"]) == ("built", "up-to-date")
+    assert second.target["sha256"] == first.target["sha256"]
+    assert all(count["run"] == 0 for count in second.json["actions"].values())
+
+
+def test_a_comment_in_one_module_is_one_analysis(app):
+    first = app.build("//app")
+    app.write("app/helpers.py", (app.root / "app/helpers.py").read_text() + "# a comment\n")
+    second = app.build("//app", "--explain")
+    assert second.ran("analyse") == 1
+    assert second.target["status"] == "built"
+    assert second.target["sha256"] != first.target["sha256"]
+    assert any("app/helpers.py" in reason for reason in second.target["reasons"])
+    app.write("app/helpers.py", (app.root / "app/helpers.py").read_text() + "# another\n")
+    assert "app/helpers.py" in app.run("//app", "--explain").stdout
+
+
+def test_a_new_time_is_no_change(app):
+    app.build("//app")
+    os.utime(app.root / "app/helpers.py", (1_000_000_000, 1_000_000_000))
+    second = app.build("//app")
+    assert second.target["status"] == "up-to-date"
+    assert second.ran("analyse") == 0
+
+
+def test_an_edit_that_keeps_size_and_time_is_seen(app):
+    file = app.root / "app/helpers.py"
+    before = file.stat()
+    first = app.build("//app")
+    file.write_text(file.read_text().replace("hello", "HELLO"))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert app.build("//app").target["sha256"] != first.target["sha256"]
+
+
+def test_going_back_comes_from_the_cache(app):
+    first = app.build("//app")
+    text = (app.root / "app/helpers.py").read_text()
+    app.write("app/helpers.py", text + "# more\n")
+    app.build("//app")
+    app.write("app/helpers.py", text)
+    third = app.build("//app")
+    assert third.target["sha256"] == first.target["sha256"]
+    assert third.target["status"] == "cached"
+    assert all(count["run"] == 0 for count in third.json["actions"].values())
+
+
+def test_a_deleted_output_comes_back(app):
+    first = app.build("//app")
+    shutil.rmtree(app.root / "hermpkg-out")
+    second = app.build("//app")
+    assert second.target["sha256"] == first.target["sha256"]
+    assert (app.root / "hermpkg-out/app/app.pt").exists()
+
+
+def test_a_damaged_output_is_mended(app):
+    first = app.build("//app")
+    artifact = app.root / "hermpkg-out/app/app.pt"
+    artifact.chmod(0o644)
+    artifact.write_bytes(artifact.read_bytes()[:-10] + b"0123456789")
+    second = app.build("//app")
+    assert second.target["sha256"] == first.target["sha256"]
+    assert second.target["status"] != "up-to-date"
+
+
+def test_a_module_that_appears_where_an_optional_import_looked_for_it(app):
+    app.write("app/main.py", "try:\n    from app import fast\nexcept ImportError:\n    fast = None\n")
+    first = app.build("//app")
+    app.write("app/fast.py", "")
+    second = app.build("//app")
+    assert second.target["sha256"] != first.target["sha256"]
+    (app.root / "app/fast.py").unlink()
+    assert app.build("//app").target["sha256"] == first.target["sha256"]
+
+
+def test_a_resource_that_changes(app):
+    first = app.build("//app")
+    app.write("app/words.txt", "three\n")
+    second = app.build("//app")
+    assert second.target["sha256"] != first.target["sha256"]
+    assert second.ran("analyse") == 0
+    assert any("words.txt" in reason for reason in second.target["reasons"])
+
+
+def test_a_build_file_that_changes_only_its_comments(app):
+    first = app.build("//app")
+    app.write("app/BUILD", (app.root / "app/BUILD").read_text() + "\n# a comment\n")
+    second = app.build("//app")
+    assert second.target["sha256"] == first.target["sha256"]
+    assert second.ran("assemble") == 0
+
+
+def test_two_workspaces_share_a_cache(app, make_workspace, tmp_path):
+    first = app.build("//app")
+    copy = make_workspace(tmp_path / "copy", app.cache).write_app()
+    second = copy.build("//app")
+    assert second.target["sha256"] == first.target["sha256"]
+    assert second.target["status"] == "cached"
+
+
+def test_clean_removes_outputs_and_the_cache(app):
+    app.build("//app")
+    assert app.run("clean").code == 0
+    assert not (app.root / "hermpkg-out").exists()
+    assert app.build("//app").target["status"] == "cached"
+    assert app.run("clean", "--cache").code == 0
+    assert not app.cache.exists()
+    assert app.build("//app").target["status"] == "built"

@@ -1,0 +1,117 @@
+"""`why`, `inspect`, `info`, `version` and `help`."""
+
+import zipfile
+
+from hermpkg_build import __version__
+
+
+def test_why_shows_each_import_with_its_place(app):
+    outcome = app.run("why", "//app", "app.helpers")
+    assert outcome.code == 0, outcome.stderr
+    lines = outcome.stdout.splitlines()
+    assert "app.helpers" in lines[0]
+    assert "intern" in lines[0]
+    assert any("//app:app" in line and "app.main" in line for line in lines)
+    assert any("app/main.py:3:1" in line for line in lines)
+
+
+def test_why_of_a_file_reads_only_the_file(app, tmp_path):
+    app.build("//app")
+    moved = tmp_path / "moved.pt"
+    (app.root / "hermpkg-out/app/app.pt").rename(moved)
+    outcome = app.run("why", str(moved), "app.helpers", "-C", str(tmp_path))
+    assert outcome.code == 0, outcome.stderr
+    assert "app/main.py:3:1" in outcome.stdout
+
+
+def test_why_of_an_extern_module(app):
+    outcome = app.run("why", "//app", "json")
+    assert outcome.code == 0, outcome.stderr
+    assert "extern" in outcome.stdout
+    assert "app/main.py:1:1" in outcome.stdout
+
+
+def test_why_in_json(app):
+    value = app.run("why", "//app", "app.helpers", "--json").json
+    assert (value["module"], value["policy"]) == ("app.helpers", "intern")
+    assert value["chain"][-1]["location"] == {"path": "app/main.py", "line": 3, "column": 1}
+
+
+def test_inspect_lists_records(app):
+    app.build("//app")
+    outcome = app.run("inspect", "hermpkg-out/app/app.pt")
+    assert outcome.code == 0, outcome.stderr
+    for word in ("app/main.py", "app/words.txt", "sha256"):
+        assert word in outcome.stdout
+
+
+def test_inspect_in_json_is_what_the_file_holds(app):
+    app.build("//app")
+    value = app.run("inspect", "hermpkg-out/app/app.pt", "--json").json
+    with zipfile.ZipFile(app.root / "hermpkg-out/app/app.pt") as archive:
+        expected = {info.filename.partition("/")[2]: info.file_size for info in archive.infolist()}
+    assert {record["name"]: record["bytes"] for record in value["records"]} == expected
+    assert value["root"] == "app"
+
+
+def test_inspect_as_a_tree(app):
+    app.build("//app")
+    outcome = app.run("inspect", "hermpkg-out/app/app.pt", "--tree")
+    assert outcome.code == 0
+    assert "main.py" in outcome.stdout
+    assert ".data" in outcome.stdout
+
+
+def test_inspect_of_a_stock_archive(app, tmp_path):
+    file = tmp_path / "stock.pt"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("stock/.data/version", "6\n")
+        archive.writestr("stock/.data/extern_modules", "torch\n")
+        archive.writestr("stock/pkg/__init__.py", "import torch\n")
+    outcome = app.run("inspect", str(file))
+    assert outcome.code == 0, outcome.stderr
+    assert "pkg/__init__.py" in outcome.stdout
+    assert app.run("why", str(file), "torch").code == 0
+
+
+def test_inspect_of_no_archive(app):
+    outcome = app.run("inspect", "pyproject.toml")
+    assert outcome.code == 1
+    assert "pyproject.toml" in outcome.stderr
+
+
+def test_info(app):
+    value = app.run("info", "--json").json
+    assert value["workspace"] == str(app.root)
+    assert value["cache_directory"] == str(app.cache)
+    assert value["hermpkg"] == __version__
+    assert "workspace" in app.run("info").stdout
+
+
+def test_info_outside_of_a_workspace(app, tmp_path):
+    assert app.run("-C", str(tmp_path), "info", "--json").json["workspace"] is None
+
+
+def test_version(app):
+    assert app.run("version").stdout == f"hermpkg {__version__}\n"
+    assert app.run("--version").stdout == f"hermpkg {__version__}\n"
+
+
+def test_help(app):
+    overview = app.run("--help")
+    assert overview.code == 0
+    for command in ("build", "test", "why", "inspect", "info", "clean", "version"):
+        assert command in overview.stdout
+        assert f"hermpkg [OPTIONS] {command}" in app.run(command, "--help").stdout
+
+
+def test_colour_only_where_wanted(app):
+    plain = app.run("buidl")
+    assert "\x1b" not in plain.stderr
+    assert "\x1b" in app.run("--color=always", "buidl").stderr
+    assert "\x1b" not in app.run("--color=never", "buidl").stderr
+
+
+def test_quiet_and_verbose(app):
+    assert app.run("-q", "//app").stdout == ""
+    assert len(app.run("-v", "//app").stdout.split("sha256:")[1].strip()) == 64
