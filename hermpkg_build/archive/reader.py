@@ -16,12 +16,11 @@ from typing import BinaryIO, TypeAlias, final
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.central import Member, decode_name, read_central_directory
 from hermpkg_build.archive.layout import VERSION_RECORD
-from hermpkg_build.core.digest import Bytes
 from hermpkg_build.errors import ArchiveError
 
 __all__ = ["ArchiveReader", "ArchiveSource", "Entry"]
 
-ArchiveSource: TypeAlias = str | os.PathLike[str] | Bytes | BinaryIO
+ArchiveSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
 # Deflate cannot make more out of one byte than this; a record that claims to be larger is a lie.
 _MOST_INFLATION = 1032

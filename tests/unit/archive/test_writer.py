@@ -1,0 +1,415 @@
+"""Archives as they are written: their bytes, their layout, and what a failure leaves behind."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import random
+import resource
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+import time
+import zipfile
+import zlib
+from pathlib import Path
+
+import pytest
+
+from hermpkg_build.archive.plan import plan_archive
+from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.archive.writer import FileSlice, Record, stream_archive, write_archive
+from hermpkg_build.errors import ActionError, ArchiveError, LocalEnvironmentError
+
+GIB = 1 << 30
+
+
+def some_records(folder: Path) -> list[Record]:
+    big = folder / "big"
+    big.write_bytes(random.Random(1).randbytes(3_000_000))
+    return [
+        Record(name=".data/version", content=b"6\n"),
+        Record(name=".data/0.storage", content=FileSlice(path=str(big), offset=7, size=2_500_001)),
+        Record(name=".data/1.storage", content=FileSlice(path=str(big), size=1000)),
+        Record(name="models/größe.py", content="x = 'é'\n".encode()),
+        Record(name="empty.txt", content=b""),
+        Record(name="view", content=memoryview(b"abcdef")[2:]),
+    ]
+
+
+def archive_bytes(records: list[Record], root: str = "r") -> bytes:
+    stream = io.BytesIO()
+    stream_archive(stream, root=root, records=records)
+    return stream.getvalue()
+
+
+def test_zipfile_reads_every_record(tmp_path: Path) -> None:
+    records = some_records(tmp_path)
+    write_archive(str(tmp_path / "out.pt"), root="model", records=records)
+    with zipfile.ZipFile(tmp_path / "out.pt") as archive:
+        assert archive.testzip() is None
+        names = archive.namelist()
+        assert names == sorted(names, key=str.encode)
+        assert archive.read("model/.data/0.storage") == (tmp_path / "big").read_bytes()[7 : 7 + 2_500_001]
+        assert archive.read("model/models/größe.py").decode() == "x = 'é'\n"
+        assert archive.read("model/view") == b"cdef"
+        for info in archive.infolist():
+            assert info.compress_type == zipfile.ZIP_STORED
+            assert info.date_time == (1980, 1, 1, 0, 0, 0)
+            assert info.external_attr >> 16 == stat.S_IFREG | 0o644
+            assert info.create_system == 3
+
+
+def test_the_digest_is_that_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "out.pt"
+    digest = write_archive(str(path), root="model", records=some_records(tmp_path))
+    assert digest.hash == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert digest.size == path.stat().st_size
+
+
+def test_a_stream_gets_the_same_bytes(tmp_path: Path) -> None:
+    records = some_records(tmp_path)
+    write_archive(str(tmp_path / "out.pt"), root="r", records=records)
+    assert archive_bytes(records) == (tmp_path / "out.pt").read_bytes()
+
+
+def test_payloads_start_at_multiples_of_64(tmp_path: Path) -> None:
+    records = [Record(name="n" * length, content=b"x" * length) for length in range(1, 140)]
+    write_archive(str(tmp_path / "out.pt"), root="r", records=records)
+    with ArchiveReader(tmp_path / "out.pt") as reader:
+        assert {reader.entry(name).offset % 64 for name in reader.names()} == {0}
+    with zipfile.ZipFile(tmp_path / "out.pt") as archive:
+        assert archive.testzip() is None
+
+
+def test_info_zip_finds_no_fault(tmp_path: Path) -> None:
+    write_archive(str(tmp_path / "out.pt"), root="r", records=some_records(tmp_path))
+    result = subprocess.run(
+        ["unzip", "-tqq", tmp_path / "out.pt"], capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stdout) == (0, "")
+
+
+def naive_zip(path: Path, contents: dict[str, bytes], folder: Path) -> bytes:
+    """What one writes without a thought: files, in the order given, with zipfile."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in contents.items():
+            file = folder / name
+            file.write_bytes(data)
+            archive.write(file, f"r/{name}")
+    return path.read_bytes()
+
+
+def our_zip(path: Path, contents: dict[str, bytes], folder: Path) -> bytes:
+    records = []
+    for name, data in contents.items():
+        file = folder / name
+        file.write_bytes(data)
+        records.append(Record(name=name, content=FileSlice(path=str(file), size=len(data))))
+    write_archive(str(path), root="r", records=records)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("change", ["order", "umask", "time", "output"])
+def test_only_names_and_contents_count(tmp_path: Path, change: str) -> None:
+    """Equal records give equal bytes; the control shows that each of these changes could be seen."""
+    contents = {"a.py": b"a = 1\n", "b.py": b"b = 2\n"}
+    results = {}
+    for write in (our_zip, naive_zip):
+        folder = tmp_path / write.__name__
+        folder.mkdir()
+        first = write(folder / "out.pt", contents, folder)
+        again, out = contents, folder / "out.pt"
+        old_umask = os.umask(0o077 if change == "umask" else 0o022)
+        try:
+            if change == "order":
+                again = dict(reversed(contents.items()))
+            elif change == "umask":
+                for name in contents:
+                    (folder / name).unlink()
+            elif change == "output":
+                out = folder / "other.pt"
+            if change == "time":
+                for name in contents:
+                    (folder / name).unlink()
+                past = write_with_old_times(write, out, again, folder)
+                results[write] = first == past
+                continue
+            results[write] = first == write(out, again, folder)
+        finally:
+            os.umask(old_umask)
+    assert results[our_zip]
+    # zipfile does not write the output's name, so that is the one change the control survives.
+    assert results[naive_zip] == (change == "output")
+
+
+def write_with_old_times(write, out: Path, contents: dict[str, bytes], folder: Path) -> bytes:
+    real = Path.write_bytes
+
+    def dated(self: Path, data: bytes) -> int:
+        count = real(self, data)
+        os.utime(self, (1e9, 1e9))
+        return count
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "write_bytes", dated)
+        return write(out, contents, folder)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_the_file_is_0644_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    old = os.umask(umask)
+    try:
+        write_archive(str(tmp_path / "out.pt"), root="r", records=[Record(name="a", content=b"1")])
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "out.pt").stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize(
+    ("names", "word"),
+    [
+        (["../a"], "'..'"),
+        (["a/./b"], "'.'"),
+        (["/a"], "absolute"),
+        (["a\\b"], "backslash"),
+        (["a\0b"], "NUL"),
+        (["a//b"], "''"),
+        (["a/"], "''"),
+        ([""], "empty"),
+        (["a\udcff"], "UTF-8"),
+        (["a", "a"], "two records"),
+        (["x" * 512], "too long"),
+    ],
+)
+def test_names_that_cannot_be(tmp_path: Path, names: list[str], word: str) -> None:
+    out = tmp_path / "out.pt"
+    with pytest.raises(ArchiveError, match=word):
+        write_archive(str(out), root="r", records=[Record(name=name, content=b"") for name in names])
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("root", ["", "a/b", "..", "a\\b"])
+def test_roots_that_cannot_be(tmp_path: Path, root: str) -> None:
+    with pytest.raises(ArchiveError, match="root folder"):
+        write_archive(str(tmp_path / "out.pt"), root=root, records=[])
+
+
+def test_a_source_that_is_too_short_leaves_the_old_file(tmp_path: Path) -> None:
+    out, source = tmp_path / "out.pt", tmp_path / "source"
+    out.write_bytes(b"old")
+    source.write_bytes(bytes(1000))
+    for size in (2000, 2_000_000):
+        record = Record(name="a", content=FileSlice(path=str(source), size=size), crc32=0)
+        with pytest.raises(ActionError, match="became shorter") as caught:
+            write_archive(str(out), root="r", records=[record])
+        assert ("found", "1000 bytes") in caught.value.facts
+    assert out.read_bytes() == b"old"
+    assert sorted(os.listdir(tmp_path)) == ["out.pt", "source"]
+
+
+def test_a_source_that_is_missing_leaves_no_file(tmp_path: Path) -> None:
+    record = Record(name="a", content=FileSlice(path=str(tmp_path / "none"), size=5))
+    with pytest.raises(ActionError, match="cannot be opened"):
+        write_archive(str(tmp_path / "out.pt"), root="r", records=[record])
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_target_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for target, reason in (
+        (tmp_path / "none" / "out.pt", "No such file"),
+        (tmp_path / "folder", "directory"),
+    ):
+        with pytest.raises(LocalEnvironmentError, match="cannot be written") as caught:
+            write_archive(str(target), root="r", records=[Record(name="a", content=b"1")])
+        assert reason in str(caught.value)
+        assert caught.value.next_step
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_a_full_disk_is_told_and_leaves_the_old_file(tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk: the same system calls fail, in the same places."""
+    out = tmp_path / "out.pt"
+    out.write_bytes(b"old")
+    source = tmp_path / "source"
+    source.write_bytes(bytes(4 << 20))
+    script = textwrap.dedent("""
+        import resource, signal, sys
+        from hermpkg_build.archive.writer import *
+        from hermpkg_build.errors import LocalEnvironmentError
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+        for content in (FileSlice(path=sys.argv[2], size=4 << 20), bytes(4 << 20)):
+            try:
+                write_archive(sys.argv[1], root="r", records=[Record(name="a", content=content, crc32=0)])
+            except LocalEnvironmentError as error:
+                print(error.facts[1], error.exit_code.value)
+    """)
+    result = subprocess.run(
+        [sys.executable, "-c", script, out, source], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "('reason', 'File too large') 36\n" * 2
+    assert out.read_bytes() == b"old"
+    assert sorted(os.listdir(tmp_path)) == ["out.pt", "source"]
+
+
+def test_a_killed_writer_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
+    out, fifo = tmp_path / "out.pt", tmp_path / "fifo"
+    out.write_bytes(b"old")
+    os.mkfifo(fifo)
+    # The writer stops in the middle: its second record comes from a pipe that nobody feeds.
+    script = textwrap.dedent("""
+        import sys
+        from hermpkg_build.archive.writer import *
+        write_archive(sys.argv[1], root="r", records=[
+            Record(name="a", content=bytes(2 << 20)),
+            Record(name="b", content=FileSlice(path=sys.argv[2], size=5 << 20), crc32=0),
+        ])
+    """)
+    process = subprocess.Popen([sys.executable, "-c", script, out, fifo])
+    feeding = os.open(fifo, os.O_WRONLY)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    os.close(feeding)
+    assert out.read_bytes() == b"old"
+    assert sorted(os.listdir(tmp_path)) == ["fifo", "out.pt"]
+
+
+def sparse(path: Path, size: int) -> FileSlice:
+    with path.open("wb") as file:
+        file.truncate(size)
+    return FileSlice(path=str(path), size=size)
+
+
+def lay_out_sparsely(path: Path, records: list[Record]) -> None:
+    """Write an archive whose file contents are holes: the real headers at their places, no gigabytes."""
+    position = 0
+    with path.open("wb") as file:
+        for piece in plan_archive("r", records):
+            if isinstance(piece, FileSlice):
+                position += piece.size
+            else:
+                file.seek(position)
+                file.write(piece)
+                position += len(piece)
+        file.truncate(position)
+
+
+@pytest.mark.parametrize("size", [4 * GIB - 2, 4 * GIB - 1, 4 * GIB, 5 * GIB])
+def test_records_of_4_gib_and_more(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "out.pt"
+    records = [
+        Record(name="a", content=sparse(tmp_path / "large", size), crc32=0),
+        Record(name="b", content=b"behind it"),
+    ]
+    lay_out_sparsely(path, records)
+    with ArchiveReader(path) as reader:
+        assert reader.entry("a").size == size
+        assert reader.read("b") == b"behind it"
+        assert reader.view("a")[-1] == 0
+        assert {reader.entry(name).offset % 64 for name in "ab"} == {0}
+    with zipfile.ZipFile(path) as archive:
+        assert [info.file_size for info in archive.infolist()] == [size, 9]
+        assert archive.read("r/b") == b"behind it"
+        # Opening a record compares its local header with the directory.
+        archive.open("r/a").close()
+
+
+def test_an_archive_beyond_4_gib_of_smaller_records(tmp_path: Path) -> None:
+    path = tmp_path / "out.pt"
+    large = sparse(tmp_path / "large", GIB)
+    records = [Record(name=f"{i}", content=large, crc32=0) for i in range(5)]
+    lay_out_sparsely(path, [*records, Record(name="last", content=b"last")])
+    with ArchiveReader(path) as reader, zipfile.ZipFile(path) as archive:
+        assert reader.read("last") == archive.read("r/last") == b"last"
+        assert reader.entry("4").offset > 4 * GIB
+
+
+@pytest.mark.parametrize("count", [65_534, 65_535, 65_536])
+def test_more_records_than_16_bits_count(tmp_path: Path, count: int) -> None:
+    path = tmp_path / "out.pt"
+    write_archive(str(path), root="r", records=[Record(name=f"{i}", content=b"") for i in range(count)])
+    with ArchiveReader(path) as reader, zipfile.ZipFile(path) as archive:
+        assert len(reader.names()) == len(archive.namelist()) == count
+
+
+def test_contents_in_files_are_not_held_in_memory(tmp_path: Path) -> None:
+    source = sparse(tmp_path / "large", 128 << 20)
+    script = textwrap.dedent("""
+        import resource, sys
+        from hermpkg_build.archive.writer import *
+        write_archive(sys.argv[1], root="r", records=[Record(name="warm", content=b"1")])
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        record = Record(name="a", content=FileSlice(path=sys.argv[2], size=128 << 20))
+        write_archive(sys.argv[1], root="r", records=[record])
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    """)
+    arguments = [sys.executable, "-c", script, tmp_path / "out.pt", source.path]
+    result = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    unit = 1 if sys.platform == "darwin" else 1024
+    assert int(result.stdout) * unit < 32 << 20
+
+
+def test_every_way_of_copying_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = some_records(tmp_path)
+    expected = archive_bytes(records)
+
+    def refuse(*arguments: object, **named: object) -> int:
+        raise OSError(18, "Invalid cross-device link")
+
+    for missing in ([], ["copy_file_range"], ["copy_file_range", "sendfile"]):
+        for name in missing:
+            monkeypatch.setattr(os, name, refuse)
+        write_archive(str(tmp_path / "out.pt"), root="r", records=records)
+        assert (tmp_path / "out.pt").read_bytes() == expected
+
+
+def test_a_copy_that_stops_halfway_goes_on_another_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = some_records(tmp_path)
+    calls = iter([1000])
+
+    def once(source: int, target: int, count: int, offset_src: int) -> int:
+        if size := next(calls, 0):
+            return os.write(target, os.pread(source, size, offset_src))
+        return 0
+
+    monkeypatch.setattr(os, "copy_file_range", once)
+    write_archive(str(tmp_path / "out.pt"), root="r", records=records)
+    assert (tmp_path / "out.pt").read_bytes() == archive_bytes(records)
+
+
+def test_without_unnamed_files_it_works_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    out = tmp_path / "out.pt"
+    write_archive(str(out), root="r", records=[Record(name="a", content=b"1")])
+    with pytest.raises(ActionError):
+        write_archive(
+            str(out), root="r", records=[Record(name="a", content=FileSlice(path="/none", size=1), crc32=0)]
+        )
+    assert os.listdir(tmp_path) == ["out.pt"]
+    assert zipfile.ZipFile(out).read("r/a") == b"1"
+
+
+def test_a_given_checksum_is_not_computed_again(tmp_path: Path) -> None:
+    crc32 = zlib.crc32(b"other bytes")
+    data = archive_bytes([Record(name="a", content=b"some bytes", crc32=crc32)])
+    assert ArchiveReader(data).entry("a").crc32 == crc32
+
+
+def test_the_limit_of_open_files_is_no_limit_of_records(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    source = sparse(tmp_path / "source", 300 << 10)
+    records = [Record(name=f"{i}", content=source) for i in range(100)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(64, hard), hard))
+    try:
+        write_archive(str(tmp_path / "out.pt"), root="r", records=records)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(zipfile.ZipFile(tmp_path / "out.pt").namelist()) == 100
