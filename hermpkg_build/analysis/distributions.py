@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Sequence
@@ -123,6 +122,8 @@ class Distributions:
 
     def _record(self, distribution: Distribution) -> frozenset[str]:
         """Every file that the distribution's record lists, relative to its search path entry."""
+        import csv
+
         path = distribution.metadata
         if path not in self._files:
             record = self._text(path, "RECORD")

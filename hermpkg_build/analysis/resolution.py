@@ -41,11 +41,12 @@ class Standing:
     @property
     def is_bare_namespace(self) -> bool:
         """A folder that no rule packs: it has no code, so that nobody need allow or can forbid it."""
-        return (
-            self.source is not None
-            and self.source.kind is ModuleKind.NAMESPACE
-            and self.policy in (None, Policy.DENY)
-        )
+        return self.is_namespace and self.policy in (None, Policy.DENY)
+
+    @property
+    def is_namespace(self) -> bool:
+        """Whether the module is a namespace package."""
+        return self.source is not None and self.source.kind is ModuleKind.NAMESPACE
 
 
 class Fault(enum.Enum):
@@ -116,7 +117,16 @@ class Resolver:
             return Meaning(named, (nearest,) if nearest else (), Fault.NOT_FOUND)
         if imported.form is ImportForm.IMPORT_MODULE:
             return Meaning(named, (named,))
+        if standing.is_bare_namespace or (standing.is_namespace and standing.policy is Policy.INTERN):
+            return self._from_namespace(named, imported.names)
         return Meaning(named, (named, *self.submodules_named(named, imported.names)))
+
+    def _from_namespace(self, namespace: str, names: tuple[str, ...]) -> Meaning:
+        """A folder has no code that could define a name: all that it can give are modules."""
+        children = [f"{namespace}.{name}" for name in names if name != "*" and not name.startswith("__")]
+        lost = [child for child in children if self.standing(child).is_lost]
+        found = (namespace, *(child for child in children if child not in lost))
+        return Meaning(lost[0], found, Fault.NOT_FOUND) if lost else Meaning(namespace, found)
 
     def submodules_named(self, package: str, names: tuple[str, ...]) -> list[str]:
         """Those of `names` that importing them from `package` imports as modules of their own.

@@ -147,6 +147,14 @@ def test_workspace_file_that_no_dependency_lists(workspace, source):
     assert error.next_step == 'add to the deps of the target that imports it:\n    "//util:modules",'
 
 
+def test_name_that_a_namespace_package_cannot_have(workspace):
+    workspace.own({"app.py": "from util import text, words", "util/text.py": ""})
+    workspace.own({"util/words.py": ""}, declared=False)
+    (error,) = workspace.problems("app", rule("intern", "**"))
+    assert error.summary == "no module named 'util.words'"
+    assert facts_of(error)["file"].startswith("util/words.py is there")
+
+
 def test_syntax_error_is_shown_in_its_own_file(workspace):
     workspace.own({"app/__init__.py": "import app.bad", "app/bad.py": "x = 1\ndef f(:\n    pass\n"})
     (error,) = workspace.problems("app", INTERN_APP)
