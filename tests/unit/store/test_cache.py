@@ -63,6 +63,20 @@ def test_everything_is_kept_between_two_processes(cache_directory: str) -> None:
     cache.close()
 
 
+@pytest.mark.parametrize("name", [b"a?b#c%20d&mode=ro", b"\xff\xfe", b"line\nbreak"])
+def test_any_name_will_do_for_the_folder(tmp_path: Path, name: bytes) -> None:
+    directory = os.fsdecode(os.path.join(os.fsencode(tmp_path), name))
+    try:
+        os.mkdir(directory)
+    except OSError:
+        pytest.skip("this file system takes names in UTF-8 only")
+    filled(directory)
+    cache = open_cache(directory)
+    assert holds(cache) == [True] * 4
+    cache.close()
+    assert os.listdir(tmp_path) == [os.path.basename(directory)]
+
+
 def test_a_relative_folder_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     cache = open_cache("cache")
