@@ -15,7 +15,7 @@ from hermpkg_build.objects.names import Names, ResolveGlobal
 from hermpkg_build.objects.output import Output
 from hermpkg_build.objects.paths import Opened, UnpicklableError, path_of, reason_for
 from hermpkg_build.objects.pickled import PickledObject
-from hermpkg_build.objects.reducing import Elements, Reduced, checked, reduce
+from hermpkg_build.objects.reducing import Elements, Reduced, checked, is_value, reduce
 from hermpkg_build.objects.storages import StorageReference, storage_reference
 from hermpkg_build.objects.values import AtomKeys, sort_atoms, split_atoms
 
@@ -56,6 +56,7 @@ class GraphWriter:
         self._ranks = ranks
         self._names = Names(out, settings.protocol, settings.resolve_global)
         self._atoms = AtomKeys()
+        self._values: dict[int, Hashable] = {}
         self._building: dict[int, int] = {}
         self._storage_keys: dict[Hashable, int] = {}
         self._storages: list[object] = []
@@ -338,7 +339,23 @@ class GraphWriter:
         if isinstance(returned, str):
             self._names.write(obj, returned)
             return None
-        return self._reduced(obj, checked(obj, returned))
+        reduced = checked(obj, returned)
+        key = self.value_key(obj)
+        if key is not None and self._out.written(self._out.by_value, key):
+            return None
+        return self._reduced(obj, reduced, key)
+
+    def value_key(self, obj: Any) -> Hashable | None:
+        """Equal for objects that are one whatever their identity; None where identity counts."""
+        if id(obj) in self._values:
+            return self._values[id(obj)]
+        if not is_value(obj):
+            return None
+        apart = GraphWriter(self._settings, Output(self._protocol), None)
+        key = apart.dump(reduce(obj, self._protocol)).data
+        self._values[id(obj)] = key
+        self._out.alive.append(obj)
+        return key
 
     def _persistent(self, obj: object, persistent: object) -> Walk:
         self._out.alive += (obj, persistent)
@@ -354,8 +371,8 @@ class GraphWriter:
         self._out.storage_key(key)
         yield from self._fill(storage, (storage.location, storage.numel), op.TUPLE + op.BINPERSID)
 
-    def _reduced(self, obj: Any, reduced: Reduced) -> Walk:
-        """An object by what its ``__reduce__`` returned."""
+    def _reduced(self, obj: Any, reduced: Reduced, key: Hashable | None = None) -> Walk:
+        """An object by what its ``__reduce__`` returned; memoised by `key` where it has one."""
         # Whatever was made for this call alone must outlive it, or its id could come to mean
         # another object.
         self._out.alive.append(reduced)
@@ -366,7 +383,10 @@ class GraphWriter:
             self._out.append(op.POP)
             self._out.written(self._out.by_identity, id(obj))
             return
-        self._out.memoise(obj)
+        if key is None:
+            self._out.memoise(obj)
+        else:
+            self._out.memoise_value(key)
         if reduced.items:
             yield from self._fill_list(obj, reduced.items)
         if reduced.pairs:

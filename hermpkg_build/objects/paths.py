@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import pickle
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +70,10 @@ def _step(frame: Opened, child: object, via: _Via) -> tuple[str, _Via]:
     nothing = _Via(None)
     if frame.reduced is not None and child is frame.reduced.state:
         return ("", _Via(obj)) if isinstance(child, (dict, tuple)) else (".__getstate__()", nothing)
+    if frame.reduced is not None and child is type(obj):
+        return ".__class__", nothing
+    if frame.reduced is not None and child is frame.reduced.function:
+        return ".__reduce__()[0]", nothing
     if frame.reduced is not None and _are_arguments(child, frame.reduced):
         return "", _Via(obj, "arguments")
     if via.owner is not None and isinstance(obj, tuple):
@@ -78,7 +82,7 @@ def _step(frame: Opened, child: object, via: _Via) -> tuple[str, _Via]:
         # The state of an object with slots is a pair of two dicts of attributes.
         return "", via
     if isinstance(obj, (list, tuple)) or type(obj).__name__ == "deque":
-        return next((f"[{i}]" for i, part in enumerate(obj) if part is child), "[...]"), nothing
+        return _step_to_item(obj, child), nothing
     if isinstance(obj, (set, frozenset)):
         return f"<element {type(child).__name__}>", nothing
     if isinstance(obj, dict):
@@ -115,8 +119,13 @@ def _step_of_argument(owner: object, arguments: tuple[object, ...], child: objec
     for name in _attribute_names(owner):
         if getattr(owner, name, None) is child:
             return f".{name}"
-    index = next((i for i, part in enumerate(arguments) if part is child), 0)
-    return f".__reduce__()[1][{index}]"
+    if isinstance(owner, (list, tuple)) and any(part is child for part in owner):
+        return _step_to_item(owner, child)
+    return f".__reduce__()[1]{_step_to_item(arguments, child)}"
+
+
+def _step_to_item(items: Iterable[object], child: object) -> str:
+    return next((f"[{i}]" for i, part in enumerate(items) if part is child), "[...]")
 
 
 def _attribute_names(owner: object) -> Iterator[str]:

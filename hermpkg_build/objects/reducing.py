@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copyreg
 import pickle
+import sys
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,6 +31,16 @@ class Reduced:
     items: list[Any] | None = None
     pairs: list[tuple[Any, Any]] | None = None
     setter: Any = None
+
+
+def is_value(obj: object) -> bool:
+    """Whether `obj` is told by its value although it reduces to a call.
+
+    That is so for dtypes of numpy: some of them are one object for the whole process, equal ones
+    that were loaded are others, and which an array has is an accident.
+    """
+    dtype = getattr(sys.modules.get("numpy"), "dtype", None)
+    return dtype is not None and isinstance(obj, dtype)
 
 
 def reduce(obj: Any, protocol: int) -> Any:

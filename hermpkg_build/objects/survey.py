@@ -155,7 +155,7 @@ class _Surveyor(GraphWriter):
             key = self._atoms.key(child)
             if key is not None:
                 return kind.__name__, key
-        return id(child)
+        return self.value_key(child) or id(child)
 
     def _storage(self, storage: StorageReference) -> Walk:
         """A use of a storage; the memory itself is a node, told by its bytes if need be."""
