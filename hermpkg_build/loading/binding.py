@@ -2,81 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 from hermpkg_build.core.target import AttributeValue
-from hermpkg_build.errors import HermpkgError
+from hermpkg_build.errors import HermpkgError, LoadingError
 from hermpkg_build.loading.rules import Attribute
 from hermpkg_build.loading.site import Site
 from hermpkg_build.loading.suggest import did_you_mean
-from hermpkg_build.loading.values import BadValueError, convert, default_of
+from hermpkg_build.loading.values import BadValueError, Problem, convert, default_of
 
 
-def bind(
-    site: Site,
-    function: str,
-    parameters: Mapping[str, Attribute],
-    args: Sequence[object],
-    kwargs: Mapping[str, object],
-    *,
-    positional: int,
-    package: str,
-    errors: list[HermpkgError],
-) -> dict[str, AttributeValue] | None:
-    """The values of all `parameters`, given or default; None where something is wrong.
+def bind(site: Site, package: str, errors: list[HermpkgError]) -> dict[str, AttributeValue] | None:
+    """The values of all attributes of the function that is called, given or default.
 
-    What is wrong is added to `errors`, all of it. The first `positional` parameters can be given
-    without names; labels are read relative to `package`.
+    None where something is wrong: that is added to `errors`, all of it. Labels are read relative
+    to `package`.
     """
+    function = site.call.function
     before = len(errors)
-    given = _given(site, function, list(parameters)[:positional], args, kwargs, errors)
+    given = _given(site, errors)
     meant: set[str] = set()
     for name in given:
-        if name not in parameters:
-            meaning = did_you_mean(name, parameters)
+        if name not in function.attributes:
+            meaning = did_you_mean(name, function.attributes)
             meant.add(meaning)
-            step = f"did you mean {meaning!r}?" if meaning else f"it has: {', '.join(parameters) or 'none'}"
-            errors.append(
-                site.error(f"{function}() has no attribute {name!r}", argument=name, next_step=step)
-            )
+            known = f"it has: {', '.join(function.attributes) or 'none'}"
+            step = f"did you mean {meaning!r}?" if meaning else known
+            summary = f"{function.name}() has no attribute {name!r}"
+            errors.append(site.error(summary, argument=name, path=None, next_step=step))
     values: dict[str, AttributeValue] = {}
-    for name, parameter in parameters.items():
+    for name, attribute in function.attributes.items():
         value = given.get(name)
-        if name not in given and parameter.mandatory:
-            if name not in meant and len(args) <= positional:
-                errors.append(
-                    site.error(f"{function}() needs the attribute {name!r}", next_step=parameter.doc)
-                )
-        elif value is None and not parameter.mandatory:
-            values[name] = default_of(parameter)
+        if name not in given and attribute.mandatory:
+            if name not in meant and len(site.call.args) <= function.positional:
+                summary = f"{function.name}() needs the attribute {name!r}"
+                errors.append(site.error(summary, next_step=attribute.doc))
+        elif value is None and not attribute.mandatory:
+            values[name] = default_of(attribute)
         else:
             try:
-                values[name] = convert(parameter, value, package)
+                values[name] = convert(attribute, value, package)
             except BadValueError as bad:
-                for problem in bad.problems:
-                    part = "".join(f"[{step!r}]" for step in problem.path)
-                    summary = f"{function}() attribute {name}{part}: {problem.message}"
-                    errors.append(
-                        site.error(summary, argument=name, path=problem.path, next_step=problem.next_step)
-                    )
+                errors += [_error(site, attribute, problem) for problem in bad.problems]
     return values if len(errors) == before else None
 
 
-def _given(
-    site: Site,
-    function: str,
-    names: Sequence[str],
-    args: Sequence[object],
-    kwargs: Mapping[str, object],
-    errors: list[HermpkgError],
-) -> dict[str, object]:
+def _error(site: Site, attribute: Attribute, problem: Problem) -> LoadingError:
+    part = "".join(f"[{step!r}]" for step in problem.path)
+    return site.error(
+        f"{site.call.function.name}() attribute {attribute.name}{part}: {problem.message}",
+        argument=attribute.name,
+        path=problem.path,
+        next_step=problem.next_step,
+    )
+
+
+def _given(site: Site, errors: list[HermpkgError]) -> dict[str, object]:
     """The arguments by name."""
-    given = dict(kwargs)
-    if len(args) > len(names):
-        allowed = f"at most {len(names)} without a name" if names else "named arguments only"
-        errors.append(site.error(f"{function}() takes {allowed}, got {len(args)} without a name"))
-    for name, value in zip(names, args, strict=False):
+    call = site.call
+    given = dict(call.kwargs)
+    if len(call.args) > len(site.positional):
+        most = len(site.positional)
+        allowed = f"at most {most} without a name" if most else "named arguments only"
+        summary = f"{call.function.name}() takes {allowed}, got {len(call.args)} without a name"
+        errors.append(site.error(summary))
+    for name, value in zip(site.positional, call.args, strict=False):
         if name in given:
-            errors.append(site.error(f"{function}() got {name!r} twice", argument=name))
+            errors.append(site.error(f"{call.function.name}() got {name!r} twice", argument=name))
         given[name] = value
     return given

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import starlark
 
@@ -20,7 +20,8 @@ from hermpkg_build.loading.prelude import (
     prelude_text,
     unseal,
 )
-from hermpkg_build.loading.rules import DEFS_LABEL
+from hermpkg_build.loading.rules import BUILD_FUNCTIONS, DEFS_LABEL, POLICY_FUNCTIONS, RULES, Function
+from hermpkg_build.loading.site import Call
 from hermpkg_build.loading.source import StarlarkSource
 
 _MAX_CALLS = 300
@@ -32,25 +33,25 @@ _ERROR = re.compile(
 )
 
 
-class Host(Protocol):
-    """Who a file is evaluated for: what its calls come to. `frames` are outermost first."""
+_PRINT = Function(name="print", doc="", attributes={})
 
-    def declare(
-        self, rule: str, frames: Sequence[Frame], args: Sequence[object], kwargs: Mapping[str, object], /
-    ) -> None:
+Sealed: TypeAlias = Sequence[object]
+SealedItems: TypeAlias = Sequence[tuple[str, object]]
+
+
+class Host(Protocol):
+    """Who a file is evaluated for: what its calls come to."""
+
+    def declare(self, call: Call) -> None:
         """A rule was called."""
 
-    def policy(
-        self, function: str, frames: Sequence[Frame], args: Sequence[object], kwargs: Mapping[str, object], /
-    ) -> PolicyRule:
+    def policy(self, call: Call) -> PolicyRule:
         """A policy function was called."""
 
-    def call(
-        self, function: str, frames: Sequence[Frame], args: Sequence[object], kwargs: Mapping[str, object], /
-    ) -> object:
+    def call(self, call: Call) -> object:
         """A function of BUILD files was called; the result is made of strings and lists."""
 
-    def message(self, frames: Sequence[Frame], text: str, /) -> None:
+    def message(self, call: Call, text: str) -> None:
         """`print` was called."""
 
 
@@ -130,22 +131,22 @@ class Evaluator:
 
         return call
 
-    def _on_declare(self, rule: str, stack: str, args: list[object], kwargs: list[list[object]]) -> None:
+    def _on_declare(self, rule: str, stack: str, args: Sealed, kwargs: SealedItems) -> None:
         assert self._host is not None
-        self._host.declare(rule, frames_of(stack), *_unsealed(args, kwargs))
+        self._host.declare(_call(RULES[rule], stack, args, kwargs))
 
-    def _on_policy(self, function: str, stack: str, args: list[object], kwargs: list[list[object]]) -> object:
+    def _on_policy(self, function: str, stack: str, args: Sealed, kwargs: SealedItems) -> object:
         assert self._host is not None
-        rule = self._host.policy(function, frames_of(stack), *_unsealed(args, kwargs))
+        rule = self._host.policy(_call(POLICY_FUNCTIONS[function], stack, args, kwargs))
         return starlark.OpaquePythonObject(rule)
 
-    def _on_call(self, function: str, stack: str, args: list[object], kwargs: list[list[object]]) -> object:
+    def _on_call(self, function: str, stack: str, args: Sealed, kwargs: SealedItems) -> object:
         assert self._host is not None
-        return self._host.call(function, frames_of(stack), *_unsealed(args, kwargs))
+        return self._host.call(_call(BUILD_FUNCTIONS[function], stack, args, kwargs))
 
     def _on_print(self, stack: str, text: str) -> None:
         assert self._host is not None
-        self._host.message(frames_of(stack), text)
+        self._host.message(_call(_PRINT, stack, [], []), text)
 
     def _translated(self, source: StarlarkSource, text: str) -> LoadingError:
         """The interpreter's error in our words, with the calls that led to it."""
@@ -167,8 +168,13 @@ class Evaluator:
         return origin.error_at(location, message, width=width, facts=_called_from(frames))
 
 
-def _unsealed(args: list[object], kwargs: list[list[object]]) -> tuple[list[object], dict[str, object]]:
-    return [unseal(value) for value in args], {str(name): unseal(value) for name, value in kwargs}
+def _call(function: Function, stack: str, args: Sealed, kwargs: SealedItems) -> Call:
+    return Call(
+        function=function,
+        frames=frames_of(stack),
+        args=[unseal(value) for value in args],
+        kwargs={name: unseal(value) for name, value in kwargs},
+    )
 
 
 def _called_from(frames: Sequence[Frame]) -> list[tuple[str, str]]:

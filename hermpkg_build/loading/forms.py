@@ -6,6 +6,8 @@ import keyword
 import re
 from collections.abc import Callable, Mapping
 
+from hermpkg_build.core.label import Label
+from hermpkg_build.errors import LabelError
 from hermpkg_build.loading.rules import Form
 
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -105,6 +107,14 @@ def _python_version(text: str) -> str:
     return "" if _PYTHON_VERSION.fullmatch(text) else f"is not {Form.PYTHON_VERSION.value}"
 
 
+def _target_name(text: str) -> str:
+    try:
+        Label.parse(f":{text}", package="")
+    except LabelError as error:
+        return "cannot be the name of a target: " + "; ".join(reason for _, reason in error.facts)
+    return ""
+
+
 def _visibility(text: str) -> str:
     return "" if _VISIBILITY.fullmatch(text) else f"is not {Form.VISIBILITY.value}"
 
@@ -124,6 +134,7 @@ _CHECKS: Mapping[Form, Callable[[str], str]] = {
     Form.DISTRIBUTION: _distribution,
     Form.SPECIFIER: _specifier,
     Form.PYTHON_VERSION: _python_version,
+    Form.TARGET_NAME: _target_name,
     Form.VISIBILITY: _visibility,
     Form.FILE: path_problem,
     Form.TAG: _tag,

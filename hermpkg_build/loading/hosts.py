@@ -7,21 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.core.target import AttributeValue, BuildFile, Target
-from hermpkg_build.errors import HermpkgError, LabelError, Location
+from hermpkg_build.errors import HermpkgError, Location
 from hermpkg_build.loading.binding import bind
 from hermpkg_build.loading.conflicts import Conflicts
 from hermpkg_build.loading.glob import GlobCall, GlobError
 from hermpkg_build.loading.labels import labels_of
-from hermpkg_build.loading.prelude import Frame
 from hermpkg_build.loading.rules import (
-    BUILD_FUNCTIONS,
-    POLICY_FUNCTIONS,
     RULES,
     TARGET_FIELDS,
-    Attribute,
     Rule,
 )
-from hermpkg_build.loading.site import Site
+from hermpkg_build.loading.site import Call, Site
 from hermpkg_build.loading.source import StarlarkSource
 from hermpkg_build.loading.visibility import PRIVATE, PUBLIC, absolute_visibility
 
@@ -36,68 +32,43 @@ class _Host:
         self.messages: list[tuple[Location, str]] = []
         self._sources = sources
 
-    def policy(
-        self, function: str, frames: Sequence[Frame], args: Sequence[object], kwargs: Mapping[str, object], /
-    ) -> PolicyRule:
+    def policy(self, call: Call) -> PolicyRule:
         """A policy rule; where the arguments are wrong, one that is for no module."""
-        table = POLICY_FUNCTIONS[function]
-        site = Site(function, frames, self._sources, tuple(table.parameters)[: table.positional])
-        values = self._bind(site, function, table.parameters, args, kwargs, positional=table.positional)
+        site = Site(call, self._sources)
+        values = bind(site, self.package, self.errors)
         include = _strings(values["include"]) if values else ()
         if values and not include:
-            self.errors.append(
-                site.error(f"{function}() is for no module: include is empty", argument="include")
-            )
+            summary = f"{call.function.name}() is for no module: include is empty"
+            self.errors.append(site.error(summary, argument="include"))
         return PolicyRule(
-            policy=Policy(function),
+            policy=Policy(call.function.name),
             include=include,
             exclude=_strings(values["exclude"]) if values else (),
             allow_empty=bool(values and values["allow_empty"]),
             location=site.location(),
         )
 
-    def message(self, frames: Sequence[Frame], text: str) -> None:
+    def message(self, call: Call, text: str) -> None:
         """Keep what was printed."""
-        self.messages.append((Site("print", frames, self._sources).location(), text))
-
-    def _bind(
-        self,
-        site: Site,
-        function: str,
-        parameters: Mapping[str, Attribute],
-        args: Sequence[object],
-        kwargs: Mapping[str, object],
-        *,
-        positional: int,
-    ) -> dict[str, AttributeValue] | None:
-        return bind(
-            site,
-            function,
-            parameters,
-            args,
-            kwargs,
-            positional=positional,
-            package=self.package,
-            errors=self.errors,
-        )
+        self.messages.append((Site(call, self._sources).location(), text))
 
 
 class BzlHost(_Host):
     """What a .bzl file can do while it is loaded; there is no package yet."""
 
-    def declare(self, rule: str, frames: Sequence[Frame], /, *_: object) -> None:
+    def declare(self, call: Call) -> None:
         """Refused: targets belong to BUILD files."""
-        self._refuse(rule, frames)
+        self._refuse(call)
 
-    def call(self, function: str, frames: Sequence[Frame], /, *_: object) -> object:
+    def call(self, call: Call) -> object:
         """Refused: it is about a package."""
-        self._refuse(function, frames)
+        self._refuse(call)
         return []
 
-    def _refuse(self, function: str, frames: Sequence[Frame]) -> None:
+    def _refuse(self, call: Call) -> None:
         self.errors.append(
-            Site(function, frames, self._sources).error(
-                f"{function}() is called while a .bzl file is loaded",
+            Site(call, self._sources).error(
+                f"{call.function.name}() is called while a .bzl file is loaded",
                 next_step="move the call into a function, and call that in a BUILD file",
             )
         )
@@ -136,44 +107,34 @@ class BuildHost(_Host):
             messages=tuple(self.messages),
         )
 
-    def declare(
-        self, rule: str, frames: Sequence[Frame], args: Sequence[object], kwargs: Mapping[str, object], /
-    ) -> None:
+    def declare(self, call: Call) -> None:
         """Add a target."""
-        site = Site(rule, frames, self._sources)
-        table = RULES[rule]
-        values = self._bind(site, rule, table.attributes, args, kwargs, positional=0)
-        name = kwargs.get("name")
-        if isinstance(name, str) and self._takes_name(site, name) and values is not None:
-            target = self._target(table, name, values, site)
-            self.errors += self._conflicts.add(target, site)
-            self._targets[name] = target
+        site = Site(call, self._sources)
+        values = bind(site, self.package, self.errors)
+        name = call.kwargs.get("name")
+        if not isinstance(name, str) or not self._takes_name(site, name) or values is None:
+            return
+        target = self._target(RULES[call.function.name], name, values, site)
+        self.errors += self._conflicts.add(target, site)
+        self._targets[name] = target
 
-    def call(
-        self, function: str, frames: Sequence[Frame], args: Sequence[object], kwargs: Mapping[str, object], /
-    ) -> object:
+    def call(self, call: Call) -> object:
         """Call a function of BUILD files."""
-        table = BUILD_FUNCTIONS[function]
-        site = Site(function, frames, self._sources, tuple(table.parameters)[: table.positional])
-        values = self._bind(site, function, table.parameters, args, kwargs, positional=table.positional)
-        if function == "package_name":
+        site = Site(call, self._sources)
+        values = bind(site, self.package, self.errors)
+        name = call.function.name
+        if name == "package_name":
             return self.package
-        if function == "glob":
+        if name == "glob":
             return self._glob(site, values) if values else []
-        if values and function == "package":
+        if values and name == "package":
             self._set_defaults(site, values)
-        elif values and function == "exports_files":
+        elif values and name == "exports_files":
             self._export(site, values)
         return None
 
     def _takes_name(self, site: Site, name: str) -> bool:
-        """Whether `name` can be the name of a new target."""
-        try:
-            Label.parse(f":{name}", package=self.package)
-        except LabelError as error:
-            reason = "; ".join(reason for _, reason in error.facts)
-            self.errors.append(site.error(f"{name!r} cannot be a target's name: {reason}", argument="name"))
-            return False
+        """Whether `name` is free for a new target. One that is malformed has been reported."""
         first = self._conflicts.named(name)
         if first is not None:
             self.errors.append(

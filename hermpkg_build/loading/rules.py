@@ -44,6 +44,7 @@ class Form(enum.Enum):
     DISTRIBUTION = "the name of a distribution, such as torch"
     SPECIFIER = "a PEP 440 version specifier, such as >=2.4,<3"
     PYTHON_VERSION = "a Python version, such as 3.11"
+    TARGET_NAME = "the name of a target, such as resnet"
     VISIBILITY = "//visibility:public, //visibility:private, //pkg:__pkg__ or //pkg:__subpackages__"
     FILE = "the name of a file of this package"
     TAG = "a word without blanks"
@@ -70,28 +71,28 @@ class Attribute:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """One rule: its name, what it is for, and its attributes by name."""
+class Function:
+    """One function of BUILD files: what it is for, and what it takes, in order.
+
+    The first `positional` attributes may be given without their names.
+    """
 
     name: str
     doc: str
     attributes: Mapping[str, Attribute]
+    positional: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Function:
-    """One function of BUILD files: parameters in order; `positional` may be given without names."""
-
-    name: str
-    doc: str
-    parameters: Mapping[str, Attribute]
-    positional: int = 0
+class Rule(Function):
+    """A function that declares a target."""
 
 
 _NAME = Attribute(
     name="name",
     type=AttributeType.STRING,
     mandatory=True,
+    form=Form.TARGET_NAME,
     doc="The target's name, unique in its package.",
 )
 _DEPS = Attribute(
@@ -127,7 +128,7 @@ def _rule(name: str, doc: str, *attributes: Attribute) -> Rule:
 
 
 def _function(name: str, doc: str, *parameters: Attribute, positional: int = 0) -> Function:
-    return Function(name=name, doc=doc, parameters={p.name: p for p in parameters}, positional=positional)
+    return Function(name=name, doc=doc, attributes={p.name: p for p in parameters}, positional=positional)
 
 
 RULES: Mapping[str, Rule] = {

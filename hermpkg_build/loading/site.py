@@ -4,68 +4,113 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from hermpkg_build.errors import LoadingError, Location
 from hermpkg_build.loading.prelude import Frame
-from hermpkg_build.loading.source import Facts, StarlarkSource, find_argument
+from hermpkg_build.loading.rules import Function
+from hermpkg_build.loading.source import Facts, StarlarkSource, find_argument, find_keyword
 from hermpkg_build.loading.values import Path
 
 
-class Site:
-    """The call of the function `name` that `frames`, outermost first, have led to.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call of a function of the table, while a file is evaluated. `frames` are outermost first."""
 
-    `positional` are the arguments that can be given without names.
+    function: Function
+    frames: Sequence[Frame]
+    args: Sequence[object]
+    kwargs: Mapping[str, object]
+
+
+class Site:
+    """The place of a call.
 
     The interpreter tells the line of each call; the column, and the places of the arguments, come
     from the syntax trees in `sources`.
     """
 
-    def __init__(
-        self,
-        name: str,
-        frames: Sequence[Frame],
-        sources: Mapping[str, StarlarkSource],
-        positional: Sequence[str] = (),
-    ) -> None:
-        self._name = name
-        self._positional = positional
-        self._frames = frames
+    def __init__(self, call: Call, sources: Mapping[str, StarlarkSource]) -> None:
+        self.call = call
+        self.positional = tuple(call.function.attributes)[: call.function.positional]
         self._sources = sources
 
     def location(self) -> Location:
         """Where the call itself begins."""
-        return self._location(len(self._frames) - 1)
+        return self._location(len(self.call.frames) - 1)
 
     def outermost(self) -> Location:
         """Where the file that is evaluated makes the call, or calls the macro that makes it."""
         return self._location(0)
 
     def error(
-        self, summary: str, *, argument: str = "", path: Path = (), next_step: str = "", facts: Facts = ()
+        self,
+        summary: str,
+        *,
+        argument: str = "",
+        path: Path | None = (),
+        next_step: str = "",
+        facts: Facts = (),
     ) -> LoadingError:
-        """An error at a part of an argument, or at the call.
+        """An error at a part of an argument, at all of it with its name (`path` None), or at the call.
 
         Where the call is made by a macro, the error is at the call of the macro, and a fact says
         where the macro makes it: the target is the caller's.
         """
-        source, call = self._call(0)
-        if len(self._frames) > 1:
-            inner = [str(self._location(index)) for index in range(1, len(self._frames))]
+        source, node = self._node(0)
+        frames = self.call.frames
+        if len(frames) > 1:
+            inner = [str(self._location(index)) for index in range(1, len(frames))]
             facts = [*facts, ("in the macro at", "\n".join(inner))]
-        if call is None:
+        if node is None:
             return source.error_at(self.outermost(), summary, facts=facts, next_step=next_step)
-        node: ast.AST = call.func
-        if argument and len(self._frames) == 1:
-            node = find_argument(call, argument, path, self._positional)
-        return source.error(node, summary, facts=facts, next_step=next_step)
+        place: ast.AST = node.func
+        if argument and len(frames) == 1:
+            if path is None:
+                place = find_keyword(node, argument)
+            else:
+                place = find_argument(node, argument, path, self.positional)
+        return source.error(place, summary, facts=facts, next_step=next_step)
 
-    def _call(self, index: int) -> tuple[StarlarkSource, ast.Call | None]:
-        frame = self._frames[index]
-        last = index == len(self._frames) - 1
-        called = self._name if last else self._frames[index + 1].function.rpartition(".")[2]
+    def _node(self, index: int) -> tuple[StarlarkSource, ast.Call | None]:
+        """The call in progress at a frame: the last is the call itself, the others lead to it.
+
+        Several calls of one function may begin on one line. The one that gives the arguments that
+        were given is the one, as far as it gives literals.
+        """
+        frame = self.call.frames[index]
         source = self._sources[frame.path]
-        return source, source.call_at(frame.line, called)
+        if index + 1 < len(self.call.frames):
+            inner = self.call.frames[index + 1].function.rpartition(".")[2]
+            return source, next(iter(source.calls_at(frame.line, inner)), None)
+        nodes = source.calls_at(frame.line, self.call.function.name)
+        if len(nodes) > 1:
+            return source, max(nodes, key=self._likeness)
+        return source, next(iter(nodes), None)
+
+    def _likeness(self, node: ast.Call) -> int:
+        """How many arguments a call in the source gives that the call at hand was given."""
+        written = [*enumerate(node.args), *((k.arg, k.value) for k in node.keywords)]
+        if len(node.args) != len(self.call.args) or len(node.keywords) != len(self.call.kwargs):
+            return -1
+        return sum(self._given(name) == _literal(value) for name, value in written)
+
+    def _given(self, name: int | str | None) -> object:
+        if isinstance(name, int):
+            return self.call.args[name]
+        return self.call.kwargs.get(name or "")
 
     def _location(self, index: int) -> Location:
-        source, call = self._call(index)
-        return source.location(call) if call is not None else Location(source.path, self._frames[index].line)
+        source, node = self._node(index)
+        if node is not None:
+            return source.location(node)
+        return Location(source.path, self.call.frames[index].line)
+
+
+def _literal(node: ast.AST) -> object:
+    """The value of an expression that is made of literals; for another, what equals nothing."""
+    try:
+        value: object = ast.literal_eval(node)
+    except ValueError:
+        return object()
+    return value

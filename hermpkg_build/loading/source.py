@@ -88,14 +88,14 @@ class StarlarkSource:
         )
         return LoadingError(summary, location=location, snippet=snippet, facts=facts, next_step=next_step)
 
-    def call_at(self, line: int, function: str) -> ast.Call | None:
-        """The call that begins on `line`: one of `function` where there are several, else the first.
+    def calls_at(self, line: int, function: str) -> list[ast.Call]:
+        """The calls of `function` that begin on `line`.
 
-        A load statement or an assignment may have given the function another name.
+        Where there are none it is all calls on that line, from the outside in: a load statement or
+        an assignment may have given the function another name.
         """
         calls = self._calls.get(line, [])
-        named = [call for call in calls if _function_name(call) == function]
-        return next(iter(named or calls), None)
+        return [call for call in calls if _function_name(call) == function] or calls
 
     def call_from(self, location: Location) -> ast.Call | None:
         """The call that begins at `location`, exactly."""
@@ -173,6 +173,11 @@ def find_argument(
             break
         node = inner
     return node
+
+
+def find_keyword(call: ast.Call, name: str) -> ast.AST:
+    """The node in `call` that is the argument `name` with its name, or the function's."""
+    return next((keyword for keyword in call.keywords if keyword.arg == name), call.func)
 
 
 def find_string(root: ast.AST, values: Iterable[str]) -> ast.AST | None:

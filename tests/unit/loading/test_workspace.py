@@ -1,0 +1,75 @@
+"""Where a workspace begins, and its settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hermpkg_build.errors import WorkspaceError
+from hermpkg_build.loading.workspace import find_workspace
+
+
+def test_the_nearest_marked_folder_upward_is_the_root(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.hermpkg]\n")
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (tmp_path / "a" / "pyproject.toml").write_text("[project]\nname = 'other'\n")
+    assert find_workspace(str(inner)).root == str(tmp_path)
+    assert find_workspace(str(inner)).source_roots == ("",)
+
+
+@pytest.mark.parametrize("marker", ["MODULE.bazel", "WORKSPACE", "WORKSPACE.bazel"])
+def test_bazels_markers_count(tmp_path: Path, marker: str) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.hermpkg]\n")
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / marker).touch()
+    assert find_workspace(str(inner)).root == str(inner)
+
+
+def test_settings(tmp_path: Path) -> None:
+    (tmp_path / "src" / "lib").mkdir(parents=True)
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.hermpkg]\nsource-roots = ["src/", ".", "src/lib", "src"]\ncache = { dir = "x" }\n'
+    )
+    workspace = find_workspace(str(tmp_path))
+    assert workspace.source_roots == ("src", "", "src/lib")
+    assert workspace.settings == {"cache": {"dir": "x"}}
+
+
+def test_no_workspace_says_where_it_looked(tmp_path: Path) -> None:
+    with pytest.raises(WorkspaceError) as caught:
+        find_workspace(str(tmp_path))
+    assert str(tmp_path) in str(caught.value)
+    assert "[tool.hermpkg]" in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("[tool.hermpkg\n", "not a TOML file"),
+        ("[tool]\nhermpkg = 3\n", "is a table"),
+        ("[tool.hermpkg]\nsource-roots = 'src'\n", "is a list of folders"),
+        ("[tool.hermpkg]\nsource-roots = [1]\n", "is a list of folders"),
+        ("[tool.hermpkg]\nsource-roots = []\n", "is a list of folders"),
+        ("[tool.hermpkg]\nsource-roots = ['/src']\n", "outside of the workspace"),
+        ("[tool.hermpkg]\nsource-roots = ['a/../..']\n", "outside of the workspace"),
+        ("[tool.hermpkg]\nsource-roots = ['none']\n", "is no folder"),
+        ("[tool.hermpkg]\nsource_roots = ['.']\n", "has no setting 'source_roots'"),
+    ],
+)
+def test_wrong_settings_name_the_file(tmp_path: Path, text: str, what: str) -> None:
+    path = tmp_path / "pyproject.toml"
+    path.write_text(text)
+    with pytest.raises(WorkspaceError) as caught:
+        find_workspace(str(tmp_path))
+    assert what in caught.value.summary
+    assert caught.value.location is not None
+    assert caught.value.location.path == str(path)
+
+
+def test_a_pyproject_that_is_not_ours_is_not_even_parsed(tmp_path: Path) -> None:
+    (tmp_path / "MODULE.bazel").touch()
+    (tmp_path / "pyproject.toml").write_text("this is no TOML")
+    assert find_workspace(str(tmp_path)).root == str(tmp_path)
