@@ -98,7 +98,7 @@ def _park(space: ModuleSpace) -> None:
     when nothing but ``sys.modules`` reaches them. Values are replaced, never keys, because some
     caller may be iterating over ``sys.modules`` right now.
     """
-    for name in space.registered:
+    for name in list(space.registered):
         module = sys.modules.get(name)
         if module is not None and type(module) is not _StandIn:
             try:
@@ -110,7 +110,7 @@ def _park(space: ModuleSpace) -> None:
 
 
 def _unpark(space: ModuleSpace) -> None:
-    for name, module in space.parked.items():
+    for name, module in list(space.parked.items()):
         if type(sys.modules.get(name)) is _StandIn:
             sys.modules[name] = module
     space.parked.clear()

@@ -135,7 +135,7 @@ class PackageImporter(Importer):
         """The prefix of this importer's module names, such as ``<torch_package_0>``."""
         return self._space.prefix
 
-    def file_structure(self, *, include: GlobPattern = "**", exclude: GlobPattern = ()) -> Directory:
+    def file_structure(self, include: GlobPattern = "**", exclude: GlobPattern = ()) -> Directory:
         """The files of the artifact that match `include` and not `exclude`, as a printable tree."""
         names = self._archive.names()
         return Directory.of_files(self.filename, names, include=include, exclude=exclude)

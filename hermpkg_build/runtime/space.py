@@ -96,6 +96,8 @@ class ModuleSpace:
         """What ``__import__`` is to packaged code."""
         if level:
             return self._import_relative(name, globals, fromlist, level)
+        if type(fromlist) is list and not fromlist and _comes_from_c(globals, locals):
+            return builtins.__import__(name, None, None, fromlist, 0)
         top = name.partition(".")[0]
         if self._is_outside(name):
             module = self.import_extern(name, fromlist)
@@ -103,7 +105,7 @@ class ModuleSpace:
         if self.holds(name):
             module = self._import_packaged(name, fromlist)
             return module if fromlist or top == name else sys.modules[self.mangle(top)]
-        return self._import_unlisted(name, globals, locals, fromlist)
+        return self._import_unlisted(name, fromlist)
 
     def import_extern(self, name: str, fromlist: Sequence[str] | None = ()) -> ModuleType:
         """The environment's module `name`, as host code gets it."""
@@ -132,12 +134,18 @@ class ModuleSpace:
         if self.tree.role(top) is ModuleRole.MISSING:
             text += (
                 ", and it is not among the modules that the artifact may take from its environment."
-                f" Intern it, or extern it, when the artifact is built: intern({_quoted(top)})"
-                f" or extern({_quoted(top)})"
+                f' Intern it, or extern it, when the artifact is built: intern("{top}.**")'
+                f' or extern("{top}.**")'
             )
         else:
             text += f": {top!r} is packaged, but this part of it is not. Intern {name!r} too"
         return ModuleNotFoundError(text, name=name)
+
+    def _see_that_it_is_open(self, name: str) -> None:
+        if not self.close.alive:
+            raise ImportError(
+                f"{name!r} cannot be imported: the importer of {self.archive.name} is closed", name=name
+            )
 
     def _is_outside(self, name: str) -> bool:
         """Whether `name` is extern all the way up, so that nothing packaged is involved."""
@@ -162,6 +170,7 @@ class ModuleSpace:
         mangled = self.mangle(name)
         try:
             if mangled not in sys.modules:
+                self._see_that_it_is_open(name)
                 end = name.find(".")
                 while end > 0:
                     _import_or_take(self.mangle(name[:end]), ())
@@ -190,21 +199,13 @@ class ModuleSpace:
         first = f"{base}.{name.partition('.')[0]}"
         return sys.modules[self.mangle(first)]
 
-    def _import_unlisted(
-        self,
-        name: str,
-        namespace: Mapping[str, Any] | None,
-        local_names: Mapping[str, Any] | None,
-        fromlist: Sequence[str] | None,
-    ) -> Any:
+    def _import_unlisted(self, name: str, fromlist: Sequence[str] | None) -> Any:
         if name == _OWN_MODULE:
             return self.own_module
         if name.startswith(f"{self.prefix}.") or name == self.prefix:
             return builtins.__import__(name, None, None, fromlist or (), 0)
         if name in _LANGUAGE_MODULES:
             return self._import_language(name, fromlist)
-        if _comes_from_c(namespace, local_names, fromlist):
-            return builtins.__import__(name, None, None, fromlist or (), 0)
         if not name:
             raise ValueError("Empty module name")
         raise self.missing(name)
@@ -237,23 +238,18 @@ def _package_of(namespace: Mapping[str, Any]) -> str:
     return name if "__path__" in namespace else name.rpartition(".")[0]
 
 
-def _comes_from_c(
-    namespace: Mapping[str, Any] | None, local_names: Mapping[str, Any] | None, fromlist: Sequence[str] | None
-) -> bool:
+def _comes_from_c(namespace: Mapping[str, Any] | None, local_names: Mapping[str, Any] | None) -> bool:
     """Whether compiled code, called from packaged code, imports something for its own needs.
 
     PyImport_Import runs the `__import__` of the Python frame below it: ``strptime`` so gets its
-    ``_strptime``, ``Tensor.numpy`` its numpy. Those are not the packaged code's imports. It passes
-    an empty list, which no import statement does, and one dictionary twice; a call written out
-    in the source that does the same is told by the name it must use.
+    ``_strptime``, ``Tensor.numpy`` its numpy. Those are not the packaged code's imports, and it takes
+    the module from ``sys.modules`` afterwards. It passes an empty list, which no import statement
+    does, and one dictionary twice; a call written out in the source that does the same is told by
+    the name that it must use.
     """
-    if not isinstance(fromlist, list) or fromlist or namespace is None or namespace is not local_names:
+    if namespace is None or namespace is not local_names:
         return False
-    frame = sys._getframe(2)
+    frame = sys._getframe(1)
     while frame.f_globals.get("__name__") == __name__ and frame.f_back is not None:
         frame = frame.f_back
     return "__import__" not in frame.f_code.co_names
-
-
-def _quoted(module: str) -> str:
-    return f'"{module}.**"'

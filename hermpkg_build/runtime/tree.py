@@ -14,7 +14,7 @@ class ModuleRole(enum.Enum):
     NAMESPACE = "namespace"
     """A folder of the archive without ``__init__.py``."""
     OVERLAY = "overlay"
-    """An extern package, or the parent of one, seen together with what the archive holds below it."""
+    """An extern package with packaged modules below it, or the mere parent of an extern: both seen as one."""
     EXTERN = "extern"
     """A module of the environment that the artifact may use."""
     MISSING = "missing"
@@ -35,6 +35,7 @@ class ModuleTree:
         for record in records:
             if not record.startswith(".data/"):
                 self._add(record)
+        self._above_sources = {parent for name in self._sources for parent in _parents(name)}
         self._extern_parents = {parent for extern in self.externs for parent in _parents(extern)}
         self._roles: dict[str, ModuleRole] = {}
 
@@ -92,14 +93,14 @@ class ModuleTree:
     def _role(self, name: str) -> ModuleRole:
         if name in self._sources:
             return ModuleRole.SOURCE
-        packaged_folder = name in self._children and bool(name)
         covered = self._covered(name)
-        if packaged_folder:
-            overlay = covered or name in self._extern_parents
-            return ModuleRole.OVERLAY if overlay else ModuleRole.NAMESPACE
+        if name in self._above_sources and (covered or name in self._extern_parents):
+            return ModuleRole.OVERLAY
         if covered:
             return ModuleRole.EXTERN
-        return ModuleRole.OVERLAY if name in self._extern_parents else ModuleRole.MISSING
+        if name in self._extern_parents:
+            return ModuleRole.OVERLAY
+        return ModuleRole.NAMESPACE if name and name in self._children else ModuleRole.MISSING
 
     def _covered(self, name: str) -> bool:
         if name in self.externs:

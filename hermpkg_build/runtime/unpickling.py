@@ -15,6 +15,8 @@ from hermpkg_build.runtime.storages import StorageSource
 if TYPE_CHECKING:
     from hermpkg_build.runtime.importer import PackageImporter
 
+_READ_AHEAD = 1 << 17
+
 # Names that numpy has dropped and that old pickles use.
 _DROPPED_NAMES: dict[tuple[str, str], object] = {("numpy", "str"): str, ("numpy", "bool"): bool}
 
@@ -23,7 +25,8 @@ class PackageUnpickler(pickle.Unpickler):
     """Resolves globals with the importer's modules, never past them."""
 
     def __init__(self, importer: PackageImporter, data: bytes, load: PickleLoad | None = None) -> None:
-        super().__init__(io.BytesIO(data))
+        # Buffered, because the unpickler reads ahead only from streams that can peek; BytesIO cannot.
+        super().__init__(io.BufferedReader(io.BytesIO(data), _READ_AHEAD))
         self._importer = importer
         self._load = load
         protocol = data[1] if data[:1] == pickle.PROTO else 0

@@ -90,5 +90,5 @@ class HostViews:
         A view costs time at each lookup and is one more thing for a compiler such as Dynamo to
         understand, so code that only reads ``sys.version_info`` keeps the real module.
         """
-        if _MENTIONS_SYS_MODULES.search(source):
+        if b"modules" in source and _MENTIONS_SYS_MODULES.search(source):
             self._sees_sys_modules.add(mangled_name)

@@ -195,6 +195,14 @@ def test_a_submodule_packaged_below_an_extern_package(load) -> None:
     assert not hasattr(json, "patched")
 
 
+def test_resources_in_a_folder_named_like_an_extern(load) -> None:
+    importer = load({"json/a.txt": "text", "main.py": "import json\n"}, externs=["json"])
+    import json
+
+    assert importer.import_module("main").json is json
+    assert importer.load_text("json", "a.txt") == "text"
+
+
 def test_an_extern_below_a_packaged_package(load) -> None:
     importer = load(
         {
@@ -258,6 +266,17 @@ def test_c_code_called_by_packaged_code_imports_for_itself(load) -> None:
         externs=["datetime"],
     )
     sys.modules.pop("_strptime", None)
+    assert importer.import_module("main").day == 3
+
+
+def test_c_code_never_gets_a_packaged_module_of_the_same_name(load) -> None:
+    importer = load(
+        {
+            "_strptime.py": "raise RuntimeError('mistaken for the standard library')\n",
+            "main.py": "import datetime\nday = datetime.datetime.strptime('2020-02-03', '%Y-%m-%d').day\n",
+        },
+        externs=["datetime"],
+    )
     assert importer.import_module("main").day == 3
 
 

@@ -76,7 +76,7 @@ def test_close_forgets_the_modules_and_lets_objects_live(artifact) -> None:
     importer.close()
     assert _mangled(prefix) == []
     assert thing.size == 3
-    with pytest.raises(ImportError):
+    with pytest.raises(ImportError, match="is closed"):
         thing.late()
     with pytest.raises(ValueError, match="closed"):
         importer.load_text("lib", "late.py")
@@ -168,6 +168,39 @@ def test_concurrent_first_imports_run_each_module_once(artifact) -> None:
         assert len({id(module) for module in results}) == 2
         assert importer.import_module("slow.a").runs == [1]
         assert importer.import_module("slow.b").ready()
+
+
+def test_threads_that_import_pickle_and_collect_at_once(artifact) -> None:
+    files = {f"many/m{i}.py": f"class C:\n    def __init__(self): self.x = {i}\n" for i in range(60)}
+    with PackageImporter(artifact(files)) as importer:
+        errors = []
+        done = threading.Event()
+
+        def work() -> None:
+            try:
+                for i in range(60):
+                    thing = importer.import_module(f"many.m{i}").C()
+                    assert pickle.loads(pickle.dumps(thing)).x == i
+            except BaseException as error:
+                errors.append(error)
+
+        def collect() -> None:
+            while not done.is_set():
+                gc.collect()
+
+        collector = threading.Thread(target=collect)
+        workers = [threading.Thread(target=work) for _ in range(4)]
+        for thread in [collector, *workers]:
+            thread.start()
+        for thread in workers:
+            thread.join(60)
+        done.set()
+        collector.join(60)
+        assert errors == []
+        assert {type(module).__name__ for module in importer.modules.copy().values()} <= {
+            "module",
+            "PackageImporter",
+        }
 
 
 def test_modules_are_found_by_importlib_while_open(artifact) -> None:
