@@ -15,7 +15,7 @@ from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.errors import ActionError
 
 if TYPE_CHECKING:
-    from hermpkg_build.objects.model import ModelObject
+    from hermpkg_build.objects.request import ModelObject
     from hermpkg_build.store.cas import ContentStore
 
 _BININT = ord("J")
