@@ -10,7 +10,6 @@ from typing import Any
 
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.errors import ActionError, Location
-from hermpkg_build.objects.finder import UndeclaredModuleError
 from hermpkg_build.objects.places import Places
 
 
@@ -25,11 +24,7 @@ def find_factory(factory: str, modules: Mapping[str, str], places: Places) -> An
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if (
-            isinstance(error, UndeclaredModuleError)
-            or error.name is None
-            or not f"{module_name}.".startswith(f"{error.name}.")
-        ):
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise
         raise ActionError(
             f"there is no module {error.name}, which the factory {factory} is to come from",

@@ -26,8 +26,12 @@ class Importer:
     line: int = 0
 
 
-class UndeclaredModuleError(ModuleNotFoundError):
-    """A module of the workspace that the target's deps do not reach."""
+class UndeclaredModuleError(ImportError):
+    """A module of the workspace that the target's deps do not reach.
+
+    Not a ModuleNotFoundError, which ``from package import module`` would take for a missing
+    attribute of the package.
+    """
 
     def __init__(self, name: str, found: str, importer: Importer) -> None:
         super().__init__(f"the module {name} ({found}) is not among the deps of the target", name=name)

@@ -18,6 +18,7 @@ if __name__ == "__main__":
 import json
 import os
 import random
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,17 @@ def run(folder: Path) -> None:
     except BaseException as error:  # noqa: BLE001 - whatever a factory raises is its author's to see
         result = {"error": _error_to_json(error_of_factory(request.factory, error, places))}
     if os.getpid() == process:
+        _flush()
         aside = folder / f"{RESULT}.part"
         aside.write_bytes(dumps(result))
         aside.replace(folder / RESULT)
+
+
+def _flush() -> None:
+    """Let what the factory printed reach the file, if it left the streams open."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
 
 
 def make(request: ModelRequest, places: Places) -> Any:

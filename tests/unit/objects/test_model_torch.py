@@ -1,0 +1,149 @@
+"""Model objects of torch: weights, determinism, and a model of an installed distribution."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hermpkg_build.errors import ActionError, Location
+from hermpkg_build.objects.model import ModelObject
+from tests.unit.objects.conftest import ModelWorkspace
+
+torch = pytest.importorskip("torch")
+safetensors_torch = pytest.importorskip("safetensors.torch")
+
+NET = """
+import torch
+from torch import nn
+
+class Block(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.convolution = nn.Conv2d(width, width, 3, padding=1)
+        self.norm = nn.BatchNorm2d(width)
+
+    def forward(self, x):
+        return torch.relu(self.norm(self.convolution(x)) + x)
+
+class Net(nn.Module):
+    def __init__(self, width=4):
+        super().__init__()
+        # Holds parameters before the modules that own them, which come by their order of hashes.
+        self.tracked = set()
+        self.names = {"stem", "blocks", "head"}
+        self.stem = nn.Conv2d(3, width, 3)
+        self.blocks = nn.Sequential(Block(width), Block(width))
+        self.tracked.update(self.parameters())
+        self.noise = {nn.Parameter(torch.rand(3)) for _ in range(5)}
+        self.register_buffer("garbage", torch.empty(64))
+        print("made", width)
+
+    def forward(self, x):
+        return self.blocks(self.stem(x))
+
+def net(width=4):
+    return Net(width)
+
+def tied():
+    first, second = nn.Linear(2, 2), nn.Linear(2, 2)
+    second.weight = first.weight
+    return nn.Sequential(first, second)
+
+def plain():
+    return [1]
+"""
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, Any]:
+    torch.manual_seed(3)
+    return dict(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)).state_dict())
+
+
+def bytes_of(models: ModelWorkspace, made: ModelObject) -> list[bytes | None]:
+    return [models.content.get_bytes(stored.digest) for stored in made.storages]
+
+
+def test_a_model_is_the_same_whatever_the_hash_seed(models: ModelWorkspace) -> None:
+    models.write("models/net.py", NET)
+    first = models.make("models.net:net", hash_seed=0)
+    assert first == models.make("models.net:net", hash_seed=12345)
+    assert all(data is not None for data in bytes_of(models, first))
+    imports = {observed.module: observed for observed in first.observed_modules}
+    assert (imports["torch"].path, imports["torch"].line) == ("models/net.py", 2)
+    assert str(models.root / "models/net.py") in first.observed_files
+
+
+def test_weights_of_either_kind(models: ModelWorkspace, state: dict[str, Any]) -> None:
+    models.write("models/net.py", NET)
+    del state["1.weight"]
+    safetensors_torch.save_file(state, models.root / "w.safetensors")
+    state["1.weight"] = state["0.weight"]
+    torch.save(state, models.root / "w.pt")
+    made = models.make("models.net:tied", weights="w.safetensors")
+    assert models.make("models.net:tied", weights="w.pt", seed=1).storages == made.storages
+    expected = state["0.weight"].numpy().tobytes()
+    assert expected in bytes_of(models, made)
+
+
+def broken_weights(root: Path, state: dict[str, Any]) -> None:
+    wrapped = {f"module.{key}": value for key, value in state.items()}
+    torch.save(wrapped, root / "wrapped.pt")
+    torch.save({**state, "0.weight": torch.ones(3, 3), "extra": torch.ones(1)}, root / "misfit.pt")
+    torch.save([1, 2], root / "list.pt")
+    (root / "code.pt").write_bytes(pickle.dumps(print))
+    (root / "torn.pt").write_bytes((root / "wrapped.pt").read_bytes()[:200])
+    (root / "torn.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
+    (root / "weights.txt").write_text("x")
+    with zipfile.ZipFile(root / "zip.pt", "w") as archive:
+        archive.writestr("a", "b")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("factory", "weights", "summary", "fact", "next_step"),
+    [
+        ("tied", "wrapped.pt", "the weights do not fit the model", "missing", 'starts with "module."'),
+        ("tied", "misfit.pt", "the weights do not fit the model", "unexpected", "same arguments"),
+        ("tied", "list.pt", "holds a list, not a state dict", "", "torch.save"),
+        ("tied", "torn.pt", "the weights file cannot be read", "reason", "complete"),
+        ("tied", "torn.safetensors", "the weights file cannot be read", "reason", "complete"),
+        ("tied", "zip.pt", "the weights file cannot be read", "reason", "complete"),
+        ("tied", "weights.txt", "weights are a .safetensors file", "", ""),
+        ("plain", "wrapped.pt", "the factory returned a list, which has no load_state_dict", "", "Module"),
+    ],
+)
+def test_weights_that_cannot_be_used(
+    models: ModelWorkspace,
+    state: dict[str, Any],
+    factory: str,
+    weights: str,
+    summary: str,
+    fact: str,
+    next_step: str,
+) -> None:
+    models.write("models/net.py", NET)
+    broken_weights(models.root, state)
+    with pytest.raises(ActionError) as caught:
+        models.make(f"models.net:{factory}", weights=weights)
+    assert summary in caught.value.summary
+    assert caught.value.location == Location(weights)
+    assert next_step in caught.value.next_step
+    assert not fact or fact in dict(caught.value.facts)
+
+
+@pytest.mark.slow
+def test_loftr_of_kornia_is_the_same_whatever_the_hash_seed(models: ModelWorkspace) -> None:
+    pytest.importorskip("kornia")
+    models.write(
+        "matching.py",
+        "from kornia.feature import LoFTR\ndef make(): return LoFTR(pretrained=None).eval()\n",
+    )
+    first = models.make("matching:make", hash_seed=1)
+    assert first == models.make("matching:make", hash_seed=2)
+    assert "kornia.feature.loftr.loftr" in {observed.module for observed in first.observed_modules}
+    assert any(path.endswith("kornia/feature/loftr/loftr.py") for path in first.observed_files)
