@@ -21,51 +21,49 @@ _SOURCE_READERS: Final = {
 }
 _RESOURCES: Final = "importlib.resources"
 _MODULES: Final = frozenset({"builtins", "importlib", "inspect", "pkgutil"})
+_TYPE_CHECKING: Final = "TYPE_CHECKING"
 
 
 class Bindings:
     """The names, dotted as they are written, under which a source knows the functions that matter.
 
-    An import binds its name everywhere in the source, whatever its scope: `importers` are the functions
-    that import (also by their usual names, imported or not), `source_readers` those that read
-    a module's files, `type_checking` the names of the flag that only type checkers set.
+    An import binds its name everywhere in the source, whatever its scope. `importers` are the functions
+    that import (also by their usual names, imported or not), `source_readers` those that read a module's
+    files, `type_checking` the names of the flag that only type checkers set; `uses` are those of
+    `core.facts.SourceUse` that the statements themselves are, with their offsets.
     """
 
     def __init__(self, statements: Sequence[ImportStatement]) -> None:
         self.importers = dict(_IMPORTERS)
         self.source_readers: dict[str, str] = {}
-        flags = {"TYPE_CHECKING"}
+        self.type_checking = {_TYPE_CHECKING}
+        self.uses: list[tuple[int, str]] = []
         for statement in statements:
-            for name, bound in statement.names:
-                if statement.level == -1:
-                    if name in _MODULES:
-                        self._bind_members(name, bound or name)
-                else:
-                    if statement.level == 0 and f"{statement.module}.{name}" in _IMPORTERS:
-                        self.importers[bound or name] = _IMPORTERS[f"{statement.module}.{name}"]
-                    if bound and name == "TYPE_CHECKING":
-                        flags.add(bound)
-        self.type_checking = frozenset(flags)
+            module, level = statement.module, statement.level
+            if level == -1:
+                for name, bound in statement.names:
+                    self._bind_module(statement.start, name, bound)
+            elif level == 0 and module.partition(".")[0] in _MODULES:
+                for name, bound in statement.names:
+                    self._bind_member(statement.start, f"{module}.{name}", bound or name)
+            else:
+                self.type_checking.update(b for name, b in statement.names if name == _TYPE_CHECKING and b)
 
-    def _bind_members(self, module: str, bound: str) -> None:
-        for function, form in _IMPORTERS.items():
-            if function.startswith(f"{module}."):
-                self.importers[bound + function[len(module) :]] = form
-        for function, use in _SOURCE_READERS.items():
-            if function.startswith(f"{module}."):
-                self.source_readers[bound + function[len(module) :]] = use
+    def _bind_module(self, start: int, name: str, bound: str) -> None:
+        if name in _MODULES:
+            for function, form in _IMPORTERS.items():
+                if function.startswith(f"{name}."):
+                    self.importers[(bound or name) + function[len(name) :]] = form
+            for function, use in _SOURCE_READERS.items():
+                if function.startswith(f"{name}."):
+                    self.source_readers[(bound or name) + function[len(name) :]] = use
+        elif f"{name}.".startswith(f"{_RESOURCES}."):
+            self.uses.append((start, _RESOURCES))
 
-
-def uses_of(statement: ImportStatement) -> set[str]:
-    """The names of `core.facts.SourceUse` that a statement imports."""
-    if statement.level > 0:
-        return set()
-    origin = "" if statement.level == -1 else f"{statement.module}."
-    uses = set()
-    for name, _ in statement.names:
-        full = origin + name
-        if full == _RESOURCES or full.startswith(f"{_RESOURCES}."):
-            uses.add(_RESOURCES)
-        elif origin and full in _SOURCE_READERS:
-            uses.add(_SOURCE_READERS[full])
-    return uses
+    def _bind_member(self, start: int, full: str, bound: str) -> None:
+        if full in _IMPORTERS:
+            self.importers[bound] = _IMPORTERS[full]
+        elif full in _SOURCE_READERS:
+            self.uses.append((start, _SOURCE_READERS[full]))
+        elif f"{full}.".startswith(f"{_RESOURCES}."):
+            self.uses.append((start, _RESOURCES))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Final
 
 from hermpkg_build.analysis.expressions import (
@@ -25,10 +26,6 @@ CLASS: Final = 16
 IMPORT_CONTEXTS: Final = tuple(ImportContext(flags) for flags in range(16))
 """The contexts by their bits: operators on members of an enumeration are slow."""
 
-_KEYWORDS: Final = frozenset(
-    b"if elif else for while try except finally with def class match case async".split()
-)
-
 
 class Contexts:
     """The contexts of one source's statements, as sums of the flags above.
@@ -40,40 +37,33 @@ class Contexts:
     def __init__(self, layout: Layout, aliases: frozenset[str]) -> None:
         self._layout = layout
         self._aliases = aliases
-        self._typing = any(name.encode() in layout.source for name in aliases)
-        self._suppress = b"suppress" in layout.source
         self._bodies: dict[int, int] = {}
         self._branches: dict[int, tuple[int, int, int]] = {}
 
     def of_statement(self, start: int, width: int) -> int:
         """The context of the statement at `start`, which begins a line indented by `width`."""
-        if width == 0:
-            return 0
-        index = self._layout.enclosing(start, width)
-        return 0 if index is None else self._body(index)
+        header = self._layout.enclosing(start, width) if width else None
+        return self._body(header) if header else 0
 
     def of_line(self, line: Line) -> tuple[int, int, int]:
         """The contexts of a line's header and of what follows it, and the index of its first token that does.
 
         Both contexts are the same, and the index 0, where the line is no header.
         """
-        start = line.tokens[0].start
-        if line.tokens[0].text in _KEYWORDS:
-            index = self._layout.header_at(start)
-            colon = 0 if index is None else self._header_colon(line, index)
-            if index is not None and colon:
-                return self._of_header(index), self._body(index), colon + 1
-        flags = self.of_statement(start, self._layout.width_at(line.begin))
+        header = self._layout.header_at(line)
+        colon = self._header_colon(line, header) if header else 0
+        if header and colon:
+            return self._of_header(header), self._body(header), colon + 1
+        flags = self.of_statement(line.begin, self._layout.width_at(line.begin))
         return flags, flags, 0
 
-    def _header_colon(self, line: Line, index: int) -> int:
+    def _header_colon(self, line: Line, header: Header) -> int:
         """The index of the colon that ends a header; 0 where `match` or `case` is only a name."""
         tokens = line.tokens
-        keyword = tokens[0].text
-        if keyword == b"match":
+        if header.keyword == b"match":
             return len(tokens) - 1 if tokens[-1].text == b":" and len(tokens) > 2 else 0
-        if keyword == b"case":
-            around = self._enclosing(index)
+        if header.keyword == b"case":
+            around = self._around(header)
             if around is None or self._keyword(around) != b"match":
                 return 0
         nesting = depths(tokens)
@@ -87,78 +77,80 @@ class Contexts:
             place += 1
         return 0
 
-    def _enclosing(self, index: int) -> int | None:
-        header = self._layout.headers()[index]
-        return self._layout.enclosing(header.start, header.width) if header.width else None
+    def _around(self, header: Header) -> Header | None:
+        return self._layout.enclosing(header.begin, header.width) if header.width else None
 
-    def _around(self, index: int) -> int:
-        around = self._enclosing(index)
-        return 0 if around is None else self._body(around)
-
-    def _of_header(self, index: int) -> int:
-        keyword = self._keyword(index)
-        flags = self._around(index)
+    def _of_header(self, header: Header) -> int:
+        keyword = self._keyword(header)
+        around = self._around(header)
+        flags = self._body(around) if around else 0
         if keyword == b"elif":
-            return flags | self._branch(index)[0]
+            return flags | self._branch(header)[0]
         return flags | CONDITIONAL if keyword in (b"except", b"case") else flags
 
-    def _body(self, index: int) -> int:
+    def _body(self, header: Header) -> int:
         """The context of the block under a header."""
         # The chain of blocks is followed to the first known one, then back, so that depth costs no stack.
         chain = []
-        around: int | None = index
-        while around is not None and around not in self._bodies:
+        around: Header | None = header
+        while around and around.start not in self._bodies:
             chain.append(around)
-            around = self._enclosing(around)
-        flags = 0 if around is None else self._bodies[around]
-        for header in reversed(chain):
-            flags |= self._own(header)
-            self._bodies[header] = flags
-        return self._bodies[index]
+            around = self._around(around)
+        flags = self._bodies[around.start] if around else 0
+        for inner in reversed(chain):
+            flags |= self._own(inner)
+            self._bodies[inner.start] = flags
+        return self._bodies[header.start]
 
-    def _own(self, index: int) -> int:
+    def _own(self, header: Header) -> int:
         """What one header adds for its block."""
-        keyword = self._keyword(index)
+        keyword = self._keyword(header)
         if keyword == b"def":
             return FUNCTION
         if keyword == b"class":
             return CLASS
         if keyword in (b"if", b"elif"):
-            return self._branch(index)[1]
+            return self._branch(header)[1]
         if keyword == b"else":
-            return self._else(index)
+            before = self._layout.clause_before(header)
+            after_test = before and self._keyword(before) in (b"if", b"elif")
+            return self._branch(before)[2] if before and after_test else CONDITIONAL
         if keyword == b"try":
-            return TRY if self._is_guarded(index) else 0
+            return TRY if self._is_guarded(header) else 0
         if keyword == b"with":
-            return TRY if self._suppress and suppresses_import_error(self._tokens(index)) else 0
+            return TRY if self._suppresses and suppresses_import_error(self._tokens(header)) else 0
         return 0 if keyword == b"finally" else CONDITIONAL
 
-    def _else(self, index: int) -> int:
-        before = self._layout.clause_before(index)
-        if before is not None and self._keyword(before) in (b"if", b"elif"):
-            return self._branch(before)[2]
-        return CONDITIONAL
+    @cached_property
+    def _suppresses(self) -> bool:
+        return b"suppress" in self._layout.source
 
-    def _branch(self, index: int) -> tuple[int, int, int]:
+    @cached_property
+    def _asks_for_typing(self) -> bool:
+        return any(name.encode() in self._layout.source for name in self._aliases)
+
+    def _branch(self, header: Header) -> tuple[int, int, int]:
         """What an ``if`` or ``elif`` adds for its test, for its block, and for the clauses that follow it."""
-        chain: list[int] = []
-        clause: int | None = index
-        while clause is not None and clause not in self._branches:
+        chain: list[Header] = []
+        clause: Header | None = header
+        while clause and clause.start not in self._branches:
             chain.append(clause)
-            clause = self._layout.clause_before(clause) if self._keyword(clause) == b"elif" else None
-        reached = 0 if clause is None else self._branches[clause][2]
+            clause = self._layout.clause_before(clause) if clause.keyword == b"elif" else None
+        reached = self._branches[clause.start][2] if clause else 0
         for clause in reversed(chain):
             here = reached
-            value = type_checking_test(self._tokens(clause), self._aliases) if self._typing else None
+            value = None
+            if self._asks_for_typing:
+                value = type_checking_test(self._tokens(clause), self._aliases)
             block = here | (CONDITIONAL if value is None else 0 if value else TYPE_CHECKING)
             reached |= CONDITIONAL if value is None else TYPE_CHECKING if value else 0
-            self._branches[clause] = here, block, reached
-        return self._branches[index]
+            self._branches[clause.start] = here, block, reached
+        return self._branches[header.start]
 
-    def _is_guarded(self, index: int) -> bool:
-        """Whether a handler of the try at `index` catches ImportError."""
-        clause = self._layout.clause_after(index)
-        while clause is not None and self._keyword(clause) == b"except":
+    def _is_guarded(self, header: Header) -> bool:
+        """Whether a handler of a try catches ImportError."""
+        clause = self._layout.clause_after(header)
+        while clause and clause.keyword == b"except":
             tokens = self._tokens(clause)
             if tokens and tokens[0].text == b"*":
                 tokens = tokens[1:]
@@ -171,22 +163,17 @@ class Contexts:
             clause = self._layout.clause_after(clause)
         return False
 
-    def _keyword(self, index: int) -> bytes:
-        header: Header = self._layout.headers()[index]
+    def _keyword(self, header: Header) -> bytes:
         if header.keyword != b"async":
             return header.keyword
         line = self._layout.line_of(header.start)
         names = [token.text for token in line.tokens[1:2]] if line else []
         return names[0] if names else b""
 
-    def _tokens(self, index: int) -> list[Token]:
+    def _tokens(self, header: Header) -> list[Token]:
         """The tokens between a header's keyword and its colon."""
-        line = self._layout.line_of(self._layout.headers()[index].start)
+        line = self._layout.line_of(header.start)
         if line is None:
             return []
-        tokens = line.tokens
-        colon = self._header_colon(line, index)
-        first = 1
-        if tokens[0].text == b"async":
-            first = 2
-        return tokens[first:colon]
+        first = 2 if line.tokens[0].text == b"async" else 1
+        return line.tokens[first : self._header_colon(line, header)]

@@ -7,10 +7,11 @@ taken to be valid; `analysis.syntax.check_syntax` makes sure of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final
 
-from hermpkg_build.analysis.bindings import Bindings, uses_of
+from hermpkg_build.analysis.bindings import Bindings
 from hermpkg_build.analysis.contexts import IMPORT_CONTEXTS, Contexts
 from hermpkg_build.analysis.findings import EXPORTS, PLACE_NAMES, Findings
 from hermpkg_build.analysis.layout import Layout
@@ -54,27 +55,24 @@ def _facts(source: bytes) -> ImportFacts:
     layout = Layout(source)
     statements = list(import_statements(layout))
     bindings = Bindings(statements)
-    contexts = Contexts(layout, bindings.type_checking)
+    contexts = Contexts(layout, frozenset(bindings.type_checking))
     functions = {name.rpartition(".")[2] for name in (*bindings.importers, *bindings.source_readers)}
     words = find_words(source, {EXPORTS, *PLACE_NAMES, *functions})
     findings = Findings(layout, bindings, contexts, words)
 
+    imports = _imports_of(source, statements, contexts)
+    dynamic, places = [], _Places(source)
+    for start, form, found, text, flags in findings.calls:
+        context = IMPORT_CONTEXTS[flags & 15]
+        if found:
+            entry = Import(found.module, found.level, found.names, form, context, *places.of(start))
+            imports.append((start, entry))
+        else:
+            dynamic.append(DynamicImport(text, context, *places.of(start)))
+    if findings.calls:
+        imports.sort(key=itemgetter(0))
     places = _Places(source)
-    imports = [entry for s in statements for entry in _imports_of(s, contexts, places)]
-    uses = [(s.start, use) for s in statements for use in sorted(uses_of(s))]
-    dynamic = []
-    if findings.calls or findings.uses:
-        places = _Places(source)
-        for start, form, found, text, flags in findings.calls:
-            context = IMPORT_CONTEXTS[flags & 15]
-            if found:
-                entry = Import(found.module, found.level, found.names, form, context, *places.of(start))
-                imports.append((start, entry))
-            else:
-                dynamic.append(DynamicImport(text, context, *places.of(start)))
-        imports.sort(key=lambda entry: entry[0])
-        uses = sorted(uses + findings.uses)
-    places = _Places(source)
+    uses = sorted({*bindings.uses, *findings.uses})
     return ImportFacts(
         imports=tuple([entry for _, entry in imports]),
         dynamic=tuple(dynamic),
@@ -84,18 +82,20 @@ def _facts(source: bytes) -> ImportFacts:
 
 
 def _imports_of(
-    statement: ImportStatement, contexts: Contexts, places: _Places
-) -> Iterator[tuple[int, Import]]:
-    start, module, level, names, width, line = statement
-    flags = contexts.of_statement(start, width) if line is None else contexts.of_line(line)[1]
-    context = IMPORT_CONTEXTS[flags & 15]
-    row, column = places.of(start)
-    if level >= 0:
-        taken = tuple([name for name, _ in names])
-        yield start, Import(module, level, taken, ImportForm.FROM, context, row, column)
-        return
-    for name, _ in names:
-        yield start, Import(name, 0, (), ImportForm.IMPORT, context, row, column)
+    source: bytes, statements: Sequence[ImportStatement], contexts: Contexts
+) -> list[tuple[int, Import]]:
+    imports, places = [], _Places(source)
+    for start, module, level, names, width, line in statements:
+        flags = contexts.of_statement(start, width) if line is None else contexts.of_line(line)[1]
+        context = IMPORT_CONTEXTS[flags & 15]
+        row, column = places.of(start)
+        if level >= 0:
+            taken = tuple([name for name, _ in names])
+            imports.append((start, Import(module, level, taken, ImportForm.FROM, context, row, column)))
+        else:
+            for name, _ in names:
+                imports.append((start, Import(name, 0, (), ImportForm.IMPORT, context, row, column)))
+    return imports
 
 
 class _Places:

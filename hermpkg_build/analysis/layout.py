@@ -7,6 +7,7 @@ lexed, from the nearest line that can be nothing but the start of a statement.
 
 from __future__ import annotations
 
+import functools
 import re
 from bisect import bisect_left, bisect_right
 from typing import Final, NamedTuple
@@ -31,11 +32,15 @@ _STATEMENT: Final = re.compile(
 """A line that begins so begins a statement in any valid source, unless a backslash joins it to the line
 before: these keywords stand in no expression. (``if``, ``for``, ``else``, ``async for``, ``from`` do.)"""
 
-_HEADER: Final = re.compile(
-    rb"\n([ \t\f]*)((?:async[ \t]+)?(?:def|for|with)|if|elif|else|while|try|except|finally|class|async|match"
-    rb"|case)(?!" + NAME_BYTE + rb")"
+_KEYWORD: Final = (
+    rb"((?:async[ \t]+)?(?:def|for|with)|if|elif|else|while|try|except|finally|class|async|match|case)(?!"
+    + NAME_BYTE
+    + rb")"
 )
 _AMBIGUOUS: Final = frozenset({b"if", b"for", b"else", b"async", b"match", b"case"})
+_HEADER: Final = re.compile(_KEYWORD)
+_UNCLEAR: Final = re.compile(rb"[\"'#}]")
+"""Before three quotes on their line, these can make them other than the start of a string."""
 _INDENT: Final = re.compile(rb"[ \t\f]*")
 _REREADING: Final = 4
 """How often a source may be lexed over, in pieces, before it is lexed once as a whole instead."""
@@ -76,7 +81,6 @@ class Layout:
         self._confirmed: dict[int, bool] = {}
         self._reread = 0
         self._begins: list[int] | None = None
-        self._headers: list[Header] | None = None
 
     def in_long_string(self, place: int) -> bool:
         """Whether `place` lies behind the first quote of a string literal of several lines."""
@@ -98,45 +102,54 @@ class Layout:
         blanks = _INDENT.match(self.source, begin)
         return indent_width(blanks[0]) if blanks else 0
 
-    def headers(self) -> list[Header]:
-        """All lines that may head a block or clause, in order; `is_statement` tells whether one does."""
-        if self._headers is None:
-            self._headers = self._find_headers()
-        return self._headers
+    def header_at(self, line: Line) -> Header | None:
+        """The header that a logical line begins with, if it does."""
+        start = line.tokens[0].start
+        match = _HEADER.match(self.source, start)
+        return Header(start, self.width_at(line.begin), match[1].split()[-1], line.begin) if match else None
 
-    def header_at(self, start: int) -> int | None:
-        """The index of the header whose keyword stands at `start`."""
-        headers = self.headers()
-        index = bisect_left(headers, (start,))
-        return index if index < len(headers) and headers[index].start == start else None
-
-    def enclosing(self, start: int, width: int) -> int | None:
-        """The index of the header of the block around a statement at `start` with indentation `width`.
+    def enclosing(self, start: int, width: int) -> Header | None:
+        """The header of the block around a statement at `start` with indentation `width`, if any.
 
         That is the nearest statement before it that is indented less.
         """
-        headers = self.headers()
-        for index in range(bisect_left(headers, (start,)) - 1, -1, -1):
-            if headers[index].width < width and self.is_statement(index):
-                return index
+        pattern, end = _header_before(width), start
+        while match := pattern.match(self.source, 0, end):
+            header = self._confirmed_header(match, width)
+            if header:
+                return header
+            end = match.start(2)
         return None
 
-    def clause_before(self, index: int) -> int | None:
-        """The index of the clause that precedes the ``elif``, ``else``, ``except`` ... at `index`."""
-        return self.enclosing(self.headers()[index].start, self.headers()[index].width + 1)
+    def clause_before(self, header: Header) -> Header | None:
+        """The clause that precedes an ``elif``, ``else``, ``except`` ..."""
+        return self.enclosing(header.begin, header.width + 1)
 
-    def clause_after(self, index: int) -> int | None:
-        """The index of the next compound statement or clause that stands as far left as that at `index`."""
-        headers = self.headers()
-        width = headers[index].width
-        for after in range(index + 1, len(headers)):
-            if headers[after].width <= width and self.is_statement(after):
-                return after if headers[after].width == width else None
+    def clause_after(self, header: Header) -> Header | None:
+        """The next compound statement or clause in the block of `header`."""
+        pattern, end = _header_behind(header.width + 1), header.start
+        while match := pattern.search(self.source, end):
+            found = self._confirmed_header(match, header.width + 1)
+            if found:
+                return found if found.width == header.width else None
+            end = match.start(2)
         return None
 
-    def is_statement(self, index: int) -> bool:
-        """Whether the header at `index` begins a logical line, instead of standing within brackets."""
-        header = self.headers()[index]
+    def _confirmed_header(self, match: re.Match[bytes], width: int) -> Header | None:
+        """What was matched, if it begins a statement that is indented by less than `width`."""
+        begin, start = match.span(1)[0], match.start(2)
+        if self.in_long_string(start):
+            return None
+        if self.source[begin - 2] == _BACKSLASH:
+            line = self.line_of(start)
+            if not line or line.tokens[0].start != start:
+                return None
+            begin = line.begin
+        header = Header(start, self.width_at(begin), match[2].split()[-1], begin)
+        return header if header.width < width and self._is_statement(header) else None
+
+    def _is_statement(self, header: Header) -> bool:
+        """Whether the header begins a logical line, instead of standing within brackets."""
         if header.keyword not in _AMBIGUOUS:
             return True
         confirmed = self._confirmed.get(header.begin)
@@ -144,28 +157,6 @@ class Layout:
             confirmed = self._last_line_before(header.start)[0] == header.begin
             self._confirmed[header.begin] = confirmed
         return confirmed
-
-    def _find_headers(self) -> list[Header]:
-        source, headers = self.source, []
-        self._read_to(len(source))
-        starts, ends = self._string_starts, self._string_ends
-        index, start, end = 0, *((starts[0], ends[0]) if starts else (len(source), 0))
-        for match in _HEADER.finditer(source):
-            place = match.start(2)
-            while place > end and index < len(starts):
-                start, end = starts[index], ends[index]
-                index += 1
-            if start < place < end:
-                continue
-            keyword = match[2].split()[-1]
-            begin, width = match.start(1), indent_width(match[1])
-            if source[begin - 2] == _BACKSLASH:
-                line = self.line_of(place)
-                if not line or line.tokens[0].start != place:
-                    continue
-                begin, width = line.begin, self.width_at(line.begin)
-            headers.append(Header(place, width, keyword, begin))
-        return headers
 
     def _last_line_before(self, place: int) -> tuple[int, int]:
         """Where the last logical line that begins at or before `place` begins and ends.
@@ -222,13 +213,14 @@ class Layout:
                 self._double = source.find(b'"""', self._known)
             if 0 <= self._single < self._known:
                 self._single = source.find(b"'''", self._known)
-            quotes = [found for found in (self._double, self._single) if found >= 0]
-            quote = min(quotes, default=place)
-            if quote >= place:
+            quote = self._double
+            if quote < 0 or 0 <= self._single < quote:
+                quote = self._single
+            if quote < 0 or quote >= place:
                 return
             begin = max(source.rfind(b"\n", 0, quote) + 1, self._known)
             head = source[begin:quote].strip()
-            if source[begin - 2] == _BACKSLASH or (head and any(mark in head for mark in _UNCLEAR)):
+            if source[begin - 2] == _BACKSLASH or (head and _UNCLEAR.search(head)):
                 self._read_line(begin, quote)
             else:
                 self._known = string_end(source, quote)
@@ -253,5 +245,18 @@ class Layout:
                 return
 
 
-_UNCLEAR: Final = (b'"', b"'", b"#", b"}")
-"""Before three quotes on their line, these can make them other than the start of a string."""
+@functools.cache
+def _header_before(width: int) -> re.Pattern[bytes]:
+    """Matches up to the last header that is indented by less than `width`: searches from the end back."""
+    return re.compile(rb"(?s:.*)" + _header(width))
+
+
+@functools.cache
+def _header_behind(width: int) -> re.Pattern[bytes]:
+    return re.compile(_header(width))
+
+
+def _header(width: int) -> bytes:
+    """A header indented by fewer than `width` blanks, or by tabs, which the caller has to measure."""
+    blanks = rb"( {0,%d}| *[\t\f][ \t\f]*)" % (width - 1)
+    return rb"\n" + blanks + rb"(?:\\\n[ \t\f]*)*" + _KEYWORD

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from hermpkg_build.analysis.expressions import Tokens, depths, dotted, identifier, split, without_parentheses
 from hermpkg_build.analysis.layout import Layout, indent_width
@@ -30,14 +30,10 @@ _BEGINNING: Final = re.compile(rb"(?:\A|[;:])[ \t\f\\]*(?:from(?!" + NAME_BYTE +
 _NAMES: Final = re.compile(r"(\w+)(?:\s+as\s+(\w+))?")
 
 
-class Alias(NamedTuple):
-    """A name that an import statement names, and the name it binds ("" for its own)."""
+Alias: TypeAlias = tuple[str, str]
+"""A name that an import statement names, and the name it binds ("" for its own)."""
 
-    name: str
-    bound: str
-
-
-_STAR: Final = Alias("*", "")
+_STAR: Final = ("*", "")
 
 
 class ImportStatement(NamedTuple):
@@ -93,14 +89,14 @@ def _read(match: re.Match[bytes], begin: int) -> ImportStatement | None:
         for part in modules.decode().split(","):
             words = part.split()
             if len(words) == 1:
-                aliases.append(Alias(words[0], ""))
+                aliases.append((words[0], ""))
             elif len(words) == 3 and words[1] == "as":
-                aliases.append(Alias(words[0], words[2]))
+                aliases.append((words[0], words[2]))
             else:
                 return None
         return ImportStatement(start, "", -1, tuple(aliases), width, None)
     names = (several or single).decode()
-    aliases = [_STAR] if names[0] == "*" else list(map(Alias._make, _NAMES.findall(names)))
+    aliases = [_STAR] if names[0] == "*" else _NAMES.findall(names)
     return ImportStatement(start, module.decode(), len(dots), tuple(aliases), width, None)
 
 
@@ -135,6 +131,6 @@ def _aliases(tokens: Tokens) -> Iterator[Alias]:
         if len(part) == 1 and part[0].text == b"*":
             yield _STAR
         elif len(part) > 2 and part[-2].text == b"as":
-            yield Alias(dotted(part[:-2]), identifier(part[-1].text))
+            yield dotted(part[:-2]), identifier(part[-1].text)
         else:
-            yield Alias(dotted(part), "")
+            yield dotted(part), ""
