@@ -9,7 +9,7 @@ PYTHON ?= $(shell \
 
 VENV := .venv
 VENV_PYTHON := $(VENV)/bin/python
-INSTALL := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+INSTALL := $(VENV_PYTHON) -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 PYTEST_FLAGS ?= -n 2
 
 .DELETE_ON_ERROR:

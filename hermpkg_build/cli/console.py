@@ -35,7 +35,7 @@ class Console:
     def say(self, text: str) -> None:
         """One or more lines of the command's result; what others wrote goes through `printable` first."""
         if not self.json:
-            print(printable(text), file=sys.stdout)
+            print(text, file=sys.stdout)
 
     def mention(self, text: str) -> None:
         """A line of the result that a quiet command leaves out."""

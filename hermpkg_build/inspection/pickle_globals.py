@@ -35,7 +35,8 @@ def _globals(data: bytes) -> Iterator[tuple[str, str]]:
             yield module, qualname
             last = None
         elif name == "STACK_GLOBAL":
-            yield strings[-2], strings[-1]
+            if all(strings):
+                yield strings[-2], strings[-1]
             last = None
         elif name in _MEMO_PUT:
             key = memoized if argument is None else int(argument)

@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         workspace = Path(folder, "vision")
         shutil.copytree(EXAMPLE, workspace, ignore=shutil.ignore_patterns("hermpkg-out", "__pycache__"))
         environment = {**os.environ, "HERMPKG_CACHE_DIR": str(Path(folder, "cache"))}
-        rows = _rows(workspace)
+        rows = _rows(workspace, environment)
         seconds: dict[str, list[float]] = {row.name: [] for row in rows}
         for number in range(rounds + 1):
             for row in rows:
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _rows(workspace: Path) -> list[Row]:
+def _rows(workspace: Path, environment: dict[str, str]) -> list[Row]:
     python = sys.executable
     build = [python, "-m", "hermpkg_build", "-q", "//models:resnet"]
     layers = workspace / "models" / "layers.py"
@@ -76,12 +76,7 @@ def _rows(workspace: Path) -> list[Row]:
         layers.write_text(f"{source}# edit {next(edits)}\n", encoding="utf-8")
 
     def settle() -> None:
-        subprocess.run(
-            [*build],
-            cwd=workspace,
-            env={**os.environ, "HERMPKG_CACHE_DIR": str(workspace.parent / "cache")},
-            check=True,
-        )
+        subprocess.run(build, cwd=workspace, env=environment, check=True)
 
     return [
         Row(name="python -c pass", words=[python, "-c", "pass"]),

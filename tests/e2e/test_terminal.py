@@ -1,0 +1,84 @@
+"""On a terminal: progress that goes away, colours, and results that stay."""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import time
+
+import pytest
+
+
+def run_on_a_terminal(workspace, *words: str, **changes: str) -> tuple[int, str]:
+    """The exit code, and everything that a terminal is sent."""
+    ours, theirs = pty.openpty()
+    environment = workspace.environment(**{"TERM": "xterm-256color", "COLUMNS": "100", **changes})
+    process = subprocess.Popen(
+        workspace.command(*words),
+        cwd=workspace.root,
+        env=environment,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    sent = b""
+    deadline = time.monotonic() + 120
+    try:
+        while time.monotonic() < deadline:
+            if select.select([ours], [], [], 0.1)[0]:
+                try:
+                    data = os.read(ours, 65536)
+                except OSError:  # how Linux says that the other side is closed
+                    break
+                if not data:
+                    break
+                sent += data
+        return process.wait(30), sent.decode()
+    finally:
+        process.kill()
+        os.close(ours)
+
+
+@pytest.fixture
+def slow_app(app):
+    """The app with a test that takes long enough to be seen."""
+    app.write("app/app_test.py", "import time\ntime.sleep(1)\n")
+    build = app.root / "app/BUILD"
+    build.write_text(
+        build.read_text() + 'package_test(name = "app_test", package = ":app", main = "app_test.py")\n'
+    )
+    return app
+
+
+def test_what_runs_is_shown_while_it_runs(slow_app):
+    code, sent = run_on_a_terminal(slow_app, "test", "//app:app_test")
+    assert code == 0, sent
+    assert "testing //app:app_test" in sent
+    assert "\x1b[" in sent
+    # Redrawing hides the cursor; it must be shown again, and the results come after the display has gone.
+    assert sent.count("\x1b[?25l") == sent.count("\x1b[?25h")
+    assert sent.rindex("passed") > sent.rindex("testing //app:app_test")
+
+
+def test_nothing_moves_where_nothing_runs(app):
+    app.build("//app")
+    code, sent = run_on_a_terminal(app, "//app")
+    assert code == 0
+    assert "up-to-date" in sent
+    assert "\x1b[?25l" not in sent
+
+
+def test_no_color_is_honoured(app):
+    app.build("//app")
+    _, sent = run_on_a_terminal(app, "//app", NO_COLOR="1")
+    assert "\x1b" not in sent
+    _, sent = run_on_a_terminal(app, "//app")
+    assert re.search(r"\x1b\[[0-9;]*m", sent)
+
+
+def test_a_dumb_terminal_gets_plain_lines(slow_app):
+    _, sent = run_on_a_terminal(slow_app, "test", "//app:app_test", TERM="dumb")
+    assert "\x1b" not in sent
+    assert "passed" in sent

@@ -1,0 +1,76 @@
+"""The graph of an artifact is worked out from the artifact alone."""
+
+import io
+import zipfile
+
+import pytest
+
+from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.core.policy import Policy
+from hermpkg_build.errors import QueryError
+from hermpkg_build.inspection.archive_graph import graph_of_archive
+from hermpkg_build.inspection.why import why
+
+
+def archive(records: dict[str, str | bytes]) -> ArchiveReader:
+    """A stock archive with `records` beside those that every archive has."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name, data in {".data/version": "6\n", ".data/extern_modules": "torch\n", **records}.items():
+            file.writestr(f"root/{name}", data)
+    return ArchiveReader(buffer.getvalue())
+
+
+def chain(reader: ArchiveReader, module: str) -> list[tuple[str, str]]:
+    """The chain to a module as (source, target) pairs."""
+    return [(edge.source, edge.target) for edge in why(graph_of_archive(reader), module, artifact="x").chain]
+
+
+def test_imports_are_followed_from_a_pickle():
+    data = b"\x80\x03ca.b\nC\n."
+    reader = archive(
+        {
+            "model/model.pkl": data,
+            "a/__init__.py": "",
+            "a/b.py": "from . import c\n",
+            "a/c.py": "import torch\n",
+        }
+    )
+    assert chain(reader, "torch") == [("model/model.pkl", "a.b"), ("a.b", "a.c"), ("a.c", "torch")]
+    assert chain(reader, "a") == [("model/model.pkl", "a.b"), ("a.b", "a")]
+
+
+def test_a_module_that_nothing_imports_is_what_the_artifact_asks_for():
+    reader = archive({"a.py": "import b\n", "b.py": "", "c.py": ""})
+    assert chain(reader, "b") == [("the artifact", "a"), ("a", "b")]
+    assert chain(reader, "c") == [("the artifact", "c")]
+
+
+def test_a_cycle_that_nothing_imports_is_entered_once():
+    reader = archive({"b.py": "import a\n", "a.py": "import b\n"})
+    assert chain(reader, "b") == [("the artifact", "a"), ("a", "b")]
+
+
+def test_a_module_with_the_name_of_the_root_folder():
+    assert chain(archive({"root.py": "import os\n"}), "os") == [("the artifact", "root"), ("root", "os")]
+
+
+def test_policies():
+    graph = graph_of_archive(archive({"a.py": "import torch\nimport os.path\n"}))
+    policies = {name: node.policy for name, node in graph.nodes.items()}
+    assert policies["a"] is Policy.INTERN
+    assert policies["torch"] is Policy.EXTERN
+    assert policies["os"] is Policy.EXTERN
+
+
+def test_what_is_not_there_is_asked_back():
+    with pytest.raises(QueryError) as caught:
+        why(graph_of_archive(archive({"helpers.py": ""})), "helper", artifact="x.pt")
+    assert "did you mean helpers?" in caught.value.render()
+
+
+def test_a_module_that_does_not_parse_stops_nothing():
+    assert chain(archive({"a.py": "def (:\n", "b.py": "import a\n"}), "a") == [
+        ("the artifact", "b"),
+        ("b", "a"),
+    ]
