@@ -128,7 +128,12 @@ class ModuleSpace:
         return code
 
     def missing(self, name: str) -> ModuleNotFoundError:
-        """The error for a module that packaged code may not see, with what would help."""
+        """The error for a module that packaged code may not see, with what would help.
+
+        Raises ValueError for an empty name, as every import does.
+        """
+        if not name:
+            raise ValueError("Empty module name")
         top = name.partition(".")[0]
         text = f"No module named {name!r} in the artifact {self.archive.name}"
         if self.tree.role(top) is ModuleRole.MISSING:
@@ -206,8 +211,6 @@ class ModuleSpace:
             return builtins.__import__(name, None, None, fromlist or (), 0)
         if name in _LANGUAGE_MODULES:
             return self._import_language(name, fromlist)
-        if not name:
-            raise ValueError("Empty module name")
         raise self.missing(name)
 
 
