@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hermpkg_build.objects.request import ModelObject
     from hermpkg_build.store.cas import ContentStore
 
-_BININT = ord("J")
+_BININT = b"J"
 _MOST_STORAGES = 0x7FFFFFFF
 
 
@@ -72,8 +72,8 @@ def renumber_storages(data: bytes, key_offsets: Sequence[tuple[int, int]], first
     patched = bytearray(data)
     for offset, key in key_offsets:
         new = key + first_key
-        held = patched[offset : offset + 4]
-        if offset < 1 or patched[offset - 1] != _BININT or held != key.to_bytes(4, "little", signed=True):
+        expected = _BININT + key.to_bytes(4, "little", signed=True)
+        if offset < 1 or patched[offset - 1 : offset + 4] != expected:
             raise ActionError(
                 "a model object is damaged: its pickle holds no storage key where its table says so",
                 facts=[("offset", str(offset)), ("key", str(key))],
