@@ -61,14 +61,10 @@ def main(words: Sequence[str] | None = None) -> int:
         return _report(error, console)
     except KeyboardInterrupt:
         return _report(BuildInterruptedError("interrupted"), console)
-    except OSError as error:
-        from hermpkg_build.cli.unexpected import environment_error
+    except Exception as error:  # noqa: BLE001 - the last line of defence
+        from hermpkg_build.cli.unexpected import explain
 
-        return _report(environment_error(error), console)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: report a bug of ours as one
-        from hermpkg_build.cli.unexpected import bug_report
-
-        return _report(bug_report(error, arguments), console)
+        return _report(explain(error, arguments), console)
     return code
 
 

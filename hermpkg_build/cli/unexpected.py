@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 
 from hermpkg_build.errors import ExitCode, HermpkgError, LocalEnvironmentError
+
+
+# Errors of the operating system that no code of ours can have caused.
+_OF_THE_MACHINE = frozenset(
+    {
+        errno.EACCES,
+        errno.EDQUOT,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENAMETOOLONG,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.ENOSPC,
+        errno.EPERM,
+        errno.EROFS,
+    }
+)
 
 
 class InternalError(HermpkgError):
@@ -13,13 +31,17 @@ class InternalError(HermpkgError):
     exit_code = ExitCode.INTERNAL
 
 
-def environment_error(error: OSError) -> LocalEnvironmentError:
-    """An error of the operating system, as one of ours: full disks, missing permissions."""
-    facts = [("file", str(name)) for name in (error.filename, error.filename2) if name is not None]
-    return LocalEnvironmentError(error.strerror or str(error), facts=facts)
+def explain(error: Exception, arguments: Sequence[str]) -> HermpkgError:
+    """What to report for `error`, which nothing caught: what the machine lacks, or else a bug."""
+    if isinstance(error, MemoryError):
+        return LocalEnvironmentError("not enough memory", next_step="run fewer actions at once: --jobs 1")
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        facts = [("file", str(name)) for name in (error.filename, error.filename2) if name is not None]
+        return LocalEnvironmentError(error.strerror or str(error), facts=facts)
+    return _bug_report(error, arguments)
 
 
-def bug_report(error: Exception, arguments: Sequence[str]) -> InternalError:
+def _bug_report(error: Exception, arguments: Sequence[str]) -> InternalError:
     """What someone needs who is to find the bug: the traceback, the versions, the command line."""
     import platform
     import shlex
