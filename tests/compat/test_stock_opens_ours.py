@@ -10,7 +10,8 @@ torch = pytest.importorskip("torch")
 
 from torch.package import PackageImporter  # noqa: E402
 
-from hermpkg_build.archive.writer import write_archive  # noqa: E402
+from hermpkg_build.archive.plan import plan_archive  # noqa: E402
+from hermpkg_build.archive.writer import FileSlice, Record, write_archive  # noqa: E402
 from hermpkg_build.assembly.artifact import ArtifactRequest, PackedModel, ResourceFile, lay_out  # noqa: E402
 from hermpkg_build.core.digest import Digest  # noqa: E402
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin  # noqa: E402
@@ -154,3 +155,25 @@ def test_long_names_and_any_root(tmp_path: Path, root: str, length: int) -> None
     records = lay_out(request, ContentStore(str(tmp_path / "cache")))
     write_archive(str(tmp_path / "a.pt"), root=root, records=records)
     assert PackageImporter(str(tmp_path / "a.pt")).load_binary("a", resource) == b"found"
+
+
+def test_more_than_4_gib_and_more_than_65535_records(tmp_path: Path) -> None:
+    """torch's reader follows our ZIP64 structures. The 5 GiB are a hole in the file."""
+    large, path = tmp_path / "large", tmp_path / "a.pt"
+    with large.open("wb") as file:
+        file.truncate(5 << 30)
+    records = [
+        Record(name=".data/0.storage", content=FileSlice(path=str(large), size=5 << 30), crc32=0),
+        Record(name=".data/version", content=b"6\n"),
+        *(Record(name=f"{i}", content=b"found" if i == 69_999 else b"") for i in range(70_000)),
+    ]
+    with path.open("wb") as file:
+        for piece in plan_archive("r", records):
+            if isinstance(piece, FileSlice):
+                file.seek(piece.size, 1)
+            else:
+                file.write(piece)
+    reader = torch._C.PyTorchFileReader(str(path))
+    assert reader.get_record("69999") == b"found"
+    assert reader.get_record_offset(".data/0.storage") % 64 == 0
+    assert len(reader.get_all_records()) == len(records)
