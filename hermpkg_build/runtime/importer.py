@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.archive.layout import EXTERN_MODULES, PYTHON_VERSION
 from hermpkg_build.core.patterns import GlobPattern
+from hermpkg_build.errors import ArchiveError
 from hermpkg_build.runtime.bound import resolve
 from hermpkg_build.runtime.checks import (
     CheckMode,
@@ -238,7 +239,13 @@ def _display_name(source: Source) -> str:
 
 
 def _read_externs(archive: Archive) -> list[str]:
-    lines = archive.read(EXTERN_MODULES).decode().splitlines()
+    try:
+        lines = archive.read(EXTERN_MODULES).decode().splitlines()
+    except UnicodeDecodeError as error:
+        raise ArchiveError(
+            "the archive's list of extern modules is not text",
+            facts=[("file", archive.name), ("record", EXTERN_MODULES), ("reason", str(error))],
+        ) from None
     return [line.strip() for line in lines if line.strip()]
 
 

@@ -141,6 +141,10 @@ def _source_of(reference: weakref.ref[ModuleSpace], name: str) -> str | None:
     return space.source_text(name) if space is not None else None
 
 
+# Tools that walk ``sys.modules`` ask every module for these; the answer is not worth an import.
+_ASKED_OF_ALL_MODULES = frozenset({"__warningregistry__", "__wrapped__", "__test__", "__path__", "__file__"})
+
+
 def _overlay(namespace: dict[str, Any], name: str, space: ModuleSpace) -> None:
     """Make a module whose packaged children come from the archive and all else from the environment.
 
@@ -153,6 +157,8 @@ def _overlay(namespace: dict[str, Any], name: str, space: ModuleSpace) -> None:
 
     def look_up(attribute: str) -> Any:
         if tree.role(f"{name}.{attribute}") in (ModuleRole.SOURCE, ModuleRole.NAMESPACE, ModuleRole.OVERLAY):
+            raise AttributeError(f"module {name!r} has no attribute {attribute!r}", name=attribute)
+        if attribute in _ASKED_OF_ALL_MODULES and name not in sys.modules:
             raise AttributeError(f"module {name!r} has no attribute {attribute!r}", name=attribute)
         try:
             original = space.views.of(importlib.import_module(name))

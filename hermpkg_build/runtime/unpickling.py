@@ -63,6 +63,16 @@ class PackageUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"not a persistent id of a package: {pid!r}")
 
 
+def _dtype_of(storage_type: Any) -> Any:
+    """The dtype of elements of a storage class; asking the class itself would warn of its deprecation."""
+    import torch
+
+    if storage_type is torch.UntypedStorage:
+        return torch.uint8
+    known = torch.storage._get_dtype_from_pickle_storage_type(storage_type.__name__)
+    return known if known is not None else storage_type.dtype
+
+
 class PickleLoad:
     """One call of `load_pickle`: its storages, its reduced objects, where its tensors go.
 
@@ -102,7 +112,7 @@ class PickleLoad:
         """The TypedStorage of a persistent id; `size` counts elements of `storage_type`."""
         import torch
 
-        dtype = torch.uint8 if storage_type is torch.UntypedStorage else storage_type.dtype
+        dtype = _dtype_of(storage_type)
         if key not in self._restored:
             untyped = self._untyped(key, size * torch._utils._element_size(dtype), dtype)
             typed = torch.storage.TypedStorage(wrap_storage=untyped, dtype=dtype, _internal=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import pickle
+import subprocess
 import sys
 import textwrap
 import warnings
@@ -132,6 +133,30 @@ def test_a_model_computes_what_it_did(zoo) -> None:
         is stock.file_structure().has_file("zoo/layers.py")
         is True
     )
+
+
+def test_loading_gives_no_warnings(zoo) -> None:
+    buffer = export(lambda e: e.save_pickle("model", "net.pkl", zoo("zoo.layers").Net()))
+    script = """
+        import io, sys, warnings
+        warnings.simplefilter("error")
+        from hermpkg_build.runtime import PackageImporter
+        with PackageImporter(io.BytesIO(sys.stdin.buffer.read())) as importer:
+            importer.load_pickle("model", "net.pkl")
+    """
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], input=buffer.getvalue(), check=True, timeout=120
+    )
+
+
+def test_numpy_arrays(zoo) -> None:
+    numpy = pytest.importorskip("numpy")
+    array = numpy.arange(6.0).reshape(2, 3)
+    ours, stock = both(export(lambda e: e.save_pickle("a", "a.pkl", [array, numpy.dtype("int16")])))
+    for importer in (ours, stock):
+        loaded, dtype = importer.load_pickle("a", "a.pkl")
+        assert (loaded == array).all()
+        assert dtype == numpy.int16
 
 
 def test_mocks_import_and_fail_in_use(zoo) -> None:

@@ -177,6 +177,17 @@ def test_the_parent_of_an_extern_shows_the_hosts_content(load) -> None:
     assert importer.import_module("main").cwd is os.getcwd
 
 
+def test_walking_over_sys_modules_imports_nothing(load) -> None:
+    importer = load({}, ["tabnanny.child"])
+    sys.modules.pop("tabnanny", None)
+    parent = importer.import_module("tabnanny")
+    for module in list(sys.modules.values()):
+        getattr(module, "__warningregistry__", None)
+    assert "tabnanny" not in sys.modules
+    with pytest.raises(AttributeError):
+        parent.__warningregistry__  # noqa: B018 -- the lookup is what is tested
+
+
 def test_a_submodule_packaged_below_an_extern_package(load) -> None:
     importer = load(
         {
@@ -301,6 +312,17 @@ def test_reload_runs_the_source_again_in_the_same_module(load) -> None:
     assert importer.import_module("main").same
     assert importer.import_module("counted").count == 2
     assert importlib.reload(importer.import_module("counted")).count == 3
+
+
+def test_names_that_name_nothing(load) -> None:
+    importer = load({"lib/__init__.py": ""})
+    with pytest.raises(ValueError, match="Empty module name"):
+        importer.import_module("")
+    for name in ("a..b", "lib.__init__", "lib/none", " ", "torch_package_importer.x"):
+        with pytest.raises(ModuleNotFoundError):
+            importer.import_module(name)
+    with pytest.raises(TypeError):
+        importer.import_module(".relative")
 
 
 def test_module_attributes(load) -> None:

@@ -78,6 +78,11 @@ def test_unknown_format_versions(artifact, version: str) -> None:
     assert ("version", version) in error.value.facts
 
 
+def test_a_list_of_externs_that_is_no_text(artifact) -> None:
+    with pytest.raises(ArchiveError, match="is not text"):
+        PackageImporter(artifact({".data/extern_modules": b"\xff\xfe"}))
+
+
 def test_an_archive_that_is_no_package(tmp_path) -> None:
     path = tmp_path / "state.pt"
     with zipfile.ZipFile(path, "w") as file:
