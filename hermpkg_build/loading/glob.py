@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
+
+from hermpkg_build.loading.links import identities_above, identity_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +42,11 @@ def glob_files(
     """The files below `directory` that match one of `call.include` and none of `call.exclude`, sorted.
 
     A pattern is split at "/": ``*`` stands for any part of one segment, and the segment ``**`` for
-    any number of folders. A name that begins with a dot is matched by ``*`` and ``**`` alone and
-    by segments that begin with a dot, not by ``*.py``. Folders never match. Folders for which
-    `is_boundary` holds, given by their path below `directory`, are not entered: they are packages
-    of their own. Raises GlobError, unless `call.allow_empty`, where a pattern of `include` matches
-    nothing or where everything is excluded.
+    any number of folders, but for links to folders above. A name that begins with a dot is matched
+    by ``*`` and ``**`` alone and by segments that begin with a dot, not by ``*.py``. Folders never
+    match. Folders for which `is_boundary` holds, given by their path below `directory`, are not
+    entered: they are packages of their own. Raises GlobError, unless `call.allow_empty`, where a
+    pattern of `include` matches nothing or where everything is excluded.
     See https://bazel.build/reference/be/functions#glob.
     """
     walk = _Walk(directory, listing, is_boundary)
@@ -96,24 +97,18 @@ class _Walk:
         """The names of the folders and of the files in `folder`."""
         known = self._below.get(folder)
         if known is None:
-            entries = self._listing.entries(
-                os.path.join(self._directory, folder) if folder else self._directory
-            )
-            names = entries or {}
-            known = (
-                [n for n, is_folder in names.items() if is_folder],
-                [n for n, f in names.items() if not f],
-            )
-            self._below[folder] = known
+            entries = (self._listing.entries(self._path(folder)) or {}).items()
+            folders = [name for name, is_folder in entries if is_folder]
+            known = self._below[folder] = (folders, [name for name, is_folder in entries if not is_folder])
         return known
 
     def _self_and_below(self, top: str) -> list[str]:
-        """`top` and all folders below it, but for packages and for links back into the way there."""
+        """`top` and all folders below it, but for packages and for links to folders above."""
         found: list[str] = []
-        pending: list[tuple[str, frozenset[tuple[int, int]]]] = [(top, frozenset())]
+        pending = [(top, identities_above(self._path(top)))]
         while pending:
             folder, way = pending.pop()
-            identity = self._identity(folder)
+            identity = identity_of(self._path(folder))
             if identity is not None:
                 if identity in way:
                     continue
@@ -125,12 +120,8 @@ class _Walk:
                     pending.append((inner, way))
         return found
 
-    def _identity(self, folder: str) -> tuple[int, int] | None:
-        try:
-            status = os.stat(os.path.join(self._directory, folder))
-        except OSError:
-            return None
-        return (status.st_dev, status.st_ino)
+    def _path(self, folder: str) -> str:
+        return f"{self._directory}/{folder}" if folder else self._directory
 
 
 def _join(folder: str, name: str) -> str:

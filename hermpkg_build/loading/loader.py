@@ -86,6 +86,8 @@ class Loader:
 
     def target(self, label: Label) -> Target:
         """The target, module or file with this label. Raises LabelError, or what `build_file` raises."""
+        if not label.repository and self.packages.build_file(label.package) is None:
+            raise self.packages.no_such_package(label)
         targets = self.build_file(label.package).targets if not label.repository else {}
         if label.name in targets:
             return targets[label.name]

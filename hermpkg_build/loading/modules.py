@@ -15,7 +15,10 @@ def module_name(path: str, source_roots: Sequence[str]) -> str | None:
     root = _root_of(path, source_roots)
     if root is None or not path.endswith(".py"):
         return None
-    name = path[len(root) + 1 if root else 0 : -len(".py")].replace("/", ".")
+    inner = path[len(root) + 1 if root else 0 : -len(".py")]
+    if "." in inner:
+        return None
+    name = inner.replace("/", ".")
     if name == "__init__" or name.endswith(".__init__"):
         name = name[: -len("__init__")].removesuffix(".")
     return name if is_module_name(name) else None

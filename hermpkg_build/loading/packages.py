@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hermpkg_build.core.label import Label
 from hermpkg_build.errors import LabelError
 from hermpkg_build.loading.glob import GlobCall, glob_files
+from hermpkg_build.loading.links import identities_above, identity_of
 from hermpkg_build.loading.suggest import did_you_mean
 from hermpkg_build.loading.workspace import OUTPUT_FOLDER, Workspace
 
@@ -81,19 +82,21 @@ class Packages:
         """All packages at or below a folder, sorted by path, parents first.
 
         Folders whose names begin with a dot, and virtual environments, are not entered: what lies
-        there was put there by tools. Links back into the way there are not followed.
+        there was put there by tools. Links that lead back up are not followed.
         """
-        pending: list[tuple[str, frozenset[str]]] = [(package, frozenset())]
+        pending = [(package, identities_above(self.directory(package)))]
         while pending:
             folder, way = pending.pop()
-            real = os.path.realpath(self.directory(folder))
             entries = self._tree.entries(self.directory(folder))
-            if entries is None or real in way or "pyvenv.cfg" in entries or self.is_ignored(folder):
+            identity = identity_of(self.directory(folder))
+            if entries is None or identity is None or identity in way:
+                continue
+            if "pyvenv.cfg" in entries or self.is_ignored(folder):
                 continue
             if self.build_file(folder) is not None:
                 yield folder
             inner = [name for name, is_folder in entries.items() if is_folder and not name.startswith(".")]
-            way |= {real}
+            way |= {identity}
             pending += [(f"{folder}/{name}" if folder else name, way) for name in reversed(inner)]
 
     def is_ignored(self, folder: str) -> bool:

@@ -193,11 +193,11 @@ class _Resolver:
                 )
 
     def _top_level_control(self, statement: ast.If | ast.For) -> None:
-        word = "if" if isinstance(statement, ast.If) else "for"
+        word = "an if" if isinstance(statement, ast.If) else "a for"
         place = "a function of a .bzl file" if self.is_build else "a function"
-        instead = "an if expression" if word == "if" else "a list comprehension"
+        instead = "an if expression" if isinstance(statement, ast.If) else "a list comprehension"
         self._error(
-            statement, f"a {word} statement at the top level", f"write {instead}, or move it into {place}"
+            statement, f"{word} statement at the top level", f"write {instead}, or move it into {place}"
         )
 
     # Everything else, from the outside in.

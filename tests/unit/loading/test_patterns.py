@@ -1,0 +1,130 @@
+"""What target patterns on a command line stand for."""
+
+# The tables read best with one case a line.
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hermpkg_build.errors import HermpkgError
+
+if TYPE_CHECKING:
+    from conftest import WorkspaceFiles
+
+
+@pytest.fixture
+def tree(files: WorkspaceFiles) -> WorkspaceFiles:
+    for package in ("", "a", "a/b", "a/b/c", "z"):
+        name = package.rpartition("/")[2] or "root"
+        files.build(
+            package,
+            f'model(name = "{name}", factory = "x:y")\n'
+            f'model(name = "{name}2", factory = "x:y")\n'
+            f'model(name = "{name}_manual", factory = "x:y", tags = ["manual"])\n',
+        )
+    files.write("a/file.txt")
+    files.write("a/lib/m.py")
+    files.write(".hidden/BUILD", "broken (")
+    files.write("hermpkg-out/BUILD", "broken (")
+    files.write("venv/pyvenv.cfg")
+    files.write("venv/lib/BUILD", "broken (")
+    os.symlink(files.root, files.root / "a" / "loop")
+    return files
+
+
+def expand(tree: WorkspaceFiles, *patterns: str, package: str = "") -> list[str]:
+    return [str(label) for label in tree.loader().expand(patterns, package=package)]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "package", "expected"),
+    [
+        (["//a:a"], "", ["//a:a"]),
+        (["//a"], "z", ["//a:a"]),
+        (["//a/b"], "", ["//a/b:b"]),
+        (["//a:all"], "", ["//a:a", "//a:a2"]),
+        (["//a:*"], "", ["//a:a", "//a:a2"]),
+        (["//a:a_manual"], "", ["//a:a_manual"]),
+        (["//a/..."], "", ["//a:a", "//a:a2", "//a/b:b", "//a/b:b2", "//a/b/c:c", "//a/b/c:c2"]),
+        (["//a/b/...:all"], "", ["//a/b:b", "//a/b:b2", "//a/b/c:c", "//a/b/c:c2"]),
+        (["..."], "a/b", ["//a/b:b", "//a/b:b2", "//a/b/c:c", "//a/b/c:c2"]),
+        (["c/..."], "a/b", ["//a/b/c:c", "//a/b/c:c2"]),
+        ([":a2"], "a", ["//a:a2"]),
+        ([":all"], "a", ["//a:a", "//a:a2"]),
+        (["a2"], "a", ["//a:a2"]),
+        (["b"], "a", ["//a/b:b"]),
+        (["b:b2"], "a", ["//a/b:b2"]),
+        (["a/b"], "", ["//a/b:b"]),
+        (["a/file.txt"], "", ["//a:file.txt"]),
+        (["lib/m.py"], "a", ["//a:lib/m.py"]),
+        (["//:root"], "a", ["//:root"]),
+        (["root"], "", ["//:root"]),
+        (["//a:a", "//a:all"], "", ["//a:a", "//a:a2"]),
+        (["//a:all", "-//a:a"], "", ["//a:a2"]),
+        (["//a/...", "-//a/b/..."], "", ["//a:a", "//a:a2"]),
+        (["//a/...", "-//a/b/...", "//a/b:b"], "", ["//a:a", "//a:a2", "//a/b:b"]),
+        (["//a:a_manual", "-//a:all"], "", []),
+        (["//a:all", "-:a2"], "a", ["//a:a"]),
+        (["-//a:a"], "", []),
+        ([], "", []),
+    ],
+)
+def test_patterns(tree: WorkspaceFiles, patterns: list[str], package: str, expected: list[str]) -> None:
+    assert expand(tree, *patterns, package=package) == expected
+
+
+def test_everything(tree: WorkspaceFiles) -> None:
+    found = expand(tree, "//...")
+    assert found[:4] == ["//:root", "//:root2", "//a:a", "//a:a2"]
+    assert len(found) == 10
+
+
+@pytest.mark.parametrize(
+    ("pattern", "package", "summary", "step"),
+    [
+        ("//a:aa", "", "no such target: //a:aa", "did you mean '//a:a'?"),
+        ("//aa", "", "no such package: //aa", "did you mean '//a:a'?"),
+        ("//a/bb:b", "", "no such package: //a/bb", "did you mean '//a/b:b'?"),
+        ("//a/lib:m.py", "", "no such package: //a/lib", "did you mean '//a:lib/m.py'?"),
+        ("-//a:aa", "", "no such target: //a:aa", "did you mean '//a:a'?"),
+        ("//nowhere/...", "", "no packages at or below //nowhere", ""),
+        ("//a:b/c/x", "", "//a:b/c/x reaches into another package", "did you mean '//a/b/c:x'?"),
+        (":x", "a/lib", "no such package: //a/lib", "add a BUILD file to the folder"),
+        ("@python//kornia/...", "", "@python//kornia/... is in another repository: only this workspace has targets", ""),
+        ("//a:", "", "'//a:' is not a label", ""),
+    ],
+)  # fmt: skip
+def test_patterns_that_name_nothing(
+    tree: WorkspaceFiles, pattern: str, package: str, summary: str, step: str
+) -> None:
+    with pytest.raises(HermpkgError) as caught:
+        tree.loader().expand([pattern], package=package)
+    assert (caught.value.summary, caught.value.next_step) == (summary, step)
+
+
+def test_all_wrong_patterns_are_told(tree: WorkspaceFiles) -> None:
+    errors = tree.errors(lambda: tree.loader().expand(["//a:x1", "//a:a", "//y:x2"]))
+    assert [error.summary for error in errors] == ["no such target: //a:x1", "no such package: //y"]
+
+
+def test_a_broken_package_hides_no_other(tree: WorkspaceFiles) -> None:
+    tree.build("a/b", "import os\n")
+    tree.build("z", "import sys\n")
+    errors = tree.errors(lambda: tree.loader().expand(["//..."]))
+    assert [str(error.location) for error in errors] == ["a/b/BUILD:2:1", "z/BUILD:2:1"]
+
+
+def test_a_folder_that_no_label_can_name(files: WorkspaceFiles) -> None:
+    files.build("we:ird")
+    with pytest.raises(HermpkgError, match="cannot be a package"):
+        files.loader().expand(["//..."])
+
+
+def test_no_build_file_in_the_root(files: WorkspaceFiles) -> None:
+    with pytest.raises(HermpkgError) as caught:
+        files.loader().expand(["//:x"])
+    assert caught.value.summary == "the workspace root is no package: it has no BUILD file"
