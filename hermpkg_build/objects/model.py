@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 from hermpkg_build.core.canonical_json import dumps, loads
 from hermpkg_build.errors import ActionError, BuildInterruptedError, Location
 from hermpkg_build.objects.pickled import GlobalReference, StoredStorage
-from hermpkg_build.objects.request import ModelObject, ModelRequest, ObservedImport
+from hermpkg_build.objects.request import (
+    PICKLE,
+    REQUEST,
+    RESULT,
+    ModelObject,
+    ModelRequest,
+    ObservedImport,
+    storage_file,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +34,7 @@ __all__ = [
     "make_model_object",
 ]
 
-# What worker.py reads and leaves in its folder; importing it here would install its hooks.
+# A script that is run, never imported: it is the main module of its own process.
 _WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
 
 
@@ -46,7 +54,7 @@ def make_model_object(
 
     with content.staging() as staging:
         folder = Path(staging)
-        (folder / "request.json").write_bytes(dumps(request.to_json()))
+        (folder / REQUEST).write_bytes(dumps(request.to_json()))
         ended = run_child(_WORKER, folder, hash_seed=request.hash_seed, cancelled=cancelled)
         if ended is None:
             raise BuildInterruptedError(f"the factory of {request.label} was stopped")
@@ -54,15 +62,15 @@ def make_model_object(
         if "error" in result:
             raise _error(result["error"], request, ended)
         made = ModelObject.from_json(result["made"])
-        content.put_file(str(folder / "model.pkl"), made.pickle, move=True)
+        content.put_file(str(folder / PICKLE), made.pickle, move=True)
         for key, stored in enumerate(made.storages):
-            content.put_file(str(folder / f"{key}.storage"), stored.digest, move=True)
+            content.put_file(str(folder / storage_file(key)), stored.digest, move=True)
         return made
 
 
 def _result(folder: Path, request: ModelRequest, ended: Ended) -> dict[str, Any]:
     try:
-        result: Any = loads((folder / "result.json").read_bytes())
+        result: Any = loads((folder / RESULT).read_bytes())
     except FileNotFoundError:
         raise ActionError(
             f"the process of the factory {request.factory} ended before it had a result: {ended.how}",

@@ -18,18 +18,24 @@ class Names:
 
     def __init__(self, out: Output, protocol: int, resolve: ResolveGlobal | None) -> None:
         self.written: set[GlobalReference] = set()
+        self._found: dict[int, tuple[str, str]] = {}
         self._out = out
         self._protocol = protocol
         self._resolve = resolve
 
     def write(self, obj: object, name: str | None = None) -> None:
         """Write the name of `obj`, which it calls `name` where its ``__reduce__`` said so."""
+        found = self._found.get(id(obj))
+        if found is None:
+            found = self._found[id(obj)] = self._find(obj, name)
+            self._out.alive.append(obj)
+        self.write_name(*found)
+
+    def _find(self, obj: object, name: str | None) -> tuple[str, str]:
         if self._resolve is None:
-            module, qualname = find_global(obj, name)
-        else:
-            own_module = getattr(obj, "__module__", None) or ""
-            module, qualname = self._resolve(obj, own_module, name or own_name(obj))
-        self.write_name(module, qualname)
+            return find_global(obj, name)
+        own_module = getattr(obj, "__module__", None) or ""
+        return self._resolve(obj, own_module, name or own_name(obj))
 
     def write_name(self, module: str, qualname: str) -> None:
         """Write a name, of which no more is asked."""

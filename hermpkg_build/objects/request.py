@@ -10,6 +10,16 @@ from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.objects.pickled import GlobalReference, StoredStorage
 
+# The files of the folder that the worker gets: what it reads, and what it leaves.
+REQUEST = "request.json"
+RESULT = "result.json"
+PICKLE = "model.pkl"
+
+
+def storage_file(key: int) -> str:
+    """The name of the file with the bytes of a storage."""
+    return f"{key}.storage"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRequest:

@@ -1,8 +1,8 @@
 """The child process that makes one model object: a request in, files and a result out.
 
 It is started by `child` as a script with a folder as its only argument. It reads
-``request.json`` there and leaves ``model.pkl``, ``0.storage`` and so on, and last of all
-``result.json``: when that exists, everything else is complete.
+the request there and leaves the pickle and the storages, and last of all the result: when that
+exists, everything else is complete.
 """
 
 from __future__ import annotations
@@ -32,20 +32,12 @@ from hermpkg_build.objects.paths import UnpicklableError
 from hermpkg_build.objects.pickled import PickledObject
 from hermpkg_build.objects.pickler import pickle_canonically
 from hermpkg_build.objects.places import Places, standard_library
-from hermpkg_build.objects.request import ModelObject, ModelRequest
+from hermpkg_build.objects.request import PICKLE, REQUEST, RESULT, ModelObject, ModelRequest, storage_file
 from hermpkg_build.objects.storages import write_storage
 from hermpkg_build.objects.tracebacks import error_of_factory
 from hermpkg_build.objects.weights import load_weights
 
-REQUEST = "request.json"
-RESULT = "result.json"
-PICKLE = "model.pkl"
 UMASK = 0o022
-
-
-def storage_file(key: int) -> str:
-    """The name of the file with the bytes of a storage."""
-    return f"{key}.storage"
 
 
 def run(folder: Path) -> None:
