@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 
 class ExitCode(enum.IntEnum):
@@ -50,7 +49,7 @@ class HermpkgError(Exception):
     `snippet` shows the source where the fault lies; `next_step` says what to do.
     """
 
-    exit_code: ClassVar[ExitCode] = ExitCode.BUILD_FAILED
+    exit_code: ExitCode = ExitCode.BUILD_FAILED
 
     def __init__(
         self,
@@ -89,11 +88,17 @@ class HermpkgError(Exception):
 
 
 class GroupedError(HermpkgError):
-    """Several independent errors found in one pass, reported together in source order."""
+    """Several independent errors found in one pass, reported together in source order.
+
+    The exit code is that of all of them where they agree.
+    """
 
     def __init__(self, summary: str, errors: Iterable[HermpkgError], *, next_step: str = "") -> None:
         super().__init__(summary, next_step=next_step)
         self.errors = tuple(errors)
+        codes = {error.exit_code for error in self.errors}
+        if len(codes) == 1:
+            self.exit_code = codes.pop()
 
     def render(self) -> str:
         """The errors one after the other, then what they come to."""

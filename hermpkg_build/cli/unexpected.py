@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from hermpkg_build.errors import ExitCode, HermpkgError, LocalEnvironmentError
 
-
 # Errors of the operating system that no code of ours can have caused.
 _OF_THE_MACHINE = frozenset(
     {

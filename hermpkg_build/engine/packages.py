@@ -22,7 +22,7 @@ from hermpkg_build.core.policy import Policy
 from hermpkg_build.engine.action import Action, reasons_to_run
 from hermpkg_build.engine.package_analysis import PackageAnalysis, analyse_package, models_of
 from hermpkg_build.engine.results import Status, TargetResult
-from hermpkg_build.errors import LoadingError
+from hermpkg_build.errors import LoadingError, LocalEnvironmentError
 from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
@@ -167,6 +167,14 @@ def _root_folder(target: Target) -> str:
 
 
 def _write(session: Session, target: Target, path: str, request: ArtifactRequest) -> Digest:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    folder = os.path.dirname(path)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise LocalEnvironmentError(
+            f"there can be no folder for the artifact of {target.label}",
+            facts=[("folder", folder), ("reason", error.strerror or str(error))],
+            next_step="remove what stands in its place, or write elsewhere with --out FILE",
+        ) from error
     records = lay_out(request, session.cache.content)
     return write_archive(path, root=_root_folder(target), records=records)

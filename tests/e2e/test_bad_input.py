@@ -109,7 +109,7 @@ def test_a_label_of_no_package(app):
             ["app.lost"],
         ),
         ('intern("app.**")', "x = 1\ny = = 2\n", "app/main.py:2:", ["syntax"]),
-        ('intern(["app.**", "nothing.**"]), intern("never.**")', "", "app/BUILD:7:15", ["never.**"]),
+        ('intern(["app.**", "nothing.**"]), intern("never.**")', "", "app/BUILD:7:49", ["never.**"]),
         (
             'intern("app.**"), extern("app.helpers")',
             "import app.helpers\n",
