@@ -43,11 +43,11 @@ class Bindings:
             if level == -1:
                 for name, bound in statement.names:
                     self._bind_module(statement.start, name, bound)
-            elif level == 0 and module.partition(".")[0] in _MODULES:
+                continue
+            if level == 0 and module.partition(".")[0] in _MODULES:
                 for name, bound in statement.names:
                     self._bind_member(statement.start, f"{module}.{name}", bound or name)
-            else:
-                self.type_checking.update(b for name, b in statement.names if name == _TYPE_CHECKING and b)
+            self.type_checking.update([b for name, b in statement.names if name == _TYPE_CHECKING and b])
 
     def _bind_module(self, start: int, name: str, bound: str) -> None:
         if name in _MODULES:

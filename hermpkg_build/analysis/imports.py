@@ -49,6 +49,8 @@ def analyse_source(data: bytes) -> ImportFacts:
         return _facts(source)
     except SourceError as problem:
         return ImportFacts(syntax_problem=_located(problem, source))
+    except RecursionError:
+        return ImportFacts(syntax_problem=SyntaxProblem("too deeply nested", 0, 0, ""))
 
 
 def _facts(source: bytes) -> ImportFacts:

@@ -79,6 +79,7 @@ class Layout:
         self._lines: dict[int, Line | None] = {}
         self._line_ends: dict[int, int] = {}
         self._confirmed: dict[int, bool] = {}
+        self._enclosing: dict[int, tuple[int, Header | None]] = {}
         self._reread = 0
         self._begins: list[int] | None = None
 
@@ -113,13 +114,19 @@ class Layout:
 
         That is the nearest statement before it that is indented less.
         """
+        # What the last answer for this indentation has searched needs no second search.
+        searched, header = self._enclosing.get(width, (0, None))
+        if searched > start:
+            searched, header = 0, None
         pattern, end = _header_before(width), start
-        while match := pattern.match(self.source, 0, end):
-            header = self._confirmed_header(match, width)
-            if header:
-                return header
+        while match := pattern.match(self.source, searched, end):
+            found = self._confirmed_header(match, width)
+            if found:
+                header = found
+                break
             end = match.start(2)
-        return None
+        self._enclosing[width] = start, header
+        return header
 
     def clause_before(self, header: Header) -> Header | None:
         """The clause that precedes an ``elif``, ``else``, ``except`` ..."""

@@ -17,7 +17,10 @@ NAME_BYTE: Final = rb"[\w\x80-\xff]"
 """What an identifier is made of; in code, every byte beyond ASCII belongs to one."""
 
 _MAX_DEPTH: Final = 200
-"""CPython's limit of nested brackets (MAXLEVEL), used for nested f-strings as well."""
+"""CPython's limit of nested brackets (MAXLEVEL)."""
+
+_MAX_FORMATTED: Final = 150
+"""CPython's limit of nested f-strings (MAXFSTRINGLEVEL)."""
 
 
 class Kind(enum.IntEnum):
@@ -200,7 +203,7 @@ def _formatted(
     source: bytes, start: int, prefix: bytes, tokens: list[Token] | None, nesting: int
 ) -> int | None:
     """The end of a literal with replacement fields, None where it has none."""
-    if nesting > _MAX_DEPTH:
+    if nesting > _MAX_FORMATTED:
         raise SourceError("too many nested f-strings", start)
     place = start + len(prefix)
     mark = source[place : place + 3]
@@ -235,7 +238,7 @@ def _formatted(
 
 def _field(source: bytes, place: int, tokens: list[Token], nesting: int) -> int:
     """The end of the replacement field whose brace is just before `place`."""
-    if nesting > _MAX_DEPTH:
+    if nesting > _MAX_FORMATTED:
         raise SourceError("too many nested f-strings", place)
     tokens.append(Token(Kind.OPERATOR, b"{", place - 1, place))
     place = _lex(source, place, tokens, in_field=True, nesting=nesting)
