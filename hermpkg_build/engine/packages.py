@@ -14,6 +14,7 @@ from hermpkg_build.assembly.artifact import (
     ResourceFile,
     lay_out,
 )
+from hermpkg_build.assembly.notes import portability_notes
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.core.graph import ModuleNode
@@ -177,4 +178,7 @@ def _write(session: Session, target: Target, path: str, request: ArtifactRequest
             next_step="remove what stands in its place, or write elsewhere with --out FILE",
         ) from error
     records = lay_out(request, session.cache.content)
+    externs = [node.name for node in request.graph.with_policy(Policy.EXTERN)]
+    for note in portability_notes([record.name for record in records], externs):
+        session.journal.warn(f"{target.label}: {note}")
     return write_archive(path, root=_root_folder(target), records=records)
