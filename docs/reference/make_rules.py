@@ -30,7 +30,7 @@ def page() -> str:
         [
             "# Rules and functions of BUILD files",
             "",
-            "BUILD files are written in Starlark. This page is made from the table they are checked against.",
+            "This page is made from the table that [BUILD files](build-files.md) are checked against.",
             "",
             f'Rules and policy functions come by `load("{DEFS_LABEL}", ...)`;',
             "the functions at the end are there without it.",
@@ -61,9 +61,9 @@ def _rule(name: str, doc: str, attributes: Iterable[Attribute]) -> Iterator[str]
 
 def _function(function: Function) -> Iterator[str]:
     yield from (f"### {function.name}", "", function.doc, "")
-    if function.parameters:
+    if function.attributes:
         yield from ("| parameter | type | default | |", "|---|---|---|---|")
-        for attribute in function.parameters.values():
+        for attribute in function.attributes.values():
             yield _row(attribute)
         yield ""
 

@@ -24,7 +24,7 @@ from hermpkg_build.loading.rules import BUILD_FUNCTIONS, DEFS_LABEL, POLICY_FUNC
 from hermpkg_build.loading.site import Call
 from hermpkg_build.loading.source import StarlarkSource
 
-_MAX_CALLS = 300
+_MAX_CALLS = 200
 """How deep calls may nest. Without recursion a stack is no deeper than there are functions."""
 
 _ERROR = re.compile(

@@ -11,7 +11,7 @@ from hermpkg_build.core.canonical_json import Json
 DEFS_LABEL = "@hermpkg//rules:defs.bzl"
 """The file that BUILD files load rules and policy functions from."""
 
-RULES_VERSION = "2"
+RULES_VERSION = "1"
 """Changes whenever the same BUILD file could give other targets."""
 
 

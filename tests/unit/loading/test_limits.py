@@ -1,0 +1,76 @@
+"""Large, long and interrupted evaluations."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hermpkg_build.core.label import Label
+
+if TYPE_CHECKING:
+    from conftest import WorkspaceFiles
+
+
+def test_ten_thousand_targets(files: WorkspaceFiles) -> None:
+    lines = [f'model(name = "m{i}", factory = "a.b:c", args = {{"i": {i}}})' for i in range(10_000)]
+    files.build("p", "\n".join(lines))
+    targets = files.file("p").targets
+    assert len(targets) == 10_000
+    assert str(targets["m9999"].location) == "p/BUILD:10001:1"
+
+
+def test_an_evaluation_that_takes_forever_can_be_interrupted(files: WorkspaceFiles) -> None:
+    files.write(
+        "p/m.bzl",
+        """\
+        def f():
+            for _ in range(1000000000):
+                for _ in range(1000000000):
+                    pass
+        """,
+    )
+    files.write("p/BUILD", 'load(":m.bzl", "f")\nf()\n')
+    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        files.file("p")
+    timer.join()
+
+
+def test_several_threads_share_a_loader(files: WorkspaceFiles) -> None:
+    files.write("tools/BUILD")
+    files.write(
+        "tools/m.bzl",
+        'load("@hermpkg//rules:defs.bzl", "model_package", "intern")\n'
+        'P = [intern("a.**")]\ndef f(name):\n    model_package(name = name, policy = P)\n',
+    )
+    for i in range(30):
+        files.build(f"p{i}", f'load("//tools:m.bzl", "f")\nf("t{i}")\n')
+    loader = files.loader()
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda i: loader.target(Label(f"p{i % 30}", f"t{i % 30}")), range(120)))
+    assert len({target.label for target in found}) == 30
+
+
+def test_deeply_nested_values_that_are_built_step_by_step(files: WorkspaceFiles) -> None:
+    files.write(
+        "p/m.bzl",
+        """\
+        load("@hermpkg//rules:defs.bzl", "model")
+
+        def f(name, depth):
+            value = 1
+            for _ in range(depth):
+                value = [value]
+            model(name = name, factory = "a:b", args = {"x": value})
+        """,
+    )
+    files.write("p/BUILD", 'load(":m.bzl", "f")\nf("ok", 90)\n')
+    assert len(files.file("p").targets) == 1
+    files.write("p/BUILD", 'load(":m.bzl", "f")\nf("ok", 100000)\n')
+    (error,) = files.errors(lambda: files.file("p"))
+    assert error.summary == "a value is nested too deeply, or holds itself"

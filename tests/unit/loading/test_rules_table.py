@@ -1,0 +1,76 @@
+"""The table of rules agrees with itself, and its version follows it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.digest import fingerprint
+from hermpkg_build.loading.rules import (
+    BUILD_FUNCTIONS,
+    POLICY_FUNCTIONS,
+    RULES,
+    RULES_VERSION,
+    Attribute,
+    AttributeType,
+    Function,
+)
+from hermpkg_build.loading.values import convert, default_of
+
+if TYPE_CHECKING:
+    from conftest import WorkspaceFiles
+
+FUNCTIONS = [*RULES.values(), *POLICY_FUNCTIONS.values(), *BUILD_FUNCTIONS.values()]
+LABEL_TYPES = (AttributeType.LABEL, AttributeType.LABELS, AttributeType.LABEL_DICT)
+
+
+def test_the_version_follows_the_table() -> None:
+    """Evaluated files are cached under the version, so a change of the table must change it too."""
+
+    def without_words(attribute: Attribute) -> Json:
+        fields = dataclasses.asdict(attribute)
+        del fields["doc"]
+        return {name: getattr(value, "name", value) for name, value in fields.items()}
+
+    table: Json = [
+        [function.name, function.positional, [without_words(a) for a in function.attributes.values()]]
+        for function in FUNCTIONS
+    ]
+    assert (RULES_VERSION, fingerprint(table).hash[:16]) == ("1", "8e578edbb0ad9e6f")
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
+def test_every_entry_makes_sense(function: Function) -> None:
+    assert function.doc.endswith(".")
+    for name, attribute in function.attributes.items():
+        assert name == attribute.name
+        assert attribute.doc.endswith(".")
+        assert (attribute.type in LABEL_TYPES) == bool(attribute.rules or attribute.suffixes), name
+        assert set(attribute.rules) <= RULES.keys()
+        assert not (attribute.mandatory and attribute.default is not None)
+        if attribute.default is not None:
+            assert convert(attribute, attribute.default, "p") == default_of(attribute)
+
+
+def test_every_rule_has_the_common_attributes() -> None:
+    for rule in RULES.values():
+        names = list(rule.attributes)
+        assert names[0] == "name"
+        assert names[-3:] == ["deps", "visibility", "tags"]
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.name)
+def test_every_attribute_takes_its_default(files: WorkspaceFiles, rule: Function) -> None:
+    given = {"srcs": "[]", "factory": '"a:b"', "package": '":x"', "main": '"m.py"', "name": '"t"'}
+    arguments = [
+        f"{a.name} = {given[a.name] if a.mandatory else repr(a.default)}" for a in rule.attributes.values()
+    ]
+    files.build("p", f"{rule.name}({', '.join(arguments)})\n")
+    mandatory = [f"{a.name} = {given[a.name]}" for a in rule.attributes.values() if a.mandatory]
+    files.build("q", f"{rule.name}({', '.join(mandatory)})\n")
+    spelt, silent = files.target("//p:t"), files.target("//q:t")
+    assert str(spelt.attributes).replace("'p'", "'q'") == str(silent.attributes)
+    assert (spelt.visibility, spelt.tags) == (silent.visibility, silent.tags)
