@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,12 +52,16 @@ class FactsProvider(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Root:
-    """A module needed from the start; `source` is what names it: ``//models:resnet``, ``model/model.pkl``."""
+    """A module needed from the start; `source` is what names it: ``//models:resnet``, ``model/model.pkl``.
+
+    `names` are those that a pickle asks of the module.
+    """
 
     source: str
     module: str
     kind: EdgeKind
     location: Location | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,17 +113,22 @@ def explore(
     finder: ModuleLookup,
     facts: FactsProvider,
     observed: Sequence[Edge] = (),
+    *,
+    alone: Collection[str] = (),
+    parents_need_policy: bool = True,
 ) -> tuple[Closure, Sequence[Problem]]:
     """As `close_over`, with the problems as values beside what could be followed in spite of them.
 
     Problems come in the order of the walk, those of the rules last. Denied modules are in the
     graph; modules without a policy, and ones that would have to be read but cannot, are not.
+    Modules named in `alone` are packed without anything that they need. Unless `parents_need_policy`,
+    a package for which there is no rule is a mere folder to what is packed below it.
     """
     malformed = malformed_patterns(rules)
     if malformed:
         return Closure(graph=ModuleGraph({}, (), ())), malformed
     table = PolicyTable(rules)
-    walk = _Walk(Resolver(table, finder), observed)
+    walk = _Walk(Resolver(table, finder), observed, alone, parents_need_policy)
     for root in roots:
         walk.start(root)
     while wave := walk.next_wave():
@@ -132,10 +141,14 @@ def explore(
 class _Walk:
     """One breadth-first walk over imports; `verdicts` has every module that was reached."""
 
-    def __init__(self, resolver: Resolver, observed: Sequence[Edge]) -> None:
+    def __init__(
+        self, resolver: Resolver, observed: Sequence[Edge], alone: Collection[str], parents_need_policy: bool
+    ) -> None:
         self.verdicts: dict[str, Standing] = {}
         self.problems: list[Problem] = []
         self._resolver = resolver
+        self._alone = frozenset(alone)
+        self._parents_need_policy = parents_need_policy
         self._wave: list[ModuleSource] = []
         self._came_by: dict[str, Edge] = {}
         self._edges: dict[tuple[str, EdgeKind], dict[str, Edge]] = {}
@@ -162,9 +175,11 @@ class _Walk:
         standing = self._resolver.standing(root.module)
         if not is_module_name(root.module):
             self._report(ProblemKind.MALFORMED_NAME, edge)
-        elif standing.is_lost or (root.kind is EdgeKind.PICKLE and root.module == "__main__"):
+        elif standing.is_lost or (root.module == "__main__" and standing.rule is None):
             self._report(ProblemKind.NOT_FOUND, edge, standing)
         else:
+            if root.kind is EdgeKind.PICKLE and standing.policy is Policy.MOCK:
+                self._report(ProblemKind.MOCKED_BUT_USED, edge, standing, root.names)
             self._visit(edge)
 
     def follow(self, source: ModuleSource, found: SourceFacts) -> None:
@@ -176,6 +191,8 @@ class _Walk:
             self.problems.append(
                 Problem(kind=ProblemKind.SYNTAX, module=name, trail=trail, syntax=facts.syntax_problem)
             )
+            return
+        if name in self._alone:
             return
         self._dynamic += [(name, dynamic) for dynamic in facts.dynamic]
         self._uses += [(name, use) for use in facts.uses]
@@ -248,9 +265,19 @@ class _Walk:
             self._came_by[name] = edge
             self._judge(edge, standing)
             parent = name.rpartition(".")[0]
-            if not parent or not _needs_parent(standing, self._resolver.standing(parent)):
+            if not parent or name in self._alone or not self._needs_parent(standing, parent):
                 return
             edge = Edge(source=name, target=parent, kind=EdgeKind.PARENT)
+
+    def _needs_parent(self, standing: Standing, name: str) -> bool:
+        """Packed code runs its parents' code first; what is not packed comes with parents of its own."""
+        parent = self._resolver.standing(name)
+        if standing.policy is Policy.INTERN:
+            ruled = parent.policy is not None or self._parents_need_policy
+            return parent.source is not None and ruled
+        return parent.policy in (Policy.EXTERN, Policy.MOCK) or (
+            parent.policy is Policy.INTERN and parent.source is not None
+        )
 
     def _judge(self, edge: Edge, standing: Standing) -> None:
         source, name = standing.source, edge.target
@@ -323,15 +350,6 @@ class _Walk:
             distribution=source.distribution if source else "",
             path=source.path if source else "",
         )
-
-
-def _needs_parent(standing: Standing, parent: Standing) -> bool:
-    """Packed code runs its parents' code first; what is not packed comes with parents of its own."""
-    if standing.policy is Policy.INTERN:
-        return parent.source is not None
-    return parent.policy in (Policy.EXTERN, Policy.MOCK) or (
-        parent.policy is Policy.INTERN and parent.source is not None
-    )
 
 
 def _written(imported: Import) -> str:

@@ -18,6 +18,8 @@ _SHOWN_ENDS = 5
 _MANY = 12
 """How many names of a long list are shown."""
 
+_DECIDED = (ProblemKind.DENIED, ProblemKind.NO_SOURCE, ProblemKind.MOCKED_BUT_USED)
+
 _NO_SOURCE = {
     ModuleKind.EXTENSION: "is an extension module",
     ModuleKind.BYTECODE: "is bytecode without its source",
@@ -86,6 +88,8 @@ class _Describer:
         if kind is ProblemKind.NO_SOURCE and source is not None:
             reason = "lies in a ZIP file" if source.archive else _NO_SOURCE.get(source.kind, "has no source")
             return f"{name} is to be interned, but {reason}"
+        if kind is ProblemKind.MOCKED_BUT_USED:
+            return f"{name} is mocked, but a pickle holds objects of it"
         if kind is ProblemKind.NOT_FOUND:
             return f"no module named {name}"
         if kind is ProblemKind.SYNTAX and problem.syntax is not None:
@@ -101,8 +105,10 @@ class _Describer:
         return f"{self._rule(problem.rule)} never decides: rules before it take all that it matches"
 
     def _facts(self, problem: Problem) -> Iterable[tuple[str, str]]:
-        if problem.kind in (ProblemKind.DENIED, ProblemKind.NO_SOURCE) and problem.rule is not None:
+        if problem.kind in _DECIDED and problem.rule is not None:
             yield "rule", self._placed_rule(problem.rule)
+        if problem.kind is ProblemKind.MOCKED_BUT_USED:
+            yield "objects", ", ".join(problem.names)
         if problem.kind is ProblemKind.NO_SOURCE and problem.source is not None:
             yield "file", problem.source.shown or "none"
         if problem.kind is ProblemKind.NOT_FOUND:

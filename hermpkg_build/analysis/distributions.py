@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hermpkg_build.core.graph import ModuleNode
     from hermpkg_build.store.tree import SourceTree
 
 _METADATA_FOLDER = re.compile(r"(?P<name>[^-]+)(?:-(?P<version>[^-]+))?(?:-.*)?\.(?:dist|egg)-info")
@@ -158,6 +159,13 @@ class Distributions:
         if not listing or listing.get(file) is not False:
             return None
         return self._tree.read(os.path.join(metadata, file))
+
+
+def versions_of(modules: Iterable[ModuleNode], distributions: Distributions) -> dict[str, str]:
+    """The versions of the distributions that `modules` belong to, by normalised name."""
+    names = sorted({module.distribution for module in modules if module.distribution})
+    found = {name: distributions.named(name) for name in names}
+    return {name: distribution.version for name, distribution in found.items() if distribution}
 
 
 def normalised(name: str) -> str:

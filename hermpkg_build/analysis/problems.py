@@ -18,6 +18,8 @@ class ProblemKind(enum.Enum):
     NO_SOURCE = "no source"
     """Interned, but an extension module, bytecode, built in, or inside a ZIP file."""
     NOT_FOUND = "not found"
+    MOCKED_BUT_USED = "mocked but used"
+    """A pickle holds objects of it, which a stand-in cannot make again."""
     SYNTAX = "syntax"
     BEYOND_TOP = "beyond top"
     """A relative import with more dots than there are packages."""
@@ -36,7 +38,7 @@ class Problem:
     `module` is the name of the module it is about (of a malformed pattern: the pattern), `trail`
     the edges from a root to it, the last of them the import at fault. `rule` is the index of the
     rule that decided or is itself the problem, `earlier_rule` that of one that makes it dead.
-    `names` are those that the import asks of the module (``from module import names``).
+    `names` are those that the import or the pickle asks of the module (``from module import names``).
     `detail` is for MALFORMED_PATTERN the reason, for DEAD_RULE the modules it matched, one a line.
     """
 

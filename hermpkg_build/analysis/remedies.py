@@ -28,6 +28,8 @@ class Remedies:
         if kind is ProblemKind.DENIED:
             ways = [way for way in self._choices(problem) if not way.startswith("intern")]
             return "remove the import, or " + self._add([_rule("mock", problem), *ways], before=problem.rule)
+        if kind is ProblemKind.MOCKED_BUT_USED:
+            return self._add([_rule("intern", problem), _rule("extern", problem)], before=problem.rule)
         if kind is ProblemKind.NO_SOURCE:
             return self._add([_rule("extern", problem)], before=problem.rule)
         if kind is ProblemKind.NOT_FOUND:

@@ -14,7 +14,7 @@ from hermpkg_build.assembly.mocks import mock_parts
 from hermpkg_build.assembly.models import PackedModel, model_parts
 from hermpkg_build.assembly.parts import Part, check_names, folders_of
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin
+from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode
 from hermpkg_build.core.manifest import (
     Manifest,
     ManifestModel,
@@ -29,7 +29,15 @@ from hermpkg_build.errors import AnalysisError
 if TYPE_CHECKING:
     from hermpkg_build.store.cas import ContentStore
 
-__all__ = ["ASSEMBLY_VERSION", "ArtifactRequest", "PackedModel", "Part", "ResourceFile", "lay_out"]
+__all__ = [
+    "ASSEMBLY_VERSION",
+    "ArtifactRequest",
+    "PackedModel",
+    "Part",
+    "ResourceFile",
+    "lay_out",
+    "lay_out_parts",
+]
 
 ASSEMBLY_VERSION = f"1 {__version__}"
 """Part of the digest of every assembling action: changes whenever equal inputs could give other records."""
@@ -48,8 +56,8 @@ class ResourceFile:
 class ArtifactRequest:
     """Everything that decides an artifact's bytes, apart from its root folder.
 
-    `sources` are the texts of generated modules, by dotted name; `models` and `resources` go by
-    record name; `parts` are records made elsewhere, taken as they are. `labels` are the targets of
+    `sources` are the texts of modules that are not to be read from their files, by dotted name;
+    `models` and `resources` go by record name; `parts` are records made elsewhere, taken as they are. `labels` are the targets of
     modules, by dotted name; `distributions` the versions of all distributions that the graph's
     modules name; `requires` the versions (PEP 440) an importer may accept.
     """
@@ -72,13 +80,12 @@ def lay_out(request: ArtifactRequest, content: ContentStore) -> tuple[Record, ..
     ActionError for a file that is no longer what was analysed, LostContentError for content that
     has vanished from the cache.
     """
-    parts = [
-        *_module_parts(request),
-        *model_parts(request.models, content),
-        *_resource_parts(request, content),
-        *_framework_parts(request),
-        *request.parts,
-    ]
+    return lay_out_parts(request, [*model_parts(request.models, content), *_resource_parts(request, content)])
+
+
+def lay_out_parts(request: ArtifactRequest, stored: Sequence[Part] = ()) -> tuple[Record, ...]:
+    """As `lay_out`, with `stored` in place of the parts that the request's models and resources come to."""
+    parts = [*_module_parts(request), *stored, *_framework_parts(request), *request.parts]
     parts += mock_parts(request.graph, _packages_among(parts))
     check_names(parts)
     manifest = Part.of_bytes(
@@ -112,7 +119,7 @@ def _module_parts(request: ArtifactRequest) -> Iterator[Part]:
 
 def _source_of(request: ArtifactRequest, node: ModuleNode) -> bytes:
     """The bytes of a module's source, exactly as they are and as they were when it was analysed."""
-    if node.origin is Origin.GENERATED and node.name in request.sources:
+    if node.name in request.sources:
         return request.sources[node.name]
     return file_bytes(node.path, node.digest, needed_for=f"the module {node.name}")
 

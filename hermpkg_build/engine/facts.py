@@ -7,13 +7,12 @@ import sys
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hermpkg_build.analysis.closure import SourceFacts
 from hermpkg_build.analysis.facts_codec import decode, encode
 from hermpkg_build.analysis.imports import ANALYSER_VERSION, analyse_source
-from hermpkg_build.analysis.syntax import check_syntax, has_current_bytecode
+from hermpkg_build.analysis.source_facts import facts_of_source, with_syntax
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.facts import ImportFacts
 from hermpkg_build.core.graph import Origin
@@ -82,14 +81,9 @@ class CachedFacts:
         return fresh
 
     def _with_syntax(self, path: str, facts: ImportFacts) -> ImportFacts:
-        """`facts` with the verdict of a full parse, unless this interpreter compiled the file before."""
         if facts.syntax_problem:
             return facts
-        data = self._tree.read(path)
-        if has_current_bytecode(path, data, os.stat(path).st_mtime):
-            return facts
-        problem = check_syntax(data)
-        return replace(facts, syntax_problem=problem) if problem else facts
+        return with_syntax(facts, self._tree.read(path), path, os.stat(path).st_mtime)
 
     def _tell(
         self, modules: Sequence[ModuleSource], digests: Sequence[Digest], missing: Collection[Digest]
@@ -118,12 +112,6 @@ class FactsWithSources:
         return [
             next(shared)
             if module.origin is not Origin.GENERATED
-            else _facts_of_text(self._sources[module.name])
+            else facts_of_source(self._sources[module.name])
             for module in modules
         ]
-
-
-def _facts_of_text(source: bytes) -> SourceFacts:
-    problem = check_syntax(source)
-    facts = ImportFacts(syntax_problem=problem) if problem else analyse_source(source)
-    return SourceFacts(digest=Digest.of(source), facts=facts)

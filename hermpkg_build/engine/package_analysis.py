@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from hermpkg_build.analysis.closure import Closure, Root, close_over
-from hermpkg_build.analysis.distributions import normalised
+from hermpkg_build.analysis.distributions import normalised, versions_of
 from hermpkg_build.analysis.modules import ModuleFinder
-from hermpkg_build.core.graph import Edge, EdgeKind, ModuleNode
+from hermpkg_build.analysis.roots import pickle_roots
+from hermpkg_build.core.graph import Edge, EdgeKind
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.engine.facts import FactsWithSources
@@ -55,7 +56,7 @@ def analyse_package(session: Session, target: Target, models: Mapping[Label, Mod
     _check_requires(target, finder)
     return PackageAnalysis(
         closure=closure,
-        distributions=_versions(finder, closure.graph),
+        distributions=versions_of(closure.graph, finder.distributions),
         labels={module.module: str(module.label) for module in modules},
         sources=sources,
     )
@@ -76,8 +77,8 @@ def _roots(
     target: Target, models: Mapping[Label, ModelObject], sources: Mapping[str, bytes]
 ) -> Iterable[Root]:
     for record, label in models_of(target).items():
-        for module in sorted({reference.module for reference in models[label].globals}):
-            yield Root(source=record, module=module, kind=EdgeKind.PICKLE, location=target.location)
+        references = [(reference.module, reference.name) for reference in models[label].globals]
+        yield from pickle_roots(record, references, target.location)
     for module in (*cast("tuple[str, ...]", target.attributes["modules"]), *sources):
         yield Root(source=str(target.label), module=module, kind=EdgeKind.DECLARED, location=target.location)
 
@@ -115,10 +116,3 @@ def _observed(models: Mapping[Label, ModelObject]) -> Iterable[Edge]:
                     kind=EdgeKind.OBSERVED,
                     location=Location(seen.path, seen.line),
                 )
-
-
-def _versions(finder: ModuleFinder, graph: Iterable[ModuleNode]) -> dict[str, str]:
-    """The versions of the distributions that the graph's modules belong to, by normalised name."""
-    names = sorted({node.distribution for node in graph if node.distribution})
-    found = {name: finder.distributions.named(name) for name in names}
-    return {name: distribution.version for name, distribution in found.items() if distribution}
