@@ -122,12 +122,13 @@ class PackageImporter(Importer):
         shared when saved; a second load of the same one gives independent tensors.
         Raises RecordNotFoundError, UnpicklingError, and whatever the packaged code raises.
         """
+        from hermpkg_build.runtime.collection import paused_collection
         from hermpkg_build.runtime.unpickling import PackageUnpickler, PickleLoad
 
         record = _record(package, resource)
         data = self._read(record)
         load = PickleLoad(self, self._storages, record, map_location)
-        with self._loads.running(load):
+        with self._loads.running(load), paused_collection:
             result = PackageUnpickler(self, data, load).load()
         load.validate()
         return result

@@ -1,6 +1,7 @@
 """Measures opening, importing and loading beside torch.package, torch.load and plain imports.
 
-Prints a table; each figure is the best of several child processes, wall time. Run it as a script.
+Prints a table; each time is the best of several child processes, of the processor time that one took,
+so that a busy machine matters little. Run it as a script.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def memory():
 if kind != "import":
     import torch, torch.package
     from hermpkg_build.runtime import PackageImporter
-before, start = memory(), time.perf_counter()
+before, start = memory(), time.process_time()
 if kind == "import":
     import hermpkg_build.runtime
 elif kind == "modules native":
@@ -47,7 +48,7 @@ elif kind == "dicts stock":
     kept = torch.package.PackageImporter(path).load_pickle("d", "d.pkl")
 elif kind == "dicts ours":
     kept = PackageImporter(path).load_pickle("d", "d.pkl")
-print(json.dumps([time.perf_counter() - start, memory() - before]))
+print(json.dumps([time.process_time() - start, memory() - before]))
 """
 
 MAKE = """
@@ -77,7 +78,7 @@ with PackageExporter(path) as exporter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of the table: what was done, by whom, in how many seconds, with how much more memory (bytes)."""
+    """One line of the table: what was done, by whom, in how many seconds, taking how many bytes."""
 
     what: str
     who: str
