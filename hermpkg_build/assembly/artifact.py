@@ -57,9 +57,10 @@ class ArtifactRequest:
     """Everything that decides an artifact's bytes, apart from its root folder.
 
     `sources` are the texts of modules that are not to be read from their files, by dotted name;
-    `models` and `resources` go by record name; `parts` are records made elsewhere, taken as they are. `labels` are the targets of
-    modules, by dotted name; `distributions` the versions of all distributions that the graph's
-    modules name; `requires` the versions (PEP 440) an importer may accept.
+    `models` and `resources` go by record name; `parts` are records made elsewhere, taken as they
+    are. `labels` are the targets of modules, by dotted name; `distributions` the versions of all
+    distributions that the graph's modules name; `requires` the versions (PEP 440) an importer may
+    accept.
     """
 
     graph: ModuleGraph

@@ -37,7 +37,7 @@ def graph(*nodes: ModuleNode) -> ModuleGraph:
 
 
 def request(*nodes: ModuleNode, **fields) -> ArtifactRequest:
-    sources = fields.pop("sources", {node.name: b"" for node in nodes})
+    sources = fields.pop("sources", {node.name: b"" for node in nodes if node.origin is Origin.GENERATED})
     return ArtifactRequest(graph=graph(*nodes), python_version="3.11.7", sources=sources, **fields)
 
 
