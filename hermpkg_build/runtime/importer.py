@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ from hermpkg_build.runtime.opening import (
 )
 from hermpkg_build.runtime.space import ModuleSpace
 from hermpkg_build.runtime.storages import StorageSource
-from hermpkg_build.runtime.tree import ModuleTree
+from hermpkg_build.runtime.tree import ModuleRole, ModuleTree
 
 if TYPE_CHECKING:
     from hermpkg_build.runtime.resources import PackageResourceReader
@@ -161,6 +162,21 @@ class PackageImporter(Importer):
         name = demangle(fullname)
         return self._space.loader.get_resource_reader(name) if self._space.tree.is_package(name) else None
 
+    def packaged_module(self, name: str) -> PackagedModule | None:
+        """Where the artifact has the module `name`, for those who pack it anew.
+
+        None for an extern module, what has extern parts, and what the artifact does not hold.
+        """
+        role = self._space.tree.role(name)
+        if role is ModuleRole.SOURCE:
+            record = self._space.tree.source_record(name)
+            return PackagedModule(record=record, is_package=self._space.tree.is_package(name))
+        return PackagedModule(record="", is_package=True) if role is ModuleRole.NAMESPACE else None
+
+    def read_record(self, record: str) -> bytes:
+        """The bytes of a record by its name. Raises RecordNotFoundError."""
+        return self._read(record)
+
     @property
     def zip_reader(self) -> Any:
         """A PyTorchFileReader on the same archive, made when first asked for."""
@@ -212,6 +228,14 @@ class PackageImporter(Importer):
         if not self._archive.has(record):
             raise _no_record(self._archive, record)
         return self._archive.read(record)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagedModule:
+    """A module of an artifact; `record` holds its source, "" for a folder without ``__init__.py``."""
+
+    record: str
+    is_package: bool
 
 
 class _Loads(threading.local):
