@@ -1,8 +1,13 @@
-"""The stored form of import facts: compact JSON rows behind a version mark."""
+"""The stored form of import facts: compact JSON rows behind a version mark.
+
+JSON rather than marshal or pickle: the form is the same for every Python, and damaged bytes are an error
+and no crash.
+"""
 
 from __future__ import annotations
 
 import json
+from typing import Any, Final
 
 from hermpkg_build.core.facts import (
     DynamicImport,
@@ -14,44 +19,46 @@ from hermpkg_build.core.facts import (
     SyntaxProblem,
 )
 
-_MARK = b"hif1"
-_CONTEXTS = tuple(ImportContext(flags) for flags in range(16))
-_FORMS = tuple(ImportForm(form) for form in range(4))
+_MARK: Final = b"hif2"
+_CONTEXTS: Final = tuple(ImportContext(flags) for flags in range(16))
+_FORMS: Final = tuple(ImportForm(form) for form in range(4))
+_decode_json: Final = json.JSONDecoder().decode
 
 
 def encode(facts: ImportFacts) -> bytes:
-    """The stored bytes of `facts`."""
+    """The stored bytes of `facts`, the same for equal facts."""
     problem = facts.syntax_problem
-    row = [
-        [
-            [i.module, i.level, list(i.names), int(i.form), int(i.context), i.line, i.column]
-            for i in facts.imports
-        ],
+    row: list[Any] = [
+        [[i.module, i.level, i.names, int(i.form), int(i.context), i.line, i.column] for i in facts.imports],
+        facts.exports,
         [[d.text, int(d.context), d.line, d.column] for d in facts.dynamic],
-        None if facts.exports is None else list(facts.exports),
         [[u.name, u.line, u.column] for u in facts.uses],
         None if problem is None else [problem.message, problem.line, problem.column, problem.text],
     ]
-    return _MARK + json.dumps(row, separators=(",", ":")).encode()
+    return _MARK + json.dumps(row, separators=(",", ":")).encode("ascii")
 
 
 def decode(data: bytes) -> ImportFacts:
     """The facts that `encode` stored. Raises ValueError for anything else."""
-    if not data.startswith(_MARK):
+    if data[: len(_MARK)] != _MARK:
         raise ValueError("not stored import facts")
     try:
-        imports, dynamic, exports, uses, problem = json.loads(data[len(_MARK) :])
+        imports, exports, dynamic, uses, problem = _decode_json(data[len(_MARK) :].decode("ascii"))
         return ImportFacts(
             imports=tuple(
-                Import(module, level, tuple(names), _FORMS[form], _CONTEXTS[context], line, column)
-                for module, level, names, form, context, line, column in imports
+                [
+                    Import(module, level, tuple(names), _FORMS[form], _CONTEXTS[context], line, column)
+                    for module, level, names, form, context, line, column in imports
+                ]
             ),
             dynamic=tuple(
-                DynamicImport(text, _CONTEXTS[context], line, column)
-                for text, context, line, column in dynamic
+                [
+                    DynamicImport(text, _CONTEXTS[context], line, column)
+                    for text, context, line, column in dynamic
+                ]
             ),
             exports=None if exports is None else tuple(exports),
-            uses=tuple(SourceUse(*use) for use in uses),
+            uses=tuple([SourceUse(name, line, column) for name, line, column in uses]),
             syntax_problem=None if problem is None else SyntaxProblem(*problem),
         )
     except (TypeError, LookupError, RecursionError) as error:

@@ -116,7 +116,7 @@ class Layout:
         """
         # What the last answer for this indentation has searched needs no second search.
         searched, header = self._enclosing.get(width, (0, None))
-        if searched > start:
+        if searched >= start:
             searched, header = 0, None
         pattern, end = _header_before(width), start
         while match := pattern.match(self.source, searched, end):
@@ -125,7 +125,8 @@ class Layout:
                 header = found
                 break
             end = match.start(2)
-        self._enclosing[width] = start, header
+        # The newline before `start` belongs to the next search: a header can begin right here.
+        self._enclosing[width] = start - 1, header
         return header
 
     def clause_before(self, header: Header) -> Header | None:

@@ -19,8 +19,8 @@ _AFTER: Final = frozenset(b" \t\f\\(*")
 
 _STATEMENT: Final = re.compile(
     rb"([ \t]*)(?:import[ \t]+([\w., \t]+)"
-    rb"|from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]*(?:\(([\w, \t\n]*)\)[ \t]*|([\w, \t]+|\*[ \t]*)))"
-    rb"(?:#[^\n]*)?\n"
+    rb"|from[ \t]+(\.*)([\w.]*)[ \t]+import"
+    rb"(?:[ \t]*\(([\w, \t\n]*)\)[ \t]*|[ \t]+([\w, \t]+|\*[ \t]*)))(?:#[^\n]*)?\n"
 )
 """An import statement that has its line for itself, as nearly all do."""
 
