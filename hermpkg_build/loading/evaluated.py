@@ -56,11 +56,11 @@ class EvaluatedCache:
 
     def get(self, package: str, path: str) -> BuildFile | None:
         """What the BUILD file at `path` declares, if it is known."""
-        text_key = self._text_key(package, path)
-        seen = self._cache.get(text_key)
-        if seen is None:
-            return None
         try:
+            text_key = self._text_key(package, path)
+            seen = self._cache.get(text_key)
+            if seen is None:
+                return None
             facts: Any = seen.facts
             loads = [BzlLoad(package=p, label=label, path=bzl) for p, label, bzl in facts["loads"]]
             calls = [

@@ -6,7 +6,7 @@ import keyword
 import re
 from collections.abc import Callable, Mapping
 
-from hermpkg_build.core.label import Label
+from hermpkg_build.core.label import Label, is_package_path
 from hermpkg_build.errors import LabelError
 from hermpkg_build.loading.rules import Form
 
@@ -116,7 +116,10 @@ def _target_name(text: str) -> str:
 
 
 def _visibility(text: str) -> str:
-    return "" if _VISIBILITY.fullmatch(text) else f"is not {Form.VISIBILITY.value}"
+    package = text.removeprefix("//").partition(":")[0]
+    if _VISIBILITY.fullmatch(text) and is_package_path(package):
+        return ""
+    return f"is not {Form.VISIBILITY.value}"
 
 
 def _tag(text: str) -> str:

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from hermpkg_build.loading.forms import is_module_name
 
 
-def module_name(path: str, source_roots: Sequence[str]) -> str | None:
+def module_name(path: str, source_roots: tuple[str, ...]) -> str | None:
     """The module that the file at a workspace path is, counted from the longest source root above it.
 
     ``__init__.py`` is its folder's package. None where no module can have that name.
     """
-    root = _root_of(path, source_roots)
-    if root is None or not path.endswith(".py"):
+    folder, _, file = path.rpartition("/")
+    package = _package_of(folder, source_roots)
+    stem = file.removesuffix(".py")
+    if package is None or stem == file:
         return None
-    inner = path[len(root) + 1 if root else 0 : -len(".py")]
-    if "." in inner:
+    if stem == "__init__":
+        return package or None
+    name = f"{package}.{stem}" if package else stem
+    return name if "." not in stem and is_module_name(stem) else None
+
+
+@lru_cache(maxsize=4096)
+def _package_of(folder: str, source_roots: tuple[str, ...]) -> str | None:
+    """The dotted name of a folder, "" for a source root; None where files in it cannot be imported."""
+    root = _root_of(folder + "/", source_roots)
+    if root is None:
         return None
-    name = inner.replace("/", ".")
-    if name == "__init__" or name.endswith(".__init__"):
-        name = name[: -len("__init__")].removesuffix(".")
-    return name if is_module_name(name) else None
+    inner = folder[len(root) :].lstrip("/")
+    if "." in inner or (inner and not is_module_name(inner.replace("/", "."))):
+        return None
+    return inner.replace("/", ".")
 
 
 def module_name_problem(path: str, source_roots: Sequence[str]) -> tuple[str, str]:

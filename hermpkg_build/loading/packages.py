@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.label import Label
-from hermpkg_build.errors import LabelError
+from hermpkg_build.errors import LabelError, WorkspaceError
 from hermpkg_build.loading.glob import GlobCall, glob_files
 from hermpkg_build.loading.links import identities_above, identity_of
 from hermpkg_build.loading.suggest import did_you_mean
@@ -159,6 +159,9 @@ class Packages:
         path = os.path.join(self._root, _IGNORE_FILE)
         if not self._tree.is_file(path):
             return ()
-        lines = self._tree.read(path).decode(errors="replace").splitlines()
+        try:
+            lines = self._tree.read(path).decode(errors="replace").splitlines()
+        except OSError as error:
+            raise WorkspaceError(f"cannot read {path}: {error.strerror}") from error
         paths = (line.strip() for line in lines)
         return tuple(path.strip("/") for path in paths if path and not path.startswith("#"))

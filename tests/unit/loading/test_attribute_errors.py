@@ -71,6 +71,9 @@ if TYPE_CHECKING:
          ["2:49: model() attribute args['x']: an integer of more than 4096 bits"]),
         ('model(name = "a", factory = "a:b", tags = ["a b"])',
          ["2:44: model() attribute tags[0]: 'a b' has a blank"]),
+        ('model(name = "a", factory = "a:b", visibility = ["//a/../b:__pkg__"])',
+         ["2:50: model() attribute visibility[0]: '//a/../b:__pkg__' is not //visibility:public, "
+          "//visibility:private, //pkg:__pkg__ or //pkg:__subpackages__"]),
         ('model(name = "a", factory = "a:b", visibility = ["public"])',
          ["2:50: model() attribute visibility[0]: 'public' is not //visibility:public, "
           "//visibility:private, //pkg:__pkg__ or //pkg:__subpackages__"]),
