@@ -116,6 +116,10 @@ class ArchiveReader:
             return memoryview(self.read(name))
         return self._data[entry.offset : entry.offset + entry.size].toreadonly()
 
+    def raw(self) -> memoryview:
+        """The whole file, read-only, shaped (size,) of bytes; usable after `close` where it is mapped."""
+        return self._data.toreadonly()
+
     def check(self, name: str) -> None:
         """Compare a record of any size with its CRC, without holding it. Raises ArchiveError."""
         entry = self.entry(name)

@@ -79,10 +79,18 @@ def _record(archive: ArchiveReader, manifest: Manifest | None, name: str) -> Rec
     view = archive.view(name)
     digest = Digest(hashlib.sha256(view).hexdigest(), view.nbytes)
     listed = manifest.records.get(name) if manifest is not None else None
-    kind = str(listed.kind) if listed is not None else _kind_by_name(name)
     return RecordFacts(
-        name=name, kind=kind, digest=digest, as_built=None if listed is None else listed.digest == digest
+        name=name,
+        kind=kind_of_record(manifest, name),
+        digest=digest,
+        as_built=None if listed is None else listed.digest == digest,
     )
+
+
+def kind_of_record(manifest: Manifest | None, name: str) -> str:
+    """What the record `name` is, by the manifest where that lists it, else by its name."""
+    listed = manifest.records.get(name) if manifest is not None else None
+    return str(listed.kind) if listed is not None else _kind_by_name(name)
 
 
 def _kind_by_name(name: str) -> str:

@@ -1,0 +1,34 @@
+"""How two archives lie in their files: order, compression, alignment, what does not belong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hermpkg_build.archive.reader import ArchiveReader
+
+_ALIGNMENT = 64
+
+
+def compare_layouts(a: ArchiveReader, b: ArchiveReader) -> Iterator[str]:
+    """Sentences on how the files differ apart from what their records hold."""
+    common = [name for name in a.names() if b.has(name)]
+    if common != [name for name in b.names() if a.has(name)]:
+        yield "the records are in another order"
+    for what, key in (("are compressed", "is_stored"), ("are not aligned to 64 bytes", "offset")):
+        counts = [_count(reader, common, key) for reader in (a, b)]
+        if counts[0] != counts[1]:
+            yield f"{counts[0]} records {what} in {a.name}, {counts[1]} in {b.name}"
+    for reader in (a, b):
+        if reader.prefix:
+            yield f"{reader.name} has {reader.prefix} foreign bytes before the archive"
+        for name in reader.duplicates:
+            yield f"{reader.name} holds {name} more than once"
+        for name in reader.strays:
+            yield f"{reader.name} holds {name} outside of its root folder"
+
+
+def _count(reader: ArchiveReader, names: list[str], what: str) -> int:
+    entries = [reader.entry(name) for name in names]
+    if what == "is_stored":
+        return sum(not entry.is_stored for entry in entries)
+    return sum(entry.is_stored and entry.offset % _ALIGNMENT != 0 for entry in entries)

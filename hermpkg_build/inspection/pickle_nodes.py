@@ -1,0 +1,277 @@
+"""Reads a pickle into a graph of nodes, opcode by opcode, without importing or running anything."""
+
+from __future__ import annotations
+
+import enum
+import pickletools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+
+class NodeKind(str, enum.Enum):
+    """What an object in a pickle is."""
+
+    ATOM = "atom"
+    """A number, text, bytes, None or a truth value."""
+    GLOBAL = "global"
+    """A class or function, by name."""
+    TUPLE = "tuple"
+    LIST = "list"
+    DICT = "dict"
+    SET = "set"
+    FROZENSET = "frozenset"
+    CALL = "object"
+    """What calling something gives: every instance of a class is one."""
+    PERSISTENT = "persistent"
+    """What the loader finds by an identifier: a tensor storage, in archives."""
+
+    __str__ = str.__str__
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Node:
+    """One object: the opcode that makes it, where that stands, and what the object is made of.
+
+    `value` is an ATOM's value, or a GLOBAL's (module, name). `items` are the elements of a sequence or
+    set, also those appended to a CALL; `pairs` the items of a dict or those set on a CALL; `parts` what a
+    CALL calls and with what (function, arguments, keyword arguments), or a PERSISTENT's identifier;
+    `states` what an object is given by BUILD.
+    """
+
+    kind: NodeKind
+    opcode: str
+    offset: int
+    value: object = None
+    items: list[Node] = field(default_factory=list)
+    pairs: list[tuple[Node, Node]] = field(default_factory=list)
+    parts: list[Node] = field(default_factory=list)
+    states: list[Node] = field(default_factory=list)
+
+
+def read_pickle(data: bytes) -> Node:
+    """The object that the pickle `data` holds. Raises ValueError where it makes no sense."""
+    reader = _Reader()
+    try:
+        for opcode, argument, offset in pickletools.genops(data):
+            name = opcode.name
+            if name == "STOP":
+                return reader.stack.pop()
+            step = _STEPS.get(name)
+            if step is not None:
+                step(reader, name, argument, offset or 0)
+    except (IndexError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise ValueError(f"not a sound pickle: {error}") from None
+    raise ValueError("not a sound pickle: it has no end")
+
+
+class _Reader:
+    """The unpickler's machine, with nodes on its stack in place of objects."""
+
+    def __init__(self) -> None:
+        self.stack: list[Node] = []
+        self.marked: list[list[Node]] = []
+        self.memo: dict[int, Node] = {}
+
+    def push(self, kind: NodeKind, opcode: str, offset: int, value: object = None) -> Node:
+        node = Node(kind=kind, opcode=opcode, offset=offset, value=value)
+        self.stack.append(node)
+        return node
+
+    def pop_marked(self) -> list[Node]:
+        items = self.stack
+        self.stack = self.marked.pop()
+        return items
+
+
+_Step = Callable[[_Reader, str, object, int], None]
+
+
+def _atom(reader: _Reader, opcode: str, argument: object, offset: int) -> None:
+    if opcode in _CONSTANTS:
+        argument = _CONSTANTS[opcode]
+    reader.push(NodeKind.ATOM, opcode, offset, argument)
+
+
+def _empty(kind: NodeKind) -> _Step:
+    def step(reader: _Reader, opcode: str, _: object, offset: int) -> None:
+        reader.push(kind, opcode, offset)
+
+    return step
+
+
+def _from_mark(kind: NodeKind) -> _Step:
+    def step(reader: _Reader, opcode: str, _: object, offset: int) -> None:
+        items = reader.pop_marked()
+        node = reader.push(kind, opcode, offset)
+        if kind is NodeKind.DICT:
+            node.pairs = _paired(items)
+        else:
+            node.items = items
+
+    return step
+
+
+def _short_tuple(reader: _Reader, opcode: str, _: object, offset: int) -> None:
+    count = int(opcode[-1])
+    items = reader.stack[-count:]
+    if len(items) < count:
+        raise IndexError("the stack is too short")
+    del reader.stack[-count:]
+    reader.push(NodeKind.TUPLE, opcode, offset).items = items
+
+
+def _append(reader: _Reader, *_: object) -> None:
+    item = reader.stack.pop()
+    reader.stack[-1].items.append(item)
+
+
+def _extend(reader: _Reader, *_: object) -> None:
+    items = reader.pop_marked()
+    reader.stack[-1].items.extend(items)
+
+
+def _set_item(reader: _Reader, *_: object) -> None:
+    value = reader.stack.pop()
+    key = reader.stack.pop()
+    reader.stack[-1].pairs.append((key, value))
+
+
+def _set_items(reader: _Reader, *_: object) -> None:
+    items = reader.pop_marked()
+    reader.stack[-1].pairs.extend(_paired(items))
+
+
+def _paired(items: list[Node]) -> list[tuple[Node, Node]]:
+    return list(zip(items[::2], items[1::2], strict=True))
+
+
+def _mark(reader: _Reader, *_: object) -> None:
+    reader.marked.append(reader.stack)
+    reader.stack = []
+
+
+def _pop(reader: _Reader, *_: object) -> None:
+    if reader.stack:
+        reader.stack.pop()
+    else:
+        reader.pop_marked()
+
+
+def _pop_mark(reader: _Reader, *_: object) -> None:
+    reader.pop_marked()
+
+
+def _duplicate(reader: _Reader, *_: object) -> None:
+    reader.stack.append(reader.stack[-1])
+
+
+def _put(reader: _Reader, _: str, argument: object, __: int) -> None:
+    reader.memo[len(reader.memo) if argument is None else int(str(argument))] = reader.stack[-1]
+
+
+def _get(reader: _Reader, _: str, argument: object, __: int) -> None:
+    reader.stack.append(reader.memo[int(str(argument))])
+
+
+def _global(reader: _Reader, opcode: str, argument: object, offset: int) -> None:
+    module, _, name = str(argument).partition(" ")
+    reader.push(NodeKind.GLOBAL, opcode, offset, (module, name))
+
+
+def _stack_global(reader: _Reader, opcode: str, _: object, offset: int) -> None:
+    name, module = reader.stack.pop(), reader.stack.pop()
+    reader.push(NodeKind.GLOBAL, opcode, offset, (str(module.value), str(name.value)))
+
+
+def _extension(reader: _Reader, opcode: str, argument: object, offset: int) -> None:
+    reader.push(NodeKind.GLOBAL, opcode, offset, ("copyreg", f"extension {argument}"))
+
+
+def _call(count: int) -> _Step:
+    """What makes an object of a function and `count` - 1 further values on the stack."""
+
+    def step(reader: _Reader, opcode: str, _: object, offset: int) -> None:
+        parts = reader.stack[-count:]
+        if len(parts) < count:
+            raise IndexError("the stack is too short")
+        del reader.stack[-count:]
+        reader.push(NodeKind.CALL, opcode, offset).parts = parts
+
+    return step
+
+
+def _instance(reader: _Reader, opcode: str, argument: object, offset: int) -> None:
+    """INST and OBJ of protocol 0 and 1: a class and what lies above the mark."""
+    items = reader.pop_marked()
+    if opcode == "INST":
+        _global(reader, opcode, argument, offset)
+        function = reader.stack.pop()
+    else:
+        function = items.pop(0)
+    arguments = Node(kind=NodeKind.TUPLE, opcode=opcode, offset=offset, items=items)
+    reader.push(NodeKind.CALL, opcode, offset).parts = [function, arguments]
+
+
+def _build(reader: _Reader, *_: object) -> None:
+    state = reader.stack.pop()
+    reader.stack[-1].states.append(state)
+
+
+def _persistent(reader: _Reader, opcode: str, argument: object, offset: int) -> None:
+    if opcode == "PERSID":
+        identifier = Node(kind=NodeKind.ATOM, opcode=opcode, offset=offset, value=argument)
+    else:
+        identifier = reader.stack.pop()
+    reader.push(NodeKind.PERSISTENT, opcode, offset).parts = [identifier]
+
+
+def _buffer(reader: _Reader, opcode: str, _: object, offset: int) -> None:
+    identifier = Node(kind=NodeKind.ATOM, opcode=opcode, offset=offset, value="out-of-band buffer")
+    reader.push(NodeKind.PERSISTENT, opcode, offset).parts = [identifier]
+
+
+_CONSTANTS: Mapping[str, object] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_ATOMS = (
+    *_CONSTANTS,
+    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
+    *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
+    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
+)
+# PROTO, FRAME and READONLY_BUFFER leave the objects as they are, and are not here.
+_STEPS: Mapping[str, _Step] = {
+    **dict.fromkeys(_ATOMS, _atom),
+    "EMPTY_LIST": _empty(NodeKind.LIST),
+    "EMPTY_TUPLE": _empty(NodeKind.TUPLE),
+    "EMPTY_DICT": _empty(NodeKind.DICT),
+    "EMPTY_SET": _empty(NodeKind.SET),
+    "LIST": _from_mark(NodeKind.LIST),
+    "TUPLE": _from_mark(NodeKind.TUPLE),
+    "DICT": _from_mark(NodeKind.DICT),
+    "FROZENSET": _from_mark(NodeKind.FROZENSET),
+    "TUPLE1": _short_tuple,
+    "TUPLE2": _short_tuple,
+    "TUPLE3": _short_tuple,
+    "APPEND": _append,
+    "APPENDS": _extend,
+    "ADDITEMS": _extend,
+    "SETITEM": _set_item,
+    "SETITEMS": _set_items,
+    "MARK": _mark,
+    "POP": _pop,
+    "POP_MARK": _pop_mark,
+    "DUP": _duplicate,
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"), _put),
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _get),
+    "GLOBAL": _global,
+    "STACK_GLOBAL": _stack_global,
+    **dict.fromkeys(("EXT1", "EXT2", "EXT4"), _extension),
+    "REDUCE": _call(2),
+    "NEWOBJ": _call(2),
+    "NEWOBJ_EX": _call(3),
+    "INST": _instance,
+    "OBJ": _instance,
+    "BUILD": _build,
+    "PERSID": _persistent,
+    "BINPERSID": _persistent,
+    "NEXT_BUFFER": _buffer,
+}
