@@ -12,11 +12,7 @@ from hermpkg_build.loading.binding import bind
 from hermpkg_build.loading.conflicts import Conflicts
 from hermpkg_build.loading.glob import GlobCall, GlobError
 from hermpkg_build.loading.labels import labels_of
-from hermpkg_build.loading.rules import (
-    RULES,
-    TARGET_FIELDS,
-    Rule,
-)
+from hermpkg_build.loading.rules import RULES, TARGET_FIELDS, Rule
 from hermpkg_build.loading.site import Call, Site
 from hermpkg_build.loading.source import StarlarkSource
 from hermpkg_build.loading.visibility import PRIVATE, PUBLIC, absolute_visibility

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hermpkg_build.errors import LoadingError
+from hermpkg_build.loading.grammar import grammar_problems
 from hermpkg_build.loading.source import StarlarkSource
 from hermpkg_build.loading.suggest import question
 
@@ -25,40 +26,6 @@ BZL_GLOBALS = _UNIVERSE | {"json", "native", "struct"}
 
 _BUILD_ONLY = "it is built in only in BUILD files; in a .bzl file, inside a function, write native.{}"
 _NO_SELECT = "hermpkg has no configurations to select from: write the value itself"
-
-# What Python's grammar has and Starlark's has not.
-_NOT_STARLARK: Mapping[type[ast.AST], str] = {
-    ast.AnnAssign: "type annotations",
-    ast.Assert: "assert statements; call fail()",
-    ast.AsyncFor: "async statements",
-    ast.AsyncFunctionDef: "async functions",
-    ast.AsyncWith: "async statements",
-    ast.Await: "await expressions",
-    ast.ClassDef: "classes; use struct()",
-    ast.Delete: "del statements",
-    ast.GeneratorExp: "generator expressions; write a list comprehension",
-    ast.Global: "global statements",
-    ast.Import: "import statements; use load()",
-    ast.ImportFrom: "import statements; use load()",
-    ast.JoinedStr: "f-strings; use format()",
-    ast.Match: "match statements",
-    ast.NamedExpr: "assignment expressions",
-    ast.Nonlocal: "nonlocal statements",
-    ast.Raise: "exceptions; call fail()",
-    ast.Set: "set literals",
-    ast.SetComp: "set comprehensions",
-    ast.Try: "exceptions",
-    ast.While: "while loops; use a for loop over range()",
-    ast.With: "with statements",
-    ast.Yield: "generators",
-    ast.YieldFrom: "generators",
-}
-_NOT_STARLARK_OPERATORS: Mapping[type[ast.AST], str] = {
-    ast.Is: "operator is; use ==",
-    ast.IsNot: "operator is not; use !=",
-    ast.MatMult: "operator @",
-    ast.Pow: "operator **",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +170,8 @@ class _Resolver:
     # Everything else, from the outside in.
 
     def _visit(self, node: ast.AST, scope: _Scope | None) -> None:
-        self._check_grammar(node)
+        for place, summary, next_step in grammar_problems(node):
+            self._error(place, summary, next_step)
         if isinstance(node, ast.Name):
             self._check_name(node, scope)
         elif isinstance(node, ast.FunctionDef):
@@ -223,9 +191,6 @@ class _Resolver:
     def _visit_function(self, node: ast.FunctionDef, scope: _Scope | None) -> None:
         if self.is_build:
             self._error(node, "a function in a BUILD file", "move it to a .bzl file and load() it")
-        for decorator in node.decorator_list:
-            self._error(decorator, "Starlark has no decorators")
-        self._check_annotations(node)
         for default in _defaults(node.args):
             self._visit(default, scope)
         inner = _Scope([*_parameters(node.args), *(name.id for name in _assigned(node.body))], scope)
@@ -292,43 +257,6 @@ class _Resolver:
             name = node.func.id
             if name in self.globals and not (scope is not None and scope.has(name)):
                 self._calls.setdefault(self._function, []).append((name, node))
-
-    def _check_grammar(self, node: ast.AST) -> None:
-        text = _NOT_STARLARK.get(type(node))
-        if text is not None:
-            self._error(node, f"Starlark has no {text}")
-        elif isinstance(node, ast.BinOp | ast.AugAssign) and type(node.op) in _NOT_STARLARK_OPERATORS:
-            self._error(node, f"Starlark has no {_NOT_STARLARK_OPERATORS[type(node.op)]}")
-        elif isinstance(node, ast.Compare):
-            if len(node.ops) > 1:
-                self._error(node, "Starlark has no chained comparisons", "join two comparisons with and")
-            for operator in node.ops:
-                if type(operator) in _NOT_STARLARK_OPERATORS:
-                    self._error(node, f"Starlark has no {_NOT_STARLARK_OPERATORS[type(operator)]}")
-        elif isinstance(node, ast.Constant) and isinstance(node.value, bytes | complex | type(...)):
-            self._error(node, f"Starlark has no {type(node.value).__name__} literals")
-        elif isinstance(node, ast.For) and node.orelse:
-            self._error(node.orelse[0], "Starlark has no else of a for loop")
-        elif isinstance(node, ast.Dict) and None in node.keys:
-            self._error(node, "Starlark has no ** in dictionaries", "join two dictionaries with |")
-        elif isinstance(node, ast.Starred) and isinstance(node.ctx, ast.Store):
-            self._error(node, "Starlark has no starred assignment")
-
-    def _check_annotations(self, node: ast.FunctionDef) -> None:
-        arguments = node.args
-        every = [
-            *arguments.posonlyargs,
-            *arguments.args,
-            *arguments.kwonlyargs,
-            arguments.vararg,
-            arguments.kwarg,
-        ]
-        annotations = [a.annotation for a in every if a is not None] + [node.returns]
-        for annotation in annotations:
-            if annotation is not None:
-                self._error(annotation, "Starlark has no type annotations")
-        if arguments.posonlyargs:
-            self._error(node, "Starlark has no positional-only parameters")
 
     def _check_recursion(self) -> None:
         """Refuse top-level functions that can reach themselves by calls of each other by name."""
