@@ -1,7 +1,8 @@
 """The child process of a package_test: hides what the artifact holds, then runs the test's main file.
 
 It is started by its path in an isolated interpreter, with one argument: a JSON object with the
-artifact, the main file, its arguments, and the folders to find modules in.
+artifact, the main file, its arguments, the workspace modules it may import, and the folders to find
+all others in.
 """
 
 from __future__ import annotations
@@ -52,8 +53,15 @@ def main() -> None:
     sys.path[:] = [*request["search_path"]]
     if request["tool_path"] not in sys.path:
         sys.path.append(request["tool_path"])
+    from hermpkg_build.objects.finder import WorkspaceFinder
+    from hermpkg_build.objects.places import Places
+
     hidden = packed_modules(request["artifact"])
-    sys.meta_path.insert(0, HiddenOriginals(hidden))
+    places = Places(workspace_root=request["workspace_root"], search_path=request["search_path"])
+    helpers = WorkspaceFinder(
+        modules=request["modules"], source_roots=request["source_roots"], places=places, after={}
+    )
+    sys.meta_path[:0] = [HiddenOriginals(hidden), helpers]
     for name in hidden & sys.modules.keys():
         del sys.modules[name]
     sys.argv = [request["main"], request["artifact"], *request["arguments"]]

@@ -70,7 +70,9 @@ def _action(session: Session, target: Target, artifact: TargetResult) -> Action:
             facts=[("file", main), ("reason", error.strerror or str(error))],
             next_step="create it, or name another file in main",
         ) from error
+    helpers = session.modules_of(target.attributes["deps"])
     inputs = {
+        **{module.path: session.tree.digest(session.absolute(module.path)).hash for module in helpers},
         artifact.label: artifact.sha256,
         main: digest,
         "args": json.dumps(target.attributes["args"]),
@@ -89,6 +91,12 @@ def _run(session: Session, target: Target, artifact: TargetResult) -> PackageTes
             "artifact": path,
             "main": session.absolute(cast("Label", attributes["main"]).path),
             "arguments": list(cast("tuple[str, ...]", attributes["args"])),
+            "modules": {
+                module.module: session.absolute(module.path)
+                for module in session.modules_of(attributes["deps"])
+            },
+            "workspace_root": session.workspace.root,
+            "source_roots": [session.absolute(root) for root in session.workspace.source_roots],
             "search_path": list(session.environment.search_path),
             "tool_path": os.path.dirname(os.path.dirname(hermpkg_build.__file__)),
         }

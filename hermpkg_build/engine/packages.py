@@ -100,7 +100,7 @@ def _resources(session: Session, target: Target) -> dict[str, ResourceFile]:
     """The files that go in as they are: the target's own, and those of the modules it depends on."""
     own = cast("Mapping[str, Label]", target.attributes["resources"])
     wanted = {record: (label, f"the resource {record} of {target.label}") for record, label in own.items()}
-    for owner in session.dependencies(target):
+    for owner in session.dependencies(target.deps):
         if session.targets[owner].rule != "python_modules":
             continue
         for label in cast("tuple[Label, ...]", session.targets[owner].attributes["resources"]):

@@ -6,12 +6,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.target import ModuleTarget, Target
+from hermpkg_build.core.target import AttributeValue, ModuleTarget, Target
 from hermpkg_build.engine.facts import CachedFacts
 from hermpkg_build.engine.notes import NoteBook
 from hermpkg_build.engine.uptodate import OUTPUT_FOLDER
@@ -121,8 +121,15 @@ class Session:
 
     def workspace_modules(self, target: Target) -> tuple[ModuleTarget, ...]:
         """The modules of all `python_modules` that `target` depends on, by name."""
+        return self._modules(self.dependencies(target.deps))
+
+    def modules_of(self, labels: AttributeValue) -> tuple[ModuleTarget, ...]:
+        """The modules of the `python_modules` targets that an attribute names, and of all they depend on."""
+        return self._modules(self.dependencies(cast("tuple[Label, ...]", labels)))
+
+    def _modules(self, labels: Sequence[Label]) -> tuple[ModuleTarget, ...]:
         modules: dict[str, ModuleTarget] = {}
-        for label in self.dependencies(target):
+        for label in labels:
             if self.targets[label].rule == "python_modules":
                 modules.update({module.module: module for module in self.loader.module_targets(label)})
         return tuple(module for _, module in sorted(modules.items()))
@@ -138,10 +145,10 @@ class Session:
             return None
         return target.deps[0] if target.rule == "module" else None
 
-    def dependencies(self, target: Target) -> list[Label]:
-        """The labels of all targets that `target` depends on, near ones first."""
+    def dependencies(self, labels: Sequence[Label]) -> list[Label]:
+        """`labels`, and those of all targets that they depend on, near ones first."""
         found: dict[Label, None] = {}
-        queue = list(target.deps)
+        queue = list(labels)
         for label in queue:
             if label not in found and label in self.targets:
                 found[label] = None
