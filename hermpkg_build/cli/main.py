@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, str] = {
     "test": "run package_test targets against their artifacts",
     "why": "show the chain of imports that brings a module into an artifact",
     "inspect": "list what an artifact holds",
+    "verify": "check artifacts: intact, as the manifest says, fit for this machine",
     "diff": "compare two artifacts: objects, tensors, code, extern modules",
     "info": "show the workspace, the cache and the versions in use",
     "clean": "remove outputs, and with --cache all cached work",

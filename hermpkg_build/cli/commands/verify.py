@@ -1,0 +1,155 @@
+"""``hermpkg verify``."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from hermpkg_build.cli.arguments import Command, Invocation, Option
+from hermpkg_build.errors import CommandLineError, ExitCode
+
+if TYPE_CHECKING:
+    from hermpkg_build.engine.results import TargetResult
+    from hermpkg_build.inspection.verdicts import Verdict
+
+
+def run(invocation: Invocation) -> ExitCode:
+    """Check the artifacts that the words name, and tell of each."""
+    verdicts: list[Verdict] = []
+    try:
+        for verdict in _verdicts(invocation):
+            verdicts.append(verdict)
+            _tell(invocation, verdict)
+    finally:
+        # Also where a later check could not even begin: what is known by then is what CI can show.
+        _write_reports(invocation, verdicts)
+    if invocation.settings.json:
+        passed = all(verdict.passed for verdict in verdicts)
+        checks = [verdict.to_json() for verdict in verdicts]
+        invocation.console.give_json({"passed": passed, "checks": checks})
+    return ExitCode.SUCCESS if all(verdict.passed for verdict in verdicts) else ExitCode.TESTS_FAILED
+
+
+def _verdicts(invocation: Invocation) -> Iterator[Verdict]:
+    _check_options(invocation)
+    files = [word for word in invocation.words if _is_file(word)]
+    patterns = [word for word in invocation.words if not _is_file(word)]
+    for path in files:
+        yield _verdict_on_file(path, path, invocation)
+    if not patterns:
+        return
+    for target in _build(invocation, patterns):
+        yield _verdict_on_file(target.path, target.label, invocation)
+
+
+def _check_options(invocation: Invocation) -> None:
+    if not invocation.words:
+        raise CommandLineError(
+            "verify needs FILE|PATTERN...", next_step="usage: hermpkg verify FILE|PATTERN..."
+        )
+
+
+def _is_file(word: str) -> bool:
+    if word.startswith(("//", ":", "@", "-")):
+        return False
+    return os.path.isfile(word) or word.endswith((".pt", ".zip"))
+
+
+def _build(invocation: Invocation, patterns: Sequence[str]) -> list[TargetResult]:
+    """The artifacts of the patterns, brought up to date; paths are absolute."""
+    from dataclasses import replace
+
+    from hermpkg_build.cli.building import build_request, here, make_display
+    from hermpkg_build.engine.build import build
+
+    workspace, package = here()
+    request = replace(build_request(invocation, package=package), patterns=tuple(patterns))
+    with closing(make_display(invocation)) as display:
+        result = build(workspace, request, invocation.settings.cache_directory, display)
+    artifacts = [
+        replace(target, path=os.path.join(workspace.root, target.path))
+        for target in result.targets
+        if target.path
+    ]
+    if not artifacts:
+        raise CommandLineError(
+            f"no model_package among {' '.join(patterns)}",
+            next_step="name a model_package target, or a folder with some: //...",
+        )
+    return artifacts
+
+
+def _verdict_on_file(path: str, subject: str, invocation: Invocation) -> Verdict:
+    from hermpkg_build.inspection.verdicts import Verdict
+    from hermpkg_build.inspection.verify_archive import verify_archive
+
+    started = time.perf_counter()
+    found = verify_archive(path, environment=not invocation.has("file-only"))
+    rows = [(problem.record or "the file", problem.rule, problem.found) for problem in found.problems]
+    count = f"{len(rows)} problem{'s' if len(rows) > 1 else ''}"
+    return Verdict(
+        subject=subject,
+        check="file",
+        passed=not rows,
+        summary=count if rows else f"{found.records} records, each as it was built",
+        lines=tuple(_table(rows)),
+        notes=found.notes,
+        facts={
+            "problems": [
+                {"record": problem.record, "rule": problem.rule, "found": problem.found}
+                for problem in found.problems
+            ]
+        },
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _table(rows: Sequence[tuple[str, str, str]]) -> Iterator[str]:
+    if rows:
+        rows = [("record", "rule", "found"), *rows]
+        widths = [max(len(row[column]) for row in rows) for column in range(2)]
+        for record, rule, found in rows:
+            yield f"{record:<{widths[0]}}  {rule:<{widths[1]}}  {found}".rstrip()
+
+
+def _tell(invocation: Invocation, verdict: Verdict) -> None:
+    console = invocation.console
+    line = f"{console.strong(verdict.subject)}  "
+    if verdict.passed:
+        console.mention(f"{line}{console.good('verified')}  {verdict.summary}")
+    else:
+        console.say(f"{line}{console.bad('failed')}  {verdict.summary}")
+        for text in verdict.lines:
+            console.say(f"  {text}")
+    for note in verdict.notes:
+        console.note(f"note: {note}")
+
+
+def _write_reports(invocation: Invocation, verdicts: Sequence[Verdict]) -> None:
+    from hermpkg_build.inspection.verdicts import junit_xml, markdown
+
+    if "junit" in invocation.options:
+        with open(invocation.options["junit"], "w", encoding="utf-8") as file:
+            file.write(junit_xml(verdicts))
+    if "summary" in invocation.options:
+        # Appended, as GitHub asks for with the file that GITHUB_STEP_SUMMARY names.
+        with open(invocation.options["summary"], "a", encoding="utf-8", errors="replace") as file:
+            file.write(markdown(verdicts))
+
+
+COMMAND = Command(
+    name="verify",
+    words="FILE|PATTERN...",
+    summary="Checks artifacts: each record against manifest and checksum, the layout of the file, extern\n"
+    "modules against this machine. Exit code 3 where something is wrong.",
+    run=run,
+    options=(
+        Option(names=("--file-only",), help="leave this machine out: look at the file alone"),
+        Option(names=("--junit",), value="FILE", help="write the results to FILE as JUnit XML"),
+        Option(names=("--summary",), value="FILE", help="append the results to FILE as Markdown"),
+    ),
+    most=None,
+)

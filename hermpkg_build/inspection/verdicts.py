@@ -1,0 +1,101 @@
+"""Verdicts of checks, and the forms that continuous integration shows them in: JUnit XML and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from xml.sax.saxutils import escape, quoteattr
+
+from hermpkg_build.core.canonical_json import Json
+
+_MOST_LINES = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What came of one check of one artifact.
+
+    `subject` is a label or a file, `check` is ``file``, ``rebuild`` or ``locked``; `summary` is one line,
+    `lines` say what is wrong and why, `facts` are the same as fields.
+    """
+
+    subject: str
+    check: str
+    passed: bool
+    summary: str
+    lines: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    facts: Mapping[str, Json] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Json]:
+        """All fields by name; `facts` lie beside them."""
+        return {
+            "subject": self.subject,
+            "check": self.check,
+            "passed": self.passed,
+            "summary": self.summary,
+            "notes": list(self.notes),
+            "seconds": round(self.seconds, 3),
+            **self.facts,
+        }
+
+
+def junit_xml(verdicts: Sequence[Verdict]) -> str:
+    """One test suite with a case for each verdict, in the form that CI servers read as JUnit's."""
+    failures = sum(not verdict.passed for verdict in verdicts)
+    seconds = sum(verdict.seconds for verdict in verdicts)
+    counts = f'tests="{len(verdicts)}" failures="{failures}"'
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        f'<testsuites><testsuite name="hermpkg verify" {counts} errors="0" time="{seconds:.3f}">',
+    ]
+    for verdict in verdicts:
+        name, group = quoteattr(_xml_text(verdict.subject)), quoteattr(f"hermpkg.{verdict.check}")
+        lines.append(f'<testcase classname={group} name={name} time="{verdict.seconds:.3f}">')
+        if not verdict.passed:
+            text = escape(_xml_text("\n".join(verdict.lines)))
+            lines.append(f"<failure message={quoteattr(_xml_text(verdict.summary))}>{text}</failure>")
+        lines.append("</testcase>")
+    return "\n".join([*lines, "</testsuite></testsuites>", ""])
+
+
+def _xml_text(text: str) -> str:
+    """`text` without the characters that XML 1.0 cannot hold."""
+    return (
+        "".join(c if c in "\t\n" or (c >= " " and c not in "\ufffe\uffff") else "?" for c in text)
+        .encode("utf-8", "replace")
+        .decode()
+    )
+
+
+def markdown(verdicts: Sequence[Verdict]) -> str:
+    """A table of all verdicts, and below it what is wrong with those that did not pass."""
+    failed = [verdict for verdict in verdicts if not verdict.passed]
+    state = f"{len(failed)} of {len(verdicts)} failed" if failed else f"{len(verdicts)} passed"
+    lines = [f"### hermpkg verify: {state}", "", "| artifact | check | result | |", "|---|---|---|---|"]
+    for verdict in verdicts:
+        result = "passed" if verdict.passed else "**failed**"
+        lines.append(
+            f"| `{_cell(verdict.subject)}` | {verdict.check} | {result} | {_cell(verdict.summary)} |"
+        )
+    for verdict in failed:
+        shown = [*verdict.lines[:_MOST_LINES]]
+        if len(verdict.lines) > _MOST_LINES:
+            shown.append(f"... {len(verdict.lines) - _MOST_LINES} more lines")
+        fence = _fence("\n".join(shown))
+        lines += ["", f"<details open><summary>{escape(verdict.subject)}</summary>", ""]
+        lines += [f"{fence}text", *shown, fence, "", "</details>"]
+    return "\n".join([*lines, ""])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _fence(text: str) -> str:
+    """A fence that is longer than every run of backticks inside."""
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return fence
