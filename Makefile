@@ -12,8 +12,11 @@ VENV_PYTHON := $(VENV)/bin/python
 INSTALL := $(VENV_PYTHON) -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 PYTEST_FLAGS ?= -n 2
 
+# An environment of its own: none of the libraries is to be had where everything else is tested.
+ZOO := .venv-zoo
+
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench format clean
+.PHONY: help demo test bench zoo format clean
 
 help: ## Show what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -31,13 +34,16 @@ test: $(VENV)/test.stamp ## Run every check: format, lint, types, layers, tests
 bench: $(VENV)/test.stamp ## Measure hermpkg side by side with its peers
 	@$(VENV_PYTHON) tests/benchmarks/run.py
 
+zoo: $(ZOO)/zoo.stamp ## Pack models of twelve libraries and load them where the libraries are not
+	@$(ZOO)/bin/python tests/zoo/run.py $(LIBRARIES)
+
 format: $(VENV)/test.stamp ## Format the code
 	$(VENV_PYTHON) -m ruff format .
 	$(VENV_PYTHON) -m ruff check --fix .
 
 clean: ## Remove everything that make made
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
-		.import_linter_cache examples/*/hermpkg-out
+	rm -rf $(VENV) $(ZOO) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+		.import_linter_cache examples/*/hermpkg-out tests/zoo/hermpkg-out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/made.stamp:
@@ -51,3 +57,9 @@ $(VENV)/demo.stamp: $(VENV)/made.stamp pyproject.toml constraints.txt
 $(VENV)/test.stamp: $(VENV)/made.stamp pyproject.toml constraints.txt
 	$(INSTALL) --editable '.[torch,dev]'
 	@touch $@ $(VENV)/demo.stamp
+
+$(ZOO)/zoo.stamp: pyproject.toml tests/zoo/constraints.txt tests/zoo/requirements.txt
+	"$(PYTHON)" -m venv $(ZOO)
+	$(ZOO)/bin/python -m pip install -qq --disable-pip-version-check --constraint tests/zoo/constraints.txt \
+		--requirement tests/zoo/requirements.txt --editable '.[torch]'
+	@touch $@

@@ -1,0 +1,219 @@
+"""Packs a model of each library of the zoo, loads it where the library is not, and prints a table.
+
+    run.py [--no-stock] [--keep FOLDER] [LIBRARY ...]
+
+Exits with 1 where one of our columns is not complete.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ZOO = Path(__file__).resolve().parent
+LIBRARIES = sorted(folder.parent.name for folder in ZOO.glob("libraries/*/BUILD"))
+TIMEOUT_S = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one library gave; `problems` are the errors of our own steps, `stock` torch.package's result."""
+
+    library: str
+    version: str
+    modules: int = 0
+    size: int = 0
+    cold_s: float = 0.0
+    unchanged_s: float = 0.0
+    load_s: float = 0.0
+    built: bool = False
+    loaded: bool = False
+    equal: bool = False
+    identical: bool = False
+    stock: str = ""
+    problems: tuple[str, ...] = field(default=())
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything of ours worked."""
+        return self.built and self.loaded and self.equal and self.identical
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure each library in turn and print its row."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("libraries", nargs="*", metavar="LIBRARY", help=f"of {', '.join(LIBRARIES)}")
+    parser.add_argument("--no-stock", action="store_true", help="leave out torch.package")
+    parser.add_argument("--keep", type=Path, help="write caches, artifacts and logs into this folder")
+    options = parser.parse_args(arguments)
+    unknown = sorted(set(options.libraries) - set(LIBRARIES))
+    if unknown:
+        parser.error(f"no library {', '.join(unknown)}; there are {', '.join(LIBRARIES)}")
+    with tempfile.TemporaryDirectory(prefix="hermpkg zoo ") as temporary:
+        folder = options.keep or Path(temporary)
+        print(_HEADER, flush=True)
+        outcomes = []
+        for library in options.libraries or LIBRARIES:
+            outcome = measure(library, folder / library, stock=not options.no_stock)
+            print(_row(outcome), flush=True)
+            outcomes.append(outcome)
+    print(_summary(outcomes))
+    for outcome in outcomes:
+        for problem in outcome.problems:
+            print(f"{outcome.library}: {problem}", file=sys.stderr)
+    return 0 if all(outcome.is_complete for outcome in outcomes) else 1
+
+
+def measure(library: str, folder: Path, *, stock: bool) -> Outcome:
+    """Everything about one library; what it leaves behind lies in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    problems: list[str] = []
+
+    def step(name: str, artifact: Path | None = None) -> dict[str, Any]:
+        return _probe(name, library, folder, artifact)
+
+    def ours(what: str, facts: dict[str, Any]) -> dict[str, Any]:
+        if "error" in facts:
+            problems.append(f"{what}: {facts['error']}")
+        return facts
+
+    artifact, again = folder / f"{library}.pt", folder / "another name.zip"
+    ours("original", step("original"))
+    cold = ours("build", _build(library, artifact, folder / "cache", "1"))
+    unchanged = _build(library, artifact, folder / "cache", "1")
+    other = ours("second build", _build(library, again, folder / "cache of another build", "2"))
+    packaged = ours("load", step("packaged", artifact)) if "error" not in cold else {}
+    manifest = _manifest(artifact) if "error" not in cold else {}
+    if packaged.get("equal") is False:
+        problems.append("load: the outputs differ from the original's")
+    identical = "error" not in cold and cold.get("sha256") == other.get("sha256")
+    return Outcome(
+        library=library,
+        version=_version(library),
+        modules=sum(module["policy"] == "intern" for module in manifest.get("modules", {}).values()),
+        size=artifact.stat().st_size if artifact.exists() else 0,
+        cold_s=cold["seconds"],
+        unchanged_s=unchanged["seconds"],
+        load_s=packaged.get("seconds", 0.0),
+        built="error" not in cold,
+        loaded="seconds" in packaged,
+        equal=bool(packaged.get("equal")),
+        identical=identical and artifact.read_bytes() == again.read_bytes(),
+        stock=_stock(step, folder) if stock else "not tried",
+        problems=tuple(problems),
+    )
+
+
+def _build(library: str, out: Path, cache: Path, hash_seed: str) -> dict[str, Any]:
+    """One run of the command, as a whole process."""
+    command = [sys.executable, "-m", "hermpkg_build", "--json", "build", f"//libraries/{library}:{library}"]
+    environment = {**os.environ, "HERMPKG_CACHE_DIR": str(cache), "PYTHONHASHSEED": hash_seed}
+    started = time.perf_counter()
+    process = subprocess.run(
+        [*command, "--out", str(out)], cwd=ZOO, env=environment, capture_output=True, text=True, check=False
+    )
+    seconds = time.perf_counter() - started
+    if process.returncode:
+        return {"seconds": seconds, "error": process.stderr.strip()}
+    (target,) = json.loads(process.stdout)["targets"]
+    return {"seconds": seconds, "sha256": target["sha256"]}
+
+
+def _probe(step: str, library: str, folder: Path, artifact: Path | None) -> dict[str, Any]:
+    """A step of probe.py: its facts, or {"error": ...}."""
+    result = folder / f"{step}.json"
+    result.unlink(missing_ok=True)
+    words = [step, str(ZOO / "libraries" / library), str(result), *([str(artifact)] if artifact else [])]
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": ""}
+    with (folder / f"{step}.log").open("wb") as log:
+        try:
+            subprocess.run(
+                [sys.executable, str(ZOO / "probe.py"), *words],
+                cwd=folder,
+                env=environment,
+                stdout=log,
+                stderr=log,
+                timeout=TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return {"error": f"no end within {TIMEOUT_S} s"}
+    if not result.exists():
+        return {"error": "the process died"}
+    facts: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+    return facts
+
+
+def _stock(step: Any, folder: Path) -> str:
+    """What torch.package does with the same library: the seconds of its export, or why it failed."""
+    artifact = folder / "stock.pt"
+    exported = step("stock-export", artifact)
+    if "error" in exported:
+        return f"no export: {exported['error']}"
+    loaded = step("stock-load", artifact)
+    if "error" in loaded:
+        return f"export {exported['seconds']:.1f} s, no load: {loaded['error']}"
+    what = "equal" if loaded["equal"] else "outputs differ"
+    return f"export {exported['seconds']:.1f} s, load {loaded['seconds']:.1f} s, {what}"
+
+
+def _manifest(artifact: Path) -> dict[str, Any]:
+    from hermpkg_build.archive.layout import MANIFEST
+    from hermpkg_build.archive.reader import ArchiveReader
+
+    with ArchiveReader(str(artifact)) as archive:
+        manifest: dict[str, Any] = json.loads(archive.read(MANIFEST))
+    return manifest
+
+
+def _version(library: str) -> str:
+    """The version of the distribution that gives the library's package."""
+    from importlib.metadata import packages_distributions, version
+
+    owners = packages_distributions().get(library, ())
+    return version(owners[0]) if owners else "?"
+
+
+_HEADER = (
+    f"{'library':<16} {'version':<9} {'modules':>7} {'MB':>6} {'cold s':>7} {'unch. s':>7} {'load s':>7} "
+    f"{'loads':<5} {'equal':<5} {'bytes':<5}  stock torch.package"
+)
+
+
+def _row(outcome: Outcome) -> str:
+    marks = ["yes" if mark else "NO" for mark in (outcome.loaded, outcome.equal, outcome.identical)]
+    return (
+        f"{outcome.library:<16} {outcome.version:<9} {outcome.modules:>7} {outcome.size / 1e6:>6.1f} "
+        f"{outcome.cold_s:>7.2f} {outcome.unchanged_s:>7.2f} {outcome.load_s:>7.2f} "
+        f"{marks[0]:<5} {marks[1]:<5} {marks[2]:<5}  {_short(outcome.stock)}"
+    )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 110 else f"{text[:107]}..."
+
+
+def _summary(outcomes: Sequence[Outcome]) -> str:
+    counts = {
+        "built": sum(outcome.built for outcome in outcomes),
+        "load": sum(outcome.loaded for outcome in outcomes),
+        "equal outputs": sum(outcome.equal for outcome in outcomes),
+        "identical bytes": sum(outcome.identical for outcome in outcomes),
+        "stock torch.package": sum(outcome.stock.endswith("equal") for outcome in outcomes),
+    }
+    return ", ".join(f"{what} {count} of {len(outcomes)}" for what, count in counts.items())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
