@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hermpkg_build.core.patterns import GlobGroup, GlobPattern
     from hermpkg_build.errors import HermpkgError
+    from hermpkg_build.exporter.errors import EmptyMatchError, PackagingError, PackagingErrorReason
+    from hermpkg_build.exporter.package_exporter import PackageExporter
     from hermpkg_build.runtime.directory import Directory
     from hermpkg_build.runtime.importer import PackageImporter
     from hermpkg_build.runtime.importers import (
@@ -26,6 +28,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Directory",
+    "EmptyMatchError",
     "GlobGroup",
     "GlobPattern",
     "HermpkgError",
@@ -33,7 +36,10 @@ __all__ = [
     "ObjMismatchError",
     "ObjNotFoundError",
     "OrderedImporter",
+    "PackageExporter",
     "PackageImporter",
+    "PackagingError",
+    "PackagingErrorReason",
     "__version__",
     "is_from_package",
     "sys_importer",
@@ -41,6 +47,7 @@ __all__ = [
 
 _HOMES = {
     "Directory": "runtime.directory",
+    "EmptyMatchError": "exporter.errors",
     "GlobGroup": "core.patterns",
     "GlobPattern": "core.patterns",
     "HermpkgError": "errors",
@@ -48,7 +55,10 @@ _HOMES = {
     "ObjMismatchError": "runtime.importers",
     "ObjNotFoundError": "runtime.importers",
     "OrderedImporter": "runtime.importers",
+    "PackageExporter": "exporter.package_exporter",
     "PackageImporter": "runtime.importer",
+    "PackagingError": "exporter.errors",
+    "PackagingErrorReason": "exporter.errors",
     "is_from_package": "runtime.mangling",
     "sys_importer": "runtime.importers",
 }

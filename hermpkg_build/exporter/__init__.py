@@ -1,1 +1,1 @@
-"""The imperative face: PackageExporter."""
+"""PackageExporter: the imperative face of the core that the build engine stands on."""

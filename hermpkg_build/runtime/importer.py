@@ -173,6 +173,10 @@ class PackageImporter(Importer):
             return PackagedModule(record=record, is_package=self._space.tree.is_package(name))
         return PackagedModule(record="", is_package=True) if role is ModuleRole.NAMESPACE else None
 
+    def record_names(self) -> Sequence[str]:
+        """The names of all records."""
+        return self._archive.names()
+
     def read_record(self, record: str) -> bytes:
         """The bytes of a record by its name. Raises RecordNotFoundError."""
         return self._read(record)

@@ -1,0 +1,75 @@
+"""Where a package is written to: a file that is replaced at once, or a stream of the caller's."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from typing import Any, BinaryIO, Protocol
+
+from hermpkg_build.archive.records import Record
+from hermpkg_build.archive.writer import stream_archive, write_archive
+from hermpkg_build.errors import LocalEnvironmentError
+
+
+class OutputError(LocalEnvironmentError, OSError):
+    """A package cannot be written where it is to be."""
+
+
+class Destination(Protocol):
+    """Takes a whole package."""
+
+    spool_folder: str | None
+    """A folder with room for what waits to be written; None for the system's."""
+
+    def write(self, root: str, records: Sequence[Record]) -> None:
+        """Write the package, all of it or, where that is possible, nothing."""
+        ...
+
+
+class FileDestination:
+    """A file. Raises OutputError for a path that no file can have."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.spool_folder: str | None = os.path.dirname(os.path.abspath(path))
+        problem = "it is a folder" if os.path.isdir(path) else ""
+        if not os.path.isdir(self.spool_folder):
+            problem = f"there is no folder {self.spool_folder}"
+        elif not os.access(self.spool_folder, os.W_OK):
+            problem = f"the folder {self.spool_folder} is not writable"
+        if problem or not os.path.basename(path):
+            raise OutputError(
+                "a package cannot be written there",
+                facts=[("file", path or "''"), ("reason", problem or "it is no name of a file")],
+                next_step="give the path of a file in a folder that exists and may be written to",
+            )
+
+    def write(self, root: str, records: Sequence[Record]) -> None:
+        """Write aside, and replace the file."""
+        write_archive(self.path, root=root, records=records)
+
+
+class StreamDestination:
+    """A binary stream; nothing is written to it before the package is complete."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.spool_folder: str | None = None
+
+    def write(self, root: str, records: Sequence[Record]) -> None:
+        """Write to the stream, from where it stands."""
+        stream_archive(self._stream, root=root, records=records)
+        flush = getattr(self._stream, "flush", None)
+        if flush is not None:
+            flush()
+
+
+def destination_of(f: Any) -> FileDestination | StreamDestination:
+    """The destination that a path or a binary stream stands for. Raises TypeError, OutputError."""
+    if isinstance(f, (str, os.PathLike)):
+        path = os.fspath(f)
+        return FileDestination(path if isinstance(path, str) else os.fsdecode(path))
+    if isinstance(f, io.TextIOBase) or not callable(getattr(f, "write", None)):
+        raise TypeError(f"f must be a path or a binary stream to write to, not {type(f).__name__}")
+    return StreamDestination(f)

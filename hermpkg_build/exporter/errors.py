@@ -1,0 +1,104 @@
+"""What an export can fail with: every broken module with its reason, its import, and the fix."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from hermpkg_build.core.graph import ModuleGraph
+from hermpkg_build.errors import AnalysisError, Location
+
+
+class PackagingErrorReason(enum.Enum):
+    """Why a module cannot have its place in a package."""
+
+    IS_EXTENSION_MODULE = "The module is compiled: only modules with Python source can be interned."
+    NO_DUNDER_FILE = "The module has no file that its source could be read from."
+    SOURCE_FILE_NOT_FOUND = "The module's source is not where it was loaded from."
+    DEPENDENCY_RESOLUTION_FAILED = "What the module imports cannot be told from its source."
+    MODULE_NOT_FOUND = "No importer has the module."
+    NO_ACTION = "The module matches no pattern: intern, extern, mock or deny it."
+    DENIED = "The module was denied by a pattern."
+    MOCKED_BUT_STILL_USED = "The module is mocked, but a pickle holds objects of it."
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}.{self.name}>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenModule:
+    """One module that cannot be packed.
+
+    `context` are facts by name. `chain` leads from what was saved to the module, a text for each
+    step with the place of its import; `path` has the names alone. `fix` says what to do.
+    """
+
+    module: str
+    reason: PackagingErrorReason
+    context: Sequence[tuple[str, str]] = ()
+    location: Location | None = None
+    chain: Sequence[str] = ()
+    path: Sequence[str] = ()
+    fix: str = ""
+
+
+class PackagingError(AnalysisError):
+    """A package cannot be made: `broken` are all modules at fault, `dependency_graph` is what was followed.
+
+    Nothing was written. The exporter stays open, so that rules can be added and `close` called again.
+    """
+
+    def __init__(
+        self,
+        summary: str,
+        *,
+        broken: Sequence[BrokenModule] = (),
+        dependency_graph: ModuleGraph,
+        details: str = "",
+    ) -> None:
+        super().__init__(summary)
+        self.broken = tuple(broken)
+        self.dependency_graph = dependency_graph
+        self.details = details
+
+    @property
+    def reasons(self) -> Mapping[str, PackagingErrorReason]:
+        """Each broken module's reason, by name."""
+        return {broken.module: broken.reason for broken in self.broken}
+
+    def render(self) -> str:
+        """The whole message: modules by reason, then what it comes to."""
+        groups: dict[PackagingErrorReason, list[BrokenModule]] = {}
+        for broken in self.broken:
+            groups.setdefault(broken.reason, []).append(broken)
+        lines = [super().render()]
+        for reason, modules in groups.items():
+            lines += ["", f"* {reason.value}"]
+            for broken in modules:
+                lines += _lines_of(broken)
+        if self.details:
+            lines += ["", self.details]
+        return "\n".join(lines)
+
+
+class EmptyMatchError(AnalysisError):
+    """A rule that was given with ``allow_empty=False`` decided for no module."""
+
+
+def _lines_of(broken: BrokenModule) -> Iterable[str]:
+    yield f"    {broken.module}"
+    facts = [*broken.context]
+    if broken.location is not None:
+        facts.append(("imported at", str(broken.location)))
+    if broken.chain:
+        facts.append(("chain", "\n".join(broken.chain)))
+    width = max((len(name) for name, _ in facts), default=0) + 1
+    for name, value in facts:
+        first, *rest = value.splitlines() or [""]
+        yield f"      {name + ':':<{width}} {first}"
+        yield from (f"      {'':<{width}} {line}" for line in rest)
+    if broken.fix:
+        first, *rest = broken.fix.splitlines()
+        yield f"      -> {first}"
+        yield from (f"         {line}" for line in rest)

@@ -1,0 +1,59 @@
+"""Hooks that are told of each module of an export, with handles to remove them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from hermpkg_build.exporter.package_exporter import PackageExporter
+
+ModuleHook: TypeAlias = "Callable[[PackageExporter, str], None]"
+
+
+class RemovableHandle:
+    """Takes one hook away again, by `remove` or at the end of a ``with``. Twice is harmless."""
+
+    def __init__(self, hooks: dict[int, ModuleHook], key: int) -> None:
+        self._hooks = hooks
+        self.id = key
+
+    def remove(self) -> None:
+        """Take the hook away."""
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:  # noqa: PYI034 -- typing.Self is not in Python 3.10
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.remove()
+
+
+class Hooks:
+    """The hooks for one policy, called in the order of their registration."""
+
+    def __init__(self) -> None:
+        self._hooks: dict[int, ModuleHook] = {}
+        self._count = 0
+        self._told: set[str] = set()
+
+    def register(self, hook: ModuleHook) -> RemovableHandle:
+        """Add a hook."""
+        self._count += 1
+        self._hooks[self._count] = hook
+        return RemovableHandle(self._hooks, self._count)
+
+    def tell(self, exporter: PackageExporter, modules: Iterable[str]) -> bool:
+        """Call every hook for each of `modules` that was not told of before; whether there was one."""
+        new = [module for module in modules if module not in self._told]
+        for module in new:
+            self._told.add(module)
+            for hook in list(self._hooks.values()):
+                hook(exporter, module)
+        return bool(new)

@@ -1,0 +1,157 @@
+"""Objects as pickles of a package: globals as the importers name them, everything else by number."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hermpkg_build.exporter.environment import Environment, environments_of
+from hermpkg_build.exporter.resolution import Modules
+from hermpkg_build.objects.pickler import GlobalReference, pickle_canonically
+from hermpkg_build.runtime.mangling import is_mangled, mangle_prefix
+
+if TYPE_CHECKING:
+    from hermpkg_build.exporter.package_exporter import PackageExporter
+    from hermpkg_build.exporter.storages import Storages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagedPickle:
+    """A pickle as it lies in a package, and the classes and functions that it names, sorted."""
+
+    data: bytes
+    globals: tuple[GlobalReference, ...]
+
+
+class PackagePickler:
+    """Pickles objects for one exporter.
+
+    An object with ``__reduce_package__`` is reduced once for all pickles, and numbered by its first
+    appearance; it is kept alive, for its number is tied to its identity.
+    """
+
+    def __init__(self, exporter: PackageExporter, storages: Storages) -> None:
+        self._exporter = exporter
+        self._storages = storages
+        self._reduced: dict[int, tuple[Any, ...]] = {}
+        self._alive: list[Any] = []
+
+    def pickle(self, obj: Any, *, protocol: int, name: str, cause: str) -> PackagedPickle:
+        """Pickle `obj`, which messages call `name`; `cause` says what for.
+
+        Raises PicklingError with the path to the object at fault.
+        """
+        pickled = pickle_canonically(
+            obj,
+            protocol=protocol,
+            name=name,
+            persistent_id=self._persistent_id,
+            resolve_global=GlobalNames(self._exporter.importer).resolve,
+        )
+        data = pickled.data
+        if pickled.storages:
+            keys = self._storages.keys_of(pickled.storages, cause)
+            data = _renumbered(data, [(offset, keys[key]) for offset, key in pickled.key_offsets])
+        return PackagedPickle(data=data, globals=pickled.globals)
+
+    def _persistent_id(self, obj: Any) -> tuple[Any, ...] | None:
+        reduce_package: Callable[[Any, Any], Any] | None = getattr(type(obj), "__reduce_package__", None)
+        if reduce_package is None:
+            return None
+        known = self._reduced.get(id(obj))
+        if known is not None:
+            return known
+        returned = reduce_package(obj, self._exporter)
+        if not (isinstance(returned, tuple) and len(returned) == 2 and callable(returned[0])):
+            raise pickle.PicklingError(
+                "its __reduce_package__ must return a function and a tuple of arguments for it"
+            )
+        function, arguments = returned
+        self._alive.append(obj)
+        persistent = self._reduced[id(obj)] = ("reduce_package", len(self._reduced), function, arguments)
+        return persistent
+
+
+class GlobalNames:
+    """Finds the names of classes and functions, as long as one object is pickled."""
+
+    def __init__(self, importer: Any) -> None:
+        self._importer = importer
+        self._environments: list[Environment] = environments_of(importer, _may_not_import)
+        self._modules = Modules({}, self._environments)
+        self._known: dict[tuple[int, str], tuple[str, str]] = {}
+        self._alive: list[Any] = []
+
+    def resolve(self, obj: Any, module: str, name: str) -> tuple[str, str]:
+        """The module and qualified name to write for `obj`, which calls itself `name` of `module`.
+
+        Raises PicklingError where no importer has it, or where its module would be packed from
+        another importer than the one it belongs to.
+        """
+        key = id(obj), name
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._resolve(obj, module, name)
+            self._alive.append(obj)
+        return known
+
+    def _resolve(self, obj: Any, module: str, name: str) -> tuple[str, str]:
+        reasons: list[str] = []
+        for environment in self._environments:
+            try:
+                found = environment.name_of(obj, name)
+            except pickle.PicklingError as error:
+                reasons.append(f"{environment}: {error}")
+                continue
+            self._see_that_it_is_packed_from(environment, obj, found)
+            return found
+        raise pickle.PicklingError(self._explain(module, name, reasons))
+
+    def _see_that_it_is_packed_from(self, environment: Environment, obj: Any, found: tuple[str, str]) -> None:
+        module, name = found
+        provider = self._modules.provider_of(module)
+        if provider is None or provider is environment or provider.provides(obj, module, name):
+            return
+        raise pickle.PicklingError(
+            f"{name} is that of {environment}, but the source of {module} would come from {provider},"
+            f" which the exporter asks first. List {environment} before {provider}:"
+            f" PackageExporter(..., importer=({environment}, {provider}))"
+        )
+
+    def _explain(self, module: str, name: str, reasons: list[str]) -> str:
+        if not is_mangled(module):
+            return (
+                reasons[0].partition(": ")[2]
+                if len(reasons) == 1
+                else "no importer has it\n" + "\n".join(reasons)
+            )
+        prefix = mangle_prefix(module)
+        whose = _importer_of(prefix)
+        own = ", ".join(str(environment) for environment in self._environments)
+        return (
+            f"{name} comes from the importer {whose or prefix}, which this exporter does not know:"
+            f" its importers are {own}. Pass that one too:"
+            " PackageExporter(..., importer=(that_importer, sys_importer))"
+        )
+
+
+def _may_not_import(_name: str) -> bool:
+    return False
+
+
+def _importer_of(prefix: str) -> str:
+    """What the importer with the prefix `prefix` calls itself, "" where it does not say."""
+    import sys
+
+    package = sys.modules.get(prefix)
+    return str(getattr(package, "__file__", "") or "")
+
+
+def _renumbered(data: bytes, keys: list[tuple[int, int]]) -> bytes:
+    """The pickle `data` with each storage key, by the offset of its four bytes, replaced."""
+    patched = bytearray(data)
+    for offset, key in keys:
+        patched[offset : offset + 4] = key.to_bytes(4, "little", signed=True)
+    return bytes(patched)

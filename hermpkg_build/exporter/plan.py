@@ -1,0 +1,125 @@
+"""What an exporter was told so far: sources, roots and rules, in the order in which they were given."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+
+from hermpkg_build.analysis.closure import Root
+from hermpkg_build.core.graph import EdgeKind
+from hermpkg_build.core.patterns import GlobGroup
+from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.errors import Location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenSource:
+    """Source text that was saved for a module."""
+
+    data: bytes
+    is_package: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class Plan:
+    """The modules and the rules of an export; `version` changes with every change.
+
+    `sources` are texts by dotted name, `saved` the modules whose sources are to be found, `alone`
+    those of both whose imports are not to be followed.
+    """
+
+    sources: dict[str, GivenSource] = field(default_factory=dict)
+    saved: dict[str, None] = field(default_factory=dict)
+    alone: set[str] = field(default_factory=set)
+    roots: list[Root] = field(default_factory=list)
+    rules: list[PolicyRule] = field(default_factory=list)
+    version: int = 0
+
+    def give_source(self, name: str, source: GivenSource, *, cause: str, dependencies: bool) -> None:
+        """Pack `source` as the module `name`, whatever there was of that name."""
+        self.saved.pop(name, None)
+        self.sources[name] = source
+        self._add_root(name, cause, dependencies)
+
+    def save(self, name: str, *, cause: str, dependencies: bool) -> None:
+        """Pack the module `name` with the source that the importers have, whatever the rules say."""
+        self.sources.pop(name, None)
+        self.saved[name] = None
+        self._add_root(name, cause, dependencies)
+
+    def need(self, name: str, *, cause: str, dependencies: bool) -> None:
+        """Do with the module `name` what the rules say."""
+        if name not in self.sources and name not in self.saved:
+            self._add_root(name, cause, dependencies)
+
+    def add_roots(self, roots: Sequence[Root]) -> None:
+        """Need what a pickle refers to."""
+        self.roots += roots
+        self.version += 1
+
+    def add_rule(self, rule: PolicyRule) -> None:
+        """Add a rule behind those there are. Raises ValueError for a malformed pattern."""
+        GlobGroup(rule.include, exclude=rule.exclude)
+        self.rules.append(rule)
+        self.version += 1
+
+    def _add_root(self, name: str, cause: str, dependencies: bool) -> None:
+        self.alone.discard(name)
+        if not dependencies:
+            self.alone.add(name)
+        self.roots.append(
+            Root(source=cause, module=name, kind=EdgeKind.DECLARED, location=calling_location())
+        )
+        self.version += 1
+
+
+def calling_location() -> Location | None:
+    """The line outside of this package, and of torch's, from which the exporter was called."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if not module.startswith(("hermpkg_build.exporter", "hermpkg_build.objects", "torch.")):
+            return Location(frame.f_code.co_filename, frame.f_lineno)
+        frame = frame.f_back
+    return None
+
+
+def effective_rules(plan: Plan, mocked: Sequence[str]) -> Iterator[tuple[PolicyRule, int | None]]:
+    """The rules that a closure is to obey, each with the index of the given rule it stands for.
+
+    What was saved is interned before any rule is asked. torch is never interned, for it is
+    compiled; nor is the standard library because a wildcard happens to reach it. A module among
+    `mocked`, which were mocked when the package they come from was made, stays mocked where a rule
+    interns it: nothing else is left of it.
+    """
+    given = [*plan.sources, *plan.saved]
+    stubs = [name for name in plan.saved if name in mocked]
+    if stubs:
+        yield PolicyRule(policy=Policy.MOCK, include=tuple(stubs), allow_empty=True), None
+    if given:
+        yield PolicyRule(policy=Policy.INTERN, include=tuple(given), allow_empty=True), None
+    for index, rule in enumerate(plan.rules):
+        if rule.policy is not Policy.INTERN:
+            yield rule, index
+            continue
+        group = GlobGroup(rule.include, exclude=rule.exclude)
+        stubs = [name for name in mocked if group.matches(name)]
+        if stubs:
+            yield PolicyRule(policy=Policy.MOCK, include=tuple(stubs), allow_empty=True), index
+        yield (
+            PolicyRule(
+                policy=Policy.INTERN,
+                include=rule.include,
+                exclude=(*rule.exclude, *_never_interned(rule)),
+                allow_empty=rule.allow_empty,
+            ),
+            index,
+        )
+
+
+def _never_interned(rule: PolicyRule) -> list[str]:
+    tops = [pattern.split(".", 1)[0] for pattern in rule.include]
+    wild = GlobGroup([top for top in tops if "*" in top and top.strip("*")])
+    return ["torch.**", *(f"{name}.**" for name in sorted(sys.stdlib_module_names) if wild.matches(name))]

@@ -1,0 +1,150 @@
+"""What an exporter's plan comes to: every module with its policy and source, and what is wrong."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hermpkg_build.analysis.closure import SourceFacts, explore
+from hermpkg_build.analysis.distributions import versions_of
+from hermpkg_build.analysis.modules import ModuleSource
+from hermpkg_build.analysis.problems import Problem
+from hermpkg_build.analysis.source_facts import facts_of_source
+from hermpkg_build.core.graph import ModuleGraph, ModuleKind, Origin
+from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
+from hermpkg_build.exporter.environment import Environment, FoundModule, environments_of
+from hermpkg_build.exporter.interpreter import InterpreterEnvironment
+from hermpkg_build.exporter.packaged import PackagedEnvironment
+from hermpkg_build.exporter.plan import GivenSource, Plan, effective_rules
+
+OWN_IMPORTER = "torch_package_importer"
+"""The module that every importer provides of itself: no package holds it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """The modules of an export.
+
+    `sources` are the bytes of the interned ones, by dotted name. The index of a rule in `problems`
+    and in the graph counts in `rules`; `given_rules` has the given rule that each of them stands for.
+    """
+
+    graph: ModuleGraph
+    sources: Mapping[str, bytes]
+    problems: Sequence[Problem]
+    rules: Sequence[PolicyRule]
+    given_rules: Sequence[int | None]
+    distributions: Mapping[str, str]
+
+
+def resolve(plan: Plan, importer: Any) -> Resolution:
+    """Follow the imports of all that `plan` asks for, with the modules that `importer` has."""
+    table: PolicyTable | None = None
+
+    def may_import(name: str) -> bool:
+        rule = table.decide(name) if table is not None else None
+        return rule is not None and table is not None and table.rules[rule].policy is Policy.INTERN
+
+    environments = environments_of(importer, may_import)
+    mocked = sorted({name for e in environments if isinstance(e, PackagedEnvironment) for name in e.mocked})
+    paired = list(effective_rules(plan, mocked))
+    rules = [rule for rule, _ in paired]
+    table = PolicyTable(rules)
+    modules = Modules(plan.sources, environments)
+    facts = SourcesRead(modules)
+    closure, problems = explore(
+        plan.roots, rules, modules, facts, alone=plan.alone, parents_need_policy=False
+    )
+    graph = _without(closure.graph, OWN_IMPORTER)
+    finder = next((e.finder for e in environments if isinstance(e, InterpreterEnvironment)), None)
+    return Resolution(
+        graph=graph,
+        sources=facts.sources,
+        problems=problems,
+        rules=rules,
+        given_rules=[index for _, index in paired],
+        distributions=versions_of(graph, finder.distributions) if finder else {},
+    )
+
+
+class Modules:
+    """All modules that can be packed: those that were given, then those of each environment in order."""
+
+    def __init__(self, given: Mapping[str, GivenSource], environments: Sequence[Environment]) -> None:
+        self._given = given
+        self._folders = {parent for name in given for parent in _parents(name)}
+        self._environments = environments
+        self._found: dict[str, FoundModule | None] = {}
+
+    def find(self, name: str) -> ModuleSource | None:
+        """The module `name`, None where there is none."""
+        found = self.find_with_text(name)
+        return found.source if found else None
+
+    def find_with_text(self, name: str) -> FoundModule | None:
+        """The same, with its text where that is not in a file."""
+        if name not in self._found:
+            self._found[name] = self._find(name)
+        return self._found[name]
+
+    def provider_of(self, name: str) -> Environment | None:
+        """The first environment that has the module `name` with more than a folder, else with a folder."""
+        folder = None
+        for environment in self._environments:
+            found = environment.find(name)
+            if found is not None and found.source.kind is not ModuleKind.NAMESPACE:
+                return environment
+            folder = folder or (environment if found else None)
+        return folder
+
+    def _find(self, name: str) -> FoundModule | None:
+        given = self._given.get(name)
+        if given is not None:
+            kind = ModuleKind.PACKAGE if given.is_package else ModuleKind.SOURCE
+            shown = name.replace(".", "/") + ("/__init__.py" if given.is_package else ".py")
+            source = ModuleSource(name=name, kind=kind, origin=Origin.GENERATED, shown=shown)
+            return FoundModule(source, text=given.data)
+        if name == OWN_IMPORTER:
+            return FoundModule(ModuleSource(name=name, kind=ModuleKind.BUILTIN, origin=Origin.STDLIB))
+        provider = self.provider_of(name)
+        if provider is not None:
+            return provider.find(name)
+        if name in self._folders:
+            return FoundModule(ModuleSource(name=name, kind=ModuleKind.NAMESPACE, origin=Origin.GENERATED))
+        return None
+
+
+class SourcesRead:
+    """Reads the modules that are interned, once, and keeps what it read: that is what will be packed."""
+
+    def __init__(self, modules: Modules) -> None:
+        self.sources: dict[str, bytes] = {}
+        self._modules = modules
+
+    def facts_of(self, modules: Sequence[ModuleSource]) -> list[SourceFacts]:
+        """The digest and the facts of each module's source, in order. Raises OSError."""
+        return [self._facts_of(module) for module in modules]
+
+    def _facts_of(self, module: ModuleSource) -> SourceFacts:
+        found = self._modules.find_with_text(module.name)
+        assert found is not None
+        if found.text is not None:
+            self.sources[module.name] = found.text
+            return facts_of_source(found.text)
+        with open(module.path, "rb") as file:
+            data = self.sources[module.name] = file.read()
+            return facts_of_source(data, module.path, os.fstat(file.fileno()).st_mtime)
+
+
+def _without(graph: ModuleGraph, name: str) -> ModuleGraph:
+    if name not in graph.nodes:
+        return graph
+    nodes = {other: node for other, node in graph.nodes.items() if other != name}
+    return ModuleGraph(nodes, [edge for edge in graph.edges if edge.target != name], graph.roots)
+
+
+def _parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]

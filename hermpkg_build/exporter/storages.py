@@ -1,0 +1,130 @@
+"""Tensor storages on their way into a package: numbered once for all pickles, copied when they are saved."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from typing import IO, TYPE_CHECKING, Any
+
+from hermpkg_build.archive.layout import storage_record_name
+from hermpkg_build.archive.records import Content, FileSlice
+from hermpkg_build.assembly.parts import Part
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.manifest import RecordKind
+from hermpkg_build.errors import LocalEnvironmentError
+from hermpkg_build.objects.storages import chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hermpkg_build.exporter.torchscript import TorchScript
+
+_IN_MEMORY = 1 << 18
+"""Storages up to this size, in bytes, wait in memory; larger ones in a file."""
+
+
+class Spool:
+    """Bytes that wait for the package to be written, in a nameless file in `folder` (None: the system's).
+
+    Where the file must have a name, it has one that nobody lists by accident, and loses it in `close`.
+    """
+
+    def __init__(self, folder: str | None) -> None:
+        self._folder = folder
+        self._file: IO[bytes] | None = None
+
+    @property
+    def file(self) -> IO[bytes]:
+        """The file, made when first asked for."""
+        if self._file is None:
+            import tempfile
+
+            if os.path.isdir("/proc/self/fd"):
+                self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115
+            else:
+                self._file = tempfile.NamedTemporaryFile(dir=self._folder, prefix=".hermpkg-")  # noqa: SIM115
+        return self._file
+
+    @property
+    def path(self) -> str:
+        """A path that leads to the file as long as it is open."""
+        file = self.file
+        return f"/proc/self/fd/{file.fileno()}" if os.path.isdir("/proc/self/fd") else file.name
+
+    def close(self) -> None:
+        """Give up all that is in the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class Storages:
+    """The storages of one export, by the memory they are; each as it was when it was first saved."""
+
+    def __init__(self, spool: Spool) -> None:
+        self.parts: list[Part] = []
+        self._spool = spool
+        self._keys: dict[int, int] = {}
+        self._alive: list[Any] = []
+        self._torchscript: TorchScript | None = None
+
+    def keys_of(self, storages: Sequence[Any], cause: str) -> list[int]:
+        """The numbers of torch.UntypedStorage objects, of which those that are new are copied.
+
+        Raises LocalEnvironmentError where there is no room for the copies.
+        """
+        return [self._key_of(storage, cause) for storage in storages]
+
+    def share_with(self, torchscript: TorchScript) -> None:
+        """From now on number storages together with those of TorchScript."""
+        self._torchscript = torchscript
+        for storage in self._alive:
+            torchscript.enter(storage)
+
+    def _key_of(self, storage: Any, cause: str) -> int:
+        identity: int = storage._cdata
+        key = self._keys.get(identity)
+        if key is None:
+            key, is_new = (
+                (len(self._keys), True) if self._torchscript is None else self._torchscript.enter(storage)
+            )
+            self._keys[identity] = key
+            # The number counts only as long as no other storage can come to lie at that address.
+            self._alive.append(storage)
+            if is_new:
+                self.parts.append(self._copy(storage, key, cause))
+        return key
+
+    def _copy(self, storage: Any, key: int, cause: str) -> Part:
+        sha = hashlib.sha256()
+        crc32, size = 0, storage.nbytes()
+        content: Content
+        if size <= _IN_MEMORY:
+            content = b"".join(chunks(storage))
+            sha.update(content)
+            crc32 = zlib.crc32(content)
+        else:
+            file = self._spool.file
+            offset = file.seek(0, os.SEEK_END)
+            try:
+                for chunk in chunks(storage):
+                    sha.update(chunk)
+                    crc32 = zlib.crc32(chunk, crc32)
+                    file.write(chunk)
+                file.flush()
+            except OSError as error:
+                raise LocalEnvironmentError(
+                    "a tensor cannot be set aside until the package is written",
+                    facts=[("bytes", str(size)), ("reason", error.strerror or str(error))],
+                    next_step="free some space on the file system that the package is written to",
+                ) from error
+            content = FileSlice(path=self._spool.path, offset=offset, size=size)
+        return Part(
+            name=storage_record_name(key),
+            kind=RecordKind.STORAGE,
+            content=content,
+            digest=Digest(sha.hexdigest(), size),
+            crc32=crc32,
+            cause=f"a tensor of {cause}",
+        )

@@ -1,0 +1,78 @@
+"""TorchScript in a package: torch writes it to an archive of its own, whose records are taken over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import IO, Any
+
+from hermpkg_build.archive.layout import DATA
+from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.archive.records import FileSlice
+from hermpkg_build.assembly.parts import Part
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.manifest import RecordKind
+
+_CODE = f"{DATA}ts_code/"
+_STORAGE = ".storage"
+_SOURCE_PLACES = ".debug_pkl"
+"""Where each line of TorchScript was written: paths of the machine that made it, only used in messages."""
+
+
+class TorchScript:
+    """A ScriptModuleSerializer with the archive that it writes to.
+
+    `serializer` and `storage_context` are what ``__reduce_package__`` of TorchScript modules asks
+    an exporter for. Storages are numbered by the context, so that modules of both kinds share them.
+    """
+
+    def __init__(self) -> None:
+        import tempfile
+
+        import torch
+
+        self._file: IO[bytes] = tempfile.NamedTemporaryFile(prefix=".hermpkg-", suffix=".pt")  # noqa: SIM115
+        self._writer = torch._C.PyTorchFileWriter(self._file.name)
+        self._writer.set_min_version(6)
+        self.serializer = torch._C.ScriptModuleSerializer(self._writer)
+        self.storage_context = self.serializer.storage_context()
+        self._is_finished = False
+
+    def enter(self, storage: Any) -> tuple[int, bool]:
+        """The number of a torch.UntypedStorage, and whether it had none before."""
+        is_new = not self.storage_context.has_storage(storage)
+        return int(self.storage_context.get_or_add_storage(storage)), is_new
+
+    def finish(self) -> None:
+        """Have torch write what it has not yet; after this, nothing more can be serialized."""
+        if not self._is_finished:
+            self._is_finished = True
+            self.serializer.write_files()
+            self._writer.write_end_of_file()
+
+    def parts(self) -> Iterator[Part]:
+        """The records that torch wrote: code, constants, and the storages that no pickle had before.
+
+        There are none before `finish`.
+        """
+        if not self._is_finished:
+            return
+        with ArchiveReader(self._file.name) as archive:
+            for name in archive.names():
+                is_storage = name.startswith(DATA) and name.endswith(_STORAGE)
+                if not is_storage and (not name.startswith(_CODE) or name.endswith(_SOURCE_PLACES)):
+                    continue
+                entry = archive.entry(name)
+                yield Part(
+                    name=name,
+                    kind=RecordKind.STORAGE if is_storage else RecordKind.FRAMEWORK,
+                    content=FileSlice(path=self._file.name, offset=entry.offset, size=entry.size)
+                    if entry.is_stored
+                    else archive.read(name),
+                    digest=Digest.of(archive.view(name)),
+                    crc32=entry.crc32,
+                    cause="TorchScript",
+                )
+
+    def close(self) -> None:
+        """Give up the archive."""
+        self._file.close()
