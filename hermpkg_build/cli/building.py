@@ -13,9 +13,10 @@ from hermpkg_build.cli.progress import Display, errors_go_to_a_terminal
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.engine.results import BuildRequest, BuildResult, ExecutedAction
 from hermpkg_build.engine.uptodate import find_unchanged
-from hermpkg_build.errors import HermpkgError
+from hermpkg_build.errors import CommandLineError, HermpkgError
 
 if TYPE_CHECKING:
+    from hermpkg_build.core.conditions import FactoryConditions
     from hermpkg_build.loading.workspace import Workspace
 
 _MOST_SHOWN = 20
@@ -28,8 +29,25 @@ def build_request(invocation: Invocation, *, package: str = "", out: str | None 
         package=package,
         out=out,
         keep_going=invocation.has("keep-going"),
+        conditions=_conditions(invocation.options.get("conditions")),
         jobs=invocation.settings.jobs,
     )
+
+
+def _conditions(path: str | None) -> FactoryConditions | None:
+    """What ``--conditions`` says; None where it is not given."""
+    if path is None:
+        return None
+    from hermpkg_build.core.canonical_json import loads
+    from hermpkg_build.core.conditions import FactoryConditions
+
+    try:
+        with open(path, "rb") as file:
+            return FactoryConditions.from_json(loads(file.read()))
+    except (OSError, ValueError) as error:
+        raise CommandLineError(
+            f"no conditions can be read from {path}", facts=[("reason", str(error))]
+        ) from None
 
 
 def make_display(invocation: Invocation) -> Display:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from hermpkg_build.core.canonical_json import dumps
+from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.label import Label
 from hermpkg_build.engine.action import Action, reasons_to_run
 from hermpkg_build.engine.results import Status, TargetResult
 from hermpkg_build.errors import LoadingError
-from hermpkg_build.objects.model import ModelObject, ModelRequest, make_model_object
+from hermpkg_build.objects.model import ModelObject, ModelRequest, ObservedFiles, make_model_object
 from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.session import Session
 
 
-_MODEL_VERSION = 1
+_MODEL_VERSION = 2
 """Changes whenever making a model object gives other bytes for the same inputs."""
 
 
@@ -51,10 +52,10 @@ def build_model(session: Session, target: Target) -> BuiltModel:
     started_ns = time.time_ns()
     model = make_model_object(request, session.cache.content, cancelled=session.is_cancelled)
     # The trace names the files in a way that holds on other machines too; their paths here do not.
-    kept = replace(model, observed_files=())
+    kept = replace(model, observed_files=ObservedFiles())
     result = ActionResult(outputs=_outputs(model), facts=kept.to_json())
     discovered = _discovered(session, model)
-    moved = _changed_since(started_ns, model)
+    moved = _changed_since(started_ns, request, model.observed_files)
     if moved:
         # What the factory read is no longer there to be digested, so nobody may rely on the result.
         session.settled = False
@@ -95,6 +96,7 @@ def _request(session: Session, target: Target) -> ModelRequest:
         workspace_root=session.workspace.root,
         search_path=session.environment.search_path,
         source_roots=session.workspace.source_roots,
+        conditions=session.request.conditions or FactoryConditions(),
     )
 
 
@@ -110,6 +112,8 @@ def _action(session: Session, target: Target, request: ModelRequest) -> Action:
         "importable workspace modules": "\n".join(sorted(request.modules)),
         **session.environment_inputs(),
     }
+    if session.request.conditions is not None:
+        inputs["conditions"] = dumps(request.conditions.to_json()).decode()
     if request.weights is not None:
         inputs[f"weights {_weights_label(target).path}"] = _weights_digest(session, target, request.weights)
     return Action(kind="make-model", version=_MODEL_VERSION, subject=str(target.label), inputs=inputs)
@@ -132,26 +136,29 @@ def _weights_digest(session: Session, target: Target, path: str) -> str:
 
 
 def _discovered(session: Session, model: ModelObject) -> dict[str, str]:
-    """The files that the factory's process read, by name, with what they hold now."""
+    """What the factory's process asked the file system, by name, with what is there now."""
+    environment, root = session.environment, session.workspace.root
+    seen = model.observed_files
     names = {
-        session.environment.name_of(path, session.workspace.root)
-        for path in model.observed_files
-        if not path.endswith(".pyc")
+        *(environment.name_of(path, root) for path in (*seen.read, *seen.sought)),
+        *(environment.folder_name_of(path, root) for path in seen.listed),
     }
-    states = {name: session.state_of(name) for name in names if name is not None}
-    return {name: state for name, state in sorted(states.items()) if state is not None}
+    return {name: session.state_of(name) for name in sorted(name for name in names if name is not None)}
 
 
-def _changed_since(started_ns: int, model: ModelObject) -> str:
-    """A file that the factory read and that has changed since it started; "" for none."""
-    for path in model.observed_files:
+def _changed_since(started_ns: int, request: ModelRequest, seen: ObservedFiles) -> str:
+    """A path that the factory's result depends on and that has changed since it started; "" for none."""
+    weights = [request.weights] if request.weights is not None else []
+    for path in (*seen.read, *seen.listed, *weights):
         try:
             status = os.stat(path)
         except OSError:
+            if path in seen.listed:  # it may never have been there
+                continue
             return path
         if max(status.st_mtime_ns, status.st_ctime_ns) >= started_ns:
             return path
-    return ""
+    return next((path for path in seen.sought if os.path.isfile(path)), "")
 
 
 def _outputs(model: ModelObject) -> dict[str, Digest]:

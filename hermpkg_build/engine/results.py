@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from hermpkg_build.errors import PackageTestError
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.conditions import FactoryConditions
 
 Status: TypeAlias = Literal["built", "cached", "up-to-date"]
 """``built``: an action ran for the target; ``cached``: every action's result was in the cache and
@@ -19,7 +22,7 @@ class BuildRequest:
 
     `package` is the folder, relative to the workspace root, that relative `patterns` count from;
     `out` is where the artifact goes instead of its place in the output folder (one target only;
-    absolute).
+    absolute). `conditions` are those that factories run under, the usual ones where it is None.
     """
 
     patterns: tuple[str, ...]
@@ -27,6 +30,7 @@ class BuildRequest:
     out: str | None = None
     keep_going: bool = False
     jobs: int = 1
+    conditions: FactoryConditions | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

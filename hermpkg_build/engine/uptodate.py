@@ -86,6 +86,8 @@ def snapshot_path(root: str, directory: str, request: BuildRequest) -> str:
         request.out or "",
         *request.patterns,
     ]
+    if request.conditions is not None:
+        words.append(json.dumps(request.conditions.to_json(), sort_keys=True))
     name = hashlib.sha256("\0".join(words).encode(errors="surrogateescape")).hexdigest()[:32]
     return os.path.join(root, STATE_FOLDER, "requests", f"{name}.json")
 

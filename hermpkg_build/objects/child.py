@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from hermpkg_build.core.conditions import FactoryConditions
+
 _POLL_S = 0.05
 _OUTPUT_LINES = 20
 _OUTPUT_BYTES = 16 << 10
@@ -39,23 +41,29 @@ class Ended:
 
 
 def run_child(
-    script: str, folder: Path, *, hash_seed: int = 0, cancelled: Callable[[], bool] | None = None
+    script: str,
+    folder: Path,
+    *,
+    conditions: FactoryConditions,
+    cancelled: Callable[[], bool] | None = None,
 ) -> Ended | None:
     """Run a Python script with `folder` as its argument; None where it was cancelled.
 
-    Its working directory, home and temporary folder are new folders inside; standard input is
-    empty; what it prints goes to a file there. It leads a process group of its own, and nothing
-    of that group outlives this call, not even if this call is interrupted.
+    Its working directory, home and temporary folder are new folders inside, unless the conditions
+    name others, which are made where they are missing; standard input is empty; what it prints goes
+    to a file there. It leads a process group of its own, and nothing of that group outlives this
+    call, not even if this call is interrupted.
     """
-    for name in ("work", "home", "tmp"):
-        (folder / name).mkdir()
+    home, work = Path(conditions.home or folder / "home"), Path(conditions.working_folder or folder / "work")
+    for path in (work, home, folder / "tmp"):
+        path.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-s", "-B", "-X", "utf8", "-X", "faulthandler", script, str(folder)]
     log = folder / "output"
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            cwd=folder / "work",
-            env=environment(folder, hash_seed),
+            cwd=work,
+            env=environment(folder, home, conditions),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -69,21 +77,23 @@ def run_child(
     return Ended(returncode=process.returncode, output=_last_lines(log))
 
 
-def environment(folder: Path, hash_seed: int) -> dict[str, str]:
+def environment(folder: Path, home: Path, conditions: FactoryConditions) -> dict[str, str]:
     """All the environment variables of the child."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    return kept | {
+    threads = str(conditions.threads)
+    fixed = {
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-        "HOME": str(folder / "home"),
-        "LC_ALL": "C.UTF-8",
-        "MKL_NUM_THREADS": "1",
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
+        "HOME": str(home),
+        "LC_ALL": conditions.locale,
+        "MKL_NUM_THREADS": threads,
+        "OMP_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
         "PATH": os.defpath,
-        "PYTHONHASHSEED": str(hash_seed),
+        "PYTHONHASHSEED": str(conditions.hash_seed),
         "TMPDIR": str(folder / "tmp"),
-        "TZ": "UTC",
+        "TZ": conditions.time_zone,
     }
+    return {**kept, **fixed, **conditions.environment}
 
 
 def _wait(process: subprocess.Popen[bytes], cancelled: Callable[[], bool] | None) -> bool:

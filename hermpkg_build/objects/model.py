@@ -15,6 +15,7 @@ from hermpkg_build.objects.request import (
     RESULT,
     ModelObject,
     ModelRequest,
+    ObservedFiles,
     ObservedImport,
     storage_file,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "GlobalReference",
     "ModelObject",
     "ModelRequest",
+    "ObservedFiles",
     "ObservedImport",
     "StoredStorage",
     "make_model_object",
@@ -55,7 +57,7 @@ def make_model_object(
     with content.staging() as staging:
         folder = Path(staging)
         (folder / REQUEST).write_bytes(dumps(request.to_json()))
-        ended = run_child(_WORKER, folder, hash_seed=request.hash_seed, cancelled=cancelled)
+        ended = run_child(_WORKER, folder, conditions=request.conditions, cancelled=cancelled)
         if ended is None:
             raise BuildInterruptedError(f"the factory of {request.label} was stopped")
         result = _result(folder, request, ended)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.objects.pickled import GlobalReference, StoredStorage
 
@@ -27,8 +28,8 @@ class ModelRequest:
 
     `factory` reads ``models.resnet:resnet18``; `arguments` are its keyword arguments. `modules`
     maps dotted names to the files of the workspace that it may import, `search_path` is where
-    all else comes from. `source_roots` are relative to the workspace root. `hash_seed` is there
-    to find out that it does not matter.
+    all else comes from. `source_roots` are relative to the workspace root. `conditions` are other
+    than the usual ones to find out that they do not matter.
     """
 
     label: str
@@ -40,7 +41,7 @@ class ModelRequest:
     workspace_root: str
     search_path: tuple[str, ...]
     source_roots: tuple[str, ...] = ("",)
-    hash_seed: int = 0
+    conditions: FactoryConditions = field(default_factory=FactoryConditions)
 
     def to_json(self) -> dict[str, Json]:
         """All fields by name."""
@@ -54,7 +55,7 @@ class ModelRequest:
             "workspace_root": self.workspace_root,
             "search_path": list(self.search_path),
             "source_roots": list(self.source_roots),
-            "hash_seed": self.hash_seed,
+            "conditions": self.conditions.to_json(),
         }
 
     @classmethod
@@ -70,7 +71,7 @@ class ModelRequest:
             workspace_root=value["workspace_root"],
             search_path=tuple(value["search_path"]),
             source_roots=tuple(value["source_roots"]),
-            hash_seed=value["hash_seed"],
+            conditions=FactoryConditions.from_json(value["conditions"]),
         )
 
 
@@ -89,12 +90,34 @@ class ObservedImport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedFiles:
+    """What the making of a model asked the file system: sorted absolute paths.
+
+    `read` are the files that were read, sources of modules included; `listed` the folders whose
+    entries were asked for; `sought` the paths that were asked for and are no files.
+    """
+
+    read: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()
+    sought: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Json]:
+        """All fields by name."""
+        return {"read": list(self.read), "listed": list(self.listed), "sought": list(self.sought)}
+
+    @classmethod
+    def from_json(cls, value: Any) -> ObservedFiles:
+        """The inverse of `to_json`."""
+        return cls(read=tuple(value["read"]), listed=tuple(value["listed"]), sought=tuple(value["sought"]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelObject:
     """A pickled model whose bytes are in the content store.
 
     `globals`, `storages` and `key_offsets` are those of its PickledObject. `observed_modules` are
-    the modules of workspace and environment that were imported, by name; `observed_files` the
-    sources and data files of both that were read, as sorted absolute paths.
+    the modules of workspace and environment that were imported, by name; `observed_files` is all
+    else that the result depends on.
     """
 
     pickle: Digest
@@ -102,7 +125,7 @@ class ModelObject:
     storages: tuple[StoredStorage, ...]
     key_offsets: tuple[tuple[int, int], ...]
     observed_modules: tuple[ObservedImport, ...]
-    observed_files: tuple[str, ...]
+    observed_files: ObservedFiles
 
     def to_json(self) -> dict[str, Json]:
         """All fields by name."""
@@ -112,7 +135,7 @@ class ModelObject:
             "storages": [[str(stored.digest), stored.crc32] for stored in self.storages],
             "key_offsets": [list(pair) for pair in self.key_offsets],
             "observed_modules": [[o.module, o.importer, o.path, o.line] for o in self.observed_modules],
-            "observed_files": list(self.observed_files),
+            "observed_files": self.observed_files.to_json(),
         }
 
     @classmethod
@@ -129,5 +152,5 @@ class ModelObject:
                 ObservedImport(module=module, importer=importer, path=path, line=line)
                 for module, importer, path, line in value["observed_modules"]
             ),
-            observed_files=tuple(value["observed_files"]),
+            observed_files=ObservedFiles.from_json(value["observed_files"]),
         )

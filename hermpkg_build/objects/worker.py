@@ -27,7 +27,8 @@ from hermpkg_build.core.digest import Digest
 from hermpkg_build.errors import ActionError, HermpkgError
 from hermpkg_build.objects.factory import check_arguments, find_factory
 from hermpkg_build.objects.finder import WorkspaceFinder
-from hermpkg_build.objects.observation import OpenedFiles, observed_files, observed_imports
+from hermpkg_build.objects.listings import order_listings
+from hermpkg_build.objects.observation import FileObserver, observe_safetensors, observed_imports
 from hermpkg_build.objects.paths import UnpicklableError
 from hermpkg_build.objects.pickled import PickledObject
 from hermpkg_build.objects.pickler import pickle_canonically
@@ -47,15 +48,15 @@ def run(folder: Path) -> None:
     roots = [os.path.normpath(os.path.join(request.workspace_root, root)) for root in request.source_roots]
     search_path = [p for p in request.search_path if os.path.realpath(p) not in map(os.path.realpath, roots)]
     places = Places(workspace_root=request.workspace_root, search_path=search_path)
-    finder = _confine(request, roots, search_path, places)
-    opened = OpenedFiles()
+    observer = FileObserver()
+    finder = _confine(request, roots, search_path, places, observer)
     result: dict[str, Json]
     try:
         model = make(request, places)
         if os.getpid() != process:
             return
         pickled = pickle_canonically(model, name="model")
-        result = {"made": _keep(folder, pickled, finder, opened, places).to_json()}
+        result = {"made": _keep(folder, pickled, finder, observer, places).to_json()}
     except HermpkgError as error:
         result = {"error": _error_to_json(error)}
     except UnpicklableError as error:
@@ -89,10 +90,15 @@ def make(request: ModelRequest, places: Places) -> Any:
 
 
 def _confine(
-    request: ModelRequest, roots: list[str], search_path: list[str], places: Places
+    request: ModelRequest,
+    roots: list[str],
+    search_path: list[str],
+    places: Places,
+    observer: FileObserver,
 ) -> WorkspaceFinder:
     """Let this process import what the request allows, and nothing else, from now on."""
-    os.umask(UMASK)
+    os.umask(request.conditions.umask)
+    order_listings(request.conditions.listing)
     sys.argv = [request.factory]
     sys.path[:] = dict.fromkeys([*search_path, *standard_library()])
     finder = WorkspaceFinder(
@@ -100,8 +106,9 @@ def _confine(
         source_roots=roots,
         places=places,
         after={
-            "torch": lambda torch: _prepare_torch(torch, request.seed),
+            "torch": lambda torch: _prepare_torch(torch, request),
             "numpy.random": lambda numpy_random: _seed_numpy(numpy_random, request.seed),
+            "safetensors": lambda safetensors: observe_safetensors(safetensors, observer),
         },
     )
     sys.meta_path.insert(0, finder)
@@ -109,9 +116,9 @@ def _confine(
     return finder
 
 
-def _prepare_torch(torch: Any, seed: int) -> None:
-    torch.manual_seed(seed)
-    torch.set_num_threads(1)
+def _prepare_torch(torch: Any, request: ModelRequest) -> None:
+    torch.manual_seed(request.seed)
+    torch.set_num_threads(request.conditions.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
 
 
@@ -128,11 +135,11 @@ def _seed_all(seed: int) -> None:
 
 
 def _keep(
-    folder: Path, pickled: PickledObject, finder: WorkspaceFinder, opened: OpenedFiles, places: Places
+    folder: Path, pickled: PickledObject, finder: WorkspaceFinder, observer: FileObserver, places: Places
 ) -> ModelObject:
     """Write the pickle and the storages; what the parent is to know of them."""
     imports = observed_imports(finder, places)
-    files = observed_files(finder, opened, places)
+    files = observer.files(finder, places, str(folder))
     os.umask(UMASK)
     (folder / PICKLE).write_bytes(pickled.data)
     return ModelObject(
@@ -144,7 +151,7 @@ def _keep(
         ),
         key_offsets=pickled.key_offsets,
         observed_modules=tuple(imports),
-        observed_files=tuple(files),
+        observed_files=files,
     )
 
 

@@ -35,6 +35,11 @@ COMMAND = Command(
     options=(
         Option(names=("--explain",), help="say why each target was built again and each action ran"),
         Option(names=("--keep-going", "-k"), help="build what can be built although something else failed"),
+        Option(
+            names=("--conditions",),
+            value="FILE",
+            help="run factories under the conditions that FILE has as JSON",
+        ),
         Option(names=("--out", "-o"), value="FILE", help="put the artifact at FILE (one target only)"),
     ),
     least=1,

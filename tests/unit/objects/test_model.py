@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.errors import ActionError, BuildInterruptedError, Location
 from hermpkg_build.objects.model import GlobalReference, ModelObject, ObservedImport, make_model_object
 from hermpkg_build.objects.request import ModelRequest
@@ -67,7 +68,9 @@ def test_a_model_without_torch(models: ModelWorkspace) -> None:
 
 def test_the_request_survives_json(models: ModelWorkspace) -> None:
     models.write("net.py", "")
-    request = models.request("net:make", arguments={"a": [1, None]}, seed=3, hash_seed=7)
+    request = models.request(
+        "net:make", arguments={"a": [1, None]}, seed=3, conditions=FactoryConditions(hash_seed=7)
+    )
     assert ModelRequest.from_json(json.loads(json.dumps(request.to_json()))) == request
 
 
@@ -85,7 +88,15 @@ def test_the_hash_seed_does_not_show(models: ModelWorkspace) -> None:
             return net
         """,
     )
-    assert len({models.make("net:make", hash_seed=seed).pickle for seed in (0, 1, 2)}) == 1
+    assert (
+        len(
+            {
+                models.make("net:make", conditions=FactoryConditions(hash_seed=seed)).pickle
+                for seed in (0, 1, 2)
+            }
+        )
+        == 1
+    )
 
 
 def test_the_seed_decides_what_is_drawn(models: ModelWorkspace) -> None:

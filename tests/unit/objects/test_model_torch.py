@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.errors import ActionError, Location
 from hermpkg_build.objects.model import ModelObject
 from tests.unit.objects.conftest import ModelWorkspace
@@ -67,8 +68,8 @@ def bytes_of(models: ModelWorkspace, made: ModelObject) -> list[bytes | None]:
 
 def test_a_model_is_the_same_whatever_the_hash_seed(models: ModelWorkspace) -> None:
     models.write("models/net.py", NET)
-    first = models.make("models.net:net", hash_seed=0)
-    assert first == models.make("models.net:net", hash_seed=12345)
+    first = models.make("models.net:net", conditions=FactoryConditions(hash_seed=0))
+    assert first == models.make("models.net:net", conditions=FactoryConditions(hash_seed=12345))
     assert all(data is not None for data in bytes_of(models, first))
     imports = {observed.module: observed for observed in first.observed_modules}
     assert (imports["torch"].path, imports["torch"].line) == ("models/net.py", 2)
@@ -104,7 +105,7 @@ def test_loftr_of_kornia_is_the_same_whatever_the_hash_seed(models: ModelWorkspa
         "matching.py",
         "from kornia.feature import LoFTR\ndef make(): return LoFTR(pretrained=None).eval()\n",
     )
-    first = models.make("matching:make", hash_seed=1)
-    assert first == models.make("matching:make", hash_seed=2)
+    first = models.make("matching:make", conditions=FactoryConditions(hash_seed=1))
+    assert first == models.make("matching:make", conditions=FactoryConditions(hash_seed=2))
     assert "kornia.feature.loftr.loftr" in {observed.module for observed in first.observed_modules}
     assert any(path.endswith("kornia/feature/loftr/loftr.py") for path in first.observed_files)
