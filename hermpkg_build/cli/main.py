@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from hermpkg_build.cli.arguments import Command, Invocation, Option, Settings, first_word, parse
 from hermpkg_build.cli.console import Console
+from hermpkg_build.core.cache_directory import default_cache_directory
 from hermpkg_build.errors import BuildInterruptedError, CommandLineError, ExitCode, HermpkgError
 
 GLOBAL_OPTIONS = (
@@ -120,23 +121,11 @@ def load(name: str) -> Command:
 def _settings(options: Mapping[str, str], console: Console) -> Settings:
     verbosity = -1 if "quiet" in options else int(options.get("verbose", "0"))
     return Settings(
-        cache_directory=os.path.abspath(
-            options.get("cache-dir") or os.environ.get("HERMPKG_CACHE_DIR") or _user_cache(os.environ)
-        ),
+        cache_directory=os.path.abspath(options.get("cache-dir") or default_cache_directory(os.environ)),
         jobs=_jobs(options["jobs"]) if "jobs" in options else _usable_cpus(),
         json=console.json,
         verbosity=verbosity,
     )
-
-
-def _user_cache(environment: Mapping[str, str]) -> str:
-    """The platform's folder for what can be made again, by the XDG base directory specification."""
-    if sys.platform == "darwin":
-        return os.path.expanduser("~/Library/Caches/hermpkg")
-    base = environment.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(base):  # the specification has relative values ignored
-        base = os.path.expanduser("~/.cache")
-    return os.path.join(base, "hermpkg")
 
 
 def _jobs(text: str) -> int:

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from hermpkg_build.store.location import default_cache_directory
+from hermpkg_build.core.cache_directory import default_cache_directory
 
 
 @pytest.mark.parametrize(
