@@ -99,9 +99,16 @@ class Layout:
         return self._lines[begin]
 
     def width_at(self, begin: int) -> int:
-        """The indentation of the line that begins at `begin`."""
-        blanks = _INDENT.match(self.source, begin)
-        return indent_width(blanks[0]) if blanks else 0
+        """The indentation of the logical line that begins at `begin`.
+
+        Where backslashes join lines before its first token, the first indented one counts, as in CPython.
+        """
+        while match := _INDENT.match(self.source, begin):
+            width = indent_width(match[0])
+            begin = match.end() + 2
+            if width or self.source[match.end() : begin] != b"\\\n":
+                return width
+        return 0
 
     def header_at(self, line: Line) -> Header | None:
         """The header that a logical line begins with, if it does."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Final
 
 from hermpkg_build.analysis.facts_codec import decode, encode
@@ -125,6 +126,8 @@ def _feed(
         helper.stdin.close()
     except (OSError, EOFError, ValueError):
         helper.kill()
+        with suppress(OSError):
+            helper.stdin.close()
     helper.stdout.close()
     helper.wait()
 

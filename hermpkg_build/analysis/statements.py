@@ -95,7 +95,9 @@ def _read(match: re.Match[bytes], begin: int) -> ImportStatement | None:
             else:
                 return None
         return ImportStatement(start, "", -1, tuple(aliases), width, None)
-    names = (several or single).decode()
+    names = (single if several is None else several).decode()
+    if not names.strip():
+        return None
     aliases = [_STAR] if names[0] == "*" else _NAMES.findall(names)
     return ImportStatement(start, module.decode(), len(dots), tuple(aliases), width, None)
 

@@ -663,7 +663,7 @@ SNIPPETS = (
 def mutant(source: str, chance: random.Random) -> str:
     """`source` with a few tokens or lines deleted, doubled, moved, or other text put between them."""
     for _ in range(chance.randint(1, 3)):
-        pieces = re.findall(r"\w+|[^\S\n]+|\n|.", source)
+        pieces = re.findall(r"\w+|[^\S\n]+|\n|.", source) or [""]
         at = chance.randrange(len(pieces))
         match chance.randrange(5):
             case 0:

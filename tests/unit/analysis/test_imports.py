@@ -303,6 +303,22 @@ def test_nesting_without_end_is_a_problem_not_a_crash(piece: str) -> None:
     assert analyse(f"__all__ = {piece * 10_000}").syntax_problem
 
 
+def test_an_indentation_may_be_joined_by_backslashes() -> None:
+    assert contexts("if x:\n  import a\n\\\n  import b\n  \\\nimport c\n\\\nimport d") == {
+        "a": CONDITIONAL,
+        "b": CONDITIONAL,
+        "c": CONDITIONAL,
+        "d": TOP,
+    }
+
+
+@pytest.mark.parametrize(
+    "source", ["from a import ()", "import", "import ;", "from", "from . import", "import a as"]
+)
+def test_invalid_statements_do_not_raise(source: str) -> None:
+    assert analyse(source).syntax_problem is None
+
+
 def test_odd_sources_take_linear_time() -> None:
     # Every line could be the start of a block or the middle of a bracket: without memory this is quadratic.
     table = "x = {\n" + "'a': __file__ if b\nelse c,\n" * 20_000 + "}\n"
