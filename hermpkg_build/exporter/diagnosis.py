@@ -57,7 +57,7 @@ def raise_for(resolution: Resolution, given: Sequence[PolicyRule], *, debug: boo
         index = resolution.given_rules[problem.rule]
         rule = given[index] if index is not None else resolution.rules[problem.rule]
         raise EmptyMatchError(
-            f"no module matched {call_text(rule)}, which has allow_empty=False",
+            f"{call_text(rule)} did not match any modules, which it must (allow_empty=False)",
             facts=[("taken by earlier rules", problem.detail)] if problem.detail else (),
             location=rule.location,
             next_step="correct the pattern, or allow it to be empty",
@@ -66,7 +66,17 @@ def raise_for(resolution: Resolution, given: Sequence[PolicyRule], *, debug: boo
 
 def call_text(rule: PolicyRule) -> str:
     """A rule as the call that gives it to an exporter."""
-    return f"exporter.{str(rule).replace(' = ', '=')}"
+    arguments = [_literal(rule.include)]
+    if rule.exclude:
+        arguments.append(f"exclude={_literal(rule.exclude)}")
+    if not rule.allow_empty:
+        arguments.append("allow_empty=False")
+    return f"exporter.{rule.policy}({', '.join(arguments)})"
+
+
+def _literal(patterns: Sequence[str]) -> str:
+    quoted = [f'"{pattern}"' for pattern in patterns]
+    return quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
 
 
 def _broken(

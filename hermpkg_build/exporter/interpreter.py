@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
+from functools import cached_property
 from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
 from types import ModuleType
 from typing import Any
@@ -29,10 +30,15 @@ class InterpreterEnvironment:
     """
 
     def __init__(self) -> None:
-        self.finder = ModuleFinder(
+        self._meta_finders: list[Any] = [f for f in sys.meta_path if f not in _STATIC_FINDERS]
+
+    @cached_property
+    def finder(self) -> ModuleFinder:
+        """Finds modules on the search path."""
+        # Nothing lies in a workspace here: there is no folder of this name.
+        return ModuleFinder(
             tree=SourceTree(), workspace_modules=(), workspace_root=os.devnull, search_path=_search_path()
         )
-        self._meta_finders: list[Any] = [f for f in sys.meta_path if f not in _STATIC_FINDERS]
 
     def find(self, name: str) -> FoundModule | None:
         """The module `name`; nothing is imported."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from importlib.abc import FileLoader
 from importlib.machinery import EXTENSION_SUFFIXES
 from typing import Any
 
@@ -37,6 +39,11 @@ def from_file(name: str, file: str, is_package: bool, loader: Any) -> FoundModul
 def file_of(module: Any) -> str | None:
     """The file that a module was loaded from, as its spec or itself says."""
     spec = getattr(module, "__spec__", None)
+    loader = getattr(spec, "loader", None)
+    if isinstance(loader, FileLoader):
+        # A loader may take the source from elsewhere than the finder said.
+        with suppress(ImportError):
+            return os.fspath(loader.get_filename(loader.name))
     origin = getattr(spec, "origin", None) if getattr(spec, "has_location", False) else None
     file = origin or getattr(module, "__file__", None)
     return file if isinstance(file, str) and file else None

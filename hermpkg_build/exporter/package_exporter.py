@@ -9,38 +9,42 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.analysis.roots import pickle_roots
-from hermpkg_build.archive.layout import problem_with_name, resource_record_name
 from hermpkg_build.assembly.artifact import ArtifactRequest, lay_out_parts
-from hermpkg_build.assembly.parts import Part
 from hermpkg_build.core.digest import Bytes
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind
 from hermpkg_build.core.graph_dot import to_dot
 from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.core.patterns import GlobPattern
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import AnalysisError, GroupedError
+from hermpkg_build.exporter.contents import Contents
 from hermpkg_build.exporter.destination import destination_of
 from hermpkg_build.exporter.diagnosis import raise_for
-from hermpkg_build.exporter.environment import importers_in_order
+from hermpkg_build.exporter.environment import environments_of, importers_in_order
 from hermpkg_build.exporter.errors import PackagingError
-from hermpkg_build.exporter.hooks import Hooks, ModuleHook, RemovableHandle
+from hermpkg_build.exporter.names import (
+    encoded_source,
+    is_pickle,
+    pickle_name,
+    plain_name,
+    source_files,
+)
 from hermpkg_build.exporter.pickling import PackagePickler
-from hermpkg_build.exporter.plan import GivenSource, Plan, calling_location
+from hermpkg_build.exporter.plan import GivenSource, calling_location
+from hermpkg_build.exporter.policies import ModulePolicies
 from hermpkg_build.exporter.resolution import Modules, Resolution, resolve
-from hermpkg_build.exporter.storages import Spool, Storages
 from hermpkg_build.runtime.directory import Directory
 from hermpkg_build.runtime.importers import Importer, OrderedImporter, sys_importer
-from hermpkg_build.runtime.mangling import demangle, is_mangled
+from hermpkg_build.runtime.mangling import demangle
 
 if TYPE_CHECKING:
     from hermpkg_build.archive.records import Record
-    from hermpkg_build.exporter.torchscript import TorchScript
 
 _PROTOCOLS = (3, 4, 5)
 _ROOT = "archive"
 
 
-class PackageExporter:
+class PackageExporter(ModulePolicies):
     """Writes a package: modules with what they import, pickled objects, texts and bytes.
 
     `f` is a path or a binary stream; `importer` one importer or several in order, which say where
@@ -64,21 +68,17 @@ class PackageExporter:
         requires: Mapping[str, str] | None = None,
         root: str = _ROOT,
     ) -> None:
+        super().__init__()
         self.debug = debug
         self.importer: Any = _one_importer(importer)
         self._destination = destination_of(f)
         self._requires = dict(requires or {})
         self._root = root
-        self._plan = Plan()
-        self._parts: dict[str, Part] = {}
-        self._spool = Spool(self._destination.spool_folder)
-        self._storages = Storages(self._spool)
-        self._pickler = PackagePickler(self, self._storages)
-        self._hooks = {policy: Hooks() for policy in (Policy.INTERN, Policy.EXTERN, Policy.MOCK)}
-        self._next_id = 0
-        self._torchscript: TorchScript | None = None
+        self._contents = Contents(self._destination.spool_folder)
+        self._pickler = PackagePickler(self, self._contents.storages)
         self._resolved: tuple[int, Resolution] | None = None
-        self._is_open = True
+        self._written: tuple[str, ...] = ()
+        self._next_id = 0
 
     # ---- modules
 
@@ -88,9 +88,7 @@ class PackageExporter:
         Raises ModuleNotFoundError.
         """
         self._see_that_it_is_open()
-        if not isinstance(module_name, str):
-            raise TypeError(f"the name of a module is a string: pass its __name__, not {module_name!r}")
-        name = self._plain_name(module_name)
+        name = plain_name(module_name, self.importer)
         if self._modules().find(name) is None:
             raise ModuleNotFoundError(f"no importer of this exporter has a module {name!r}", name=name)
         self._plan.save(name, cause="save_module", dependencies=dependencies)
@@ -100,7 +98,7 @@ class PackageExporter:
     ) -> None:
         """Pack `src` as the source of the module `module_name`, in place of what was saved as it before."""
         self._see_that_it_is_open()
-        self._give_source(module_name, src.encode(), is_package, dependencies, "save_source_string")
+        self._give_source(module_name, encoded_source(src), is_package, dependencies, "save_source_string")
 
     def save_source_file(
         self, module_name: str, file_or_directory: str | os.PathLike[str], dependencies: bool = True
@@ -111,7 +109,7 @@ class PackageExporter:
         """
         self._see_that_it_is_open()
         path = os.fspath(file_or_directory)
-        for name, file in _source_files(module_name, path):
+        for name, file in source_files(module_name, path):
             with open(file, "rb") as source:
                 data = source.read()
             is_package = os.path.basename(file) == "__init__.py"
@@ -120,7 +118,8 @@ class PackageExporter:
     def add_dependency(self, module_name: str, dependencies: bool = True) -> None:
         """Do with the module `module_name` what the patterns say, as if something packed imported it."""
         self._see_that_it_is_open()
-        self._plan.need(self._plain_name(module_name), cause="add_dependency", dependencies=dependencies)
+        name = plain_name(module_name, self.importer)
+        self._plan.need(name, cause="add_dependency", dependencies=dependencies)
 
     # ---- objects and resources
 
@@ -134,7 +133,7 @@ class PackageExporter:
         self._see_that_it_is_open()
         if pickle_protocol not in _PROTOCOLS:
             raise ValueError(f"pickle_protocol is 3, 4 or 5, not {pickle_protocol!r}")
-        record = self._new_record(package, resource)
+        record = self._contents.reserve(package, resource)
         stem = resource.partition(".")[0]
         pickled = self._pickler.pickle(
             obj,
@@ -142,11 +141,11 @@ class PackageExporter:
             name=stem if stem.isidentifier() else "obj",
             cause=f"the pickle {record}",
         )
-        self._add(record, pickled.data, RecordKind.PICKLE)
+        self._contents.add(self._contents.reserve(package, resource), pickled.data, RecordKind.PICKLE)
         if dependencies:
             references = [(reference.module, reference.name) for reference in pickled.globals]
             self._plan.add_roots(
-                [*pickle_roots(_pickle_name(package, resource), references, calling_location())]
+                [*pickle_roots(pickle_name(package, resource), references, calling_location())]
             )
 
     def save_text(self, package: str, resource: str, text: str) -> None:
@@ -156,43 +155,14 @@ class PackageExporter:
     def save_binary(self, package: str, resource: str, binary: Bytes) -> None:
         """Pack `binary` under the name `resource` of `package`."""
         self._see_that_it_is_open()
-        self._add(self._new_record(package, resource), bytes(binary), RecordKind.RESOURCE)
+        record = self._contents.reserve(package, resource)
+        self._contents.add(record, bytes(binary), RecordKind.RESOURCE)
 
     def get_unique_id(self) -> str:
         """A number that this exporter gives only once."""
         number = self._next_id
         self._next_id += 1
         return str(number)
-
-    # ---- what becomes of modules
-
-    def intern(self, include: GlobPattern, *, exclude: GlobPattern = (), allow_empty: bool = True) -> None:
-        """Pack the modules that match. Without `allow_empty` there must be one in the end."""
-        self._add_rule(Policy.INTERN, include, exclude, allow_empty)
-
-    def extern(self, include: GlobPattern, *, exclude: GlobPattern = (), allow_empty: bool = True) -> None:
-        """Leave the modules that match to the environment that loads the package."""
-        self._add_rule(Policy.EXTERN, include, exclude, allow_empty)
-
-    def mock(self, include: GlobPattern, *, exclude: GlobPattern = (), allow_empty: bool = True) -> None:
-        """Pack a stand-in for the modules that match, whose objects fail when they are used."""
-        self._add_rule(Policy.MOCK, include, exclude, allow_empty)
-
-    def deny(self, include: GlobPattern, *, exclude: GlobPattern = ()) -> None:
-        """Fail where something needs a module that matches."""
-        self._add_rule(Policy.DENY, include, exclude, True)
-
-    def register_intern_hook(self, hook: ModuleHook) -> RemovableHandle:
-        """Have ``hook(exporter, module_name)`` called, once, for each interned module at the end."""
-        return self._hooks[Policy.INTERN].register(hook)
-
-    def register_extern_hook(self, hook: ModuleHook) -> RemovableHandle:
-        """Have ``hook(exporter, module_name)`` called, once, for each extern module at the end."""
-        return self._hooks[Policy.EXTERN].register(hook)
-
-    def register_mock_hook(self, hook: ModuleHook) -> RemovableHandle:
-        """Have ``hook(exporter, module_name)`` called, once, for each mocked module at the end."""
-        return self._hooks[Policy.MOCK].register(hook)
 
     # ---- what was found
 
@@ -230,7 +200,7 @@ class PackageExporter:
         edges += [problem.trail[-1] for problem in resolution.problems if problem.trail]
         nodes = resolution.graph.nodes
         return sorted(
-            {e.source for e in edges if e.target == name and (e.source in nodes or _is_pickle(e.source))}
+            {e.source for e in edges if e.target == name and (e.source in nodes or is_pickle(e.source))}
         )
 
     def all_paths(self, src: str, dst: str) -> str:
@@ -242,8 +212,8 @@ class PackageExporter:
         return to_dot(self.dependency_graph)
 
     def file_structure(self, include: GlobPattern = "**", exclude: GlobPattern = ()) -> Directory:
-        """The files that the package would have now, as a printable tree."""
-        names = [record.name for record in self._lay_out(self._resolve())]
+        """The files that the package has, or would have now, as a printable tree."""
+        names = self._written or [record.name for record in self._lay_out(self._resolve())]
         name = getattr(self._destination, "path", "<binary>")
         return Directory.of_files(name, names, include=include, exclude=exclude)
 
@@ -252,12 +222,14 @@ class PackageExporter:
     @property
     def script_module_serializer(self) -> Any:
         """The torch ScriptModuleSerializer that TorchScript modules write themselves with."""
-        return self._with_torchscript().serializer
+        self._see_that_it_is_open()
+        return self._contents.torchscript.serializer
 
     @property
     def storage_context(self) -> Any:
         """The torch SerializationStorageContext that numbers storages for TorchScript and for pickles."""
-        return self._with_torchscript().storage_context
+        self._see_that_it_is_open()
+        return self._contents.torchscript.storage_context
 
     # ---- the end
 
@@ -269,9 +241,9 @@ class PackageExporter:
         """
         if not self._is_open:
             return
+        self._resolved = None
         resolution = self._settle()
-        if self._torchscript is not None:
-            self._torchscript.finish()
+        self._contents.finish()
         try:
             records = self._lay_out(resolution)
         except (AnalysisError, GroupedError) as error:
@@ -279,6 +251,7 @@ class PackageExporter:
                 "the package cannot be made", dependency_graph=resolution.graph, details=str(error)
             ) from error
         self._destination.write(self._root, records)
+        self._written = tuple(record.name for record in records)
         self._release()
 
     def __enter__(self) -> PackageExporter:  # noqa: PYI034 -- typing.Self is not in Python 3.10
@@ -308,20 +281,15 @@ class PackageExporter:
     def _release(self) -> None:
         """Give up everything that is only needed to write."""
         self._is_open = False
-        self._spool.close()
-        if self._torchscript is not None:
-            self._torchscript.close()
-        self._pickler = PackagePickler(self, self._storages)
+        self._contents.release()
+        self._pickler = PackagePickler(self, self._contents.storages)
 
     def _lay_out(self, resolution: Resolution) -> tuple[Record, ...]:
-        parts = [*self._parts.values(), *self._storages.parts]
-        if self._torchscript is not None:
-            parts += self._torchscript.parts()
         request = ArtifactRequest(
             graph=resolution.graph,
             python_version=platform.python_version(),
             sources=resolution.sources,
-            parts=parts,
+            parts=self._contents.parts(),
             distributions=resolution.distributions,
             requires=self._requires,
         )
@@ -340,69 +308,13 @@ class PackageExporter:
             if policy is not Policy.INTERN or node.kind is not ModuleKind.NAMESPACE
         ]
 
-    def _add_rule(
-        self, policy: Policy, include: GlobPattern, exclude: GlobPattern, allow_empty: bool
-    ) -> None:
-        self._see_that_it_is_open()
-        self._plan.add_rule(
-            PolicyRule(
-                policy=policy,
-                include=(include,) if isinstance(include, str) else tuple(include),
-                exclude=(exclude,) if isinstance(exclude, str) else tuple(exclude),
-                allow_empty=allow_empty,
-                location=calling_location(),
-            )
-        )
-
     def _give_source(self, name: str, data: bytes, is_package: bool, dependencies: bool, cause: str) -> None:
         source = GivenSource(data=data, is_package=is_package)
-        self._plan.give_source(self._plain_name(name), source, cause=cause, dependencies=dependencies)
-
-    def _plain_name(self, name: str) -> str:
-        """The plain name of a module of one of this exporter's importers. Raises ModuleNotFoundError."""
-        if is_mangled(name):
-            ids = [importer.id() for importer in importers_in_order(self.importer) if hasattr(importer, "id")]
-            if not any(name.startswith(f"{prefix}.") for prefix in ids):
-                raise ModuleNotFoundError(
-                    f"{name!r} is a module of an importer that this exporter does not know: pass it in"
-                    " PackageExporter(..., importer=(that_importer, sys_importer))",
-                    name=name,
-                )
-        return demangle(name)
-
-    def _new_record(self, package: str, resource: str) -> str:
-        """The record of a resource. Raises ValueError for a name that it cannot have."""
-        package = demangle(package)
-        if not resource or "/" in resource or os.sep in resource:
-            raise ValueError(f"the name of a resource is that of a file, without folders, not {resource!r}")
-        record = resource_record_name(package, resource)
-        problem = problem_with_name(record)
-        if problem:
-            raise ValueError(f"{record!r} cannot be the name of a record: {problem}")
-        if record in self._parts:
-            raise ValueError(f"{resource!r} of {package!r} has been saved before")
-        return record
-
-    def _add(self, record: str, data: bytes, kind: RecordKind) -> None:
-        self._parts[record] = Part.of_bytes(record, data, kind=kind, cause=f"the {kind} {record}")
+        name = plain_name(name, self.importer)
+        self._plan.give_source(name, source, cause=cause, dependencies=dependencies)
 
     def _modules(self) -> Modules:
-        from hermpkg_build.exporter.environment import environments_of
-
         return Modules({}, environments_of(self.importer, lambda _name: True))
-
-    def _with_torchscript(self) -> TorchScript:
-        self._see_that_it_is_open()
-        if self._torchscript is None:
-            from hermpkg_build.exporter.torchscript import TorchScript
-
-            self._torchscript = TorchScript()
-            self._storages.share_with(self._torchscript)
-        return self._torchscript
-
-    def _see_that_it_is_open(self) -> None:
-        if not self._is_open:
-            raise ValueError("the exporter is closed: its package was written, or given up")
 
 
 def _one_importer(importer: Any) -> Any:
@@ -410,28 +322,3 @@ def _one_importer(importer: Any) -> Any:
     one = OrderedImporter(*importer) if isinstance(importer, Sequence) else importer
     list(importers_in_order(one))
     return one
-
-
-def _source_files(module_name: str, path: str) -> list[tuple[str, str]]:
-    """The modules, with their files, that a file or a folder comes to."""
-    if not os.path.isdir(path):
-        return [(module_name, path)]
-    found = []
-    for folder, folders, files in os.walk(path):
-        folders.sort()
-        inside = os.path.relpath(folder, path)
-        package = module_name if inside == os.curdir else f"{module_name}.{inside.replace(os.sep, '.')}"
-        for file in sorted(files):
-            if file.endswith(".py"):
-                name = package if file == "__init__.py" else f"{package}.{file[:-3]}"
-                found.append((name, os.path.join(folder, file)))
-    return found
-
-
-def _pickle_name(package: str, resource: str) -> str:
-    """What a pickle is called among modules."""
-    return f"<{package}.{resource}>"
-
-
-def _is_pickle(name: str) -> bool:
-    return name.startswith("<") and name.endswith(">")

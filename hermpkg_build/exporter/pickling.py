@@ -35,6 +35,7 @@ class PackagePickler:
     def __init__(self, exporter: PackageExporter, storages: Storages) -> None:
         self._exporter = exporter
         self._storages = storages
+        self._names = GlobalNames(exporter.importer)
         self._reduced: dict[int, tuple[Any, ...]] = {}
         self._alive: list[Any] = []
 
@@ -48,7 +49,7 @@ class PackagePickler:
             protocol=protocol,
             name=name,
             persistent_id=self._persistent_id,
-            resolve_global=GlobalNames(self._exporter.importer).resolve,
+            resolve_global=self._names.resolve,
         )
         data = pickled.data
         if pickled.storages:
@@ -75,7 +76,7 @@ class PackagePickler:
 
 
 class GlobalNames:
-    """Finds the names of classes and functions, as long as one object is pickled."""
+    """Finds the names of classes and functions; what was found once is kept, and kept alive."""
 
     def __init__(self, importer: Any) -> None:
         self._importer = importer
@@ -111,6 +112,8 @@ class GlobalNames:
 
     def _see_that_it_is_packed_from(self, environment: Environment, obj: Any, found: tuple[str, str]) -> None:
         module, name = found
+        if len(self._environments) == 1:
+            return
         provider = self._modules.provider_of(module)
         if provider is None or provider is environment or provider.provides(obj, module, name):
             return

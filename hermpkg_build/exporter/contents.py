@@ -1,0 +1,62 @@
+"""What a package is to hold besides modules: pickles, resources, storages, TorchScript."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hermpkg_build.assembly.parts import Part
+from hermpkg_build.core.manifest import RecordKind
+from hermpkg_build.exporter.names import new_record
+from hermpkg_build.exporter.storages import Spool, Storages
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hermpkg_build.exporter.torchscript import TorchScript
+
+
+class Contents:
+    """Records to be; large ones wait in a file in `spool_folder` (None: the system's)."""
+
+    def __init__(self, spool_folder: str | None) -> None:
+        self._spool = Spool(spool_folder)
+        self.storages = Storages(self._spool)
+        self._records: dict[str, Part] = {}
+        self._torchscript: TorchScript | None = None
+
+    def reserve(self, package: str, resource: str) -> str:
+        """The record of a new resource. Raises ValueError for a name that is taken, or that none can have."""
+        return new_record(package, resource, self._records)
+
+    def add(self, record: str, data: bytes, kind: RecordKind) -> None:
+        """Hold `data`."""
+        self._records[record] = Part.of_bytes(record, data, kind=kind, cause=f"the {kind} {record}")
+
+    @property
+    def torchscript(self) -> TorchScript:
+        """What TorchScript is written to, made when first asked for; storages are shared with it."""
+        if self._torchscript is None:
+            from hermpkg_build.exporter.torchscript import TorchScript
+
+            self._torchscript = TorchScript()
+            self.storages.share_with(self._torchscript)
+        return self._torchscript
+
+    def parts(self) -> Sequence[Part]:
+        """Everything, but for TorchScript before `finish`."""
+        torchscript = self._torchscript.parts() if self._torchscript is not None else ()
+        return [*self._records.values(), *self.storages.parts, *torchscript]
+
+    def finish(self) -> None:
+        """Complete what is written bit by bit; nothing more may be added."""
+        if self._torchscript is not None:
+            self._torchscript.finish()
+
+    def release(self) -> None:
+        """Give up all of it."""
+        self._records.clear()
+        self.storages = Storages(self._spool)
+        self._spool.close()
+        if self._torchscript is not None:
+            self._torchscript.close()
+            self._torchscript = None

@@ -1,0 +1,80 @@
+"""Names that calls of an exporter give: of modules, of resources, of files that are to become modules."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from typing import Any
+
+from hermpkg_build.analysis.source_bytes import declared_encoding
+from hermpkg_build.archive.layout import problem_with_name, resource_record_name
+from hermpkg_build.exporter.environment import importers_in_order
+from hermpkg_build.runtime.mangling import demangle, is_mangled
+
+
+def plain_name(module: str, importer: Any) -> str:
+    """The plain name of a module, which may have the prefix of one of the importers.
+
+    Raises TypeError for what is no string, ModuleNotFoundError for the prefix of any other importer.
+    """
+    if not isinstance(module, str):
+        raise TypeError(f"the name of a module is a string: pass its __name__, not {module!r}")
+    if is_mangled(module):
+        prefixes = [part.id() for part in importers_in_order(importer) if hasattr(part, "id")]
+        if not any(module.startswith(f"{prefix}.") for prefix in prefixes):
+            raise ModuleNotFoundError(
+                f"{module!r} is a module of an importer that this exporter does not know: pass it in"
+                " PackageExporter(..., importer=(that_importer, sys_importer))",
+                name=module,
+            )
+    return demangle(module)
+
+
+def new_record(package: str, resource: str, taken: Collection[str]) -> str:
+    """The record of a resource. Raises ValueError for a name that it cannot have, or that is `taken`."""
+    package = demangle(package)
+    if not resource or "/" in resource or os.sep in resource:
+        raise ValueError(f"the name of a resource is that of a file, without folders, not {resource!r}")
+    record = resource_record_name(package, resource)
+    problem = problem_with_name(record)
+    if problem:
+        raise ValueError(f"{record!r} cannot be the name of a record: {problem}")
+    if record in taken:
+        raise ValueError(f"{resource!r} of {package!r} has been saved before")
+    return record
+
+
+def source_files(module: str, path: str) -> list[tuple[str, str]]:
+    """The modules, with their files, that the file or folder `path` comes to as `module`."""
+    if not os.path.isdir(path):
+        return [(module, path)]
+    found = []
+    for folder, folders, files in os.walk(path):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        inside = os.path.relpath(folder, path)
+        package = module if inside == os.curdir else f"{module}.{inside.replace(os.sep, '.')}"
+        for file in sorted(files):
+            if file.endswith(".py"):
+                name = package if file == "__init__.py" else f"{package}.{file[:-3]}"
+                found.append((name, os.path.join(folder, file)))
+    return found
+
+
+def encoded_source(text: str) -> bytes:
+    """Source text as the bytes of a file, in the encoding that it declares. Raises UnicodeError."""
+    data = text.encode()
+    encoding = declared_encoding(data.replace(b"\r\n", b"\n"))
+    try:
+        return text.encode(encoding) if encoding else data
+    except LookupError:
+        return data
+
+
+def pickle_name(package: str, resource: str) -> str:
+    """What a pickle is called among modules: ``<model.model.pkl>``."""
+    return f"<{demangle(package)}.{resource}>"
+
+
+def is_pickle(name: str) -> bool:
+    """Whether `pickle_name` made `name`."""
+    return name.startswith("<") and name.endswith(">")

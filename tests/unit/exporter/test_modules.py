@@ -1,0 +1,310 @@
+"""Modules: found without running them, packed byte for byte, with everything they import."""
+
+import importlib
+import importlib.machinery
+import importlib.util
+import sys
+import types
+import zipfile
+
+import pytest
+
+from hermpkg_build import PackagingError, PackagingErrorReason
+
+
+def interns(*patterns, save=()):
+    def run(exporter):
+        exporter.intern(list(patterns))
+        for module in save:
+            exporter.save_module(module)
+
+    return run
+
+
+def test_a_module_is_saved_with_what_it_imports(project):
+    project.package("par")
+    project.module("par.a", "import par.b\nfrom . import c\n")
+    project.module("par.b")
+    project.module("par.c", "import json, torch\n")
+    project.module("par.unrelated")
+    records = project.records(interns("par.**", save=["par.a"]))
+    assert {name for name in records if name.startswith("par")} == {
+        "par/__init__.py", "par/a.py", "par/b.py", "par/c.py",
+    }  # fmt: skip
+    assert records[".data/extern_modules"].decode().split() == ["json", "torch"]
+
+
+def test_saving_a_module_runs_nothing(project):
+    project.module("own", "import mocked, denied_no, externed\nraise SystemExit('own ran')\n")
+    for name in ("mocked", "denied_no", "externed"):
+        project.module(name, f"raise SystemExit('{name} ran')\n")
+
+    def save(exporter):
+        exporter.mock(["mocked", "denied_no"])
+        exporter.extern("externed")
+        exporter.save_module("own")
+
+    records = project.records(save)
+    assert b"own ran" in records["own.py"]
+    assert not {"own", "mocked", "externed", "denied_no"} & set(sys.modules)
+
+
+def test_importing_a_submodule_takes_its_packages_along(project):
+    project.module("par.__init__", "CONSTANT = 7\n")
+    project.module("par.ch", "value = 1\n")
+    project.module("own", "import par.ch\nvalue = par.CONSTANT\n")
+    importer = project.load(interns("par.**", save=["own"]))
+    assert importer.import_module("own").value == 7
+
+
+def test_a_package_without_a_rule_is_a_folder(project):
+    project.module("par.__init__", "import something_else\n")
+    project.module("par.ch", "value = 1\n")
+    importer = project.load(interns(save=["par.ch"]))
+    assert importer.import_module("par.ch").value == 1
+    assert not importer.file_structure().has_file("par/__init__.py")
+
+
+def test_a_star_import_takes_the_submodules_of_all(project):
+    project.module("sp.__init__", "__all__ = ['one', 'two']\n")
+    project.module("sp.one", "x = 1\n")
+    project.module("sp.two", "x = 2\n")
+    project.module("own", "from sp import *\nvalue = one.x + two.x\n")
+    assert project.load(interns("sp.**", save=["own"])).import_module("own").value == 3
+
+
+def test_namespace_packages(project):
+    project.module("space.deep.mod", "x = 1\n")
+    project.module("own", "import space.deep.mod as m\nfrom space.deep import mod\nvalue = m.x\n")
+    importer = project.load(interns("space.**", save=["own", "space"]))
+    assert importer.import_module("own").value == 1
+
+
+@pytest.mark.parametrize("data", [b"# coding: latin-1\r\ns = '\xe9'\r\n", b"\xef\xbb\xbfs = '\xc3\xa9'\n"])
+def test_sources_are_packed_byte_for_byte(project, data):
+    project.module("own").write_bytes(data)
+    assert project.records(interns(save=["own"]))["own.py"] == data
+    assert project.load(interns(save=["own"])).import_module("own").s == "é"
+
+
+def test_the_source_is_that_of_the_file_and_not_of_a_cache(project):
+    import linecache
+
+    path = project.module("own", "x = 'old'\n")
+    importlib.import_module("own")
+    linecache.getlines(str(path))
+    path.write_text("x = 'new!'\n")
+    assert project.records(interns(save=["own"]))["own.py"] == b"x = 'new!'\n"
+
+
+def test_a_deleted_source_is_an_error(project):
+    path = project.module("own", "x = 1\n")
+    importlib.import_module("own")
+    path.unlink()
+    with pytest.raises(PackagingError) as caught:
+        project.export(interns(save=["own"]))
+    assert caught.value.reasons == {"own": PackagingErrorReason.SOURCE_FILE_NOT_FOUND}
+    assert str(path) in str(caught.value)
+
+
+def test_a_loaded_module_is_packed_from_where_it_was_loaded(project, tmp_path):
+    project.module("own", "x = 'on the path'\n")
+    elsewhere = tmp_path / "elsewhere.py"
+    elsewhere.write_text("x = 'elsewhere'\n")
+    spec = importlib.util.spec_from_file_location("own", elsewhere)
+    sys.modules["own"] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert project.records(interns(save=["own"]))["own.py"] == b"x = 'elsewhere'\n"
+
+
+def test_a_loader_may_remap_its_file(project, monkeypatch):
+    project.module("own", "x = 'own'\n")
+    other = project.module("remapped", "x = 'remapped'\n")
+
+    class Remapping(importlib.machinery.SourceFileLoader):
+        def get_filename(self, name=None):
+            return str(other)
+
+    spec = importlib.util.spec_from_loader("own", Remapping("own", str(project.root / "own.py")))
+    monkeypatch.setitem(sys.modules, "own", importlib.util.module_from_spec(spec))
+    assert project.records(interns(save=["own"]))["own.py"] == b"x = 'remapped'\n"
+
+
+def test_a_module_made_at_run_time_has_no_source(project, monkeypatch):
+    monkeypatch.setitem(sys.modules, "made", types.ModuleType("made"))
+    project.module("own", "import made\n")
+    with pytest.raises(PackagingError) as caught:
+        project.export(interns("made", save=["own"]))
+    assert caught.value.reasons == {"made": PackagingErrorReason.NO_DUNDER_FILE}
+
+
+def test_modules_in_a_zip_file(project, tmp_path, monkeypatch):
+    path = tmp_path / "zipped.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("zpkg/__init__.py", "x = 1\n")
+        archive.writestr("zpkg/mod.py", "y = 2\n")
+    monkeypatch.syspath_prepend(str(path))
+    project.module("own", "import zpkg.mod\n")
+    records = project.records(interns("zpkg.**", save=["own"]))
+    assert (records["zpkg/__init__.py"], records["zpkg/mod.py"]) == (b"x = 1\n", b"y = 2\n")
+    importlib.import_module("zpkg.mod")
+    try:
+        assert project.records(interns("zpkg.**", save=["own"]))["zpkg/mod.py"] == b"y = 2\n"
+    finally:
+        del sys.modules["zpkg"], sys.modules["zpkg.mod"]
+
+
+def test_modules_that_only_a_finder_knows(project, tmp_path, monkeypatch):
+    hidden = tmp_path / "hidden.py"
+    hidden.write_text("x = 'hidden'\n")
+
+    class Finder:
+        def find_spec(self, name, path=None, target=None):
+            return importlib.util.spec_from_file_location(name, hidden) if name == "veiled" else None
+
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder()])
+    project.module("own", "import veiled\n")
+    assert project.records(interns("veiled", save=["own"]))["veiled.py"] == b"x = 'hidden'\n"
+    assert "veiled" not in sys.modules
+
+
+def test_a_package_may_have_a_path_of_its_own(project, tmp_path):
+    extra = tmp_path / "plugins"
+    extra.mkdir()
+    (extra / "plug.py").write_text("x = 'plugged'\n")
+    project.module("host.__init__", f"__path__ = [*__path__, {str(extra)!r}]\n")
+    project.module("own", "import host.plug\n")
+    importlib.import_module("host")
+    records = project.records(interns("host.**", save=["own"]))
+    assert records["host/plug.py"] == b"x = 'plugged'\n"
+
+
+def test_compiled_modules_cannot_be_interned(project):
+    project.module("own", "import numpy._core._multiarray_umath\n")
+    with pytest.raises(PackagingError) as caught:
+        project.export(
+            lambda e: (
+                e.intern("numpy._core._multiarray_umath"),
+                e.extern("numpy.**"),
+                e.save_module("own"),
+            )
+        )
+    assert caught.value.reasons == {"numpy._core._multiarray_umath": PackagingErrorReason.IS_EXTENSION_MODULE}
+
+
+def test_source_strings_take_the_place_of_what_was_saved(project):
+    project.module("own", "import missing\n")
+
+    def save(exporter):
+        exporter.save_module("own")
+        exporter.save_source_string("own", "x = 1\n")
+        exporter.save_source_string("pkg", "y = 2\n", is_package=True)
+        exporter.save_source_string("pkg.sub", "z = 3\n")
+
+    importer = project.load(save)
+    assert importer.import_module("own").x == 1
+    assert importer.import_module("pkg.sub").z == 3
+    assert importer.get_source("pkg") == "y = 2\n"
+
+
+def test_a_module_takes_the_place_of_a_source_string(project):
+    project.module("own", "x = 'file'\n")
+    importer = project.load(lambda e: (e.save_source_string("own", "x = 'string'\n"), e.save_module("own")))
+    assert importer.import_module("own").x == "file"
+
+
+def test_a_source_string_is_encoded_as_it_declares(project):
+    records = project.records(lambda e: e.save_source_string("m", "# coding: latin-1\ns = 'é'\n"))
+    assert records["m.py"] == b"# coding: latin-1\ns = '\xe9'\n"
+
+
+def test_a_folder_of_sources(project, tmp_path):
+    folder = tmp_path / "code"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "left.py").write_text("")
+    (folder / "__init__.py").write_text("from .sub import x\n")
+    (folder / "sub" / "__init__.py").write_text("x = 5\n")
+    (folder / "sub" / "note.txt").write_text("not a module")
+    importer = project.load(lambda e: e.save_source_file("renamed", folder))
+    assert importer.import_module("renamed").x == 5
+    assert not importer.file_structure().has_file("renamed/__pycache__")
+
+
+def test_one_file_of_source(project, tmp_path):
+    (tmp_path / "code.py").write_text("x = 1\n")
+    (tmp_path / "__init__.py").write_text("x = 2\n")
+    importer = project.load(
+        lambda e: (
+            e.save_source_file("one", str(tmp_path / "code.py")),
+            e.save_source_file("two", str(tmp_path / "__init__.py")),
+        )
+    )
+    assert (importer.import_module("one").x, importer.import_module("two").x) == (1, 2)
+    assert importer.file_structure().has_file("two/__init__.py")
+    with pytest.raises(FileNotFoundError):
+        project.export(lambda e: e.save_source_file("three", str(tmp_path / "none.py")))
+
+
+@pytest.mark.parametrize("how", ["save_module", "save_source_string", "save_source_file", "add_dependency"])
+def test_without_dependencies_nothing_is_followed(project, how):
+    path = project.module("par.own", "import not_there\n")
+    project.module("par.__init__", "import not_there_either\n")
+
+    def save(exporter):
+        exporter.intern("par.**")
+        source = {"save_source_string": path.read_text(), "save_source_file": str(path)}
+        arguments = [source[how]] if how in source else []
+        getattr(exporter, how)("par.own", *arguments, dependencies=False)
+
+    assert [name for name in project.records(save) if name.startswith("par")] == ["par/own.py"]
+
+
+def test_a_dependency_is_added_by_the_rules(project):
+    project.module("own", "x = 1\n")
+    assert "own.py" in project.records(lambda e: (e.add_dependency("own"), e.intern("own")))
+    assert "own.py" not in project.records(lambda e: (e.add_dependency("own"), e.extern("own")))
+    with pytest.raises(PackagingError, match="matches no pattern"):
+        project.export(lambda e: e.add_dependency("own"))
+
+
+def test_names_that_are_none():
+    from hermpkg_build import PackageExporter
+
+    exporter = PackageExporter(__import__("io").BytesIO())
+    with pytest.raises(TypeError, match="__name__"):
+        exporter.save_module(sys)
+    with pytest.raises(ModuleNotFoundError, match="not_there"):
+        exporter.save_module("not_there")
+    with pytest.raises(ModuleNotFoundError, match="importer that this exporter does not know"):
+        exporter.save_module("<torch_package_77>.own")
+
+
+def test_what_was_found_is_what_is_packed(project):
+    path = project.module("own", "x = 1\n")
+
+    def save(exporter):
+        exporter.save_module("own")
+        assert exporter.interned_modules() == ["own"]
+        path.write_text("x = 2\n")
+
+    assert project.records(save)["own.py"] == b"x = 2\n"
+
+
+def test_the_main_module(project, tmp_path):
+    import subprocess
+
+    script = tmp_path / "script.py"
+    out = tmp_path / "out.pt"
+    script.write_text(
+        "from hermpkg_build import PackageExporter, PackageImporter\n"
+        "class Thing:\n    x = 5\n"
+        "if __name__ == '__main__':\n"
+        f"    with PackageExporter({str(out)!r}) as e:\n"
+        "        e.intern('__main__')\n"
+        "        e.extern('hermpkg_build.**')\n"
+        "        e.save_pickle('m', 'thing.pkl', Thing())\n"
+        f"    print(type(PackageImporter({str(out)!r}).load_pickle('m', 'thing.pkl')).x)\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("5\n", 0), done.stderr
