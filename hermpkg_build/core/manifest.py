@@ -81,7 +81,8 @@ class Manifest:
     `records` are all records but the manifest itself, by name; `modules` by dotted name;
     `distributions` the versions, by normalised name, that the modules' distributions had when the
     artifact was built; `requires` the versions (PEP 440) that may be there when it is loaded;
-    `models` by the record of their pickle.
+    `models` by the record of their pickle; `real_files` the top-level packages whose code reads
+    files by their paths, sorted.
     """
 
     tool: ManifestTool
@@ -91,6 +92,7 @@ class Manifest:
     distributions: Mapping[str, str] = field(default_factory=dict)
     requires: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, ManifestModel] = field(default_factory=dict)
+    real_files: tuple[str, ...] = ()
     format: int = FORMAT
 
     def extern_modules(self) -> Mapping[str, tuple[str, ...]]:
@@ -118,6 +120,7 @@ class Manifest:
                 record: {"label": model.label, "factory": model.factory}
                 for record, model in self.models.items()
             },
+            **({"real_files": list(self.real_files)} if self.real_files else {}),
         }
 
     def to_bytes(self) -> bytes:
@@ -141,6 +144,7 @@ class Manifest:
             distributions=top.texts("distributions"),
             requires=top.texts("requires"),
             models=top.mapping("models", _model_from_json),
+            real_files=top.words("real_files"),
         )
 
     @classmethod
@@ -187,6 +191,12 @@ class _Fields:
     def texts(self, name: str) -> dict[str, str]:
         inner = self.object(name)
         return {key: inner.text(key) for key in inner._value}
+
+    def words(self, name: str) -> tuple[str, ...]:
+        value = self._value.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+            raise _malformed(self._place(name), "a list of strings", value)
+        return tuple(str(word) for word in value)
 
     def parsed(self, name: str, parse: Callable[[str], _T], expected: str) -> _T:
         text = self.text(name)

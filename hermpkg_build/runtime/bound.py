@@ -12,7 +12,6 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from hermpkg_build.runtime.mangling import demangle
 from hermpkg_build.runtime.modules import PackageModules
 from hermpkg_build.runtime.tree import ModuleRole
 
@@ -54,11 +53,21 @@ def _importlib(space: ModuleSpace, _host: ModuleType) -> Overrides:
     return {"import_module": import_module, "__import__": space.import_statement}
 
 
-def _importlib_util(space: ModuleSpace, _host: ModuleType) -> Overrides:
+def _importlib_util(space: ModuleSpace, host: Any) -> Overrides:
     def find_spec(name: str, package: str | None = None) -> ModuleSpec | None:
         return _find_spec(space, resolve(space, name, package))
 
-    return {"find_spec": find_spec}
+    def spec_from_file_location(
+        name: str, location: Any = None, *, loader: Any = None, **options: Any
+    ) -> ModuleSpec | None:
+        path = os.fspath(location) if location is not None and loader is None else ""
+        record = space.loader.record_at(path) if isinstance(path, str) else None
+        if record is None or not record.endswith(".py"):
+            spec: ModuleSpec | None = host.spec_from_file_location(name, location, loader=loader, **options)
+            return spec
+        return space.loader.spec_of_file(space.plain(name), path, record)
+
+    return {"find_spec": find_spec, "spec_from_file_location": spec_from_file_location}
 
 
 def _find_spec(space: ModuleSpace, name: str) -> ModuleSpec | None:
@@ -192,11 +201,12 @@ def _import_while_walking(
 
 
 def _modules_at(space: ModuleSpace, host: Any, item: str, prefix: str) -> Iterator[pkgutil.ModuleInfo]:
-    """The modules in a folder: one of the artifact by its mangled path, or a real one."""
-    if item != space.prefix and not item.startswith(f"{space.prefix}."):
+    """The modules in a folder: one of the artifact, or any other."""
+    folder = space.name_at(item)
+    if folder is None:
         yield from host.iter_modules([item], prefix)
         return
-    package = demangle(item).replace("/", ".")
+    package = folder.replace("/", ".")
     for child in space.tree.children(package):
         name = f"{package}.{child}" if package else child
         if space.tree.role(name) is ModuleRole.SOURCE:

@@ -35,6 +35,7 @@ from hermpkg_build.runtime.opening import (
     is_torch_reader,
     open_archive,
 )
+from hermpkg_build.runtime.real_files import FilesMode, real_files
 from hermpkg_build.runtime.space import ModuleSpace
 from hermpkg_build.runtime.storages import StorageSource
 from hermpkg_build.runtime.tree import ModuleRole, ModuleTree
@@ -52,6 +53,8 @@ class PackageImporter(Importer):
     becomes of an environment that differs from the one at build time: with "warn" another version of
     Python or of an extern distribution is a warning, a missing or excluded distribution an error.
     `verify` says what is compared with the manifest: "code" is everything but tensors.
+    `files` says what packaged code finds in ``__file__``: "auto" is real paths for the packages that the
+    artifact says read files by them, and mangled ones for all others; "real" and "mangled" are for all.
     Raises ArchiveError (FileNotFoundError as well where nothing is there), ImportError for a module
     that is not allowed.
     """
@@ -63,11 +66,14 @@ class PackageImporter(Importer):
         *,
         check: CheckMode = "warn",
         verify: VerifyMode = "code",
+        files: FilesMode = "auto",
     ) -> None:
         if check not in ("error", "warn", "off"):
             raise ValueError(f'check is "error", "warn" or "off", not {check!r}')
         if verify not in ("code", "all", "off"):
             raise ValueError(f'verify is "code", "all" or "off", not {verify!r}')
+        if files not in ("auto", "real", "mangled"):
+            raise ValueError(f'files is "auto", "real" or "mangled", not {files!r}')
         self.filename = _display_name(file_or_buffer)
         self._source = file_or_buffer
         self._archive: Archive = open_archive(file_or_buffer)
@@ -83,6 +89,7 @@ class PackageImporter(Importer):
             tree=ModuleTree(self._archive.names(), self.extern_modules),
             own_module=self,
             module_allowed=module_allowed,
+            files=real_files(self._archive, manifest, files),
         )
         self.modules: Mapping[str, Any] = PackageModules(self._space)
         self.patched_builtins = self._space.builtins

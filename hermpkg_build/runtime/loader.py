@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
+import os
 import sys
 import weakref
 from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hermpkg_build.runtime import torch_tables
 from hermpkg_build.runtime.mangling import demangle
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
     from hermpkg_build.runtime.space import ModuleSpace
 else:
     Loader = object  # The abstract class only matters to type checkers, and takes long to import.
+
+
+class Content(NamedTuple):
+    """What a module is made of; `record` is that of its source, "" for one without."""
+
+    role: ModuleRole
+    record: str
 
 
 class PackageLoader(Loader):
@@ -50,9 +59,18 @@ class PackageLoader(Loader):
         is_package = not name or space.tree.is_package(name)
         spec = ModuleSpec(fullname, self, origin=self._file(name, role), is_package=is_package)
         if is_package:
-            folder = name.replace(".", "/")
-            spec.submodule_search_locations = [f"{space.prefix}.{folder}" if name else space.prefix]
-        spec.loader_state = role
+            spec.submodule_search_locations = [space.path(name.replace(".", "/"))]
+        spec.loader_state = Content(role, space.tree.source_record(name) if role is ModuleRole.SOURCE else "")
+        return spec
+
+    def spec_of_file(self, name: str, path: str, record: str) -> ModuleSpec:
+        """The spec of a module with any plain name that runs `record`, which lies at `path`."""
+        folder, file = os.path.split(path)
+        is_package = file == "__init__.py"
+        spec = ModuleSpec(self.space.mangle(name), self, origin=path, is_package=is_package)
+        if is_package:
+            spec.submodule_search_locations = [folder]
+        spec.loader_state = Content(ModuleRole.SOURCE, record)
         return spec
 
     def create_module(self, spec: ModuleSpec) -> None:
@@ -63,7 +81,8 @@ class PackageLoader(Loader):
         """Give `module` its namespace and run its source, if it has one."""
         spec = module.__spec__
         assert spec is not None
-        space, name, role = self.space, demangle(spec.name), spec.loader_state
+        space, name = self.space, demangle(spec.name)
+        role, record = spec.loader_state
         if role is ModuleRole.EXTERN:
             sys.modules[spec.name] = space.views.of(space.import_extern(name))
             return
@@ -75,8 +94,9 @@ class PackageLoader(Loader):
         if role is ModuleRole.OVERLAY:
             _overlay(namespace, name, space)
         elif role is ModuleRole.SOURCE:
-            code = space.compile_source(name)
-            self._register_source(name, str(spec.origin))
+            code = space.compile_record(record, spec.name)
+            if not space.files.covers(record):
+                self._register_source(record, str(spec.origin))
             exec(code, namespace)  # noqa: S102 -- running packaged code is the purpose
         if "torch._dynamo" in sys.modules:
             torch_tables.show_modules([spec.name])
@@ -86,7 +106,7 @@ class PackageLoader(Loader):
         return self.space.tree.is_package(demangle(fullname))
 
     def get_filename(self, fullname: str) -> str:
-        """The mangled file name. Raises ImportError for a module without source."""
+        """What ``__file__`` says. Raises ImportError for a module without source."""
         name = demangle(fullname)
         filename = self._file(name, self.space.tree.role(name))
         if filename is None:
@@ -100,17 +120,21 @@ class PackageLoader(Loader):
     def get_code(self, fullname: str) -> CodeType | None:
         """The compiled source, None for a module without source."""
         name = demangle(fullname)
-        return self.space.compile_source(name) if self.space.tree.role(name) is ModuleRole.SOURCE else None
+        if self.space.tree.role(name) is not ModuleRole.SOURCE:
+            return None
+        return self.space.compile_record(self.space.tree.source_record(name), self.space.mangle(name))
 
     def get_data(self, path: str) -> bytes:
-        """The bytes at a mangled path such as ``<torch_package_0>.pkg/data.txt``. Raises OSError."""
-        prefix = f"{self.space.prefix}."
-        if not path.startswith(prefix):
-            raise FileNotFoundError(2, "not a path of this artifact", path)
-        record = path[len(prefix) :]
-        if not self.space.archive.has(record):
+        """The bytes at a path such as ``<torch_package_0>.pkg/data.txt``, or a real one. Raises OSError."""
+        record = self.record_at(path)
+        if record is None:
             raise FileNotFoundError(2, "no such record in the artifact", path)
         return self.space.archive.read(record)
+
+    def record_at(self, path: str) -> str | None:
+        """The record at a mangled or real path, None where there is none."""
+        record = self.space.name_at(path)
+        return record if record and self.space.archive.has(record) else None
 
     def get_resource_reader(self, fullname: str) -> PackageResourceReader | None:
         """What importlib.resources reads a package's files with; for a plain module, those beside it."""
@@ -120,25 +144,27 @@ class PackageLoader(Loader):
         if tree.role(name) in (ModuleRole.MISSING, ModuleRole.EXTERN):
             return None
         package = name if tree.is_package(name) else name.rpartition(".")[0]
-        return PackageResourceReader(self.space.archive, package.replace(".", "/"))
+        folder = package.replace(".", "/")
+        real = self.space.files.path(folder) if package and self.space.files.covers(folder) else ""
+        return PackageResourceReader(self.space.archive, folder, real)
 
     def _file(self, name: str, role: ModuleRole) -> str | None:
         if role is not ModuleRole.SOURCE:
             return None
-        return f"{self.space.prefix}.{self.space.tree.source_record(name)}"
+        return self.space.path(self.space.tree.source_record(name))
 
-    def _register_source(self, name: str, filename: str) -> None:
+    def _register_source(self, record: str, filename: str) -> None:
         """Let linecache find the source also where it is asked without a module, as by warnings."""
         import linecache
 
-        getter = functools.partial(_source_of, self._space_reference, name)
+        getter = functools.partial(_source_of, self._space_reference, record)
         cache: dict[str, Any] = linecache.cache
         cache[filename] = (getter,)
 
 
-def _source_of(reference: weakref.ref[ModuleSpace], name: str) -> str | None:
+def _source_of(reference: weakref.ref[ModuleSpace], record: str) -> str | None:
     space = reference()
-    return space.source_text(name) if space is not None else None
+    return importlib.util.decode_source(space.archive.read(record)) if space is not None else None
 
 
 # Tools that walk ``sys.modules`` ask every module for these; the answer is not worth an import.

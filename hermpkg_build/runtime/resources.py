@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
@@ -17,19 +18,21 @@ if TYPE_CHECKING:
 
 
 class PackageResourceReader(TraversableResources):
-    """The resources of the folder `folder` of an archive."""
+    """The resources of the folder `folder` of an archive; `real` is its path on disk where it has one."""
 
-    def __init__(self, archive: Archive, folder: str) -> None:
+    def __init__(self, archive: Archive, folder: str, real: str = "") -> None:
         self._archive = archive
         self._folder = folder
+        if not real and hasattr(archive, "path_of"):
+            real = os.path.join(archive.name, *folder.split("/"))
+        self._real = real
 
     def files(self) -> Traversable:
-        """The folder: a real path where the archive is unpacked."""
-        path_of_folder = getattr(self._archive, "name", "") if hasattr(self._archive, "path_of") else ""
-        if path_of_folder:
+        """The folder: a real path where there is one."""
+        if self._real:
             from pathlib import Path
 
-            path: Traversable = Path(path_of_folder, self._folder)
+            path: Traversable = Path(self._real)
             return path
         return ArchivePath(self._archive, self._folder)
 
@@ -38,12 +41,10 @@ class PackageResourceReader(TraversableResources):
         return io.BytesIO(ArchivePath(self._archive, self._folder).joinpath(resource).read_bytes())
 
     def resource_path(self, resource: str) -> str:
-        """The file's path where the archive is unpacked. Raises FileNotFoundError elsewhere."""
-        path_of = getattr(self._archive, "path_of", None)
-        if path_of is None or not self.is_resource(resource):
+        """The file's real path. Raises FileNotFoundError where it has none."""
+        if not self._real or not self.is_resource(resource):
             raise FileNotFoundError(2, "the artifact keeps no such file on disk", resource)
-        path: str = path_of(f"{self._folder}/{resource}")
-        return path
+        return os.path.join(self._real, resource)
 
     def is_resource(self, path: str) -> bool:
         """Whether the folder has a file of that name."""

@@ -24,6 +24,7 @@ from hermpkg_build.runtime.views import HostViews
 
 if TYPE_CHECKING:
     from hermpkg_build.runtime.opening import Archive
+    from hermpkg_build.runtime.real_files import RealFiles
 
 # Part of the language rather than of the environment: no artifact lists them for certain.
 _LANGUAGE_MODULES = frozenset({"builtins", "__future__"})
@@ -35,7 +36,7 @@ class ModuleSpace:
     """The packaged modules of one importer.
 
     `own_module` is what ``import torch_package_importer`` gives; `module_allowed` is asked for
-    language modules that the artifact does not list.
+    language modules that the artifact does not list; `files` says which modules see real paths.
     """
 
     def __init__(
@@ -45,10 +46,12 @@ class ModuleSpace:
         tree: ModuleTree,
         own_module: Any,
         module_allowed: Callable[[str], bool],
+        files: RealFiles,
     ) -> None:
         self.prefix = new_prefix()
         self.archive = archive
         self.tree = tree
+        self.files = files
         self.own_module = own_module
         self.module_allowed = module_allowed
         self.registered: set[str] = set()
@@ -62,6 +65,19 @@ class ModuleSpace:
     def mangle(self, name: str) -> str:
         """The name in ``sys.modules`` of the packaged module `name`."""
         return f"{self.prefix}.{name}"
+
+    def path(self, record: str) -> str:
+        """What ``__file__`` and ``__path__`` say of a record or folder: a real path, or a mangled one."""
+        if self.files.covers(record):
+            return self.files.path(record)
+        return f"{self.prefix}.{record}" if record else self.prefix
+
+    def name_at(self, path: str) -> str | None:
+        """The inverse of `path`: a record or folder, None for a path outside of the artifact."""
+        if path == self.prefix:
+            return ""
+        start = f"{self.prefix}."
+        return path[len(start) :] if path.startswith(start) else self.files.name(path)
 
     def plain(self, name: str) -> str:
         """`name` without this space's prefix; names of other spaces stay as they are."""
@@ -119,12 +135,11 @@ class ModuleSpace:
             return None
         return importlib.util.decode_source(self.archive.read(self.tree.source_record(name)))
 
-    def compile_source(self, name: str) -> CodeType:
-        """The code of the packaged module `name`. Raises SyntaxError, KeyError for no SOURCE module."""
-        record = self.tree.source_record(name)
+    def compile_record(self, record: str, mangled: str) -> CodeType:
+        """The code of a record, for the module with the name `mangled`. Raises SyntaxError."""
         source = self.archive.read(record)
-        self.views.note_source(self.mangle(name), source)
-        code: CodeType = compile(source, self.mangle(record), "exec", dont_inherit=True)
+        self.views.note_source(mangled, source)
+        code: CodeType = compile(source, self.path(record), "exec", dont_inherit=True)
         return code
 
     def missing(self, name: str) -> ModuleNotFoundError:

@@ -46,7 +46,9 @@ def artifact(tmp_path) -> Callable[..., str]:
 def load(artifact) -> Iterator[Callable[..., PackageImporter]]:
     opened: list[PackageImporter] = []
 
-    def open_files(files: Mapping[str, Content], externs: Sequence[str] = (), **options) -> PackageImporter:
+    def open_files(
+        files: Mapping[str, Content], /, externs: Sequence[str] = (), **options
+    ) -> PackageImporter:
         importer = PackageImporter(artifact(files, externs, f"thing{len(opened)}.pt"), **options)
         opened.append(importer)
         return importer
