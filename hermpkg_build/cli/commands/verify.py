@@ -41,8 +41,11 @@ def _verdicts(invocation: Invocation) -> Iterator[Verdict]:
         yield _verdict_on_file(path, path, invocation)
     if not patterns:
         return
-    for target in _build(invocation, patterns):
+    root, targets = _build(invocation, patterns)
+    for target in targets:
         yield _verdict_on_file(target.path, target.label, invocation)
+        if invocation.has("rebuild"):
+            yield _verdict_on_rebuild(target, root, invocation)
 
 
 def _check_options(invocation: Invocation) -> None:
@@ -50,6 +53,41 @@ def _check_options(invocation: Invocation) -> None:
         raise CommandLineError(
             "verify needs FILE|PATTERN...", next_step="usage: hermpkg verify FILE|PATTERN..."
         )
+    for option in ("vary", "runs"):
+        if option in invocation.options and not invocation.has("rebuild"):
+            raise CommandLineError(f"--{option} is for --rebuild")
+    if invocation.has("rebuild"):
+        _conditions(invocation)
+        _runs(invocation)
+        files = [word for word in invocation.words if _is_file(word)]
+        if files:
+            raise CommandLineError(
+                f"{files[0]} is a file, and only targets can be built again",
+                next_step="name the target that it was built from",
+            )
+
+
+def _conditions(invocation: Invocation) -> tuple[str, ...]:
+    """The conditions that ``--vary`` names, in the order of the table; all where it is not given."""
+    from hermpkg_build.cli.spelling import did_you_mean
+    from hermpkg_build.inspection.varying import CONDITIONS
+
+    text = invocation.options.get("vary", "all")
+    named = set(CONDITIONS) if text == "all" else {name.strip() for name in text.split(",")}
+    for name in sorted(named - CONDITIONS.keys()):
+        raise CommandLineError(
+            f"there is no condition {name!r} to vary",
+            facts=[("conditions", ", ".join(CONDITIONS))],
+            next_step=did_you_mean(name, CONDITIONS),
+        )
+    return tuple(name for name in CONDITIONS if name in named)
+
+
+def _runs(invocation: Invocation) -> int:
+    text = invocation.options.get("runs", "2")
+    if not text.isascii() or not text.isdigit() or int(text) < 2:
+        raise CommandLineError(f"--runs needs a whole number from 2, not {text!r}")
+    return int(text)
 
 
 def _is_file(word: str) -> bool:
@@ -58,8 +96,8 @@ def _is_file(word: str) -> bool:
     return os.path.isfile(word) or word.endswith((".pt", ".zip"))
 
 
-def _build(invocation: Invocation, patterns: Sequence[str]) -> list[TargetResult]:
-    """The artifacts of the patterns, brought up to date; paths are absolute."""
+def _build(invocation: Invocation, patterns: Sequence[str]) -> tuple[str, list[TargetResult]]:
+    """The workspace's root, and the artifacts of the patterns, brought up to date; paths are absolute."""
     from dataclasses import replace
 
     from hermpkg_build.cli.building import build_request, here, make_display
@@ -79,7 +117,7 @@ def _build(invocation: Invocation, patterns: Sequence[str]) -> list[TargetResult
             f"no model_package among {' '.join(patterns)}",
             next_step="name a model_package target, or a folder with some: //...",
         )
-    return artifacts
+    return workspace.root, artifacts
 
 
 def _verdict_on_file(path: str, subject: str, invocation: Invocation) -> Verdict:
@@ -103,6 +141,36 @@ def _verdict_on_file(path: str, subject: str, invocation: Invocation) -> Verdict
                 for problem in found.problems
             ]
         },
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _verdict_on_rebuild(target: TargetResult, root: str, invocation: Invocation) -> Verdict:
+    from hermpkg_build.core.label import Label
+    from hermpkg_build.engine.uptodate import STATE_FOLDER
+    from hermpkg_build.inspection.rebuild import RebuildRequest, tell_rebuilt, verify_rebuild
+    from hermpkg_build.inspection.verdicts import Verdict
+
+    started = time.perf_counter()
+    label = Label.parse(target.label)
+    request = RebuildRequest(
+        label=target.label,
+        artifact=target.path,
+        root=root,
+        package=label.package,
+        conditions=_conditions(invocation),
+        runs=_runs(invocation),
+        keep=os.path.join(root, STATE_FOLDER, "rebuilt", label.package, label.name),
+    )
+    rebuilt = verify_rebuild(request, invocation.console.note)
+    causes = "; ".join(cause.what for cause in rebuilt.causes)
+    return Verdict(
+        subject=target.label,
+        check="rebuild",
+        passed=not rebuilt.causes,
+        summary=causes or f"{rebuilt.builds} rebuilds gave the same bytes",
+        lines=tuple(tell_rebuilt(rebuilt)),
+        facts=rebuilt.to_json(),
         seconds=time.perf_counter() - started,
     )
 
@@ -144,9 +212,15 @@ COMMAND = Command(
     name="verify",
     words="FILE|PATTERN...",
     summary="Checks artifacts: each record against manifest and checksum, the layout of the file, extern\n"
-    "modules against this machine. Exit code 3 where something is wrong.",
+    "modules against this machine. With --rebuild, builds targets again under other conditions and finds\n"
+    "what changes their bytes. Exit code 3 where something is wrong.",
     run=run,
     options=(
+        Option(
+            names=("--rebuild",), help="build targets again under other conditions, and compare the bytes"
+        ),
+        Option(names=("--vary",), value="NAMES", help="vary these conditions only, with commas between them"),
+        Option(names=("--runs",), value="N", help="build N times more (2): once as usual, then varied"),
         Option(names=("--file-only",), help="leave this machine out: look at the file alone"),
         Option(names=("--junit",), value="FILE", help="write the results to FILE as JUnit XML"),
         Option(names=("--summary",), value="FILE", help="append the results to FILE as Markdown"),

@@ -30,5 +30,5 @@ def test_json_and_back():
     ],
 )
 def test_what_makes_no_sense(value):
-    with pytest.raises(ValueError, match="condition|cannot be"):
+    with pytest.raises(ValueError, match=r"condition|cannot be"):
         FactoryConditions.from_json(value)

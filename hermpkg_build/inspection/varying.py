@@ -1,0 +1,87 @@
+"""The conditions of a build that a rebuild varies: what each is, as usual and otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from hermpkg_build.core.conditions import FactoryConditions
+
+CONDITIONS = {
+    "hash-seed": "the seed of Python's string hashes, which the order of sets depends on",
+    "time-zone": "the time zone",
+    "locale": "the locale",
+    "umask": "the permissions that new files get",
+    "home": "the home folder",
+    "environment": "environment variables: who the user is, what the machine is called",
+    "threads": "how many threads computations use",
+    "directory-order": "the order in which folders are listed",
+    "working-folder": "the folder that the build and the factory are run in",
+    "checkout-path": "where the workspace lies",
+    "file-times": "when the files of the workspace were changed last",
+    "jobs": "how many actions run at once",
+    "output-name": "what the artifact's file is called",
+}
+"""What can be varied, with what it is in a few words."""
+
+_TIME_ZONES = ("Asia/Kathmandu", "America/St_Johns", "Pacific/Apia")
+_LOCALES = ("C", "POSIX", "tr_TR.UTF-8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """All that surrounds one build.
+
+    `factory` holds inside the factory's process, the same and the rest around the whole build. `place`
+    is where the workspace lies and `folder` what it is built from, both as names in a scratch folder and
+    the workspace; `age` is None for files as old as they are.
+    """
+
+    factory: FactoryConditions
+    place: str
+    from_package: bool
+    backwards: bool
+    age: int | None
+    jobs: int
+    output: str
+
+
+def surroundings(varied: Collection[str], scratch: str, variant: int = 1) -> Surroundings:
+    """What surrounds a build for which the conditions `varied` are not as usual.
+
+    `variant` counts from 1: each gives other values, where there are more than two.
+    """
+    other = variant % 3
+    return Surroundings(
+        factory=FactoryConditions(
+            hash_seed=100 + variant if "hash-seed" in varied else 0,
+            time_zone=_TIME_ZONES[other] if "time-zone" in varied else "UTC",
+            locale=_LOCALES[other] if "locale" in varied else "C.UTF-8",
+            umask=(0o077, 0o002, 0o027)[other] if "umask" in varied else 0o022,
+            home=f"{scratch}/{'another home' if 'home' in varied else 'home'}",
+            environment=_variables(variant) if "environment" in varied else {},
+            threads=2 + variant if "threads" in varied else 1,
+            listing="reversed" if "directory-order" in varied else "sorted",
+            working_folder=f"{scratch}/{'work 2/deeper' if 'working-folder' in varied else 'work'}",
+        ),
+        place="elsewhere/a wörkspace" if "checkout-path" in varied else "checkout",
+        from_package="working-folder" in varied,
+        backwards="directory-order" in varied,
+        age=1_111_111_111 + variant if "file-times" in varied else None,
+        jobs=3 + variant if "jobs" in varied else 1,
+        output=f"renamed {variant}.bin" if "output-name" in varied else "artifact.pt",
+    )
+
+
+def _variables(variant: int) -> dict[str, str]:
+    """Variables that differ from user to user and from machine to machine."""
+    return {
+        "USER": f"someone{variant}",
+        "LOGNAME": f"someone{variant}",
+        "HOSTNAME": f"machine{variant}",
+        "LANG": "de_DE.UTF-8",
+        "EDITOR": "ed",
+        "COLUMNS": str(60 + variant),
+        "BUILD_NUMBER": str(variant),
+        "CI": "true",
+    }
