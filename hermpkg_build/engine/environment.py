@@ -57,14 +57,16 @@ class BuildEnvironment:
             return None
         return inside if inside is not None else path
 
-    def path_of(self, name: str, workspace_root: str) -> str | None:
-        """The inverse of `name_of`, as things are now: None where there is no such file."""
+    def folder_name_of(self, path: str, workspace_root: str) -> str | None:
+        """The name of an observed folder: as `name_of`, with a slash at the end."""
+        name = self.name_of(f"{path.rstrip('/')}/", workspace_root)
+        return "./" if name == "" else name
+
+    def paths_of(self, name: str, workspace_root: str) -> list[str]:
+        """The inverse of `name_of`: the paths that a name can stand for, the first that exists first."""
         if name.startswith(_PYTHON_REPOSITORY):
-            relative = name[len(_PYTHON_REPOSITORY) :]
-            candidates = (os.path.join(folder, relative) for folder in self.search_path)
-            return next((path for path in candidates if os.path.isfile(path)), None)
-        path = os.path.join(workspace_root, name)
-        return path if os.path.isfile(path) else None
+            return [os.path.join(folder, name[len(_PYTHON_REPOSITORY) :]) for folder in self.search_path]
+        return [os.path.join(workspace_root, name)]
 
 
 def current_environment(search_path: tuple[str, ...]) -> BuildEnvironment:

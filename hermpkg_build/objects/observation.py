@@ -1,41 +1,126 @@
-"""What the making of a model touched: modules imported, files read."""
+"""What the making of a model touched: modules imported, files read, folders listed, paths asked for."""
 
 from __future__ import annotations
 
 import os
+import pathlib
 import sys
+from collections.abc import Callable, Iterable
+from functools import wraps
+from types import ModuleType
+from typing import Any
 
 from hermpkg_build.objects.finder import Importer, WorkspaceFinder
 from hermpkg_build.objects.places import Place, Places
-from hermpkg_build.objects.request import ObservedImport
+from hermpkg_build.objects.request import ObservedFiles, ObservedImport
 
-_KEPT = (Place.WORKSPACE, Place.ENVIRONMENT)
+_CODE = (Place.WORKSPACE, Place.ENVIRONMENT)
+_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_OF_THE_KERNEL = ("/dev", "/proc", "/sys")
+_WRITES_ANEW = os.O_WRONLY | os.O_TRUNC | os.O_CREAT
 
 
-class OpenedFiles:
-    """Notes every file that Python code of this process opens for reading, from now on.
+class FileObserver:
+    """Notes what Python code of this process asks the file system, from now on.
 
-    An audit hook cannot be removed; this is for a process with one task.
+    What is read or listed shows in audit events, failed attempts included. That a path is only
+    asked for (`os.path.exists` and all that is built on it) shows in none, so `os.stat` and
+    `os.access` are replaced by functions that take note. What native code does by itself is not
+    seen. None of this can be undone; it is for a process with one task.
     """
 
     def __init__(self) -> None:
-        self._paths: dict[str, None] = {}
+        self._read: dict[str, None] = {}
+        self._listed: dict[str, None] = {}
+        self._asked: dict[str, None] = {}
+        self._written: dict[str, None] = {}
         sys.addaudithook(self._on_event)
+        os.stat = self._noting(os.stat)
+        os.access = self._noting(os.access)
+        accessor: Any = getattr(pathlib, "_NormalAccessor", None)
+        if accessor is not None:  # Python 3.10 took the function when it loaded pathlib
+            accessor.stat = staticmethod(os.stat)
 
-    def _on_event(self, event: str, arguments: tuple[object, ...]) -> None:
-        if event != "open":
-            return
-        path, mode, flags = arguments
-        if isinstance(path, bytes):
-            path = os.fsdecode(path)
-        writing = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR)
-        if isinstance(path, str) and not writing and mode not in ("w", "x", "a", "wb", "xb", "ab"):
-            # What is relative counts from where the process is now, not from where it ends.
-            self._paths[os.path.abspath(path)] = None
+    def note_read(self, path: object) -> None:
+        """Note a file that is about to be read in a way that shows in no event."""
+        if name := _absolute(path):
+            self._read[name] = None
 
-    def paths(self) -> list[str]:
-        """The paths noted so far, of which some may name no file."""
-        return list(self._paths)
+    def files(self, finder: WorkspaceFinder, places: Places, scratch: str) -> ObservedFiles:
+        """All that was noted, but for what lies in `scratch`, is the interpreter's own, or was first written.
+
+        A source of an imported module counts as read also where the interpreter had it compiled
+        already and only looked at its time; the compiled file itself is none of the inputs. A
+        submodule that was asked for makes the folders of its package listed: what else appears
+        in them can take its place.
+        """
+        counts = _Counting(places, [scratch, os.path.realpath(scratch), _OURS, os.path.realpath(_OURS)])
+        read, listed = dict(self._read), dict(self._listed)
+        for name in finder.requested:
+            read.update(dict.fromkeys(_places_of_module(sys.modules.get(name))))
+            listed.update(dict.fromkeys(_folders_of_package(name.rpartition(".")[0], places)))
+        asked = [path for path in self._asked if places.of(path) is Place.WORKSPACE]
+        paths = [path for path in (*read, *asked) if path not in self._written and counts(path)]
+        files = {path for path in paths if os.path.isfile(path)}
+        return ObservedFiles(
+            read=tuple(sorted(path for path in files if not path.endswith(".pyc"))),
+            listed=tuple(sorted(path for path in listed if counts(path))),
+            sought=tuple(sorted({path for path in paths if not path.endswith(".pyc")} - files)),
+        )
+
+    def _on_event(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            path, mode, flags = arguments
+            name = _absolute(path)
+            if mode in ("w", "x", "a", "wb", "xb", "ab") or (flags or 0) & _WRITES_ANEW:
+                if name not in self._read:
+                    self._written[name] = None
+            elif name:
+                self._read[name] = None
+        elif event in ("os.listdir", "os.scandir"):
+            path = arguments[0]
+            if name := _absolute(os.curdir if path is None else path):
+                self._listed[name] = None
+
+    def _noting(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """`function`, which takes a path first, noting every path it is called with."""
+
+        @wraps(function)
+        def noting(path: Any, *arguments: Any, **options: Any) -> Any:
+            if options.get("dir_fd") is None and (name := _absolute(path)):
+                self._asked[name] = None
+            return function(path, *arguments, **options)
+
+        noting.__module__ = os.__name__
+        for supporting in (os.supports_fd, os.supports_dir_fd, os.supports_follow_symlinks):
+            if function in supporting:
+                supporting.add(noting)
+        return noting
+
+
+class _Counting:
+    """Whether what a path holds can be an input of the factory's."""
+
+    def __init__(self, places: Places, left_out: Iterable[str]) -> None:
+        self._places = places
+        self._left_out = tuple(os.path.join(folder, "") for folder in (*left_out, *_OF_THE_KERNEL))
+
+    def __call__(self, path: str) -> bool:
+        if path == sys.executable or f"{path}/".startswith(self._left_out):
+            return False
+        return self._places.of(path) is not Place.STDLIB
+
+
+def observe_safetensors(safetensors: ModuleType, observer: FileObserver) -> None:
+    """Let the reader of ``safetensors``, which is native code, tell which files it opens."""
+    native = safetensors.safe_open
+
+    @wraps(native, updated=())
+    def safe_open(filename: Any, *arguments: Any, **options: Any) -> Any:
+        observer.note_read(filename)
+        return native(filename, *arguments, **options)
+
+    vars(safetensors)["safe_open"] = safe_open
 
 
 def observed_imports(finder: WorkspaceFinder, places: Places) -> list[ObservedImport]:
@@ -43,7 +128,7 @@ def observed_imports(finder: WorkspaceFinder, places: Places) -> list[ObservedIm
     found = []
     for name, module in sorted(sys.modules.items()):
         importer = finder.requested.get(name)
-        if importer is not None and any(places.of(path) in _KEPT for path in _places_of_module(module)):
+        if importer is not None and any(places.of(path) in _CODE for path in _places_of_module(module)):
             found.append(_observed(name, importer, places))
     return found
 
@@ -57,22 +142,26 @@ def _observed(name: str, importer: Importer, places: Places) -> ObservedImport:
     )
 
 
-def observed_files(finder: WorkspaceFinder, opened: OpenedFiles, places: Places) -> list[str]:
-    """The files of workspace and environment that were read, sources of loaded modules included.
+def _absolute(path: object) -> str:
+    """A path as it is now, for what is relative counts from where the process is; "" for no path."""
+    try:
+        return os.path.abspath(os.fsdecode(path))  # type: ignore[arg-type]
+    except (TypeError, ValueError, OSError):
+        return ""
 
-    The source counts also where the interpreter had it compiled already and only looked at its
-    time; the compiled file itself is none of the inputs.
+
+def _folders_of_package(name: str, places: Places) -> list[str]:
+    """The folders that submodules of a loaded package are looked for in, outside the workspace.
+
+    In the workspace only declared modules count, and the request lists them.
     """
-    paths = set(opened.paths())
-    for name in finder.requested:
-        module = sys.modules.get(name)
-        if module is not None:
-            paths.update(_places_of_module(module))
-    return sorted(
-        path
-        for path in paths
-        if places.of(path) in _KEPT and not path.endswith(".pyc") and os.path.isfile(path)
-    )
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    folders = getattr(spec, "submodule_search_locations", None) or ()
+    return [
+        os.path.abspath(folder)
+        for folder in folders
+        if isinstance(folder, str) and places.of(folder) is not Place.WORKSPACE
+    ]
 
 
 def _places_of_module(module: object) -> list[str]:

@@ -17,7 +17,7 @@ from hermpkg_build.core.digest import Digest  # noqa: E402
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin  # noqa: E402
 from hermpkg_build.core.policy import Policy  # noqa: E402
 from hermpkg_build.objects.pickler import pickle_canonically  # noqa: E402
-from hermpkg_build.objects.request import ModelObject  # noqa: E402
+from hermpkg_build.objects.request import ModelObject, ObservedFiles  # noqa: E402
 from hermpkg_build.objects.storages import write_storage  # noqa: E402
 from hermpkg_build.store.cas import ContentStore  # noqa: E402
 
@@ -64,7 +64,7 @@ def model(content: ContentStore, value: object, folder: Path) -> ModelObject:
         storages=tuple(storages),
         key_offsets=pickled.key_offsets,
         observed_modules=(),
-        observed_files=(),
+        observed_files=ObservedFiles(),
     )
 
 

@@ -16,7 +16,7 @@ from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin
 from hermpkg_build.core.manifest import Manifest, RecordKind
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import ActionError, AnalysisError, GroupedError
-from hermpkg_build.objects.request import ModelObject, StoredStorage
+from hermpkg_build.objects.request import ModelObject, ObservedFiles, StoredStorage
 from hermpkg_build.store.cas import ContentStore
 
 
@@ -164,7 +164,7 @@ def model(content: ContentStore, storages: list[bytes], *keys: int) -> PackedMod
             storages=tuple(StoredStorage(digest=content.put_bytes(s), crc32=len(s)) for s in storages),
             key_offsets=offsets,
             observed_modules=(),
-            observed_files=(),
+            observed_files=ObservedFiles(),
         ),
         label="//m:m",
         factory="m:make",

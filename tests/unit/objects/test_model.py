@@ -60,7 +60,7 @@ def test_a_model_without_torch(models: ModelWorkspace) -> None:
         ObservedImport(module="models.net", importer="", path="", line=0),
         ObservedImport(module="models.parts.block", importer="models.net", path="models/net.py", line=2),
     )
-    assert made.observed_files == tuple(
+    assert made.observed_files.read == tuple(
         str(models.root / path) for path in ("models/__init__.py", "models/net.py", "models/parts/block.py")
     )
     assert ModelObject.from_json(json.loads(json.dumps(made.to_json()))) == made
@@ -193,7 +193,7 @@ def test_files_that_are_read_are_observed(models: ModelWorkspace) -> None:
         """,
     )
     made = models.make("models.net:make")
-    assert made.observed_files == (str(words), str(models.root / "models/net.py"))
+    assert made.observed_files.read == (str(words), str(models.root / "models/net.py"))
 
 
 def test_a_stale_pyc_has_no_say(models: ModelWorkspace) -> None:

@@ -73,7 +73,7 @@ def test_a_model_is_the_same_whatever_the_hash_seed(models: ModelWorkspace) -> N
     assert all(data is not None for data in bytes_of(models, first))
     imports = {observed.module: observed for observed in first.observed_modules}
     assert (imports["torch"].path, imports["torch"].line) == ("models/net.py", 2)
-    assert str(models.root / "models/net.py") in first.observed_files
+    assert str(models.root / "models/net.py") in first.observed_files.read
 
 
 def test_weights_of_either_kind(models: ModelWorkspace, state: dict[str, Any]) -> None:
@@ -108,4 +108,4 @@ def test_loftr_of_kornia_is_the_same_whatever_the_hash_seed(models: ModelWorkspa
     first = models.make("matching:make", conditions=FactoryConditions(hash_seed=1))
     assert first == models.make("matching:make", conditions=FactoryConditions(hash_seed=2))
     assert "kornia.feature.loftr.loftr" in {observed.module for observed in first.observed_modules}
-    assert any(path.endswith("kornia/feature/loftr/loftr.py") for path in first.observed_files)
+    assert any(path.endswith("kornia/feature/loftr/loftr.py") for path in first.observed_files.read)
