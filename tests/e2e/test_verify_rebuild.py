@@ -1,4 +1,4 @@
-"""`hermpkg verify --rebuild`: catches every control, names record, path and cause, and passes what is sound."""
+"""`hermpkg verify --rebuild`: catches every control with record, path and cause, and passes what is sound."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_control(controls, name, vary, condition, path, said):
 
 def test_a_control_with_tensors(controls):
     """Names the tensor, and by how much it differs."""
-    words = ("verify", "//controls:thread_sum", "--rebuild", "--vary", "umask,threads", "--json")
+    words = ("verify", "//controls:thread_sum", "--rebuild", "--vary", "threads", "--json")
     outcome = controls.run(*words)
     assert outcome.code == 3, outcome.stderr
     (cause,) = rebuild_check(outcome)["causes"]
@@ -117,13 +117,18 @@ def test_causes_that_need_each_other(workspace):
 FACTORY = """
 import os
 
+class Model:
+    pass
+
 def make():
-    return {"both": os.environ["TZ"] != "UTC" and "USER" in os.environ}
+    model = Model()
+    model.both = os.environ["TZ"] != "UTC" and "USER" in os.environ
+    return model
 """
 
 
 def test_a_build_that_only_works_where_it_is(workspace):
-    """What reads a file by an absolute path fails in the copy, and that is said with the cause."""
+    """A build that fails under a condition is a difference too, and the error is told."""
     workspace.build_file(
         """
         python_modules(name = "modules", srcs = ["f.py"])
@@ -136,9 +141,8 @@ def test_a_build_that_only_works_where_it_is(workspace):
         )
         """
     )
-    workspace.write(
-        "app/f.py", "import os\n\ndef make():\n    if 'USER' in os.environ: raise ValueError('no')\n"
-    )
+    fail = "    if 'USER' in os.environ:\n        raise ValueError('no')\n"
+    workspace.write("app/f.py", f"import os\n\nclass M:\n    pass\n\ndef make():\n{fail}    return M()\n")
     outcome = workspace.run("verify", "//app", "--rebuild", "--vary", "environment", "--json")
     assert outcome.code == 3
     (cause,) = rebuild_check(outcome)["causes"]

@@ -30,7 +30,7 @@ def test_a_single_cause(cause):
     assert builds <= 2 * math.ceil(math.log2(len(NAMES)))
 
 
-@pytest.mark.parametrize("causes", itertools.combinations("adgm", 2))
+@pytest.mark.parametrize("causes", list(itertools.combinations("adgm", 2)))
 def test_two_causes(causes):
     assert search(causes)[0] == [(cause,) for cause in causes]
 
