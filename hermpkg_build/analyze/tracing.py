@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterable
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, TypeAlias
+
+Note: TypeAlias = "Callable[[FrameType], None]"
+Stop: TypeAlias = "Callable[[], None]"
+
+_TOOLS = range(6)
+"""The numbers that `sys.monitoring` has for tools (PEP 669)."""
 
 
 def trace_dependencies(callable: Callable[..., Any], inputs: Iterable[tuple[Any, ...]]) -> list[str]:  # noqa: A002
@@ -16,28 +22,29 @@ def trace_dependencies(callable: Callable[..., Any], inputs: Iterable[tuple[Any,
     debuggers and coverage tools that are at work go on with theirs; only the calling thread is watched.
     """
     modules: set[str] = set()
-    with _calls_seen_by(lambda frame: modules.add(frame.f_globals.get("__name__", ""))):
+    stop = _watch(lambda frame: modules.add(frame.f_globals.get("__name__", "")))
+    try:
         for arguments in inputs:
             callable(*arguments)
+    finally:
+        stop()
     return sorted(modules - {"", __name__})
 
 
-@contextmanager
-def _calls_seen_by(note: Callable[[FrameType], None]) -> Iterator[None]:
+def _watch(note: Note) -> Stop:
     """Have `note` called with the frame of every Python function that begins in this thread."""
     if sys.version_info >= (3, 12):
-        watching = _monitored(note)
-    elif sys.getprofile() is None or callable(sys.getprofile()):
-        watching = _profiled(note)
-    else:
-        # A profiler that is written in C, such as cProfile, cannot be called nor put back.
-        watching = _traced(note)
-    with watching:
-        yield
+        monitoring: Any = sys.monitoring
+        tool = next((number for number in _TOOLS if monitoring.get_tool(number) is None), None)
+        if tool is not None:
+            return _monitor(note, monitoring, tool)
+    if sys.getprofile() is None or callable(sys.getprofile()):
+        return _profile(note)
+    # A profiler that is written in C, such as cProfile, cannot be called nor put back.
+    return _trace(note)
 
 
-@contextmanager
-def _profiled(note: Callable[[FrameType], None]) -> Iterator[None]:
+def _profile(note: Note) -> Stop:
     previous: Any = sys.getprofile()
 
     def profile(frame: FrameType, event: str, argument: Any) -> None:
@@ -47,14 +54,10 @@ def _profiled(note: Callable[[FrameType], None]) -> Iterator[None]:
             previous(frame, event, argument)
 
     sys.setprofile(profile)
-    try:
-        yield
-    finally:
-        sys.setprofile(previous)
+    return lambda: sys.setprofile(previous)
 
 
-@contextmanager
-def _traced(note: Callable[[FrameType], None]) -> Iterator[None]:
+def _trace(note: Note) -> Stop:
     previous: Any = sys.gettrace()
 
     def trace(frame: FrameType, event: str, argument: Any) -> Any:
@@ -63,35 +66,23 @@ def _traced(note: Callable[[FrameType], None]) -> Iterator[None]:
         return previous(frame, event, argument) if previous is not None else None
 
     sys.settrace(trace)
-    try:
-        yield
-    finally:
-        sys.settrace(previous)
+    return lambda: sys.settrace(previous)
 
 
-@contextmanager
-def _monitored(note: Callable[[FrameType], None]) -> Iterator[None]:
-    """By PEP 669, beside whatever other tools there are."""
-    import threading
-
-    monitoring: Any = sys.monitoring  # type: ignore[attr-defined]
-    tool = next((number for number in range(6) if monitoring.get_tool(number) is None), None)
-    if tool is None:
-        with _profiled(note):
-            yield
-        return
+def _monitor(note: Note, monitoring: Any, tool: int) -> Stop:
+    """Watch beside whatever other tools there are; those of other threads are left out."""
     thread = threading.get_ident()
 
     def began(_code: CodeType, _offset: int) -> None:
         if threading.get_ident() == thread:
             note(sys._getframe(1))
 
-    monitoring.use_tool_id(tool, "hermpkg")
-    monitoring.register_callback(tool, monitoring.events.PY_START, began)
-    monitoring.set_events(tool, monitoring.events.PY_START)
-    try:
-        yield
-    finally:
+    def stop() -> None:
         monitoring.set_events(tool, 0)
         monitoring.register_callback(tool, monitoring.events.PY_START, None)
         monitoring.free_tool_id(tool)
+
+    monitoring.use_tool_id(tool, "hermpkg")
+    monitoring.register_callback(tool, monitoring.events.PY_START, began)
+    monitoring.set_events(tool, monitoring.events.PY_START)
+    return stop

@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hermpkg_build.analysis.modules import ModuleSource
+
+if TYPE_CHECKING:
+    from hermpkg_build.exporter.interpreter import InterpreterEnvironment
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +57,16 @@ def importers_in_order(importer: Any) -> Iterator[Any]:
     yield importer
 
 
-def environments_of(importer: Any, may_import: Callable[[str], bool]) -> list[Environment]:
+def environments_of(
+    importer: Any, may_import: Callable[[str], bool], interpreter: InterpreterEnvironment
+) -> list[Environment]:
     """The environment of each importer, made anew: what they have is looked up as it is now.
+
+    `interpreter` is that of sys_importer, and where packages take their extern modules from.
 
     `may_import` is asked before a module is imported because nothing else tells of it, which
     happens for importers of a user's own kind only.
     """
-    from hermpkg_build.exporter.interpreter import InterpreterEnvironment
     from hermpkg_build.exporter.packaged import CustomEnvironment, packaged_environment
     from hermpkg_build.runtime.importers import sys_importer
 
@@ -68,7 +74,9 @@ def environments_of(importer: Any, may_import: Callable[[str], bool]) -> list[En
     environments: list[Environment] = []
     for part in importers_in_order(importer):
         if part is sys_importer or part is torch_importer:
-            environments.append(InterpreterEnvironment())
+            environments.append(interpreter)
         else:
-            environments.append(packaged_environment(part) or CustomEnvironment(part, may_import))
+            environments.append(
+                packaged_environment(part, interpreter) or CustomEnvironment(part, may_import)
+            )
     return environments

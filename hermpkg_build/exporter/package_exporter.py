@@ -22,6 +22,7 @@ from hermpkg_build.exporter.destination import destination_of
 from hermpkg_build.exporter.diagnosis import raise_for
 from hermpkg_build.exporter.environment import environments_of, importers_in_order
 from hermpkg_build.exporter.errors import PackagingError
+from hermpkg_build.exporter.interpreter import InterpreterEnvironment
 from hermpkg_build.exporter.names import (
     encoded_source,
     is_pickle,
@@ -314,7 +315,8 @@ class PackageExporter(ModulePolicies):
         self._plan.give_source(name, source, cause=cause, dependencies=dependencies)
 
     def _modules(self) -> Modules:
-        return Modules({}, environments_of(self.importer, lambda _name: True))
+        interpreter = InterpreterEnvironment()
+        return Modules({}, environments_of(self.importer, lambda _name: True, interpreter), interpreter)
 
 
 def _one_importer(importer: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 from hermpkg_build.analysis.modules import ModuleSource
 from hermpkg_build.archive.layout import MOCK_MODULE, module_of_record, module_record_name
 from hermpkg_build.core.graph import ModuleKind, Origin
-from hermpkg_build.exporter.environment import FoundModule
+from hermpkg_build.exporter.environment import Environment, FoundModule
 from hermpkg_build.exporter.loaded import describe_module
 from hermpkg_build.runtime.importer import PackageImporter
 
@@ -25,16 +25,20 @@ class PackagedEnvironment:
     that of the tool that made the artifact.
     """
 
-    def __init__(self, importer: Any, records: PackageRecords) -> None:
+    def __init__(self, importer: Any, records: PackageRecords, outside: Environment) -> None:
         self.importer = importer
+        self._externs = frozenset(importer.extern_modules)
+        self._outside = outside
         self.mocked = frozenset(records.mocked_modules())
         self._records = records
 
     def find(self, name: str) -> FoundModule | None:
-        """The module `name`; None where it is extern there."""
+        """The module `name`; an extern one as it is outside of the package."""
         place = self._records.place_of(name)
         if place is None:
-            return None
+            parts = name.split(".")
+            is_extern = any(".".join(parts[:count]) in self._externs for count in range(1, len(parts) + 1))
+            return self._outside.find(name) if is_extern else None
         record, is_package = place
         kind = ModuleKind.PACKAGE if is_package else ModuleKind.SOURCE
         source = ModuleSource(
@@ -138,13 +142,13 @@ class CustomEnvironment:
         return repr(self.importer)
 
 
-def packaged_environment(importer: Any) -> PackagedEnvironment | None:
+def packaged_environment(importer: Any, outside: Environment) -> PackagedEnvironment | None:
     """The environment of an importer of packages, ours or torch's; None for any other."""
     if isinstance(importer, PackageImporter):
-        return PackagedEnvironment(importer, PackageRecords(importer))
+        return PackagedEnvironment(importer, PackageRecords(importer), outside)
     torchs = getattr(sys.modules.get("torch.package.package_importer"), "PackageImporter", None)
     if torchs is not None and isinstance(importer, torchs):
-        return PackagedEnvironment(importer, TorchPackageRecords(importer))
+        return PackagedEnvironment(importer, TorchPackageRecords(importer), outside)
     return None
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.exporter.environment import Environment, environments_of
+from hermpkg_build.exporter.interpreter import InterpreterEnvironment
 from hermpkg_build.exporter.resolution import Modules
 from hermpkg_build.objects.pickler import GlobalReference, pickle_canonically
 from hermpkg_build.runtime.mangling import is_mangled, mangle_prefix
@@ -80,8 +81,9 @@ class GlobalNames:
 
     def __init__(self, importer: Any) -> None:
         self._importer = importer
-        self._environments: list[Environment] = environments_of(importer, _may_not_import)
-        self._modules = Modules({}, self._environments)
+        interpreter = InterpreterEnvironment()
+        self._environments: list[Environment] = environments_of(importer, _may_not_import, interpreter)
+        self._modules = Modules({}, self._environments, interpreter)
         self._known: dict[tuple[int, str], tuple[str, str]] = {}
         self._alive: list[Any] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,35 +48,44 @@ def resolve(plan: Plan, importer: Any) -> Resolution:
         rule = table.decide(name) if table is not None else None
         return rule is not None and table is not None and table.rules[rule].policy is Policy.INTERN
 
-    environments = environments_of(importer, may_import)
+    interpreter = InterpreterEnvironment()
+    environments = environments_of(importer, may_import, interpreter)
     mocked = sorted({name for e in environments if isinstance(e, PackagedEnvironment) for name in e.mocked})
     paired = list(effective_rules(plan, mocked))
     rules = [rule for rule, _ in paired]
     table = PolicyTable(rules)
-    modules = Modules(plan.sources, environments)
+    modules = Modules(plan.sources, environments, interpreter)
     facts = SourcesRead(modules)
     closure, problems = explore(
         plan.roots, rules, modules, facts, alone=plan.alone, parents_need_policy=False
     )
     graph = _without(closure.graph, OWN_IMPORTER)
-    finder = next((e.finder for e in environments if isinstance(e, InterpreterEnvironment)), None)
     return Resolution(
         graph=graph,
         sources=facts.sources,
         problems=problems,
         rules=rules,
         given_rules=[index for _, index in paired],
-        distributions=versions_of(graph, finder.distributions) if finder else {},
+        distributions=versions_of(graph, interpreter.finder.distributions),
     )
 
 
 class Modules:
-    """All modules that can be packed: those that were given, then those of each environment in order."""
+    """All modules that can be packed: those that were given, then those of each environment in order.
 
-    def __init__(self, given: Mapping[str, GivenSource], environments: Sequence[Environment]) -> None:
+    The standard library and torch are there even where no environment has them: in `interpreter`.
+    """
+
+    def __init__(
+        self,
+        given: Mapping[str, GivenSource],
+        environments: Sequence[Environment],
+        interpreter: InterpreterEnvironment,
+    ) -> None:
         self._given = given
         self._folders = {parent for name in given for parent in _parents(name)}
         self._environments = environments
+        self._interpreter = interpreter
         self._found: dict[str, FoundModule | None] = {}
 
     def find(self, name: str) -> ModuleSource | None:
@@ -113,7 +123,8 @@ class Modules:
             return provider.find(name)
         if name in self._folders:
             return FoundModule(ModuleSource(name=name, kind=ModuleKind.NAMESPACE, origin=Origin.GENERATED))
-        return None
+        top = name.partition(".")[0]
+        return self._interpreter.find(name) if top == "torch" or top in sys.stdlib_module_names else None
 
 
 class SourcesRead:
