@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, str] = {
     "why": "show the chain of imports that brings a module into an artifact",
     "inspect": "list what an artifact holds",
     "verify": "check artifacts: intact, as the manifest says, fit for this machine",
+    "lock": "write down what artifacts are, for verify --locked",
     "diff": "compare two artifacts: objects, tensors, code, extern modules",
     "info": "show the workspace, the cache and the versions in use",
     "clean": "remove outputs, and with --cache all cached work",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import Command, Invocation, Option
 from hermpkg_build.errors import CommandLineError, ExitCode
 
 if TYPE_CHECKING:
+    from hermpkg_build.core.lock import Lock
     from hermpkg_build.engine.results import TargetResult
     from hermpkg_build.inspection.verdicts import Verdict
 
@@ -34,22 +34,29 @@ def run(invocation: Invocation) -> ExitCode:
 
 
 def _verdicts(invocation: Invocation) -> Iterator[Verdict]:
+    from hermpkg_build.cli.locked import build_artifacts, read_lock
+
     _check_options(invocation)
     files = [word for word in invocation.words if _is_file(word)]
     patterns = [word for word in invocation.words if not _is_file(word)]
     for path in files:
         yield _verdict_on_file(path, path, invocation)
+    lock = read_lock() if invocation.has("locked") else None
+    if lock is not None and not patterns:
+        patterns = list(lock.targets)
     if not patterns:
         return
-    root, targets = _build(invocation, patterns)
+    root, targets = build_artifacts(invocation, patterns)
     for target in targets:
+        if lock is not None:
+            yield _verdict_on_lock(target, lock)
         yield _verdict_on_file(target.path, target.label, invocation)
         if invocation.has("rebuild"):
             yield _verdict_on_rebuild(target, root, invocation)
 
 
 def _check_options(invocation: Invocation) -> None:
-    if not invocation.words:
+    if not invocation.words and not invocation.has("locked"):
         raise CommandLineError(
             "verify needs FILE|PATTERN...", next_step="usage: hermpkg verify FILE|PATTERN..."
         )
@@ -94,30 +101,6 @@ def _is_file(word: str) -> bool:
     if word.startswith(("//", ":", "@", "-")):
         return False
     return os.path.isfile(word) or word.endswith((".pt", ".zip"))
-
-
-def _build(invocation: Invocation, patterns: Sequence[str]) -> tuple[str, list[TargetResult]]:
-    """The workspace's root, and the artifacts of the patterns, brought up to date; paths are absolute."""
-    from dataclasses import replace
-
-    from hermpkg_build.cli.building import build_request, here, make_display
-    from hermpkg_build.engine.build import build
-
-    workspace, package = here()
-    request = replace(build_request(invocation, package=package), patterns=tuple(patterns))
-    with closing(make_display(invocation)) as display:
-        result = build(workspace, request, invocation.settings.cache_directory, display)
-    artifacts = [
-        replace(target, path=os.path.join(workspace.root, target.path))
-        for target in result.targets
-        if target.path
-    ]
-    if not artifacts:
-        raise CommandLineError(
-            f"no model_package among {' '.join(patterns)}",
-            next_step="name a model_package target, or a folder with some: //...",
-        )
-    return workspace.root, artifacts
 
 
 def _verdict_on_file(path: str, subject: str, invocation: Invocation) -> Verdict:
@@ -175,6 +158,24 @@ def _verdict_on_rebuild(target: TargetResult, root: str, invocation: Invocation)
     )
 
 
+def _verdict_on_lock(target: TargetResult, lock: Lock) -> Verdict:
+    from hermpkg_build.inspection.locking import differences_from_lock, locked_target
+    from hermpkg_build.inspection.verdicts import Verdict
+
+    started = time.perf_counter()
+    now = locked_target(target.path, sha256=target.sha256, size=target.bytes)
+    lines = tuple(differences_from_lock(lock, target.label, now))
+    return Verdict(
+        subject=target.label,
+        check="locked",
+        passed=not lines,
+        summary="not as locked" if lines else "as locked",
+        lines=(*lines, "where this is wanted, write it down with hermpkg lock") if lines else (),
+        facts={"differences": list(lines)},
+        seconds=time.perf_counter() - started,
+    )
+
+
 def _table(rows: Sequence[tuple[str, str, str]]) -> Iterator[str]:
     if rows:
         rows = [("record", "rule", "found"), *rows]
@@ -210,10 +211,11 @@ def _write_reports(invocation: Invocation, verdicts: Sequence[Verdict]) -> None:
 
 COMMAND = Command(
     name="verify",
-    words="FILE|PATTERN...",
+    words="[FILE|PATTERN...]",
     summary="Checks artifacts: each record against manifest and checksum, the layout of the file, extern\n"
     "modules against this machine. With --rebuild, builds targets again under other conditions and finds\n"
-    "what changes their bytes. Exit code 3 where something is wrong.",
+    "what changes their bytes; with --locked, holds them to hermpkg.lock.\n"
+    "Exit code 3 where something is wrong.",
     run=run,
     options=(
         Option(
@@ -221,6 +223,9 @@ COMMAND = Command(
         ),
         Option(names=("--vary",), value="NAMES", help="vary these conditions only, with commas between them"),
         Option(names=("--runs",), value="N", help="build N times more (2): once as usual, then varied"),
+        Option(
+            names=("--locked",), help="hold targets (all locked ones where none is named) to hermpkg.lock"
+        ),
         Option(names=("--file-only",), help="leave this machine out: look at the file alone"),
         Option(names=("--junit",), value="FILE", help="write the results to FILE as JUnit XML"),
         Option(names=("--summary",), value="FILE", help="append the results to FILE as Markdown"),
