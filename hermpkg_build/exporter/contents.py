@@ -10,7 +10,7 @@ from hermpkg_build.exporter.names import new_record
 from hermpkg_build.exporter.storages import Spool, Storages
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from hermpkg_build.exporter.torchscript import TorchScript
 
@@ -31,6 +31,11 @@ class Contents:
     def add(self, record: str, data: bytes, kind: RecordKind) -> None:
         """Hold `data`."""
         self._records[record] = Part.of_bytes(record, data, kind=kind, cause=f"the {kind} {record}")
+
+    @property
+    def records(self) -> Collection[str]:
+        """The records of pickles and resources."""
+        return self._records.keys()
 
     @property
     def torchscript(self) -> TorchScript:

@@ -77,7 +77,7 @@ class PackageExporter(ModulePolicies):
         self._root = root
         self._contents = Contents(self._destination.spool_folder)
         self._pickler = PackagePickler(self, self._contents.storages)
-        self._resolved: tuple[int, Resolution] | None = None
+        self._resolved: tuple[tuple[int, int], Resolution] | None = None
         self._written: tuple[str, ...] = ()
         self._next_id = 0
 
@@ -297,8 +297,9 @@ class PackageExporter(ModulePolicies):
         return lay_out_parts(request)
 
     def _resolve(self) -> Resolution:
-        if self._resolved is None or self._resolved[0] != self._plan.version:
-            self._resolved = self._plan.version, resolve(self._plan, self.importer)
+        state = self._plan.version, len(self._contents.records)
+        if self._resolved is None or (self._is_open and self._resolved[0] != state):
+            self._resolved = state, resolve(self._plan, self.importer, self._contents.records)
         return self._resolved[1]
 
     def _with_policy(self, policy: Policy) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from hermpkg_build.analysis.distributions import versions_of
 from hermpkg_build.analysis.modules import ModuleSource
 from hermpkg_build.analysis.problems import Problem
 from hermpkg_build.analysis.source_facts import facts_of_source
+from hermpkg_build.assembly.parts import folders_of
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, Origin
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
 from hermpkg_build.exporter.environment import Environment, FoundModule, environments_of
@@ -40,8 +41,11 @@ class Resolution:
     distributions: Mapping[str, str]
 
 
-def resolve(plan: Plan, importer: Any) -> Resolution:
-    """Follow the imports of all that `plan` asks for, with the modules that `importer` has."""
+def resolve(plan: Plan, importer: Any, records: Collection[str] = ()) -> Resolution:
+    """Follow the imports of all that `plan` asks for, with the modules that `importer` has.
+
+    `records` are those of the package that are no modules: their folders can be imported.
+    """
     table: PolicyTable | None = None
 
     def may_import(name: str) -> bool:
@@ -54,7 +58,7 @@ def resolve(plan: Plan, importer: Any) -> Resolution:
     paired = list(effective_rules(plan, mocked))
     rules = [rule for rule, _ in paired]
     table = PolicyTable(rules)
-    modules = Modules(plan.sources, environments, interpreter)
+    modules = Modules(plan.sources, environments, interpreter, records)
     facts = SourcesRead(modules)
     closure, problems = explore(
         plan.roots, rules, modules, facts, alone=plan.alone, parents_need_policy=False
@@ -81,9 +85,11 @@ class Modules:
         given: Mapping[str, GivenSource],
         environments: Sequence[Environment],
         interpreter: InterpreterEnvironment,
+        records: Collection[str] = (),
     ) -> None:
         self._given = given
         self._folders = {parent for name in given for parent in _parents(name)}
+        self._folders.update(folder.replace("/", ".") for folder in folders_of([*records]))
         self._environments = environments
         self._interpreter = interpreter
         self._found: dict[str, FoundModule | None] = {}

@@ -61,7 +61,7 @@ def project(tmp_path, monkeypatch):
     before = set(sys.modules)
     yield Project(root)
     for name in set(sys.modules) - before:
-        file = getattr(sys.modules[name], "__file__", None) or ""
-        path = [str(entry) for entry in getattr(sys.modules[name], "__path__", ())]
-        if any(place.startswith(str(tmp_path)) for place in [file, *path]):
+        known = getattr(sys.modules[name], "__dict__", {})
+        places = [known.get("__file__"), *(known.get("__path__") or ())]
+        if any(str(place).startswith(str(tmp_path)) for place in places):
             del sys.modules[name]
