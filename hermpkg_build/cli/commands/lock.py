@@ -45,8 +45,8 @@ def _bytes_at(path: str) -> bytes | None:
 COMMAND = Command(
     name="lock",
     words="[PATTERN...]",
-    summary="Builds artifacts (of //... where nothing is named) and writes hermpkg.lock: the SHA-256 of each,\n"
-    "its records and extern distributions. `hermpkg verify --locked` holds later builds to it.",
+    summary="Builds artifacts (of //... where nothing is named) and writes hermpkg.lock: the SHA-256\n"
+    "of each, its records and extern distributions. `hermpkg verify --locked` holds later builds to it.",
     run=run,
     most=None,
 )

@@ -1,0 +1,1 @@
+"""Artifacts, put here when a wheel is built."""

@@ -1,0 +1,215 @@
+"""The setuptools command ``package_model``: builds artifacts, alone or as a part of ``build`` for wheels.
+
+``python setup.py package_model --targets //models:resnet --output-dir dist/models`` puts artifacts into a
+folder. With ``targets`` and ``package`` in ``[tool.hermpkg.setuptools]`` of pyproject.toml, or in
+``[package_model]`` of setup.cfg, the artifacts become data of that package in every wheel.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from setuptools import Command, Distribution
+from setuptools.errors import ExecError, OptionError
+
+NAME = "package_model"
+_DEFAULT_OUTPUT = os.path.join("dist", "models")
+_FLAGS = ("verify", "rebuild")
+
+
+def join_build(_: Distribution) -> None:
+    """Make `package_model` a sub-command of ``build``; setuptools calls this for each distribution.
+
+    It runs only for projects that name targets and a package.
+    """
+    from setuptools.command.build import build
+
+    if all(name != NAME for name, _ in build.sub_commands):
+        build.sub_commands.append((NAME, _is_configured))
+
+
+def _is_configured(build: Command) -> bool:
+    given = build.distribution.get_option_dict(NAME)
+    settings = _settings()
+    return all(option in given or option in settings for option in ("targets", "package"))
+
+
+class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are named by their classes
+    """Build hermpkg artifacts, into a folder or into a package of the wheel."""
+
+    description = "build models and their code into reproducible artifacts (hermpkg)"
+    user_options: ClassVar[list[tuple[str, str | None, str]]] = [
+        ("targets=", "t", "target patterns, with blanks or commas between them"),
+        ("output-dir=", "d", f"put the artifacts there (default: {_DEFAULT_OUTPUT}, or the package)"),
+        ("package=", "p", "the package of the wheel whose data the artifacts become"),
+        ("build-lib=", "b", "the folder that the wheel is made of"),
+        ("cache-dir=", None, "keep cached work there"),
+        ("verify", None, "check the artifacts: intact, and fit for this machine"),
+        ("rebuild", None, "build them again under other conditions, which must change nothing"),
+    ]
+    boolean_options: ClassVar[list[str]] = list(_FLAGS)
+
+    editable_mode: bool = False
+    build_lib: str
+
+    def initialize_options(self) -> None:
+        """Set every option to what it is before it is given."""
+        self.targets: str | Sequence[str] | None = None
+        self.output_dir: str | None = None
+        self.package: str | None = None
+        self.build_lib = ""
+        self.cache_dir: str | None = None
+        self.verify: Any = None
+        self.rebuild: Any = None
+
+    def finalize_options(self) -> None:
+        """Fill in what is not given from pyproject.toml. Raises OptionError where targets are missing."""
+        settings = _settings()
+        for option in ("targets", "package", "output_dir", *_FLAGS):
+            if getattr(self, option) is None:
+                setattr(self, option, settings.get(option.replace("_", "-")))
+        if not self.build_lib:
+            self.build_lib = self.get_finalized_command("build_py").build_lib
+        if isinstance(self.targets, str):
+            self.targets = re.split(r"[\s,]+", self.targets.strip())
+        if not self.targets or not all(self.targets):
+            raise OptionError(
+                f"{NAME} needs targets: --targets //models:resnet, or in pyproject.toml\n"
+                '[tool.hermpkg.setuptools]\ntargets = ["//models:resnet"]'
+            )
+
+    def run(self) -> None:
+        """Build the artifacts and put them where they belong. Raises ExecError where that fails."""
+        targets = self._hermpkg("build")["targets"]
+        artifacts = {target["label"]: target["path"] for target in targets if target["path"]}
+        if not artifacts:
+            raise OptionError(f"no model_package among {' '.join(self.targets or ())}")
+        if self.verify or self.rebuild:
+            self._hermpkg("verify", *(["--rebuild"] if self.rebuild else []))
+        folder = self._folder()
+        os.makedirs(folder, exist_ok=True)
+        root = _workspace_root()
+        for label, path in artifacts.items():
+            target = os.path.join(folder, os.path.basename(path))
+            shutil.copyfile(os.path.join(root, path), target)
+            # Whatever the umask: the mode is a part of a wheel's bytes.
+            os.chmod(target, 0o644)
+            self.announce(f"{label} -> {target}", level=logging.INFO)
+
+    def get_source_files(self) -> list[str]:
+        """The files that the artifacts are built from, for source distributions."""
+        from hermpkg_build.core.label import Label
+        from hermpkg_build.loading.loader import Loader
+        from hermpkg_build.loading.workspace import find_workspace
+        from hermpkg_build.store.tree import SourceTree
+
+        workspace = find_workspace(os.getcwd())
+        tree = SourceTree()
+        loader = Loader(workspace, tree)
+        labels: set[Label] = set()
+        for label, target in loader.closure(loader.expand(list(self.targets or ()))).items():
+            labels.update([label, *target.deps])
+            if target.rule == "python_modules":
+                labels.update(module.label for module in loader.module_targets(label))
+        paths = {os.path.join(workspace.root, label.path) for label in labels if not label.repository}
+        # BUILD and .bzl files are all that loading reads.
+        paths.update(tree.observed_files())
+        here = os.getcwd()
+        inside = [os.path.relpath(path, here) for path in paths if os.path.isfile(path)]
+        return sorted(path for path in inside if not path.startswith(os.pardir))
+
+    def get_outputs(self) -> list[str]:
+        """The artifacts in the folder that the wheel is made of."""
+        if self.output_dir or not self.package:
+            return []
+        folder = os.path.join(self.build_lib, *self.package.split("."))
+        return [os.path.join(folder, name) for name in self._names()]
+
+    def get_output_mapping(self) -> dict[str, str]:
+        """For editable installations: the wheel's files, and those in the source tree that stand for them."""
+        if not self.editable_mode:
+            return {}
+        folder = self._folder()
+        return {path: os.path.join(folder, os.path.basename(path)) for path in self.get_outputs()}
+
+    def _names(self) -> list[str]:
+        """The file names of the artifacts, found without building them."""
+        from hermpkg_build.loading.loader import Loader
+        from hermpkg_build.loading.workspace import find_workspace
+        from hermpkg_build.store.tree import SourceTree
+
+        loader = Loader(find_workspace(os.getcwd()), SourceTree())
+        targets = [loader.target(label) for label in loader.expand(list(self.targets or ()))]
+        return [
+            os.path.basename(str(target.attributes["out"] or f"{target.label.name}.pt"))
+            for target in targets
+            if target.rule == "model_package"
+        ]
+
+    def _folder(self) -> str:
+        """Where the artifacts go."""
+        if self.output_dir:
+            return self.output_dir
+        if not self.package:
+            return _DEFAULT_OUTPUT
+        if self.editable_mode:
+            return str(self.get_finalized_command("build_py").get_package_dir(self.package))
+        return os.path.join(self.build_lib, *self.package.split("."))
+
+    def _hermpkg(self, command: str, *options: str) -> Mapping[str, Any]:
+        """Run the command line tool on the targets; its JSON. What it says goes where it always does."""
+        words = ["--json", *([f"--cache-dir={self.cache_dir}"] if self.cache_dir else [])]
+        words += [command, *options, "--", *(self.targets or ())]
+        completed = subprocess.run(
+            [sys.executable, "-m", "hermpkg_build", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            check=False,
+            # The project's folder is none to import from.
+            env={**os.environ, "PYTHONSAFEPATH": "1"},
+        )
+        try:
+            value: Mapping[str, Any] = json.loads(completed.stdout)
+        except ValueError:
+            value = {}
+        if completed.returncode:
+            raise ExecError(f"hermpkg {command} failed: {_why(value, completed.returncode)}")
+        return value
+
+
+def _why(value: Mapping[str, Any], code: int) -> str:
+    """The reason in one line, from what the tool gave as JSON."""
+    if "error" in value:
+        return str(value["error"]["summary"])
+    failed = [check for check in value.get("checks", ()) if not check["passed"]]
+    if failed:
+        return "; ".join(f"{check['subject']}: {check['summary']}" for check in failed)
+    return f"exit code {code}"
+
+
+def _workspace_root() -> str:
+    from hermpkg_build.loading.workspace import find_workspace
+
+    return find_workspace(os.getcwd()).root
+
+
+def _settings() -> Mapping[str, Any]:
+    """The table ``[tool.hermpkg.setuptools]`` of the workspace; empty where there is none."""
+    from hermpkg_build.errors import WorkspaceError
+    from hermpkg_build.loading.workspace import find_workspace
+
+    try:
+        table = find_workspace(os.getcwd()).settings.get("setuptools", {})
+    except WorkspaceError:
+        return {}
+    if not isinstance(table, Mapping):
+        raise OptionError("tool.hermpkg.setuptools is a table")
+    return table
