@@ -39,7 +39,7 @@ __all__ = [
     "lay_out_parts",
 ]
 
-ASSEMBLY_VERSION = f"1 {__version__}"
+ASSEMBLY_VERSION = f"2 {__version__}"
 """Part of the digest of every assembling action: changes whenever equal inputs could give other records."""
 
 
@@ -60,7 +60,7 @@ class ArtifactRequest:
     `models` and `resources` go by record name; `parts` are records made elsewhere, taken as they
     are. `labels` are the targets of modules, by dotted name; `distributions` the versions of all
     distributions that the graph's modules name; `requires` the versions (PEP 440) an importer may
-    accept.
+    accept; `real_files` the top-level modules whose code reads files by real paths.
     """
 
     graph: ModuleGraph
@@ -72,6 +72,7 @@ class ArtifactRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     distributions: Mapping[str, str] = field(default_factory=dict)
     requires: Mapping[str, str] = field(default_factory=dict)
+    real_files: tuple[str, ...] = ()
 
 
 def lay_out(request: ArtifactRequest, content: ContentStore) -> tuple[Record, ...]:
@@ -166,6 +167,7 @@ def _manifest_of(request: ArtifactRequest, parts: Sequence[Part]) -> Manifest:
             record: ManifestModel(label=packed.label, factory=packed.factory)
             for record, packed in request.models.items()
         },
+        real_files=request.real_files,
     )
 
 

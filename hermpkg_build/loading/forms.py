@@ -126,6 +126,10 @@ def _tag(text: str) -> str:
     return "has a blank" if any(character.isspace() for character in text) else ""
 
 
+def _files(text: str) -> str:
+    return "" if text in ("auto", "real", "mangled") else f"is not {Form.FILES.value}"
+
+
 _CHECKS: Mapping[Form, Callable[[str], str]] = {
     Form.FACTORY: _factory,
     Form.MODULE: _module,
@@ -137,6 +141,7 @@ _CHECKS: Mapping[Form, Callable[[str], str]] = {
     Form.DISTRIBUTION: _distribution,
     Form.SPECIFIER: _specifier,
     Form.PYTHON_VERSION: _python_version,
+    Form.FILES: _files,
     Form.TARGET_NAME: _target_name,
     Form.VISIBILITY: _visibility,
     Form.FILE: path_problem,

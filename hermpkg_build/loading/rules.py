@@ -11,7 +11,7 @@ from hermpkg_build.core.canonical_json import Json
 DEFS_LABEL = "@hermpkg//rules:defs.bzl"
 """The file that BUILD files load rules and policy functions from."""
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 """Changes whenever the same BUILD file could give other targets."""
 
 
@@ -49,6 +49,7 @@ class Form(enum.Enum):
     FILE = "the name of a file of this package"
     TAG = "a word without blanks"
     POSITIVE = "a positive number"
+    FILES = 'one of "auto", "real" and "mangled"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +228,14 @@ RULES: Mapping[str, Rule] = {
                 form=Form.SPECIFIER,
                 key_form=Form.DISTRIBUTION,
                 doc="Versions of installed distributions that the artifact accepts where it is loaded.",
+            ),
+            Attribute(
+                name="files",
+                type=AttributeType.STRING,
+                default="auto",
+                form=Form.FILES,
+                doc="What packed code finds in `__file__`: `real` paths, `mangled` names, or with `auto` "
+                "real paths where the code asks for its place.",
             ),
             Attribute(
                 name="out",

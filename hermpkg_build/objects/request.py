@@ -117,7 +117,8 @@ class ModelObject:
 
     `globals`, `storages` and `key_offsets` are those of its PickledObject. `observed_modules` are
     the modules of workspace and environment that were imported, by name; `observed_files` is all
-    else that the result depends on.
+    else that the result depends on. `data_read` are those of these files that are no modules and
+    lie on the search path, relative to its entries.
     """
 
     pickle: Digest
@@ -126,6 +127,7 @@ class ModelObject:
     key_offsets: tuple[tuple[int, int], ...]
     observed_modules: tuple[ObservedImport, ...]
     observed_files: ObservedFiles
+    data_read: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
         """All fields by name."""
@@ -136,6 +138,7 @@ class ModelObject:
             "key_offsets": [list(pair) for pair in self.key_offsets],
             "observed_modules": [[o.module, o.importer, o.path, o.line] for o in self.observed_modules],
             "observed_files": self.observed_files.to_json(),
+            "data_read": list(self.data_read),
         }
 
     @classmethod
@@ -153,4 +156,5 @@ class ModelObject:
                 for module, importer, path, line in value["observed_modules"]
             ),
             observed_files=ObservedFiles.from_json(value["observed_files"]),
+            data_read=tuple(value["data_read"]),
         )

@@ -232,10 +232,18 @@ def _sys(space: ModuleSpace, _host: ModuleType) -> Overrides:
     return {"modules": PackageModules(space)}
 
 
+def _metadata(space: ModuleSpace, host: ModuleType) -> Overrides:
+    from hermpkg_build.runtime.metadata import metadata_functions
+
+    return metadata_functions(space, host)
+
+
 MAKERS: Mapping[str, Callable[[ModuleSpace, ModuleType], Overrides]] = {
     "importlib": _importlib,
     "importlib.util": _importlib_util,
+    "importlib.metadata": _metadata,
     "importlib.resources": _importlib_resources,
+    "importlib_metadata": _metadata,
     "pkgutil": _pkgutil,
     "sys": _sys,
 }

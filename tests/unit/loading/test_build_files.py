@@ -43,6 +43,7 @@ def test_each_rule_with_its_defaults(files: WorkspaceFiles) -> None:
         "sources": {},
         "policy": (),
         "requires": {},
+        "files": "auto",
         "out": "art.pt",
         "python_version": None,
         "deps": (),

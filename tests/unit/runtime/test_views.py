@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import importlib.util
 import pkgutil
 import sys
@@ -199,3 +200,39 @@ def test_host_modules_are_what_they_were(load) -> None:
     ).import_module("main")
     assert before == (importlib.import_module, importlib.util.find_spec, pkgutil.iter_modules, sys.modules)
     assert "lib" not in sys.modules
+
+
+METADATA = "Metadata-Version: 2.1\nName: Lib.Core\nVersion: 7.1\nRequires-Dist: torch\nProvides-Extra: all\n"
+
+
+def test_versions_of_packed_distributions_are_those_that_were_packed(load) -> None:
+    importer = load(
+        {
+            **LIB,
+            "lib_core-7.1.dist-info/METADATA": METADATA,
+            "main.py": """
+                import importlib.metadata
+                from importlib.metadata import PackageNotFoundError, version
+                from importlib import metadata as meta
+                own = [version("lib-core"), importlib.metadata.version("Lib.Core")]
+                name = meta.metadata("lib_core")["Name"]
+                requires = meta.requires("lib-core")
+                entries = list(meta.distribution("lib-core").entry_points)
+                hosts = version("pytest")
+                try:
+                    version("no-such-distribution")
+                except PackageNotFoundError as error:
+                    missing = str(error)
+            """,
+        },
+        ["importlib"],
+    )
+    main = importer.import_module("main")
+    assert main.own == ["7.1", "7.1"]
+    assert main.name == "Lib.Core"
+    assert main.requires == ["torch"]
+    assert main.entries == []
+    assert main.hosts == importlib.metadata.version("pytest")
+    assert "no-such-distribution" in main.missing
+    with pytest.raises(importlib.metadata.PackageNotFoundError):
+        importlib.metadata.version("lib-core")

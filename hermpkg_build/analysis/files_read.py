@@ -1,0 +1,151 @@
+"""Which packed code reads files by their place, and which data files of distributions it then needs.
+
+A source does not say which files it will read, only hints at them; so a data file counts as read
+where it was seen to be, or where the code of its package both asks for its own place and names
+the file, the folder it lies in, or its suffix.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hermpkg_build.analysis.distributions import Distributions
+from hermpkg_build.core.facts import SourceUse
+from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin
+from hermpkg_build.core.policy import Policy
+
+_REAL_PATHS = frozenset({"__file__", "__path__"})
+_PLACES = _REAL_PATHS | {"importlib.resources", "pkgutil.get_data"}
+_METADATA_READERS = ("importlib.metadata", "importlib_metadata")
+_METADATA_FILES = ("METADATA", "PKG-INFO", "entry_points.txt")
+_NEVER_DATA = (".py", ".pyc", ".pyo", ".pyi")
+_LIBRARIES = (".so", ".pyd", ".dylib", ".dll")
+
+Listing = Callable[[str], "Mapping[str, bool] | None"]
+"""The entries of a folder, name -> whether it is a folder; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesRead:
+    """What packed code needs of the file system.
+
+    `real` are the top-level modules whose code wants real paths, sorted; `data` the files to be
+    packed beside it: record name -> absolute path.
+    """
+
+    real: tuple[str, ...] = ()
+    data: Mapping[str, str] = field(default_factory=dict)
+
+
+def files_read(
+    graph: ModuleGraph,
+    uses: Sequence[tuple[str, SourceUse]],
+    *,
+    entries: Listing,
+    source_of: Callable[[ModuleNode], bytes],
+    distributions: Distributions,
+    seen: Collection[str] = (),
+) -> FilesRead:
+    """The files that the interned modules of `graph` read.
+
+    `uses` are the uses of their places that were found in them. `seen` are paths of files that were
+    read while the code ran, relative to the entries of the search path, with ``/``. Where the code
+    asks for what is installed, the metadata of its own distributions are among the files.
+    Data files of the workspace are not looked for: targets declare those.
+    """
+    tops: dict[str, list[ModuleNode]] = {}
+    for node in graph.with_policy(Policy.INTERN):
+        tops.setdefault(_top(node.name), []).append(node)
+    real = {_top(name) for name, use in uses if use.name in _REAL_PATHS}
+    asking = {_top(name) for name, use in uses if use.name in _PLACES}
+    seen = frozenset(seen)
+    data = dict(_metadata(graph, entries, distributions))
+    for top, nodes in tops.items():
+        if top not in asking and not any(name.startswith(f"{top}/") for name in seen):
+            continue
+        candidates = dict(_candidates(nodes, entries))
+        hints = _Hints(nodes, source_of) if candidates and top in asking else None
+        for record, path in candidates.items():
+            if record in seen:
+                real.add(top)
+                data[record] = path
+            elif hints is not None and hints.name(record):
+                data[record] = path
+    return FilesRead(real=tuple(sorted(real & tops.keys())), data=dict(sorted(data.items())))
+
+
+def _metadata(
+    graph: ModuleGraph, entries: Listing, distributions: Distributions
+) -> Iterator[tuple[str, str]]:
+    """The metadata of distributions with interned modules, where one of these imports their reader."""
+    readers = [edge.source for name in _METADATA_READERS for edge in graph.importers_of(name)]
+    interned = {node.name: node for node in graph.with_policy(Policy.INTERN)}
+    if not any(reader in interned for reader in readers):
+        return
+    for name in sorted({node.distribution for node in interned.values()} - {""}):
+        distribution = distributions.named(name)
+        folder = distribution.metadata if distribution is not None else ""
+        listing = entries(folder) if folder else None
+        for file in _METADATA_FILES:
+            if (listing or {}).get(file) is False:
+                yield f"{os.path.basename(folder)}/{file}", os.path.join(folder, file)
+
+
+def all_tops(graph: ModuleGraph) -> tuple[str, ...]:
+    """The top-level modules that packed code lies in, sorted."""
+    return tuple(sorted({_top(node.name) for node in graph.with_policy(Policy.INTERN)}))
+
+
+def _top(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _candidates(nodes: Sequence[ModuleNode], entries: Listing) -> Iterator[tuple[str, str]]:
+    """The data files in the folders of interned packages, and in folders of these that are no packages."""
+    for node in nodes:
+        if node.kind is ModuleKind.PACKAGE and node.origin is Origin.ENVIRONMENT and node.path:
+            yield from _data_below(node.name.replace(".", "/"), os.path.dirname(node.path), entries)
+
+
+def _data_below(record: str, folder: str, entries: Listing) -> Iterator[tuple[str, str]]:
+    for name, is_folder in (entries(folder) or {}).items():
+        path = os.path.join(folder, name)
+        if not is_folder:
+            if not name.endswith(_NEVER_DATA) and name != "py.typed":
+                yield f"{record}/{name}", path
+        elif "__init__.py" not in (entries(path) or {}):
+            yield from _data_below(f"{record}/{name}", path, entries)
+
+
+class _Hints:
+    """What the sources of some modules name in their text."""
+
+    def __init__(self, nodes: Sequence[ModuleNode], source_of: Callable[[ModuleNode], bytes]) -> None:
+        with_source = (ModuleKind.SOURCE, ModuleKind.PACKAGE)
+        self._text = b"\n".join(source_of(node) for node in nodes if node.kind in with_source)
+        self._packages = {node.name.replace(".", "/") for node in nodes if node.is_package}
+
+    def name(self, record: str) -> bool:
+        """Whether the text names the file of a record, its folder, or its suffix by itself."""
+        folder, _, file = record.rpartition("/")
+        if file.encode() in self._text:
+            return True
+        if file.endswith(_LIBRARIES):
+            return False
+        suffix = os.path.splitext(file)[1]
+        if suffix and self._finds(rb"""[*}"']""" + re.escape(suffix.encode()) + rb"""["']"""):
+            return True
+        folders = [folder]
+        while "/" in folders[-1]:
+            folders.append(folders[-1].rpartition("/")[0])
+        return any(
+            self._finds(rb"""["'/]""" + re.escape(os.path.basename(name).encode()) + rb"""["'/]""")
+            for name in folders
+            if name not in self._packages
+        )
+
+    def _finds(self, pattern: bytes) -> bool:
+        return re.search(pattern, self._text) is not None

@@ -1,0 +1,116 @@
+"""The data files that packed code reads, and whose code wants real paths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hermpkg_build.analysis.files_read import FilesRead, all_tops, files_read
+from hermpkg_build.core.policy import Policy, PolicyRule
+
+if TYPE_CHECKING:
+    from conftest import Workspace
+
+RULES = (
+    PolicyRule(policy=Policy.INTERN, include=("lib.**",), allow_empty=True),
+    PolicyRule(policy=Policy.INTERN, include=("app.**",), allow_empty=True),
+    PolicyRule(policy=Policy.EXTERN, include=("**",), allow_empty=True),
+)
+ASKS = "import os\nHERE = os.path.dirname(__file__)\n"
+
+
+def read(workspace: Workspace, root: str = "lib", seen: tuple[str, ...] = ()) -> FilesRead:
+    finder = workspace.finder()
+    closure = workspace.close(root, *RULES, finder=finder)
+    return files_read(
+        closure.graph,
+        closure.uses_files,
+        entries=finder.tree.entries,
+        source_of=lambda node: Path(node.path).read_bytes(),
+        distributions=finder.distributions,
+        seen=seen,
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "files", "expected"),
+    [
+        ('open(os.path.join(HERE, "a.txt"))', ["a.txt", "b.txt"], ["a.txt"]),
+        ('open(os.path.join(HERE, "words", name))', ["words/a.txt", "other/b.txt"], ["words/a.txt"]),
+        ('open(f"{HERE}/words/{name}")', ["words/de/a.txt", "b.txt"], ["words/de/a.txt"]),
+        ('open(f"{HERE}/{name}.json")', ["a.json", "b.txt"], ["a.json"]),
+        ('glob(HERE + "/*.json")', ["a.json", "x/b.json", "b.txt"], ["a.json", "x/b.json"]),
+        ('open(HERE + name + ".json")', ["a.json", "b.txt"], ["a.json"]),
+        ('ctypes.CDLL(HERE + "/libx.so")', ["libx.so", "liby.so"], ["libx.so"]),
+        ('names = "a.json"', ["b.json", "py.typed", "a.pyi", "LICENSE"], []),
+    ],
+)
+def test_what_the_code_names_is_packed(
+    workspace: Workspace, code: str, files: list[str], expected: list[str]
+) -> None:
+    workspace.installed({"lib/__init__.py": ASKS + code, **{f"lib/{file}": "" for file in files}})
+    found = read(workspace)
+    assert list(found.data) == [f"lib/{file}" for file in expected]
+    assert found.real == ("lib",)
+    assert all(path == str(workspace.site / record) for record, path in found.data.items())
+
+
+def test_code_that_does_not_ask_for_its_place_gets_nothing(workspace: Workspace) -> None:
+    workspace.installed({"lib/__init__.py": 'NAME = "a.txt"\n', "lib/a.txt": ""})
+    assert read(workspace) == FilesRead()
+
+
+def test_resources_are_packed_and_need_no_real_path(workspace: Workspace) -> None:
+    code = 'from importlib.resources import files\ntext = files("lib").joinpath("a.txt")\n'
+    workspace.installed({"lib/__init__.py": code, "lib/a.txt": ""})
+    found = read(workspace)
+    assert list(found.data) == ["lib/a.txt"]
+    assert found.real == ()
+
+
+def test_the_place_and_the_name_may_stand_in_different_modules(workspace: Workspace) -> None:
+    workspace.installed(
+        {
+            "lib/__init__.py": "from lib import deep\n" + ASKS,
+            "lib/deep.py": "from lib import HERE\nopen(HERE + '/sub/a.txt')\n",
+            "lib/sub/__init__.py": "",
+            "lib/sub/a.txt": "",
+            "lib/a.txt": "",
+        }
+    )
+    # lib.sub is not packed, and what lies in it is none of this package's business.
+    assert list(read(workspace).data) == ["lib/a.txt"]
+
+
+def test_files_that_were_seen_to_be_read_are_packed(workspace: Workspace) -> None:
+    workspace.installed({"lib/__init__.py": "", "lib/a.txt": "", "lib/b.txt": "", "other/c.txt": ""})
+    found = read(workspace, seen=("lib/a.txt", "other/c.txt"))
+    assert list(found.data) == ["lib/a.txt"]
+    assert found.real == ("lib",)
+
+
+def test_targets_declare_the_data_of_the_workspace(workspace: Workspace) -> None:
+    workspace.own({"app/__init__.py": ASKS + 'open("a.txt")', "app/a.txt": ""})
+    found = read(workspace, "app")
+    assert found.data == {}
+    assert found.real == ("app",)
+
+
+@pytest.mark.parametrize(("code", "packs"), [("from importlib.metadata import version", True), ("", False)])
+def test_metadata_goes_with_code_that_asks_for_it(workspace: Workspace, code: str, packs: bool) -> None:
+    info = "lib_dist-1.0.dist-info"
+    workspace.installed(
+        {
+            "lib/__init__.py": code,
+            f"{info}/METADATA": "Name: lib-dist\nVersion: 1.0\n",
+            f"{info}/RECORD": "lib/__init__.py,,\n",
+        }
+    )
+    assert list(read(workspace).data) == ([f"{info}/METADATA"] if packs else [])
+
+
+def test_all_tops_are_those_of_packed_code(workspace: Workspace) -> None:
+    workspace.installed({"lib/__init__.py": "import lib.a, os, other", "lib/a.py": "", "other.py": ""})
+    assert all_tops(workspace.close("lib", *RULES).graph) == ("lib",)
