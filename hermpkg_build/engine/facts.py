@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from hermpkg_build.analysis.closure import SourceFacts
 from hermpkg_build.analysis.facts_codec import decode, encode
@@ -20,7 +20,6 @@ from hermpkg_build.core.graph import Origin
 if TYPE_CHECKING:
     from hermpkg_build.analysis.modules import ModuleSource
     from hermpkg_build.engine.journal import Journal
-    from hermpkg_build.store.index import FactsCache
     from hermpkg_build.store.tree import SourceTree
 
 FACTS_VERSION = f"{ANALYSER_VERSION}/python{sys.version_info.major}.{sys.version_info.minor}"
@@ -30,10 +29,22 @@ _WORTH_PROCESSES = 300
 """From this many sources on, starting helper processes pays."""
 
 
+class FactsStore(Protocol):
+    """Import facts as bytes, by the digest of the source and the version that made them."""
+
+    def get_many(self, digests: Collection[Digest], *, version: str) -> dict[Digest, bytes]:
+        """Those that are there."""
+        ...
+
+    def put_many(self, facts: Mapping[Digest, bytes], *, version: str) -> None:
+        """Keep some more."""
+        ...
+
+
 class CachedFacts:
     """The facts provider of a build, shared by its targets so that each source is read once."""
 
-    def __init__(self, tree: SourceTree, cache: FactsCache, journal: Journal, jobs: int) -> None:
+    def __init__(self, tree: SourceTree, cache: FactsStore, journal: Journal, jobs: int) -> None:
         self._tree = tree
         self._cache = cache
         self._journal = journal

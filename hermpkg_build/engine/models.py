@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hermpkg_build.core.canonical_json import Json
     from hermpkg_build.core.digest import Digest
     from hermpkg_build.core.target import Target
+    from hermpkg_build.engine.context import TargetContext
     from hermpkg_build.engine.session import Session
 
 
@@ -38,7 +39,8 @@ class BuiltModel:
 
 def build_model(session: Session, target: Target) -> BuiltModel:
     """The model object of a `model` target. Raises ActionError where its factory fails."""
-    request = _request(session, target)
+    conditions = session.request.conditions or FactoryConditions()
+    request = model_request(session, target, conditions)
     action = _action(session, target, request)
     recalled = session.rebuilder.recall(action, session.state_of)
     if recalled:
@@ -82,21 +84,22 @@ def _built(target: Target, model: ModelObject, status: Status, reasons: tuple[st
     return BuiltModel(model=model, result=result)
 
 
-def _request(session: Session, target: Target) -> ModelRequest:
+def model_request(context: TargetContext, target: Target, conditions: FactoryConditions) -> ModelRequest:
+    """The factory of `target` with everything that it may see."""
     attributes = target.attributes
     weights = attributes["weights"]
-    modules = session.workspace_modules(target)
+    modules = context.workspace_modules(target)
     return ModelRequest(
         label=str(target.label),
         factory=cast("str", attributes["factory"]),
         arguments=cast("Mapping[str, Json]", attributes["args"]),
         seed=cast("int", attributes["seed"]),
-        weights=session.absolute(weights.path) if isinstance(weights, Label) else None,
-        modules={module.module: session.absolute(module.path) for module in modules},
-        workspace_root=session.workspace.root,
-        search_path=session.environment.search_path,
-        source_roots=session.workspace.source_roots,
-        conditions=session.request.conditions or FactoryConditions(),
+        weights=context.absolute(weights.path) if isinstance(weights, Label) else None,
+        modules={module.module: context.absolute(module.path) for module in modules},
+        workspace_root=context.workspace.root,
+        search_path=context.environment.search_path,
+        source_roots=context.workspace.source_roots,
+        conditions=conditions,
     )
 
 

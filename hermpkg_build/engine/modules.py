@@ -11,7 +11,11 @@ from hermpkg_build.engine.results import TargetResult
 from hermpkg_build.errors import AnalysisError, GroupedError, Location
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.target import Target
+    from collections.abc import Sequence
+
+    from hermpkg_build.analysis.closure import SourceFacts
+    from hermpkg_build.core.target import ModuleTarget, Target
+    from hermpkg_build.engine.context import TargetContext
     from hermpkg_build.engine.session import Session
 
 
@@ -21,25 +25,7 @@ def build_modules(session: Session, target: Target) -> TargetResult:
     Raises GroupedError with each source that does not parse.
     """
     modules = session.loader.module_targets(target.label)
-    sources = [
-        ModuleSource(
-            name=module.module,
-            kind=ModuleKind.PACKAGE if module.path.endswith("__init__.py") else ModuleKind.SOURCE,
-            origin=Origin.WORKSPACE,
-            path=session.absolute(module.path),
-            label=module.label,
-        )
-        for module in modules
-    ]
-    found = session.facts.facts_of(sources)
-    errors = []
-    for module, source in zip(modules, found, strict=True):
-        problem = source.facts.syntax_problem
-        if problem:
-            where = Location(module.path, problem.line, problem.column)
-            errors.append(AnalysisError(problem.message, location=where, snippet=problem.text))
-    if errors:
-        raise GroupedError(f"{target.label} does not parse", errors)
+    found = parsed(session, target, modules)
     digests = {module.path: str(source.digest) for module, source in zip(modules, found, strict=True)}
     return TargetResult(
         label=str(target.label),
@@ -48,3 +34,27 @@ def build_modules(session: Session, target: Target) -> TargetResult:
         bytes=sum(source.digest.size for source in found),
         status="up-to-date",
     )
+
+
+def parsed(context: TargetContext, target: Target, modules: Sequence[ModuleTarget]) -> list[SourceFacts]:
+    """The facts of the `modules` of `target`. Raises GroupedError with each source that does not parse."""
+    sources = [
+        ModuleSource(
+            name=module.module,
+            kind=ModuleKind.PACKAGE if module.path.endswith("__init__.py") else ModuleKind.SOURCE,
+            origin=Origin.WORKSPACE,
+            path=context.absolute(module.path),
+            label=module.label,
+        )
+        for module in modules
+    ]
+    found = context.facts.facts_of(sources)
+    errors = []
+    for module, source in zip(modules, found, strict=True):
+        problem = source.facts.syntax_problem
+        if problem:
+            where = Location(module.path, problem.line, problem.column)
+            errors.append(AnalysisError(problem.message, location=where, snippet=problem.text))
+    if errors:
+        raise GroupedError(f"{target.label} does not parse", errors)
+    return found

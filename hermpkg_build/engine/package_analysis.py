@@ -18,7 +18,7 @@ from hermpkg_build.errors import AnalysisError, GroupedError, Location
 
 if TYPE_CHECKING:
     from hermpkg_build.core.target import Target
-    from hermpkg_build.engine.session import Session
+    from hermpkg_build.engine.context import TargetContext
     from hermpkg_build.objects.model import ModelObject
 
 
@@ -32,24 +32,26 @@ class PackageAnalysis:
     sources: Mapping[str, bytes]
 
 
-def analyse_package(session: Session, target: Target, models: Mapping[Label, ModelObject]) -> PackageAnalysis:
+def analyse_package(
+    context: TargetContext, target: Target, models: Mapping[Label, ModelObject]
+) -> PackageAnalysis:
     """The modules that `target` needs: from its models' pickles, its `modules`, and its `sources`."""
     sources = _sources_of(target)
-    modules = session.workspace_modules(target)
+    modules = context.workspace_modules(target)
     finder = ModuleFinder(
-        tree=session.tree,
+        tree=context.tree,
         workspace_modules=modules,
-        workspace_root=session.workspace.root,
-        search_path=session.environment.search_path,
+        workspace_root=context.workspace.root,
+        search_path=context.environment.search_path,
         generated=cast("Mapping[str, str]", target.attributes["sources"]),
-        source_roots=session.workspace.source_roots,
-        declared_by=session.declared_by,
+        source_roots=context.workspace.source_roots,
+        declared_by=context.declared_by,
     )
     closure = close_over(
         list(_roots(target, models, sources)),
         cast("tuple[PolicyRule, ...]", target.attributes["policy"]),
         finder,
-        FactsWithSources(session.facts, sources),
+        FactsWithSources(context.facts, sources),
         target=str(target.label),
         observed=list(_observed(models)),
     )

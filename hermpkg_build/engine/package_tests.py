@@ -22,6 +22,7 @@ from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
     from hermpkg_build.core.target import Target
+    from hermpkg_build.engine.context import TargetContext
     from hermpkg_build.engine.results import TargetResult
     from hermpkg_build.engine.session import Session
 
@@ -87,23 +88,10 @@ def _run(session: Session, target: Target, artifact: TargetResult) -> PackageTes
     timeout = float(cast("int", attributes["timeout"]))
     path = session.absolute(artifact.path)
     with tempfile.TemporaryDirectory(prefix="hermpkg-test-") as folder, tempfile.TemporaryFile() as output:
-        request = {
-            "artifact": path,
-            "main": session.absolute(cast("Label", attributes["main"]).path),
-            "arguments": list(cast("tuple[str, ...]", attributes["args"])),
-            "modules": {
-                module.module: session.absolute(module.path)
-                for module in session.modules_of(attributes["deps"])
-            },
-            "workspace_root": session.workspace.root,
-            "source_roots": [session.absolute(root) for root in session.workspace.source_roots],
-            "search_path": list(session.environment.search_path),
-            "tool_path": os.path.dirname(os.path.dirname(hermpkg_build.__file__)),
-        }
         process = subprocess.Popen(
-            [sys.executable, "-I", "-B", package_test_main.__file__, json.dumps(request)],
+            package_test_command(session, target, path),
             cwd=folder,
-            env=_child_environment(folder, path, cast("Mapping[str, str]", attributes["env"])),
+            env=package_test_environment(target, path, folder),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -114,11 +102,33 @@ def _run(session: Session, target: Target, artifact: TargetResult) -> PackageTes
                 code: int | None = process.wait(timeout)
             except subprocess.TimeoutExpired:
                 code = None
-        return None if code == 0 else _failure(target, code, timeout, _end_of(output))
+        return None if code == 0 else package_test_failure(target, code, timeout, _end_of(output))
 
 
-def _child_environment(folder: str, artifact: str, extra: Mapping[str, str]) -> dict[str, str]:
-    """What the test sees of the user's environment: where programs and shared libraries are, no more."""
+def package_test_command(context: TargetContext, target: Target, artifact: str) -> list[str]:
+    """The command line of the process that runs `target` with the artifact at a path."""
+    attributes = target.attributes
+    request = {
+        "artifact": artifact,
+        "main": context.absolute(cast("Label", attributes["main"]).path),
+        "arguments": list(cast("tuple[str, ...]", attributes["args"])),
+        "modules": {
+            module.module: context.absolute(module.path) for module in context.modules_of(attributes["deps"])
+        },
+        "workspace_root": context.workspace.root,
+        "source_roots": [context.absolute(root) for root in context.workspace.source_roots],
+        "search_path": list(context.environment.search_path),
+        "tool_path": os.path.dirname(os.path.dirname(hermpkg_build.__file__)),
+    }
+    return [sys.executable, "-I", "-B", package_test_main.__file__, json.dumps(request)]
+
+
+def package_test_environment(target: Target, artifact: str, folder: str) -> dict[str, str]:
+    """All that a test sees of the user's environment: where programs and shared libraries are, no more.
+
+    `folder` is its home and holds its temporary files.
+    """
+    extra = cast("Mapping[str, str]", target.attributes["env"])
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     fixed = {"HOME": folder, "TMPDIR": folder, "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"}
     return {**kept, **fixed, "HERMPKG_ARTIFACT": artifact, **extra}
@@ -130,7 +140,8 @@ def _end_of(output: IO[bytes]) -> str:
     return output.read().decode(errors="replace")
 
 
-def _failure(target: Target, code: int | None, timeout: float, output: str) -> PackageTestError:
+def package_test_failure(target: Target, code: int | None, timeout: float, output: str) -> PackageTestError:
+    """What a test that did not exit with 0 is told of; None for `code`: it did not end in time."""
     if code is None:
         what = f"did not end within {timeout:g} s"
         next_step = "make the test faster, or give the target a larger timeout"

@@ -28,8 +28,11 @@ from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
     from hermpkg_build.core.target import Target
+    from hermpkg_build.engine.context import TargetContext
+    from hermpkg_build.engine.journal import Journal
     from hermpkg_build.engine.session import Session
     from hermpkg_build.objects.model import ModelObject
+    from hermpkg_build.store.cas import ContentStore
 
 _VERSION = 1
 """Changes whenever this module gives another request for the same target."""
@@ -42,7 +45,7 @@ def build_package(session: Session, target: Target, models: Mapping[Label, Model
     where the file cannot be written.
     """
     analysis = analyse_package(session, target, models)
-    request = _artifact_request(session, target, models, analysis)
+    request = artifact_request(session, target, models, analysis)
     action = _assemble_action(session, target, request)
     path = session.output_path(target)
     recalled = session.rebuilder.recall(action)
@@ -72,47 +75,48 @@ def build_package(session: Session, target: Target, models: Mapping[Label, Model
     )
 
 
-def _artifact_request(
-    session: Session, target: Target, models: Mapping[Label, ModelObject], analysis: PackageAnalysis
+def artifact_request(
+    context: TargetContext, target: Target, models: Mapping[Label, ModelObject], analysis: PackageAnalysis
 ) -> ArtifactRequest:
+    """Everything that decides the bytes of the artifact of `target`. Raises LoadingError for a lost file."""
     attributes = target.attributes
     packed = {
         record: PackedModel(
             model=models[label],
             label=str(label),
-            factory=str(session.targets[label].attributes["factory"]),
+            factory=str(context.targets[label].attributes["factory"]),
         )
         for record, label in models_of(target).items()
     }
     return ArtifactRequest(
         graph=analysis.closure.graph,
-        python_version=str(attributes["python_version"] or session.environment.python_version),
+        python_version=str(attributes["python_version"] or context.environment.python_version),
         sources=analysis.sources,
         models=packed,
-        resources=_resources(session, target),
+        resources=_resources(context, target),
         labels=analysis.labels,
         distributions=analysis.distributions,
         requires=cast("Mapping[str, str]", attributes["requires"]),
     )
 
 
-def _resources(session: Session, target: Target) -> dict[str, ResourceFile]:
+def _resources(context: TargetContext, target: Target) -> dict[str, ResourceFile]:
     """The files that go in as they are: the target's own, and those of the modules it depends on."""
     own = cast("Mapping[str, Label]", target.attributes["resources"])
     wanted = {record: (label, f"the resource {record} of {target.label}") for record, label in own.items()}
-    for owner in session.dependencies(target.deps):
-        if session.targets[owner].rule != "python_modules":
+    for owner in context.dependencies(target.deps):
+        if context.targets[owner].rule != "python_modules":
             continue
-        for label in cast("tuple[Label, ...]", session.targets[owner].attributes["resources"]):
-            record = session.module_path(label.path)
+        for label in cast("tuple[Label, ...]", context.targets[owner].attributes["resources"]):
+            record = context.module_path(label.path)
             wanted.setdefault(record, (label, f"the resource {label} of {owner}"))
-    return {record: _resource(session, target, label, cause) for record, (label, cause) in wanted.items()}
+    return {record: _resource(context, target, label, cause) for record, (label, cause) in wanted.items()}
 
 
-def _resource(session: Session, target: Target, label: Label, cause: str) -> ResourceFile:
-    path = session.absolute(label.path)
+def _resource(context: TargetContext, target: Target, label: Label, cause: str) -> ResourceFile:
+    path = context.absolute(label.path)
     try:
-        return ResourceFile(path=path, digest=session.tree.digest(path), cause=cause)
+        return ResourceFile(path=path, digest=context.tree.digest(path), cause=cause)
     except OSError as error:
         raise LoadingError(
             f"{cause} cannot be read",
@@ -177,8 +181,15 @@ def _write(session: Session, target: Target, path: str, request: ArtifactRequest
             facts=[("folder", folder), ("reason", error.strerror or str(error))],
             next_step="remove what stands in its place, or write elsewhere with --out FILE",
         ) from error
-    records = lay_out(request, session.cache.content)
+    return write_artifact(target, path, request, session.cache.content, session.journal)
+
+
+def write_artifact(
+    target: Target, path: str, request: ArtifactRequest, content: ContentStore, journal: Journal
+) -> Digest:
+    """Lay the artifact of `target` out and write it to `path`; what `lay_out` raises."""
+    records = lay_out(request, content)
     externs = [node.name for node in request.graph.with_policy(Policy.EXTERN)]
     for note in portability_notes([record.name for record in records], externs):
-        session.journal.warn(f"{target.label}: {note}")
+        journal.warn(f"{target.label}: {note}")
     return write_archive(path, root=_root_folder(target), records=records)

@@ -6,23 +6,22 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from hermpkg_build.core.digest import fingerprint
-from hermpkg_build.core.label import Label
-from hermpkg_build.core.target import AttributeValue, ModuleTarget, Target
+from hermpkg_build.engine.context import TargetContext
 from hermpkg_build.engine.facts import CachedFacts
 from hermpkg_build.engine.notes import NoteBook
 from hermpkg_build.engine.uptodate import OUTPUT_FOLDER
-from hermpkg_build.errors import HermpkgError
 from hermpkg_build.store.tree import listing_digest
 
 if TYPE_CHECKING:
     import subprocess
 
     from hermpkg_build.core.digest import Digest
+    from hermpkg_build.core.target import Target
     from hermpkg_build.engine.action import Action
     from hermpkg_build.engine.environment import BuildEnvironment
     from hermpkg_build.engine.journal import Journal
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from hermpkg_build.store.tree import SourceTree
 
 
-class Session:
+class Session(TargetContext):
     """One build's context. Tasks use it from several threads; what they share is locked inside."""
 
     def __init__(
@@ -49,17 +48,19 @@ class Session:
         rebuilder: Rebuilder,
         journal: Journal,
     ) -> None:
-        self.workspace = workspace
+        super().__init__(
+            workspace=workspace,
+            environment=environment,
+            tree=tree,
+            facts=CachedFacts(tree, cache.facts, journal, request.jobs),
+            modules_of_target=loader.module_targets,
+            declared_by=loader.declared_by,
+        )
         self.request = request
-        self.environment = environment
         self.loader = loader
-        self.targets: Mapping[Label, Target] = {}
-        """The targets of the request and all that they depend on."""
-        self.tree = tree
         self.cache = cache
         self.rebuilder = rebuilder
         self.journal = journal
-        self.facts = CachedFacts(tree, cache.facts, journal, request.jobs)
         self.outputs: dict[str, Digest] = {}
         """Artifacts put or found in place, by absolute path."""
         self.settled = True
@@ -93,19 +94,10 @@ class Session:
         """Whether the build was told to stop."""
         return self._cancelled
 
-    def absolute(self, path: str) -> str:
-        """The absolute path of a workspace path."""
-        return os.path.join(self.workspace.root, path)
-
     def shown(self, path: str) -> str:
         """`path` as results show it: relative to the workspace where it lies inside."""
         inside = path.startswith(self.workspace.root.rstrip("/") + "/")
         return os.path.relpath(path, self.workspace.root) if inside else path
-
-    def module_path(self, path: str) -> str:
-        """The place of a workspace file among modules: its path below the source root it lies in."""
-        roots = [root for root in self.workspace.source_roots if not root or path.startswith(f"{root}/")]
-        return path[len(max(roots, key=len, default="")) :].lstrip("/")
 
     def output_path(self, target: Target) -> str:
         """Where the artifact of a `model_package` goes, absolute."""
@@ -120,42 +112,6 @@ class Session:
             if self._environment_inputs is None:
                 self._environment_inputs = self.environment.inputs(self.tree)
             return self._environment_inputs
-
-    def workspace_modules(self, target: Target) -> tuple[ModuleTarget, ...]:
-        """The modules of all `python_modules` that `target` depends on, by name."""
-        return self._modules(self.dependencies(target.deps))
-
-    def modules_of(self, labels: AttributeValue) -> tuple[ModuleTarget, ...]:
-        """The modules of the `python_modules` targets that an attribute names, and of all they depend on."""
-        return self._modules(self.dependencies(cast("tuple[Label, ...]", labels)))
-
-    def _modules(self, labels: Sequence[Label]) -> tuple[ModuleTarget, ...]:
-        modules: dict[str, ModuleTarget] = {}
-        for label in labels:
-            if self.targets[label].rule == "python_modules":
-                modules.update({module.module: module for module in self.loader.module_targets(label)})
-        return tuple(module for _, module in sorted(modules.items()))
-
-    def declared_by(self, path: str) -> Label | None:
-        """The `python_modules` target that lists the workspace file `path`, if one does."""
-        label = self.loader.packages.label_of(path)
-        if label is None:
-            return None
-        try:
-            target = self.loader.target(label)
-        except HermpkgError:
-            return None
-        return target.deps[0] if target.rule == "module" else None
-
-    def dependencies(self, labels: Sequence[Label]) -> list[Label]:
-        """`labels`, and those of all targets that they depend on, near ones first."""
-        found: dict[Label, None] = {}
-        queue = list(labels)
-        for label in queue:
-            if label not in found and label in self.targets:
-                found[label] = None
-                queue.extend(self.targets[label].deps)
-        return list(found)
 
     def state_of(self, name: str) -> str:
         """What is now at an observed path, by its name: a hash of the file or, with a slash, of the listing.

@@ -121,6 +121,17 @@ class Loader:
             self._modules[label] = self._module_targets(target)
         return self._modules[label]
 
+    def declared_by(self, path: str) -> Label | None:
+        """The `python_modules` target that lists the workspace file `path`, if one does."""
+        label = self.packages.label_of(path)
+        if label is None:
+            return None
+        try:
+            target = self.target(label)
+        except HermpkgError:
+            return None
+        return target.deps[0] if target.rule == "module" else None
+
     def expand(self, patterns: Sequence[str], *, package: str = "") -> tuple[Label, ...]:
         """The labels that target patterns stand for, in their order and without duplicates.
 
