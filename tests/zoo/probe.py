@@ -1,7 +1,7 @@
 """One step of the zoo in a process of its own: probe.py STEP LIBRARY FOLDER RESULT [ARTIFACT].
 
-The steps `original` and `stock-export` import the library; `packaged` and `stock-load` make sure
-that nothing can.
+The steps `original` and `stock-export` import the library; `packaged` and `stock-load` run where its
+distribution is not installed, and make sure that nothing can import it.
 """
 
 from __future__ import annotations

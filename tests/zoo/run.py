@@ -10,12 +10,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import distribution, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -136,10 +139,14 @@ def _probe(step: str, library: str, folder: Path, artifact: Path | None) -> dict
     result.unlink(missing_ok=True)
     words = [step, str(ZOO / "libraries" / library), str(result), *([str(artifact)] if artifact else [])]
     environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": ""}
+    options: list[str] = []
+    if step in ("packaged", "stock-load"):
+        environment["PYTHONPATH"] = _environment_without(library, folder / "site-packages")
+        options = ["-S"]
     with (folder / f"{step}.log").open("wb") as log:
         try:
             subprocess.run(
-                [sys.executable, str(ZOO / "probe.py"), *words],
+                [sys.executable, *options, str(ZOO / "probe.py"), *words],
                 cwd=folder,
                 env=environment,
                 stdout=log,
@@ -153,6 +160,19 @@ def _probe(step: str, library: str, folder: Path, artifact: Path | None) -> dict
         return {"error": "the process died"}
     facts: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
     return facts
+
+
+def _environment_without(library: str, folder: Path) -> str:
+    """A search path with everything that is installed here but the distributions of `library`."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    hidden = {library}
+    for name in packages_distributions().get(library, ()):
+        hidden |= {Path(str(file)).parts[0] for file in distribution(name).files or ()}
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if entry.name not in hidden:
+            (folder / entry.name).symlink_to(entry)
+    return os.pathsep.join([str(folder), str(ZOO.parents[1])])
 
 
 def _stock(step: Any, folder: Path) -> str:
@@ -179,8 +199,6 @@ def _manifest(artifact: Path) -> dict[str, Any]:
 
 def _version(library: str) -> str:
     """The version of the distribution that gives the library's package."""
-    from importlib.metadata import packages_distributions, version
-
     owners = packages_distributions().get(library, ())
     return version(owners[0]) if owners else "?"
 
