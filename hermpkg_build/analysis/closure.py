@@ -10,6 +10,7 @@ from hermpkg_build.analysis.modules import ModuleFinder, ModuleSource, is_module
 from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.analysis.resolution import (
     Fault,
+    Meaning,
     ModuleLookup,
     Resolver,
     Standing,
@@ -115,20 +116,21 @@ def explore(
     observed: Sequence[Edge] = (),
     *,
     alone: Collection[str] = (),
-    parents_need_policy: bool = True,
+    whole_packages: bool = True,
 ) -> tuple[Closure, Sequence[Problem]]:
     """As `close_over`, with the problems as values beside what could be followed in spite of them.
 
     Problems come in the order of the walk, those of the rules last. Denied modules are in the
     graph; modules without a policy, and ones that would have to be read but cannot, are not.
-    Modules named in `alone` are packed without anything that they need. Unless `parents_need_policy`,
-    a package for which there is no rule is a mere folder to what is packed below it.
+    Modules named in `alone` are packed without anything that they need. Unless `whole_packages`, the
+    package of a packed module is a mere folder, save where an import names it too (``import a.b``
+    names ``a``, ``from a import b`` does not) and a rule decides for it.
     """
     malformed = malformed_patterns(rules)
     if malformed:
         return Closure(graph=ModuleGraph({}, (), ())), malformed
     table = PolicyTable(rules)
-    walk = _Walk(Resolver(table, finder), observed, alone, parents_need_policy)
+    walk = _Walk(Resolver(table, finder), observed, alone, whole_packages)
     for root in roots:
         walk.start(root)
     while wave := walk.next_wave():
@@ -142,13 +144,13 @@ class _Walk:
     """One breadth-first walk over imports; `verdicts` has every module that was reached."""
 
     def __init__(
-        self, resolver: Resolver, observed: Sequence[Edge], alone: Collection[str], parents_need_policy: bool
+        self, resolver: Resolver, observed: Sequence[Edge], alone: Collection[str], whole_packages: bool
     ) -> None:
         self.verdicts: dict[str, Standing] = {}
         self.problems: list[Problem] = []
         self._resolver = resolver
         self._alone = frozenset(alone)
-        self._parents_need_policy = parents_need_policy
+        self._whole_packages = whole_packages
         self._wave: list[ModuleSource] = []
         self._came_by: dict[str, Edge] = {}
         self._edges: dict[tuple[str, EdgeKind], dict[str, Edge]] = {}
@@ -221,7 +223,7 @@ class _Walk:
                 in_vain = _edge(source, imported, meaning.named)
                 self._report(_FAULTS[meaning.fault], in_vain, standing, imported.names)
         known = self._edges.get((source.name, EdgeKind.IMPORT))
-        for name in meaning.modules:
+        for name in meaning.modules if self._whole_packages else self._named_by(imported, meaning):
             # The same pair again says nothing new, unless what was optional no longer is.
             edge = known.get(name) if known is not None else None
             if edge is not None and (not edge.optional or _OPTIONAL[imported.context]):
@@ -234,6 +236,15 @@ class _Walk:
                 self._visit_exports(star)
             else:
                 self._stars.setdefault(meaning.named, []).append(star)
+
+    def _named_by(self, imported: Import, meaning: Meaning) -> tuple[str, ...]:
+        """The modules that an import gives names to: submodules without their package, or with it."""
+        if imported.form in (ImportForm.IMPORT, ImportForm.DUNDER_IMPORT) and not imported.names:
+            parts = meaning.named.split(".")
+            above = [".".join(parts[:count]) for count in range(1, len(parts))]
+            return (*(name for name in above if self._resolver.standing(name).is_ruled), *meaning.modules)
+        submodules = meaning.modules[1:]
+        return submodules if submodules and len(submodules) == len(imported.names) else meaning.modules
 
     def _visit_exports(self, star: Edge) -> None:
         """A star import imports the submodules that ``__all__`` names."""
@@ -273,10 +284,9 @@ class _Walk:
         """Packed code runs its parents' code first; what is not packed comes with parents of its own."""
         parent = self._resolver.standing(name)
         if standing.policy is Policy.INTERN:
-            ruled = parent.policy is not None or self._parents_need_policy
-            return parent.source is not None and ruled
+            return parent.source is not None and self._whole_packages
         return parent.policy in (Policy.EXTERN, Policy.MOCK) or (
-            parent.policy is Policy.INTERN and parent.source is not None
+            parent.policy is Policy.INTERN and parent.source is not None and self._whole_packages
         )
 
     def _judge(self, edge: Edge, standing: Standing) -> None:

@@ -39,6 +39,11 @@ class Standing:
         return self.source is None and self.policy in (None, Policy.INTERN)
 
     @property
+    def is_ruled(self) -> bool:
+        """Whether there is such a module, and something decides for it."""
+        return self.source is not None and self.policy is not None
+
+    @property
     def is_bare_namespace(self) -> bool:
         """A folder that no rule packs: it has no code, so that nobody need allow or can forbid it."""
         return self.is_namespace and self.policy in (None, Policy.DENY)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from hermpkg_build.archive.records import FileSlice
 from hermpkg_build.assembly.parts import Part
 from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.exporter.names import new_record
 from hermpkg_build.exporter.storages import Spool, Storages
+from hermpkg_build.store.files import hash_file
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
     from hermpkg_build.exporter.torchscript import TorchScript
 
 
@@ -65,3 +66,17 @@ class Contents:
         if self._torchscript is not None:
             self._torchscript.close()
             self._torchscript = None
+
+
+def data_files(files: Mapping[str, str], taken: Collection[str]) -> Iterator[Part]:
+    """Files that packed code reads, by record, but for records that are `taken`. Raises OSError."""
+    for record, path in files.items():
+        if record not in taken:
+            digest, _ = hash_file(path)
+            yield Part(
+                name=record,
+                kind=RecordKind.RESOURCE,
+                content=FileSlice(path=path, size=digest.size),
+                digest=digest,
+                cause=f"the data file {record}",
+            )

@@ -17,7 +17,7 @@ from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.core.patterns import GlobPattern
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import AnalysisError, GroupedError
-from hermpkg_build.exporter.contents import Contents
+from hermpkg_build.exporter.contents import Contents, data_files
 from hermpkg_build.exporter.destination import destination_of
 from hermpkg_build.exporter.diagnosis import raise_for
 from hermpkg_build.exporter.environment import environments_of, importers_in_order
@@ -290,7 +290,8 @@ class PackageExporter(ModulePolicies):
             graph=resolution.graph,
             python_version=platform.python_version(),
             sources=resolution.sources,
-            parts=self._contents.parts(),
+            parts=[*self._contents.parts(), *data_files(resolution.files.data, self._contents.records)],
+            real_files=resolution.files.real,
             distributions=resolution.distributions,
             requires=self._requires,
         )

@@ -8,16 +8,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hermpkg_build.analysis.closure import SourceFacts, explore
+from hermpkg_build.analysis.closure import Closure, SourceFacts, explore
 from hermpkg_build.analysis.distributions import versions_of
+from hermpkg_build.analysis.files_read import FilesRead, files_read
 from hermpkg_build.analysis.modules import ModuleSource
 from hermpkg_build.analysis.problems import Problem
 from hermpkg_build.analysis.source_facts import facts_of_source
 from hermpkg_build.assembly.parts import folders_of
-from hermpkg_build.core.graph import ModuleGraph, ModuleKind, Origin
+from hermpkg_build.core.graph import Edge, ModuleGraph, ModuleKind, Origin
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
 from hermpkg_build.exporter.environment import Environment, FoundModule, environments_of
 from hermpkg_build.exporter.interpreter import InterpreterEnvironment
+from hermpkg_build.exporter.lazy import lazily_loaded
 from hermpkg_build.exporter.packaged import PackagedEnvironment
 from hermpkg_build.exporter.plan import GivenSource, Plan, effective_rules
 
@@ -31,6 +33,7 @@ class Resolution:
 
     `sources` are the bytes of the interned ones, by dotted name. The index of a rule in `problems`
     and in the graph counts in `rules`; `given_rules` has the given rule that each of them stands for.
+    `files` are those that the interned code reads.
     """
 
     graph: ModuleGraph
@@ -39,6 +42,7 @@ class Resolution:
     rules: Sequence[PolicyRule]
     given_rules: Sequence[int | None]
     distributions: Mapping[str, str]
+    files: FilesRead
 
 
 def resolve(plan: Plan, importer: Any, records: Collection[str] = ()) -> Resolution:
@@ -60,9 +64,7 @@ def resolve(plan: Plan, importer: Any, records: Collection[str] = ()) -> Resolut
     table = PolicyTable(rules)
     modules = Modules(plan.sources, environments, interpreter, records)
     facts = SourcesRead(modules)
-    closure, problems = explore(
-        plan.roots, rules, modules, facts, alone=plan.alone, parents_need_policy=False
-    )
+    closure, problems = _explore_with_lazy_modules(plan, rules, modules, facts)
     graph = _without(closure.graph, OWN_IMPORTER)
     return Resolution(
         graph=graph,
@@ -71,7 +73,35 @@ def resolve(plan: Plan, importer: Any, records: Collection[str] = ()) -> Resolut
         rules=rules,
         given_rules=[index for _, index in paired],
         distributions=versions_of(graph, interpreter.finder.distributions),
+        files=files_read(
+            graph,
+            closure.uses_files,
+            entries=interpreter.finder.tree.entries,
+            source_of=lambda node: facts.sources[node.name],
+            distributions=interpreter.finder.distributions,
+        ),
     )
+
+
+def _explore_with_lazy_modules(
+    plan: Plan, rules: Sequence[PolicyRule], modules: Modules, facts: SourcesRead
+) -> tuple[Closure, Sequence[Problem]]:
+    """Explore until the packages that were found have no more lazily loaded modules to add."""
+    observed: set[Edge] = set()
+    while True:
+        closure, problems = explore(
+            plan.roots,
+            rules,
+            modules,
+            facts,
+            sorted(observed, key=lambda edge: (edge.source, edge.target)),
+            alone=plan.alone,
+            whole_packages=False,
+        )
+        more = set(lazily_loaded(closure.type_only)) - observed
+        if not more:
+            return closure, problems
+        observed |= more
 
 
 class Modules:
@@ -139,12 +169,16 @@ class SourcesRead:
     def __init__(self, modules: Modules) -> None:
         self.sources: dict[str, bytes] = {}
         self._modules = modules
+        self._facts: dict[str, SourceFacts] = {}
 
     def facts_of(self, modules: Sequence[ModuleSource]) -> list[SourceFacts]:
         """The digest and the facts of each module's source, in order. Raises OSError."""
-        return [self._facts_of(module) for module in modules]
+        for module in modules:
+            if module.name not in self._facts:
+                self._facts[module.name] = self._read(module)
+        return [self._facts[module.name] for module in modules]
 
-    def _facts_of(self, module: ModuleSource) -> SourceFacts:
+    def _read(self, module: ModuleSource) -> SourceFacts:
         found = self._modules.find_with_text(module.name)
         assert found is not None
         if found.text is not None:

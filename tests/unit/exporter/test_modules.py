@@ -308,3 +308,64 @@ def test_the_main_module(project, tmp_path):
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == ("5\n", 0), done.stderr
+
+
+def test_importing_from_a_submodule_does_not_need_its_package(project):
+    project.module("par.__init__", "import not_there\n")
+    project.module("par.one", "from par import two\nfrom . import two as again\nfrom par.two import x\n")
+    project.module("par.two", "x = 2\n")
+    project.module("own", "from par.one import x\nimport par.two as two\n")
+    project.module("named", "import par.two\n")
+    records = project.records(interns("par.*", save=["own"]))
+    assert [name for name in records if name.startswith("par")] == ["par/one.py", "par/two.py"]
+    assert project.load(interns("par.*", save=["own"])).import_module("own").x == 2
+    with pytest.raises(PackagingError, match="not_there"):
+        project.export(interns("par.**", save=["named"]))
+
+
+def test_what_a_package_loads_lazily_is_packed_as_far_as_it_was_loaded(project):
+    project.module(
+        "lazy.__init__",
+        """\
+        from typing import TYPE_CHECKING
+        if TYPE_CHECKING:
+            from .used import Used
+            from .unused import Unused
+        HOMES = {"Used": "used", "Unused": "unused"}
+        def __getattr__(name):
+            from importlib import import_module
+            return getattr(import_module(f"lazy.{HOMES[name]}"), name)
+        """,
+    )
+    project.module("lazy.used", "import lazy_helper\nclass Used:\n    x = 3\n")
+    project.module("lazy.unused", "class Unused:\n    pass\n")
+    project.module("lazy_helper")
+    project.module("own", "import lazy\nvalue = lazy.Used.x\n")
+    import own
+
+    importer = project.load(interns("lazy*.**", save=["own"]))
+    assert importer.import_module("own").value == own.value == 3
+    assert importer.file_structure().has_file("lazy_helper.py")
+    assert not importer.file_structure().has_file("lazy/unused.py")
+
+
+def test_data_files_that_packed_code_reads_are_packed(project):
+    project.module(
+        "reads.__init__",
+        "import os\n"
+        "with open(os.path.join(os.path.dirname(__file__), 'words.txt')) as file:\n    words = file.read()\n",
+    )
+    (project.root / "reads" / "words.txt").write_text("hello")
+    (project.root / "reads" / "other.bin").write_text("not read")
+    importer = project.load(interns("reads", save=["reads"]))
+    assert importer.import_module("reads").words == "hello"
+    assert not importer.file_structure().has_file("reads/other.bin")
+
+
+def test_a_resource_takes_the_place_of_a_data_file(project):
+    project.module(
+        "reads.__init__", "import os\npath = os.path.join(os.path.dirname(__file__), 'words.txt')\n"
+    )
+    (project.root / "reads" / "words.txt").write_text("of the environment")
+    importer = project.load(lambda e: (e.save_module("reads"), e.save_text("reads", "words.txt", "given")))
+    assert importer.load_text("reads", "words.txt") == "given"

@@ -1,0 +1,28 @@
+"""Submodules that a package loads only when they are asked for, as far as this process has asked."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from types import ModuleType
+
+from hermpkg_build.core.graph import Edge, EdgeKind
+
+
+def lazily_loaded(type_only: Iterable[Edge]) -> Iterator[Edge]:
+    """Those of the imports for type checkers by which a package says what it loads later, and has loaded.
+
+    A package that makes its attributes on demand (PEP 562, or with a class of its own for modules)
+    writes down for type checkers where they come from. That alone would take in all of a large
+    library; what is loaded is what the objects at hand needed.
+    """
+    for edge in type_only:
+        # As it is written: what begins with one dot counts from the package itself.
+        target = edge.source + edge.target if edge.target.startswith(".") else edge.target
+        if target in sys.modules and target.startswith(f"{edge.source}.") and _is_lazy(edge.source):
+            yield Edge(source=edge.source, target=target, kind=EdgeKind.OBSERVED, location=edge.location)
+
+
+def _is_lazy(name: str) -> bool:
+    module = sys.modules.get(name)
+    return module is not None and (type(module) is not ModuleType or "__getattr__" in vars(module))
