@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_CHUNK = 1 << 20
+from hermpkg_build.inspection.same_bytes import PIECE, pieces
 
 ELEMENT_SIZES = {
     "bool": 1,
@@ -75,15 +75,15 @@ def compare_elements(a: memoryview, b: memoryview, dtype: str, *, size: int = 0)
     total = len(a) // width
     count, first = 0, None
     largest: float | None = None
-    for start in range(0, len(a), _CHUNK):
-        left, right = bytes(a[start : start + _CHUNK]), bytes(b[start : start + _CHUNK])
+    for number, (x, y) in enumerate(zip(pieces(a), pieces(b), strict=True)):
+        left, right = bytes(x), bytes(y)
         if left == right:
             continue
         compare = _compare_plain if _numpy() is None else _compare_with_numpy
         found, where, by = compare(left, right, dtype, width)
         count += found
         if first is None and where is not None:
-            first = start // width + where
+            first = number * PIECE // width + where
         if by is not None:
             largest = by if largest is None else max(largest, by)
     return ElementDifferences(count=count, total=total, first=first, largest=largest)

@@ -1,4 +1,4 @@
-"""Packages of modules are the same bytes whichever Python builds them, where the recorded version is pinned."""
+"""Packages of modules are the same bytes whichever Python builds them, where that is pinned."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hermpkg_build.inspection import elements
 from hermpkg_build.inspection.elements import ELEMENT_SIZES, ElementDifferences, compare_elements
 
 
@@ -57,13 +56,12 @@ def test_unknown_types_are_counted_only(either):
     assert found == ElementDifferences(count=2, total=3, first=1, largest=None)
 
 
-def test_a_difference_in_a_later_chunk(either, monkeypatch):
-    monkeypatch.setattr(elements, "_CHUNK", 32)
-    values = [float(number) for number in range(100)]
-    changed = [*values]
-    changed[77] += 0.25
-    found = compare_elements(floats(*values), floats(*changed), "float32")
-    assert found == ElementDifferences(count=1, total=100, first=77, largest=0.25)
+def test_a_difference_in_a_later_piece(either):
+    a = bytearray(5 << 20)
+    b = bytearray(a)
+    b[4 * 1_000_000 : 4 * 1_000_000 + 4] = struct.pack("<f", 0.25)
+    found = compare_elements(memoryview(a), memoryview(b), "float32")
+    assert found == ElementDifferences(count=1, total=5 << 18, first=1_000_000, largest=0.25)
 
 
 def test_bfloat16(either):
