@@ -11,6 +11,7 @@ _DATE = re.compile(r"\b(?:19|20)\d\d-[01]\d-[0-3]\d(?:[T ][0-2]\d:[0-5]\d)?")
 _TEMPORARY = re.compile(r"/tmp/|/var/folders/|/hermpkg")  # noqa: S108 - such paths are looked for
 _A_YEAR = 366 * 86400
 _SCALES = (1, 10**3, 10**6, 10**9)
+_LATEST = 10**20
 
 
 def hint_for(a: object, b: object) -> str:
@@ -37,6 +38,8 @@ _TEXTS = (
 
 def _is_recent(value: float) -> bool:
     """Whether a number counts seconds, or thousandths, millionths or billionths, up to about now."""
+    if not 0 < value < _LATEST:
+        return False
     now = time.time()
     return any(abs(value / scale - now) < _A_YEAR for scale in _SCALES)
 

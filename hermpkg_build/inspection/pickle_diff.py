@@ -26,6 +26,7 @@ from hermpkg_build.inspection.tensors import Storage, Tensor, other_arguments, s
 _SHARED = frozenset({NodeKind.LIST, NodeKind.DICT, NodeKind.SET, NodeKind.CALL})
 _SEQUENCES = frozenset({NodeKind.TUPLE, NodeKind.LIST, NodeKind.SET, NodeKind.FROZENSET})
 _MOST_KEPT = 100
+_LARGEST_OUTLINE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +95,8 @@ def compare_opcodes(a: bytes, b: bytes, graph: Node, record: str) -> Iterator[Pi
 
 
 def _opcode_side(opcode: str, argument: object, offset: int) -> PickleSide:
-    value = "" if argument is None else repr(argument)
-    return PickleSide(value=value if len(value) <= 60 else value[:57] + "...", opcode=opcode, offset=offset)
+    shown = Node(kind=NodeKind.ATOM, opcode=opcode, offset=offset, value=argument)
+    return PickleSide(value="" if argument is None else key_text(shown), opcode=opcode, offset=offset)
 
 
 def _path_at(graph: Node, record: str, offset: int) -> Path:
@@ -282,14 +283,16 @@ def _shown(node: Node | None, other: Node | None) -> str:
     return key_text(node)
 
 
-def _outline(node: Node) -> object:
-    """A hashable stand-in that is equal for equal values; None for what has none."""
+def _outline(node: Node, depth: int = 3) -> object:
+    """A hashable stand-in that is equal for equal values; None for what has none, or is made of too much."""
     if node.kind in (NodeKind.ATOM, NodeKind.GLOBAL):
         value = bytes(node.value) if isinstance(node.value, bytearray) else node.value
         return node.kind, type(node.value), repr(value) if isinstance(value, float) else value
     if node.kind in (NodeKind.TUPLE, NodeKind.FROZENSET):
-        parts = tuple(map(_outline, node.items[:8]))
-        return None if None in parts or len(node.items) > 8 else (node.kind, parts)
+        if not depth or len(node.items) > _LARGEST_OUTLINE:
+            return None
+        parts = tuple(_outline(item, depth - 1) for item in node.items)
+        return None if None in parts else (node.kind, parts)
     return None
 
 

@@ -10,6 +10,7 @@ from hermpkg_build.inspection.pickle_nodes import Node, NodeKind
 _MODULE_TABLES = frozenset({"_modules", "_parameters", "_buffers"})
 _PARAMETERS = frozenset({"_rebuild_parameter", "_rebuild_parameter_with_state"})
 _LONGEST_KEY = 60
+_LARGEST_INTEGER = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,6 +151,9 @@ def _words(node: Node) -> str:
             return '"' + repr(node.value[:_LONGEST_KEY])[1:-1] + '"'
         if isinstance(node.value, (bytes, bytearray)):
             return repr(bytes(node.value[:_LONGEST_KEY]))
+        if isinstance(node.value, int) and node.value.bit_length() > _LARGEST_INTEGER:
+            # Longer ones take quadratic time to write out, which Python refuses beyond some length.
+            return f"an integer of {node.value.bit_length()} bits"
         return repr(node.value)
     if node.kind is NodeKind.GLOBAL and isinstance(node.value, tuple):
         return f"{node.value[0]}.{node.value[1]}"
@@ -158,7 +162,8 @@ def _words(node: Node) -> str:
     if node.kind is NodeKind.DICT:
         return f"dict of {len(node.pairs)}"
     if node.kind is NodeKind.PERSISTENT:
-        return f"persistent id {_words(node.parts[0])}"
+        known = node.parts[0].kind in (NodeKind.ATOM, NodeKind.TUPLE)
+        return f"persistent id {_words(node.parts[0])}" if known else "persistent id"
     if node.kind is NodeKind.TUPLE and len(node.items) <= 4:
         inner = ", ".join(_words(item) if item.kind is NodeKind.ATOM else "..." for item in node.items)
         return f"({inner}{',' if len(node.items) == 1 else ''})"
