@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
+from contextlib import suppress
 
 
 def main() -> int:
@@ -16,5 +18,16 @@ def main() -> int:
     return run()
 
 
+def _leave_the_current_folder_out() -> None:
+    """Take back what ``python -m`` puts first on the path: the current folder.
+
+    It is the workspace's, whose modules may have the names of the standard library's.
+    """
+    with suppress(OSError):
+        if not getattr(sys.flags, "safe_path", False) and sys.path[:1] == [os.getcwd()]:
+            del sys.path[0]
+
+
 if __name__ == "__main__":
+    _leave_the_current_folder_out()
     sys.exit(main())

@@ -50,7 +50,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run the command that `words` (default: the process's arguments) ask for; the exit code."""
     arguments = tuple(sys.argv[1:] if words is None else words)
     _let_output_hold_any_name()
-    _stop_on_sigterm()
+    _stop_on_signals()
     console = _console_for_errors_in(arguments)
     try:
         command, invocation = _read(arguments)
@@ -190,12 +190,17 @@ def _let_output_hold_any_name() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _stop_on_sigterm() -> None:
-    """Let SIGTERM end the build as Ctrl-C does: children stopped, nothing half written."""
+def _stop_on_signals() -> None:
+    """Let SIGTERM and a closed terminal end the build as Ctrl-C does: children stopped, nothing half written.
+
+    Where a signal is ignored, as ``nohup`` has it, it stays so.
+    """
     import signal
 
-    def interrupt(*_: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    def interrupt(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, interrupt)

@@ -14,7 +14,7 @@ from hermpkg_build.core.target import Target
 from hermpkg_build.engine.environment import current_environment
 from hermpkg_build.engine.journal import Journal
 from hermpkg_build.engine.models import BuiltModel, build_model
-from hermpkg_build.engine.modules import build_modules
+from hermpkg_build.engine.modules import build_file, build_modules
 from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.package_analysis import PackageAnalysis, analyse_package, models_of
 from hermpkg_build.engine.package_tests import run_package_test
@@ -45,6 +45,9 @@ from hermpkg_build.store.tree import SourceTree
 
 Built: TypeAlias = BuiltModel | TargetResult
 """What building a target gives: a model object with its result, or a result alone."""
+
+_SECONDS_TO_STOP = 5.0
+"""Stopping a child takes a moment; what cannot be stopped, such as writing an archive, is left behind."""
 
 MakeRebuilder = Callable[[ActionCache], Rebuilder]
 
@@ -200,6 +203,8 @@ def _build_labels(session: Session, labels: Sequence[Label]) -> Mapping[Label, B
         return scheduler.run(labels)
     except BaseException:
         session.cancel()
+        # This process must not end before its threads have stopped the children that they started.
+        scheduler.wait(_SECONDS_TO_STOP)
         raise
 
 
@@ -207,8 +212,10 @@ def _build_one(session: Session, target: Target, need: Need[Label, Built]) -> Bu
     """Build one target; what it needs is built first, when it turns out to be needed."""
     if target.rule == "model":
         return build_model(session, target)
-    if target.rule == "python_modules":
+    if target.rule in ("python_modules", "module"):
         return build_modules(session, target)
+    if target.rule == "file":
+        return build_file(session, target)
     if target.rule == "package_test":
         return need([cast("Label", target.attributes["package"])])[0]
     labels = list(dict.fromkeys(models_of(target).values()))

@@ -1,4 +1,4 @@
-"""`python_modules` targets: building one means that every source of it can be read and parses."""
+"""`python_modules`, modules and files: building one means that its sources can be read, and parse."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hermpkg_build.analysis.modules import ModuleSource
 from hermpkg_build.core.digest import fingerprint
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.engine.results import TargetResult
-from hermpkg_build.errors import AnalysisError, GroupedError, Location
+from hermpkg_build.errors import AnalysisError, GroupedError, LoadingError, Location
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,11 +20,16 @@ if TYPE_CHECKING:
 
 
 def build_modules(session: Session, target: Target) -> TargetResult:
-    """Analyse every module of `target`; its SHA-256 covers their sources.
+    """Analyse the modules of a `python_modules` target, or the one of a `module`; its SHA-256 covers them.
 
     Raises GroupedError with each source that does not parse.
     """
-    modules = session.loader.module_targets(target.label)
+    owner = target.deps[0] if target.rule == "module" else target.label
+    modules = [
+        module
+        for module in session.loader.module_targets(owner)
+        if target.rule != "module" or module.label == target.label
+    ]
     found = parsed(session, target, modules)
     digests = {module.path: str(source.digest) for module, source in zip(modules, found, strict=True)}
     return TargetResult(
@@ -58,3 +63,18 @@ def parsed(context: TargetContext, target: Target, modules: Sequence[ModuleTarge
     if errors:
         raise GroupedError(f"{target.label} does not parse", errors)
     return found
+
+
+def build_file(session: Session, target: Target) -> TargetResult:
+    """A file as it is, with its own SHA-256. Raises LoadingError where it cannot be read."""
+    try:
+        digest = session.tree.digest(session.absolute(target.label.path))
+    except OSError as error:
+        raise LoadingError(
+            f"{target.label} cannot be read",
+            facts=[("file", target.label.path), ("reason", error.strerror or str(error))],
+            next_step="check the path and its permissions",
+        ) from error
+    return TargetResult(
+        label=str(target.label), path="", sha256=digest.hash, bytes=digest.size, status="up-to-date"
+    )

@@ -23,7 +23,7 @@ from hermpkg_build.core.policy import Policy
 from hermpkg_build.engine.action import Action, reasons_to_run
 from hermpkg_build.engine.package_analysis import PackageAnalysis, analyse_package, models_of
 from hermpkg_build.engine.results import Status, TargetResult
-from hermpkg_build.errors import LoadingError, LocalEnvironmentError
+from hermpkg_build.errors import AnalysisError, LoadingError, LocalEnvironmentError
 from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
@@ -188,7 +188,11 @@ def write_artifact(
     target: Target, path: str, request: ArtifactRequest, content: ContentStore, journal: Journal
 ) -> Digest:
     """Lay the artifact of `target` out and write it to `path`; what `lay_out` raises."""
-    records = lay_out(request, content)
+    try:
+        records = lay_out(request, content)
+    except AnalysisError as error:
+        error.location = error.location or target.location
+        raise
     externs = [node.name for node in request.graph.with_policy(Policy.EXTERN)]
     for note in portability_notes([record.name for record in records], externs):
         journal.warn(f"{target.label}: {note}")

@@ -62,12 +62,13 @@ class Scheduler(Generic[K, V]):
         self._queue: deque[K] = deque()
         self._lock = threading.Condition()
         self._stopping = False
+        self._at_work: set[str] = set()
 
     def run(self, keys: Iterable[K]) -> dict[K, V | BaseException]:
         """Compute `keys`; each gives its value or its error. Keys not started are left out.
 
         A KeyboardInterrupt is raised at once; the threads finish the task they are at and start
-        no other.
+        no other. `wait` until they have.
         """
         wanted = list(dict.fromkeys(keys))
         self._offer(wanted)
@@ -88,19 +89,32 @@ class Scheduler(Generic[K, V]):
         def finished() -> bool:
             return self._stopping or all(self._cells[key].done.is_set() for key in wanted)
 
-        threads = [
-            threading.Thread(target=self._work_until, args=(finished,), name=f"hermpkg-{i}", daemon=True)
-            for i in range(self._jobs)
-        ]
-        for thread in threads:
-            thread.start()
+        for number in range(self._jobs):
+            name = f"hermpkg-{number}"
+            self._at_work.add(name)
+            threading.Thread(target=self._work_as, args=(name, finished), name=name, daemon=True).start()
         try:
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(timeout=0.2)
+            while not self.wait(0.2):
+                pass
         except BaseException:
             self._stop()
             raise
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until all threads have ended, or time is up; whether they have.
+
+        `threading.Thread.join` will not do: once it is interrupted, a thread that runs counts as ended.
+        """
+        with self._lock:
+            return self._lock.wait_for(lambda: not self._at_work, seconds)
+
+    def _work_as(self, name: str, finished: Callable[[], bool]) -> None:
+        try:
+            self._work_until(finished)
+        finally:
+            with self._lock:
+                self._at_work.discard(name)
+                self._lock.notify_all()
 
     def _work_until(self, finished: Callable[[], bool]) -> None:
         while True:

@@ -102,6 +102,8 @@ def _record_conflicts(target: Target, site: Site) -> Iterable[LoadingError]:
     for attribute in ("models", "resources", "sources"):
         entries = target.attributes[attribute]
         assert isinstance(entries, Mapping)
+        if attribute == "sources":
+            yield from _below_modules(entries, site)
         for key in entries:
             record = key.replace(".", "/") + ".py" if attribute == "sources" else key
             other = places.take(record, f"{attribute} {key!r}")
@@ -112,3 +114,17 @@ def _record_conflicts(target: Target, site: Site) -> Iterable[LoadingError]:
                     path=(key,),
                     facts=[("place", record)],
                 )
+
+
+def _below_modules(sources: Mapping[str, object], site: Site) -> Iterable[LoadingError]:
+    """Modules of `sources` whose parent is there as a module, not as a package."""
+    for key in sources:
+        parts = key.split(".")
+        parents = [".".join(parts[:count]) for count in range(1, len(parts))]
+        for parent in (parent for parent in parents if parent in sources):
+            yield site.error(
+                f"sources {key!r} is below sources {parent!r}, which is a module and no package",
+                argument="sources",
+                path=(key,),
+                next_step=f"name the package itself {parent + '.__init__'!r}",
+            )

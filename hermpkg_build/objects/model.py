@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.core.canonical_json import dumps, loads
-from hermpkg_build.errors import ActionError, BuildInterruptedError, Location
+from hermpkg_build.errors import ActionError, BuildInterruptedError, LocalEnvironmentError, Location
 from hermpkg_build.objects.pickled import GlobalReference, StoredStorage
 from hermpkg_build.objects.request import (
     PICKLE,
@@ -19,6 +20,7 @@ from hermpkg_build.objects.request import (
     ObservedImport,
     storage_file,
 )
+from hermpkg_build.store.failures import cannot_write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,14 +49,15 @@ def make_model_object(
 
     `cancelled` is asked a few times a second; when it says yes, or an exception such as
     KeyboardInterrupt arrives, the child is killed with everything it started.
-    Raises ActionError where the factory, the weights or the pickling fails or the child dies, and
-    BuildInterruptedError where it was cancelled.
+    Raises ActionError where the factory, the weights or the pickling fails or the child dies,
+    BuildInterruptedError where it was cancelled, and LocalEnvironmentError where the folder of
+    `content` is full or taken away.
     """
     from pathlib import Path
 
     from hermpkg_build.objects.child import run_child
 
-    with content.staging() as staging:
+    with content.staging() as staging, _staging_errors(staging):
         folder = Path(staging)
         (folder / REQUEST).write_bytes(dumps(request.to_json()))
         ended = run_child(_WORKER, folder, conditions=request.conditions, cancelled=cancelled)
@@ -68,6 +71,21 @@ def make_model_object(
         for key, stored in enumerate(made.storages):
             content.put_file(str(folder / storage_file(key)), stored.digest, move=True)
         return made
+
+
+@contextmanager
+def _staging_errors(folder: str) -> Iterator[None]:
+    """Files come and go in this folder only, so an error of the operating system is about it."""
+    try:
+        yield
+    except OSError as error:
+        if not os.path.isdir(folder):
+            raise LocalEnvironmentError(
+                "the folder of a running factory was taken away",
+                facts=[("folder", folder)],
+                next_step="leave the cache alone while a build runs, and build again",
+            ) from error
+        raise cannot_write(error, folder) from error
 
 
 def _result(folder: Path, request: ModelRequest, ended: Ended) -> dict[str, Any]:

@@ -57,6 +57,10 @@ class Places:
         """The path for a message or a location: relative in the workspace."""
         return path.removeprefix(self._root)
 
+    def shown_in(self, text: str) -> str:
+        """A text in which files of the workspace are named, with their relative paths."""
+        return text.replace(self._root, "")
+
 
 def standard_library() -> list[str]:
     """The folders and the ZIP file from which this interpreter imports its standard library."""

@@ -13,6 +13,7 @@ from hermpkg_build.objects.finder import UndeclaredModuleError
 from hermpkg_build.objects.places import Place, Places
 
 _OURS = os.path.dirname(__file__)
+_LONGEST_LINE = 1000
 _IMPORTLIB = os.path.dirname(importlib.__file__)
 
 
@@ -22,7 +23,7 @@ def error_of_factory(factory: str, error: BaseException, places: Places) -> Acti
     if undeclared is not None:
         return _undeclared(undeclared, places)
     text = "".join(traceback.format_exception_only(type(error), error)).strip()
-    summary = f"the factory {factory} raised {text.splitlines()[-1]}"
+    summary = f"the factory {factory} raised {_shortened(text.splitlines()[-1])}"
     if isinstance(error, SystemExit):
         summary = f"the factory {factory} ended the process: sys.exit({error.code!r})"
     elif isinstance(error, KeyboardInterrupt):
@@ -90,7 +91,12 @@ def _trimmed(error: BaseException, places: Places) -> str:
     """The traceback with its causes, without the frames of the import system and the worker."""
     whole = traceback.TracebackException.from_exception(error)
     _trim(whole, places)
-    return "".join(whole.format()).rstrip()
+    return "\n".join(map(_shortened, "".join(whole.format()).rstrip().splitlines()))
+
+
+def _shortened(line: str) -> str:
+    """A line of a message, which may hold a whole tensor or page, as far as one can take it in."""
+    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}… ({len(line):,} characters)"
 
 
 def _trim(whole: traceback.TracebackException, places: Places) -> None:
@@ -107,4 +113,6 @@ def _trim(whole: traceback.TracebackException, places: Places) -> None:
             ]
         )
         related = [part.__cause__, part.__context__, *(getattr(part, "exceptions", None) or ())]
+        if getattr(part, "filename", None):  # that of a SyntaxError
+            part.filename = places.shown(part.filename)
         pending += [other for other in related if other is not None]

@@ -15,9 +15,12 @@ if __name__ == "__main__":
 
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import _imp
 import json
 import os
 import random
+import signal
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -39,6 +42,8 @@ from hermpkg_build.objects.tracebacks import error_of_factory
 from hermpkg_build.objects.weights import load_weights
 
 UMASK = 0o022
+_PR_SET_PDEATHSIG = 1
+"""From <linux/prctl.h>."""
 
 
 def run(folder: Path) -> None:
@@ -60,7 +65,7 @@ def run(folder: Path) -> None:
     except HermpkgError as error:
         result = {"error": _error_to_json(error)}
     except UnpicklableError as error:
-        result = {"error": _error_to_json(_not_picklable(request, error))}
+        result = {"error": _error_to_json(_not_picklable(request, error, places))}
     except BaseException as error:  # noqa: BLE001 - whatever a factory raises is its author's to see
         result = {"error": _error_to_json(error_of_factory(request.factory, error, places))}
     if os.getpid() == process:
@@ -68,6 +73,15 @@ def run(folder: Path) -> None:
         aside = folder / f"{RESULT}.part"
         aside.write_bytes(dumps(result))
         aside.replace(folder / RESULT)
+
+
+def _end_with_parent() -> None:
+    """Let the kernel kill this process when its parent dies, however that happens; only Linux can."""
+    if sys.platform == "linux":
+        import ctypes
+
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _flush() -> None:
@@ -112,8 +126,20 @@ def _confine(
         },
     )
     sys.meta_path.insert(0, finder)
+    _make_way_for(request.modules)
     random.seed(request.seed)
     return finder
+
+
+def _make_way_for(modules: Iterable[str]) -> None:
+    """Forget modules that were needed here and have the name of one of the workspace.
+
+    A factory gets its own, as it would from an interpreter that was started for it alone; that one
+    too has the frozen modules before anything else.
+    """
+    for name in modules:
+        if name in sys.modules and name not in sys.builtin_module_names and not _imp.is_frozen(name):
+            del sys.modules[name]
 
 
 def _prepare_torch(torch: Any, request: ModelRequest) -> None:
@@ -155,10 +181,10 @@ def _keep(
     )
 
 
-def _not_picklable(request: ModelRequest, error: UnpicklableError) -> ActionError:
+def _not_picklable(request: ModelRequest, error: UnpicklableError, places: Places) -> ActionError:
     return ActionError(
         f"what the factory {request.factory} returned cannot be pickled",
-        facts=[("object", error.path), ("reason", error.reason)],
+        facts=[("object", error.path), ("reason", places.shown_in(error.reason))],
         next_step="leave it out by __getstate__, or make it from a class or function of a module",
     )
 
@@ -175,6 +201,7 @@ def _error_to_json(error: HermpkgError) -> dict[str, Json]:
 
 
 if __name__ == "__main__":
+    _end_with_parent()
     run(Path(sys.argv[1]))
     # Neither threads that the factory left behind nor what is to run at exit concern the result.
     os._exit(0)

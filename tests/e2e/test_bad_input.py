@@ -151,3 +151,55 @@ def test_workspace_settings(app, text):
     app.write("pyproject.toml", text)
     error = fails(app, "//app", code=2)
     assert "pyproject.toml" in error
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [
+        ('sources = {"new": "", "new.__init__": ""}', ["'new.__init__' is below sources 'new'"]),
+        ('sources = {"new": "", "new.part": ""}', ["'new.part' is below sources 'new'", "new.__init__"]),
+        ('modules = ["app.main"], resources = {"app/main.py": "words.txt"}', ["app/main.py", "app.main"]),
+    ],
+)
+def test_two_things_at_one_place_of_an_artifact(app, attributes, words):
+    app.build_file(
+        f"""
+        python_modules(name = "modules", srcs = glob(["*.py"]))
+        model_package(name = "app", policy = [intern("**")], deps = [":modules"], {attributes})
+        """
+    )
+    error = fails(app, "//app")
+    assert "app/BUILD:4:" in error
+    for word in words:
+        assert word in error
+
+
+def test_messages_of_factories_name_files_by_their_place_in_the_workspace(app):
+    app.build_file(
+        """
+        python_modules(name = "modules", srcs = glob(["*.py"]))
+        model(name = "thing", factory = "app.factory:make", deps = [":modules"])
+        """
+    )
+    for source in (
+        "def make(:\n",
+        "def make(): return lambda: 1\n",
+        "def make(): raise ValueError(__file__)\n",
+    ):
+        app.write("app/factory.py", source)
+        error = app.run("//app:thing").stderr
+        assert "app/factory.py:1" in error
+        assert str(app.root) not in error.replace(f"ValueError: {app.root}", "")
+
+
+def test_a_message_of_any_length_is_shown_in_part(app):
+    app.build_file(
+        """
+        python_modules(name = "modules", srcs = glob(["*.py"]))
+        model(name = "thing", factory = "app.factory:make", deps = [":modules"])
+        """
+    )
+    app.write("app/factory.py", "def make(): raise ValueError('x' * 1_000_000)\n")
+    error = app.run("//app:thing").stderr
+    assert "ValueError: xxx" in error
+    assert len(error) < 5_000

@@ -73,3 +73,13 @@ def test_manual_targets_wait_to_be_named(app):
     )
     assert "//more:two" not in app.build("//...").statuses
     assert "//more:two" in app.build("//more:two").statuses
+
+
+def test_a_module_and_a_file_are_targets(app):
+    assert app.build("//app:helpers.py").statuses == {"//app:helpers.py": "up-to-date"}
+    assert app.build("build", "words.txt", cwd="app").code == 0
+    app.write("app/helpers.py", "def greeting(:\n")
+    outcome = app.run("//app:helpers.py")
+    assert outcome.code == 1
+    assert "app/helpers.py:1:14" in outcome.stderr
+    assert app.run("//app:main.py").code == 0

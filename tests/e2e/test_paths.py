@@ -2,6 +2,8 @@
 
 import pytest
 
+from hermpkg_build import PackageImporter
+
 
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8", "POSIX"])
 def test_a_workspace_under_any_path(app, make_workspace, tmp_path, locale):
@@ -48,3 +50,29 @@ def test_a_source_root(workspace):
     )
     workspace.build("//src/lib")
     assert "lib/inner.py" in workspace.run("inspect", "hermpkg-out/src/lib/lib.pt").stdout
+
+
+@pytest.mark.parametrize("name", ["json", "sqlite3", "subprocess", "argparse", "random"])
+def test_a_module_with_a_name_of_the_standard_library(workspace, name):
+    """It neither takes the place of the one this tool needs, nor is it taken for that one."""
+    workspace.write(f"{name}.py", "WHOSE = 'mine'\n")
+    workspace.write("factory.py", f"import {name}\n\ndef make():\n    return {name}.WHOSE\n")
+    workspace.build_file(
+        f"""
+        python_modules(name = "modules", srcs = glob(["*.py"]))
+        model(name = "thing", factory = "factory:make", deps = [":modules"])
+        model_package(
+            name = "out",
+            models = {{"m/x.pkl": ":thing"}},
+            modules = ["factory"],
+            policy = [intern("factory"), intern("{name}")],
+            deps = [":modules"],
+        )
+        """,
+        "BUILD",
+    )
+    workspace.build("//:out")
+    assert f"{name}.py" in workspace.run("inspect", "hermpkg-out/out.pt").stdout
+    with PackageImporter(workspace.root / "hermpkg-out/out.pt") as importer:
+        assert importer.load_pickle("m", "x.pkl") == "mine"
+        assert importer.import_module("factory").make() == "mine"

@@ -31,6 +31,87 @@ def test_a_killed_build_leaves_everything_whole(app, make_workspace, delay):
     assert clean.build("//app").target["sha256"] == after["sha256"]
 
 
+ENDLESS = """
+import os, subprocess
+
+def make():
+    child = subprocess.Popen(["sleep", "1000"])
+    with open({pids!r} + ".part", "w") as file:
+        file.write(f"{{os.getpid()}} {{child.pid}}")
+    os.rename({pids!r} + ".part", {pids!r})
+    while True:
+        pass
+"""
+
+
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def start_endless(app, pids, *words):
+    """A build whose factory never ends, and the processes that it started."""
+    app.write("app/factory.py", ENDLESS.format(pids=str(pids)))
+    app.build_file(
+        """
+        python_modules(name = "modules", srcs = ["factory.py"])
+        model(name = "thing", factory = "app.factory:make", deps = [":modules"])
+        """
+    )
+    process = app.start("//app:thing", *words)
+    end = time.monotonic() + 30
+    while not pids.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return process, [int(pid) for pid in pids.read_text().split()]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks at processes through /proc")
+@pytest.mark.parametrize("jobs", ["1", "3"])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stopped_build_leaves_no_process_and_no_file(app, tmp_path, stop, jobs):
+    process, started = start_endless(app, tmp_path / "pids", "--jobs", jobs)
+    process.send_signal(stop)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 8
+    assert "interrupted" in error
+    assert [pid for pid in started if is_running(pid)] == []
+    assert list(app.cache.glob("*/tmp/*")) == []
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks at processes through /proc")
+def test_a_factory_does_not_outlive_a_killed_build(app, tmp_path):
+    process, (factory, child) = start_endless(app, tmp_path / "pids")
+    process.kill()
+    process.communicate()
+    end = time.monotonic() + 10
+    while is_running(factory) and time.monotonic() < end:
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    assert not is_running(factory)
+
+
+def test_a_cache_that_is_taken_away_from_a_running_factory(app):
+    app.write(
+        "app/factory.py",
+        "import os, shutil\n\ndef make():\n    shutil.rmtree(os.path.dirname(os.getcwd()))\n    return 1\n",
+    )
+    app.build_file(
+        """
+        python_modules(name = "modules", srcs = ["factory.py"])
+        model(name = "thing", factory = "app.factory:make", deps = [":modules"])
+        """
+    )
+    outcome = app.run("//app:thing")
+    assert outcome.code == 36
+    assert "taken away" in outcome.stderr
+    assert str(app.cache) in outcome.stderr
+
+
 def test_two_builds_at_once(app):
     running = [app.start("--json", "//app") for _ in range(4)]
     outcomes = [(process.communicate(timeout=60), process.returncode) for process in running]
