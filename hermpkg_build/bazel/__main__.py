@@ -1,0 +1,72 @@
+"""``python -m hermpkg_build.bazel ACTION @REQUEST``: what the rules for Bazel run.
+
+With ``--persistent_worker`` in place of the request, it goes on to answer requests until its standard
+input ends. An exit code other than 0 comes with the reason on standard error. The test action takes
+further arguments, which are those of the test.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hermpkg_build.bazel.actions import ACTIONS
+from hermpkg_build.bazel.request import ActionRequest, parse_request
+from hermpkg_build.errors import ExitCode, HermpkgError
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the action that `arguments` name, or serve; the exit code."""
+    action, request = arguments[0], arguments[1]
+    if request == "--persistent_worker":
+        _serve(action)
+        return ExitCode.SUCCESS
+    lines = Path(request.removeprefix("@")).read_text(encoding="utf-8").split("\n")
+    code, text = _run(action, lines, arguments[2:])
+    if text:
+        print(text, file=sys.stderr)
+    return code
+
+
+def _run(action: str, lines: Sequence[str], more: Sequence[str] = ()) -> tuple[int, str]:
+    try:
+        ACTIONS[action](_with_arguments(parse_request(lines), more))
+    except HermpkgError as error:
+        return error.exit_code, error.render()
+    return ExitCode.SUCCESS, ""
+
+
+def _with_arguments(request: ActionRequest, more: Sequence[str]) -> ActionRequest:
+    """The request with arguments that only the command line knows, behind those of the target."""
+    if not more:
+        return request
+    attributes = dict(request.target["attributes"])  # type: ignore[arg-type]
+    attributes["args"] = [*attributes["args"], *more]  # type: ignore[misc]
+    return replace(request, target={**request.target, "attributes": attributes})
+
+
+def _serve(action: str) -> None:
+    from hermpkg_build.bazel.worker import serve
+
+    # Standard output belongs to the protocol: what anything else prints goes to the worker's log.
+    responses = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    with responses:
+        serve(lambda lines: _run_safely(action, lines), sys.stdin.buffer, responses)
+
+
+def _run_safely(action: str, lines: Sequence[str]) -> tuple[int, str]:
+    """As `_run`; what went wrong in one request must not end those that follow."""
+    try:
+        return _run(action, lines)
+    except Exception:  # noqa: BLE001
+        import traceback
+
+        return ExitCode.INTERNAL, traceback.format_exc()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

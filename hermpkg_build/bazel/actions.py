@@ -1,0 +1,163 @@
+"""The actions of the rules for Bazel, each from its request to its output."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import NoReturn, cast
+
+from hermpkg_build.bazel.declarations import modules_of_targets, read_targets
+from hermpkg_build.bazel.environment import declared_environment, write_environment
+from hermpkg_build.bazel.facts_files import DeclaredFacts, write_facts
+from hermpkg_build.bazel.model_folders import (
+    DeclaredContents,
+    make_model_folder,
+    read_model_folder,
+    undeclared_reads,
+)
+from hermpkg_build.bazel.request import ActionRequest
+from hermpkg_build.bazel.staging import staged_workspace
+from hermpkg_build.core.conditions import FactoryConditions
+from hermpkg_build.core.label import Label
+from hermpkg_build.core.target import Target
+from hermpkg_build.engine.context import TargetContext
+from hermpkg_build.engine.facts import CachedFacts
+from hermpkg_build.engine.journal import Journal
+from hermpkg_build.engine.models import model_request
+from hermpkg_build.engine.modules import parsed
+from hermpkg_build.engine.observer import SilentObserver
+from hermpkg_build.engine.package_analysis import analyse_package
+from hermpkg_build.engine.package_tests import (
+    package_test_command,
+    package_test_environment,
+    package_test_failure,
+)
+from hermpkg_build.engine.packages import artifact_request, write_artifact
+from hermpkg_build.loading.workspace import Workspace
+from hermpkg_build.store.tree import SourceTree
+
+
+def environment(request: ActionRequest) -> None:
+    """Describe the interpreter that runs this."""
+    write_environment(request.output)
+
+
+def analyse(request: ActionRequest) -> None:
+    """Import facts of one module. A source that does not parse has facts too: it may never be needed."""
+    write_facts(request.source, request.output)
+
+
+def check(request: ActionRequest) -> None:
+    """See that every source of a `python_modules` target parses and is a module."""
+    with _context(request) as (context, target):
+        modules = modules_of_targets({target.label: target}, context.workspace.source_roots)
+        parsed(context, target, modules[target.label])
+    with open(request.output, "wb"):
+        pass
+
+
+def model(request: ActionRequest) -> None:
+    """The folder of a model object."""
+    with _context(request) as (context, target):
+        asked = model_request(context, target, FactoryConditions())
+        made = make_model_folder(asked, request.output)
+        known = [context.workspace.root, *context.environment.search_path, sys.prefix, sys.base_prefix]
+        for path in undeclared_reads(made, known):
+            _warn(f"{target.label}: the factory read {path}, which Bazel does not know as an input")
+
+
+def assemble(request: ActionRequest) -> None:
+    """The artifact of a `model_package`."""
+    with _context(request) as (context, target):
+        models = {Label.parse(label): read_model_folder(path) for label, path in request.models.items()}
+        analysis = analyse_package(context, target, models)
+        contents = DeclaredContents(
+            {request.models[str(label)]: model for label, model in models.items()},
+            root=context.workspace.root,
+        )
+        journal = _journal()
+        asked = artifact_request(context, target, models, analysis)
+        write_artifact(target, os.path.abspath(request.output), asked, contents, journal)
+        for text in journal.warnings:
+            _warn(text)
+
+
+def test(request: ActionRequest) -> None:
+    """Run a `package_test`; what it prints goes where this process prints."""
+    with (
+        _context(request) as (context, target),
+        tempfile.TemporaryDirectory(prefix="hermpkg-test-", dir=os.environ.get("TEST_TMPDIR")) as folder,
+    ):
+        artifact = os.path.abspath(request.artifact)
+        timeout = float(cast("int", target.attributes["timeout"]))
+        signal.signal(signal.SIGTERM, _end)
+        process = subprocess.Popen(
+            package_test_command(context, target, artifact),
+            cwd=folder,
+            env=package_test_environment(target, artifact, folder),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            code: int | None = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            # Whatever the test started is in its group, and nothing of it outlives the test.
+            _kill_group(process)
+        if code != 0:
+            raise package_test_failure(target, code, timeout, "")
+
+
+ACTIONS: Mapping[str, Callable[[ActionRequest], None]] = {
+    "environment": environment,
+    "analyse": analyse,
+    "check": check,
+    "model": model,
+    "assemble": assemble,
+    "test": test,
+}
+
+
+@contextmanager
+def _context(request: ActionRequest) -> Iterator[tuple[TargetContext, Target]]:
+    """The context of a request's target, over a workspace of the declared files."""
+    with staged_workspace(request.files) as root:
+        workspace = Workspace(root=root, source_roots=request.source_roots or ("",))
+        targets = read_targets([*request.declared, request.target])
+        modules = modules_of_targets(targets, workspace.source_roots)
+        tree = SourceTree()
+        context = TargetContext(
+            workspace=workspace,
+            environment=declared_environment(request.environment),
+            tree=tree,
+            facts=CachedFacts(tree, DeclaredFacts(request.facts), _journal(), jobs=1),
+            modules_of_target=modules.__getitem__,
+            declared_by=lambda _: None,
+        )
+        context.targets = targets
+        yield context, targets[Label.parse(str(request.target["label"]))]
+
+
+def _journal() -> Journal:
+    return Journal(SilentObserver())
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _end(*_: object) -> NoReturn:
+    """Leave by way of every `finally` when Bazel stops the test."""
+    sys.exit(128 + signal.SIGTERM)

@@ -1,0 +1,37 @@
+"""Import facts in files of their own: what the analysing action writes and the assembling one reads."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+from hermpkg_build.analysis.facts_codec import encode
+from hermpkg_build.analysis.source_facts import facts_of_source
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.engine.facts import FACTS_VERSION
+
+
+def write_facts(source: str, output: str) -> None:
+    """Analyse the module at the path `source`, and leave its digest and facts in the file `output`."""
+    found = facts_of_source(Path(source).read_bytes())
+    Path(output).write_bytes(f"{FACTS_VERSION}\n{found.digest}\n".encode() + encode(found.facts))
+
+
+class DeclaredFacts:
+    """The facts in files that other actions wrote, and those of environment modules met on the way."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._facts: dict[tuple[str, Digest], bytes] = {}
+        for path in paths:
+            version, digest, facts = Path(path).read_bytes().split(b"\n", 2)
+            self._facts[version.decode(), Digest.parse(digest.decode())] = facts
+
+    def get_many(self, digests: Collection[Digest], *, version: str) -> dict[Digest, bytes]:
+        """See `FactsStore`."""
+        return {
+            digest: self._facts[version, digest] for digest in digests if (version, digest) in self._facts
+        }
+
+    def put_many(self, facts: Mapping[Digest, bytes], *, version: str) -> None:
+        """See `FactsStore`."""
+        self._facts.update({(version, digest): data for digest, data in facts.items()})

@@ -1,0 +1,84 @@
+"""What a build system asks of one action: a file of lines, each a JSON object with one name and its value.
+
+An action of Bazel's gets its inputs through a params file, which is written while the build runs, so
+that lists of any length cost nothing while BUILD files are analysed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.errors import CommandLineError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionRequest:
+    """The inputs and the output of one action. All paths are relative to the working directory.
+
+    `target` is what the action works for, `declared` are the targets that it depends on, each with
+    its label, rule and attributes. `files` are all workspace files that the action may see: workspace
+    path and where the file lies. `facts` are files that the analysing action wrote, `models` the
+    folders of the modelling one by label. `environment` describes the interpreter; `source` is the
+    only input of an analysis; `artifact` is what a test tests, `arguments` what it is called with.
+    """
+
+    target: Mapping[str, Json] = field(default_factory=dict)
+    declared: tuple[Mapping[str, Json], ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    facts: tuple[str, ...] = ()
+    models: Mapping[str, str] = field(default_factory=dict)
+    source_roots: tuple[str, ...] = ()
+    environment: str = ""
+    source: str = ""
+    artifact: str = ""
+    output: str = ""
+
+
+_NAMES = (
+    *("target", "declared", "file", "facts", "model"),
+    *("source_root", "environment", "source", "artifact", "output"),
+)
+
+
+def parse_request(lines: Iterable[str]) -> ActionRequest:
+    """Read a request. Raises CommandLineError for a line that is none of one."""
+    values: dict[str, list[Any]] = {name: [] for name in _NAMES}
+    for line in lines:
+        if line:
+            name, value = _parse_line(line)
+            values[name].append(value)
+    return ActionRequest(
+        target=_last(values["target"], {}),
+        declared=tuple(values["declared"]),
+        files=dict(values["file"]),
+        facts=tuple(values["facts"]),
+        models=dict(values["model"]),
+        source_roots=tuple(values["source_root"]),
+        environment=_last(values["environment"], ""),
+        source=_last(values["source"], ""),
+        artifact=_last(values["artifact"], ""),
+        output=_last(values["output"], ""),
+    )
+
+
+def _parse_line(line: str) -> tuple[str, Any]:
+    try:
+        ((name, value),) = json.loads(line).items()
+        if name in _NAMES:
+            return name, value
+        reason = f"there is no {name!r}"
+    except (ValueError, AttributeError) as error:
+        reason = str(error)
+    raise CommandLineError(
+        "a line of the request means nothing to this version",
+        facts=[("line", line), ("reason", reason)],
+        next_step="use the rules and the package of one release of hermpkg",
+    )
+
+
+def _last(values: Sequence[Any], default: Any) -> Any:
+    return values[-1] if values else default

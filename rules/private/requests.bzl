@@ -1,0 +1,175 @@
+"""Requests: how the rules tell hermpkg_build.bazel what to do, and the actions that carry them."""
+
+load("//rules/private:interpreter.bzl", "InterpreterInfo")
+load("//rules/private:settings.bzl", "StringListInfo")
+load("//rules/private:tool.bzl", "ToolInfo", "launcher_path")
+
+# The attributes of every rule that has actions.
+TOOL_ATTRS = {
+    "_python": attr.label(
+        default = "//rules:python",
+        providers = [InterpreterInfo],
+    ),
+    "_source_roots": attr.label(
+        default = "//rules:source_roots",
+        providers = [StringListInfo],
+    ),
+    "_tool": attr.label(
+        default = "//rules/private:tool",
+        cfg = "exec",
+        executable = True,
+        providers = [ToolInfo],
+    ),
+}
+
+# -I keeps out what surrounds Bazel, such as PYTHONPATH; nothing is written beside the sources.
+INTERPRETER_FLAGS = ["-I", "-B", "-X", "utf8"]
+
+def label_text(label):
+    """A label as hermpkg writes it: relative to its workspace, always with the name.
+
+    Args:
+      label: a Label.
+
+    Returns:
+      A string.
+    """
+    repository = "@" + label.workspace_name if label.workspace_name else ""
+    return "%s//%s:%s" % (repository, label.package, label.name)
+
+def file_label_text(file):
+    """The label of a file by its place, for a generated file too, wherever it is declared.
+
+    Args:
+      file: a File.
+
+    Returns:
+      A string.
+    """
+    package = file.owner.package
+    prefix = package + "/" if package else ""
+    if file.owner.workspace_name or not file.short_path.startswith(prefix):
+        return label_text(file.owner)
+    return "//%s:%s" % (package, file.short_path[len(prefix):])
+
+def declare(ctx, rule, attributes):
+    """A target as hermpkg reads it.
+
+    Args:
+      ctx: the context of the target.
+      rule: the name of its rule in BUILD files.
+      attributes: its attributes by name, labels as texts.
+
+    Returns:
+      A string, JSON.
+    """
+    return json.encode({"attributes": attributes, "label": label_text(ctx.label), "rule": rule})
+
+def source_roots(ctx):
+    """The folders that dotted module names count from.
+
+    Args:
+      ctx: the context of a target.
+
+    Returns:
+      A list of strings, empty for the workspace itself.
+    """
+    return ctx.attr._source_roots[StringListInfo].values
+
+def new_request(ctx):
+    """An empty request.
+
+    Args:
+      ctx: the context of a target.
+
+    Returns:
+      An Args that is always written to a file, a line for each of what is added.
+    """
+    request = ctx.actions.args()
+    request.set_param_file_format("multiline")
+    request.use_param_file("@%s", use_always = True)
+    return request
+
+def add(request, name, value):
+    """Adds a line.
+
+    Args:
+      request: what new_request gave.
+      name: which input it is.
+      value: anything that JSON has.
+    """
+    request.add(json.encode({name: value}))
+
+def add_target(request, ctx, declaration, modules):
+    """Adds what every action for a target with dependencies is told.
+
+    Args:
+      request: what new_request gave.
+      ctx: the context of the target.
+      declaration: what declare gave for it.
+      modules: the PythonModulesInfo of its dependencies.
+    """
+    request.add(declaration, format = "{\"target\": %s}")
+    request.add_all(modules.declarations, format_each = "{\"declared\": %s}")
+    for root in source_roots(ctx):
+        add(request, "source_root", root)
+
+def add_files(request, files, in_runfiles = False):
+    """Adds workspace files that the action may see.
+
+    Args:
+      request: what new_request gave.
+      files: a depset or a list of files.
+      in_runfiles: whether it runs among runfiles, as tests do, and not as an action.
+    """
+    request.add_all(files, map_each = _runfile_line if in_runfiles else _file_line)
+
+def add_paths(request, name, files):
+    """Adds the paths of files.
+
+    Args:
+      request: what new_request gave.
+      name: which input they are.
+      files: a depset or a list of files.
+    """
+    request.add_all(files, map_each = _path_json, format_each = "{\"" + name + "\": %s}")
+
+def _file_line(file):
+    return json.encode({"file": [file.short_path, file.path]})
+
+def _runfile_line(file):
+    return json.encode({"file": [file.short_path, file.short_path]})
+
+def _path_json(file):
+    return json.encode(file.path)
+
+def run_tool(ctx, action, request, inputs, outputs, mnemonic, progress_message, needs_environment = True, worker = False):
+    """Registers an action.
+
+    Args:
+      ctx: the context of the target.
+      action: which one of hermpkg_build.bazel.
+      request: what new_request gave.
+      inputs: a depset of files.
+      outputs: a list of files.
+      mnemonic: the action's kind, for Bazel.
+      progress_message: what Bazel shows while it runs.
+      needs_environment: whether it depends on what is installed for the interpreter.
+      worker: whether a process that stays can do it.
+    """
+    python = ctx.attr._python[InterpreterInfo]
+    environment = [python.environment] if needs_environment else []
+    if needs_environment:
+        add(request, "environment", python.environment.path)
+    launcher = "%s.runfiles/%s" % (ctx.executable._tool.path, launcher_path(ctx, ctx.attr._tool))
+    requirements = {"requires-worker-protocol": "json", "supports-workers": "1"} if worker and python.workers else {}
+    ctx.actions.run(
+        executable = python.path,
+        arguments = INTERPRETER_FLAGS + [launcher, action, request],
+        inputs = depset(environment, transitive = [inputs]),
+        tools = [ctx.attr._tool[DefaultInfo].files_to_run],
+        outputs = outputs,
+        mnemonic = mnemonic,
+        progress_message = progress_message,
+        execution_requirements = requirements,
+    )
