@@ -17,6 +17,7 @@ from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.runtime import finder
+from hermpkg_build.runtime.code_cache import CodeCache
 from hermpkg_build.runtime.loader import PackageLoader
 from hermpkg_build.runtime.mangling import demangle, new_prefix
 from hermpkg_build.runtime.tree import ModuleRole, ModuleTree
@@ -57,6 +58,7 @@ class ModuleSpace:
         self.registered: set[str] = set()
         self.parked: dict[str, ModuleType] = {}
         self.externs: dict[str, ModuleType] = {}
+        self._code = CodeCache()
         self.loader = PackageLoader(self)
         self.views = HostViews(self)
         self.builtins: dict[str, Any] = {**vars(builtins), "__import__": self.import_statement}
@@ -139,8 +141,7 @@ class ModuleSpace:
         """The code of a record, for the module with the name `mangled`. Raises SyntaxError."""
         source = self.archive.read(record)
         self.views.note_source(mangled, source)
-        code: CodeType = compile(source, self.path(record), "exec", dont_inherit=True)
-        return code
+        return self._code.compile(source, self.path(record))
 
     def missing(self, name: str) -> ModuleNotFoundError:
         """The error for a module that packaged code may not see, with what would help.

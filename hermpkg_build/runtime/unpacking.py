@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import stat
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from contextlib import suppress
 
 from hermpkg_build.core.cache_directory import default_cache_directory
 from hermpkg_build.errors import LocalEnvironmentError
+from hermpkg_build.runtime.private_folder import see_that_it_is_ours
 
 _FORMAT = "v1"
 _STAGE = ".making-"
@@ -67,7 +67,7 @@ def _places() -> Iterator[str]:
 def _make(place: str, folder: str, files: Files) -> None:
     """Make `folder` aside and rename it; another process that is faster has made the same."""
     os.makedirs(place, mode=0o700, exist_ok=True)
-    _see_that_it_is_ours(place)
+    see_that_it_is_ours(place)
     _sweep(place)
     stage = tempfile.mkdtemp(prefix=_STAGE, dir=place)
     try:
@@ -86,22 +86,14 @@ def _make(place: str, folder: str, files: Files) -> None:
 
 def _check(folder: str, files: Files) -> None:
     """See that `folder` is the user's own and has exactly `files`; write again what differs."""
-    _see_that_it_is_ours(os.path.dirname(folder))
-    _see_that_it_is_ours(folder)
+    see_that_it_is_ours(os.path.dirname(folder))
+    see_that_it_is_ours(folder)
     for name in _strays(folder, files):
         os.unlink(os.path.join(folder, name))
     for name, content in files.items():
         path = os.path.join(folder, name)
         if not _holds(path, content):
             _replace(path, content)
-
-
-def _see_that_it_is_ours(folder: str) -> None:
-    """Raise PermissionError for a folder in which somebody else could exchange files."""
-    status = os.lstat(folder)
-    owned = status.st_uid in (0, os.geteuid()) and stat.S_ISDIR(status.st_mode)
-    if not owned or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise PermissionError(1, "others can write to it", folder)
 
 
 def _strays(folder: str, files: Files) -> Iterator[str]:
