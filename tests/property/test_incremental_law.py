@@ -74,7 +74,11 @@ model_package(
     name = "out",
     deps = [":modules"],
     modules = [{roots}],
-    policy = [{self.policy}("pkg.sub.**", allow_empty = True), intern("pkg.**", allow_empty = True), deny("**", allow_empty = True)],
+    policy = [
+        {self.policy}("pkg.sub.**", allow_empty = True),
+        intern("pkg.**", allow_empty = True),
+        deny("**", allow_empty = True),
+    ],
     resources = {{"data/r.txt": "r.txt"}},
     {self._sources()},
 )

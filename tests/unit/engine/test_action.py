@@ -51,6 +51,6 @@ INPUTS = st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=4)
 def test_there_are_reasons_exactly_when_the_digests_differ(
     before: dict[str, str], now: dict[str, str]
 ) -> None:
-    assert (action(**{}).with_inputs(before).key == action(**{}).with_inputs(now).key) == (
+    assert (action().with_inputs(before).key == action().with_inputs(now).key) == (
         not reasons_to_run(before, now)
     )
