@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import time
 
 import pytest
 
@@ -49,6 +51,7 @@ def test_a_control(controls, name, vary, condition, path, said):
     assert detail["a"]["opcode"]
 
 
+@pytest.mark.slow
 def test_a_control_with_tensors(controls):
     """Names the tensor, and by how much it differs."""
     words = ("verify", "//controls:thread_sum", "--rebuild", "--vary", "threads", "--json")
@@ -181,3 +184,59 @@ def test_the_examples(make_workspace, repository, tmp_path, name, label):
     outcome = make_workspace(root, tmp_path / "cache").run("verify", label, "--rebuild")
     assert outcome.code == 0, outcome.stdout
     assert "2 rebuilds gave the same bytes" in outcome.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stopping_leaves_nothing_behind(workspace, tmp_path, number):
+    """Neither scratch folders nor the processes of a factory that would run for minutes."""
+    workspace.build_file(ONE_MODEL)
+    workspace.write("app/f.py", WAITING)
+    scratch, beat = tmp_path / "scratch", tmp_path / "beat"
+    scratch.mkdir()
+    workspace.write("app/where.py", f"BEAT = {str(beat)!r}\n")
+    process = workspace.start("verify", "//app", "--rebuild", "--vary", "umask", env={"TMPDIR": str(scratch)})
+    wait_for(beat.exists)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == 8
+    assert os.listdir(scratch) == []
+    beat.unlink()
+    time.sleep(0.5)
+    assert not beat.exists()
+
+
+def wait_for(condition) -> None:
+    """Wait until something that another process does is done."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+ONE_MODEL = """
+python_modules(name = "modules", srcs = ["f.py", "where.py"])
+
+model(name = "m", factory = "app.f:make", deps = [":modules"])
+
+model_package(
+    name = "app",
+    models = {"m/m.pkl": ":m"},
+    policy = [intern("app.**"), deny("**")],
+    deps = [":modules"],
+)
+"""
+
+# Quick in an ordinary build; in a rebuild, known by the name of its scratch folder, it goes on and on.
+WAITING = """
+import os, time
+from app.where import BEAT
+
+class Model:
+    pass
+
+def make():
+    while "hermpkg-rebuild-" in os.environ["HOME"]:
+        open(BEAT, "w").close()
+        time.sleep(0.05)
+    return Model()
+"""
