@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, BinaryIO
 
 from hermpkg_build.archive.copying import append_slice, read_slice
 from hermpkg_build.archive.following import FollowingHash
@@ -15,7 +15,7 @@ from hermpkg_build.archive.replacing import replacement_of
 if TYPE_CHECKING:
     from hermpkg_build.core.digest import Digest
 
-__all__ = ["Content", "FileSlice", "Record", "stream_archive", "write_archive"]
+__all__ = ["Content", "FileSlice", "Record", "replace_archive", "stream_archive", "write_archive"]
 
 _SMALL = 256 << 10
 """Up to this size a piece is joined with its neighbours: one system call for many small records."""
@@ -37,8 +37,15 @@ def write_archive(path: str, *, root: str, records: Sequence[Record]) -> Digest:
     """
     pieces = plan_archive(root, records)
     with replacement_of(path) as target, FollowingHash(target) as following:
-        _write(pieces, target, following)
+        _write(pieces, target, following.advance)
         return following.result()
+
+
+def replace_archive(path: str, *, root: str, records: Sequence[Record]) -> None:
+    """As `write_archive`, for those who need no digest of the file."""
+    pieces = plan_archive(root, records)
+    with replacement_of(path) as target:
+        _write(pieces, target, _ignore)
 
 
 def stream_archive(stream: BinaryIO, *, root: str, records: Sequence[Record]) -> None:
@@ -55,19 +62,19 @@ def stream_archive(stream: BinaryIO, *, root: str, records: Sequence[Record]) ->
             stream.write(read_slice(FileSlice(path=piece.path, offset=piece.offset + offset, size=size)))
 
 
-class _Progress(Protocol):
-    def advance(self, count: int) -> None: ...
+def _ignore(_count: int) -> None:
+    """Take no note of progress."""
 
 
-def _write(pieces: Iterable[Content], target: int, following: _Progress) -> None:
+def _write(pieces: Iterable[Content], target: int, progress: Callable[[int], None]) -> None:
     for piece in _joined(pieces):
         if isinstance(piece, FileSlice):
-            append_slice(piece, target, following.advance)
+            append_slice(piece, target, progress)
             continue
         left = memoryview(piece).cast("B")
         while left:
             count = os.write(target, left[:_BUFFER])
-            following.advance(count)
+            progress(count)
             left = left[count:]
 
 

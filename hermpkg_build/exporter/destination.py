@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO, Protocol
 
 from hermpkg_build.archive.records import Record
-from hermpkg_build.archive.writer import stream_archive, write_archive
+from hermpkg_build.archive.writer import replace_archive, stream_archive
 from hermpkg_build.errors import LocalEnvironmentError
 
 
@@ -47,7 +47,7 @@ class FileDestination:
 
     def write(self, root: str, records: Sequence[Record]) -> None:
         """Write aside, and replace the file."""
-        write_archive(self.path, root=root, records=records)
+        replace_archive(self.path, root=root, records=records)
 
 
 class StreamDestination:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from hermpkg_build.exporter.torchscript import TorchScript
 
-_IN_MEMORY = 1 << 18
-"""Storages up to this size, in bytes, wait in memory; larger ones in a file."""
+_IN_MEMORY = 256 << 20
+"""How many bytes of all storages together wait in memory; those that come later wait in a file."""
 
 
 class Spool:
@@ -67,6 +67,7 @@ class Storages:
         self._spool = spool
         self._keys: dict[int, int] = {}
         self._alive: list[Any] = []
+        self._in_memory = 0
         self._torchscript: TorchScript | None = None
 
     def keys_of(self, storages: Sequence[Any], cause: str) -> list[int]:
@@ -100,7 +101,8 @@ class Storages:
         sha = hashlib.sha256()
         crc32, size = 0, storage.nbytes()
         content: Content
-        if size <= _IN_MEMORY:
+        if self._in_memory + size <= _IN_MEMORY:
+            self._in_memory += size
             content = b"".join(chunks(storage))
             sha.update(content)
             crc32 = zlib.crc32(content)

@@ -1,0 +1,137 @@
+"""Measures saving and loading with PackageExporter beside torch.package, torch.save and the C pickler.
+
+Prints tables; run it as a script. Sizes can be set on the command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import pickle
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from table import show, timed
+
+
+def main() -> None:
+    """Make the objects, time each way in turn, print one table a subject."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--dicts", type=int, default=200_000)
+    options.add_argument("--mebibytes", type=int, default=256)
+    options.add_argument("--rounds", type=int, default=3)
+    arguments = options.parse_args()
+    warnings.simplefilter("ignore")
+
+    dicts = [{"name": f"item {number}", "value": number} for number in range(arguments.dicts)]
+    show(f"save {arguments.dicts:,} small dicts", timed(saving_dicts(dicts), arguments.rounds))
+    show(f"load {arguments.dicts:,} small dicts", timed(loading_dicts(dicts), arguments.rounds))
+    with tempfile.TemporaryDirectory() as folder:
+        rows = saving_tensors(Path(folder), arguments.mebibytes)
+        show(f"save {arguments.mebibytes} MiB of tensors", timed(rows, arguments.rounds))
+        rows = loading_tensors(Path(folder))
+        show(f"load {arguments.mebibytes} MiB of tensors", timed(rows, arguments.rounds))
+    show("export a module of kornia with all it imports", timed(saving_modules(), arguments.rounds))
+
+
+def saving_dicts(dicts: object) -> Mapping[str, Callable[[], object]]:
+    """Pickling alone, and into packages in memory."""
+    import torch.package
+
+    import hermpkg_build
+
+    return {
+        "pickle (C, protocol 3)": lambda: pickle.dumps(dicts, protocol=3),
+        "torch.package": lambda: exported(torch.package, dicts),
+        "hermpkg": lambda: exported(hermpkg_build, dicts),
+    }
+
+
+def loading_dicts(dicts: object) -> Mapping[str, Callable[[], object]]:
+    """The same objects read back."""
+    import torch.package
+
+    import hermpkg_build
+
+    pickled = pickle.dumps(dicts, protocol=3)
+    theirs, ours = exported(torch.package, dicts), exported(hermpkg_build, dicts)
+    return {
+        "pickle (C)": lambda: pickle.loads(pickled),
+        "torch.package": lambda: imported(torch.package, theirs),
+        "hermpkg": lambda: imported(hermpkg_build, ours),
+    }
+
+
+def exported(library: Any, obj: object) -> bytes:
+    """A package with one pickle."""
+    stream = io.BytesIO()
+    with library.PackageExporter(stream) as exporter:
+        exporter.save_pickle("p", "obj.pkl", obj)
+    return stream.getvalue()
+
+
+def imported(library: Any, package: bytes) -> object:
+    """The object in it."""
+    return library.PackageImporter(io.BytesIO(package)).load_pickle("p", "obj.pkl")
+
+
+def saving_tensors(folder: Path, mebibytes: int) -> Mapping[str, Callable[[], object]]:
+    """Tensors of 4 MiB each, to files."""
+    import torch
+    import torch.package
+
+    import hermpkg_build
+
+    tensors = [torch.rand(1 << 20) for _ in range(max(1, mebibytes // 4))]
+
+    def export(library: Any, path: Path) -> None:
+        with library.PackageExporter(str(path)) as exporter:
+            exporter.save_pickle("t", "t.pkl", tensors)
+
+    return {
+        "torch.save": lambda: torch.save(tensors, folder / "tensors.pt"),
+        "torch.package": lambda: export(torch.package, folder / "theirs.pt"),
+        "hermpkg": lambda: export(hermpkg_build, folder / "ours.pt"),
+    }
+
+
+def loading_tensors(folder: Path) -> Mapping[str, Callable[[], object]]:
+    """What `saving_tensors` left, read back."""
+    import torch
+    import torch.package
+
+    import hermpkg_build
+
+    return {
+        "torch.load(mmap=True)": lambda: torch.load(folder / "tensors.pt", mmap=True),
+        "torch.package": lambda: torch.package.PackageImporter(str(folder / "theirs.pt")).load_pickle(
+            "t", "t.pkl"
+        ),
+        "hermpkg": lambda: hermpkg_build.PackageImporter(folder / "ours.pt").load_pickle("t", "t.pkl"),
+    }
+
+
+def saving_modules() -> Mapping[str, Callable[[], object]]:
+    """A module that imports a good part of a library."""
+    import kornia.feature
+    import torch.package
+
+    import hermpkg_build
+
+    def export(library: Any) -> None:
+        with library.PackageExporter(io.BytesIO()) as exporter:
+            exporter.intern("kornia.**")
+            exporter.extern("**")
+            exporter.save_module(kornia.feature.__name__)
+
+    return {"torch.package": lambda: export(torch.package), "hermpkg": lambda: export(hermpkg_build)}
+
+
+if __name__ == "__main__":
+    main()

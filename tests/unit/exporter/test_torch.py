@@ -1,0 +1,151 @@
+"""Tensors, TorchScript and graph modules in packages."""
+
+import io
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from hermpkg_build import PackageExporter, PackageImporter, sys_importer  # noqa: E402
+from hermpkg_build.exporter import storages as storages_module  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:TypedStorage is deprecated")
+
+
+def storages_of(records: dict[str, bytes]) -> list[str]:
+    return sorted(name for name in records if name.endswith(".storage"))
+
+
+def test_storages_are_numbered_in_order_and_shared_by_pickles(project):
+    base = torch.arange(6.0)
+    other = torch.ones(3, dtype=torch.int64)
+
+    def save(exporter):
+        exporter.save_pickle("t", "a.pkl", [base[:2], base[2:]])
+        exporter.save_pickle("t", "b.pkl", [other, base])
+
+    records = project.records(save)
+    assert storages_of(records) == [".data/0.storage", ".data/1.storage"]
+    assert records[".data/0.storage"] == base.numpy().tobytes()
+    assert records[".data/1.storage"] == other.numpy().tobytes()
+    importer = PackageImporter(io.BytesIO(project.exported), check="off")
+    first, second = importer.load_pickle("t", "a.pkl"), importer.load_pickle("t", "b.pkl")
+    second[1].zero_()
+    assert not first[0].any()
+    assert torch.equal(second[0], other)
+
+
+@pytest.mark.parametrize("in_memory", [1 << 20, 0])
+def test_tensors_are_saved_as_they_were(project, monkeypatch, tmp_path, in_memory):
+    monkeypatch.setattr(storages_module, "_IN_MEMORY", in_memory)
+    tensor, empty = torch.arange(1000.0), torch.empty(0)
+    path = tmp_path / "t.pt"
+    with PackageExporter(path) as exporter:
+        exporter.save_pickle("t", "a.pkl", [tensor, empty])
+        tensor.zero_()
+        exporter.save_pickle("t", "b.pkl", torch.ones(5))
+        assert [entry.name for entry in tmp_path.iterdir() if entry.is_file()] == []
+    loaded = PackageImporter(path, verify="all").load_pickle("t", "a.pkl")
+    assert torch.equal(loaded[0], torch.arange(1000.0))
+    assert loaded[1].shape == (0,)
+
+
+def test_temporaries_do_not_share_storages(project):
+    importer = project.load(
+        lambda e: [e.save_pickle("t", f"{i}.pkl", torch.full((4,), float(i))) for i in range(50)]
+    )
+    for number in range(50):
+        assert torch.equal(importer.load_pickle("t", f"{number}.pkl"), torch.full((4,), float(number)))
+
+
+def scripted():
+    torch.manual_seed(0)
+    return torch.jit.script(torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Tanh()))
+
+
+@pytest.mark.parametrize("script_first", [True, False])
+def test_torchscript_shares_storages_with_eager_tensors(project, script_first):
+    module = scripted()
+    weight = module[0].weight
+    extra = torch.ones(7)
+
+    def save(exporter):
+        if script_first:
+            exporter.save_pickle("m", "s.pkl", module)
+        exporter.save_pickle("m", "e.pkl", {"w": weight, "extra": extra})
+        if not script_first:
+            exporter.save_pickle("m", "s.pkl", module)
+
+    records = project.records(save)
+    assert len(storages_of(records)) == 3  # weight, bias, extra
+    importer = PackageImporter(io.BytesIO(project.exported), check="off")
+    eager = importer.load_pickle("m", "e.pkl")
+    assert torch.equal(eager["w"], weight)
+    assert torch.equal(eager["extra"], extra)
+    x = torch.ones(2, 3)
+    assert torch.equal(importer.load_pickle("m", "s.pkl")(x), module(x))
+
+
+def test_torchscript_gives_the_same_bytes_and_no_place_of_this_machine(project):
+    module = scripted()
+    one, other = (project.export(lambda e: e.save_pickle("m", "s.pkl", [module, module])) for _ in range(2))
+    assert one == other
+    assert b"site-packages" not in one
+    assert not any("debug_pkl" in name for name in project.records(lambda e: e.save_pickle("m", "s", module)))
+
+
+def test_torchscript_can_be_exported_again(project):
+    module = scripted()
+    first = project.load(lambda e: e.save_pickle("m", "s.pkl", module))
+    again = first.load_pickle("m", "s.pkl")
+    second = project.load(lambda e: e.save_pickle("m", "s.pkl", again), importer=(first, sys_importer))
+    x = torch.ones(2, 3)
+    assert torch.equal(second.load_pickle("m", "s.pkl")(x), module(x))
+
+
+def test_graph_modules_of_own_modules(project):
+    project.module(
+        "net",
+        """\
+        import torch
+        class Leaf(torch.nn.Module):
+            def forward(self, x):
+                return x + 1
+        class Net(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.leaf = Leaf()
+                self.fc = torch.nn.Linear(3, 3)
+            def forward(self, x):
+                return helper(self.leaf(self.fc(x)))
+        def helper(x):
+            return x * 2
+        torch.fx.wrap("helper")
+        """,
+    )
+    import net
+
+    traced = torch.fx.symbolic_trace(net.Net())
+
+    def save(exporter):
+        exporter.intern("net")
+        exporter.save_pickle("m", "a.pkl", traced)
+        exporter.save_pickle("m", "b.pkl", traced)
+
+    importer = project.load(save)
+    x = torch.ones(1, 3)
+    loaded = importer.load_pickle("m", "a.pkl")
+    assert torch.equal(loaded(x), traced(x))
+    assert importer.file_structure().has_file("fx-generated/_0.py")
+    assert not importer.file_structure().has_file("fx-generated/_1.py")
+    second = project.load(
+        lambda e: (e.intern("net"), e.save_pickle("m", "a.pkl", loaded)), importer=(importer, sys_importer)
+    )
+    assert torch.equal(second.load_pickle("m", "a.pkl")(x), traced(x))
+
+
+def test_torch_is_extern_without_a_word(project):
+    exporter = PackageExporter(io.BytesIO())
+    exporter.save_pickle("m", "m.pkl", torch.nn.Linear(2, 2))
+    assert "torch" in {name.partition(".")[0] for name in exporter.externed_modules()}
+    exporter.close()
