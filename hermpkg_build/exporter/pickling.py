@@ -133,25 +133,16 @@ class GlobalNames:
                 else "no importer has it\n" + "\n".join(reasons)
             )
         prefix = mangle_prefix(module)
-        whose = _importer_of(prefix)
         own = ", ".join(str(environment) for environment in self._environments)
         return (
-            f"{name} comes from the importer {whose or prefix}, which this exporter does not know:"
+            f"{name} comes from the importer {prefix}, which this exporter does not know:"
             f" its importers are {own}. Pass that one too:"
-            " PackageExporter(..., importer=(that_importer, sys_importer))"
+            " PackageExporter(..., importer=(that_importer, sys_importer)); its id() tells which it is"
         )
 
 
 def _may_not_import(_name: str) -> bool:
     return False
-
-
-def _importer_of(prefix: str) -> str:
-    """What the importer with the prefix `prefix` calls itself, "" where it does not say."""
-    import sys
-
-    package = sys.modules.get(prefix)
-    return str(getattr(package, "__file__", "") or "")
 
 
 def _renumbered(data: bytes, keys: list[tuple[int, int]]) -> bytes:
