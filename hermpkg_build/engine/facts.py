@@ -16,6 +16,7 @@ from hermpkg_build.analysis.source_facts import facts_of_source, with_syntax
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.facts import ImportFacts
 from hermpkg_build.core.graph import Origin
+from hermpkg_build.errors import AnalysisError, Location
 
 if TYPE_CHECKING:
     from hermpkg_build.analysis.modules import ModuleSource
@@ -54,13 +55,19 @@ class CachedFacts:
         self._lock = threading.Lock()
 
     def facts_of(self, modules: Sequence[ModuleSource]) -> list[SourceFacts]:
-        """The digest and the facts of each module's source, in order. Raises OSError."""
+        """The digest and the facts of each module's source, in order. Raises AnalysisError."""
+        try:
+            return self._facts_of(modules)
+        except OSError as error:
+            raise _unreadable(modules, error) from error
+
+    def _facts_of(self, modules: Sequence[ModuleSource]) -> list[SourceFacts]:
         with self._lock:
             digests = self._tree.digests([module.path for module in modules])
             unknown = dict.fromkeys(digest for digest in digests if digest not in self._known)
             self._known.update(self._recall(unknown))
             missing = {
-                digest: module.path
+                digest: module
                 for module, digest in zip(modules, digests, strict=True)
                 if digest not in self._known
             }
@@ -76,25 +83,29 @@ class CachedFacts:
                 recalled[digest] = decode(data)
         return recalled
 
-    def _analyse(self, paths: Mapping[Digest, str]) -> dict[Digest, ImportFacts]:
+    def _analyse(self, modules: Mapping[Digest, ModuleSource]) -> dict[Digest, ImportFacts]:
+        paths = [module.path for module in modules.values()]
         if len(paths) >= _WORTH_PROCESSES and self._jobs > 1:
             from hermpkg_build.analysis.parallel import analyse_many
 
-            facts = analyse_many(list(paths.values()), self._jobs)
+            facts = analyse_many(paths, self._jobs)
         else:
-            facts = [analyse_source(self._tree.read(path)) for path in paths.values()]
+            facts = [analyse_source(self._tree.read(path)) for path in paths]
         fresh = {
-            digest: self._with_syntax(path, found)
-            for (digest, path), found in zip(paths.items(), facts, strict=True)
+            digest: self._with_syntax(module, found)
+            for (digest, module), found in zip(modules.items(), facts, strict=True)
         }
         encoded = {digest: encode(found) for digest, found in fresh.items()}
         self._cache.put_many(encoded, version=FACTS_VERSION)
         return fresh
 
-    def _with_syntax(self, path: str, facts: ImportFacts) -> ImportFacts:
-        if facts.syntax_problem:
-            return facts
-        return with_syntax(facts, self._tree.read(path), path, os.stat(path).st_mtime)
+    def _with_syntax(self, module: ModuleSource, facts: ImportFacts) -> ImportFacts:
+        # Helper processes read for themselves; the tree sees that it was the source with this digest.
+        data = self._tree.read(module.path)
+        if module.origin is Origin.WORKSPACE:
+            # What people edit is parsed: its bytecode can be that of another text of this size and time.
+            return with_syntax(facts, data)
+        return with_syntax(facts, data, module.path, os.stat(module.path).st_mtime)
 
     def _tell(
         self, modules: Sequence[ModuleSource], digests: Sequence[Digest], missing: Collection[Digest]
@@ -117,7 +128,7 @@ class FactsWithSources:
         self._sources = sources
 
     def facts_of(self, modules: Sequence[ModuleSource]) -> list[SourceFacts]:
-        """The digest and the facts of each module's source, in order. Raises OSError."""
+        """The digest and the facts of each module's source, in order. Raises AnalysisError."""
         read = [module for module in modules if module.origin is not Origin.GENERATED]
         shared = iter(self._shared.facts_of(read))
         return [
@@ -126,3 +137,14 @@ class FactsWithSources:
             else facts_of_source(self._sources[module.name])
             for module in modules
         ]
+
+
+def _unreadable(modules: Sequence[ModuleSource], error: OSError) -> AnalysisError:
+    """The error for a source that is listed and cannot be read, or is gone by now."""
+    module = next((module for module in modules if module.path == error.filename), None)
+    return AnalysisError(
+        f"the source of {module.name} cannot be read" if module else "a source cannot be read",
+        location=Location(module.shown or module.path) if module else None,
+        facts=[("reason", error.strerror or str(error))],
+        next_step="check its permissions, and build again",
+    )

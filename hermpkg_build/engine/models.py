@@ -61,7 +61,8 @@ def build_model(session: Session, target: Target) -> BuiltModel:
     if moved:
         # What the factory read is no longer there to be digested, so nobody may rely on the result.
         session.settled = False
-        session.journal.warn(f"{moved} changed while {target.label} was made: build again to be sure of it")
+        changed = f"{session.shown(moved)} changed while {target.label} was made"
+        session.journal.warn(f"{changed}: build again to be sure of it")
         complete = action.with_inputs(discovered)
     else:
         complete = session.rebuilder.record(action, result, discovered)

@@ -83,8 +83,13 @@ def _snippet(error: BaseException, places: Places) -> str:
 
 def _frames(error: BaseException) -> list[tuple[str, int]]:
     walked = traceback.walk_tb(error.__traceback__)
-    found = [(os.path.abspath(frame.f_code.co_filename), line) for frame, line in walked]
-    return [(path, line) for path, line in found if not _is_hidden(path)]
+    found = [(frame.f_code.co_filename, line) for frame, line in walked]
+    return [(_absolute(path), line) for path, line in found if not _is_hidden(path)]
+
+
+def _absolute(path: str) -> str:
+    """The absolute path of a source file; what has no file, such as ``<string>``, as it is."""
+    return path if path.startswith("<") else os.path.abspath(path)
 
 
 def _trimmed(error: BaseException, places: Places) -> str:

@@ -33,6 +33,9 @@ def read_file(path: str) -> tuple[bytes, FileSignature]:
             if len(data) != before[0]:
                 data = b"".join([data, *_rest(descriptor)])
             after = signature_of(os.fstat(descriptor))
+        except OSError as error:
+            error.filename = path  # what fails on a descriptor does not know its file
+            raise
         finally:
             os.close(descriptor)
         if before == after:
@@ -50,6 +53,9 @@ def hash_file(path: str) -> tuple[Digest, FileSignature]:
                 hasher.update(chunk)
                 size += len(chunk)
             after = signature_of(os.fstat(descriptor))
+        except OSError as error:
+            error.filename = path  # what fails on a descriptor does not know its file
+            raise
         finally:
             os.close(descriptor)
         if before == after:

@@ -1,5 +1,7 @@
 """What is wrong in BUILD files, labels, policies and sources is reported with its place and a next step."""
 
+import os
+
 import pytest
 
 PACKAGE = """
@@ -203,3 +205,12 @@ def test_a_message_of_any_length_is_shown_in_part(app):
     error = app.run("//app:thing").stderr
     assert "ValueError: xxx" in error
     assert len(error) < 5_000
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs a file that not even root can read")
+def test_a_source_that_cannot_be_read(app):
+    os.symlink("/proc/self/mem", app.root / "app/broken.py")
+    app.write("app/main.py", "from app import broken\n")
+    error = fails(app, "//app")
+    assert "app/broken.py: the source of app.broken cannot be read" in error
+    assert "reason: Input/output error" in error

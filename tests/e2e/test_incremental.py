@@ -1,6 +1,7 @@
 """Only what changed is done again, and --explain says why."""
 
 import os
+import py_compile
 import shutil
 
 
@@ -114,3 +115,48 @@ def test_clean_removes_outputs_and_the_cache(app):
     assert app.run("clean", "--cache").code == 0
     assert not app.cache.exists()
     assert app.build("//app").target["status"] == "built"
+
+
+def test_bytecode_of_another_text_does_not_vouch_for_a_source(app):
+    """Neither the size nor the time of a source tells it from the one that was compiled."""
+    file = app.root / "app/helpers.py"
+    file.write_text("VALUE = 10\n")
+    py_compile.compile(str(file), doraise=True)
+    before = file.stat()
+    file.write_text("VALUE = = \n")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    outcome = app.run("//app")
+    assert outcome.code == 1
+    assert "app/helpers.py:1:9" in outcome.stderr
+
+
+def test_a_source_that_changes_while_the_model_is_made(app):
+    """The build says so and keeps nothing of it, so that the next one makes the model again."""
+    app.build_file(
+        """
+        python_modules(name = "modules", srcs = glob(["*.py"]))
+        model(name = "thing", factory = "app.factory:make", deps = [":modules"])
+        model_package(name = "app", models = {"m/x.pkl": ":thing"}, policy = [deny("**")])
+        """
+    )
+    app.write("app/value.py", "VALUE = 1\n")
+    app.write(
+        "app/factory.py",
+        """
+        from app import value
+
+        def make():
+            found = value.VALUE
+            if found == 1:
+                with open(value.__file__, "w") as file:
+                    file.write("VALUE = 2\\n")
+            return found
+        """,
+    )
+    first = app.build("//app")
+    assert "app/value.py changed while //app:thing was made" in first.stderr
+    second = app.build("//app")
+    assert second.ran("make-model") == 1
+    assert second.stderr == ""
+    assert second.target["sha256"] != first.target["sha256"]
+    assert app.build("//app").target["status"] == "up-to-date"
