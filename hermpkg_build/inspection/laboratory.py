@@ -18,6 +18,9 @@ from hermpkg_build.errors import ActionError, LocalEnvironmentError
 from hermpkg_build.inspection.varying import Surroundings
 
 _NO_SOURCES = frozenset({OUTPUT_FOLDER, ".git", ".hg", ".svn", ".jj", "__pycache__", "node_modules"})
+_BAZEL_LINKS = "bazel-"
+"""How the links begin that Bazel puts into a workspace, which lead to its outputs."""
+
 _ENVIRONMENT_MARKER = "pyvenv.cfg"
 _PASSED_ON = ("HERMPKG_CACHE_DIR", "HERMPKG_ARTIFACT")
 
@@ -158,6 +161,8 @@ def _entries(root: str, target: str, backwards: bool) -> Iterator[tuple[str, str
         source, copy = folders.pop()
         for name in sorted(os.listdir(source), reverse=backwards):
             path = os.path.join(source, name)
+            if name.startswith(_BAZEL_LINKS) and os.path.islink(path):
+                continue
             is_folder = os.path.isdir(path) and not os.path.islink(path)
             if is_folder and (name in _NO_SOURCES or os.path.exists(os.path.join(path, _ENVIRONMENT_MARKER))):
                 continue

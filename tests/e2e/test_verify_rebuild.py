@@ -180,7 +180,8 @@ def test_nothing_is_left_behind(app, tmp_path):
 @pytest.mark.parametrize(("name", "label"), [("vision", "//models:resnet"), ("matching", "//matching:loftr")])
 def test_the_examples(make_workspace, repository, tmp_path, name, label):
     root = tmp_path / name
-    shutil.copytree(repository / "examples" / name, root, ignore=shutil.ignore_patterns("hermpkg-out"))
+    ignored = shutil.ignore_patterns("hermpkg-out", "bazel-*")
+    shutil.copytree(repository / "examples" / name, root, ignore=ignored)
     outcome = make_workspace(root, tmp_path / "cache").run("verify", label, "--rebuild")
     assert outcome.code == 0, outcome.stdout
     assert "2 rebuilds gave the same bytes" in outcome.stdout

@@ -55,6 +55,7 @@ def test_copies_hold_what_builds_read(tmp_path):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(path)
     (root / "link").symlink_to("a/x.py")
+    (root / "bazel-out").symlink_to(tmp_path)
     os.utime(root / "a/x.py", (5, 5))
     copy_sources(str(root), str(target), backwards=True, age=None)
     assert tree(target) == {"a", "a/BUILD", "a/x.py", "link"}
