@@ -32,6 +32,10 @@ from hermpkg_build.store import signatures
 from hermpkg_build.store.action_cache import ActionResult
 
 MODULES = ("a", "b", "c", "sub.d", "sub.e")
+SUB_BUILD = """
+load("@hermpkg//rules:defs.bzl", "python_modules")
+python_modules(name = "modules", srcs = glob(["*.py"]), visibility = ["//pkg:__pkg__"])
+"""
 TICK_S = 0.015
 """Longer than a tick of the kernel's clock (4 to 10 ms), so that an edit always shows in the signature."""
 
@@ -47,13 +51,30 @@ class Sources:
     resource: int = 0
     patched: int = 0
     init: bool = True
+    python_version: str = "3.11"
+    prefix: str = "data"
+    sub_build: str = "none"
+    data: str = "none"
+    linked: int = 0
+    same_times: bool = False
 
-    def files(self) -> dict[str, str]:
-        files = {
+    def files(self) -> dict[str, str | Path]:
+        """What there is by path: texts, and targets of symbolic links."""
+        files: dict[str, str | Path] = {
             "pyproject.toml": "[tool.hermpkg]\n",
             "pkg/BUILD": self._build(),
             "pkg/r.txt": f"{self.resource}",
+            "tools/BUILD": "",
+            "tools/prefix.bzl": f'load(":inner.bzl", "INNER")\nPREFIX = INNER + "{self.prefix}"\n',
+            "tools/inner.bzl": f'INNER = "{self.prefix[:1]}"\n',
+            "elsewhere/0.py": "import json\n",
+            "elsewhere/1.py": "import csv\n",
+            "pkg/linked.py": Path("../elsewhere", f"{self.linked}.py"),
         }
+        if self.data != "none":
+            files["pkg/data" if self.data == "file" else "pkg/data/inner"] = "text"
+        if self.sub_build != "none":
+            files["pkg/sub/BUILD"] = SUB_BUILD if self.sub_build == "target" else ""
         if self.init:
             files["pkg/__init__.py"] = ""
             files["pkg/sub/__init__.py"] = ""
@@ -61,6 +82,7 @@ class Sources:
             lines = [
                 f"# {self.comments.get(name, 0)}",
                 *(f"import pkg.{other}" for other in sorted(imported)),
+                *(["import pkg.linked"] if name == "a" else []),
             ]
             files[f"pkg/{name.replace('.', '/')}.py"] = "\n".join([*lines, "import json", ""])
         return files
@@ -69,17 +91,23 @@ class Sources:
         roots = ", ".join(f'"pkg.{root}"' for root in self.roots)
         return f"""
 load("@hermpkg//rules:defs.bzl", "deny", "extern", "intern", "mock", "model_package", "python_modules")
-python_modules(name = "modules", srcs = glob(["**/*.py"], allow_empty = True))
+load("//tools:prefix.bzl", "PREFIX")
+python_modules(
+    name = "modules",
+    srcs = glob(["**/*.py"], allow_empty = True),
+    resources = glob(["data/**"], allow_empty = True),
+)
 model_package(
     name = "out",
-    deps = [":modules"],
+    deps = [":modules"{', "//pkg/sub:modules"' if self.sub_build == "target" else ""}],
+    python_version = "{self.python_version}",
     modules = [{roots}],
     policy = [
         {self.policy}("pkg.sub.**", allow_empty = True),
         intern("pkg.**", allow_empty = True),
         deny("**", allow_empty = True),
     ],
-    resources = {{"data/r.txt": "r.txt"}},
+    resources = {{PREFIX + "/r.txt": "r.txt"}},
     {self._sources()},
 )
 """
@@ -90,21 +118,43 @@ model_package(
     def write(self, root: str) -> None:
         """Make `root` hold exactly this, touching only what differs."""
         files = self.files()
-        for folder, _, names in os.walk(root):
+        for folder, _, names in os.walk(root, topdown=False):
             if "hermpkg-out" in folder:
                 continue
             for name in names:
                 path = os.path.relpath(os.path.join(folder, name), root)
                 if path not in files:
                     os.unlink(os.path.join(root, path))
-        for path, text in files.items():
+            if not os.listdir(folder) and folder != root:
+                os.rmdir(folder)
+        for path, content in files.items():
             target = Path(root, path)
-            if not target.exists() or target.read_text() != text:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(text)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, Path):
+                if not target.is_symlink() or target.readlink() != content:
+                    target.unlink(missing_ok=True)
+                    target.symlink_to(content)
+            elif not target.exists() or target.read_text() != content:
+                target.write_text(content)
+                if self.same_times:
+                    os.utime(target, (1_000_000_000, 1_000_000_000))
 
 
 names = st.sampled_from(MODULES)
+
+
+def swap(sources: Sources, one: str, other: str) -> None:
+    """Let two modules change places."""
+    for values in (sources.imports, sources.comments):
+        held = {name: values.pop(name) for name in (one, other) if name in values}
+        for name, value in held.items():
+            values[other if name == one else one] = value
+
+
+def setting(field: str, *values: object) -> st.SearchStrategy[Callable[[Sources], object]]:
+    return st.sampled_from(values).map(lambda value: lambda s: setattr(s, field, value))
+
+
 EDITS: dict[str, st.SearchStrategy[Callable[[Sources], object]]] = {
     "imports": st.tuples(names, st.frozensets(names, max_size=3)).map(
         lambda t: lambda s: s.imports.__setitem__(t[0], t[1])
@@ -116,12 +166,17 @@ EDITS: dict[str, st.SearchStrategy[Callable[[Sources], object]]] = {
     "roots": st.lists(names, min_size=1, max_size=2, unique=True).map(
         lambda r: lambda s: setattr(s, "roots", tuple(r))
     ),
-    "policy": st.sampled_from(["intern", "extern", "mock", "deny"]).map(
-        lambda p: lambda s: setattr(s, "policy", p)
-    ),
-    "resource": st.integers(0, 3).map(lambda r: lambda s: setattr(s, "resource", r)),
-    "patch": st.integers(0, 2).map(lambda p: lambda s: setattr(s, "patched", p)),
-    "init": st.booleans().map(lambda i: lambda s: setattr(s, "init", i)),
+    "policy": setting("policy", "intern", "extern", "mock", "deny"),
+    "resource": setting("resource", 0, 1, 2, 3),
+    "patch": setting("patched", 0, 1, 2),
+    "init": setting("init", True, False),
+    "swap": st.tuples(names, names).map(lambda t: lambda s: swap(s, *t)),
+    "python version": setting("python_version", "3.11", "3.12"),
+    "macro file": setting("prefix", "data", "other"),
+    "package below": setting("sub_build", "none", "empty", "target"),
+    "folder or file": setting("data", "none", "file", "folder"),
+    "link": setting("linked", 0, 1, 2),
+    "times": setting("same_times", True, False),
 }
 edits = st.one_of(*EDITS.values())
 
