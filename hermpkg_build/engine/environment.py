@@ -14,7 +14,7 @@ from hermpkg_build.core.digest import fingerprint
 if TYPE_CHECKING:
     from hermpkg_build.store.tree import SourceTree
 
-_PYTHON_REPOSITORY = "@python/"
+PYTHON_REPOSITORY = "@python/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class BuildEnvironment:
             folder = max(folders, key=len)
             if folder in _stdlib_folders():
                 return None
-            return _PYTHON_REPOSITORY + str(_relative(path, folder))
+            return PYTHON_REPOSITORY + str(_relative(path, folder))
         if any(_relative(path, folder) is not None for folder in _stdlib_folders()):
             return None
         return inside if inside is not None else path
@@ -64,8 +64,8 @@ class BuildEnvironment:
 
     def paths_of(self, name: str, workspace_root: str) -> list[str]:
         """The inverse of `name_of`: the paths that a name can stand for, the first that exists first."""
-        if name.startswith(_PYTHON_REPOSITORY):
-            return [os.path.join(folder, name[len(_PYTHON_REPOSITORY) :]) for folder in self.search_path]
+        if name.startswith(PYTHON_REPOSITORY):
+            return [os.path.join(folder, name[len(PYTHON_REPOSITORY) :]) for folder in self.search_path]
         return [os.path.join(workspace_root, name)]
 
 

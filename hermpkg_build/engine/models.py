@@ -12,6 +12,7 @@ from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.label import Label
 from hermpkg_build.engine.action import Action, reasons_to_run
+from hermpkg_build.engine.environment import PYTHON_REPOSITORY
 from hermpkg_build.engine.results import Status, TargetResult
 from hermpkg_build.errors import LoadingError
 from hermpkg_build.objects.model import ModelObject, ModelRequest, ObservedFiles, make_model_object
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.session import Session
 
 
-_MODEL_VERSION = 2
+_MODEL_VERSION = 3
 """Changes whenever making a model object gives other bytes for the same inputs."""
 
 
@@ -53,6 +54,7 @@ def build_model(session: Session, target: Target) -> BuiltModel:
     session.journal.started(action.kind, action.subject)
     started_ns = time.time_ns()
     model = make_model_object(request, session.cache.content, cancelled=session.is_cancelled)
+    model = replace(model, data_read=_data_read(session, model))
     # The trace names the files in a way that holds on other machines too; their paths here do not.
     kept = replace(model, observed_files=ObservedFiles())
     result = ActionResult(outputs=_outputs(model), facts=kept.to_json())
@@ -148,6 +150,21 @@ def _discovered(session: Session, model: ModelObject) -> dict[str, str]:
         *(environment.folder_name_of(path, root) for path in seen.listed),
     }
     return {name: session.state_of(name) for name in sorted(name for name in names if name is not None)}
+
+
+def _data_read(session: Session, model: ModelObject) -> tuple[str, ...]:
+    """The files of the environment that were read and are no modules, relative to the search path."""
+    environment = session.environment
+    names = (environment.name_of(path, session.workspace.root) for path in model.observed_files.read)
+    return tuple(
+        sorted(
+            {
+                name[len(PYTHON_REPOSITORY) :]
+                for name in names
+                if name is not None and name.startswith(PYTHON_REPOSITORY) and not name.endswith(".py")
+            }
+        )
+    )
 
 
 def _changed_since(started_ns: int, request: ModelRequest, seen: ObservedFiles) -> str:

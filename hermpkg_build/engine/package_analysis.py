@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from hermpkg_build.analysis.closure import Closure, Root, close_over
 from hermpkg_build.analysis.distributions import normalised, versions_of
+from hermpkg_build.analysis.files_read import FilesRead, all_tops, files_read
 from hermpkg_build.analysis.modules import ModuleFinder
 from hermpkg_build.analysis.roots import pickle_roots
-from hermpkg_build.core.graph import Edge, EdgeKind
+from hermpkg_build.core.graph import Edge, EdgeKind, ModuleNode
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.engine.facts import FactsWithSources
@@ -24,9 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageAnalysis:
-    """The closure of a `model_package`, with what its modules' distributions and labels are."""
+    """The closure of a `model_package`, with what its modules' distributions and labels are.
+
+    `files` are those that its code reads, besides what targets declare.
+    """
 
     closure: Closure
+    files: FilesRead
     distributions: Mapping[str, str]
     labels: Mapping[str, str]
     sources: Mapping[str, bytes]
@@ -58,10 +63,36 @@ def analyse_package(
     _check_requires(target, finder)
     return PackageAnalysis(
         closure=closure,
+        files=_files(context, target, closure, finder, sources, models),
         distributions=versions_of(closure.graph, finder.distributions),
         labels={module.module: str(module.label) for module in modules},
         sources=sources,
     )
+
+
+def _files(
+    context: TargetContext,
+    target: Target,
+    closure: Closure,
+    finder: ModuleFinder,
+    sources: Mapping[str, bytes],
+    models: Mapping[Label, ModelObject],
+) -> FilesRead:
+    def source_of(node: ModuleNode) -> bytes:
+        return sources[node.name] if node.name in sources else context.tree.read(node.path)
+
+    found = files_read(
+        closure.graph,
+        closure.uses_files,
+        entries=context.tree.entries,
+        source_of=source_of,
+        distributions=finder.distributions,
+        seen={name for model in models.values() for name in model.data_read},
+    )
+    if target.attributes["files"] == "auto":
+        return found
+    real = all_tops(closure.graph) if target.attributes["files"] == "real" else ()
+    return replace(found, real=real)
 
 
 def models_of(target: Target) -> dict[str, Label]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from hermpkg_build.objects.model import ModelObject
     from hermpkg_build.store.cas import ContentStore
 
-_VERSION = 1
+_VERSION = 2
 """Changes whenever this module gives another request for the same target."""
 
 
@@ -93,11 +93,20 @@ def artifact_request(
         python_version=str(attributes["python_version"] or context.environment.python_version),
         sources=analysis.sources,
         models=packed,
-        resources=_resources(context, target),
+        resources={**_data_files(context, target, analysis), **_resources(context, target)},
+        real_files=analysis.files.real,
         labels=analysis.labels,
         distributions=analysis.distributions,
         requires=cast("Mapping[str, str]", attributes["requires"]),
     )
+
+
+def _data_files(context: TargetContext, target: Target, analysis: PackageAnalysis) -> dict[str, ResourceFile]:
+    """The files of distributions that packed code reads."""
+    return {
+        record: _resource_at(path, context, target, f"the data file {record}")
+        for record, path in analysis.files.data.items()
+    }
 
 
 def _resources(context: TargetContext, target: Target) -> dict[str, ResourceFile]:
@@ -114,14 +123,17 @@ def _resources(context: TargetContext, target: Target) -> dict[str, ResourceFile
 
 
 def _resource(context: TargetContext, target: Target, label: Label, cause: str) -> ResourceFile:
-    path = context.absolute(label.path)
+    return _resource_at(context.absolute(label.path), context, target, cause)
+
+
+def _resource_at(path: str, context: TargetContext, target: Target, cause: str) -> ResourceFile:
     try:
         return ResourceFile(path=path, digest=context.tree.digest(path), cause=cause)
     except OSError as error:
         raise LoadingError(
             f"{cause} cannot be read",
             location=target.location,
-            facts=[("file", label.path), ("reason", error.strerror or str(error))],
+            facts=[("file", path), ("reason", error.strerror or str(error))],
             next_step="create the file, or take it out of resources",
         ) from error
 
@@ -133,6 +145,7 @@ def _assemble_action(session: Session, target: Target, request: ArtifactRequest)
         "Python version": request.python_version,
         "requires": dumps(dict(request.requires)).decode(),
         "distributions": dumps(dict(request.distributions)).decode(),
+        "real files": " ".join(request.real_files),
     }
     for node in request.graph:
         inputs[_name_of(session, node)] = _state_of(node, request.labels.get(node.name, ""))

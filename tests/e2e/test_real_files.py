@@ -1,0 +1,110 @@
+"""Packages of distributions that read files: what is packed, and what their code finds where it is loaded."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Workspace
+
+LIBRARY = {
+    "lib/__init__.py": """
+        import importlib.metadata
+        import os
+
+        HERE = os.path.dirname(__file__)
+        __version__ = importlib.metadata.version("lib-dist")
+
+
+        def words(name):
+            with open(os.path.join(HERE, "words", name)) as file:
+                return file.read()
+    """,
+    "lib/words/en.txt": "hello",
+    "lib/words/de.txt": "hallo",
+    "lib/unread.bin": "",
+    "lib_dist-3.4.dist-info/METADATA": "Metadata-Version: 2.1\nName: lib-dist\nVersion: 3.4\n",
+    "lib_dist-3.4.dist-info/RECORD": "lib/__init__.py,,\n",
+}
+BUILD = """
+model_package(
+    name = "art",
+    modules = ["lib"],
+    policy = [intern("lib.**"), deny("**")],
+    files = "FILES",
+)
+
+package_test(
+    name = "art_test",
+    package = ":art",
+    main = "art_test.py",
+)
+"""
+TEST = """
+import os
+from hermpkg_build import PackageImporter
+
+with PackageImporter(os.environ["HERMPKG_ARTIFACT"]) as importer:
+    lib = importer.import_module("lib")
+    assert lib.__version__ == "3.4"
+    assert lib.words("de.txt") == "hallo"
+    assert os.path.isabs(lib.__file__)
+"""
+
+
+@pytest.fixture
+def environment(workspace: Workspace) -> dict[str, str]:
+    """A workspace with an artifact of an installed library, and what makes the library installed."""
+    for path, text in LIBRARY.items():
+        workspace.write(f"../site/{path}", text)
+    workspace.write("app/art_test.py", TEST)
+    workspace.build_file(BUILD.replace("FILES", "auto"))
+    return {"PYTHONPATH": str(workspace.root.parent / "site")}
+
+
+def manifest(workspace: Workspace) -> Any:
+    with zipfile.ZipFile(workspace.root / "hermpkg-out" / "app" / "art.pt") as file:
+        return json.loads(file.read("art/.data/hermpkg/manifest.json"))
+
+
+def test_code_finds_its_files_and_its_version_where_it_is_not_installed(
+    workspace: Workspace, environment: dict[str, str]
+) -> None:
+    outcome = workspace.run("test", "//app:art_test", env=environment)
+    assert outcome.code == 0, outcome.stderr + outcome.stdout
+    built = manifest(workspace)
+    resources = [name for name, record in built["records"].items() if record["kind"] == "resource"]
+    assert sorted(resources) == ["lib/words/de.txt", "lib/words/en.txt", "lib_dist-3.4.dist-info/METADATA"]
+    assert built["real_files"] == ["lib"]
+
+
+def test_a_new_data_file_builds_the_artifact_again(workspace: Workspace, environment: dict[str, str]) -> None:
+    workspace.build("//app:art", env=environment)
+    assert workspace.build("//app:art", env=environment).target["status"] == "up-to-date"
+    workspace.write("../site/lib/words/fr.txt", "bonjour")
+    again = workspace.build("//app:art", env=environment).target
+    assert again["status"] == "built"
+    assert again["reasons"] == ["@python/lib/words/fr.txt as lib/words/fr.txt added"]
+    workspace.write("../site/lib/words/fr.txt", "salut")
+    assert workspace.build("//app:art", env=environment).target["status"] == "built"
+
+
+@pytest.mark.parametrize(("files", "real"), [("real", ["lib"]), ("mangled", None)])
+def test_the_target_decides_where_it_says_so(
+    workspace: Workspace, environment: dict[str, str], files: str, real: list[str] | None
+) -> None:
+    workspace.build_file(BUILD.replace("FILES", files))
+    workspace.build("//app:art", env=environment)
+    assert manifest(workspace).get("real_files") == real
+
+
+def test_another_word_is_refused(workspace: Workspace) -> None:
+    workspace.write("app/art_test.py", "")
+    workspace.build_file(BUILD.replace("FILES", "sometimes"))
+    outcome = workspace.run("//app:art")
+    assert outcome.code == 1
+    assert 'one of "auto", "real" and "mangled"' in outcome.stderr
