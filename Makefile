@@ -16,7 +16,7 @@ PYTEST_FLAGS ?= -n 2
 ZOO := .venv-zoo
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench zoo format clean
+.PHONY: help demo test bench zoo bazel format clean
 
 help: ## Show what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -37,12 +37,16 @@ bench: $(VENV)/test.stamp ## Measure hermpkg side by side with its peers
 zoo: $(ZOO)/zoo.stamp ## Pack models of twelve libraries and load them where the libraries are not
 	@$(ZOO)/bin/python tests/zoo/run.py $(LIBRARIES)
 
+bazel: ## Install what the tests of the rules for Bazel need, which are skipped without it
+	sh tests/bazel/install.sh
+
 format: $(VENV)/test.stamp ## Format the code
 	$(VENV_PYTHON) -m ruff format .
 	$(VENV_PYTHON) -m ruff check --fix .
+	sh tests/bazel/buildifier.sh fix || test $$? = 69
 
 clean: ## Remove everything that make made
-	rm -rf $(VENV) $(ZOO) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	rm -rf $(VENV) $(ZOO) tests/bazel/node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
 		.import_linter_cache examples/*/hermpkg-out tests/zoo/hermpkg-out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

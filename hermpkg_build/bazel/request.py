@@ -2,6 +2,9 @@
 
 An action of Bazel's gets its inputs through a params file, which is written while the build runs, so
 that lists of any length cost nothing while BUILD files are analysed.
+
+Bazel takes BUILD files for Latin-1 and may or may not write what it read there as UTF-8: that depends on
+its version and on the way. So a request says ``{"encoding": "é"}``, which shows what became of an é.
 """
 
 from __future__ import annotations
@@ -39,9 +42,10 @@ class ActionRequest:
 
 
 _NAMES = (
-    *("target", "declared", "file", "facts", "model"),
+    *("encoding", "target", "declared", "file", "facts", "model"),
     *("source_root", "environment", "source", "artifact", "output"),
 )
+_PROBE = "é"
 
 
 def parse_request(lines: Iterable[str]) -> ActionRequest:
@@ -51,6 +55,8 @@ def parse_request(lines: Iterable[str]) -> ActionRequest:
         if line:
             name, value = _parse_line(line)
             values[name].append(value)
+    if values["encoding"] == [_as_latin_1(_PROBE)]:
+        values = {name: [_as_utf_8(value) for value in given] for name, given in values.items()}
     return ActionRequest(
         target=_last(values["target"], {}),
         declared=tuple(values["declared"]),
@@ -78,6 +84,25 @@ def _parse_line(line: str) -> tuple[str, Any]:
         facts=[("line", line), ("reason", reason)],
         next_step="use the rules and the package of one release of hermpkg",
     )
+
+
+def _as_latin_1(text: str) -> str:
+    """What one sees who takes the UTF-8 of `text` for Latin-1."""
+    return text.encode().decode("latin-1")
+
+
+def _as_utf_8(value: Any) -> Any:
+    """A JSON value with all its texts as they were before somebody took their UTF-8 for Latin-1.
+
+    Bytes that are no UTF-8, in the name of a file, become what Python has for them.
+    """
+    if isinstance(value, str):
+        return value.encode("latin-1").decode("utf-8", "surrogateescape")
+    if isinstance(value, list):
+        return [_as_utf_8(item) for item in value]
+    if isinstance(value, dict):
+        return {_as_utf_8(key): _as_utf_8(item) for key, item in value.items()}
+    return value
 
 
 def _last(values: Sequence[Any], default: Any) -> Any:

@@ -88,6 +88,9 @@ def new_request(ctx):
     request = ctx.actions.args()
     request.set_param_file_format("multiline")
     request.use_param_file("@%s", use_always = True)
+
+    # The reader sees from this how Bazel came to write what is no ASCII.
+    add(request, "encoding", "é")
     return request
 
 def add(request, name, value):

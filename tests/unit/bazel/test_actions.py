@@ -175,6 +175,15 @@ def test_a_line_of_another_version_is_told() -> None:
         parse_request(["output=x"])
 
 
+@pytest.mark.parametrize("probe", ["é", "Ã©"])
+def test_texts_are_what_build_files_say_however_bazel_writes_them(probe: str) -> None:
+    meant = {"label": "größe ☃", "ß": [1, None, {"a": "é"}]}
+    sent = json.dumps({"target": meant}, ensure_ascii=False)
+    if probe != "é":
+        sent = sent.encode().decode("latin-1")
+    assert parse_request([json.dumps({"encoding": probe}), sent]).target == meant
+
+
 def test_only_declared_files_are_staged(tmp_path: Path) -> None:
     (tmp_path / "near.txt").write_text("near")
     (tmp_path / "a.txt").write_text("a")

@@ -1,0 +1,162 @@
+"""A real Bazel, and workspaces in temporary folders that it and our own engine build."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+INSTALL = "sh tests/bazel/install.sh installs one"
+
+RULES = 'load("@hermpkg//rules:defs.bzl", "deny", "extern", "intern", "mock", "model", "model_package", '
+RULES += '"package_test", "python_modules")\n'
+WORKSPACE = """
+local_repository(name = "hermpkg", path = "{repository}")
+
+load("@hermpkg//rules:repositories.bzl", "hermpkg_python")
+
+hermpkg_python(interpreter = "{interpreter}", workers = {workers})
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run of Bazel gave; it says nearly everything on standard error."""
+
+    code: int
+    stdout: str
+    said: str
+
+    @property
+    def ran(self) -> list[str]:
+        """What the actions that ran were for, in their own words; needs --subcommands."""
+        return sorted(re.findall(r"SUBCOMMAND: .*\[action '(.*?)'", self.said))
+
+
+class Workspace:
+    """A folder that is a workspace to Bazel and to our own engine."""
+
+    def __init__(self, root: Path, user_root: Path) -> None:
+        self.root = root
+        self._user_root = user_root
+        self._started = False
+
+    def write(self, files: Mapping[str, str]) -> None:
+        for name, text in files.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text), encoding="utf-8")
+
+    def declare(self, *, workers: bool = False) -> None:
+        """Write a WORKSPACE file."""
+        text = WORKSPACE.format(repository=REPOSITORY, interpreter=sys.executable, workers=workers)
+        self.write({"WORKSPACE": text})
+
+    def bazel(self, command: str, *words: str) -> Outcome:
+        """Run a command of Bazel's."""
+        self._started = True
+        ran = subprocess.run(
+            [
+                "bazel",
+                f"--output_user_root={self._user_root}",
+                f"--bazelrc={self._user_root.parent / 'bazelrc'}",
+                "--host_jvm_args=-Xmx1g",
+                command,
+                *words,
+            ],
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        return Outcome(ran.returncode, ran.stdout, ran.stderr)
+
+    def build(self, *words: str) -> Outcome:
+        outcome = self.bazel("build", *words)
+        assert outcome.code == 0, outcome.said
+        return outcome
+
+    def output(self, path: str) -> Path:
+        return self.root / "bazel-bin" / path
+
+    def hermpkg(self, *words: str) -> dict[str, str]:
+        """Build with our own engine: the SHA-256 of each artifact by its path below the output folder."""
+        ran = subprocess.run(
+            [
+                *(sys.executable, "-m", "hermpkg_build", "-C", str(self.root)),
+                *("--cache-dir", str(self._user_root.parent / "hermpkg-cache"), "--json", "build", *words),
+            ],
+            cwd=self._user_root.parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        targets = json.loads(ran.stdout)["targets"]
+        return {
+            target["path"].removeprefix("hermpkg-out/"): target["sha256"]
+            for target in targets
+            if target["path"]
+        }
+
+    def stop(self) -> None:
+        if self._started:
+            self.bazel("shutdown")
+
+
+@pytest.fixture(scope="session")
+def bazel_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder of Bazel's own for the tests of this process."""
+    if not shutil.which("bazel"):
+        pytest.skip(f"no bazel in the PATH: {INSTALL}")
+    folder = tmp_path_factory.mktemp("bazel")
+    (folder / "no_coverage").mkdir()
+    (folder / "no_coverage" / "WORKSPACE").touch()
+    stub = 'filegroup(name = "coverage_report_generator", visibility = ["//visibility:public"])\n'
+    (folder / "no_coverage" / "BUILD").write_text(stub)
+    options = [
+        # Debian's settings turn on what leaves every sandbox behind.
+        "--nosandbox_debug",
+        "--color=no",
+        "--curses=no",
+        "--jobs=2",
+        f"--repo_env=HERMPKG_PYTHON={sys.executable}",
+        # Without a network: the one thing that Bazel would fetch for a test.
+        f"--override_repository=remote_coverage_tools={folder / 'no_coverage'}",
+    ]
+    (folder / "bazelrc").write_text("".join(f"build {option}\n" for option in options))
+    yield folder / "user"
+    # Bazel takes away the right to write from what it makes.
+    for path, _, _ in os.walk(folder / "user"):
+        os.chmod(path, 0o700)
+
+
+def workspace_at(root: Path, bazel_root: Path) -> Iterator[Workspace]:
+    made = Workspace(root, bazel_root)
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, bazel_root: Path) -> Iterator[Workspace]:
+    root = tmp_path / "workspace"
+    root.mkdir()
+    yield from workspace_at(root, bazel_root)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, bazel_root: Path) -> Iterator[Workspace]:
+    """One workspace for all tests of a module, for a Bazel takes seconds to start."""
+    yield from workspace_at(tmp_path_factory.mktemp("shared"), bazel_root)
