@@ -58,6 +58,11 @@ def register(space: ModuleSpace) -> weakref.finalize[[str, set[str]], ModuleSpac
     return finalizer
 
 
+def space_of(prefix: str) -> ModuleSpace | None:
+    """The open space whose modules have names with this prefix."""
+    return _spaces.get(prefix)
+
+
 def _meet_torch() -> None:
     torch_tables.introduce_importers()
     for space in list(_spaces.values()):

@@ -15,6 +15,7 @@ from hermpkg_build.archive.layout import EXTERN_MODULES, PYTHON_VERSION
 from hermpkg_build.core.patterns import GlobPattern
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.runtime.bound import resolve
+from hermpkg_build.runtime.carrying import origin_of
 from hermpkg_build.runtime.checks import (
     CheckMode,
     VerifyMode,
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
     from hermpkg_build.runtime.unpickling import PackageUnpickler, PickleLoad
 
 
+def _any_module(_name: str) -> bool:
+    return True
+
+
 class PackageImporter(Importer):
     """Loads code and objects from an artifact, isolated from the environment save for its externs.
 
@@ -62,7 +67,7 @@ class PackageImporter(Importer):
     def __init__(
         self,
         file_or_buffer: Source,
-        module_allowed: Callable[[str], bool] = lambda _name: True,
+        module_allowed: Callable[[str], bool] = _any_module,
         *,
         check: CheckMode = "warn",
         verify: VerifyMode = "code",
@@ -90,6 +95,7 @@ class PackageImporter(Importer):
             own_module=self,
             module_allowed=module_allowed,
             files=real_files(self._archive, manifest, files),
+            origin=origin_of(file_or_buffer, files) if module_allowed is _any_module else None,
         )
         self.modules: Mapping[str, Any] = PackageModules(self._space)
         self.patched_builtins = self._space.builtins

@@ -13,6 +13,7 @@ from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hermpkg_build.runtime import torch_tables
+from hermpkg_build.runtime.carrying import PackagedName
 from hermpkg_build.runtime.mangling import demangle
 from hermpkg_build.runtime.tree import ModuleRole, ModuleTree
 
@@ -87,6 +88,7 @@ class PackageLoader(Loader):
             sys.modules[spec.name] = space.views.of(space.import_extern(name))
             return
         namespace = vars(module)
+        namespace["__name__"] = PackagedName(spec.name)
         namespace["__file__"] = spec.origin
         namespace["__cached__"] = None
         namespace["__builtins__"] = space.builtins

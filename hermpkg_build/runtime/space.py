@@ -24,6 +24,7 @@ from hermpkg_build.runtime.tree import ModuleRole, ModuleTree
 from hermpkg_build.runtime.views import HostViews
 
 if TYPE_CHECKING:
+    from hermpkg_build.runtime.carrying import Origin
     from hermpkg_build.runtime.opening import Archive
     from hermpkg_build.runtime.real_files import RealFiles
 
@@ -37,7 +38,8 @@ class ModuleSpace:
     """The packaged modules of one importer.
 
     `own_module` is what ``import torch_package_importer`` gives; `module_allowed` is asked for
-    language modules that the artifact does not list; `files` says which modules see real paths.
+    language modules that the artifact does not list; `files` says which modules see real paths,
+    `origin` where another process finds the same artifact.
     """
 
     def __init__(
@@ -48,8 +50,12 @@ class ModuleSpace:
         own_module: Any,
         module_allowed: Callable[[str], bool],
         files: RealFiles,
+        origin: Origin | None,
     ) -> None:
         self.prefix = new_prefix()
+        while finder.space_of(self.prefix) is not None:  # One that came from another process has it.
+            self.prefix = new_prefix()
+        self.origin = origin
         self.archive = archive
         self.tree = tree
         self.files = files
@@ -62,6 +68,12 @@ class ModuleSpace:
         self.loader = PackageLoader(self)
         self.views = HostViews(self)
         self.builtins: dict[str, Any] = {**vars(builtins), "__import__": self.import_statement}
+        self.close = finder.register(self)
+
+    def take_prefix(self, prefix: str) -> None:
+        """Go by another prefix, which no open space has, while nothing is imported yet."""
+        self.close()
+        self.prefix = prefix
         self.close = finder.register(self)
 
     def mangle(self, name: str) -> str:

@@ -1,0 +1,149 @@
+"""What people do with models, done with packaged ones: compile, script, export, copy, save, load data."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import io
+import pickle
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from hermpkg_build import PackageExporter, PackageImporter  # noqa: E402
+
+SOURCE = """
+import dataclasses
+import enum
+import inspect
+from typing import NamedTuple, Optional, get_type_hints
+
+import torch
+import torch.utils.data
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+@dataclasses.dataclass
+class Config:
+    width: "int" = 1
+    name: "Optional[str]" = None
+
+
+class Color(enum.Enum):
+    RED = 1
+
+
+def scaled(x, factor: int):
+    return x * factor
+
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(4, 4)
+        self.factor = 3
+
+    def forward(self, x):
+        return torch.relu(scaled(self.linear(x), self.factor))
+
+
+class Numbers(torch.utils.data.Dataset):
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        return torch.full((4,), float(index))
+
+
+def collate(items):
+    return torch.stack(items) * 2
+
+
+def point(x):
+    return Point(x, x + 1)
+
+
+HINTS = get_type_hints(Config)
+MODULE = inspect.getmodule(Config)
+"""
+
+
+@pytest.fixture(scope="module", params=["mangled", "real"])
+def importer(request, tmp_path_factory) -> Iterator[PackageImporter]:
+    folder: Path = tmp_path_factory.mktemp("packaged")
+    torch.manual_seed(0)
+    with PackageExporter(folder / "net.pt") as exporter:
+        exporter.save_source_string("net", SOURCE)
+        exporter.extern("**")
+    with PackageImporter(folder / "net.pt", files=request.param) as opened:
+        yield opened
+
+
+@pytest.fixture
+def net(importer: PackageImporter) -> Any:
+    torch.manual_seed(0)
+    return importer.import_module("net").Net().eval()
+
+
+X = torch.arange(8.0).reshape(2, 4)
+
+
+@pytest.mark.parametrize(
+    "derive",
+    [
+        copy.deepcopy,
+        torch.jit.script,
+        lambda net: torch.jit.trace(net, X),
+        lambda net: torch.compile(net, backend="eager", fullgraph=True),
+        lambda net: torch.export.export(net, (X,)).module(),
+        torch.fx.symbolic_trace,
+        lambda net: pickle.loads(pickle.dumps(net)),
+    ],
+    ids=["deepcopy", "script", "trace", "compile", "export", "fx", "pickle"],
+)
+def test_what_is_made_of_a_model_computes_the_same(net: Any, derive: Any) -> None:
+    assert torch.equal(derive(net)(X), net(X))
+
+
+def test_torch_saves_and_loads_a_model(net: Any) -> None:
+    stream = io.BytesIO()
+    torch.save(net, stream)
+    stream.seek(0)
+    assert torch.equal(torch.load(stream, weights_only=False)(X), net(X))
+
+
+def test_classes_find_their_module(importer: PackageImporter) -> None:
+    module = importer.import_module("net")
+    assert {"width": int, "name": str | None} == module.HINTS
+    assert module.MODULE is module is inspect.getmodule(module.Net)
+    assert "def forward" in inspect.getsource(module.Net)
+    for value in (module.Color.RED, module.Point(1, 2), module.Config(3)):
+        assert pickle.loads(pickle.dumps(value)) == value
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_data_loader_workers_have_packaged_classes(importer: PackageImporter, method: str) -> None:
+    module = importer.import_module("net")
+    loader = torch.utils.data.DataLoader(
+        module.Numbers(),
+        batch_size=4,
+        num_workers=1,
+        collate_fn=module.collate,
+        multiprocessing_context=method,
+    )
+    assert sum(batch.sum().item() for batch in loader) == 2 * 4 * 28
+
+
+def test_the_host_is_as_it_was(importer: PackageImporter) -> None:
+    importer.import_module("net")
+    assert "net" not in sys.modules
+    assert type(torch.nn.Linear.__module__) is str

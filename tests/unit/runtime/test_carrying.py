@@ -1,0 +1,77 @@
+"""Objects of packaged code in other processes."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from multiprocessing import get_context
+
+import pytest
+
+SOURCE = """
+class Thing:
+    def __init__(self, value):
+        self.value = value
+
+    def __eq__(self, other):
+        return type(other) is type(self) and other.value == self.value
+
+
+def double(thing):
+    return Thing(thing.value * 2)
+"""
+ELSEWHERE = """
+import pickle, sys
+from hermpkg_build import PackageImporter
+ours = PackageImporter(sys.argv[2]) if len(sys.argv) > 2 else None
+with open(sys.argv[1], "rb") as file:
+    thing = pickle.load(file)
+print(type(thing).__module__, thing.value)
+print(ours is None or ours.import_module("lib").Thing is not type(thing))
+"""
+
+
+def elsewhere(data: bytes, tmp_path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "thing.pkl").write_bytes(data)
+    command = [sys.executable, "-c", ELSEWHERE, str(tmp_path / "thing.pkl"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_workers_take_and_give_packaged_objects(load, method) -> None:
+    lib = load({"lib.py": SOURCE}).import_module("lib")
+    with get_context(method).Pool(1) as pool:
+        assert pool.map(lib.double, [lib.Thing(1), lib.Thing(2)]) == [lib.Thing(2), lib.Thing(4)]
+
+
+def test_another_process_opens_the_artifact_once_more(load, tmp_path) -> None:
+    importer = load({"lib.py": SOURCE})
+    data = pickle.dumps(importer.import_module("lib").Thing(7), protocol=4)
+    process = elsewhere(data, tmp_path, importer.filename)
+    assert process.stdout == f"{importer.id()}.lib 7\nTrue\n", process.stderr
+
+
+def test_another_artifact_is_not_taken_for_the_same(load, tmp_path) -> None:
+    importer = load({"lib.py": SOURCE})
+    data = pickle.dumps(importer.import_module("lib").Thing(7), protocol=4)
+    with open(importer.filename, "ab") as file:
+        file.write(b"\0")
+    process = elsewhere(data, tmp_path)
+    assert process.returncode == 1
+    assert "was changed since the object was pickled" in process.stderr
+
+
+def test_an_importer_with_a_guard_does_not_travel(load, tmp_path) -> None:
+    importer = load({"lib.py": SOURCE}, module_allowed=lambda name: True)
+    process = elsewhere(pickle.dumps(importer.import_module("lib").Thing(7)), tmp_path)
+    assert process.returncode == 1
+    assert "ModuleNotFoundError" in process.stderr
+
+
+def test_names_are_plain_strings_for_all_else(load) -> None:
+    importer = load({"lib.py": SOURCE})
+    lib = importer.import_module("lib")
+    assert lib.__name__ == lib.Thing.__module__ == f"{importer.id()}.lib"
+    assert pickle.loads(pickle.dumps(lib.__name__)) == lib.__name__
+    assert pickle.loads(pickle.dumps(lib.Thing, protocol=2)) is lib.Thing
