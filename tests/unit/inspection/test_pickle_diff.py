@@ -124,6 +124,9 @@ def _dumps_deep(value, protocol):
     sys.setrecursionlimit(100_000)
     try:
         return pickle.dumps(value, protocol)
+    except RecursionError:
+        # From Python 3.12 on the limit of native code is not for us to set; that of Python code is.
+        return pickle._dumps(value, protocol)
     finally:
         sys.setrecursionlimit(before)
 
