@@ -14,12 +14,15 @@ from hermpkg_build.engine.environment import BuildEnvironment, current_environme
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.store.tree import SourceTree
 
+_SITE_FOLDERS = ("site-packages", "dist-packages")
+
 
 def describe_environment() -> dict[str, Json]:
-    """This interpreter, its search path, and what is installed in each of its folders.
+    """This interpreter, its search path, and what is installed in the site folders on it.
 
-    A folder counts by its listing, by the ``.pth`` files in it, and by the RECORD of each distribution, which
-    has a digest for every file that was installed.
+    Such a folder counts by its listing, by the ``.pth`` files in it, and by the RECORD of each distribution,
+    which has a digest for every file that was installed. Other folders are the standard library, which the
+    version stands for, or source trees of editable installs, in which people work.
     """
     environment = current_environment(environment_search_path())
     return {
@@ -27,7 +30,11 @@ def describe_environment() -> dict[str, Json]:
         "python": environment.python_version,
         "platform": environment.platform,
         "search_path": list(environment.search_path),
-        "installed": {folder: _state_of_folder(folder) for folder in environment.search_path},
+        "installed": {
+            folder: _state_of_folder(folder)
+            for folder in environment.search_path
+            if os.path.basename(folder) in _SITE_FOLDERS
+        },
     }
 
 
@@ -55,20 +62,11 @@ def _state_of_folder(folder: str) -> str:
     listing = SourceTree().entries(folder)
     if listing is None:
         return "absent"
-    entries = {name: is_folder for name, is_folder in listing.items() if _can_matter(name, is_folder)}
     contents = []
-    for name, is_folder in entries.items():
+    for name, is_folder in listing.items():
         path = os.path.join(folder, name, "RECORD") if name.endswith(".dist-info") else ""
         if name.endswith(".pth") and not is_folder:
             path = os.path.join(folder, name)
         if path and os.path.isfile(path):
             contents.append([name, Digest.of(Path(path).read_bytes()).hash])
-    return fingerprint([list(entries.items()), contents]).hash
-
-
-def _can_matter(name: str, is_folder: bool) -> bool:
-    """Whether an entry of the search path can be a module, or says what is installed."""
-    stem, dot, suffix = name.partition(".")
-    if is_folder:
-        return name.endswith(".dist-info") or (stem.isidentifier() and not dot)
-    return (stem.isidentifier() and suffix.endswith(("py", "so"))) or name.endswith(".pth")
+    return fingerprint([list(listing.items()), contents]).hash

@@ -156,6 +156,17 @@ def workspace(tmp_path: Path, bazel_root: Path) -> Iterator[Workspace]:
     yield from workspace_at(root, bazel_root)
 
 
+@pytest.fixture
+def checkouts(tmp_path: Path, bazel_root: Path) -> Iterator[tuple[Workspace, Workspace]]:
+    """Two workspaces, one after the other."""
+    made = (Workspace(tmp_path / "one", bazel_root), Workspace(tmp_path / "two", bazel_root))
+    try:
+        yield made
+    finally:
+        for each in made:
+            each.stop()
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory, bazel_root: Path) -> Iterator[Workspace]:
     """One workspace for all tests of a module, for a Bazel takes seconds to start."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hermpkg_build.archive.reader import ArchiveReader
 
 pytestmark = pytest.mark.slow
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 RULES = 'load("@hermpkg//rules:defs.bzl", "deny", "extern", "intern", "mock", "model", "model_package", '
 RULES += '"package_test", "python_modules")\n'
 
@@ -292,3 +294,45 @@ model_package(
     with ArchiveReader(str(workspace.output("app/app.pt"))) as archive:
         assert archive.read("app/version.py") == b"V = 1\n"
         assert archive.read("app/note.txt") == b"V = 1\n"
+
+
+def test_another_checkout_takes_everything_from_a_shared_cache(checkouts: Any, tmp_path: Path) -> None:
+    digests = []
+    # The tool is an input of every action, so both must have the same: a copy that nobody works on.
+    for folder in ("hermpkg_build", "rules"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(REPOSITORY / folder, tmp_path / "hermpkg" / folder, ignore=ignored)
+    (tmp_path / "hermpkg" / "WORKSPACE").touch()
+    for checkout in checkouts:
+        checkout.declare()
+        checkout.write(
+            {
+                "app/BUILD": RULES
+                + """
+python_modules(name = "modules", srcs = glob(["*.py"]))
+
+model(name = "thing", factory = "app.factory:make", deps = [":modules"])
+
+model_package(
+    name = "app",
+    models = {"model/model.pkl": ":thing"},
+    policy = [intern("app.**"), deny("**")],
+    deps = [":modules"],
+)
+""",
+                "app/factory.py": "class Thing:\n    pass\n\n\ndef make():\n    return Thing()\n",
+            }
+        )
+        log = tmp_path / "log.json"
+        checkout.build(
+            "//app",
+            f"--override_repository=hermpkg={tmp_path / 'hermpkg'}",
+            f"--disk_cache={tmp_path / 'cache'}",
+            f"--execution_log_json_file={log}",
+        )
+        digests.append(sha256(checkout.output("app/app.pt")))
+    # What the second one left.
+    spawns = log.read_text().count('"mnemonic"')
+    hits = log.read_text().replace(" ", "").count('"remoteCacheHit":true')
+    assert spawns == hits == 3
+    assert digests[0] == digests[1]
