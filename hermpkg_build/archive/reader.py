@@ -174,7 +174,8 @@ class ArchiveReader:
                     facts=[("file", self.name), ("reason", error.strerror or str(error))],
                 ) from error
         if isinstance(source, io.BytesIO):
-            return memoryview(source.getbuffer()).cast("B")
+            # Shared as getbuffer would share them, without keeping the owner from writing or being freed.
+            return memoryview(source.getvalue())
         if isinstance(source, (bytes, bytearray, memoryview)):
             return memoryview(source).cast("B")
         source.seek(0)

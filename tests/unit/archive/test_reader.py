@@ -43,6 +43,15 @@ def contents_of(reader: ArchiveReader) -> dict[str, bytes]:
     return {name: reader.read(name) for name in reader.names()}
 
 
+def test_a_stream_in_memory_stays_its_owners() -> None:
+    stream = io.BytesIO(archive_bytes())
+    with ArchiveReader(stream) as reader:
+        stream.seek(0)
+        stream.truncate()
+        stream.write(b"something else that is longer than the archive" * 1000)
+        assert contents_of(reader) == CONTENTS
+
+
 @pytest.mark.parametrize(
     "open_as",
     [
