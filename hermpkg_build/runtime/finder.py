@@ -63,6 +63,26 @@ def space_of(prefix: str) -> ModuleSpace | None:
     return _spaces.get(prefix)
 
 
+def note_other_copy(error: Exception, name: str, space: ModuleSpace) -> None:
+    """Tell whoever reads `error`, which the packaged module `name` ended in, of another copy of the module.
+
+    A table of an extern library that takes a name once, such as torch's of operators, refuses the
+    second copy of the code that registers it; the table's own message knows nothing of copies.
+    """
+    if isinstance(error, ImportError):
+        return
+    others = [other for other in list(_spaces.values()) if other is not space]
+    places = [f"the artifact {o.archive.name}" for o in others if o.mangle(name) in o.registered]
+    if name in sys.modules:
+        places.insert(0, "the environment")
+    if places and hasattr(error, "add_note"):
+        error.add_note(
+            f"{name} of the artifact {space.archive.name} runs beside the copy of it from {places[0]}. If the"
+            " error is of a name that is taken, in a table that both register in: extern the module, load"
+            " only one of the copies, or have the code look before it registers."
+        )
+
+
 def _meet_torch() -> None:
     torch_tables.introduce_importers()
     for space in list(_spaces.values()):

@@ -12,7 +12,7 @@ from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hermpkg_build.runtime import torch_tables
+from hermpkg_build.runtime import finder, torch_tables
 from hermpkg_build.runtime.carrying import PackagedName
 from hermpkg_build.runtime.mangling import demangle
 from hermpkg_build.runtime.tree import ModuleRole, ModuleTree
@@ -99,7 +99,11 @@ class PackageLoader(Loader):
             code = space.compile_record(record, spec.name)
             if not space.files.covers(record):
                 self._register_source(record, str(spec.origin))
-            exec(code, namespace)  # noqa: S102 -- running packaged code is the purpose
+            try:
+                exec(code, namespace)  # noqa: S102 -- running packaged code is the purpose
+            except Exception as error:
+                finder.note_other_copy(error, name, space)
+                raise
         if "torch._dynamo" in sys.modules:
             torch_tables.show_modules([spec.name])
 

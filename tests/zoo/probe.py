@@ -1,6 +1,7 @@
 """One step of the zoo in a process of its own: probe.py STEP LIBRARY FOLDER RESULT [ARTIFACT].
 
-The steps `original` and `stock-export` import the library; `packaged` and `stock-load` run where its
+The steps `original`, `export` and `stock-export` import the library; `packaged` (what a build gave),
+`exported` (what our PackageExporter gave) and `stock-load` run where its
 distribution is not installed, and make sure that nothing can import it.
 """
 
@@ -57,7 +58,7 @@ def outputs_of(model: Any, folder: Path) -> list[Any]:
         return [torch.as_tensor(output) for output in run(model)]
 
 
-def original(folder: Path, result: Path) -> dict[str, Any]:
+def original(folder: Path, result: Path, artifact: str) -> dict[str, Any]:
     """Record the outputs of the model as its factory makes it."""
     import torch
 
@@ -81,6 +82,20 @@ def packaged(folder: Path, result: Path, artifact: str) -> dict[str, Any]:
     replaced = [name for name, module in before.items() if id(sys.modules.get(name)) != module]
     assert not replaced, f"loading replaced modules of the host: {replaced}"
     return {"seconds": seconds, "equal": equal}
+
+
+def exported(folder: Path, result: Path, artifact: str) -> dict[str, Any]:
+    """Export with our PackageExporter under the same policy."""
+    from hermpkg_build import PackageExporter
+
+    model = make_original(folder)
+    library = _library_of(folder)
+    started = time.perf_counter()
+    with PackageExporter(artifact) as exporter:
+        exporter.intern(f"{library}.**")
+        exporter.extern("**")
+        exporter.save_pickle("model", "model.pkl", model)
+    return {"seconds": time.perf_counter() - started}
 
 
 def stock_export(folder: Path, result: Path, artifact: str) -> dict[str, Any]:
@@ -122,17 +137,24 @@ def _library_of(folder: Path) -> str:
     return next(line.split('"')[1] for line in lines if line.strip().startswith("library ="))
 
 
+STEPS: dict[str, Callable[[Path, Path, str], dict[str, Any]]] = {
+    "original": original,
+    "packaged": packaged,
+    "export": exported,
+    "exported": packaged,
+    "stock-export": stock_export,
+    "stock-load": stock_load,
+}
+WHERE_IT_IS_NOT = ("packaged", "exported", "stock-load")
+
+
 def main(step: str, folder: Path, result: Path, artifact: str = "") -> None:
     """Run one step; its facts, or the error that ended it, go to `result`."""
     warnings.simplefilter("ignore")
-    if step in ("packaged", "stock-load"):
+    if step in WHERE_IT_IS_NOT:
         sys.meta_path.insert(0, Hidden(_library_of(folder)))
     try:
-        if step == "original":
-            facts = original(folder, result)
-        else:
-            run = {"packaged": packaged, "stock-export": stock_export, "stock-load": stock_load}[step]
-            facts = run(folder, result, artifact)
+        facts = STEPS[step](folder, result, artifact)
     except BaseException as error:
         text = str(error).strip().split("\n")[0]
         result.write_text(json.dumps({"error": f"{type(error).__name__}: {text}"}), encoding="utf-8")

@@ -29,7 +29,11 @@ TIMEOUT_S = 600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one library gave; `problems` are the errors of our own steps, `stock` torch.package's result."""
+    """What one library gave.
+
+    `problems` are the errors of our own steps, `exported` whether our PackageExporter's artifact gives
+    equal outputs too, `stock` is torch.package's result.
+    """
 
     library: str
     version: str
@@ -42,13 +46,14 @@ class Outcome:
     loaded: bool = False
     equal: bool = False
     identical: bool = False
+    exported: bool = False
     stock: str = ""
     problems: tuple[str, ...] = field(default=())
 
     @property
     def is_complete(self) -> bool:
         """Whether everything of ours worked."""
-        return self.built and self.loaded and self.equal and self.identical
+        return self.built and self.loaded and self.equal and self.identical and self.exported
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,7 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def measure(library: str, folder: Path, *, stock: bool) -> Outcome:
     """Everything about one library; what it leaves behind lies in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # Of an earlier run: nothing may be in a cache yet.
+    folder.mkdir(parents=True)
     problems: list[str] = []
 
     def step(name: str, artifact: Path | None = None) -> dict[str, Any]:
@@ -97,6 +103,12 @@ def measure(library: str, folder: Path, *, stock: bool) -> Outcome:
     unchanged = _build(library, artifact, folder / "cache", "1")
     other = ours("second build", _build(library, again, folder / "cache of another build", "2"))
     packaged = ours("load", step("packaged", artifact)) if "error" not in cold else {}
+    by_calls = ours("export", step("export", folder / "exported.pt"))
+    exported = (
+        ours("load of the export", step("exported", folder / "exported.pt"))
+        if "error" not in by_calls
+        else {}
+    )
     manifest = _manifest(artifact) if "error" not in cold else {}
     if packaged.get("equal") is False:
         problems.append("load: the outputs differ from the original's")
@@ -113,6 +125,7 @@ def measure(library: str, folder: Path, *, stock: bool) -> Outcome:
         loaded="seconds" in packaged,
         equal=bool(packaged.get("equal")),
         identical=identical and artifact.read_bytes() == again.read_bytes(),
+        exported="error" not in by_calls and bool(exported.get("equal")),
         stock=_stock(step, folder) if stock else "not tried",
         problems=tuple(problems),
     )
@@ -140,7 +153,7 @@ def _probe(step: str, library: str, folder: Path, artifact: Path | None) -> dict
     words = [step, str(ZOO / "libraries" / library), str(result), *([str(artifact)] if artifact else [])]
     environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": ""}
     options: list[str] = []
-    if step in ("packaged", "stock-load"):
+    if step in ("packaged", "exported", "stock-load"):
         environment["PYTHONPATH"] = _environment_without(library, folder / "site-packages")
         options = ["-S"]
     with (folder / f"{step}.log").open("wb") as log:
@@ -205,16 +218,19 @@ def _version(library: str) -> str:
 
 _HEADER = (
     f"{'library':<16} {'version':<9} {'modules':>7} {'MB':>6} {'cold s':>7} {'unch. s':>7} {'load s':>7} "
-    f"{'loads':<5} {'equal':<5} {'bytes':<5}  stock torch.package"
+    f"{'loads':<5} {'equal':<5} {'bytes':<5} {'exporter':<8}  stock torch.package"
 )
 
 
 def _row(outcome: Outcome) -> str:
-    marks = ["yes" if mark else "NO" for mark in (outcome.loaded, outcome.equal, outcome.identical)]
+    marks = [
+        "yes" if mark else "NO"
+        for mark in (outcome.loaded, outcome.equal, outcome.identical, outcome.exported)
+    ]
     return (
         f"{outcome.library:<16} {outcome.version:<9} {outcome.modules:>7} {outcome.size / 1e6:>6.1f} "
         f"{outcome.cold_s:>7.2f} {outcome.unchanged_s:>7.2f} {outcome.load_s:>7.2f} "
-        f"{marks[0]:<5} {marks[1]:<5} {marks[2]:<5}  {_short(outcome.stock)}"
+        f"{marks[0]:<5} {marks[1]:<5} {marks[2]:<5} {marks[3]:<8}  {_short(outcome.stock)}"
     )
 
 
@@ -228,6 +244,7 @@ def _summary(outcomes: Sequence[Outcome]) -> str:
         "load": sum(outcome.loaded for outcome in outcomes),
         "equal outputs": sum(outcome.equal for outcome in outcomes),
         "identical bytes": sum(outcome.identical for outcome in outcomes),
+        "exported by calls": sum(outcome.exported for outcome in outcomes),
         "stock torch.package": sum(outcome.stock.endswith("equal") for outcome in outcomes),
     }
     return ", ".join(f"{what} {count} of {len(outcomes)}" for what, count in counts.items())

@@ -212,3 +212,29 @@ def test_modules_are_found_by_importlib_while_open(artifact) -> None:
         assert importer.modules["torch_package_importer"] is importer
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module(name)
+
+
+TABLE = """
+    import sys
+    table = sys.__dict__.setdefault("_hermpkg_test_table", set())
+    if "name" in table:
+        raise ValueError("the name is taken")
+    table.add("name")
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions take notes from Python 3.11 on")
+def test_a_collision_of_two_copies_says_that_there_are_two(load, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "_hermpkg_test_table", set(), raising=False)
+    first = load({"lib.py": TABLE}, ["sys"])
+    first.import_module("lib")
+    second = load({"lib.py": TABLE}, ["sys"])
+    with pytest.raises(ValueError, match="the name is taken") as caught:
+        second.import_module("lib")
+    (note,) = caught.value.__notes__
+    assert first.filename in note
+    assert second.filename in note
+    first.close()
+    with pytest.raises(ValueError, match="the name is taken") as caught:
+        second.import_module("lib")
+    assert not hasattr(caught.value, "__notes__")
