@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -134,7 +135,7 @@ def bazel_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         # Without a network: the one thing that Bazel would fetch for a test.
         f"--override_repository=remote_coverage_tools={folder / 'no_coverage'}",
     ]
-    (folder / "bazelrc").write_text("".join(f"build {option}\n" for option in options))
+    (folder / "bazelrc").write_text("".join(f"build {shlex.quote(option)}\n" for option in options))
     yield folder / "user"
     # Bazel takes away the right to write from what it makes.
     for path, _, _ in os.walk(folder / "user"):
