@@ -6,15 +6,14 @@ import argparse
 import hashlib
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from table import show, timed
 
 from hermpkg_build.archive.copying import append_slice
 from hermpkg_build.archive.reader import ArchiveReader
@@ -23,18 +22,6 @@ from hermpkg_build.archive.writer import FileSlice, Record, write_archive
 
 _STORAGES = 16
 _RECORDS = 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One line of the table: what was timed, and the seconds of each round."""
-
-    name: str
-    seconds: Sequence[float]
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.seconds)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,12 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="bench archive ", dir=options.folder) as folder:
         storages = _make_storages(folder, options.mib)
         outputs = os.path.join(folder, "outputs")
-        rows = _timed(outputs, _assembling(outputs, storages), options.rounds)
-        _print(f"Assembling {options.mib} MiB of {_STORAGES} storages from files", rows)
+        rows = timed(_assembling(outputs, storages), options.rounds, before=lambda: _clear(outputs))
+        show(f"Assembling {options.mib} MiB of {_STORAGES} storages from files", rows)
         for storage in storages:
             os.unlink(storage.path)
-        rows = _timed(outputs, _opening(folder), options.rounds)
-        _print(f"An archive of {_RECORDS} records", rows)
+        rows = timed(_opening(folder), options.rounds, before=lambda: _clear(outputs))
+        show(f"An archive of {_RECORDS} records", rows)
     return 0
 
 
@@ -139,27 +126,11 @@ def _crc32(path: str) -> int:
     return crc32
 
 
-def _timed(outputs: str, rows: dict[str, Callable[[], object]], rounds: int) -> list[Row]:
-    """Every row once a round, so that what else the machine does falls on all of them alike."""
-    seconds: dict[str, list[float]] = {name: [] for name in rows}
-    for _ in range(rounds):
-        for name, run in rows.items():
-            # What the last row left, to free or to write, must not be this one's burden.
-            shutil.rmtree(outputs, ignore_errors=True)
-            os.mkdir(outputs)
-            os.sync()
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
-    return [Row(name=name, seconds=values) for name, values in seconds.items()]
-
-
-def _print(title: str, rows: Sequence[Row]) -> None:
-    first = rows[0]
-    print(f"\n{title}\n\n{'':34} {'median':>9} {'best':>9} {'x ' + first.name:>20}")
-    for row in rows:
-        ratio = row.median / first.median
-        print(f"{row.name:34} {row.median:8.3f}s {min(row.seconds):8.3f}s {ratio:20.2f}")
+def _clear(outputs: str) -> None:
+    """What the last row left, to free or to write, must not be the next one's burden."""
+    shutil.rmtree(outputs, ignore_errors=True)
+    os.mkdir(outputs)
+    os.sync()
 
 
 if __name__ == "__main__":
