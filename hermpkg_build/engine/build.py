@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import TypeAlias, cast
 
 from hermpkg_build.analysis.search_path import environment_search_path
+from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import Target
 from hermpkg_build.engine.environment import current_environment
@@ -30,7 +31,6 @@ from hermpkg_build.engine.results import (
 from hermpkg_build.engine.scheduler import DependencyFailedError, Need, Scheduler
 from hermpkg_build.engine.session import Session
 from hermpkg_build.engine.uptodate import (
-    STATE_FOLDER,
     Snapshot,
     present_signature,
     save,

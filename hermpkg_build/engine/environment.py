@@ -7,6 +7,7 @@ import platform
 import sys
 import sysconfig
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.digest import fingerprint
@@ -78,6 +79,7 @@ def current_environment(search_path: tuple[str, ...]) -> BuildEnvironment:
     )
 
 
+@cache
 def _stdlib_folders() -> tuple[str, ...]:
     paths = sysconfig.get_paths()
     stdlib = dict.fromkeys([paths["stdlib"], paths["platstdlib"]])

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hermpkg_build.core.digest import Digest, fingerprint
-from hermpkg_build.engine.uptodate import STATE_FOLDER, hash_of_file, present_signature, write_aside
+from hermpkg_build.core.folders import STATE_FOLDER
+from hermpkg_build.engine.uptodate import hash_of_file, present_signature, write_aside
 from hermpkg_build.store.signatures import FileSignature
 
 

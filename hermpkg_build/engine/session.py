@@ -11,10 +11,10 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.digest import fingerprint
+from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.engine.context import TargetContext
 from hermpkg_build.engine.facts import CachedFacts
 from hermpkg_build.engine.notes import NoteBook
-from hermpkg_build.engine.uptodate import OUTPUT_FOLDER
 from hermpkg_build.store.tree import listing_digest
 
 if TYPE_CHECKING:

@@ -18,11 +18,10 @@ from contextlib import suppress
 from typing import Any, TypeAlias
 
 from hermpkg_build import __version__
+from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.engine.results import ActionCounts, BuildRequest, BuildResult, TargetResult
 from hermpkg_build.store.signatures import FileSignature, signature_of
 
-OUTPUT_FOLDER = "hermpkg-out"
-STATE_FOLDER = f"{OUTPUT_FOLDER}/.hermpkg"
 _FORMAT = 1
 _CHUNK = 1 << 20
 

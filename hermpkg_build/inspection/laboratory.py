@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from hermpkg_build.core.canonical_json import dumps
-from hermpkg_build.engine.uptodate import OUTPUT_FOLDER
+from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.errors import ActionError, LocalEnvironmentError
 from hermpkg_build.inspection.varying import Surroundings
 

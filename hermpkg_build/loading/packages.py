@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.core.label import Label
 from hermpkg_build.errors import LabelError, WorkspaceError
 from hermpkg_build.loading.glob import GlobCall, glob_files
 from hermpkg_build.loading.links import identities_above, identity_of
 from hermpkg_build.loading.suggest import did_you_mean
-from hermpkg_build.loading.workspace import OUTPUT_FOLDER, Workspace
+from hermpkg_build.loading.workspace import Workspace
 
 if TYPE_CHECKING:
     from hermpkg_build.store.tree import SourceTree

@@ -15,7 +15,6 @@ from hermpkg_build.loading.suggest import question
 _BAZEL_MARKERS = ("MODULE.bazel", "WORKSPACE", "WORKSPACE.bazel")
 WORKSPACE_MARKERS = ("pyproject.toml", *_BAZEL_MARKERS)
 """The files that can make a folder the root of a workspace."""
-OUTPUT_FOLDER = "hermpkg-out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ def run(invocation: Invocation) -> ExitCode:
     import shutil
 
     from hermpkg_build.cli.building import here
-    from hermpkg_build.engine.uptodate import OUTPUT_FOLDER
+    from hermpkg_build.core.folders import OUTPUT_FOLDER
 
     removed: list[str] = []
     outputs = os.path.join(here()[0].root, OUTPUT_FOLDER)

@@ -129,8 +129,8 @@ def _verdict_on_file(path: str, subject: str, invocation: Invocation) -> Verdict
 
 
 def _verdict_on_rebuild(target: TargetResult, root: str, invocation: Invocation) -> Verdict:
+    from hermpkg_build.core.folders import STATE_FOLDER
     from hermpkg_build.core.label import Label
-    from hermpkg_build.engine.uptodate import STATE_FOLDER
     from hermpkg_build.inspection.rebuild import RebuildRequest, tell_rebuilt, verify_rebuild
     from hermpkg_build.inspection.verdicts import Verdict
 
