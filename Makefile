@@ -16,7 +16,7 @@ PYTEST_FLAGS ?= -n 2
 ZOO := .venv-zoo
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench zoo bazel format clean
+.PHONY: help demo test bench zoo machine format clean
 
 help: ## Show what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -24,7 +24,7 @@ help: ## Show what there is to make
 demo: $(VENV)/demo.stamp ## Build the ResNet-18 example twice, compare the bytes, and run its test
 	@PATH="$$PWD/$(VENV)/bin:$$PATH" sh examples/demo.sh
 
-test: $(VENV)/test.stamp ## Run every check: format, lint, types, layers, tests
+test: $(VENV)/test.stamp $(VENV)/machine.stamp ## Run every check: format, lint, types, layers, tests
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m mypy
@@ -37,8 +37,8 @@ bench: $(VENV)/test.stamp ## Measure hermpkg side by side with its peers
 zoo: $(ZOO)/zoo.stamp ## Pack models of twelve libraries and load them where the libraries are not
 	@$(ZOO)/bin/python tests/zoo/run.py $(LIBRARIES)
 
-bazel: ## Install what the tests of the rules for Bazel need, which are skipped without it
-	sh tests/bazel/install.sh
+machine: ## Install what tests need beyond Python; tests are skipped that this machine has not got the parts for
+	sh tests/machine.sh
 
 format: $(VENV)/test.stamp ## Format the code
 	$(VENV_PYTHON) -m ruff format .
@@ -61,6 +61,10 @@ $(VENV)/demo.stamp: $(VENV)/made.stamp pyproject.toml constraints.txt
 $(VENV)/test.stamp: $(VENV)/made.stamp pyproject.toml constraints.txt
 	$(INSTALL) --editable '.[torch,dev]'
 	@touch $@ $(VENV)/demo.stamp
+
+# Where something cannot be installed there is no stamp, so that the next run tries again, and says so again.
+$(VENV)/machine.stamp: $(VENV)/made.stamp $(wildcard tests/*.sh tests/*/*.sh)
+	@if sh tests/machine.sh; then touch $@; fi
 
 $(ZOO)/zoo.stamp: pyproject.toml tests/zoo/constraints.txt tests/zoo/requirements.txt
 	"$(PYTHON)" -m venv $(ZOO)

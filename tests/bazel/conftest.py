@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-INSTALL = "sh tests/bazel/install.sh installs one"
+INSTALL = "make machine installs one"
 
 RULES = 'load("@hermpkg//rules:defs.bzl", "deny", "extern", "intern", "mock", "model", "model_package", '
 RULES += '"package_test", "python_modules")\n'
