@@ -14,12 +14,7 @@ from typing import NoReturn, cast
 from hermpkg_build.bazel.declarations import modules_of_targets, read_targets
 from hermpkg_build.bazel.environment import declared_environment, write_environment
 from hermpkg_build.bazel.facts_files import DeclaredFacts, write_facts
-from hermpkg_build.bazel.model_folders import (
-    DeclaredContents,
-    make_model_folder,
-    read_model_folder,
-    undeclared_reads,
-)
+from hermpkg_build.bazel.model_folders import DeclaredContents, undeclared_reads
 from hermpkg_build.bazel.request import ActionRequest
 from hermpkg_build.bazel.staging import staged_workspace
 from hermpkg_build.core.conditions import FactoryConditions
@@ -39,6 +34,7 @@ from hermpkg_build.engine.package_tests import (
 )
 from hermpkg_build.engine.packages import artifact_request, write_artifact
 from hermpkg_build.loading.workspace import Workspace
+from hermpkg_build.objects.model_folder import make_model_folder, read_model_folder
 from hermpkg_build.store.tree import SourceTree
 
 

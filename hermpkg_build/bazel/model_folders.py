@@ -1,52 +1,15 @@
-"""Model objects as folders: what the modelling action leaves and the assembling one packs."""
+"""The model objects that Bazel hands to an action, and what making one read beyond what Bazel knows."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
-from hermpkg_build.core.canonical_json import dumps, loads
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.objects.model import ModelObject, ModelRequest, ObservedFiles, make_model_object
+from hermpkg_build.objects.model import ModelObject
+from hermpkg_build.objects.model_folder import contents_of
 from hermpkg_build.store.cas import ContentStore
-
-_DESCRIPTION = "model.json"
-_STORE = ".store"
-
-
-def make_model_folder(request: ModelRequest, folder: str) -> ModelObject:
-    """Run the factory; leave its object in `folder`, each content in a file named by its hash.
-
-    Raises what `make_model_object` raises.
-    """
-    # Inside of the output, so that contents of any size are renamed and not copied.
-    store = os.path.join(os.path.abspath(folder), _STORE)
-    content = ContentStore(store)
-    try:
-        model = make_model_object(request, content)
-        for digest in contents_of(model):
-            path = content.path_of(digest)
-            assert path is not None
-            os.rename(path, os.path.join(folder, digest.hash))
-    finally:
-        shutil.rmtree(store, ignore_errors=True)
-    # Where files lay on this machine must not make two equal objects differ.
-    kept = replace(model, observed_files=ObservedFiles())
-    Path(folder, _DESCRIPTION).write_bytes(dumps(kept.to_json()))
-    return model
-
-
-def read_model_folder(folder: str) -> ModelObject:
-    """The object that `make_model_folder` left in `folder`."""
-    return ModelObject.from_json(loads(Path(folder, _DESCRIPTION).read_bytes()))
-
-
-def contents_of(model: ModelObject) -> tuple[Digest, ...]:
-    """The digests of its pickle and storages, each once."""
-    return tuple(dict.fromkeys([model.pickle, *(storage.digest for storage in model.storages)]))
 
 
 class DeclaredContents(ContentStore):

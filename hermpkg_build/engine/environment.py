@@ -11,11 +11,15 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.digest import fingerprint
+from hermpkg_build.store.tree import listing_digest
 
 if TYPE_CHECKING:
+    from hermpkg_build.objects.model import ObservedFiles
     from hermpkg_build.store.tree import SourceTree
 
 PYTHON_REPOSITORY = "@python/"
+ABSENT = "absent"
+"""The state of a path at which there is nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,33 @@ class BuildEnvironment:
             return [os.path.join(folder, name[len(PYTHON_REPOSITORY) :]) for folder in self.search_path]
         return [os.path.join(workspace_root, name)]
 
+    def names_of(self, seen: ObservedFiles, workspace_root: str) -> list[str]:
+        """The names of all that was observed, in order."""
+        names = {
+            *(self.name_of(path, workspace_root) for path in (*seen.read, *seen.sought)),
+            *(self.folder_name_of(path, workspace_root) for path in seen.listed),
+        }
+        return sorted(name for name in names if name is not None)
+
+    def state_of(self, name: str, workspace_root: str, tree: SourceTree) -> str:
+        """What is now at an observed path, by its name: a hash of the file or, with a slash, of the listing.
+
+        A path without a slash can also be a folder, or absent. `tree` is asked for all of it, so
+        that a later change is noticed.
+        """
+        paths = self.paths_of(name, workspace_root)
+        if name.endswith("/"):
+            folders = [tree.entries(os.path.normpath(path)) for path in paths]
+            return fingerprint([listing_digest(entries).hash for entries in folders]).hash
+        for path in paths:
+            folder, _, entry = path.rpartition("/")
+            is_folder = (tree.entries(folder or "/") or {}).get(entry)
+            if is_folder:
+                return "a folder"
+            if is_folder is False:
+                return _hash_of(path, tree)
+        return ABSENT
+
 
 def current_environment(search_path: tuple[str, ...]) -> BuildEnvironment:
     """The environment of this interpreter, with modules found in `search_path`."""
@@ -84,6 +115,13 @@ def _stdlib_folders() -> tuple[str, ...]:
     paths = sysconfig.get_paths()
     stdlib = dict.fromkeys([paths["stdlib"], paths["platstdlib"]])
     return (*stdlib, *(os.path.join(folder, "lib-dynload") for folder in stdlib))
+
+
+def _hash_of(path: str, tree: SourceTree) -> str:
+    try:
+        return tree.digest(path).hash
+    except OSError:
+        return "unreadable"
 
 
 def _relative(path: str, folder: str) -> str | None:

@@ -17,6 +17,7 @@ from hermpkg_build.engine.results import Status, TargetResult
 from hermpkg_build.errors import LoadingError
 from hermpkg_build.objects.model import ModelObject, ModelRequest, ObservedFiles, make_model_object
 from hermpkg_build.store.action_cache import ActionResult
+from hermpkg_build.store.failures import log_corrupt
 
 if TYPE_CHECKING:
     from hermpkg_build.core.canonical_json import Json
@@ -46,8 +47,9 @@ def build_model(session: Session, target: Target) -> BuiltModel:
     recalled = session.rebuilder.recall(action, session.state_of)
     if recalled:
         complete, result = recalled
-        model = ModelObject.from_json(result.facts)
-        if _is_whole(session, model):
+        known = _known_model(result)
+        if known is not None and _is_whole(session, known):
+            model = known
             session.journal.recalled(action.kind, action.subject)
             session.remember(complete)
             return _built(target, model, "cached", ())
@@ -143,13 +145,8 @@ def _weights_digest(session: Session, target: Target, path: str) -> str:
 
 def _discovered(session: Session, model: ModelObject) -> dict[str, str]:
     """What the factory's process asked the file system, by name, with what is there now."""
-    environment, root = session.environment, session.workspace.root
-    seen = model.observed_files
-    names = {
-        *(environment.name_of(path, root) for path in (*seen.read, *seen.sought)),
-        *(environment.folder_name_of(path, root) for path in seen.listed),
-    }
-    return {name: session.state_of(name) for name in sorted(name for name in names if name is not None)}
+    names = session.environment.names_of(model.observed_files, session.workspace.root)
+    return {name: session.state_of(name) for name in names}
 
 
 def _data_read(session: Session, model: ModelObject) -> tuple[str, ...]:
@@ -187,6 +184,18 @@ def _outputs(model: ModelObject) -> dict[str, Digest]:
         "pickle": model.pickle,
         **{f"{key}.storage": storage.digest for key, storage in enumerate(model.storages)},
     }
+
+
+def _known_model(result: ActionResult) -> ModelObject | None:
+    """The model object that a recorded result tells of; None where that is none, or not its outputs'."""
+    try:
+        model = ModelObject.from_json(result.facts)
+    except (KeyError, TypeError, ValueError):
+        model = None
+    if model is None or _outputs(model) != result.outputs:
+        log_corrupt("model object", "its action result")
+        return None
+    return model
 
 
 def _is_whole(session: Session, model: ModelObject) -> bool:

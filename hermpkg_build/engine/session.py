@@ -10,12 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from hermpkg_build.core.digest import fingerprint
 from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.engine.context import TargetContext
 from hermpkg_build.engine.facts import CachedFacts
 from hermpkg_build.engine.notes import NoteBook
-from hermpkg_build.store.tree import listing_digest
 
 if TYPE_CHECKING:
     import subprocess
@@ -114,29 +112,8 @@ class Session(TargetContext):
             return self._environment_inputs
 
     def state_of(self, name: str) -> str:
-        """What is now at an observed path, by its name: a hash of the file or, with a slash, of the listing.
-
-        A path without a slash can also be a folder, or absent. The tree is asked for all of it,
-        so that a later change is noticed.
-        """
-        paths = self.environment.paths_of(name, self.workspace.root)
-        if name.endswith("/"):
-            folders = [self.tree.entries(os.path.normpath(path)) for path in paths]
-            return fingerprint([listing_digest(entries).hash for entries in folders]).hash
-        for path in paths:
-            folder, _, entry = path.rpartition("/")
-            is_folder = (self.tree.entries(folder or "/") or {}).get(entry)
-            if is_folder:
-                return "a folder"
-            if is_folder is False:
-                return self._hash_of(path)
-        return "absent"
-
-    def _hash_of(self, path: str) -> str:
-        try:
-            return self.tree.digest(path).hash
-        except OSError:
-            return "unreadable"
+        """What is now at an observed path, by its name. See `BuildEnvironment.state_of`."""
+        return self.environment.state_of(name, self.workspace.root, self.tree)
 
     def inputs_before(self, action: Action) -> Mapping[str, str] | None:
         """The inputs that this action had in the last build here; None where there was none."""
