@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from hermpkg_build.objects.model import ModelObject
     from hermpkg_build.store.cas import ContentStore
 
-_VERSION = 2
-"""Changes whenever this module gives another request for the same target."""
+_VERSION = 3
+"""Changes whenever this module gives another request for the same target, or records it in another way."""
 
 
 def build_package(session: Session, target: Target, models: Mapping[Label, ModelObject]) -> TargetResult:
@@ -49,19 +49,23 @@ def build_package(session: Session, target: Target, models: Mapping[Label, Model
     action = _assemble_action(session, target, request)
     path = session.output_path(target)
     recalled = session.rebuilder.recall(action)
-    known = recalled[1].outputs.get("artifact") if recalled else None
+    known = _known_artifact(recalled[1]) if recalled else None
     reasons: tuple[str, ...] = ()
-    if known:
-        in_place = session.is_in_place(action, path, known)
-        digest = known if in_place else _write(session, target, path, request)
+    status: Status
+    if known and session.is_in_place(action, path, known):
+        digest, status = known, "up-to-date"
         session.journal.recalled(action.kind, action.subject)
-        status: Status = "up-to-date" if in_place else "cached"
+    elif known and (digest := _write(session, target, path, request)) == known:
+        status = "cached"
+        session.journal.recalled(action.kind, action.subject)
     else:
         session.journal.started(action.kind, action.subject)
-        digest = _write(session, target, path, request)
+        if not known:
+            digest = _write(session, target, path, request)
         reasons = reasons_to_run(session.inputs_before(action), action.inputs)
         session.journal.ran(action.kind, action.subject, reasons)
-        session.rebuilder.record(action, ActionResult(outputs={"artifact": digest}, facts=None))
+        # The artifact is where the target wants it, not in the content store; so it is no output there.
+        session.rebuilder.record(action, ActionResult(outputs={}, facts={"artifact": str(digest)}))
         status = "built"
     session.remember(action, path, digest)
     session.outputs[path] = digest
@@ -73,6 +77,14 @@ def build_package(session: Session, target: Target, models: Mapping[Label, Model
         status=status,
         reasons=reasons,
     )
+
+
+def _known_artifact(result: ActionResult) -> Digest | None:
+    """The artifact that a recorded result tells of; None where it tells of none."""
+    try:
+        return Digest.parse(cast("Mapping[str, str]", result.facts)["artifact"])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def artifact_request(

@@ -25,9 +25,8 @@ class ActionResult:
 class ActionCache:
     """Results in ``<root>/ac/<first two digits>/<hash>``, safe for any number of processes at once.
 
-    An entry is a line with a checksum over its key and the canonical JSON of the result, which
-    follows. What does not match is a miss, removed and logged. Results are looked for in `behind`
-    too, which are roots of other caches that are only read.
+    What an entry holds that is not the result of its key is a miss, removed and logged. Results are
+    looked for in `behind` too, which are roots of other caches that are only read.
     """
 
     def __init__(self, root: str, *, behind: Sequence[str] = ()) -> None:
@@ -42,7 +41,7 @@ class ActionCache:
             except OSError:
                 continue
             try:
-                return _decode(key, data)
+                return decode_result(key, data)
             except ValueError:
                 log_corrupt("action result", path)
                 with suppress(OSError):
@@ -53,7 +52,7 @@ class ActionCache:
         """Keep a result. Raises LocalEnvironmentError where the cache is full or not writable."""
         path = self._paths(key)[0]
         aside = aside_path(self.root)
-        data = _encode(key, result)
+        data = encode_result(key, result)
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             os.makedirs(os.path.dirname(aside), exist_ok=True)
@@ -68,23 +67,33 @@ class ActionCache:
         return [f"{root}/ac/{key.hash[:2]}/{key.hash}" for root in self._roots]
 
 
-def _encode(key: Digest, result: ActionResult) -> bytes:
+def encode_result(key: Digest, result: ActionResult) -> bytes:
+    """The stored form of a result: a line with a checksum over key and result, then its canonical JSON."""
     outputs = {name: str(digest) for name, digest in result.outputs.items()}
     text = dumps({"facts": result.facts, "outputs": outputs})
     return _checksum(key, text) + b"\n" + text + b"\n"
 
 
-def _decode(key: Digest, data: bytes) -> ActionResult:
-    """The inverse of `_encode`. Raises ValueError."""
+def decode_result(key: Digest, data: bytes) -> ActionResult:
+    """The inverse of `encode_result`. Raises ValueError for anything else, also for another key's result."""
     checksum, _, rest = data.partition(b"\n")
     text = rest.removesuffix(b"\n")
     if checksum != _checksum(key, text):
         raise ValueError("the checksum does not match")
-    value = loads(text)
-    if not isinstance(value, dict) or not isinstance(value.get("outputs"), dict):
+    try:
+        value = loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(value, dict) or "facts" not in value or not isinstance(value.get("outputs"), dict):
         raise ValueError("not an action result")
-    outputs = {name: Digest.parse(digest) for name, digest in value["outputs"].items()}
+    outputs = {name: _digest(text) for name, text in value["outputs"].items()}
     return ActionResult(outputs=outputs, facts=value["facts"])
+
+
+def _digest(text: Json) -> Digest:
+    if not isinstance(text, str):
+        raise ValueError("not a digest")
+    return Digest.parse(text)
 
 
 def _checksum(key: Digest, text: bytes) -> bytes:
