@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.core.canonical_json import dumps, loads
-from hermpkg_build.errors import ActionError, BuildInterruptedError, LocalEnvironmentError, Location
+from hermpkg_build.errors import ActionError, BuildInterruptedError, LocalEnvironmentError
+from hermpkg_build.objects.failures import FactoryError, factory_error_from_json
 from hermpkg_build.objects.pickled import GlobalReference, StoredStorage
 from hermpkg_build.objects.request import (
     PICKLE,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from hermpkg_build.store.cas import ContentStore
 
 __all__ = [
+    "FactoryError",
     "GlobalReference",
     "ModelObject",
     "ModelRequest",
@@ -49,9 +51,9 @@ def make_model_object(
 
     `cancelled` is asked a few times a second; when it says yes, or an exception such as
     KeyboardInterrupt arrives, the child is killed with everything it started.
-    Raises ActionError where the factory, the weights or the pickling fails or the child dies,
-    BuildInterruptedError where it was cancelled, and LocalEnvironmentError where the folder of
-    `content` is full or taken away.
+    Raises FactoryError where the factory, the weights or the pickling fails, ActionError where the
+    child dies, BuildInterruptedError where it was cancelled, and LocalEnvironmentError where the
+    folder of `content` is full or taken away.
     """
     from pathlib import Path
 
@@ -65,7 +67,7 @@ def make_model_object(
             raise BuildInterruptedError(f"the factory of {request.label} was stopped")
         result = _result(folder, request, ended)
         if "error" in result:
-            raise _error(result["error"], request, ended)
+            raise _error(result, request, ended)
         made = ModelObject.from_json(result["made"])
         content.put_file(str(folder / PICKLE), made.pickle, move=True)
         for key, stored in enumerate(made.storages):
@@ -99,14 +101,12 @@ def _result(folder: Path, request: ModelRequest, ended: Ended) -> dict[str, Any]
     return dict(result)
 
 
-def _error(error: dict[str, Any], request: ModelRequest, ended: Ended) -> ActionError:
-    place = error["location"]
-    return ActionError(
-        error["summary"],
-        location=Location(*place) if place else None,
-        facts=[*((name, value) for name, value in error["facts"]), *_context(request, ended)],
-        snippet=error["snippet"],
-        next_step=error["next_step"],
+def _error(result: dict[str, Any], request: ModelRequest, ended: Ended) -> FactoryError:
+    seen = result.get("observed_files")
+    return factory_error_from_json(
+        result["error"],
+        more_facts=_context(request, ended),
+        observed_files=None if seen is None else ObservedFiles.from_json(seen),
     )
 
 

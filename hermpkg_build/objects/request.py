@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hermpkg_build.core.canonical_json import Json
@@ -42,6 +43,20 @@ class ModelRequest:
     search_path: tuple[str, ...]
     source_roots: tuple[str, ...] = ("",)
     conditions: FactoryConditions = field(default_factory=FactoryConditions)
+
+    def moved(self, workspace_root: str) -> ModelRequest:
+        """The same request for the same files of the workspace, which lies elsewhere now."""
+        before = os.path.join(self.workspace_root, "")
+
+        def move(path: str) -> str:
+            return os.path.join(workspace_root, path.removeprefix(before))
+
+        return replace(
+            self,
+            weights=None if self.weights is None else move(self.weights),
+            modules={name: move(path) for name, path in self.modules.items()},
+            workspace_root=workspace_root,
+        )
 
     def to_json(self) -> dict[str, Json]:
         """All fields by name."""

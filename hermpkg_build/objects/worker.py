@@ -29,6 +29,7 @@ from hermpkg_build.core.canonical_json import Json, dumps
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.errors import ActionError, HermpkgError
 from hermpkg_build.objects.factory import check_arguments, find_factory
+from hermpkg_build.objects.failures import error_to_json
 from hermpkg_build.objects.finder import WorkspaceFinder
 from hermpkg_build.objects.listings import order_listings
 from hermpkg_build.objects.observation import FileObserver, observe_safetensors, observed_imports
@@ -63,12 +64,16 @@ def run(folder: Path) -> None:
         pickled = pickle_canonically(model, name="model")
         result = {"made": _keep(folder, pickled, finder, observer, places).to_json()}
     except HermpkgError as error:
-        result = {"error": _error_to_json(error)}
+        result = {"error": error_to_json(error)}
     except UnpicklableError as error:
-        result = {"error": _error_to_json(_not_picklable(request, error, places))}
+        result = {"error": error_to_json(_not_picklable(request, error, places))}
     except BaseException as error:  # noqa: BLE001 - whatever a factory raises is its author's to see
-        result = {"error": _error_to_json(error_of_factory(request.factory, error, places))}
+        result = {"error": error_to_json(error_of_factory(request.factory, error, places))}
     if os.getpid() == process:
+        if "error" in result:
+            # What it went wrong with is in these files, or that they are not there.
+            with suppress(Exception):
+                result["observed_files"] = observer.files(finder, places, str(folder)).to_json()
         _flush()
         aside = folder / f"{RESULT}.part"
         aside.write_bytes(dumps(result))
@@ -187,17 +192,6 @@ def _not_picklable(request: ModelRequest, error: UnpicklableError, places: Place
         facts=[("object", error.path), ("reason", places.shown_in(error.reason))],
         next_step="leave it out by __getstate__, or make it from a class or function of a module",
     )
-
-
-def _error_to_json(error: HermpkgError) -> dict[str, Json]:
-    place = error.location
-    return {
-        "summary": error.summary,
-        "location": [place.path, place.line, place.column] if place else None,
-        "facts": [list(fact) for fact in error.facts],
-        "snippet": error.snippet,
-        "next_step": error.next_step,
-    }
 
 
 if __name__ == "__main__":
