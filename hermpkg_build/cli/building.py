@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import Invocation
@@ -117,7 +118,10 @@ def result_json(result: BuildResult) -> dict[str, Json]:
         {"kind": action.kind, "subject": action.subject, "reasons": list(action.reasons)}
         for action in result.executed
     ]
-    return {"targets": targets, "actions": actions, "executed": executed, "wall_s": round(result.wall_s, 4)}
+    value: dict[str, Json] = {"targets": targets, "actions": actions, "executed": executed}
+    if result.remote is not None:
+        value["remote"] = asdict(result.remote)
+    return {**value, "wall_s": round(result.wall_s, 4)}
 
 
 def explain_actions(result: BuildResult, console: Console) -> None:

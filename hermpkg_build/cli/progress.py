@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from hermpkg_build.cli.console import Console, printable, size_text
 
@@ -55,6 +55,11 @@ class Display:
     def target_finished(self, result: TargetResult) -> None:
         """Print the target's line, and why it was built where that is wanted."""
         self._later(lambda: self._print_target(result))
+
+    def transferred(self, direction: Literal["fetched", "uploaded"], subject: str, size: int) -> None:
+        """Tell what went between this machine and the shared cache, where details are wanted."""
+        if self._verbose:
+            self._later(lambda: self._console.note(f"{direction}: {subject}  {size_text(size)}"))
 
     def warning(self, text: str) -> None:
         """Print the warning."""

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.folders import STATE_FOLDER
@@ -43,6 +43,11 @@ from hermpkg_build.store.action_cache import ActionCache
 from hermpkg_build.store.cache import open_cache
 from hermpkg_build.store.tree import SourceTree
 
+if TYPE_CHECKING:
+    from hermpkg_build.store.cache import Cache
+    from hermpkg_build.store.remote.cache import RemoteCache
+    from hermpkg_build.store.remote.opening import Remote
+
 Built: TypeAlias = BuiltModel | TargetResult
 """What building a target gives: a model object with its result, or a result alone."""
 
@@ -67,14 +72,17 @@ def build(
     observer: BuildObserver,
     *,
     make_rebuilder: MakeRebuilder = CachingRebuilder,
+    remote: Remote | None = None,
 ) -> BuildResult:
     """Build the targets of `request`. Raises BuildFailedError where any of them fails.
+
+    What `remote` names is shared with other machines, and closed in the end.
 
     Everything that a build reads goes through one SourceTree, so that what it saw can be kept in a
     snapshot for `uptodate.find_unchanged`.
     """
     started = time.perf_counter()
-    with _open_session(workspace, request, cache_directory, observer, make_rebuilder) as session:
+    with _open_session(workspace, request, cache_directory, observer, make_rebuilder, remote) as session:
         labels = session.loader.expand(request.patterns, package=request.package)
         outcomes = _build_labels(session, labels)
         result = _result(session, outcomes.values(), started)
@@ -92,6 +100,7 @@ def run_tests(
     observer: BuildObserver,
     *,
     make_rebuilder: MakeRebuilder = CachingRebuilder,
+    remote: Remote | None = None,
 ) -> TestRunResult:
     """Build what the package_test targets of `request` need, and run them.
 
@@ -99,7 +108,7 @@ def run_tests(
     BuildFailedError. Raises CommandLineError where the patterns name no package_test.
     """
     started = time.perf_counter()
-    with _open_session(workspace, request, cache_directory, observer, make_rebuilder) as session:
+    with _open_session(workspace, request, cache_directory, observer, make_rebuilder, remote) as session:
         labels = session.loader.expand(request.patterns, package=request.package)
         outcomes = _build_labels(session, labels)
         errors = _errors(outcomes)
@@ -121,12 +130,14 @@ def analyse(
     request: BuildRequest,
     cache_directory: str,
     observer: BuildObserver,
+    *,
+    remote: Remote | None = None,
 ) -> PackageAnalysis:
     """The module graph of the one `model_package` that `request` names, its models built where needed.
 
     Raises CommandLineError where it names anything else.
     """
-    with _open_session(workspace, request, cache_directory, observer, CachingRebuilder) as session:
+    with _open_session(workspace, request, cache_directory, observer, CachingRebuilder, remote) as session:
         labels = session.loader.expand(request.patterns, package=request.package)
         targets = session.loader.closure(labels)
         packages = [label for label in labels if targets[label].rule == "model_package"]
@@ -142,7 +153,9 @@ def analyse(
             raise GroupedError(f"{target.label} cannot be analysed: its models failed", errors)
         objects = {label: built.model for label, built in outcomes.items() if isinstance(built, BuiltModel)}
         session.targets = targets
-        return analyse_package(session, target, objects)
+        analysis = analyse_package(session, target, objects)
+        session.finish_sharing()
+        return analysis
 
 
 @contextmanager
@@ -152,9 +165,10 @@ def _open_session(
     cache_directory: str,
     observer: BuildObserver,
     make_rebuilder: MakeRebuilder,
+    remote: Remote | None,
 ) -> Iterator[Session]:
     journal = Journal(observer)
-    with closing(open_cache(cache_directory)) as cache:
+    with closing(open_cache(cache_directory)) as cache, _sharing(remote, cache, journal) as shared:
         for text in cache.warnings:
             journal.warn(text)
         # The folder must be there before the workspace root is listed, or the first build's own
@@ -170,9 +184,31 @@ def _open_session(
             loader=Loader(workspace, tree, cache.actions),
             tree=tree,
             cache=cache,
-            rebuilder=make_rebuilder(cache.actions),
+            rebuilder=_rebuilder(make_rebuilder(cache.actions), shared, journal),
             journal=journal,
+            remote=shared,
         )
+
+
+@contextmanager
+def _sharing(remote: Remote | None, cache: Cache, journal: Journal) -> Iterator[RemoteCache | None]:
+    """The shared cache of a build, which ends with it; None where there is none."""
+    if remote is None or remote.cache is None:
+        yield None
+        return
+    from hermpkg_build.store.remote.cache import RemoteCache
+
+    upload = remote.settings.upload
+    with closing(RemoteCache(remote.cache, cache.content, journal, upload=upload)) as shared:
+        yield shared
+
+
+def _rebuilder(local: Rebuilder, shared: RemoteCache | None, journal: Journal) -> Rebuilder:
+    if shared is None:
+        return local
+    from hermpkg_build.engine.shared import SharedRebuilder
+
+    return SharedRebuilder(local, shared, journal)
 
 
 def _observe_workspace(tree: SourceTree, workspace: Workspace, request: BuildRequest) -> None:
@@ -246,17 +282,20 @@ def _check_single_output(session: Session, labels: Sequence[Label]) -> None:
 
 
 def _result(session: Session, outcomes: Iterable[Built | BaseException], started: float) -> BuildResult:
+    """What the build gave, once other machines can have it too."""
     results: dict[str, TargetResult] = {}
     for outcome in outcomes:
         if isinstance(outcome, BuiltModel):
             results[outcome.result.label] = outcome.result
         elif isinstance(outcome, TargetResult):
             results[outcome.label] = outcome
+    remote = session.finish_sharing()
     return BuildResult(
         targets=tuple(results.values()),
         actions=session.journal.counts(),
         wall_s=time.perf_counter() - started,
         executed=session.journal.executed,
+        remote=remote,
     )
 
 

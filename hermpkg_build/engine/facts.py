@@ -15,12 +15,13 @@ from hermpkg_build.analysis.imports import ANALYSER_VERSION, analyse_source
 from hermpkg_build.analysis.source_facts import facts_of_source, with_syntax
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.facts import ImportFacts
-from hermpkg_build.core.graph import Origin
+from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.errors import AnalysisError, Location
 
 if TYPE_CHECKING:
     from hermpkg_build.analysis.modules import ModuleSource
     from hermpkg_build.engine.journal import Journal
+    from hermpkg_build.engine.shared_facts import SharedFacts
     from hermpkg_build.store.tree import SourceTree
 
 FACTS_VERSION = f"{ANALYSER_VERSION}/python{sys.version_info.major}.{sys.version_info.minor}"
@@ -43,13 +44,27 @@ class FactsStore(Protocol):
 
 
 class CachedFacts:
-    """The facts provider of a build, shared by its targets so that each source is read once."""
+    """The facts provider of a build, used by all its targets so that each source is read once.
 
-    def __init__(self, tree: SourceTree, cache: FactsStore, journal: Journal, jobs: int) -> None:
+    What `cache` does not know is asked of the packs that machines share, where there are some.
+    """
+
+    def __init__(
+        self,
+        tree: SourceTree,
+        cache: FactsStore,
+        journal: Journal,
+        jobs: int,
+        *,
+        packs: SharedFacts | None = None,
+    ) -> None:
         self._tree = tree
         self._cache = cache
         self._journal = journal
         self._jobs = jobs
+        self._packs = packs
+        self._packed: dict[str, dict[Digest, None]] = {}
+        self._outdated: set[str] = set()
         self._known: dict[Digest, ImportFacts] = {}
         self._told: set[str] = set()
         self._lock = threading.Lock()
@@ -66,11 +81,10 @@ class CachedFacts:
             digests = self._tree.digests([module.path for module in modules])
             unknown = dict.fromkeys(digest for digest in digests if digest not in self._known)
             self._known.update(self._recall(unknown))
-            missing = {
-                digest: module
-                for module, digest in zip(modules, digests, strict=True)
-                if digest not in self._known
-            }
+            sources = dict(zip(digests, modules, strict=True))
+            if self._packs is not None:
+                self._known.update(self._find_shared(self._packs, sources))
+            missing = {digest: module for digest, module in sources.items() if digest not in self._known}
             self._known.update(self._analyse(missing))
             self._tell(modules, digests, missing)
             return [SourceFacts(digest=digest, facts=self._known[digest]) for digest in digests]
@@ -82,6 +96,35 @@ class CachedFacts:
             with suppress(ValueError):
                 recalled[digest] = decode(data)
         return recalled
+
+    def _find_shared(
+        self, packs: SharedFacts, sources: Mapping[Digest, ModuleSource]
+    ) -> dict[Digest, ImportFacts]:
+        """The facts that only the packs know; which of these are behind the times is kept in mind."""
+        for digest, module in sources.items():
+            self._packed.setdefault(_pack_of(module), {})[digest] = None
+        wanted = {digest: _pack_of(module) for digest, module in sources.items() if digest not in self._known}
+        found = {}
+        for digest, data in packs.find(wanted).items():
+            with suppress(ValueError):
+                found[digest] = decode(data)
+        self._outdated.update(name for digest, name in wanted.items() if digest not in found)
+        self._cache.put_many(
+            {digest: encode(facts) for digest, facts in found.items()}, version=FACTS_VERSION
+        )
+        return found
+
+    def share(self) -> None:
+        """Bring what this build had to find out itself into the packs."""
+        if self._packs is None:
+            return
+        with self._lock:
+            outdated, self._outdated = sorted(self._outdated), set()
+            for name in outdated:
+                known = {
+                    digest: self._known[digest] for digest in self._packed[name] if digest in self._known
+                }
+                self._packs.add(name, {digest: encode(facts) for digest, facts in known.items()})
 
     def _analyse(self, modules: Mapping[Digest, ModuleSource]) -> dict[Digest, ImportFacts]:
         paths = [module.path for module in modules.values()]
@@ -137,6 +180,17 @@ class FactsWithSources:
             else facts_of_source(self._sources[module.name])
             for module in modules
         ]
+
+
+def _pack_of(module: ModuleSource) -> str:
+    """The name of the pack with a module's facts: its BUILD file's folder, or its top-level name.
+
+    Modules of their own that were installed without a package are in one pack together.
+    """
+    if module.label is not None:
+        return f"//{module.label.package}"
+    top, dot, _ = module.name.partition(".")
+    return top if dot or module.kind is ModuleKind.PACKAGE else ""
 
 
 def _unreadable(modules: Sequence[ModuleSource], error: OSError) -> AnalysisError:

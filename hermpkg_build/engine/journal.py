@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hermpkg_build.engine.results import ActionCounts, ExecutedAction
+from hermpkg_build.engine.results import ActionCounts, ExecutedAction, RemoteCounts
 
 if TYPE_CHECKING:
     from hermpkg_build.engine.observer import BuildObserver
@@ -23,6 +23,10 @@ class Journal:
         self._cached: dict[str, int] = {}
         self._executed: list[ExecutedAction] = []
         self._warnings: list[str] = []
+        self._hits = 0
+        self._misses = 0
+        self._fetched = 0
+        self._uploaded = 0
 
     def started(self, kind: str, subject: str) -> None:
         """An action begins to run."""
@@ -54,15 +58,47 @@ class Journal:
                 self._warnings.append(text)
                 self._observer.warning(text)
 
+    def warn_of_now(self, text: str) -> None:
+        """Tell the user something that holds for this build alone; one that repeats its words does not."""
+        with self._lock:
+            self._observer.warning(text)
+
+    def shared(self, *, hit: bool) -> None:
+        """The shared cache was asked for an action, and could answer or not."""
+        with self._lock:
+            self._hits += hit
+            self._misses += not hit
+
+    def fetched(self, subject: str, size: int) -> None:
+        """`size` bytes came from the shared cache."""
+        with self._lock:
+            self._fetched += size
+            self._observer.transferred("fetched", subject, size)
+
+    def uploaded(self, subject: str, size: int) -> None:
+        """`size` bytes went to the shared cache."""
+        with self._lock:
+            self._uploaded += size
+            self._observer.transferred("uploaded", subject, size)
+
     @property
     def warnings(self) -> tuple[str, ...]:
-        """All warnings so far."""
+        """All warnings so far, but for those of the moment."""
         return tuple(self._warnings)
 
     @property
     def executed(self) -> tuple[ExecutedAction, ...]:
         """The actions that ran, in an order that does not depend on threads."""
         return tuple(sorted(self._executed, key=lambda a: (a.kind, a.subject)))
+
+    def remote_counts(self) -> RemoteCounts:
+        """What went between this build and the shared cache."""
+        return RemoteCounts(
+            hits=self._hits,
+            misses=self._misses,
+            downloaded_bytes=self._fetched,
+            uploaded_bytes=self._uploaded,
+        )
 
     def counts(self) -> dict[str, ActionCounts]:
         """How many actions of each kind ran and were recalled, kinds in order of the flow."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 from hermpkg_build.engine.results import TargetResult
 
@@ -23,6 +23,9 @@ class BuildObserver(Protocol):
     def target_finished(self, result: TargetResult) -> None:
         """A target's artifact is in place."""
 
+    def transferred(self, direction: Literal["fetched", "uploaded"], subject: str, size: int) -> None:
+        """`size` bytes for an action came from the shared cache, or went there."""
+
     def warning(self, text: str) -> None:
         """Something the user should know that does not stop the build; `text` is one or more lines."""
 
@@ -37,6 +40,9 @@ class SilentObserver:
         """Say nothing."""
 
     def target_finished(self, result: TargetResult) -> None:
+        """Say nothing."""
+
+    def transferred(self, direction: Literal["fetched", "uploaded"], subject: str, size: int) -> None:
         """Say nothing."""
 
     def warning(self, text: str) -> None:

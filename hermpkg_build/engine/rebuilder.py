@@ -14,7 +14,7 @@ from typing import Protocol, cast
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.engine.action import Action
-from hermpkg_build.store.action_cache import ActionCache, ActionResult
+from hermpkg_build.store.action_cache import ActionResult
 
 _TRACES_KEPT = 8
 """How many sets of discovered inputs are remembered for one action, newest first."""
@@ -37,10 +37,22 @@ class Rebuilder(Protocol):
         ...
 
 
+class ActionResults(Protocol):
+    """Action results by the digest of the action: an `ActionCache`, or what stands for one."""
+
+    def get(self, key: Digest) -> ActionResult | None:
+        """The result of the action with this digest, None where there is none."""
+        ...
+
+    def put(self, key: Digest, result: ActionResult) -> None:
+        """Keep a result."""
+        ...
+
+
 class CachingRebuilder:
     """The rebuilder over an action cache."""
 
-    def __init__(self, cache: ActionCache) -> None:
+    def __init__(self, cache: ActionResults) -> None:
         self._cache = cache
 
     def recall(self, action: Action, state: InputState | None = None) -> tuple[Action, ActionResult] | None:

@@ -81,13 +81,31 @@ class ExecutedAction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteCounts:
+    """What went between a build and the shared cache.
+
+    `hits` and `misses` are actions that only it could answer, and could not; bytes are those of
+    entries and contents, before compression.
+    """
+
+    hits: int
+    misses: int
+    downloaded_bytes: int
+    uploaded_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildResult:
-    """What a build gave: targets in the order of the command line, action counts by kind, seconds."""
+    """What a build gave: targets in the order of the command line, action counts by kind, seconds.
+
+    `remote` is None where no shared cache was there to be asked.
+    """
 
     targets: tuple[TargetResult, ...]
     actions: Mapping[str, ActionCounts]
     wall_s: float
     executed: tuple[ExecutedAction, ...] = ()
+    remote: RemoteCounts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.engine.context import TargetContext
-from hermpkg_build.engine.facts import CachedFacts
+from hermpkg_build.engine.facts import FACTS_VERSION, CachedFacts
 from hermpkg_build.engine.notes import NoteBook
 
 if TYPE_CHECKING:
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.environment import BuildEnvironment
     from hermpkg_build.engine.journal import Journal
     from hermpkg_build.engine.rebuilder import Rebuilder
-    from hermpkg_build.engine.results import BuildRequest
+    from hermpkg_build.engine.results import BuildRequest, RemoteCounts
+    from hermpkg_build.engine.shared_facts import SharedFacts
     from hermpkg_build.loading.loader import Loader
     from hermpkg_build.loading.workspace import Workspace
     from hermpkg_build.store.cache import Cache
+    from hermpkg_build.store.remote.cache import RemoteCache
     from hermpkg_build.store.tree import SourceTree
 
 
@@ -45,12 +47,13 @@ class Session(TargetContext):
         cache: Cache,
         rebuilder: Rebuilder,
         journal: Journal,
+        remote: RemoteCache | None = None,
     ) -> None:
         super().__init__(
             workspace=workspace,
             environment=environment,
             tree=tree,
-            facts=CachedFacts(tree, cache.facts, journal, request.jobs),
+            facts=CachedFacts(tree, cache.facts, journal, request.jobs, packs=_packs(remote, cache)),
             modules_of_target=loader.module_targets,
             declared_by=loader.declared_by,
         )
@@ -59,6 +62,7 @@ class Session(TargetContext):
         self.cache = cache
         self.rebuilder = rebuilder
         self.journal = journal
+        self.remote = remote
         self.outputs: dict[str, Digest] = {}
         """Artifacts put or found in place, by absolute path."""
         self.settled = True
@@ -85,8 +89,18 @@ class Session(TargetContext):
     def cancel(self) -> None:
         """Make actions end soon, from whichever thread they run in, with their child processes."""
         self._cancelled = True
+        if self.remote is not None:
+            self.remote.close()
         for process in list(self._children):
             _kill_group(process)
+
+    def finish_sharing(self) -> RemoteCounts | None:
+        """Wait until the shared cache has what this build found out; what went there and came from there."""
+        if self.remote is None:
+            return None
+        self.facts.share()
+        self.remote.finish()
+        return self.journal.remote_counts()
 
     def is_cancelled(self) -> bool:
         """Whether the build was told to stop."""
@@ -134,6 +148,14 @@ class Session(TargetContext):
                     self._notes.keep_artifact(action.subject, path, digest)
             except OSError as error:
                 self.journal.warn(f"cannot keep notes for the next build: {error}")
+
+
+def _packs(remote: RemoteCache | None, cache: Cache) -> SharedFacts | None:
+    if remote is None:
+        return None
+    from hermpkg_build.engine.shared_facts import SharedFacts
+
+    return SharedFacts(remote, cache.content, FACTS_VERSION)
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

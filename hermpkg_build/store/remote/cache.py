@@ -100,7 +100,8 @@ class RemoteCache:
             for digest in lost:
                 log_corrupt("shared content", str(digest))
         here = {digest for digest in absent if self._content.path_of(digest) is not None}
-        self._listener.fetched(subject, sum(digest.size for digest in here))
+        if here:
+            self._listener.fetched(subject, sum(digest.size for digest in here))
         return not lost and here == absent
 
     def put(self, action: SharedAction, result: ActionResult) -> None:

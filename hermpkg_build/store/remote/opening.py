@@ -1,0 +1,49 @@
+"""Opens what remote settings name, with the protocol that the URL's scheme asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hermpkg_build.errors import LocalEnvironmentError
+
+if TYPE_CHECKING:
+    from hermpkg_build.store.remote.settings import RemoteSettings
+    from hermpkg_build.store.remote.transport import Transport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remote:
+    """What a build uses of other machines; `cache` is None where only actions run there."""
+
+    settings: RemoteSettings
+    cache: Transport | None
+
+
+def open_remote(settings: RemoteSettings) -> Remote | None:
+    """The servers of `settings`, None where they name none. No request is made yet.
+
+    Raises LocalEnvironmentError where the libraries that speak with them are not installed.
+    """
+    if not settings.cache and not settings.executor:
+        return None
+    try:
+        return Remote(settings=settings, cache=_transport(settings) if settings.cache else None)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("hermpkg_build"):
+            raise
+        raise LocalEnvironmentError(
+            "what speaks with remote servers is not installed",
+            facts=[("server", settings.cache or settings.executor), ("missing", str(error.name))],
+            next_step="pip install 'hermpkg-build[remote]', or build without it: --remote-cache \"\"",
+        ) from error
+
+
+def _transport(settings: RemoteSettings) -> Transport:
+    if settings.cache.startswith(("http://", "https://")):
+        from hermpkg_build.store.remote.http import HttpTransport
+
+        return HttpTransport(settings)
+    from hermpkg_build.store.remote.grpc_cache import GrpcTransport
+
+    return GrpcTransport(settings)

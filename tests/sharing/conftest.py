@@ -1,0 +1,154 @@
+"""A server that lives in memory, and small workspaces that are built from it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.engine.build import build
+from hermpkg_build.engine.observer import SilentObserver
+from hermpkg_build.engine.results import BuildRequest, BuildResult
+from hermpkg_build.loading.workspace import find_workspace
+from hermpkg_build.store.cas import ContentStore
+from hermpkg_build.store.remote.failures import RemoteError
+from hermpkg_build.store.remote.opening import Remote
+from hermpkg_build.store.remote.settings import RemoteSettings
+from hermpkg_build.store.remote.transport import Blob
+
+BUILD_FILE = """
+load("@hermpkg//rules:defs.bzl", "deny", "intern", "model_package", "python_modules")
+python_modules(name = "modules", srcs = glob(["*.py"]))
+model_package(
+    name = "app",
+    modules = ["app.main"],
+    policy = [intern("app.**"), deny("**")],
+    deps = [":modules"],
+)
+"""
+FILES = {
+    "pyproject.toml": "[tool.hermpkg]\n",
+    "app/BUILD": BUILD_FILE,
+    "app/__init__.py": "",
+    "app/main.py": "import json\n\nfrom app import helpers\n",
+    "app/helpers.py": "import csv\n",
+}
+
+
+@dataclass
+class MemoryServer:
+    """Results and contents by digest, and a log of what was asked.
+
+    `before` is called with each request's name before it is answered, and may raise.
+    """
+
+    results: dict[Digest, bytes] = field(default_factory=dict)
+    contents: dict[Digest, bytes] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    before: Callable[[str], None] = lambda name: None
+    closed: bool = False
+
+    def _ask(self, name: str) -> None:
+        self.asked.append(name)
+        self.before(name)
+
+    def get_result(self, action: Digest) -> bytes | None:
+        self._ask("get_result")
+        return self.results.get(action)
+
+    def put_result(self, action: Digest, result: bytes) -> None:
+        self._ask("put_result")
+        self.results[action] = result
+
+    def missing(self, digests: Collection[Digest]) -> set[Digest]:
+        self._ask("missing")
+        return {digest for digest in digests if digest not in self.contents}
+
+    def download(self, digests: Collection[Digest], content: ContentStore) -> set[Digest]:
+        self._ask("download")
+        lost = set()
+        for digest in digests:
+            data = self.contents.get(digest)
+            if data is None or Digest.of(data) != digest:
+                lost.add(digest)
+            else:
+                content.put_bytes(data)
+        return lost
+
+    def upload(self, blobs: Sequence[Blob]) -> None:
+        self._ask("upload")
+        for blob in blobs:
+            self.contents[blob.digest] = Path(blob.path).read_bytes() if blob.data is None else blob.data
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Listener:
+    """Remembers the warnings of a build; `BuildObserver` otherwise silent."""
+
+    def __init__(self) -> None:
+        self.silent = SilentObserver()
+        self.warnings: list[str] = []
+
+    def warning(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.silent, name)
+
+
+@dataclass
+class Checkout:
+    """A workspace with a cache of its own, built with or without a server."""
+
+    root: Path
+    observer: Listener = field(default_factory=Listener)
+
+    def write(self, path: str, text: str) -> None:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def build(self, server: MemoryServer | None = None, *, upload: bool = True, jobs: int = 1) -> BuildResult:
+        settings = RemoteSettings(cache="memory", upload=upload)
+        return build(
+            find_workspace(str(self.root)),
+            BuildRequest(patterns=("//...",), jobs=jobs),
+            str(self.cache),
+            self.observer,  # type: ignore[arg-type]
+            remote=None if server is None else Remote(settings=settings, cache=server),
+        )
+
+    @property
+    def cache(self) -> Path:
+        return self.root.parent / f"{self.root.name}-cache"
+
+    @property
+    def artifact(self) -> bytes:
+        return (self.root / "hermpkg-out/app/app.pt").read_bytes()
+
+
+@pytest.fixture
+def server() -> MemoryServer:
+    return MemoryServer()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Callable[[], Checkout]:
+    """Makes one more checkout of the same sources, with an empty cache."""
+    count = 0
+
+    def make() -> Checkout:
+        nonlocal count
+        count += 1
+        made = Checkout(tmp_path / f"checkout-{count}")
+        for path, text in FILES.items():
+            made.write(path, text)
+        return made
+
+    return make
