@@ -12,6 +12,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from hermpkg_build.runtime import torch_names
 from hermpkg_build.runtime.modules import PackageModules
 from hermpkg_build.runtime.tree import ModuleRole
 
@@ -246,4 +247,16 @@ MAKERS: Mapping[str, Callable[[ModuleSpace, ModuleType], Overrides]] = {
     "importlib_metadata": _metadata,
     "pkgutil": _pkgutil,
     "sys": _sys,
+    "torch": torch_names.unchanged,
+    "torch.classes": torch_names.classes,
+    "torch.export": torch_names.pytree,
+    "torch.library": torch_names.library,
+    "torch.ops": torch_names.operators,
+    "torch.utils": torch_names.unchanged,
+    "torch.utils._cxx_pytree": torch_names.pytree,
+    "torch.utils._pytree": torch_names.pytree,
+    "torch.utils.data": torch_names.datapipes,
+    "torch.utils.data.datapipes": torch_names.unchanged,
+    "torch.utils.data.datapipes._decorator": torch_names.datapipes,
+    "torch.utils.pytree": torch_names.pytree,
 }

@@ -16,12 +16,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.runtime import torch_tables
-from hermpkg_build.runtime.mangling import mangle_prefix
+from hermpkg_build.runtime.mangling import demangle, mangle_prefix
 
 if TYPE_CHECKING:
     from hermpkg_build.runtime.space import ModuleSpace
 
 _spaces: weakref.WeakValueDictionary[str, ModuleSpace] = weakref.WeakValueDictionary()
+_closed: dict[str, str] = {}
+"""The artifact that a module was loaded from last, by plain name, where that is closed."""
 
 
 class _MangledFinder:
@@ -41,7 +43,7 @@ class _MangledFinder:
 _finder = _MangledFinder()
 
 
-def register(space: ModuleSpace) -> weakref.finalize[[str, set[str]], ModuleSpace]:
+def register(space: ModuleSpace) -> weakref.finalize[[str, set[str], str], ModuleSpace]:
     """Serve the modules of `space` until it is freed, or until the returned finalizer is called.
 
     The finder stands first in ``sys.meta_path`` because the others would look for the mangled
@@ -53,7 +55,7 @@ def register(space: ModuleSpace) -> weakref.finalize[[str, set[str]], ModuleSpac
     if _around_collection not in gc.callbacks:
         gc.callbacks.append(_around_collection)
     torch_tables.introduce_importers()
-    finalizer = weakref.finalize(space, _forget, space.prefix, space.registered)
+    finalizer = weakref.finalize(space, _forget, space.prefix, space.registered, space.archive.name)
     finalizer.atexit = False
     return finalizer
 
@@ -75,12 +77,25 @@ def note_other_copy(error: Exception, name: str, space: ModuleSpace) -> None:
     places = [f"the artifact {o.archive.name}" for o in others if o.mangle(name) in o.registered]
     if name in sys.modules:
         places.insert(0, "the environment")
-    if places and hasattr(error, "add_note"):
-        error.add_note(
+    if not places and name in _closed:
+        places = [f"the artifact {_closed[name]}, which is closed but has registered what it registered"]
+    if places:
+        _add_note(
+            error,
             f"{name} of the artifact {space.archive.name} runs beside the copy of it from {places[0]}. If the"
             " error is of a name that is taken, in a table that both register in: extern the module, load"
-            " only one of the copies, or have the code look before it registers."
+            " only one of the copies, or have the code look before it registers.",
         )
+
+
+def _add_note(error: Exception, text: str) -> None:
+    """Show `text` below the message of `error`, whose type its importers may expect."""
+    if hasattr(error, "add_note"):
+        error.add_note(text)
+    elif len(error.args) == 1 and isinstance(error.args[0], str):
+        error.args = (f"{error.args[0]}\n{text}",)  # Python 3.10 has no notes.
+    elif error.__cause__ is None:
+        error.__cause__ = RuntimeError(text)
 
 
 def _meet_torch() -> None:
@@ -89,11 +104,12 @@ def _meet_torch() -> None:
         torch_tables.show_modules(space.registered)
 
 
-def _forget(prefix: str, names: set[str]) -> None:
+def _forget(prefix: str, names: set[str], artifact: str) -> None:
     """Take everything that belongs to a space out of the interpreter's global tables."""
     _spaces.pop(prefix, None)
     for name in list(names):
         sys.modules.pop(name, None)
+        _closed[demangle(name)] = artifact
     names.clear()
     linecache = sys.modules.get("linecache")
     if linecache is not None:

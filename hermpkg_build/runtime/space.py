@@ -20,6 +20,7 @@ from hermpkg_build.runtime import finder
 from hermpkg_build.runtime.code_cache import CodeCache
 from hermpkg_build.runtime.loader import PackageLoader
 from hermpkg_build.runtime.mangling import demangle, new_prefix
+from hermpkg_build.runtime.operator_names import OperatorNames
 from hermpkg_build.runtime.tree import ModuleRole, ModuleTree
 from hermpkg_build.runtime.views import HostViews
 
@@ -67,6 +68,7 @@ class ModuleSpace:
         self._code = CodeCache()
         self.loader = PackageLoader(self)
         self.views = HostViews(self)
+        self.operators = OperatorNames(self.prefix)
         self.builtins: dict[str, Any] = {**vars(builtins), "__import__": self.import_statement}
         self.close = finder.register(self)
 
@@ -74,6 +76,7 @@ class ModuleSpace:
         """Go by another prefix, which no open space has, while nothing is imported yet."""
         self.close()
         self.prefix = prefix
+        self.operators = OperatorNames(prefix)
         self.close = finder.register(self)
 
     def mangle(self, name: str) -> str:

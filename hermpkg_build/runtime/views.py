@@ -18,20 +18,35 @@ from hermpkg_build.runtime.bound import MAKERS
 if TYPE_CHECKING:
     from hermpkg_build.runtime.space import ModuleSpace
 
-_MENTIONS_SYS_MODULES = re.compile(rb"\bsys\s*\.\s*modules\b|\bfrom\s+sys\s+import\b[^\n]*\bmodules\b")
+# Host modules that code gets a view of only where its source has a word, and then a use, of what changes.
+_USES = {
+    "sys": (
+        re.compile(rb"modules"),
+        re.compile(rb"\bsys\s*\.\s*modules\b|\bfrom\s+sys\s+import\b[^\n]*\bmodules\b"),
+    ),
+    "torch": (
+        re.compile(rb"torch"),
+        re.compile(
+            rb"\btorch\s*\.\s*(?:library|classes|ops\b(?!\s*\.\s*(?:aten|prims?|quantized)\b))"
+            rb"|\bfrom\s+torch\s+import\b(?:[^\n(]*|\s*\([^)]*)\b(?:library|classes|ops|utils|export)\b"
+            rb"|\b(?:functional_datapipe|serialized_type_name)\b"
+        ),
+    ),
+}
 
 
 class ModuleView(ModuleType):
     """A host module seen with some attributes of its own; everything else is read from the host, live.
 
-    Its namespace also holds a copy of the host's, for tools that look into ``__dict__``.
+    Its namespace also holds a copy of the host's, for tools that look into ``__dict__``, save for
+    the modules that have views themselves: those tools then ask for the attribute.
     Assignments go to the host, as they would without the view.
     """
 
     def __init__(self, host: ModuleType, overrides: Mapping[str, Any], views: HostViews) -> None:
         super().__init__(host.__name__)
         namespace = object.__getattribute__(self, "__dict__")
-        namespace.update(vars(host))
+        namespace.update({name: value for name, value in vars(host).items() if not views.has(value)})
         namespace.update(overrides)
         namespace["__view__"] = (host, overrides, views)
 
@@ -63,19 +78,25 @@ class HostViews:
     def __init__(self, space: ModuleSpace) -> None:
         self._space = space
         self._views: dict[str, ModuleView] = {}
-        self._sees_sys_modules: set[str] = set()
+        self._users: dict[str, set[str]] = {name: set() for name in _USES}
 
     def of(self, module: ModuleType, importing: Mapping[str, Any] | None = None) -> ModuleType:
         """`module`, or the view of it that the code with the globals `importing` gets."""
-        name = getattr(module, "__name__", "")
-        make = MAKERS.get(name)
-        if make is None or module is not sys.modules.get(name):
+        if not self.has(module):
             return module
-        if module is sys and (importing or {}).get("__name__") not in self._sees_sys_modules:
+        name = module.__name__
+        if name in _USES and (importing or {}).get("__name__") not in self._users[name]:
             return module
         if name not in self._views:
-            self._views[name] = ModuleView(module, make(self._space, module), self)
+            self._views[name] = ModuleView(module, MAKERS[name](self._space, module), self)
         return self._views[name]
+
+    def has(self, value: object) -> bool:
+        """Whether `value` is a module that packaged code can get a view of."""
+        if not isinstance(value, ModuleType):
+            return False
+        name = getattr(value, "__name__", "")
+        return name in MAKERS and value is sys.modules.get(name)
 
     def host_of(self, module: ModuleType) -> ModuleType:
         """The module behind a view; any other module is its own."""
@@ -85,10 +106,11 @@ class HostViews:
         return host
 
     def note_source(self, mangled_name: str, source: bytes) -> None:
-        """Remember whether a module's code uses ``sys.modules``: only then it gets a view of `sys`.
+        """Remember which of `sys` and `torch` a module's code uses in such a way that it needs a view.
 
         A view costs time at each lookup and is one more thing for a compiler such as Dynamo to
         understand, so code that only reads ``sys.version_info`` keeps the real module.
         """
-        if b"modules" in source and _MENTIONS_SYS_MODULES.search(source):
-            self._sees_sys_modules.add(mangled_name)
+        for name, (word, use) in _USES.items():
+            if word.search(source) and use.search(source):
+                self._users[name].add(mangled_name)
