@@ -15,12 +15,16 @@ from hermpkg_build.errors import CommandLineError, ExitCode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One option: its spellings, the first of them its name, and what its value is called ("" for a flag)."""
+    """One option: its spellings, the first of them its name, and what its value is called ("" for a flag).
+
+    Where a value `may_be_empty`, that says something else than leaving the option out.
+    """
 
     names: tuple[str, ...]
     help: str
     value: str = ""
     choices: tuple[str, ...] = ()
+    may_be_empty: bool = False
 
     @property
     def name(self) -> str:
@@ -43,12 +47,20 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """One call of a command: its words, the options given to it by name, the settings, the console."""
+    """One call of a command: its words, the options given to it by name, the settings, the console.
+
+    `given` has all values of each option in their order, `options` the last, which holds.
+    """
 
     words: tuple[str, ...]
-    options: Mapping[str, str]
+    given: Mapping[str, tuple[str, ...]]
     settings: Settings
     console: Console
+
+    @property
+    def options(self) -> Mapping[str, str]:
+        """The value that holds of each option."""
+        return last_of(self.given)
 
     def has(self, option: str) -> bool:
         """Whether the flag `option` was given."""
@@ -100,15 +112,17 @@ def first_word(words: Sequence[str], options: Sequence[Option]) -> int | None:
     return None
 
 
-def parse(words: Sequence[str], options: Sequence[Option]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Split `words` into plain words and options by name; the last of equal options holds.
+def parse(
+    words: Sequence[str], options: Sequence[Option]
+) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """Split `words` into plain words and options: by name, the values that each was given, in order.
 
-    A flag's value is how often it was given, in digits. Raises CommandLineError for an unknown
-    option, a missing value, a value to a flag, and a value that is none of the option's choices.
+    A flag is given "" each time. Raises CommandLineError for an unknown option, a missing value, a
+    value to a flag, and a value that is none of the option's choices.
     """
     by_name = {name: option for option in options for name in option.names}
     plain: list[str] = []
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, ...]] = {}
     rest = iter(words)
     for word in rest:
         if word == "--":
@@ -123,12 +137,15 @@ def parse(words: Sequence[str], options: Sequence[Option]) -> tuple[tuple[str, .
             if not option.value:
                 if equals:
                     raise CommandLineError(f"{name} takes no value, but was given {value!r}")
-                found[option.name] = str(int(found.get(option.name, "0")) + 1)
-                continue
-            if not equals:
-                value = next(rest, "")
-            found[option.name] = _checked(option, name, value)
+            else:
+                value = _checked(option, name, value if equals else next(rest, None))
+            found[option.name] = (*found.get(option.name, ()), value)
     return tuple(plain), found
+
+
+def last_of(given: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """The last value of each option: the one that holds where only one can."""
+    return {name: values[-1] for name, values in given.items()}
 
 
 def _joined(word: str, by_name: Mapping[str, Option]) -> tuple[Option, str, str]:
@@ -144,8 +161,8 @@ def _joined(word: str, by_name: Mapping[str, Option]) -> tuple[Option, str, str]
     )
 
 
-def _checked(option: Option, name: str, value: str) -> str:
-    if not value:
+def _checked(option: Option, name: str, value: str | None) -> str:
+    if value is None or (not value and not option.may_be_empty):
         raise CommandLineError(f"{name} needs a value: {name} {option.value}")
     if option.choices and value not in option.choices:
         from hermpkg_build.cli.spelling import did_you_mean

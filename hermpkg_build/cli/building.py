@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hermpkg_build.cli.arguments import Invocation
 from hermpkg_build.cli.console import Console, printable
 from hermpkg_build.cli.progress import Display, errors_go_to_a_terminal
+from hermpkg_build.cli.remote import chosen_settings, remote_of
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.engine.results import BuildRequest, BuildResult, ExecutedAction
 from hermpkg_build.engine.uptodate import find_unchanged
@@ -69,6 +70,7 @@ def build_patterns(invocation: Invocation, *, out: str | None) -> tuple[BuildRes
     Where nothing has changed since the last build of the same words neither the loader nor the engine
     is imported.
     """
+    chosen = chosen_settings(invocation)
     with closing(make_display(invocation)) as display:
         unchanged = find_unchanged(os.getcwd(), build_request(invocation, out=out))
         if unchanged is None:
@@ -76,8 +78,12 @@ def build_patterns(invocation: Invocation, *, out: str | None) -> tuple[BuildRes
 
             workspace, package = here()
             request = build_request(invocation, package=package, out=out)
+            remote = remote_of(workspace, chosen)
             try:
-                return build(workspace, request, invocation.settings.cache_directory, display), None
+                result = build(
+                    workspace, request, invocation.settings.cache_directory, display, remote=remote
+                )
+                return result, None
             except BuildFailedError as error:
                 return error.result, error
         result, warnings = unchanged

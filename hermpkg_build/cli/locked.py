@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from hermpkg_build.cli.arguments import Invocation
 from hermpkg_build.cli.building import build_request, here, make_display
+from hermpkg_build.cli.remote import chosen_settings, remote_of
 from hermpkg_build.core.lock import LOCK_FILE, Lock
 from hermpkg_build.engine.build import build
 from hermpkg_build.engine.results import TargetResult
@@ -20,10 +21,12 @@ def build_artifacts(invocation: Invocation, patterns: Sequence[str]) -> tuple[st
 
     Raises CommandLineError where the patterns name no model_package.
     """
+    chosen = chosen_settings(invocation)
     workspace, package = here()
+    remote = remote_of(workspace, chosen)
     request = replace(build_request(invocation, package=package), patterns=tuple(patterns))
     with closing(make_display(invocation)) as display:
-        result = build(workspace, request, invocation.settings.cache_directory, display)
+        result = build(workspace, request, invocation.settings.cache_directory, display, remote=remote)
     artifacts = [
         replace(target, path=os.path.join(workspace.root, target.path))
         for target in result.targets

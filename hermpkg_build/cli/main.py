@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from hermpkg_build.cli.arguments import Command, Invocation, Option, Settings, first_word, parse
+from hermpkg_build.cli.arguments import Command, Invocation, Option, Settings, first_word, last_of, parse
 from hermpkg_build.cli.console import Console
 from hermpkg_build.core.cache_directory import default_cache_directory
 from hermpkg_build.errors import BuildInterruptedError, CommandLineError, ExitCode, HermpkgError
@@ -76,19 +76,20 @@ def _read(arguments: Sequence[str]) -> tuple[Command, Invocation]:
     """The command that `arguments` name, and what they say to it."""
     name, rest = _command_of(arguments)
     command = load(name)
-    plain, options = parse(rest, (*GLOBAL_OPTIONS, *command.options))
+    plain, given = parse(rest, (*GLOBAL_OPTIONS, *command.options))
+    options = last_of(given)
     console = _console(options, json="json" in options)
     if "version" in options:
-        command, plain, options = load("version"), (), {}
+        command, plain, given = load("version"), (), {}
     elif "help" in options:
-        command, plain, options = load("help"), () if name == "help" else (name,), {}
+        command, plain, given = load("help"), () if name == "help" else (name,), {}
     command.check_words(plain)
     if "directory" in options:
         _change_directory(options["directory"])
-    settings = _settings(options, console)
+    settings = _settings(given, console)
     own = {option.name for option in command.options}
-    chosen = {key: value for key, value in options.items() if key in own}
-    return command, Invocation(words=plain, options=chosen, settings=settings, console=console)
+    chosen = {name: values for name, values in given.items() if name in own}
+    return command, Invocation(words=plain, given=chosen, settings=settings, console=console)
 
 
 def _command_of(arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
@@ -119,8 +120,9 @@ def load(name: str) -> Command:
     return command
 
 
-def _settings(options: Mapping[str, str], console: Console) -> Settings:
-    verbosity = -1 if "quiet" in options else int(options.get("verbose", "0"))
+def _settings(given: Mapping[str, tuple[str, ...]], console: Console) -> Settings:
+    options = last_of(given)
+    verbosity = -1 if "quiet" in given else len(given.get("verbose", ()))
     return Settings(
         cache_directory=os.path.abspath(options.get("cache-dir") or default_cache_directory(os.environ)),
         jobs=_jobs(options["jobs"]) if "jobs" in options else _usable_cpus(),

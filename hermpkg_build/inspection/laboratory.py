@@ -88,6 +88,8 @@ class Laboratory:
         words = ["--json", "--jobs", str(around.jobs), "--cache-dir", os.path.join(folder, "cache")]
         words += ["build", self._label, "--out", artifact]
         words += ["--conditions", os.path.join(folder, "conditions.json")]
+        # What another machine built proves nothing of this one.
+        words += ["--remote-cache=", "--remote-executor="]
         process = subprocess.Popen(
             [sys.executable, "-m", "hermpkg_build", *words],
             cwd=os.path.join(workspace, self._package) if around.from_package else workspace,

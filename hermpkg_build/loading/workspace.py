@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,10 +12,15 @@ from typing import cast
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.errors import Location, WorkspaceError
 from hermpkg_build.loading.suggest import question
+from hermpkg_build.store.remote.settings import SETTING_NAMES
 
 _BAZEL_MARKERS = ("MODULE.bazel", "WORKSPACE", "WORKSPACE.bazel")
 WORKSPACE_MARKERS = ("pyproject.toml", *_BAZEL_MARKERS)
 """The files that can make a folder the root of a workspace."""
+
+_KNOWN = ("source-roots", "setuptools", *SETTING_NAMES)
+_OURS = ("remote-", "credential-")
+"""How settings begin that can be no other program's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,12 +95,12 @@ def _workspace(folder: str, path: str, table: object) -> Workspace:
             f"tool.hermpkg is a table, not {table!r}", location=location, next_step="write [tool.hermpkg]"
         )
     settings = cast("dict[str, Json]", dict(table))
-    misspelt = next((name for name in settings if name != "source-roots" and _meant(name)), None)
+    misspelt = next((name for name in settings if name not in _KNOWN and _meant(name)), None)
     if misspelt is not None:
         raise WorkspaceError(
             f"tool.hermpkg has no setting {misspelt!r}",
-            location=location,
-            next_step=question(misspelt, ["source-roots"]),
+            location=Location(path, line_of_setting(path, misspelt)),
+            next_step=_meant(misspelt),
         )
     roots = settings.pop("source-roots", [""])
     if not isinstance(roots, list) or not all(isinstance(root, str) for root in roots) or not roots:
@@ -110,8 +116,25 @@ def _workspace(folder: str, path: str, table: object) -> Workspace:
     )
 
 
-def _meant(name: str) -> bool:
-    return bool(question(name.replace("_", "-"), ["source-roots"]))
+def _meant(name: str) -> str:
+    """What someone seems to have meant by a setting that there is none of; "" for another's business."""
+    meant = question(name.replace("_", "-"), _KNOWN)
+    if not meant and name.startswith(_OURS):
+        return f"known are {', '.join(name for name in _KNOWN if name.startswith(_OURS))}"
+    return meant
+
+
+def line_of_setting(path: str, name: str) -> int:
+    """The line that sets `name` in the file at `path`, 0 where none is found.
+
+    A parser of TOML does not tell; this looks for the line as people write it.
+    """
+    key = re.compile(rf"\s*(?:tool\s*\.\s*hermpkg\s*\.\s*)?[\"']?{re.escape(name)}[\"']?\s*[=.]")
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return next((number for number, line in enumerate(file, 1) if key.match(line)), 0)
+    except (OSError, UnicodeDecodeError):
+        return 0
 
 
 def _source_root(folder: str, root: str, location: Location) -> str:

@@ -6,6 +6,7 @@ import os
 
 from hermpkg_build.cli.arguments import Command, Invocation, Option
 from hermpkg_build.cli.console import error_json
+from hermpkg_build.cli.remote import REMOTE_OPTIONS
 from hermpkg_build.errors import ExitCode
 
 
@@ -41,6 +42,7 @@ COMMAND = Command(
             help="run factories under the conditions that FILE has as JSON",
         ),
         Option(names=("--out", "-o"), value="FILE", help="put the artifact at FILE (one target only)"),
+        *REMOTE_OPTIONS,
     ),
     least=1,
     most=None,

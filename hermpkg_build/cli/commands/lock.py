@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from hermpkg_build.cli.arguments import Command, Invocation
+from hermpkg_build.cli.remote import REMOTE_OPTIONS
 from hermpkg_build.errors import ExitCode
 
 
@@ -48,5 +49,6 @@ COMMAND = Command(
     summary="Builds artifacts (of //... where nothing is named) and writes hermpkg.lock: the SHA-256\n"
     "of each, its records and extern distributions. `hermpkg verify --locked` holds later builds to it.",
     run=run,
+    options=REMOTE_OPTIONS,
     most=None,
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import Command, Invocation, Option
 from hermpkg_build.cli.console import error_json
+from hermpkg_build.cli.remote import REMOTE_OPTIONS, chosen_settings, remote_of
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.errors import ExitCode
 
@@ -19,13 +20,16 @@ def run(invocation: Invocation) -> ExitCode:
     from hermpkg_build.cli.building import build_request, here, make_display, result_json
     from hermpkg_build.engine.build import run_tests
 
+    chosen = chosen_settings(invocation)
     workspace, package = here()
+    remote = remote_of(workspace, chosen)
     with closing(make_display(invocation)) as display:
         outcome = run_tests(
             workspace,
             build_request(invocation, package=package),
             invocation.settings.cache_directory,
             display,
+            remote=remote,
         )
     failed = [result for result in outcome.tests if result.status == "failed"]
     if invocation.settings.json:
@@ -71,6 +75,7 @@ COMMAND = Command(
     options=(
         Option(names=("--explain",), help="say why each target was built again"),
         Option(names=("--keep-going", "-k"), help="go on although something failed to build"),
+        *REMOTE_OPTIONS,
     ),
     least=1,
     most=None,

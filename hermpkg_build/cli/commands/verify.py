@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import Command, Invocation, Option
+from hermpkg_build.cli.remote import REMOTE_OPTIONS
 from hermpkg_build.errors import CommandLineError, ExitCode
 
 if TYPE_CHECKING:
@@ -229,6 +230,7 @@ COMMAND = Command(
         Option(names=("--file-only",), help="leave this machine out: look at the file alone"),
         Option(names=("--junit",), value="FILE", help="write the results to FILE as JUnit XML"),
         Option(names=("--summary",), value="FILE", help="append the results to FILE as Markdown"),
+        *REMOTE_OPTIONS,
     ),
     most=None,
 )

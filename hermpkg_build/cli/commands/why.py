@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import Command, Invocation
 from hermpkg_build.cli.console import printable
+from hermpkg_build.cli.remote import REMOTE_OPTIONS, chosen_settings, remote_of
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.errors import ExitCode
 
@@ -58,10 +59,13 @@ def _graph_of_label(invocation: Invocation, pattern: str) -> ModuleGraph:
     from hermpkg_build.engine.build import analyse
     from hermpkg_build.engine.results import BuildRequest
 
+    chosen = chosen_settings(invocation)
     workspace, package = here()
+    remote = remote_of(workspace, chosen)
     request = BuildRequest(patterns=(pattern,), package=package, jobs=invocation.settings.jobs)
     with closing(make_display(invocation)) as display:
-        return analyse(workspace, request, invocation.settings.cache_directory, display).closure.graph
+        found = analyse(workspace, request, invocation.settings.cache_directory, display, remote=remote)
+    return found.closure.graph
 
 
 def _tell(invocation: Invocation, reason: Reason, artifact: str) -> None:
@@ -102,6 +106,7 @@ COMMAND = Command(
     words="LABEL|FILE MODULE",
     summary="Shows the chain of imports, with file and line, that brings a module into an artifact.",
     run=run,
+    options=REMOTE_OPTIONS,
     least=2,
     most=2,
 )

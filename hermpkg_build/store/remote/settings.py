@@ -4,6 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SETTING_NAMES = (
+    "remote-cache",
+    "remote-executor",
+    "remote-instance",
+    "remote-upload",
+    "remote-headers",
+    "remote-token-file",
+    "credential-helper",
+    "remote-ca",
+    "remote-client-certificate",
+    "remote-client-key",
+    "remote-timeout",
+    "remote-retries",
+    "remote-compression",
+    "remote-fallback",
+    "remote-platform",
+)
+"""What ``[tool.hermpkg]`` may say of remote servers."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteSettings:
@@ -16,7 +35,8 @@ class RemoteSettings:
     `credential_helpers` are pairs of a host pattern ("" for every host) and a program that speaks
     Bazel's protocol, the first match wins. `timeout_s` bounds a request that moves no bytes, in seconds;
     `retries` is how often one is tried again. `execution_fallback` lets an action run here where
-    the executor cannot be used; `platform` are the properties that its workers must have.
+    the executor cannot be used; `platform` are the properties that its workers must have, and
+    `execution_timeout_s` is how long an action may run there, in seconds.
     """
 
     cache: str = ""
@@ -34,3 +54,4 @@ class RemoteSettings:
     compression: bool = True
     execution_fallback: bool = True
     platform: tuple[tuple[str, str], ...] = ()
+    execution_timeout_s: float = 3600.0

@@ -8,6 +8,7 @@ from hermpkg_build.errors import CommandLineError
 OPTIONS = (
     Option(names=("--jobs", "-j"), value="N", help=""),
     Option(names=("--color",), value="WHEN", choices=("auto", "never"), help=""),
+    Option(names=("--server",), value="URL", may_be_empty=True, help=""),
     Option(names=("--json",), help=""),
     Option(names=("--verbose", "-v"), help=""),
 )
@@ -18,20 +19,22 @@ OPTIONS = (
     [
         ([], (), {}),
         (["build", "//x"], ("build", "//x"), {}),
-        (["--json", "build", "-v"], ("build",), {"json": "1", "verbose": "1"}),
-        (["-v", "-v"], (), {"verbose": "2"}),
-        (["-j", "4", "x"], ("x",), {"jobs": "4"}),
-        (["-j4", "x"], ("x",), {"jobs": "4"}),
-        (["--jobs=4"], (), {"jobs": "4"}),
-        (["--jobs", "4", "--jobs", "5"], (), {"jobs": "5"}),
+        (["--json", "build", "-v"], ("build",), {"json": ("",), "verbose": ("",)}),
+        (["-v", "-v"], (), {"verbose": ("", "")}),
+        (["-j", "4", "x"], ("x",), {"jobs": ("4",)}),
+        (["-j4", "x"], ("x",), {"jobs": ("4",)}),
+        (["--jobs=4"], (), {"jobs": ("4",)}),
+        (["--jobs", "4", "--jobs", "5"], (), {"jobs": ("4", "5")}),
+        (["--server", "", "x"], ("x",), {"server": ("",)}),
+        (["--server="], (), {"server": ("",)}),
         (
             ["//...", "-//big", "-:small", "-...", "-@other//x"],
             ("//...", "-//big", "-:small", "-...", "-@other//x"),
             {},
         ),
-        (["--json", "--", "--verbose", "-j"], ("--verbose", "-j"), {"json": "1"}),
+        (["--json", "--", "--verbose", "-j"], ("--verbose", "-j"), {"json": ("",)}),
         (["-"], ("-",), {}),
-        (["--color=never"], (), {"color": "never"}),
+        (["--color=never"], (), {"color": ("never",)}),
     ],
 )
 def test_words_and_options(words, plain, options):
@@ -47,6 +50,7 @@ def test_words_and_options(words, plain, options):
         (["-vj"], "unknown option -vj"),
         (["--jobs"], "needs a value"),
         (["--jobs="], "needs a value"),
+        (["--server"], "needs a value"),
         (["--json=1"], "takes no value"),
         (["--color", "nevr"], "did you mean never?"),
     ],

@@ -1,0 +1,99 @@
+"""The URLs of remote servers: which are understood, and which no secret may be sent to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hermpkg_build.errors import CommandLineError
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
+    from hermpkg_build.engine.setting_source import SettingSource
+    from hermpkg_build.store.remote.settings import RemoteSettings
+
+CACHE_SCHEMES = ("grpc", "grpcs", "http", "https")
+EXECUTOR_SCHEMES = ("grpc", "grpcs")
+
+_ENCRYPTED = {"grpc": "grpcs", "http": "https"}
+_SECRET_HEADER = re.compile(r"authorization|cookie|token|secret|password|key", re.IGNORECASE)
+
+
+def read_url(text: str, schemes: Sequence[str], source: SettingSource) -> str:
+    """A server's URL without a slash at its end; "" for none. Raises the error of `source`."""
+    from urllib.parse import urlsplit
+
+    if not text:
+        return ""
+    expected = " or ".join(f"{scheme}://HOST:PORT" for scheme in schemes)
+    try:
+        parts = urlsplit(text)
+        scheme, host, _ = parts.scheme, parts.hostname, parts.port
+    except ValueError as error:
+        raise source.wrong(f"is no URL: {text}", facts=[("reason", str(error))]) from None
+    if "://" not in text or scheme not in schemes:
+        raise source.wrong(f"cannot be {text!r}", next_step=f"write {expected}")
+    if not host or re.search(r"[\s\0]", text):
+        raise source.wrong(f"names no host: {text!r}", next_step=f"write {expected}")
+    if parts.query or parts.fragment:
+        raise source.wrong(f"has no room for what follows the path: {text}")
+    if scheme in EXECUTOR_SCHEMES and parts.path.strip("/"):
+        instance = parts.path.strip("/")
+        raise source.wrong(
+            f"has no path: {text}", next_step=f"where it is the instance's name: --remote-instance {instance}"
+        )
+    if scheme in EXECUTOR_SCHEMES and "@" in parts.netloc:
+        raise source.wrong("has no user in its URL", next_step="give a token with --remote-token-file FILE")
+    return text.rstrip("/")
+
+
+def check_secrecy(settings: RemoteSettings) -> None:
+    """See that no credentials would travel where others can read them, and that certificates have keys.
+
+    Raises CommandLineError.
+    """
+    from urllib.parse import urlsplit
+
+    if bool(settings.client_certificate) != bool(settings.client_key):
+        has, lacks = "client-certificate", "client-key"
+        if settings.client_key:
+            has, lacks = lacks, has
+        raise CommandLineError(
+            f"remote-{has} is of no use alone", next_step=f"name its --remote-{lacks} FILE"
+        )
+    for url in dict.fromkeys((settings.cache, settings.executor)):
+        parts = urlsplit(url)
+        secret = _secret_for(settings, parts)
+        if secret and parts.scheme in _ENCRYPTED and not _is_loopback(parts.hostname or ""):
+            raise CommandLineError(
+                "credentials are not sent over a connection that others can read",
+                facts=[
+                    ("server", f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"),
+                    ("credentials", secret),
+                ],
+                next_step=f"use {_ENCRYPTED[parts.scheme]}://, or leave the credentials out",
+            )
+
+
+def _secret_for(settings: RemoteSettings, url: SplitResult) -> str:
+    """What would be told to the server that only it may know; "" for nothing."""
+    host = url.hostname or ""
+    if "@" in url.netloc:
+        return "the user in its URL"
+    if settings.token_file:
+        return f"the token in {settings.token_file}"
+    for pattern, program in settings.credential_helpers:
+        if pattern in ("", host) or (pattern.startswith("*.") and host.endswith(pattern[1:])):
+            return f"those that {program} gives"
+    return next((f"the header {name}" for name, _ in settings.headers if _SECRET_HEADER.search(name)), "")
+
+
+def _is_loopback(host: str) -> bool:
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
