@@ -79,6 +79,11 @@ REMOTE_OPTIONS = (
         help="whether model actions run here where the executor cannot: on or off",
     ),
     Option(
+        names=("--remote-execution-timeout",),
+        value="SECONDS",
+        help="how long an action may take on the executor (3600)",
+    ),
+    Option(
         names=("--remote-platform",),
         value="NAME=VALUE",
         help="what the executor's workers must be (repeatable)",

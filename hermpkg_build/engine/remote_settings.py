@@ -200,6 +200,7 @@ _SETTINGS: Mapping[str, _Setting] = {
     "remote-retries": _Setting("retries", _count, _number),
     "remote-compression": _Setting("compression", _switch, _on),
     "remote-fallback": _Setting("execution_fallback", _switch, _on),
+    "remote-execution-timeout": _Setting("execution_timeout_s", _seconds, _number),
     "remote-platform": _Setting("platform", _pairs, _table),
 }
 """By the name of the option on the command line."""
