@@ -19,6 +19,7 @@ SETTING_NAMES = (
     "remote-retries",
     "remote-compression",
     "remote-fallback",
+    "remote-execution-timeout",
     "remote-platform",
 )
 """What ``[tool.hermpkg]`` may say of remote servers."""
