@@ -10,6 +10,7 @@ import importlib.resources
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message  # noqa: F401 - the base of all, as the types say
 from google.protobuf.message_factory import GetMessageClass
 
 _files = FileDescriptorSet.FromString(

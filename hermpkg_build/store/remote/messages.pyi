@@ -103,6 +103,9 @@ class Any(Message):
         value: bytes = ...,
     ) -> None: ...
 
+class Empty(Message):
+    pass
+
 class Status(Message):
     code: int
     message: str
@@ -133,6 +136,14 @@ class Operation(Message):
         done: bool = ...,
         error: Status | None = ...,
         response: Any | None = ...,
+    ) -> None: ...
+
+class CancelOperationRequest(Message):
+    name: str
+    def __init__(
+        self,
+        *,
+        name: str = ...,
     ) -> None: ...
 
 class Duration(Message):

@@ -1,0 +1,87 @@
+"""What a gRPC call that failed means: whether to try again, and what to tell the user if that is in vain."""
+
+from __future__ import annotations
+
+from hermpkg_build.store.remote.failures import FailureKind, RemoteError
+
+OK = 0
+ALREADY_EXISTS = 6
+
+_CODES = (
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+)
+"""gRPC's status codes in their order, as ``google.rpc.Status`` numbers them."""
+
+PASSING = frozenset(
+    ("ABORTED", "CANCELLED", "DEADLINE_EXCEEDED", "INTERNAL", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "UNKNOWN")
+)
+"""What can be otherwise a moment later. A server that is cut off in a sentence is INTERNAL to gRPC, one
+that fails without a word UNKNOWN, one that goes down can be CANCELLED."""
+
+REFUSED = frozenset(("PERMISSION_DENIED", "UNAUTHENTICATED"))
+
+LOST = frozenset(("DATA_LOSS", "NOT_FOUND"))
+"""What a server says of a blob that it does not have, or no longer has whole."""
+
+
+class CallFailedError(Exception):
+    """One attempt at a call failed: the name of its gRPC status code, and the details that came with it."""
+
+    def __init__(self, code: str, details: str) -> None:
+        super().__init__(f"{code}: {details}")
+        self.code = code
+        self.details = details
+
+    @classmethod
+    def of_status(cls, code: int, details: str) -> CallFailedError:
+        """The failure of one part of a batch, by its ``google.rpc.Status``."""
+        return cls(_CODES[code] if 0 <= code < len(_CODES) else f"status {code}", details)
+
+    @property
+    def untrusted(self) -> bool:
+        """Whether the two sides do not trust each other's certificates, which no retry changes.
+
+        gRPC says so in the details alone, with the words of its TLS library.
+        """
+        return self.code == "UNAVAILABLE" and any(
+            word in self.details for word in ("CERTIFICATE_", "_ALERT_", "Peer name")
+        )
+
+
+def remote_error(error: CallFailedError, doing: str, *, server: str, writes: bool = False) -> RemoteError:
+    """What to tell of a failure that is final; `writes` where the request was to keep something."""
+    kind, next_step = _meaning(error, writes)
+    reason = f"{error.details.strip()} ({error.code})" if error.details.strip() else error.code
+    return RemoteError(kind, f"cannot {doing}", server=server, reason=reason, next_step=next_step)
+
+
+def _meaning(error: CallFailedError, writes: bool) -> tuple[FailureKind, str]:
+    if error.code in REFUSED:
+        return "denied", (
+            "check what is sent to prove who asks: remote-headers, remote-token-file or credential-helper"
+        )
+    if error.untrusted:
+        return "denied", "check the certificates: remote-ca, remote-client-certificate and remote-client-key"
+    if error.code == "RESOURCE_EXHAUSTED" and writes:
+        return "full", "make room on the server, or build with --no-remote-upload"
+    if error.code in PASSING:
+        return "unavailable", "check that the server runs, and that its address and scheme are these"
+    if error.code == "UNIMPLEMENTED":
+        return "protocol", "check that the server speaks the Remote Execution API at this address"
+    return "protocol", "check remote-instance, and the log of the server"
