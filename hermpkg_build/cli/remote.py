@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.cli.arguments import Invocation, Option
-from hermpkg_build.store.remote.settings import SETTING_NAMES
 
 if TYPE_CHECKING:
     from hermpkg_build.loading.workspace import Workspace
@@ -106,6 +105,8 @@ def remote_of(workspace: Workspace, chosen: dict[str, Any]) -> Remote | None:
     Raises WorkspaceError and CommandLineError for wrong settings, LocalEnvironmentError where a library
     is missing.
     """
+    from hermpkg_build.store.remote.settings import SETTING_NAMES
+
     if not chosen and not any(name in workspace.settings for name in SETTING_NAMES):
         return None
     from hermpkg_build.engine.remote_settings import remote_settings

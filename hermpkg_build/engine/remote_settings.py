@@ -124,15 +124,14 @@ def _pairs(value: Json, source: SettingSource) -> tuple[tuple[str, str], ...]:
 
 
 def _helpers(value: Json, source: SettingSource) -> tuple[tuple[str, str], ...]:
-    """Helpers with the hosts they are for, exact ones first: the first that matches is taken."""
     entries = [value] if isinstance(value, str) else value
     if not isinstance(entries, Sequence):
         raise source.wrong(f"is a program, or a list of them, not {value!r}")
-    found = [_helper(_text(entry, source), source) for entry in entries if entry != ""]
-    return tuple(sorted(found, key=lambda pair: (pair[0] == "", pair[0].startswith("*"), -len(pair[0]))))
+    return tuple(_helper(_text(entry, source), source) for entry in entries if entry != "")
 
 
 def _helper(text: str, source: SettingSource) -> tuple[str, str]:
+    """A program and the host it is for, "" for every one."""
     import shutil
 
     host, equals, program = text.partition("=")

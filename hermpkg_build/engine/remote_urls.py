@@ -79,14 +79,15 @@ def check_secrecy(settings: RemoteSettings) -> None:
 
 def _secret_for(settings: RemoteSettings, url: SplitResult) -> str:
     """What would be told to the server that only it may know; "" for nothing."""
-    host = url.hostname or ""
+    from hermpkg_build.store.remote.credential_helper import helper_for
+
     if "@" in url.netloc:
         return "the user in its URL"
     if settings.token_file:
         return f"the token in {settings.token_file}"
-    for pattern, program in settings.credential_helpers:
-        if pattern in ("", host) or (pattern.startswith("*.") and host.endswith(pattern[1:])):
-            return f"those that {program} gives"
+    program = helper_for(url.hostname or "", settings.credential_helpers)
+    if program:
+        return f"those that {program} gives"
     return next((f"the header {name}" for name, _ in settings.headers if _SECRET_HEADER.search(name)), "")
 
 
