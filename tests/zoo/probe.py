@@ -1,8 +1,8 @@
 """One step of the zoo in a process of its own: probe.py STEP LIBRARY FOLDER RESULT [ARTIFACT].
 
-The steps `original`, `export` and `stock-export` import the library; `packaged` (what a build gave),
-`exported` (what our PackageExporter gave) and `stock-load` run where its
-distribution is not installed, and make sure that nothing can import it.
+The steps `import`, `original`, `export` and `stock-export` import the library; `packaged` (what a
+build gave), `exported` (what our PackageExporter gave) and `stock-load` run where its distribution
+is not installed, and make sure that nothing can import it.
 """
 
 from __future__ import annotations
@@ -65,6 +65,13 @@ def original(folder: Path, result: Path, artifact: str) -> dict[str, Any]:
     outputs = outputs_of(make_original(folder), folder)
     torch.save(outputs, result.with_suffix(".outputs"))
     return {"count": len(outputs)}
+
+
+def imported(folder: Path, result: Path, artifact: str) -> dict[str, Any]:
+    """Import what the factory imports, which no way of packing a model can do without."""
+    sys.path.insert(0, str(folder.parents[1]))
+    importlib.import_module(f"libraries.{folder.name}.factory")
+    return {}
 
 
 def packaged(folder: Path, result: Path, artifact: str) -> dict[str, Any]:
@@ -138,6 +145,7 @@ def _library_of(folder: Path) -> str:
 
 
 STEPS: dict[str, Callable[[Path, Path, str], dict[str, Any]]] = {
+    "import": imported,
     "original": original,
     "packaged": packaged,
     "export": exported,

@@ -16,6 +16,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import distribution, packages_distributions, version
@@ -29,10 +30,13 @@ TIMEOUT_S = 600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one library gave.
+    """What one library gave. Times are seconds.
 
-    `problems` are the errors of our own steps, `exported` whether our PackageExporter's artifact gives
-    equal outputs too, `stock` is torch.package's result.
+    `cold_s` and `unchanged_s` are whole runs of the command, `import_s` a process that imports what the
+    factory imports. `export_s` are those of our PackageExporter in processes that have made the model:
+    with no cache, and again. `load_s` are those of the build's artifact: with no compiled code in the
+    cache, and again. `exported` says whether the PackageExporter's artifact gives equal outputs too,
+    `stock` is torch.package's result, and `problems` are the errors of our own steps.
     """
 
     library: str
@@ -40,8 +44,10 @@ class Outcome:
     modules: int = 0
     size: int = 0
     cold_s: float = 0.0
+    import_s: float = 0.0
     unchanged_s: float = 0.0
-    load_s: float = 0.0
+    export_s: tuple[float, ...] = ()
+    load_s: tuple[float, ...] = ()
     built: bool = False
     loaded: bool = False
     equal: bool = False
@@ -73,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(_HEADER, flush=True)
         outcomes = []
         for library in options.libraries or LIBRARIES:
-            outcome = measure(library, folder / library, stock=not options.no_stock)
+            outcome = measure(library, folder / library, stock=not options.no_stock, measures_times=True)
             print(_row(outcome), flush=True)
             outcomes.append(outcome)
     print(_summary(outcomes))
@@ -83,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if all(outcome.is_complete for outcome in outcomes) else 1
 
 
-def measure(library: str, folder: Path, *, stock: bool) -> Outcome:
+def measure(library: str, folder: Path, *, stock: bool, measures_times: bool) -> Outcome:
     """Everything about one library; what it leaves behind lies in `folder`."""
     shutil.rmtree(folder, ignore_errors=True)  # Of an earlier run: nothing may be in a cache yet.
     folder.mkdir(parents=True)
@@ -91,6 +97,13 @@ def measure(library: str, folder: Path, *, stock: bool) -> Outcome:
 
     def step(name: str, artifact: Path | None = None) -> dict[str, Any]:
         return _probe(name, library, folder, artifact)
+
+    def steps(name: str, artifact: Path) -> list[dict[str, Any]]:
+        """A step as it is the first time, and where times are measured as it is after that."""
+        facts = [ours(name, step(name, artifact))]
+        if measures_times and "error" not in facts[0]:
+            facts.append(ours(name, step(name, artifact)))
+        return facts
 
     def ours(what: str, facts: dict[str, Any]) -> dict[str, Any]:
         if "error" in facts:
@@ -102,15 +115,12 @@ def measure(library: str, folder: Path, *, stock: bool) -> Outcome:
     cold = ours("build", _build(library, artifact, folder / "cache", "1"))
     unchanged = _build(library, artifact, folder / "cache", "1")
     other = ours("second build", _build(library, again, folder / "cache of another build", "2"))
-    packaged = ours("load", step("packaged", artifact)) if "error" not in cold else {}
-    by_calls = ours("export", step("export", folder / "exported.pt"))
-    exported = (
-        ours("load of the export", step("exported", folder / "exported.pt"))
-        if "error" not in by_calls
-        else {}
-    )
+    loads = steps("packaged", artifact) if "error" not in cold else []
+    exports = steps("export", folder / "exported.pt")
+    exported = step("exported", folder / "exported.pt") if "error" not in exports[0] else {}
+    ours("load of the export", exported)
     manifest = _manifest(artifact) if "error" not in cold else {}
-    if packaged.get("equal") is False:
+    if any(load.get("equal") is False for load in loads):
         problems.append("load: the outputs differ from the original's")
     identical = "error" not in cold and cold.get("sha256") == other.get("sha256")
     return Outcome(
@@ -119,16 +129,22 @@ def measure(library: str, folder: Path, *, stock: bool) -> Outcome:
         modules=sum(module["policy"] == "intern" for module in manifest.get("modules", {}).values()),
         size=artifact.stat().st_size if artifact.exists() else 0,
         cold_s=cold["seconds"],
+        import_s=step("import")["process_s"] if measures_times else 0.0,
         unchanged_s=unchanged["seconds"],
-        load_s=packaged.get("seconds", 0.0),
+        export_s=_seconds(exports),
+        load_s=_seconds(loads),
         built="error" not in cold,
-        loaded="seconds" in packaged,
-        equal=bool(packaged.get("equal")),
+        loaded=bool(loads) and all("seconds" in load for load in loads),
+        equal=bool(loads) and all(load.get("equal") for load in loads),
         identical=identical and artifact.read_bytes() == again.read_bytes(),
-        exported="error" not in by_calls and bool(exported.get("equal")),
+        exported=all("error" not in export for export in exports) and bool(exported.get("equal")),
         stock=_stock(step, folder) if stock else "not tried",
         problems=tuple(problems),
     )
+
+
+def _seconds(facts: Sequence[dict[str, Any]]) -> tuple[float, ...]:
+    return tuple(fact["seconds"] for fact in facts if "seconds" in fact)
 
 
 def _build(library: str, out: Path, cache: Path, hash_seed: str) -> dict[str, Any]:
@@ -151,11 +167,13 @@ def _probe(step: str, library: str, folder: Path, artifact: Path | None) -> dict
     result = folder / f"{step}.json"
     result.unlink(missing_ok=True)
     words = [step, str(ZOO / "libraries" / library), str(result), *([str(artifact)] if artifact else [])]
-    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": ""}
+    cache = folder / f"cache of {step}"
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": "", "HERMPKG_CACHE_DIR": str(cache)}
     options: list[str] = []
     if step in ("packaged", "exported", "stock-load"):
         environment["PYTHONPATH"] = _environment_without(library, folder / "site-packages")
         options = ["-S"]
+    started = time.perf_counter()
     with (folder / f"{step}.log").open("wb") as log:
         try:
             subprocess.run(
@@ -171,8 +189,9 @@ def _probe(step: str, library: str, folder: Path, artifact: Path | None) -> dict
             return {"error": f"no end within {TIMEOUT_S} s"}
     if not result.exists():
         return {"error": "the process died"}
+    process_s = time.perf_counter() - started
     facts: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
-    return facts
+    return {**facts, "process_s": process_s}
 
 
 def _environment_without(library: str, folder: Path) -> str:
@@ -189,16 +208,22 @@ def _environment_without(library: str, folder: Path) -> str:
 
 
 def _stock(step: Any, folder: Path) -> str:
-    """What torch.package does with the same library: the seconds of its export, or why it failed."""
+    """What torch.package does with the same library: what it packed in how many seconds, or why it failed.
+
+    It packs what the pickled classes' modules import, without the packages that these modules lie in.
+    """
     artifact = folder / "stock.pt"
     exported = step("stock-export", artifact)
     if "error" in exported:
         return f"no export: {exported['error']}"
+    with zipfile.ZipFile(artifact) as archive:
+        modules = sum(name.endswith(".py") for name in archive.namelist())
+    packed = f"{modules} modules, export {exported['seconds']:.1f} s"
     loaded = step("stock-load", artifact)
     if "error" in loaded:
-        return f"export {exported['seconds']:.1f} s, no load: {loaded['error']}"
+        return f"{packed}, no load: {loaded['error']}"
     what = "equal" if loaded["equal"] else "outputs differ"
-    return f"export {exported['seconds']:.1f} s, load {loaded['seconds']:.1f} s, {what}"
+    return f"{packed}, load {loaded['seconds']:.1f} s, {what}"
 
 
 def _manifest(artifact: Path) -> dict[str, Any]:
@@ -217,7 +242,8 @@ def _version(library: str) -> str:
 
 
 _HEADER = (
-    f"{'library':<16} {'version':<9} {'modules':>7} {'MB':>6} {'cold s':>7} {'unch. s':>7} {'load s':>7} "
+    f"{'library':<16} {'version':<8} {'modules':>7} {'MB':>6} {'cold s':>6} {'import':>6} {'unch.':>5} "
+    f"{'export s':>8} {'again':>5} {'load s':>6} {'again':>5} "
     f"{'loads':<5} {'equal':<5} {'bytes':<5} {'exporter':<8}  stock torch.package"
 )
 
@@ -228,10 +254,17 @@ def _row(outcome: Outcome) -> str:
         for mark in (outcome.loaded, outcome.equal, outcome.identical, outcome.exported)
     ]
     return (
-        f"{outcome.library:<16} {outcome.version:<9} {outcome.modules:>7} {outcome.size / 1e6:>6.1f} "
-        f"{outcome.cold_s:>7.2f} {outcome.unchanged_s:>7.2f} {outcome.load_s:>7.2f} "
+        f"{outcome.library:<16} {outcome.version:<8} {outcome.modules:>7} {outcome.size / 1e6:>6.1f} "
+        f"{outcome.cold_s:>6.2f} {outcome.import_s:>6.2f} {outcome.unchanged_s:>5.2f} "
+        f"{_pair(outcome.export_s, 8)} {_pair(outcome.load_s, 6)} "
         f"{marks[0]:<5} {marks[1]:<5} {marks[2]:<5} {marks[3]:<8}  {_short(outcome.stock)}"
     )
+
+
+def _pair(seconds: Sequence[float], width: int) -> str:
+    """Seconds the first time, and again."""
+    first, again = (f"{seconds[i]:.2f}" if i < len(seconds) else "-" for i in (0, 1))
+    return f"{first:>{width}} {again:>5}"
 
 
 def _short(text: str) -> str:
