@@ -121,7 +121,12 @@ def result_json(result: BuildResult) -> dict[str, Json]:
         for target in result.targets
     ]
     executed: Sequence[Json] = [
-        {"kind": action.kind, "subject": action.subject, "reasons": list(action.reasons)}
+        {
+            "kind": action.kind,
+            "subject": action.subject,
+            "reasons": list(action.reasons),
+            **({"where": action.where} if action.where else {}),
+        }
         for action in result.executed
     ]
     value: dict[str, Json] = {"targets": targets, "actions": actions, "executed": executed}
@@ -140,4 +145,7 @@ def explain_actions(result: BuildResult, console: Console) -> None:
             console.say(f"  {kind}: {len(actions)} actions ran; --json lists them")
             continue
         for action in actions:
-            console.say(f"  {kind} {printable(action.subject)}: {printable('; '.join(action.reasons))}")
+            where = f" (on {action.where})" if action.where else ""
+            console.say(
+                f"  {kind} {printable(action.subject)}{where}: {printable('; '.join(action.reasons))}"
+            )

@@ -45,12 +45,14 @@ class Display:
         elif self._verbose:
             self._console.note(f"{_WORDS.get(kind, kind)} {subject}")
 
-    def action_finished(self, kind: str, subject: str, *, cached: bool) -> None:
+    def action_finished(self, kind: str, subject: str, *, cached: bool, where: str = "") -> None:
         """Show the action no longer."""
         if self._moving is not None:
             self._moving.finish(kind, subject)
         if self._verbose and cached:
             self._later(lambda: self._console.note(f"cached: {kind} {subject}"))
+        if self._verbose and where:
+            self._later(lambda: self._console.note(f"ran on {where}: {kind} {subject}"))
 
     def target_finished(self, result: TargetResult) -> None:
         """Print the target's line, and why it was built where that is wanted."""

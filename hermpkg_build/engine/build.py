@@ -44,6 +44,7 @@ from hermpkg_build.store.cache import open_cache
 from hermpkg_build.store.tree import SourceTree
 
 if TYPE_CHECKING:
+    from hermpkg_build.engine.remote_models import RemoteModels
     from hermpkg_build.store.cache import Cache
     from hermpkg_build.store.remote.cache import RemoteCache
     from hermpkg_build.store.remote.opening import Remote
@@ -168,7 +169,11 @@ def _open_session(
     remote: Remote | None,
 ) -> Iterator[Session]:
     journal = Journal(observer)
-    with closing(open_cache(cache_directory)) as cache, _sharing(remote, cache, journal) as shared:
+    with (
+        closing(open_cache(cache_directory)) as cache,
+        _sharing(remote, cache, journal) as shared,
+        _executing(remote, cache) as executor,
+    ):
         for text in cache.warnings:
             journal.warn(text)
         # The folder must be there before the workspace root is listed, or the first build's own
@@ -187,6 +192,7 @@ def _open_session(
             rebuilder=_rebuilder(make_rebuilder(cache.actions), shared, journal),
             journal=journal,
             remote=shared,
+            executor=executor,
         )
 
 
@@ -201,6 +207,19 @@ def _sharing(remote: Remote | None, cache: Cache, journal: Journal) -> Iterator[
     upload = remote.settings.upload
     with closing(RemoteCache(remote.cache, cache.content, journal, upload=upload)) as shared:
         yield shared
+
+
+@contextmanager
+def _executing(remote: Remote | None, cache: Cache) -> Iterator[RemoteModels | None]:
+    """What makes models elsewhere for a build; None where they are made here."""
+    if remote is None or not remote.settings.executor:
+        yield None
+        return
+    from hermpkg_build.engine.remote_models import RemoteModels
+    from hermpkg_build.store.remote.execution import Executor
+
+    with closing(Executor(remote.settings, cache.content)) as executor:
+        yield RemoteModels(executor, fallback=remote.settings.execution_fallback)
 
 
 def _rebuilder(local: Rebuilder, shared: RemoteCache | None, journal: Journal) -> Rebuilder:

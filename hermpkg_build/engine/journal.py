@@ -33,12 +33,13 @@ class Journal:
         with self._lock:
             self._observer.action_started(kind, subject)
 
-    def ran(self, kind: str, subject: str, reasons: Sequence[str]) -> None:
-        """An action ran, because of `reasons`."""
+    def ran(self, kind: str, subject: str, reasons: Sequence[str], *, where: str = "") -> None:
+        """An action ran, because of `reasons`; `where` is the executor that ran it, "" for this machine."""
+        executed = ExecutedAction(kind=kind, subject=subject, reasons=tuple(reasons), where=where)
         with self._lock:
             self._run[kind] = self._run.get(kind, 0) + 1
-            self._executed.append(ExecutedAction(kind=kind, subject=subject, reasons=tuple(reasons)))
-            self._observer.action_finished(kind, subject, cached=False)
+            self._executed.append(executed)
+            self._observer.action_finished(kind, subject, cached=False, where=where)
 
     def recalled(self, kind: str, subject: str) -> None:
         """The cache answered for an action."""

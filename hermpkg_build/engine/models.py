@@ -55,7 +55,7 @@ def build_model(session: Session, target: Target) -> BuiltModel:
             return _built(target, model, "cached", ())
     session.journal.started(action.kind, action.subject)
     started_ns = time.time_ns()
-    model = make_model_object(request, session.cache.content, cancelled=session.is_cancelled)
+    model, where = _make(session, target, request)
     model = replace(model, data_read=_data_read(session, model))
     # The trace names the files in a way that holds on other machines too; their paths here do not.
     kept = replace(model, observed_files=ObservedFiles())
@@ -71,9 +71,21 @@ def build_model(session: Session, target: Target) -> BuiltModel:
     else:
         complete = session.rebuilder.record(action, result, discovered)
     reasons = reasons_to_run(session.inputs_before(complete), complete.inputs)
-    session.journal.ran(action.kind, action.subject, reasons)
+    session.journal.ran(action.kind, action.subject, reasons, where=where)
     session.remember(complete)
     return _built(target, model, "built", reasons)
+
+
+def _make(session: Session, target: Target, request: ModelRequest) -> tuple[ModelObject, str]:
+    """The model object, and the executor that made it, "" where it was this machine.
+
+    An executor has conditions of its own, so the ones that are asked for can only be had here.
+    """
+    if session.executor is not None and session.request.conditions is None:
+        made = session.executor.make(session, target, request)
+        if made is not None:
+            return made, session.executor.server
+    return make_model_object(request, session.cache.content, cancelled=session.is_cancelled), ""
 
 
 def _built(target: Target, model: ModelObject, status: Status, reasons: tuple[str, ...]) -> BuiltModel:

@@ -17,8 +17,11 @@ class BuildObserver(Protocol):
     def action_started(self, kind: str, subject: str) -> None:
         """An action that no cache could answer begins to run."""
 
-    def action_finished(self, kind: str, subject: str, *, cached: bool) -> None:
-        """An action is done: it ran, or the cache answered and it never started."""
+    def action_finished(self, kind: str, subject: str, *, cached: bool, where: str = "") -> None:
+        """An action is done: it ran, or the cache answered and it never started.
+
+        `where` is the executor that ran it, "" for this machine.
+        """
 
     def target_finished(self, result: TargetResult) -> None:
         """A target's artifact is in place."""
@@ -36,7 +39,7 @@ class SilentObserver:
     def action_started(self, kind: str, subject: str) -> None:
         """Say nothing."""
 
-    def action_finished(self, kind: str, subject: str, *, cached: bool) -> None:
+    def action_finished(self, kind: str, subject: str, *, cached: bool, where: str = "") -> None:
         """Say nothing."""
 
     def target_finished(self, result: TargetResult) -> None:

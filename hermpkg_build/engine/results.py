@@ -73,11 +73,15 @@ class PackageTestResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutedAction:
-    """An action that ran, and why: one clause for each input that differs from the last build."""
+    """An action that ran, and why: one clause for each input that differs from the last build.
+
+    `where` is the executor that ran it, "" for this machine.
+    """
 
     kind: str
     subject: str
     reasons: tuple[str, ...]
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.environment import BuildEnvironment
     from hermpkg_build.engine.journal import Journal
     from hermpkg_build.engine.rebuilder import Rebuilder
+    from hermpkg_build.engine.remote_models import RemoteModels
     from hermpkg_build.engine.results import BuildRequest, RemoteCounts
     from hermpkg_build.engine.shared_facts import SharedFacts
     from hermpkg_build.loading.loader import Loader
@@ -48,6 +49,7 @@ class Session(TargetContext):
         rebuilder: Rebuilder,
         journal: Journal,
         remote: RemoteCache | None = None,
+        executor: RemoteModels | None = None,
     ) -> None:
         super().__init__(
             workspace=workspace,
@@ -63,6 +65,7 @@ class Session(TargetContext):
         self.rebuilder = rebuilder
         self.journal = journal
         self.remote = remote
+        self.executor = executor
         self.outputs: dict[str, Digest] = {}
         """Artifacts put or found in place, by absolute path."""
         self.settled = True

@@ -79,7 +79,6 @@ def run_child(
 
 def environment(folder: Path, home: Path, conditions: FactoryConditions) -> dict[str, str]:
     """All the environment variables of the child."""
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     threads = str(conditions.threads)
     fixed = {
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
@@ -93,7 +92,12 @@ def environment(folder: Path, home: Path, conditions: FactoryConditions) -> dict
         "TMPDIR": str(folder / "tmp"),
         "TZ": conditions.time_zone,
     }
-    return {**kept, **fixed, **conditions.environment}
+    return {**library_paths(), **fixed, **conditions.environment}
+
+
+def library_paths() -> dict[str, str]:
+    """The environment variables of this process that tell the dynamic loader where to look."""
+    return {name: os.environ[name] for name in _KEPT if name in os.environ}
 
 
 def _wait(process: subprocess.Popen[bytes], cancelled: Callable[[], bool] | None) -> bool:

@@ -1,0 +1,102 @@
+"""What an executor runs: it makes one model object, and says what that depends on beyond the inputs.
+
+A script, run in a folder that holds `REQUEST` and the files of the workspace under `WORKSPACE`; it
+leaves everything in `OUTPUT`. `REPORT`, there, says how it went:
+
+    {"seen": {name: state}}                 the model object lies beside it as a model folder
+    {"error": {...}, "seen": {...}}         its factory failed
+    {"differs": [[what, asked, found]]}     this Python environment is not the one that was asked for
+
+Names and states are those of `BuildEnvironment`, so that whoever asked can hold them against its own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if __name__ == "__main__":
+    _tool = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    sys.path.insert(0, _tool)
+
+from collections.abc import Mapping
+from typing import Any
+
+from hermpkg_build.core.canonical_json import Json, dumps, loads
+from hermpkg_build.engine.environment import BuildEnvironment, current_environment
+from hermpkg_build.objects.failures import FactoryError, error_to_json
+from hermpkg_build.objects.model import ModelRequest, ObservedFiles
+from hermpkg_build.objects.model_folder import make_model_folder
+from hermpkg_build.store.tree import SourceTree
+
+REQUEST = "request.json"
+WORKSPACE = "workspace"
+OUTPUT = "out"
+REPORT = "report.json"
+
+EXIT_MADE, EXIT_FAILED, EXIT_REFUSED = 0, 1, 2
+
+
+def request_bytes(request: ModelRequest, environment: BuildEnvironment, inputs: Mapping[str, str]) -> bytes:
+    """What to put at `REQUEST`; `inputs` are those of `environment`."""
+    moved = request.moved(WORKSPACE).to_json()
+    return dumps(
+        {
+            "request": {**moved, "search_path": list(environment.search_path)},
+            "environment": dict(inputs),
+        }
+    )
+
+
+def run(folder: str) -> int:
+    """Make the model object that is asked for in `folder`; the exit code."""
+    with open(os.path.join(folder, REQUEST), "rb") as file:
+        asked: Any = loads(file.read())
+    output = os.path.join(folder, OUTPUT)
+    os.makedirs(output, exist_ok=True)
+    request = ModelRequest.from_json(asked["request"]).moved(os.path.join(folder, WORKSPACE))
+    environment = current_environment(request.search_path)
+    differs = _differences(asked["environment"], environment)
+    if differs:
+        _report(output, {"differs": differs})
+        return EXIT_REFUSED
+    try:
+        model = make_model_folder(request, output)
+    except FactoryError as error:
+        seen = _states(error.observed_files, environment, request.workspace_root)
+        _report(output, {"error": error_to_json(error), "seen": seen})
+        return EXIT_FAILED
+    _report(output, {"seen": _states(model.observed_files, environment, request.workspace_root)})
+    return EXIT_MADE
+
+
+def _differences(asked: Mapping[str, str], environment: BuildEnvironment) -> list[Json]:
+    """What is not as asked, each with what it should be and what it is; absent folders explain most."""
+    tree = SourceTree()
+    found = environment.inputs(tree)
+    differs: list[Json] = [
+        [name, asked.get(name, ""), found.get(name, "")]
+        for name in sorted(asked.keys() | found.keys())
+        if asked.get(name) != found.get(name)
+    ]
+    if differs:
+        absent = [folder for folder in environment.search_path if tree.entries(folder) is None]
+        differs += [["a folder of its search path", folder, "absent"] for folder in absent]
+    return differs
+
+
+def _states(seen: ObservedFiles | None, environment: BuildEnvironment, root: str) -> dict[str, Json] | None:
+    """What was observed, by name, as it is here; None where nothing is known."""
+    if seen is None:
+        return None
+    tree = SourceTree()
+    return {name: environment.state_of(name, root, tree) for name in environment.names_of(seen, root)}
+
+
+def _report(output: str, report: Mapping[str, Json]) -> None:
+    with open(os.path.join(output, REPORT), "wb") as file:
+        file.write(dumps(report))
+
+
+if __name__ == "__main__":
+    sys.exit(run(os.getcwd()))

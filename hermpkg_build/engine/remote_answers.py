@@ -1,0 +1,123 @@
+"""What an executor's worker answers, read with care: an answer that does not hold together is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hermpkg_build.core.canonical_json import loads
+from hermpkg_build.engine.model_worker import EXIT_FAILED, EXIT_MADE, EXIT_REFUSED, OUTPUT, REPORT
+from hermpkg_build.objects.failures import FactoryError, factory_error_from_json
+from hermpkg_build.objects.model import ModelObject
+from hermpkg_build.objects.model_folder import DESCRIPTION, contents_of
+from hermpkg_build.store.remote.execution import ExecutionError
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.digest import Digest
+    from hermpkg_build.store.cas import ContentStore
+    from hermpkg_build.store.remote.execution import Executed, Executor
+
+_LARGEST_TEXT = 256 << 20
+"""Bytes of a report or a description; a model of a million storages stays far below."""
+
+
+class OtherEnvironmentError(ExecutionError):
+    """The Python environment of an executor is not the one of this machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What became of a factory: a model object whose bytes are in the content store, or its failure.
+
+    `seen` is what it had asked of the file system, by name, with what was there.
+    """
+
+    outcome: ModelObject | FactoryError
+    seen: Mapping[str, str]
+
+
+def read_answer(executor: Executor, executed: Executed, content: ContentStore) -> Answer:
+    """The answer of a worker that ended.
+
+    Raises OtherEnvironmentError where it refused to run, ExecutionError where anything that it declares
+    is absent, damaged or not what it says, and RemoteError.
+    """
+    return _Reader(executor, executed, content).read()
+
+
+class _Reader:
+    def __init__(self, executor: Executor, executed: Executed, content: ContentStore) -> None:
+        self._executor = executor
+        self._executed = executed
+        self._content = content
+
+    def read(self) -> Answer:
+        code = self._executed.exit_code
+        if code not in (EXIT_MADE, EXIT_FAILED, EXIT_REFUSED):
+            raise self._unusable("the worker could not do its work", f"it ended with exit status {code}")
+        report = self._json(REPORT)
+        try:
+            if code == EXIT_REFUSED:
+                raise self._other_environment(report["differs"])
+            if code == EXIT_FAILED:
+                return self._failed(report)
+            model = ModelObject.from_json(self._json(DESCRIPTION))
+            seen = _texts(report["seen"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise self._unusable("the worker's answer means nothing", reason) from error
+        self._fetch({digest.hash: digest for digest in contents_of(model)})
+        return Answer(outcome=model, seen=seen)
+
+    def _failed(self, report: Any) -> Answer:
+        error = factory_error_from_json(report["error"])
+        if report["seen"] is None:
+            # Out of memory, for one, says nothing of the factory.
+            raise self._unusable("the factory's process came to no end of its own", error.summary)
+        return Answer(outcome=error, seen=_texts(report["seen"]))
+
+    def _json(self, name: str) -> Any:
+        digest = self._executed.files.get(name)
+        if digest is None:
+            raise self._unusable("an output is missing", f"{OUTPUT}/{name}")
+        if digest.size > _LARGEST_TEXT:
+            raise self._unusable("an output is too large to be what it should", f"{OUTPUT}/{name}")
+        self._fetch({name: digest})
+        try:
+            return loads(self._content.get_bytes(digest) or b"")
+        except ValueError as error:
+            raise self._unusable(f"{OUTPUT}/{name} is no JSON", str(error)) from error
+
+    def _fetch(self, wanted: Mapping[str, Digest]) -> None:
+        """Bring outputs into the content store, where only whole ones go."""
+        for name, digest in wanted.items():
+            if self._executed.files.get(name) != digest:
+                raise self._unusable("an output is missing", f"{OUTPUT}/{name}")
+        lost = self._executor.fetch(wanted.values())
+        for name, digest in wanted.items():
+            if digest in lost:
+                raise self._unusable("an output is lost or damaged", f"{OUTPUT}/{name}")
+
+    def _unusable(self, summary: str, reason: str) -> ExecutionError:
+        errors = self._executed.errors
+        return ExecutionError(
+            summary,
+            facts=[
+                ("executor", self._executor.server),
+                ("reason", reason),
+                *([("its output", errors)] if errors else []),
+            ],
+        )
+
+    def _other_environment(self, differs: Any) -> OtherEnvironmentError:
+        facts = [(str(what), f"{asked} here, {found} there") for what, asked, found in differs]
+        return OtherEnvironmentError(
+            "the executor's Python environment is not the one of this machine",
+            facts=[("executor", self._executor.server), *facts],
+            next_step="install there what is installed here, in the same folders",
+        )
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {str(name): str(state) for name, state in value.items()}

@@ -1,0 +1,102 @@
+"""What an executor is given to make a model object: a folder of declared files, and the command to run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, cast
+
+import hermpkg_build
+from hermpkg_build.core.label import Label
+from hermpkg_build.engine.model_worker import OUTPUT, REQUEST, WORKSPACE, request_bytes
+from hermpkg_build.objects.child import library_paths
+from hermpkg_build.store.remote.entries import blob_of
+from hermpkg_build.store.remote.execution import Command
+from hermpkg_build.store.remote.merkle import InputRoot, input_root
+from hermpkg_build.store.remote.transport import Blob
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.target import Target
+    from hermpkg_build.engine.context import TargetContext
+    from hermpkg_build.engine.environment import BuildEnvironment
+    from hermpkg_build.objects.model import ModelRequest
+
+_TOOL = "tool"
+_SCRIPT = "engine/model_worker.py"
+_SOURCES = ("__init__.py", "errors.py", "engine/__init__.py", "engine/environment.py", _SCRIPT)
+_SOURCE_FOLDERS = ("core", "objects", "store")
+"""What of this package the worker imports; of a folder the modules that lie in it directly."""
+
+
+def model_inputs(context: TargetContext, target: Target, request: ModelRequest) -> InputRoot:
+    """The folder in which the worker makes the model object of `target`.
+
+    Files of the workspace are in it where `target` declares them: the modules that its deps reach,
+    their resources, and its weights. Files of any size are there by digest alone. Raises OSError for
+    one that cannot be read, ValueError for one whose path no message can hold.
+    """
+    environment = shipped_environment(context.environment, request)
+    asked = request_bytes(request, environment, environment.inputs(context.tree))
+    paths = sorted({*request.modules.values(), *_data_files(context, target, request)})
+    digests = context.tree.digests(paths)
+    prefix = context.absolute("")
+    workspace = {
+        f"{WORKSPACE}/{path.removeprefix(prefix)}": Blob(digest=digest, path=path)
+        for path, digest in zip(paths, digests, strict=True)
+    }
+    return input_root({**_tool(), REQUEST: blob_of(asked), **workspace})
+
+
+def shipped_environment(environment: BuildEnvironment, request: ModelRequest) -> BuildEnvironment:
+    """The environment without entries of its search path that are source roots of the workspace.
+
+    An editable install puts such entries there. A factory gets its workspace modules another way.
+    """
+    roots = {
+        os.path.realpath(os.path.join(request.workspace_root, root)) for root in (*request.source_roots, "")
+    }
+    kept = tuple(path for path in environment.search_path if os.path.realpath(path) not in roots)
+    return replace(environment, search_path=kept)
+
+
+def worker_command(platform: tuple[tuple[str, str], ...], timeout_s: float) -> Command:
+    """How the worker is run: by the interpreter that runs this, which must be at the same place there.
+
+    Its environment variables are few and the same for everybody, but for where the dynamic loader looks.
+    """
+    interpreter = [sys.executable, "-I", "-B", "-X", "utf8"]
+    return Command(
+        arguments=(*interpreter, f"{_TOOL}/{hermpkg_build.__name__}/{_SCRIPT}"),
+        environment={"LC_ALL": "C.UTF-8", "PATH": os.defpath, "TZ": "UTC", **library_paths()},
+        output=OUTPUT,
+        timeout_s=timeout_s,
+        platform=platform,
+    )
+
+
+def _data_files(context: TargetContext, target: Target, request: ModelRequest) -> Iterator[str]:
+    if request.weights is not None:
+        yield request.weights
+    for label in context.dependencies(target.deps):
+        owner = context.targets[label]
+        if owner.rule == "python_modules":
+            for resource in cast("tuple[Label, ...]", owner.attributes["resources"]):
+                yield context.absolute(resource.path)
+
+
+@cache
+def _tool() -> Mapping[str, Blob]:
+    """The worker with what it imports of this package, as it is installed here."""
+    package = os.path.dirname(os.path.abspath(hermpkg_build.__file__))
+    names = [*_SOURCES]
+    for folder in _SOURCE_FOLDERS:
+        names += [f"{folder}/{name}" for name in sorted(os.listdir(os.path.join(package, folder)))]
+    blobs = {}
+    for name in names:
+        if name.endswith(".py"):
+            with open(os.path.join(package, name), "rb") as file:
+                blobs[f"{_TOOL}/{hermpkg_build.__name__}/{name}"] = blob_of(file.read())
+    return blobs
