@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.digest import Bytes, Digest
 from hermpkg_build.store.failures import cannot_write
+from hermpkg_build.store.remote.hashing import SideHash
 
 if TYPE_CHECKING:
     from hermpkg_build.store.cas import ContentStore
@@ -25,19 +25,31 @@ class Arrival:
         self.received = 0
         self._content = content
         self._path = os.path.join(staging, digest.hash)
-        self._hasher = hashlib.sha256()
         try:
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise cannot_write(error, content.root) from error
+        self._hasher = SideHash(digest.size)
 
     @property
     def complete(self) -> bool:
         """Whether as many bytes arrived as there should be, or more."""
         return self.received >= self.digest.size
 
+    def restart(self) -> None:
+        """Forget what has arrived: the first bytes come next."""
+        if not self.received:
+            return
+        self._hasher.close()
+        self._hasher, self.received = SideHash(self.digest.size), 0
+        try:
+            os.lseek(self._file, 0, os.SEEK_SET)
+            os.ftruncate(self._file, 0)
+        except OSError as error:
+            raise cannot_write(error, self._content.root) from error
+
     def take(self, piece: Bytes) -> None:
-        """Take the next bytes; nothing is written of a blob that turns out too long."""
+        """Take the next bytes, which must not change later; nothing is written of a blob that is too long."""
         view = memoryview(piece)
         self.received += view.nbytes
         if self.received > self.digest.size:
@@ -62,4 +74,5 @@ class Arrival:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._hasher.close()
         os.close(self._file)

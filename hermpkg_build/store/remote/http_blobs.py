@@ -1,0 +1,122 @@
+"""Blobs over HTTP: fetched in pieces and resumed where a connection breaks, sent and checked on the way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import urllib3
+
+from hermpkg_build.core.digest import Bytes, Digest
+from hermpkg_build.store.cas import ContentStore
+from hermpkg_build.store.remote.arrival import Arrival
+from hermpkg_build.store.remote.departure import Departure
+from hermpkg_build.store.remote.http_failures import HttpFailedError
+from hermpkg_build.store.remote.http_server import HttpServer
+from hermpkg_build.store.remote.transport import Blob
+
+_PIECE = 256 << 10
+"""Bytes read at a time: each a call, while larger ones leave the processor's cache before they are used."""
+
+_WORTH = 1 << 20
+"""Bytes that must come between two failures for them not to be counted as one row."""
+
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+
+
+def blob_path(digest: Digest) -> str:
+    """Where a blob is, below the URL of a cache."""
+    return f"/cas/{digest.hash}"
+
+
+def read_blob(server: HttpServer, digest: Digest, content: ContentStore, staging: str) -> bool:
+    """Bring a blob into `content`; False where the server does not have it whole. Raises RemoteError.
+
+    After a failure, reading goes on behind the last byte that arrived, where the server can do that.
+    """
+    attempts = server.attempts(f"download {digest.size:,} bytes")
+    with Arrival(digest, content, staging) as arrival:
+
+        def go_on() -> bool:
+            before = arrival.received
+            try:
+                return _receive(server, arrival)
+            except HttpFailedError:
+                if arrival.received - before >= _WORTH:
+                    attempts.progressed()
+                raise
+
+        return attempts.of(go_on) and arrival.keep()
+
+
+def write_blob(server: HttpServer, blob: Blob) -> bool:
+    """Bring a blob to the server; False where its file is gone or has other bytes. Raises RemoteError.
+
+    The server does not check what it is sent: the end of what turns out wrong is never sent, so that
+    what there is of it is no file to the server.
+    """
+    attempts = server.attempts(f"upload {blob.digest.size:,} bytes")
+    departure = Departure(blob, zstd=False)
+    headers = {"Content-Length": str(blob.digest.size), "Content-Type": "application/octet-stream"}
+
+    def send() -> bool:
+        path = blob_path(blob.digest)
+        with server.exchange("PUT", path, headers=headers, body=lambda: _pieces(departure)):
+            return True
+
+    try:
+        return attempts.of(send)
+    except _LostError:
+        return False
+
+
+def _receive(server: HttpServer, arrival: Arrival) -> bool:
+    """Take the rest of a blob from the server; False where it does not have the blob.
+
+    An answer is not read to its end where that cannot be the end of the blob.
+    """
+    path, rest = blob_path(arrival.digest), {"Range": f"bytes={arrival.received}-"}
+    with server.exchange("GET", path, headers=rest if arrival.received else {}, expected=[416]) as response:
+        if response.status == 206 and _begins_at(response) == arrival.received:
+            pass
+        elif response.status in (206, 416):
+            arrival.restart()
+            raise HttpFailedError(
+                "protocol",
+                f"it does not send the part that it is asked for (GET {server.name}{path})",
+                next_step="check the server, and what lies between it and this machine",
+                passing=True,
+            )
+        elif response.status == 200:
+            arrival.restart()
+        else:
+            return False
+        length = response.headers.get("Content-Length", "")
+        if length.isdecimal() and int(length) != arrival.digest.size - arrival.received:
+            response.close()
+            return False
+        while arrival.received <= arrival.digest.size:
+            piece = response.read1(_PIECE, decode_content=False)
+            if not piece:
+                return True
+            arrival.take(piece)
+        response.close()
+        return False
+
+
+def _begins_at(response: urllib3.BaseHTTPResponse) -> int | None:
+    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
+    return int(match[1]) if match else None
+
+
+class _LostError(Exception):
+    """A file that is being sent is gone, or no longer has its bytes."""
+
+
+def _pieces(departure: Departure) -> Iterator[Bytes]:
+    """What to send: in small pieces, for the time limit is for each of them."""
+    for _, piece, _ in departure.pieces(0):
+        view = memoryview(piece)
+        yield from (view[start : start + _PIECE] for start in range(0, len(view), _PIECE))
+    if departure.lost:
+        raise _LostError
