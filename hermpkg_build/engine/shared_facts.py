@@ -89,11 +89,13 @@ def encode_pack(facts: Mapping[Digest, bytes]) -> bytes:
 
 
 def decode_pack(pack: bytes) -> dict[Digest, bytes]:
-    """The inverse of `encode_pack`; what is damaged is left out."""
+    """The inverse of `encode_pack`; nothing for what is none, however much that would unpack to."""
     stream = zlib.decompressobj()
     try:
-        text = stream.decompress(pack, _PACK_LIMIT)
+        text = stream.decompress(pack, _PACK_LIMIT + 1)
     except zlib.error:
+        return {}
+    if not stream.eof:
         return {}
     matches = (_LINE.fullmatch(line) for line in text.split(b"\n"))
     return {Digest.parse(match[1].decode()): match[2] for match in matches if match}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import itertools
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,6 @@ from hermpkg_build.engine.observer import SilentObserver
 from hermpkg_build.engine.results import BuildRequest, BuildResult
 from hermpkg_build.loading.workspace import find_workspace
 from hermpkg_build.store.cas import ContentStore
-from hermpkg_build.store.remote.failures import RemoteError
 from hermpkg_build.store.remote.opening import Remote
 from hermpkg_build.store.remote.settings import RemoteSettings
 from hermpkg_build.store.remote.transport import Blob
@@ -139,16 +138,25 @@ def server() -> MemoryServer:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Callable[[], Checkout]:
-    """Makes one more checkout of the same sources, with an empty cache."""
-    count = 0
+def make_server() -> type[MemoryServer]:
+    return MemoryServer
 
-    def make() -> Checkout:
-        nonlocal count
-        count += 1
-        made = Checkout(tmp_path / f"checkout-{count}")
+
+@pytest.fixture(scope="session")
+def make_checkout() -> Callable[[Path], Checkout]:
+    """Makes a checkout in a folder, with an empty cache beside it."""
+
+    def make(root: Path) -> Checkout:
+        made = Checkout(root)
         for path, text in FILES.items():
             made.write(path, text)
         return made
 
     return make
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, make_checkout: Callable[[Path], Checkout]) -> Callable[[], Checkout]:
+    """Makes one more checkout of the same sources."""
+    numbers = itertools.count()
+    return lambda: make_checkout(tmp_path / f"checkout-{next(numbers)}")
