@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from hermpkg_build.errors import LocalEnvironmentError
@@ -10,6 +11,8 @@ from hermpkg_build.errors import LocalEnvironmentError
 if TYPE_CHECKING:
     from hermpkg_build.store.remote.settings import RemoteSettings
     from hermpkg_build.store.remote.transport import Transport
+
+_HTTP = ("http://", "https://")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,24 +26,38 @@ class Remote:
 def open_remote(settings: RemoteSettings) -> Remote | None:
     """The servers of `settings`, None where they name none. No request is made yet.
 
-    Raises LocalEnvironmentError where the libraries that speak with them are not installed.
+    Raises LocalEnvironmentError where the libraries that speak with them are not installed, and
+    RemoteError where a certificate is no good.
     """
     if not settings.cache and not settings.executor:
         return None
     try:
-        return Remote(settings=settings, cache=_transport(settings) if settings.cache else None)
+        for name in _modules(settings):
+            import_module(f"hermpkg_build.store.remote.{name}")
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("hermpkg_build"):
             raise
         raise LocalEnvironmentError(
             "what speaks with remote servers is not installed",
-            facts=[("server", settings.cache or settings.executor), ("missing", str(error.name))],
-            next_step="pip install 'hermpkg-build[remote]', or build without it: --remote-cache \"\"",
+            facts=[("missing", str(error.name))],
+            next_step="pip install 'hermpkg-build[remote]', or build without them:\n"
+            '--remote-cache "" --remote-executor ""',
         ) from error
+    return Remote(settings=settings, cache=_transport(settings) if settings.cache else None)
+
+
+def _modules(settings: RemoteSettings) -> list[str]:
+    """What a build with these settings is going to import, so that what lacks shows before it begins."""
+    modules = []
+    if settings.cache:
+        modules += ["cache", "http" if settings.cache.startswith(_HTTP) else "grpc_cache"]
+    if settings.executor:
+        modules += ["execution"]
+    return modules
 
 
 def _transport(settings: RemoteSettings) -> Transport:
-    if settings.cache.startswith(("http://", "https://")):
+    if settings.cache.startswith(_HTTP):
         from hermpkg_build.store.remote.http import HttpTransport
 
         return HttpTransport(settings)
