@@ -1,8 +1,11 @@
-"""``python -m hermpkg_build.bazel ACTION @REQUEST``: what the rules for Bazel run.
+"""``python -m hermpkg_build.bazel ACTION [--environment=DIGEST] @REQUEST``: what the rules for Bazel run.
 
 With ``--persistent_worker`` in place of the request, it goes on to answer requests until its standard
 input ends. An exit code other than 0 comes with the reason on standard error. The test action takes
 further arguments, which are those of the test.
+
+Bazel starts another worker where its command line is another. So that of an action which depends on what
+is installed has a digest of that: a process finds modules on the search path that it started with.
 """
 
 from __future__ import annotations
@@ -14,29 +17,33 @@ from dataclasses import replace
 from pathlib import Path
 
 from hermpkg_build.bazel.actions import ACTIONS
+from hermpkg_build.bazel.facts_files import FactsMemory
 from hermpkg_build.bazel.request import ActionRequest, parse_request
 from hermpkg_build.errors import ExitCode, HermpkgError
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the action that `arguments` name, or serve; the exit code."""
-    action, request = arguments[0], arguments[1]
+    action, *more = arguments
+    if more[0].startswith("--environment="):
+        more.pop(0)
+    request = more.pop(0)
     if request == "--persistent_worker":
         _serve(action)
         return ExitCode.SUCCESS
     lines = Path(request.removeprefix("@")).read_text(encoding="utf-8").split("\n")
-    code, text = _run(action, lines, arguments[2:])
+    code, text = _run(action, lines, {}, more)
     if text:
         print(text, file=sys.stderr)
     return code
 
 
-def _run(action: str, lines: Sequence[str], more: Sequence[str] = ()) -> tuple[int, str]:
+def _run(action: str, lines: Sequence[str], memory: FactsMemory, more: Sequence[str] = ()) -> tuple[int, str]:
     try:
-        ACTIONS[action](_with_arguments(parse_request(lines), more))
+        warnings = ACTIONS[action](_with_arguments(parse_request(lines), more), memory)
     except HermpkgError as error:
         return error.exit_code, error.render()
-    return ExitCode.SUCCESS, ""
+    return ExitCode.SUCCESS, "\n".join(f"warning: {text}" for text in warnings)
 
 
 def _with_arguments(request: ActionRequest, more: Sequence[str]) -> ActionRequest:
@@ -54,14 +61,15 @@ def _serve(action: str) -> None:
     # Standard output belongs to the protocol: what anything else prints goes to the worker's log.
     responses = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    memory: FactsMemory = {}
     with responses:
-        serve(lambda lines: _run_safely(action, lines), sys.stdin.buffer, responses)
+        serve(lambda lines: _run_safely(action, lines, memory), sys.stdin.buffer, responses)
 
 
-def _run_safely(action: str, lines: Sequence[str]) -> tuple[int, str]:
+def _run_safely(action: str, lines: Sequence[str], memory: FactsMemory) -> tuple[int, str]:
     """As `_run`; what went wrong in one request must not end those that follow."""
     try:
-        return _run(action, lines)
+        return _run(action, lines, memory)
     except Exception:  # noqa: BLE001
         import traceback
 

@@ -1,4 +1,8 @@
-"""The actions of the rules for Bazel, each from its request to its output."""
+"""The actions of the rules for Bazel, each from its request to its output.
+
+An action takes its request and the memory of the process, and gives warnings for the user. Nothing but time
+depends on the memory.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import NoReturn, cast
+from typing import NoReturn, TypeAlias, cast
 
 from hermpkg_build.bazel.declarations import modules_of_targets, read_targets
 from hermpkg_build.bazel.environment import declared_environment, write_environment
-from hermpkg_build.bazel.facts_files import DeclaredFacts, write_facts
+from hermpkg_build.bazel.facts_files import DeclaredFacts, FactsMemory, write_facts
 from hermpkg_build.bazel.model_folders import DeclaredContents, undeclared_reads
 from hermpkg_build.bazel.request import ActionRequest
 from hermpkg_build.bazel.staging import staged_workspace
@@ -37,39 +41,45 @@ from hermpkg_build.loading.workspace import Workspace
 from hermpkg_build.objects.model_folder import make_model_folder, read_model_folder
 from hermpkg_build.store.tree import SourceTree
 
-
-def environment(request: ActionRequest) -> None:
-    """Describe the interpreter that runs this."""
-    write_environment(request.output)
+Warnings: TypeAlias = Sequence[str]
 
 
-def analyse(request: ActionRequest) -> None:
+def environment(request: ActionRequest, _: FactsMemory) -> Warnings:
+    """Describe the interpreter that runs this; on standard output, the fingerprint of the description."""
+    print(write_environment(request.output))
+    return ()
+
+
+def analyse(request: ActionRequest, _: FactsMemory) -> Warnings:
     """Import facts of one module. A source that does not parse has facts too: it may never be needed."""
     write_facts(request.source, request.output)
+    return ()
 
 
-def check(request: ActionRequest) -> None:
+def check(request: ActionRequest, memory: FactsMemory) -> Warnings:
     """See that every source of a `python_modules` target parses and is a module."""
-    with _context(request) as (context, target):
+    with _context(request, memory) as (context, target):
         modules = modules_of_targets({target.label: target}, context.workspace.source_roots)
         parsed(context, target, modules[target.label])
     with open(request.output, "wb"):
-        pass
+        return ()
 
 
-def model(request: ActionRequest) -> None:
+def model(request: ActionRequest, memory: FactsMemory) -> Warnings:
     """The folder of a model object."""
-    with _context(request) as (context, target):
+    with _context(request, memory) as (context, target):
         asked = model_request(context, target, FactoryConditions())
         made = make_model_folder(asked, request.output)
         known = [context.workspace.root, *context.environment.search_path, sys.prefix, sys.base_prefix]
-        for path in undeclared_reads(made, known):
-            _warn(f"{target.label}: the factory read {path}, which Bazel does not know as an input")
+        return [
+            f"{target.label}: the factory read {path}, which Bazel does not know as an input"
+            for path in undeclared_reads(made, known)
+        ]
 
 
-def assemble(request: ActionRequest) -> None:
+def assemble(request: ActionRequest, memory: FactsMemory) -> Warnings:
     """The artifact of a `model_package`."""
-    with _context(request) as (context, target):
+    with _context(request, memory) as (context, target):
         models = {Label.parse(label): read_model_folder(path) for label, path in request.models.items()}
         analysis = analyse_package(context, target, models)
         contents = DeclaredContents(
@@ -79,14 +89,13 @@ def assemble(request: ActionRequest) -> None:
         journal = _journal()
         asked = artifact_request(context, target, models, analysis)
         write_artifact(target, os.path.abspath(request.output), asked, contents, journal)
-        for text in journal.warnings:
-            _warn(text)
+        return journal.warnings
 
 
-def test(request: ActionRequest) -> None:
+def test(request: ActionRequest, memory: FactsMemory) -> Warnings:
     """Run a `package_test`; what it prints goes where this process prints."""
     with (
-        _context(request) as (context, target),
+        _context(request, memory) as (context, target),
         tempfile.TemporaryDirectory(prefix="hermpkg-test-", dir=os.environ.get("TEST_TMPDIR")) as folder,
     ):
         artifact = os.path.abspath(request.artifact)
@@ -108,9 +117,10 @@ def test(request: ActionRequest) -> None:
             _kill_group(process)
         if code != 0:
             raise package_test_failure(target, code, timeout, "")
+        return ()
 
 
-ACTIONS: Mapping[str, Callable[[ActionRequest], None]] = {
+ACTIONS: Mapping[str, Callable[[ActionRequest, FactsMemory], Warnings]] = {
     "environment": environment,
     "analyse": analyse,
     "check": check,
@@ -121,7 +131,7 @@ ACTIONS: Mapping[str, Callable[[ActionRequest], None]] = {
 
 
 @contextmanager
-def _context(request: ActionRequest) -> Iterator[tuple[TargetContext, Target]]:
+def _context(request: ActionRequest, memory: FactsMemory) -> Iterator[tuple[TargetContext, Target]]:
     """The context of a request's target, over a workspace of the declared files."""
     with staged_workspace(request.files) as root:
         workspace = Workspace(root=root, source_roots=request.source_roots or ("",))
@@ -132,7 +142,7 @@ def _context(request: ActionRequest) -> Iterator[tuple[TargetContext, Target]]:
             workspace=workspace,
             environment=declared_environment(request.environment),
             tree=tree,
-            facts=CachedFacts(tree, DeclaredFacts(request.facts), _journal(), jobs=1),
+            facts=CachedFacts(tree, DeclaredFacts(request.facts, memory), _journal(), jobs=1),
             modules_of_target=modules.__getitem__,
             declared_by=lambda _: None,
         )
@@ -142,10 +152,6 @@ def _context(request: ActionRequest) -> Iterator[tuple[TargetContext, Target]]:
 
 def _journal() -> Journal:
     return Journal(SilentObserver())
-
-
-def _warn(text: str) -> None:
-    print(f"warning: {text}", file=sys.stderr)
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

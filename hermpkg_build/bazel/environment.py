@@ -53,9 +53,11 @@ def declared_environment(path: str) -> BuildEnvironment:
     return current_environment(environment_search_path())
 
 
-def write_environment(path: str) -> None:
-    """Describe the environment in a file."""
-    Path(path).write_bytes(dumps(describe_environment()) + b"\n")
+def write_environment(path: str) -> str:
+    """Describe the environment in a file; the fingerprint of the description, as hexadecimal digits."""
+    description = describe_environment()
+    Path(path).write_bytes(dumps(description) + b"\n")
+    return fingerprint(description).hash
 
 
 def _state_of_folder(folder: str) -> str:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 from hermpkg_build.analysis.facts_codec import encode
 from hermpkg_build.analysis.source_facts import facts_of_source
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.engine.facts import FACTS_VERSION
+
+FactsMemory: TypeAlias = dict[tuple[str, Digest], bytes]
+"""What a process has found out about sources, by the version of the analysis and their digest."""
 
 
 def write_facts(source: str, output: str) -> None:
@@ -18,20 +22,27 @@ def write_facts(source: str, output: str) -> None:
 
 
 class DeclaredFacts:
-    """The facts in files that other actions wrote, and those of environment modules met on the way."""
+    """The facts in files that other actions wrote, and those of environment modules met on the way.
 
-    def __init__(self, paths: Iterable[str]) -> None:
-        self._facts: dict[tuple[str, Digest], bytes] = {}
+    The latter are kept in `memory`. They are facts of bytes, whoever has them and wherever they lie: what
+    one request of a worker finds out is as true for the next.
+    """
+
+    def __init__(self, paths: Iterable[str], memory: FactsMemory) -> None:
+        self._declared: FactsMemory = {}
+        self._met = memory
         for path in paths:
             version, digest, facts = Path(path).read_bytes().split(b"\n", 2)
-            self._facts[version.decode(), Digest.parse(digest.decode())] = facts
+            self._declared[version.decode(), Digest.parse(digest.decode())] = facts
 
     def get_many(self, digests: Collection[Digest], *, version: str) -> dict[Digest, bytes]:
         """See `FactsStore`."""
-        return {
-            digest: self._facts[version, digest] for digest in digests if (version, digest) in self._facts
+        found = {
+            digest: self._declared.get((version, digest)) or self._met.get((version, digest))
+            for digest in digests
         }
+        return {digest: facts for digest, facts in found.items() if facts is not None}
 
     def put_many(self, facts: Mapping[Digest, bytes], *, version: str) -> None:
         """See `FactsStore`."""
-        self._facts.update({(version, digest): data for digest, data in facts.items()})
+        self._met.update({(version, digest): data for digest, data in facts.items()})

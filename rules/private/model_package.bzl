@@ -40,6 +40,7 @@ def _model_package_impl(ctx):
         outputs = [artifact],
         mnemonic = "HermpkgAssemble",
         progress_message = "Assembling the artifact of %s" % ctx.label,
+        worker = True,
     )
     return [
         DefaultInfo(files = depset([artifact])),

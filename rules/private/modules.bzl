@@ -73,6 +73,7 @@ def _check(ctx, declaration, dependencies, facts):
         outputs = [stamp],
         mnemonic = "HermpkgCheck",
         progress_message = "Checking modules of %s" % ctx.label,
+        worker = True,
     )
     return stamp
 

@@ -9,6 +9,7 @@ load("{interpreter_bzl}", "python_interpreter")
 python_interpreter(
     name = "python",
     environment = "environment.json",
+    fingerprint = {fingerprint},
     path = {path},
     workers = {workers},
     visibility = ["//visibility:public"],
@@ -27,6 +28,7 @@ def _python_repository_impl(ctx):
     ctx.file(
         "BUILD",
         _BUILD.format(
+            fingerprint = json.encode(described.stdout.strip()),
             interpreter_bzl = Label("//rules/private:interpreter.bzl"),
             path = json.encode(interpreter),
             workers = ctx.attr.workers,

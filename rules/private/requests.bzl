@@ -161,14 +161,17 @@ def run_tool(ctx, action, request, inputs, outputs, mnemonic, progress_message, 
       worker: whether a process that stays can do it.
     """
     python = ctx.attr._python[InterpreterInfo]
-    environment = [python.environment] if needs_environment else []
+    command = [action]
+    environment = []
     if needs_environment:
         add(request, "environment", python.environment.path)
+        command.append("--environment=" + python.fingerprint)
+        environment.append(python.environment)
     launcher = "%s.runfiles/%s" % (ctx.executable._tool.path, launcher_path(ctx, ctx.attr._tool))
     requirements = {"requires-worker-protocol": "json", "supports-workers": "1"} if worker and python.workers else {}
     ctx.actions.run(
         executable = python.path,
-        arguments = INTERPRETER_FLAGS + [launcher, action, request],
+        arguments = INTERPRETER_FLAGS + [launcher] + command + [request],
         inputs = depset(environment, transitive = [inputs]),
         tools = [ctx.attr._tool[DefaultInfo].files_to_run],
         outputs = outputs,

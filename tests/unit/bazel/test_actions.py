@@ -56,11 +56,14 @@ class Actions:
         return {"label": "//app:modules", "rule": "python_modules", "attributes": {"srcs": self.srcs}}
 
     def run(self, action: str, target: dict[str, Any], *, output: str, declared: bool = True) -> int:
+        return main([action, self.request(self.lines(target, output=output, declared=declared))])
+
+    def lines(self, target: dict[str, Any], *, output: str, declared: bool = True) -> list[dict[str, Any]]:
         lines: list[dict[str, Any]] = [{"target": target}, {"environment": self.at("environment.json")}]
         lines += [{"declared": self.modules()}] if declared else []
         lines += [{"file": list(pair)} for pair in self.files.items()]
         lines += [{"facts": path} for path in self.facts]
-        return main([action, self.request([*lines, {"output": self.at(output)}])])
+        return [*lines, {"output": self.at(output)}]
 
 
 @pytest.fixture
@@ -166,6 +169,42 @@ def test_a_worker_answers_request_after_request(actions: Actions) -> None:
     assert second["exitCode"] != 0
     assert "FileNotFoundError" in second["output"]
     assert Path(actions.at("f1")).read_bytes() == Path(f"{source}.facts").read_bytes()
+
+
+def test_what_a_worker_remembers_is_true_of_bytes_and_not_of_files(actions: Actions, tmp_path: Path) -> None:
+    site = tmp_path / "site-packages"
+    site.mkdir()
+    library = site / "library_of_test.py"
+    policy = [{**POLICY[0], "include": ["app.**", "library_of_test", "wave"]}, POLICY[1]]
+    actions.add("app/uses.py", "import library_of_test\n")
+    program = "import sys; sys.path[:0] = sys.argv[1:3]; from hermpkg_build.bazel.__main__ import main; "
+    program += "sys.path.pop(0); sys.argv[1:3] = []; sys.exit(main(sys.argv[1:]))"
+    interpreter = [sys.executable, "-I", "-B", "-c", program, str(LAUNCHER.parents[2]), str(site)]
+    described = actions.request([{"output": actions.at("environment.json")}])
+    asked = actions.lines(package(modules=["app.uses"], policy=policy), output="app.pt")
+    request = json.dumps({"arguments": [json.dumps(line) for line in asked]}).encode()
+    with subprocess.Popen(
+        [*interpreter, "assemble", "--environment=x", "--persistent_worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as worker:
+        assert worker.stdin
+        assert worker.stdout
+        packed = []
+        for text in ["import wave\n", "import wave\n", "import json\n"]:
+            library.write_text(text)
+            subprocess.run([*interpreter, "environment", described], check=True, capture_output=True)
+            worker.stdin.write(request)
+            worker.stdin.flush()
+            assert json.loads(worker.stdout.readline()) == {"exitCode": 0, "output": "", "requestId": 0}
+            with ArchiveReader(actions.at("app.pt")) as archive:
+                packed.append({"library_of_test.py", "wave.py"} & set(archive.names()))
+        worker.stdin.close()
+    assert packed == [
+        {"library_of_test.py", "wave.py"},
+        {"library_of_test.py", "wave.py"},
+        {"library_of_test.py"},
+    ]
 
 
 def test_a_line_of_another_version_is_told() -> None:

@@ -1,0 +1,125 @@
+"""Workers: processes that stay, under a real Bazel. They change how long a build takes, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+JSON_WORKERS = "--experimental_worker_allow_json_protocol"
+BUILD = """
+load("@hermpkg//rules:defs.bzl", "deny", "intern", "model_package", "python_modules")
+
+python_modules(name = "modules", srcs = glob(["*.py"]))
+
+model_package(
+    name = "app",
+    modules = ["app.main"],
+    policy = [intern(["app.**", "added.**"], allow_empty = True), deny("**")],
+    deps = [":modules"],
+)
+"""
+APP = "app/app.pt"
+
+
+def built(workspace: Any, *words: str) -> str:
+    workspace.build("//app", JSON_WORKERS, *words)
+    return hashlib.sha256(workspace.output(APP).read_bytes()).hexdigest()
+
+
+def workers(folder: Path, action: str) -> list[int]:
+    """The workers for an action that Bazel started for the workspaces below `folder`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().split(b"\0")
+                place = os.readlink(entry / "cwd")
+            except OSError:
+                continue
+            if b"--persistent_worker" in command and action.encode() in command and str(folder) in place:
+                found.append(int(entry.name))
+    return found
+
+
+@pytest.fixture
+def app(workspace: Any) -> Any:
+    if not Path("/proc/self/cmdline").exists():
+        pytest.skip("processes are found through /proc")
+    workspace.declare(workers=True)
+    workspace.write({"app/BUILD": BUILD, "app/main.py": "from app import parts\n", "app/parts.py": "A = 1\n"})
+    return workspace
+
+
+def test_workers_make_what_sandboxes_make(app: Any, bazel_root: Path) -> None:
+    digests = []
+    for strategy in ("worker", "sandboxed", "local"):
+        (app.root / "app/parts.py").write_text(f"B = 1  # {strategy}\n")
+        built(app, f"--spawn_strategy={strategy}")
+        (app.root / "app/parts.py").write_text("A = 1\n")
+        digests.append(built(app, f"--spawn_strategy={strategy}"))
+    assert len(set(digests)) == 1
+    assert workers(bazel_root, "assemble")
+    assert workers(bazel_root, "analyse")
+
+
+def test_a_worker_that_died_is_replaced(app: Any, bazel_root: Path) -> None:
+    before = built(app)
+    doomed = [*workers(bazel_root, "analyse"), *workers(bazel_root, "assemble")]
+    assert len(doomed) >= 2
+    for pid in doomed:
+        os.kill(pid, signal.SIGKILL)
+    (app.root / "app/parts.py").write_text("A = 2\n")
+    assert built(app) != before
+    (app.root / "app/parts.py").write_text("A = 1\n")
+    assert built(app) == before
+
+
+def test_an_error_in_a_request_does_not_end_the_worker(app: Any, bazel_root: Path) -> None:
+    before = built(app)
+    (pid,) = workers(bazel_root, "assemble")
+    (app.root / "app/parts.py").write_text("import hypothesis\n")
+    outcome = app.bazel("build", "//app", JSON_WORKERS)
+    assert outcome.code == 1
+    assert "app/parts.py:1" in outcome.said
+    (app.root / "app/parts.py").write_text("A = 1\n")
+    assert built(app) == before
+    assert workers(bazel_root, "assemble") == [pid]
+
+
+def test_what_is_installed_later_is_found_by_workers_too(app: Any, tmp_path: Path) -> None:
+    """The folder of an editable install is on the search path of processes that start after it only."""
+    folder = tmp_path / "environment"
+    venv.create(folder, symlinks=True)
+    python = folder / "bin" / "python"
+    (site,) = folder.glob("lib/python*/site-packages")
+    # What hermpkg itself depends on.
+    (site / "tests.pth").write_text(f"{sysconfig.get_paths()['purelib']}\n")
+    app.write({"WORKSPACE": (app.root / "WORKSPACE").read_text().replace(sys.executable, str(python))})
+    before = built(app)
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "added.py").write_text("import json\n")
+    (site / "added.pth").write_text(f"{tmp_path / 'tree'}\n")
+    (app.root / "app/parts.py").write_text("import added\n")
+    stale = app.bazel("build", "//app", JSON_WORKERS)
+    assert stale.code == 1
+    assert "bazel sync --configure" in stale.said
+    assert app.bazel("sync", "--configure").code == 0
+    assert built(app) != before
+    listed = subprocess.run(
+        [str(python), "-m", "zipfile", "--list", str(app.output(APP))],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "added.py" in listed.stdout
