@@ -206,7 +206,11 @@ class ArchiveReader:
         """Where a member's bytes start: after its local header, which must agree with the directory."""
         n: int
         x: int
-        signature, _, flags, method, _, _, _, _, _, n, x = z.LOCAL.unpack_from(self._data, member.header)
+        full_name = f"{self.root}/{name}" if self.root else name
+        header = self._read_header(member.header, z.LOCAL.size + len(full_name.encode()))
+        if len(header) < z.LOCAL.size:
+            raise self._bad(name, "the file ends before it, and did not when it was opened")
+        signature, _, flags, method, _, _, _, _, _, n, x = z.LOCAL.unpack_from(header)
         if signature != z.LOCAL_SIGNATURE:
             raise self._bad(
                 name, "its header is not where the directory says", ("offset", str(member.header))
@@ -223,8 +227,9 @@ class ArchiveReader:
         start = member.header + z.LOCAL.size
         if start + n + x + member.packed_size > self._limit:
             raise self._bad(name, "it reaches beyond the space for records")
-        full_name = f"{self.root}/{name}" if self.root else name
-        if decode_name(bytes(self._data[start : start + n]), member.flags) != full_name:
+        if len(header) < z.LOCAL.size + n:
+            header = self._read_header(member.header, z.LOCAL.size + n)
+        if decode_name(header[z.LOCAL.size : z.LOCAL.size + n], member.flags) != full_name:
             raise self._bad(name, "its header has another name than the directory")
         most = member.packed_size if method == z.STORED else member.packed_size * _MOST_INFLATION
         if member.size > most or (method == z.STORED and member.size != member.packed_size):
@@ -235,6 +240,16 @@ class ArchiveReader:
                 ("unpacked", f"{member.size} bytes"),
             )
         return start + n + x
+
+    def _read_header(self, start: int, size: int) -> bytes:
+        """`size` bytes from `start` on, none of which the mapping has to hold.
+
+        The kernel maps the pages around one that is touched, too, so that headers read through the
+        mapping would take 64 KiB of memory for each tensor, whether or not it is used.
+        """
+        if self._descriptor < 0:
+            return bytes(self._data[start : start + size])
+        return os.pread(self._descriptor, size, start)
 
     def _inflate(self, entry: Entry, packed: memoryview) -> bytes:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)

@@ -373,6 +373,30 @@ def test_a_record_that_is_not_there(path: Path) -> None:
                 read("none")
 
 
+def test_a_file_that_shrinks_while_it_is_open(path: Path) -> None:
+    with ArchiveReader(path) as reader:
+        os.truncate(path, 10)
+        with pytest.raises(ArchiveError, match="the file ends before it"):
+            reader.entry("models/größe.py")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/smaps"), reason="no /proc")
+def test_finding_records_takes_no_memory_of_the_mapping(tmp_path: Path) -> None:
+    path = tmp_path / "large.pt"
+    storages = {f".data/{number}.storage": bytes(1 << 18) for number in range(64)}
+    path.write_bytes(archive_bytes({".data/version": b"6\n", **storages}))
+    with ArchiveReader(path) as reader:
+        before, views = resident(path), reader.private_views()
+        assert all(len(views.view(name)) == 1 << 18 for name in storages)
+        assert resident(path) == before
+
+
+def resident(path: Path) -> int:
+    """The KiB of the mappings of a file that are in memory."""
+    mappings = Path("/proc/self/smaps").read_text().split(str(path))[1:]
+    return sum(int(mapping.split("Rss:")[1].split()[0]) for mapping in mappings)
+
+
 def test_reading_needs_only_the_standard_library() -> None:
     script = (
         "import sys\nbefore = set(sys.modules)\nimport hermpkg_build.archive.reader\n"
