@@ -11,7 +11,7 @@ from hermpkg_build.core.digest import Bytes, Digest
 from hermpkg_build.store.cas import ContentStore
 from hermpkg_build.store.remote.arrival import Arrival
 from hermpkg_build.store.remote.departure import Departure
-from hermpkg_build.store.remote.http_failures import HttpFailedError
+from hermpkg_build.store.remote.http_failures import ABSENT, HttpFailedError
 from hermpkg_build.store.remote.http_server import HttpServer
 from hermpkg_build.store.remote.transport import Blob
 
@@ -35,18 +35,26 @@ def read_blob(server: HttpServer, digest: Digest, content: ContentStore, staging
     After a failure, reading goes on behind the last byte that arrived, where the server can do that.
     """
     attempts = server.attempts(f"download {digest.size:,} bytes")
-    with Arrival(digest, content, staging) as arrival:
+    farthest = 0
+    while True:
+        with Arrival(digest, content, staging) as arrival:
 
-        def go_on() -> bool:
-            before = arrival.received
+            def go_on(arrival: Arrival = arrival) -> bool:
+                nonlocal farthest
+                try:
+                    return _receive(server, arrival)
+                except HttpFailedError:
+                    if arrival.received >= farthest + _WORTH:
+                        farthest = arrival.received
+                        attempts.progressed()
+                    raise
+
             try:
-                return _receive(server, arrival)
-            except HttpFailedError:
-                if arrival.received - before >= _WORTH:
-                    attempts.progressed()
-                raise
-
-        return attempts.of(go_on) and arrival.keep()
+                return attempts.of(go_on) and arrival.keep()
+            except _NoPartsError:
+                continue
+            except _WrongError:
+                return False
 
 
 def write_blob(server: HttpServer, blob: Blob) -> bool:
@@ -75,38 +83,35 @@ def _receive(server: HttpServer, arrival: Arrival) -> bool:
 
     An answer is not read to its end where that cannot be the end of the blob.
     """
-    path, rest = blob_path(arrival.digest), {"Range": f"bytes={arrival.received}-"}
-    with server.exchange("GET", path, headers=rest if arrival.received else {}, expected=[416]) as response:
-        if response.status == 206 and _begins_at(response) == arrival.received:
-            pass
-        elif response.status in (206, 416):
-            arrival.restart()
-            raise HttpFailedError(
-                "protocol",
-                f"it does not send the part that it is asked for (GET {server.name}{path})",
-                next_step="check the server, and what lies between it and this machine",
-                passing=True,
-            )
-        elif response.status == 200:
-            arrival.restart()
-        else:
+    start, size = arrival.received, arrival.digest.size
+    part = {"Range": f"bytes={start}-"} if start else {}
+    with server.exchange("GET", blob_path(arrival.digest), headers=part, expected=[416]) as response:
+        if response.status in ABSENT:
             return False
+        if start and _begins_at(response) != start:
+            raise _NoPartsError
         length = response.headers.get("Content-Length", "")
-        if length.isdecimal() and int(length) != arrival.digest.size - arrival.received:
-            response.close()
-            return False
-        while arrival.received <= arrival.digest.size:
-            piece = response.read1(_PIECE, decode_content=False)
-            if not piece:
-                return True
+        if length.isdecimal() and int(length) != size - start:
+            raise _WrongError
+        while piece := response.read1(_PIECE, decode_content=False):
             arrival.take(piece)
-        response.close()
-        return False
+            if arrival.received > size:
+                raise _WrongError
+        return True
 
 
 def _begins_at(response: urllib3.BaseHTTPResponse) -> int | None:
+    """Where the part of a blob begins that is in an answer; None where it is none."""
     match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
-    return int(match[1]) if match else None
+    return int(match[1]) if match and response.status == 206 else None
+
+
+class _NoPartsError(Exception):
+    """A server sends something else than the part of a blob that it was asked for."""
+
+
+class _WrongError(Exception):
+    """A server sends too few or too many bytes for them to be those of the blob."""
 
 
 class _LostError(Exception):

@@ -170,20 +170,25 @@ class _Patience(socket.socket):
 
     def recv_into(self, *arguments: Any, **options: Any) -> int:
         limit = self.gettimeout()
-        if limit is None or limit <= 0:
-            return super().recv_into(*arguments, **options)
-        if self._waited >= limit:
+        if limit is None or self._waited == 0.0:
+            count = self._timed_recv_into(*arguments, **options)
+        elif self._waited < limit:
+            self.settimeout(limit - self._waited)
+            try:
+                count = self._timed_recv_into(*arguments, **options)
+            finally:
+                self.settimeout(limit)
+        else:
             raise TimeoutError("timed out: the server sends too slowly")
-        self.settimeout(limit - self._waited)
-        start = time.monotonic()
-        try:
-            count = super().recv_into(*arguments, **options)
-        finally:
-            self._waited += time.monotonic() - start
-            self.settimeout(limit)
         self._gained += count
         if self._gained >= _LEAST:
             self._waited, self._gained = 0.0, 0
+        return count
+
+    def _timed_recv_into(self, *arguments: Any, **options: Any) -> int:
+        start = time.monotonic()
+        count = super().recv_into(*arguments, **options)
+        self._waited += time.monotonic() - start
         return count
 
 
