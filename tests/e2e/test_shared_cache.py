@@ -1,0 +1,392 @@
+"""A cache that checkouts share over HTTP, by the command line: what it saves, and what may go wrong."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("urllib3")
+pytest.importorskip("google.protobuf")
+
+
+@dataclass
+class CacheServer:
+    """An HTTP cache in this process: what it holds by path, what it was asked, and how it misbehaves."""
+
+    url: str = ""
+    held: dict[str, bytes] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    token: str = ""
+    refuses: int = 0
+    waits_s: float = 0.0
+    serving: Callable[[], None] = lambda: None
+
+    def of_kind(self, kind: str) -> dict[str, bytes]:
+        """What lies under ``/ac/`` or ``/cas/``."""
+        return {path: data for path, data in self.held.items() if f"/{kind}/" in path}
+
+
+@pytest.fixture
+def server() -> Iterator[CacheServer]:
+    cache = CacheServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self._answer(lambda: cache.held.get(self.path))
+
+        do_HEAD = do_GET
+
+        def do_PUT(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+
+            def keep() -> bytes:
+                cache.held[self.path] = body
+                return b""
+
+            self._answer(keep)
+
+        def _answer(self, give: Callable[[], bytes | None]) -> None:
+            cache.asked.append(f"{self.command} {self.path}")
+            cache.serving()
+            time.sleep(cache.waits_s)
+            status, body = 200, b""
+            if cache.token and self.headers["Authorization"] != f"Bearer {cache.token}":
+                status = 401
+            elif cache.refuses and self.command == "PUT":
+                status = cache.refuses
+            else:
+                given = give()
+                status, body = (404, b"") if given is None else (200, given)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:
+            pass
+
+    http = Server(("127.0.0.1", 0), Handler)
+    cache.url = f"http://127.0.0.1:{http.server_address[1]}/team"
+    thread = threading.Thread(target=http.serve_forever, args=[0.05])
+    thread.start()
+    try:
+        yield cache
+    finally:
+        http.shutdown()
+        http.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, make_workspace: Any, server: CacheServer) -> Callable[..., Any]:
+    """Makes one more checkout of the package `app`, with an empty cache, configured to share `server`."""
+    count = 0
+
+    def make(settings: str = "") -> Any:
+        nonlocal count
+        count += 1
+        made = make_workspace(tmp_path / f"checkout-{count}", tmp_path / f"cache-{count}").write_app()
+        made.write("pyproject.toml", f'[tool.hermpkg]\nremote-cache = "{server.url}"\n{settings}')
+        return made
+
+    return make
+
+
+def artifact(workspace: Any) -> bytes:
+    return (workspace.root / "hermpkg-out/app/app.pt").read_bytes()
+
+
+def runs(value: Any) -> int:
+    return sum(counts["run"] for counts in value["actions"].values())
+
+
+def test_a_second_clean_checkout_runs_nothing(checkout, server):
+    one, two = checkout(), checkout()
+    first = one.build("//...")
+    assert runs(first.json) == 4
+    assert first.json["remote"]["uploaded_bytes"] > 0
+    server.asked.clear()
+    second = two.build("//...")
+    assert runs(second.json) == 0
+    assert second.json["actions"]["assemble"] == {"run": 0, "cached": 1}
+    assert second.json["remote"]["hits"] == 1
+    assert second.json["remote"]["uploaded_bytes"] == 0
+    assert second.json["remote"]["downloaded_bytes"] > 0
+    assert artifact(one) == artifact(two)
+    assert all(request.startswith("GET") for request in server.asked)
+
+
+def test_an_unchanged_build_asks_nobody(checkout, server):
+    one = checkout()
+    one.build("//app")
+    one.build("//app")
+    server.asked.clear()
+    again = one.build("//app")
+    assert again.target["status"] == "up-to-date"
+    assert "remote" not in again.json
+    assert server.asked == []
+
+
+def test_the_command_line_wins(checkout, server):
+    one = checkout()
+    assert "remote" not in one.build("//app", "--remote-cache=").json
+    assert server.asked == []
+    two = checkout("remote-upload = false\n")
+    two.build("//app")
+    assert server.held == {}
+    three = checkout("remote-upload = false\n")
+    three.build("//app", "--remote-upload", "on")
+    assert server.of_kind("ac")
+
+
+def test_details_tell_of_traffic(checkout):
+    checkout().build("//app")
+    told = checkout().run("-v", "//app").stderr
+    assert "fetched: //app:app" in told
+    assert "cached: assemble //app:app" in told
+    assert "uploaded" not in told
+
+
+@pytest.mark.parametrize("command", [["why", "//app", "app.helpers"], ["lock", "//app"], ["verify", "//app"]])
+def test_commands_that_build_share_too(checkout, server, command):
+    assert checkout().run(*command).code == 0
+    assert server.of_kind("ac")
+    server.asked.clear()
+    assert checkout().run(*command).code == 0
+    assert all(request.startswith("GET") for request in server.asked)
+
+
+def test_rebuilding_to_verify_asks_nobody(checkout, server):
+    one = checkout()
+    one.build("//app")
+    one.build("//app")
+    for path in server.of_kind("ac"):
+        server.held[path] = b"poison"
+    server.asked.clear()
+    assert one.run("verify", "--rebuild", "--vary", "hash-seed", "//app", "--remote-cache=").code == 0
+    assert server.asked == []
+
+
+WARNING = "the build goes on without the shared cache"
+
+
+def test_a_server_that_is_gone(checkout, server):
+    one = checkout("remote-retries = 0\nremote-timeout = 5\n")
+    outcome = one.run("//app", "--remote-cache", "http://127.0.0.1:9")
+    assert outcome.code == 0
+    assert outcome.stderr.count("warning:") == 1
+    assert WARNING in outcome.stderr
+    assert "http://127.0.0.1:9" in outcome.stderr
+    one.run("//app", "--remote-cache", "http://127.0.0.1:9")
+    assert one.run("//app", "--remote-cache", "http://127.0.0.1:9").stderr == ""
+
+
+def test_a_server_that_dies_while_it_is_asked(checkout, server):
+    checkout().build("//app")
+    reads = 0
+
+    def die_at_the_second_request() -> None:
+        nonlocal reads
+        reads += 1
+        if reads > 1:
+            raise ConnectionAbortedError
+
+    server.serving = die_at_the_second_request
+    two = checkout("remote-retries = 1\n")
+    outcome = two.run("--json", "//app")
+    assert outcome.code == 0
+    assert outcome.stderr.count(WARNING) == 1
+    server.serving = lambda: None
+    assert artifact(two) == artifact_of(checkout)
+
+
+def artifact_of(checkout: Callable[..., Any]) -> bytes:
+    """The bytes of a build that shares nothing."""
+    alone = checkout()
+    alone.build("//app", "--remote-cache=")
+    return artifact(alone)
+
+
+def test_a_server_that_is_too_slow(checkout, server):
+    server.waits_s = 3.0
+    outcome = checkout("remote-retries = 0\nremote-timeout = 0.2\n").run("//app")
+    assert outcome.code == 0
+    assert outcome.stderr.count("warning:") == 1
+    assert WARNING in outcome.stderr
+
+
+def test_tokens(checkout, server, tmp_path):
+    server.token = "right"
+    for name in ("right", "wrong"):
+        (tmp_path / name).write_text(f"{name}\n")
+    right = checkout('remote-token-file = "../right"\n')
+    assert right.run("//app").stderr == ""
+    assert server.of_kind("ac")
+    wrong = checkout('remote-token-file = "../wrong"\n')
+    outcome = wrong.run("//app")
+    assert outcome.code == 0
+    assert outcome.stderr.count("warning:") == 1
+    assert "wrong" not in outcome.stderr.replace(str(tmp_path / "wrong"), "")
+    missing = checkout('remote-token-file = "none"\n').run("//app")
+    assert missing.code == 2
+    assert "pyproject.toml:3: remote-token-file names no file: none" in missing.stderr
+
+
+@pytest.mark.parametrize("status", [403, 405, 413, 507])
+def test_a_server_that_takes_nothing_is_still_read(checkout, server, status):
+    checkout().build("//app")
+    server.refuses = status
+    two = checkout()
+    two.write("app/helpers.py", 'def greeting():\n    return "hi"\n')
+    outcome = two.run("--json", "//app")
+    assert outcome.code == 0
+    assert outcome.json["actions"]["analyse"] == {"run": 1, "cached": 2}
+    assert outcome.stderr.count("nothing more is uploaded in this build") == 1
+
+
+@pytest.mark.parametrize("kind", ["ac", "cas"])
+@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: data[:-1] + b"?", lambda data: b""])
+def test_damage_on_the_server_is_built_around_and_mended(checkout, server, kind, damage):
+    one = checkout()
+    one.build("//app")
+    for path, data in server.of_kind(kind).items():
+        server.held[path] = damage(data)
+    two = checkout()
+    outcome = two.run("--json", "//app")
+    assert outcome.code == 0
+    assert outcome.stderr == ""
+    assert runs(outcome.json) > 0
+    assert artifact(two) == artifact(one)
+    if kind == "ac":
+        assert runs(checkout().build("//app").json) == 0
+
+
+def test_an_interrupt_drops_what_is_not_uploaded(checkout, server):
+    reached = threading.Event()
+
+    def hang() -> None:
+        if server.asked[-1].startswith("PUT"):
+            reached.set()
+            time.sleep(8)
+
+    server.serving = hang
+    one = checkout()
+    process = one.start("//app")
+    assert reached.wait(60)
+    process.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 8
+    assert "interrupted" in stderr
+    assert "warning" not in stderr
+    assert time.monotonic() - started < 7
+    server.serving = lambda: None
+    assert one.run("//app").code == 0
+
+
+def test_settings_that_are_wrong_name_their_line(checkout):
+    for line, text in (
+        ("remote-cach = 'x'", "did you mean 'remote-cache'?"),
+        ("remote-timeout = 'long'", "remote-timeout is a number of seconds above 0, not 'long'"),
+        ("remote-upload = 1", "remote-upload is true or false, not 1"),
+        ("remote-headers = ['a']", "remote-headers is a table of names and texts"),
+        ("remote-executor = 'http://x'", "remote-executor cannot be 'http://x'"),
+        ("credential-helper = 'no-such-program'", "credential-helper names no program: no-such-program"),
+    ):
+        outcome = checkout(f"{line}\n").run("//app")
+        assert outcome.code == 2
+        assert "pyproject.toml:3:" in outcome.stderr
+        assert text in outcome.stderr
+
+
+def test_credentials_never_travel_in_the_open(checkout, tmp_path):
+    (tmp_path / "token").write_text("secret")
+    one = checkout()
+    for words in (
+        ["--remote-token-file", str(tmp_path / "token")],
+        ["--remote-header", "Authorization=Bearer secret"],
+        ["--credential-helper", "true"],
+    ):
+        outcome = one.run("//app", "--remote-cache", "http://cache.example.com", *words)
+        assert outcome.code == 2
+        assert "credentials are not sent over a connection that others can read" in outcome.stderr
+        assert "Bearer secret" not in outcome.stderr
+
+
+def test_without_the_libraries_it_says_what_to_install(checkout, tmp_path):
+    blocked = tmp_path / "blocked"
+    (blocked / "urllib3").mkdir(parents=True)
+    (blocked / "urllib3/__init__.py").write_text("raise ModuleNotFoundError(name='urllib3')\n")
+    outcome = checkout().run("//app", env={"PYTHONPATH": str(blocked)})
+    assert outcome.code == 36
+    assert "pip install 'hermpkg-build[remote]'" in outcome.stderr
+
+
+MODEL_BUILD = """
+python_modules(name = "modules", srcs = ["__init__.py", "net.py"])
+model(name = "net", factory = "nets.net:make", deps = [":modules"])
+model_package(
+    name = "nets",
+    models = {"model/model.pkl": ":net"},
+    policy = [intern("nets.**"), deny("**")],
+    deps = [":modules"],
+)
+package_test(name = "test", package = ":nets", main = "check.py")
+"""
+NET = """
+from pathlib import Path
+
+class Net:
+    def __init__(self):
+        self.names = Path(__file__).with_name("names.txt").read_text().split()
+
+def make():
+    return Net()
+"""
+CHECK = "import os\nassert os.path.getsize(os.environ['HERMPKG_ARTIFACT']) > 1000\n"
+
+
+def test_models_and_tests_are_shared_with_what_they_were_seen_to_read(checkout, server):
+    def model_checkout() -> Any:
+        made = checkout()
+        made.build_file(MODEL_BUILD, "nets/BUILD")
+        made.write("nets/__init__.py", "")
+        made.write("nets/net.py", NET)
+        made.write("nets/names.txt", "one two")
+        made.write("nets/check.py", CHECK)
+        return made
+
+    one, two = model_checkout(), model_checkout()
+    first = one.run("--json", "test", "//nets/...")
+    assert first.code == 0, first.stderr
+    assert first.json["actions"]["make-model"] == {"run": 1, "cached": 0}
+    second = two.run("--json", "test", "//nets/...")
+    assert second.code == 0, second.stderr
+    assert runs(second.json) == 0
+    assert second.json["actions"]["make-model"] == {"run": 0, "cached": 1}
+    assert second.json["actions"]["test"] == {"run": 0, "cached": 1}
+    nets = "hermpkg-out/nets/nets.pt"
+    assert (one.root / nets).read_bytes() == (two.root / nets).read_bytes()
+    # What only the factory knew of was changed: the shared result is not for this checkout.
+    two.write("nets/names.txt", "one two three")
+    third = two.run("--json", "build", "//nets/...")
+    assert third.json["actions"]["make-model"] == {"run": 1, "cached": 0}
+    assert json.dumps(third.json["executed"]).count("names.txt") == 1
