@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, cast
@@ -17,6 +17,7 @@ from hermpkg_build.store.remote.entries import blob_of
 from hermpkg_build.store.remote.execution import Command
 from hermpkg_build.store.remote.merkle import InputRoot, input_root
 from hermpkg_build.store.remote.transport import Blob
+from hermpkg_build.store.tree import SourceTree
 
 if TYPE_CHECKING:
     from hermpkg_build.core.target import Target
@@ -30,24 +31,35 @@ _SOURCES = ("__init__.py", "errors.py", "engine/__init__.py", "engine/environmen
 _SOURCE_FOLDERS = ("core", "objects", "store")
 """What of this package the worker imports; of a folder the modules that lie in it directly."""
 
+_MOST_NAMES = 5_000
+"""Names in a folder that are worth their way; one with more is data, which nobody lists by accident."""
+
+_EMPTY = blob_of(b"")
+
 
 def model_inputs(context: TargetContext, target: Target, request: ModelRequest) -> InputRoot:
     """The folder in which the worker makes the model object of `target`.
 
     Files of the workspace are in it where `target` declares them: the modules that its deps reach,
-    their resources, and its weights. Files of any size are there by digest alone. Raises OSError for
-    one that cannot be read, ValueError for one whose path no message can hold.
+    their resources, and its weights. Files of any size are there by digest alone. What else lies in a
+    folder with declared files is there by name, and empty: an import that fails lists such folders, and
+    whoever reads an empty file instead of the right one is not believed. Raises OSError for a file
+    that cannot be read, ValueError for one whose path no message can hold.
     """
     environment = shipped_environment(context.environment, request)
     asked = request_bytes(request, environment, environment.inputs(context.tree))
     paths = sorted({*request.modules.values(), *_data_files(context, target, request)})
     digests = context.tree.digests(paths)
+    declared = {path: Blob(digest=digest, path=path) for path, digest in zip(paths, digests, strict=True)}
+    beside, folders = _beside(declared)
     prefix = context.absolute("")
     workspace = {
-        f"{WORKSPACE}/{path.removeprefix(prefix)}": Blob(digest=digest, path=path)
-        for path, digest in zip(paths, digests, strict=True)
+        f"{WORKSPACE}/{path.removeprefix(prefix)}": blob for path, blob in {**beside, **declared}.items()
     }
-    return input_root({**_tool(), REQUEST: blob_of(asked), **workspace})
+    return input_root(
+        {**_tool(), REQUEST: blob_of(asked), **workspace},
+        [WORKSPACE, *(f"{WORKSPACE}/{folder.removeprefix(prefix)}" for folder in folders)],
+    )
 
 
 def shipped_environment(environment: BuildEnvironment, request: ModelRequest) -> BuildEnvironment:
@@ -85,6 +97,25 @@ def _data_files(context: TargetContext, target: Target, request: ModelRequest) -
         if owner.rule == "python_modules":
             for resource in cast("tuple[Label, ...]", owner.attributes["resources"]):
                 yield context.absolute(resource.path)
+
+
+def _beside(paths: Iterable[str]) -> tuple[dict[str, Blob], list[str]]:
+    """The names that lie in the folders of `paths`: files, emptied, and folders."""
+    # The build's own tree would take the listings for something that its result depends on.
+    tree = SourceTree()
+    files: dict[str, Blob] = {}
+    folders: list[str] = []
+    for folder in sorted({os.path.dirname(path) for path in paths}):
+        entries = tree.entries(folder) or {}
+        if len(entries) > _MOST_NAMES:
+            continue
+        for name, is_folder in entries.items():
+            path = os.path.join(folder, name)
+            if is_folder:
+                folders.append(path)
+            else:
+                files[path] = _EMPTY
+    return files, folders
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hermpkg_build.core.digest import Digest
@@ -31,8 +31,8 @@ class _Folder:
     folders: dict[str, _Folder] = field(default_factory=dict)
 
 
-def input_root(files: Mapping[str, Blob]) -> InputRoot:
-    """The folder with these files, by their paths in it, with "/" between the names.
+def input_root(files: Mapping[str, Blob], folders: Iterable[str] = ()) -> InputRoot:
+    """The folder with these files and folders, by their paths in it, with "/" between the names.
 
     Equal files give equal digests, in whatever order they are named: a Directory lists its files and
     its folders by name. Raises ValueError for a path that is not relative and plain, for one that is
@@ -41,10 +41,9 @@ def input_root(files: Mapping[str, Blob]) -> InputRoot:
     top = _Folder()
     for path, blob in files.items():
         *parents, name = _parts(path)
-        folder = top
-        for parent in parents:
-            folder = folder.folders.setdefault(parent, _Folder())
-        folder.files[name] = blob
+        _inside(top, parents).files[name] = blob
+    for path in folders:
+        _inside(top, _parts(path))
     blobs: dict[Digest, Blob] = {}
     digest = _add(top, "", blobs)
     return InputRoot(digest=digest, blobs=tuple(blobs.values()))
@@ -91,6 +90,13 @@ def digest_of(message: messages.Message) -> Digest:
 def encoded(message: messages.Message) -> bytes:
     """The bytes of a message, always the same for one value."""
     return message.SerializeToString(deterministic=True)
+
+
+def _inside(folder: _Folder, names: Iterable[str]) -> _Folder:
+    """The folder that one comes to by `names`, made where there is none."""
+    for name in names:
+        folder = folder.folders.setdefault(name, _Folder())
+    return folder
 
 
 def _add(folder: _Folder, path: str, blobs: dict[Digest, Blob]) -> Digest:

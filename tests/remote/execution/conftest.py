@@ -1,0 +1,453 @@
+"""Executors: a real one, buildbox-casd with its sandbox, and one of our own that can be told to misbehave."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("grpc")
+pytest.importorskip("google.protobuf")
+
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.engine.build import build
+from hermpkg_build.engine.observer import SilentObserver
+from hermpkg_build.engine.results import BuildRequest, BuildResult
+from hermpkg_build.loading.workspace import find_workspace
+from hermpkg_build.store.remote import grpc_methods, messages
+from hermpkg_build.store.remote.entries import blob_of
+from hermpkg_build.store.remote.grpc_library import grpc
+from hermpkg_build.store.remote.grpc_methods import Method
+from hermpkg_build.store.remote.merkle import core_digest, encoded, input_root, message_digest
+from hermpkg_build.store.remote.opening import Remote
+from hermpkg_build.store.remote.settings import RemoteSettings
+
+CASD = Path(__file__).resolve().parents[1] / "casd"
+
+BUILD_FILE = """
+load("@hermpkg//rules:defs.bzl", "deny", "intern", "model", "model_package", "python_modules")
+python_modules(name = "modules", srcs = glob(["*.py"]), resources = ["words.txt"])
+model(name = "net", factory = "m.net:make", args = {"size": 3}, seed = 7, deps = [":modules"])
+model_package(
+    name = "pack",
+    models = {"model.pkl": ":net"},
+    policy = [intern("m.**"), deny("**")],
+    deps = [":modules"],
+)
+"""
+FACTORY = """
+import os
+import random
+
+from m import layers
+
+
+class Net:
+    pass
+
+
+def make(size):
+    net = Net()
+    net.layers = [layers.Layer(random.random()) for _ in range(size)]
+    with open(os.path.join(os.path.dirname(__file__), "words.txt")) as file:
+        net.words = file.read().split()
+    return net
+"""
+FILES = {
+    "pyproject.toml": "[tool.hermpkg]\n",
+    "m/BUILD": BUILD_FILE,
+    "m/__init__.py": "",
+    "m/net.py": FACTORY,
+    "m/layers.py": "class Layer:\n    def __init__(self, bias):\n        self.bias = bias\n",
+    "m/words.txt": "some words\n",
+    "m/undeclared.txt": "other words\n",
+}
+
+
+class Listener:
+    """A build's observer that remembers warnings."""
+
+    def __init__(self) -> None:
+        self.silent = SilentObserver()
+        self.warnings: list[str] = []
+
+    def warning(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.silent, name)
+
+
+@dataclass
+class Checkout:
+    """A workspace, and a cache of its own that can be emptied."""
+
+    root: Path
+    target: str = "//m:pack"
+    observer: Listener = field(default_factory=Listener)
+
+    def write(self, path: str, text: str) -> None:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def clean(self) -> None:
+        """Forget everything that was built."""
+        for folder in (self.cache, self.root / ".hermpkg", self.root / "hermpkg-out"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def build(self, server: str = "", *targets: str, jobs: int = 1, **settings: Any) -> BuildResult:
+        """Build with the executor at the URL `server`, here where that is ""."""
+        given = RemoteSettings(executor=server, **{"retries": 1, "timeout_s": 20.0, **settings})
+        return build(
+            find_workspace(str(self.root)),
+            BuildRequest(patterns=targets or (self.target,), jobs=jobs),
+            str(self.cache),
+            self.observer,  # type: ignore[arg-type]
+            remote=Remote(settings=given, cache=None) if server else None,
+        )
+
+    @property
+    def cache(self) -> Path:
+        return self.root.parent / f"{self.root.name}-cache"
+
+    @property
+    def recorded(self) -> dict[str, bytes]:
+        """The results in the action cache, by file."""
+        return {
+            str(path.relative_to(self.cache)): path.read_bytes()
+            for path in self.cache.glob("*/ac/**/*")
+            if path.is_file()
+        }
+
+    @property
+    def warnings(self) -> list[str]:
+        return self.observer.warnings
+
+    def where(self, result: BuildResult) -> str:
+        """The executor that made the only model which was made, "" for this machine."""
+        (action,) = [action for action in result.executed if action.kind == "make-model"]
+        return action.where
+
+
+@pytest.fixture
+def make_checkout(tmp_path: Path) -> Callable[[], Checkout]:
+    """Makes one more checkout of the same sources."""
+
+    def make() -> Checkout:
+        checkout = Checkout(tmp_path / f"checkout{len(list(tmp_path.iterdir()))}")
+        for path, text in FILES.items():
+            checkout.write(path, text)
+        return checkout
+
+    return make
+
+
+@pytest.fixture
+def checkout(make_checkout: Callable[[], Checkout]) -> Checkout:
+    """A workspace with a model that needs no torch."""
+    return make_checkout()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Casd:
+    """buildbox-casd with its runner, whose sandbox has this machine's programs and Python."""
+
+    def __init__(self, edition: str, folder: Path) -> None:
+        programs = CASD / edition
+        port = free_port()
+        self.url = f"grpc://127.0.0.1:{port}"
+        visible = {"/usr": "/usr", **{name: os.path.realpath(name) for name in ("/bin", "/lib", "/lib64")}}
+        for prefix in (sys.base_prefix, sys.prefix):
+            visible[prefix] = os.path.realpath(prefix)
+        self._log = (folder / "log").open("wb")
+        self.process = subprocess.Popen(
+            [
+                programs / "buildbox-casd",
+                f"--bind=127.0.0.1:{port}",
+                f"--buildbox-run={programs / 'buildbox-run'}",
+                *(f"--runner-arg=--ro-bind-mount={there}:{here}" for here, there in visible.items()),
+                folder / "contents",
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+        )
+        wait_for_port(port, self.process)
+
+    def kill(self) -> None:
+        """End it at once, with all that it runs."""
+        for process in (*descendants(self.process.pid), self.process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        self.process.wait()
+        self._log.close()
+
+    def runs_something(self) -> bool:
+        """Whether there is a sandbox now."""
+        return any(name_of(process) == "bwrap" for process in descendants(self.process.pid))
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    pytest.fail("the executor did not start")
+
+
+def descendants(process: int) -> list[int]:
+    """The processes that a process started, and those that they did."""
+    found: list[int] = []
+    for path in Path(f"/proc/{process}/task").glob("*/children"):
+        try:
+            children = [int(child) for child in path.read_text().split()]
+        except OSError:
+            continue
+        for child in children:
+            found += [child, *descendants(child)]
+    return found
+
+
+def name_of(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def start_casd(edition: str) -> Iterator[Casd]:
+    if not (CASD / edition / "buildbox-casd").exists():
+        pytest.skip("buildbox-casd is not installed: sh tests/machine.sh")
+    if shutil.which("bwrap") is None:
+        pytest.skip("bubblewrap, which runs the executor's sandboxes, is not installed: sh tests/machine.sh")
+    with tempfile.TemporaryDirectory(prefix="hermpkg-casd-") as folder:
+        casd = Casd(edition, Path(folder))
+        try:
+            yield casd
+        finally:
+            casd.kill()
+
+
+@pytest.fixture(scope="session", params=["2.5.0", "2.8.1"])
+def casd(request: pytest.FixtureRequest) -> Iterator[Casd]:
+    """An executor for the whole session, of an older and of a newer edition of the protocol."""
+    yield from start_casd(request.param)
+
+
+@pytest.fixture
+def mortal_casd() -> Iterator[Casd]:
+    """An executor that a test may end."""
+    yield from start_casd("2.5.0")
+
+
+class FakeExecutor:
+    """An executor in this process that keeps contents in memory and runs commands without a sandbox.
+
+    `answers` are functions that take the place of an answer to Execute or WaitExecution, one after the
+    other: each gets the operation that would be answered, done, and gives the operations to answer, or
+    raises grpc.RpcError by `Fault`. `spoil` may change the files of an output folder; contents in
+    `lost` are said to be missing; `asked` are the names of the calls that came.
+    """
+
+    def __init__(self) -> None:
+        self.contents: dict[Digest, bytes] = {}
+        self.results: dict[Digest, messages.ActionResult] = {}
+        self.answers: list[Callable[[messages.Operation], Iterator[messages.Operation]]] = []
+        self.spoil: Callable[[dict[str, bytes]], None] = lambda files: None
+        self.lost: set[str] = set()
+        self.recalls = False
+        self.executes = True
+        self.asked: list[str] = []
+        self.commands: list[messages.Command] = []
+        self.cancelled = threading.Event()
+        self.running = threading.Event()
+        self._operations: dict[str, messages.Operation] = {}
+        port = free_port()
+        self.url = f"grpc://127.0.0.1:{port}"
+        self._server = grpc.server(ThreadPoolExecutor(8))
+        self._serve()
+        self._server.add_insecure_port(f"127.0.0.1:{port}")
+        self._server.start()
+
+    def stop(self) -> None:
+        self._server.stop(None).wait()
+
+    def _serve(self) -> None:
+        services: dict[str, dict[str, Any]] = {}
+        for method, answer in (
+            (grpc_methods.GET_CAPABILITIES, self._capabilities),
+            (grpc_methods.FIND_MISSING_BLOBS, self._missing),
+            (grpc_methods.BATCH_UPDATE_BLOBS, self._update),
+            (grpc_methods.BATCH_READ_BLOBS, self._read),
+            (grpc_methods.CANCEL_OPERATION, self._cancel),
+            (grpc_methods.EXECUTE, self._execute),
+            (grpc_methods.WAIT_EXECUTION, self._wait),
+        ):
+            _, service, name = method.path.split("/")
+            services.setdefault(service, {})[name] = self._handler(method, name, answer)
+        for service, handlers in services.items():
+            self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, handlers)])
+
+    def _handler(self, method: Method[Any, Any], name: str, answer: Callable[[Any], Any]) -> Any:
+        streams = name in ("Execute", "WaitExecution")
+
+        def one(request: Any, context: Any) -> Any:
+            self.asked.append(name)
+            try:
+                return answer(request)
+            except Fault as fault:
+                context.abort(getattr(grpc.StatusCode, fault.code), "as the test wants it")
+
+        def many(request: Any, context: Any) -> Iterator[Any]:
+            self.asked.append(name)
+            try:
+                yield from answer(request)
+            except Fault as fault:
+                context.abort(getattr(grpc.StatusCode, fault.code), "as the test wants it")
+
+        make = grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
+        return make(
+            many if streams else one,
+            request_deserializer=method.request.FromString,
+            response_serializer=lambda message: message.SerializeToString(),
+        )
+
+    def _capabilities(self, _: Any) -> messages.ServerCapabilities:
+        sha256 = messages.DigestFunction.SHA256
+        return messages.ServerCapabilities(
+            cache_capabilities=messages.CacheCapabilities(digest_functions=[sha256]),
+            execution_capabilities=messages.ExecutionCapabilities(
+                digest_function=sha256, exec_enabled=self.executes
+            ),
+            low_api_version=messages.SemVer(major=2),
+            high_api_version=messages.SemVer(major=2),
+        )
+
+    def _missing(self, request: Any) -> messages.FindMissingBlobsResponse:
+        absent = [digest for digest in request.blob_digests if core_digest(digest) not in self.contents]
+        return messages.FindMissingBlobsResponse(missing_blob_digests=absent)
+
+    def _update(self, request: Any) -> messages.BatchUpdateBlobsResponse:
+        responses = []
+        for item in request.requests:
+            self.contents[core_digest(item.digest)] = item.data
+            responses.append(messages.BatchUpdateBlobsResponse.Response(digest=item.digest))
+        return messages.BatchUpdateBlobsResponse(responses=responses)
+
+    def _read(self, request: Any) -> messages.BatchReadBlobsResponse:
+        responses = []
+        for digest in request.digests:
+            data = None if digest.hash in self.lost else self.contents.get(core_digest(digest))
+            status = messages.Status(code=5 if data is None else 0)
+            responses.append(
+                messages.BatchReadBlobsResponse.Response(digest=digest, data=data or b"", status=status)
+            )
+        return messages.BatchReadBlobsResponse(responses=responses)
+
+    def _cancel(self, _: Any) -> messages.Empty:
+        self.cancelled.set()
+        return messages.Empty()
+
+    def _execute(self, request: Any) -> Iterator[messages.Operation]:
+        self.running.set()
+        action = core_digest(request.action_digest)
+        recalled = self.recalls and action in self.results and not request.skip_cache_lookup
+        if not recalled:
+            self.results[action] = self._run(action)
+        response = messages.ExecuteResponse(result=self.results[action], cached_result=recalled)
+        done = messages.Operation(name=f"operation-{len(self._operations)}", done=True)
+        done.response.Pack(response)
+        self._operations[done.name] = done
+        yield from self._answered(done)
+
+    def _wait(self, request: Any) -> Iterator[messages.Operation]:
+        yield from self._answered(self._operations[request.name])
+
+    def _answered(self, done: messages.Operation) -> Iterator[messages.Operation]:
+        if self.answers:
+            yield from self.answers.pop(0)(done)
+        else:
+            yield messages.Operation(name=done.name)
+            yield done
+
+    def _run(self, digest: Digest) -> messages.ActionResult:
+        action = messages.Action.FromString(self.contents[digest])
+        command = messages.Command.FromString(self.contents[core_digest(action.command_digest)])
+        self.commands.append(command)
+        with tempfile.TemporaryDirectory(prefix="hermpkg-fake-") as folder:
+            self._stage(core_digest(action.input_root_digest), Path(folder))
+            ended = subprocess.run(
+                list(command.arguments),
+                cwd=folder,
+                env={item.name: item.value for item in command.environment_variables},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+            )
+            (output,) = command.output_paths
+            base = Path(folder, output)
+            files = {
+                str(path.relative_to(base)): path.read_bytes() for path in base.rglob("*") if path.is_file()
+            }
+        self.spoil(files)
+        folders = [messages.OutputDirectory(path=output, tree_digest=self._keep(files))] if files else []
+        return messages.ActionResult(
+            output_directories=folders, exit_code=ended.returncode, stderr_raw=ended.stderr
+        )
+
+    def _stage(self, digest: Digest, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        directory = messages.Directory.FromString(self.contents[digest])
+        for file in directory.files:
+            data = b"" if not file.digest.size_bytes else self.contents[core_digest(file.digest)]
+            (folder / file.name).write_bytes(data)
+        for node in directory.directories:
+            self._stage(core_digest(node.digest), folder / node.name)
+
+    def _keep(self, files: dict[str, bytes]) -> messages.Digest:
+        root = input_root({path: blob_of(data) for path, data in files.items()})
+        contents = {blob.digest: blob.data or b"" for blob in root.blobs}
+        tree = messages.Tree(root=messages.Directory.FromString(contents[root.digest]))
+        data = encoded(tree)
+        self.contents.update({**contents, Digest.of(data): data})
+        return message_digest(Digest.of(data))
+
+
+class Fault(Exception):
+    """Lets a call to `FakeExecutor` fail with a gRPC code."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeExecutor]:
+    """An executor that does as it is told."""
+    executor = FakeExecutor()
+    yield executor
+    executor.stop()
