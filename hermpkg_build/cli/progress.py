@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.results import TargetResult
 
 # What people see of an action while it runs, by its kind.
-_WORDS = {"analyse": "analysing", "make-model": "making", "assemble": "assembling", "test": "testing"}
+_WORDS = {
+    "analyse": "analysing",
+    "make-model": "making",
+    "assemble": "assembling",
+    "test": "testing",
+    "fetch": "fetching",
+    "upload": "uploading",
+}
 
 
 class Display:
@@ -58,10 +65,17 @@ class Display:
         """Print the target's line, and why it was built where that is wanted."""
         self._later(lambda: self._print_target(result))
 
-    def transferred(self, direction: Literal["fetched", "uploaded"], subject: str, size: int) -> None:
-        """Tell what went between this machine and the shared cache, where details are wanted."""
-        if self._verbose:
-            self._later(lambda: self._console.note(f"{direction}: {subject}  {size_text(size)}"))
+    def transfer_started(self, direction: Literal["fetch", "upload"], subject: str) -> None:
+        """Show that the shared cache is asked or told."""
+        if self._moving is not None:
+            self._moving.start(direction, subject)
+
+    def transfer_ended(self, direction: Literal["fetch", "upload"], subject: str, size: int) -> None:
+        """Show that no longer; say how much it was where details are wanted."""
+        if self._moving is not None:
+            self._moving.finish(direction, subject)
+        if self._verbose and size:
+            self._later(lambda: self._console.note(f"{direction}ed: {subject}  {size_text(size)}"))
 
     def warning(self, text: str) -> None:
         """Print the warning."""

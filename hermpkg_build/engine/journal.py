@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from hermpkg_build.engine.results import ActionCounts, ExecutedAction, RemoteCounts
 
@@ -70,17 +70,19 @@ class Journal:
             self._hits += hit
             self._misses += not hit
 
-    def fetched(self, subject: str, size: int) -> None:
-        """`size` bytes came from the shared cache."""
+    def transfer_started(self, direction: Literal["fetch", "upload"], subject: str) -> None:
+        """The shared cache is asked for what an action gave, or told."""
         with self._lock:
-            self._fetched += size
-            self._observer.transferred("fetched", subject, size)
+            self._observer.transfer_started(direction, subject)
 
-    def uploaded(self, subject: str, size: int) -> None:
-        """`size` bytes went to the shared cache."""
+    def transfer_ended(self, direction: Literal["fetch", "upload"], subject: str, size: int) -> None:
+        """That is over; `size` bytes went over."""
         with self._lock:
-            self._uploaded += size
-            self._observer.transferred("uploaded", subject, size)
+            if direction == "fetch":
+                self._fetched += size
+            else:
+                self._uploaded += size
+            self._observer.transfer_ended(direction, subject, size)
 
     @property
     def warnings(self) -> tuple[str, ...]:

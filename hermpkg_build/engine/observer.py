@@ -26,8 +26,11 @@ class BuildObserver(Protocol):
     def target_finished(self, result: TargetResult) -> None:
         """A target's artifact is in place."""
 
-    def transferred(self, direction: Literal["fetched", "uploaded"], subject: str, size: int) -> None:
-        """`size` bytes for an action came from the shared cache, or went there."""
+    def transfer_started(self, direction: Literal["fetch", "upload"], subject: str) -> None:
+        """The shared cache is asked for what an action gave, or told; also while nothing else happens."""
+
+    def transfer_ended(self, direction: Literal["fetch", "upload"], subject: str, size: int) -> None:
+        """That is over; `size` bytes went over, 0 where there was nothing."""
 
     def warning(self, text: str) -> None:
         """Something the user should know that does not stop the build; `text` is one or more lines."""
@@ -45,7 +48,10 @@ class SilentObserver:
     def target_finished(self, result: TargetResult) -> None:
         """Say nothing."""
 
-    def transferred(self, direction: Literal["fetched", "uploaded"], subject: str, size: int) -> None:
+    def transfer_started(self, direction: Literal["fetch", "upload"], subject: str) -> None:
+        """Say nothing."""
+
+    def transfer_ended(self, direction: Literal["fetch", "upload"], subject: str, size: int) -> None:
         """Say nothing."""
 
     def warning(self, text: str) -> None:

@@ -38,7 +38,7 @@ class SharedRebuilder:
             return None
         found = self._judge(action).recall(action, state and _readable(state))
         self._journal.shared(hit=found is not None)
-        if found is not None and known is None:
+        if found is not None:
             complete, result = found
             self._local.record(action, result, None if state is None else _discovered(action, complete))
         return found

@@ -11,23 +11,21 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.store.action_cache import ActionResult
 from hermpkg_build.store.remote.entries import SharedAction
+from hermpkg_build.store.remote.side_by_side import all_of
 
 if TYPE_CHECKING:
     from hermpkg_build.store.cas import ContentStore
     from hermpkg_build.store.remote.cache import RemoteCache
 
 _FORMAT = 1
-_PACK_LIMIT = 32 << 20
-"""Bytes of facts in a pack, some thousands of modules; the oldest give way to new ones."""
-
-_THREADS = 8
-"""Packs asked for at once; they are waited for."""
+_PACK_LIMIT = 8 << 20
+"""Bytes of facts in a pack, about those of ten thousand modules; the oldest give way to new ones."""
 
 _LINE = re.compile(rb"([0-9a-f]{64}/[0-9]+) ([^\n]*)")
 
@@ -45,8 +43,8 @@ class SharedFacts:
         """The facts of those sources that a pack knows; `wanted` has the name of each one's pack."""
         new = sorted({name for name in wanted.values() if name not in self._packs})
         if new:
-            with ThreadPoolExecutor(min(_THREADS, len(new))) as pool:
-                self._packs.update(zip(new, pool.map(self._fetch, new), strict=True))
+            packs = all_of(*(partial(self._fetch, name) for name in new))
+            self._packs.update(zip(new, packs, strict=True))
         return {
             digest: self._packs[name][digest]
             for digest, name in wanted.items()

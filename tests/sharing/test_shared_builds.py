@@ -294,7 +294,7 @@ def test_damaged_packs_are_empty() -> None:
 
 
 def test_packs_stay_within_their_limit() -> None:
-    facts = {Digest.of(bytes([number])): b"x" * (5 << 20) for number in range(10)}
+    facts = {Digest.of(bytes([number])): b"x" * (1 << 20) for number in range(12)}
     kept = decode_pack(encode_pack(facts))
     assert list(kept) == list(facts)[: len(kept)]
     assert 1 <= len(kept) < len(facts)

@@ -32,17 +32,18 @@ class Heard:
     """What a build would be told."""
 
     warnings: list[str] = field(default_factory=list)
-    fetches: list[tuple[str, int]] = field(default_factory=list)
-    uploads: list[tuple[str, int]] = field(default_factory=list)
+    ended: list[tuple[str, str, int]] = field(default_factory=list)
+    under_way: int = 0
 
     def warn_of_now(self, text: str) -> None:
         self.warnings.append(text)
 
-    def fetched(self, subject: str, size: int) -> None:
-        self.fetches.append((subject, size))
+    def transfer_started(self, direction: str, subject: str) -> None:
+        self.under_way += 1
 
-    def uploaded(self, subject: str, size: int) -> None:
-        self.uploads.append((subject, size))
+    def transfer_ended(self, direction: str, subject: str, size: int) -> None:
+        self.under_way -= 1
+        self.ended.append((direction, subject, size))
 
 
 @pytest.fixture
@@ -95,15 +96,13 @@ def test_only_what_a_server_lacks_is_uploaded(filled, machine, heard):
     remote, content = machine()
     content.put_bytes(DATA)
     content.put_bytes(b"")
-    heard.uploads.clear()
+    heard.ended.clear()
     before = dict(filled.contents)
     filled.contents.pop(Digest.of(DATA))
     remote.put(ACTION, RESULT)
     assert filled.contents == before
     assert filled.asked == ["missing", "upload", "put_result"]
-    ((subject, size),) = heard.uploads
-    assert subject == "//a:b"
-    assert size == len(DATA) + len(filled.results[NAME])
+    assert heard.ended == [("upload", "//a:b", len(DATA) + len(filled.results[NAME]))]
 
 
 def test_servers_can_check_and_show_what_they_hold(filled):
@@ -255,6 +254,7 @@ def test_a_server_that_fails_to_give_is_told_of_once_and_left_alone(
     assert not remote.fetch([Digest.of(DATA)])
     remote.put(OTHER, ActionResult(outputs={}, facts=None))
     assert filled.asked == []
+    assert heard.under_way == 0
     (warning,) = heard.warnings
     assert warning.splitlines() == [
         f"cannot {request_name}; the build goes on without the shared cache",

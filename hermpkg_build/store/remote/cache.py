@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.errors import HermpkgError
@@ -35,17 +36,27 @@ _RESULT_LIMIT = 64 << 20
 """Bytes of a result; what claims to be larger is not worth a look."""
 
 
+Direction: TypeAlias = Literal["fetch", "upload"]
+
+
 class Listener(Protocol):
     """Hears of traffic and of trouble, from any thread."""
 
-    def fetched(self, subject: str, size: int) -> None:
-        """`size` bytes for an action came from the server."""
+    def transfer_started(self, direction: Direction, subject: str) -> None:
+        """The server is asked for what an action gave, or told."""
 
-    def uploaded(self, subject: str, size: int) -> None:
-        """`size` bytes for an action went to the server."""
+    def transfer_ended(self, direction: Direction, subject: str, size: int) -> None:
+        """That is over; `size` bytes were of use."""
 
     def warn_of_now(self, text: str) -> None:
         """The server is not used any longer in this build, or not for everything."""
+
+
+@dataclass(slots=True)
+class _Transfer:
+    """What one exchange with the server came to."""
+
+    size: int = 0
 
 
 class RemoteCache:
@@ -77,12 +88,10 @@ class RemoteCache:
         if not self._asks:
             return None
         data = None
-        with self._going_on(self._stop_asking):
+        with self._exchange("fetch", action.subject) as transfer:
             data = self._transport.get_result(describe(action)[0])
-        if data is None:
-            return None
-        self._listener.fetched(action.subject, len(data))
-        return self._believed(action, data)
+            transfer.size = len(data or b"")
+        return None if data is None else self._believed(action, data)
 
     def fetch(self, digests: Iterable[Digest], subject: str = "") -> bool:
         """Bring contents into the content store; whether all of them are there now."""
@@ -94,15 +103,14 @@ class RemoteCache:
             return True
         if not self._asks:
             return False
-        lost = absent
-        with self._going_on(self._stop_asking):
+        here: set[Digest] = set()
+        with self._exchange("fetch", subject) as transfer:
             lost = self._transport.download(absent, self._content) & absent
             for digest in lost:
                 log_corrupt("shared content", str(digest))
-        here = {digest for digest in absent if self._content.path_of(digest) is not None}
-        if here:
-            self._listener.fetched(subject, sum(digest.size for digest in here))
-        return not lost and here == absent
+            here = {digest for digest in absent - lost if self._content.path_of(digest) is not None}
+            transfer.size = sum(digest.size for digest in here)
+        return here == absent
 
     def put(self, action: SharedAction, result: ActionResult) -> None:
         """Upload a result, after all the contents that it names; nothing where one of them is lost here."""
@@ -115,12 +123,12 @@ class RemoteCache:
         stored = encode_result(action.key, result)
         name, described = describe(action)
         blobs = {blob.digest: blob for blob in (*outputs, *described, blob_of(stored))}
-        with self._going_on(self._stop_uploading):
+        with self._exchange("upload", action.subject) as transfer:
             missing = self._transport.missing(blobs) & blobs.keys()
             self._transport.upload([blobs[digest] for digest in sorted(missing)])
             entry = encode_entry(result.outputs, stored)
             self._transport.put_result(name, entry)
-            self._listener.uploaded(action.subject, len(entry) + sum(digest.size for digest in missing))
+            transfer.size = len(entry) + sum(digest.size for digest in missing)
 
     def later(self, upload: Callable[[], None]) -> None:
         """Run something that ends in `put` in the background."""
@@ -155,27 +163,30 @@ class RemoteCache:
         return result if self.fetch(result.outputs.values(), action.subject) else None
 
     @contextmanager
-    def _going_on(self, stop: Callable[[RemoteError], str]) -> Iterator[None]:
-        """Go on after a failure of the server: `stop` what it makes useless, and tell of it once."""
+    def _exchange(self, direction: Direction, subject: str) -> Iterator[_Transfer]:
+        """Go on after a failure of the server: stop what it makes useless, and tell of it once."""
+        transfer = _Transfer()
+        self._listener.transfer_started(direction, subject)
         try:
-            yield
+            yield transfer
         except RemoteError as error:
             with self._lock:
-                consequence = stop(error)
+                consequence = self._stop(direction, error)
             if consequence:
                 told = HermpkgError(
                     f"{error.summary}; {consequence}", facts=error.facts, next_step=error.next_step
                 )
                 self._listener.warn_of_now(told.render())
+        finally:
+            self._listener.transfer_ended(direction, subject, transfer.size)
 
-    def _stop_asking(self, _: RemoteError) -> str:
-        """What that means for the build; "" where it has been told."""
+    def _stop(self, direction: Direction, error: RemoteError) -> str:
+        """Stop what `error` makes useless; what that means for the build, "" where it has been told.
+
+        A server that takes nothing may still give.
+        """
+        if direction == "upload" and error.kind != "unavailable":
+            told, self._uploads = not (self._asks and self._uploads), False
+            return "" if told else "nothing more is uploaded in this build"
         told, self._asks = not self._asks, False
         return "" if told else "the build goes on without the shared cache"
-
-    def _stop_uploading(self, error: RemoteError) -> str:
-        """As `_stop_asking`; a server that takes nothing may still give."""
-        if error.kind == "unavailable":
-            return self._stop_asking(error)
-        told, self._uploads = not (self._asks and self._uploads), False
-        return "" if told else "nothing more is uploaded in this build"
