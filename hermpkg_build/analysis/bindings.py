@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Final
 
 from hermpkg_build.analysis.statements import ImportStatement
@@ -34,6 +35,7 @@ class Bindings:
     """
 
     def __init__(self, statements: Sequence[ImportStatement]) -> None:
+        self._statements = statements
         self.importers = dict(_IMPORTERS)
         self.source_readers: dict[str, str] = {}
         self.type_checking = {_TYPE_CHECKING}
@@ -48,6 +50,29 @@ class Bindings:
                 for name, bound in statement.names:
                     self._bind_member(statement.start, f"{module}.{name}", bound or name)
             self.type_checking.update([b for name, b in statement.names if name == _TYPE_CHECKING and b])
+
+    def module(self, name: str) -> str:
+        """The absolute name of what the dotted `name` stands for, where an import binds its first segment.
+
+        It begins with a dot for what a relative import binds; "" is for all else. Where several imports
+        bind the segment, the last does.
+        """
+        first, dot, rest = name.partition(".")
+        module = self._modules.get(first, "")
+        return f"{module}{dot}{rest}" if module else ""
+
+    @cached_property
+    def _modules(self) -> dict[str, str]:
+        modules = {}
+        for statement in self._statements:
+            if statement.level == -1:
+                for name, bound in statement.names:
+                    top = name.partition(".")[0]
+                    modules[bound or top] = name if bound else top
+            else:
+                start = "." * statement.level + (f"{statement.module}." if statement.module else "")
+                modules.update({bound or name: start + name for name, bound in statement.names})
+        return modules
 
     def _bind_module(self, start: int, name: str, bound: str) -> None:
         if name in _MODULES:

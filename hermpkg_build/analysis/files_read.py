@@ -59,15 +59,23 @@ def files_read(
     tops: dict[str, list[ModuleNode]] = {}
     for node in graph.with_policy(Policy.INTERN):
         tops.setdefault(_top(node.name), []).append(node)
-    real = {_top(name) for name, use in uses if use.name in _REAL_PATHS}
-    asking = {_top(name) for name, use in uses if use.name in _PLACES}
+    places = [_place(name, use) for name, use in uses]
+    real = {top for top, place in places if place in _REAL_PATHS}
+    asking: dict[str, set[str]] = {}
+    for (name, _), (top, place) in zip(uses, places, strict=True):
+        if place in _PLACES:
+            asking.setdefault(top, set()).add(name)
     seen = frozenset(seen)
     data = dict(_metadata(graph, entries, distributions))
     for top, nodes in tops.items():
         if top not in asking and not any(name.startswith(f"{top}/") for name in seen):
             continue
         candidates = dict(_candidates(nodes, entries))
-        hints = _Hints(nodes, source_of) if candidates and top in asking else None
+        hints = None
+        if candidates and top in asking:
+            # What names the files may stand in the code that asks, or beside it in the library.
+            others = [graph.nodes[name] for name in sorted(asking[top]) if _top(name) != top]
+            hints = _Hints([*nodes, *others], source_of)
         for record, path in candidates.items():
             if record in seen:
                 real.add(top)
@@ -75,6 +83,12 @@ def files_read(
             elif hints is not None and hints.name(record):
                 data[record] = path
     return FilesRead(real=tuple(sorted(real & tops.keys())), data=dict(sorted(data.items())))
+
+
+def _place(module: str, use: SourceUse) -> tuple[str, str]:
+    """The top-level module whose place the code of `module` uses, and the word that gives it."""
+    owner, _, word = use.name.rpartition(".")
+    return (_top(owner), word) if owner and word in _REAL_PATHS else (_top(module), use.name)
 
 
 def _metadata(

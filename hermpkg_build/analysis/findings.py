@@ -49,8 +49,18 @@ class Findings:
             elif word.name in PLACE_NAMES:
                 if reader.is_read(index):
                     self.uses.append((word.start, word.name))
+                elif index and tokens[index - 1].text == b".":
+                    self._examine_place(tokens, index, word.name)
             elif (first := _start_of_name(tokens, index)) is not None:
                 self._examine_function(reader, first, index)
+
+    def _examine_place(self, tokens: Tokens, last: int, attribute: str) -> None:
+        """Note the attribute at `last` where it is that of an imported module."""
+        first = _start_of_name(tokens, last)
+        module = self._bindings.module(dotted(tokens[first : last - 1])) if first is not None else ""
+        if first is not None and module:
+            name = attribute if module.startswith(".") else f"{module}.{attribute}"
+            self.uses.append((tokens[first].start, name))
 
     def _follow_exports(self, reader: _LineReader, index: int) -> None:
         context = reader.context(index)

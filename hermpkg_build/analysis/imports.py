@@ -31,7 +31,7 @@ from hermpkg_build.core.facts import (
 
 __all__ = ["ANALYSER_VERSION", "analyse_source", "check_syntax"]
 
-ANALYSER_VERSION: Final = "3"
+ANALYSER_VERSION: Final = "4"
 """Changes whenever the facts of any source could change."""
 
 

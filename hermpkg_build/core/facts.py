@@ -73,8 +73,9 @@ class SourceUse:
     """A use of a name that ties code to its place on disk.
 
     `name` is ``__file__``, ``__path__``, ``importlib.resources``, ``pkgutil.get_data`` or
-    ``inspect.getsource`` (also for its ``getsourcelines``). The place is that of the name, or of the
-    statement that imports it.
+    ``inspect.getsource`` (also for its ``getsourcelines``). For the place of a module that the source
+    imports by an absolute name, that name stands before it: ``lib.part.__file__``. The place is that
+    of the name, or of the statement that imports it.
     """
 
     name: str

@@ -53,6 +53,7 @@ class Reference(ast.NodeVisitor):
         self.importers = {"__import__": ImportForm.DUNDER_IMPORT}
         for module, members in MEMBERS.items():
             self.importers.update({f"{module}.{name}": form for name, form in members.items()})
+        self.module_names: dict[str, str] = {}
         self.learn(tree)
         self.imports: list[tuple] = []
         self.dynamic: list[tuple] = []
@@ -62,7 +63,16 @@ class Reference(ast.NodeVisitor):
         self.visit(tree)
 
     def learn(self, tree: ast.AST) -> None:
-        for node in ast.walk(tree):
+        imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+        for node in sorted(imports, key=self.place):
+            for alias in node.names:
+                if isinstance(node, ast.Import):
+                    top = alias.name.partition(".")[0]
+                    self.module_names[alias.asname or top] = alias.name if alias.asname else top
+                else:
+                    parts = [node.module, alias.name] if node.module else [alias.name]
+                    self.module_names[alias.asname or alias.name] = "." * node.level + ".".join(parts)
+        for node in imports:
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     for name, form in MEMBERS.get(alias.name, {}).items():
@@ -202,6 +212,16 @@ class Reference(ast.NodeVisitor):
     def visit_Name(self, node) -> None:
         if node.id in ("__file__", "__path__") and not self.in_formatted:
             self.reads.add((node.id, *self.place(node)))
+
+    def visit_Attribute(self, node) -> None:
+        first, _, rest = dotted(node.value).partition(".")
+        in_parentheses = self.place(node) != self.place(node.value)
+        if node.attr in ("__file__", "__path__") and not self.in_formatted and not in_parentheses:
+            module = self.module_names.get(first)
+            if module:
+                absolute = [] if module.startswith(".") else [module, *rest.split(".")] if rest else [module]
+                self.reads.add((".".join([*absolute, node.attr]), *self.place(node)))
+        self.generic_visit(node)
 
     # __all__.
 
@@ -489,6 +509,9 @@ CALLS = st.sampled_from(
         "__file__",
         "f(__file__=1)",
         "x.__path__",
+        "a.__file__",
+        "f(b.c.__path__)",
+        "d . __file__",
     ]
 )
 EXPRESSIONS = st.one_of(

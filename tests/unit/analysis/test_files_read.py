@@ -91,6 +91,32 @@ def test_files_that_were_seen_to_be_read_are_packed(workspace: Workspace) -> Non
     assert found.real == ("lib",)
 
 
+@pytest.mark.parametrize(
+    "asks",
+    ["import lib\nlib.__file__", "import lib.part as p\np.__file__", "from lib import part\npart.__path__"],
+)
+def test_code_may_ask_for_the_place_of_another_packed_library(workspace: Workspace, asks: str) -> None:
+    workspace.own({"app.py": asks + "\nname = 'a.txt'\n"})
+    workspace.installed(
+        {
+            "lib/__init__.py": "",
+            "lib/part/__init__.py": "",
+            "lib/a.txt": "",
+            "lib/b.txt": "",
+            "other/a.txt": "",
+        }
+    )
+    found = read(workspace, "app")
+    assert found.real == ("lib",)
+    assert list(found.data) == ["lib/a.txt"]
+
+
+def test_the_place_of_an_extern_library_is_its_own(workspace: Workspace) -> None:
+    workspace.own({"app.py": "import other\nother.__file__\n"})
+    workspace.installed({"other/__init__.py": "", "other/a.txt": ""})
+    assert read(workspace, "app") == FilesRead()
+
+
 def test_targets_declare_the_data_of_the_workspace(workspace: Workspace) -> None:
     workspace.own({"app/__init__.py": ASKS + 'open("a.txt")', "app/a.txt": ""})
     found = read(workspace, "app")

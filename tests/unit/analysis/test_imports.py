@@ -261,6 +261,24 @@ def test_uses_of_the_place_on_disk() -> None:
     )
 
 
+def test_uses_of_the_place_of_imported_modules() -> None:
+    source = """
+    import a.b, c.d as e
+    from f.g import h as i, j
+    from . import k
+    x = a.b.__file__, e.__path__[0], i.__file__, (j).__file__, k.__file__
+    y = x.__file__, self.a.__file__, f(a).__file__, "a.__file__"
+    z = dirname(a . __file__)
+    """
+    assert analyse(source).uses == (
+        SourceUse("a.b.__file__", 5, 5),
+        SourceUse("c.d.__path__", 5, 19),
+        SourceUse("f.g.h.__file__", 5, 34),
+        SourceUse("__file__", 5, 60),
+        SourceUse("a.__file__", 7, 13),
+    )
+
+
 @pytest.mark.parametrize(
     ("data", "module"),
     [
