@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import tempfile
 import threading
 import zlib
@@ -77,6 +79,21 @@ def test_facts_that_were_only_local_come_with_the_next_edition(checkout, server)
     two.write("app/helpers.py", "import csv, json\n")
     one.build(server)
     assert two.build(server).actions["analyse"] == ActionCounts(run=0, cached=3)
+
+
+def test_a_build_that_shares_nothing_loads_nothing_for_it(checkout):
+    machine = checkout()
+    script = (
+        "import sys; from hermpkg_build.cli.main import main; "
+        f"assert main(['-C', {str(machine.root)!r}, '--cache-dir', {str(machine.cache)!r}, '//...']) == 0; "
+        "print(*sys.modules, sep='\\n')"
+    )
+    completed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(completed.stdout.split())
+    assert "hermpkg_build.engine.build" in loaded
+    assert not loaded & {"grpc", "google.protobuf", "urllib3", "zstandard", "concurrent.futures"}
+    remote = {name for name in loaded if name.startswith("hermpkg_build.store.remote.")}
+    assert remote == {"hermpkg_build.store.remote.settings"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
