@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hermpkg_build.cli.main import COMMANDS, GLOBAL_OPTIONS, load
+from hermpkg_build.cli.remote import REMOTE_OPTIONS
 from hermpkg_build.errors import ExitCode
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -54,7 +55,10 @@ def test_the_first_package(workspace):
 
 def test_the_reference_lists_every_command_and_option():
     page = (DOCS / "reference/command-line.md").read_text(encoding="utf-8")
-    sections = re.split(r"^### ", page, flags=re.MULTILINE)
+    commands, _, others = page.partition("\n## Remote servers\n")
+    for option in REMOTE_OPTIONS:
+        assert f"`{option.names[0]} " in others, option.names[0]
+    sections = re.split(r"^### ", commands, flags=re.MULTILINE)
     for option in GLOBAL_OPTIONS:
         for name in option.names:
             assert f"`{name}" in sections[0], name
@@ -64,7 +68,8 @@ def test_the_reference_lists_every_command_and_option():
         )
         assert section is not None, command
         named = set(re.findall(r"`(--?[\w-]+)", section))
-        assert named >= {name for option in load(command).options for name in option.names}
+        own = [option for option in load(command).options if option not in REMOTE_OPTIONS]
+        assert named >= {name for option in own for name in option.names}
 
 
 def test_the_reference_lists_every_exit_code():

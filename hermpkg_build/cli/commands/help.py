@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hermpkg_build.cli.arguments import Command, Invocation, Option
+from hermpkg_build.cli.remote import REMOTE_OPTIONS
 from hermpkg_build.errors import CommandLineError, ExitCode
 
 
@@ -50,8 +51,11 @@ def _on_command(command: Command) -> str:
     from hermpkg_build.cli.main import GLOBAL_OPTIONS
 
     lines = [f"usage: hermpkg [OPTIONS] {command.name} {command.words}".rstrip(), "", command.summary, ""]
-    if command.options:
-        lines += ["options:", *_options(command.options), ""]
+    own = [option for option in command.options if option not in REMOTE_OPTIONS]
+    if own:
+        lines += ["options:", *_options(own), ""]
+    if len(own) < len(command.options):
+        lines += ["options for remote servers:", *_options(REMOTE_OPTIONS), ""]
     return "\n".join([*lines, "options of every command:", *_options(GLOBAL_OPTIONS)])
 
 
