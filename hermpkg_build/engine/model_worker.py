@@ -4,7 +4,7 @@ A script, run in a folder that holds `REQUEST` and the files of the workspace un
 leaves everything in `OUTPUT`. `REPORT`, there, says how it went:
 
     {"seen": {name: state}}                 the model object lies beside it as a model folder
-    {"error": {...}, "seen": {...}}         its factory failed
+    {"error": {...}, "seen": {...}}         its factory failed; "seen" is null where nobody knows what it saw
     {"differs": [[what, asked, found]]}     this Python environment is not the one that was asked for
 
 Names and states are those of `BuildEnvironment`, so that whoever asked can hold them against its own.
@@ -24,6 +24,7 @@ from typing import Any
 
 from hermpkg_build.core.canonical_json import Json, dumps, loads
 from hermpkg_build.engine.environment import BuildEnvironment, current_environment
+from hermpkg_build.errors import HermpkgError
 from hermpkg_build.objects.failures import FactoryError, error_to_json
 from hermpkg_build.objects.model import ModelRequest, ObservedFiles
 from hermpkg_build.objects.model_folder import make_model_folder
@@ -62,8 +63,9 @@ def run(folder: str) -> int:
         return EXIT_REFUSED
     try:
         model = make_model_folder(request, output)
-    except FactoryError as error:
-        seen = _states(error.observed_files, environment, request.workspace_root)
+    except HermpkgError as error:
+        observed = error.observed_files if isinstance(error, FactoryError) else None
+        seen = _states(observed, environment, request.workspace_root)
         _report(output, {"error": error_to_json(error), "seen": seen})
         return EXIT_FAILED
     _report(output, {"seen": _states(model.observed_files, environment, request.workspace_root)})

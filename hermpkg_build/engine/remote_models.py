@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from hermpkg_build.store.remote.failures import RemoteError
 if TYPE_CHECKING:
     from hermpkg_build.core.target import Target
     from hermpkg_build.engine.session import Session
-    from hermpkg_build.store.remote.execution import Executor
+    from hermpkg_build.store.remote.execution import Executed, Executor
     from hermpkg_build.store.remote.merkle import InputRoot
 
 _MOST_NAMED = 5
@@ -72,13 +73,6 @@ class RemoteModels:
 
     def _make(self, session: Session, target: Target, request: ModelRequest) -> ModelObject:
         answer = self._answer(session, self._inputs(session, target, request))
-        differs = {
-            name: (here, there)
-            for name, there in sorted(answer.seen.items())
-            if (here := session.state_of(name)) != there
-        }
-        if differs:
-            raise self._saw_other_files(differs)
         if isinstance(answer.outcome, FactoryError):
             raise answer.outcome
         return replace(answer.outcome, observed_files=_observed_here(session, answer.seen))
@@ -98,16 +92,25 @@ class RemoteModels:
         A recalled failure may have been one of the moment.
         """
         command = worker_command(self._executor.platform, self._executor.execution_timeout_s)
-        content = session.cache.content
         executed = self._executor.execute(command, root, cancelled=session.is_cancelled)
         if executed.recalled:
             if executed.exit_code == EXIT_MADE:
-                try:
-                    return read_answer(self._executor, executed, content)
-                except ExecutionError:
-                    pass
+                with suppress(ExecutionError):
+                    return self._believed(session, executed)
             executed = self._executor.execute(command, root, cancelled=session.is_cancelled, anew=True)
-        return read_answer(self._executor, executed, content)
+        return self._believed(session, executed)
+
+    def _believed(self, session: Session, executed: Executed) -> Answer:
+        """An answer that is whole, from a factory that saw what it would have seen here."""
+        answer = read_answer(self._executor, executed, session.cache.content)
+        differs = {
+            name: (here, there)
+            for name, there in sorted(answer.seen.items())
+            if (here := session.state_of(name)) != there
+        }
+        if differs:
+            raise self._saw_other_files(differs)
+        return answer
 
     def _saw_other_files(self, differs: Mapping[str, tuple[str, str]]) -> ExecutionError:
         named = [

@@ -75,6 +75,7 @@ FILES = {
     "m/layers.py": "class Layer:\n    def __init__(self, bias):\n        self.bias = bias\n",
     "m/words.txt": "some words\n",
     "m/undeclared.txt": "other words\n",
+    "m/a_folder/undeclared.txt": "more words\n",
 }
 
 
@@ -269,8 +270,9 @@ class FakeExecutor:
 
     `answers` are functions that take the place of an answer to Execute or WaitExecution, one after the
     other: each gets the operation that would be answered, done, and gives the operations to answer, or
-    raises grpc.RpcError by `Fault`. `spoil` may change the files of an output folder; contents in
-    `lost` are said to be missing; `asked` are the names of the calls that came.
+    raises a RuntimeError with the name of a gRPC code. `spoil` may change the files of an output folder;
+    contents in `lost` are said to be missing, those in `damaged` sent with a flipped bit. `asked` are
+    the names of the calls that came, `commands` what was run.
     """
 
     def __init__(self) -> None:
@@ -279,6 +281,9 @@ class FakeExecutor:
         self.answers: list[Callable[[messages.Operation], Iterator[messages.Operation]]] = []
         self.spoil: Callable[[dict[str, bytes]], None] = lambda files: None
         self.lost: set[str] = set()
+        self.damaged: set[str] = set()
+        self.before_work: Callable[[], object] = lambda: None
+        self.after_work: Callable[[], object] = lambda: None
         self.recalls = False
         self.executes = True
         self.asked: list[str] = []
@@ -319,15 +324,15 @@ class FakeExecutor:
             self.asked.append(name)
             try:
                 return answer(request)
-            except Fault as fault:
-                context.abort(getattr(grpc.StatusCode, fault.code), "as the test wants it")
+            except RuntimeError as error:
+                context.abort(getattr(grpc.StatusCode, str(error)), "as the test wants it")
 
         def many(request: Any, context: Any) -> Iterator[Any]:
             self.asked.append(name)
             try:
                 yield from answer(request)
-            except Fault as fault:
-                context.abort(getattr(grpc.StatusCode, fault.code), "as the test wants it")
+            except RuntimeError as error:
+                context.abort(getattr(grpc.StatusCode, str(error)), "as the test wants it")
 
         make = grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
         return make(
@@ -362,6 +367,8 @@ class FakeExecutor:
         responses = []
         for digest in request.digests:
             data = None if digest.hash in self.lost else self.contents.get(core_digest(digest))
+            if data and digest.hash in self.damaged:
+                data = bytes([data[0] ^ 1]) + data[1:]
             status = messages.Status(code=5 if data is None else 0)
             responses.append(
                 messages.BatchReadBlobsResponse.Response(digest=digest, data=data or b"", status=status)
@@ -400,6 +407,7 @@ class FakeExecutor:
         self.commands.append(command)
         with tempfile.TemporaryDirectory(prefix="hermpkg-fake-") as folder:
             self._stage(core_digest(action.input_root_digest), Path(folder))
+            self.before_work()
             ended = subprocess.run(
                 list(command.arguments),
                 cwd=folder,
@@ -408,6 +416,7 @@ class FakeExecutor:
                 capture_output=True,
                 check=False,
             )
+            self.after_work()
             (output,) = command.output_paths
             base = Path(folder, output)
             files = {
@@ -421,7 +430,8 @@ class FakeExecutor:
 
     def _stage(self, digest: Digest, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
-        directory = messages.Directory.FromString(self.contents[digest])
+        # Nobody sends the empty blob, which is an empty folder too.
+        directory = messages.Directory.FromString(self.contents[digest] if digest.size else b"")
         for file in directory.files:
             data = b"" if not file.digest.size_bytes else self.contents[core_digest(file.digest)]
             (folder / file.name).write_bytes(data)
@@ -437,12 +447,10 @@ class FakeExecutor:
         return message_digest(Digest.of(data))
 
 
-class Fault(Exception):
-    """Lets a call to `FakeExecutor` fail with a gRPC code."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
+@pytest.fixture
+def unused_url() -> str:
+    """An address at which there is nobody."""
+    return f"grpc://127.0.0.1:{free_port()}"
 
 
 @pytest.fixture
