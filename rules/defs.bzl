@@ -3,6 +3,7 @@
     load("@hermpkg//rules:defs.bzl", "deny", "intern", "model", "model_package", "python_modules")
 """
 
+load("//rules/private:checks.bzl", "check")
 load("//rules/private:model.bzl", _model = "model")
 load("//rules/private:model_package.bzl", _model_package = "model_package")
 load("//rules/private:modules.bzl", _python_modules = "python_modules")
@@ -81,6 +82,13 @@ def python_modules(name, srcs, resources = [], deps = [], visibility = None, tag
         private.
       tags: Free words. `manual` keeps the target out of `:all` and `...`.
     """
+    check("python_modules", {
+        "deps": deps,
+        "name": name,
+        "resources": resources,
+        "srcs": srcs,
+        "tags": tags,
+    })
     _python_modules(
         name = name,
         srcs = srcs,
@@ -104,11 +112,20 @@ def model(name, factory, args = {}, seed = 0, weights = None, deps = [], visibil
         private.
       tags: Free words. `manual` keeps the target out of `:all` and `...`.
     """
+    check("model", {
+        "args": args,
+        "deps": deps,
+        "factory": factory,
+        "name": name,
+        "seed": seed,
+        "tags": tags,
+        "weights": weights,
+    })
     _model(
         name = name,
-        arguments = json.encode(args),
+        arguments = json.encode(args or {}),
         factory = factory,
-        seed = json.encode(seed),
+        seed = json.encode(seed or 0),
         tags = tags,
         visibility = visibility,
         weights = weights,
@@ -148,19 +165,33 @@ def model_package(
         private.
       tags: Free words. `manual` keeps the target out of `:all` and `...`.
     """
-    model_records = _absolute_values(models)
-    resource_records = _absolute_values(resources)
+    check("model_package", {
+        "deps": deps,
+        "files": files,
+        "models": models,
+        "modules": modules,
+        "name": name,
+        "out": out,
+        "policy": policy,
+        "python_version": python_version,
+        "requires": requires,
+        "resources": resources,
+        "sources": sources,
+        "tags": tags,
+    })
+    model_records = _absolute_values(models or {})
+    resource_records = _absolute_values(resources or {})
     model_texts = _unique(model_records.values())
     resource_texts = _unique(resource_records.values())
     _model_package(
         name = name,
         out = out or name + ".pt",
-        files = files,
+        files = files or "auto",
         model_records = model_records,
         model_texts = model_texts,
         models = model_texts,
         modules = modules,
-        policy = encode_policy(policy),
+        policy = encode_policy(policy or []),
         python_version = python_version,
         requires = requires,
         resource_records = resource_records,
@@ -187,14 +218,25 @@ def package_test(name, package, main, args = [], env = {}, timeout = 60, deps = 
         private.
       tags: Free words. `manual` keeps the target out of `:all` and `...`.
     """
+    check("package_test", {
+        "args": args,
+        "deps": deps,
+        "env": env,
+        "main": main,
+        "name": name,
+        "package": package,
+        "tags": tags,
+        "timeout": timeout,
+    })
+    seconds = timeout or 60
     _package_test(
         name = name,
         arguments = args,
         main = main,
         package = package,
-        seconds = json.encode(timeout),
+        seconds = json.encode(seconds),
         tags = tags,
-        timeout = _test_timeout(timeout),
+        timeout = _test_timeout(seconds),
         variables = env,
         visibility = visibility,
         deps = deps,
@@ -202,8 +244,6 @@ def package_test(name, package, main, args = [], env = {}, timeout = 60, deps = 
 
 def _test_timeout(seconds):
     """The kind of test to Bazel: one that gives the program its time and the report of its end some more."""
-    if type(seconds) != "int":
-        fail("timeout: expected an integer, got %s" % type(seconds))
     for kind in ["short", "moderate", "long"]:
         if seconds < _TEST_TIMEOUTS[kind]:
             return kind
@@ -214,6 +254,7 @@ def _absolute_values(labels):
     return {key: _absolute(label) for key, label in labels.items()}
 
 def _absolute(label):
+    label = str(label)
     if label.startswith(("//", "@")):
         return label if ":" in label else "%s:%s" % (label, label.rpartition("/")[2])
     return "//%s:%s" % (native.package_name(), label[1:] if label.startswith(":") else label)

@@ -1,5 +1,7 @@
 """Policy rules as values of BUILD files."""
 
+load("//rules/private:checks.bzl", "check")
+
 PolicyRuleInfo = provider(
     doc = "One line of a policy. Made by intern, extern, mock and deny.",
     fields = {
@@ -11,7 +13,7 @@ PolicyRuleInfo = provider(
 )
 
 def policy_rule(policy, include, exclude, allow_empty):
-    """A policy rule, its arguments checked as far as their types go.
+    """A policy rule, its arguments checked.
 
     Args:
       policy: intern, extern, mock or deny.
@@ -22,12 +24,13 @@ def policy_rule(policy, include, exclude, allow_empty):
     Returns:
       A PolicyRuleInfo.
     """
-    if type(allow_empty) != "bool":
-        fail("%s(), allow_empty: expected a boolean, got %s" % (policy, type(allow_empty)))
+    check(policy, {"allow_empty": allow_empty, "exclude": exclude, "include": include})
+    if not include:
+        fail("%s() is for no module: include is empty" % policy)
     return PolicyRuleInfo(
-        allow_empty = allow_empty,
-        exclude = _globs(policy, "exclude", exclude),
-        include = _globs(policy, "include", include),
+        allow_empty = allow_empty or False,
+        exclude = _globs(exclude or []),
+        include = _globs(include),
         policy = policy,
     )
 
@@ -40,21 +43,15 @@ def encode_policy(rules):
     Returns:
       A list of strings, each a JSON object.
     """
-    encoded = []
-    for rule in rules:
-        if not hasattr(rule, "policy"):
-            fail("policy: expected a policy rule, got %s: write intern(...), extern(...), mock(...) or deny(...)" %
-                 repr(rule))
-        encoded.append(json.encode({
+    return [
+        json.encode({
             "allow_empty": rule.allow_empty,
             "exclude": rule.exclude,
             "include": rule.include,
             "policy": rule.policy,
-        }))
-    return encoded
+        })
+        for rule in rules
+    ]
 
-def _globs(policy, name, value):
-    globs = [value] if type(value) == "string" else value
-    if type(globs) not in ("list", "tuple") or [glob for glob in globs if type(glob) != "string"]:
-        fail("%s(), %s: expected a string or a list of strings, got %s" % (policy, name, repr(value)))
-    return list(globs)
+def _globs(value):
+    return [value] if type(value) == "string" else list(value)
