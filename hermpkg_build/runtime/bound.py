@@ -71,6 +71,45 @@ def _importlib_util(space: ModuleSpace, host: Any) -> Overrides:
     return {"find_spec": find_spec, "spec_from_file_location": spec_from_file_location}
 
 
+def _importlib_machinery(space: ModuleSpace, host: Any) -> Overrides:
+    class SourceFileLoader(host.SourceFileLoader):  # type: ignore[misc]
+        """Loads a file of the artifact as a module of the package, and any other as the host's does."""
+
+        def exec_module(self, module: ModuleType) -> None:
+            spec = self._spec(module.__name__)
+            if spec is None:
+                super().exec_module(module)
+                return
+            module.__spec__ = spec
+            space.loader.exec_module(module)
+
+        def load_module(self, fullname: str | None = None) -> Any:
+            spec = self._spec(fullname or self.name)
+            if spec is None:
+                return super().load_module(fullname)
+            module = sys.modules.get(spec.name) or importlib.util.module_from_spec(spec)
+            sys.modules[spec.name] = module
+            space.loader.exec_module(module)
+            return module
+
+        def get_code(self, fullname: str) -> Any:
+            spec = self._spec(fullname)
+            if spec is None:
+                return super().get_code(fullname)
+            return space.compile_record(spec.loader_state.record, spec.name)
+
+        def get_data(self, path: str) -> bytes:
+            record = space.loader.record_at(path)
+            data: bytes = space.archive.read(record) if record is not None else super().get_data(path)
+            return data
+
+        def _spec(self, name: str) -> ModuleSpec | None:
+            record = space.loader.record_at(self.path)
+            return space.loader.spec_of_file(space.plain(name), self.path, record) if record else None
+
+    return {"SourceFileLoader": SourceFileLoader}
+
+
 def _find_spec(space: ModuleSpace, name: str) -> ModuleSpec | None:
     """What importlib.util.find_spec gives packaged code: parents are imported, `name` is not."""
     role = space.tree.role
@@ -242,6 +281,7 @@ def _metadata(space: ModuleSpace, host: ModuleType) -> Overrides:
 MAKERS: Mapping[str, Callable[[ModuleSpace, ModuleType], Overrides]] = {
     "importlib": _importlib,
     "importlib.util": _importlib_util,
+    "importlib.machinery": _importlib_machinery,
     "importlib.metadata": _metadata,
     "importlib.resources": _importlib_resources,
     "importlib_metadata": _metadata,

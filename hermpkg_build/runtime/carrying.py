@@ -2,13 +2,18 @@
 
 A pickle names classes and functions by module. A packaged module's name means nothing to a process
 that has not opened the artifact, as a spawned worker; so it pickles (from protocol 4 on, which
-multiprocessing uses) as a call that opens the artifact there, once, under the same name.
+multiprocessing uses) as a call that opens the artifact there, once, under the same name. An artifact
+in memory is put into a file for that when a worker starts; where none can be opened, the name
+pickles with the reason, which the import that fails then gives.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import threading
+import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hermpkg_build.runtime.mangling import mangle_prefix
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hermpkg_build.runtime.importer import PackageImporter
+    from hermpkg_build.runtime.opening import Archive
 
 Origin = tuple[str, int, int, FilesMode]
 """The absolute path of an artifact, its size and time when it was opened, and how its files are seen."""
@@ -36,22 +42,83 @@ class PackagedName(str):
         from hermpkg_build.runtime.finder import space_of
 
         space = space_of(mangle_prefix(self))
-        if space is None or space.origin is None:
-            return str, (str(self),)
-        return adopted_name, (str(self), space.origin)
+        if space is None:
+            return stranded_name, (str(self), "its importer was closed when the object was pickled")
+        origin = space.whereabouts.origin(space.archive)
+        if origin is None:
+            return stranded_name, (str(self), space.whereabouts.reason)
+        return adopted_name, (str(self), origin)
 
     def __reduce_ex__(self, protocol: object) -> tuple[Callable[..., str], tuple[object, ...]]:
         """The same for every protocol."""
         return self.__reduce__()
 
 
-def origin_of(source: object, files: FilesMode) -> Origin | None:
-    """Where an artifact lies that another process could open too; None for what is in memory."""
-    if not isinstance(source, (str, os.PathLike)):
-        return None
-    path = os.path.abspath(os.fspath(source))
+class Whereabouts:
+    """Where other processes find the artifact that was opened as `source`, and why they may not.
+
+    One that is `guarded`, by a function of the caller's, stays: the function would not travel with it.
+    """
+
+    def __init__(self, source: object, files: FilesMode, *, guarded: bool) -> None:
+        self.reason = "it was opened from memory; open it from a path"
+        if guarded:
+            self.reason = "it was opened with a module_allowed, which does not travel; open it without"
+        self._files = files
+        self._guarded = guarded
+        self._file: weakref.finalize[[str, int], Whereabouts] | None = None
+        self._origin: Origin | None = None
+        if isinstance(source, (str, os.PathLike)) and not guarded:
+            self._origin = _origin_of(os.fspath(source), files)
+
+    def origin(self, archive: Archive) -> Origin | None:
+        """Where another process finds `archive`; None where it does not.
+
+        What is in memory is written to a temporary file while a worker is being started, which takes
+        what it is given with it; the file goes when the importer is closed or freed.
+        """
+        raw = getattr(archive, "raw", None)
+        if self._origin is None and not self._guarded and raw is not None and _is_spawning():
+            import tempfile
+
+            descriptor, path = tempfile.mkstemp(prefix="hermpkg-", suffix=".pt")
+            self._file = weakref.finalize(self, _remove, path, os.getpid())
+            with open(descriptor, "wb") as file:
+                file.write(raw())
+            self._origin = _origin_of(path, self._files)
+        return self._origin
+
+    def close(self) -> None:
+        """Remove the file, if there is one: workers that started with it have opened it."""
+        if self._file is not None:
+            self._file()
+            self._file = self._origin = None
+
+
+def _origin_of(path: str, files: FilesMode) -> Origin:
+    path = os.path.abspath(path)
     status = os.stat(path)
     return path, status.st_size, status.st_mtime_ns, files
+
+
+def _is_spawning() -> bool:
+    """Whether this thread pickles what a new process of multiprocessing starts with."""
+    context = sys.modules.get("multiprocessing.context")
+    return context is not None and context.get_spawning_popen() is not None
+
+
+def _remove(path: str, owner: int) -> None:
+    if os.getpid() == owner:  # A fork of the process that made the file leaves it.
+        with suppress(OSError):
+            os.unlink(path)
+
+
+def stranded_name(name: str, reason: str) -> str:
+    """`name`, of an artifact that cannot be opened here: imports of it fail, and say why."""
+    from hermpkg_build.runtime.finder import note_stranded
+
+    note_stranded(mangle_prefix(name), reason)
+    return name
 
 
 def adopted_name(name: str, origin: Origin) -> str:
@@ -70,7 +137,7 @@ def _open(prefix: str, origin: Origin) -> PackageImporter:
 
     path, _, _, files = origin
     try:
-        same = origin_of(path, files) == origin
+        same = _origin_of(path, files) == origin
     except OSError as error:
         raise ImportError(f"the artifact {path} cannot be opened here: {error.strerror}") from error
     if not same:

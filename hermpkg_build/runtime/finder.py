@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _spaces: weakref.WeakValueDictionary[str, ModuleSpace] = weakref.WeakValueDictionary()
 _closed: dict[str, str] = {}
 """The artifact that a module was loaded from last, by plain name, where that is closed."""
+_stranded: dict[str, str] = {}
+"""Prefixes of artifacts in other processes, of which objects came here, and why these cannot be opened."""
 
 
 class _MangledFinder:
@@ -36,7 +38,11 @@ class _MangledFinder:
             if fullname in torch_tables.TORCH_ARRIVALS:
                 _meet_torch()
             return None
-        owner = _spaces.get(mangle_prefix(fullname))
+        prefix = mangle_prefix(fullname)
+        owner = _spaces.get(prefix)
+        if owner is None and prefix in _stranded:
+            text = f"the artifact of {fullname} is not open in this process: {_stranded[prefix]}"
+            raise ModuleNotFoundError(text, name=fullname)
         return owner.loader.find_spec(fullname) if owner is not None else None
 
 
@@ -63,6 +69,14 @@ def register(space: ModuleSpace) -> weakref.finalize[[str, set[str], str], Modul
 def space_of(prefix: str) -> ModuleSpace | None:
     """The open space whose modules have names with this prefix."""
     return _spaces.get(prefix)
+
+
+def note_stranded(prefix: str, reason: str) -> None:
+    """Have imports of modules with this prefix, which nothing here serves, say why that is."""
+    if prefix not in _spaces:
+        _stranded[prefix] = reason
+        if _finder not in sys.meta_path:
+            sys.meta_path.insert(0, _finder)
 
 
 def note_other_copy(error: Exception, name: str, space: ModuleSpace) -> None:
@@ -117,7 +131,7 @@ def _forget(prefix: str, names: set[str], artifact: str) -> None:
         for filename in [name for name in list(linecache.cache) if name.startswith(start)]:
             linecache.cache.pop(filename, None)
     if not _spaces:
-        if _finder in sys.meta_path:
+        if _finder in sys.meta_path and not _stranded:
             sys.meta_path.remove(_finder)
         if _around_collection in gc.callbacks:
             gc.callbacks.remove(_around_collection)

@@ -15,7 +15,7 @@ from hermpkg_build.archive.layout import EXTERN_MODULES, PYTHON_VERSION
 from hermpkg_build.core.patterns import GlobPattern
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.runtime.bound import resolve
-from hermpkg_build.runtime.carrying import origin_of
+from hermpkg_build.runtime.carrying import Whereabouts
 from hermpkg_build.runtime.checks import (
     CheckMode,
     VerifyMode,
@@ -95,7 +95,7 @@ class PackageImporter(Importer):
             own_module=self,
             module_allowed=module_allowed,
             files=real_files(self._archive, manifest, files),
-            origin=origin_of(file_or_buffer, files) if module_allowed is _any_module else None,
+            whereabouts=Whereabouts(file_or_buffer, files, guarded=module_allowed is not _any_module),
         )
         self.modules: Mapping[str, Any] = PackageModules(self._space)
         self.patched_builtins = self._space.builtins
@@ -222,6 +222,7 @@ class PackageImporter(Importer):
     def close(self) -> None:
         """Let go of the file and forget all modules; objects loaded so far stay usable. Twice is harmless."""
         self._space.close()
+        self._space.whereabouts.close()
         self._archive.close()
         self._zip_reader = None
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+
+from hermpkg_build.runtime.checks import read_manifest
+from hermpkg_build.runtime.tree import ModuleRole
 
 if TYPE_CHECKING:
     import os
@@ -36,9 +40,10 @@ class PackedDistribution(importlib.metadata.Distribution):
 
 
 def metadata_functions(space: ModuleSpace, host: Any) -> Mapping[str, Any]:
-    """The functions of importlib.metadata (or its backport) that take the name of a distribution.
+    """The functions of importlib.metadata (or its backport).
 
-    What the artifact packed stands before what is installed.
+    What the artifact packed stands before what is installed. Entry points of packed distributions load
+    packed modules.
     """
     packed = {
         _normalised(match["name"]): record.rpartition("/")[0]
@@ -58,10 +63,68 @@ def metadata_functions(space: ModuleSpace, host: Any) -> Mapping[str, Any]:
 
         return ask
 
+    def distributions(**options: Any) -> Iterator[Any]:
+        if "path" not in options and "context" not in options:
+            name = options.get("name")
+            for own, folder in packed.items():
+                if name is None or _normalised(name) == own:
+                    yield PackedDistribution(space.archive, folder)
+        for found in host.distributions(**options):
+            if _name_of(found) not in packed:
+                yield found
+
+    def entry_points(**options: Any) -> Any:
+        points = [point for folder in packed.values() for point in _entry_points(space, host, folder)]
+        # Without distributions that are installed as well, and those that stand later on the path.
+        others: dict[str, Any] = {}
+        for found in host.distributions():
+            name = _name_of(found)
+            if name not in packed:
+                others.setdefault(name, found)
+        points += [point for found in others.values() for point in found.entry_points]
+        if not options and hasattr(host, "SelectableGroups"):
+            return host.SelectableGroups.load(points).select()
+        return host.EntryPoints(points).select(**options)
+
+    def packages_distributions() -> Mapping[str, list[str]]:
+        return {**host.packages_distributions(), **_packed_tops(space, packed)}
+
+    functions = (distributions, entry_points, packages_distributions)
     return {
         "distribution": distribution,
         **{name: asking(name) for name in ("version", "metadata", "requires", "files")},
+        **{function.__name__: function for function in functions if hasattr(host, function.__name__)},
     }
+
+
+def _entry_points(space: ModuleSpace, host: Any, folder: str) -> Iterator[Any]:
+    """The entry points of a packed distribution."""
+
+    class EntryPoint(host.EntryPoint):  # type: ignore[misc]
+        def load(self) -> Any:
+            attributes = (self.attr or "").split(".") if self.attr else []
+            return functools.reduce(getattr, attributes, space.import_module(self.module))
+
+    packed = PackedDistribution(space.archive, folder)
+    for point in packed.entry_points:
+        yield EntryPoint(name=point.name, value=point.value, group=point.group)._for(packed)
+
+
+def _packed_tops(space: ModuleSpace, packed: Mapping[str, str]) -> Mapping[str, list[str]]:
+    """The distributions of packed top-level modules, as far as the manifest knows them."""
+    manifest = read_manifest(space.archive)
+    tops: dict[str, set[str]] = {}
+    for name, module in (manifest.modules if manifest is not None else {}).items():
+        folder = packed.get(_normalised(module.distribution))
+        if folder is not None and space.tree.role(name) is ModuleRole.SOURCE:
+            distribution = PackedDistribution(space.archive, folder)
+            tops.setdefault(name.partition(".")[0], set()).add(distribution.metadata["Name"])
+    return {top: sorted(names) for top, names in tops.items()}
+
+
+def _name_of(distribution: Any) -> str:
+    """The normalised name: the standard library's own knows it without reading the metadata."""
+    return _normalised(getattr(distribution, "_normalized_name", "") or distribution.metadata["Name"] or "")
 
 
 def _normalised(name: str) -> str:

@@ -25,7 +25,7 @@ from hermpkg_build.runtime.tree import ModuleRole, ModuleTree
 from hermpkg_build.runtime.views import HostViews
 
 if TYPE_CHECKING:
-    from hermpkg_build.runtime.carrying import Origin
+    from hermpkg_build.runtime.carrying import Whereabouts
     from hermpkg_build.runtime.opening import Archive
     from hermpkg_build.runtime.real_files import RealFiles
 
@@ -40,7 +40,7 @@ class ModuleSpace:
 
     `own_module` is what ``import torch_package_importer`` gives; `module_allowed` is asked for
     language modules that the artifact does not list; `files` says which modules see real paths,
-    `origin` where another process finds the same artifact.
+    `whereabouts` where another process finds the same artifact.
     """
 
     def __init__(
@@ -51,12 +51,12 @@ class ModuleSpace:
         own_module: Any,
         module_allowed: Callable[[str], bool],
         files: RealFiles,
-        origin: Origin | None,
+        whereabouts: Whereabouts,
     ) -> None:
         self.prefix = new_prefix()
         while finder.space_of(self.prefix) is not None:  # One that came from another process has it.
             self.prefix = new_prefix()
-        self.origin = origin
+        self.whereabouts = whereabouts
         self.archive = archive
         self.tree = tree
         self.files = files

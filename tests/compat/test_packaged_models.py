@@ -6,6 +6,7 @@ import copy
 import inspect
 import io
 import pickle
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,3 +148,28 @@ def test_the_host_is_as_it_was(importer: PackageImporter) -> None:
     importer.import_module("net")
     assert "net" not in sys.modules
     assert type(torch.nn.Linear.__module__) is str
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_data_loader_workers_of_an_artifact_in_memory(importer: PackageImporter, method: str) -> None:
+    with PackageImporter(io.BytesIO(Path(importer.filename).read_bytes())) as in_memory:
+        module = in_memory.import_module("net")
+        loader = torch.utils.data.DataLoader(
+            module.Numbers(),
+            batch_size=4,
+            num_workers=2,
+            collate_fn=module.collate,
+            multiprocessing_context=method,
+        )
+        assert sum(batch.sum().item() for batch in loader) == 2 * 4 * 28
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
+def test_inductor_compiles_a_model(net: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    torch._dynamo.reset()
+    graphs = torch._dynamo.utils.counters["stats"]
+    before = graphs["unique_graphs"]
+    assert torch.allclose(torch.compile(net, fullgraph=True)(X), net(X))
+    assert graphs["unique_graphs"] == before + 1

@@ -18,6 +18,8 @@ LIBRARY = {
 
         HERE = os.path.dirname(__file__)
         __version__ = importlib.metadata.version("lib-dist")
+        PLUGINS = importlib.metadata.entry_points(group="lib.plugins")
+        OWNERS = importlib.metadata.packages_distributions()
 
 
         def words(name):
@@ -28,6 +30,7 @@ LIBRARY = {
     "lib/words/de.txt": "hallo",
     "lib/unread.bin": "",
     "lib_dist-3.4.dist-info/METADATA": "Metadata-Version: 2.1\nName: lib-dist\nVersion: 3.4\n",
+    "lib_dist-3.4.dist-info/entry_points.txt": "[lib.plugins]\nwords = lib:words\n",
     "lib_dist-3.4.dist-info/RECORD": "lib/__init__.py,,\n",
 }
 BUILD = """
@@ -53,6 +56,8 @@ with PackageImporter(os.environ["HERMPKG_ARTIFACT"]) as importer:
     assert lib.__version__ == "3.4"
     assert lib.words("de.txt") == "hallo"
     assert os.path.isabs(lib.__file__)
+    assert [plugin.load() for plugin in lib.PLUGINS] == [lib.words]
+    assert lib.OWNERS["lib"] == ["lib-dist"]
 """
 
 
@@ -78,7 +83,9 @@ def test_code_finds_its_files_and_its_version_where_it_is_not_installed(
     assert outcome.code == 0, outcome.stderr + outcome.stdout
     built = manifest(workspace)
     resources = [name for name, record in built["records"].items() if record["kind"] == "resource"]
-    assert sorted(resources) == ["lib/words/de.txt", "lib/words/en.txt", "lib_dist-3.4.dist-info/METADATA"]
+    info = "lib_dist-3.4.dist-info"
+    files = ["lib/words/de.txt", "lib/words/en.txt", f"{info}/METADATA", f"{info}/entry_points.txt"]
+    assert sorted(resources) == files
     assert built["real_files"] == ["lib"]
 
 

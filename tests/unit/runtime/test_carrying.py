@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from multiprocessing import get_context
+from pathlib import Path
 
 import pytest
+
+from hermpkg_build import PackageImporter
 
 SOURCE = """
 class Thing:
@@ -66,7 +72,50 @@ def test_an_importer_with_a_guard_does_not_travel(load, tmp_path) -> None:
     importer = load({"lib.py": SOURCE}, module_allowed=lambda name: True)
     process = elsewhere(pickle.dumps(importer.import_module("lib").Thing(7)), tmp_path)
     assert process.returncode == 1
-    assert "ModuleNotFoundError" in process.stderr
+    assert "is not open in this process: it was opened with a module_allowed" in process.stderr
+
+
+@pytest.fixture(params=[bytes, io.BytesIO], ids=["bytes", "stream"])
+def in_memory(request, artifact) -> Iterator[PackageImporter]:
+    data = Path(artifact({"lib.py": SOURCE})).read_bytes()
+    with PackageImporter(request.param(data)) as importer:
+        yield importer
+
+
+def count(queue, thing, factory) -> None:
+    queue.put(factory(thing).value)
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_worker_starts_with_objects_of_an_artifact_in_memory(
+    in_memory, method, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    lib, context = in_memory.import_module("lib"), get_context(method)
+    for _ in range(2):
+        queue = context.SimpleQueue()
+        process = context.Process(target=count, args=(queue, lib.Thing(4), lib.double))
+        process.start()
+        assert queue.get() == 8
+        process.join()
+    assert len(list(tmp_path.glob("hermpkg-*.pt"))) == 1
+    in_memory.close()
+    assert list(tmp_path.glob("hermpkg-*.pt")) == []
+
+
+def test_other_processes_are_told_that_an_artifact_is_in_memory(in_memory, tmp_path) -> None:
+    data = pickle.dumps(in_memory.import_module("lib").Thing(7))
+    assert pickle.loads(data).value == 7
+    process = elsewhere(data, tmp_path)
+    assert process.returncode == 1
+    assert "it was opened from memory; open it from a path" in process.stderr
+
+
+def test_a_name_that_nothing_imports_may_be_stranded(in_memory, tmp_path) -> None:
+    (tmp_path / "thing.pkl").write_bytes(pickle.dumps(in_memory.import_module("lib").__name__))
+    code = "import pickle, sys\nprint(pickle.load(open(sys.argv[1], 'rb')))"
+    command = [sys.executable, "-c", code, str(tmp_path / "thing.pkl")]
+    assert subprocess.check_output(command, text=True) == f"{in_memory.id()}.lib\n"
 
 
 def test_names_are_plain_strings_for_all_else(load) -> None:

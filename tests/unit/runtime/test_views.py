@@ -236,3 +236,73 @@ def test_versions_of_packed_distributions_are_those_that_were_packed(load) -> No
     assert "no-such-distribution" in main.missing
     with pytest.raises(importlib.metadata.PackageNotFoundError):
         importlib.metadata.version("lib-core")
+
+
+def test_entry_points_of_packed_distributions_lead_to_packed_modules(load) -> None:
+    importer = load(
+        {
+            **LIB,
+            "lib_core-7.1.dist-info/METADATA": METADATA,
+            "lib_core-7.1.dist-info/entry_points.txt": "[plugins]\none = lib.one:value\nsub = lib.sub\n",
+            "main.py": """
+                from importlib import metadata
+                plugins = metadata.entry_points(group="plugins")
+                loaded = {point.name: point.load() for point in plugins}
+                owner = [point.dist.version for point in plugins]
+                commands = {point.name for point in metadata.entry_points(group="console_scripts")}
+                everything = metadata.entry_points()
+                found = [d.version for d in metadata.distributions() if d.metadata["Name"] == "Lib.Core"]
+                named = [d.version for d in metadata.distributions(name="lib-core")]
+            """,
+        },
+        ["importlib"],
+    )
+    main = importer.import_module("main")
+    assert main.loaded == {"one": 1, "sub": importer.import_module("lib.sub")}
+    assert main.owner == ["7.1", "7.1"]
+    assert main.commands == {point.name for point in importlib.metadata.entry_points(group="console_scripts")}
+    assert type(main.everything) is type(importlib.metadata.entry_points())
+    assert main.found == main.named == ["7.1"]
+    assert not list(importlib.metadata.entry_points(group="plugins"))
+
+
+def test_sources_loaded_by_their_path_are_modules_of_the_package(load) -> None:
+    importer = load(
+        {
+            **LIB,
+            "lib/plugin.py": """
+                from lib.one import value
+                class Plugin:
+                    pass
+            """,
+            "main.py": """
+                import importlib.util, os, sys
+                from importlib import machinery
+                from importlib.machinery import SourceFileLoader
+                import lib
+                path = os.path.join(os.path.dirname(lib.__file__), "plugin.py")
+                loader = SourceFileLoader("lib.plug", path)
+                first = importlib.util.module_from_spec(importlib.util.spec_from_loader("lib.plug", loader))
+                loader.exec_module(first)
+                with_loader = importlib.util.spec_from_file_location("other", path, loader=loader)
+                spec = importlib.util.spec_from_file_location("other", path)
+                second = importlib.util.module_from_spec(spec)
+                second.__spec__.loader.exec_module(second)
+                def load_module():
+                    return machinery.SourceFileLoader("lib.loaded", path).load_module()
+                def outside(path):
+                    return SourceFileLoader("outside", path).get_code("outside")
+            """,
+        },
+        ["importlib", "os", "sys"],
+    )
+    main = importer.import_module("main")
+    assert main.first.value == main.second.value == 1
+    assert main.first.Plugin.__module__ == f"{importer.id()}.lib.plug"
+    assert main.loader.get_data(main.path) == main.loader.get_source("lib.plug").encode()
+    assert main.outside(__file__).co_filename == __file__
+    if sys.version_info < (3, 15):
+        loaded = main.load_module()
+        assert importer.modules["lib.loaded"] is loaded
+        assert sys.modules[loaded.Plugin.__module__] is loaded
+    assert not {"lib", "lib.plug", "lib.loaded"} & sys.modules.keys()
