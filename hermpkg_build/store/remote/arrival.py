@@ -36,18 +36,6 @@ class Arrival:
         """Whether as many bytes arrived as there should be, or more."""
         return self.received >= self.digest.size
 
-    def restart(self) -> None:
-        """Forget what has arrived: the first bytes come next."""
-        if not self.received:
-            return
-        self._hasher.close()
-        self._hasher, self.received = SideHash(self.digest.size), 0
-        try:
-            os.lseek(self._file, 0, os.SEEK_SET)
-            os.ftruncate(self._file, 0)
-        except OSError as error:
-            raise cannot_write(error, self._content.root) from error
-
     def take(self, piece: Bytes) -> None:
         """Take the next bytes, which must not change later; nothing is written of a blob that is too long."""
         view = memoryview(piece)
