@@ -13,7 +13,7 @@ from hermpkg_build.cli.console import Console, printable
 from hermpkg_build.cli.progress import Display, errors_go_to_a_terminal
 from hermpkg_build.cli.remote import chosen_settings, remote_of
 from hermpkg_build.core.canonical_json import Json
-from hermpkg_build.engine.results import BuildRequest, BuildResult, ExecutedAction
+from hermpkg_build.engine.results import BuildRequest, BuildResult, ExecutedAction, TargetResult
 from hermpkg_build.engine.uptodate import find_unchanged
 from hermpkg_build.errors import CommandLineError, HermpkgError
 
@@ -66,6 +66,8 @@ def make_display(invocation: Invocation) -> Display:
 def build_patterns(invocation: Invocation, *, out: str | None) -> tuple[BuildResult, HermpkgError | None]:
     """Bring the artifacts of the patterns up to date and print a line for each.
 
+    Targets that are no artifacts have a line where there are no others.
+
     What was built, and the error where not everything could be. Raises where nothing could begin.
     Where nothing has changed since the last build of the same words neither the loader nor the engine
     is imported.
@@ -83,15 +85,27 @@ def build_patterns(invocation: Invocation, *, out: str | None) -> tuple[BuildRes
                 result = build(
                     workspace, request, invocation.settings.cache_directory, display, remote=remote
                 )
-                return result, None
             except BuildFailedError as error:
                 return error.result, error
+            if not _artifacts(result):
+                # The engine tells of artifacts as they are finished.
+                _show(result.targets, display)
+            return result, None
         result, warnings = unchanged
         for text in warnings:
             display.warning(text)
-        for target in result.targets:
-            display.target_finished(target)
+        _show(_artifacts(result) or result.targets, display)
         return result, None
+
+
+def _artifacts(result: BuildResult) -> list[TargetResult]:
+    """The targets with a file of their own: what a build is for, unless only other targets were asked for."""
+    return [target for target in result.targets if target.path]
+
+
+def _show(targets: Sequence[TargetResult], display: Display) -> None:
+    for target in targets:
+        display.target_finished(target)
 
 
 def here() -> tuple[Workspace, str]:

@@ -92,10 +92,9 @@ class Display:
         console = self._console
         status = console.good(result.status) if result.status == "built" else console.faint(result.status)
         sha256 = result.sha256 if self._verbose else result.sha256[:16]
-        path = printable(result.path)
-        console.mention(
-            f"{console.strong(result.label)}  {status}  {path}  {size_text(result.bytes)}  sha256:{sha256}"
-        )
+        path = [printable(result.path)] if result.path else []
+        words = [console.strong(result.label), status, *path, size_text(result.bytes), f"sha256:{sha256}"]
+        console.mention("  ".join(words))
         if self._explain:
             for reason in result.reasons or ("nothing it depends on has changed",):
                 console.say(f"    {printable(reason)}")

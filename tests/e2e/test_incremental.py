@@ -4,6 +4,8 @@ import os
 import py_compile
 import shutil
 
+import pytest
+
 
 def test_nothing_changed(app):
     first = app.build("//app")
@@ -11,6 +13,14 @@ def test_nothing_changed(app):
     assert (first.target["status"], second.target["status"]) == ("built", "up-to-date")
     assert second.target["sha256"] == first.target["sha256"]
     assert all(count["run"] == 0 for count in second.json["actions"].values())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "labels"), [("//...", ["//app:app"]), ("//app:modules", ["//app:modules"])]
+)
+def test_a_build_that_finds_nothing_to_do_has_the_same_lines(app, pattern, labels):
+    said = [app.run("build", pattern).stdout for _ in range(2)]
+    assert [[line.split()[0] for line in text.splitlines()] for text in said] == [labels, labels]
 
 
 def test_a_comment_in_one_module_is_one_analysis(app):
