@@ -60,7 +60,9 @@ def build_package(session: Session, target: Target, models: Mapping[Label, Model
         session.journal.recalled(action.kind, action.subject)
     else:
         session.journal.started(action.kind, action.subject)
-        if not known:
+        if known:
+            session.journal.warn(_other_bytes(target, known))
+        else:
             digest = _write(session, target, path, request)
         reasons = reasons_to_run(session.inputs_before(action), action.inputs)
         session.journal.ran(action.kind, action.subject, reasons)
@@ -85,6 +87,13 @@ def _known_artifact(result: ActionResult) -> Digest | None:
         return Digest.parse(cast("Mapping[str, str]", result.facts)["artifact"])
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _other_bytes(target: Target, known: Digest) -> str:
+    return (
+        f"{target.label}: an earlier build gave other bytes for the same inputs (sha256 {known.hash[:16]})\n"
+        f"  -> hermpkg verify --rebuild {target.label} looks for what makes them differ"
+    )
 
 
 def artifact_request(

@@ -56,7 +56,10 @@ class SharedFacts:
         self._remote.later(lambda: self._publish(name, facts))
 
     def _publish(self, name: str, facts: Mapping[Digest, bytes]) -> None:
-        pack = encode_pack({**facts, **self._packs.get(name, {})})
+        # What others have added since it was asked for stays in it; what was found out here goes first.
+        before = {**self._packs.get(name, {}), **self._fetch(name)}
+        kept = {digest: data for digest, data in before.items() if digest not in facts}
+        pack = encode_pack({**facts, **kept})
         digest = self._content.put_bytes(pack)
         self._remote.put(self._action(name), ActionResult(outputs={"facts": digest}, facts=None))
 

@@ -275,8 +275,7 @@ def test_damage_on_the_server_is_built_around_and_mended(checkout, server, kind,
     assert outcome.stderr == ""
     assert runs(outcome.json) > 0
     assert artifact(two) == artifact(one)
-    if kind == "ac":
-        assert runs(checkout().build("//app").json) == 0
+    assert runs(checkout().build("//app").json) == 0
 
 
 def test_an_interrupt_drops_what_is_not_uploaded(checkout, server):

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.engine.build import build
+from hermpkg_build.engine.build import MakeRebuilder, build
 from hermpkg_build.engine.observer import SilentObserver
+from hermpkg_build.engine.rebuilder import CachingRebuilder
 from hermpkg_build.engine.results import BuildRequest, BuildResult
 from hermpkg_build.loading.workspace import find_workspace
 from hermpkg_build.store.cas import ContentStore
@@ -113,13 +114,21 @@ class Checkout:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
-    def build(self, server: MemoryServer | None = None, *, upload: bool = True, jobs: int = 1) -> BuildResult:
+    def build(
+        self,
+        server: MemoryServer | None = None,
+        *,
+        upload: bool = True,
+        jobs: int = 1,
+        make_rebuilder: MakeRebuilder = CachingRebuilder,
+    ) -> BuildResult:
         settings = RemoteSettings(cache="memory", upload=upload)
         return build(
             find_workspace(str(self.root)),
             BuildRequest(patterns=("//...",), jobs=jobs),
             str(self.cache),
             self.observer,  # type: ignore[arg-type]
+            make_rebuilder=make_rebuilder,
             remote=None if server is None else Remote(settings=settings, cache=server),
         )
 

@@ -17,12 +17,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hermpkg_build.core.canonical_json import loads
-from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.engine import uptodate
+from hermpkg_build.engine.action import Action
+from hermpkg_build.engine.facts import FACTS_VERSION
+from hermpkg_build.engine.journal import Journal
+from hermpkg_build.engine.observer import SilentObserver
+from hermpkg_build.engine.rebuilder import CachingRebuilder, InputState
 from hermpkg_build.engine.results import ActionCounts, BuildRequest
-from hermpkg_build.engine.shared_facts import decode_pack, encode_pack
-from hermpkg_build.store.action_cache import ActionResult
+from hermpkg_build.engine.shared_facts import SharedFacts, decode_pack, encode_pack
+from hermpkg_build.store.action_cache import ActionResult, encode_result
 from hermpkg_build.store.cas import ContentStore
+from hermpkg_build.store.remote.cache import RemoteCache
+from hermpkg_build.store.remote.entries import SharedAction, describe, encode_entry
 from hermpkg_build.store.remote.failures import FailureKind, RemoteError
 
 KINDS: tuple[FailureKind, ...] = ("unavailable", "denied", "full", "protocol")
@@ -133,6 +140,58 @@ def test_a_server_that_was_gone_is_not_mourned_by_builds_that_do_not_ask_it(chec
     unchanged = uptodate.find_unchanged(str(machine.root), BuildRequest(patterns=("//...",)))
     assert unchanged is not None
     assert unchanged[1] == ()
+
+
+def test_facts_found_at_the_same_time_are_all_kept(server, tmp_path):
+    def machine(name: str) -> tuple[SharedFacts, RemoteCache]:
+        content = ContentStore(str(tmp_path / name))
+        remote = RemoteCache(server, content, Journal(SilentObserver()))
+        return SharedFacts(remote, content, "1"), remote
+
+    found = [{Digest.of(bytes([number])): b"facts %d" % number} for number in range(2)]
+    machines = [machine("one"), machine("two")]
+    for facts, _ in machines:
+        assert facts.find(dict.fromkeys(found[0] | found[1], "app")) == {}
+    for (facts, remote), own in zip(machines, found, strict=True):
+        facts.add("app", own)
+        remote.finish()
+    facts, _ = machine("three")
+    assert facts.find(dict.fromkeys(found[0] | found[1], "app")) == found[0] | found[1]
+
+
+def test_facts_that_are_damaged_are_found_out_again_and_mended(checkout, server):
+    checkout().build(server)
+    packs = [digest for digest, data in server.contents.items() if decode_pack(data)]
+    (pack,) = packs
+    damaged = encode_pack(dict.fromkeys(decode_pack(server.contents[pack]), b"hif2 no facts"))
+    (name,) = [name for name, entry in server.results.items() if pack.hash.encode() in entry]
+    action = SharedAction(name="import-facts 1", key=fingerprint(["import facts", 1, FACTS_VERSION, "//app"]))
+    assert describe(action)[0] == name
+    outputs = {"facts": Digest.of(damaged)}
+    server.contents[Digest.of(damaged)] = damaged
+    server.results[name] = encode_entry(
+        outputs, encode_result(action.key, ActionResult(outputs=outputs, facts=None))
+    )
+    assert checkout().build(server).actions["analyse"] == ActionCounts(run=3, cached=0)
+    assert checkout().build(server).actions["analyse"] == ActionCounts(run=0, cached=3)
+
+
+class Mistaken(CachingRebuilder):
+    """A cache that knows another artifact for everything."""
+
+    def recall(self, action: Action, state: InputState | None = None) -> tuple[Action, ActionResult] | None:
+        facts = {"artifact": str(Digest.of(b"other bytes"))}
+        return action, ActionResult(outputs={}, facts=facts)
+
+
+def test_other_bytes_for_the_same_inputs_are_told_of(checkout):
+    one, two = checkout(), checkout()
+    one.build()
+    result = two.build(make_rebuilder=Mistaken)
+    assert result.actions["assemble"] == ActionCounts(run=1, cached=0)
+    assert two.artifact == one.artifact
+    (warning,) = two.observer.warnings
+    assert "an earlier build gave other bytes for the same inputs" in warning
 
 
 def test_two_builds_at_once_share_one_cache_folder_and_one_server(checkout, server):

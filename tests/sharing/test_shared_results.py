@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -224,6 +225,16 @@ def test_contents_that_are_lost_or_wrong_are_a_miss(filled, machine, damage):
     assert content.path_of(Digest.of(DATA)) is None
 
 
+@pytest.mark.parametrize("damage", [DATA[:-1], DATA[:-1] + b"?"])
+def test_what_a_server_has_in_a_spoilt_form_is_uploaded_again(filled, machine, damage):
+    filled.contents[Digest.of(DATA)] = damage
+    remote, content = machine()
+    assert remote.get(ACTION) is None
+    content.put_bytes(DATA)
+    remote.put(ACTION, RESULT)
+    assert filled.contents[Digest.of(DATA)] == DATA
+
+
 def test_a_transport_that_lies_about_contents_is_not_believed(filled, machine, monkeypatch):
     monkeypatch.setattr(filled, "download", lambda digests, content: set())
     remote, _ = machine()
@@ -307,6 +318,25 @@ def test_what_runs_in_the_background_is_waited_for(server, machine):
         remote.later(lambda action=action: remote.put(action, ActionResult(outputs={}, facts=None)))
     remote.finish()
     assert len(server.results) == 50
+
+
+def test_what_has_not_begun_at_the_end_is_dropped(server, machine):
+    remote, _ = machine()
+    go_on = threading.Event()
+    done: list[int] = []
+
+    def job(number: int) -> None:
+        go_on.wait(60)
+        done.append(number)
+
+    for number in range(50):
+        remote.later(lambda number=number: job(number))
+    remote.close()
+    go_on.set()
+    remote.finish()
+    remote.later(lambda: done.append(50))
+    assert len(done) <= 4
+    assert 50 not in done
 
 
 def test_a_bug_in_the_background_is_not_swallowed(machine):

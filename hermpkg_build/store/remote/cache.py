@@ -77,6 +77,7 @@ class RemoteCache:
         self._lock = threading.Lock()
         self._asks = True
         self._uploads = upload
+        self._spoilt: set[Digest] = set()
 
     @property
     def asks(self) -> bool:
@@ -106,9 +107,8 @@ class RemoteCache:
         here: set[Digest] = set()
         with self._exchange("fetch", subject) as transfer:
             lost = self._transport.download(absent, self._content) & absent
-            for digest in lost:
-                log_corrupt("shared content", str(digest))
             here = {digest for digest in absent - lost if self._content.path_of(digest) is not None}
+            self._note_spoilt(absent - here)
             transfer.size = sum(digest.size for digest in here)
         return here == absent
 
@@ -124,7 +124,7 @@ class RemoteCache:
         name, described = describe(action)
         blobs = {blob.digest: blob for blob in (*outputs, *described, blob_of(stored))}
         with self._exchange("upload", action.subject) as transfer:
-            missing = self._transport.missing(blobs) & blobs.keys()
+            missing = (self._transport.missing(blobs) | self._spoilt) & blobs.keys()
             self._transport.upload([blobs[digest] for digest in sorted(missing)])
             entry = encode_entry(result.outputs, stored)
             self._transport.put_result(name, entry)
@@ -161,6 +161,13 @@ class RemoteCache:
             log_corrupt("shared action result", f"{action.name} {action.key}: {error}")
             return None
         return result if self.fetch(result.outputs.values(), action.subject) else None
+
+    def _note_spoilt(self, digests: set[Digest]) -> None:
+        """Keep in mind what the server named and did not have whole, which it may not know of itself."""
+        for digest in digests:
+            log_corrupt("shared content", str(digest))
+        with self._lock:
+            self._spoilt |= digests
 
     @contextmanager
     def _exchange(self, direction: Direction, subject: str) -> Iterator[_Transfer]:
