@@ -87,6 +87,12 @@ REMOTE_OPTIONS = (
         value="NAME=VALUE",
         help="what the executor's workers must be (repeatable)",
     ),
+    Option(
+        names=("--remote-python",),
+        value="PATH",
+        may_be_empty=True,
+        help="the interpreter there, where it is not at the path of this one",
+    ),
 )
 
 

@@ -3,11 +3,13 @@
 A script, run in a folder that holds `REQUEST` and the files of the workspace under `WORKSPACE`; it
 leaves everything in `OUTPUT`. `REPORT`, there, says how it went:
 
-    {"seen": {name: state}}                 the model object lies beside it as a model folder
+    {"seen": {...}, "search_path": [...]}   the model object lies beside it as a model folder
     {"error": {...}, "seen": {...}}         its factory failed; "seen" is null where nobody knows what it saw
     {"differs": [[what, asked, found]]}     this Python environment is not the one that was asked for
 
-Names and states are those of `BuildEnvironment`, so that whoever asked can hold them against its own.
+What is seen are states by name, both those of `BuildEnvironment`, so that whoever asked can hold them
+against its own. The request's search path may be null: it is then that of the interpreter that runs this,
+wherever the same things are installed there.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ if __name__ == "__main__":
     _tool = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     sys.path.insert(0, _tool)
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import hermpkg_build
+from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.canonical_json import Json, dumps, loads
 from hermpkg_build.engine.environment import BuildEnvironment, current_environment
 from hermpkg_build.errors import HermpkgError
@@ -38,15 +42,13 @@ REPORT = "report.json"
 EXIT_MADE, EXIT_FAILED, EXIT_REFUSED = 0, 1, 2
 
 
-def request_bytes(request: ModelRequest, environment: BuildEnvironment, inputs: Mapping[str, str]) -> bytes:
-    """What to put at `REQUEST`; `inputs` are those of `environment`."""
+def request_bytes(
+    request: ModelRequest, environment: Mapping[str, str], search_path: Sequence[str] | None
+) -> bytes:
+    """What to put at `REQUEST`; `environment` has the inputs that the worker's must have too."""
     moved = request.moved(WORKSPACE).to_json()
-    return dumps(
-        {
-            "request": {**moved, "search_path": list(environment.search_path)},
-            "environment": dict(inputs),
-        }
-    )
+    path = None if search_path is None else list(search_path)
+    return dumps({"request": {**moved, "search_path": path}, "environment": dict(environment)})
 
 
 def run(folder: str) -> int:
@@ -55,8 +57,10 @@ def run(folder: str) -> int:
         asked: Any = loads(file.read())
     output = os.path.join(folder, OUTPUT)
     os.makedirs(output, exist_ok=True)
-    request = ModelRequest.from_json(asked["request"]).moved(os.path.join(folder, WORKSPACE))
-    environment = current_environment(request.search_path)
+    path = asked["request"]["search_path"]
+    environment = current_environment(_own_search_path() if path is None else tuple(path))
+    request = ModelRequest.from_json({**asked["request"], "search_path": environment.search_path})
+    request = request.moved(os.path.join(folder, WORKSPACE))
     differs = _differences(asked["environment"], environment)
     if differs:
         _report(output, {"differs": differs})
@@ -68,8 +72,15 @@ def run(folder: str) -> int:
         seen = _states(observed, environment, request.workspace_root)
         _report(output, {"error": error_to_json(error), "seen": seen})
         return EXIT_FAILED
-    _report(output, {"seen": _states(model.observed_files, environment, request.workspace_root)})
+    seen = _states(model.observed_files, environment, request.workspace_root)
+    _report(output, {"seen": seen, "search_path": list(environment.search_path)})
     return EXIT_MADE
+
+
+def _own_search_path() -> tuple[str, ...]:
+    """The search path of this interpreter, without the folder that this package was brought in."""
+    ours = os.path.dirname(os.path.dirname(hermpkg_build.__file__))
+    return tuple(path for path in environment_search_path() if path != ours)
 
 
 def _differences(asked: Mapping[str, str], environment: BuildEnvironment) -> list[Json]:

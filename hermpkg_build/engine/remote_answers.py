@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from hermpkg_build.store.cas import ContentStore
     from hermpkg_build.store.remote.execution import Executed, Executor
 
+_HASH = re.compile(r"[0-9a-f]{64}")
 _LARGEST_TEXT = 256 << 20
 """Bytes of a report or a description; a model of a million storages stays far below."""
 
@@ -30,11 +33,13 @@ class OtherEnvironmentError(ExecutionError):
 class Answer:
     """What became of a factory: a model object whose bytes are in the content store, or its failure.
 
-    `seen` is what it had asked of the file system, by name, with what was there.
+    `seen` is what it had asked of the file system, by name, with what was there; `search_path` is where
+    it had its modules from.
     """
 
     outcome: ModelObject | FactoryError
     seen: Mapping[str, str]
+    search_path: tuple[str, ...] = ()
 
 
 def read_answer(executor: Executor, executed: Executed, content: ContentStore) -> Answer:
@@ -50,10 +55,13 @@ class _Reader:
     def __init__(self, executor: Executor, executed: Executed, content: ContentStore) -> None:
         self._executor = executor
         self._executed = executed
+        self._files = executed.files or {}
         self._content = content
 
     def read(self) -> Answer:
         code = self._executed.exit_code
+        if code != EXIT_MADE and self._executed.files is None:
+            raise self._cannot_start()
         if code not in (EXIT_MADE, EXIT_FAILED, EXIT_REFUSED):
             raise self._unusable("the worker could not do its work", f"it ended with exit status {code}")
         report = self._json(REPORT)
@@ -64,11 +72,12 @@ class _Reader:
                 return self._failed(report)
             model = ModelObject.from_json(self._json(DESCRIPTION))
             seen = _texts(report["seen"])
+            search_path = tuple(str(path) for path in report["search_path"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise self._unusable("the worker's answer means nothing", reason) from error
         self._fetch({digest.hash: digest for digest in contents_of(model)})
-        return Answer(outcome=model, seen=seen)
+        return Answer(outcome=model, seen=seen, search_path=search_path)
 
     def _failed(self, report: Any) -> Answer:
         error = factory_error_from_json(report["error"])
@@ -78,7 +87,7 @@ class _Reader:
         return Answer(outcome=error, seen=_texts(report["seen"]))
 
     def _json(self, name: str) -> Any:
-        digest = self._executed.files.get(name)
+        digest = self._files.get(name)
         if digest is None:
             raise self._unusable("an output is missing", f"{OUTPUT}/{name}")
         if digest.size > _LARGEST_TEXT:
@@ -86,13 +95,13 @@ class _Reader:
         self._fetch({name: digest})
         try:
             return loads(self._content.get_bytes(digest) or b"")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._unusable(f"{OUTPUT}/{name} is no JSON", str(error)) from error
 
     def _fetch(self, wanted: Mapping[str, Digest]) -> None:
         """Bring outputs into the content store, where only whole ones go."""
         for name, digest in wanted.items():
-            if self._executed.files.get(name) != digest:
+            if self._files.get(name) != digest:
                 raise self._unusable("an output is missing", f"{OUTPUT}/{name}")
         lost = self._executor.fetch(wanted.values())
         for name, digest in wanted.items():
@@ -111,12 +120,37 @@ class _Reader:
         )
 
     def _other_environment(self, differs: Any) -> OtherEnvironmentError:
-        facts = [(str(what), f"{asked} here, {found} there") for what, asked, found in differs]
+        facts = [(str(what), said_of_both(str(asked), str(found))) for what, asked, found in differs]
         return OtherEnvironmentError(
             "the executor's Python environment is not the one of this machine",
-            facts=[("executor", self._executor.server), *facts],
-            next_step="install there what is installed here, in the same folders",
+            facts=[("executor", self._executor.server), ("interpreter", self._interpreter), *facts],
+            next_step="install there what is installed here, at the same place or at that of remote-python",
         )
+
+    def _cannot_start(self) -> OtherEnvironmentError:
+        return OtherEnvironmentError(
+            "the worker cannot start on the executor",
+            facts=[
+                ("executor", self._executor.server),
+                ("interpreter", self._interpreter),
+                ("exit status", str(self._executed.exit_code)),
+                ("its output", self._executed.errors or "none"),
+            ],
+            next_step="have this interpreter there, or say with remote-python which one it is",
+        )
+
+    @property
+    def _interpreter(self) -> str:
+        return self._executor.settings.python or sys.executable
+
+
+def said_of_both(here: str, there: str) -> str:
+    """Two states for people, who need not compare digests in full."""
+    return f"{_said(here)} here, {_said(there)} there"
+
+
+def _said(state: str) -> str:
+    return f"sha256:{state[:12]}" if _HASH.fullmatch(state) else state
 
 
 def _texts(value: Any) -> dict[str, str]:

@@ -24,10 +24,14 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.context import TargetContext
     from hermpkg_build.engine.environment import BuildEnvironment
     from hermpkg_build.objects.model import ModelRequest
+    from hermpkg_build.store.remote.settings import RemoteSettings
 
 _TOOL = "tool"
 _SCRIPT = "engine/model_worker.py"
-_SOURCES = ("__init__.py", "errors.py", "engine/__init__.py", "engine/environment.py", _SCRIPT)
+_SOURCES = (
+    *("__init__.py", "errors.py", "analysis/__init__.py", "analysis/search_path.py"),
+    *("engine/__init__.py", "engine/environment.py", _SCRIPT),
+)
 _SOURCE_FOLDERS = ("core", "objects", "store")
 """What of this package the worker imports; of a folder the modules that lie in it directly."""
 
@@ -37,7 +41,9 @@ _MOST_NAMES = 5_000
 _EMPTY = blob_of(b"")
 
 
-def model_inputs(context: TargetContext, target: Target, request: ModelRequest) -> InputRoot:
+def model_inputs(
+    context: TargetContext, target: Target, request: ModelRequest, settings: RemoteSettings
+) -> InputRoot:
     """The folder in which the worker makes the model object of `target`.
 
     Files of the workspace are in it where `target` declares them: the modules that its deps reach,
@@ -46,8 +52,9 @@ def model_inputs(context: TargetContext, target: Target, request: ModelRequest) 
     whoever reads an empty file instead of the right one is not believed. Raises OSError for a file
     that cannot be read, ValueError for one whose path no message can hold.
     """
-    environment = shipped_environment(context.environment, request)
-    asked = request_bytes(request, environment, environment.inputs(context.tree))
+    environment = shipped_environment(context)
+    search_path = None if settings.python else environment.search_path
+    asked = request_bytes(request, environment.inputs(context.tree), search_path)
     paths = sorted({*request.modules.values(), *_data_files(context, target, request)})
     digests = context.tree.digests(paths)
     declared = {path: Blob(digest=digest, path=path) for path, digest in zip(paths, digests, strict=True)}
@@ -62,30 +69,31 @@ def model_inputs(context: TargetContext, target: Target, request: ModelRequest) 
     )
 
 
-def shipped_environment(environment: BuildEnvironment, request: ModelRequest) -> BuildEnvironment:
+def shipped_environment(context: TargetContext) -> BuildEnvironment:
     """The environment without entries of its search path that are source roots of the workspace.
 
     An editable install puts such entries there. A factory gets its workspace modules another way.
     """
-    roots = {
-        os.path.realpath(os.path.join(request.workspace_root, root)) for root in (*request.source_roots, "")
-    }
-    kept = tuple(path for path in environment.search_path if os.path.realpath(path) not in roots)
-    return replace(environment, search_path=kept)
+    workspace = context.workspace
+    roots = {os.path.realpath(context.absolute(root)) for root in (*workspace.source_roots, "")}
+    kept = [path for path in context.environment.search_path if os.path.realpath(path) not in roots]
+    return replace(context.environment, search_path=tuple(kept))
 
 
-def worker_command(platform: tuple[tuple[str, str], ...], timeout_s: float) -> Command:
-    """How the worker is run: by the interpreter that runs this, which must be at the same place there.
+def worker_command(settings: RemoteSettings) -> Command:
+    """How the worker is run: by the interpreter of the settings, else by the one at the path of this one.
 
-    Its environment variables are few and the same for everybody, but for where the dynamic loader looks.
+    Its environment variables are few and the same for everybody; where everything is at the same place,
+    the dynamic loader looks where it does here.
     """
-    interpreter = [sys.executable, "-I", "-B", "-X", "utf8"]
+    interpreter = [settings.python or sys.executable, "-I", "-B", "-X", "utf8"]
+    libraries = {} if settings.python else library_paths()
     return Command(
         arguments=(*interpreter, f"{_TOOL}/{hermpkg_build.__name__}/{_SCRIPT}"),
-        environment={"LC_ALL": "C.UTF-8", "PATH": os.defpath, "TZ": "UTC", **library_paths()},
+        environment={"LC_ALL": "C.UTF-8", "PATH": os.defpath, "TZ": "UTC", **libraries},
         output=OUTPUT,
-        timeout_s=timeout_s,
-        platform=platform,
+        timeout_s=settings.execution_timeout_s,
+        platform=settings.platform,
     )
 
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.engine.environment import ABSENT
 from hermpkg_build.engine.model_worker import EXIT_MADE
-from hermpkg_build.engine.remote_answers import Answer, OtherEnvironmentError, read_answer
-from hermpkg_build.engine.remote_inputs import model_inputs, worker_command
+from hermpkg_build.engine.remote_answers import Answer, OtherEnvironmentError, read_answer, said_of_both
+from hermpkg_build.engine.remote_inputs import model_inputs, shipped_environment, worker_command
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.objects.failures import FactoryError
-from hermpkg_build.objects.model import ModelObject, ModelRequest, ObservedFiles
+from hermpkg_build.objects.model import ModelObject, ModelRequest, ObservedFiles, ObservedImport
 from hermpkg_build.store.remote.execution import ExecutionError
 from hermpkg_build.store.remote.failures import RemoteError
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from hermpkg_build.store.remote.merkle import InputRoot
 
 _MOST_NAMED = 5
-_HASH_LENGTH = 64
 
 
 class RemoteModels:
@@ -75,11 +74,15 @@ class RemoteModels:
         answer = self._answer(session, self._inputs(session, target, request))
         if isinstance(answer.outcome, FactoryError):
             raise answer.outcome
-        return replace(answer.outcome, observed_files=_observed_here(session, answer.seen))
+        return replace(
+            answer.outcome,
+            observed_files=_observed_here(session, answer.seen),
+            observed_modules=_observed_modules_here(session, answer),
+        )
 
     def _inputs(self, session: Session, target: Target, request: ModelRequest) -> InputRoot:
         try:
-            return model_inputs(session, target, request)
+            return model_inputs(session, target, request, self._executor.settings)
         except (OSError, ValueError) as error:
             raise ExecutionError(
                 f"the inputs of {target.label} cannot be sent to the executor",
@@ -91,7 +94,7 @@ class RemoteModels:
 
         A recalled failure may have been one of the moment.
         """
-        command = worker_command(self._executor.platform, self._executor.execution_timeout_s)
+        command = worker_command(self._executor.settings)
         executed = self._executor.execute(command, root, cancelled=session.is_cancelled)
         if executed.recalled:
             if executed.exit_code == EXIT_MADE:
@@ -106,7 +109,7 @@ class RemoteModels:
         differs = {
             name: (here, there)
             for name, there in sorted(answer.seen.items())
-            if (here := session.state_of(name)) != there
+            if (here := _state_here(session, name)) != there
         }
         if differs:
             raise self._saw_other_files(differs)
@@ -114,7 +117,7 @@ class RemoteModels:
 
     def _saw_other_files(self, differs: Mapping[str, tuple[str, str]]) -> ExecutionError:
         named = [
-            f"{name}: {_said(here)} here, {_said(there)} there"
+            f"{name}: {said_of_both(here, there)}"
             for name, (here, there) in list(differs.items())[:_MOST_NAMED]
         ]
         more = len(differs) - len(named)
@@ -147,6 +150,27 @@ def _observed_here(session: Session, seen: Mapping[str, str]) -> ObservedFiles:
     return ObservedFiles(read=tuple(sorted(read)), listed=tuple(sorted(listed)), sought=tuple(sorted(sought)))
 
 
+def _observed_modules_here(session: Session, answer: Answer) -> tuple[ObservedImport, ...]:
+    """The imports, their places named as on this machine; the executor may have the same things elsewhere."""
+    assert isinstance(answer.outcome, ModelObject)
+    folders = dict(zip(answer.search_path, shipped_environment(session).search_path, strict=False))
+    found = []
+    for observed in answer.outcome.observed_modules:
+        # The deepest folder that holds it decides: site-packages lies in the standard library's folder.
+        folder = max((f for f in folders if observed.path.startswith(f"{f}/")), key=len, default="")
+        here = folders.get(folder, folder) + observed.path[len(folder) :]
+        found.append(replace(observed, path=here))
+    return tuple(found)
+
+
+def _state_here(session: Session, name: str) -> str:
+    """The state of what an executor named, which may be no path."""
+    try:
+        return session.state_of(name)
+    except (OSError, ValueError):
+        return "no path"
+
+
 def _path_here(session: Session, name: str) -> str:
     """The path that a name stands for on this machine: the first that exists, of those that have the name."""
     environment, root = session.environment, session.workspace.root
@@ -154,11 +178,6 @@ def _path_here(session: Session, name: str) -> str:
     name_of = environment.folder_name_of if name.endswith("/") else environment.name_of
     named = [path for path in paths if name_of(path, root) == name] or paths
     return next((path for path in named if os.path.exists(path)), named[0])
-
-
-def _said(state: str) -> str:
-    """A state for people, who need not compare digests."""
-    return state if len(state) < _HASH_LENGTH else f"sha256:{state[:12]}"
 
 
 def _warn(session: Session, error: HermpkgError, consequence: str) -> None:

@@ -201,6 +201,7 @@ _SETTINGS: Mapping[str, _Setting] = {
     "remote-fallback": _Setting("execution_fallback", _switch, _on),
     "remote-execution-timeout": _Setting("execution_timeout_s", _seconds, _number),
     "remote-platform": _Setting("platform", _pairs, _table),
+    "remote-python": _Setting("python", _text, _last),
 }
 """By the name of the option on the command line."""
 

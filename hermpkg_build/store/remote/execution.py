@@ -66,12 +66,12 @@ class Command:
 class Executed:
     """A command that ended: the files of its output folder by their paths in it.
 
-    `recalled` where it ran earlier and the executor kept the result; `errors` is the end of what it
-    wrote to standard error, where it failed.
+    `files` is None where it made no such folder. `recalled` where it ran earlier and the executor kept
+    the result; `errors` is the end of what it wrote to standard error, where it failed.
     """
 
     exit_code: int
-    files: Mapping[str, Digest]
+    files: Mapping[str, Digest] | None
     recalled: bool
     errors: str = field(default="", compare=False)
 
@@ -83,10 +83,8 @@ class Executor:
         self._channel = GrpcChannel(settings, settings.executor)
         self._transport = GrpcTransport(settings, self._channel)
         self._content = content
-        self._timeout_s = settings.timeout_s
         self.server = self._channel.server
-        self.platform = settings.platform
-        self.execution_timeout_s = settings.execution_timeout_s
+        self.settings = settings
 
     def execute(
         self, command: Command, root: InputRoot, *, cancelled: Callable[[], bool], anew: bool = False
@@ -107,7 +105,7 @@ class Executor:
             skip_cache_lookup=anew,
             digest_function=messages.DigestFunction.SHA256,
         )
-        run = _Run(self._channel, request, self._timeout_s, upload=lambda: self._upload(blobs))
+        run = _Run(self._channel, request, self.settings.timeout_s, upload=lambda: self._upload(blobs))
         return self._executed(run.wait(cancelled), command)
 
     def fetch(self, digests: Iterable[Digest]) -> set[Digest]:
@@ -140,7 +138,7 @@ class Executor:
 
     def _executed(self, response: messages.ExecuteResponse, command: Command) -> Executed:
         result = response.result
-        files: Mapping[str, Digest] = {}
+        files: Mapping[str, Digest] | None = None
         try:
             for folder in result.output_directories:
                 if folder.path == command.output:

@@ -21,6 +21,7 @@ SETTING_NAMES = (
     "remote-fallback",
     "remote-execution-timeout",
     "remote-platform",
+    "remote-python",
 )
 """What ``[tool.hermpkg]`` may say of remote servers."""
 
@@ -36,8 +37,9 @@ class RemoteSettings:
     `credential_helpers` are pairs of a host pattern ("" for every host) and a program that speaks
     Bazel's protocol, the first match wins. `timeout_s` bounds a request that moves no bytes, in seconds;
     `retries` is how often one is tried again. `execution_fallback` lets an action run here where
-    the executor cannot be used; `platform` are the properties that its workers must have, and
-    `execution_timeout_s` is how long an action may run there, in seconds.
+    the executor cannot be used; `platform` are the properties that its workers must have,
+    `execution_timeout_s` is how long an action may run there, in seconds, and `python` the path of the
+    interpreter there, "" where it is that of this one.
     """
 
     cache: str = ""
@@ -56,3 +58,4 @@ class RemoteSettings:
     execution_fallback: bool = True
     platform: tuple[tuple[str, str], ...] = ()
     execution_timeout_s: float = 3600.0
+    python: str = ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -164,105 +163,57 @@ def checkout(make_checkout: Callable[[], Checkout]) -> Checkout:
     return make_checkout()
 
 
+@pytest.fixture
+def start_executor(start_casd: Callable[..., Any]) -> Callable[..., Any]:
+    """Starts an executor of an edition; its sandbox has this machine's programs, and its Python at `prefix`.
+
+    The runner reads links of the machine as if they lay in its own folder, so they are resolved here.
+    """
+    if shutil.which("bwrap") is None:
+        pytest.skip("there is no bubblewrap, in which the executor works: make machine installs it")
+
+    def start(edition: str, *, prefix: str = sys.prefix) -> Any:
+        visible = {name: os.path.realpath(name) for name in ("/usr", "/bin", "/lib", "/lib64")}
+        visible |= {sys.base_prefix: os.path.realpath(sys.base_prefix), prefix: os.path.realpath(sys.prefix)}
+        return start_casd(
+            edition,
+            f"--buildbox-run={CASD / edition / 'buildbox-run'}",
+            *(f"--runner-arg=--ro-bind-mount={there}:{here}" for here, there in visible.items()),
+        )
+
+    return start
+
+
+@pytest.fixture(params=["2.5.0", "2.8.1"])
+def casd(request: pytest.FixtureRequest, start_executor: Callable[..., Any]) -> Any:
+    """An executor that has done nothing yet, of an older and of a newer edition of the protocol."""
+    return start_executor(request.param)
+
+
+def runs_something(casd: Any) -> bool:
+    """Whether a server has a sandbox now."""
+    for process in casd.started():
+        with suppress(OSError):
+            if Path(f"/proc/{process}/comm").read_text().strip() == "bwrap":
+                return True
+    return False
+
+
+@pytest.fixture
+def wait_for_work() -> Callable[[Any, Callable[[], bool]], None]:
+    """Waits until a server has a sandbox, or something else has ended."""
+
+    def wait(casd: Any, ended: Callable[[], bool]) -> None:
+        while not runs_something(casd) and not ended():
+            time.sleep(0.02)
+
+    return wait
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-class Casd:
-    """buildbox-casd with its runner, whose sandbox has this machine's programs and Python."""
-
-    def __init__(self, edition: str, folder: Path) -> None:
-        programs = CASD / edition
-        port = free_port()
-        self.url = f"grpc://127.0.0.1:{port}"
-        visible = {"/usr": "/usr", **{name: os.path.realpath(name) for name in ("/bin", "/lib", "/lib64")}}
-        for prefix in (sys.base_prefix, sys.prefix):
-            visible[prefix] = os.path.realpath(prefix)
-        self._log = (folder / "log").open("wb")
-        self.process = subprocess.Popen(
-            [
-                programs / "buildbox-casd",
-                f"--bind=127.0.0.1:{port}",
-                f"--buildbox-run={programs / 'buildbox-run'}",
-                *(f"--runner-arg=--ro-bind-mount={there}:{here}" for here, there in visible.items()),
-                folder / "contents",
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            start_new_session=True,
-        )
-        wait_for_port(port, self.process)
-
-    def kill(self) -> None:
-        """End it at once, with all that it runs."""
-        for process in (*descendants(self.process.pid), self.process.pid):
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        self.process.wait()
-        self._log.close()
-
-    def runs_something(self) -> bool:
-        """Whether there is a sandbox now."""
-        return any(name_of(process) == "bwrap" for process in descendants(self.process.pid))
-
-
-def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        if process.poll() is not None:
-            break
-        time.sleep(0.05)
-    pytest.fail("the executor did not start")
-
-
-def descendants(process: int) -> list[int]:
-    """The processes that a process started, and those that they did."""
-    found: list[int] = []
-    for path in Path(f"/proc/{process}/task").glob("*/children"):
-        try:
-            children = [int(child) for child in path.read_text().split()]
-        except OSError:
-            continue
-        for child in children:
-            found += [child, *descendants(child)]
-    return found
-
-
-def name_of(process: int) -> str:
-    try:
-        return Path(f"/proc/{process}/comm").read_text().strip()
-    except OSError:
-        return ""
-
-
-def start_casd(edition: str) -> Iterator[Casd]:
-    if not (CASD / edition / "buildbox-casd").exists():
-        pytest.skip("buildbox-casd is not installed: sh tests/machine.sh")
-    if shutil.which("bwrap") is None:
-        pytest.skip("bubblewrap, which runs the executor's sandboxes, is not installed: sh tests/machine.sh")
-    with tempfile.TemporaryDirectory(prefix="hermpkg-casd-") as folder:
-        casd = Casd(edition, Path(folder))
-        try:
-            yield casd
-        finally:
-            casd.kill()
-
-
-@pytest.fixture(scope="session", params=["2.5.0", "2.8.1"])
-def casd(request: pytest.FixtureRequest) -> Iterator[Casd]:
-    """An executor for the whole session, of an older and of a newer edition of the protocol."""
-    yield from start_casd(request.param)
-
-
-@pytest.fixture
-def mortal_casd() -> Iterator[Casd]:
-    """An executor that a test may end."""
-    yield from start_casd("2.5.0")
 
 
 class FakeExecutor:

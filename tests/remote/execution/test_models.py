@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from m import layers
 
 
 def make(size):
-    time.sleep(4)
+    time.sleep(2)
     return layers.Layer(size)
 """
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -54,6 +54,7 @@ def test_the_same_bytes_and_records_as_here(make_checkout: Callable[[], Any], ca
     assert there.warnings == []
 
 
+@pytest.mark.parametrize("casd", ["2.5.0"], indirect=True)
 def test_a_model_of_torch_has_the_same_bytes(tmp_path: Path, make_checkout: Any, casd: Any) -> None:
     torch = pytest.importorskip("torch")
     sources = REPOSITORY / "examples/vision"
@@ -70,6 +71,7 @@ def test_a_model_of_torch_has_the_same_bytes(tmp_path: Path, make_checkout: Any,
     assert torch.__version__
 
 
+@pytest.mark.parametrize("casd", ["2.5.0"], indirect=True)
 def test_weights_go_along(checkout: Any, make_checkout: Any, casd: Any) -> None:
     torch = pytest.importorskip("torch")
     other = make_checkout()
@@ -85,6 +87,40 @@ def test_weights_go_along(checkout: Any, make_checkout: Any, casd: Any) -> None:
 
     assert checkout.where(result) == casd.url
     assert result.targets[0].sha256 == other.build().targets[0].sha256
+
+
+@pytest.fixture
+def elsewhere(start_executor: Callable[..., Any]) -> Any:
+    """An executor that has the same things installed as this machine, at another place."""
+    if sys.prefix == sys.base_prefix:
+        pytest.skip("an interpreter that is no virtual environment cannot be shown at another place")
+    return start_executor("2.5.0", prefix="/opt/elsewhere")
+
+
+def test_an_interpreter_may_be_elsewhere(elsewhere: Any, make_checkout: Any) -> None:
+    there, here = make_checkout(), make_checkout()
+    for each in (there, here):
+        # What an installed package imports is noted by the file that does, in the records too.
+        each.write("m/net.py", "import pluggy\n" + (each.root / "m/net.py").read_text())
+        build_file = (each.root / "m/BUILD").read_text().replace('"deny"', '"deny", "extern"')
+        each.write("m/BUILD", build_file.replace('deny("**")', 'extern("pluggy.**"), deny("**")'))
+
+    result = there.build(elsewhere.url, python="/opt/elsewhere/bin/python")
+
+    assert there.warnings == []
+    assert there.where(result) == elsewhere.url
+    here.build()
+    assert there.recorded == here.recorded
+    assert any(f"{sys.prefix}/lib".encode() in record for record in here.recorded.values())
+
+
+def test_an_interpreter_that_is_not_there(elsewhere: Any, checkout: Any) -> None:
+    result = checkout.build(elsewhere.url)
+
+    assert checkout.where(result) == ""
+    assert "the worker cannot start on the executor" in checkout.warnings[0]
+    assert sys.executable in checkout.warnings[0]
+    assert "remote-python" in checkout.warnings[0]
 
 
 def test_what_an_executor_made_is_in_the_cache_here(checkout: Any, casd: Any) -> None:
@@ -131,26 +167,47 @@ def test_a_factory_fails_with_the_words_that_it_has_here(checkout: Any, casd: An
     assert checkout.warnings == []
 
 
-def test_an_executor_that_dies_leaves_the_work_to_this_machine(mortal_casd: Any, make_checkout: Any) -> None:
-    import threading
-
+def test_an_executor_that_dies_leaves_the_work_to_this_machine(
+    casd: Any, make_checkout: Any, wait_for_work: Callable[..., None]
+) -> None:
     checkout, other = make_checkout(), make_checkout()
     for each in (checkout, other):
         each.write("m/net.py", SLOW_FACTORY)
 
     def kill_at_work() -> None:
-        while not mortal_casd.runs_something() and mortal_casd.process.poll() is None:
-            time.sleep(0.02)
-        mortal_casd.kill()
+        wait_for_work(casd, lambda: bool(checkout.warnings))
+        casd.kill()
 
     killer = threading.Thread(target=kill_at_work)
     killer.start()
-    result = checkout.build(mortal_casd.url)
+    result = checkout.build(casd.url)
     killer.join()
 
     assert checkout.where(result) == ""
     assert len(checkout.warnings) == 1
     assert "models are made on this machine" in checkout.warnings[0]
+    assert result.targets[0].sha256 == other.build().targets[0].sha256
+
+
+def test_an_executor_that_restarts_is_asked_again(
+    casd: Any, make_checkout: Any, wait_for_work: Callable[..., None]
+) -> None:
+    checkout, other = make_checkout(), make_checkout()
+    for each in (checkout, other):
+        each.write("m/net.py", SLOW_FACTORY)
+
+    def restart_at_work() -> None:
+        wait_for_work(casd, lambda: bool(checkout.warnings))
+        casd.kill()
+        casd.start()
+
+    restarter = threading.Thread(target=restart_at_work)
+    restarter.start()
+    result = checkout.build(casd.url, retries=5)
+    restarter.join()
+
+    assert checkout.where(result) == casd.url
+    assert checkout.warnings == []
     assert result.targets[0].sha256 == other.build().targets[0].sha256
 
 
@@ -163,9 +220,11 @@ def test_an_action_may_not_take_for_ever(checkout: Any, casd: Any) -> None:
     assert "remote-execution-timeout" in caught.value.render()
 
 
-def test_an_interrupt_ends_a_build_that_waits_for_an_executor(mortal_casd: Any, checkout: Any) -> None:
+def test_an_interrupt_ends_a_build_that_waits_for_an_executor(
+    casd: Any, checkout: Any, wait_for_work: Callable[..., None]
+) -> None:
     checkout.write("m/net.py", "import time\n\ndef make(size):\n    time.sleep(600)\n")
-    words = ["--cache-dir", str(checkout.cache), "build", "//m:pack", "--remote-executor", mortal_casd.url]
+    words = ["--cache-dir", str(checkout.cache), "build", "//m:pack", "--remote-executor", casd.url]
     process = subprocess.Popen(
         [sys.executable, "-m", "hermpkg_build", *words],
         cwd=checkout.root,
@@ -173,8 +232,7 @@ def test_an_interrupt_ends_a_build_that_waits_for_an_executor(mortal_casd: Any, 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    while not mortal_casd.runs_something() and process.poll() is None:
-        time.sleep(0.02)
+    wait_for_work(casd, lambda: process.poll() is not None)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
 

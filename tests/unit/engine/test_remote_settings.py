@@ -55,6 +55,7 @@ def test_all_settings_of_a_workspace(read, tmp_path):
         remote-fallback = false
         remote-execution-timeout = 7
         remote-platform = { OSFamily = "linux" }
+        remote-python = "/opt/models/bin/python"
         """
     )
     assert settings == RemoteSettings(
@@ -74,6 +75,7 @@ def test_all_settings_of_a_workspace(read, tmp_path):
         execution_fallback=False,
         execution_timeout_s=7.0,
         platform=(("OSFamily", "linux"),),
+        python="/opt/models/bin/python",
     )
 
 
