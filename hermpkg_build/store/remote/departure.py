@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.errors import ActionError
 from hermpkg_build.store.files import read_chunks
-from hermpkg_build.store.remote.compression import compressed, compresses
 from hermpkg_build.store.remote.transport import Blob
 
 _PIECE = 1 << 20
@@ -24,7 +23,7 @@ class Departure:
     def __init__(self, blob: Blob, *, zstd: bool) -> None:
         self.blob = blob
         self.lost = False
-        self.zstd = zstd and compresses(next(self._raw(), b""))
+        self.zstd = zstd and _compresses(next(self._raw(), b""))
         self._length = -1
 
     def accepted(self, committed: int) -> bool:
@@ -55,7 +54,11 @@ class Departure:
             yield position - len(held), held, True
 
     def _encoded(self) -> Iterator[bytes]:
-        return compressed(self._verified()) if self.zstd else self._verified()
+        if not self.zstd:
+            return self._verified()
+        from hermpkg_build.store.remote.compression import compressed
+
+        return compressed(self._verified())
 
     def _verified(self) -> Iterator[bytes]:
         """The bytes as they are; the end is held back until the whole has proved right."""
@@ -80,3 +83,10 @@ class Departure:
             yield from read_chunks(self.blob.path)
         except (OSError, ActionError):
             self.lost = True
+
+
+def _compresses(sample: bytes) -> bool:
+    """Imported only where it is asked: over HTTP nothing goes compressed."""
+    from hermpkg_build.store.remote.compression import compresses
+
+    return compresses(sample)

@@ -211,6 +211,9 @@ def _tls_context(settings: RemoteSettings, server: str) -> ssl.SSLContext:
     path = settings.ca_file
     try:
         context = ssl.create_default_context(cafile=path or None)
+        # Whom to trust is not to depend on the version of Python, whose defaults changed with 3.13.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         context.sslsocket_class = _PatientTlsSocket
         if path := settings.client_certificate:
             # Without a password function, OpenSSL would ask for one on the terminal.

@@ -58,6 +58,8 @@ def test_encrypted_with_an_authority_of_ones_own(start_nginx, new_transport, con
     assert transport.get_result(KEY) == b"result"
     assert transport.download([DIGEST, SMALL], content) == set()
     assert content.get_bytes(DIGEST) == LARGE
+    # The server's own certificate will do as well.
+    assert new_transport(server.url, ca_file=certificates.server).get_result(KEY) == b"result"
 
 
 def test_an_authority_that_is_not_known_is_not_trusted(
