@@ -140,6 +140,25 @@ def public_folder() -> Iterator[Path]:
 
 
 @pytest.fixture
+def start_server() -> Iterator[Callable[..., HttpServer]]:
+    """Starts a server of a configuration that the test has written."""
+    servers: list[HttpServer] = []
+
+    def start(command: list[str], folder: Path, storage: Path, port: int) -> HttpServer:
+        servers.append(HttpServer(command, folder, storage, port))
+        return servers[-1].start()
+
+    yield start
+    for each in servers:
+        each.kill()
+
+
+@pytest.fixture
+def unused_port() -> int:
+    return free_port()
+
+
+@pytest.fixture
 def start_nginx(public_folder: Path) -> Iterator[Callable[..., HttpServer]]:
     """Starts an nginx; what its configuration has beyond that of a cache is given in nginx's words."""
     if not shutil.which("nginx"):
