@@ -18,7 +18,7 @@ from pathlib import Path
 
 from hermpkg_build.bazel.actions import ACTIONS
 from hermpkg_build.bazel.facts_files import FactsMemory
-from hermpkg_build.bazel.request import ActionRequest, parse_request
+from hermpkg_build.bazel.request import ActionRequest, as_found, parse_request
 from hermpkg_build.errors import ExitCode, HermpkgError
 
 
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(action: str, lines: Sequence[str], memory: FactsMemory, more: Sequence[str] = ()) -> tuple[int, str]:
     try:
-        warnings = ACTIONS[action](_with_arguments(parse_request(lines), more), memory)
+        warnings = ACTIONS[action](_with_arguments(as_found(parse_request(lines)), more), memory)
     except HermpkgError as error:
         return error.exit_code, error.render()
     return ExitCode.SUCCESS, "\n".join(f"warning: {text}" for text in warnings)

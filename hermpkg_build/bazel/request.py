@@ -10,8 +10,9 @@ its version and on the way. So a request says ``{"encoding": "é"}``, which show
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hermpkg_build.core.canonical_json import Json
@@ -69,6 +70,32 @@ def parse_request(lines: Iterable[str]) -> ActionRequest:
         artifact=_last(values["artifact"], ""),
         output=_last(values["output"], ""),
     )
+
+
+def as_found(request: ActionRequest) -> ActionRequest:
+    """The request with its paths as they are on this machine.
+
+    Bazel before version 8 gives executors the names of files as if each byte were a letter. Where an input
+    beyond ASCII lies under such a name, all of them do, and the output is expected under one too.
+    """
+    inputs = [*request.files.values(), *request.facts, *request.models.values(), request.source]
+    if all(
+        path.isascii() or os.path.lexists(path) or not os.path.lexists(_bytewise(path)) for path in inputs
+    ):
+        return request
+    return replace(
+        request,
+        files={name: _bytewise(path) for name, path in request.files.items()},
+        facts=tuple(map(_bytewise, request.facts)),
+        models={label: _bytewise(path) for label, path in request.models.items()},
+        source=_bytewise(request.source),
+        artifact=_bytewise(request.artifact),
+        output=_bytewise(request.output),
+    )
+
+
+def _bytewise(path: str) -> str:
+    return os.fsencode(path).decode("latin-1")
 
 
 def _parse_line(line: str) -> tuple[str, Any]:

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +72,8 @@ class Workspace:
                 f"--output_user_root={self._user_root}",
                 f"--bazelrc={self._user_root.parent / 'bazelrc'}",
                 "--host_jvm_args=-Xmx1g",
+                # Where it forgets the logs that it wrote on the way to one with a name.
+                f"--host_jvm_args=-Djava.io.tmpdir={self._user_root.parent}",
                 command,
                 *words,
             ],
@@ -166,6 +168,12 @@ def checkouts(tmp_path: Path, bazel_root: Path) -> Iterator[tuple[Workspace, Wor
     finally:
         for each in made:
             each.stop()
+
+
+@pytest.fixture(scope="session")
+def make_workspace() -> Callable[[Path, Path], Workspace]:
+    """Makes a workspace of a folder and a folder of Bazel's own; the caller stops it."""
+    return Workspace
 
 
 @pytest.fixture(scope="module")

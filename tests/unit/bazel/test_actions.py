@@ -13,7 +13,7 @@ import pytest
 
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.bazel.__main__ import main
-from hermpkg_build.bazel.request import parse_request
+from hermpkg_build.bazel.request import ActionRequest, as_found, parse_request
 from hermpkg_build.bazel.staging import staged_workspace
 from hermpkg_build.errors import CommandLineError
 
@@ -221,6 +221,17 @@ def test_texts_are_what_build_files_say_however_bazel_writes_them(probe: str) ->
     if probe != "é":
         sent = sent.encode().decode("latin-1")
     assert parse_request([json.dumps({"encoding": probe}), sent]).target == meant
+
+
+def test_files_are_found_under_the_names_that_executors_are_given(tmp_path: Path) -> None:
+    for name in ("größe.py", "plain.py"):
+        mangled = tmp_path / name.encode().decode("latin-1")
+        request = ActionRequest(source=str(tmp_path / name), output=str(tmp_path / f"{name}.facts"))
+        assert as_found(request) == request
+        mangled.touch()
+        assert as_found(request) == ActionRequest(source=str(mangled), output=f"{mangled}.facts")
+        (tmp_path / name).touch()
+        assert as_found(request) == request
 
 
 def test_only_declared_files_are_staged(tmp_path: Path) -> None:
