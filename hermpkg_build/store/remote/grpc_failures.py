@@ -79,7 +79,7 @@ def _meaning(error: CallFailedError, writes: bool) -> tuple[FailureKind, str]:
     if error.untrusted:
         return "denied", "check the certificates: remote-ca, remote-client-certificate and remote-client-key"
     if error.code == "RESOURCE_EXHAUSTED" and writes:
-        return "full", "make room on the server, or build with --no-remote-upload"
+        return "full", "make room on the server, or build with --remote-upload off"
     if error.code in PASSING:
         return "unavailable", "check that the server runs, and that its address and scheme are these"
     if error.code == "UNIMPLEMENTED":

@@ -27,8 +27,8 @@ _CREDENTIALS = "check what is sent to prove who asks: remote-headers, remote-tok
 _CERTIFICATES = "check the certificates: remote-ca, remote-client-certificate and remote-client-key"
 _RUNNING = "check that the server runs, and that its address and scheme are these"
 _SPEAKS = "check that an HTTP cache is at this address, and the log of the server"
-_ROOM = "have the server take more or larger files, or build with --no-remote-upload"
-_TAKES = "have the server take PUT requests here and make folders for them, or build with --no-remote-upload"
+_ROOM = "have the server take more or larger files, or build with --remote-upload off"
+_TAKES = "have the server take PUT requests here and make folders for them, or build with --remote-upload off"
 
 
 class HttpFailedError(Exception):

@@ -237,7 +237,7 @@ def test_a_server_that_only_gives(start_nginx, new_transport) -> None:
     with pytest.raises(RemoteError, match="cannot upload the result") as caught:
         transport.put_result(KEY, b"result")
     assert caught.value.kind == "protocol"
-    assert "--no-remote-upload" in caught.value.next_step
+    assert "--remote-upload off" in caught.value.next_step
 
 
 def test_what_is_damaged_on_the_server_is_not_there(start_nginx, new_transport, content) -> None:

@@ -148,7 +148,7 @@ def test_who_has_no_other_credentials_is_refused_at_once(server, new_transport) 
         (404, "protocol", "PUT requests"),
         (405, "protocol", "PUT requests"),
         (409, "protocol", "PUT requests"),
-        (413, "full", "--no-remote-upload"),
+        (413, "full", "--remote-upload off"),
         (501, "protocol", "501 Not Implemented"),
         (507, "full", "507 Insufficient Storage"),
         (599, "unavailable", "status 599"),
