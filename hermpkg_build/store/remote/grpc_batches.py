@@ -16,6 +16,9 @@ from hermpkg_build.store.remote.grpc_methods import BATCH_READ_BLOBS, BATCH_UPDA
 _AROUND = 192
 """Bytes around each blob of a batch: its digest, a status, tags and lengths."""
 
+_WORTH_A_STREAM = 1 << 20
+"""Bytes from which a blob has a stream of its own, which can be resumed."""
+
 _WORTH_COMPRESSING = 512
 """Bytes below which compression saves less than it costs."""
 
@@ -28,13 +31,13 @@ _T = TypeVar("_T")
 def in_batches(
     items: Iterable[_T], digest_of: Callable[[_T], Digest], *, limit: int
 ) -> tuple[list[list[_T]], list[_T]]:
-    """Divide items into batches whose blobs fit into `limit` bytes, and those too large for any batch."""
+    """Divide items into batches whose blobs fit into `limit` bytes, and those that are better off alone."""
     batches: list[list[_T]] = []
     large: list[_T] = []
     room = 0
     for item in items:
         size = digest_of(item).size + _AROUND
-        if size > limit:
+        if size > min(limit, _WORTH_A_STREAM):
             large.append(item)
             continue
         if size > room:
@@ -61,7 +64,8 @@ def read_batch(
         )
         passing = None
         try:
-            for answer in channel.call(BATCH_READ_BLOBS, request).responses:
+            moves = sum(digest.size for digest in wanted)
+            for answer in channel.call(BATCH_READ_BLOBS, request, moves=moves).responses:
                 digest = Digest(answer.digest.hash, answer.digest.size_bytes)
                 failure = _failure(answer.status)
                 if digest not in wanted:
@@ -93,7 +97,7 @@ def write_batch(channel: GrpcChannel, blobs: Sequence[tuple[Digest, bytes]], *, 
         )
         failure = None
         try:
-            for answer in channel.call(BATCH_UPDATE_BLOBS, request).responses:
+            for answer in channel.call(BATCH_UPDATE_BLOBS, request, moves=request.ByteSize()).responses:
                 answered = _failure(answer.status)
                 if answered is None:
                     unsent.pop(Digest(answer.digest.hash, answer.digest.size_bytes), None)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Sequence
 from functools import partial
-from typing import TypeVar
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.errors import ActionError
@@ -23,17 +21,14 @@ from hermpkg_build.store.remote.grpc_methods import (
 )
 from hermpkg_build.store.remote.grpc_streams import read_blob, write_blob
 from hermpkg_build.store.remote.settings import RemoteSettings
+from hermpkg_build.store.remote.side_by_side import all_of
 from hermpkg_build.store.remote.transport import Blob
 
 _DIGESTS_OF_A_REQUEST = 10_000
 """Less than a megabyte."""
 
-_THREADS = 4
-"""Transfers at once for one caller: one stream alone waits for the network most of the time."""
-
 _EMPTY = Digest.of(b"")
 _SHA256 = messages.DigestFunction.SHA256
-_T = TypeVar("_T")
 
 
 class GrpcTransport:
@@ -67,7 +62,7 @@ class GrpcTransport:
                 "the server takes no results",
                 server=self._channel.server,
                 reason="its action cache is only read",
-                next_step="build with --no-remote-upload",
+                next_step="build with --remote-upload off",
             )
         request = messages.UpdateActionResultRequest(
             instance_name=self._channel.instance,
@@ -111,7 +106,7 @@ class GrpcTransport:
             wanted.discard(_EMPTY)
         batches, large = in_batches(sorted(wanted), lambda digest: digest, limit=able.batch_bytes)
         with content.staging() as staging:
-            lost = _all_of(
+            lost = all_of(
                 *(partial(self._download_large, digest, content, staging, able) for digest in large),
                 *(partial(self._download_batch, batch, content, able) for batch in batches),
             )
@@ -123,7 +118,7 @@ class GrpcTransport:
         wanted = {blob.digest: blob for blob in blobs if blob.digest != _EMPTY}
         self._check_sizes(wanted, able)
         batches, large = in_batches(wanted.values(), lambda blob: blob.digest, limit=able.batch_bytes)
-        _all_of(
+        all_of(
             *(partial(self._upload_large, blob, able) for blob in large),
             *(partial(self._upload_batch, batch, able) for batch in batches),
         )
@@ -163,7 +158,7 @@ class GrpcTransport:
                 f"cannot upload {largest:,} bytes",
                 server=self._channel.server,
                 reason=f"the server takes no more than {able.largest_blob:,} bytes at once",
-                next_step="have the server take larger blobs, or build with --no-remote-upload",
+                next_step="have the server take larger blobs, or build with --remote-upload off",
             )
 
 
@@ -176,18 +171,3 @@ def _bytes_of(blob: Blob) -> bytes | None:
     except (OSError, ActionError):
         return None
     return data if Digest.of(data) == blob.digest else None
-
-
-def _all_of(*jobs: Callable[[], _T]) -> list[_T]:
-    """Do all jobs, a few at once. Raises what the first that failed raised; the others end on their own."""
-    if len(jobs) <= 1:
-        return [job() for job in jobs]
-    pool = ThreadPoolExecutor(min(_THREADS, len(jobs)), thread_name_prefix="hermpkg-transfer")
-    futures = [pool.submit(job) for job in jobs]
-    try:
-        results = [future.result() for future in futures]
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown()
-    return results

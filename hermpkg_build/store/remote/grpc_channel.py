@@ -25,6 +25,9 @@ _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 5.0
 _CONNECT_MS = 20_000
 
+_SLOWEST = 16 << 10
+"""Bytes a second of a network on which sharing contents still makes some sense."""
+
 _T = TypeVar("_T")
 
 _MESSAGE_LIMIT = 64 << 20
@@ -97,14 +100,14 @@ class GrpcChannel:
         """The patience for one thing to do; `doing` completes the sentence "cannot ..."."""
         return Attempts(self, doing, writes=writes)
 
-    def call(self, method: Method[Request, Response], request: Request) -> Response:
-        """One message for one message."""
+    def call(self, method: Method[Request, Response], request: Request, *, moves: int = 0) -> Response:
+        """One message for one message; `moves` is how many bytes of contents are in either."""
         with self._failures():
             answer: Response = self._channel.unary_unary(
                 method.path,
                 request_serializer=method.request.SerializeToString,
                 response_deserializer=method.response.FromString,
-            )(request, timeout=self._timeout_s, metadata=self._metadata())
+            )(request, timeout=self._timeout_s + moves / _SLOWEST, metadata=self._metadata())
             return answer
 
     def responses(

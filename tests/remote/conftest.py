@@ -1,0 +1,128 @@
+"""A real cache and executor on this machine: buildbox-casd, each of its editions, on a free port."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+CASD = Path(__file__).parent / "casd"
+EDITIONS = ("2.5.0", "2.8.1")
+_START_S = 30.0
+
+
+class Casd:
+    """One server with its folder, which stays from one start to the next."""
+
+    def __init__(self, edition: str, folder: str, options: tuple[str, ...] = ()) -> None:
+        self.programs = CASD / edition
+        self.folder = folder
+        self.options = options
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"grpc://127.0.0.1:{self.port}"
+
+    def start(self) -> Casd:
+        with open(f"{self.folder}.log", "ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    str(self.programs / "buildbox-casd"),
+                    f"--bind=127.0.0.1:{self.port}",
+                    "--log-level=info",
+                    *self.options,
+                    self.folder,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # It finds the programs that it runs itself by the PATH.
+                env={**os.environ, "PATH": f"{self.programs}:{os.environ['PATH']}"},
+            )
+        wait_for_port(self.port, lambda: self._process is not None and self._process.poll() is None)
+        return self
+
+    def log(self) -> str:
+        return Path(f"{self.folder}.log").read_text(errors="replace")
+
+    def kill(self) -> None:
+        """End it, and all that it runs, without a word to those who are connected."""
+        if self._process is not None:
+            started = self.started()
+            self._process.send_signal(signal.SIGKILL)
+            for process in started:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def started(self) -> list[int]:
+        """The processes that it runs now, and those that they run."""
+        return [] if self._process is None else _started_by(self._process.pid)
+
+    def blobs(self) -> dict[str, Path]:
+        """The file of each blob in its store, by hash: ``cas/objects/<first two digits>/<the others>``."""
+        objects = Path(self.folder, "cas/objects")
+        return {path.parent.name + path.name: path for path in objects.glob("??/*")}
+
+
+def _started_by(process: int) -> list[int]:
+    found: list[int] = []
+    for path in Path(f"/proc/{process}/task").glob("*/children"):
+        with suppress(OSError):
+            for child in map(int, path.read_text().split()):
+                found += [child, *_started_by(child)]
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_port(port: int, alive: Callable[[], bool]) -> None:
+    """Return once somebody listens."""
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        assert alive(), "the server ended by itself"
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise AssertionError(f"nothing listens on port {port} after {_START_S:g} s")
+
+
+@pytest.fixture
+def start_casd() -> Iterator[Callable[..., Casd]]:
+    """Starts a server of an edition, with more options if need be, in a folder of its own or a given one."""
+    servers: list[Casd] = []
+    root = tempfile.mkdtemp(prefix="hermpkg-casd-")
+
+    def start(edition: str, *options: str, folder: str = "") -> Casd:
+        if not (CASD / edition / "buildbox-casd").exists():
+            pytest.skip("there is no buildbox-casd: make machine installs it")
+        servers.append(Casd(edition, folder or f"{root}/{len(servers)}", options))
+        return servers[-1].start()
+
+    yield start
+    for server in servers:
+        server.kill()
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(params=EDITIONS)
+def casd(request: pytest.FixtureRequest, start_casd: Callable[..., Casd]) -> Casd:
+    """An empty cache, of every edition in turn."""
+    return start_casd(request.param)
