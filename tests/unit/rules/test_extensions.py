@@ -1,0 +1,172 @@
+"""The way in for a MODULE.bazel file: rules/extensions.bzl and the repository behind it, evaluated on fakes.
+
+They are also what a WORKSPACE file leads to, which the tests under a real Bazel go through.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import starlark
+
+RULES = Path(__file__).resolve().parents[3] / "rules"
+
+# What a .bzl file finds without loading it, as far as these files use it.
+BUILTINS = """
+def _declared(**arguments):
+    return struct(**arguments)
+
+repository_rule = _declared
+module_extension = _declared
+tag_class = _declared
+attr = struct(bool = _declared, label = _declared, string = _declared)
+"""
+EXTENSION = """
+def asked_for(calls):
+    python.implementation(struct(modules = [
+        struct(
+            is_root = is_root,
+            tags = struct(local = [struct(interpreter = path) for path in interpreters]),
+        )
+        for is_root, interpreters in calls
+    ]))
+
+def parameters():
+    return python.tag_classes["local"].attrs.keys()
+"""
+REPOSITORY = """
+def _result(result):
+    return struct(return_code = result["code"], stderr = result["stderr"], stdout = result["stdout"])
+
+def made(interpreter, workers, environ):
+    python_repository.implementation(struct(
+        attr = struct(interpreter = interpreter, workers = workers),
+        execute = lambda command: _result(host_execute(command)),
+        file = lambda path, content, executable: host_write(path, content),
+        os = struct(environ = environ),
+        path = lambda label: label,
+        which = host_which,
+    ))
+
+def parameters():
+    return python_repository.attrs.keys()
+"""
+STANDARD = starlark.Globals.extended_by(
+    [starlark.LibraryExtension.StructType, starlark.LibraryExtension.Json]
+)
+
+
+def evaluated(
+    path: str,
+    behind: str,
+    host: dict[str, Callable[..., Any]],
+    load: Callable[[str], starlark.FrozenModule],
+) -> starlark.FrozenModule:
+    """The .bzl file at a path below rules/ with more text behind it, and functions of ours as builtins."""
+    module = starlark.Module()
+    for name, function in host.items():
+        module.add_callable(name, function)
+    text = (RULES / path).read_text() if path else ""
+    # Loads come first, and after what they need.
+    loads = "".join(re.findall(r"^load\(\"//.*\)\n", text, re.MULTILINE))
+    text = loads + BUILTINS + text.replace(loads, "") + behind
+    tree = starlark.parse(path or "behind", text, starlark.Dialect.extended())
+    starlark.eval(module, tree, STANDARD, starlark.FileLoader(load))
+    return module.freeze()
+
+
+def asked_for(*calls: tuple[bool, Sequence[str]]) -> list[dict[str, Any]]:
+    """The repositories that the extension makes when modules, root or not, name interpreters."""
+    asked: list[dict[str, Any]] = []
+
+    def fake(label: str) -> starlark.FrozenModule:
+        assert label == "//rules/private:python_repository.bzl"
+        text = "def python_repository(**arguments):\n    host_make(arguments)\n"
+        return evaluated("", text, {"host_make": asked.append}, lambda _: pytest.fail("loads nothing"))
+
+    module = evaluated("extensions.bzl", EXTENSION, {}, fake)
+    assert module.call("parameters") == ["interpreter"]
+    module.call("asked_for", [list(call) for call in calls])
+    return asked
+
+
+def test_only_the_root_module_names_the_interpreter() -> None:
+    usual = {"name": "hermpkg_python", "workers": True}
+    assert asked_for((True, ["/opt/x"]), (False, ["/opt/y"])) == [{**usual, "interpreter": "/opt/x"}]
+    assert asked_for((True, []), (False, ["/opt/y", "/opt/z"])) == [{**usual, "interpreter": ""}]
+    with pytest.raises(starlark.StarlarkError, match="called twice"):
+        asked_for((True, ["/opt/x", "/opt/y"]))
+
+
+class Repository:
+    """A folder that the rule fills, as Bazel would let it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        host = {"host_execute": self._execute, "host_which": shutil.which, "host_write": self._write}
+        host["Label"] = str
+        self._module = evaluated("private/python_repository.bzl", REPOSITORY, host, self._load)
+
+    def made(self, interpreter: str, environ: dict[str, str] | None = None) -> str:
+        self._module.call("made", interpreter, True, environ or {})
+        return (self.folder / "BUILD").read_text()
+
+    def _load(self, label: str) -> starlark.FrozenModule:
+        text = (RULES / "private" / "requests.bzl").read_text()
+        (flags,) = re.findall(r"^INTERPRETER_FLAGS = .*$", text, re.MULTILINE)
+        return evaluated("", flags, {}, lambda _: pytest.fail("loads nothing"))
+
+    def _write(self, path: str, content: str) -> None:
+        (self.folder / path).write_text(content, encoding="utf-8")
+
+    def _execute(self, command: list[str]) -> dict[str, Any]:
+        launcher = str(RULES / "private" / "launch.py")
+        words = [launcher if word == "//rules/private:launch.py" else word for word in command]
+        try:
+            ran = subprocess.run(words, cwd=self.folder, capture_output=True, text=True, check=False)
+        except OSError as error:
+            return {"code": 256, "stdout": "", "stderr": str(error)}
+        return {"code": ran.returncode, "stdout": ran.stdout, "stderr": ran.stderr}
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path)
+
+
+def test_the_interpreter_is_described(repository: Repository) -> None:
+    text = repository.made(sys.executable)
+    assert f"path = {json.dumps(sys.executable)}" in text
+    assert re.search(r'fingerprint = "[0-9a-f]{64}"', text)
+    assert "workers = True" in text
+    described = json.loads((repository.folder / "environment.json").read_text())
+    assert described["interpreter"] == sys.executable
+    assert text == repository.made("", {"HERMPKG_PYTHON": sys.executable})
+
+
+def test_an_interpreter_with_a_space_in_its_path(repository: Repository, tmp_path: Path) -> None:
+    spaced = tmp_path / "my python"
+    spaced.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    spaced.chmod(0o755)
+    assert f"path = {json.dumps(str(spaced))}" in repository.made(str(spaced))
+
+
+@pytest.mark.parametrize(
+    ("interpreter", "words"),
+    [
+        ("python3", "not absolute: python3"),
+        ("/no/such/python", "/no/such/python cannot run hermpkg"),
+        ("/bin/false", "/bin/false cannot run hermpkg"),
+    ],
+)
+def test_an_interpreter_that_is_none(repository: Repository, interpreter: str, words: str) -> None:
+    with pytest.raises(starlark.StarlarkError, match=words):
+        repository.made(interpreter)
