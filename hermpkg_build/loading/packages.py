@@ -88,11 +88,14 @@ class Packages:
         pending = [(package, identities_above(self.directory(package)))]
         while pending:
             folder, way = pending.pop()
+            if self.is_ignored(folder):
+                # Not even listed: what a build puts into its output folder is no change to what it saw.
+                continue
             entries = self._tree.entries(self.directory(folder))
             identity = identity_of(self.directory(folder))
             if entries is None or identity is None or identity in way:
                 continue
-            if "pyvenv.cfg" in entries or self.is_ignored(folder):
+            if "pyvenv.cfg" in entries:
                 continue
             if self.build_file(folder) is not None:
                 yield folder

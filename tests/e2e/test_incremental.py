@@ -23,6 +23,15 @@ def test_a_build_that_finds_nothing_to_do_has_the_same_lines(app, pattern, label
     assert [[line.split()[0] for line in text.splitlines()] for text in said] == [labels, labels]
 
 
+@pytest.mark.parametrize("pattern", ["//app", "//...", "..."])
+def test_the_second_build_already_asks_neither_cache_nor_engine(app, pattern):
+    app.build(pattern)
+    no_folder = app.root / "pyproject.toml"
+    assert app.run("--cache-dir", str(no_folder), "build", pattern).code == 0
+    app.write("app/helpers.py", (app.root / "app/helpers.py").read_text() + "# a comment\n")
+    assert app.run("--cache-dir", str(no_folder), "build", pattern).code == 36
+
+
 def test_a_comment_in_one_module_is_one_analysis(app):
     first = app.build("//app")
     app.write("app/helpers.py", (app.root / "app/helpers.py").read_text() + "# a comment\n")
