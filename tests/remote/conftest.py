@@ -27,7 +27,7 @@ class Casd:
         self.programs = CASD / edition
         self.folder = folder
         self.options = options
-        self.port = free_port()
+        self.port = Listener().free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -50,7 +50,9 @@ class Casd:
                 # It finds the programs that it runs itself by the PATH.
                 env={**os.environ, "PATH": f"{self.programs}:{os.environ['PATH']}"},
             )
-        wait_for_port(self.port, lambda: self._process is not None and self._process.poll() is None)
+        Listener().wait_for_port(
+            self.port, lambda: self._process is not None and self._process.poll() is None
+        )
         return self
 
     def log(self) -> str:
@@ -86,22 +88,28 @@ def _started_by(process: int) -> list[int]:
     return found
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+class Listener:
+    """What servers on this machine need: a port, and patience until one listens there."""
 
-
-def wait_for_port(port: int, alive: Callable[[], bool]) -> None:
-    """Return once somebody listens."""
-    deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline:
-        assert alive(), "the server ended by itself"
+    def free_port(self) -> int:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    raise AssertionError(f"nothing listens on port {port} after {_START_S:g} s")
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
+    def wait_for_port(self, port: int, alive: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + _START_S
+        while time.monotonic() < deadline:
+            assert alive(), "the server ended by itself"
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    return
+            time.sleep(0.02)
+        raise AssertionError(f"nothing listens on port {port} after {_START_S:g} s")
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
 
 
 @pytest.fixture

@@ -229,7 +229,8 @@ class Attempts:
             if self._channel.can_ask_otherwise():
                 return
         self._failures += 1
-        final = error.code not in PASSING or error.untrusted or self._failures > self._channel.retries
+        hopeless = error.code not in PASSING or error.untrusted or (self._writes and error.no_space)
+        final = hopeless or self._failures > self._channel.retries
         if final or not self._channel.pause(_delay_s(self._failures)):
             raise self.gives_up(error) from error
 

@@ -40,6 +40,9 @@ LOST = frozenset(("DATA_LOSS", "NOT_FOUND"))
 """What a server says of a blob that it does not have, or no longer has whole."""
 
 
+_NO_SPACE = ("No space left on device", "Disk quota exceeded", "OutOfSpace")
+
+
 class CallFailedError(Exception):
     """One attempt at a call failed: the name of its gRPC status code, and the details that came with it."""
 
@@ -52,6 +55,11 @@ class CallFailedError(Exception):
     def of_status(cls, code: int, details: str) -> CallFailedError:
         """The failure of one part of a batch, by its ``google.rpc.Status``."""
         return cls(_CODES[code] if 0 <= code < len(_CODES) else f"status {code}", details)
+
+    @property
+    def no_space(self) -> bool:
+        """Whether the server's disk is full, as many say with INTERNAL and the words of their system."""
+        return any(word in self.details for word in _NO_SPACE)
 
     @property
     def untrusted(self) -> bool:
@@ -78,7 +86,7 @@ def _meaning(error: CallFailedError, writes: bool) -> tuple[FailureKind, str]:
         )
     if error.untrusted:
         return "denied", "check the certificates: remote-ca, remote-client-certificate and remote-client-key"
-    if error.code == "RESOURCE_EXHAUSTED" and writes:
+    if writes and (error.code == "RESOURCE_EXHAUSTED" or error.no_space):
         return "full", "make room on the server, or build with --remote-upload off"
     if error.code in PASSING:
         return "unavailable", "check that the server runs, and that its address and scheme are these"

@@ -236,3 +236,19 @@ def test_an_instance_is_named_everywhere(
     assert cache.get_result(action) == messages.ActionResult(exit_code=3).SerializeToString()
     with pytest.raises(RemoteError, match="what it can do"):
         connect(server.url).get_result(action)
+
+
+@pytest.mark.parametrize("edition", ["2.5.0", "2.8.1"])
+def test_a_server_without_room_is_told_of(
+    edition: str, start_casd: Callable[..., Any], connect: Any, content: ContentStore
+) -> None:
+    server = start_casd(edition, "--quota-high=2M", "--reserved=0")
+    cache = connect(server.url)
+
+    with pytest.raises(RemoteError) as caught:
+        cache.upload([Blob(digest=Digest.of(LARGE), data=LARGE)])
+
+    assert caught.value.kind == "full"
+    assert server.log().count("Write request from") == 1
+    cache.upload([Blob(digest=Digest.of(b"x"), data=b"x")])
+    assert cache.download([Digest.of(b"x")], content) == set()
