@@ -144,17 +144,25 @@ class Checkout:
         return action.where
 
 
+def checkout_at(root: Path) -> Checkout:
+    checkout = Checkout(root)
+    for path, text in FILES.items():
+        checkout.write(path, text)
+    return checkout
+
+
 @pytest.fixture
 def make_checkout(tmp_path: Path) -> Callable[[], Checkout]:
     """Makes one more checkout of the same sources."""
+    return lambda: checkout_at(tmp_path / f"checkout{len(list(tmp_path.iterdir()))}")
 
-    def make() -> Checkout:
-        checkout = Checkout(tmp_path / f"checkout{len(list(tmp_path.iterdir()))}")
-        for path, text in FILES.items():
-            checkout.write(path, text)
-        return checkout
 
-    return make
+@pytest.fixture(scope="session")
+def right(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What a build of a new checkout on this machine alone records."""
+    checkout = checkout_at(tmp_path_factory.mktemp("right") / "checkout")
+    checkout.build()
+    return checkout.recorded
 
 
 @pytest.fixture

@@ -34,14 +34,6 @@ def make(size):
 DESCRIPTION, REPORT = "model.json", "report.json"
 
 
-@pytest.fixture
-def right(make_checkout: Callable[[], Any]) -> Any:
-    """What a build on this machine alone records."""
-    checkout = make_checkout()
-    checkout.build()
-    return checkout.recorded
-
-
 def test_an_executor_that_does_its_work(fake: Any, checkout: Any, right: Any) -> None:
     result = checkout.build(fake.url)
 
@@ -130,6 +122,12 @@ def claim_other_files(files: dict[str, bytes]) -> None:
     files[REPORT] = json.dumps(value).encode()
 
 
+def claim_no_paths(files: dict[str, bytes]) -> None:
+    value = json.loads(files[REPORT])
+    value["seen"] |= {"\0": "0" * 64, "\ud800": "absent", "": "", "../" * 5000: "a folder"}
+    files[REPORT] = json.dumps(value).encode()
+
+
 SPOILED = {
     "no output at all": drop_contents,
     "the report is missing": drop(REPORT),
@@ -142,7 +140,9 @@ SPOILED = {
     "the description lacks a field": shorten_description,
     "a content is another": flip_contents,
     "everything is missing": lambda files: files.clear(),
+    "the description is deeper than a stack": put(DESCRIPTION, b"[" * 100_000),
     "other files were seen": claim_other_files,
+    "what was seen are no paths": claim_no_paths,
 }
 
 
@@ -186,6 +186,20 @@ def test_a_remembered_answer_that_does_not_hold_together_is_made_anew(
     assert checkout.where(result) == fake.url
     assert checkout.recorded == right
     assert checkout.warnings == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b'{"error": 5, "seen": {}}', b'{"error": {"summary": "made up"}, "seen": {}}', b'{"seen": {}}', b"{}"],
+)
+def test_a_failure_that_means_nothing_is_made_sure_of_here(fake: Any, checkout: Any, said: bytes) -> None:
+    checkout.write("m/net.py", "def make(size):\n    raise ValueError('no such size')\n")
+    fake.spoil = put(REPORT, said)
+
+    with pytest.raises(BuildFailedError, match="no such size"):
+        checkout.build(fake.url)
+
+    assert "means nothing" in checkout.warnings[0]
 
 
 def test_a_remembered_answer_whose_contents_are_gone_is_made_anew(
@@ -267,6 +281,14 @@ def test_a_server_that_executes_nothing(fake: Any, checkout: Any) -> None:
 
     assert checkout.where(result) == ""
     assert "it executes nothing" in checkout.warnings[0]
+
+
+@pytest.fixture
+def over() -> Iterator[threading.Event]:
+    """Set when a test is over."""
+    event = threading.Event()
+    yield event
+    event.set()
 
 
 Answer = Callable[[messages.Operation], Iterator[messages.Operation]]
@@ -374,38 +396,38 @@ def test_inputs_that_were_thrown_away_are_sent_again(fake: Any, checkout: Any) -
     assert checkout.where(result) == fake.url
 
 
-def test_an_executor_may_be_silent_while_it_works(fake: Any, checkout: Any) -> None:
-    """For longer than an answer may take, and for more often than anything is tried again."""
-    given_up = threading.Event()
+def test_an_executor_may_be_silent_while_it_works(fake: Any, checkout: Any, over: threading.Event) -> None:
+    """For longer than an answer may take, and more often than anything is tried again."""
+    fake.recalls = True
+    checkout.build(fake.url)
+    checkout.clean()
 
     def silent(done: messages.Operation) -> Iterator[messages.Operation]:
         yield begin(done)
-        given_up.wait(2)
+        over.wait(60)
 
-    fake.answers = [silent, silent, silent]
+    fake.answers = [silent] * 4
 
-    result = checkout.build(fake.url, timeout_s=0.3, retries=1)
-    given_up.set()
+    result = checkout.build(fake.url, timeout_s=0.8, retries=2)
 
     assert checkout.where(result) == fake.url
-    assert fake.asked.count("Execute") == 1
-    assert fake.asked.count("WaitExecution") == 3
+    assert checkout.warnings == []
+    assert fake.asked.count("WaitExecution") >= 3
 
 
-def test_an_executor_that_says_nothing_at_all_is_given_up(fake: Any, checkout: Any) -> None:
-    given_up = threading.Event()
-
+def test_an_executor_that_says_nothing_at_all_is_given_up(
+    fake: Any, checkout: Any, over: threading.Event
+) -> None:
     def mute(done: messages.Operation) -> Iterator[messages.Operation]:
-        given_up.wait(5)
+        over.wait(60)
         yield begin(done)
 
-    fake.answers = [mute, mute, mute, mute]
+    fake.answers = [mute] * 4
 
-    result = checkout.build(fake.url, timeout_s=0.3, retries=1)
-    given_up.set()
+    result = checkout.build(fake.url, timeout_s=1.0, retries=1)
 
     assert checkout.where(result) == ""
-    assert "nothing moved for 0.3 s" in checkout.warnings[0]
+    assert "nothing moved for 1 s" in checkout.warnings[0]
 
 
 def test_an_interrupt_tells_the_executor(fake: Any, checkout: Any) -> None:
