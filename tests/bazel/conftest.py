@@ -65,18 +65,8 @@ class Workspace:
 
     def bazel(self, command: str, *words: str) -> Outcome:
         """Run a command of Bazel's."""
-        self._started = True
         ran = subprocess.run(
-            [
-                "bazel",
-                f"--output_user_root={self._user_root}",
-                f"--bazelrc={self._user_root.parent / 'bazelrc'}",
-                "--host_jvm_args=-Xmx1g",
-                # Where it forgets the logs that it wrote on the way to one with a name.
-                f"--host_jvm_args=-Djava.io.tmpdir={self._user_root.parent}",
-                command,
-                *words,
-            ],
+            self.command(command, *words),
             cwd=self.root,
             capture_output=True,
             text=True,
@@ -84,6 +74,20 @@ class Workspace:
             check=False,
         )
         return Outcome(ran.returncode, ran.stdout, ran.stderr)
+
+    def command(self, command: str, *words: str) -> list[str]:
+        """The command line for a command of Bazel's, whose server is stopped at the end of the test."""
+        self._started = True
+        return [
+            "bazel",
+            f"--output_user_root={self._user_root}",
+            f"--bazelrc={self._user_root.parent / 'bazelrc'}",
+            "--host_jvm_args=-Xmx1g",
+            # Where it forgets the logs that it wrote on the way to one with a name.
+            f"--host_jvm_args=-Djava.io.tmpdir={self._user_root.parent}",
+            command,
+            *words,
+        ]
 
     def build(self, *words: str) -> Outcome:
         outcome = self.bazel("build", *words)
