@@ -15,8 +15,8 @@ from hermpkg_build.store.remote.http_failures import ABSENT, HttpFailedError
 from hermpkg_build.store.remote.http_server import HttpServer
 from hermpkg_build.store.remote.transport import Blob
 
-_PIECE = 256 << 10
-"""Bytes read at a time: each a call, while larger ones leave the processor's cache before they are used."""
+_PIECE = 128 << 10
+"""Bytes read at a time: what TLS gives piecemeal is gathered, and stays in the processor's cache."""
 
 _WORTH = 1 << 20
 """Bytes that must come between two failures for them not to be counted as one row."""
@@ -93,7 +93,7 @@ def _receive(server: HttpServer, arrival: Arrival) -> bool:
         length = response.headers.get("Content-Length", "")
         if length.isdecimal() and int(length) != size - start:
             raise _WrongError
-        while piece := response.read1(_PIECE, decode_content=False):
+        while piece := response.read(_PIECE, decode_content=False):
             arrival.take(piece)
             if arrival.received > size:
                 raise _WrongError
