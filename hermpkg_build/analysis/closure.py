@@ -301,7 +301,14 @@ class _Walk:
                 self._wave.append(source)
             elif source.kind is not ModuleKind.NAMESPACE:
                 self._left_out.add(name)
-                self._report(ProblemKind.NO_SOURCE, edge, standing)
+                if not self._is_made_by_packed_code(source):
+                    self._report(ProblemKind.NO_SOURCE, edge, standing)
+
+    def _is_made_by_packed_code(self, source: ModuleSource) -> bool:
+        """Whether the package of a module without a file is packed, and will make it again."""
+        above = self._resolver.standing(source.name.rpartition(".")[0])
+        packed = above.policy is Policy.INTERN and above.source is not None
+        return source.is_made_by_code and packed
 
     def _report(
         self, kind: ProblemKind, edge: Edge, standing: Standing | None = None, names: tuple[str, ...] = ()

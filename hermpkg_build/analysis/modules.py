@@ -61,6 +61,11 @@ class ModuleSource:
     distribution: str = ""
     label: Label | None = None
 
+    @property
+    def is_made_by_code(self) -> bool:
+        """Whether some module's code put it into ``sys.modules``, or answers for it with a finder."""
+        return self.kind is ModuleKind.BUILTIN and self.origin is Origin.ENVIRONMENT
+
 
 class ModuleFinder:
     """Finds modules as the interpreter would, with the modules of the target put first.

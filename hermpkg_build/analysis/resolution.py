@@ -137,7 +137,8 @@ class Resolver:
         """Those of `names` that importing them from `package` imports as modules of their own.
 
         Where the package itself is not packed, its submodules come with it, but for those that a
-        rule gives another policy than the package has.
+        rule gives another policy than the package has. A name that is a module only because the
+        package's code says so while it runs is that code's business.
         """
         above = self.standing(package)
         if above.source is not None and above.source.kind in (ModuleKind.SOURCE, ModuleKind.BYTECODE):
@@ -145,7 +146,8 @@ class Resolver:
         wanted: list[str] = []
         for name in names:
             child = f"{package}.{name}"
-            if self._finder.find(child) is None:
+            source = self._finder.find(child)
+            if source is None or (source.is_made_by_code and above.policy is Policy.INTERN):
                 continue
             policy = self.standing(child).policy
             if above.policy is Policy.INTERN or above.is_bare_namespace or policy not in (None, above.policy):

@@ -11,7 +11,7 @@ import gc
 import sys
 import weakref
 from collections.abc import Sequence
-from importlib.machinery import ModuleSpec
+from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, PathFinder
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ from hermpkg_build.runtime.mangling import demangle, mangle_prefix
 
 if TYPE_CHECKING:
     from hermpkg_build.runtime.space import ModuleSpace
+
+_STANDARD_FINDERS = (BuiltinImporter, FrozenImporter, PathFinder)
 
 _spaces: weakref.WeakValueDictionary[str, ModuleSpace] = weakref.WeakValueDictionary()
 _closed: dict[str, str] = {}
@@ -69,6 +71,19 @@ def register(space: ModuleSpace) -> weakref.finalize[[str, set[str], str], Modul
 def space_of(prefix: str) -> ModuleSpace | None:
     """The open space whose modules have names with this prefix."""
     return _spaces.get(prefix)
+
+
+def is_known_to_others(mangled: str) -> bool:
+    """Whether a finder of packaged code, which is none of Python's, finds the module."""
+    for other in list(sys.meta_path):
+        if other is not _finder and other not in _STANDARD_FINDERS and hasattr(other, "find_spec"):
+            try:
+                # No folder to look in: none is to find a file.
+                if other.find_spec(mangled, []) is not None:
+                    return True
+            except Exception:  # noqa: BLE001, S112 -- it may be anyone's, and made for other names
+                continue
+    return False
 
 
 def note_stranded(prefix: str, reason: str) -> None:

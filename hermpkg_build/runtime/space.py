@@ -189,8 +189,21 @@ class ModuleSpace:
         return role(name) is ModuleRole.EXTERN and role(name.partition(".")[0]) is ModuleRole.EXTERN
 
     def holds(self, name: str) -> bool:
-        """Whether `name` is packaged, or was put into the space's ``sys.modules`` by its code."""
-        return self.tree.role(name) is not ModuleRole.MISSING or self.mangle(name) in self.registered
+        """Whether `name` is packaged, or was put into the space's ``sys.modules`` by its code, or would be.
+
+        What stands above such a module is imported first, as for every import, because that is the code
+        that makes it, or that answers for it with a finder.
+        """
+        mangled = self.mangle(name)
+        if self.tree.role(name) is not ModuleRole.MISSING or mangled in self.registered:
+            return True
+        above = name.rpartition(".")[0]
+        if self.tree.role(name.partition(".")[0]) is not ModuleRole.SOURCE or not self.holds(above):
+            return False
+        self._import_packaged(above, ())
+        if mangled not in self.registered and finder.is_known_to_others(mangled):
+            self.registered.add(mangled)
+        return mangled in self.registered
 
     def _import_language(self, name: str, fromlist: Sequence[str] | None) -> ModuleType:
         if not self.module_allowed(name):

@@ -17,6 +17,7 @@ class Project:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.exported = b""
+        self.opened: list[PackageImporter] = []
 
     def module(self, name: str, source: str = "") -> Path:
         """Write the source of a module; ``a.__init__`` is the package ``a``."""
@@ -43,8 +44,9 @@ class Project:
         return records_of(self.export(save, **arguments))
 
     def load(self, save, **arguments) -> PackageImporter:
-        """An importer of the package that `save` makes."""
-        return PackageImporter(io.BytesIO(self.export(save, **arguments)), check="off")
+        """An importer of the package that `save` makes, open until the end of the test."""
+        self.opened.append(PackageImporter(io.BytesIO(self.export(save, **arguments)), check="off"))
+        return self.opened[-1]
 
 
 def records_of(data: bytes) -> dict[str, bytes]:
@@ -59,7 +61,10 @@ def project(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(root))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     before = set(sys.modules)
-    yield Project(root)
+    made = Project(root)
+    yield made
+    for importer in made.opened:
+        importer.close()
     for name in set(sys.modules) - before:
         known = getattr(sys.modules[name], "__dict__", {})
         places = [known.get("__file__"), *(known.get("__path__") or ())]

@@ -369,3 +369,35 @@ def test_a_resource_takes_the_place_of_a_data_file(project):
     (project.root / "reads" / "words.txt").write_text("of the environment")
     importer = project.load(lambda e: (e.save_module("reads"), e.save_text("reads", "words.txt", "given")))
     assert importer.load_text("reads", "words.txt") == "given"
+
+
+MAKES_MODULES = """
+import sys
+import types
+
+for name in ("put", "Name"):
+    sys.modules[f"{__name__}.{name}"] = module = types.ModuleType(f"{__name__}.{name}")
+    module.value = name
+
+
+class Name:
+    pass
+"""
+
+
+def test_modules_that_packed_code_makes_while_it_runs_are_made_again(project):
+    project.module("maker.__init__", MAKES_MODULES)
+    project.module("own", "import maker.put\nfrom maker.put import value\nfrom maker import Name\n")
+    importlib.import_module("own")
+    importer = project.load(interns("maker.**", "own", save=["own"]))
+    own = importer.import_module("own")
+    assert own.value == "put"
+    assert isinstance(own.Name, type)
+    assert importer.import_module("maker.put") is not sys.modules["maker.put"]
+
+
+def test_a_module_that_nobody_packed_makes_cannot_be_packed(project, monkeypatch):
+    monkeypatch.setitem(sys.modules, "from_nowhere", types.ModuleType("from_nowhere"))
+    project.module("own", "import from_nowhere\n")
+    with pytest.raises(PackagingError, match="from_nowhere"):
+        project.records(interns("**", save=["own"]))

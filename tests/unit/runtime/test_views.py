@@ -306,3 +306,47 @@ def test_sources_loaded_by_their_path_are_modules_of_the_package(load) -> None:
         assert importer.modules["lib.loaded"] is loaded
         assert sys.modules[loaded.Plugin.__module__] is loaded
     assert not {"lib", "lib.plug", "lib.loaded"} & sys.modules.keys()
+
+
+MAKER = """
+    import sys
+    import types
+    from importlib.machinery import ModuleSpec
+
+    class Finder:
+        def find_spec(self, name, path=None, target=None):
+            return ModuleSpec(name, self) if name == __name__ + ".made" else None
+        def create_module(self, spec):
+            return None
+        def exec_module(self, module):
+            module.value = "made"
+
+    sys.meta_path.append(Finder())
+    sys.modules[__name__ + ".put"] = put = types.ModuleType(__name__ + ".put")
+    put.value = "put"
+"""
+
+
+def test_modules_that_code_makes_while_it_runs_are_found(load, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    importer = load(
+        {
+            "lib/__init__.py": MAKER,
+            "main.py": """
+                import lib.put
+                import lib.made
+                from lib.made import value as made
+                from lib.put import value as put
+                values = [lib.made.value, made, put]
+                try:
+                    import lib.none
+                except ModuleNotFoundError as error:
+                    missing = str(error)
+            """,
+        },
+        ["sys", "types", "importlib"],
+    )
+    main = importer.import_module("main")
+    assert main.values == ["made", "made", "put"]
+    assert "'lib' is packaged, but this part of it is not" in main.missing
+    assert not {"lib", "lib.made", "lib.put"} & sys.modules.keys()
