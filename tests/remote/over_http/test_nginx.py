@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -279,3 +281,45 @@ def test_many_at_once(start_nginx, new_transport, content) -> None:
         thread.join()
     assert transport.missing(map(Digest.of, blobs)) == set()
     assert transport.download(set(map(Digest.of, blobs)), content) == set()
+
+
+def test_through_a_proxy_and_still_encrypted(
+    start_nginx, new_transport, content, new_certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificates = new_certificates("DNS:cache.example.com")
+    server = start_nginx(tls=True, server=certificates.served)
+    asked: list[bytes] = []
+
+    def pump(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(1 << 16):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def tunnel(client: socket.socket) -> None:
+        with client, socket.create_connection(("127.0.0.1", server.port)) as onward:
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                head += client.recv(1)
+            asked.append(head.partition(b" HTTP/")[0])
+            client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+            back = threading.Thread(target=pump, args=(onward, client))
+            back.start()
+            pump(client, onward)
+            back.join()
+
+    def serve(listening: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=tunnel, args=(listening.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=serve, args=(listening,), daemon=True).start()
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{listening.getsockname()[1]}")
+        transport = new_transport("https://cache.example.com/cache", ca_file=certificates.ca)
+        share(transport)
+        assert transport.download([DIGEST, SMALL], content) == set()
+        transport.close()
+        listening.shutdown(socket.SHUT_RDWR)
+    assert set(asked) == {b"CONNECT cache.example.com:443"}
+    assert content.get_bytes(DIGEST) == LARGE
