@@ -58,7 +58,7 @@ class RemoteModels:
         try:
             return self._make(session, target, request)
         except (RemoteError, OtherEnvironmentError) as error:
-            if not self._fallback:
+            if not self._fallback or session.is_cancelled():
                 raise
             with self._lock:
                 told, self._useless = self._useless, True

@@ -39,6 +39,9 @@ _DOING = "run an action on the executor"
 _FORGOTTEN = ("NOT_FOUND", "UNIMPLEMENTED")
 """What a server says that cannot be asked for a running action: it restarted, or never could."""
 
+_LACKS_INPUTS = ("FAILED_PRECONDITION", "NOT_FOUND")
+"""What it says of an action whose inputs it does not have; the latter for want of a better word."""
+
 _LARGEST_TREE = 64 << 20
 _MOST_OUTPUT = 64 << 10
 _OUTPUT_LINES = 20
@@ -92,21 +95,24 @@ class Executor:
         """Run a command in the folder `root`; with `anew` even where the executor recalls its result.
 
         A stream that breaks is taken up again, and the action is run again where the executor forgot
-        it. Raises RemoteError, ExecutionError where the action could not run to its end, and
-        BuildInterruptedError where `cancelled` says so.
+        it, or has lost what it recalls. Raises RemoteError, ExecutionError where the action could not
+        run to its end, and BuildInterruptedError where `cancelled` says so.
         """
-        self._check_abilities()
         blobs = _describe(command, root)
-        action = next(iter(blobs))
-        self._upload(blobs)
         request = messages.ExecuteRequest(
             instance_name=self._channel.instance,
-            action_digest=message_digest(action),
+            action_digest=message_digest(next(iter(blobs))),
             skip_cache_lookup=anew,
             digest_function=messages.DigestFunction.SHA256,
         )
         run = _Run(self._channel, request, self.settings.timeout_s, upload=lambda: self._upload(blobs))
-        return self._executed(run.wait(cancelled), command)
+        response = run.wait(cancelled)
+        try:
+            return self._executed(response, command)
+        except ExecutionError:
+            if anew or not response.cached_result:
+                raise
+        return self.execute(command, root, cancelled=cancelled, anew=True)
 
     def fetch(self, digests: Iterable[Digest]) -> set[Digest]:
         """Bring contents into the content store; those that the executor does not have whole."""
@@ -132,6 +138,7 @@ class Executor:
             )
 
     def _upload(self, blobs: Mapping[Digest, Blob]) -> None:
+        self._check_abilities()
         missing = self._transport.missing(blobs.keys()) & blobs.keys()
         if missing:
             self._transport.upload([blobs[digest] for digest in sorted(missing)])
@@ -170,7 +177,10 @@ class Executor:
 
 
 class _Run:
-    """One action on its way: followed in a thread of its own, so that whoever waits can be interrupted."""
+    """One action on its way: followed in a thread of its own, so that whoever waits can be interrupted.
+
+    `upload` brings its inputs to the server.
+    """
 
     def __init__(
         self,
@@ -210,7 +220,9 @@ class _Run:
     def _finished(self) -> messages.ExecuteResponse:
         """Ask for the action, and go on asking, until it is done."""
         attempts = self._channel.attempts(_DOING)
-        started = uploads = 0
+        started = 0
+        sent_again = False
+        self._upload()
         while True:
             since, heard = time.monotonic(), False
             started += not self._operation
@@ -225,11 +237,11 @@ class _Run:
                 if self._operation and error.code in _FORGOTTEN and started <= self._channel.retries:
                     self._operation = ""
                     continue
-                if error.code == "FAILED_PRECONDITION":
-                    # Inputs can have been thrown away between their upload and now.
-                    if uploads:
+                if error.code in _LACKS_INPUTS:
+                    # They can have been thrown away between their upload and now.
+                    if sent_again:
                         raise self._not_run(error) from error
-                    uploads += 1
+                    sent_again = True
                     self._operation = ""
                     self._upload()
                     continue

@@ -19,6 +19,7 @@ from hermpkg_build.errors import ExitCode
 
 pytest.importorskip("google.protobuf")
 
+from hermpkg_build.core.digest import Digest
 from hermpkg_build.store.remote import messages
 
 UNDECLARED_FACTORY = """
@@ -202,15 +203,21 @@ def test_a_failure_that_means_nothing_is_made_sure_of_here(fake: Any, checkout: 
     assert "means nothing" in checkout.warnings[0]
 
 
+@pytest.mark.parametrize("lost", ["the tree", "the pickle"])
 def test_a_remembered_answer_whose_contents_are_gone_is_made_anew(
-    fake: Any, checkout: Any, right: Any
+    fake: Any, checkout: Any, right: Any, lost: str
 ) -> None:
     fake.recalls = True
     checkout.build(fake.url)
     checkout.clean()
     model = json.loads(next(data for data in fake.contents.values() if data.startswith(b'{"data_read"')))
-    (gone,) = [digest for digest in fake.contents if str(digest) == model["pickle"]]
-    del fake.contents[gone]
+    (result,) = fake.results.values()
+    (folder,) = result.output_directories
+    gone = {
+        "the tree": f"{folder.tree_digest.hash}/{folder.tree_digest.size_bytes}",
+        "the pickle": model["pickle"],
+    }
+    del fake.contents[Digest.parse(gone[lost])]
 
     result = checkout.build(fake.url)
 
@@ -340,6 +347,7 @@ UNAVAILABLE, FAILED_PRECONDITION, INVALID_ARGUMENT = 14, 9, 3
         ([broken, refusing("UNIMPLEMENTED")], ["Execute", "WaitExecution", "Execute"]),
         ([refusing("UNAVAILABLE")], ["Execute", "Execute"]),
         ([refusing("FAILED_PRECONDITION")], ["Execute", "Execute"]),
+        ([refusing("NOT_FOUND")], ["Execute", "Execute"]),
         ([failing(UNAVAILABLE)], ["Execute", "Execute"]),
         ([failing(UNAVAILABLE, of_operation=True)], ["Execute", "Execute"]),
         ([failing(FAILED_PRECONDITION)], ["Execute", "Execute"]),
