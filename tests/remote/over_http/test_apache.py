@@ -32,16 +32,33 @@ def test_what_is_put_comes_back(start_apache, new_transport, content) -> None:
     assert new_transport(server.url).download([Digest.of(b"absent")], content) == {Digest.of(b"absent")}
 
 
-def test_strangers_are_refused(start_apache, new_transport, public_folder: Path) -> None:
+READERS = """
+<LimitExcept GET HEAD>
+    Require valid-user
+</LimitExcept>
+<Limit GET HEAD>
+    Require all granted
+</Limit>
+"""
+
+
+@pytest.mark.parametrize("access", ["Require valid-user", READERS])
+def test_strangers_do_not_write(start_apache, new_transport, public_folder: Path, access: str) -> None:
     users = public_folder / "users"
-    # The password is "secret", salted with "salt".
+    # SHA-1 of "secret", as its own tool writes it.
     users.write_text("builder:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n")
-    access = f'AuthType Basic\nAuthName "cache"\nAuthUserFile "{users}"\nRequire valid-user'
-    server = start_apache(access=access)
+    who = f'AuthType Basic\nAuthName "cache"\nAuthUserFile "{users}"\n'
+    server = start_apache(access=who + access)
     new_transport(server.url.replace("//", "//builder:secret@")).put_result(KEY, b"result")
+    stranger = new_transport(server.url)
     with pytest.raises(RemoteError) as caught:
-        new_transport(server.url).upload([Blob(digest=DIGEST, data=LARGE)])
+        stranger.upload([Blob(digest=DIGEST, data=LARGE)])
     assert caught.value.kind == "denied"
+    if access == READERS:
+        assert stranger.get_result(KEY) == b"result"
+    else:
+        with pytest.raises(RemoteError):
+            stranger.get_result(KEY)
 
 
 def test_folders_that_are_not_there_are_told_of(start_apache, new_transport) -> None:
