@@ -4,7 +4,7 @@ Bazel takes BUILD files for Latin-1. So what depends on a letter beyond ASCII is
 the text as it was written: here it passes.
 """
 
-load("//rules/private:pep440.bzl", "is_specifier")
+load("//rules/private:pep440.bzl", "BLANKS", "is_specifier")
 
 # How errors name each form.
 FORMS = {
@@ -24,6 +24,11 @@ FORMS = {
 _DIGITS = "0123456789"
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _DELETE = "\177"
+
+# Each at the place of its number.
+_CONTROLS = "\000\001\002\003\004\005\006\007\010\011\012\013\014\015\016\017\020\021\022\023\024\025\026\027\030\031\032\033\034\035\036\037"
+_ESCAPES = {"\t": "\\t", "\n": "\\n", "\r": "\\r", "\\": "\\\\", _DELETE: "\\x7f"}
+_HEX_DIGITS = "0123456789abcdef"
 _KEYWORDS = [
     "False",
     "None",
@@ -72,10 +77,16 @@ def quoted(text):
     Returns:
       A string.
     """
-    escaped = text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+    escaped = "".join([_escaped(character) for character in text.elems()])
     if "'" in text and "\"" not in text:
         return "\"%s\"" % escaped
     return "'%s'" % escaped.replace("'", "\\'")
+
+def _escaped(character):
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    number = _CONTROLS.find(character)
+    return character if number < 0 else "\\x" + _HEX_DIGITS[number // 16] + _HEX_DIGITS[number % 16]
 
 def problem_with(form, text):
     """What is wrong with a string.
@@ -94,7 +105,7 @@ def problem_with(form, text):
     if form == "MODULE_GLOB":
         return _module_glob_problem(text)
     if form == "TAG":
-        return "has a blank" if [c for c in text.elems() if c.isspace() and not _is_beyond_ascii(c)] else ""
+        return "has a blank" if [c for c in text.elems() if c in BLANKS] else ""
     return "" if _IS[form](text) else "is not " + FORMS[form]
 
 def is_identifier(text):

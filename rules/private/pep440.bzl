@@ -1,5 +1,7 @@
 """Version specifiers as PEP 440 writes them."""
 
+# What Python takes for blanks, of ASCII.
+BLANKS = " \t\n\013\014\r\034\035\036\037"
 _DIGITS = "0123456789"
 _OPERATORS = ["===", "~=", "==", "!=", "<=", ">=", "<", ">"]
 _PRE_RELEASES = ["alpha", "beta", "preview", "pre", "rc", "a", "b", "c"]
@@ -14,15 +16,15 @@ def is_specifier(text):
     Returns:
       A boolean.
     """
-    clauses = [clause.strip() for clause in text.split(",")]
+    clauses = [clause.strip(BLANKS) for clause in text.split(",")]
     return not [clause for clause in clauses if clause and not _is_clause(clause)]
 
 def _is_clause(text):
     for operator in _OPERATORS:
         if text.startswith(operator):
-            version = text[len(operator):].lstrip().lower()
+            version = text[len(operator):].lstrip(BLANKS).lower()
             if operator == "===":
-                return not [c for c in version.elems() if c.isspace() or c in ";)"]
+                return not [c for c in version.elems() if c in BLANKS + ";)"]
             return _is_version(version, operator)
     return False
 

@@ -66,10 +66,10 @@ def test_keywords_are_those_of_python() -> None:
 
 _PARTS = st.sampled_from(
     [
-        *("==", "===", "!=", "~=", "<", "<=", ">=", ">", "=", ",", " ", "\t"),
+        *("==", "===", "!=", "~=", "<", "<=", ">=", ">", "=", ",", " ", "\t", "\x1e", "\v"),
         *(".*", "*", "**", ".", "..", "/", ":"),
         *("1", "0", "12", "2.4", "3.11", "v", "!", "+", "-", "_", "a", "b", "rc", "r", "rev", "post", "dev"),
-        *("alpha", "beta", "pre", "preview", "c", ";", ")", "x", "A", "\\", "\n", "'", '"', "\x7f", "$"),
+        *("alpha", "beta", "pre", "preview", "c", ";", ")", "x", "A", "\\", "\n", "\x00", "\x1b", "'", '"', "\x7f", "$"),
         *(".data", "byteorder", "class", "None", "auto", "models", "torch"),
     ]
 )  # fmt: skip
@@ -100,6 +100,9 @@ def test_version_specifiers_are_those_of_packaging(operator: str, parts: list[st
 
 @pytest.mark.parametrize("form", sorted(FORMS))
 @given(text=st.text(max_size=8))
+@example(text="\x1f")
+@example(text=">=1,\x0b")
+@example(text="Ġ")
 def test_nothing_is_refused_that_the_engine_takes(form: str, text: str) -> None:
     """Bazel shows UTF-8 as Latin-1, and what then cannot be told is left to the actions."""
     if problem_with(Form[form], text) == "":
