@@ -47,8 +47,12 @@ class Casd:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # It finds the programs that it runs itself by the PATH.
-                env={**os.environ, "PATH": f"{self.programs}:{os.environ['PATH']}"},
+                # It finds the programs that it runs itself by the PATH, and leaves files where it is killed.
+                env={
+                    **os.environ,
+                    "PATH": f"{self.programs}:{os.environ['PATH']}",
+                    "TMPDIR": os.path.dirname(self.folder),
+                },
             )
         Listener().wait_for_port(
             self.port, lambda: self._process is not None and self._process.poll() is None
@@ -68,6 +72,9 @@ class Casd:
                     os.kill(process, signal.SIGKILL)
             self._process.wait()
             self._process = None
+            # Whatever goes on for a moment would write to a folder that is being removed.
+            while any(map(_runs, started)):
+                time.sleep(0.01)
 
     def started(self) -> list[int]:
         """The processes that it runs now, and those that they run."""
@@ -77,6 +84,14 @@ class Casd:
         """The file of each blob in its store, by hash: ``cas/objects/<first two digits>/<the others>``."""
         objects = Path(self.folder, "cas/objects")
         return {path.parent.name + path.name: path for path in objects.glob("??/*")}
+
+
+def _runs(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
 
 
 def _started_by(process: int) -> list[int]:
