@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import threading
 import uuid
 from collections.abc import Callable, Collection, Iterator
@@ -14,6 +13,7 @@ import hermpkg_build
 from hermpkg_build.store.remote import messages
 from hermpkg_build.store.remote.addresses import Address, parse_address
 from hermpkg_build.store.remote.credentials import Credentials
+from hermpkg_build.store.remote.delays import FIRST_DELAY_S, LONGEST_DELAY_S, delay_s
 from hermpkg_build.store.remote.failures import RemoteError
 from hermpkg_build.store.remote.grpc_failures import PASSING, REFUSED, CallFailedError, remote_error
 from hermpkg_build.store.remote.grpc_idle import IdleLimit
@@ -21,8 +21,6 @@ from hermpkg_build.store.remote.grpc_library import grpc
 from hermpkg_build.store.remote.grpc_methods import GET_CAPABILITIES, Method, Request, Response
 from hermpkg_build.store.remote.settings import RemoteSettings
 
-_FIRST_DELAY_S = 0.1
-_LONGEST_DELAY_S = 5.0
 _CONNECT_MS = 20_000
 
 _SLOWEST = 16 << 10
@@ -103,11 +101,19 @@ class GrpcChannel:
     def call(self, method: Method[Request, Response], request: Request, *, moves: int = 0) -> Response:
         """One message for one message; `moves` is how many bytes of contents are in either."""
         with self._failures():
-            answer: Response = self._channel.unary_unary(
+            # A call that blocks in its own thread can stay there for good when its connection breaks, and
+            # keeps the channel from being closed; those that the library watches over do not.
+            waiting = self._channel.unary_unary(
                 method.path,
                 request_serializer=method.request.SerializeToString,
                 response_deserializer=method.response.FromString,
-            )(request, timeout=self._timeout_s + moves / _SLOWEST, metadata=self._metadata())
+            ).future(request, timeout=self._timeout_s + moves / _SLOWEST, metadata=self._metadata())
+            try:
+                answer: Response = waiting.result()
+            except grpc.FutureCancelledError:
+                raise CallFailedError("CANCELLED", "") from None
+            finally:
+                waiting.cancel()
             return answer
 
     def responses(
@@ -231,18 +237,12 @@ class Attempts:
         self._failures += 1
         hopeless = error.code not in PASSING or error.untrusted or (self._writes and error.no_space)
         final = hopeless or self._failures > self._channel.retries
-        if final or not self._channel.pause(_delay_s(self._failures)):
+        if final or not self._channel.pause(delay_s(self._failures)):
             raise self.gives_up(error) from error
 
     def gives_up(self, error: CallFailedError) -> RemoteError:
         """The error for a failure that is final."""
         return remote_error(error, self._doing, server=self._channel.server, writes=self._writes)
-
-
-def _delay_s(failures: int) -> float:
-    """Twice as long each time, less a random part: clients that fail together do not return together."""
-    longest = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2.0 ** (failures - 1))
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - nothing secret
 
 
 def _connect(settings: RemoteSettings, address: Address) -> Any:
@@ -251,9 +251,9 @@ def _connect(settings: RemoteSettings, address: Address) -> Any:
     options = [
         ("grpc.max_receive_message_length", _MESSAGE_LIMIT),
         # An attempt to connect comes no later than our own attempt to ask.
-        ("grpc.initial_reconnect_backoff_ms", int(_FIRST_DELAY_S * 500)),
+        ("grpc.initial_reconnect_backoff_ms", int(FIRST_DELAY_S * 500)),
         ("grpc.min_reconnect_backoff_ms", _CONNECT_MS),
-        ("grpc.max_reconnect_backoff_ms", int(_LONGEST_DELAY_S * 500)),
+        ("grpc.max_reconnect_backoff_ms", int(LONGEST_DELAY_S * 500)),
         # What is to be tried again is decided here alone.
         ("grpc.enable_retries", 0),
         ("grpc.primary_user_agent", f"hermpkg/{hermpkg_build.__version__}"),

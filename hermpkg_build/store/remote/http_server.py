@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeAlias, TypeVar
@@ -14,12 +13,11 @@ import hermpkg_build
 from hermpkg_build.core.digest import Bytes
 from hermpkg_build.store.remote.addresses import parse_address, without_secrets
 from hermpkg_build.store.remote.credentials import Credentials
+from hermpkg_build.store.remote.delays import delay_s
 from hermpkg_build.store.remote.http_connections import Connections
 from hermpkg_build.store.remote.http_failures import ABSENT, HttpFailedError, of_answer, of_exception
 from hermpkg_build.store.remote.settings import RemoteSettings
 
-_FIRST_DELAY_S = 0.1
-_LONGEST_DELAY_S = 5.0
 _REDIRECTS = 5
 _MOVED = frozenset((301, 302, 307, 308))
 
@@ -145,15 +143,9 @@ class Attempts:
         self._failures += 1
         final = not error.passing or self._failures > self._server.retries
         final = final or error.retry_after_s > self._server.longest_wait_s
-        delay_s = max(_delay_s(self._failures), error.retry_after_s)
-        if final or not self._server.pause(delay_s):
+        wait_s = max(delay_s(self._failures), error.retry_after_s)
+        if final or not self._server.pause(wait_s):
             raise error.remote_error(self._doing, server=self._server.name) from error
-
-
-def _delay_s(failures: int) -> float:
-    """Twice as long each time, less a random part: clients that fail together do not return together."""
-    longest = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2.0 ** (failures - 1))
-    return longest * (1 - random.random() / 2)  # noqa: S311 - nothing secret
 
 
 def _target(url: str, location: str) -> str:
