@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.runtime import torch_names
 from hermpkg_build.runtime.modules import PackageModules
+from hermpkg_build.runtime.standing_classes import StandsForItsBase
 from hermpkg_build.runtime.tree import ModuleRole
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _importlib_util(space: ModuleSpace, host: Any) -> Overrides:
 
 
 def _importlib_machinery(space: ModuleSpace, host: Any) -> Overrides:
-    class SourceFileLoader(host.SourceFileLoader):  # type: ignore[misc]
+    class SourceFileLoader(host.SourceFileLoader, metaclass=StandsForItsBase):  # type: ignore[misc]
         """Loads a file of the artifact as a module of the package, and any other as the host's does."""
 
         def exec_module(self, module: ModuleType) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.runtime.mangling import mangle_prefix
+from hermpkg_build.runtime.standing_classes import StandsForItsBase
 
 if TYPE_CHECKING:
     from hermpkg_build.runtime.space import ModuleSpace
@@ -78,7 +79,7 @@ def _naming_nodes(space: ModuleSpace, function: Callable[..., Any]) -> Callable[
 def datapipes(space: ModuleSpace, host: Any) -> Overrides:
     """The modules that have functional_datapipe, which gives all data pipes of the process a method."""
 
-    class functional_datapipe(host.functional_datapipe):  # type: ignore[misc]  # noqa: N801 -- torch's name
+    class functional_datapipe(host.functional_datapipe, metaclass=StandsForItsBase):  # type: ignore[misc]  # noqa: N801 -- torch's name
         def __call__(self, cls: Any) -> Any:
             bases = sys.modules["torch.utils.data"]
             base = next(

@@ -16,6 +16,7 @@ from typing import Any
 
 from hermpkg_build.runtime.native_libraries import load_library
 from hermpkg_build.runtime.operator_names import OperatorNames, exists
+from hermpkg_build.runtime.standing_classes import StandsForItsBase
 
 # Their first argument is the name of an operator that exists.
 _OF_OPERATORS = (
@@ -110,7 +111,7 @@ def _namespace_class(names: OperatorNames, ops: Any) -> Any:
 def _library_class(names: OperatorNames, host: Any) -> Any:
     """A subclass of torch.library.Library that registers in the package's own namespace what is taken."""
 
-    class Library(host):  # type: ignore[misc]
+    class Library(host, metaclass=StandsForItsBase):  # type: ignore[misc]
         def __init__(self, ns: str, kind: str, dispatch_key: str = "") -> None:
             self._plain = ns
             self._is_home = False

@@ -290,14 +290,23 @@ def test_sources_loaded_by_their_path_are_modules_of_the_package(load) -> None:
                 second.__spec__.loader.exec_module(second)
                 def load_module():
                     return machinery.SourceFileLoader("lib.loaded", path).load_module()
+                import json
+                class Own(SourceFileLoader):
+                    pass
+                checks = [
+                    isinstance(json.__loader__, SourceFileLoader), isinstance(loader, SourceFileLoader),
+                    isinstance(json.__loader__, Own), isinstance(Own("lib.own", path), Own),
+                    issubclass(type(json.__loader__), machinery.SourceFileLoader), issubclass(int, Own),
+                ]
                 def outside(path):
                     return SourceFileLoader("outside", path).get_code("outside")
             """,
         },
-        ["importlib", "os", "sys"],
+        ["importlib", "json", "os", "sys"],
     )
     main = importer.import_module("main")
     assert main.first.value == main.second.value == 1
+    assert main.checks == [True, True, False, True, True, False]
     assert main.first.Plugin.__module__ == f"{importer.id()}.lib.plug"
     assert main.loader.get_data(main.path) == main.loader.get_source("lib.plug").encode()
     assert main.outside(__file__).co_filename == __file__

@@ -1,0 +1,30 @@
+"""Classes that packaged code gets in place of the host's, and that have the same instances."""
+
+from __future__ import annotations
+
+
+class StandsForItsBase(type):
+    """Has ``isinstance`` and ``issubclass`` mean the base, as they would if packaged code had that.
+
+    Only for the class that is made with this metaclass; those derived from it are classes like others.
+    """
+
+    stands_for: type | None
+
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, object]) -> StandsForItsBase:
+        """The class, which stands for its base unless that is such a class itself."""
+        made = super().__new__(cls, name, bases, namespace)
+        made.stands_for = None if isinstance(bases[0], StandsForItsBase) else bases[0]
+        return made
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        """Whether `instance` is one of the class that this one stands for."""
+        if cls.stands_for is not None:
+            return isinstance(instance, cls.stands_for)
+        return super().__instancecheck__(instance)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        """Whether `subclass` derives from the class that this one stands for."""
+        if cls.stands_for is not None:
+            return issubclass(subclass, cls.stands_for)
+        return super().__subclasscheck__(subclass)
