@@ -1,8 +1,12 @@
-"""What every test can rely on: a cache folder of its own, and interrupts that interrupt."""
+"""What every test can rely on: its own cache, interrupts that interrupt; and what none may leave behind."""
 
 from __future__ import annotations
 
+import multiprocessing.util
+import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,3 +24,29 @@ def cache_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HERMPKG_CACHE_DIR", str(folder))
         yield folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def temporary_files_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One folder for all that tests and the programs they start make in the one for temporary files.
+
+    So a run that is killed leaves one folder behind. One that ends must have left nothing in it but what
+    hermpkg keeps from one process to the next.
+    """
+    # Those of tests that failed are kept, elsewhere.
+    tmp_path_factory.getbasetemp()
+    folder = tempfile.mkdtemp(prefix="hermpkg-tests-")
+    # As open as the usual one: some tests become another user.
+    os.chmod(folder, 0o1777)
+    # The folder of multiprocessing in it goes first, when this process ends.
+    multiprocessing.util.Finalize(
+        None, shutil.rmtree, args=(folder,), kwargs={"ignore_errors": True}, exitpriority=-1000
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", None)
+        yield
+    # multiprocessing removes its own at the very end.
+    kept = (f"hermpkg-{os.getuid()}", "torchinductor_", "pymp-")
+    left = [name for name in sorted(os.listdir(folder)) if not name.startswith(kept)]
+    assert not left, f"temporary files that nobody removed: {', '.join(left)}"
