@@ -74,6 +74,14 @@ def test_no_path_of_this_machine_is_in_the_inputs(fake: Any, checkout: Any) -> N
     assert not any(place in data for data in fake.contents.values())
 
 
+def test_files_that_no_target_lists_stay_here(fake: Any, checkout: Any) -> None:
+    checkout.build(fake.url)
+
+    contents = set(fake.contents.values())
+    assert b"some words\n" in contents
+    assert not contents & {b"other words\n", b"more words\n"}
+
+
 def test_checkouts_at_other_places_ask_for_the_same_action(fake: Any, make_checkout: Any) -> None:
     fake.recalls = True
     one, other = make_checkout(), make_checkout()
