@@ -112,6 +112,9 @@ def types_of(descriptors: bytes) -> str:
 
 def _class_of(message: DescriptorProto, package: str) -> Iterator[str]:
     entries = {nested.name: nested for nested in message.nested_type if nested.options.map_entry}
+    if not (message.field or message.enum_type):
+        yield f"class {message.name}(Message): ..."
+        return
     yield f"class {message.name}(Message):"
     for nested in message.nested_type:
         if nested.name not in entries:
@@ -133,8 +136,6 @@ def _class_of(message: DescriptorProto, package: str) -> Iterator[str]:
         yield "        *,"
         yield from (f"        {name}: {given} = ..." + "," for name, _, given in fields)
         yield "    ) -> None: ..."
-    elif not message.enum_type:
-        yield "    pass"
 
 
 def _types_of(

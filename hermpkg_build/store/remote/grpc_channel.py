@@ -22,6 +22,8 @@ from hermpkg_build.store.remote.grpc_methods import GET_CAPABILITIES, Method, Re
 from hermpkg_build.store.remote.settings import RemoteSettings
 
 _CONNECT_MS = 20_000
+_HANG_UP_S = 2.0
+_PING_MS = 5 * 60 * 1000
 
 _SLOWEST = 16 << 10
 """Bytes a second of a network on which sharing contents still makes some sense."""
@@ -101,19 +103,11 @@ class GrpcChannel:
     def call(self, method: Method[Request, Response], request: Request, *, moves: int = 0) -> Response:
         """One message for one message; `moves` is how many bytes of contents are in either."""
         with self._failures():
-            # A call that blocks in its own thread can stay there for good when its connection breaks, and
-            # keeps the channel from being closed; those that the library watches over do not.
-            waiting = self._channel.unary_unary(
+            answer: Response = self._channel.unary_unary(
                 method.path,
                 request_serializer=method.request.SerializeToString,
                 response_deserializer=method.response.FromString,
-            ).future(request, timeout=self._timeout_s + moves / _SLOWEST, metadata=self._metadata())
-            try:
-                answer: Response = waiting.result()
-            except grpc.FutureCancelledError:
-                raise CallFailedError("CANCELLED", "") from None
-            finally:
-                waiting.cancel()
+            )(request, timeout=self._timeout_s + moves / _SLOWEST, metadata=self._metadata())
             return answer
 
     def responses(
@@ -164,7 +158,10 @@ class GrpcChannel:
     def close(self) -> None:
         """Hang up. Calls under way in other threads fail."""
         self._closed.set()
-        self._channel.close()
+        # The library waits for bytes under way, which can take as long as the limit on silence.
+        hanging_up = threading.Thread(target=self._channel.close, name="hermpkg-hanging-up", daemon=True)
+        hanging_up.start()
+        hanging_up.join(_HANG_UP_S)
 
     def _stream(
         self,
@@ -254,6 +251,11 @@ def _connect(settings: RemoteSettings, address: Address) -> Any:
         ("grpc.initial_reconnect_backoff_ms", int(FIRST_DELAY_S * 500)),
         ("grpc.min_reconnect_backoff_ms", _CONNECT_MS),
         ("grpc.max_reconnect_backoff_ms", int(LONGEST_DELAY_S * 500)),
+        # Has the system give up bytes that nobody acknowledges for this long. Without it, a peer that has
+        # hung up but never says so holds a call beyond its deadline, and the channel from being closed.
+        # The pings that belong to it are as rare as servers put up with.
+        ("grpc.keepalive_time_ms", _PING_MS),
+        ("grpc.keepalive_timeout_ms", max(1, int(settings.timeout_s * 1000))),
         # What is to be tried again is decided here alone.
         ("grpc.enable_retries", 0),
         ("grpc.primary_user_agent", f"hermpkg/{hermpkg_build.__version__}"),

@@ -103,8 +103,7 @@ class Any(Message):
         value: bytes = ...,
     ) -> None: ...
 
-class Empty(Message):
-    pass
+class Empty(Message): ...
 
 class Status(Message):
     code: int

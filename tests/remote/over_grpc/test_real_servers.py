@@ -252,3 +252,22 @@ def test_a_server_without_room_is_told_of(
     assert server.log().count("Write request from") == 1
     cache.upload([Blob(digest=Digest.of(b"x"), data=b"x")])
     assert cache.download([Digest.of(b"x")], content) == set()
+
+
+def test_a_peer_that_falls_silent_holds_nobody(
+    start_casd: Callable[..., Any], connect: Any, network: Any
+) -> None:
+    slow = network(start_casd("2.8.1").url)
+    slow.delay_s = 0.05
+    cache = connect(slow.url, timeout_s=1.0, retries=1)
+    contents = [os.urandom(900_000) for _ in range(12)] + [os.urandom(9 << 20) for _ in range(3)]
+
+    with pytest.raises(RemoteError):
+        cache.upload([Blob(digest=Digest.of(data), data=data) for data in contents])
+    # Nothing of what is on its way is read any more, and nothing is said of it.
+    slow.cut()
+    closing = threading.Thread(target=cache.close, daemon=True)
+    closing.start()
+    closing.join(20)
+
+    assert not closing.is_alive()
