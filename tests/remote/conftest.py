@@ -47,12 +47,9 @@ class Casd:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # It finds the programs that it runs itself by the PATH, and leaves files where it is killed.
-                env={
-                    **os.environ,
-                    "PATH": f"{self.programs}:{os.environ['PATH']}",
-                    "TMPDIR": os.path.dirname(self.folder),
-                },
+                # Where it finds buildbox-fuse on the PATH it mounts what actions see, and who is killed leaves
+                # that mounted; without it there are files, which its folder for temporary ones has too.
+                env={**os.environ, "TMPDIR": os.path.dirname(self.folder)},
             )
         Listener().wait_for_port(
             self.port, lambda: self._process is not None and self._process.poll() is None

@@ -171,6 +171,10 @@ def checkout(make_checkout: Callable[[], Checkout]) -> Checkout:
     return make_checkout()
 
 
+def folders_of_pythonpath() -> list[str]:
+    return [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if os.path.isdir(folder)]
+
+
 @pytest.fixture
 def start_executor(start_casd: Callable[..., Any]) -> Callable[..., Any]:
     """Starts an executor of an edition; its sandbox has this machine's programs, and its Python at `prefix`.
@@ -181,7 +185,8 @@ def start_executor(start_casd: Callable[..., Any]) -> Callable[..., Any]:
         pytest.skip("there is no bubblewrap, in which the executor works: make machine installs it")
 
     def start(edition: str, *, prefix: str = sys.prefix) -> Any:
-        visible = {name: os.path.realpath(name) for name in ("/usr", "/bin", "/lib", "/lib64")}
+        seen = ("/usr", "/bin", "/lib", "/lib64", *folders_of_pythonpath())
+        visible = {name: os.path.realpath(name) for name in seen}
         visible |= {sys.base_prefix: os.path.realpath(sys.base_prefix), prefix: os.path.realpath(sys.prefix)}
         return start_casd(
             edition,
