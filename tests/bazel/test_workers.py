@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 JSON_WORKERS = "--experimental_worker_allow_json_protocol"
 BUILD = """
 load("@hermpkg//rules:defs.bzl", "deny", "intern", "model_package", "python_modules")
@@ -53,10 +55,17 @@ def workers(folder: Path, action: str) -> list[int]:
 
 
 @pytest.fixture
-def app(workspace: Any) -> Any:
+def app(workspace: Any, tmp_path: Path) -> Any:
     if not Path("/proc/self/cmdline").exists():
         pytest.skip("processes are found through /proc")
     workspace.declare(workers=True)
+    # A worker is started anew when a file of the tool changes, so this is a copy that nobody works on.
+    for folder in ("hermpkg_build", "rules"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(REPOSITORY / folder, tmp_path / "hermpkg" / folder, ignore=ignored)
+    (tmp_path / "hermpkg" / "WORKSPACE").touch()
+    declared = (workspace.root / "WORKSPACE").read_text()
+    workspace.write({"WORKSPACE": declared.replace(str(REPOSITORY) + '"', str(tmp_path / "hermpkg") + '"')})
     workspace.write({"app/BUILD": BUILD, "app/main.py": "from app import parts\n", "app/parts.py": "A = 1\n"})
     return workspace
 
