@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.store.action_cache import ActionCache
-from hermpkg_build.store.cas import ContentStore
+from hermpkg_build.store.cas import SEALED_NS, ContentStore
 from hermpkg_build.store.database import Database
 from hermpkg_build.store.failures import cannot_write
 from hermpkg_build.store.files import aside_path, read_file, remove_file, write_file
@@ -174,12 +174,17 @@ def _clear_abandoned(temporary: str) -> None:
     with os.scandir(temporary) as entries:
         for entry in entries:
             with suppress(OSError):
-                if entry.stat(follow_symlinks=False).st_mtime >= oldest:
+                if _last_touched(entry.stat(follow_symlinks=False)) >= oldest:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     shutil.rmtree(entry.path, ignore_errors=True)
                 else:
                     os.unlink(entry.path)
+
+
+def _last_touched(status: os.stat_result) -> float:
+    """When somebody was at work on a temporary file: one that is about to be published has its seal already."""
+    return status.st_ctime if status.st_mtime_ns == SEALED_NS else status.st_mtime
 
 
 def _is_cache(folder: str) -> bool:

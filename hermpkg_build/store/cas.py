@@ -20,7 +20,7 @@ from hermpkg_build.store.files import (
     write_file,
 )
 
-_SEALED_NS = 1_000_000_000 * 10**9
+SEALED_NS = 1_000_000_000 * 10**9
 """The mtime of a file whose bytes were checked: 9 September 2001, on a tick of any file system."""
 
 
@@ -170,7 +170,7 @@ def _seal_of(path: str, digest: Digest) -> bool:
         status = os.lstat(path)
     except OSError:
         return False
-    return stat.S_ISREG(status.st_mode) and status.st_size == digest.size and status.st_mtime_ns == _SEALED_NS
+    return stat.S_ISREG(status.st_mode) and status.st_size == digest.size and status.st_mtime_ns == SEALED_NS
 
 
 def _holds(path: str, digest: Digest) -> bool:
@@ -193,7 +193,7 @@ def _holds(path: str, digest: Digest) -> bool:
 def _seal(path: str) -> None:
     """Vouch for the bytes. A file system that keeps no such time costs a hash at each use, no more."""
     with suppress(OSError):
-        os.utime(path, ns=(_SEALED_NS, _SEALED_NS))
+        os.utime(path, ns=(SEALED_NS, SEALED_NS))
 
 
 def _unseal(path: str) -> None:

@@ -280,3 +280,20 @@ def test_delete_without_the_right_to_is_an_error(plain_user: str) -> None:
         delete_cache(directory)
     assert dict(caught.value.facts)["reason"] == "Permission denied"
     os.chmod(directory, 0o700)
+
+
+def test_a_file_on_its_way_into_the_store_is_not_cleared(
+    cache_directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = open_cache(cache_directory)
+    replace = os.replace
+
+    def meanwhile_another_build_begins(source: str, target: str) -> None:
+        if "/cas/" in target:
+            open_cache(cache_directory).close()
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", meanwhile_another_build_begins)
+    digest = cache.content.put_bytes(b"a content")
+    assert cache.content.get_bytes(digest) == b"a content"
+    cache.close()
