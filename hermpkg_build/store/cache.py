@@ -183,7 +183,7 @@ def _clear_abandoned(temporary: str) -> None:
 
 
 def _last_touched(status: os.stat_result) -> float:
-    """When somebody was at work on a temporary file: one that is about to be published has its seal already."""
+    """When somebody was at work on a temporary file; one about to be published has its seal already."""
     return status.st_ctime if status.st_mtime_ns == SEALED_NS else status.st_mtime
 
 
