@@ -68,7 +68,7 @@ def _http(folder: str, blob: Blob, rounds: int) -> None:
         print("HTTP: skipped, for there is no nginx or no curl")
         return
     local = os.path.join(folder, "local")
-    with _nginx(os.path.join(folder, "http")) as url:
+    with running_nginx(os.path.join(folder, "http")) as url:
         subprocess.run(["curl", "-sf", "-T", blob.path, _url_of(url, blob.digest)], check=True)
         rows = timed(_fetching(url, blob.digest, local), rounds, before=lambda: _clear(local))
         show(f"Fetching {blob.digest.size >> 20} MiB from nginx", rows)
@@ -111,7 +111,7 @@ def _uploading(url: str, blob: Blob) -> dict[str, Callable[[], object]]:
 
 
 @contextmanager
-def _nginx(folder: str) -> Iterator[str]:
+def running_nginx(folder: str) -> Iterator[str]:
     """The URL of an nginx that keeps what is put in `folder`."""
     os.mkdir(folder)
     with socket.socket() as probe:
