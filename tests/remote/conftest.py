@@ -47,8 +47,8 @@ class Casd:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # Where it finds buildbox-fuse on the PATH it mounts what actions see, and who is killed leaves
-                # that mounted; without it there are files, which its folder for temporary ones has too.
+                # Where it finds buildbox-fuse on the PATH it mounts what actions see, which stays mounted when
+                # it is killed; without it there are files, which its folder for temporary ones has too.
                 env={**os.environ, "TMPDIR": os.path.dirname(self.folder)},
             )
         Listener().wait_for_port(
