@@ -71,6 +71,7 @@ _PARTS = st.sampled_from(
         *("1", "0", "12", "2.4", "3.11", "v", "!", "+", "-", "_", "a", "b", "rc", "r", "rev", "post", "dev"),
         *("alpha", "beta", "pre", "preview", "c", ";", ")", "x", "A", "$"),
         *("\\", "\n", "\x00", "\x1b", "\x7f", "'", '"'),
+        *("\\", "\n", "\x00", "\x1b", "\x7f", "'", '"'),
         *(".data", "byteorder", "class", "None", "auto", "models", "torch"),
     ]
 )  # fmt: skip
