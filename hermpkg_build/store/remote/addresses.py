@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from hermpkg_build.store.remote.failures import RemoteError
@@ -62,6 +63,17 @@ def without_secrets(url: str) -> str:
         return "(an address that is no URL)"
     place = parts.netloc.rpartition("@")[2]
     return SplitResult(parts.scheme, place, parts.path, "", "").geturl()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is surely this machine: what is sent there, nobody else can read.
+
+    A name that ends in ".localhost" is not: where it leads is for the name server to say.
+    """
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _no_address(url: str, reason: str) -> RemoteError:

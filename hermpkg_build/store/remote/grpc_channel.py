@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import hermpkg_build
 from hermpkg_build.store.remote import messages
-from hermpkg_build.store.remote.addresses import Address, parse_address
+from hermpkg_build.store.remote.addresses import Address, is_loopback, parse_address
 from hermpkg_build.store.remote.credentials import Credentials
 from hermpkg_build.store.remote.delays import FIRST_DELAY_S, LONGEST_DELAY_S, delay_s
 from hermpkg_build.store.remote.failures import RemoteError
@@ -258,6 +258,8 @@ def _connect(settings: RemoteSettings, address: Address) -> Any:
         ("grpc.keepalive_timeout_ms", max(1, int(settings.timeout_s * 1000))),
         # What is to be tried again is decided here alone.
         ("grpc.enable_retries", 0),
+        # This machine is never asked through a proxy, which would take it for itself, and read along.
+        ("grpc.enable_http_proxy", int(not is_loopback(address.host))),
         ("grpc.primary_user_agent", f"hermpkg/{hermpkg_build.__version__}"),
     ]
     if not secure:

@@ -15,6 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from hermpkg_build.store.remote.addresses import is_loopback
 from hermpkg_build.store.remote.failures import RemoteError
 from hermpkg_build.store.remote.settings import RemoteSettings
 
@@ -27,15 +28,12 @@ _KEPT = 16
 _LEAST = 16 << 10
 """Bytes that must come before a socket's timeout is over: a server may be slow, but not without end."""
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
-"""Never asked through a proxy, which would take them for itself."""
-
 
 class Connections:
     """Requests to any server, over connections that are kept; for any number of threads at once.
 
     Proxies are those of the environment (``https_proxy``, ``http_proxy``, ``all_proxy``, ``no_proxy``), or
-    on macOS of the system.
+    on macOS of the system. This machine is never asked through one, which would take it for itself.
     Raises RemoteError where a certificate, a key or the address of a proxy is no good.
     """
 
@@ -90,7 +88,7 @@ class Connections:
 
     def _proxy_for(self, url: str) -> str:
         parts = urlsplit(url)
-        if parts.hostname in _LOOPBACK or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        if is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc.rpartition("@")[2]):
             return ""
         return self._proxies.get(parts.scheme) or self._proxies.get("all") or ""
 

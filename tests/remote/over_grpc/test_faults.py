@@ -100,6 +100,17 @@ def test_a_wrong_token_is_told_of(cache: Any, serve: Any, connect: Any, tmp_path
     assert len(cache.calls) == 2
 
 
+def test_this_machine_is_never_asked_through_a_proxy(
+    cache: Any, serve: Any, connect: Any, listener: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("grpc_proxy", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{listener.free_port()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("no_grpc_proxy", raising=False)
+
+    assert connect(serve(cache), retries=0).missing([ACTION]) == {ACTION}
+
+
 def test_streams_carry_credentials_too(cache: Any, serve: Any, connect: Any, content: ContentStore) -> None:
     cache.token = "secret"
     client = connect(serve(cache), headers=(("Authorization", "Bearer secret"), ("X-Team", "vision")))

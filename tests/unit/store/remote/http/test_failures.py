@@ -432,6 +432,15 @@ def test_proxies_of_the_environment_are_used(server, new_transport, monkeypatch:
     assert len(server.requests) == 2
 
 
+def test_no_proxy_stands_before_this_machine_by_any_address(server, new_transport, monkeypatch) -> None:
+    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    for url in ("http://127.0.0.2:9", "http://[0:0:0:0:0:0:0:1]:9"):
+        with pytest.raises(RemoteError):
+            new_transport(url, retries=0, headers=(("authorization", "secret"),)).get_result(KEY)
+    assert server.requests == []
+
+
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "http://[", "http://host:port"])
 def test_a_proxy_that_cannot_be_used_is_named(new_transport, monkeypatch, proxy: str) -> None:
     monkeypatch.setenv("all_proxy", proxy)
