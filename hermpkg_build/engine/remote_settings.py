@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from hermpkg_build.engine.remote_urls import (
     CACHE_SCHEMES,
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hermpkg_build.loading.workspace import Workspace
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(r"[\x00-\x1f]")
 
 Fields: TypeAlias = "dict[str, Any]"
 """Some fields of `RemoteSettings` by name."""
@@ -78,7 +79,7 @@ def _together(
 
 
 def _text(value: Json, source: SettingSource) -> str:
-    if not isinstance(value, str) or any(ord(letter) < 32 for letter in value):
+    if not isinstance(value, str) or _CONTROL.search(value):
         raise source.wrong(f"is a text, not {value!r}")
     return value
 
@@ -118,9 +119,13 @@ def _headers(value: Json, source: SettingSource) -> tuple[tuple[str, str], ...]:
 
 
 def _pairs(value: Json, source: SettingSource) -> tuple[tuple[str, str], ...]:
+    """Names and texts; an error names none of these, for they can be secrets."""
     if not isinstance(value, Mapping) or "" in value:
-        raise source.wrong(f"is a table of names and texts, not {value!r}")
-    return tuple((_text(name, source), _text(text, source)) for name, text in value.items())
+        raise source.wrong("is a table of names and texts")
+    for name, text in value.items():
+        if not isinstance(text, str) or _CONTROL.search(name + text):
+            raise source.wrong(f"is a table of names and texts: what {name!r} has is none")
+    return tuple(cast("Mapping[str, str]", value).items())
 
 
 def _helpers(value: Json, source: SettingSource) -> tuple[tuple[str, str], ...]:
@@ -171,7 +176,8 @@ def _table(texts: Sequence[str], source: SettingSource) -> Json:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
-            raise source.wrong(f"is NAME=VALUE, not {text!r}")
+            # What it is instead is not shown: it can be a secret that was put another way.
+            raise source.wrong('is NAME=VALUE, and this has no name, or no "="')
         table[name.strip()] = value
     return table
 

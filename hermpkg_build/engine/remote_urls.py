@@ -22,27 +22,37 @@ _SECRET_HEADER = re.compile(r"authorization|cookie|token|secret|password|key", r
 
 
 def read_url(text: str, schemes: Sequence[str], source: SettingSource) -> str:
-    """A server's URL without a slash at its end; "" for none. Raises the error of `source`."""
+    """A server's URL without a slash at its end; "" for none. Raises the error of `source`.
+
+    What the error shows of the URL is without what can be a secret.
+    """
     from urllib.parse import urlsplit
 
     if not text:
         return ""
+    shown = _without_secrets(text)
     expected = " or ".join(f"{scheme}://HOST:PORT" for scheme in schemes)
+    step = f"write {expected}"
+    if "@" in text:
+        step += "\nin a password, write what is no letter or digit as %XX, its code in hexadecimal"
     try:
         parts = urlsplit(text)
         scheme, host, _ = parts.scheme, parts.hostname, parts.port
     except ValueError as error:
-        raise source.wrong(f"is no URL: {text}", facts=[("reason", str(error))]) from None
+        # The error quotes the URL, and what it takes for the port can be a part of the password.
+        facts = [] if "@" in text else [("reason", str(error))]
+        raise source.wrong(f"is no URL: {shown}", facts=facts, next_step=step) from None
     if "://" not in text or scheme not in schemes:
-        raise source.wrong(f"cannot be {text!r}", next_step=f"write {expected}")
+        raise source.wrong(f"cannot be {shown!r}", next_step=step)
     if not host or re.search(r"[\s\0]", text):
-        raise source.wrong(f"names no host: {text!r}", next_step=f"write {expected}")
+        raise source.wrong(f"names no host: {shown!r}", next_step=step)
     if parts.query or parts.fragment:
-        raise source.wrong(f"has no room for what follows the path: {text}")
+        raise source.wrong(f"has no room for what follows the path: {shown}", next_step=step)
     if scheme in EXECUTOR_SCHEMES and parts.path.strip("/"):
-        instance = parts.path.strip("/")
+        instance = _without_secrets(parts.path).strip("/")
         raise source.wrong(
-            f"has no path: {text}", next_step=f"where it is the instance's name: --remote-instance {instance}"
+            f"has no path: {shown}",
+            next_step=f"where it is the instance's name: --remote-instance {instance}",
         )
     if scheme in EXECUTOR_SCHEMES and "@" in parts.netloc:
         raise source.wrong("has no user in its URL", next_step="give a token with --remote-token-file FILE")
@@ -56,6 +66,8 @@ def check_secrecy(settings: RemoteSettings) -> None:
     """
     from urllib.parse import urlsplit
 
+    from hermpkg_build.store.remote.addresses import is_loopback
+
     if bool(settings.client_certificate) != bool(settings.client_key):
         has, lacks = "client-certificate", "client-key"
         if settings.client_key:
@@ -66,7 +78,7 @@ def check_secrecy(settings: RemoteSettings) -> None:
     for url in dict.fromkeys((settings.cache, settings.executor)):
         parts = urlsplit(url)
         secret = _secret_for(settings, parts)
-        if secret and parts.scheme in _ENCRYPTED and not _is_loopback(parts.hostname or ""):
+        if secret and parts.scheme in _ENCRYPTED and not is_loopback(parts.hostname or ""):
             raise CommandLineError(
                 "credentials are not sent over a connection that others can read",
                 facts=[
@@ -75,6 +87,13 @@ def check_secrecy(settings: RemoteSettings) -> None:
                 ],
                 next_step=f"use {_ENCRYPTED[parts.scheme]}://, or leave the credentials out",
             )
+
+
+def _without_secrets(text: str) -> str:
+    """A text that is to be a URL, and may be none: without all up to the last "@", query and fragment."""
+    scheme = re.match(r"[a-zA-Z0-9+.-]*://", text)
+    place = text[scheme.end() :] if scheme else text
+    return (scheme[0] if scheme else "") + re.split(r"[?#]", place.rpartition("@")[2])[0]
 
 
 def _secret_for(settings: RemoteSettings, url: SplitResult) -> str:
@@ -89,12 +108,3 @@ def _secret_for(settings: RemoteSettings, url: SplitResult) -> str:
     if program:
         return f"those that {program} gives"
     return next((f"the header {name}" for name, _ in settings.headers if _SECRET_HEADER.search(name)), "")
-
-
-def _is_loopback(host: str) -> bool:
-    from ipaddress import ip_address
-
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

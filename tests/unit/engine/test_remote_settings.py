@@ -135,7 +135,10 @@ def test_nothing_turns_off_what_is_configured(read):
         ("remote-executor = 'https://x'", "remote-executor cannot be 'https://x'"),
         ("remote-upload = 'on'", "remote-upload is true or false"),
         ("remote-headers = 'a=b'", "remote-headers is a table"),
-        ("remote-headers = { a = 1 }", "remote-headers is a text, not 1"),
+        (
+            "remote-headers = { a = 1 }",
+            "names and texts: what 'a' has is none",
+        ),
         ("remote-headers = { 'a b' = '1' }", "cannot have a header called 'a b'"),
         ("remote-headers = { '' = '1' }", "remote-headers is a table"),
         ("remote-token-file = 'none'", "remote-token-file names no file: none"),
@@ -167,9 +170,9 @@ def test_wrong_settings_are_found_where_they_stand(read, tmp_path, line, what):
     ("option", "value", "what"),
     [
         ("remote_cache", "x", "--remote-cache cannot be 'x'"),
-        ("remote_header", "x", "--remote-header is NAME=VALUE, not 'x'"),
-        ("remote_header", "=x", "--remote-header is NAME=VALUE, not '=x'"),
-        ("remote_platform", "x", "--remote-platform is NAME=VALUE, not 'x'"),
+        ("remote_header", "x", "--remote-header is NAME=VALUE"),
+        ("remote_header", "=x", "--remote-header is NAME=VALUE"),
+        ("remote_platform", "x", "--remote-platform is NAME=VALUE"),
         ("remote_timeout", "soon", "--remote-timeout is a number, not 'soon'"),
         ("remote_retries", "1.5", "--remote-retries is a whole number from 0, not 1.5"),
         ("remote_ca", "none", "--remote-ca names no file: none"),
@@ -216,6 +219,11 @@ def test_credentials_are_sent_in_secret_or_to_this_machine(
             read(remote_cache=(url,), **secret)
 
 
+def test_only_a_name_server_knows_where_names_below_localhost_lead(read):
+    with pytest.raises(CommandLineError, match="credentials are not sent"):
+        read(remote_cache=("http://cache.localhost",), remote_header=("authorization=x",))
+
+
 def test_what_is_for_another_host_is_no_secret_of_this_one(read):
     assert read(remote_cache=("http://example.com",), credential_helper=("other.com=true",)).cache
 
@@ -223,6 +231,37 @@ def test_what_is_for_another_host_is_no_secret_of_this_one(read):
 def test_a_password_in_a_url_is_not_repeated(read):
     with pytest.raises(HermpkgError) as caught:
         read(remote_cache=("http://me:hunter2@example.com/x",))
+    assert "hunter2" not in caught.value.render()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("remote_cache", "ftp://me:hunter2@example.com"),
+        ("remote_cache", "me:hunter2@example.com"),
+        ("remote_cache", "https://me:hunter2 x@example.com"),
+        ("remote_cache", "https://me:hunter2/x@example.com"),
+        ("remote_cache", "https://me:hunter2@example.com:99999"),
+        ("remote_cache", "https://example.com?token=hunter2"),
+        ("remote_cache", "https://example.com#hunter2"),
+        ("remote_cache", "https://me:hunter2@"),
+        ("remote_executor", "grpc://me:hunter2@example.com/instance"),
+        ("remote_executor", "grpc://me:x/hunter2@example.com"),
+        ("remote_header", "Authorization: Bearer hunter2"),
+        ("remote_header", "x-token=hunter2\n"),
+        ("remote_header", "x token=hunter2"),
+    ],
+)
+def test_no_error_repeats_a_secret(read, option, value):
+    with pytest.raises(CommandLineError) as caught:
+        read(**{option: (value,)})
+    assert "hunter2" not in caught.value.render()
+
+
+@pytest.mark.parametrize("value", ["'a=hunter2'", "{ a = ['hunter2'] }", '{ a = "hunter2\\n" }'])
+def test_no_error_repeats_a_header_of_the_workspace(read, value):
+    with pytest.raises(WorkspaceError, match="is a table of names and texts") as caught:
+        read(f"remote-headers = {value}\n")
     assert "hunter2" not in caught.value.render()
 
 
