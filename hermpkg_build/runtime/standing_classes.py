@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 
-class StandsForItsBase(type):
+
+class StandsForItsBase(ABCMeta):
     """Has ``isinstance`` and ``issubclass`` mean the base, as they would if packaged code had that.
 
-    Only for the class that is made with this metaclass; those derived from it are classes like others.
+    Only for the class that is made with this metaclass; those derived from it are classes like others,
+    abstract ones among them: hence ABCMeta, which a class that also derives from ABC must have.
     """
 
     stands_for: type | None
 
-    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, object]) -> StandsForItsBase:
-        """The class, which stands for its base unless that is such a class itself."""
-        made = super().__new__(cls, name, bases, namespace)
-        made.stands_for = None if isinstance(bases[0], StandsForItsBase) else bases[0]
+    def __new__(
+        cls, name: str, bases: tuple[type, ...], namespace: dict[str, object], /, **options: object
+    ) -> StandsForItsBase:
+        """The class, which stands for its base unless it derives from such a class itself."""
+        made = super().__new__(cls, name, bases, namespace, **options)
+        is_derived = any(isinstance(base, StandsForItsBase) for base in bases)
+        made.stands_for = None if is_derived else bases[0]
         return made
 
     def __instancecheck__(cls, instance: object) -> bool:

@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 _USES = {
     "sys": (
         re.compile(rb"modules"),
-        re.compile(rb"\bsys\s*\.\s*modules\b|\bfrom\s+sys\s+import\b[^\n]*\bmodules\b"),
+        re.compile(
+            rb"\bsys\s*\.\s*modules\b|\bfrom\s+sys\s+import\b(?:[^\n(]*|\s*\([^)]*)\bmodules\b"
+            rb"|\bsys\s+as\s+(\w+)\b(?s:.*)\b\1\s*\.\s*modules\b"
+        ),
     ),
     "torch": (
         re.compile(rb"torch"),
         re.compile(
             rb"\btorch\s*\.\s*(?:library|classes|ops\b(?!\s*\.\s*(?:aten|prims?|quantized)\b))"
+            rb"|\btorch\s+as\s+(\w+)\b(?s:.*)\b\1\s*\.\s*(?:library|classes|ops)\b"
             rb"|\bfrom\s+torch\s+import\b(?:[^\n(]*|\s*\([^)]*)\b(?:library|classes|ops|utils|export)\b"
             rb"|\b(?:functional_datapipe|serialized_type_name)\b"
         ),
@@ -40,7 +44,8 @@ class ModuleView(ModuleType):
 
     Its namespace also holds a copy of the host's, for tools that look into ``__dict__``, save for
     the modules that have views themselves: those tools then ask for the attribute.
-    Assignments go to the host, as they would without the view.
+    Assignments go to the host, as they would without the view, save those in the place of what is
+    bound to the package: host code that got these would import the package's modules.
     """
 
     def __init__(self, host: ModuleType, overrides: Mapping[str, Any], views: HostViews) -> None:
@@ -48,27 +53,40 @@ class ModuleView(ModuleType):
         namespace = object.__getattribute__(self, "__dict__")
         namespace.update({name: value for name, value in vars(host).items() if not views.has(value)})
         namespace.update(overrides)
-        namespace["__view__"] = (host, overrides, views)
+        namespace["__view__"] = (host, overrides, views, {})
 
     def __getattribute__(self, name: str) -> Any:
         if name in ("__dict__", "__class__"):
             return object.__getattribute__(self, name)
-        host, overrides, views = object.__getattribute__(self, "__dict__")["__view__"]
+        host, overrides, views, assigned = object.__getattribute__(self, "__dict__")["__view__"]
         if name in overrides:
-            return overrides[name]
+            return assigned[name] if name in assigned else overrides[name]
         value = getattr(host, name)
         return views.of(value) if isinstance(value, ModuleType) else value
 
     def __setattr__(self, name: str, value: object) -> None:
-        host, _, _ = object.__getattribute__(self, "__dict__")["__view__"]
-        setattr(host, name, value)
+        namespace = object.__getattribute__(self, "__dict__")
+        host, overrides, views, assigned = namespace["__view__"]
+        if name in overrides:
+            assigned[name] = value
+        else:
+            setattr(host, name, views.host_of(value))
+        namespace[name] = value
 
     def __delattr__(self, name: str) -> None:
-        host, _, _ = object.__getattribute__(self, "__dict__")["__view__"]
-        delattr(host, name)
+        namespace = object.__getattribute__(self, "__dict__")
+        host, overrides, _, assigned = namespace["__view__"]
+        if name not in overrides:
+            delattr(host, name)
+            namespace.pop(name, None)
+        elif name in assigned:
+            namespace[name] = overrides[name]
+            del assigned[name]
+        else:
+            raise AttributeError(f"{name!r} of {host.__name__!r} cannot be deleted by packaged code")
 
     def __dir__(self) -> list[str]:
-        host, overrides, _ = object.__getattribute__(self, "__dict__")["__view__"]
+        host, overrides, _, _ = object.__getattribute__(self, "__dict__")["__view__"]
         return sorted({*dir(host), *overrides})
 
 
@@ -98,12 +116,11 @@ class HostViews:
         name = getattr(value, "__name__", "")
         return name in MAKERS and value is sys.modules.get(name)
 
-    def host_of(self, module: ModuleType) -> ModuleType:
-        """The module behind a view; any other module is its own."""
-        if not isinstance(module, ModuleView):
-            return module
-        host: ModuleType = object.__getattribute__(module, "__dict__")["__view__"][0]
-        return host
+    def host_of(self, value: Any) -> Any:
+        """The module behind a view; any other value is its own."""
+        if type(value) is not ModuleView:
+            return value
+        return object.__getattribute__(value, "__dict__")["__view__"][0]
 
     def note_source(self, mangled_name: str, source: bytes) -> None:
         """Remember which of `sys` and `torch` a module's code uses in such a way that it needs a view.

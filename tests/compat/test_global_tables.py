@@ -112,6 +112,20 @@ def test_each_copy_has_its_own_operator(copies, namespace, definition) -> None:
     assert torch.equal(getattr(torch.ops, namespace).op(x), x)
 
 
+def test_torch_may_go_by_another_name(copies) -> None:
+    modules = copies(
+        """
+        import torch as th
+        @th.library.custom_op(f"{NS}::op", mutates_args=())
+        def op(x: th.Tensor) -> th.Tensor:
+            return x * FACTOR
+        def use():
+            return getattr(th.ops, NS).op(th.ones(1)).item()
+        """
+    )
+    assert [module.use() for module in modules] == [1, 2, 3]
+
+
 def test_gradients_are_those_of_each_copy(copies) -> None:
     for factor, module in enumerate(copies(DEFINITIONS["custom_op"]), 1):
         x = torch.ones(2, requires_grad=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import pkgutil
@@ -186,6 +187,106 @@ def test_a_view_is_live_and_writes_through(load) -> None:
     main.unflag()
     assert not hasattr(sys, "hermpkg_flag")
     assert {"modules", "stdout"} <= set(dir(main.sys))
+
+
+def test_a_function_that_packaged_code_replaces_is_replaced_for_it_alone(load) -> None:
+    before = importlib.import_module
+    importer = load(
+        {
+            "lib.py": "",
+            "main.py": """
+                import importlib
+                from unittest import mock
+
+                with mock.patch.object(importlib, "import_module", lambda name: 5):
+                    mocked = importlib.import_module("lib"), vars(importlib)["import_module"](1)
+                bound = importlib.import_module
+                def replaced(name): return bound(name), name
+                importlib.import_module = replaced
+                seen = importlib.import_module("lib")
+                del importlib.import_module
+                after = importlib.import_module
+                try:
+                    del importlib.import_module
+                except AttributeError as error:
+                    refusal = str(error)
+            """,
+        },
+        [*EXTERNS, "unittest", "unittest.mock"],
+    )
+    main = importer.import_module("main")
+    assert importlib.import_module is before
+    assert main.mocked == (5, 5)
+    assert main.seen == (importer.import_module("lib"), "lib")
+    assert main.after is main.bound
+    assert "'importlib'" in main.refusal
+
+
+def test_what_is_set_in_the_host_shows_in_the_namespace_and_is_never_a_view(load, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "hermpkg_flag", None, raising=False)
+    importer = load(
+        {
+            "main.py": """
+                import importlib, sys
+                sys.modules
+                sys.hermpkg_flag = importlib
+                same = sys.hermpkg_flag is vars(sys)["hermpkg_flag"] is importlib
+            """
+        },
+        EXTERNS,
+    )
+    main = importer.import_module("main")
+    assert sys.hermpkg_flag is importlib
+    assert main.same
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import sys as _sys\nmodules = _sys.modules\n",
+        "import json, sys as s\nmodules = s . modules\n",
+        "from sys import (\n    path,\n    modules,\n)\n",
+    ],
+)
+def test_sys_modules_is_the_packages_by_whatever_name(load, source) -> None:
+    main = load({"main.py": source}, EXTERNS).import_module("main")
+    assert main.modules is not sys.modules
+
+
+def test_a_class_that_stands_for_the_hosts_can_be_derived_from_as_that_can(load) -> None:
+    importer = load(
+        {
+            "main.py": """
+                import abc
+                from importlib.machinery import SourceFileLoader
+
+                class Mixin:
+                    def __init_subclass__(cls, tag=None):
+                        cls.tag = tag
+
+                class Mixed(Mixin, SourceFileLoader, tag=1):
+                    pass
+
+                class Abstract(SourceFileLoader, abc.ABC):
+                    @abc.abstractmethod
+                    def work(self): ...
+
+                class Concrete(Abstract):
+                    def work(self): return 2
+            """
+        },
+        [*EXTERNS, "abc"],
+    )
+    main = importer.import_module("main")
+    mixed, concrete = main.Mixed("a", "a.py"), main.Concrete("b", "b.py")
+    assert main.Mixed.tag == 1
+    assert concrete.work() == 2
+    assert isinstance(mixed, importlib.machinery.SourceFileLoader)
+    assert isinstance(mixed, main.Mixed)
+    assert not isinstance(main.Mixin(), main.Mixed)
+    assert not issubclass(main.Concrete, main.Mixed)
+    with pytest.raises(TypeError, match="abstract"):
+        main.Abstract("c", "c.py")
 
 
 def test_code_that_does_not_use_sys_modules_has_the_real_sys(load) -> None:
