@@ -52,7 +52,10 @@ def _importlib(space: ModuleSpace, _host: ModuleType) -> Overrides:
     def import_module(name: str, package: str | None = None) -> Any:
         return space.views.of(space.import_module(resolve(space, name, package)))
 
-    return {"import_module": import_module, "__import__": space.import_statement}
+    def reload(module: ModuleType) -> Any:
+        return space.views.of(importlib.reload(space.views.host_of(module)))
+
+    return {"import_module": import_module, "__import__": space.import_statement, "reload": reload}
 
 
 def _importlib_util(space: ModuleSpace, host: Any) -> Overrides:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import weakref
 
 
 class OperatorNames:
@@ -50,13 +52,27 @@ class OperatorNames:
         """Whether a new overload or operator `name` follows what was moved before."""
         return self.has_moved(name) or name.partition("::")[0] in self._moved_namespaces
 
+    def claim(self, name: str) -> bool:
+        """Whether no other package is about to register the operator `name`, as this one is from now on.
+
+        Where it exists, torch itself tells who may add to it.
+        """
+        with _claiming:
+            return exists(name) or _claims.setdefault(without_overload(name), self) is self
+
     def place(self, name: str) -> str:
         """The name under which to register the new operator `name`."""
-        if self.belongs_home(name) or (exists(name) and not self.is_own(name)):
+        is_taken = exists(name) and not self.is_own(name)
+        if self.belongs_home(name) or is_taken or not self.claim(name):
             self.move(name)
         else:
             self.note_own(name)
         return self.resolve(name)
+
+
+_claims: weakref.WeakValueDictionary[str, OperatorNames] = weakref.WeakValueDictionary()
+"""Who was told to register an operator under its plain name: packages load in any number of threads."""
+_claiming = threading.Lock()
 
 
 def without_overload(name: str) -> str:

@@ -21,6 +21,8 @@ class StandsForItsBase(ABCMeta):
         made = super().__new__(cls, name, bases, namespace, **options)
         is_derived = any(isinstance(base, StandsForItsBase) for base in bases)
         made.stands_for = None if is_derived else bases[0]
+        if made.stands_for is not None:
+            made.__module__, made.__qualname__ = bases[0].__module__, bases[0].__qualname__
         return made
 
     def __instancecheck__(cls, instance: object) -> bool:

@@ -140,7 +140,7 @@ def _library_class(names: OperatorNames, host: Any) -> Any:
         def define(self, schema: str, *args: Any, **kwargs: Any) -> Any:
             schema = schema.removeprefix(f"{self._plain}::")
             name = f"{self._plain}::{schema.partition('(')[0].strip()}"
-            if not names.belongs_home(name):
+            if not names.belongs_home(name) and names.claim(name):
                 try:
                     result = super().define(schema, *args, **kwargs)
                 except RuntimeError:
@@ -152,6 +152,11 @@ def _library_class(names: OperatorNames, host: Any) -> Any:
             result = self.at_home().define(schema, *args, **kwargs)
             names.move(name)
             return result
+
+        def _destroy(self) -> None:
+            super()._destroy()
+            if self._beside is not None:
+                self._beside._destroy()
 
         def _register_fake(self, op_name: str, fn: Any, _stacklevel: int = 1, **kwargs: Any) -> Any:
             library, name = self.route(op_name)

@@ -126,6 +126,48 @@ def test_torch_may_go_by_another_name(copies) -> None:
     assert [module.use() for module in modules] == [1, 2, 3]
 
 
+def test_who_asked_for_a_name_first_has_it_also_when_others_register_before(copies, namespace) -> None:
+    """As happens when packages load in several threads: an operator is made some time after it is named."""
+    _, first, second = copies(
+        """
+        import torch
+        if FACTOR > 1:
+            make = torch.library.custom_op(f"{NS}::op", mutates_args=())
+            lib = torch.library.Library(NS, "FRAGMENT")
+        def work(x: torch.Tensor) -> torch.Tensor:
+            return x * FACTOR
+        def finish():
+            make(work)
+            lib.define("other() -> int")
+            lib.impl("other", lambda: FACTOR, "CompositeExplicitAutograd")
+        def use():
+            return getattr(torch.ops, NS).op(torch.ones(1)).item(), getattr(torch.ops, NS).other()
+        """
+    )
+    second.finish()
+    first.finish()
+    assert [first.use(), second.use()] == [(2, 2), (3, 3)]
+    assert getattr(torch.ops, namespace).op(torch.ones(1)) == 2
+
+
+def test_a_library_that_is_destroyed_takes_all_its_operators_with_it(copies, namespace) -> None:
+    modules = copies(
+        """
+        import torch
+        lib = torch.library.Library(NS, "FRAGMENT")
+        for name in ("op", f"own{FACTOR}"):
+            lib.define(f"{name}() -> int")
+            lib.impl(name, lambda: FACTOR, "CompositeExplicitAutograd")
+        def has(name):
+            return hasattr(getattr(torch.ops, NS), name)
+        """
+    )
+    modules[1].lib._destroy()
+    assert [modules[1].has(name) for name in ("op", "own1", "own2")] == [False, True, False]
+    assert getattr(torch.ops, namespace).op() == 1
+    assert getattr(modules[2].torch.ops, namespace).op() == 3
+
+
 def test_gradients_are_those_of_each_copy(copies) -> None:
     for factor, module in enumerate(copies(DEFINITIONS["custom_op"]), 1):
         x = torch.ones(2, requires_grad=True)

@@ -253,12 +253,32 @@ def test_sys_modules_is_the_packages_by_whatever_name(load, source) -> None:
     assert main.modules is not sys.modules
 
 
+def test_reload_takes_packaged_modules_and_views(load) -> None:
+    importer = load(
+        {
+            "lib.py": "import importlib\ncount = globals().get('count', 0) + 1\n",
+            "main.py": """
+                import importlib, pkgutil
+                import lib
+                same = importlib.reload(lib) is lib, importlib.reload(pkgutil) is pkgutil
+            """,
+        },
+        EXTERNS,
+    )
+    main = importer.import_module("main")
+    assert main.same == (True, True)
+    assert main.lib.count == 2
+    assert sys.modules["pkgutil"] is pkgutil
+
+
 def test_a_class_that_stands_for_the_hosts_can_be_derived_from_as_that_can(load) -> None:
     importer = load(
         {
             "main.py": """
                 import abc
                 from importlib.machinery import SourceFileLoader
+
+                name = SourceFileLoader.__module__, SourceFileLoader.__qualname__
 
                 class Mixin:
                     def __init_subclass__(cls, tag=None):
@@ -279,6 +299,8 @@ def test_a_class_that_stands_for_the_hosts_can_be_derived_from_as_that_can(load)
     )
     main = importer.import_module("main")
     mixed, concrete = main.Mixed("a", "a.py"), main.Concrete("b", "b.py")
+    host = importlib.machinery.SourceFileLoader
+    assert main.name == (host.__module__, host.__qualname__)
     assert main.Mixed.tag == 1
     assert concrete.work() == 2
     assert isinstance(mixed, importlib.machinery.SourceFileLoader)
