@@ -47,7 +47,7 @@ class Casd:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # Where it finds buildbox-fuse on the PATH it mounts what actions see, which stays mounted when
+                # Where it finds buildbox-fuse on the PATH it mounts what actions see, and that stays when
                 # it is killed; without it there are files, which its folder for temporary ones has too.
                 env={**os.environ, "TMPDIR": os.path.dirname(self.folder)},
             )
