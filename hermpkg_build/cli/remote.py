@@ -63,6 +63,11 @@ REMOTE_OPTIONS = (
         help="the certificate to show servers",
     ),
     Option(names=("--remote-client-key",), value="FILE", may_be_empty=True, help="its private key"),
+    Option(
+        names=("--remote-connect-timeout",),
+        value="SECONDS",
+        help="how long to wait for a server's first answer (10)",
+    ),
     Option(names=("--remote-timeout",), value="SECONDS", help="how long to wait for an answer (60)"),
     Option(names=("--remote-retries",), value="N", help="how often to try again (5)"),
     Option(

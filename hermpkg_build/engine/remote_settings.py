@@ -201,6 +201,7 @@ _SETTINGS: Mapping[str, _Setting] = {
     "remote-ca": _Setting("ca_file", _file, _last),
     "remote-client-certificate": _Setting("client_certificate", _file, _last),
     "remote-client-key": _Setting("client_key", _file, _last),
+    "remote-connect-timeout": _Setting("first_answer_s", _seconds, _number),
     "remote-timeout": _Setting("timeout_s", _seconds, _number),
     "remote-retries": _Setting("retries", _count, _number),
     "remote-compression": _Setting("compression", _switch, _on),

@@ -15,7 +15,8 @@ from hermpkg_build.store.remote.addresses import Address, is_loopback, parse_add
 from hermpkg_build.store.remote.credentials import Credentials
 from hermpkg_build.store.remote.delays import FIRST_DELAY_S, LONGEST_DELAY_S, delay_s
 from hermpkg_build.store.remote.failures import RemoteError
-from hermpkg_build.store.remote.grpc_failures import PASSING, REFUSED, CallFailedError, remote_error
+from hermpkg_build.store.remote.first_answer import FirstAnswer
+from hermpkg_build.store.remote.grpc_failures import PASSING, REFUSED, UNHEARD, CallFailedError, remote_error
 from hermpkg_build.store.remote.grpc_idle import IdleLimit
 from hermpkg_build.store.remote.grpc_library import grpc
 from hermpkg_build.store.remote.grpc_methods import GET_CAPABILITIES, Method, Request, Response
@@ -57,22 +58,28 @@ class GrpcChannel:
             )
         self.server = str(address)
         self.retries = settings.retries
+        self.first_answer = FirstAnswer(settings.first_answer_s)
         self._timeout_s = settings.timeout_s
         self._credentials = Credentials(settings, url)
         self._channel = _connect(settings, address)
         self._about = _about_this_tool()
         self._closed = threading.Event()
         self._lock = threading.Lock()
-        self._capabilities: messages.ServerCapabilities | None = None
+        self._capabilities: messages.ServerCapabilities | RemoteError | None = None
 
     def capabilities(self) -> messages.ServerCapabilities:
-        """What the server can do, asked once. Raises RemoteError."""
+        """What the server can do, asked once. Raises RemoteError, from then on at once."""
         with self._lock:
             if self._capabilities is None:
                 request = messages.GetCapabilitiesRequest(instance_name=self.instance)
-                self._capabilities = self.ask(
-                    GET_CAPABILITIES, request, doing="ask the server what it can do"
-                )
+                try:
+                    self._capabilities = self.ask(
+                        GET_CAPABILITIES, request, doing="ask the server what it can do"
+                    )
+                except RemoteError as error:
+                    self._capabilities = error
+            if isinstance(self._capabilities, RemoteError):
+                raise self._capabilities
             return self._capabilities
 
     def ask(
@@ -102,13 +109,17 @@ class GrpcChannel:
 
     def call(self, method: Method[Request, Response], request: Request, *, moves: int = 0) -> Response:
         """One message for one message; `moves` is how many bytes of contents are in either."""
+        # Who gives credentials may take longer than a server.
+        metadata = self._metadata()
+        limit_s = self.first_answer.limit_of(self._timeout_s + moves / _SLOWEST)
         with self._failures():
             answer: Response = self._channel.unary_unary(
                 method.path,
                 request_serializer=method.request.SerializeToString,
                 response_deserializer=method.response.FromString,
-            )(request, timeout=self._timeout_s + moves / _SLOWEST, metadata=self._metadata())
-            return answer
+            )(request, timeout=limit_s, metadata=metadata)
+        self.first_answer.came()
+        return answer
 
     def responses(
         self, method: Method[Request, Response], request: Request, *, idle_s: float | None = None
@@ -195,7 +206,10 @@ class GrpcChannel:
         try:
             yield
         except grpc.RpcError as error:
-            raise CallFailedError(error.code().name, error.details() or "") from error
+            failure = CallFailedError(error.code().name, error.details() or "")
+            if failure.code not in UNHEARD:
+                self.first_answer.came()
+            raise failure from error
         except ValueError as error:
             # That is how the library refuses a call over a channel that is closed.
             if not self._closed.is_set():
@@ -233,7 +247,7 @@ class Attempts:
                 return
         self._failures += 1
         hopeless = error.code not in PASSING or error.untrusted or (self._writes and error.no_space)
-        final = hopeless or self._failures > self._channel.retries
+        final = hopeless or self._failures > self._channel.retries or self._channel.first_answer.overdue
         if final or not self._channel.pause(delay_s(self._failures)):
             raise self.gives_up(error) from error
 

@@ -34,6 +34,9 @@ PASSING = frozenset(
 """What can be otherwise a moment later. A server that is cut off in a sentence is INTERNAL to gRPC, one
 that fails without a word UNKNOWN, one that goes down can be CANCELLED."""
 
+UNHEARD = frozenset(("CANCELLED", "DEADLINE_EXCEEDED", "UNAVAILABLE"))
+"""What gRPC itself says where no server has answered; of others it says so too."""
+
 REFUSED = frozenset(("PERMISSION_DENIED", "UNAUTHENTICATED"))
 
 LOST = frozenset(("DATA_LOSS", "NOT_FOUND"))

@@ -39,7 +39,6 @@ class Connections:
 
     def __init__(self, settings: RemoteSettings, *, server: str) -> None:
         self._server = server
-        self._patience = urllib3.Timeout(connect=settings.timeout_s, read=settings.timeout_s)
         self._context = _tls_context(settings, server)
         self._proxies = getproxies()
         self._managers: dict[str, urllib3.PoolManager] = {}
@@ -48,12 +47,12 @@ class Connections:
         self.closed = threading.Event()
 
     def request(
-        self, method: str, url: str, *, headers: dict[str, str], body: Any = None
+        self, method: str, url: str, *, headers: dict[str, str], timeout_s: float, body: Any = None
     ) -> urllib3.BaseHTTPResponse:
         """One request, its answer's body unread. Raises urllib3's exceptions, and OSError.
 
-        No redirect is followed and nothing is tried again. No more than the socket's timeout is spent
-        on waiting for each 16 KiB.
+        No redirect is followed and nothing is tried again. No more than the timeout is spent on waiting
+        for the connection, and for each 16 KiB.
         """
         return self._manager_for(url).request(
             method,
@@ -64,7 +63,7 @@ class Connections:
             decode_content=False,
             redirect=False,
             retries=False,
-            timeout=self._patience,
+            timeout=urllib3.Timeout(connect=timeout_s, read=timeout_s),
         )
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from hermpkg_build.core.digest import Bytes
 from hermpkg_build.store.remote.addresses import parse_address, without_secrets
 from hermpkg_build.store.remote.credentials import Credentials
 from hermpkg_build.store.remote.delays import delay_s
+from hermpkg_build.store.remote.first_answer import FirstAnswer
 from hermpkg_build.store.remote.http_connections import Connections
 from hermpkg_build.store.remote.http_failures import ABSENT, HttpFailedError, of_answer, of_exception
 from hermpkg_build.store.remote.settings import RemoteSettings
@@ -41,7 +42,8 @@ class HttpServer:
         self._base = parse_address(url)
         self.name = str(self._base)
         self.retries = settings.retries
-        self.longest_wait_s = settings.timeout_s
+        self.timeout_s = settings.timeout_s
+        self.first_answer = FirstAnswer(settings.first_answer_s)
         self.credentials = Credentials(settings, url)
         self._connections = Connections(settings, server=self.name)
 
@@ -93,8 +95,13 @@ class HttpServer:
         for _ in range(_REDIRECTS + 1):
             sent = self.credentials.headers() if _origin(url) == _origin(self.name) else None
             response = self._connections.request(
-                method, url, headers={**common, **(sent or {}), **headers}, body=body and body()
+                method,
+                url,
+                headers={**common, **(sent or {}), **headers},
+                timeout_s=self.first_answer.limit_of(self.timeout_s),
+                body=body and body(),
             )
+            self.first_answer.came()
             try:
                 target = response.headers.get("Location", "") if response.status in _MOVED else ""
                 if not target:
@@ -142,7 +149,7 @@ class Attempts:
                 return
         self._failures += 1
         final = not error.passing or self._failures > self._server.retries
-        final = final or error.retry_after_s > self._server.longest_wait_s
+        final = final or self._server.first_answer.overdue or error.retry_after_s > self._server.timeout_s
         wait_s = max(delay_s(self._failures), error.retry_after_s)
         if final or not self._server.pause(wait_s):
             raise error.remote_error(self._doing, server=self._server.name) from error

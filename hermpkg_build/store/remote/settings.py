@@ -15,6 +15,7 @@ SETTING_NAMES = (
     "remote-ca",
     "remote-client-certificate",
     "remote-client-key",
+    "remote-connect-timeout",
     "remote-timeout",
     "remote-retries",
     "remote-compression",
@@ -35,9 +36,10 @@ class RemoteSettings:
     All files are absolute paths, "" for none: `token_file` holds a bearer token and is read again when
     a server refuses; `ca_file`, `client_certificate` and `client_key` are PEM files.
     `credential_helpers` are pairs of a host pattern ("" for every host) and a program that speaks
-    Bazel's protocol, the first match wins. `timeout_s` bounds a request that moves no bytes, in seconds;
-    `retries` is how often one is tried again. `execution_fallback` lets an action run here where
-    the executor cannot be used; `platform` are the properties that its workers must have,
+    Bazel's protocol, the first match wins. `first_answer_s` is how long a server may take until its first
+    answer, all attempts together, in seconds; from then on `timeout_s` bounds a request that moves no
+    bytes, in seconds; `retries` is how often one is tried again. `execution_fallback` lets an action run
+    here where the executor cannot be used; `platform` are the properties that its workers must have,
     `execution_timeout_s` is how long an action may run there, in seconds, and `python` the path of the
     interpreter there, "" where it is that of this one.
     """
@@ -52,6 +54,7 @@ class RemoteSettings:
     ca_file: str = ""
     client_certificate: str = ""
     client_key: str = ""
+    first_answer_s: float = 10.0
     timeout_s: float = 60.0
     retries: int = 5
     compression: bool = True

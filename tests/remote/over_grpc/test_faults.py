@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import subprocess
 import threading
@@ -57,6 +58,46 @@ def test_retries_come_to_an_end(cache: Any, serve: Any, connect: Any) -> None:
     assert (caught.value.kind, caught.value.server) == ("unavailable", url)
     assert "as it was told" in caught.value.reason
     assert len(cache.asked("FindMissingBlobs")) == 4
+
+
+def test_who_never_answers_is_waited_for_once_by_all_threads(connect: Any) -> None:
+    kinds = []
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"grpc://127.0.0.1:{mute.getsockname()[1]}"
+        silent = connect(url, first_answer_s=0.3, timeout_s=600.0, retries=1000)
+
+        def ask() -> None:
+            with pytest.raises(RemoteError) as caught:
+                silent.get_result(ACTION)
+            kinds.append(caught.value.kind)
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert kinds == ["unavailable"] * 4
+
+
+def test_who_has_answered_once_may_be_slow(cache: Any, serve: Any, connect: Any, network: Any) -> None:
+    between = network(serve(cache))
+    slow = connect(between.url, first_answer_s=2.0, retries=0)
+    slow.missing([ACTION])
+    between.delay_s = 2.5
+
+    assert slow.missing([ACTION]) == {ACTION}
+
+
+@pytest.mark.parametrize("code", ["UNAVAILABLE", "UNAUTHENTICATED"])
+def test_what_the_server_cannot_do_is_asked_by_one_thread_for_all(
+    cache: Any, serve: Any, connect: Any, code: str
+) -> None:
+    cache.failures = {"GetCapabilities": [code] * 10}
+    refused = connect(serve(cache), retries=1)
+    for _ in range(3):
+        with pytest.raises(RemoteError):
+            refused.get_result(ACTION)
+    assert len(cache.asked("GetCapabilities")) == (2 if code == "UNAVAILABLE" else 1)
 
 
 @pytest.mark.parametrize("code", ["INVALID_ARGUMENT", "FAILED_PRECONDITION", "UNIMPLEMENTED"])

@@ -49,6 +49,7 @@ def test_all_settings_of_a_workspace(read, tmp_path):
         remote-ca = "ca.pem"
         remote-client-certificate = "client.pem"
         remote-client-key = "client.key"
+        remote-connect-timeout = 3
         remote-timeout = 2.5
         remote-retries = 0
         remote-compression = false
@@ -69,6 +70,7 @@ def test_all_settings_of_a_workspace(read, tmp_path):
         ca_file=str(tmp_path / "ca.pem"),
         client_certificate=str(tmp_path / "client.pem"),
         client_key=str(tmp_path / "client.key"),
+        first_answer_s=3.0,
         timeout_s=2.5,
         retries=0,
         compression=False,

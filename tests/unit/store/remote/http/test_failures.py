@@ -245,6 +245,28 @@ def test_a_server_that_stalls_is_given_up(server, new_transport, content, slow: 
     assert "does not answer in time" in caught.value.reason
 
 
+def test_who_never_answers_is_waited_for_once(new_transport) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        transport = new_transport(url, first_answer_s=0.3, timeout_s=600, retries=1000)
+        for _ in range(3):
+            with pytest.raises(RemoteError) as caught:
+                transport.get_result(KEY)
+            assert caught.value.kind == "unavailable"
+            assert "does not answer in time" in caught.value.reason
+
+
+def test_who_has_answered_once_may_be_slow(server, new_transport) -> None:
+    def slow(handler) -> None:
+        time.sleep(0.5)
+        handler.well()
+
+    transport = new_transport(server.url, first_answer_s=0.2, retries=0)
+    transport.put_result(KEY, b"result")
+    server.odd.append(slow)
+    assert transport.get_result(KEY) == b"result"
+
+
 def test_a_slow_server_that_sends_enough_is_not_given_up(server, new_transport, content) -> None:
     transport = new_transport(server.url, timeout_s=0.5, retries=0)
     data = LARGE[: 32 << 14]
@@ -434,7 +456,6 @@ def test_proxies_of_the_environment_are_used(server, new_transport, monkeypatch:
 
 def test_no_proxy_stands_before_this_machine_by_any_address(server, new_transport, monkeypatch) -> None:
     monkeypatch.setenv("http_proxy", server.url)
-    monkeypatch.delenv("no_proxy", raising=False)
     for url in ("http://127.0.0.2:9", "http://[0:0:0:0:0:0:0:1]:9"):
         with pytest.raises(RemoteError):
             new_transport(url, retries=0, headers=(("authorization", "secret"),)).get_result(KEY)
