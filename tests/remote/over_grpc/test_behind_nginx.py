@@ -1,11 +1,12 @@
-"""A server that asks nobody who they are, behind an nginx that does: over TLS, with a token."""
+"""A server that asks nobody who they are, behind the nginx of docs/how-to/share-a-cache.md, which does."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ LARGE = os.urandom(9 << 20)
 DIGESTS = {Digest.of(data): data for data in (LARGE, b"x", b"")}
 ACTION = Digest.of(b"an action")
 
+PAGE = Path(__file__).resolve().parents[3] / "docs/how-to/share-a-cache.md"
+
 CONFIGURATION = """
 {user}
 daemon off;
@@ -35,19 +38,19 @@ http {{
     fastcgi_temp_path "{folder}/fastcgi";
     uwsgi_temp_path "{folder}/uwsgi";
     scgi_temp_path "{folder}/scgi";
-    server {{
-        listen 127.0.0.1:{port} ssl http2;
-        ssl_certificate "{certificate}";
-        ssl_certificate_key "{key}";
-        client_max_body_size 0;
-        location / {{
-            if ($http_authorization != "Bearer s3cret") {{ return 401; }}
-            grpc_pass grpc://127.0.0.1:{behind};
-            grpc_read_timeout 1h;
-        }}
-    }}
+    include "{folder}/documented.conf";
 }}
 """
+
+
+def documented(changes: Mapping[str, str]) -> str:
+    """The page's configuration for gRPC, with what only this machine has in it."""
+    blocks = re.findall(r"^```nginx\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    [text] = (block for block in blocks if "grpc_pass" in block)
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    return text
 
 
 @pytest.fixture
@@ -63,12 +66,16 @@ def guarded(start_casd: Any, certificates: Any, listener: Any, tmp_path: Path) -
         CONFIGURATION.format(
             user="user root;" if os.geteuid() == 0 else "",
             folder=tmp_path,
-            port=port,
-            behind=start_casd("2.8.1").port,
-            certificate=certificate,
-            key=key,
         )
     )
+    changes = {
+        "listen 443": f"listen 127.0.0.1:{port}",
+        "/etc/nginx/cache.pem": str(certificate),
+        "/etc/nginx/cache.key": str(key),
+        "127.0.0.1:8980": f"127.0.0.1:{start_casd('2.8.1').port}",
+        "TOKEN": "s3cret",
+    }
+    (tmp_path / "documented.conf").write_text(documented(changes))
     server = subprocess.Popen(
         ["nginx", "-p", str(tmp_path), "-e", str(tmp_path / "error.log"), "-c", str(configuration)]
     )

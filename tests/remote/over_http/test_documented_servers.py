@@ -56,8 +56,8 @@ Include "{folder}/documented.conf"
 
 
 def documented(language: str, changes: Mapping[str, str]) -> str:
-    """The configuration in the page's block of this language, with what only this machine has in it."""
-    [text] = re.findall(
+    """The configuration in the page's first block of this language, with what only this machine has in it."""
+    text, *_ = re.findall(
         rf"^```{language}\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
     )
     for old, new in changes.items():
