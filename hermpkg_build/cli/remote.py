@@ -116,11 +116,29 @@ def remote_of(workspace: Workspace, chosen: dict[str, Any]) -> Remote | None:
     Raises WorkspaceError and CommandLineError for wrong settings, LocalEnvironmentError where a library
     is missing.
     """
-    from hermpkg_build.store.remote.settings import SETTING_NAMES
-
-    if not chosen and not any(name in workspace.settings for name in SETTING_NAMES):
+    if not chosen and not _configures_servers(workspace):
         return None
     from hermpkg_build.engine.remote_settings import remote_settings
     from hermpkg_build.store.remote.opening import open_remote
 
     return open_remote(remote_settings(workspace, chosen))
+
+
+def servers_of(workspace: Workspace) -> tuple[str, str]:
+    """The URLs of the cache and the executor that a workspace names, for people to see; "" for none.
+
+    Raises WorkspaceError and CommandLineError for wrong settings.
+    """
+    if not _configures_servers(workspace):
+        return "", ""
+    from hermpkg_build.engine.remote_settings import remote_settings
+    from hermpkg_build.store.remote.addresses import without_secrets
+
+    settings = remote_settings(workspace, {})
+    return without_secrets(settings.cache), without_secrets(settings.executor)
+
+
+def _configures_servers(workspace: Workspace) -> bool:
+    from hermpkg_build.store.remote.settings import SETTING_NAMES
+
+    return any(name in workspace.settings for name in SETTING_NAMES)

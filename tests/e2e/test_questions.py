@@ -88,6 +88,23 @@ def test_info(app):
     assert "workspace" in app.run("info").stdout
 
 
+def test_info_names_the_servers_without_their_secrets(app):
+    assert app.run("info", "--json").json["remote_cache"] is None
+    lines = '[tool.hermpkg]\nremote-cache = "https://ci:hunter2@cache.example.com:8443/team"\n'
+    (app.root / "pyproject.toml").write_text(lines + 'remote-executor = "grpcs://build.example.com"\n')
+    value = app.run("info", "--json").json
+    assert value["remote_cache"] == "https://cache.example.com:8443/team"
+    assert value["remote_executor"] == "grpcs://build.example.com"
+    shown = app.run("info").stdout
+    assert "https://cache.example.com:8443/team" in shown
+    assert "hunter2" not in shown
+
+
+def test_info_tells_of_servers_that_no_build_could_use(app):
+    (app.root / "pyproject.toml").write_text('[tool.hermpkg]\nremote-cache = "ftp://cache.example.com"\n')
+    assert "pyproject.toml:2: remote-cache cannot be 'ftp://cache.example.com'" in app.run("info").stderr
+
+
 def test_info_outside_of_a_workspace(app, tmp_path):
     assert app.run("-C", str(tmp_path), "info", "--json").json["workspace"] is None
 

@@ -6,22 +6,34 @@ import os
 import platform
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from hermpkg_build import __version__
 from hermpkg_build.cli.arguments import Command, Invocation
 from hermpkg_build.cli.console import printable, size_text
+from hermpkg_build.cli.remote import servers_of
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.errors import ExitCode, WorkspaceError
 
+if TYPE_CHECKING:
+    from hermpkg_build.loading.workspace import Workspace
+
 
 def run(invocation: Invocation) -> ExitCode:
-    """Show where things are and which versions are in use."""
+    """Show where things are, which servers work is shared with, and which versions are in use.
+
+    Raises WorkspaceError and CommandLineError where what the workspace says of servers is wrong.
+    """
     cache = invocation.settings.cache_directory
     size = _size_of(cache)
+    workspace = _workspace()
+    remote_cache, remote_executor = servers_of(workspace) if workspace else ("", "")
     facts: dict[str, Json] = {
-        "workspace": _workspace_root(),
+        "workspace": workspace.root if workspace else None,
         "cache_directory": cache,
         "cache_bytes": size,
+        "remote_cache": remote_cache or None,
+        "remote_executor": remote_executor or None,
         "jobs": invocation.settings.jobs,
         "hermpkg": __version__,
         "python": platform.python_version(),
@@ -31,7 +43,12 @@ def run(invocation: Invocation) -> ExitCode:
     if invocation.settings.json:
         invocation.console.give_json(facts)
         return ExitCode.SUCCESS
-    absent = {"workspace": "none here", "torch": "not installed"}
+    absent = {
+        "workspace": "none here",
+        "remote_cache": "none",
+        "remote_executor": "none",
+        "torch": "not installed",
+    }
     facts["cache_bytes"] = size_text(size)
     width = max(map(len, facts)) + 1
     for name, value in facts.items():
@@ -40,11 +57,11 @@ def run(invocation: Invocation) -> ExitCode:
     return ExitCode.SUCCESS
 
 
-def _workspace_root() -> str | None:
+def _workspace() -> Workspace | None:
     from hermpkg_build.loading.workspace import find_workspace
 
     try:
-        return find_workspace(os.getcwd()).root
+        return find_workspace(os.getcwd())
     except WorkspaceError:
         return None
 
@@ -68,4 +85,4 @@ def _size_of(directory: str) -> int:
     return total
 
 
-COMMAND = Command(name="info", words="", summary="Shows the workspace, the cache and the versions.", run=run)
+COMMAND = Command(name="info", words="", summary="Shows the workspace, the caches and the versions.", run=run)
