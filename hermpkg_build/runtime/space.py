@@ -65,6 +65,8 @@ class ModuleSpace:
         self.registered: set[str] = set()
         self.parked: dict[str, ModuleType] = {}
         self.externs: dict[str, ModuleType] = {}
+        self.held: list[object] = []
+        """What tables of the process hold weakly, to be free of it when the package is freed."""
         self._code = CodeCache()
         self.loader = PackageLoader(self)
         self.views = HostViews(self)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +96,7 @@ def datapipes(space: ModuleSpace, host: Any) -> Overrides:
             )
             apart.register_datapipe_as_function(self.name, cls, **options)
             method = first if isinstance(first, _Method) else _Method(first)
-            method.add(space.prefix, apart.functions[self.name])
+            method.add(space, apart.functions[self.name])
             base.functions[self.name] = method
             return cls
 
@@ -106,26 +107,28 @@ class _Method:
     """A method of data pipes that several packages have given the same name.
 
     The caller's package decides; for a caller that has none under this name the pipe's; or else it
-    is the first.
+    is the first. A package's function goes with the package.
     """
 
     def __init__(self, first: Callable[..., Any]) -> None:
         functools.update_wrapper(self, first, assigned=("__doc__",), updated=())
         self._first = first
-        self._of_packages: dict[str, Callable[..., Any]] = {}
+        self._of_packages: weakref.WeakValueDictionary[str, Callable[..., Any]] = (
+            weakref.WeakValueDictionary()
+        )
 
     def has(self, prefix: str) -> bool:
         """Whether the package with this prefix has registered a function."""
         return prefix in self._of_packages
 
-    def add(self, prefix: str, function: Callable[..., Any]) -> None:
-        """Have `function` for the package with this prefix."""
-        self._of_packages[prefix] = function
+    def add(self, space: ModuleSpace, function: Callable[..., Any]) -> None:
+        """Have `function` for the package of `space`, as long as there is any of its code."""
+        self._of_packages[space.prefix] = function
+        space.held.append(function)
 
     def __call__(self, pipe: Any, *args: Any, **kwargs: Any) -> Any:
         caller = str(sys._getframe(1).f_globals.get("__name__"))
         prefixes = (mangle_prefix(caller), mangle_prefix(type(pipe).__module__))
-        function = next(
-            (self._of_packages[prefix] for prefix in prefixes if prefix in self._of_packages), self._first
-        )
+        functions = (self._of_packages.get(prefix) for prefix in prefixes)
+        function = next((function for function in functions if function is not None), self._first)
         return function(pipe, *args, **kwargs)

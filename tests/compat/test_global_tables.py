@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import gc
 import io
 import itertools
 import pickle
@@ -12,6 +13,7 @@ import sys
 import sysconfig
 import textwrap
 import types
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -242,6 +244,24 @@ def test_data_pipes_of_each_copy_have_its_methods(copies, namespace) -> None:
     # Host code gets what the pipe's own package registered, and the host's for a pipe that has no package.
     assert [list(getattr(module.own(), namespace)()) for module in modules] == [[1], [4], [9]]
     assert list(getattr(source, namespace)()) == [1, 2]
+
+
+def test_data_pipes_of_a_dropped_package_are_freed(copies, namespace, tmp_path) -> None:
+    source = """
+    import torch.utils.data
+    @torch.utils.data.functional_datapipe(NS)
+    class Pipe(torch.utils.data.IterDataPipe):
+        pass
+    """
+    copies(source)  # The host has the name.
+    importer = PackageImporter(tmp_path / "0.pt")
+    pipe = weakref.ref(importer.import_module("registering").Pipe)
+    assert pipe() is not None
+    importer.close()
+    del importer
+    gc.collect()
+    assert pipe() is None
+    assert getattr(torch.utils.data.datapipes.iter.IterableWrapper([1]), namespace) is not None
 
 
 def test_pytree_nodes_have_classes_for_keys_and_names_of_their_own(copies, namespace) -> None:
