@@ -61,7 +61,8 @@ def _digest(files: Files) -> str:
 
 def _places() -> Iterator[str]:
     yield os.path.join(default_cache_directory(os.environ), "unpacked", _FORMAT)
-    yield os.path.join(tempfile.gettempdir(), f"hermpkg-{os.getuid()}", "unpacked", _FORMAT)
+    # One folder and not several: whoever had made the one above could exchange the one below.
+    yield os.path.join(tempfile.gettempdir(), f"hermpkg-{os.getuid()}-unpacked-{_FORMAT}")
 
 
 def _make(place: str, folder: str, files: Files) -> None:
@@ -89,11 +90,12 @@ def _check(folder: str, files: Files) -> None:
     see_that_it_is_ours(os.path.dirname(folder))
     see_that_it_is_ours(folder)
     for name in _strays(folder, files):
-        os.unlink(os.path.join(folder, name))
+        with suppress(FileNotFoundError):  # Another process mends the same at the same time.
+            os.unlink(os.path.join(folder, name))
     for name, content in files.items():
         path = os.path.join(folder, name)
         if not _holds(path, content):
-            _replace(path, content)
+            _replace(path, content, os.path.dirname(folder))
 
 
 def _strays(folder: str, files: Files) -> Iterator[str]:
@@ -124,15 +126,16 @@ def _write(path: str, content: memoryview) -> None:
         os.fchmod(file.fileno(), _FILE_MODE)
 
 
-def _replace(path: str, content: memoryview) -> None:
+def _replace(path: str, content: memoryview, place: str) -> None:
+    """Write `path` anew, aside in `place`: in the folder itself, others would take it for a stray."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    aside = f"{path}{_STAGE}{os.getpid()}"
+    stage = tempfile.mkdtemp(prefix=_STAGE, dir=place)
     try:
+        aside = os.path.join(stage, os.path.basename(path))
         _write(aside, content)
         os.replace(aside, path)
     finally:
-        with suppress(FileNotFoundError):
-            os.unlink(aside)
+        shutil.rmtree(stage, ignore_errors=True)
 
 
 def _sweep(place: str) -> None:

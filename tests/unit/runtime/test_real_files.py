@@ -9,6 +9,8 @@ import stat
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -199,6 +201,37 @@ def test_a_cache_that_cannot_be_written_to_is_passed_over(tmp_path, monkeypatch)
     folder = unpack(FILES)
     assert folder.startswith(str(tmp_path / f"hermpkg-{os.getuid()}"))
     assert contents(folder) == {name: bytes(content) for name, content in FILES.items()}
+
+
+def test_the_place_among_temporary_files_lies_in_no_folder_that_others_may_have_made(
+    tmp_path, monkeypatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("HERMPKG_CACHE_DIR", str(tmp_path / "file" / "below"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    place = Path(unpack(FILES)).parent
+    assert place.parent == tmp_path
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+
+
+def test_many_that_mend_at_once_do_not_take_each_others_files_for_strays(
+    cache, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    files = {f"lib/f{n}": memoryview(b"x" * n) for n in range(20)}
+    folder = unpack(files)
+
+    def spoil_and_mend(number: int) -> set[str]:
+        found = set()
+        for turn in range(60):
+            with suppress(FileNotFoundError):
+                os.unlink(f"{folder}/lib/f{(number + turn) % 20}")
+            Path(f"{folder}/lib/stray{turn}").touch()
+            found.add(unpack(files))
+        return found
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set().union(*pool.map(spoil_and_mend, range(4))) == {folder}
 
 
 def test_a_folder_that_others_can_write_to_is_passed_over(cache, tmp_path, monkeypatch) -> None:
