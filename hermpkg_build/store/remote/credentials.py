@@ -15,8 +15,15 @@ from hermpkg_build.store.remote.settings import RemoteSettings
 _KEPT_SECONDS = 30 * 60.0
 """How long what a helper gave is good where it does not say: as long as Bazel keeps it."""
 
+_LEAST_SECONDS = 60.0
+"""How long it is kept at least. Where this machine's clock is ahead, every answer of a helper is already
+old; it would be run for each request, though its headers are good."""
+
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_GRPC_NAME = re.compile(r"[0-9A-Za-z_.-]+")
+_GRPC_VALUE = re.compile(r"[\x20-\x7e]*")
+"""Narrower than those of HTTP: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md."""
 
 
 class Credentials:
@@ -57,7 +64,7 @@ class Credentials:
 
     def _collect(self) -> Mapping[str, str]:
         self._good_until = None
-        headers = _Headers(str(self._address))
+        headers = _Headers(str(self._address), grpc=self._address.scheme in {"grpc", "grpcs"})
         if self._address.user or self._address.password:
             headers.add("Authorization", _basic(self._address), "the URL")
         if self._settings.token_file:
@@ -80,7 +87,9 @@ class Credentials:
         from hermpkg_build.store.remote.credential_helper import ask_helper
 
         answer = ask_helper(program, _helper_uri(self._address), timeout_s=self._settings.timeout_s)
-        self._good_until = self._clock() + _KEPT_SECONDS if answer.expires is None else answer.expires
+        now = self._clock()
+        expires = now + _KEPT_SECONDS if answer.expires is None else answer.expires
+        self._good_until = max(expires, now + _LEAST_SECONDS)
         return answer.headers
 
     def _read_token(self) -> str:
@@ -110,19 +119,22 @@ class Credentials:
 class _Headers:
     """Headers gathered from several places; what is added later replaces what came before."""
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, *, grpc: bool) -> None:
         self.by_name: dict[str, tuple[str, str]] = {}
         self._server = server
+        self._names, self._values = (_GRPC_NAME, _GRPC_VALUE) if grpc else (_NAME, _VALUE)
 
     def add(self, name: str, value: str, source: str) -> None:
         """Raises RemoteError for what no header can be: a line's end in one could make a second one."""
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+        # What ends in "-bin" gRPC encodes.
+        values = _VALUE if name.lower().endswith("-bin") else self._values
+        if not self._names.fullmatch(name) or not values.fullmatch(value):
             raise RemoteError(
                 "denied",
                 f"A header for a remote server cannot be sent: {name!r}",
                 server=self._server,
                 reason=f"{source} has control characters or letters in it that no header can have",
-                next_step="a header is a name of ASCII letters, digits and hyphens, and one line of text",
+                next_step="a header is a name of ASCII letters, digits and hyphens, and a line of ASCII text",
             )
         self.by_name[name.lower()] = (name, value)
 

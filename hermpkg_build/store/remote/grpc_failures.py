@@ -42,6 +42,8 @@ REFUSED = frozenset(("PERMISSION_DENIED", "UNAUTHENTICATED"))
 LOST = frozenset(("DATA_LOSS", "NOT_FOUND"))
 """What a server says of a blob that it does not have, or no longer has whole."""
 
+_SHOWN = 500
+"""Characters of a server's words that are worth showing: some send a page, or the calls of their code."""
 
 _NO_SPACE = ("No space left on device", "Disk quota exceeded", "OutOfSpace")
 
@@ -78,7 +80,10 @@ class CallFailedError(Exception):
 def remote_error(error: CallFailedError, doing: str, *, server: str, writes: bool = False) -> RemoteError:
     """What to tell of a failure that is final; `writes` where the request was to keep something."""
     kind, next_step = _meaning(error, writes)
-    reason = f"{error.details.strip()} ({error.code})" if error.details.strip() else error.code
+    details = error.details.strip()
+    if len(details) > _SHOWN:
+        details = f"{details[:_SHOWN]}…"
+    reason = f"{details} ({error.code})" if details else error.code
     return RemoteError(kind, f"cannot {doing}", server=server, reason=reason, next_step=next_step)
 
 

@@ -19,6 +19,7 @@ from hermpkg_build.core.digest import Digest
 from hermpkg_build.store.cas import ContentStore
 from hermpkg_build.store.remote import messages
 from hermpkg_build.store.remote.failures import RemoteError
+from hermpkg_build.store.remote.grpc_failures import CallFailedError, remote_error
 from hermpkg_build.store.remote.transport import Blob
 
 SMALL = b"small" * 200
@@ -150,6 +151,31 @@ def test_this_machine_is_never_asked_through_a_proxy(
     monkeypatch.delenv("no_grpc_proxy", raising=False)
 
     assert connect(serve(cache), retries=0).missing([ACTION]) == {ACTION}
+
+
+@pytest.mark.parametrize(("name", "value"), [("x-team", "é"), ("x-team", "a\tb"), ("x!y", "1")])
+def test_a_header_that_grpc_does_not_carry_is_named(
+    cache: Any, serve: Any, connect: Any, name: str, value: str
+) -> None:
+    with pytest.raises(RemoteError) as caught:
+        connect(serve(cache), headers=((name, value),)).missing([ACTION])
+
+    assert caught.value.kind == "denied"
+    assert repr(name) in caught.value.summary
+
+
+def test_binary_headers_carry_anything(cache: Any, serve: Any, connect: Any) -> None:
+    connect(serve(cache), headers=(("x-team-bin", "é"),)).missing([ACTION])
+
+    assert cache.calls[0][2]["x-team-bin"] == "é".encode()
+
+
+def test_a_server_that_says_much_is_cut_short() -> None:
+    told = remote_error(CallFailedError("INTERNAL", "<html>" * 1000), "ask", server="grpc://x:1")
+
+    assert told.reason.startswith("<html>")
+    assert told.reason.endswith("… (INTERNAL)")
+    assert len(told.reason) < 600
 
 
 def test_streams_carry_credentials_too(cache: Any, serve: Any, connect: Any, content: ContentStore) -> None:

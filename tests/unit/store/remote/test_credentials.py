@@ -181,6 +181,17 @@ def test_a_helper_runs_again_when_its_time_is_over(
     assert credentials.headers() == {"A": "2"}
 
 
+def test_a_clock_that_is_ahead_does_not_have_the_helper_run_for_each_request(
+    helper: Callable[[str], str],
+) -> None:
+    now = [10_000.0]
+    answer = "{'headers': {'A': [str(run)]}, 'expires': '1970-01-01T00:01:40Z'}"
+    credentials = Credentials(asking(helper(f"print(json.dumps({answer}))")), URL, clock=lambda: now[0])
+    assert credentials.headers() == credentials.headers() == {"A": "1"}
+    now[0] += 60
+    assert credentials.headers() == {"A": "2"}
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
