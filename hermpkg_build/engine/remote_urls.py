@@ -18,7 +18,7 @@ CACHE_SCHEMES = ("grpc", "grpcs", "http", "https")
 EXECUTOR_SCHEMES = ("grpc", "grpcs")
 
 _ENCRYPTED = {"grpc": "grpcs", "http": "https"}
-_SECRET_HEADER = re.compile(r"authorization|cookie|token|secret|password|key", re.IGNORECASE)
+_SECRET_HEADER = re.compile(r"auth(?!or$)|cookie|credential|token|secret|passw|passphrase|key", re.IGNORECASE)
 
 
 def read_url(text: str, schemes: Sequence[str], source: SettingSource) -> str:

@@ -193,6 +193,7 @@ def test_wrong_options(read, option, value, what):
         {"remote_token_file": ("pyproject.toml",)},
         {"remote_header": ("authorization=x",)},
         {"remote_header": ("X-Api-Key=x",)},
+        {"remote_header": ("x-auth=x",)},
         {"credential_helper": ("true",)},
         {"credential_helper": ("*.example.com=true",)},
     ],
