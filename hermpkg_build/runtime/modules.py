@@ -45,8 +45,10 @@ class PackageModules(MutableMapping[str, Any]):
         if mangled in self._space.registered:
             del sys.modules[mangled]
             self._space.registered.discard(mangled)
+        elif name not in self:
+            raise KeyError(name)
         else:
-            del self._space.externs[name]
+            self._space.externs.pop(name, None)
 
     def __iter__(self) -> Iterator[str]:
         yield "torch_package_importer"

@@ -109,7 +109,7 @@ class ModuleSpace:
         """
         name = self.plain(name)
         if self._is_outside(name):
-            return self.import_extern(name)
+            return self._import_outside(name)
         if self.holds(name):
             return self.views.host_of(self._import_packaged(name, ()))
         if name == _OWN_MODULE:
@@ -135,8 +135,8 @@ class ModuleSpace:
             return builtins.__import__(name, None, None, fromlist, 0)
         top = name.partition(".")[0]
         if self._is_outside(name):
-            module = self.import_extern(name, fromlist)
-            return self.views.of(module if fromlist else sys.modules.get(top, module), globals)
+            module = self._import_outside(name, fromlist)
+            return self.views.of(module if fromlist or top == name else self._import_outside(top), globals)
         if self.holds(name):
             module = self._import_packaged(name, fromlist)
             return module if fromlist or top == name else sys.modules[self.mangle(top)]
@@ -146,6 +146,16 @@ class ModuleSpace:
         """The environment's module `name`, as host code gets it."""
         module: ModuleType = builtins.__import__(name, None, None, fromlist or _JUST_THE_MODULE, 0)
         self.externs[name] = module
+        return module
+
+    def _import_outside(self, name: str, fromlist: Sequence[str] | None = ()) -> ModuleType:
+        """The extern `name`, or what packaged code has put in its place in its ``sys.modules``."""
+        mangled = self.mangle(name)
+        if mangled not in self.registered or mangled not in sys.modules:
+            return self.import_extern(name, fromlist)
+        module: ModuleType | None = sys.modules[mangled]
+        if module is None:
+            raise ModuleNotFoundError(f"import of {name} halted; None in sys.modules", name=name)
         return module
 
     def source_text(self, name: str) -> str | None:

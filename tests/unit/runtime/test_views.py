@@ -6,6 +6,7 @@ import importlib
 import importlib.machinery
 import importlib.metadata
 import importlib.util
+import json
 import pkgutil
 import sys
 
@@ -164,6 +165,41 @@ def test_sys_modules_has_plain_names_of_this_package_only(load) -> None:
     assert {"lib.one", "lib.made_up", "json"} <= set(main.names)
     assert "lib.made_up" not in sys.modules
     assert f"{importer.id()}.lib.made_up" not in sys.modules
+
+
+def test_an_extern_that_packaged_code_replaces_is_replaced_for_it_alone(load) -> None:
+    """As code does that brings a newer copy of a standard module, or wants one not to be there."""
+    importer = load(
+        {
+            "stand_in.py": "value = 1\n",
+            "main.py": """
+                import importlib, sys
+                import json.decoder
+                sys.modules["json"] = sys.modules.pop("stand_in", None) or __import__("stand_in")
+                sys.modules["pkgutil"] = None
+                import json
+                from json import value
+                again = importlib.import_module("json")
+                try:
+                    import pkgutil
+                except ImportError as error:
+                    absent = error.name
+                popped = sys.modules.pop("importlib", None)
+                missing = sys.modules.pop("nothing", "default")
+                del sys.modules["json"]
+                import json as back
+                import json.decoder as decoder
+            """,
+        },
+        [*EXTERNS, "json.decoder"],
+    )
+    main = importer.import_module("main")
+    assert main.json.__name__ == f"{importer.id()}.stand_in"
+    assert (main.value, main.absent, main.missing) == (1, "pkgutil", "default")
+    assert main.again is main.json
+    assert main.back is sys.modules["json"] is json
+    assert main.decoder is json.decoder
+    assert sys.modules["pkgutil"] is pkgutil
 
 
 def test_a_view_is_live_and_writes_through(load) -> None:
