@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.store.remote import messages
+from hermpkg_build.store.remote.digest_messages import core_digest, message_digest
 from hermpkg_build.store.remote.transport import Blob
 
 RESULT = "result"
@@ -52,7 +53,7 @@ def describe(action: SharedAction) -> tuple[Digest, tuple[Blob, ...]]:
     command = messages.Command(arguments=["hermpkg", action.name, str(action.key)])
     command_blob = blob_of(command.SerializeToString(deterministic=True))
     described = messages.Action(
-        command_digest=_message(command_blob.digest), input_root_digest=_message(_EMPTY)
+        command_digest=message_digest(command_blob.digest), input_root_digest=message_digest(_EMPTY)
     )
     action_blob = blob_of(described.SerializeToString(deterministic=True))
     return action_blob.digest, (action_blob, command_blob, blob_of(b""))
@@ -61,9 +62,10 @@ def describe(action: SharedAction) -> tuple[Digest, tuple[Blob, ...]]:
 def encode_entry(outputs: Mapping[str, Digest], result: bytes) -> bytes:
     """The serialised entry of a result, itself `result`, with these outputs."""
     inlined = result if len(result) <= _INLINE_LIMIT else b""
-    files = [messages.OutputFile(path=RESULT, digest=_message(Digest.of(result)), contents=inlined)]
+    files = [messages.OutputFile(path=RESULT, digest=message_digest(Digest.of(result)), contents=inlined)]
     files += [
-        messages.OutputFile(path=name, digest=_message(digest)) for name, digest in sorted(outputs.items())
+        messages.OutputFile(path=name, digest=message_digest(digest))
+        for name, digest in sorted(outputs.items())
     ]
     return messages.ActionResult(output_files=files).SerializeToString(deterministic=True)
 
@@ -72,7 +74,7 @@ def decode_entry(data: bytes) -> Entry:
     """The inverse of `encode_entry`. Raises ValueError for what is no entry of ours."""
     try:
         decoded = messages.ActionResult.FromString(data)
-        files = [(file.path, _digest(file.digest), file.contents) for file in decoded.output_files]
+        files = [(file.path, core_digest(file.digest), file.contents) for file in decoded.output_files]
     except DecodeError as error:
         raise ValueError(f"not an ActionResult: {error}") from None
     outputs = {name: digest for name, digest, _ in files}
@@ -87,11 +89,3 @@ def decode_entry(data: bytes) -> Entry:
 def blob_of(data: bytes) -> Blob:
     """Bytes in hand as something to upload."""
     return Blob(digest=Digest.of(data), data=data)
-
-
-def _message(digest: Digest) -> messages.Digest:
-    return messages.Digest(hash=digest.hash, size_bytes=digest.size)
-
-
-def _digest(message: messages.Digest) -> Digest:
-    return Digest.parse(f"{message.hash}/{message.size_bytes}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.errors import ActionError, BuildInterruptedError
 from hermpkg_build.store.remote import messages
+from hermpkg_build.store.remote.digest_messages import core_digest, message_digest
 from hermpkg_build.store.remote.entries import blob_of
 from hermpkg_build.store.remote.failures import RemoteError
 from hermpkg_build.store.remote.grpc_abilities import check_version
@@ -21,13 +22,7 @@ from hermpkg_build.store.remote.grpc_cache import GrpcTransport
 from hermpkg_build.store.remote.grpc_channel import GrpcChannel
 from hermpkg_build.store.remote.grpc_failures import CallFailedError
 from hermpkg_build.store.remote.grpc_methods import CANCEL_OPERATION, EXECUTE, WAIT_EXECUTION
-from hermpkg_build.store.remote.merkle import (
-    InputRoot,
-    core_digest,
-    encoded,
-    files_of_tree,
-    message_digest,
-)
+from hermpkg_build.store.remote.merkle import InputRoot, encoded, files_of_tree
 
 if TYPE_CHECKING:
     from hermpkg_build.store.cas import ContentStore

@@ -9,6 +9,7 @@ from hermpkg_build.core.digest import Digest
 from hermpkg_build.store.cas import ContentStore
 from hermpkg_build.store.remote import messages
 from hermpkg_build.store.remote.compression import compress, decompress
+from hermpkg_build.store.remote.digest_messages import message_digest
 from hermpkg_build.store.remote.grpc_channel import GrpcChannel
 from hermpkg_build.store.remote.grpc_failures import ALREADY_EXISTS, OK, PASSING, REFUSED, CallFailedError
 from hermpkg_build.store.remote.grpc_methods import BATCH_READ_BLOBS, BATCH_UPDATE_BLOBS
@@ -58,7 +59,7 @@ def read_batch(
     while wanted:
         request = messages.BatchReadBlobsRequest(
             instance_name=channel.instance,
-            digests=map(digest_message, sorted(wanted)),
+            digests=map(message_digest, sorted(wanted)),
             acceptable_compressors=[_IDENTITY, _ZSTD] if zstd else [],
             digest_function=_SHA256,
         )
@@ -108,11 +109,6 @@ def write_batch(channel: GrpcChannel, blobs: Sequence[tuple[Digest, bytes]], *, 
             attempts.failed(error)
 
 
-def digest_message(digest: Digest) -> messages.Digest:
-    """A digest as the protocol writes it."""
-    return messages.Digest(hash=digest.hash, size_bytes=digest.size)
-
-
 def _keep(answer: messages.BatchReadBlobsResponse.Response, digest: Digest, content: ContentStore) -> bool:
     """Put one blob into the store if it is the right one; whether it is."""
     data: bytes | None = answer.data
@@ -127,7 +123,7 @@ def _keep(answer: messages.BatchReadBlobsResponse.Response, digest: Digest, cont
 def _update(digest: Digest, data: bytes, *, zstd: bool) -> messages.BatchUpdateBlobsRequest.Request:
     packed = compress(data) if zstd and len(data) >= _WORTH_COMPRESSING else None
     return messages.BatchUpdateBlobsRequest.Request(
-        digest=digest_message(digest),
+        digest=message_digest(digest),
         data=data if packed is None else packed,
         compressor=_IDENTITY if packed is None else _ZSTD,
     )

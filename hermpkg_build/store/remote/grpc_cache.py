@@ -10,9 +10,10 @@ from hermpkg_build.errors import ActionError
 from hermpkg_build.store.cas import ContentStore
 from hermpkg_build.store.files import read_file
 from hermpkg_build.store.remote import messages
+from hermpkg_build.store.remote.digest_messages import message_digest
 from hermpkg_build.store.remote.failures import RemoteError
 from hermpkg_build.store.remote.grpc_abilities import CacheAbilities, cache_abilities
-from hermpkg_build.store.remote.grpc_batches import digest_message, in_batches, read_batch, write_batch
+from hermpkg_build.store.remote.grpc_batches import in_batches, read_batch, write_batch
 from hermpkg_build.store.remote.grpc_channel import GrpcChannel
 from hermpkg_build.store.remote.grpc_methods import (
     FIND_MISSING_BLOBS,
@@ -46,7 +47,7 @@ class GrpcTransport:
         self._abilities()
         request = messages.GetActionResultRequest(
             instance_name=self._channel.instance,
-            action_digest=digest_message(action),
+            action_digest=message_digest(action),
             digest_function=_SHA256,
         )
         found = self._channel.find(
@@ -66,7 +67,7 @@ class GrpcTransport:
             )
         request = messages.UpdateActionResultRequest(
             instance_name=self._channel.instance,
-            action_digest=digest_message(action),
+            action_digest=message_digest(action),
             action_result=messages.ActionResult.FromString(result),
             digest_function=_SHA256,
         )
@@ -80,7 +81,7 @@ class GrpcTransport:
         requests = [
             messages.FindMissingBlobsRequest(
                 instance_name=self._channel.instance,
-                blob_digests=map(digest_message, ordered[start : start + _DIGESTS_OF_A_REQUEST]),
+                blob_digests=map(message_digest, ordered[start : start + _DIGESTS_OF_A_REQUEST]),
                 digest_function=_SHA256,
             )
             for start in starts

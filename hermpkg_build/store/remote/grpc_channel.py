@@ -121,15 +121,13 @@ class GrpcChannel:
         self.first_answer.came()
         return answer
 
-    def responses(
-        self, method: Method[Request, Response], request: Request, *, idle_s: float | None = None
-    ) -> Iterator[Response]:
-        """A stream of messages for one, given up when none comes for `idle_s` seconds (the timeout)."""
-        yield from self._stream(method, request, method.response.FromString, idle_s)
+    def responses(self, method: Method[Request, Response], request: Request) -> Iterator[Response]:
+        """A stream of messages for one, given up when none comes for as long as the timeout."""
+        yield from self._stream(method, request, method.response.FromString)
 
     def serialised_responses(self, method: Method[Request, Response], request: Request) -> Iterator[bytes]:
         """As `responses`, with the messages as they arrive: each copy less counts in a large stream."""
-        yield from self._stream(method, request, None, None)
+        yield from self._stream(method, request, None)
 
     def send(self, method: Method[Request, Response], requests: Iterator[Request]) -> Response:
         """One message for a stream of them, given up when none is taken for as long as the timeout.
@@ -179,9 +177,8 @@ class GrpcChannel:
         method: Method[Request, Response],
         request: Request,
         deserializer: Callable[[bytes], Any] | None,
-        idle_s: float | None,
     ) -> Iterator[Any]:
-        with self._failures(), IdleLimit(idle_s or self._timeout_s) as idle:
+        with self._failures(), IdleLimit(self._timeout_s) as idle:
             call = self._channel.unary_stream(
                 method.path,
                 request_serializer=method.request.SerializeToString,

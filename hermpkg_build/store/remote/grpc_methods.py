@@ -52,11 +52,6 @@ BATCH_UPDATE_BLOBS = Method(
     request=messages.BatchUpdateBlobsRequest,
     response=messages.BatchUpdateBlobsResponse,
 )
-GET_TREE = Method(
-    path=f"{_REAPI}.ContentAddressableStorage/GetTree",
-    request=messages.GetTreeRequest,
-    response=messages.GetTreeResponse,
-)
 EXECUTE = Method(
     path=f"{_REAPI}.Execution/Execute",
     request=messages.ExecuteRequest,

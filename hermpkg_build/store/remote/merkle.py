@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.store.remote import messages
+from hermpkg_build.store.remote.digest_messages import core_digest, message_digest
 from hermpkg_build.store.remote.entries import blob_of
 from hermpkg_build.store.remote.transport import Blob
 
@@ -70,16 +71,6 @@ def files_of_tree(data: bytes) -> dict[str, Digest]:
                 raise ValueError(f"the folder {prefix}{node.name} is missing")
             open_folders.append((f"{prefix}{_plain(node.name)}/", child, depth + 1))
     return found
-
-
-def message_digest(digest: Digest) -> messages.Digest:
-    """`digest` as a message."""
-    return messages.Digest(hash=digest.hash, size_bytes=digest.size)
-
-
-def core_digest(message: messages.Digest) -> Digest:
-    """The inverse of `message_digest`. Raises ValueError for what is no SHA-256."""
-    return Digest.parse(f"{message.hash}/{message.size_bytes}")
 
 
 def digest_of(message: messages.Message) -> Digest:

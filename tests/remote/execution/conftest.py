@@ -28,10 +28,11 @@ from hermpkg_build.engine.observer import SilentObserver
 from hermpkg_build.engine.results import BuildRequest, BuildResult
 from hermpkg_build.loading.workspace import find_workspace
 from hermpkg_build.store.remote import grpc_methods, messages
+from hermpkg_build.store.remote.digest_messages import core_digest, message_digest
 from hermpkg_build.store.remote.entries import blob_of
 from hermpkg_build.store.remote.grpc_library import grpc
 from hermpkg_build.store.remote.grpc_methods import Method
-from hermpkg_build.store.remote.merkle import core_digest, encoded, input_root, message_digest
+from hermpkg_build.store.remote.merkle import encoded, input_root
 from hermpkg_build.store.remote.opening import Remote
 from hermpkg_build.store.remote.settings import RemoteSettings
 

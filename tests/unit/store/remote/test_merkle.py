@@ -11,6 +11,7 @@ pytest.importorskip("google.protobuf")
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.store.remote import messages
+from hermpkg_build.store.remote.digest_messages import message_digest
 from hermpkg_build.store.remote.entries import blob_of
 from hermpkg_build.store.remote.merkle import (
     InputRoot,
@@ -18,7 +19,6 @@ from hermpkg_build.store.remote.merkle import (
     encoded,
     files_of_tree,
     input_root,
-    message_digest,
 )
 from hermpkg_build.store.remote.transport import Blob
 
