@@ -68,19 +68,24 @@ class _Namespaces(Mapping[str, Any]):
         self._view_class = _namespace_class(names, host)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._fixed or (
-            isinstance(name, str)
-            and not name.startswith("_")
-            and name not in _OF_TORCH_ITSELF
-            and isinstance(getattr(self._host, name), self._view_class.__base__)
+        return (
+            name in self._views
+            or name in self._fixed
+            or (
+                isinstance(name, str)
+                and not name.startswith("_")
+                and name not in _OF_TORCH_ITSELF
+                and isinstance(getattr(self._host, name), self._view_class.__base__)
+            )
         )
 
     def __getitem__(self, name: str) -> Any:
-        if name in self._fixed:
-            return self._fixed[name]
-        if name not in self._views:
-            self._views[name] = self._view_class(name)
-        return self._views[name]
+        view = self._views.get(name)
+        if view is None:
+            if name in self._fixed:
+                return self._fixed[name]
+            view = self._views[name] = self._view_class(name)
+        return view
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._fixed)
@@ -95,8 +100,8 @@ def _namespace_class(names: OperatorNames, ops: Any) -> Any:
     class PackageNamespace(type(ops.aten)):  # type: ignore[misc]
         def __getattr__(self, operator: str) -> Any:
             # Nothing is kept in the namespace: the operator of the name may be another one later.
-            space, _, name = names.resolve(f"{self.name}::{operator}").partition("::")
-            return getattr(getattr(ops, space), name)
+            has_moved = names.has_moved(f"{self.name}::{operator}")
+            return getattr(getattr(ops, names.home(self.name) if has_moved else self.name), operator)
 
         def __iter__(self) -> Iterator[str]:
             return iter(dir(self))
