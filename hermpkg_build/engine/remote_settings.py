@@ -54,6 +54,8 @@ def remote_settings(workspace: Workspace, chosen: Fields) -> RemoteSettings:
     named. Raises WorkspaceError for a setting that is wrong, CommandLineError where what was chosen does
     not go together.
     """
+    if _turned_off(workspace, chosen):
+        return RemoteSettings(**chosen)
     fields: Fields = {}
     for name, setting in _SETTINGS.items():
         if setting.field in chosen and setting.field not in _ADDED:
@@ -70,6 +72,12 @@ def remote_settings(workspace: Workspace, chosen: Fields) -> RemoteSettings:
         settings = replace(settings, cache=settings.executor)
     check_secrecy(settings)
     return settings
+
+
+def _turned_off(workspace: Workspace, chosen: Fields) -> bool:
+    """Whether the command line wants no server: what the workspace has for one may then be lacking here."""
+    executor = chosen.get("executor", workspace.settings.get("remote-executor", ""))
+    return chosen.get("cache") == "" and executor == ""
 
 
 def _together(

@@ -121,6 +121,15 @@ def test_nothing_turns_off_what_is_configured(read):
     assert (settings.cache, settings.executor) == ("", "")
 
 
+def test_who_turns_servers_off_needs_no_file_for_them(read):
+    files = 'remote-token-file = "none"\nremote-ca = "none"\n'
+    assert read(f'remote-cache = "https://x"\n{files}', remote_cache=("",)).cache == ""
+    both = f'remote-cache = "https://x"\nremote-executor = "grpcs://x"\n{files}'
+    assert read(both, remote_cache=("",), remote_executor=("",)).executor == ""
+    with pytest.raises(WorkspaceError, match="names no file"):
+        read(both, remote_cache=("",))
+
+
 @pytest.mark.parametrize(
     ("line", "what"),
     [
