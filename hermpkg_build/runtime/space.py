@@ -139,7 +139,9 @@ class ModuleSpace:
             return self.views.of(module if fromlist or top == name else self._import_outside(top), globals)
         if self.holds(name):
             module = self._import_packaged(name, fromlist)
-            return module if fromlist or top == name else sys.modules[self.mangle(top)]
+            if fromlist or top == name:
+                return module
+            return sys.modules.get(self.mangle(top)) or self._import_packaged(top, ())
         return self._import_unlisted(name, fromlist)
 
     def import_extern(self, name: str, fromlist: Sequence[str] | None = ()) -> ModuleType:

@@ -202,6 +202,12 @@ def test_an_extern_that_packaged_code_replaces_is_replaced_for_it_alone(load) ->
     assert sys.modules["pkgutil"] is pkgutil
 
 
+def test_a_module_that_is_put_where_it_has_no_package_has_none(load) -> None:
+    importer = load({"main.py": 'import sys\nsys.modules["made.up"] = sys\nimport made.up\n'}, EXTERNS)
+    with pytest.raises(ModuleNotFoundError, match="No module named 'made'"):
+        importer.import_module("main")
+
+
 def test_a_view_is_live_and_writes_through(load) -> None:
     importer = load(
         {
