@@ -117,6 +117,7 @@ def explore(
     *,
     alone: Collection[str] = (),
     whole_packages: bool = True,
+    resolver: Resolver | None = None,
 ) -> tuple[Closure, Sequence[Problem]]:
     """As `close_over`, with the problems as values beside what could be followed in spite of them.
 
@@ -124,13 +125,14 @@ def explore(
     graph; modules without a policy, and ones that would have to be read but cannot, are not.
     Modules named in `alone` are packed without anything that they need. Unless `whole_packages`, the
     package of a packed module is a mere folder, save where an import names it too (``import a.b``
-    names ``a``, ``from a import b`` does not) and a rule decides for it.
+    names ``a``, ``from a import b`` does not) and a rule decides for it. A `resolver` of the same
+    rules and finder spares what an earlier walk has worked out.
     """
     malformed = malformed_patterns(rules)
     if malformed:
         return Closure(graph=ModuleGraph({}, (), ())), malformed
     table = PolicyTable(rules)
-    walk = _Walk(Resolver(table, finder), observed, alone, whole_packages)
+    walk = _Walk(resolver or Resolver(table, finder), observed, alone, whole_packages)
     for root in roots:
         walk.start(root)
     while wave := walk.next_wave():

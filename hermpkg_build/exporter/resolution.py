@@ -13,6 +13,7 @@ from hermpkg_build.analysis.distributions import versions_of
 from hermpkg_build.analysis.files_read import FilesRead, files_read
 from hermpkg_build.analysis.modules import ModuleSource
 from hermpkg_build.analysis.problems import Problem
+from hermpkg_build.analysis.resolution import Resolver
 from hermpkg_build.analysis.source_facts import facts_of_source
 from hermpkg_build.assembly.parts import folders_of
 from hermpkg_build.core.graph import Edge, ModuleGraph, ModuleKind, Origin
@@ -64,7 +65,7 @@ def resolve(plan: Plan, importer: Any, records: Collection[str] = ()) -> Resolut
     table = PolicyTable(rules)
     modules = Modules(plan.sources, environments, interpreter, records)
     facts = SourcesRead(modules)
-    closure, problems = _explore_with_lazy_modules(plan, rules, modules, facts)
+    closure, problems = _explore_with_lazy_modules(plan, table, modules, facts)
     graph = _without(closure.graph, OWN_IMPORTER)
     return Resolution(
         graph=graph,
@@ -84,19 +85,21 @@ def resolve(plan: Plan, importer: Any, records: Collection[str] = ()) -> Resolut
 
 
 def _explore_with_lazy_modules(
-    plan: Plan, rules: Sequence[PolicyRule], modules: Modules, facts: SourcesRead
+    plan: Plan, table: PolicyTable, modules: Modules, facts: SourcesRead
 ) -> tuple[Closure, Sequence[Problem]]:
     """Explore until the packages that were found have no more lazily loaded modules to add."""
     observed: set[Edge] = set()
+    resolver = Resolver(table, modules)
     while True:
         closure, problems = explore(
             plan.roots,
-            rules,
+            table.rules,
             modules,
             facts,
             sorted(observed, key=lambda edge: (edge.source, edge.target)),
             alone=plan.alone,
             whole_packages=False,
+            resolver=resolver,
         )
         more = set(lazily_loaded(closure.type_only)) - observed
         if not more:
