@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _STDLIB = os.path.dirname(os.path.abspath(os.__file__))
 _STDLIB_ZIP = f"python{sys.version_info.major}{sys.version_info.minor}.zip"
 _SITE_FOLDERS = ("site-packages", "dist-packages")
+_HOOK_MARK = ".__path_hook__"
+"""How entries of the path end that are no paths: editable installs of namespace packages leave them there."""
+
 _EDITABLE_IMPORT = re.compile(r"import\s+(__editable__\w+)")
 
 
@@ -63,7 +66,7 @@ def environment_search_path() -> tuple[str, ...]:
     by_accident = {os.getcwd()}
     if sys.argv and sys.argv[0] not in ("", "-c", "-m"):
         by_accident.add(os.path.dirname(os.path.realpath(sys.argv[0])))
-    entries = [os.path.abspath(entry) for entry in sys.path if entry]
+    entries = [os.path.abspath(entry) for entry in sys.path if entry and not entry.endswith(_HOOK_MARK)]
     return tuple(dict.fromkeys(e for e in entries if e in asked_for or e not in by_accident))
 
 

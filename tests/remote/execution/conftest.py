@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("grpc")
+pytest.importorskip("hermpkg_build.store.remote.grpc_library")
 pytest.importorskip("google.protobuf")
 
 from hermpkg_build.core.digest import Digest

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -465,6 +466,7 @@ def test_an_interrupt_tells_the_executor(fake: Any, checkout: Any) -> None:
         stderr=subprocess.PIPE,
     )
     assert waiting.wait(60)
+    time.sleep(1)  # The client must have heard of the operation that it is to cancel.
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
 

@@ -204,7 +204,8 @@ def test_a_name_of_thousands_of_parts_is_only_not_found(workspace):
 
 def test_path_without_the_accidents_of_how_python_was_started(monkeypatch, tmp_path):
     kept, script = tmp_path / "kept", tmp_path / "bin"
-    monkeypatch.setattr(sys, "path", ["", str(script), os.getcwd(), str(kept), str(kept)])
+    mark = "__editable__.some_project-1.0.finder.__path_hook__"
+    monkeypatch.setattr(sys, "path", ["", str(script), os.getcwd(), str(kept), str(kept), mark])
     monkeypatch.setattr(sys, "argv", [str(script / "tool")])
     monkeypatch.setenv("PYTHONPATH", "")
     assert environment_search_path() == (str(kept),)

@@ -24,9 +24,8 @@ def helper(tmp_path: Path) -> Callable[[str], str]:
     """Makes a program of the lines of a Python function's body; it may use `uri` and counts its runs."""
 
     def make(body: str) -> str:
-        path = tmp_path / "helper"
+        path, script = tmp_path / "helper", tmp_path / "helper.py"
         lines = [
-            f"#!{sys.executable}",
             "import json, os, sys, time",
             "assert sys.argv[1:] == ['get'], sys.argv",
             "uri = json.load(sys.stdin)['uri']",
@@ -34,7 +33,9 @@ def helper(tmp_path: Path) -> Callable[[str], str]:
             f"run = len(open({str(tmp_path / 'runs')!r}).readlines())",
             body,
         ]
-        path.write_text("\n".join(lines))
+        script.write_text("\n".join(lines))
+        # The path of an interpreter that a script names in its first line can have no blanks.
+        path.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{script}' \"$@\"\n")
         path.chmod(0o755)
         return str(path)
 
