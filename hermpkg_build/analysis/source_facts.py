@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 from hermpkg_build.analysis.closure import SourceFacts
-from hermpkg_build.analysis.imports import analyse_source
+from hermpkg_build.analysis.imports import ANALYSER_VERSION, analyse_source
 from hermpkg_build.analysis.syntax import check_syntax, has_current_bytecode
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.facts import ImportFacts
+
+FACTS_VERSION = f"{ANALYSER_VERSION}/python{sys.version_info.major}.{sys.version_info.minor}"
+"""Imports are read alike by every Python; whether a source parses depends on its grammar."""
 
 
 def facts_of_source(data: bytes, path: str = "", modified: float = 0.0) -> SourceFacts:

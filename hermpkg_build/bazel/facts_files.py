@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from hermpkg_build.analysis.facts_codec import encode
-from hermpkg_build.analysis.source_facts import facts_of_source
+from hermpkg_build.analysis.source_facts import FACTS_VERSION, facts_of_source
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.engine.facts import FACTS_VERSION
 
 FactsMemory: TypeAlias = dict[tuple[str, Digest], bytes]
 """What a process has found out about sources, by the version of the analysis and their digest."""

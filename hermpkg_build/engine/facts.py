@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from hermpkg_build.analysis.closure import SourceFacts
 from hermpkg_build.analysis.facts_codec import decode, encode
-from hermpkg_build.analysis.imports import ANALYSER_VERSION, analyse_source
-from hermpkg_build.analysis.source_facts import facts_of_source, with_syntax
+from hermpkg_build.analysis.imports import analyse_source
+from hermpkg_build.analysis.source_facts import FACTS_VERSION, facts_of_source, with_syntax
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.facts import ImportFacts
 from hermpkg_build.core.graph import ModuleKind, Origin
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.journal import Journal
     from hermpkg_build.engine.shared_facts import SharedFacts
     from hermpkg_build.store.tree import SourceTree
-
-FACTS_VERSION = f"{ANALYSER_VERSION}/python{sys.version_info.major}.{sys.version_info.minor}"
-"""Imports are read alike by every Python; whether a source parses depends on its grammar."""
 
 _WORTH_PROCESSES = 300
 """From this many sources on, starting helper processes pays."""

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from hermpkg_build.analysis.source_facts import FACTS_VERSION
 from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.engine.context import TargetContext
-from hermpkg_build.engine.facts import FACTS_VERSION, CachedFacts
+from hermpkg_build.engine.facts import CachedFacts
 from hermpkg_build.engine.notes import NoteBook
 
 if TYPE_CHECKING:

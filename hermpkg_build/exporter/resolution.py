@@ -5,24 +5,31 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.analysis.closure import Closure, SourceFacts, explore
 from hermpkg_build.analysis.distributions import versions_of
+from hermpkg_build.analysis.facts_codec import decode, encode
 from hermpkg_build.analysis.files_read import FilesRead, files_read
 from hermpkg_build.analysis.modules import ModuleSource
 from hermpkg_build.analysis.problems import Problem
 from hermpkg_build.analysis.resolution import Resolver
-from hermpkg_build.analysis.source_facts import facts_of_source
+from hermpkg_build.analysis.source_facts import FACTS_VERSION, facts_of_source
 from hermpkg_build.assembly.parts import folders_of
+from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import Edge, ModuleGraph, ModuleKind, Origin
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
 from hermpkg_build.exporter.environment import Environment, FoundModule, environments_of
 from hermpkg_build.exporter.interpreter import InterpreterEnvironment
+from hermpkg_build.exporter.kept_facts import kept_facts
 from hermpkg_build.exporter.lazy import lazily_loaded
 from hermpkg_build.exporter.packaged import PackagedEnvironment
 from hermpkg_build.exporter.plan import GivenSource, Plan, effective_rules
+
+if TYPE_CHECKING:
+    from hermpkg_build.store.index import FactsCache
 
 OWN_IMPORTER = "torch_package_importer"
 """The module that every importer provides of itself: no package holds it."""
@@ -64,8 +71,9 @@ def resolve(plan: Plan, importer: Any, records: Collection[str] = ()) -> Resolut
     rules = [rule for rule, _ in paired]
     table = PolicyTable(rules)
     modules = Modules(plan.sources, environments, interpreter, records)
-    facts = SourcesRead(modules)
-    closure, problems = _explore_with_lazy_modules(plan, table, modules, facts)
+    with kept_facts() as kept:
+        facts = SourcesRead(modules, kept)
+        closure, problems = _explore_with_lazy_modules(plan, table, modules, facts)
     graph = _without(closure.graph, OWN_IMPORTER)
     return Resolution(
         graph=graph,
@@ -167,29 +175,51 @@ class Modules:
 
 
 class SourcesRead:
-    """Reads the modules that are interned, once, and keeps what it read: that is what will be packed."""
+    """Reads the modules that are interned, once, and keeps what it read: that is what will be packed.
 
-    def __init__(self, modules: Modules) -> None:
+    Sources whose facts are `kept` are not analysed again, whatever file they lie in.
+    """
+
+    def __init__(self, modules: Modules, kept: FactsCache | None = None) -> None:
         self.sources: dict[str, bytes] = {}
         self._modules = modules
+        self._kept = kept
         self._facts: dict[str, SourceFacts] = {}
 
     def facts_of(self, modules: Sequence[ModuleSource]) -> list[SourceFacts]:
         """The digest and the facts of each module's source, in order. Raises OSError."""
-        for module in modules:
-            if module.name not in self._facts:
-                self._facts[module.name] = self._read(module)
+        unread = {module.name: module for module in modules if module.name not in self._facts}
+        files = {name: self._read(module) for name, module in unread.items()}
+        self._recall(unread)
+        fresh: dict[Digest, bytes] = {}
+        for name, (path, modified) in files.items():
+            if name not in self._facts:
+                found = self._facts[name] = facts_of_source(self.sources[name], path, modified)
+                fresh[found.digest] = encode(found.facts)
+        if self._kept is not None and fresh:
+            self._kept.put_many(fresh, version=FACTS_VERSION)
         return [self._facts[module.name] for module in modules]
 
-    def _read(self, module: ModuleSource) -> SourceFacts:
+    def _read(self, module: ModuleSource) -> tuple[str, float]:
+        """Read a source; its file and when that was written, in seconds, or "" and 0 where it has none."""
         found = self._modules.find_with_text(module.name)
         assert found is not None
         if found.text is not None:
             self.sources[module.name] = found.text
-            return facts_of_source(found.text)
+            return "", 0.0
         with open(module.path, "rb") as file:
-            data = self.sources[module.name] = file.read()
-            return facts_of_source(data, module.path, os.fstat(file.fileno()).st_mtime)
+            self.sources[module.name] = file.read()
+            return module.path, os.fstat(file.fileno()).st_mtime
+
+    def _recall(self, names: Collection[str]) -> None:
+        """Take the facts of those sources that were analysed before; corrupt ones are none."""
+        if self._kept is None:
+            return
+        digests = {name: Digest.of(self.sources[name]) for name in names}
+        known = self._kept.get_many(set(digests.values()), version=FACTS_VERSION)
+        for name, digest in digests.items():
+            with suppress(KeyError, ValueError):
+                self._facts[name] = SourceFacts(digest=digest, facts=decode(known[digest]))
 
 
 def _without(graph: ModuleGraph, name: str) -> ModuleGraph:

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hermpkg_build.analysis.source_facts import FACTS_VERSION
 from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.engine import uptodate
 from hermpkg_build.engine.action import Action
-from hermpkg_build.engine.facts import FACTS_VERSION
 from hermpkg_build.engine.journal import Journal
 from hermpkg_build.engine.observer import SilentObserver
 from hermpkg_build.engine.rebuilder import CachingRebuilder, InputState

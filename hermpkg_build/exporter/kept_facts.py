@@ -1,0 +1,28 @@
+"""Import facts that outlive an export: those of the user's cache, where builds keep theirs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from hermpkg_build.core.cache_directory import default_cache_directory
+from hermpkg_build.errors import LocalEnvironmentError
+from hermpkg_build.store.cache import open_cache
+from hermpkg_build.store.index import FactsCache
+
+
+@contextmanager
+def kept_facts() -> Iterator[FactsCache | None]:
+    """The facts that are known, and the place to keep more; None where this user can have no cache.
+
+    What is put there is written at the end.
+    """
+    try:
+        cache = open_cache(default_cache_directory(os.environ))
+    except LocalEnvironmentError:
+        # An export needs no cache: it only takes longer.
+        yield None
+        return
+    with closing(cache):
+        yield cache.facts
