@@ -224,20 +224,21 @@ TABLE = """
 """
 
 
+# No other test has a module of this name, which one that is still alive could hold.
 def test_a_collision_of_two_copies_says_that_there_are_two(load, monkeypatch) -> None:
     monkeypatch.setattr(sys, "_hermpkg_test_table", set(), raising=False)
-    first = load({"lib.py": TABLE}, ["sys"])
-    first.import_module("lib")
-    second = load({"lib.py": TABLE}, ["sys"])
+    first = load({"colliding.py": TABLE}, ["sys"])
+    first.import_module("colliding")
+    second = load({"colliding.py": TABLE}, ["sys"])
     with pytest.raises(ValueError, match="the name is taken") as caught:
-        second.import_module("lib")
+        second.import_module("colliding")
     note = _shown(caught.value)
     assert f"beside the copy of it from the artifact {first.filename}." in note
     assert second.filename in note
     assert "extern the module" in note
     first.close()
     with pytest.raises(ValueError, match="the name is taken") as caught:
-        second.import_module("lib")
+        second.import_module("colliding")
     assert f"from the artifact {first.filename}, which is closed" in _shown(caught.value)
 
 
