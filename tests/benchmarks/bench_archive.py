@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 
+from scratch import clear
 from table import show, timed
 
 from hermpkg_build.archive.copying import append_slice
@@ -33,11 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="bench archive ", dir=options.folder) as folder:
         storages = _make_storages(folder, options.mib)
         outputs = os.path.join(folder, "outputs")
-        rows = timed(_assembling(outputs, storages), options.rounds, before=lambda: _clear(outputs))
+        rows = timed(_assembling(outputs, storages), options.rounds, before=lambda: clear(outputs))
         show(f"Assembling {options.mib} MiB of {_STORAGES} storages from files", rows)
         for storage in storages:
             os.unlink(storage.path)
-        rows = timed(_opening(folder), options.rounds, before=lambda: _clear(outputs))
+        rows = timed(_opening(folder), options.rounds, before=lambda: clear(outputs))
         show(f"An archive of {_RECORDS} records", rows)
     return 0
 
@@ -124,13 +124,6 @@ def _crc32(path: str) -> int:
         while data := file.read(1 << 20):
             crc32 = zlib.crc32(data, crc32)
     return crc32
-
-
-def _clear(outputs: str) -> None:
-    """What the last row left, to free or to write, must not be the next one's burden."""
-    shutil.rmtree(outputs, ignore_errors=True)
-    os.mkdir(outputs)
-    os.sync()
 
 
 if __name__ == "__main__":

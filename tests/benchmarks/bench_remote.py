@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+from scratch import clear, fill
 from table import show, timed
 
 from hermpkg_build.core.digest import Digest
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="bench remote ", dir=options.folder) as folder:
         path = os.path.join(folder, "blob")
-        _make_blob(path, options.mib)
+        fill(path, options.mib)
         _http(folder, Blob(digest=hash_file(path)[0], path=path), options.rounds)
     return 0
 
@@ -70,9 +71,9 @@ def _http(folder: str, blob: Blob, rounds: int) -> None:
     local = os.path.join(folder, "local")
     with running_nginx(os.path.join(folder, "http")) as url:
         subprocess.run(["curl", "-sf", "-T", blob.path, _url_of(url, blob.digest)], check=True)
-        rows = timed(_fetching(url, blob.digest, local), rounds, before=lambda: _clear(local))
+        rows = timed(_fetching(url, blob.digest, local), rounds, before=lambda: clear(local))
         show(f"Fetching {blob.digest.size >> 20} MiB from nginx", rows)
-        rows = timed(_uploading(url, blob), rounds, before=lambda: _clear(local))
+        rows = timed(_uploading(url, blob), rounds, before=lambda: clear(local))
         show(f"Uploading {blob.digest.size >> 20} MiB to nginx", rows)
 
 
@@ -135,18 +136,6 @@ def running_nginx(folder: str) -> Iterator[str]:
 
 def _url_of(url: str, digest: Digest) -> str:
     return f"{url}/cas/{digest.hash}"
-
-
-def _make_blob(path: str, mib: int) -> None:
-    with open(path, "wb") as file:
-        file.writelines(os.urandom(1 << 20) for _ in range(mib))
-
-
-def _clear(folder: str) -> None:
-    """What the last row left, to free or to write, must not be the next one's burden."""
-    shutil.rmtree(folder, ignore_errors=True)
-    os.mkdir(folder)
-    os.sync()
 
 
 if __name__ == "__main__":

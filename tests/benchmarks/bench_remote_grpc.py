@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from scratch import clear
 from table import show, timed
 
 from hermpkg_build.core.digest import Digest
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             rows = timed(
                 _fetching(transport, port, blob.digest, local),
                 options.rounds,
-                before=lambda: _clear(local),
+                before=lambda: clear(local),
             )
             transport.close()
     show(f"Fetching {options.mib} MiB from buildbox-casd", rows)
@@ -106,13 +106,6 @@ def _casd(folder: str) -> Iterator[int]:
     finally:
         server.terminate()
         server.wait()
-
-
-def _clear(folder: str) -> None:
-    """What the last row left, to free or to write, must not be the next one's burden."""
-    shutil.rmtree(folder, ignore_errors=True)
-    os.mkdir(folder)
-    os.sync()
 
 
 if __name__ == "__main__":

@@ -26,10 +26,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     with tempfile.TemporaryDirectory(prefix="bench sharing ") as folder:
         local = os.path.join(folder, "local")
+
+        def clear() -> None:
+            shutil.rmtree(local, ignore_errors=True)
+
         with running_nginx(os.path.join(folder, "http")) as url:
             for example in sorted(path.parent.name for path in EXAMPLES.glob("*/pyproject.toml")):
                 _build(example, os.path.join(folder, f"fills {example}"), url)
-                rows = timed(_rows(example, local, url), options.rounds, before=lambda: _clear(local))
+                rows = timed(
+                    _rows(example, local, url),
+                    options.rounds,
+                    before=clear,
+                )
                 show(f"examples/{example}: build //... in a clean checkout with an empty cache", rows)
     return 0
 
@@ -46,10 +54,6 @@ def _build(example: str, folder: str, url: str) -> None:
     shutil.copytree(EXAMPLES / example, root, ignore=shutil.ignore_patterns("hermpkg-out", "bazel-*"))
     words = ["--cache-dir", os.path.join(folder, "cache"), "-q", "build", "//...", "--remote-cache", url]
     subprocess.run([sys.executable, "-m", "hermpkg_build", *words], cwd=root, check=True)
-
-
-def _clear(folder: str) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,21 @@
-"""A real cache and executor on this machine: buildbox-casd, each of its editions, on a free port."""
+"""A real cache and executor on this machine, buildbox-casd; and examples in checkouts that share a server."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -146,3 +150,52 @@ def start_casd() -> Iterator[Callable[..., Casd]]:
 def casd(request: pytest.FixtureRequest, start_casd: Callable[..., Casd]) -> Casd:
     """An empty cache, of every edition in turn."""
     return start_casd(request.param)
+
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+class Checkout:
+    """An example in a folder of its own, with a local cache of its own."""
+
+    def __init__(self, folder: Path, example: str, settings: str) -> None:
+        self.root, self.cache = folder / example, folder / "cache"
+        ignored = shutil.ignore_patterns("hermpkg-out", "bazel-*")
+        shutil.copytree(EXAMPLES / example, self.root, ignore=ignored)
+        if settings:
+            (self.root / "pyproject.toml").write_text(f"[tool.hermpkg]\n{settings}")
+
+    @property
+    def artifacts(self) -> dict[str, bytes]:
+        """What the builds made, by path."""
+        output = self.root / "hermpkg-out"
+        return {str(path.relative_to(output)): path.read_bytes() for path in output.rglob("*.pt")}
+
+    def build(self, *words: str) -> tuple[int, str]:
+        """How many actions a build of everything ran, and what it told people."""
+        kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+        outcome = subprocess.run(
+            [sys.executable, "-m", "hermpkg_build", "--json", "//...", *words],
+            cwd=self.root,
+            env={**kept, "HOME": str(self.cache), "HERMPKG_CACHE_DIR": str(self.cache)},
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert outcome.returncode == 0, outcome.stderr
+        actions: dict[str, Any] = json.loads(outcome.stdout)["actions"]
+        return sum(counts["run"] for counts in actions.values()), outcome.stderr
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Callable[..., Checkout]:
+    """Makes a checkout of an example; `settings` stand in for its own."""
+    for library in ("torch", "kornia"):
+        if not find_spec(library):
+            pytest.skip(f"there is no {library}")
+
+    def make(name: str, settings: str = "", *, example: str = "vision") -> Checkout:
+        return Checkout(tmp_path / name, example, settings)
+
+    return make
