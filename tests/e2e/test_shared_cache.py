@@ -330,12 +330,19 @@ def test_credentials_never_travel_in_the_open(checkout, tmp_path):
         assert "Bearer secret" not in outcome.stderr
 
 
-def test_without_the_libraries_it_says_what_to_install(checkout, tmp_path):
+@pytest.mark.parametrize(
+    ("module", "distribution"), [("urllib3", "urllib3"), ("google/protobuf", "protobuf"), ("grpc", "grpcio")]
+)
+def test_without_the_libraries_it_says_what_to_install(checkout, tmp_path, module, distribution):
     blocked = tmp_path / "blocked"
-    (blocked / "urllib3").mkdir(parents=True)
-    (blocked / "urllib3/__init__.py").write_text("raise ModuleNotFoundError(name='urllib3')\n")
-    outcome = checkout().run("//app", env={"PYTHONPATH": str(blocked)})
+    (blocked / module).mkdir(parents=True)
+    name = module.replace("/", ".")
+    (blocked / module / "__init__.py").write_text(f"raise ModuleNotFoundError(name={name!r})\n")
+    (blocked / module.partition("/")[0] / "__init__.py").touch()
+    words = ["--remote-cache", "grpc://127.0.0.1:1"] if module == "grpc" else []
+    outcome = checkout().run("//app", *words, env={"PYTHONPATH": str(blocked)})
     assert outcome.code == 36
+    assert f"missing: {distribution}\n" in outcome.stderr
     assert "pip install 'hermpkg-build[remote]'" in outcome.stderr
 
 

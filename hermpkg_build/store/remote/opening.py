@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 _HTTP = ("http://", "https://")
 
+_DISTRIBUTIONS = {"google": "protobuf", "grpc": "grpcio"}
+"""What is installed to have a module, where that goes by another name."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remote:
@@ -35,11 +38,12 @@ def open_remote(settings: RemoteSettings) -> Remote | None:
         for name in _modules(settings):
             import_module(f"hermpkg_build.store.remote.{name}")
     except ModuleNotFoundError as error:
-        if (error.name or "").startswith("hermpkg_build"):
+        top = (error.name or "").partition(".")[0]
+        if top == "hermpkg_build":
             raise
         raise LocalEnvironmentError(
             "what speaks with remote servers is not installed",
-            facts=[("missing", str(error.name))],
+            facts=[("missing", _DISTRIBUTIONS.get(top, top))],
             next_step="pip install 'hermpkg-build[remote]', or build without them:\n"
             '--remote-cache "" --remote-executor ""',
         ) from error
