@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import NoReturn, TypeAlias, cast
 
 from hermpkg_build.bazel.declarations import modules_of_targets, read_targets
@@ -39,6 +39,7 @@ from hermpkg_build.engine.package_tests import (
 from hermpkg_build.engine.packages import artifact_request, write_artifact
 from hermpkg_build.loading.workspace import Workspace
 from hermpkg_build.objects.model_folder import make_model_folder, read_model_folder
+from hermpkg_build.store.processes import kill_group
 from hermpkg_build.store.tree import SourceTree
 
 Warnings: TypeAlias = Sequence[str]
@@ -114,7 +115,7 @@ def test(request: ActionRequest, memory: FactsMemory) -> Warnings:
             code = None
         finally:
             # Whatever the test started is in its group, and nothing of it outlives the test.
-            _kill_group(process)
+            kill_group(process)
         if code != 0:
             raise package_test_failure(target, code, timeout, "")
         return ()
@@ -152,12 +153,6 @@ def _context(request: ActionRequest, memory: FactsMemory) -> Iterator[tuple[Targ
 
 def _journal() -> Journal:
     return Journal(SilentObserver())
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def _end(*_: object) -> NoReturn:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hermpkg_build.analysis.source_facts import FACTS_VERSION
@@ -15,6 +14,7 @@ from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.engine.context import TargetContext
 from hermpkg_build.engine.facts import CachedFacts
 from hermpkg_build.engine.notes import NoteBook
+from hermpkg_build.store.processes import kill_group
 
 if TYPE_CHECKING:
     import subprocess
@@ -86,7 +86,7 @@ class Session(TargetContext):
         try:
             yield
         finally:
-            _kill_group(process)
+            kill_group(process)
             with self._lock:
                 self._children.discard(process)
 
@@ -96,7 +96,7 @@ class Session(TargetContext):
         if self.remote is not None:
             self.remote.close()
         for process in list(self._children):
-            _kill_group(process)
+            kill_group(process)
 
     def finish_sharing(self) -> RemoteCounts | None:
         """Wait until the shared cache has what this build found out; what went there and came from there."""
@@ -160,10 +160,3 @@ def _packs(remote: RemoteCache | None, cache: Cache) -> SharedFacts | None:
     from hermpkg_build.engine.shared_facts import SharedFacts
 
     return SharedFacts(remote, cache.content, FACTS_VERSION)
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    # Where every process of the group has ended there is none to kill.
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from hermpkg_build.core.conditions import FactoryConditions
+from hermpkg_build.store.processes import kill_group
 
 _POLL_S = 0.05
 _OUTPUT_LINES = 20
@@ -73,7 +73,7 @@ def run_child(
             if not _wait(process, cancelled):
                 return None
         finally:
-            _kill_group(process)
+            kill_group(process)
     return Ended(returncode=process.returncode, output=_last_lines(log))
 
 
@@ -112,13 +112,6 @@ def _wait(process: subprocess.Popen[bytes], cancelled: Callable[[], bool] | None
             continue
         return True
     return False
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End the child and whatever it started, whether or not it wants to."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def _last_lines(log: Path) -> str:
