@@ -10,7 +10,9 @@ from typing import Any
 
 from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.core.folders import STATE_FOLDER
-from hermpkg_build.engine.uptodate import hash_of_file, present_signature, write_aside
+from hermpkg_build.engine.uptodate import present_signature, write_aside
+from hermpkg_build.errors import ActionError
+from hermpkg_build.store.files import hash_file
 from hermpkg_build.store.signatures import FileSignature
 
 
@@ -59,7 +61,10 @@ class NoteBook:
             return False
         if note is not None and (note.path, note.signature) == (path, signature):
             return note.digest == digest
-        return hash_of_file(path) == digest.hash
+        try:
+            return hash_file(path)[0] == digest
+        except (OSError, ActionError):  # it cannot be read, or is being written
+            return False
 
     def _path(self, subject: str) -> str:
         return os.path.join(self._folder, f"{fingerprint(subject).hash[:32]}.json")

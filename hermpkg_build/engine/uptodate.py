@@ -23,7 +23,6 @@ from hermpkg_build.engine.results import ActionCounts, BuildRequest, BuildResult
 from hermpkg_build.store.signatures import FileSignature, signature_of
 
 _FORMAT = 1
-_CHUNK = 1 << 20
 
 
 Entries: TypeAlias = dict[str, tuple[str, "FileSignature | None"]]
@@ -194,15 +193,3 @@ def present_signature(path: str) -> FileSignature | None:
         return signature_of(os.stat(path))
     except (OSError, ValueError):
         return None
-
-
-def hash_of_file(path: str) -> str:
-    """The SHA-256 of a file in hexadecimal; "" where it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            hasher = hashlib.sha256()
-            while chunk := file.read(_CHUNK):
-                hasher.update(chunk)
-            return hasher.hexdigest()
-    except OSError:
-        return ""
