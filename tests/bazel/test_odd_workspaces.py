@@ -188,7 +188,11 @@ model_package(
             assert version.encode() in archive.read("model.pkl")
 
 
-def test_a_build_that_was_killed_goes_on(workspace: Any, tmp_path: Path) -> None:
+def test_a_build_that_was_killed_goes_on(
+    workspace: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What dies with its server cannot remove its temporary files.
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     workspace.declare()
     workspace.write(
         {**SHARED, "one/own.py": "import time\n\ndef make():\n    time.sleep(60)\n    return [1]\n"}
