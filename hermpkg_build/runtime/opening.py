@@ -9,9 +9,16 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias
 
 from hermpkg_build.archive.directory import DirectoryReader
-from hermpkg_build.archive.layout import EXTERN_MODULES, NEWEST_READABLE_VERSION, VERSION_RECORD
+from hermpkg_build.archive.layout import (
+    EXTERN_MODULES,
+    NEWEST_READABLE_VERSION,
+    VERSION_RECORD,
+    problem_with_name,
+)
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.errors import ArchiveError
+
+_LONGEST_VERSION = 9
 
 Source: TypeAlias = Any
 """A path, a binary stream, bytes, or torch's PyTorchFileReader: typed loosely, as torch may be absent."""
@@ -101,16 +108,28 @@ def is_torch_reader(source: object) -> bool:
 
 
 class TorchReaderArchive:
-    """An archive behind a PyTorchFileReader that the caller has opened and keeps."""
+    """An archive behind a PyTorchFileReader that the caller has opened and keeps.
+
+    Raises ArchiveError for a record whose name leads out of the folder it would be unpacked to: torch's
+    reader takes any name.
+    """
 
     name = "<pytorch_file_reader>"
 
     def __init__(self, reader: Any) -> None:
         self.reader = reader
+        # It lists folders, too, which are no records.
+        self._names = [name for name in reader.get_all_records() if not name.endswith("/")]
+        for name in self._names:
+            if problem := problem_with_name(name):
+                raise ArchiveError(
+                    "a record of the archive has a name that is not allowed",
+                    facts=[("file", self.name), ("record", repr(name)), ("reason", problem)],
+                )
 
     def names(self) -> Sequence[str]:
         """All record names."""
-        return list(self.reader.get_all_records())
+        return list(self._names)
 
     def has(self, name: str) -> bool:
         """Whether there is such a record."""
@@ -162,9 +181,10 @@ def _check_version(archive: Archive) -> None:
             next_step=step,
         )
     text = archive.read(record).decode("ascii", "replace").strip()
-    if not text.isdigit() or not 0 < int(text) <= NEWEST_READABLE_VERSION:
+    # The number of digits first: Python refuses to read a number of thousands of them.
+    if not text.isdigit() or len(text) > _LONGEST_VERSION or not 0 < int(text) <= NEWEST_READABLE_VERSION:
         raise ArchiveError(
             "the archive has a format that this version of hermpkg cannot read",
-            facts=[("file", archive.name), ("version", text), ("newest", str(NEWEST_READABLE_VERSION))],
+            facts=[("file", archive.name), ("version", text[:80]), ("newest", str(NEWEST_READABLE_VERSION))],
             next_step="open it with the version of hermpkg or torch that wrote it, or a newer one",
         )

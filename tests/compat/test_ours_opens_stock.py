@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import pickle
 import subprocess
 import sys
@@ -19,6 +20,7 @@ torch = pytest.importorskip("torch")
 from torch.package import PackageExporter  # noqa: E402
 from torch.package import PackageImporter as StockImporter  # noqa: E402
 
+from hermpkg_build.errors import ArchiveError  # noqa: E402
 from hermpkg_build.runtime import PackageImporter, is_from_package  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings(
@@ -345,6 +347,31 @@ def test_from_torchs_own_reader(zoo, tmp_path) -> None:
     with PackageImporter(path) as importer:
         assert isinstance(importer.zip_reader, torch._C.PyTorchFileReader)
         assert importer.zip_reader.has_record(".data/version")
+
+
+def test_torchs_own_reader_lists_folders_which_are_no_records(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HERMPKG_CACHE_DIR", str(tmp_path))
+    reader = torch._C.PyTorchFileReader(_packed({"lib/": "", "lib/__init__.py": "where = __file__\n"}))
+    with PackageImporter(reader, files="real") as importer:
+        assert importer.record_names() == [".data/version", ".data/extern_modules", "lib/__init__.py"]
+        assert os.path.isfile(importer.import_module("lib").where)
+
+
+@pytest.mark.parametrize("name", ["../../outside.py", "/tmp/outside.py", "lib\\outside.py"])
+def test_torchs_own_reader_takes_names_that_ours_does_not(name: str) -> None:
+    reader = torch._C.PyTorchFileReader(_packed({name: ""}))
+    with pytest.raises(ArchiveError, match="not allowed") as error:
+        PackageImporter(reader, files="real")
+    assert ("record", repr(name)) in error.value.facts
+
+
+def _packed(files: dict[str, str]) -> io.BytesIO:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as file:
+        for name, content in {".data/version": "6", ".data/extern_modules": "", **files}.items():
+            file.writestr(f"thing/{name}", content)
+    stream.seek(0)
+    return stream
 
 
 def test_archives_that_zip_tools_have_written_again(zoo, tmp_path) -> None:

@@ -71,11 +71,11 @@ def test_what_is_neither_path_nor_binary_stream(source: object) -> None:
         PackageImporter(source)
 
 
-@pytest.mark.parametrize("version", ["99", "0", "six", "-1", ""])
+@pytest.mark.parametrize("version", ["99", "0", "six", "-1", "", "1" * 5000])
 def test_unknown_format_versions(artifact, version: str) -> None:
     with pytest.raises(ArchiveError, match="format") as error:
         PackageImporter(artifact({".data/version": f"{version}\n"}))
-    assert ("version", version) in error.value.facts
+    assert ("version", version[:80]) in error.value.facts
 
 
 def test_a_list_of_externs_that_is_no_text(artifact) -> None:
