@@ -1,8 +1,9 @@
 """Compiled sources, kept in the user's cache by the digest of the source.
 
 An entry is the digest of the marshalled code, and the code: what does not match is compiled
-again. As with ``__pycache__``, whoever can write to the folder can run code as its user, so one that
-others can write to is not used. Nothing here ever fails: without a folder, sources are compiled.
+again. As with ``__pycache__``, whoever can write to an entry can run code as its user, so a folder or
+an entry that others can write to is not used. Nothing here ever fails: without a folder, sources are
+compiled.
 PYTHONDONTWRITEBYTECODE is about files beside sources; these lie in a cache of their own.
 """
 
@@ -14,14 +15,16 @@ import importlib.util
 import marshal
 import os
 import sys
+import threading
 from contextlib import suppress
 from types import CodeType
 
 from hermpkg_build.core.cache_directory import default_cache_directory
-from hermpkg_build.runtime.private_folder import see_that_it_is_ours
+from hermpkg_build.runtime.private_folder import is_ours, see_that_it_is_ours
 
 _FORMAT = "v1"
 _DIGEST_SIZE = 32
+_MODE = 0o600
 _WORTH_KEEPING = 256
 """Bytes of source below which compiling is as fast as reading an entry."""
 
@@ -56,7 +59,11 @@ class CodeCache:
         except OSError:
             return None
         try:
-            entry = os.read(descriptor, os.fstat(descriptor).st_size)
+            # The entry as well as its folder: someone may exchange the folder by one above it.
+            status = os.fstat(descriptor)
+            if not is_ours(status):
+                return None
+            entry = os.read(descriptor, status.st_size)
         except OSError:
             return None
         finally:
@@ -71,12 +78,13 @@ class CodeCache:
         folder = self._folder
         if folder is None:
             return
-        aside = f"{folder}/.{name}.{os.getpid()}"
+        aside = f"{folder}/.{name}.{os.getpid()}.{threading.get_ident()}"
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
             if not self._is_usable():
                 return
-            with open(aside, "wb", buffering=0) as file:
+            descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _MODE)
+            with open(descriptor, "wb", buffering=0) as file:
                 file.write(hashlib.sha256(marshalled).digest() + marshalled)
             os.replace(aside, f"{folder}/{name}")
         except OSError:

@@ -1,4 +1,4 @@
-"""Sees that nobody else could have changed what lies in a folder."""
+"""Sees that nobody else could have changed a file, or what lies in a folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ import stat
 def see_that_it_is_ours(folder: str) -> None:
     """Raise PermissionError for a folder, or a link, in which another user could exchange files."""
     status = os.lstat(folder)
-    owned = status.st_uid in (0, os.geteuid()) and stat.S_ISDIR(status.st_mode)
-    if not owned or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if not stat.S_ISDIR(status.st_mode) or not is_ours(status):
         raise PermissionError(1, "others can write to it", folder)
+
+
+def is_ours(status: os.stat_result) -> bool:
+    """Whether only this user, and the superuser, can write to a file or folder, by its status."""
+    return status.st_uid in (0, os.geteuid()) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import marshal
 import os
+import stat
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -74,6 +78,45 @@ def test_a_folder_that_others_can_write_to_is_not_used(folder) -> None:
     entry.unlink()
     assert run(SOURCE, "one.py")["frame"]() == "one.py"
     assert entries(folder) == []
+
+
+def test_an_entry_that_others_can_write_to_is_not_used(folder) -> None:
+    run(SOURCE, "one.py")
+    (entry,) = entries(folder)
+    planted = marshal.dumps(compile("planted = True", "x", "exec"))
+    entry.write_bytes(hashlib.sha256(planted).digest() + planted)
+    assert "planted" in run(SOURCE, "one.py")
+    entry.chmod(0o620)
+    assert "planted" not in run(SOURCE, "one.py")
+    assert "planted" not in run(SOURCE, "one.py")
+
+
+def test_entries_are_the_users_own_whatever_the_umask(folder) -> None:
+    before = os.umask(0)
+    try:
+        run(SOURCE, "one.py")
+    finally:
+        os.umask(before)
+    (entry,) = entries(folder)
+    assert stat.S_IMODE(entry.stat().st_mode) == 0o600
+
+
+def test_threads_that_compile_the_same_do_not_take_away_each_others_files(folder, monkeypatch) -> None:
+    barrier = threading.Barrier(2)
+    replace = os.replace
+
+    def replace_together(source: str, target: str) -> None:
+        barrier.wait(30)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", replace_together)
+    caches = [CodeCache(), CodeCache()]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda cache: cache.compile(SOURCE, "one.py"), caches))
+    monkeypatch.setattr(os, "replace", replace)
+    for number, cache in enumerate(caches):
+        cache.compile(SOURCE + b"# %d\n" % number, "one.py")
+    assert len(entries(folder)) == 3
 
 
 def test_without_a_place_sources_are_compiled(tmp_path, monkeypatch) -> None:
