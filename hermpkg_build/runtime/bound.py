@@ -12,7 +12,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from hermpkg_build.runtime import torch_names
+from hermpkg_build.runtime import finder, torch_names
 from hermpkg_build.runtime.modules import PackageModules
 from hermpkg_build.runtime.standing_classes import StandsForItsBase
 from hermpkg_build.runtime.tree import ModuleRole
@@ -91,7 +91,8 @@ def _importlib_machinery(space: ModuleSpace, host: Any) -> Overrides:
             spec = self._spec(fullname or self.name)
             if spec is None:
                 return super().load_module(fullname)
-            module = sys.modules.get(spec.name) or importlib.util.module_from_spec(spec)
+            loaded = finder.itself(sys.modules.get(spec.name), space, spec.name)
+            module = loaded or importlib.util.module_from_spec(spec)
             sys.modules[spec.name] = module
             space.loader.exec_module(module)
             return module

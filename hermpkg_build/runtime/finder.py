@@ -152,6 +152,15 @@ def _forget(prefix: str, names: set[str], artifact: str) -> None:
             gc.callbacks.remove(_around_collection)
 
 
+def itself(module: Any, space: ModuleSpace, mangled: str) -> Any:
+    """`module`, or what it stands in for: a stand-in that code was handed would outlast the collection."""
+    if type(module) is not _StandIn:
+        return module
+    original = object.__getattribute__(module, "_module")()
+    # A collection that frees the module cuts weak references to it before finalizers run.
+    return original if original is not None else space.parked[mangled]
+
+
 def _around_collection(phase: str, info: dict[str, int]) -> None:
     if info["generation"] == 2:
         for space in list(_spaces.values()):
@@ -187,7 +196,10 @@ def _unpark(space: ModuleSpace) -> None:
 
 
 class _StandIn(ModuleType):
-    """Takes a module's place during a collection, for a thread or finalizer that looks just then."""
+    """Takes a module's place during a collection, for a thread or finalizer that looks just then.
+
+    Only host code that looks into ``sys.modules`` meets one: see `itself`.
+    """
 
     def __init__(self, name: str, module: weakref.ref[ModuleType]) -> None:
         super().__init__(name)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, MutableMapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from hermpkg_build.runtime import finder
 from hermpkg_build.runtime.tree import ModuleRole
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class PackageModules(MutableMapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         mangled = self._mangled(name)
         if mangled in self._space.registered and mangled in sys.modules:
-            return sys.modules[mangled]
+            return finder.itself(sys.modules[mangled], self._space, mangled)
         if name in self._space.externs:
             return self._space.externs[name]
         if name in sys.modules and self._space.tree.role(name) is ModuleRole.EXTERN:
@@ -58,7 +59,7 @@ class PackageModules(MutableMapping[str, Any]):
         }
         packaged.pop(prefix, None)
         yield from packaged
-        yield from [name for name in self._space.externs if name not in packaged]
+        yield from [name for name in list(self._space.externs) if name not in packaged]
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

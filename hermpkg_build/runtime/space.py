@@ -115,7 +115,7 @@ class ModuleSpace:
         if name == _OWN_MODULE:
             return self.own_module
         if name == self.prefix:
-            return importlib.import_module(name)
+            return finder.itself(importlib.import_module(name), self, name)
         if name in _LANGUAGE_MODULES:
             return self._import_language(name, ())
         raise self.missing(name)
@@ -141,7 +141,8 @@ class ModuleSpace:
             module = self._import_packaged(name, fromlist)
             if fromlist or top == name:
                 return module
-            return sys.modules.get(self.mangle(top)) or self._import_packaged(top, ())
+            mangled = self.mangle(top)
+            return finder.itself(sys.modules.get(mangled), self, mangled) or self._import_packaged(top, ())
         return self._import_unlisted(name, fromlist)
 
     def import_extern(self, name: str, fromlist: Sequence[str] | None = ()) -> ModuleType:
@@ -155,7 +156,7 @@ class ModuleSpace:
         mangled = self.mangle(name)
         if mangled not in self.registered or mangled not in sys.modules:
             return self.import_extern(name, fromlist)
-        module: ModuleType | None = sys.modules[mangled]
+        module: ModuleType | None = finder.itself(sys.modules[mangled], self, mangled)
         if module is None:
             raise ModuleNotFoundError(f"import of {name} halted; None in sys.modules", name=name)
         return module
@@ -224,7 +225,7 @@ class ModuleSpace:
             raise ImportError(f"the module {name!r} is not allowed here", name=name)
         return self.import_extern(name, fromlist)
 
-    def _import_packaged(self, name: str, fromlist: Sequence[str] | None) -> ModuleType:
+    def _import_packaged(self, name: str, fromlist: Sequence[str] | None) -> Any:
         """Import a packaged module and what stands above it, from the top down.
 
         importlib itself locks a module before it imports its parent, so that one thread in ``pkg``
@@ -238,7 +239,7 @@ class ModuleSpace:
                 while end > 0:
                     _import_or_take(self.mangle(name[:end]), ())
                     end = name.find(".", end + 1)
-            return _import_or_take(mangled, fromlist)
+            return finder.itself(_import_or_take(mangled, fromlist), self, mangled)
         except ModuleNotFoundError as error:
             if error.name and error.name.startswith(f"{self.prefix}."):
                 explained = self.missing(demangle(error.name))
@@ -259,8 +260,8 @@ class ModuleSpace:
         module = self._import_packaged(absolute, fromlist)
         if fromlist or not name:
             return module
-        first = f"{base}.{name.partition('.')[0]}"
-        return sys.modules[self.mangle(first)]
+        first = self.mangle(f"{base}.{name.partition('.')[0]}")
+        return finder.itself(sys.modules[first], self, first)
 
     def _import_unlisted(self, name: str, fromlist: Sequence[str] | None) -> Any:
         if name == _OWN_MODULE:

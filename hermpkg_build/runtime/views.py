@@ -51,7 +51,9 @@ class ModuleView(ModuleType):
     def __init__(self, host: ModuleType, overrides: Mapping[str, Any], views: HostViews) -> None:
         super().__init__(host.__name__)
         namespace = object.__getattribute__(self, "__dict__")
-        namespace.update({name: value for name, value in vars(host).items() if not views.has(value)})
+        # Of a copy, because another thread may import a submodule of the host's just now.
+        names = dict(vars(host))
+        namespace.update({name: value for name, value in names.items() if not views.has(value)})
         namespace.update(overrides)
         namespace["__view__"] = (host, overrides, views, {})
 

@@ -143,6 +143,31 @@ def test_finalizers_can_import_during_a_collection(artifact) -> None:
         assert main.seen == [7]
 
 
+def test_finalizers_get_the_modules_themselves(artifact) -> None:
+    files = {
+        "lib/__init__.py": "",
+        "lib/late.py": "value = 1\n",
+        "main.py": """
+            import importlib, sys
+            import lib.late as before
+
+            seen = []
+            class Last:
+                def __init__(self): self.me = self
+                def __del__(self):
+                    import lib, lib.late as module
+                    seen.extend([lib.late, module, sys.modules["lib.late"]])
+                    seen.append(importlib.import_module("lib.late"))
+                    seen.append(importlib.import_module(".late", "lib"))
+        """,
+    }
+    with PackageImporter(artifact(files, ["importlib", "sys"])) as importer:
+        main = importer.import_module("main")
+        main.Last()
+        gc.collect()
+        assert [module is main.before for module in main.seen] == [True] * 5
+
+
 def test_concurrent_first_imports_run_each_module_once(artifact) -> None:
     files = {
         "slow/__init__.py": "import time\ntime.sleep(0.01)\nfrom . import a, b\n",

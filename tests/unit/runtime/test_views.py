@@ -295,6 +295,19 @@ def test_sys_modules_is_the_packages_by_whatever_name(load, source) -> None:
     assert main.modules is not sys.modules
 
 
+def test_a_view_is_made_while_the_host_changes(load, monkeypatch) -> None:
+    class Lazy(type(pkgutil)):
+        @property
+        def __name__(self) -> str:
+            # As another thread would that imports a submodule just then.
+            monkeypatch.setattr(pkgutil, f"new{len(vars(pkgutil))}", None, raising=False)
+            return "lazy"
+
+    monkeypatch.setattr(pkgutil, "lazy", Lazy("lazy"), raising=False)
+    main = load({"main.py": "import pkgutil\n"}, EXTERNS).import_module("main")
+    assert main.pkgutil is not pkgutil
+
+
 def test_reload_takes_packaged_modules_and_views(load) -> None:
     importer = load(
         {
