@@ -30,8 +30,15 @@ def replacement_of(path: str) -> Iterator[int]:
 
     When the body raises, or the process is killed, `path` stays as it was and nothing else is
     left. The new file's mode is 0644 whatever the umask.
-    Raises LocalEnvironmentError for every OSError, of the body also.
+    Raises LocalEnvironmentError for every OSError, of the body also, and where `path` is a device or
+    a pipe: what others reach by that name would be gone.
     """
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise LocalEnvironmentError(
+            "an archive cannot be written",
+            facts=[("file", path), ("reason", "it is no regular file, which can be replaced")],
+            next_step="choose the path of a file; PackageExporter also writes to open streams",
+        )
     folder = os.path.dirname(path) or os.curdir
     # A name no one lists by accident, and that no other process makes at the same time.
     aside = os.path.join(folder, f".hermpkg-{os.getpid()}-{os.urandom(6).hex()}")

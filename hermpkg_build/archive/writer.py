@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, BinaryIO
@@ -13,7 +15,7 @@ from hermpkg_build.archive.records import Content, FileSlice, Record
 from hermpkg_build.archive.replacing import replacement_of
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.digest import Digest
+    from hermpkg_build.core.digest import Bytes, Digest
 
 __all__ = ["Content", "FileSlice", "Record", "replace_archive", "stream_archive", "write_archive"]
 
@@ -55,11 +57,27 @@ def stream_archive(stream: BinaryIO, *, root: str, records: Sequence[Record]) ->
     """
     for piece in _joined(plan_archive(root, records)):
         if not isinstance(piece, FileSlice):
-            stream.write(piece)
+            _write_all(stream, piece)
             continue
         for offset in range(0, piece.size, _BUFFER):
             size = min(_BUFFER, piece.size - offset)
-            stream.write(read_slice(FileSlice(path=piece.path, offset=piece.offset + offset, size=size)))
+            part = FileSlice(path=piece.path, offset=piece.offset + offset, size=size)
+            _write_all(stream, read_slice(part))
+
+
+def _write_all(stream: BinaryIO, data: Bytes) -> None:
+    """Write all of `data`, which is not empty: a stream without a buffer may take less at a time.
+
+    Raises BlockingIOError where it takes nothing.
+    """
+    left: Bytes = data if isinstance(data, bytes) else memoryview(data).cast("B")
+    while left:
+        count: int | None = stream.write(left)
+        if count is None and not isinstance(stream, io.RawIOBase):
+            return  # A stream of someone's own that does not tell has taken everything.
+        if not count:
+            raise BlockingIOError(errno.EAGAIN, "the stream takes no more just now: open one that blocks")
+        left = memoryview(left)[count:]
 
 
 def _ignore(_count: int) -> None:

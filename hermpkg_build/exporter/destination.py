@@ -33,8 +33,10 @@ class FileDestination:
     def __init__(self, path: str) -> None:
         self.path = path
         self.spool_folder: str | None = os.path.dirname(os.path.abspath(path))
-        problem = "it is a folder" if os.path.isdir(path) else ""
-        if not os.path.isdir(self.spool_folder):
+        problem = ""
+        if os.path.exists(path) and not os.path.isfile(path):
+            problem = "it is a folder" if os.path.isdir(path) else "it is a device or a pipe"
+        elif not os.path.isdir(self.spool_folder):
             problem = f"there is no folder {self.spool_folder}"
         elif not os.access(self.spool_folder, os.W_OK):
             problem = f"the folder {self.spool_folder} is not writable"

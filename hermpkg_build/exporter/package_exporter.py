@@ -154,10 +154,11 @@ class PackageExporter(ModulePolicies):
         self.save_binary(package, resource, text.encode())
 
     def save_binary(self, package: str, resource: str, binary: Bytes) -> None:
-        """Pack `binary` under the name `resource` of `package`."""
+        """Pack `binary` under the name `resource` of `package`. Raises TypeError for what is no bytes."""
         self._see_that_it_is_open()
         record = self._contents.reserve(package, resource)
-        self._contents.add(record, bytes(binary), RecordKind.RESOURCE)
+        # By way of a view: of a number, bytes() would make that many zeros.
+        self._contents.add(record, bytes(memoryview(binary)), RecordKind.RESOURCE)
 
     def get_unique_id(self) -> str:
         """A number that this exporter gives only once."""

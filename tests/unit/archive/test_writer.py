@@ -76,6 +76,42 @@ def test_a_stream_gets_the_same_bytes(tmp_path: Path) -> None:
     assert archive_bytes(records) == (tmp_path / "out.pt").read_bytes()
 
 
+class Raw(io.RawIOBase):
+    """A stream without a buffer that takes at most `most` bytes at a time, or none and says None."""
+
+    def __init__(self, most: int) -> None:
+        self.taken = bytearray()
+        self._most = most
+
+    def write(self, data) -> int | None:
+        self.taken += data[: self._most]
+        return min(len(data), self._most) or None
+
+
+def test_a_stream_that_takes_less_at_a_time_gets_the_same_bytes(tmp_path: Path) -> None:
+    records = [*some_records(tmp_path), Record(name="big", content=bytes(range(256)) * 2000)]
+    raw = Raw(1000)
+    stream_archive(raw, root="r", records=records)
+    assert bytes(raw.taken) == archive_bytes(records)
+
+
+def test_a_stream_that_takes_nothing_is_an_error() -> None:
+    with pytest.raises(BlockingIOError):
+        stream_archive(Raw(0), root="r", records=[Record(name="a", content=b"1")])
+
+
+def test_a_stream_that_does_not_tell_has_taken_everything(tmp_path: Path) -> None:
+    class Silent:
+        taken = b""
+
+        def write(self, data: bytes) -> None:
+            self.taken += data
+
+    silent, records = Silent(), some_records(tmp_path)
+    stream_archive(silent, root="r", records=records)
+    assert silent.taken == archive_bytes(records)
+
+
 def test_payloads_start_at_multiples_of_64(tmp_path: Path) -> None:
     records = [Record(name="n" * length, content=b"x" * length) for length in range(1, 140)]
     write_archive(str(tmp_path / "out.pt"), root="r", records=records)
@@ -229,6 +265,16 @@ def test_a_target_that_cannot_be_written(tmp_path: Path) -> None:
         assert reason in str(caught.value)
         assert caught.value.next_step
     assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_a_pipe_or_device_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(LocalEnvironmentError, match="no regular file"):
+            write_archive(str(tmp_path / name), root="r", records=[Record(name="a", content=b"1")])
+        assert stat.S_ISFIFO((tmp_path / name).stat().st_mode)
+    assert sorted(os.listdir(tmp_path)) == ["link", "pipe"]
 
 
 def test_a_full_disk_is_told_and_leaves_the_old_file(tmp_path: Path) -> None:

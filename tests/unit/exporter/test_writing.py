@@ -29,10 +29,11 @@ def test_a_stream_is_written_from_where_it_stands(tmp_path):
     assert (tmp_path / "f.pt").stat().st_size
 
 
-@pytest.mark.parametrize("bad", ["no/such/folder/x.pt", "", ".", "folder"])
+@pytest.mark.parametrize("bad", ["no/such/folder/x.pt", "", ".", "folder", "pipe"])
 def test_a_path_that_cannot_be_written_fails_at_once(tmp_path, monkeypatch, bad):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
     with pytest.raises(HermpkgError) as caught:
         PackageExporter(bad)
     assert isinstance(caught.value, OSError)
@@ -43,6 +44,12 @@ def test_a_path_that_cannot_be_written_fails_at_once(tmp_path, monkeypatch, bad)
 def test_what_is_neither_path_nor_binary_stream(bad):
     with pytest.raises(TypeError):
         PackageExporter(bad)
+
+
+@pytest.mark.parametrize("bad", [5, "text", [1, 2], None])
+def test_what_is_no_bytes(bad):
+    with PackageExporter(io.BytesIO()) as exporter, pytest.raises(TypeError):
+        exporter.save_binary("t", "a", bad)
 
 
 @pytest.mark.parametrize("bad", [None, "sys", [object()], PackageImporter])
