@@ -86,7 +86,7 @@ class Database:
             return True, work(self._open())
         except (sqlite3.Error, UnicodeDecodeError) as error:
             self.close()
-            if not _is_damage(error):
+            if not _is_damage(error) and not _forbids_writing(self._path):
                 _log_unused(error)
                 return True, None
         log_corrupt("index", self._path)
@@ -149,11 +149,24 @@ def _is_damage(error: Exception) -> bool:
 
     A damaged schema can get into the text of an error, which Python then fails to decode. It has
     OperationalError for the machine's faults, but also for a schema that is not ours: "no such
-    table", "no such column", "table entries has no column named data".
+    table", "no such column", "table entries has no column named data", "unsupported file format".
     """
     import sqlite3
 
-    return not isinstance(error, sqlite3.OperationalError) or bool(re.search("no such|no column", str(error)))
+    of_the_file = re.search("no such|no column|unsupported file format", str(error))
+    return not isinstance(error, sqlite3.OperationalError) or bool(of_the_file)
+
+
+def _forbids_writing(path: str) -> bool:
+    """Whether the file, by the 19th byte of its header, is one that this SQLite only reads.
+
+    None that we wrote is, and the error is that of a file which is not ours to write.
+    """
+    try:
+        with open(path, "rb") as file:
+            return file.read(19)[18:] > b"\2"
+    except OSError:
+        return False
 
 
 def _log_unused(error: Exception) -> None:

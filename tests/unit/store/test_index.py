@@ -148,6 +148,12 @@ def test_a_row_that_is_not_ours_is_absent(database: Database, tmp_path: Path, va
     assert database.get_many([b"a"]) == {b"a": b"2"}
 
 
+def change_byte(path: Path, place: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(b"\x09")
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -161,6 +167,8 @@ def test_a_row_that_is_not_ours_is_absent(database: Database, tmp_path: Path, va
         pytest.param(
             lambda path: path.write_bytes(path.read_bytes().replace(b"data BLOB", b"dada BLOB")), id="column"
         ),
+        pytest.param(lambda path: change_byte(path, 18), id="write version"),
+        pytest.param(lambda path: change_byte(path, 47), id="schema format"),
         pytest.param(lambda path: path.unlink(), id="gone"),
     ],
 )
@@ -174,6 +182,7 @@ def test_a_damaged_file_is_replaced(tmp_path: Path, damage) -> None:
         if first == "get":
             found = database.get_many(rows)
             assert found.items() <= rows.items()
+        rows[first.encode()] = b"a new row"
         database.put_many(rows)
         assert database.get_many(rows) == rows
         database.close()
