@@ -6,16 +6,14 @@ The protocol: https://github.com/bazelbuild/proposals/blob/main/designs/2022-06-
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from hermpkg_build.core.canonical_json import Json, dumps
+from hermpkg_build.store.processes import kill_group
 from hermpkg_build.store.remote.failures import RemoteError
 
 _RFC3339 = re.compile(
@@ -79,8 +77,7 @@ def _run(program: str, uri: str, *, timeout_s: float) -> tuple[bytes, str, int]:
     try:
         said, complaint = child.communicate(dumps({"uri": uri}), timeout=timeout_s)
     except BaseException as error:
-        with suppress(OSError):
-            os.killpg(child.pid, signal.SIGKILL)
+        kill_group(child)
         child.communicate()
         if isinstance(error, subprocess.TimeoutExpired):
             raise _failed(program, uri, f"it gave no answer within {timeout_s:g} seconds") from error
