@@ -7,7 +7,8 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,12 @@ import pytest
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in the background with Ctrl-C ignored, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_PATIENCE_S = 30.0
+"""How long what a test has ended may take to go: a busy machine is slow to remove files, too."""
+
+_temporary_files = pytest.StashKey[Path]()
+_makers = pytest.StashKey[dict[str, str]]()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -27,7 +34,9 @@ def cache_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 
 
 @pytest.fixture(autouse=True, scope="session")
-def temporary_files_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def temporary_files_of_this_run(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
     """One folder for all that tests and the programs they start make in the one for temporary files.
 
     So a run that is killed leaves one folder behind. One that ends must have left nothing in it but what
@@ -42,11 +51,31 @@ def temporary_files_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Ite
     multiprocessing.util.Finalize(
         None, shutil.rmtree, args=(folder,), kwargs={"ignore_errors": True}, exitpriority=-1000
     )
+    stash = request.config.stash
+    stash[_temporary_files], stash[_makers] = Path(folder), {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", folder)
         patch.setattr(tempfile, "tempdir", None)
         yield
+    end = time.monotonic() + _PATIENCE_S
+    while (left := _left_in(folder)) and time.monotonic() < end:
+        time.sleep(0.1)
+    told = [f"{name} (since {stash[_makers].get(name, 'the last test')})" for name in left]
+    assert not left, f"temporary files that nobody removed: {', '.join(told)}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
+    """Remember after which test a temporary file was there first: it is told where nobody removes it."""
+    ran = yield
+    stash = item.config.stash
+    if _temporary_files in stash:
+        for name in _left_in(stash[_temporary_files]):
+            stash[_makers].setdefault(name, item.nodeid)
+    return ran
+
+
+def _left_in(folder: str | Path) -> list[str]:
     # multiprocessing removes its own at the very end.
     kept = (f"hermpkg-{os.getuid()}", "torchinductor_", "pymp-")
-    left = [name for name in sorted(os.listdir(folder)) if not name.startswith(kept)]
-    assert not left, f"temporary files that nobody removed: {', '.join(left)}"
+    return [name for name in sorted(os.listdir(folder)) if not name.startswith(kept)]
