@@ -28,7 +28,7 @@ def test_a_diamond_is_computed_once_whatever_the_number_of_threads(jobs: int) ->
 
 
 def test_tasks_run_at_the_same_time() -> None:
-    barrier = threading.Barrier(3, timeout=10)
+    barrier = threading.Barrier(3, timeout=120)
 
     def compute(key: int, need: Need[int, int]) -> int:
         return barrier.wait()
@@ -37,7 +37,7 @@ def test_tasks_run_at_the_same_time() -> None:
 
 
 def test_what_a_task_needs_is_shared_out_to_idle_threads() -> None:
-    barrier = threading.Barrier(2, timeout=10)
+    barrier = threading.Barrier(2, timeout=120)
 
     def compute(key: str, need: Need[str, int]) -> int:
         return sum(need(["a", "b"])) if key == "top" else barrier.wait()

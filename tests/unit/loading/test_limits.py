@@ -35,9 +35,13 @@ def test_an_evaluation_that_takes_forever_can_be_interrupted(files: WorkspaceFil
     )
     files.write("p/BUILD", 'load(":m.bzl", "f")\nf()\n')
     timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
+
+    def evaluate() -> None:
+        timer.start()
         files.file("p")
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate()
     timer.join()
 
 

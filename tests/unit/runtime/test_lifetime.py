@@ -188,7 +188,7 @@ def test_concurrent_first_imports_run_each_module_once(artifact) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(120)
         assert not any(thread.is_alive() for thread in threads)
         assert errors == []
         assert len({id(module) for module in results}) == 2

@@ -258,7 +258,7 @@ def test_many_processes_may_unpack_at_once(cache) -> None:
     processes = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(6)
     ]
-    folders = {process.communicate(timeout=60)[0] for process in processes}
+    folders = {process.communicate(timeout=300)[0] for process in processes}
     assert [process.returncode for process in processes] == [0] * 6
     (folder,) = folders
     assert len(contents(folder.strip())) == 200

@@ -114,6 +114,8 @@ class Server(ThreadingHTTPServer):
         self.requests: list[Request] = []
         self.odd: deque[Callable[[Handler], None]] = deque()
         self.lock = threading.Lock()
+        self.over = threading.Event()
+        """Set when the test is over, for those that wait."""
 
     @property
     def url(self) -> str:
@@ -146,6 +148,7 @@ def new_server() -> Iterator[Callable[[], Server]]:
 
     yield start
     for server in servers:
+        server.over.set()
         server.shutdown()
         server.server_close()
 
@@ -160,7 +163,7 @@ def new_transport() -> Iterator[Callable[..., HttpTransport]]:
     transports: list[HttpTransport] = []
 
     def connect(url: str, **more: Any) -> HttpTransport:
-        settings = {"timeout_s": 5.0, "retries": 3, **more}
+        settings = {"timeout_s": 60.0, "retries": 3, **more}
         transports.append(HttpTransport(RemoteSettings(cache=url, **settings)))
         return transports[-1]
 
