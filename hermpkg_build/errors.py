@@ -16,7 +16,6 @@ class ExitCode(enum.IntEnum):
     TESTS_FAILED = 3
     QUERY_FAILED = 7
     INTERRUPTED = 8
-    LOCKED = 9
     LOCAL_ENVIRONMENT = 36
     INTERNAL = 37
 
@@ -145,12 +144,6 @@ class PackageTestError(HermpkgError):
     exit_code = ExitCode.TESTS_FAILED
 
 
-class NotReproducibleError(HermpkgError):
-    """Bytes differ from what they must be."""
-
-    exit_code = ExitCode.TESTS_FAILED
-
-
 class QueryError(HermpkgError):
     """A query expression is wrong or names nothing."""
 
@@ -161,12 +154,6 @@ class BuildInterruptedError(HermpkgError):
     """The user stopped the build."""
 
     exit_code = ExitCode.INTERRUPTED
-
-
-class LockedError(HermpkgError):
-    """Another process holds what this one must have."""
-
-    exit_code = ExitCode.LOCKED
 
 
 class LocalEnvironmentError(HermpkgError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 from hermpkg_build.archive.records import Record
 from hermpkg_build.archive.writer import replace_archive, stream_archive
@@ -16,19 +16,11 @@ class OutputError(LocalEnvironmentError, OSError):
     """A package cannot be written where it is to be."""
 
 
-class Destination(Protocol):
-    """Takes a whole package."""
-
-    spool_folder: str | None
-    """A folder with room for what waits to be written; None for the system's."""
-
-    def write(self, root: str, records: Sequence[Record]) -> None:
-        """Write the package, all of it or, where that is possible, nothing."""
-        ...
-
-
 class FileDestination:
-    """A file. Raises OutputError for a path that no file can have."""
+    """A file. Raises OutputError for a path that no file can have.
+
+    What waits to be written has room in `spool_folder`; None is the system's.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path

@@ -61,7 +61,7 @@ def open_cache(directory: str) -> Cache:
         _prepare(root)
     except (FileExistsError, NotADirectoryError) as error:
         raise LocalEnvironmentError(
-            "The cache folder is not a folder",
+            "the cache folder is not a folder",
             facts=[("path", os.path.abspath(directory))],
             next_step="remove the file, or choose another folder with --cache-dir DIR",
         ) from error

@@ -18,12 +18,12 @@ def cannot_write(error: OSError, folder: str) -> LocalEnvironmentError:
         if free is not None:
             facts.append(("free", f"{free:,} bytes"))
         return LocalEnvironmentError(
-            "There is no space left to write the cache",
+            "there is no space left to write the cache",
             facts=facts,
             next_step="make room, run `hermpkg clean --cache`, or choose another folder with --cache-dir DIR",
         )
     return LocalEnvironmentError(
-        "The cache cannot be written",
+        "the cache cannot be written",
         facts=facts,
         next_step="give the folder to this user, or choose another with --cache-dir DIR",
     )
@@ -43,7 +43,7 @@ def free_space(folder: str) -> int | None:
 def changed_while_read(path: str) -> ActionError:
     """The error for a file that another program writes while the build reads it."""
     return ActionError(
-        "A file changed while the build was reading it",
+        "a file changed while the build was reading it",
         facts=[("file", path)],
         next_step="build again once nothing writes to it",
     )
