@@ -22,6 +22,7 @@ _PLACES = _REAL_PATHS | {"importlib.resources", "pkgutil.get_data"}
 _METADATA_READERS = ("importlib.metadata", "importlib_metadata")
 _METADATA_FILES = ("METADATA", "PKG-INFO", "entry_points.txt")
 _NEVER_DATA = (".py", ".pyc", ".pyo", ".pyi")
+_WITH_SOURCE = (ModuleKind.SOURCE, ModuleKind.PACKAGE)
 _LIBRARIES = (".so", ".pyd", ".dylib", ".dll")
 
 Listing = Callable[[str], "Mapping[str, bool] | None"]
@@ -118,10 +119,23 @@ def _top(name: str) -> str:
 
 
 def _candidates(nodes: Sequence[ModuleNode], entries: Listing) -> Iterator[tuple[str, str]]:
-    """The data files in the folders of interned packages, and in folders of these that are no packages."""
+    """The data files in the folders of interned modules, and in folders below that are no packages."""
+    folders: dict[str, str] = {}
     for node in nodes:
-        if node.kind is ModuleKind.PACKAGE and node.origin is Origin.ENVIRONMENT and node.path:
-            yield from _data_below(node.name.replace(".", "/"), os.path.dirname(node.path), entries)
+        if node.kind in _WITH_SOURCE and node.origin is Origin.ENVIRONMENT and node.path:
+            folder = os.path.dirname(node.path)
+            record = _folder_record(node)
+            # A loader may have a module's file somewhere else.
+            if record and os.path.basename(record) == os.path.basename(folder):
+                folders.setdefault(record, folder)
+    for record, folder in folders.items():
+        yield from _data_below(record, folder, entries)
+
+
+def _folder_record(node: ModuleNode) -> str:
+    """The folder of the archive that a module with source lies in: a package's own, "" for the top."""
+    package = node.name if node.kind is ModuleKind.PACKAGE else node.name.rpartition(".")[0]
+    return package.replace(".", "/")
 
 
 def _data_below(record: str, folder: str, entries: Listing) -> Iterator[tuple[str, str]]:
@@ -138,9 +152,10 @@ class _Hints:
     """What the sources of some modules name in their text."""
 
     def __init__(self, nodes: Sequence[ModuleNode], source_of: Callable[[ModuleNode], bytes]) -> None:
-        with_source = (ModuleKind.SOURCE, ModuleKind.PACKAGE)
-        self._text = b"\n".join(source_of(node) for node in nodes if node.kind in with_source)
+        with_source = [node for node in nodes if node.kind in _WITH_SOURCE]
+        self._text = b"\n".join(source_of(node) for node in with_source)
         self._packages = {node.name.replace(".", "/") for node in nodes if node.is_package}
+        self._packages.update(map(_folder_record, with_source))
 
     def name(self, record: str) -> bool:
         """Whether the text names the file of a record, its folder, or its suffix by itself."""

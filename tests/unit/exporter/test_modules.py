@@ -362,6 +362,17 @@ def test_data_files_that_packed_code_reads_are_packed(project):
     assert not importer.file_structure().has_file("reads/other.bin")
 
 
+def test_data_files_lie_beside_modules_whose_package_is_a_mere_folder(project):
+    project.module("reads.__init__", "")
+    project.module("reads.part", "import pkgutil\nwords = pkgutil.get_data(__package__, 'words.txt')\n")
+    (project.root / "reads" / "words.txt").write_text("hello")
+    (project.root / "reads" / "other.bin").write_text("not read")
+    importer = project.load(interns("reads.**", save=["reads.part"]))
+    assert not importer.file_structure().has_file("reads/__init__.py")
+    assert importer.import_module("reads.part").words == b"hello"
+    assert not importer.file_structure().has_file("reads/other.bin")
+
+
 def test_a_resource_takes_the_place_of_a_data_file(project):
     project.module(
         "reads.__init__", "import os\npath = os.path.join(os.path.dirname(__file__), 'words.txt')\n"
