@@ -160,6 +160,8 @@ def _missing_modules(manifest: Manifest) -> list[str]:
 
 
 def _can_be_found(module: str) -> bool:
+    if sys.modules.get(module) is not None:
+        return True  # Also where it has no spec, as a script's `__main__`, or what code has made.
     try:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+import types
 import warnings
 from collections.abc import Mapping
 
@@ -149,6 +150,12 @@ def test_missing_distributions_are_named_together(load) -> None:
     }
     assert isinstance(error.value, ImportError)
     load(files, check="off")
+
+
+@pytest.mark.parametrize("name", ["__main__", "made_by_code"])
+def test_what_the_host_has_without_a_spec_is_there(load, monkeypatch, name: str) -> None:
+    monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    load(with_manifest(FILES, modules={name: extern()}), check="error")
 
 
 def test_excluded_versions_are_errors(load) -> None:
