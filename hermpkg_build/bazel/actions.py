@@ -103,7 +103,7 @@ def test(request: ActionRequest, memory: FactsMemory) -> Warnings:
         timeout = float(cast("int", target.attributes["timeout"]))
         signal.signal(signal.SIGTERM, _end)
         process = subprocess.Popen(
-            package_test_command(context, target, artifact),
+            package_test_command(context, target, artifact, folder),
             cwd=folder,
             env=package_test_environment(target, artifact, folder),
             stdin=subprocess.DEVNULL,

@@ -1,13 +1,14 @@
 """The child process of a package_test: hides what the artifact holds, then runs the test's main file.
 
-It is started by its path in an isolated interpreter, with one argument: a JSON object with the
-artifact, the main file, its arguments, the workspace modules it may import, and the folders to find
-all others in.
+It is started by its path in an isolated interpreter, with one argument: the path of a file with a JSON
+object, which it removes. That has the artifact, the main file, its arguments, the workspace modules it may
+import, and the folders to find all others in.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import sys
 from collections.abc import Sequence
@@ -48,8 +49,10 @@ def packed_modules(artifact: str) -> frozenset[str]:
 
 
 def main() -> None:
-    """Run the request in ``sys.argv[1]``."""
-    request = json.loads(sys.argv[1])
+    """Run the request at ``sys.argv[1]``."""
+    with open(sys.argv[1], "rb") as file:
+        request = json.load(file)
+    os.unlink(sys.argv[1])
     sys.path[:] = [*request["search_path"]]
     if request["tool_path"] not in sys.path:
         sys.path.append(request["tool_path"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from hermpkg_build.engine.action import Action, reasons_to_run
 from hermpkg_build.engine.results import PackageTestResult
 from hermpkg_build.errors import LoadingError, PackageTestError
 from hermpkg_build.store.action_cache import ActionResult
+from hermpkg_build.store.processes import signal_name
 
 if TYPE_CHECKING:
     from hermpkg_build.core.target import Target
@@ -89,7 +89,7 @@ def _run(session: Session, target: Target, artifact: TargetResult) -> PackageTes
     path = session.absolute(artifact.path)
     with tempfile.TemporaryDirectory(prefix="hermpkg-test-") as folder, tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
-            package_test_command(session, target, path),
+            package_test_command(session, target, path, folder),
             cwd=folder,
             env=package_test_environment(target, path, folder),
             stdin=subprocess.DEVNULL,
@@ -105,8 +105,12 @@ def _run(session: Session, target: Target, artifact: TargetResult) -> PackageTes
         return None if code == 0 else package_test_failure(target, code, timeout, _end_of(output))
 
 
-def package_test_command(context: TargetContext, target: Target, artifact: str) -> list[str]:
-    """The command line of the process that runs `target` with the artifact at a path."""
+def package_test_command(context: TargetContext, target: Target, artifact: str, folder: str) -> list[str]:
+    """The command line of the process that runs `target` with the artifact at a path.
+
+    What it is to do lies in a file in `folder`, for a command line has no room for thousands of modules.
+    The process removes the file before the test begins.
+    """
     attributes = target.attributes
     request = {
         "artifact": artifact,
@@ -120,7 +124,10 @@ def package_test_command(context: TargetContext, target: Target, artifact: str) 
         "search_path": list(context.environment.search_path),
         "tool_path": os.path.dirname(os.path.dirname(hermpkg_build.__file__)),
     }
-    return [sys.executable, "-I", "-B", package_test_main.__file__, json.dumps(request)]
+    path = os.path.join(folder, "request.json")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(request, file)
+    return [sys.executable, "-I", "-B", package_test_main.__file__, path]
 
 
 def package_test_environment(target: Target, artifact: str, folder: str) -> dict[str, str]:
@@ -146,7 +153,7 @@ def package_test_failure(target: Target, code: int | None, timeout: float, outpu
         what = f"did not end within {timeout:g} s"
         next_step = "make the test faster, or give the target a larger timeout"
     elif code < 0:
-        what = f"was killed by {signal.Signals(-code).name}"
+        what = f"was killed by {signal_name(-code)}"
         next_step = "the output above ends where it died"
     else:
         what = f"exited with code {code}"

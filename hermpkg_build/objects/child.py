@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hermpkg_build.core.conditions import FactoryConditions
-from hermpkg_build.store.processes import kill_group
+from hermpkg_build.store.processes import kill_group, signal_name
 
 _POLL_S = 0.05
 _OUTPUT_LINES = 20
@@ -32,12 +31,9 @@ class Ended:
         """The end in words."""
         if self.returncode >= 0:
             return f"exit status {self.returncode}"
-        try:
-            name = signal.Signals(-self.returncode).name
-        except ValueError:
-            return f"signal {-self.returncode}"
+        name = signal_name(-self.returncode)
         meaning = {"SIGKILL": "perhaps out of memory", "SIGSEGV": "a crash in native code"}.get(name, "")
-        return f"signal {name} ({meaning})" if meaning else f"signal {name}"
+        return f"killed by {name} ({meaning})" if meaning else f"killed by {name}"
 
 
 def run_child(

@@ -1,4 +1,4 @@
-"""The end of child processes that lead a group of their own."""
+"""The end of child processes: what ended them, and how to end those that lead a group of their own."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ _DYING_S = 2.0
 never do."""
 
 _POLL_S = 0.002
+
+
+def signal_name(number: int) -> str:
+    """The name of a signal; that of one for real time, which has none, is its number."""
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import pytest
@@ -48,6 +49,43 @@ def tested(workspace: Any) -> Any:
 def test_helpers_of_its_deps_can_be_imported(tested: Any) -> None:
     outcome = tested.run("test", "//app:app_test")
     assert outcome.code == 0, outcome.stderr
+
+
+def test_helpers_may_be_too_many_for_a_command_line(tested: Any) -> None:
+    folder = "helpers_in_a_folder_with_a_long_name"
+    tested.build_file(BUILD.replace('"//testing:checks"', '"//app/more:many", "//testing:checks"'))
+    tested.build_file(
+        f'python_modules(name = "many", srcs = glob(["{folder}/*.py"]), visibility = ["//app:__pkg__"])',
+        "app/more/BUILD",
+    )
+    for number in range(1500):
+        tested.write(f"app/more/{folder}/module_with_a_long_name_{number}.py", "")
+    outcome = tested.run("test", "//app:app_test")
+    assert outcome.code == 0, outcome.stderr
+
+
+def test_it_starts_in_an_empty_folder(tested: Any) -> None:
+    tested.write("app/app_test.py", "import os\nassert os.listdir('.') == [], os.listdir('.')\n")
+    outcome = tested.run("test", "//app:app_test")
+    assert outcome.code == 0, outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        ("signal.SIGSEGV", "SIGSEGV"),
+        pytest.param(
+            "signal.SIGRTMIN + 1",
+            "signal ",
+            marks=pytest.mark.skipif(not hasattr(signal, "SIGRTMIN"), reason="there are no such signals"),
+        ),
+    ],
+)
+def test_one_that_a_signal_ends_has_failed(tested: Any, number: str, name: str) -> None:
+    tested.write("app/app_test.py", f"import os, signal\nos.kill(os.getpid(), {number})\n")
+    outcome = tested.run("test", "//app:app_test")
+    assert outcome.code == 3, outcome.stderr
+    assert f"was killed by {name}" in outcome.stdout + outcome.stderr
 
 
 def test_a_changed_helper_runs_the_test_again(tested: Any) -> None:
