@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -130,7 +131,9 @@ class Distributions:
             record = self._text(path, "RECORD")
             if record is not None:
                 rows = csv.reader(record.decode("utf-8", "replace").splitlines())
-                files = {row[0] for row in rows if row}
+                files: set[str] = set()
+                with suppress(csv.Error):  # What is damaged lists what it lists up to there.
+                    files.update(row[0] for row in rows if row)
             else:
                 sources = self._text(path, "SOURCES.txt") or b""
                 files = set(sources.decode("utf-8", "replace").splitlines())

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hermpkg_build.analysis.distributions import Distributions
+from hermpkg_build.archive.layout import problem_with_name
 from hermpkg_build.core.facts import SourceUse
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin
 from hermpkg_build.core.policy import Policy
@@ -129,7 +130,7 @@ def _candidates(nodes: Sequence[ModuleNode], entries: Listing) -> Iterator[tuple
             if record and os.path.basename(record) == os.path.basename(folder):
                 folders.setdefault(record, folder)
     for record, folder in folders.items():
-        yield from _data_below(record, folder, entries)
+        yield from _data_below(record, folder, entries, (os.path.realpath(folder),))
 
 
 def _folder_record(node: ModuleNode) -> str:
@@ -138,14 +139,21 @@ def _folder_record(node: ModuleNode) -> str:
     return package.replace(".", "/")
 
 
-def _data_below(record: str, folder: str, entries: Listing) -> Iterator[tuple[str, str]]:
+def _data_below(
+    record: str, folder: str, entries: Listing, around: tuple[str, ...]
+) -> Iterator[tuple[str, str]]:
+    """The data files in a folder that lies in `around`, real paths with its own last: links may lead back."""
     for name, is_folder in (entries(folder) or {}).items():
         path = os.path.join(folder, name)
+        if problem_with_name(name):
+            continue  # No record can have it.
         if not is_folder:
             if not name.endswith(_NEVER_DATA) and name != "py.typed":
                 yield f"{record}/{name}", path
         elif "__init__.py" not in (entries(path) or {}):
-            yield from _data_below(f"{record}/{name}", path, entries)
+            real = os.path.realpath(path) if os.path.islink(path) else os.path.join(around[-1], name)
+            if real not in around:
+                yield from _data_below(f"{record}/{name}", path, entries, (*around, real))
 
 
 class _Hints:

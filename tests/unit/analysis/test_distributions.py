@@ -94,6 +94,13 @@ def test_compiled_distributions(site):
     assert not found.is_compiled(found.named("alpha"))
 
 
+@pytest.mark.parametrize("damage", ['"' + "x" * 200_000, "nul\0.so,,\n"])
+def test_a_damaged_record_lists_what_comes_before(workspace, damage):
+    workspace.installed({"d-1.dist-info/METADATA": "", "d-1.dist-info/RECORD": f"d/x.so,,\n{damage}"})
+    distributions = workspace.finder().distributions
+    assert distributions.is_compiled(distributions.named("d"))
+
+
 def test_only_the_likely_owner_is_read(site):
     tree = CountingTree()
     owners(site, tree).owner_of("alpha")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,26 @@ def test_what_the_code_names_is_packed(
     assert list(found.data) == [f"lib/{file}" for file in expected]
     assert found.real == ("lib",)
     assert all(path == str(workspace.site / record) for record, path in found.data.items())
+
+
+def test_links_that_lead_back_are_not_followed_for_ever(workspace: Workspace) -> None:
+    workspace.installed({"lib/__init__.py": ASKS + 'open(f"{HERE}/words/{name}")', "lib/words/a.txt": ""})
+    words = workspace.site / "lib" / "words"
+    for name in ("here", "again"):
+        (words / name).symlink_to(".")
+    (workspace.site / "elsewhere").mkdir()
+    (workspace.site / "elsewhere" / "b.txt").touch()
+    (workspace.site / "elsewhere" / "back").symlink_to(words)
+    (words / "more").symlink_to(workspace.site / "elsewhere")
+    assert list(read(workspace).data) == ["lib/words/a.txt", "lib/words/more/b.txt"]
+
+
+def test_names_that_no_record_can_have_are_left_out(workspace: Workspace) -> None:
+    workspace.installed({"lib/__init__.py": ASKS + 'glob(HERE + "/*.txt")', "lib/a.txt": ""})
+    for name in (b"\xff.txt", b"back\\slash.txt"):
+        with open(os.fsencode(workspace.site / "lib") + b"/" + name, "wb"):
+            pass
+    assert list(read(workspace).data) == ["lib/a.txt"]
 
 
 def test_code_that_does_not_ask_for_its_place_gets_nothing(workspace: Workspace) -> None:
