@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import subprocess
 
-_DYING_S = 2.0
-"""How long the killed may take to go. Where nobody collects orphans, as in a container without an init, they
-never do."""
+_DYING_S = 5.0
+"""How long those who are killed may take to go: a busy machine has no time for them."""
 
 _POLL_S = 0.002
+
+
+def signal_name(number: int) -> str:
+    """The name of a signal; that of one for real time, which has none, is its number."""
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
 def signal_name(number: int) -> str:
@@ -33,7 +37,28 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     end = time.monotonic() + _DYING_S
-    with suppress(ProcessLookupError, PermissionError):
-        while time.monotonic() < end:
-            os.killpg(process.pid, 0)
-            time.sleep(_POLL_S)
+    while _lives(process.pid) and time.monotonic() < end:
+        time.sleep(_POLL_S)
+
+
+def _lives(group: int) -> bool:
+    """Whether a process of a group has not ended yet. One that nobody has collected has."""
+    try:
+        os.killpg(group, 0)
+        processes = [name for name in os.listdir("/proc") if name.isdigit()]
+    except (ProcessLookupError, PermissionError):
+        return False
+    except FileNotFoundError:
+        # Without /proc all that is known is that somebody is left.
+        return True
+    return any(_runs_in(group, process) for process in processes)
+
+
+def _runs_in(group: int, process: str) -> bool:
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            # The name, in brackets, can hold anything; then come state, parent and group.
+            state, _, own_group = file.read().rpartition(b")")[2].split()[:3]
+    except OSError:
+        return False
+    return int(own_group) == group and state not in b"ZX"
