@@ -22,11 +22,6 @@ def signal_name(number: int) -> str:
     return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
-def signal_name(number: int) -> str:
-    """The name of a signal; that of one for real time, which has none, is its number."""
-    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
-
-
 def kill_group(process: subprocess.Popen[bytes]) -> None:
     """End the child and whatever it started, whether or not it wants to, and wait for all of it.
 
