@@ -7,12 +7,12 @@ import faulthandler
 import hashlib
 import os
 import resource
+import select
 import signal
 import sys
-import time
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from hermpkg_build.errors import LocalEnvironmentError
 
@@ -64,34 +64,55 @@ def _digest(path: str) -> bytes:
 def _fate(path: str) -> str:
     """What becomes of a process like this one that loads `path`, "" where it lives on; tried in a copy of it.
 
-    The copy has this thread alone, and a lock that another one holds just now is held in it for good:
-    hence the limit of time.
+    The copy says so itself: of its end nobody is told where the process ignores those of its children. It
+    has this thread alone, and a lock that another one holds just now is held in it for good: hence the
+    limit of time.
     """
+    answers, answer = os.pipe()
     with warnings.catch_warnings():
         # The copy loads and ends: it waits for no thread that it does not have.
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if not child:
-        try:
-            faulthandler.disable()  # It would report the end of the copy as that of the process.
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, 1)
-            os.dup2(nowhere, 2)
-            ctypes.CDLL(path)
-        finally:
-            os._exit(0)  # A library that cannot be loaded is an error for `load` to report.
-    end = time.monotonic() + PATIENCE_S
-    while time.monotonic() < end:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return f"a copy of this process ended in it ({_signal(status)})" if os.WIFSIGNALED(status) else ""
-        time.sleep(0.005)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+        _try_to_load(path, answer)
+    os.close(answer)
+    poll = select.poll()
+    poll.register(answers, select.POLLIN)
+    has_ended = bool(poll.poll(PATIENCE_S * 1000))
+    lives = has_ended and bool(os.read(answers, 1))
+    os.close(answers)
+    if not has_ended:
+        os.kill(child, signal.SIGKILL)
+    how = _end_of(child)
+    if lives:
+        return ""
+    if has_ended:
+        return f"a copy of this process ended in it{how}"
     return f"a copy of this process did not come back from it in {PATIENCE_S:g} s"
 
 
-def _signal(status: int) -> str:
+def _try_to_load(path: str, answer: int) -> NoReturn:
+    """Load a library, write a byte to `answer` where this process is still there, and end it."""
+    try:
+        faulthandler.disable()  # It would report the end of the copy as that of the process.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        ctypes.CDLL(path)
+    finally:
+        # A library that cannot be loaded is an error for `load` to report.
+        os.write(answer, b"1")
+        os._exit(0)
+
+
+def _end_of(child: int) -> str:
+    """Wait for a child; the signal that ended it, in brackets, where there was one and it can be told."""
+    try:
+        _, status = os.waitpid(child, 0)
+    except ChildProcessError:
+        return ""
+    if not os.WIFSIGNALED(status):
+        return ""
     number = os.WTERMSIG(status)
-    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    return f" ({signal.Signals(number).name if number in set(signal.Signals) else f'signal {number}'})"

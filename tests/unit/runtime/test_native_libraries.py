@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -56,8 +57,23 @@ def test_another_library_of_the_name_is_loaded_where_both_can_be(loaded, library
     assert capfd.readouterr().out == ""
 
 
+def test_a_process_that_ignores_the_ends_of_its_children_may_try_too(loaded, library) -> None:
+    loaded.add(library("first", ""))
+    tried: list[str] = []
+    fine, bad = library("second", "getpid();"), library("third", "abort();")
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        load_library(tried.append, fine)
+        with pytest.raises(NativeNameTakenError, match="ended in it"):
+            load_library(tried.append, bad)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert tried == [fine]
+
+
 @pytest.mark.parametrize(
-    ("initialiser", "fate"), [("abort();", "SIGABRT"), ("for (;;) pause();", "did not come back")]
+    ("initialiser", "fate"),
+    [("abort();", "(SIGABRT)"), ("_exit(0);", "ended in it"), ("for (;;) pause();", "did not come back")],
 )
 def test_one_that_would_end_or_stop_the_process_is_refused(
     loaded, library, monkeypatch, initialiser, fate
