@@ -7,6 +7,8 @@ import threading
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from hermpkg_build.errors import ArchiveError
+
 if TYPE_CHECKING:
     from hermpkg_build.core.manifest import Manifest
     from hermpkg_build.runtime.opening import Archive
@@ -39,7 +41,7 @@ class RealFiles:
     def path(self, record: str) -> str:
         """The absolute path of a record, or of a folder of records, that is covered.
 
-        Raises LocalEnvironmentError where nothing can be unpacked.
+        Raises LocalEnvironmentError where nothing can be unpacked, ArchiveError where no disk can hold it.
         """
         return os.path.join(self._unpacked(), *record.split("/")) if record else self._unpacked()
 
@@ -68,6 +70,13 @@ class RealFiles:
         from hermpkg_build.runtime.unpacking import unpack
 
         names = [name for name in self._archive.names() if self.covers(name) and name not in self._excluded]
+        folders = {name[:end] for name in names for end, letter in enumerate(name) if letter == "/"}
+        if clashing := folders.intersection(names):
+            raise ArchiveError(
+                "a record has the name of a folder of others, and no disk can hold both",
+                facts=[("file", self._archive.name), ("record", min(clashing))],
+                next_step='open the archive with files="mangled"',
+            )
         return unpack({name: self._archive.view(name) for name in names})
 
 

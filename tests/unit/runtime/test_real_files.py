@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from hermpkg_build.errors import LocalEnvironmentError
+from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
 from hermpkg_build.runtime.unpacking import unpack
 
 LIB = {
@@ -149,6 +149,13 @@ def test_code_may_load_its_own_files_by_their_location(load, files) -> None:
     assert main.again.submodule_search_locations == main.lib.__path__
     assert main.elsewhere.name == "elsewhere"
     assert "lib.loaded" not in sys.modules
+
+
+def test_a_name_of_a_file_and_a_folder_is_told(load) -> None:
+    importer = load({"lib/__init__.py": "where = __file__\n", "lib/a": "", "lib/a/b": ""}, files="real")
+    with pytest.raises(ArchiveError, match="no disk can hold both") as caught:
+        importer.import_module("lib")
+    assert ("record", "lib/a") in caught.value.facts
 
 
 def test_an_unpacked_folder_is_its_own_place(artifact, tmp_path, cache) -> None:
