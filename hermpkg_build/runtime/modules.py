@@ -13,6 +13,9 @@ from hermpkg_build.runtime.tree import ModuleRole
 if TYPE_CHECKING:
     from hermpkg_build.runtime.space import ModuleSpace
 
+OWN_MODULE = "torch_package_importer"
+"""The module that the importer is to its code."""
+
 
 class PackageModules(MutableMapping[str, Any]):
     """Loaded modules by plain name: the packaged ones and the externs that have been imported.
@@ -32,12 +35,18 @@ class PackageModules(MutableMapping[str, Any]):
             return self._space.externs[name]
         if name in sys.modules and self._space.tree.role(name) is ModuleRole.EXTERN:
             return sys.modules[name]
-        if name == "torch_package_importer":
+        if name == OWN_MODULE:
             return self._space.own_module
         raise KeyError(name)
 
     def __setitem__(self, name: str, module: Any) -> None:
         mangled = self._mangled(name)
+        is_known = mangled not in self._space.registered and name in self and self[name] is module
+        if is_known and name != OWN_MODULE:
+            # An extern that is put back after all were taken away is the environment's as before.
+            self._space.externs[name] = module
+        if is_known:
+            return
         self._space.registered.add(mangled)
         sys.modules[mangled] = module
 
@@ -52,7 +61,7 @@ class PackageModules(MutableMapping[str, Any]):
             self._space.externs.pop(name, None)
 
     def __iter__(self) -> Iterator[str]:
-        yield "torch_package_importer"
+        yield OWN_MODULE
         prefix = self._space.prefix
         packaged = {
             self._space.plain(name): None for name in sorted(self._space.registered) if name in sys.modules
@@ -63,6 +72,12 @@ class PackageModules(MutableMapping[str, Any]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def clear(self) -> None:
+        """Forget all modules but the importer itself, which is no entry that could be taken away."""
+        for name in list(self):
+            if name != OWN_MODULE:
+                self.pop(name, None)
 
     def copy(self) -> dict[str, ModuleType]:
         """The modules by name as a dictionary of its own."""

@@ -20,6 +20,7 @@ from hermpkg_build.runtime import finder
 from hermpkg_build.runtime.code_cache import CodeCache
 from hermpkg_build.runtime.loader import PackageLoader
 from hermpkg_build.runtime.mangling import demangle, new_prefix
+from hermpkg_build.runtime.modules import OWN_MODULE
 from hermpkg_build.runtime.operator_names import OperatorNames
 from hermpkg_build.runtime.tree import ModuleRole, ModuleTree
 from hermpkg_build.runtime.views import HostViews
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 # Part of the language rather than of the environment: no artifact lists them for certain.
 _LANGUAGE_MODULES = frozenset({"builtins", "__future__"})
-_OWN_MODULE = "torch_package_importer"
 _JUST_THE_MODULE = ("__name__",)
 
 
@@ -112,7 +112,7 @@ class ModuleSpace:
             return self._import_outside(name)
         if self.holds(name):
             return self.views.host_of(self._import_packaged(name, ()))
-        if name == _OWN_MODULE:
+        if name == OWN_MODULE:
             return self.own_module
         if name == self.prefix:
             return finder.itself(importlib.import_module(name), self, name)
@@ -264,7 +264,7 @@ class ModuleSpace:
         return finder.itself(sys.modules[first], self, first)
 
     def _import_unlisted(self, name: str, fromlist: Sequence[str] | None) -> Any:
-        if name == _OWN_MODULE:
+        if name == OWN_MODULE:
             return self.own_module
         if name.startswith(f"{self.prefix}.") or name == self.prefix:
             return builtins.__import__(name, None, None, fromlist or (), 0)

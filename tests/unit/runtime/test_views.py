@@ -167,6 +167,39 @@ def test_sys_modules_has_plain_names_of_this_package_only(load) -> None:
     assert f"{importer.id()}.lib.made_up" not in sys.modules
 
 
+def test_all_modules_can_be_taken_away_and_put_back(load) -> None:
+    """As unittest.mock.patch.dict does."""
+    importer = load(
+        {
+            **LIB,
+            "main.py": """
+                import json
+                import sys
+                import types
+                import lib.one
+
+                before = sys.modules.copy()
+                sys.modules["lib.made"] = made = types.ModuleType("lib.made")
+                from lib import made as found
+                sys.modules.clear()
+                empty = list(sys.modules)
+                sys.modules.update(before)
+                after = sys.modules.copy()
+                from lib import one
+            """,
+        },
+        [*EXTERNS, "types"],
+    )
+    host = dict(sys.modules)
+    main = importer.import_module("main")
+    assert main.found is main.made
+    assert main.empty == ["torch_package_importer"]
+    assert main.after == main.before
+    assert main.one is main.lib.one
+    assert importer.modules["torch_package_importer"] is importer
+    assert {name: module for name, module in host.items() if sys.modules.get(name) is not module} == {}
+
+
 def test_an_extern_that_packaged_code_replaces_is_replaced_for_it_alone(load) -> None:
     """As code does that brings a newer copy of a standard module, or wants one not to be there."""
     importer = load(
