@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -21,7 +22,12 @@ import pytest
 
 CASD = Path(__file__).parent / "casd"
 EDITIONS = ("2.5.0", "2.8.1")
-_START_S = 30.0
+_START_S = 120.0
+_GONE_S = 60.0
+
+# Systems give none of these to whoever asks for any port: nobody gets one between its choice and its use, nor
+# while a server that has it is away. Test processes have their own.
+_PORTS = range(20_000, 32_000)[int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 16 :: 16]
 
 
 class Casd:
@@ -66,6 +72,8 @@ class Casd:
     def kill(self) -> None:
         """End it, and all that it runs, without a word to those who are connected."""
         if self._process is not None:
+            # Who stands still starts nobody whom the list would lack.
+            self._process.send_signal(signal.SIGSTOP)
             started = self.started()
             self._process.send_signal(signal.SIGKILL)
             for process in started:
@@ -74,7 +82,8 @@ class Casd:
             self._process.wait()
             self._process = None
             # Whatever goes on for a moment would write to a folder that is being removed.
-            while any(map(_runs, started)):
+            end = time.monotonic() + _GONE_S
+            while any(map(_runs, started)) and time.monotonic() < end:
                 time.sleep(0.01)
 
     def started(self) -> list[int]:
@@ -108,9 +117,11 @@ class Listener:
     """What servers on this machine need: a port, and patience until one listens there."""
 
     def free_port(self) -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
+        while True:
+            port = random.SystemRandom().choice(_PORTS)
+            with socket.socket() as probe, suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
 
     def wait_for_port(self, port: int, alive: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _START_S
@@ -143,7 +154,10 @@ def start_casd() -> Iterator[Callable[..., Casd]]:
     yield start
     for server in servers:
         server.kill()
-    shutil.rmtree(root, ignore_errors=True)
+    end = time.monotonic() + _GONE_S
+    while os.path.exists(root) and time.monotonic() < end:
+        # Who is dying may still write to it.
+        shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture(params=EDITIONS)

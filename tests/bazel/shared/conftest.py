@@ -30,6 +30,7 @@ def _module_at(path: Path) -> ModuleType:
 
 
 _grpc_servers = _module_at(REMOTE / "conftest.py")
+listener = _grpc_servers.listener
 start_casd = _grpc_servers.start_casd
 _http_servers = _module_at(REMOTE / "over_http" / "conftest.py")
 public_folder = _http_servers.public_folder

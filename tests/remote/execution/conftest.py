@@ -113,7 +113,7 @@ class Checkout:
 
     def build(self, server: str = "", *targets: str, jobs: int = 1, **settings: Any) -> BuildResult:
         """Build with the executor at the URL `server`, here where that is ""."""
-        given = RemoteSettings(executor=server, **{"retries": 1, "timeout_s": 20.0, **settings})
+        given = RemoteSettings(executor=server, **{"retries": 1, "timeout_s": 60.0, **settings})
         return build(
             find_workspace(str(self.root)),
             BuildRequest(patterns=targets or (self.target,), jobs=jobs),
@@ -177,7 +177,15 @@ def folders_of_pythonpath() -> list[str]:
 
 
 @pytest.fixture
-def start_executor(start_casd: Callable[..., Any]) -> Callable[..., Any]:
+def door(tmp_path: Path) -> Path:
+    """A folder that actions on an executor, and nobody else, have as ``/door``."""
+    folder = tmp_path / "door"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def start_executor(start_casd: Callable[..., Any], door: Path) -> Callable[..., Any]:
     """Starts an executor of an edition; its sandbox has this machine's programs, and its Python at `prefix`.
 
     The runner reads links of the machine as if they lay in its own folder, so they are resolved here.
@@ -188,6 +196,7 @@ def start_executor(start_casd: Callable[..., Any]) -> Callable[..., Any]:
     def start(edition: str, *, prefix: str = sys.prefix) -> Any:
         seen = ("/usr", "/bin", "/lib", "/lib64", *folders_of_pythonpath())
         visible = {name: os.path.realpath(name) for name in seen}
+        visible["/door"] = str(door)
         visible |= {sys.base_prefix: os.path.realpath(sys.base_prefix), prefix: os.path.realpath(sys.prefix)}
         return start_casd(
             edition,
@@ -224,12 +233,6 @@ def wait_for_work() -> Callable[[Any, Callable[[], bool]], None]:
     return wait
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class FakeExecutor:
     """An executor in this process that keeps contents in memory and runs commands without a sandbox.
 
@@ -256,11 +259,9 @@ class FakeExecutor:
         self.cancelled = threading.Event()
         self.running = threading.Event()
         self._operations: dict[str, messages.Operation] = {}
-        port = free_port()
-        self.url = f"grpc://127.0.0.1:{port}"
-        self._server = grpc.server(ThreadPoolExecutor(8))
+        self._server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
         self._serve()
-        self._server.add_insecure_port(f"127.0.0.1:{port}")
+        self.url = f"grpc://127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
         self._server.start()
 
     def stop(self) -> None:
@@ -413,9 +414,11 @@ class FakeExecutor:
 
 
 @pytest.fixture
-def unused_url() -> str:
-    """An address at which there is nobody."""
-    return f"grpc://127.0.0.1:{free_port()}"
+def unused_url() -> Iterator[str]:
+    """An address at which there is nobody, and as long as it is bound nobody else begins to listen."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"grpc://127.0.0.1:{taken.getsockname()[1]}"
 
 
 @pytest.fixture

@@ -28,16 +28,19 @@ class Net(torch.nn.Linear):
 def make(size):
     return Net(size, size)
 """
-SLOW_FACTORY = """
+WAITING_FACTORY = """
+import os
 import time
 
 from m import layers
 
 
 def make(size):
-    time.sleep(2)
+    while os.path.exists("/door") and not os.path.exists("/door/open"):
+        time.sleep(0.02)
     return layers.Layer(size)
 """
+"""On an executor it waits until the door is open."""
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
@@ -172,7 +175,7 @@ def test_an_executor_that_dies_leaves_the_work_to_this_machine(
 ) -> None:
     checkout, other = make_checkout(), make_checkout()
     for each in (checkout, other):
-        each.write("m/net.py", SLOW_FACTORY)
+        each.write("m/net.py", WAITING_FACTORY)
 
     def kill_at_work() -> None:
         wait_for_work(casd, lambda: bool(checkout.warnings))
@@ -190,20 +193,22 @@ def test_an_executor_that_dies_leaves_the_work_to_this_machine(
 
 
 def test_an_executor_that_restarts_is_asked_again(
-    casd: Any, make_checkout: Any, wait_for_work: Callable[..., None]
+    casd: Any, make_checkout: Any, wait_for_work: Callable[..., None], door: Path
 ) -> None:
     checkout, other = make_checkout(), make_checkout()
     for each in (checkout, other):
-        each.write("m/net.py", SLOW_FACTORY)
+        each.write("m/net.py", WAITING_FACTORY)
 
     def restart_at_work() -> None:
         wait_for_work(casd, lambda: bool(checkout.warnings))
         casd.kill()
+        (door / "open").touch()
         casd.start()
 
     restarter = threading.Thread(target=restart_at_work)
     restarter.start()
-    result = checkout.build(casd.url, retries=5)
+    # However long the server is away.
+    result = checkout.build(casd.url, retries=50)
     restarter.join()
 
     assert checkout.where(result) == casd.url
@@ -234,7 +239,7 @@ def test_an_interrupt_ends_a_build_that_waits_for_an_executor(
     )
     wait_for_work(casd, lambda: process.poll() is not None)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
 
     assert process.returncode == ExitCode.INTERRUPTED
 

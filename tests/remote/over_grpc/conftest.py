@@ -6,7 +6,6 @@ import contextlib
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -61,6 +60,8 @@ class FaultyCache(grpc.GenericRpcHandler):
         self.forgets_writes = False
         self.stalls_s = 0.0
         """How long a read stands still in the middle."""
+        self.over = threading.Event()
+        """Set when the test is over."""
         self._partial: dict[str, bytearray] = {}
 
     def asked(self, name: str) -> list[Any]:
@@ -162,7 +163,7 @@ class FaultyCache(grpc.GenericRpcHandler):
         for start in range(0, min(end, len(sent)), self.piece):
             yield messages.ReadResponse(data=sent[start : min(start + self.piece, end)])
             if self.stalls_s:
-                time.sleep(self.stalls_s)
+                self.over.wait(self.stalls_s)
         if end < len(sent):
             self._fail(context, "UNAVAILABLE")
 
@@ -224,6 +225,7 @@ class Network:
         self.connections = 0
         self._to = port
         self._sockets: list[socket.socket] = []
+        self._closed = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"grpc://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -234,6 +236,7 @@ class Network:
             _shut(each)
 
     def close(self) -> None:
+        self._closed.set()
         _shut(self._listener)
         self._listener.close()
         self.cut()
@@ -263,7 +266,7 @@ class Network:
                 if limit is not None and passed > limit:
                     break
                 if self.delay_s and limit is None:
-                    time.sleep(self.delay_s)
+                    self._closed.wait(self.delay_s)
                 target.sendall(data)
         except OSError:
             pass
@@ -284,9 +287,10 @@ def cache() -> FaultyCache:
 @pytest.fixture
 def serve() -> Iterator[Callable[..., str]]:
     """Serves a cache; its URL. With credentials of gRPC's over TLS."""
-    servers = []
+    servers, handlers = [], []
 
     def start(handler: FaultyCache, credentials: Any = None) -> str:
+        handlers.append(handler)
         server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
         server.add_generic_rpc_handlers((handler,))
         servers.append(server)
@@ -298,6 +302,8 @@ def serve() -> Iterator[Callable[..., str]]:
         return f"{'grpc' if credentials is None else 'grpcs'}://127.0.0.1:{port}"
 
     yield start
+    for handler in handlers:
+        handler.over.set()
     for server in servers:
         server.stop(0).wait()
 
@@ -322,7 +328,7 @@ def connect() -> Iterator[Callable[..., GrpcTransport]]:
     transports: list[GrpcTransport] = []
 
     def to(url: str, **settings: Any) -> GrpcTransport:
-        transports.append(GrpcTransport(RemoteSettings(cache=url, **{"timeout_s": 20.0, **settings})))
+        transports.append(GrpcTransport(RemoteSettings(cache=url, **{"timeout_s": 60.0, **settings})))
         return transports[-1]
 
     yield to

@@ -79,10 +79,12 @@ def guarded(start_casd: Any, certificates: Any, listener: Any, tmp_path: Path) -
     server = subprocess.Popen(
         ["nginx", "-p", str(tmp_path), "-e", str(tmp_path / "error.log"), "-c", str(configuration)]
     )
-    listener.wait_for_port(port, lambda: server.poll() is None)
-    yield f"grpcs://127.0.0.1:{port}"
-    server.terminate()
-    server.wait()
+    try:
+        listener.wait_for_port(port, lambda: server.poll() is None)
+        yield f"grpcs://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
 
 
 def test_who_has_the_token_shares(

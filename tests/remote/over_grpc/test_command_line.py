@@ -48,7 +48,7 @@ def test_a_server_that_dies_in_the_middle_costs_a_warning_at_most(start_casd: An
 def _wait_for_blobs(casd: Any) -> None:
     """Until the first uploads have arrived; a build that ends before has none to lose."""
     waiting = threading.Event()
-    for _ in range(600):
+    for _ in range(6000):
         if casd.blobs():
             return
-        waiting.wait(0.05)
+        waiting.wait(0.02)

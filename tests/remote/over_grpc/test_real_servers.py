@@ -146,7 +146,7 @@ def test_an_upload_outlives_a_connection_that_breaks(casd: Any, connect: Any, ne
 def test_a_server_that_is_killed_and_started_again_is_waited_for(
     casd: Any, connect: Any, content: ContentStore
 ) -> None:
-    cache = connect(casd.url, retries=10)
+    cache = connect(casd.url, retries=50)
     cache.upload([Blob(digest=Digest.of(LARGE), data=LARGE)])
     casd.kill()
     thread = threading.Timer(0.5, casd.start)
@@ -176,7 +176,7 @@ def test_a_slow_server_is_waited_for(
 ) -> None:
     slow = network(casd.url)
     slow.delay_s = 0.01
-    cache = connect(slow.url, timeout_s=5.0)
+    cache = connect(slow.url)
 
     cache.upload(blobs(tmp_path))
 
@@ -185,7 +185,7 @@ def test_a_slow_server_is_waited_for(
 
 def test_one_that_is_too_slow_is_given_up(casd: Any, connect: Any, network: Any) -> None:
     slow = network(casd.url)
-    slow.delay_s = 2.0
+    slow.delay_s = 60.0
 
     with pytest.raises(RemoteError) as caught:
         connect(slow.url, timeout_s=0.3, retries=1).missing([Digest.of(b"x")])
@@ -268,6 +268,6 @@ def test_a_peer_that_falls_silent_holds_nobody(
     slow.cut()
     closing = threading.Thread(target=cache.close, daemon=True)
     closing.start()
-    closing.join(20)
+    closing.join(60)
 
     assert not closing.is_alive()

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +14,9 @@ from typing import Any
 import pytest
 
 from hermpkg_build.store.cas import ContentStore
+from hermpkg_build.store.processes import kill_group
 from hermpkg_build.store.remote.http import HttpTransport
 from hermpkg_build.store.remote.settings import RemoteSettings
-
-_START_S = 20.0
 
 NGINX = """
 {user}
@@ -84,6 +80,7 @@ class HttpServer:
     folder: Path
     storage: Path
     port: int
+    listener: Any
     scheme: str = "http"
     process: subprocess.Popen[bytes] | None = None
 
@@ -96,31 +93,24 @@ class HttpServer:
             self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
             )
-        deadline = time.monotonic() + _START_S
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, (self.folder / "said").read_text()
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return self
-            time.sleep(0.01)
-        raise AssertionError("the server does not listen")
+        self.listener.wait_for_port(self.port, self._runs)
+        return self
+
+    def _runs(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, (self.folder / "said").read_text()
+        return True
 
     def kill(self) -> None:
         """End it and its children without a word to those who are connected."""
         if self.process is not None and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+            # Whatever of it is left serves on, has the port, and writes to a folder that is being removed.
+            kill_group(self.process)
             self.process = None
 
     def asked(self) -> list[str]:
         """Method, status and range of each request that was answered."""
         return (self.folder / "access.log").read_text().splitlines()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(autouse=True)
@@ -140,12 +130,12 @@ def public_folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def start_server() -> Iterator[Callable[..., HttpServer]]:
+def start_server(listener: Any) -> Iterator[Callable[..., HttpServer]]:
     """Starts a server of a configuration that the test has written."""
     servers: list[HttpServer] = []
 
     def start(command: list[str], folder: Path, storage: Path, port: int) -> HttpServer:
-        servers.append(HttpServer(command, folder, storage, port))
+        servers.append(HttpServer(command, folder, storage, port, listener))
         return servers[-1].start()
 
     yield start
@@ -154,12 +144,12 @@ def start_server() -> Iterator[Callable[..., HttpServer]]:
 
 
 @pytest.fixture
-def unused_port() -> int:
-    return free_port()
+def unused_port(listener: Any) -> int:
+    return int(listener.free_port())
 
 
 @pytest.fixture
-def start_nginx(public_folder: Path) -> Iterator[Callable[..., HttpServer]]:
+def start_nginx(public_folder: Path, listener: Any) -> Iterator[Callable[..., HttpServer]]:
     """Starts an nginx; what its configuration has beyond that of a cache is given in nginx's words."""
     if not shutil.which("nginx"):
         pytest.skip("there is no nginx: make machine installs it")
@@ -178,7 +168,7 @@ def start_nginx(public_folder: Path) -> Iterator[Callable[..., HttpServer]]:
         folder.mkdir()
         storage = storage or folder / "storage"
         storage.mkdir(exist_ok=True)
-        port = free_port()
+        port = listener.free_port()
         (folder / "nginx.conf").write_text(
             NGINX.format(
                 user="user root;" if os.geteuid() == 0 else "",
@@ -202,7 +192,7 @@ def start_nginx(public_folder: Path) -> Iterator[Callable[..., HttpServer]]:
             str(folder / "nginx.conf"),
         ]
         scheme = "https" if tls else "http"
-        servers.append(HttpServer(command, folder, storage, port, scheme))
+        servers.append(HttpServer(command, folder, storage, port, listener, scheme))
         return servers[-1].start()
 
     yield start
@@ -211,7 +201,7 @@ def start_nginx(public_folder: Path) -> Iterator[Callable[..., HttpServer]]:
 
 
 @pytest.fixture
-def start_apache(public_folder: Path) -> Iterator[Callable[..., HttpServer]]:
+def start_apache(public_folder: Path, listener: Any) -> Iterator[Callable[..., HttpServer]]:
     """Starts an Apache httpd whose WebDAV module keeps what is put; `access` says who may."""
     program = shutil.which("apache2") or shutil.which("httpd")
     modules = Path("/usr/lib/apache2/modules")
@@ -230,14 +220,14 @@ def start_apache(public_folder: Path) -> Iterator[Callable[..., HttpServer]]:
             user = "User www-data\nGroup www-data"
             for path in made:
                 shutil.chown(path, "www-data", "www-data")
-        port = free_port()
+        port = listener.free_port()
         (folder / "httpd.conf").write_text(
             APACHE.format(
                 folder=folder, storage=storage, port=port, user=user, modules=modules, access=access
             )
         )
         command = [program, "-X", "-f", str(folder / "httpd.conf")]
-        servers.append(HttpServer(command, folder, storage, port))
+        servers.append(HttpServer(command, folder, storage, port, listener))
         return servers[-1].start()
 
     yield start
@@ -250,7 +240,7 @@ def new_transport() -> Iterator[Callable[..., HttpTransport]]:
     transports: list[HttpTransport] = []
 
     def connect(url: str, **more: Any) -> HttpTransport:
-        transports.append(HttpTransport(RemoteSettings(cache=url, **{"timeout_s": 10.0, **more})))
+        transports.append(HttpTransport(RemoteSettings(cache=url, **{"timeout_s": 60.0, **more})))
         return transports[-1]
 
     yield connect
