@@ -32,6 +32,11 @@ class PolicyRule:
     allow_empty: bool = False
     location: Location | None = field(default=None, compare=False)
 
+    @property
+    def is_for_the_rest(self) -> bool:
+        """Whether a pattern such as ``**`` takes all that is left: it names nothing to misspell."""
+        return any(not pattern.strip("*.") for pattern in self.include)
+
     def __str__(self) -> str:
         """As one would write it in a BUILD file."""
         arguments = [_starlark(self.include)]

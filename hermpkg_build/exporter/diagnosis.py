@@ -52,16 +52,22 @@ def raise_for(resolution: Resolution, given: Sequence[PolicyRule], *, debug: boo
             broken=broken,
             dependency_graph=resolution.graph,
         )
-    for problem in resolution.problems:
-        assert problem.rule is not None
-        index = resolution.given_rules[problem.rule]
-        rule = given[index] if index is not None else resolution.rules[problem.rule]
-        raise EmptyMatchError(
-            f"{call_text(rule)} did not match any modules, which it must (allow_empty=False)",
-            facts=[("taken by earlier rules", problem.detail)] if problem.detail else (),
-            location=rule.location,
-            next_step="correct the pattern, or allow it to be empty",
-        )
+    idle = {
+        resolution.given_rules[problem.rule]: problem.detail
+        for problem in resolution.problems
+        if problem.rule is not None
+    }
+    used = {resolution.given_rules[node.rule] for node in resolution.graph if node.rule is not None}
+    for index, rule in enumerate(given):
+        # A build lets a rule for all that is left have nothing to do; here it was asked for.
+        if index in idle or (rule.is_for_the_rest and not rule.allow_empty and index not in used):
+            taken = idle.get(index)
+            raise EmptyMatchError(
+                f"{call_text(rule)} did not match any modules, which it must (allow_empty=False)",
+                facts=[("taken by earlier rules", taken)] if taken else (),
+                location=rule.location,
+                next_step="correct the pattern, or allow it to be empty",
+            )
 
 
 def call_text(rule: PolicyRule) -> str:

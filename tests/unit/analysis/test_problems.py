@@ -205,6 +205,15 @@ def test_deny_that_matches_nothing_is_what_was_hoped_for(workspace):
     workspace.own({"app.py": ""}).close("app", INTERN_APP, rule("deny", "wandb.**"), rule("deny", "**"))
 
 
+@pytest.mark.parametrize("policy", ["intern", "extern", "mock"])
+def test_nothing_may_be_left_for_the_rule_for_all_that_is_left(workspace, policy):
+    workspace.own({"app.py": "import os, lib"}).installed({"lib.py": ""})
+    workspace.close("app", INTERN_APP, rule("intern", "lib.**"), rule(policy, "**"))
+    workspace.close("os", rule(policy, "**"))
+    (error,) = workspace.problems("app", rule("intern", "**"), rule(policy, "**"))
+    assert error.summary.startswith(f'{policy}("**") never decides')
+
+
 def test_rule_that_never_decides(workspace):
     workspace.own({"app.py": "import lib"}).installed({"lib.py": ""})
     (error,) = workspace.problems("app", rule("intern", "**", line=3), rule("extern", "lib.**", line=4))
