@@ -44,6 +44,11 @@ class Standing:
         return self.source is not None and self.policy is not None
 
     @property
+    def is_allowed(self) -> bool:
+        """Whether there is such a module, and the package may have it or ask for it."""
+        return self.is_ruled and self.policy is not Policy.DENY
+
+    @property
     def is_bare_namespace(self) -> bool:
         """A folder that no rule packs: it has no code, so that nobody need allow or can forbid it."""
         return self.is_namespace and self.policy in (None, Policy.DENY)

@@ -25,6 +25,7 @@ from hermpkg_build.exporter.environment import Environment, FoundModule, environ
 from hermpkg_build.exporter.interpreter import InterpreterEnvironment
 from hermpkg_build.exporter.kept_facts import kept_facts
 from hermpkg_build.exporter.lazy import lazily_loaded
+from hermpkg_build.exporter.named_in_part import loaded_by_part_of_name
 from hermpkg_build.exporter.packaged import PackagedEnvironment
 from hermpkg_build.exporter.plan import GivenSource, Plan, effective_rules
 
@@ -73,7 +74,7 @@ def resolve(plan: Plan, importer: Any, records: Collection[str] = ()) -> Resolut
     modules = Modules(plan.sources, environments, interpreter, records)
     with kept_facts() as kept:
         facts = SourcesRead(modules, kept)
-        closure, problems = _explore_with_lazy_modules(plan, table, modules, facts)
+        closure, problems = _explore_with_loaded_modules(plan, table, modules, facts)
     graph = _without(closure.graph, OWN_IMPORTER)
     return Resolution(
         graph=graph,
@@ -92,10 +93,13 @@ def resolve(plan: Plan, importer: Any, records: Collection[str] = ()) -> Resolut
     )
 
 
-def _explore_with_lazy_modules(
+def _explore_with_loaded_modules(
     plan: Plan, table: PolicyTable, modules: Modules, facts: SourcesRead
 ) -> tuple[Closure, Sequence[Problem]]:
-    """Explore until the packages that were found have no more lazily loaded modules to add."""
+    """Explore until the modules that were found have loaded no more that their sources do not name.
+
+    What they may have loaded need not be what they did, so that no module is an error for it.
+    """
     observed: set[Edge] = set()
     resolver = Resolver(table, modules)
     while True:
@@ -109,7 +113,9 @@ def _explore_with_lazy_modules(
             whole_packages=False,
             resolver=resolver,
         )
-        more = set(lazily_loaded(closure.type_only)) - observed
+        named = loaded_by_part_of_name(closure.dynamic, closure.graph)
+        allowed = [edge for edge in named if resolver.standing(edge.target).is_allowed]
+        more = {*lazily_loaded(closure.type_only), *allowed} - observed
         if not more:
             return closure, problems
         observed |= more

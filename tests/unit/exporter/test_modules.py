@@ -349,6 +349,58 @@ def test_what_a_package_loads_lazily_is_packed_as_far_as_it_was_loaded(project):
     assert not importer.file_structure().has_file("lazy/unused.py")
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        'import_module(f"dyn.backends.{name}_backend")',
+        'import_module("dyn.backends.{}_backend".format(name))',
+        'import_module("dyn.backends.%s_backend" % name)',
+        'import_module("dyn.backends." + name + "_backend")',
+        'import_module(".".join([__package__, "backends", f"{name}_backend"]))',
+        'import_module(f"{__name__}.backends.{name}_backend")',
+        'import_module(f".backends.{name}_backend", __package__)',
+        'import_module(f".{name}_backend", package="dyn.backends")',
+        '__import__("dyn.backends." + name + "_backend", fromlist=[name])',
+    ],
+)
+def test_what_is_loaded_by_part_of_its_name_is_packed(project, call):
+    project.module(
+        "dyn.__init__", f"from importlib import import_module\nname = 'fast'\nmodule = {call}\nx = module.x\n"
+    )
+    project.module("dyn.backends.__init__")
+    project.module("dyn.backends.fast_backend", "import dyn_helper\nx = 3\n")
+    project.module("dyn.backends.slow_backend")
+    project.module("dyn.backends.other")
+    project.module("dyn_helper")
+    for name in ("dyn", "dyn.backends.other"):
+        importlib.import_module(name)
+    records = project.records(interns("dyn*.**", save=["dyn"]))
+    assert {"dyn/backends/fast_backend.py", "dyn_helper.py"} <= {*records}
+    assert not {"dyn/backends/slow_backend.py", "dyn/backends/other.py"} & {*records}
+    assert project.load(interns("dyn*.**", save=["dyn"])).import_module("dyn").x == 3
+
+
+@pytest.mark.parametrize(
+    "call", ["import_module(name)", 'import_module("." + name, base)', 'import_module(f"{base}.{name}")']
+)
+def test_names_that_could_be_any_module_of_the_library_pack_none(project, call):
+    project.module(
+        "any.__init__", f"from importlib import import_module\ndef load(name, base): return {call}\n"
+    )
+    project.module("any.part")
+    importlib.import_module("any.part")
+    assert not [name for name in project.records(interns("any.**", save=["any"])) if "part" in name]
+
+
+def test_what_may_have_been_loaded_by_part_of_its_name_is_no_error(project):
+    project.module(
+        "dyn.__init__", "import importlib\ndef load(name): return importlib.import_module(f'dyn.{name}')\n"
+    )
+    project.module("dyn.part")
+    importlib.import_module("dyn.part")
+    assert "dyn/part.py" not in project.records(interns("dyn", save=["dyn"]))
+
+
 def test_data_files_that_packed_code_reads_are_packed(project):
     project.module(
         "reads.__init__",
