@@ -55,6 +55,14 @@ class DirectoryReader:
         """Whether there is a record `name`."""
         return not problem_with_name(name) and os.path.isfile(self._path(name))
 
+    def size(self, name: str) -> int:
+        """The number of bytes of the record `name`. Raises ArchiveError."""
+        path = self._path(name)
+        try:
+            return os.stat(path).st_size
+        except OSError as error:
+            raise _unreadable(self.name, name, error) from error
+
     def read(self, name: str) -> bytes:
         """The bytes of the record `name`. Raises ArchiveError where there is none or it cannot be read."""
         path = self._path(name)
@@ -62,12 +70,7 @@ class DirectoryReader:
             with io.FileIO(path) as file:
                 return file.readall()
         except OSError as error:
-            raise ArchiveError(
-                "the unpacked package has no such record"
-                if isinstance(error, FileNotFoundError)
-                else "a record of the unpacked package cannot be read",
-                facts=[("folder", self.name), ("record", name), ("reason", error.strerror or str(error))],
-            ) from error
+            raise _unreadable(self.name, name, error) from error
 
     def view(self, name: str) -> memoryview:
         """The bytes of the record `name`, read-only. Raises ArchiveError."""
@@ -132,11 +135,13 @@ class PrivateFiles:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise ArchiveError(
-                "a record of the unpacked package cannot be read",
-                facts=[
-                    ("folder", self._reader.name),
-                    ("record", name),
-                    ("reason", error.strerror or str(error)),
-                ],
-            ) from error
+            raise _unreadable(self._reader.name, name, error) from error
+
+
+def _unreadable(folder: str, record: str, error: OSError) -> ArchiveError:
+    return ArchiveError(
+        "the unpacked package has no such record"
+        if isinstance(error, FileNotFoundError)
+        else "a record of the unpacked package cannot be read",
+        facts=[("folder", folder), ("record", record), ("reason", error.strerror or str(error))],
+    )

@@ -97,6 +97,10 @@ class ArchiveReader:
             is_stored=member.method == z.STORED,
         )
 
+    def size(self, name: str) -> int:
+        """The number of bytes of the record `name`, unpacked. Raises ArchiveError."""
+        return self.entry(name).size
+
     def read(self, name: str) -> bytes:
         """The bytes of the record `name`, checked against their CRC. Raises ArchiveError."""
         entry = self.entry(name)

@@ -74,7 +74,7 @@ def check_content(archive: Archive, manifest: Manifest, mode: VerifyMode) -> Non
     for name, record in sorted(manifest.records.items()):
         if name not in found:
             changes.append(f"{name} is gone")
-        elif len(archive.view(name)) != record.digest.size:
+        elif archive.size(name) != record.digest.size:
             changes.append(f"{name} was changed")
         elif mode == "all" or record.kind is not RecordKind.STORAGE:
             archive.check(name)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias
 
 from hermpkg_build.archive.directory import DirectoryReader
@@ -43,6 +44,9 @@ class Archive(Protocol):
 
     def has(self, name: str) -> bool:
         """Whether there is such a record."""
+
+    def size(self, name: str) -> int:
+        """The number of a record's bytes, none of which is read for it."""
 
     def read(self, name: str) -> bytes:
         """A record's bytes, checked."""
@@ -135,14 +139,17 @@ class TorchReaderArchive:
         """Whether there is such a record."""
         return bool(self.reader.has_record(name))
 
+    def size(self, name: str) -> int:
+        """The number of a record's bytes."""
+        if not hasattr(self.reader, "get_record_size"):
+            return len(self.read(name))  # That of a torch before 2.5 does not tell.
+        with _torch_errors(name):
+            return int(self.reader.get_record_size(name))
+
     def read(self, name: str) -> bytes:
         """A record's bytes, checked by the reader."""
-        try:
+        with _torch_errors(name):
             return bytes(self.reader.get_record(name))
-        except RuntimeError as error:
-            raise ArchiveError(
-                "a record of the archive cannot be read", facts=[("record", name), ("reason", str(error))]
-            ) from error
 
     def view(self, name: str) -> memoryview:
         """A record's bytes, read-only."""
@@ -158,6 +165,17 @@ class TorchReaderArchive:
 
     def close(self) -> None:
         """The reader is the caller's."""
+
+
+@contextmanager
+def _torch_errors(record: str) -> Iterator[None]:
+    """What torch's reader raises for a record as what ours does."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ArchiveError(
+            "a record of the archive cannot be read", facts=[("record", record), ("reason", str(error))]
+        ) from error
 
 
 class _Copies:

@@ -20,6 +20,7 @@ torch = pytest.importorskip("torch")
 from torch.package import PackageExporter  # noqa: E402
 from torch.package import PackageImporter as StockImporter  # noqa: E402
 
+import hermpkg_build  # noqa: E402
 from hermpkg_build.errors import ArchiveError  # noqa: E402
 from hermpkg_build.runtime import PackageImporter, is_from_package  # noqa: E402
 
@@ -347,6 +348,17 @@ def test_from_torchs_own_reader(zoo, tmp_path) -> None:
     with PackageImporter(path) as importer:
         assert isinstance(importer.zip_reader, torch._C.PyTorchFileReader)
         assert importer.zip_reader.has_record(".data/version")
+
+
+def test_torchs_own_reader_opens_what_has_a_manifest() -> None:
+    stream = io.BytesIO()
+    with hermpkg_build.PackageExporter(stream) as exporter:
+        exporter.save_pickle("t", "t.pkl", torch.ones(4))
+    stream.seek(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        importer = PackageImporter(torch._C.PyTorchFileReader(stream), verify="all")
+    assert torch.equal(importer.load_pickle("t", "t.pkl"), torch.ones(4))
 
 
 def test_torchs_own_reader_lists_folders_which_are_no_records(tmp_path, monkeypatch) -> None:

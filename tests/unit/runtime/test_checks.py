@@ -106,6 +106,19 @@ def test_tensors_are_compared_when_asked_for(load) -> None:
         load(files, verify="all")
 
 
+def test_tensors_of_a_folder_are_not_read_to_learn_their_size(tmp_path) -> None:
+    files = with_manifest(FILES)
+    size = 1 << 40  # Too much for any memory, and nothing on a disk that keeps no zeros.
+    files[MANIFEST] = files[MANIFEST].replace(b'/8","kind":"storage"', b'/%d","kind":"storage"' % size)
+    for name, data in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    with (tmp_path / ".data/0.storage").open("wb") as file:
+        file.truncate(size)
+    with PackageImporter(tmp_path) as importer:
+        assert importer.import_module("mod").value == 1
+
+
 def test_many_changes_are_cut_short(load) -> None:
     files = {**with_manifest(FILES), **{f"new{i}.py": b"" for i in range(9)}}
     with pytest.warns(ArtifactModifiedWarning, match="and 4 more"):
