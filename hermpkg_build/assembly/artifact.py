@@ -88,7 +88,7 @@ def lay_out(request: ArtifactRequest, content: ContentStore) -> tuple[Record, ..
 def lay_out_parts(request: ArtifactRequest, stored: Sequence[Part] = ()) -> tuple[Record, ...]:
     """As `lay_out`, with `stored` in place of the parts that the request's models and resources come to."""
     parts = [*_module_parts(request), *stored, *_framework_parts(request), *request.parts]
-    parts += mock_parts(request.graph, _packages_among(parts))
+    parts += mock_parts(request.graph, _packages_among(parts, request.graph))
     check_names(parts)
     manifest = Part.of_bytes(
         layout.MANIFEST,
@@ -150,8 +150,11 @@ def _framework_parts(request: ArtifactRequest) -> Iterator[Part]:
         yield Part.of_bytes(name, text.encode(), kind=RecordKind.FRAMEWORK, cause="the format")
 
 
-def _packages_among(parts: Sequence[Part]) -> frozenset[str]:
-    return frozenset(folder.replace("/", ".") for folder in folders_of([part.name for part in parts]))
+def _packages_among(parts: Sequence[Part], graph: ModuleGraph) -> frozenset[str]:
+    """The dotted names that something lies below: one of the parts, or the stub of a mocked module."""
+    names = [part.name for part in parts]
+    names += [layout.module_record_name(node.name, False) for node in graph.with_policy(Policy.MOCK)]
+    return frozenset(folder.replace("/", ".") for folder in folders_of(names))
 
 
 def _manifest_of(request: ArtifactRequest, parts: Sequence[Part]) -> Manifest:

@@ -271,6 +271,13 @@ def test_a_mocked_module_with_something_below_it_is_a_package(tmp_path: Path, co
     assert "spy.py" not in records
 
 
+def test_mocked_modules_that_nobody_has_installed_may_lie_below_each_other(content: ContentStore) -> None:
+    names = ("spy", "spy.deep.part", "spy.sparse")
+    mocked = [module(name, Policy.MOCK, origin=Origin.MISSING) for name in names]
+    records = by_name(lay_out(request(*mocked), content))
+    assert {"spy/__init__.py", "spy/deep/part.py", "spy/sparse.py"} <= records.keys()
+
+
 def test_parts_made_elsewhere_are_taken_as_they_are(content: ContentStore) -> None:
     part = Part.of_bytes("m/x.pkl", memoryview(b"N."), kind=RecordKind.PICKLE, cause="save_pickle")
     records = by_name(lay_out(request(parts=[part]), content))
