@@ -77,6 +77,15 @@ class Display:
         if self._verbose and size:
             self._later(lambda: self._console.note(f"{direction}ed: {subject}  {size_text(size)}"))
 
+    def uploads_awaited(self, number: int) -> None:
+        """Say what the end of the build waits for, and that one need not."""
+        uploads = "an upload" if number == 1 else f"{number} uploads"
+        text = f"{uploads} to the shared cache; Ctrl-C gives up what is not there by then"
+        if self._moving is not None:
+            self._moving.start("waiting for", text)
+        else:
+            self._console.note(f"waiting for {text}")
+
     def warning(self, text: str) -> None:
         """Print the warning."""
         self._later(lambda: self._console.warn(text))

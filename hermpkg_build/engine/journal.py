@@ -84,6 +84,11 @@ class Journal:
                 self._uploaded += size
             self._observer.transfer_ended(direction, subject, size)
 
+    def uploads_awaited(self, number: int) -> None:
+        """The build is done but for so many uploads to the shared cache, and has been for a while."""
+        with self._lock:
+            self._observer.uploads_awaited(number)
+
     @property
     def warnings(self) -> tuple[str, ...]:
         """All warnings so far, but for those of the moment."""

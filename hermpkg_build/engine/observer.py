@@ -32,6 +32,12 @@ class BuildObserver(Protocol):
     def transfer_ended(self, direction: Literal["fetch", "upload"], subject: str, size: int) -> None:
         """That is over; `size` bytes went over, 0 where there was nothing."""
 
+    def uploads_awaited(self, number: int) -> None:
+        """The build is done but for so many uploads to the shared cache, and has been for a while.
+
+        KeyboardInterrupt gives them up, and nothing else of the build.
+        """
+
     def warning(self, text: str) -> None:
         """Something the user should know that does not stop the build; `text` is one or more lines."""
 
@@ -52,6 +58,9 @@ class SilentObserver:
         """Say nothing."""
 
     def transfer_ended(self, direction: Literal["fetch", "upload"], subject: str, size: int) -> None:
+        """Say nothing."""
+
+    def uploads_awaited(self, number: int) -> None:
         """Say nothing."""
 
     def warning(self, text: str) -> None:

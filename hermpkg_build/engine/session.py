@@ -99,11 +99,20 @@ class Session(TargetContext):
             kill_group(process)
 
     def finish_sharing(self) -> RemoteCounts | None:
-        """Wait until the shared cache has what this build found out; what went there and came from there."""
+        """Wait until the shared cache has what this build found out; what went there and came from there.
+
+        An interrupt gives up the uploads, not the build, which is done.
+        """
         if self.remote is None:
             return None
         self.facts.share()
-        self.remote.finish()
+        try:
+            self.remote.finish()
+        except KeyboardInterrupt:
+            self.remote.close()
+            self.journal.warn_of_now(
+                "interrupted while uploading: the build is done, but not shared in whole"
+            )
         return self.journal.remote_counts()
 
     def is_cancelled(self) -> bool:

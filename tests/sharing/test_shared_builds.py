@@ -126,6 +126,32 @@ def test_a_server_that_fails_costs_one_warning(checkout, server, kind, call, fil
     assert server.asked.count(call) <= 8  # as many as there are threads that could be asking already
 
 
+def test_an_interrupt_gives_up_uploads_and_keeps_the_build(checkout, server):
+    machine = checkout()
+    let_go = threading.Event()
+
+    def before(name: str) -> None:
+        if name == "missing":
+            let_go.wait(60)
+
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    server.before = before
+    machine.observer.uploads_awaited = interrupt
+    try:
+        first = machine.build(server)
+    finally:
+        let_go.set()
+
+    assert server.closed
+    assert ran(first) == 4
+    assert first.remote.uploaded_bytes == 0
+    assert len(machine.observer.warnings) == 1
+    again = machine.build(server)
+    assert again.targets[0].status == "up-to-date"
+
+
 def test_a_server_that_was_gone_is_not_mourned_by_builds_that_do_not_ask_it(checkout, server):
     def before(_: str) -> None:
         raise RemoteError("unavailable", "no route", server="grpc://x")

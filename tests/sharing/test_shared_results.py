@@ -34,6 +34,8 @@ class Heard:
 
     warnings: list[str] = field(default_factory=list)
     ended: list[tuple[str, str, int]] = field(default_factory=list)
+    awaited: list[int] = field(default_factory=list)
+    been_told: threading.Event = field(default_factory=threading.Event)
     under_way: int = 0
 
     def warn_of_now(self, text: str) -> None:
@@ -41,6 +43,10 @@ class Heard:
 
     def transfer_started(self, direction: str, subject: str) -> None:
         self.under_way += 1
+
+    def uploads_awaited(self, number: int) -> None:
+        self.awaited.append(number)
+        self.been_told.set()
 
     def transfer_ended(self, direction: str, subject: str, size: int) -> None:
         self.under_way -= 1
@@ -318,6 +324,14 @@ def test_what_runs_in_the_background_is_waited_for(server, machine):
         remote.later(lambda action=action: remote.put(action, ActionResult(outputs={}, facts=None)))
     remote.finish()
     assert len(server.results) == 50
+
+
+def test_what_is_waited_for_is_told_once_where_it_takes_a_while(machine, heard):
+    remote, _ = machine()
+    for _ in range(2):
+        remote.later(lambda: heard.been_told.wait(60))
+    remote.finish()
+    assert heard.awaited == [2]
 
 
 def test_what_has_not_begun_at_the_end_is_dropped(server, machine):

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
 _Job = Callable[[], None]
+
+_TURN_S = 0.2
+"""An interrupt is only noticed between two turns of waiting."""
+
+_SHORT_S = 2.0
+"""Waiting that is over by then is not worth a word."""
 
 
 class Background:
@@ -34,16 +41,18 @@ class Background:
                 threading.Thread(target=self._work, name=name, daemon=True).start()
             self._condition.notify_all()
 
-    def finish(self) -> None:
+    def finish(self, awaited: Callable[[int], None]) -> None:
         """Wait until all jobs are done. Raises what the first that failed raised.
 
-        An interrupt ends the waiting, not the jobs.
+        Where that takes a while `awaited` is told, once, how many are left. An interrupt ends the waiting,
+        not the jobs.
         """
-        with self._condition:
-            # In turns, for an interrupt is only noticed between two.
-            while (self._jobs or self._at_work) and not self._ended:
-                self._condition.wait(0.2)
-            error, self._error = self._error, None
+        begun, told = time.monotonic(), False
+        while left := self._left_after(_TURN_S):
+            if not told and time.monotonic() - begun >= _SHORT_S:
+                told = True
+                awaited(left)
+        error, self._error = self._error, None
         if error is not None:
             raise error
 
@@ -53,6 +62,15 @@ class Background:
             self._ended = True
             self._jobs.clear()
             self._condition.notify_all()
+
+    def _left_after(self, seconds: float) -> int:
+        """How many jobs are not done after so long; returns as soon as there are none."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._left() == 0, seconds)
+            return self._left()
+
+    def _left(self) -> int:
+        return 0 if self._ended else len(self._jobs) + self._at_work
 
     def _work(self) -> None:
         while True:

@@ -48,6 +48,9 @@ class Listener(Protocol):
     def transfer_ended(self, direction: Direction, subject: str, size: int) -> None:
         """That is over; `size` bytes were of use."""
 
+    def uploads_awaited(self, number: int) -> None:
+        """All is done but for so many uploads, and has been for a while."""
+
     def warn_of_now(self, text: str) -> None:
         """The server is not used any longer in this build, or not for everything."""
 
@@ -137,7 +140,7 @@ class RemoteCache:
 
     def finish(self) -> None:
         """Wait for what runs in the background."""
-        self._background.finish()
+        self._background.finish(self._listener.uploads_awaited)
 
     def close(self) -> None:
         """End at once: what is not uploaded by now is dropped, and requests under way are given up."""
