@@ -15,6 +15,7 @@ from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.exporter.environment import FoundModule
 from hermpkg_build.exporter.loaded import describe_module, file_of, from_file
 from hermpkg_build.objects.globals import find_global
+from hermpkg_build.objects.loaded_modules import told_by
 from hermpkg_build.runtime.mangling import is_mangled
 from hermpkg_build.store.tree import SourceTree
 
@@ -84,7 +85,7 @@ class InterpreterEnvironment:
         above = sys.modules.get(parent) if parent else None
         if parent and above is None:
             return None
-        path = list(getattr(above, "__path__", ())) if above is not None else None
+        path = list(told_by(above, "__path__") or ()) if above is not None else None
         if above is not None and not path:
             return None
         for finder in (*self._meta_finders, *([PathFinder] if self._has_own_path(parent, path) else [])):

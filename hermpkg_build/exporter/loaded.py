@@ -11,6 +11,7 @@ from typing import Any
 from hermpkg_build.analysis.modules import ModuleSource
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.exporter.environment import FoundModule
+from hermpkg_build.objects.loaded_modules import told_by
 
 _NO_SOURCE = ModuleKind.BYTECODE
 """The kind of a module whose source is not where it was: only its code is left, in memory."""
@@ -20,7 +21,8 @@ def describe_module(name: str, module: Any) -> FoundModule:
     """The module `name` by the object that stands for it."""
     file = file_of(module)
     if file is not None:
-        return from_file(name, file, hasattr(module, "__path__"), getattr(module, "__loader__", None))
+        is_package = told_by(module, "__path__") is not None
+        return from_file(name, file, is_package, told_by(module, "__loader__"))
     kind = ModuleKind.NAMESPACE if _is_folder(module) else ModuleKind.BUILTIN
     return FoundModule(ModuleSource(name=name, kind=kind, origin=Origin.ENVIRONMENT))
 
@@ -38,21 +40,21 @@ def from_file(name: str, file: str, is_package: bool, loader: Any) -> FoundModul
 
 def file_of(module: Any) -> str | None:
     """The file that a module was loaded from, as its spec or itself says."""
-    spec = getattr(module, "__spec__", None)
+    spec = told_by(module, "__spec__")
     loader = getattr(spec, "loader", None)
     if isinstance(loader, FileLoader):
         # A loader may take the source from elsewhere than the finder said.
         with suppress(ImportError):
             return os.fspath(loader.get_filename(loader.name))
     origin = getattr(spec, "origin", None) if getattr(spec, "has_location", False) else None
-    file = origin or getattr(module, "__file__", None)
+    file = origin or told_by(module, "__file__")
     return file if isinstance(file, str) and file else None
 
 
 def _is_folder(module: Any) -> bool:
     try:
-        return bool(list(module.__path__))
-    except (AttributeError, TypeError):
+        return bool(list(told_by(module, "__path__")))
+    except TypeError:
         return False
 
 

@@ -142,7 +142,7 @@ class TorchReaderArchive:
     def size(self, name: str) -> int:
         """The number of a record's bytes."""
         if not hasattr(self.reader, "get_record_size"):
-            return len(self.read(name))  # That of a torch before 2.5 does not tell.
+            return len(self.read(name))  # That of an older torch does not tell.
         with _torch_errors(name):
             return int(self.reader.get_record_size(name))
 

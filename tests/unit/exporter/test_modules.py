@@ -138,6 +138,37 @@ def test_a_module_made_at_run_time_has_no_source(project, monkeypatch):
     assert caught.value.reasons == {"made": PackagingErrorReason.NO_DUNDER_FILE}
 
 
+def test_loaded_modules_are_asked_nothing_that_runs_code(project, monkeypatch):
+    class Loud(types.ModuleType):
+        def __getattr__(self, name):
+            raise RuntimeError(f"asked for {name}")
+
+    class Anything:
+        __spec__ = property(lambda self: 1 / 0)
+
+    project.module("later", "raise RuntimeError('later ran')\n")
+    project.module("own", "import anything.at_all, later, loud\n")
+    spec = importlib.util.find_spec("later")
+    loader = importlib.util.LazyLoader(spec.loader)
+    later, loud = importlib.util.module_from_spec(spec), Loud("loud")
+    del loud.__spec__
+
+    def run(exporter):
+        exporter.extern(["anything.**", "loud"])
+        exporter.intern("**")
+        exporter.save_module("own")
+
+    with monkeypatch.context() as patch:
+        for name in ("anything", "anything.at_all"):
+            patch.setitem(sys.modules, name, Anything())
+        patch.setitem(sys.modules, "loud", loud)
+        patch.setitem(sys.modules, "later", later)
+        loader.exec_module(later)
+        records = project.records(run)
+    assert records["later.py"] == b"raise RuntimeError('later ran')\n"
+    assert records[".data/extern_modules"].decode().split() == ["anything", "anything.at_all", "loud"]
+
+
 def test_modules_in_a_zip_file(project, tmp_path, monkeypatch):
     path = tmp_path / "zipped.zip"
     with zipfile.ZipFile(path, "w") as archive:
