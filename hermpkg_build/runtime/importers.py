@@ -65,7 +65,7 @@ class Importer(ABC):
                 found: Any = module
                 for attribute in name.split("."):
                     found = getattr(found, attribute)
-            except AttributeError:
+            except Exception:  # noqa: BLE001, S112 -- a lazy module runs code to find that it has none
                 continue
             if found is obj:
                 return candidate

@@ -71,6 +71,12 @@ def test_objects_without_a_module_are_searched_for() -> None:
     assert Partial({}).whichmodule(thing, "thing") == "__main__"
     assert OrderedImporter(Partial({}), Partial({"holder": holder})).whichmodule(thing, "thing") == "holder"
 
+    class Lazy:
+        def __getattr__(self, name):
+            raise ImportError(f"{name} needs what is not installed")
+
+    assert Partial({"lazy": Lazy(), "holder": holder}).whichmodule(thing, "thing") == "holder"
+
 
 def test_the_first_importer_with_content_answers(load) -> None:
     importer = load({"json/child.py": "", "math.py": "mine = True\n"})
