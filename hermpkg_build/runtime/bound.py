@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.runtime import finder, torch_names
+from hermpkg_build.runtime.bound_pickle import unpickling
 from hermpkg_build.runtime.modules import PackageModules
 from hermpkg_build.runtime.standing_classes import StandsForItsBase
 from hermpkg_build.runtime.tree import ModuleRole
@@ -284,12 +285,14 @@ def _metadata(space: ModuleSpace, host: ModuleType) -> Overrides:
 
 
 MAKERS: Mapping[str, Callable[[ModuleSpace, ModuleType], Overrides]] = {
+    "_pickle": unpickling,
     "importlib": _importlib,
     "importlib.util": _importlib_util,
     "importlib.machinery": _importlib_machinery,
     "importlib.metadata": _metadata,
     "importlib.resources": _importlib_resources,
     "importlib_metadata": _metadata,
+    "pickle": unpickling,
     "pkgutil": _pkgutil,
     "sys": _sys,
     "torch": torch_names.unchanged,

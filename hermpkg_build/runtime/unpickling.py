@@ -40,7 +40,8 @@ class PackageUnpickler(pickle.Unpickler):
                 module, name = _compat_pickle.NAME_MAPPING[module, name]
             else:
                 module = _compat_pickle.IMPORT_MAPPING.get(module, module)
-        owner = self._importer.import_module(module)
+        # As packaged code gets it, for what a pickle calls may unpickle or import.
+        owner = self._importer.__import__(module, fromlist=("__name__",))
         try:
             if self._dotted_names and "." in name:
                 return functools.reduce(getattr, name.split("."), owner)

@@ -7,6 +7,7 @@ import importlib.machinery
 import importlib.metadata
 import importlib.util
 import json
+import pickle
 import pkgutil
 import sys
 
@@ -570,3 +571,65 @@ def test_modules_that_code_makes_while_it_runs_are_found(load, monkeypatch) -> N
     assert main.values == ["made", "made", "put"]
     assert "'lib' is packaged, but this part of it is not" in main.missing
     assert not {"lib", "lib.made", "lib.put"} & sys.modules.keys()
+
+
+def test_names_in_what_packaged_code_unpickles_are_those_of_its_package(load) -> None:
+    source = """
+        import io
+        import pickle
+        from pickle import loads
+
+        class Inner:
+            class Nested:
+                pass
+
+        class Reader(pickle.Unpickler):
+            def find_class(self, module, name):
+                return super().find_class(module, name)
+
+        def by_file(data):
+            return pickle.load(io.BytesIO(data))
+
+        def by_class(data):
+            return Reader(io.BytesIO(data)).load()
+
+        def by_python(data):
+            return pickle._Unpickler(io.BytesIO(data)).load()
+    """
+    importer = load({"lib.py": source}, ["io", "pickle"])
+    lib = importer.import_module("lib")
+    for read in (lib.loads, lib.by_file, lib.by_class, lib.by_python):
+        assert read(b"clib\nInner\n.") is lib.Inner
+        assert read(b"\x80\x04\x8c\x03lib\x8c\x0cInner.Nested\x93.") is lib.Inner.Nested
+        assert read(pickle.dumps(lib.Inner)) is lib.Inner
+        assert read(pickle.dumps([json.JSONDecoder, 1])) == [json.JSONDecoder, 1]
+        with pytest.raises(AttributeError):
+            read(b"clib\nOuter\n.")
+        with pytest.raises(ModuleNotFoundError):
+            read(b"cnowhere\nInner\n.")
+    assert lib.loads(pickle.dumps((1, 2), 5), buffers=None) == (1, 2)
+    with pytest.raises(TypeError):
+        lib.loads("text")
+    assert issubclass(lib.Reader, pickle.Unpickler)
+    with pytest.raises(ModuleNotFoundError):
+        pickle.loads(b"clib\nInner\n.")
+
+
+class HoldsPickle:
+    """Is remade from a pickle in its state, by whichever function it was given for that."""
+
+    def __init__(self, loads, data: bytes) -> None:
+        self._loads, self._data = loads, data
+
+    def __reduce__(self):
+        return self._loads, (self._data,)
+
+
+def test_a_pickle_in_the_state_of_an_object_is_of_the_package_too(load) -> None:
+    inner = b"clib\nInner\n."
+    outer = pickle.dumps(HoldsPickle(pickle.loads, inner), 3)
+    importer = load({"lib.py": "import pickle\nclass Inner: pass\n", "m/m.pkl": outer}, ["pickle", "_pickle"])
+    lib = importer.import_module("lib")
+    assert importer.load_pickle("m", "m.pkl") is lib.Inner
+    again = pickle.dumps(HoldsPickle(lib.pickle.loads, pickle.dumps([1])))
+    assert pickle.loads(again) == lib.pickle.loads(again) == [1]
