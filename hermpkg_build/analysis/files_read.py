@@ -50,19 +50,21 @@ def files_read(
     source_of: Callable[[ModuleNode], bytes],
     distributions: Distributions,
     seen: Collection[str] = (),
+    located: Collection[str] = (),
 ) -> FilesRead:
     """The files that the interned modules of `graph` read.
 
     `uses` are the uses of their places that were found in them. `seen` are paths of files that were
-    read while the code ran, relative to the entries of the search path, with ``/``. Where the code
-    asks for what is installed, the metadata of its own distributions are among the files.
+    read while the code ran, relative to the entries of the search path, with ``/``; `located` are
+    modules whose source was looked for on disk meanwhile. Where the code asks for what is installed,
+    the metadata of its own distributions are among the files.
     Data files of the workspace are not looked for: targets declare those.
     """
     tops: dict[str, list[ModuleNode]] = {}
     for node in graph.with_policy(Policy.INTERN):
         tops.setdefault(_top(node.name), []).append(node)
     places = [_place(name, use) for name, use in uses]
-    real = {top for top, place in places if place in _REAL_PATHS}
+    real = {top for top, place in places if place in _REAL_PATHS} | {_top(name) for name in located}
     asking: dict[str, set[str]] = {}
     for (name, _), (top, place) in zip(uses, places, strict=True):
         if place in _PLACES:

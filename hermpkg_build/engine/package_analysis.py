@@ -88,6 +88,7 @@ def _files(
         source_of=source_of,
         distributions=finder.distributions,
         seen={name for model in models.values() for name in model.data_read},
+        located={name for model in models.values() for name in model.located_sources},
     )
     if target.attributes["files"] == "auto":
         return found

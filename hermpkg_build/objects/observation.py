@@ -7,7 +7,7 @@ import pathlib
 import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from hermpkg_build.objects.finder import Importer, WorkspaceFinder
@@ -17,6 +17,12 @@ from hermpkg_build.objects.request import ObservedFiles, ObservedImport
 _CODE = (Place.WORKSPACE, Place.ENVIRONMENT)
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _OF_THE_KERNEL = ("/dev", "/proc", "/sys")
+_SHOW_SOURCE = frozenset(
+    {"importlib._bootstrap_external", "inspect", "linecache", "pkgutil", "tokenize", "zipimport", __name__}
+)
+"""What looks for a source to run or to show it, which a module's loader has too."""
+_ON_THE_WAY = frozenset({"genericpath", "io", "ntpath", "os", "pathlib", "posixpath"})
+"""What code asks the file system by."""
 _WRITES_ANEW = os.O_WRONLY | os.O_TRUNC | os.O_CREAT
 
 
@@ -34,6 +40,7 @@ class FileObserver:
         self._listed: dict[str, None] = {}
         self._asked: dict[str, None] = {}
         self._written: dict[str, None] = {}
+        self._sources: dict[str, None] = {}
         sys.addaudithook(self._on_event)
         os.stat = self._noting(os.stat)
         os.access = self._noting(os.access)
@@ -45,6 +52,17 @@ class FileObserver:
         """Note a file that is about to be read in a way that shows in no event."""
         if name := _absolute(path):
             self._read[name] = None
+
+    def located_sources(self) -> list[str]:
+        """The loaded modules whose source code has looked for on disk, by name.
+
+        Code that got the path of a function so, not by ``__file__``, shows it in no source.
+        """
+        return sorted(
+            name
+            for name, module in list(sys.modules.items())
+            if any(os.path.abspath(path) in self._sources for path in _places_of_module(module))
+        )
 
     def files(self, finder: WorkspaceFinder, places: Places, scratch: str) -> ObservedFiles:
         """All that was noted, but for what lies in `scratch`, is the interpreter's own, or was first written.
@@ -77,10 +95,16 @@ class FileObserver:
                     self._written[name] = None
             elif name:
                 self._read[name] = None
+                self._note_source(name)
         elif event in ("os.listdir", "os.scandir"):
             path = arguments[0]
             if name := _absolute(os.curdir if path is None else path):
                 self._listed[name] = None
+
+    def _note_source(self, path: str) -> None:
+        """Note the source of a module, save where Python's own ways of reading sources ask for it."""
+        if path.endswith(".py") and _asking_module() not in _SHOW_SOURCE:
+            self._sources[path] = None
 
     def _noting(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """`function`, which takes a path first, noting every path it is called with."""
@@ -89,6 +113,7 @@ class FileObserver:
         def noting(path: Any, *arguments: Any, **options: Any) -> Any:
             if options.get("dir_fd") is None and (name := _absolute(path)):
                 self._asked[name] = None
+                self._note_source(name)
             return function(path, *arguments, **options)
 
         noting.__module__ = os.__name__
@@ -140,6 +165,16 @@ def _observed(name: str, importer: Importer, places: Places) -> ObservedImport:
         path=places.shown(importer.path),
         line=importer.line,
     )
+
+
+def _asking_module() -> str:
+    """The name of the module whose code asks the file system something right now."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__") == __name__:
+        frame = frame.f_back
+    while frame is not None and frame.f_globals.get("__name__") in _ON_THE_WAY:
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__", "")) if frame is not None else ""
 
 
 def _absolute(path: object) -> str:

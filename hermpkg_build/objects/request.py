@@ -133,7 +133,8 @@ class ModelObject:
     `globals`, `storages` and `key_offsets` are those of its PickledObject. `observed_modules` are
     the modules of workspace and environment that were imported, by name; `observed_files` is all
     else that the result depends on. `data_read` are those of these files that are no modules and
-    lie on the search path, relative to its entries.
+    lie on the search path, relative to its entries. `located_sources` are the modules whose source
+    code has looked for on disk, by name.
     """
 
     pickle: Digest
@@ -143,6 +144,7 @@ class ModelObject:
     observed_modules: tuple[ObservedImport, ...]
     observed_files: ObservedFiles
     data_read: tuple[str, ...] = ()
+    located_sources: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
         """All fields by name."""
@@ -154,6 +156,7 @@ class ModelObject:
             "observed_modules": [[o.module, o.importer, o.path, o.line] for o in self.observed_modules],
             "observed_files": self.observed_files.to_json(),
             "data_read": list(self.data_read),
+            "located_sources": list(self.located_sources),
         }
 
     @classmethod
@@ -172,4 +175,5 @@ class ModelObject:
             ),
             observed_files=ObservedFiles.from_json(value["observed_files"]),
             data_read=tuple(value["data_read"]),
+            located_sources=tuple(value["located_sources"]),
         )

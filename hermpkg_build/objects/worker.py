@@ -183,6 +183,7 @@ def _keep(
         key_offsets=pickled.key_offsets,
         observed_modules=tuple(imports),
         observed_files=files,
+        located_sources=tuple(observer.located_sources()),
     )
 
 

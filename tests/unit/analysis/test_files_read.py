@@ -22,7 +22,9 @@ RULES = (
 ASKS = "import os\nHERE = os.path.dirname(__file__)\n"
 
 
-def read(workspace: Workspace, root: str = "lib", seen: tuple[str, ...] = ()) -> FilesRead:
+def read(
+    workspace: Workspace, root: str = "lib", seen: tuple[str, ...] = (), located: tuple[str, ...] = ()
+) -> FilesRead:
     finder = workspace.finder()
     closure = workspace.close(root, *RULES, finder=finder)
     return files_read(
@@ -32,6 +34,7 @@ def read(workspace: Workspace, root: str = "lib", seen: tuple[str, ...] = ()) ->
         source_of=lambda node: Path(node.path).read_bytes(),
         distributions=finder.distributions,
         seen=seen,
+        located=located,
     )
 
 
@@ -110,6 +113,11 @@ def test_files_that_were_seen_to_be_read_are_packed(workspace: Workspace) -> Non
     found = read(workspace, seen=("lib/a.txt", "other/c.txt"))
     assert list(found.data) == ["lib/a.txt"]
     assert found.real == ("lib",)
+
+
+def test_modules_whose_source_was_looked_for_are_packed_with_real_paths(workspace: Workspace) -> None:
+    workspace.installed({"lib/__init__.py": "", "lib/part.py": "", "lib/a.txt": "", "other.py": ""})
+    assert read(workspace, located=("lib.part", "other")) == FilesRead(real=("lib",))
 
 
 @pytest.mark.parametrize(

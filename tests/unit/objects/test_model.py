@@ -196,6 +196,37 @@ def test_files_that_are_read_are_observed(models: ModelWorkspace) -> None:
     assert made.observed_files.read == (str(words), str(models.root / "models/net.py"))
 
 
+@pytest.mark.parametrize(
+    ("look", "located"),
+    [
+        ("os.path.exists(path)", ["part"]),
+        ("pathlib.Path(path).is_file()", ["part"]),
+        ("open(path).close()", ["part"]),
+        ("os.stat(path)", ["part"]),
+        ("inspect.getsource(function)", []),
+        ("linecache.checkcache() or linecache.getlines(path)", []),
+        ("warnings.showwarning(UserWarning('w'), UserWarning, path, 1)", []),
+        ("path", []),
+    ],
+)
+def test_sources_that_code_looks_for_on_disk_are_observed(
+    models: ModelWorkspace, look: str, located: list[str]
+) -> None:
+    models.write("part.py", "def function(): pass\n")
+    models.write(
+        "net.py",
+        f"""
+        import inspect, linecache, os, pathlib, warnings
+        from part import function
+        def make():
+            path = function.__code__.co_filename
+            {look}
+            return 1
+        """,
+    )
+    assert list(models.make("net:make").located_sources) == located
+
+
 def test_a_stale_pyc_has_no_say(models: ModelWorkspace) -> None:
     source = models.write("net.py", "def make(): return 'old'\n")
     import py_compile
