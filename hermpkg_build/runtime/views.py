@@ -107,9 +107,12 @@ class HostViews:
         name = module.__name__
         if name in _USES and (importing or {}).get("__name__") not in self._users[name]:
             return module
-        if name not in self._views:
-            self._views[name] = ModuleView(module, MAKERS[name](self._space, module), self)
-        return self._views[name]
+        view = self._views.get(name)
+        if view is None:
+            made = ModuleView(module, MAKERS[name](self._space, module), self)
+            # Of two threads that make one, both get the first's: a view keeps what is assigned to it.
+            view = self._views.setdefault(name, made)
+        return view
 
     def has(self, value: object) -> bool:
         """Whether `value` is a module that packaged code can get a view of."""

@@ -10,8 +10,13 @@ import json
 import pickle
 import pkgutil
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
+
+from hermpkg_build.runtime import bound
 
 LIB = {
     "lib/__init__.py": "",
@@ -327,6 +332,22 @@ def test_what_is_set_in_the_host_shows_in_the_namespace_and_is_never_a_view(load
 def test_sys_modules_is_the_packages_by_whatever_name(load, source) -> None:
     main = load({"main.py": source}, EXTERNS).import_module("main")
     assert main.modules is not sys.modules
+
+
+def test_threads_that_need_a_view_at_once_get_the_same(load, monkeypatch) -> None:
+    barrier = threading.Barrier(2)
+    make = bound.MAKERS["pkgutil"]
+
+    def make_together(space, host):
+        with suppress(threading.BrokenBarrierError):
+            barrier.wait(30)
+        return make(space, host)
+
+    monkeypatch.setitem(bound.MAKERS, "pkgutil", make_together)
+    importer = load({"one.py": "import pkgutil\n", "two.py": "import pkgutil\n"}, EXTERNS)
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(importer.import_module, ["one", "two"])
+    assert one.pkgutil is two.pkgutil
 
 
 def test_a_view_is_made_while_the_host_changes(load, monkeypatch) -> None:
