@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.runtime import torch_tables
 from hermpkg_build.runtime.mangling import demangle, mangle_prefix
+from hermpkg_build.runtime.overloads import give_overloads, take_overloads
 
 if TYPE_CHECKING:
     from hermpkg_build.runtime.space import ModuleSpace
@@ -139,6 +140,7 @@ def _forget(prefix: str, names: set[str], artifact: str) -> None:
     for name in list(names):
         sys.modules.pop(name, None)
         _closed[demangle(name)] = artifact
+    take_overloads(names)
     names.clear()
     linecache = sys.modules.get("linecache")
     if linecache is not None:
@@ -186,6 +188,7 @@ def _park(space: ModuleSpace) -> None:
                 continue  # What takes no weak reference is no module of ours.
             space.parked[name] = module
             sys.modules[name] = stand_in
+    space.parked_overloads += take_overloads(space.registered)
 
 
 def _unpark(space: ModuleSpace) -> None:
@@ -193,6 +196,8 @@ def _unpark(space: ModuleSpace) -> None:
         if type(sys.modules.get(name)) is _StandIn:
             sys.modules[name] = module
     space.parked.clear()
+    give_overloads(space.parked_overloads)
+    space.parked_overloads.clear()
 
 
 class _StandIn(ModuleType):

@@ -28,6 +28,7 @@ from hermpkg_build.runtime.views import HostViews
 if TYPE_CHECKING:
     from hermpkg_build.runtime.carrying import Whereabouts
     from hermpkg_build.runtime.opening import Archive
+    from hermpkg_build.runtime.overloads import Overloads
     from hermpkg_build.runtime.real_files import RealFiles
 
 # Part of the language rather than of the environment: no artifact lists them for certain.
@@ -64,6 +65,7 @@ class ModuleSpace:
         self.module_allowed = module_allowed
         self.registered: set[str] = set()
         self.parked: dict[str, ModuleType] = {}
+        self.parked_overloads: Overloads = []
         self.externs: dict[str, ModuleType] = {}
         self.held: list[object] = []
         """What tables of the process hold weakly, to be free of it when the package is freed."""

@@ -70,6 +70,37 @@ def test_what_is_in_use_keeps_its_package_whole(artifact) -> None:
     assert name not in sys.modules
 
 
+OVERLOADED = """
+    from {typing} import overload
+    class Thing:
+        @overload
+        def at(self, key: int) -> int: ...
+        @overload
+        def at(self, key: str) -> str: ...
+        def at(self, key):
+            return key
+"""
+
+
+@pytest.mark.parametrize("source", ["typing", "typing_extensions"])
+def test_a_package_with_overloads_is_freed(artifact, source) -> None:
+    keeper = pytest.importorskip(source)
+    if not hasattr(keeper, "get_overloads"):
+        pytest.skip("typing keeps overloads from Python 3.11 on")
+    path = artifact({"lib.py": OVERLOADED.format(typing=source)}, [source])
+    importer = PackageImporter(path)
+    at = importer.import_module("lib").Thing.at
+    for _ in range(2):
+        assert [len(overload.__annotations__) for overload in keeper.get_overloads(at)] == [2, 2]
+        gc.collect()
+    with PackageImporter(path) as other:
+        closed = weakref.ref(other.import_module("lib").Thing)
+    reference = weakref.ref(at)
+    del importer, other, at
+    gc.collect()
+    assert (reference(), closed()) == (None, None)
+
+
 def test_close_forgets_the_modules_and_lets_objects_live(artifact) -> None:
     with PackageImporter(artifact(FILES, ["dataclasses"])) as importer:
         thing = importer.import_module("lib.things").Thing(3)
