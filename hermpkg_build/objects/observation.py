@@ -11,6 +11,7 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from hermpkg_build.objects.finder import Importer, WorkspaceFinder
+from hermpkg_build.objects.loaded_modules import told_by
 from hermpkg_build.objects.places import Place, Places
 from hermpkg_build.objects.request import ObservedFiles, ObservedImport
 
@@ -190,7 +191,7 @@ def _folders_of_package(name: str, places: Places) -> list[str]:
 
     In the workspace only declared modules count, and the request lists them.
     """
-    spec = getattr(sys.modules.get(name), "__spec__", None)
+    spec = told_by(sys.modules.get(name), "__spec__")
     folders = getattr(spec, "submodule_search_locations", None) or ()
     return [
         os.path.abspath(folder)
@@ -201,7 +202,7 @@ def _folders_of_package(name: str, places: Places) -> list[str]:
 
 def _places_of_module(module: object) -> list[str]:
     """Where a module comes from: its file, or the folders of a namespace package."""
-    spec = getattr(module, "__spec__", None)
+    spec = told_by(module, "__spec__")
     origin = getattr(spec, "origin", None)
     if getattr(spec, "has_location", False) and isinstance(origin, str):
         return [origin]

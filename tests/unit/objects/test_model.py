@@ -178,6 +178,28 @@ def test_much_output_is_no_trouble(models: ModelWorkspace) -> None:
     assert models.load(models.make("net:make")) == 1
 
 
+def test_what_a_factory_puts_among_modules_disturbs_nothing(models: ModelWorkspace) -> None:
+    models.write(
+        "net.py",
+        """
+        import importlib.util, sys, types
+        class Loud(types.ModuleType):
+            def __getattr__(self, name):
+                raise ImportError(f"asked for {name}")
+        def make():
+            sys.modules["loud"] = loud = Loud("loud")
+            del loud.__spec__
+            spec = importlib.util.find_spec("later")
+            sys.modules["later"] = later = importlib.util.module_from_spec(spec)
+            importlib.util.LazyLoader(spec.loader).exec_module(later)
+            return 5
+        """,
+    )
+    models.write("later.py", "raise RuntimeError('later ran')\n")
+    made = models.make("net:make")
+    assert models.load(made) == 5
+
+
 def test_files_that_are_read_are_observed(models: ModelWorkspace) -> None:
     words = models.write("data/words.txt", "one")
     models.write(
