@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.cli.arguments import Invocation, Option
+from hermpkg_build.errors import HermpkgError
 
 if TYPE_CHECKING:
     from hermpkg_build.loading.workspace import Workspace
@@ -124,18 +125,23 @@ def remote_of(workspace: Workspace, chosen: dict[str, Any]) -> Remote | None:
     return open_remote(remote_settings(workspace, chosen))
 
 
-def servers_of(workspace: Workspace) -> tuple[str, str]:
-    """The URLs of the cache and the executor that a workspace names, for people to see; "" for none.
+def servers_of(workspace: Workspace) -> tuple[str, str, HermpkgError | None]:
+    """The URLs of the cache and the executor that a workspace names, and what is wrong with what it says.
 
-    Raises WorkspaceError and CommandLineError for wrong settings.
+    They are for people to see, "" for none; where something is wrong they are as they were written.
     """
     if not _configures_servers(workspace):
-        return "", ""
+        return "", "", None
     from hermpkg_build.engine.remote_settings import remote_settings
-    from hermpkg_build.store.remote.addresses import without_secrets
+    from hermpkg_build.engine.remote_urls import without_secrets
 
-    settings = remote_settings(workspace, {})
-    return without_secrets(settings.cache), without_secrets(settings.executor)
+    try:
+        settings = remote_settings(workspace, {})
+    except HermpkgError as error:
+        written = (str(workspace.settings.get(name, "")) for name in ("remote-cache", "remote-executor"))
+        cache, executor = map(without_secrets, written)
+        return cache, executor, error
+    return without_secrets(settings.cache), without_secrets(settings.executor), None
 
 
 def _configures_servers(workspace: Workspace) -> bool:

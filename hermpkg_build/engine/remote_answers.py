@@ -124,7 +124,7 @@ class _Reader:
         return OtherEnvironmentError(
             "the executor's Python environment is not the one of this machine",
             facts=[("executor", self._executor.server), ("interpreter", self._interpreter), *facts],
-            next_step="install there what is installed here, at the same place or at that of remote-python",
+            next_step="install there what is installed here, at the same place or at that of --remote-python",
         )
 
     def _cannot_start(self) -> OtherEnvironmentError:
@@ -136,7 +136,7 @@ class _Reader:
                 ("exit status", str(self._executed.exit_code)),
                 ("its output", self._executed.errors or "none"),
             ],
-            next_step="have this interpreter there, or say with remote-python which one it is",
+            next_step="have this interpreter there, or say with --remote-python which one it is",
         )
 
     @property

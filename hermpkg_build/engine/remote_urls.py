@@ -30,7 +30,7 @@ def read_url(text: str, schemes: Sequence[str], source: SettingSource) -> str:
 
     if not text:
         return ""
-    shown = _without_secrets(text)
+    shown = without_secrets(text)
     expected = " or ".join(f"{scheme}://HOST:PORT" for scheme in schemes)
     step = f"write {expected}"
     if "@" in text:
@@ -49,7 +49,7 @@ def read_url(text: str, schemes: Sequence[str], source: SettingSource) -> str:
     if parts.query or parts.fragment:
         raise source.wrong(f"has no room for what follows the path: {shown}", next_step=step)
     if scheme in EXECUTOR_SCHEMES and parts.path.strip("/"):
-        instance = _without_secrets(parts.path).strip("/")
+        instance = without_secrets(parts.path).strip("/")
         raise source.wrong(
             f"has no path: {shown}",
             next_step=f"where it is the instance's name: --remote-instance {instance}",
@@ -73,7 +73,7 @@ def check_secrecy(settings: RemoteSettings) -> None:
         if settings.client_key:
             has, lacks = lacks, has
         raise CommandLineError(
-            f"remote-{has} is of no use alone", next_step=f"name its --remote-{lacks} FILE"
+            f"--remote-{has} is of no use alone", next_step=f"name its --remote-{lacks} FILE"
         )
     for url in dict.fromkeys((settings.cache, settings.executor)):
         parts = urlsplit(url)
@@ -89,7 +89,7 @@ def check_secrecy(settings: RemoteSettings) -> None:
             )
 
 
-def _without_secrets(text: str) -> str:
+def without_secrets(text: str) -> str:
     """A text that is to be a URL, and may be none: without all up to the last "@", query and fragment."""
     scheme = re.match(r"[a-zA-Z0-9+.-]*://", text)
     place = text[scheme.end() :] if scheme else text

@@ -3,6 +3,7 @@
 import zipfile
 
 from hermpkg_build import __version__
+from hermpkg_build.errors import ExitCode
 
 
 def test_why_shows_each_import_with_its_place(app):
@@ -101,8 +102,16 @@ def test_info_names_the_servers_without_their_secrets(app):
 
 
 def test_info_tells_of_servers_that_no_build_could_use(app):
-    (app.root / "pyproject.toml").write_text('[tool.hermpkg]\nremote-cache = "ftp://cache.example.com"\n')
-    assert "pyproject.toml:2: remote-cache cannot be 'ftp://cache.example.com'" in app.run("info").stderr
+    lines = '[tool.hermpkg]\nremote-cache = "ftp://ci:hunter2@cache.example.com"\n'
+    (app.root / "pyproject.toml").write_text(lines)
+    shown = app.run("info")
+    assert "pyproject.toml:2: remote-cache cannot be 'ftp://cache.example.com'" in shown.stderr
+    assert "ftp://cache.example.com" in shown.stdout
+    assert __version__ in shown.stdout
+    assert "hunter2" not in shown.stdout + shown.stderr
+    told = app.run("info", "--json")
+    assert told.json["remote_cache"] == "ftp://cache.example.com"
+    assert told.json["error"]["exit_code"] == told.code == shown.code == ExitCode.COMMAND_LINE
 
 
 def test_info_outside_of_a_workspace(app, tmp_path):

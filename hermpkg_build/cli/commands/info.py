@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hermpkg_build import __version__
 from hermpkg_build.cli.arguments import Command, Invocation
-from hermpkg_build.cli.console import printable, size_text
+from hermpkg_build.cli.console import Console, error_json, printable, size_text
 from hermpkg_build.cli.remote import servers_of
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.errors import ExitCode, WorkspaceError
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
 def run(invocation: Invocation) -> ExitCode:
     """Show where things are, which servers work is shared with, and which versions are in use.
 
-    Raises WorkspaceError and CommandLineError where what the workspace says of servers is wrong.
+    Where what the workspace says of servers is wrong that is told too, and the exit code is its own.
     """
     cache = invocation.settings.cache_directory
     size = _size_of(cache)
     workspace = _workspace()
-    remote_cache, remote_executor = servers_of(workspace) if workspace else ("", "")
+    remote_cache, remote_executor, problem = servers_of(workspace) if workspace else ("", "", None)
     facts: dict[str, Json] = {
         "workspace": workspace.root if workspace else None,
         "cache_directory": cache,
@@ -40,21 +41,28 @@ def run(invocation: Invocation) -> ExitCode:
         "python_executable": sys.executable,
         "torch": _version_of("torch"),
     }
-    if invocation.settings.json:
-        invocation.console.give_json(facts)
-        return ExitCode.SUCCESS
+    console = invocation.console
+    if console.json:
+        console.give_json({**facts, "error": error_json(problem)} if problem else facts)
+    else:
+        _say({**facts, "cache_bytes": size_text(size)}, console)
+    if problem is not None:
+        console.describe(problem)
+        return problem.exit_code
+    return ExitCode.SUCCESS
+
+
+def _say(facts: Mapping[str, Json], console: Console) -> None:
     absent = {
         "workspace": "none here",
         "remote_cache": "none",
         "remote_executor": "none",
         "torch": "not installed",
     }
-    facts["cache_bytes"] = size_text(size)
     width = max(map(len, facts)) + 1
     for name, value in facts.items():
         shown = absent.get(name, "unknown") if value is None else str(value)
-        invocation.console.say(f"{name.replace('_', ' ') + ':':<{width}} {printable(shown)}")
-    return ExitCode.SUCCESS
+        console.say(f"{name.replace('_', ' ') + ':':<{width}} {printable(shown)}")
 
 
 def _workspace() -> Workspace | None:

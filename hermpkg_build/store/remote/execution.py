@@ -129,7 +129,7 @@ class Executor:
                 f"cannot {_DOING}",
                 server=self.server,
                 reason="it executes nothing, or does not know contents by their SHA-256",
-                next_step="check remote-executor and remote-instance",
+                next_step="check --remote-executor and --remote-instance",
             )
 
     def _upload(self, blobs: Mapping[Digest, Blob]) -> None:
@@ -273,7 +273,7 @@ class _Run:
         return ExecutionError(
             "the action took too long on the executor",
             facts=facts,
-            next_step="allow it more with remote-execution-timeout",
+            next_step="allow it more with --remote-execution-timeout",
         )
 
     def _give_up(self) -> None:

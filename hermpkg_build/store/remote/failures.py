@@ -11,6 +11,11 @@ FailureKind: TypeAlias = Literal["unavailable", "denied", "full", "protocol"]
 missing credentials, a certificate that is not trusted); ``full``: the server takes no more;
 ``protocol``: its answer is none that the protocol knows."""
 
+CHECK_CREDENTIALS = "check who asks: --remote-header, --remote-token-file or --credential-helper"
+CHECK_CERTIFICATES = "check --remote-ca, --remote-client-certificate and --remote-client-key"
+CHECK_SERVER = "check that the server runs, and that its address and scheme are these"
+"""Next steps, whatever the protocol. They name options, which win over the settings of the same names."""
+
 
 class RemoteError(LocalEnvironmentError):
     """A remote server could not do what it was asked; retrying has been tried where it makes sense.

@@ -45,7 +45,7 @@ def cache_abilities(
             "the server is no cache",
             server=server,
             reason="its capabilities name no cache",
-            next_step="correct remote-cache or remote-instance",
+            next_step="correct --remote-cache or --remote-instance",
         )
     if messages.DigestFunction.SHA256 not in cache.digest_functions:
         raise RemoteError(
@@ -53,7 +53,7 @@ def cache_abilities(
             "the server does not know contents by their SHA-256",
             server=server,
             reason="its capabilities name other digest functions only",
-            next_step="have the server use SHA256, or choose another with remote-cache",
+            next_step="have the server use SHA256, or choose another with --remote-cache",
         )
     zstd = messages.Compressor.ZSTD
     streams = compression and zstd in cache.supported_compressors

@@ -14,7 +14,7 @@ from hermpkg_build.store.remote import messages
 from hermpkg_build.store.remote.addresses import Address, is_loopback, parse_address
 from hermpkg_build.store.remote.credentials import Credentials
 from hermpkg_build.store.remote.delays import FIRST_DELAY_S, LONGEST_DELAY_S, delay_s
-from hermpkg_build.store.remote.failures import RemoteError
+from hermpkg_build.store.remote.failures import CHECK_CERTIFICATES, RemoteError
 from hermpkg_build.store.remote.first_answer import FirstAnswer
 from hermpkg_build.store.remote.grpc_failures import PASSING, REFUSED, UNHEARD, CallFailedError, remote_error
 from hermpkg_build.store.remote.grpc_idle import IdleLimit
@@ -54,7 +54,7 @@ class GrpcChannel:
                 "The address of a remote server is not one that can be used",
                 server=str(address),
                 reason="it is not of the form grpc://host:port or grpcs://host:port",
-                next_step="correct remote-cache or remote-executor; an instance's name is remote-instance",
+                next_step="correct it; the name of an instance is for --remote-instance",
             )
         self.server = str(address)
         self.retries = settings.retries
@@ -309,7 +309,7 @@ def _file(path: str, address: Address) -> bytes:
             "a certificate or key for a server cannot be read",
             server=str(address),
             reason=f"{path}: {os.strerror(error.errno or 0)}",
-            next_step="correct remote-ca, remote-client-certificate or remote-client-key",
+            next_step=CHECK_CERTIFICATES,
         ) from error
 
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from hermpkg_build.store.remote.failures import FailureKind, RemoteError
+from hermpkg_build.store.remote.failures import (
+    CHECK_CERTIFICATES,
+    CHECK_CREDENTIALS,
+    CHECK_SERVER,
+    FailureKind,
+    RemoteError,
+)
 
 OK = 0
 ALREADY_EXISTS = 6
@@ -89,15 +95,13 @@ def remote_error(error: CallFailedError, doing: str, *, server: str, writes: boo
 
 def _meaning(error: CallFailedError, writes: bool) -> tuple[FailureKind, str]:
     if error.code in REFUSED:
-        return "denied", (
-            "check what is sent to prove who asks: remote-headers, remote-token-file or credential-helper"
-        )
+        return "denied", CHECK_CREDENTIALS
     if error.untrusted:
-        return "denied", "check the certificates: remote-ca, remote-client-certificate and remote-client-key"
+        return "denied", CHECK_CERTIFICATES
     if writes and (error.code == "RESOURCE_EXHAUSTED" or error.no_space):
         return "full", "make room on the server, or build with --remote-upload off"
     if error.code in PASSING:
-        return "unavailable", "check that the server runs, and that its address and scheme are these"
+        return "unavailable", CHECK_SERVER
     if error.code == "UNIMPLEMENTED":
         return "protocol", "check that the server speaks the Remote Execution API at this address"
-    return "protocol", "check remote-instance, and the log of the server"
+    return "protocol", "check --remote-instance, and the log of the server"

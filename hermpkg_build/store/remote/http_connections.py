@@ -16,7 +16,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from hermpkg_build.store.remote.addresses import is_loopback
-from hermpkg_build.store.remote.failures import RemoteError
+from hermpkg_build.store.remote.failures import CHECK_CERTIFICATES, RemoteError
 from hermpkg_build.store.remote.settings import RemoteSettings
 
 if TYPE_CHECKING:
@@ -222,6 +222,6 @@ def _tls_context(settings: RemoteSettings, server: str) -> ssl.SSLContext:
             "a certificate or key for a server cannot be read",
             server=server,
             reason=f"{path}: {reason}",
-            next_step="correct remote-ca, remote-client-certificate or remote-client-key: all are PEM files",
+            next_step=f"{CHECK_CERTIFICATES}; all are PEM files",
         ) from error
     return context

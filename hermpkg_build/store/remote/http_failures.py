@@ -12,7 +12,13 @@ from collections.abc import Mapping
 import urllib3
 from urllib3 import exceptions
 
-from hermpkg_build.store.remote.failures import FailureKind, RemoteError
+from hermpkg_build.store.remote.failures import (
+    CHECK_CERTIFICATES,
+    CHECK_CREDENTIALS,
+    CHECK_SERVER,
+    FailureKind,
+    RemoteError,
+)
 
 ABSENT = frozenset((204, 404, 410))
 """What servers answer for what they do not have; 204 is that of some to GET and HEAD."""
@@ -23,9 +29,6 @@ PASSING = frozenset((408, 429, 500, 502, 503, 504))
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})</title>", re.IGNORECASE)
 _SHOWN = 4 << 10
 
-_CREDENTIALS = "check what is sent to prove who asks: remote-headers, remote-token-file or credential-helper"
-_CERTIFICATES = "check the certificates: remote-ca, remote-client-certificate and remote-client-key"
-_RUNNING = "check that the server runs, and that its address and scheme are these"
 _SPEAKS = "check that an HTTP cache is at this address, and the log of the server"
 _ROOM = "have the server take more or larger files, or build with --remote-upload off"
 _TAKES = "have the server take PUT requests here and make folders for them, or build with --remote-upload off"
@@ -83,24 +86,24 @@ def of_exception(error: Exception, where: str) -> HttpFailedError:
     cause = _cause(error)
     reason = f"{_told(cause)} ({where})"
     if isinstance(cause, ssl.SSLError) and _distrusts(cause):
-        return HttpFailedError("denied", reason, next_step=_CERTIFICATES)
+        return HttpFailedError("denied", reason, next_step=CHECK_CERTIFICATES)
     if _speaks_otherwise(cause):
-        return HttpFailedError("protocol", reason, next_step=_RUNNING)
-    return HttpFailedError("unavailable", reason, next_step=_RUNNING, passing=True)
+        return HttpFailedError("protocol", reason, next_step=CHECK_SERVER)
+    return HttpFailedError("unavailable", reason, next_step=CHECK_SERVER, passing=True)
 
 
 def _meaning(status: int, words: str, *, writes: bool) -> tuple[FailureKind, str]:
     if status in (401, 403, 407):
-        return "denied", _CREDENTIALS
+        return "denied", CHECK_CREDENTIALS
     if status == 400 and "certificate" in words:
-        return "denied", _CERTIFICATES
+        return "denied", CHECK_CERTIFICATES
     if status in (413, 507):
         return "full", _ROOM
     if writes and status == 500:
         # It answers, so that it may well go on to be read: a full disk looks like this too.
         return "full", "check the log of the server, and whether its disk is full"
     if status in PASSING or (status > 500 and status not in (501, 505)):
-        return "unavailable", _RUNNING
+        return "unavailable", CHECK_SERVER
     return "protocol", _TAKES if writes and status in (404, 405, 409, 501) else _SPEAKS
 
 
