@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hermpkg_build.core.distribution_names import normalised
+
 if TYPE_CHECKING:
     from hermpkg_build.core.graph import ModuleNode
     from hermpkg_build.store.tree import SourceTree
@@ -21,7 +23,7 @@ _TOP_OF_LINE = re.compile(rb'^"?([^/,"\r\n]+)', re.MULTILINE)
 class Distribution:
     """One installed distribution.
 
-    `name` is normalised (PEP 503: lower case, "-" for runs of "-", "_" and "."), `version` as
+    `name` is normalised (see `core.distribution_names`), `version` as
     installed ("" where the metadata has none), `metadata` the absolute path of its
     ``.dist-info`` or ``.egg-info``.
     """
@@ -169,11 +171,6 @@ def versions_of(modules: Iterable[ModuleNode], distributions: Distributions) -> 
     names = sorted({module.distribution for module in modules if module.distribution})
     found = {name: distributions.named(name) for name in names}
     return {name: distribution.version for name, distribution in found.items() if distribution}
-
-
-def normalised(name: str) -> str:
-    """A distribution's name as PEP 503 compares it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _unlikeliness(distribution: str, top: str) -> tuple[int, str]:

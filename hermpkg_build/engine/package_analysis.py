@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from hermpkg_build.analysis.closure import Closure, Root, close_over
-from hermpkg_build.analysis.distributions import normalised, versions_of
+from hermpkg_build.analysis.distributions import versions_of
 from hermpkg_build.analysis.files_read import FilesRead, all_tops, files_read
 from hermpkg_build.analysis.modules import ModuleFinder
 from hermpkg_build.analysis.roots import pickle_roots
+from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleNode
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import PolicyRule

@@ -57,7 +57,8 @@ class PackageExporter(ModulePolicies):
     `debug` has errors list all imports of a broken module. `requires` are the versions (PEP 440) of
     distributions that whoever opens the package must have. The bytes depend on what is saved only;
     `root` is the folder that the archive unpacks to.
-    Raises TypeError for another `f` or `importer`, OutputError for a path that cannot be written.
+    Raises TypeError for another `f` or `importer`, OutputError for a path that cannot be written, ValueError
+    for a version that is none.
     """
 
     def __init__(
@@ -74,6 +75,8 @@ class PackageExporter(ModulePolicies):
         self.importer: Any = _one_importer(importer)
         self._destination = destination_of(f)
         self._requires = dict(requires or {})
+        for name, text in self._requires.items():
+            _see_that_it_is_a_specifier(name, text)
         self._root = root
         self._contents = Contents(self._destination.spool_folder)
         self._pickler = PackagePickler(self, self._contents.storages)
@@ -320,6 +323,17 @@ class PackageExporter(ModulePolicies):
     def _modules(self) -> Modules:
         interpreter = InterpreterEnvironment()
         return Modules({}, environments_of(self.importer, lambda _name: True, interpreter), interpreter)
+
+
+def _see_that_it_is_a_specifier(name: str, text: str) -> None:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier:
+        raise ValueError(
+            f"requires[{name!r}] is a PEP 440 version specifier, such as '>=2.4,<3', not {text!r}"
+        ) from None
 
 
 def _one_importer(importer: Any) -> Any:

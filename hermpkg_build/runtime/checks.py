@@ -109,16 +109,20 @@ def check_python(archive: Archive, mode: CheckMode) -> None:
 def check_environment(archive: Archive, manifest: Manifest, mode: CheckMode) -> None:
     """See that the extern modules' distributions are installed, in versions that the artifact allows.
 
-    A version other than the one at build time that no `requires` speaks of is a warning, an error
-    where `mode` is "error". Raises ArtifactEnvironmentError that names everything at fault.
+    A version other than the one at build time that no `requires` speaks of, however it spells the name,
+    is a warning, an error where `mode` is "error". Raises ArtifactEnvironmentError that names everything
+    at fault.
     """
     if mode == "off":
         return
+    from hermpkg_build.core.distribution_names import normalised
+
     externs = manifest.extern_modules()
+    requires = {normalised(name): versions for name, versions in manifest.requires.items()}
     problems: list[tuple[str, str]] = []
     drift: list[tuple[str, str]] = []
-    for name in sorted({*externs, *manifest.requires} - {""}):
-        installed, required = _installed_version(name), manifest.requires.get(name, "")
+    for name in sorted({*externs, *requires} - {""}):
+        installed, required = _installed_version(name), requires.get(name, "")
         built_with = manifest.distributions.get(name, "")
         if installed is None:
             wanted = required or (f"built with {built_with}" if built_with else "any version")

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.runtime.checks import read_manifest
 from hermpkg_build.runtime.tree import ModuleRole
 
@@ -46,13 +47,13 @@ def metadata_functions(space: ModuleSpace, host: Any) -> Mapping[str, Any]:
     packed modules.
     """
     packed = {
-        _normalised(match["name"]): record.rpartition("/")[0]
+        normalised(match["name"]): record.rpartition("/")[0]
         for record in space.archive.names()
         if (match := _FOLDER.fullmatch(record))
     }
 
     def distribution(distribution_name: str) -> Any:
-        folder = packed.get(_normalised(distribution_name))
+        folder = packed.get(normalised(distribution_name))
         if folder is None:
             return host.distribution(distribution_name)
         return PackedDistribution(space.archive, folder)
@@ -67,7 +68,7 @@ def metadata_functions(space: ModuleSpace, host: Any) -> Mapping[str, Any]:
         if "path" not in options and "context" not in options:
             name = options.get("name")
             for own, folder in packed.items():
-                if name is None or _normalised(name) == own:
+                if name is None or normalised(name) == own:
                     yield PackedDistribution(space.archive, folder)
         for found in host.distributions(**options):
             if _name_of(found) not in packed:
@@ -115,7 +116,7 @@ def _packed_tops(space: ModuleSpace, packed: Mapping[str, str]) -> Mapping[str, 
     manifest = read_manifest(space.archive)
     tops: dict[str, set[str]] = {}
     for name, module in (manifest.modules if manifest is not None else {}).items():
-        folder = packed.get(_normalised(module.distribution))
+        folder = packed.get(normalised(module.distribution))
         if folder is not None and space.tree.role(name) is ModuleRole.SOURCE:
             distribution = PackedDistribution(space.archive, folder)
             tops.setdefault(name.partition(".")[0], set()).add(distribution.metadata["Name"])
@@ -124,8 +125,4 @@ def _packed_tops(space: ModuleSpace, packed: Mapping[str, str]) -> Mapping[str, 
 
 def _name_of(distribution: Any) -> str:
     """The normalised name: the standard library's own knows it without reading the metadata."""
-    return _normalised(getattr(distribution, "_normalized_name", "") or distribution.metadata["Name"] or "")
-
-
-def _normalised(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    return normalised(getattr(distribution, "_normalized_name", "") or distribution.metadata["Name"] or "")

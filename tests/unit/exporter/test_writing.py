@@ -52,6 +52,11 @@ def test_what_is_no_bytes(bad):
         exporter.save_binary("t", "a", bad)
 
 
+def test_a_version_that_is_none_is_refused():
+    with pytest.raises(ValueError, match=r"numpy.*PEP 440"):
+        PackageExporter(io.BytesIO(), requires={"numpy": "newest"})
+
+
 @pytest.mark.parametrize("bad", [None, "sys", [object()], PackageImporter])
 def test_what_is_no_importer(bad):
     with pytest.raises(TypeError, match="importer"):

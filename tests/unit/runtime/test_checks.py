@@ -185,6 +185,7 @@ def test_another_version_is_told_unless_requires_allows_it(load) -> None:
     with pytest.raises(ArtifactEnvironmentError):
         load(with_manifest(FILES, **fields), check="error")
     load(with_manifest(FILES, **fields, requires={"packaging": ">0.1"}), check="error")
+    load(with_manifest(FILES, **fields, requires={"Packaging": ">0.1"}), check="error")
     local = {**fields, "distributions": {"packaging": f"{PACKAGING}+cpu"}}
     load(with_manifest(FILES, **local), check="error")
 
