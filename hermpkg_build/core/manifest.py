@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from hermpkg_build.core.canonical_json import Json, dumps, loads
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import ArchiveError
@@ -102,6 +103,10 @@ class Manifest:
             if module.policy is Policy.EXTERN:
                 found.setdefault(module.distribution, []).append(name)
         return {distribution: tuple(sorted(names)) for distribution, names in sorted(found.items())}
+
+    def required_versions(self) -> Mapping[str, str]:
+        """`requires` by normalised names, as `distributions` are."""
+        return {normalised(name): versions for name, versions in self.requires.items()}
 
     def to_json(self) -> Json:
         """The manifest as a JSON value, the inverse of `from_json`."""

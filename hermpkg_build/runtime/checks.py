@@ -115,10 +115,8 @@ def check_environment(archive: Archive, manifest: Manifest, mode: CheckMode) -> 
     """
     if mode == "off":
         return
-    from hermpkg_build.core.distribution_names import normalised
-
     externs = manifest.extern_modules()
-    requires = {normalised(name): versions for name, versions in manifest.requires.items()}
+    requires = manifest.required_versions()
     problems: list[tuple[str, str]] = []
     drift: list[tuple[str, str]] = []
     for name in sorted({*externs, *requires} - {""}):

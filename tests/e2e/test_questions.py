@@ -2,7 +2,7 @@
 
 import zipfile
 
-from hermpkg_build import __version__
+from hermpkg_build import PackageExporter, __version__
 from hermpkg_build.errors import ExitCode
 
 
@@ -44,6 +44,15 @@ def test_inspect_lists_records(app):
     assert outcome.code == 0, outcome.stderr
     for word in ("app/main.py", "app/words.txt", "sha256"):
         assert word in outcome.stdout
+
+
+def test_inspect_tells_what_is_required_however_it_is_spelt(app, tmp_path):
+    path = tmp_path / "needs.pt"
+    with PackageExporter(path, requires={"Typing_Extensions": ">=4"}) as exporter:
+        exporter.extern("typing_extensions")
+        exporter.save_source_string("own", "import typing_extensions\n")
+    outcome = app.run("inspect", str(path))
+    assert "needs typing-extensions>=4, built against" in outcome.stdout, outcome.stderr
 
 
 def test_inspect_in_json_is_what_the_file_holds(app):

@@ -57,8 +57,9 @@ def _manifest_lines(manifest: Manifest) -> Iterator[str]:
     for policy, names in modules_by_policy(manifest).items():
         if names:
             yield f"{len(names)} modules {policy}ed"
+    requires = manifest.required_versions()
     for name, version in sorted(manifest.distributions.items()):
-        wanted = manifest.requires.get(name, "")
+        wanted = requires.get(name, "")
         yield (
             f"needs {name}{wanted}, built against {version}" if wanted else f"built against {name} {version}"
         )
