@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-TEST_RULE = 'package_test(name = "app_test", package = ":app", main = "app_test.py", timeout = 20)\n'
+TEST_RULE = 'package_test(name = "app_test", package = ":app", main = "app_test.py", timeout = 300)\n'
 
 
 def with_test(app, source):
@@ -100,13 +100,13 @@ def test_7_when_a_question_names_nothing(app):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_8_when_interrupted(app, number):
-    with_test(app, "import time\nprint('up', flush=True)\ntime.sleep(60)\n")
+    with_test(app, "import time\nprint('up', flush=True)\ntime.sleep(600)\n")
     process = app.start("test", "//app:app_test", "-v")
     try:
         while "testing" not in (line := process.stderr.readline()):
             assert line, "the command ended before its test began"
         process.send_signal(number)
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=300)
     finally:
         process.kill()
     assert process.returncode == 8, stderr
@@ -153,5 +153,5 @@ def test_a_reader_that_goes_away_is_no_error(app):
     process = app.start("help")
     process.stdout.close()
     stderr = process.stderr.read()
-    assert process.wait(30) == 0
+    assert process.wait(300) == 0
     assert stderr == ""

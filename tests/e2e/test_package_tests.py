@@ -116,7 +116,7 @@ def test_what_the_artifact_holds_cannot_be_imported(tested: Any) -> None:
 
 def test_a_test_that_does_not_end_is_stopped(tested: Any) -> None:
     tested.build_file(BUILD.replace("args =", "timeout = 1, args ="))
-    tested.write("app/app_test.py", "import time\ntime.sleep(60)\n")
+    tested.write("app/app_test.py", "import time\ntime.sleep(600)\n")
     outcome = tested.run("test", "//app:app_test")
     assert outcome.code == 3
     assert "did not end within 1 s" in outcome.stdout + outcome.stderr

@@ -62,10 +62,8 @@ def start_endless(app, pids, *words):
         """
     )
     process = app.start("//app:thing", *words)
-    end = time.monotonic() + 30
     while not pids.exists():
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end
         time.sleep(0.01)
     return process, [int(pid) for pid in pids.read_text().split()]
 
@@ -76,7 +74,7 @@ def start_endless(app, pids, *words):
 def test_a_stopped_build_leaves_no_process_and_no_file(app, tmp_path, stop, jobs):
     process, started = start_endless(app, tmp_path / "pids", "--jobs", jobs)
     process.send_signal(stop)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=300)
     assert process.returncode == 8
     assert "interrupted" in error
     assert [pid for pid in started if is_running(pid)] == []
@@ -88,7 +86,7 @@ def test_a_factory_does_not_outlive_a_killed_build(app, tmp_path):
     process, (factory, child) = start_endless(app, tmp_path / "pids")
     process.kill()
     process.communicate()
-    end = time.monotonic() + 10
+    end = time.monotonic() + 120
     while is_running(factory) and time.monotonic() < end:
         time.sleep(0.01)
     os.kill(child, signal.SIGKILL)
@@ -114,7 +112,7 @@ def test_a_cache_that_is_taken_away_from_a_running_factory(app):
 
 def test_two_builds_at_once(app):
     running = [app.start("--json", "//app") for _ in range(4)]
-    outcomes = [(process.communicate(timeout=60), process.returncode) for process in running]
+    outcomes = [(process.communicate(timeout=300), process.returncode) for process in running]
     assert [code for _, code in outcomes] == [0, 0, 0, 0], outcomes
     artifact = app.root / "hermpkg-out/app/app.pt"
     with zipfile.ZipFile(artifact) as archive:

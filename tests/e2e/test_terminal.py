@@ -5,13 +5,15 @@ import pty
 import re
 import select
 import subprocess
-import time
+from pathlib import Path
 
 import pytest
 
 
-def run_on_a_terminal(workspace, *words: str, **changes: str) -> tuple[int, str]:
-    """The exit code, and everything that a terminal is sent."""
+def run_on_a_terminal(
+    workspace, *words: str, seen: tuple[str, Path] | None = None, **changes: str
+) -> tuple[int, str]:
+    """The exit code, and everything that a terminal is sent; a file is made once a text was `seen`."""
     ours, theirs = pty.openpty()
     environment = workspace.environment(**{"TERM": "xterm-256color", "COLUMNS": "100", **changes})
     process = subprocess.Popen(
@@ -24,27 +26,35 @@ def run_on_a_terminal(workspace, *words: str, **changes: str) -> tuple[int, str]
     )
     os.close(theirs)
     sent = b""
-    deadline = time.monotonic() + 120
     try:
-        while time.monotonic() < deadline:
-            if select.select([ours], [], [], 0.1)[0]:
-                try:
-                    data = os.read(ours, 65536)
-                except OSError:  # how Linux says that the other side is closed
-                    break
-                if not data:
-                    break
-                sent += data
-        return process.wait(30), sent.decode()
+        while select.select([ours], [], [], 300)[0]:
+            try:
+                data = os.read(ours, 65536)
+            except OSError:  # how Linux says that the other side is closed
+                break
+            if not data:
+                break
+            sent += data
+            if seen and seen[0].encode() in sent:
+                seen[1].touch()
+        return process.wait(300), sent.decode()
     finally:
         process.kill()
         os.close(ours)
 
 
 @pytest.fixture
-def slow_app(app):
+def go_on(tmp_path: Path) -> Path:
+    """A file that the test of `slow_app` waits for."""
+    return tmp_path / "go on"
+
+
+@pytest.fixture
+def slow_app(app, go_on: Path):
     """The app with a test that takes long enough to be seen."""
-    app.write("app/app_test.py", "import time\ntime.sleep(1)\n")
+    app.write(
+        "app/app_test.py", f"import os, time\nwhile not os.path.exists({str(go_on)!r}): time.sleep(0.01)\n"
+    )
     build = app.root / "app/BUILD"
     build.write_text(
         build.read_text() + 'package_test(name = "app_test", package = ":app", main = "app_test.py")\n'
@@ -52,10 +62,11 @@ def slow_app(app):
     return app
 
 
-def test_what_runs_is_shown_while_it_runs(slow_app):
-    code, sent = run_on_a_terminal(slow_app, "test", "//app:app_test")
+def test_what_runs_is_shown_while_it_runs(slow_app, go_on):
+    shown = "testing //app:app_test"
+    code, sent = run_on_a_terminal(slow_app, "test", "//app:app_test", seen=(shown, go_on))
     assert code == 0, sent
-    assert "testing //app:app_test" in sent
+    assert shown in sent
     assert "\x1b[" in sent
     # Redrawing hides the cursor; it must be shown again, and the results come after the display has gone.
     assert sent.count("\x1b[?25l") == sent.count("\x1b[?25h")
@@ -78,7 +89,8 @@ def test_no_color_is_honoured(app):
     assert re.search(r"\x1b\[[0-9;]*m", sent)
 
 
-def test_a_dumb_terminal_gets_plain_lines(slow_app):
+def test_a_dumb_terminal_gets_plain_lines(slow_app, go_on):
+    go_on.touch()
     _, sent = run_on_a_terminal(slow_app, "test", "//app:app_test", TERM="dumb")
     assert "\x1b" not in sent
     assert "passed" in sent
