@@ -172,11 +172,11 @@ def _on(texts: Sequence[str], _: SettingSource) -> Json:
 
 
 def _number(texts: Sequence[str], source: SettingSource) -> Json:
-    text = texts[-1]
     try:
-        return int(text) if text.isdigit() else float(text)
+        number = float(texts[-1])
     except ValueError:
-        raise source.wrong(f"is a number, not {text!r}") from None
+        raise source.wrong(f"is a number, not {texts[-1]!r}") from None
+    return int(number) if number.is_integer() else number
 
 
 def _table(texts: Sequence[str], source: SettingSource) -> Json:

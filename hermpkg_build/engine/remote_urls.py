@@ -22,9 +22,9 @@ _SECRET_HEADER = re.compile(r"auth(?!or$)|cookie|credential|token|secret|passw|p
 
 
 def read_url(text: str, schemes: Sequence[str], source: SettingSource) -> str:
-    """A server's URL without a slash at its end; "" for none. Raises the error of `source`.
+    """A server's URL, its scheme in lower case, without a slash at its end; "" for none.
 
-    What the error shows of the URL is without what can be a secret.
+    Raises the error of `source`. What the error shows of the URL is without what can be a secret.
     """
     from urllib.parse import urlsplit
 
@@ -56,7 +56,7 @@ def read_url(text: str, schemes: Sequence[str], source: SettingSource) -> str:
         )
     if scheme in EXECUTOR_SCHEMES and "@" in parts.netloc:
         raise source.wrong("has no user in its URL", next_step="give a token with --remote-token-file FILE")
-    return text.rstrip("/")
+    return f"{scheme}://{text.partition('://')[2].rstrip('/')}"
 
 
 def check_secrecy(settings: RemoteSettings) -> None:

@@ -87,7 +87,7 @@ def test_options_win(read, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "elsewhere")
     settings = read(
         'remote-cache = "ftp://wrong"\nremote-token-file = "none"\nremote-retries = 1\n',
-        remote_cache=("http://one", "https://two/path/"),
+        remote_cache=("http://one", "HTTPS://two/path/"),
         remote_token_file=("token",),
         remote_upload=("off",),
         remote_timeout=("1.5",),
@@ -186,6 +186,8 @@ def test_wrong_settings_are_found_where_they_stand(read, tmp_path, line, what):
         ("remote_platform", "x", "--remote-platform is NAME=VALUE"),
         ("remote_timeout", "soon", "--remote-timeout is a number, not 'soon'"),
         ("remote_retries", "1.5", "--remote-retries is a whole number from 0, not 1.5"),
+        ("remote_retries", "-1", "--remote-retries is a whole number from 0, not -1"),
+        ("remote_timeout", "inf", "--remote-timeout is a number of seconds above 0, not inf"),
         ("remote_ca", "none", "--remote-ca names no file: none"),
         ("credential_helper", "host=", "--credential-helper names no program"),
     ],
