@@ -7,6 +7,7 @@ import os
 import warnings
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hermpkg_build.archive.layout import (
@@ -18,6 +19,7 @@ from hermpkg_build.archive.layout import (
 )
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.zip_format import END, END_SIGNATURE
+from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.manifest import Manifest
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import ArchiveError
@@ -137,7 +139,7 @@ def _manifest_problems(
         (EXTERN_MODULES, externs),
         (PYTHON_VERSION, manifest.python_version),
     ):
-        if reader.has(name) and bytes(reader.view(name)) != expected.encode():
+        if name in digests and digests[name] != Digest.of(expected.encode()).hash:
             yield Problem(record=name, rule="agrees with the manifest", found="says something else")
 
 
@@ -146,7 +148,9 @@ def _environment_problems(reader: ArchiveReader, manifest: Manifest) -> tuple[li
     problems: list[Problem] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        check_python(reader, "warn")
+        # Where it cannot be read, that was told of as of any record.
+        with suppress(ArchiveError):
+            check_python(reader, "warn")
         try:
             check_environment(reader, manifest, "warn")
         except ArtifactEnvironmentError as error:

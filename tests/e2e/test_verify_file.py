@@ -84,6 +84,16 @@ def test_changed_bytes_with_the_right_checksum(sound, verify):
     assert [(record, rule) for record, rule, _ in rows] == [("app/helpers.py", "as in the manifest")]
 
 
+@pytest.mark.parametrize("record", [".data/version", ".data/extern_modules", ".data/python_version"])
+def test_a_record_of_the_format_that_cannot_be_read(sound, verify, record):
+    data = bytearray(sound[1])
+    # The name in front of the record itself; the directory at the end has it again.
+    data[data.index(f"app/{record}".encode())] ^= 1
+    code, rows = verify(bytes(data))
+    assert code == 3
+    assert (record, "sound archive") in [row[:2] for row in rows]
+
+
 def test_bytes_before_and_behind(sound, verify):
     assert verify(b"#!/bin/sh\n" + sound[1])[1][0] == ("", "nothing hidden", "10 bytes before the archive")
     assert verify(sound[1] + b"hidden")[1] == [("", "nothing hidden", "6 bytes behind the archive")]
