@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from hermpkg_build.runtime import finder, torch_names
 from hermpkg_build.runtime.bound_pickle import unpickling
 from hermpkg_build.runtime.modules import PackageModules
+from hermpkg_build.runtime.outside import OutsideSourceLoader, plain_source, prepare_outside
 from hermpkg_build.runtime.standing_classes import StandsForItsBase
 from hermpkg_build.runtime.tree import ModuleRole
 
@@ -68,21 +69,25 @@ def _importlib_util(space: ModuleSpace, host: Any) -> Overrides:
     ) -> ModuleSpec | None:
         path = os.fspath(location) if location is not None and loader is None else ""
         record = space.loader.record_at(path) if isinstance(path, str) else None
-        if record is None or not record.endswith(".py"):
-            spec: ModuleSpec | None = host.spec_from_file_location(name, location, loader=loader, **options)
-            return spec
-        return space.loader.spec_of_file(space.plain(name), path, record)
+        if record is not None and record.endswith(".py"):
+            return space.loader.spec_of_file(space.plain(name), path, record)
+        if isinstance(path, str) and path.endswith(".py"):
+            name = space.mangle(space.plain(name))
+            loader = OutsideSourceLoader(space, name, path)
+        spec: ModuleSpec | None = host.spec_from_file_location(name, location, loader=loader, **options)
+        return spec
 
     return {"find_spec": find_spec, "spec_from_file_location": spec_from_file_location}
 
 
 def _importlib_machinery(space: ModuleSpace, host: Any) -> Overrides:
     class SourceFileLoader(host.SourceFileLoader, metaclass=StandsForItsBase):  # type: ignore[misc]
-        """Loads a file of the artifact as a module of the package, and any other as the host's does."""
+        """Loads a file of the artifact as a module of the package, and any other as code of the package."""
 
         def exec_module(self, module: ModuleType) -> None:
             spec = self._spec(module.__name__)
             if spec is None:
+                prepare_outside(space, module, self.get_data(self.path))
                 super().exec_module(module)
                 return
             module.__spec__ = spec
@@ -103,6 +108,9 @@ def _importlib_machinery(space: ModuleSpace, host: Any) -> Overrides:
             if spec is None:
                 return super().get_code(fullname)
             return space.compile_record(spec.loader_state.record, spec.name)
+
+        def source_to_code(self, data: Any, path: Any, *more: Any) -> Any:
+            return super().source_to_code(plain_source(space, data), path, *more)
 
         def get_data(self, path: str) -> bytes:
             record = space.loader.record_at(path)

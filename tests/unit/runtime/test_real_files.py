@@ -147,7 +147,7 @@ def test_code_may_load_its_own_files_by_their_location(load, files) -> None:
     assert main.module.__name__ == f"{importer.id()}.lib.loaded"
     assert main.again.name == f"{importer.id()}.lib"
     assert main.again.submodule_search_locations == main.lib.__path__
-    assert main.elsewhere.name == "elsewhere"
+    assert main.elsewhere.name == f"{importer.id()}.elsewhere"
     assert "lib.loaded" not in sys.modules
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.machinery
 import importlib.metadata
@@ -11,6 +12,7 @@ import pickle
 import pkgutil
 import sys
 import threading
+import types
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -548,6 +550,67 @@ def test_sources_loaded_by_their_path_are_modules_of_the_package(load) -> None:
         assert importer.modules["lib.loaded"] is loaded
         assert sys.modules[loaded.Plugin.__module__] is loaded
     assert not {"lib", "lib.plug", "lib.loaded"} & sys.modules.keys()
+
+
+WRITES_CODE = """
+    import importlib.util, os, sys, tempfile
+    from importlib.machinery import SourceFileLoader
+    import lib.one
+
+    SOURCE = [
+        "from __future__ import annotations",
+        "import dataclasses, sys",
+        "import lib.one",
+        f"from {lib.one.__name__} import value",
+        "is_own = lib.one is sys.modules['lib.one']",
+        "@dataclasses.dataclass",
+        "class Made:",
+        "    part: dataclasses.InitVar[int] = 1",
+    ]
+
+    def write(folder):
+        path = os.path.join(folder, "written.py")
+        with open(path, "w") as file:
+            file.writelines(f"{line}\\n" for line in SOURCE)
+        return path
+
+    def by_location(folder):
+        spec = importlib.util.spec_from_file_location("lib.written", write(folder))
+        module = sys.modules["lib.written"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    def by_loader(folder):
+        loader = SourceFileLoader("lib.written", write(folder))
+        module = importlib.util.module_from_spec(importlib.util.spec_from_loader("lib.written", loader))
+        sys.modules["lib.written"] = module
+        loader.exec_module(module)
+        return module
+"""
+
+
+@pytest.mark.parametrize("way", ["by_location", "by_loader"])
+def test_code_that_packaged_code_writes_imports_what_the_package_does(load, tmp_path, way: str) -> None:
+    importer = load(
+        {**LIB, "main.py": WRITES_CODE},
+        [*EXTERNS, "dataclasses", "os", "tempfile"],
+    )
+    main = importer.import_module("main")
+    written = getattr(main, way)(str(tmp_path))
+    assert written.value == 1
+    assert written.is_own
+    assert importer.modules["lib.written"] is written
+    assert not {"lib", "lib.one", "lib.written"} & sys.modules.keys()
+
+
+def test_a_loader_of_an_importer_that_is_gone_says_so(load, tmp_path) -> None:
+    importer = load({**LIB, "main.py": WRITES_CODE}, [*EXTERNS, "dataclasses", "os", "tempfile"])
+    loader = importer.import_module("main").by_location(str(tmp_path)).__loader__
+    importer.close()
+    del importer
+    gc.collect()
+    with pytest.raises(ImportError, match="is (gone|closed)"):
+        loader.exec_module(types.ModuleType(loader.name))
 
 
 MAKER = """
