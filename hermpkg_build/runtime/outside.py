@@ -26,7 +26,7 @@ class OutsideSourceLoader(SourceFileLoader):
         prepare_outside(self._open_space(), module, self.get_data(self.path))
         super().exec_module(module)
 
-    def source_to_code(self, data: Any, path: Any, *more: Any) -> CodeType:
+    def source_to_code(self, data: Any, path: Any, *more: Any) -> CodeType:  # type: ignore[override]
         """As the base class, with names of packaged modules in `data` understood."""
         return super().source_to_code(plain_source(self._open_space(), data), path, *more)
 

@@ -609,7 +609,7 @@ def test_a_loader_of_an_importer_that_is_gone_says_so(load, tmp_path) -> None:
     importer.close()
     del importer
     gc.collect()
-    with pytest.raises(ImportError, match="is (gone|closed)"):
+    with pytest.raises(ImportError, match=r"is (gone|closed)"):
         loader.exec_module(types.ModuleType(loader.name))
 
 
