@@ -331,12 +331,17 @@ def test_host_code_has_the_real_modules(copies) -> None:
 NATIVE = """
 #include <torch/custom_class.h>
 #include <torch/library.h>
-struct Box : torch::CustomClassHolder { int64_t get() { return FACTOR; } };
-int64_t op(const at::Tensor& x) { return FACTOR; }
+__attribute__((visibility("hidden"))) int64_t factor();
+struct Box : torch::CustomClassHolder { int64_t get() { return factor(); } };
+int64_t op(const at::Tensor& x) { return factor(); }
 TORCH_LIBRARY(hermpkg_native, m) {
   m.def("op(Tensor x) -> int", op);
   m.class_<Box>("Box").def(torch::init<>()).def("get", &Box::get);
 }
+"""
+FACTOR = """
+#include <cstdint>
+__attribute__((visibility("hidden"))) int64_t factor() { return %d; }
 """
 LOADING = """
 import os, torch
@@ -378,19 +383,20 @@ def test_native_registrations_are_shared_or_refused_but_never_end_the_process(tm
 
 
 def _native_library(folder: Path, factor: int) -> bytes:
-    path = folder / f"{factor}.so"
+    """A library whose functions give `factor`. The part that takes long to compile is one for all."""
+    path, common = folder / f"{factor}.so", folder / "native.o"
+    torch_folder = Path(torch.__file__).parent
+    include = torch_folder / "include"
+
+    def compiled(source: str, *words: str) -> None:
+        (folder / "source.cpp").write_text(source)
+        subprocess.run(["g++", "-fPIC", "-O0", "-std=c++20", "source.cpp", *words], cwd=folder, check=True)
+
+    if not common.exists():
+        api = include / "torch/csrc/api/include"
+        folders = (f"-I{include}", f"-I{api}", f"-I{sysconfig.get_path('include')}")
+        compiled(NATIVE, "-c", "-o", str(common), *folders)
     if not path.exists():
-        torch_folder = Path(torch.__file__).parent
-        include = torch_folder / "include"
-        (folder / "native.cpp").write_text(NATIVE)
-        subprocess.run(
-            [
-                *("g++", "-shared", "-fPIC", "-O0", "-std=c++20", f"-DFACTOR={factor}"),
-                *("native.cpp", "-o", str(path), f"-I{include}", f"-I{include}/torch/csrc/api/include"),
-                *(f"-I{sysconfig.get_path('include')}", f"-L{torch_folder}/lib"),
-                *("-ltorch", "-ltorch_cpu", "-lc10"),
-            ],
-            cwd=folder,
-            check=True,
-        )
+        libraries = (f"-L{torch_folder}/lib", "-ltorch", "-ltorch_cpu", "-lc10")
+        compiled(FACTOR % factor, str(common), "-shared", "-o", str(path), *libraries)
     return path.read_bytes()

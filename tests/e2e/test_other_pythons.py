@@ -76,7 +76,8 @@ def pythons(tmp_path_factory, repository):
         if path is None or version in found:
             continue
         folder = tmp_path_factory.mktemp(f"python{version}")
-        install = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "--target", str(folder)]
+        install = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-compile"]
+        install += ["--constraint", str(repository / "constraints.txt"), "--target", str(folder)]
         if subprocess.run([path, *install, *REQUIREMENTS], capture_output=True, check=False).returncode == 0:
             shutil.copytree(repository / "hermpkg_build", folder / "hermpkg_build")
             found[version] = (path, str(folder))
