@@ -20,6 +20,7 @@ from hermpkg_build.analysis.rule_problems import malformed_patterns, unused_rule
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.facts import DynamicImport, Import, ImportContext, ImportFacts, ImportForm, SourceUse
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, ModuleNode, Origin
+from hermpkg_build.core.module_names import parents_of
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
 from hermpkg_build.errors import GroupedError, Location
 
@@ -242,8 +243,7 @@ class _Walk:
     def _named_by(self, imported: Import, meaning: Meaning) -> tuple[str, ...]:
         """The modules that an import gives names to: submodules without their package, or with it."""
         if imported.form in (ImportForm.IMPORT, ImportForm.DUNDER_IMPORT) and not imported.names:
-            parts = meaning.named.split(".")
-            above = [".".join(parts[:count]) for count in range(1, len(parts))]
+            above = reversed([*parents_of(meaning.named)])
             return (*(name for name in above if self._resolver.standing(name).is_ruled), *meaning.modules)
         submodules = meaning.modules[1:]
         return submodules if submodules and len(submodules) == len(imported.names) else meaning.modules

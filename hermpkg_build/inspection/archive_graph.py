@@ -12,9 +12,11 @@ from hermpkg_build.archive.layout import DATA, EXTERN_MODULES, module_of_record
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, Origin
+from hermpkg_build.core.module_names import parents_of
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.inspection.contents import manifest_of, modules_by_policy
 from hermpkg_build.inspection.pickle_globals import globals_of_pickle
+from hermpkg_build.runtime.opening import read_externs
 
 # The root that stands for the artifact itself; a dotted name could be that of a module, too.
 _ARTIFACT = "the artifact"
@@ -88,7 +90,7 @@ class ArchiveModules:
             module = module_of_record(record)
             if module is not None:
                 self._records[module[0]] = (record, module[1])
-        self._folders = {parent for name in self._records for parent in _parents(name)}
+        self._folders = {parent for name in self._records for parent in parents_of(name)}
         manifest = manifest_of(archive)
         self._provenance = {
             name: (module.origin, module.distribution)
@@ -96,8 +98,7 @@ class ArchiveModules:
         }
         self.mocks = modules_by_policy(manifest)[Policy.MOCK] if manifest is not None else ()
         self.names = tuple(sorted(self._records.keys() - self.mocks))
-        text = archive.read(EXTERN_MODULES).decode() if archive.has(EXTERN_MODULES) else ""
-        self.externs = tuple(sorted(filter(None, text.splitlines())))
+        self.externs = tuple(sorted(read_externs(archive))) if archive.has(EXTERN_MODULES) else ()
         self._known_externs = frozenset(self.externs)
 
     def find(self, name: str) -> ModuleSource | None:
@@ -136,8 +137,3 @@ def _pickle_roots(archive: ArchiveReader) -> Iterable[Root]:
             continue
         for module in sorted({module for module, _ in globals_of_pickle(archive.read(record))}):
             yield Root(source=record, module=module, kind=EdgeKind.PICKLE)
-
-
-def _parents(name: str) -> list[str]:
-    parts = name.split(".")
-    return [".".join(parts[:count]) for count in range(1, len(parts))]

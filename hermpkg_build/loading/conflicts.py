@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from hermpkg_build.core.label import Label
+from hermpkg_build.core.module_names import parents_of
 from hermpkg_build.core.target import Target
 from hermpkg_build.errors import LoadingError, Location
 from hermpkg_build.loading.site import Site
@@ -119,9 +120,7 @@ def _record_conflicts(target: Target, site: Site) -> Iterable[LoadingError]:
 def _below_modules(sources: Mapping[str, object], site: Site) -> Iterable[LoadingError]:
     """Modules of `sources` whose parent is there as a module, not as a package."""
     for key in sources:
-        parts = key.split(".")
-        parents = [".".join(parts[:count]) for count in range(1, len(parts))]
-        for parent in (parent for parent in parents if parent in sources):
+        for parent in (parent for parent in reversed([*parents_of(key)]) if parent in sources):
             yield site.error(
                 f"sources {key!r} is below sources {parent!r}, which is a module and no package",
                 argument="sources",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from typing import Any
 
+from hermpkg_build.core.module_names import parents_of
 from hermpkg_build.objects.places import Place, Places
 
 _IMPORTLIB = os.path.dirname(importlib.machinery.__file__)
@@ -83,7 +84,7 @@ class WorkspaceFinder:
     ) -> None:
         self.requested: dict[str, Importer] = {}
         self._modules = modules
-        self._namespaces = _parents(modules)
+        self._namespaces = {parent for name in modules for parent in parents_of(name)} - modules.keys()
         self._roots = source_roots
         self._places = places
         self._after = after
@@ -138,15 +139,6 @@ class WorkspaceFinder:
                 if os.path.isfile(candidate):
                     return candidate
         return None
-
-
-def _parents(modules: Mapping[str, str]) -> frozenset[str]:
-    """The packages that must exist for `modules` to be importable and have no file."""
-    found: set[str] = set()
-    for name in modules:
-        parts = name.split(".")
-        found.update(".".join(parts[:count]) for count in range(1, len(parts)))
-    return frozenset(found - modules.keys())
 
 
 def _spec_of_file(name: str, path: str) -> ModuleSpec | None:

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from hermpkg_build.archive.layout import EXTERN_MODULES, PYTHON_VERSION
+from hermpkg_build.archive.layout import PYTHON_VERSION
 from hermpkg_build.core.patterns import GlobPattern
-from hermpkg_build.errors import ArchiveError
 from hermpkg_build.runtime.bound import resolve
 from hermpkg_build.runtime.carrying import Whereabouts
 from hermpkg_build.runtime.checks import (
@@ -35,6 +34,7 @@ from hermpkg_build.runtime.opening import (
     TorchReaderArchive,
     is_torch_reader,
     open_archive,
+    read_externs,
 )
 from hermpkg_build.runtime.real_files import FilesMode, real_files
 from hermpkg_build.runtime.space import ModuleSpace
@@ -87,7 +87,7 @@ class PackageImporter(Importer):
         if manifest is not None:
             check_content(self._archive, manifest, verify)
             check_environment(self._archive, manifest, check)
-        self.extern_modules = _read_externs(self._archive)
+        self.extern_modules = read_externs(self._archive)
         _ask(module_allowed, self.extern_modules, self.filename)
         self._space = ModuleSpace(
             archive=self._archive,
@@ -279,17 +279,6 @@ def _display_name(source: Source) -> str:
     if isinstance(source, (str, os.PathLike)):
         return os.fspath(source)
     return TorchReaderArchive.name if is_torch_reader(source) else "<binary>"
-
-
-def _read_externs(archive: Archive) -> list[str]:
-    try:
-        lines = archive.read(EXTERN_MODULES).decode().splitlines()
-    except UnicodeDecodeError as error:
-        raise ArchiveError(
-            "the archive's list of extern modules is not text",
-            facts=[("file", archive.name), ("record", EXTERN_MODULES), ("reason", str(error))],
-        ) from None
-    return [line.strip() for line in lines if line.strip()]
 
 
 def _ask(module_allowed: Callable[[str], bool], externs: Sequence[str], filename: str) -> None:

@@ -105,6 +105,18 @@ def _open(source: Source) -> Archive:
     return ArchiveReader(source)
 
 
+def read_externs(archive: Archive) -> list[str]:
+    """The names of the extern modules, in the archive's order. Raises ArchiveError."""
+    try:
+        lines = archive.read(EXTERN_MODULES).decode().splitlines()
+    except UnicodeDecodeError as error:
+        raise ArchiveError(
+            "the archive's list of extern modules is not text",
+            facts=[("file", archive.name), ("record", EXTERN_MODULES), ("reason", str(error))],
+        ) from None
+    return [line.strip() for line in lines if line.strip()]
+
+
 def is_torch_reader(source: object) -> bool:
     """Whether `source` is a PyTorchFileReader."""
     torch_c = sys.modules.get("torch._C")

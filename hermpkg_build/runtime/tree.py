@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+
+from hermpkg_build.core.module_names import parents_of
 
 
 class ModuleRole(enum.Enum):
@@ -35,8 +37,8 @@ class ModuleTree:
         for record in records:
             if not record.startswith(".data/"):
                 self._add(record)
-        self._above_sources = {parent for name in self._sources for parent in _parents(name)}
-        self._extern_parents = {parent for extern in self.externs for parent in _parents(extern)}
+        self._above_sources = {parent for name in self._sources for parent in parents_of(name)}
+        self._extern_parents = {parent for extern in self.externs for parent in parents_of(extern)}
         self._roles: dict[str, ModuleRole] = {}
 
     def role(self, name: str) -> ModuleRole:
@@ -105,17 +107,9 @@ class ModuleTree:
     def _covered(self, name: str) -> bool:
         if name in self.externs:
             return True
-        for parent in _parents(name):
+        for parent in parents_of(name):
             if parent in self._sources:
                 return False
             if parent in self.externs:
                 return True
         return False
-
-
-def _parents(name: str) -> Iterator[str]:
-    """The dotted names above `name`, nearest first."""
-    parent = name.rpartition(".")[0]
-    while parent:
-        yield parent
-        parent = parent.rpartition(".")[0]

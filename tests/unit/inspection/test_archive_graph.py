@@ -7,7 +7,7 @@ import pytest
 
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.policy import Policy
-from hermpkg_build.errors import QueryError
+from hermpkg_build.errors import ArchiveError, QueryError
 from hermpkg_build.inspection.archive_graph import graph_of_archive
 from hermpkg_build.inspection.why import why
 
@@ -61,6 +61,11 @@ def test_policies():
     assert policies["a"] is Policy.INTERN
     assert policies["torch"] is Policy.EXTERN
     assert policies["os"] is Policy.EXTERN
+
+
+def test_a_list_of_externs_that_is_no_text():
+    with pytest.raises(ArchiveError, match="not text"):
+        graph_of_archive(archive({".data/extern_modules": b"\xff"}))
 
 
 def test_what_is_not_there_is_asked_back():
