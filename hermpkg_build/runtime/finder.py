@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.runtime import torch_tables
 from hermpkg_build.runtime.mangling import demangle, mangle_prefix
+from hermpkg_build.runtime.notes import add_note
 from hermpkg_build.runtime.overloads import give_overloads, take_overloads
 
 if TYPE_CHECKING:
@@ -110,22 +111,12 @@ def note_other_copy(error: Exception, name: str, space: ModuleSpace) -> None:
     if not places and name in _closed:
         places = [f"the artifact {_closed[name]}, which is closed but has registered what it registered"]
     if places:
-        _add_note(
+        add_note(
             error,
             f"{name} of the artifact {space.archive.name} runs beside the copy of it from {places[0]}. If the"
             " error is of a name that is taken, in a table that both register in: extern the module, load"
             " only one of the copies, or have the code look before it registers.",
         )
-
-
-def _add_note(error: Exception, text: str) -> None:
-    """Show `text` below the message of `error`, whose type its importers may expect."""
-    if hasattr(error, "add_note"):
-        error.add_note(text)
-    elif len(error.args) == 1 and isinstance(error.args[0], str):
-        error.args = (f"{error.args[0]}\n{text}",)  # Python 3.10 has no notes.
-    elif error.__cause__ is None:
-        error.__cause__ = RuntimeError(text)
 
 
 def _meet_torch() -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hermpkg_build.runtime import finder, torch_tables
 from hermpkg_build.runtime.carrying import PackagedName
 from hermpkg_build.runtime.mangling import demangle
+from hermpkg_build.runtime.notes import note_mangled
 from hermpkg_build.runtime.tree import ModuleRole, ModuleTree
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class PackageLoader(Loader):
                 exec(code, namespace)  # noqa: S102 -- running packaged code is the purpose
             except Exception as error:
                 finder.note_other_copy(error, name, space)
+                note_mangled(error, space)
                 raise
         if "torch._dynamo" in sys.modules:
             torch_tables.show_modules([spec.name])

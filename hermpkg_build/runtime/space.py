@@ -191,7 +191,11 @@ class ModuleSpace:
                 f' or extern("{top}.**")'
             )
         else:
-            text += f": {top!r} is packaged, but this part of it is not. Intern {name!r} too"
+            text += (
+                f": {top!r} is packaged, but this part of it is not: nothing was seen to need it. Name it where"
+                f' the artifact is built: modules = ["{name}"] of the model_package,'
+                f' or add_dependency("{name}") of the exporter'
+            )
         return ModuleNotFoundError(text, name=name)
 
     def _see_that_it_is_open(self, name: str) -> None:
