@@ -173,6 +173,12 @@ def versions_of(modules: Iterable[ModuleNode], distributions: Distributions) -> 
     return {name: distribution.version for name, distribution in found.items() if distribution}
 
 
+def owner_of_metadata(folder: str) -> str:
+    """The normalised name of the distribution whose metadata folder has this name; "" where none has."""
+    match = _METADATA_FOLDER.fullmatch(folder)
+    return normalised(match["name"]) if match else ""
+
+
 def _unlikeliness(distribution: str, top: str) -> tuple[int, str]:
     wanted = normalised(top)
     if distribution == wanted:

@@ -98,12 +98,15 @@ def _place(module: str, use: SourceUse) -> tuple[str, str]:
 def _metadata(
     graph: ModuleGraph, entries: Listing, distributions: Distributions
 ) -> Iterator[tuple[str, str]]:
-    """The metadata of distributions with interned modules, where one of these imports their reader."""
+    """The metadata of distributions with interned modules, where one of these imports their reader.
+
+    What lies in no file was not taken from what is installed.
+    """
     readers = [edge.source for name in _METADATA_READERS for edge in graph.importers_of(name)]
     interned = {node.name: node for node in graph.with_policy(Policy.INTERN)}
     if not any(reader in interned for reader in readers):
         return
-    for name in sorted({node.distribution for node in interned.values()} - {""}):
+    for name in sorted({node.distribution for node in interned.values() if node.path} - {""}):
         distribution = distributions.named(name)
         folder = distribution.metadata if distribution is not None else ""
         listing = entries(folder) if folder else None

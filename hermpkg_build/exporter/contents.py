@@ -68,10 +68,18 @@ class Contents:
             self._torchscript = None
 
 
-def data_files(files: Mapping[str, str], taken: Collection[str]) -> Iterator[Part]:
-    """Files that packed code reads, by record, but for records that are `taken`. Raises OSError."""
-    for record, path in files.items():
+def data_files(
+    files: Mapping[str, str], carried: Mapping[str, bytes], taken: Collection[str]
+) -> Iterator[Part]:
+    """Files that packed code reads, by record, but for records that are `taken`. Raises OSError.
+
+    Those that are `carried` from another package come before those of the environment.
+    """
+    for record, data in carried.items():
         if record not in taken:
+            yield Part.of_bytes(record, data, kind=RecordKind.RESOURCE, cause=f"the data file {record}")
+    for record, path in files.items():
+        if record not in taken and record not in carried:
             digest, _ = hash_file(path)
             yield Part(
                 name=record,

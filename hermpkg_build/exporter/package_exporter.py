@@ -294,8 +294,11 @@ class PackageExporter(ModulePolicies):
             graph=resolution.graph,
             python_version=platform.python_version(),
             sources=resolution.sources,
-            parts=[*self._contents.parts(), *data_files(resolution.files.data, self._contents.records)],
-            real_files=resolution.files.real,
+            parts=[
+                *self._contents.parts(),
+                *data_files(resolution.files.data, resolution.carried.files, self._contents.records),
+            ],
+            real_files=tuple(sorted({*resolution.files.real, *resolution.carried.real})),
             distributions=resolution.distributions,
             requires=self._requires,
         )

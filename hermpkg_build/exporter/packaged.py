@@ -9,8 +9,11 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from hermpkg_build.analysis.modules import ModuleSource
-from hermpkg_build.archive.layout import MOCK_MODULE, module_of_record, module_record_name
+from hermpkg_build.archive.layout import MANIFEST, MOCK_MODULE, module_of_record, module_record_name
 from hermpkg_build.core.graph import ModuleKind, Origin
+from hermpkg_build.core.manifest import Manifest
+from hermpkg_build.core.module_names import parents_of
+from hermpkg_build.exporter.carried import Carried
 from hermpkg_build.exporter.environment import Environment, FoundModule
 from hermpkg_build.exporter.loaded import describe_module
 from hermpkg_build.runtime.importer import PackageImporter
@@ -31,13 +34,13 @@ class PackagedEnvironment:
         self._outside = outside
         self.mocked = frozenset(records.mocked_modules())
         self._records = records
+        self._manifest = records.manifest()
 
     def find(self, name: str) -> FoundModule | None:
         """The module `name`; an extern one as it is outside of the package."""
         place = self._records.place_of(name)
         if place is None:
-            parts = name.split(".")
-            is_extern = any(".".join(parts[:count]) in self._externs for count in range(1, len(parts) + 1))
+            is_extern = not self._externs.isdisjoint([name, *parents_of(name)])
             return self._outside.find(name) if is_extern else None
         record, is_package = place
         kind = ModuleKind.PACKAGE if is_package else ModuleKind.SOURCE
@@ -46,8 +49,19 @@ class PackagedEnvironment:
             kind=kind if record else ModuleKind.NAMESPACE,
             origin=Origin.ENVIRONMENT,
             shown=f"{self._records.shown}/{record}" if record else "",
+            distribution=self._distribution(name),
         )
         return FoundModule(source, text=self._records.read(record) if record else None)
+
+    def carried(self, modules: Collection[str]) -> Carried:
+        """What `modules`, of those that are packed here, bring into another package."""
+        if self._manifest is None:
+            return Carried()
+        return Carried.of(modules, self._manifest, self._records.read)
+
+    def _distribution(self, name: str) -> str:
+        known = self._manifest.modules.get(name) if self._manifest is not None else None
+        return known.distribution if known is not None else ""
 
     def name_of(self, obj: Any, name: str) -> tuple[str, str]:
         """The module and qualified name under which the importer has `obj`. Raises PicklingError."""
@@ -77,6 +91,11 @@ class PackageRecords:
         """The bytes of a record."""
         return self._importer.read_record(record)
 
+    def manifest(self) -> Manifest | None:
+        """The manifest; None in what torch.package made."""
+        names = self._importer.record_names()
+        return Manifest.from_bytes(self.read(MANIFEST)) if MANIFEST in names else None
+
     def mocked_modules(self) -> Collection[str]:
         """The names of the modules that are stubs."""
         return _stubs(self._importer.record_names(), self.read)
@@ -105,6 +124,10 @@ class TorchPackageRecords(PackageRecords):
     def read(self, record: str) -> bytes:
         """The bytes of a record."""
         return bytes(self._reader.get_record(record))
+
+    def manifest(self) -> Manifest | None:
+        """As for ours."""
+        return Manifest.from_bytes(self.read(MANIFEST)) if MANIFEST in self._names else None
 
     def mocked_modules(self) -> Collection[str]:
         """As for ours."""

@@ -20,7 +20,9 @@ from hermpkg_build.analysis.source_facts import FACTS_VERSION, facts_of_source
 from hermpkg_build.assembly.parts import folders_of
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import Edge, ModuleGraph, ModuleKind, Origin
+from hermpkg_build.core.module_names import parents_of
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
+from hermpkg_build.exporter.carried import Carried
 from hermpkg_build.exporter.environment import Environment, FoundModule, environments_of
 from hermpkg_build.exporter.interpreter import InterpreterEnvironment
 from hermpkg_build.exporter.kept_facts import kept_facts
@@ -42,7 +44,7 @@ class Resolution:
 
     `sources` are the bytes of the interned ones, by dotted name. The index of a rule in `problems`
     and in the graph counts in `rules`; `given_rules` has the given rule that each of them stands for.
-    `files` are those that the interned code reads.
+    `files` are those that the interned code reads, `carried` what came with modules of other packages.
     """
 
     graph: ModuleGraph
@@ -52,6 +54,7 @@ class Resolution:
     given_rules: Sequence[int | None]
     distributions: Mapping[str, str]
     files: FilesRead
+    carried: Carried
 
 
 def resolve(plan: Plan, importer: Any, records: Collection[str] = ()) -> Resolution:
@@ -76,13 +79,15 @@ def resolve(plan: Plan, importer: Any, records: Collection[str] = ()) -> Resolut
         facts = SourcesRead(modules, kept)
         closure, problems = _explore_with_loaded_modules(plan, table, modules, facts)
     graph = _without(closure.graph, OWN_IMPORTER)
+    carried = _carried(graph, modules, environments)
     return Resolution(
         graph=graph,
         sources=facts.sources,
         problems=problems,
         rules=rules,
         given_rules=[index for _, index in paired],
-        distributions=versions_of(graph, interpreter.finder.distributions),
+        distributions=carried.versions(graph, versions_of(graph, interpreter.finder.distributions)),
+        carried=carried,
         files=files_read(
             graph,
             closure.uses_files,
@@ -121,6 +126,20 @@ def _explore_with_loaded_modules(
         observed |= more
 
 
+def _carried(graph: ModuleGraph, modules: Modules, environments: Sequence[Environment]) -> Carried:
+    """What the interned modules that come from packages bring along; the first importer has its way."""
+    sources: dict[Environment, list[str]] = {}
+    for node in graph.with_policy(Policy.INTERN):
+        provider = modules.provider_of(node.name) if not modules.is_given(node.name) else None
+        if provider is not None:
+            sources.setdefault(provider, []).append(node.name)
+    carried = Carried()
+    for environment in environments:
+        if isinstance(environment, PackagedEnvironment) and environment in sources:
+            carried = carried.beside(environment.carried(sources[environment]))
+    return carried
+
+
 class Modules:
     """All modules that can be packed: those that were given, then those of each environment in order.
 
@@ -135,7 +154,7 @@ class Modules:
         records: Collection[str] = (),
     ) -> None:
         self._given = given
-        self._folders = {parent for name in given for parent in _parents(name)}
+        self._folders = {parent for name in given for parent in parents_of(name)}
         self._folders.update(folder.replace("/", ".") for folder in folders_of([*records]))
         self._environments = environments
         self._interpreter = interpreter
@@ -151,6 +170,10 @@ class Modules:
         if name not in self._found:
             self._found[name] = self._find(name)
         return self._found[name]
+
+    def is_given(self, name: str) -> bool:
+        """Whether the source of the module `name` was given, whoever else has one."""
+        return name in self._given
 
     def provider_of(self, name: str) -> Environment | None:
         """The first environment that has the module `name` with more than a folder, else with a folder."""
@@ -233,8 +256,3 @@ def _without(graph: ModuleGraph, name: str) -> ModuleGraph:
         return graph
     nodes = {other: node for other, node in graph.nodes.items() if other != name}
     return ModuleGraph(nodes, [edge for edge in graph.edges if edge.target != name], graph.roots)
-
-
-def _parents(name: str) -> list[str]:
-    parts = name.split(".")
-    return [".".join(parts[:count]) for count in range(1, len(parts))]

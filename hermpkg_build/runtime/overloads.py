@@ -24,7 +24,7 @@ def give_overloads(taken: Overloads) -> None:
 
 
 def _tables() -> Iterator[dict[str, Any]]:
-    """typing has a table from Python 3.11 on, typing_extensions one of its own before that."""
+    """One that typing has from Python 3.11 on, typing_extensions one of its own before that."""
     for keeper in ("typing", "typing_extensions"):
         table = getattr(sys.modules.get(keeper), "_overload_registry", None)
         if isinstance(table, dict):

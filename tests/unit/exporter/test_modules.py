@@ -3,13 +3,16 @@
 import importlib
 import importlib.machinery
 import importlib.util
+import shutil
 import sys
 import types
 import zipfile
 
 import pytest
 
-from hermpkg_build import PackagingError, PackagingErrorReason
+from hermpkg_build import PackagingError, PackagingErrorReason, sys_importer
+from hermpkg_build.archive.layout import MANIFEST
+from hermpkg_build.core.manifest import Manifest
 
 
 def interns(*patterns, save=()):
@@ -495,3 +498,52 @@ def test_a_module_that_nobody_packed_makes_cannot_be_packed(project, monkeypatch
     project.module("own", "import from_nowhere\n")
     with pytest.raises(PackagingError, match="from_nowhere"):
         project.records(interns("**", save=["own"]))
+
+
+READS_ITS_FILES = """
+import importlib.metadata
+import os
+
+folder = os.path.dirname(__file__)
+with open(os.path.join(folder, "words.txt")) as file:
+    words = file.read()
+with open(os.path.join(folder, "tables", "deep", "numbers.txt")) as file:
+    numbers = file.read()
+version = importlib.metadata.version("Reads-It")
+"""
+
+
+def test_what_is_packed_anew_brings_its_data_files_along(project):
+    package = project.root / "reads_it"
+    project.module("reads_it.__init__", READS_ITS_FILES)
+    project.module("reads_it.part.__init__", "here = __file__\n")
+    (package / "tables" / "deep").mkdir(parents=True)
+    for file in ("words.txt", "tables/deep/numbers.txt", "part/own.bin"):
+        (package / file).write_text(file)
+    metadata = project.root / "reads_it-1.5.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: Reads-It\nVersion: 1.5\n")
+    (metadata / "top_level.txt").write_text("reads_it\n")
+
+    def save(exporter):
+        interns("reads_it.**", save=["reads_it", "reads_it.part"])(exporter)
+        exporter.save_text("config", "words.txt", "of nobody's code")
+
+    first = project.load(save)
+    manifests = [Manifest.from_bytes(first.read_record(MANIFEST))]
+    shutil.rmtree(package)
+    shutil.rmtree(metadata)
+    again = project.load(interns("reads_it.**", save=["reads_it"]), importer=[first, sys_importer])
+    module = again.import_module("reads_it")
+    assert (module.words, module.numbers, module.version) == ("words.txt", "tables/deep/numbers.txt", "1.5")
+    for absent in ("config/words.txt", "reads_it/part/own.bin"):
+        assert not again.file_structure().has_file(absent)
+    manifests.append(Manifest.from_bytes(again.read_record(MANIFEST)))
+    for manifest in manifests:
+        assert manifest.modules["reads_it"].distribution == "reads-it"
+        assert (manifest.distributions["reads-it"], manifest.real_files) == ("1.5", ("reads_it",))
+    given = project.load(
+        lambda e: (e.save_module("reads_it"), e.save_text("reads_it", "words.txt", "given")),
+        importer=[again, sys_importer],
+    )
+    assert given.import_module("reads_it").words == "given"
