@@ -57,6 +57,7 @@ class ArchiveReader:
 
     def __init__(self, source: ArchiveSource) -> None:
         self.name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else "<buffer>"
+        self._path = ""
         self._map: mmap.mmap | None = None
         self._descriptor = -1
         self._members: dict[str, Member] = {}
@@ -123,6 +124,16 @@ class ArchiveReader:
     def raw(self) -> memoryview:
         """The whole file, read-only, shaped (size,) of bytes; usable after `close` where it is mapped."""
         return self._data.toreadonly()
+
+    def open_path(self) -> str:
+        """A path that leads to the open file, "" where there is none.
+
+        On Linux it leads there also where the file's own name is gone or another's, until `close`.
+        """
+        if self._descriptor < 0:
+            return ""
+        path = f"/proc/self/fd/{self._descriptor}"
+        return path if os.path.exists(path) else self._path
 
     def check(self, name: str) -> None:
         """Compare a record of any size with its CRC, without holding it. Raises ArchiveError."""
@@ -192,6 +203,7 @@ class ArchiveReader:
             what = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
             raise ArchiveError(f"the archive is {what}", facts=[("file", path)])
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._path = os.path.abspath(path)
         size = os.fstat(self._descriptor).st_size
         if not size:
             return memoryview(b"")

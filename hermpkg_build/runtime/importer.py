@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.archive.layout import PYTHON_VERSION
+from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.patterns import GlobPattern
 from hermpkg_build.runtime.bound import resolve
 from hermpkg_build.runtime.carrying import Whereabouts
@@ -80,7 +81,6 @@ class PackageImporter(Importer):
         if files not in ("auto", "real", "mangled"):
             raise ValueError(f'files is "auto", "real" or "mangled", not {files!r}')
         self.filename = _display_name(file_or_buffer)
-        self._source = file_or_buffer
         self._archive: Archive = open_archive(file_or_buffer)
         check_python(self._archive, check)
         manifest = read_manifest(self._archive)
@@ -198,7 +198,7 @@ class PackageImporter(Importer):
     def zip_reader(self) -> Any:
         """A PyTorchFileReader on the same archive, made when first asked for."""
         if self._zip_reader is None:
-            self._zip_reader = _torch_reader(self._source, self._archive)
+            self._zip_reader = _torch_reader(self._archive)
         return self._zip_reader
 
     @property
@@ -312,19 +312,14 @@ def _no_record(archive: Archive, record: str) -> RecordNotFoundError:
     )
 
 
-def _torch_reader(source: Source, archive: Archive) -> Any:
-    """A PyTorchFileReader for what an importer was given; a folder is packed in memory first."""
+def _torch_reader(archive: Archive) -> Any:
+    """A PyTorchFileReader for the very archive that is open; a folder is packed in memory first."""
     import torch
 
     if isinstance(archive, TorchReaderArchive):
         return archive.reader
-    if isinstance(source, (str, os.PathLike)) and not os.path.isdir(source):
-        return torch._C.PyTorchFileReader(os.fspath(source))
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return torch._C.PyTorchFileReader(io.BytesIO(source))
-    if not isinstance(source, (str, os.PathLike)):
-        source.seek(0)
-        return torch._C.PyTorchFileReader(source)
+    if isinstance(archive, ArchiveReader):
+        return torch._C.PyTorchFileReader(archive.open_path() or io.BytesIO(archive.raw()))
     import zipfile
 
     packed = io.BytesIO()

@@ -361,6 +361,31 @@ def test_torchs_own_reader_opens_what_has_a_manifest() -> None:
     assert torch.equal(importer.load_pickle("t", "t.pkl"), torch.ones(4))
 
 
+def save_scripted(path, weight: float) -> None:
+    linear = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.constant_(linear.weight, weight)
+    with hermpkg_build.PackageExporter(path) as exporter:
+        exporter.save_pickle("m", "m.pkl", torch.jit.script(linear))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="there is no path to a file without a name")
+def test_torchscript_comes_from_the_file_that_was_opened(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_scripted("m.pt", 1.0)
+    with PackageImporter("m.pt") as importer:
+        save_scripted("m.pt", 2.0)
+        monkeypatch.chdir("/")
+        assert importer.load_pickle("m", "m.pkl").weight.item() == 1.0
+
+
+def test_torchscript_in_a_stream_needs_the_stream_no_more(tmp_path) -> None:
+    save_scripted(tmp_path / "m.pt", 1.0)
+    stream = io.BytesIO((tmp_path / "m.pt").read_bytes())
+    with PackageImporter(stream) as importer:
+        stream.truncate(0)
+        assert importer.load_pickle("m", "m.pkl").weight.item() == 1.0
+
+
 def test_torchs_own_reader_lists_folders_which_are_no_records(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("HERMPKG_CACHE_DIR", str(tmp_path))
     reader = torch._C.PyTorchFileReader(_packed({"lib/": "", "lib/__init__.py": "where = __file__\n"}))
