@@ -135,6 +135,10 @@ class ArchiveReader:
         path = f"/proc/self/fd/{self._descriptor}"
         return path if os.path.exists(path) else self._path
 
+    def status(self) -> os.stat_result | None:
+        """The status of the open file, None where there is none."""
+        return os.fstat(self._descriptor) if self._descriptor >= 0 else None
+
     def check(self, name: str) -> None:
         """Compare a record of any size with its CRC, without holding it. Raises ArchiveError."""
         entry = self.entry(name)

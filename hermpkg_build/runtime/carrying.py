@@ -16,6 +16,7 @@ import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.runtime.mangling import mangle_prefix
 from hermpkg_build.runtime.real_files import FilesMode
 
@@ -55,12 +56,12 @@ class PackagedName(str):
 
 
 class Whereabouts:
-    """Where other processes find the artifact that was opened as `source`, and why they may not.
+    """Where other processes find `archive`, which was opened as `source`, and why they may not.
 
     One that is `guarded`, by a function of the caller's, stays: the function would not travel with it.
     """
 
-    def __init__(self, source: object, files: FilesMode, *, guarded: bool) -> None:
+    def __init__(self, source: object, archive: Archive, files: FilesMode, *, guarded: bool) -> None:
         self.reason = "it was opened from memory; open it from a path"
         if guarded:
             self.reason = "it was opened with a module_allowed, which does not travel; open it without"
@@ -69,7 +70,9 @@ class Whereabouts:
         self._file: weakref.finalize[[str, int], Whereabouts] | None = None
         self._origin: Origin | None = None
         if isinstance(source, (str, os.PathLike)) and not guarded:
-            self._origin = _origin_of(os.fspath(source), files)
+            # Of the file that is open: another one may have its name by now.
+            status = archive.status() if isinstance(archive, ArchiveReader) else None
+            self._origin = _origin_of(os.fspath(source), files, status)
 
     def origin(self, archive: Archive) -> Origin | None:
         """Where another process finds `archive`; None where it does not.
@@ -95,9 +98,10 @@ class Whereabouts:
             self._file = self._origin = None
 
 
-def _origin_of(path: str, files: FilesMode) -> Origin:
+def _origin_of(path: str, files: FilesMode, status: os.stat_result | None = None) -> Origin:
+    """The origin of the file at `path`, with `status` where that is known, else as it is now."""
     path = os.path.abspath(path)
-    status = os.stat(path)
+    status = status or os.stat(path)
     return path, status.st_size, status.st_mtime_ns, files
 
 

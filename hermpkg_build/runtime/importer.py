@@ -95,7 +95,9 @@ class PackageImporter(Importer):
             own_module=self,
             module_allowed=module_allowed,
             files=real_files(self._archive, manifest, files),
-            whereabouts=Whereabouts(file_or_buffer, files, guarded=module_allowed is not _any_module),
+            whereabouts=Whereabouts(
+                file_or_buffer, self._archive, files, guarded=module_allowed is not _any_module
+            ),
         )
         self.modules: Mapping[str, Any] = PackageModules(self._space)
         self.patched_builtins = self._space.builtins

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from multiprocessing import get_context
 from pathlib import Path
@@ -66,6 +67,23 @@ def test_another_artifact_is_not_taken_for_the_same(load, tmp_path) -> None:
     process = elsewhere(data, tmp_path)
     assert process.returncode == 1
     assert "was changed since the object was pickled" in process.stderr
+
+
+def test_an_artifact_that_is_replaced_while_it_is_opened_is_another(artifact, tmp_path) -> None:
+    path = artifact({"lib.py": SOURCE, ".data/python_version": "2.7"})
+    other = artifact({"lib.py": SOURCE}, name="other.pt")
+
+    def replace(*_: object) -> None:
+        Path(other).replace(path)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = replace  # That of the other Python is told while the artifact is opened.
+        importer = PackageImporter(path)
+    with importer:
+        data = pickle.dumps(importer.import_module("lib").Thing(7), protocol=4)
+    assert not Path(other).exists()
+    assert "was changed since the object was pickled" in elsewhere(data, tmp_path).stderr
 
 
 def test_an_importer_with_a_guard_does_not_travel(load, tmp_path) -> None:
