@@ -42,6 +42,10 @@ class BuildEnvironment:
             "installed distributions": fingerprint(listings).hash,
         }
 
+    def installed(self, tree: SourceTree) -> list[list[str]]:
+        """The names in each folder of the search path: what the listings are of, for people to compare."""
+        return [list(tree.entries(folder) or ()) for folder in self.search_path]
+
     def name_of(self, path: str, workspace_root: str) -> str | None:
         """The name of an observed file in digests and messages.
 

@@ -5,7 +5,8 @@ leaves everything in `OUTPUT`. `REPORT`, there, says how it went:
 
     {"seen": {...}, "search_path": [...]}   the model object lies beside it as a model folder
     {"error": {...}, "seen": {...}}         its factory failed; "seen" is null where nobody knows what it saw
-    {"differs": [[what, asked, found]]}     this Python environment is not the one that was asked for
+    {"differs": [[what, asked, found]],     this Python environment is not the one that was asked for;
+     "installed": [[name, ...], ...]}       "installed" is what each folder of its search path holds
 
 What is seen are states by name, both those of `BuildEnvironment`, so that whoever asked can hold them
 against its own. The request's search path may be null: it is then that of the interpreter that runs this,
@@ -61,9 +62,10 @@ def run(folder: str) -> int:
     environment = current_environment(_own_search_path() if path is None else tuple(path))
     request = ModelRequest.from_json({**asked["request"], "search_path": environment.search_path})
     request = request.moved(os.path.join(folder, WORKSPACE))
-    differs = _differences(asked["environment"], environment)
+    tree = SourceTree()
+    differs = _differences(asked["environment"], environment, tree)
     if differs:
-        _report(output, {"differs": differs})
+        _report(output, {"differs": differs, "installed": environment.installed(tree)})
         return EXIT_REFUSED
     try:
         model = make_model_folder(request, output)
@@ -83,9 +85,8 @@ def _own_search_path() -> tuple[str, ...]:
     return tuple(path for path in environment_search_path() if path != ours)
 
 
-def _differences(asked: Mapping[str, str], environment: BuildEnvironment) -> list[Json]:
+def _differences(asked: Mapping[str, str], environment: BuildEnvironment, tree: SourceTree) -> list[Json]:
     """What is not as asked, each with what it should be and what it is; absent folders explain most."""
-    tree = SourceTree()
     found = environment.inputs(tree)
     differs: list[Json] = [
         [name, asked.get(name, ""), found.get(name, "")]

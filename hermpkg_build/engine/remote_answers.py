@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hermpkg_build.store.remote.execution import Executed, Executor
 
 _HASH = re.compile(r"[0-9a-f]{64}")
+_MOST_NAMED = 5
 _LARGEST_TEXT = 256 << 20
 """Bytes of a report or a description; a model of a million storages stays far below."""
 
@@ -42,17 +43,26 @@ class Answer:
     search_path: tuple[str, ...] = ()
 
 
-def read_answer(executor: Executor, executed: Executed, content: ContentStore) -> Answer:
-    """The answer of a worker that ended.
+def read_answer(
+    executor: Executor, executed: Executed, content: ContentStore, installed: Sequence[Sequence[str]]
+) -> Answer:
+    """The answer of a worker that ended; `installed` is what the search path of this machine has.
 
     Raises OtherEnvironmentError where it refused to run, ExecutionError where anything that it declares
     is absent, damaged or not what it says, and RemoteError.
     """
-    return _Reader(executor, executed, content).read()
+    return _Reader(executor, executed, content, installed).read()
 
 
 class _Reader:
-    def __init__(self, executor: Executor, executed: Executed, content: ContentStore) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        executed: Executed,
+        content: ContentStore,
+        installed: Sequence[Sequence[str]],
+    ) -> None:
+        self._installed = installed
         self._executor = executor
         self._executed = executed
         self._files = executed.files or {}
@@ -67,7 +77,7 @@ class _Reader:
         report = self._json(REPORT)
         try:
             if code == EXIT_REFUSED:
-                raise self._other_environment(report["differs"])
+                raise self._other_environment(report["differs"], report["installed"])
             if code == EXIT_FAILED:
                 return self._failed(report)
             model = ModelObject.from_json(self._json(DESCRIPTION))
@@ -119,8 +129,10 @@ class _Reader:
             ],
         )
 
-    def _other_environment(self, differs: Any) -> OtherEnvironmentError:
+    def _other_environment(self, differs: Any, installed: Any) -> OtherEnvironmentError:
         facts = [(str(what), said_of_both(str(asked), str(found))) for what, asked, found in differs]
+        facts += _only("only here", self._installed, installed)
+        facts += _only("only there", installed, self._installed)
         return OtherEnvironmentError(
             "the executor's Python environment is not the one of this machine",
             facts=[("executor", self._executor.server), ("interpreter", self._interpreter), *facts],
@@ -142,6 +154,13 @@ class _Reader:
     @property
     def _interpreter(self) -> str:
         return self._executor.settings.python or sys.executable
+
+
+def _only(where: str, some: Sequence[Any], others: Sequence[Any]) -> list[tuple[str, str]]:
+    """What the folders of one search path hold that those in their place in another do not, as a fact."""
+    names = [str(name) for one, other in zip(some, others, strict=False) for name in one if name not in other]
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return [(where, ", ".join(names[:_MOST_NAMED]) + more)] if names else []
 
 
 def said_of_both(here: str, there: str) -> str:

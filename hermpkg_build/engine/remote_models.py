@@ -105,7 +105,8 @@ class RemoteModels:
 
     def _believed(self, session: Session, executed: Executed) -> Answer:
         """An answer that is whole, from a factory that saw what it would have seen here."""
-        answer = read_answer(self._executor, executed, session.cache.content)
+        installed = shipped_environment(session).installed(session.tree)
+        answer = read_answer(self._executor, executed, session.cache.content, installed)
         differs = {
             name: (here, there)
             for name, there in sorted(answer.seen.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -383,7 +384,7 @@ def test_what_passes_is_asked_for_again(
         ([failing(UNAVAILABLE)] * 3, "as the test wants it (UNAVAILABLE)"),
         ([failing(INVALID_ARGUMENT)], "as the test wants it (INVALID_ARGUMENT)"),
         ([failing(FAILED_PRECONDITION)] * 2, "could not run the action"),
-        ([refusing("PERMISSION_DENIED")] * 2, "prove who asks"),
+        ([refusing("PERMISSION_DENIED")] * 2, "check who asks"),
     ],
 )
 def test_what_does_not_pass_is_left_to_this_machine(
@@ -496,6 +497,8 @@ def test_another_environment_is_refused_once(fake: Any, checkout: Any, another_e
     assert len(checkout.warnings) == 1
     assert "Python environment is not the one of this machine" in checkout.warnings[0]
     assert "installed distributions" in checkout.warnings[0]
+    assert re.search(r"only here: +extra_module\.py\n", checkout.warnings[0])
+    assert re.search(r"only there: +other_module\.py\n", checkout.warnings[0])
 
 
 def test_another_environment_is_an_error_where_this_machine_may_not_help(
