@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,7 @@ __all__ = [
     "lay_out_parts",
 ]
 
-ASSEMBLY_VERSION = f"2 {__version__}"
+ASSEMBLY_VERSION = f"3 {__version__}"
 """Part of the digest of every assembling action: changes whenever equal inputs could give other records."""
 
 
@@ -159,11 +159,12 @@ def _packages_among(parts: Sequence[Part], graph: ModuleGraph) -> frozenset[str]
 
 def _manifest_of(request: ArtifactRequest, parts: Sequence[Part]) -> Manifest:
     named = {node.distribution for node in request.graph}
+    optional = request.graph.optional_modules()
     return Manifest(
         tool=ManifestTool(name="hermpkg", version=__version__),
         python_version=request.python_version,
         records={part.name: ManifestRecord(digest=part.digest, kind=part.kind) for part in parts},
-        modules={node.name: _manifest_module(request, node) for node in request.graph},
+        modules={node.name: _manifest_module(request, node, optional) for node in request.graph},
         distributions={name: version for name, version in request.distributions.items() if name in named},
         requires=request.requires,
         models={
@@ -174,11 +175,12 @@ def _manifest_of(request: ArtifactRequest, parts: Sequence[Part]) -> Manifest:
     )
 
 
-def _manifest_module(request: ArtifactRequest, node: ModuleNode) -> ManifestModule:
+def _manifest_module(request: ArtifactRequest, node: ModuleNode, optional: Collection[str]) -> ManifestModule:
     return ManifestModule(
         policy=node.policy,
         kind=node.kind,
         origin=node.origin,
         label=request.labels.get(node.name, ""),
         distribution=node.distribution,
+        optional=node.policy is Policy.EXTERN and node.name in optional,
     )

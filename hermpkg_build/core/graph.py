@@ -162,8 +162,10 @@ class ModuleGraph:
         so that cycles and many paths cost no more than few. `source` may be a root; it is the
         root of the result.
         """
-        forth = _reachable(source, lambda name: [e.target for e in self.imports_of(name) if name != target])
-        back = _reachable(target, lambda name: [e.source for e in self.importers_of(name) if name != source])
+        forth = _reachable([source], lambda name: [e.target for e in self.imports_of(name) if name != target])
+        back = _reachable(
+            [target], lambda name: [e.source for e in self.importers_of(name) if name != source]
+        )
         edges = [
             edge
             for edge in self.edges
@@ -175,6 +177,12 @@ class ModuleGraph:
         on_paths = {name for edge in edges for name in (edge.source, edge.target)}
         nodes = {name: node for name, node in self.nodes.items() if name in on_paths}
         return ModuleGraph(nodes, edges, [source])
+
+    def optional_modules(self) -> frozenset[str]:
+        """The modules to which only imports lead that may fail: what imports them can do without."""
+        starts = [*self.roots, *(name for name in self.nodes if name not in self._in)]
+        needed = _reachable(starts, lambda name: [e.target for e in self.imports_of(name) if not e.optional])
+        return frozenset(self.nodes) - needed
 
     @cached_property
     def _out(self) -> dict[str, list[Edge]]:
@@ -196,9 +204,9 @@ def _edge_order(edge: Edge) -> tuple[str, str, str]:
     return edge.source, edge.target, edge.kind
 
 
-def _reachable(start: str, neighbours: Callable[[str], list[str]]) -> set[str]:
-    seen = {start}
-    stack = [start]
+def _reachable(starts: Iterable[str], neighbours: Callable[[str], list[str]]) -> set[str]:
+    seen = set(starts)
+    stack = list(seen)
     while stack:
         for name in neighbours(stack.pop()):
             if name not in seen:

@@ -45,13 +45,17 @@ class ManifestRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestModule:
-    """One module, packed or not. `label` is its target, `distribution` what installs it; "" for none."""
+    """One module, packed or not. `label` is its target, `distribution` what installs it; "" for none.
+
+    An extern module is `optional` where only imports lead to it that may fail.
+    """
 
     policy: Policy
     kind: ModuleKind
     origin: Origin
     label: str = ""
     distribution: str = ""
+    optional: bool = False
 
     @property
     def is_package(self) -> bool:
@@ -186,6 +190,12 @@ class _Fields:
             raise _malformed(self._place(name), "an integer", value)
         return value
 
+    def truth(self, name: str) -> bool:
+        value = self._value.get(name, False)
+        if not isinstance(value, bool):
+            raise _malformed(self._place(name), "true or false", value)
+        return value
+
     def object(self, name: str) -> _Fields:
         return _Fields(self._place(name), self._value.get(name))
 
@@ -215,11 +225,17 @@ class _Fields:
 
 
 def _module_to_json(module: ManifestModule) -> Json:
-    value = {"policy": str(module.policy), "kind": str(module.kind), "origin": str(module.origin)}
+    value: dict[str, Json] = {
+        "policy": str(module.policy),
+        "kind": str(module.kind),
+        "origin": str(module.origin),
+    }
     if module.label:
         value["label"] = module.label
     if module.distribution:
         value["distribution"] = module.distribution
+    if module.optional:
+        value["optional"] = True
     return value
 
 
@@ -230,6 +246,7 @@ def _module_from_json(fields: _Fields) -> ManifestModule:
         origin=fields.parsed("origin", Origin, _one_of(Origin)),
         label=fields.text("label", ""),
         distribution=fields.text("distribution", ""),
+        optional=fields.truth("optional"),
     )
 
 

@@ -122,7 +122,10 @@ def check_environment(archive: Archive, manifest: Manifest, mode: CheckMode) -> 
     for name in sorted({*externs, *requires} - {""}):
         installed, required = _installed_version(name), requires.get(name, "")
         built_with = manifest.distributions.get(name, "")
-        if installed is None:
+        if installed is None and not required and _are_optional(manifest, externs[name]):
+            built = f", {built_with} was there at build time" if built_with else ""
+            drift.append((name, f"is not installed{built}"))
+        elif installed is None:
             wanted = required or (f"built with {built_with}" if built_with else "any version")
             problems.append((name, f"is not installed ({wanted})"))
         elif required:
@@ -130,7 +133,8 @@ def check_environment(archive: Archive, manifest: Manifest, mode: CheckMode) -> 
                 problems.append((name, f"{installed} is installed, {required} is required"))
         elif built_with and _public(installed) != _public(built_with):
             drift.append((name, f"{installed} is installed, {built_with} was there at build time"))
-    problems += [(name, "cannot be found") for name in _missing_modules(manifest)]
+    for name, is_optional in _missing_modules(manifest).items():
+        (drift if is_optional else problems).append((name, "cannot be found"))
     if mode == "error":
         problems += drift
     if problems:
@@ -146,19 +150,22 @@ def check_environment(archive: Archive, manifest: Manifest, mode: CheckMode) -> 
         )
 
 
-def _missing_modules(manifest: Manifest) -> list[str]:
-    """Top-level extern modules that no distribution provides and that are not there; none is imported."""
-    from hermpkg_build.core.graph import Origin
-    from hermpkg_build.core.policy import Policy
+def _missing_modules(manifest: Manifest) -> dict[str, bool]:
+    """Top-level extern modules that no distribution provides and that are not there; none is imported.
 
-    tops = {
-        name.partition(".")[0]
-        for name, module in manifest.modules.items()
-        if module.policy is Policy.EXTERN
-        and not module.distribution
-        and module.origin in (Origin.WORKSPACE, Origin.ENVIRONMENT)
-    }
-    return [name for name in sorted(tops) if not _can_be_found(name)]
+    With each, whether all that the artifact takes of it is optional.
+    """
+    from hermpkg_build.core.graph import Origin
+
+    tops: dict[str, list[str]] = {}
+    for name in manifest.extern_modules().get("", ()):
+        if manifest.modules[name].origin in (Origin.WORKSPACE, Origin.ENVIRONMENT):
+            tops.setdefault(name.partition(".")[0], []).append(name)
+    return {top: _are_optional(manifest, names) for top, names in tops.items() if not _can_be_found(top)}
+
+
+def _are_optional(manifest: Manifest, modules: Sequence[str]) -> bool:
+    return all(manifest.modules[name].optional for name in modules)
 
 
 def _can_be_found(module: str) -> bool:

@@ -60,6 +60,14 @@ def test_equal_whatever_the_order_and_the_places():
     assert one != "something else"
 
 
+def test_what_only_imports_that_may_fail_lead_to_is_optional():
+    sure = graph("//r>a", "a>b", "plots>lib", "lib>lib.deep", "tools>b", "tools>a")
+    edges = [Edge(source="a", target=name, kind=EdgeKind.IMPORT, optional=True) for name in ("plots", "b")]
+    found = ModuleGraph(sure.nodes, [*sure.edges, *edges], sure.roots)
+    assert sorted(found.optional_modules()) == ["lib", "lib.deep", "plots"]
+    assert graph(roots=()).optional_modules() == frozenset()
+
+
 def test_dot():
     edges = [
         Edge(source="//r", target="a", kind=EdgeKind.DECLARED),

@@ -32,6 +32,7 @@ MANIFEST = Manifest(
             kind=ModuleKind.PACKAGE,
             origin=Origin.ENVIRONMENT,
             distribution="torch",
+            optional=True,
         ),
     },
     distributions={"torch": "2.13.0"},

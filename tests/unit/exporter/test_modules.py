@@ -547,3 +547,15 @@ def test_what_is_packed_anew_brings_its_data_files_along(project):
         importer=[again, sys_importer],
     )
     assert given.import_module("reads_it").words == "given"
+
+
+def test_imports_that_may_fail_are_told_from_those_that_may_not(project):
+    project.package("some", "other")
+    project.module("own", "try:\n    import some\nexcept ImportError:\n    some = None\nimport other\n")
+    importer = project.load(lambda e: (e.extern("**"), e.save_module("own")))
+    modules = Manifest.from_bytes(importer.read_record(MANIFEST)).modules
+    assert {name: module.optional for name, module in modules.items()} == {
+        "other": False,
+        "own": False,
+        "some": True,
+    }

@@ -43,9 +43,15 @@ def kind_of(name: str) -> RecordKind:
     return RecordKind.MODULE if name.endswith(".py") else RecordKind.RESOURCE
 
 
-def extern(distribution: str = "", origin: Origin = Origin.ENVIRONMENT) -> ManifestModule:
+def extern(
+    distribution: str = "", origin: Origin = Origin.ENVIRONMENT, *, optional: bool = False
+) -> ManifestModule:
     return ManifestModule(
-        policy=Policy.EXTERN, kind=ModuleKind.PACKAGE, origin=origin, distribution=distribution
+        policy=Policy.EXTERN,
+        kind=ModuleKind.PACKAGE,
+        origin=origin,
+        distribution=distribution,
+        optional=optional,
     )
 
 
@@ -192,6 +198,25 @@ def test_another_version_is_told_unless_requires_allows_it(load) -> None:
 
 def test_optional_modules_that_were_missing_at_build_time_are_no_problem(load) -> None:
     load(with_manifest(FILES, modules={"never_there": extern(origin=Origin.MISSING)}), check="error")
+
+
+def test_what_the_code_can_do_without_may_be_missing(load) -> None:
+    modules = {
+        "nope": extern("nope-dist", optional=True),
+        "nope.sub": extern("nope-dist", optional=True),
+        "bare_missing": extern(optional=True),
+    }
+    files = with_manifest(FILES, modules=modules, distributions={"nope-dist": "1.0"})
+    with pytest.warns(ArtifactEnvironmentWarning) as told:
+        assert load(files).import_module("mod").value == 1
+    assert str(told[0].message).endswith(
+        "has changed: nope-dist is not installed, 1.0 was there at build time, bare_missing cannot be found"
+    )
+    with pytest.raises(ArtifactEnvironmentError, match="bare_missing"):
+        load(files, check="error")
+    for more in ({"requires": {"nope-dist": ">0"}}, {"modules": {**modules, "nope.a": extern("nope-dist")}}):
+        with pytest.raises(ArtifactEnvironmentError, match="nope-dist"):
+            load(with_manifest(FILES, **{"modules": modules, **more}))
 
 
 def test_a_manifest_of_a_later_format(load) -> None:
