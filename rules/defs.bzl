@@ -210,7 +210,7 @@ def package_test(name, package, main, args = [], env = {}, timeout = 60, deps = 
       name: The target's name, unique in its package.
       package: The artifact to test.
       main: The program, a file.
-      args: Its command line.
+      args: Its command line, after the path of the artifact.
       env: Environment variables to add.
       timeout: Seconds after which the test is stopped and has failed.
       deps: The `python_modules` targets whose modules this target may use.

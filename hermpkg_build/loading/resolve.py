@@ -24,6 +24,17 @@ _UNIVERSE = _CONSTANTS | _FUNCTIONS
 BUILD_GLOBALS = _UNIVERSE | {"exports_files", "glob", "package", "package_name"}
 BZL_GLOBALS = _UNIVERSE | {"json", "native", "struct"}
 
+_BAZEL_GLOBALS = frozenset(
+    (
+        *("Label", "alias", "aspect", "attr", "config_setting", "depset", "existing_rule", "existing_rules"),
+        *("filegroup", "genrule", "licenses", "package_group", "provider", "py_binary", "py_library"),
+        *("py_test", "repository_name", "repository_rule", "rule", "sh_binary", "sh_library", "sh_test"),
+        *("subpackages", "test_suite", "toolchain"),
+    )
+)
+"""What people may know from Bazel, and look for here."""
+
+_BAZEL_ONLY = "Bazel has it, and hermpkg's own engine has not: a file that both read does without"
 _BUILD_ONLY = "it is built in only in BUILD files; in a .bzl file, inside a function, write native.{}"
 _NO_SELECT = "hermpkg has no configurations to select from: write the value itself"
 
@@ -242,6 +253,8 @@ class _Resolver:
 
         if name in DEFS_SYMBOLS:
             return f'add: load("{DEFS_LABEL}", "{name}")'
+        if name in _BAZEL_GLOBALS:
+            return _BAZEL_ONLY
         known = {*self.globals, *self.builtins, *DEFS_SYMBOLS}
         while scope is not None:
             known |= scope.names

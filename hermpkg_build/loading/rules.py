@@ -267,7 +267,12 @@ RULES: Mapping[str, Rule] = {
                 suffixes=(".py",),
                 doc="The program, a file.",
             ),
-            Attribute(name="args", type=AttributeType.STRINGS, default=[], doc="Its command line."),
+            Attribute(
+                name="args",
+                type=AttributeType.STRINGS,
+                default=[],
+                doc="Its command line, after the path of the artifact.",
+            ),
             Attribute(
                 name="env",
                 type=AttributeType.STRING_DICT,

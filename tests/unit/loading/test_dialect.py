@@ -181,6 +181,7 @@ def test_all_static_errors_of_a_file_come_at_once_and_each_name_once(files: Work
     [
         ("model_pakage", "did you mean 'model_package'?"),
         ("pakage", "did you mean 'package'?"),
+        ("alias", "Bazel has it, and hermpkg's own engine has not: a file that both read does without"),
         ("quite_other", ""),
     ],
 )
