@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from hermpkg_build.archive.layout import storage_record_name
@@ -85,48 +86,63 @@ class Storages:
 
     def _key_of(self, storage: Any, cause: str) -> int:
         identity: int = storage._cdata
-        key = self._keys.get(identity)
-        if key is None:
-            key, is_new = (
-                (len(self._keys), True) if self._torchscript is None else self._torchscript.enter(storage)
+        known = self._keys.get(identity)
+        if known is not None:
+            return known
+        shared = self._torchscript
+        is_new = shared is None or not shared.has(storage)
+        # First of all: what there is no room for has no number, and can be saved again when there is.
+        copy = self._copied(storage) if is_new else None
+        key = len(self._keys) if shared is None else shared.enter(storage)
+        self._keys[identity] = key
+        # The number counts only as long as no other storage can come to lie at that address.
+        self._alive.append(storage)
+        if copy is not None:
+            self.parts.append(
+                Part(
+                    name=storage_record_name(key),
+                    kind=RecordKind.STORAGE,
+                    content=copy.content,
+                    digest=copy.digest,
+                    crc32=copy.crc32,
+                    cause=f"a tensor of {cause}",
+                )
             )
-            self._keys[identity] = key
-            # The number counts only as long as no other storage can come to lie at that address.
-            self._alive.append(storage)
-            if is_new:
-                self.parts.append(self._copy(storage, key, cause))
         return key
 
-    def _copy(self, storage: Any, key: int, cause: str) -> Part:
-        sha = hashlib.sha256()
-        crc32, size = 0, storage.nbytes()
-        content: Content
+    def _copied(self, storage: Any) -> _Copy:
+        size: int = storage.nbytes()
         if self._in_memory + size <= _IN_MEMORY:
             self._in_memory += size
             content = b"".join(chunks(storage))
-            sha.update(content)
-            crc32 = zlib.crc32(content)
-        else:
-            file = self._spool.file
-            offset = file.seek(0, os.SEEK_END)
-            try:
-                for chunk in chunks(storage):
-                    sha.update(chunk)
-                    crc32 = zlib.crc32(chunk, crc32)
-                    file.write(chunk)
-                file.flush()
-            except OSError as error:
-                raise LocalEnvironmentError(
-                    "a tensor cannot be set aside until the package is written",
-                    facts=[("bytes", str(size)), ("reason", error.strerror or str(error))],
-                    next_step="free some space on the file system that the package is written to",
-                ) from error
-            content = FileSlice(path=self._spool.path, offset=offset, size=size)
-        return Part(
-            name=storage_record_name(key),
-            kind=RecordKind.STORAGE,
-            content=content,
-            digest=Digest(sha.hexdigest(), size),
-            crc32=crc32,
-            cause=f"a tensor of {cause}",
-        )
+            return _Copy(content=content, digest=Digest.of(content), crc32=zlib.crc32(content))
+        try:
+            return self._set_aside(storage, size)
+        except OSError as error:
+            raise LocalEnvironmentError(
+                "a tensor cannot be set aside until the package is written",
+                facts=[("bytes", str(size)), ("reason", error.strerror or str(error))],
+                next_step="free some space on the file system that the package is written to",
+            ) from error
+
+    def _set_aside(self, storage: Any, size: int) -> _Copy:
+        """A copy of a storage at the end of the spool. Raises OSError."""
+        sha, crc32 = hashlib.sha256(), 0
+        file = self._spool.file
+        offset = file.seek(0, os.SEEK_END)
+        for chunk in chunks(storage):
+            sha.update(chunk)
+            crc32 = zlib.crc32(chunk, crc32)
+            file.write(chunk)
+        file.flush()
+        content = FileSlice(path=self._spool.path, offset=offset, size=size)
+        return _Copy(content=content, digest=Digest(sha.hexdigest(), size), crc32=crc32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Copy:
+    """The bytes of a storage as they were when it was saved."""
+
+    content: Content
+    digest: Digest
+    crc32: int

@@ -37,10 +37,13 @@ class TorchScript:
         self.storage_context = self.serializer.storage_context()
         self._is_finished = False
 
-    def enter(self, storage: Any) -> tuple[int, bool]:
-        """The number of a torch.UntypedStorage, and whether it had none before."""
-        is_new = not self.storage_context.has_storage(storage)
-        return int(self.storage_context.get_or_add_storage(storage)), is_new
+    def has(self, storage: Any) -> bool:
+        """Whether a torch.UntypedStorage has a number."""
+        return bool(self.storage_context.has_storage(storage))
+
+    def enter(self, storage: Any) -> int:
+        """The number of a torch.UntypedStorage, a new one where it had none."""
+        return int(self.storage_context.get_or_add_storage(storage))
 
     def finish(self) -> None:
         """Have torch write what it has not yet; after this, nothing more can be serialized."""

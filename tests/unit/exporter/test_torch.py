@@ -7,6 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from hermpkg_build import PackageExporter, PackageImporter, sys_importer  # noqa: E402
+from hermpkg_build.errors import LocalEnvironmentError  # noqa: E402
 from hermpkg_build.exporter import storages as storages_module  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:TypedStorage is deprecated")
@@ -48,6 +49,20 @@ def test_tensors_are_saved_as_they_were(project, monkeypatch, tmp_path, in_memor
     loaded = PackageImporter(path, verify="all").load_pickle("t", "a.pkl")
     assert torch.equal(loaded[0], torch.arange(1000.0))
     assert loaded[1].shape == (0,)
+
+
+def test_a_tensor_for_which_there_was_no_room_can_be_saved_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(storages_module, "_IN_MEMORY", 0)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    tensor = torch.arange(3)
+    with PackageExporter(folder / "t.pt") as exporter:
+        folder.rmdir()
+        with pytest.raises(LocalEnvironmentError, match="set aside"):
+            exporter.save_pickle("t", "t.pkl", tensor)
+        folder.mkdir()
+        exporter.save_pickle("t", "t.pkl", tensor)
+    assert torch.equal(PackageImporter(folder / "t.pt").load_pickle("t", "t.pkl"), tensor)
 
 
 def test_temporaries_do_not_share_storages(project):
