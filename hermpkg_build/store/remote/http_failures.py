@@ -29,6 +29,7 @@ PASSING = frozenset((408, 429, 500, 502, 503, 504))
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})</title>", re.IGNORECASE)
 _SHOWN = 4 << 10
 
+_PROXY = "check http_proxy and https_proxy, or name the server in no_proxy"
 _SPEAKS = "check that an HTTP cache is at this address, and the log of the server"
 _ROOM = "have the server take more or larger files, or build with --remote-upload off"
 _TAKES = "have the server take PUT requests here and make folders for them, or build with --remote-upload off"
@@ -84,12 +85,14 @@ def of_answer(
 def of_exception(error: Exception, where: str) -> HttpFailedError:
     """The failure that an exception of urllib3, or of the system, tells of."""
     cause = _cause(error)
-    reason = f"{_told(cause)} ({where})"
+    at_proxy = isinstance(error, exceptions.ProxyError)
+    reason = f"{'the proxy of the environment: ' if at_proxy else ''}{_told(cause)} ({where})"
     if isinstance(cause, ssl.SSLError) and _distrusts(cause):
         return HttpFailedError("denied", reason, next_step=CHECK_CERTIFICATES)
     if _speaks_otherwise(cause):
         return HttpFailedError("protocol", reason, next_step=CHECK_SERVER)
-    return HttpFailedError("unavailable", reason, next_step=CHECK_SERVER, passing=True)
+    step = _PROXY if at_proxy else CHECK_SERVER
+    return HttpFailedError("unavailable", reason, next_step=step, passing=True)
 
 
 def _meaning(status: int, words: str, *, writes: bool) -> tuple[FailureKind, str]:

@@ -473,6 +473,20 @@ def test_no_proxy_stands_before_this_machine_by_any_address(server, new_transpor
     assert server.requests == []
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_is_not_there_is_told_of(new_transport, monkeypatch, scheme: str) -> None:
+    with socket.socket() as taken:
+        # Nobody listens there, and nobody else can begin to.
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv(f"{scheme}_proxy", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        transport = new_transport(f"{scheme}://cache.example.com", retries=0)
+        with pytest.raises(RemoteError) as caught:
+            transport.get_result(KEY)
+    assert caught.value.kind == "unavailable"
+    assert caught.value.reason.startswith("the proxy of the environment: Connection refused")
+    assert "no_proxy" in caught.value.next_step
+
+
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "http://[", "http://host:port"])
 def test_a_proxy_that_cannot_be_used_is_named(new_transport, monkeypatch, proxy: str) -> None:
     monkeypatch.setenv("all_proxy", proxy)
