@@ -56,7 +56,7 @@ def find_unchanged(directory: str, request: BuildRequest) -> tuple[BuildResult, 
 
     `directory` is the folder the request was made in. Its workspace is found by the snapshot
     itself, which lists the files that make it the workspace; so no configuration is parsed here.
-    None where there is no snapshot or anything differs, is gone, or cannot be read.
+    None where there is no snapshot of this user's, or anything differs, is gone, or cannot be read.
     """
     started = time.perf_counter()
     here = os.path.abspath(directory)
@@ -125,6 +125,9 @@ def write_aside(path: str, data: bytes) -> None:
 def _load(path: str) -> Snapshot | None:
     try:
         with open(path, "rb") as file:
+            # The search for a snapshot may end in a folder that all can write to, such as /tmp.
+            if os.fstat(file.fileno()).st_uid != os.geteuid():
+                return None
             stored: dict[str, Any] = json.loads(file.read().decode(errors="surrogateescape"))
         if stored["format"] != _FORMAT:
             return None
