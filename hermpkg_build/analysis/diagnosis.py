@@ -72,7 +72,7 @@ class _Describer:
             location=location,
             facts=facts,
             snippet=self._snippet(problem, location),
-            next_step=self._remedies.remedy(problem),
+            next_step=self._remedies.remedy(problem, others),
         )
 
     def _summary(self, problem: Problem, others: Sequence[Problem]) -> str:

@@ -9,6 +9,7 @@ from hermpkg_build.analysis.modules import ModuleFinder
 from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.analysis.rule_problems import literal_stem
 from hermpkg_build.core.graph import EdgeKind, ModuleKind, Origin
+from hermpkg_build.core.patterns import GlobGroup, covers
 from hermpkg_build.core.policy import PolicyRule
 
 
@@ -20,8 +21,8 @@ class Remedies:
         self._finder = finder
         self._target = target
 
-    def remedy(self, problem: Problem) -> str:
-        """The next step for `problem`."""
+    def remedy(self, problem: Problem, others: Sequence[Problem] = ()) -> str:
+        """The next step for `problem`, and for `others` that the same line would mend."""
         kind = problem.kind
         if kind is ProblemKind.NO_POLICY:
             return self._add(self._choices(problem))
@@ -31,7 +32,7 @@ class Remedies:
         if kind is ProblemKind.MOCKED_BUT_USED:
             return self._add([_rule("intern", problem), _rule("extern", problem)], before=problem.rule)
         if kind is ProblemKind.NO_SOURCE:
-            return self._add([_rule("extern", problem)], before=problem.rule)
+            return self._take_outside(problem, others)
         if kind is ProblemKind.NOT_FOUND:
             return self._find(problem)
         if kind is ProblemKind.SYNTAX:
@@ -88,6 +89,18 @@ class Remedies:
             return question + "install the distribution that has it, or " + self._add(ways, before=before)
         return self._add(ways, before=before)
 
+    def _take_outside(self, problem: Problem, others: Sequence[Problem]) -> str:
+        """Extern what has no source: a few parts of a package by name, so that the rest can be packed."""
+        names = sorted({problem.module, *(other.module for other in others)})
+        is_zipped = problem.source is not None and bool(problem.source.archive)
+        if len(names) <= _FEW and all("." in name for name in names) and not is_zipped:
+            return self._add([_line("extern", names)], before=problem.rule)
+        rule = self._rules[problem.rule] if problem.rule is not None else None
+        whole = f"{problem.module.partition('.')[0]}.**"
+        if rule is not None and covers(GlobGroup(whole), GlobGroup(rule.include)):
+            return f"put in place of {_placed(rule)}:\n    {_line('extern', [whole])}"
+        return self._add([_rule("extern", problem)], before=problem.rule)
+
     def _build_file(self, file: str) -> str:
         """Where the nearest BUILD file above a workspace file is, in words."""
         folder = os.path.dirname(file)
@@ -119,12 +132,14 @@ class Remedies:
         """Words for: put one of these lines into the policy, where it takes effect."""
         where = f"add to the policy of {self._target}"
         if before is not None:
-            rule = self._rules[before]
-            where += f" before {rule}" + (f" ({rule.location})" if rule.location else "")
+            where += f" before {_placed(self._rules[before])}"
         if len(lines) > 1:
             where += " one of"
         return "\n".join([f"{where}:", *(f"    {line}" for line in lines)])
 
+
+_FEW = 8
+"""How many modules of one package are named one by one."""
 
 _MEANINGS = {
     "extern": "imported from where the package is loaded",
@@ -140,7 +155,16 @@ def _rule(policy: str, problem: Problem) -> str:
     is_parent = bool(problem.trail) and problem.trail[-1].kind is EdgeKind.PARENT
     stdlib = problem.source is not None and problem.source.origin is Origin.STDLIB
     pattern = name if is_parent or stdlib else f"{top}.**"
-    return f'{policy}("{pattern}"),  # {_MEANINGS[policy]}'
+    return _line(policy, [pattern])
+
+
+def _line(policy: str, patterns: Sequence[str]) -> str:
+    quoted = ", ".join(f'"{pattern}"' for pattern in patterns)
+    return f"{policy}({quoted if len(patterns) == 1 else f'[{quoted}]'}),  # {_MEANINGS[policy]}"
+
+
+def _placed(rule: PolicyRule) -> str:
+    return f"{rule} ({rule.location})" if rule.location else str(rule)
 
 
 def undeclared_file(problem: Problem, finder: ModuleFinder) -> str | None:

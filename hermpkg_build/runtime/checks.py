@@ -122,7 +122,7 @@ def check_environment(archive: Archive, manifest: Manifest, mode: CheckMode) -> 
     for name in sorted({*externs, *requires} - {""}):
         installed, required = _installed_version(name), requires.get(name, "")
         built_with = manifest.distributions.get(name, "")
-        if installed is None and not required and _are_optional(manifest, externs[name]):
+        if installed is None and name not in manifest.requires and _are_optional(manifest, externs[name]):
             built = f", {built_with} was there at build time" if built_with else ""
             drift.append((name, f"is not installed{built}"))
         elif installed is None:

@@ -108,6 +108,30 @@ def test_extension_module_and_bytecode_cannot_be_interned(workspace):
     assert 'extern("fast.**")' in fast.next_step
 
 
+def test_the_compiled_parts_of_a_package_are_taken_from_outside_by_name(workspace):
+    suffix = EXTENSION_SUFFIXES[0]
+    parts = [f"lib/_fast{count}{suffix}" for count in range(9)]
+    workspace.own({"app.py": "import lib"}).installed(
+        {"lib/__init__.py": "from lib import _fast0, _fast1", **dict.fromkeys(parts, "")}
+    )
+    rules = [INTERN_APP, rule("intern", "lib.**", line=4)]
+    (error,) = workspace.problems("app", *rules)
+    line = 'extern(["lib._fast0", "lib._fast1"])'
+    assert error.next_step.splitlines() == [
+        'add to the policy of //a:b before intern("lib.**") (a/BUILD:4:5):',
+        f"    {line},  # imported from where the package is loaded",
+    ]
+    workspace.close("app", rule("extern", "lib._fast0", "lib._fast1"), *rules)
+    workspace.installed(
+        {"lib/__init__.py": "from lib import " + ", ".join(f"_fast{count}" for count in range(9))}
+    )
+    (error,) = workspace.problems("app", *rules)
+    assert error.next_step.splitlines() == [
+        'put in place of intern("lib.**") (a/BUILD:4:5):',
+        '    extern("lib.**"),  # imported from where the package is loaded',
+    ]
+
+
 @pytest.mark.parametrize("source", ["import absent", "def f():\n    import absent\n"])
 def test_missing_module(workspace, source):
     (error,) = workspace.own({"app.py": source}).problems("app", INTERN_APP)
