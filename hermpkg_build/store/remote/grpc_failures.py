@@ -51,6 +51,14 @@ LOST = frozenset(("DATA_LOSS", "NOT_FOUND"))
 _SHOWN = 500
 """Characters of a server's words that are worth showing: some send a page, or the calls of their code."""
 
+_UNTRUSTED = (
+    "CERTIFICATE_",
+    "_ALERT_",
+    "Peer name",
+    "Hostname Verification Check failed",
+    # The client's own certificate and key do not belong together.
+    "Failed to create security handshaker",
+)
 _NO_SPACE = ("No space left on device", "Disk quota exceeded", "OutOfSpace")
 
 
@@ -76,11 +84,9 @@ class CallFailedError(Exception):
     def untrusted(self) -> bool:
         """Whether the two sides do not trust each other's certificates, which no retry changes.
 
-        gRPC says so in the details alone, with the words of its TLS library.
+        gRPC says so in the details alone, in its own words or with those of its TLS library.
         """
-        return self.code == "UNAVAILABLE" and any(
-            word in self.details for word in ("CERTIFICATE_", "_ALERT_", "Peer name")
-        )
+        return self.code == "UNAVAILABLE" and any(word in self.details for word in _UNTRUSTED)
 
 
 def remote_error(error: CallFailedError, doing: str, *, server: str, writes: bool = False) -> RemoteError:

@@ -55,6 +55,26 @@ def test_a_server_that_nobody_vouches_for_is_refused_at_once(
     assert cache.calls == []
 
 
+def test_certificates_that_do_not_fit_are_told_of_at_once(
+    cache: Any, served: Any, connect: Any, certificates: Any
+) -> None:
+    url = served()
+    certificate, _ = certificates.signed("client", "own")
+    of_another = {
+        "client_certificate": str(certificate),
+        "client_key": str(certificates.folder / "server.key"),
+    }
+
+    for place, settings in ((url.replace("127.0.0.1", "localhost"), {}), (url, of_another)):
+        with pytest.raises(RemoteError) as caught:
+            connect(place, retries=50, ca_file=str(certificates.folder / "own.pem"), **settings).missing(
+                [ACTION]
+            )
+        assert caught.value.kind == "denied"
+        assert "remote-ca" in caught.value.next_step
+    assert cache.calls == []
+
+
 def test_a_server_may_ask_for_the_clients_certificate(served: Any, connect: Any, certificates: Any) -> None:
     certificate, key = certificates.signed("client", "own")
     both = certificates.folder / "both.pem"
