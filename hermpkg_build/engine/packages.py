@@ -23,7 +23,7 @@ from hermpkg_build.core.policy import Policy
 from hermpkg_build.engine.action import Action, reasons_to_run
 from hermpkg_build.engine.package_analysis import PackageAnalysis, analyse_package, models_of
 from hermpkg_build.engine.results import Status, TargetResult
-from hermpkg_build.errors import AnalysisError, LoadingError, LocalEnvironmentError
+from hermpkg_build.errors import AnalysisError, CommandLineError, LoadingError, LocalEnvironmentError
 from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
@@ -42,12 +42,13 @@ def build_package(session: Session, target: Target, models: Mapping[Label, Model
     """The artifact of `target`, in its place; `models` are the model objects it holds, by label.
 
     Raises GroupedError with everything that the policies do not settle, LocalEnvironmentError
-    where the file cannot be written.
+    where the file cannot be written, CommandLineError where it would take the place of an input.
     """
     analysis = analyse_package(session, target, models)
     request = artifact_request(session, target, models, analysis)
     action = _assemble_action(session, target, request)
     path = session.output_path(target)
+    _see_that_it_is_no_input(session, path)
     recalled = session.rebuilder.recall(action)
     known = _known_artifact(recalled[1]) if recalled else None
     reasons: tuple[str, ...] = ()
@@ -79,6 +80,16 @@ def build_package(session: Session, target: Target, models: Mapping[Label, Model
         status=status,
         reasons=reasons,
     )
+
+
+def _see_that_it_is_no_input(session: Session, path: str) -> None:
+    """Raise CommandLineError where the artifact would overwrite what it is made of."""
+    if not session.tree.observed_files().keys().isdisjoint((path, os.path.realpath(path))):
+        raise CommandLineError(
+            "the artifact would overwrite a file that the build has read",
+            facts=[("file", session.shown(path))],
+            next_step="give another file with --out",
+        )
 
 
 def _known_artifact(result: ActionResult) -> Digest | None:

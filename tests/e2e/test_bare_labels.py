@@ -61,6 +61,16 @@ def test_out_is_for_one_target(app):
     assert not (app.root / "x.pt").exists()
 
 
+@pytest.mark.parametrize("out", ["app/main.py", "app/words.txt", "app/BUILD", "link.py"])
+def test_out_overwrites_nothing_that_the_build_reads(app, out):
+    (app.root / "link.py").symlink_to("app/main.py")
+    before = (app.root / out).read_bytes()
+    outcome = app.run("build", "//app", "--out", out)
+    assert outcome.code == 2
+    assert "overwrite" in outcome.stderr
+    assert (app.root / out).read_bytes() == before
+
+
 def test_a_subtracted_target_is_not_built(app):
     app.build_file('model_package(name = "two", sources = {"m": ""}, policy = [intern("m")])', "more/BUILD")
     assert set(app.build("//...", "-//app/...").statuses) == {"//more:two"}
