@@ -22,7 +22,7 @@ _REAL_PATHS = frozenset({"__file__", "__path__"})
 _PLACES = _REAL_PATHS | {"importlib.resources", "pkgutil.get_data"}
 _METADATA_READERS = ("importlib.metadata", "importlib_metadata")
 _METADATA_FILES = ("METADATA", "PKG-INFO", "entry_points.txt")
-_NEVER_DATA = (".py", ".pyc", ".pyo", ".pyi")
+_NEVER_DATA = (".py", ".pyc", ".pyo")
 _WITH_SOURCE = (ModuleKind.SOURCE, ModuleKind.PACKAGE)
 _LIBRARIES = (".so", ".pyd", ".dylib", ".dll")
 
@@ -61,6 +61,7 @@ def files_read(
     Data files of the workspace are not looked for: targets declare those.
     """
     tops: dict[str, list[ModuleNode]] = {}
+    stubs = {_stub(graph.nodes[name]) for name, use in uses if use.name == "__file__"}
     for node in graph.with_policy(Policy.INTERN):
         tops.setdefault(_top(node.name), []).append(node)
     places = [_place(name, use) for name, use in uses]
@@ -84,6 +85,9 @@ def files_read(
             if record in seen:
                 real.add(top)
                 data[record] = path
+            elif record.endswith(".pyi"):
+                if record in stubs:
+                    data[record] = path
             elif hints is not None and hints.name(record):
                 data[record] = path
     return FilesRead(real=tuple(sorted(real & tops.keys())), data=dict(sorted(data.items())))
@@ -159,6 +163,11 @@ def _data_below(
             real = os.path.realpath(path) if os.path.islink(path) else os.path.join(around[-1], name)
             if real not in around:
                 yield from _data_below(f"{record}/{name}", path, entries, (*around, real))
+
+
+def _stub(node: ModuleNode) -> str:
+    """The record of a module's stub, from which one that hands out its ``__file__`` may have it read."""
+    return node.name.replace(".", "/") + ("/__init__.pyi" if node.is_package else ".pyi")
 
 
 class _Hints:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.session import Session
 
 
-_MODEL_VERSION = 4
+_MODEL_VERSION = 5
 """Changes whenever making a model object gives other bytes for the same inputs."""
 
 

@@ -141,13 +141,20 @@ def _check_requires(target: Target, finder: ModuleFinder) -> None:
 
 
 def _observed(models: Mapping[Label, ModelObject]) -> Iterable[Edge]:
-    """The imports that modules were seen to do while the models' factories ran."""
+    """The imports that modules were seen to do while the models' factories ran.
+
+    A submodule that a helper of another library imported is its package's, which has the helper
+    answer for it: a package that loads its parts on demand may leave that to one.
+    """
     for model in models.values():
         for seen in model.observed_modules:
-            if seen.importer:
-                yield Edge(
-                    source=seen.importer,
-                    target=seen.module,
-                    kind=EdgeKind.OBSERVED,
-                    location=Location(seen.path, seen.line),
-                )
+            package = seen.module.rpartition(".")[0]
+            is_helped = seen.by_helper and seen.importer.partition(".")[0] != seen.module.partition(".")[0]
+            for source in (seen.importer, package if is_helped else ""):
+                if source:
+                    yield Edge(
+                        source=source,
+                        target=seen.module,
+                        kind=EdgeKind.OBSERVED,
+                        location=Location(seen.path, seen.line),
+                    )

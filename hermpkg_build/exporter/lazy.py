@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from types import ModuleType
 
 from hermpkg_build.core.graph import Edge, EdgeKind
@@ -21,6 +21,24 @@ def lazily_loaded(type_only: Iterable[Edge]) -> Iterator[Edge]:
         target = edge.source + edge.target if edge.target.startswith(".") else edge.target
         if target in sys.modules and target.startswith(f"{edge.source}.") and _is_lazy(edge.source):
             yield Edge(source=edge.source, target=target, kind=EdgeKind.OBSERVED, location=edge.location)
+
+
+def loaded_by_helpers(packages: Collection[str]) -> Iterator[Edge]:
+    """The loaded submodules of those of `packages` whose attributes are made by a helper on demand.
+
+    The helper is another module's; what it can load stands in its arguments, or in files that it reads.
+    """
+    helped = [package for package in packages if _has_helper(package)]
+    for name in sorted(sys.modules) if helped else ():
+        package = name.rpartition(".")[0]
+        if package in helped and sys.modules.get(name) is not None:
+            yield Edge(source=package, target=name, kind=EdgeKind.OBSERVED)
+
+
+def _has_helper(package: str) -> bool:
+    module = sys.modules.get(package)
+    make = vars(module).get("__getattr__") if type(module) is ModuleType else None
+    return make is not None and getattr(make, "__module__", package) != package
 
 
 def _is_lazy(name: str) -> bool:

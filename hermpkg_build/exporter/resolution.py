@@ -26,7 +26,7 @@ from hermpkg_build.exporter.carried import Carried
 from hermpkg_build.exporter.environment import Environment, FoundModule, environments_of
 from hermpkg_build.exporter.interpreter import InterpreterEnvironment
 from hermpkg_build.exporter.kept_facts import kept_facts
-from hermpkg_build.exporter.lazy import lazily_loaded
+from hermpkg_build.exporter.lazy import lazily_loaded, loaded_by_helpers
 from hermpkg_build.exporter.named_in_part import loaded_by_part_of_name
 from hermpkg_build.exporter.packaged import PackagedEnvironment
 from hermpkg_build.exporter.plan import GivenSource, Plan, effective_rules
@@ -119,7 +119,8 @@ def _explore_with_loaded_modules(
             resolver=resolver,
         )
         named = loaded_by_part_of_name(closure.dynamic, closure.graph)
-        allowed = [edge for edge in named if resolver.standing(edge.target).is_allowed]
+        helped = loaded_by_helpers([node.name for node in closure.graph.with_policy(Policy.INTERN)])
+        allowed = [edge for edge in (*named, *helped) if resolver.standing(edge.target).is_allowed]
         more = {*lazily_loaded(closure.type_only), *allowed} - observed
         if not more:
             return closure, problems

@@ -20,11 +20,12 @@ _OURS = os.path.dirname(__file__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Importer:
-    """Where an import was asked for; all empty for one by the worker itself."""
+    """Where an import was asked for, and whether by a function; all empty for one by the worker itself."""
 
     module: str = ""
     path: str = ""
     line: int = 0
+    in_function: bool = False
 
 
 class UndeclaredModuleError(ImportError):
@@ -163,6 +164,11 @@ def _importer() -> Importer:
     while frame is not None:
         path = frame.f_code.co_filename
         if not path.startswith("<frozen ") and os.path.dirname(path) not in (_IMPORTLIB, _OURS):
-            return Importer(module=frame.f_globals.get("__name__", ""), path=path, line=frame.f_lineno)
+            return Importer(
+                module=frame.f_globals.get("__name__", ""),
+                path=path,
+                line=frame.f_lineno,
+                in_function=frame.f_code.co_name != "<module>",
+            )
         frame = frame.f_back
     return Importer()

@@ -165,6 +165,7 @@ def _observed(name: str, importer: Importer, places: Places) -> ObservedImport:
         importer=importer.module,
         path=places.shown(importer.path),
         line=importer.line,
+        by_helper=importer.in_function and places.of(importer.path) is Place.ENVIRONMENT,
     )
 
 

@@ -95,13 +95,15 @@ class ObservedImport:
     """A module that was imported while the model was made, and what imported it first.
 
     `path` and `line` are the place of that import, relative to the workspace where it lies in it;
-    `importer` is "" where the worker itself asked.
+    `importer` is "" where the worker itself asked. `by_helper` says that it was a function of the
+    environment, which may have asked on behalf of another module.
     """
 
     module: str
     importer: str
     path: str
     line: int
+    by_helper: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +155,9 @@ class ModelObject:
             "globals": [[reference.module, reference.name] for reference in self.globals],
             "storages": [[str(stored.digest), stored.crc32] for stored in self.storages],
             "key_offsets": [list(pair) for pair in self.key_offsets],
-            "observed_modules": [[o.module, o.importer, o.path, o.line] for o in self.observed_modules],
+            "observed_modules": [
+                [o.module, o.importer, o.path, o.line, o.by_helper] for o in self.observed_modules
+            ],
             "observed_files": self.observed_files.to_json(),
             "data_read": list(self.data_read),
             "located_sources": list(self.located_sources),
@@ -170,8 +174,8 @@ class ModelObject:
             ),
             key_offsets=tuple((offset, key) for offset, key in value["key_offsets"]),
             observed_modules=tuple(
-                ObservedImport(module=module, importer=importer, path=path, line=line)
-                for module, importer, path, line in value["observed_modules"]
+                ObservedImport(module=module, importer=importer, path=path, line=line, by_helper=by_helper)
+                for module, importer, path, line, by_helper in value["observed_modules"]
             ),
             observed_files=ObservedFiles.from_json(value["observed_files"]),
             data_read=tuple(value["data_read"]),

@@ -192,8 +192,8 @@ class ModuleSpace:
             )
         else:
             text += (
-                f": {top!r} is packaged, but this part of it is not: nothing was seen to need it. Name it where"
-                f' the artifact is built: modules = ["{name}"] of the model_package,'
+                f": {top!r} is packaged, but this part of it is not: nothing was seen to need it. Name it"
+                f' where the artifact is built: modules = ["{name}"] of the model_package,'
                 f' or add_dependency("{name}") of the exporter'
             )
         return ModuleNotFoundError(text, name=name)

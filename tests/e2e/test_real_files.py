@@ -115,3 +115,45 @@ def test_another_word_is_refused(workspace: Workspace) -> None:
     outcome = workspace.run("//app:art")
     assert outcome.code == 1
     assert 'one of "auto", "real" and "mangled"' in outcome.stderr
+
+
+HELPED = {
+    "attaching.py": """
+        from importlib import import_module
+
+        def attach(package, file):
+            with open(file + "i") as stub:
+                homes = dict(line.split() for line in stub)
+            return lambda name: getattr(import_module(f"{package}.{homes[name]}"), name)
+    """,
+    "lib/__init__.py": """
+        import attaching
+
+        __getattr__ = attaching.attach(__name__, __file__)
+    """,
+    "lib/__init__.pyi": "One one\nTwo two\n",
+    "lib/one.py": "class One:\n    value = 1\n",
+    "lib/two.py": "class Two:\n    pass\n",
+}
+HELPED_BUILD = """
+python_modules(name = "factory", srcs = ["factory.py"])
+
+model(name = "model", factory = "app.factory:make", deps = [":factory"])
+
+model_package(
+    name = "art",
+    models = {"model.pkl": ":model"},
+    modules = ["lib"],
+    policy = [intern("lib.**"), extern("**")],
+)
+"""
+
+
+def test_what_a_helper_loads_for_a_package_is_packed(workspace: Workspace) -> None:
+    for path, text in HELPED.items():
+        workspace.write(f"../site/{path}", text)
+    workspace.write("app/factory.py", "import lib\n\n\ndef make():\n    return lib.One.value\n")
+    workspace.build_file(HELPED_BUILD)
+    workspace.build("//app:art", env={"PYTHONPATH": str(workspace.root.parent / "site")})
+    packed = {name for name in manifest(workspace)["records"] if name.startswith("lib/")}
+    assert packed == {"lib/__init__.py", "lib/__init__.pyi", "lib/one.py"}

@@ -115,6 +115,24 @@ def test_files_that_were_seen_to_be_read_are_packed(workspace: Workspace) -> Non
     assert found.real == ("lib",)
 
 
+def test_the_stub_of_a_module_that_hands_out_its_file_is_packed(workspace: Workspace) -> None:
+    attach = "import helper\n__getattr__ = helper.attach(__name__, __file__)\n"
+    workspace.installed(
+        {
+            "lib/__init__.py": "from lib import part, plain\n" + attach,
+            "lib/part.py": attach,
+            "lib/plain.py": "",
+            **{f"lib/{name}.pyi": "" for name in ("__init__", "part", "plain", "other")},
+        }
+    )
+    assert list(read(workspace).data) == ["lib/__init__.pyi", "lib/part.pyi"]
+    assert list(read(workspace, seen=("lib/plain.pyi",)).data) == [
+        "lib/__init__.pyi",
+        "lib/part.pyi",
+        "lib/plain.pyi",
+    ]
+
+
 def test_modules_whose_source_was_looked_for_are_packed_with_real_paths(workspace: Workspace) -> None:
     workspace.installed({"lib/__init__.py": "", "lib/part.py": "", "lib/a.txt": "", "other.py": ""})
     assert read(workspace, located=("lib.part", "other")) == FilesRead(real=("lib",))

@@ -383,6 +383,37 @@ def test_what_a_package_loads_lazily_is_packed_as_far_as_it_was_loaded(project):
     assert not importer.file_structure().has_file("lazy/unused.py")
 
 
+def test_what_a_helper_loads_lazily_for_a_package_is_packed_as_far_as_it_was_loaded(project):
+    project.module(
+        "attaching",
+        """\
+        from importlib import import_module
+        def attach(package, homes):
+            def make(name):
+                return getattr(import_module(f"{package}.{homes[name]}"), name)
+            return make
+        """,
+    )
+    project.module(
+        "helped.__init__",
+        "import attaching\n__getattr__ = attaching.attach(__name__, {'Used': 'used', 'Unused': 'unused'})\n",
+    )
+    project.module("helped.used", "class Used:\n    x = 3\n")
+    project.module("helped.unused", "class Unused:\n    pass\n")
+    project.module("own", "import helped\nvalue = helped.Used.x\n")
+    own = importlib.import_module("own")
+
+    def save(exporter):
+        exporter.intern("helped.**")
+        exporter.intern("own")
+        exporter.extern("attaching")
+        exporter.save_module("own")
+
+    importer = project.load(save)
+    assert importer.import_module("own").value == own.value == 3
+    assert not importer.file_structure().has_file("helped/unused.py")
+
+
 @pytest.mark.parametrize(
     "call",
     [
