@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from hermpkg_build.analysis.tokens import Kind, Token
+from hermpkg_build.core.syntax_trees import parse_expression
 
 Tokens = Sequence[Token]
 
@@ -238,14 +239,11 @@ def _literal(token: Token) -> str | None:
 
 def _evaluated(text: str) -> str | None:
     import ast
-    import warnings
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            node = ast.parse(text, mode="eval").body
-        except (SyntaxError, ValueError):
-            return None
+    try:
+        node = parse_expression(text)
+    except (SyntaxError, ValueError):
+        return None
     pieces = node.values if isinstance(node, ast.JoinedStr) else [node]
     values = [piece.value if isinstance(piece, ast.Constant) else None for piece in pieces]
     return (

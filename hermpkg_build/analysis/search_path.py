@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.graph import Origin
+from hermpkg_build.core.syntax_trees import parse_module
 
 if TYPE_CHECKING:
     from hermpkg_build.store.tree import SourceTree
@@ -143,7 +144,7 @@ def _read_editable_finder(source: bytes) -> tuple[dict[str, str], dict[str, list
     """The two literals MAPPING and NAMESPACES of a finder module; empty where they are not as expected."""
     values: dict[str, object] = {"MAPPING": {}, "NAMESPACES": {}}
     try:
-        for statement in ast.parse(source).body:
+        for statement in parse_module(source)[0].body:
             targets: Sequence[ast.expr] = ()
             if isinstance(statement, ast.Assign):
                 targets = statement.targets

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from hermpkg_build.core.facts import SyntaxProblem
+from hermpkg_build.core.syntax_trees import parse_module
 
 _HEADER_SIZE: Final = 16
 _HASH_BASED: Final = 0b1
@@ -12,13 +13,8 @@ _HASH_BASED: Final = 0b1
 
 def check_syntax(data: bytes) -> SyntaxProblem | None:
     """Why the running interpreter cannot parse a source; None where it can. Warnings are not shown."""
-    import ast
-    import warnings
-
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            compile(data, "<source>", "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        parse_module(data)
     except SyntaxError as error:
         text = (error.text or "").strip()
         return SyntaxProblem(error.msg or "invalid syntax", error.lineno or 0, error.offset or 0, text)

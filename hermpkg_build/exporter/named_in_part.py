@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from hermpkg_build.core.facts import DynamicImport
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph
+from hermpkg_build.core.syntax_trees import parse_expression
 from hermpkg_build.errors import Location
 
 _FIELD = re.compile(r"\{[^{}]*\}")
@@ -42,7 +43,7 @@ def loaded_by_part_of_name(
 def _pattern(call: str, module: str, package: str) -> re.Pattern[str] | None:
     """What the names that a call in `module` of `package` imports look like, as far as its text says."""
     try:
-        expression = ast.parse(call, mode="eval").body
+        expression = parse_expression(call)
     except (SyntaxError, ValueError):
         return None  # It was too long to be noted whole.
     if not isinstance(expression, ast.Call) or not expression.args:

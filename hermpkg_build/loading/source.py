@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Iterable, Sequence
 
+from hermpkg_build.core.syntax_trees import parse_module
 from hermpkg_build.errors import LoadingError, Location
 
 MAX_NESTING = 200
@@ -36,14 +36,12 @@ class StarlarkSource:
     def parse(cls, path: str, data: bytes) -> StarlarkSource:
         """Read the bytes of a file: UTF-8 with any line ends. Raises LoadingError."""
         text = _decode(path, data)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            try:
-                tree = ast.parse(text, path)
-            except SyntaxError as error:
-                raise _syntax_error(path, text, error) from None
-            except (RecursionError, MemoryError):
-                raise LoadingError("an expression is nested too deeply", location=Location(path)) from None
+        try:
+            tree, caught = parse_module(text, path)
+        except SyntaxError as error:
+            raise _syntax_error(path, text, error) from None
+        except (RecursionError, MemoryError):
+            raise LoadingError("an expression is nested too deeply", location=Location(path)) from None
         source = cls(path, text, tree)
         for warning in caught:
             # Python warns of "\d"; Starlark has no such escape and Bazel refuses it.
