@@ -1,4 +1,4 @@
-"""What every test can rely on: its own cache, interrupts that interrupt; and what none may leave behind."""
+"""What every test can rely on: its own cache, interrupts, examples; and what none may leave behind."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same tree has the same verdict wherever and whenever it is tested: laws are tried with the same examples
+# each time, and none fails because the machine was busy. `--hypothesis-profile=default` tries others.
+settings.register_profile(
+    "same", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("same")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in the background with Ctrl-C ignored, and children inherit that.

@@ -321,7 +321,11 @@ SOURCES = [
 ]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     st.integers(0, 2**32),
     st.lists(st.tuples(st.integers(0, 1), st.sampled_from(SOURCES)), min_size=1, max_size=5),

@@ -106,7 +106,7 @@ def test_threads_that_compile_the_same_do_not_take_away_each_others_files(folder
     replace = os.replace
 
     def replace_together(source: str, target: str) -> None:
-        barrier.wait(30)
+        barrier.wait(120)
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", replace_together)
