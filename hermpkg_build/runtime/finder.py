@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from hermpkg_build.runtime import torch_tables
 from hermpkg_build.runtime.mangling import demangle, mangle_prefix
 from hermpkg_build.runtime.notes import add_note
-from hermpkg_build.runtime.overloads import give_overloads, take_overloads
+from hermpkg_build.runtime.typing_tables import empty_caches, give_overloads, take_overloads
 
 if TYPE_CHECKING:
     from hermpkg_build.runtime.space import ModuleSpace
@@ -28,6 +28,8 @@ _STANDARD_FINDERS = (BuiltinImporter, FrozenImporter, PathFinder)
 _spaces: weakref.WeakValueDictionary[str, ModuleSpace] = weakref.WeakValueDictionary()
 _closed: dict[str, str] = {}
 """The artifact that a module was loaded from last, by plain name, where that is closed."""
+_swept: dict[str, int] = {}
+"""How many modules a space had, by its prefix, when typing's caches were last emptied."""
 _stranded: dict[str, str] = {}
 """Prefixes of artifacts in other processes, of which objects came here, and why these cannot be opened."""
 
@@ -131,6 +133,8 @@ def _forget(prefix: str, names: set[str], artifact: str) -> None:
     for name in list(names):
         sys.modules.pop(name, None)
         _closed[demangle(name)] = artifact
+    if _swept.pop(prefix, 0) != len(names):
+        empty_caches()
     take_overloads(names)
     names.clear()
     linecache = sys.modules.get("linecache")
@@ -156,11 +160,21 @@ def itself(module: Any, space: ModuleSpace, mangled: str) -> Any:
 
 def _around_collection(phase: str, info: dict[str, int]) -> None:
     if info["generation"] == 2:
+        if phase == "start":
+            _sweep()
         for space in list(_spaces.values()):
             if phase == "start":
                 _park(space)
             else:
                 _unpark(space)
+
+
+def _sweep() -> None:
+    """Empty typing's caches where packaged modules have run since that was last done."""
+    modules = {space.prefix: len(space.registered) for space in list(_spaces.values())}
+    if any(_swept.get(prefix) != count for prefix, count in modules.items()):
+        _swept.update(modules)
+        empty_caches()
 
 
 def _park(space: ModuleSpace) -> None:

@@ -28,8 +28,8 @@ from hermpkg_build.runtime.views import HostViews
 if TYPE_CHECKING:
     from hermpkg_build.runtime.carrying import Whereabouts
     from hermpkg_build.runtime.opening import Archive
-    from hermpkg_build.runtime.overloads import Overloads
     from hermpkg_build.runtime.real_files import RealFiles
+    from hermpkg_build.runtime.typing_tables import Overloads
 
 # Part of the language rather than of the environment: no artifact lists them for certain.
 _LANGUAGE_MODULES = frozenset({"builtins", "__future__"})

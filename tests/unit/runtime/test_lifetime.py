@@ -101,6 +101,32 @@ def test_a_package_with_overloads_is_freed(artifact, source) -> None:
     assert (reference(), closed()) == (None, None)
 
 
+TYPED = """
+    from typing import Callable, Generic, Optional, TypeVar
+    Kind = TypeVar("Kind")
+    class Thing(Generic[Kind]):
+        def other(self) -> "Optional[Thing]":
+            return None
+    class Things(Thing[int]):
+        pass
+    types = [Optional[Thing], Callable[[Things], int], Optional[Thing[Things]]]
+"""
+
+
+def test_a_package_whose_types_typing_has_cached_is_freed(artifact) -> None:
+    path = artifact({"lib.py": TYPED}, ["typing"])
+    importer = PackageImporter(path)
+    reference = weakref.ref(importer.import_module("lib").Thing)
+    del importer
+    gc.collect()
+    assert reference() is None
+    with PackageImporter(path) as importer:
+        reference = weakref.ref(importer.import_module("lib").Thing)
+    del importer
+    gc.collect()
+    assert reference() is None
+
+
 def test_close_forgets_the_modules_and_lets_objects_live(artifact) -> None:
     with PackageImporter(artifact(FILES, ["dataclasses"])) as importer:
         thing = importer.import_module("lib.things").Thing(3)

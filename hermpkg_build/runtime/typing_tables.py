@@ -1,4 +1,4 @@
-"""The tables in which typing keeps overloads: functions of a package in one would keep the package alive."""
+"""What typing keeps of packaged code, its overloads and the types it made, would keep the package alive."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ def give_overloads(taken: Overloads) -> None:
         for function, definitions in table.get(name, {}).items():
             functions[function].update(definitions)
         table[name] = functions
+
+
+def empty_caches() -> None:
+    """Forget the types that typing has made, such as ``Optional[Thing]``; it makes them again when asked."""
+    for clear in getattr(sys.modules.get("typing"), "_cleanups", ()):
+        clear()
 
 
 def _tables() -> Iterator[dict[str, Any]]:
