@@ -14,7 +14,7 @@ import sys
 import threading
 import weakref
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsIndex
 
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.runtime.mangling import mangle_prefix
@@ -33,10 +33,31 @@ _adopted: dict[str, PackageImporter] = {}
 _lock = threading.Lock()
 
 
+class _Prefix(str):
+    """The first part of a mangled name, which passes for an identifier."""
+
+    __slots__ = ()
+
+    def isidentifier(self) -> bool:
+        """Yes: imports find what the whole name names, as if it were one."""
+        return True
+
+    def __reduce_ex__(self, protocol: object) -> tuple[type[str], tuple[str]]:
+        """How a pickle makes the plain text again."""
+        return str, (str(self),)
+
+
 class PackagedName(str):
     """The mangled name of a packaged module."""
 
     __slots__ = ()
+
+    def split(self, sep: str | None = None, maxsplit: SupportsIndex = -1) -> list[str]:
+        """As for any text. Code that sees to it that each part is an identifier finds that so."""
+        parts = super().split(sep, maxsplit)
+        if sep == ".":
+            parts[0] = _Prefix(parts[0])
+        return parts
 
     def __reduce__(self) -> tuple[Callable[..., str], tuple[object, ...]]:
         """How a pickle makes the name again: by opening the artifact where that is possible."""

@@ -90,6 +90,7 @@ class PackageLoader(Loader):
             return
         namespace = vars(module)
         namespace["__name__"] = PackagedName(spec.name)
+        namespace["__package__"] = PackagedName(spec.parent or "")
         namespace["__file__"] = spec.origin
         namespace["__cached__"] = None
         namespace["__builtins__"] = space.builtins

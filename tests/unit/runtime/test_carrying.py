@@ -142,3 +142,15 @@ def test_names_are_plain_strings_for_all_else(load) -> None:
     assert lib.__name__ == lib.Thing.__module__ == f"{importer.id()}.lib"
     assert pickle.loads(pickle.dumps(lib.__name__)) == lib.__name__
     assert pickle.loads(pickle.dumps(lib.Thing, protocol=2)) is lib.Thing
+
+
+def test_names_pass_where_each_part_must_be_an_identifier(load) -> None:
+    importer = load({"lib/__init__.py": "", "lib/part.py": SOURCE})
+    part = importer.import_module("lib.part")
+    for name in (part.__name__, part.__package__, part.Thing.__module__, part.double.__module__):
+        parts = name.split(".")
+        assert all(each.isidentifier() for each in parts)
+        assert parts == str(name).split(".")
+        assert type(pickle.loads(pickle.dumps(parts[0]))) is str
+    assert part.__name__.split(".", 1) == [importer.id(), "lib.part"]
+    assert part.__name__.split() == [part.__name__]
