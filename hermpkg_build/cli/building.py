@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import Invocation
-from hermpkg_build.cli.console import Console, printable
+from hermpkg_build.cli.console import Console, printable, size_text
 from hermpkg_build.cli.progress import Display, errors_go_to_a_terminal
 from hermpkg_build.cli.remote import chosen_settings, remote_of
 from hermpkg_build.core.canonical_json import Json
@@ -150,7 +150,7 @@ def result_json(result: BuildResult) -> dict[str, Json]:
 
 
 def explain_actions(result: BuildResult, console: Console) -> None:
-    """Print the actions that ran, and why; of many of one kind only how many they were."""
+    """Print the actions that ran, and why; of many of one kind only how many. Then what was shared."""
     by_kind: dict[str, list[ExecutedAction]] = {}
     for action in result.executed:
         by_kind.setdefault(action.kind, []).append(action)
@@ -163,3 +163,9 @@ def explain_actions(result: BuildResult, console: Console) -> None:
             console.say(
                 f"  {kind} {printable(action.subject)}{where}: {printable('; '.join(action.reasons))}"
             )
+    if (shared := result.remote) is not None:
+        fetched, uploaded = size_text(shared.downloaded_bytes), size_text(shared.uploaded_bytes)
+        asked = shared.hits + shared.misses
+        console.say(
+            f"  shared cache: {shared.hits} of {asked} results; {fetched} fetched, {uploaded} uploaded"
+        )

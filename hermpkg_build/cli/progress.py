@@ -105,7 +105,8 @@ class Display:
         words = [console.strong(result.label), status, *path, size_text(result.bytes), f"sha256:{sha256}"]
         console.mention("  ".join(words))
         if self._explain:
-            for reason in result.reasons or ("nothing it depends on has changed",):
+            same = "built before, of the same inputs" if result.status == "cached" else "nothing has changed"
+            for reason in result.reasons or (same,):
                 console.say(f"    {printable(reason)}")
 
 

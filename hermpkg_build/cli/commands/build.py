@@ -34,7 +34,9 @@ COMMAND = Command(
     summary="Builds the artifacts of targets: //pkg:target, :target, //pkg:all, //pkg/..., -//what/to:leave.",
     run=run,
     options=(
-        Option(names=("--explain",), help="say why each target was built again and each action ran"),
+        Option(
+            names=("--explain",), help="say why targets were built again and actions ran, and what was shared"
+        ),
         Option(names=("--keep-going", "-k"), help="build what can be built although something else failed"),
         Option(
             names=("--conditions",),
