@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -206,17 +206,10 @@ def _pkgutil(space: ModuleSpace, host: ModuleType) -> Overrides:
 
     def resolve_name(name: str) -> Any:
         module_name, colon, attributes = name.partition(":")
-        found: Any = None
-        rest = attributes.split(".") if attributes else []
         if colon:
-            found = space.import_module(module_name)
-        else:
-            first, *rest = space.plain(module_name).split(".")
-            found = space.import_module(first)
-            while rest and _find_spec_or_none(space, f"{first}.{rest[0]}"):
-                first = f"{first}.{rest.pop(0)}"
-                found = space.import_module(first)
-        return functools.reduce(getattr, rest, found)
+            rest = attributes.split(".") if attributes else []
+            return functools.reduce(getattr, rest, space.import_module(module_name))
+        return _located(space, space.plain(module_name).split("."))
 
     overrides: dict[str, Any] = {
         "iter_modules": iter_modules,
@@ -228,6 +221,31 @@ def _pkgutil(space: ModuleSpace, host: ModuleType) -> Overrides:
         if name in vars(host):
             overrides[name] = find_loader
     return overrides
+
+
+def _located(space: ModuleSpace, parts: Sequence[str]) -> Any:
+    """What a dotted name leads to: modules as far as there are any, attributes from there on."""
+    name, *rest = parts
+    found = space.import_module(name)
+    while rest and _find_spec_or_none(space, f"{name}.{rest[0]}"):
+        name = f"{name}.{rest.pop(0)}"
+        found = space.import_module(name)
+    return functools.reduce(getattr, rest, found)
+
+
+def _pydoc(space: ModuleSpace, host: Any) -> Overrides:
+    def locate(path: str, forceload: bool = False) -> Any:
+        parts = [part for part in space.plain(path).split(".") if part]
+        if not parts or not space.holds(parts[0]) or space.tree.is_extern(parts[0]):
+            return host.locate(path, forceload)
+        try:
+            return _located(space, parts)
+        except AttributeError:
+            return None
+        except Exception as error:
+            raise host.ErrorDuringImport(path, sys.exc_info()) from error
+
+    return {"locate": locate}
 
 
 def _find_spec_or_none(space: ModuleSpace, name: str) -> ModuleSpec | None:
@@ -302,6 +320,7 @@ MAKERS: Mapping[str, Callable[[ModuleSpace, ModuleType], Overrides]] = {
     "importlib_metadata": _metadata,
     "pickle": unpickling,
     "pkgutil": _pkgutil,
+    "pydoc": _pydoc,
     "sys": _sys,
     "torch": torch_names.unchanged,
     "torch.classes": torch_names.classes,

@@ -10,6 +10,7 @@ import importlib.util
 import json
 import pickle
 import pkgutil
+import pydoc
 import sys
 import threading
 import types
@@ -550,6 +551,35 @@ def test_sources_loaded_by_their_path_are_modules_of_the_package(load) -> None:
         assert importer.modules["lib.loaded"] is loaded
         assert sys.modules[loaded.Plugin.__module__] is loaded
     assert not {"lib", "lib.plug", "lib.loaded"} & sys.modules.keys()
+
+
+def test_names_are_located_in_the_package(load) -> None:
+    importer = load(
+        {
+            **LIB,
+            "lib/broken.py": "import lib.one\nraise ValueError('broken')\n",
+            "main.py": """
+                import pydoc
+                from pydoc import locate
+                import lib.one
+                found = locate("lib.one.value"), pydoc.locate("lib.sub.two").value
+                same = locate("lib.one") is lib.one
+                lost = locate("lib.none"), locate("lib.one.none"), locate("nowhere.at.all"), locate("")
+                outside = locate("json.loads"), locate("int")
+                def fail():
+                    locate("lib.broken.value")
+            """,
+        },
+        [*EXTERNS, "pydoc"],
+    )
+    main = importer.import_module("main")
+    assert main.found == (1, 2)
+    assert main.same
+    assert main.lost == (*[None] * 3, pydoc.locate(""))
+    assert main.outside == (json.loads, int)
+    with pytest.raises(pydoc.ErrorDuringImport, match="broken"):
+        main.fail()
+    assert pydoc.locate("lib.one") is None
 
 
 WRITES_CODE = """
