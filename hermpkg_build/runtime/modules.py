@@ -7,7 +7,7 @@ from collections.abc import Iterator, MutableMapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from hermpkg_build.runtime import finder
+from hermpkg_build.runtime import finder, torch_tables
 from hermpkg_build.runtime.tree import ModuleRole
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class PackageModules(MutableMapping[str, Any]):
             return
         self._space.registered.add(mangled)
         sys.modules[mangled] = module
+        if "torch._dynamo" in sys.modules:
+            torch_tables.show_modules([mangled])
 
     def __delitem__(self, name: str) -> None:
         mangled = self._mangled(name)

@@ -174,3 +174,50 @@ def test_inductor_compiles_a_model(net: Any, tmp_path: Path, monkeypatch: pytest
     before = graphs["unique_graphs"]
     assert torch.allclose(torch.compile(net, fullgraph=True)(X), net(X))
     assert graphs["unique_graphs"] == before + 1
+
+
+WRITES_CODE = """
+import importlib.util
+import sys
+
+import torch
+
+SOURCE = '''
+import {name}
+OFFSET = 2
+def written(x):
+    return helper(x) + {name}.BASE + OFFSET
+def helper(x):
+    return x * 3
+'''
+BASE = 1
+
+
+class Net(torch.nn.Module):
+    def forward(self, x):
+        return self.written(x)
+
+
+def attach(path):
+    name = f"{__name__}_written"
+    with open(path, "w") as file:
+        file.write(SOURCE.format(name=__name__))
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    Net.written = staticmethod(module.written)
+    return Net()
+"""
+
+
+def test_code_that_packaged_code_writes_is_compiled(tmp_path: Path) -> None:
+    with PackageExporter(tmp_path / "writes.pt") as exporter:
+        exporter.save_source_string("writes", WRITES_CODE)
+        exporter.extern("**")
+    with PackageImporter(tmp_path / "writes.pt") as importer:
+        net = importer.import_module("writes").attach(str(tmp_path / "written.py"))
+        x = torch.ones(2)
+        expected = torch.full((2,), 6.0)
+        assert torch.equal(net(x), expected)
+        assert torch.equal(torch.compile(net, backend="eager")(x), expected)
+        assert torch.equal(torch.compile(net, backend="eager", fullgraph=True)(x), expected)
