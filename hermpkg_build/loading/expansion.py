@@ -41,6 +41,10 @@ def _labels(pattern: TargetPattern, loader: Loader, errors: list[HermpkgError]) 
     if pattern.recursive:
         return _below(pattern, loader, errors)
     if pattern.target is None:
+        # As for Bazel, a target that has the name of a wildcard is what that names.
+        own = loader.build_file(pattern.package).targets.get(pattern.text.rpartition(":")[2])
+        if own is not None:
+            return [own.label]
         return _all_of(pattern.package, loader, with_manual=pattern.negative)
     return [loader.target(_label(pattern, pattern.target, loader)).label]
 

@@ -77,6 +77,12 @@ def test_patterns(tree: WorkspaceFiles, patterns: list[str], package: str, expec
     assert expand(tree, *patterns, package=package) == expected
 
 
+def test_a_target_wins_over_the_wildcard_of_its_name(tree: WorkspaceFiles) -> None:
+    tree.build("y", 'model(name = "all", factory = "x:y")\nmodel(name = "other", factory = "x:y")\n')
+    assert expand(tree, "//y:all") == ["//y:all"]
+    assert expand(tree, "//y:*") == expand(tree, "//y/...:all") == ["//y:all", "//y:other"]
+
+
 def test_everything(tree: WorkspaceFiles) -> None:
     found = expand(tree, "//...")
     assert found[:4] == ["//:root", "//:root2", "//a:a", "//a:a2"]
