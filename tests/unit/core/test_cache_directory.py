@@ -38,3 +38,12 @@ def test_a_tilde_that_no_shell_expanded_is_the_home() -> None:
 
 def test_without_a_home_there_is_still_a_place() -> None:
     assert os.path.isabs(default_cache_directory({}))
+
+
+def test_for_a_user_without_a_home_no_folder_called_tilde_is_made(monkeypatch):
+    def unknown(_):
+        raise KeyError("uid not found")
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    assert default_cache_directory({}, platform="linux") == "/nonexistent/.cache/hermpkg"
