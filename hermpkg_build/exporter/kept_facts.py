@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 
 from hermpkg_build.core.cache_directory import default_cache_directory
 from hermpkg_build.errors import LocalEnvironmentError
@@ -18,10 +18,11 @@ def kept_facts() -> Iterator[FactsCache | None]:
 
     What is put there is written at the end.
     """
-    try:
+    cache = None
+    # An export needs no cache: it only takes longer.
+    with suppress(LocalEnvironmentError):
         cache = open_cache(default_cache_directory(os.environ))
-    except LocalEnvironmentError:
-        # An export needs no cache: it only takes longer.
+    if cache is None:
         yield None
         return
     with closing(cache):

@@ -10,6 +10,7 @@ import pytest
 
 from hermpkg_build import PackageExporter
 from hermpkg_build.exporter import resolution
+from hermpkg_build.exporter.kept_facts import kept_facts
 
 
 @pytest.fixture
@@ -73,3 +74,13 @@ def test_no_cache_is_no_hindrance(
     assert len(analysed) == 2
     assert (tmp_path / "file").read_bytes() == b"mine"
     assert sorted(os.listdir(tmp_path)) == ["file"]
+
+
+def test_the_lack_of_a_cache_is_not_told_with_other_errors(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HERMPKG_CACHE_DIR", str(tmp_path / "file"))
+    with pytest.raises(ZeroDivisionError) as caught, kept_facts():
+        _ = 1 / 0
+    assert caught.value.__context__ is None
