@@ -24,6 +24,7 @@ from hermpkg_build.core.module_names import parents_of
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
 from hermpkg_build.exporter.carried import Carried
 from hermpkg_build.exporter.environment import Environment, FoundModule, environments_of
+from hermpkg_build.exporter.held import held_from_outside
 from hermpkg_build.exporter.interpreter import InterpreterEnvironment
 from hermpkg_build.exporter.kept_facts import kept_facts
 from hermpkg_build.exporter.lazy import lazily_loaded, loaded_by_helpers
@@ -121,6 +122,11 @@ def _explore_with_loaded_modules(
         named = loaded_by_part_of_name(closure.dynamic, closure.graph)
         helped = loaded_by_helpers([node.name for node in closure.graph.with_policy(Policy.INTERN)])
         allowed = [edge for edge in (*named, *helped) if resolver.standing(edge.target).is_allowed]
+        allowed += [
+            edge
+            for edge in (held_from_outside(closure.graph) if closure.dynamic else ())
+            if resolver.standing(edge.target).policy is Policy.EXTERN
+        ]
         more = {*lazily_loaded(closure.type_only), *allowed} - observed
         if not more:
             return closure, problems

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import inspect
 import io
 import pickle
@@ -211,6 +212,7 @@ def attach(path):
 
 
 def test_code_that_packaged_code_writes_is_compiled(tmp_path: Path) -> None:
+    importlib.import_module("torch._dynamo")  # What comes after the modules gets to know of them otherwise.
     with PackageExporter(tmp_path / "writes.pt") as exporter:
         exporter.save_source_string("writes", WRITES_CODE)
         exporter.extern("**")

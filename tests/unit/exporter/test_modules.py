@@ -457,6 +457,36 @@ def test_names_that_could_be_any_module_of_the_library_pack_none(project, call):
     assert not [name for name in project.records(interns("any.**", save=["any"])) if "part" in name]
 
 
+def test_what_a_module_holds_of_externs_may_be_imported_by_any_name(project):
+    project.module(
+        "holds.__init__",
+        """\
+        def optional(module, name):
+            return getattr(__import__(module), name)
+        kept = optional("outside.part", "part").function
+        module = __import__("other_outside_".strip("_"))
+        """,
+    )
+    project.module("outside.__init__")
+    project.module("outside.part", "def function(): pass\n")
+    project.module("other_outside")
+    project.module("unheld")
+    importlib.import_module("holds")
+    importlib.import_module("unheld")
+
+    def save(exporter):
+        exporter.intern("holds")
+        exporter.extern("**")
+        exporter.save_module("holds")
+
+    externs = project.records(save)[".data/extern_modules"].split()
+    assert b"outside" in externs
+    assert b"other_outside" in externs
+    assert b"unheld" not in externs
+    kept = project.load(save).import_module("holds").kept
+    assert kept is importlib.import_module("outside.part").function
+
+
 def test_what_may_have_been_loaded_by_part_of_its_name_is_no_error(project):
     project.module(
         "dyn.__init__", "import importlib\ndef load(name): return importlib.import_module(f'dyn.{name}')\n"
