@@ -187,6 +187,12 @@ def test_an_archive_written_to_a_pipe_has_data_descriptors() -> None:
 needs_zip = pytest.mark.skipif(not shutil.which("zip") or not shutil.which("unzip"), reason="needs Info-ZIP")
 
 
+@pytest.fixture(autouse=True)
+def letters_of_all_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Info-ZIP takes the names of files for text in the encoding of the locale."""
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+
+
 @needs_zip
 @pytest.mark.parametrize("level", ["-0", "-9"])
 def test_an_archive_unpacked_and_zipped_again(path: Path, tmp_path: Path, level: str) -> None:

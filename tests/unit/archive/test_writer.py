@@ -123,7 +123,12 @@ def test_payloads_start_at_multiples_of_64(tmp_path: Path) -> None:
 def test_info_zip_finds_no_fault(tmp_path: Path) -> None:
     write_archive(str(tmp_path / "out.pt"), root="r", records=some_records(tmp_path))
     result = subprocess.run(
-        ["unzip", "-tqq", tmp_path / "out.pt"], capture_output=True, text=True, check=False
+        ["unzip", "-tqq", tmp_path / "out.pt"],
+        # It takes the names of files for text in the encoding of the locale.
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (result.returncode, result.stdout) == (0, "")
 
