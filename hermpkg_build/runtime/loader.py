@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hermpkg_build.runtime import finder, torch_tables
 from hermpkg_build.runtime.carrying import PackagedName
 from hermpkg_build.runtime.mangling import demangle
-from hermpkg_build.runtime.notes import note_mangled
+from hermpkg_build.runtime.notes import attributes_of_folder, note_mangled
 from hermpkg_build.runtime.tree import ModuleRole, ModuleTree
 
 if TYPE_CHECKING:
@@ -95,7 +95,9 @@ class PackageLoader(Loader):
         namespace["__cached__"] = None
         namespace["__builtins__"] = space.builtins
         namespace["__torch_package__"] = True
-        if role is ModuleRole.OVERLAY:
+        if role is ModuleRole.NAMESPACE:
+            namespace["__getattr__"] = attributes_of_folder(name, space.archive.name)
+        elif role is ModuleRole.OVERLAY:
             _overlay(namespace, name, space)
         elif role is ModuleRole.SOURCE:
             code = space.compile_record(record, spec.name)

@@ -1,9 +1,10 @@
-"""What the errors of packaged modules do not know: that names and paths of packages are special."""
+"""What errors of packaged code would not tell: that names, paths and folders of packages are special."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from hermpkg_build.runtime.space import ModuleSpace
@@ -26,6 +27,22 @@ def add_note(error: BaseException, text: str) -> None:
         error.__cause__ = RuntimeError(text)
     elif type(error.__cause__) is RuntimeError:
         add_note(error.__cause__, text)
+
+
+def attributes_of_folder(name: str, artifact: str) -> Callable[[str], NoReturn]:
+    """The ``__getattr__`` of a package that is a mere folder of `artifact`, whatever it is elsewhere."""
+
+    def look_up(attribute: str) -> NoReturn:
+        text = f"module {name!r} has no attribute {attribute!r}"
+        if not attribute.startswith("__"):
+            text += (
+                f": the artifact {artifact} has what lies below {name}, but no __init__.py of it. If it has"
+                f' one elsewhere, name it where the artifact is built: modules = ["{name}"] of the model_package,'
+                f' or add_dependency("{name}") of the exporter'
+            )
+        raise AttributeError(text, name=attribute)
+
+    return look_up
 
 
 def note_mangled(error: Exception, space: ModuleSpace) -> None:

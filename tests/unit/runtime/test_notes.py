@@ -65,3 +65,15 @@ def test_other_errors_get_no_note(load, raising: str) -> None:
 def test_real_paths_need_no_note(load) -> None:
     text = shown(load(library("raise RuntimeError(function.__code__.co_filename)"), files="real"))
     assert "model_package" not in text
+
+
+def test_what_is_missing_in_a_mere_folder_is_told_with_what_packs_it(load) -> None:
+    importer = load(
+        {"lib/folder/part.py": "x = 1\n", "main.py": "import lib.folder.part\nlib.folder.Thing\n"}
+    )
+    with pytest.raises(AttributeError, match=r'add_dependency\("lib.folder"\)') as error:
+        importer.import_module("main")
+    assert error.value.name == "Thing"
+    folder = importer.import_module("lib.folder")
+    assert not hasattr(folder, "__all__")
+    assert folder.part.x == 1
