@@ -85,6 +85,11 @@ def _record(text: str) -> str:
     return f"is in {first}, which the format keeps for itself" if first in _RESERVED_FOLDERS else ""
 
 
+def _pickle(text: str) -> str:
+    # An importer is asked for a folder, as a package, and for the name of a file in it.
+    return _record(text) or ("" if "/" in text else f"is not {Form.PICKLE.value}")
+
+
 def _variable(text: str) -> str:
     return "" if _VARIABLE.fullmatch(text) else f"is not {Form.VARIABLE.value}"
 
@@ -136,6 +141,7 @@ _CHECKS: Mapping[Form, Callable[[str], str]] = {
     Form.MODULE_GLOB: _module_glob,
     Form.PATH_GLOB: _path_glob,
     Form.RECORD: _record,
+    Form.PICKLE: _pickle,
     Form.OUTPUT: path_problem,
     Form.VARIABLE: _variable,
     Form.DISTRIBUTION: _distribution,

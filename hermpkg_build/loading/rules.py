@@ -11,7 +11,7 @@ from hermpkg_build.core.canonical_json import Json
 DEFS_LABEL = "@hermpkg//rules:defs.bzl"
 """The file that BUILD files load rules and policy functions from."""
 
-RULES_VERSION = "2"
+RULES_VERSION = "3"
 """Changes whenever the same BUILD file could give other targets."""
 
 
@@ -38,7 +38,8 @@ class Form(enum.Enum):
     MODULE = "a dotted module name, such as models.resnet"
     MODULE_GLOB = "a glob over dotted module names, such as models.** or torch.*.fx"
     PATH_GLOB = "a glob over paths, such as **/*.py"
-    RECORD = "a path inside the artifact, such as model/model.pkl"
+    RECORD = "a path inside the artifact, such as config/words.txt"
+    PICKLE = "a folder and a name inside the artifact, such as model/model.pkl"
     OUTPUT = "a path inside the package's output folder, such as resnet.pt"
     VARIABLE = "the name of an environment variable, such as OMP_NUM_THREADS"
     DISTRIBUTION = "the name of a distribution, such as torch"
@@ -190,7 +191,7 @@ RULES: Mapping[str, Rule] = {
                 type=AttributeType.LABEL_DICT,
                 default={},
                 rules=("model",),
-                key_form=Form.RECORD,
+                key_form=Form.PICKLE,
                 doc="The pickles of the artifact and the models that they hold.",
             ),
             Attribute(

@@ -14,8 +14,9 @@ FORMS = {
     "MODULE": "a dotted module name, such as models.resnet",
     "MODULE_GLOB": "a glob over dotted module names, such as models.** or torch.*.fx",
     "OUTPUT": "a path inside the package's output folder, such as resnet.pt",
+    "PICKLE": "a folder and a name inside the artifact, such as model/model.pkl",
     "PYTHON_VERSION": "a Python version, such as 3.11",
-    "RECORD": "a path inside the artifact, such as model/model.pkl",
+    "RECORD": "a path inside the artifact, such as config/words.txt",
     "SPECIFIER": "a PEP 440 version specifier, such as >=2.4,<3",
     "TAG": "a word without blanks",
     "VARIABLE": "the name of an environment variable, such as OMP_NUM_THREADS",
@@ -66,6 +67,7 @@ _KEYWORDS = [
     "with",
     "yield",
 ]
+_PATHS = ["OUTPUT", "PICKLE", "RECORD"]
 _RESERVED_FOLDERS = [".data", "byteorder"]
 
 def quoted(text):
@@ -100,8 +102,8 @@ def problem_with(form, text):
     """
     if not text:
         return "is empty"
-    if form in ("OUTPUT", "RECORD"):
-        return _path_problem(text) or (_record_problem(text) if form == "RECORD" else "")
+    if form in _PATHS:
+        return _path_problem(text) or (_record_problem(text, form) if form != "OUTPUT" else "")
     if form == "MODULE_GLOB":
         return _module_glob_problem(text)
     if form == "TAG":
@@ -186,6 +188,8 @@ def _path_problem(text):
             return "has the segment " + quoted(segment)
     return ""
 
-def _record_problem(text):
-    first = text.partition("/")[0]
-    return "is in %s, which the format keeps for itself" % first if first in _RESERVED_FOLDERS else ""
+def _record_problem(text, form):
+    first, slash, _ = text.partition("/")
+    if first in _RESERVED_FOLDERS:
+        return "is in %s, which the format keeps for itself" % first
+    return "is not " + FORMS[form] if form == "PICKLE" and not slash else ""

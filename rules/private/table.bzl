@@ -33,7 +33,7 @@ TABLE = {
     "model_package": {
         "deps": _DEPS,
         "files": _row("a string", form = "FILES"),
-        "models": _row("a dictionary from strings to labels", key_form = "RECORD"),
+        "models": _row("a dictionary from strings to labels", key_form = "PICKLE"),
         "modules": _row("a list of strings", form = "MODULE"),
         "name": _NAME,
         "out": _row("a string", form = "OUTPUT"),

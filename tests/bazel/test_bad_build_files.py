@@ -34,7 +34,7 @@ BAD = [
     'model(name = "a", factory = "")',
     'model(name = "a", factory = "a:b", seed = 1 << 64)',
     'model_package(name = "a", models = {"/m": ":m", "a/../m": ":m", "a\\\\b": ":m"})',
-    'model_package(name = "a", models = {".data/x": ":m", "": ":m"})',
+    'model_package(name = "a", models = {".data/x": ":m", "": ":m", "m.pkl": ":m", "byteorder": ":m"})',
     'model_package(name = "a", resources = {"byteorder": "x", "a//b": "x", "a\\nb": "x"})',
     'model_package(name = "a", modules = ["a-b", "a.class", "1a", "it\'s"])',
     'model_package(name = "a", sources = {"b..c": ""}, out = "../a.pt", python_version = "2.7", files = "x")',

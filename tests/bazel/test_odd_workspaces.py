@@ -115,7 +115,7 @@ model(name = "thing", factory = "{name}.own:make", deps = [":modules"])
 
 model_package(
     name = "{name}",
-    models = {{"model.pkl": ":thing"}},
+    models = {{"model/model.pkl": ":thing"}},
     modules = ["{name}.own"],
     policy = [intern(["{name}.**", "common.**"]), deny("**")],
     deps = [":modules"],
@@ -170,7 +170,7 @@ model(name = "thing", factory = "app.main:make", deps = [":modules"])
 
 model_package(
     name = "app",
-    models = {"model.pkl": ":thing"},
+    models = {"model/model.pkl": ":thing"},
     modules = ["app.deep.version"],
     policy = [intern("app.**"), deny("**")],
     deps = [":modules"],
@@ -185,7 +185,7 @@ model_package(
         workspace.build("//app")
         with ArchiveReader(str(workspace.output("app/app.pt"))) as archive:
             assert archive.read("app/deep/version.py") == f"V = '{version}'\n".encode()
-            assert version.encode() in archive.read("model.pkl")
+            assert version.encode() in archive.read("model/model.pkl")
 
 
 def test_a_build_that_was_killed_goes_on(

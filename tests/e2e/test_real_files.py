@@ -142,7 +142,7 @@ model(name = "model", factory = "app.factory:make", deps = [":factory"])
 
 model_package(
     name = "art",
-    models = {"model.pkl": ":model"},
+    models = {"model/model.pkl": ":model"},
     modules = ["lib"],
     policy = [intern("lib.**"), extern("**")],
 )

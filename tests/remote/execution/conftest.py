@@ -44,7 +44,7 @@ python_modules(name = "modules", srcs = glob(["*.py"]), resources = ["words.txt"
 model(name = "net", factory = "m.net:make", args = {"size": 3}, seed = 7, deps = [":modules"])
 model_package(
     name = "pack",
-    models = {"model.pkl": ":net"},
+    models = {"model/model.pkl": ":net"},
     policy = [intern("m.**"), deny("**")],
     deps = [":modules"],
 )

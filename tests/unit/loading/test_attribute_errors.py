@@ -85,6 +85,9 @@ if TYPE_CHECKING:
           "2:90: model_package() attribute models['.data/x']: '.data/x' is in .data, "
           "which the format keeps for itself",
           "2:100: model_package() attribute models['']: '' is empty"]),
+        ('model_package(name = "a", models = {"m.pkl": ":m"}, resources = {"LICENSE": "LICENSE"})',
+         ["2:46: model_package() attribute models['m.pkl']: 'm.pkl' is not a folder and a name inside the "
+          "artifact, such as model/model.pkl"]),
         ('model_package(name = "a", modules = ["a-b", "a.class"])',
          ["2:38: model_package() attribute modules[0]: 'a-b' is not a dotted module name, such as models.resnet",
           "2:45: model_package() attribute modules[1]: 'a.class' is not a dotted module name, "
