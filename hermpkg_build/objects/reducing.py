@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copyreg
+import inspect
 import pickle
 import sys
 from dataclasses import dataclass
+from types import FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
 _OBJECT: Final[Any] = object
@@ -50,7 +52,36 @@ def reduce(obj: Any, protocol: int) -> Any:
         return by_type(obj)
     if isinstance(obj, type):
         return NotImplemented
+    if isinstance(obj, MethodType):
+        _see_that_it_comes_back(obj)
     return obj.__reduce_ex__(protocol)
+
+
+def _see_that_it_comes_back(method: MethodType) -> None:
+    """Raise pickle.PicklingError for a method that its object does not have by the function's own name.
+
+    A method reduces to that name, and is looked up while its object has no attributes yet: a wrapper
+    that an object has in place of a method of its class would silently come back as the latter.
+    """
+    owner, name = method.__self__, getattr(method.__func__, "__name__", "")
+    if not name or isinstance(owner, (type, ModuleType)):
+        return
+    of_class = inspect.getattr_static(type(owner), name, None)
+    if of_class is method.__func__:
+        return
+    if isinstance(of_class, FunctionType):
+        raise pickle.PicklingError(
+            f"pickle knows a method by its name, and this one would come back as {name!r} of its class"
+        )
+    found = (
+        getattr(owner, name, None)
+        if of_class is None and name not in getattr(owner, "__dict__", ())
+        else None
+    )
+    if of_class is None and not (isinstance(found, MethodType) and found == method):
+        raise pickle.PicklingError(
+            f"pickle knows a method by its name, and the class of its object has no {name!r}"
+        )
 
 
 def checked(obj: object, returned: Any) -> Reduced:

@@ -16,6 +16,7 @@ import pickle
 import pickletools
 import re
 import threading
+import types
 import uuid
 import weakref
 from types import SimpleNamespace
@@ -591,3 +592,60 @@ def test_a_long_path_is_shortened() -> None:
 def test_other_protocols_are_refused(protocol: int) -> None:
     with pytest.raises(ValueError, match="protocol"):
         pickle_canonically([], protocol=protocol)
+
+
+class Speaks:
+    other: Any = None
+
+    def say(self) -> str:
+        return "class"
+
+    def again(self) -> str:
+        return "again"
+
+    alias = again
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "borrowed":
+            return types.MethodType(borrowed, self)
+        raise AttributeError(name)
+
+
+class SpeaksMore(Speaks):
+    def say(self) -> str:
+        return "subclass"
+
+
+def say(speaker: Speaks) -> str:
+    return "object"
+
+
+def borrowed(speaker: Speaks) -> str:
+    return "borrowed"
+
+
+def test_methods_come_back_as_they_are() -> None:
+    speaker = SpeaksMore()
+    methods = [speaker.say, speaker.alias, speaker.borrowed, SpeaksMore.mro, [].append]
+    speaker.other = methods[:3]
+    loaded = pickle.loads(dump([speaker, methods]))
+    assert [method() for method in loaded[0].other] == ["subclass", "again", "borrowed"]
+    assert [method.__name__ for method in loaded[1]] == ["say", "again", "borrowed", "mro", "append"]
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (say, "would come back as 'say' of its class"),
+        (Speaks.say, "would come back as 'say' of its class"),
+        (lambda speaker: "object", "has no '<lambda>'"),
+        (test_methods_come_back_as_they_are, "has no 'test_methods_come_back_as_they_are'"),
+    ],
+)
+def test_a_method_that_would_come_back_as_another_is_no_method_to_pickle(function: Any, reason: str) -> None:
+    speaker = SpeaksMore()
+    setattr(speaker, function.__name__, types.MethodType(function, speaker))
+    with pytest.raises(UnpicklableError, match=reason):
+        dump(speaker)
+    with pytest.raises(UnpicklableError, match=reason):
+        dump(types.MethodType(function, SpeaksMore()))
