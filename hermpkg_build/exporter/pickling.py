@@ -11,6 +11,7 @@ from hermpkg_build.exporter.environment import Environment, environments_of
 from hermpkg_build.exporter.interpreter import InterpreterEnvironment
 from hermpkg_build.exporter.resolution import Modules
 from hermpkg_build.objects.pickler import GlobalReference, pickle_canonically
+from hermpkg_build.runtime.carrying import plain_names
 from hermpkg_build.runtime.mangling import is_mangled, mangle_prefix
 
 if TYPE_CHECKING:
@@ -45,13 +46,15 @@ class PackagePickler:
 
         Raises PicklingError with the path to the object at fault.
         """
-        pickled = pickle_canonically(
-            obj,
-            protocol=protocol,
-            name=name,
-            persistent_id=self._persistent_id,
-            resolve_global=self._names.resolve,
-        )
+        # What the objects pickle into bytes of their own is part of the package too.
+        with plain_names():
+            pickled = pickle_canonically(
+                obj,
+                protocol=protocol,
+                name=name,
+                persistent_id=self._persistent_id,
+                resolve_global=self._names.resolve,
+            )
         data = pickled.data
         if pickled.storages:
             keys = self._storages.keys_of(pickled.storages, cause)

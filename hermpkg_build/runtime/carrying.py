@@ -13,15 +13,16 @@ import os
 import sys
 import threading
 import weakref
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, SupportsIndex
 
 from hermpkg_build.archive.reader import ArchiveReader
-from hermpkg_build.runtime.mangling import mangle_prefix
+from hermpkg_build.runtime.mangling import demangle, mangle_prefix
 from hermpkg_build.runtime.real_files import FilesMode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from hermpkg_build.runtime.importer import PackageImporter
     from hermpkg_build.runtime.opening import Archive
@@ -29,8 +30,19 @@ if TYPE_CHECKING:
 Origin = tuple[str, int, int, FilesMode]
 """The absolute path of an artifact, its size and time when it was opened, and how its files are seen."""
 
+_packing: ContextVar[bool] = ContextVar("_packing", default=False)
 _adopted: dict[str, PackageImporter] = {}
 _lock = threading.Lock()
+
+
+@contextmanager
+def plain_names() -> Iterator[None]:
+    """Names that this thread pickles meanwhile are plain, for the pickle goes into a package of its own."""
+    token = _packing.set(True)
+    try:
+        yield
+    finally:
+        _packing.reset(token)
 
 
 class _Prefix(str):
@@ -61,6 +73,8 @@ class PackagedName(str):
 
     def __reduce__(self) -> tuple[Callable[..., str], tuple[object, ...]]:
         """How a pickle makes the name again: by opening the artifact where that is possible."""
+        if _packing.get():
+            return str, (demangle(self),)
         from hermpkg_build.runtime.finder import space_of
 
         space = space_of(mangle_prefix(self))

@@ -1,7 +1,9 @@
 """Objects: pickled canonically, named by the importers, refused with the path to what is wrong."""
 
+import importlib
 import io
 import pickle
+import zipfile
 
 import pytest
 
@@ -292,3 +294,44 @@ def test_importers_of_a_users_own_kind(project):
     )
     assert records["wanted.py"] == b"x = 1\n"
     assert "denied_one" not in ran
+
+
+HOLDS_PICKLES = """
+import pickle
+
+
+class Part:
+    pass
+
+
+class Holds:
+    def __init__(self):
+        self.part = Part()
+
+    def __getstate__(self):
+        return pickle.dumps({"part": self.part, "home": Part.__module__})
+
+    def __setstate__(self, data):
+        self.__dict__.update(pickle.loads(data))
+"""
+
+
+def test_pickles_inside_of_objects_are_packed_anew_with_plain_names(project):
+    from hermpkg_build import sys_importer
+
+    project.module("holds", HOLDS_PICKLES)
+    holds = importlib.import_module("holds").Holds()
+    package = project.load(lambda e: (e.intern("holds"), e.save_pickle("m", "m.pkl", holds)))
+    exported = []
+    for _ in range(2):
+        thing = package.load_pickle("m", "m.pkl")
+        assert type(thing.part) is package.import_module("holds").Part
+        assert type(pickle.loads(pickle.dumps(thing)).part) is type(thing.part)
+        package = project.load(
+            lambda e, thing=thing: (e.intern("holds"), e.save_pickle("m", "m.pkl", thing)),
+            importer=(package, sys_importer),
+        )
+        exported.append(project.exported)
+    assert exported[0] == exported[1]
+    with zipfile.ZipFile(io.BytesIO(exported[0])) as archive:
+        assert b"torch_package" not in archive.read("archive/m/m.pkl")
