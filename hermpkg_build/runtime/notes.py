@@ -37,8 +37,8 @@ def attributes_of_folder(name: str, artifact: str) -> Callable[[str], NoReturn]:
         if not attribute.startswith("__"):
             text += (
                 f": the artifact {artifact} has what lies below {name}, but no __init__.py of it. If it has"
-                f' one elsewhere, name it where the artifact is built: modules = ["{name}"] of the model_package,'
-                f' or add_dependency("{name}") of the exporter'
+                " one elsewhere, name it where the artifact is built:"
+                f' modules = ["{name}"] of the model_package, or add_dependency("{name}") of the exporter'
             )
         raise AttributeError(text, name=attribute)
 
