@@ -24,6 +24,7 @@ _METADATA_READERS = ("importlib.metadata", "importlib_metadata")
 _METADATA_FILES = ("METADATA", "PKG-INFO", "entry_points.txt")
 _NEVER_DATA = (".py", ".pyc", ".pyo")
 _WITH_SOURCE = (ModuleKind.SOURCE, ModuleKind.PACKAGE)
+_LARGEST_TEXT = 1 << 18
 _LIBRARIES = (".so", ".pyd", ".dylib", ".dll")
 
 Listing = Callable[[str], "Mapping[str, bool] | None"]
@@ -90,7 +91,30 @@ def files_read(
                     data[record] = path
             elif hints is not None and hints.name(record):
                 data[record] = path
+        _add_what_data_names(data, candidates)
     return FilesRead(real=tuple(sorted(real & tops.keys())), data=dict(sorted(data.items())))
+
+
+def _add_what_data_names(data: dict[str, str], candidates: Mapping[str, str]) -> None:
+    """Add the candidates that a text among `data` names, as templates and configurations name others."""
+    unread = [path for record, path in candidates.items() if record in data]
+    rest = {record: path for record, path in candidates.items() if record not in data}
+    while unread and rest:
+        text = _text(unread.pop())
+        named = [record for record in rest if text and os.path.basename(record).encode() in text]
+        for record in named:
+            data[record] = rest.pop(record)
+            unread.append(data[record])
+
+
+def _text(path: str) -> bytes:
+    """The bytes of a text file; none of what is large, or no text, or gone by now."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_LARGEST_TEXT + 1)
+    except OSError:
+        return b""
+    return b"" if len(data) > _LARGEST_TEXT or b"\0" in data else data
 
 
 def _place(module: str, use: SourceUse) -> tuple[str, str]:

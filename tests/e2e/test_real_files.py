@@ -157,3 +157,16 @@ def test_what_a_helper_loads_for_a_package_is_packed(workspace: Workspace) -> No
     workspace.build("//app:art", env={"PYTHONPATH": str(workspace.root.parent / "site")})
     packed = {name for name in manifest(workspace)["records"] if name.startswith("lib/")}
     assert packed == {"lib/__init__.py", "lib/__init__.pyi", "lib/one.py"}
+
+
+def test_a_data_file_that_comes_to_name_another_brings_it_along(workspace: Workspace) -> None:
+    environment = {"PYTHONPATH": str(workspace.root.parent / "site")}
+    library = "import os\n\nTEXT = open(os.path.join(os.path.dirname(__file__), 'a.txt')).read()\n"
+    for path, text in {"__init__.py": library, "a.txt": "alone", "b.txt": "b", "c.txt": "c"}.items():
+        workspace.write(f"../site/lib/{path}", text)
+    workspace.build_file('model_package(name = "art", modules = ["lib"], policy = [intern("lib.**")])')
+    workspace.build("//app:art", env=environment)
+    assert {name for name in manifest(workspace)["records"] if "txt" in name} == {"lib/a.txt"}
+    workspace.write("../site/lib/a.txt", "see b.txt")
+    assert workspace.build("//app:art", env=environment).target["status"] == "built"
+    assert {name for name in manifest(workspace)["records"] if "txt" in name} == {"lib/a.txt", "lib/b.txt"}

@@ -115,6 +115,22 @@ def test_files_that_were_seen_to_be_read_are_packed(workspace: Workspace) -> Non
     assert found.real == ("lib",)
 
 
+def test_what_packed_texts_name_is_packed(workspace: Workspace) -> None:
+    workspace.installed(
+        {
+            "lib/__init__.py": ASKS + 'open("a.txt")',
+            "lib/a.txt": 'include "b.txt"',
+            "lib/b.txt": 'include "c.txt" and "a.txt"',
+            "lib/c.txt": "include d",
+            "lib/d.txt": 'include "a.txt"',
+            "lib/e.txt": "d.txt",
+        }
+    )
+    assert list(read(workspace).data) == ["lib/a.txt", "lib/b.txt", "lib/c.txt"]
+    (workspace.site / "lib" / "a.txt").write_bytes(b"\0 b.txt")
+    assert list(read(workspace).data) == ["lib/a.txt"]
+
+
 def test_the_stub_of_a_module_that_hands_out_its_file_is_packed(workspace: Workspace) -> None:
     attach = "import helper\n__getattr__ = helper.attach(__name__, __file__)\n"
     workspace.installed(
