@@ -104,7 +104,7 @@ def note_other_copy(error: Exception, name: str, space: ModuleSpace) -> None:
     A table of an extern library that takes a name once, such as torch's of operators, refuses the
     second copy of the code that registers it; the table's own message knows nothing of copies.
     """
-    if isinstance(error, ImportError):
+    if isinstance(error, (ImportError, OSError)):  # What is missing is no name that is taken.
         return
     others = [other for other in list(_spaces.values()) if other is not space]
     places = [f"the artifact {o.archive.name}" for o in others if o.mangle(name) in o.registered]

@@ -330,6 +330,19 @@ def test_an_error_of_a_module_that_is_loaded_once_stays_as_it_is(load) -> None:
     assert _shown(caught.value) == "ValueError: mine\n"
 
 
+def test_an_error_about_a_missing_file_stays_as_it_is_beside_another_copy(load) -> None:
+    files = {"alone.py": "import sys\nif sys.missing:\n    open('/nowhere/at.all')\n"}
+    sys.missing = False
+    try:
+        load(files, ["sys"]).import_module("alone")
+        sys.missing = True
+        with pytest.raises(FileNotFoundError) as caught:
+            load(files, ["sys"]).import_module("alone")
+    finally:
+        del sys.missing
+    assert "beside" not in _shown(caught.value)
+
+
 def _shown(error: Exception) -> str:
     """What people read below the traceback: Python 3.10 shows no notes."""
     return "".join(traceback.format_exception_only(type(error), error))
