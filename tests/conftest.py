@@ -64,6 +64,8 @@ def temporary_files_of_this_run(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", folder)
         patch.setattr(tempfile, "tempdir", None)
+        # It is chosen once for a process: not by a test that has its temporary files where nothing stays.
+        multiprocessing.util.get_temp_dir()
         yield
     end = time.monotonic() + _PATIENCE_S
     while (left := _left_in(folder)) and time.monotonic() < end:

@@ -300,6 +300,7 @@ def test_moving_a_file_of_another_user_copies_it(plain_user: str) -> None:
         pytest.skip("only root can make a file of another user")
     source = Path(tempfile.mkdtemp(prefix="other ", dir=plain_user), "source")
     source.write_bytes(b"data")
+    source.chmod(0o644)
     os.seteuid(0)
     os.chown(source, 1, 1)
     os.seteuid(65534)
