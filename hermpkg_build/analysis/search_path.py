@@ -55,9 +55,10 @@ class SearchPath:
 
 
 def environment_search_path() -> tuple[str, ...]:
-    """The entries of this interpreter's sys.path, absolute, without what the way it was started put there.
+    """The entries of this interpreter's sys.path, absolute, without what got there by accident.
 
-    That is the current folder and the folder of the script; entries of PYTHONPATH stay.
+    That is the current folder, the folder of the script, and the copies of other libraries that a
+    setuptools adds when it is imported; entries of PYTHONPATH stay.
     """
     asked_for = {
         os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry
@@ -67,6 +68,9 @@ def environment_search_path() -> tuple[str, ...]:
     by_accident = {os.getcwd()}
     if sys.argv and sys.argv[0] not in ("", "-c", "-m"):
         by_accident.add(os.path.dirname(os.path.realpath(sys.argv[0])))
+    setuptools = getattr(sys.modules.get("setuptools"), "__file__", None)
+    if setuptools:
+        by_accident.add(os.path.join(os.path.dirname(os.path.abspath(setuptools)), "_vendor"))
     entries = [os.path.abspath(entry) for entry in sys.path if entry and not entry.endswith(_HOOK_MARK)]
     return tuple(dict.fromkeys(e for e in entries if e in asked_for or e not in by_accident))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import zipfile
 from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
@@ -211,6 +212,13 @@ def test_path_without_the_accidents_of_how_python_was_started(monkeypatch, tmp_p
     assert environment_search_path() == (str(kept),)
     monkeypatch.setenv("PYTHONPATH", str(script))
     assert environment_search_path() == (str(script), str(kept))
+
+
+def test_path_without_the_copies_that_setuptools_brings():
+    code = "from hermpkg_build.analysis.search_path import environment_search_path as path\n"
+    code += "before = path()\nimport setuptools\nassert path() == before, set(path()) - set(before)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
 
 
 @pytest.mark.parametrize("package", ["networkx", "kornia", "rich", "json", "numpy", "yaml", "packaging"])
