@@ -10,9 +10,9 @@ PYTHON ?= $(shell \
 VENV := .venv
 VENV_PYTHON := $(VENV)/bin/python
 INSTALL := $(VENV_PYTHON) -m pip install -qq --disable-pip-version-check --constraint constraints.txt
-# Two processors are kept busy by three processes: tests wait for servers and sleepers too. Each begins with a third
+# Two processors are kept busy by four processes: tests wait for servers and sleepers too. Each begins with a quarter
 # of its own, so that what a module sets up is set up once, and takes from the others when it is done.
-PYTEST_FLAGS ?= -n 3 --dist worksteal
+PYTEST_FLAGS ?= -n 4 --dist worksteal
 
 # An environment of its own: none of the libraries is to be had where everything else is tested.
 ZOO := .venv-zoo

@@ -220,7 +220,6 @@ def test_path_without_the_copies_that_setuptools_brings():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-
 @pytest.mark.parametrize("package", ["networkx", "kornia", "rich", "json", "numpy", "yaml", "packaging"])
 def test_every_module_is_found_where_the_import_system_finds_it(package):
     pytest.importorskip(package)
