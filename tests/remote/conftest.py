@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -72,19 +72,18 @@ class Casd:
     def kill(self) -> None:
         """End it, and all that it runs, without a word to those who are connected."""
         if self._process is not None:
-            # Who stands still starts nobody whom the list would lack.
-            self._process.send_signal(signal.SIGSTOP)
-            started = self.started()
-            self._process.send_signal(signal.SIGKILL)
-            for process in started:
-                with suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
+            started, new = set[int](), {self._process.pid}
+            while new:
+                # Who stands still starts nobody whom the list would lack.
+                _send(signal.SIGSTOP, new)
+                _wait_while(_runs, new)
+                started |= new
+                new = set(self.started()) - started
+            _send(signal.SIGKILL, started)
             self._process.wait()
             self._process = None
             # Whatever goes on for a moment would write to a folder that is being removed.
-            end = time.monotonic() + _GONE_S
-            while any(map(_runs, started)) and time.monotonic() < end:
-                time.sleep(0.01)
+            _wait_while(_is_there, started)
 
     def started(self) -> list[int]:
         """The processes that it runs now, and those that they run."""
@@ -96,12 +95,32 @@ class Casd:
         return {path.parent.name + path.name: path for path in objects.glob("??/*")}
 
 
+def _send(number: signal.Signals, processes: Iterable[int]) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, number)
+
+
+def _wait_while(holds: Callable[[int], bool], processes: Iterable[int]) -> None:
+    end = time.monotonic() + _GONE_S
+    while any(map(holds, processes)) and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+def _is_there(process: int) -> bool:
+    return _state(process) not in "ZX"
+
+
 def _runs(process: int) -> bool:
+    return _state(process) not in "TtZX"
+
+
+def _state(process: int) -> str:
+    """The letter that ``/proc`` has for what a process does; X where there is none."""
     try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return False
-    return state not in "ZX"
+        return "X"
 
 
 def _started_by(process: int) -> list[int]:
