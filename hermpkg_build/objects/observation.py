@@ -61,7 +61,7 @@ class FileObserver:
         """
         return sorted(
             name
-            for name, module in list(sys.modules.items())
+            for name, module in sys.modules.copy().items()
             if any(os.path.abspath(path) in self._sources for path in _places_of_module(module))
         )
 
@@ -152,7 +152,7 @@ def observe_safetensors(safetensors: ModuleType, observer: FileObserver) -> None
 def observed_imports(finder: WorkspaceFinder, places: Places) -> list[ObservedImport]:
     """The modules of workspace and environment that are loaded, by name."""
     found = []
-    for name, module in sorted(sys.modules.items()):
+    for name, module in sorted(sys.modules.copy().items()):
         importer = finder.requested.get(name)
         if importer is not None and any(places.of(path) in _CODE for path in _places_of_module(module)):
             found.append(_observed(name, importer, places))

@@ -20,7 +20,7 @@ class Modules:
         return path
 
     def forget(self):
-        for name, module in list(sys.modules.items()):
+        for name, module in sys.modules.copy().items():
             known = getattr(module, "__dict__", {})
             places = [known.get("__file__"), *(known.get("__path__") or ())]
             if any(str(place).startswith(str(self.root)) for place in places):
