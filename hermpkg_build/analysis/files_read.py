@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hermpkg_build.analysis.distributions import Distributions
-from hermpkg_build.archive.layout import problem_with_name
+from hermpkg_build.archive.layout import folder_of_module, problem_with_name
 from hermpkg_build.core.facts import SourceUse
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin
 from hermpkg_build.core.policy import Policy
@@ -158,18 +158,12 @@ def _candidates(nodes: Sequence[ModuleNode], entries: Listing) -> Iterator[tuple
     for node in nodes:
         if node.kind in _WITH_SOURCE and node.origin is Origin.ENVIRONMENT and node.path:
             folder = os.path.dirname(node.path)
-            record = _folder_record(node)
+            record = folder_of_module(node.name, node.is_package)
             # A loader may have a module's file somewhere else.
             if record and os.path.basename(record) == os.path.basename(folder):
                 folders.setdefault(record, folder)
     for record, folder in folders.items():
         yield from _data_below(record, folder, entries, (os.path.realpath(folder),))
-
-
-def _folder_record(node: ModuleNode) -> str:
-    """The folder of the archive that a module with source lies in: a package's own, "" for the top."""
-    package = node.name if node.kind is ModuleKind.PACKAGE else node.name.rpartition(".")[0]
-    return package.replace(".", "/")
 
 
 def _data_below(
@@ -201,7 +195,7 @@ class _Hints:
         with_source = [node for node in nodes if node.kind in _WITH_SOURCE]
         self._text = b"\n".join(source_of(node) for node in with_source)
         self._packages = {node.name.replace(".", "/") for node in nodes if node.is_package}
-        self._packages.update(map(_folder_record, with_source))
+        self._packages.update(folder_of_module(node.name, node.is_package) for node in with_source)
 
     def name(self, record: str) -> bool:
         """Whether the text names the file of a record, its folder, or its suffix by itself."""

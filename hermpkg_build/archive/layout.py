@@ -29,6 +29,11 @@ def module_record_name(module: str, is_package: bool) -> str:
     return f"{path}/__init__.py" if is_package else f"{path}.py"
 
 
+def folder_of_module(module: str, is_package: bool) -> str:
+    """The folder that a module's source lies in, which is a package's own; "" for the top."""
+    return (module if is_package else module.rpartition(".")[0]).replace(".", "/")
+
+
 def module_of_record(name: str) -> tuple[str, bool] | None:
     """The inverse of `module_record_name`: (dotted name, is_package); None for what is no module's record."""
     if not name.endswith(".py") or name.startswith(DATA):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hermpkg_build.analysis.distributions import owner_of_metadata
-from hermpkg_build.archive.layout import module_of_record
+from hermpkg_build.archive.layout import folder_of_module, module_of_record
 from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.manifest import Manifest, RecordKind
 
@@ -56,9 +56,9 @@ def records_beside(modules: Collection[str], manifest: Manifest) -> Iterator[str
 
     A file belongs to the modules of its folder, else to those of the nearest folder above that has any.
     """
-    wanted = {_folder(name, manifest.modules[name].is_package) for name in modules} - {""}
+    wanted = {folder_of_module(name, manifest.modules[name].is_package) for name in modules} - {""}
     places = [place for record in manifest.records if (place := module_of_record(record)) is not None]
-    inhabited = {_folder(*place) for place in places}
+    inhabited = {folder_of_module(*place) for place in places}
     owners = {manifest.modules[name].distribution for name in modules} - {""}
     for record, facts in manifest.records.items():
         if facts.kind is not RecordKind.RESOURCE:
@@ -68,8 +68,3 @@ def records_beside(modules: Collection[str], manifest: Manifest) -> Iterator[str
             folder = folder.rpartition("/")[0]
         if folder in wanted or owner_of_metadata(record.partition("/")[0]) in owners:
             yield record
-
-
-def _folder(module: str, is_package: bool) -> str:
-    """The folder of the archive that a module lies in, "" for the top."""
-    return (module if is_package else module.rpartition(".")[0]).replace(".", "/")

@@ -91,14 +91,17 @@ class PackageRecords:
         """The bytes of a record."""
         return self._importer.read_record(record)
 
+    def names(self) -> Collection[str]:
+        """The names of all records."""
+        return self._importer.record_names()
+
     def manifest(self) -> Manifest | None:
         """The manifest; None in what torch.package made."""
-        names = self._importer.record_names()
-        return Manifest.from_bytes(self.read(MANIFEST)) if MANIFEST in names else None
+        return Manifest.from_bytes(self.read(MANIFEST)) if MANIFEST in self.names() else None
 
     def mocked_modules(self) -> Collection[str]:
         """The names of the modules that are stubs."""
-        return _stubs(self._importer.record_names(), self.read)
+        return _stubs(self.names(), self.read)
 
 
 class TorchPackageRecords(PackageRecords):
@@ -125,13 +128,9 @@ class TorchPackageRecords(PackageRecords):
         """The bytes of a record."""
         return bytes(self._reader.get_record(record))
 
-    def manifest(self) -> Manifest | None:
+    def names(self) -> Collection[str]:
         """As for ours."""
-        return Manifest.from_bytes(self.read(MANIFEST)) if MANIFEST in self._names else None
-
-    def mocked_modules(self) -> Collection[str]:
-        """As for ours."""
-        return _stubs(self._names, self.read)
+        return self._names
 
 
 class CustomEnvironment:
