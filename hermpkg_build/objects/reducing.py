@@ -67,18 +67,14 @@ def _see_that_it_comes_back(method: MethodType) -> None:
     if not name or isinstance(owner, (type, ModuleType)):
         return
     of_class = inspect.getattr_static(type(owner), name, None)
-    if of_class is method.__func__:
-        return
-    if isinstance(of_class, FunctionType):
+    if isinstance(of_class, FunctionType) and of_class is not method.__func__:
         raise pickle.PicklingError(
             f"pickle knows a method by its name, and this one would come back as {name!r} of its class"
         )
-    found = (
-        getattr(owner, name, None)
-        if of_class is None and name not in getattr(owner, "__dict__", ())
-        else None
-    )
-    if of_class is None and not (isinstance(found, MethodType) and found == method):
+    if of_class is not None:
+        return
+    found = None if name in getattr(owner, "__dict__", ()) else getattr(owner, name, None)
+    if not (isinstance(found, MethodType) and found == method):
         raise pickle.PicklingError(
             f"pickle knows a method by its name, and the class of its object has no {name!r}"
         )
