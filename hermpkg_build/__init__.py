@@ -8,23 +8,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hermpkg_build.version import __version__
+
 if TYPE_CHECKING:
     from hermpkg_build.core.patterns import GlobGroup, GlobPattern
     from hermpkg_build.errors import HermpkgError
     from hermpkg_build.exporter.errors import EmptyMatchError, PackagingError, PackagingErrorReason
     from hermpkg_build.exporter.package_exporter import PackageExporter
-    from hermpkg_build.runtime.directory import Directory
+    from hermpkg_build.runtime.contents.directory import Directory
     from hermpkg_build.runtime.importer import PackageImporter
-    from hermpkg_build.runtime.importers import (
+    from hermpkg_build.runtime.importer_protocol import (
         Importer,
         ObjMismatchError,
         ObjNotFoundError,
         OrderedImporter,
         sys_importer,
     )
-    from hermpkg_build.runtime.mangling import is_from_package
-
-__version__ = "0.1.0"
+    from hermpkg_build.runtime.importing.mangling import is_from_package
 
 __all__ = [
     "Directory",
@@ -46,21 +46,21 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Directory": "runtime.directory",
+    "Directory": "runtime.contents.directory",
     "EmptyMatchError": "exporter.errors",
     "GlobGroup": "core.patterns",
     "GlobPattern": "core.patterns",
     "HermpkgError": "errors",
-    "Importer": "runtime.importers",
-    "ObjMismatchError": "runtime.importers",
-    "ObjNotFoundError": "runtime.importers",
-    "OrderedImporter": "runtime.importers",
+    "Importer": "runtime.importer_protocol",
+    "ObjMismatchError": "runtime.importer_protocol",
+    "ObjNotFoundError": "runtime.importer_protocol",
+    "OrderedImporter": "runtime.importer_protocol",
     "PackageExporter": "exporter.package_exporter",
     "PackageImporter": "runtime.importer",
     "PackagingError": "exporter.errors",
     "PackagingErrorReason": "exporter.errors",
-    "is_from_package": "runtime.mangling",
-    "sys_importer": "runtime.importers",
+    "is_from_package": "runtime.importing.mangling",
+    "sys_importer": "runtime.importer_protocol",
 }
 
 

@@ -107,9 +107,9 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
     def get_source_files(self) -> list[str]:
         """The files that the artifacts are built from, for source distributions."""
         from hermpkg_build.core.label import Label
+        from hermpkg_build.disk.source_tree import SourceTree
         from hermpkg_build.loading.loader import Loader
         from hermpkg_build.loading.workspace import find_workspace
-        from hermpkg_build.store.tree import SourceTree
 
         workspace = find_workspace(os.getcwd())
         tree = SourceTree()
@@ -142,9 +142,9 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
 
     def _names(self) -> list[str]:
         """The file names of the artifacts, found without building them."""
+        from hermpkg_build.disk.source_tree import SourceTree
         from hermpkg_build.loading.loader import Loader
         from hermpkg_build.loading.workspace import find_workspace
-        from hermpkg_build.store.tree import SourceTree
 
         loader = Loader(find_workspace(os.getcwd()), SourceTree())
         targets = [loader.target(label) for label in loader.expand(list(self.targets or ()))]

@@ -18,11 +18,12 @@ from hermpkg_build.analysis.resolution import (
 )
 from hermpkg_build.analysis.rule_problems import malformed_patterns, unused_rules
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.facts import DynamicImport, Import, ImportContext, ImportFacts, ImportForm, SourceUse
+from hermpkg_build.core.facts import DynamicImport, Import, ImportContext, ImportForm, SourceUse
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, ModuleNode, Origin
 from hermpkg_build.core.module_names import parents_of
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
 from hermpkg_build.errors import GroupedError, Location
+from hermpkg_build.source.source_facts import SourceFacts
 
 # By context: arithmetic on flags makes new flags, which is slow for tens of thousands of imports.
 _CONTEXTS = [ImportContext(bits) for bits in range(16)]
@@ -34,14 +35,6 @@ _FAULTS = {
     Fault.BEYOND_TOP: ProblemKind.BEYOND_TOP,
     Fault.MALFORMED: ProblemKind.MALFORMED_NAME,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceFacts:
-    """The digest of a module's source and the import facts of those bytes."""
-
-    digest: Digest
-    facts: ImportFacts
 
 
 class FactsProvider(Protocol):

@@ -13,7 +13,7 @@ from hermpkg_build.core.distribution_names import normalised
 
 if TYPE_CHECKING:
     from hermpkg_build.core.graph import ModuleNode
-    from hermpkg_build.store.tree import SourceTree
+    from hermpkg_build.disk.source_tree import SourceTree
 
 _METADATA_FOLDER = re.compile(r"(?P<name>[^-]+)(?:-(?P<version>[^-]+))?(?:-.*)?\.(?:dist|egg)-info")
 _TOP_OF_LINE = re.compile(rb'^"?([^/,"\r\n]+)', re.MULTILINE)

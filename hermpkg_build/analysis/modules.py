@@ -18,7 +18,7 @@ from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import ModuleTarget
 
 if TYPE_CHECKING:
-    from hermpkg_build.store.tree import SourceTree
+    from hermpkg_build.disk.source_tree import SourceTree
 
 # The order in which the import system tries the files of one folder.
 _SUFFIXES = (

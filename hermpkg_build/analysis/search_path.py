@@ -14,7 +14,7 @@ from hermpkg_build.core.graph import Origin
 from hermpkg_build.core.syntax_trees import parse_module
 
 if TYPE_CHECKING:
-    from hermpkg_build.store.tree import SourceTree
+    from hermpkg_build.disk.source_tree import SourceTree
 
 _STDLIB = os.path.dirname(os.path.abspath(os.__file__))
 _STDLIB_ZIP = f"python{sys.version_info.major}{sys.version_info.minor}.zip"

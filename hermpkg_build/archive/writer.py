@@ -12,7 +12,7 @@ from hermpkg_build.archive.copying import append_slice, read_slice
 from hermpkg_build.archive.following import FollowingHash
 from hermpkg_build.archive.plan import plan_archive
 from hermpkg_build.archive.records import Content, FileSlice, Record
-from hermpkg_build.archive.replacing import replacement_of
+from hermpkg_build.disk.replacing import replacement_of
 
 if TYPE_CHECKING:
     from hermpkg_build.core.digest import Bytes, Digest

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hermpkg_build import __version__
 from hermpkg_build.archive import layout
 from hermpkg_build.archive.records import Record
 from hermpkg_build.assembly.contents import file_bytes, file_content
@@ -25,9 +24,10 @@ from hermpkg_build.core.manifest import (
 )
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import AnalysisError
+from hermpkg_build.version import __version__
 
 if TYPE_CHECKING:
-    from hermpkg_build.store.cas import ContentStore
+    from hermpkg_build.store.content import ContentStore
 
 __all__ = [
     "ASSEMBLY_VERSION",

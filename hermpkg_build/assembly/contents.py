@@ -10,7 +10,7 @@ from hermpkg_build.core.digest import Digest
 from hermpkg_build.errors import ActionError, LocalEnvironmentError
 
 if TYPE_CHECKING:
-    from hermpkg_build.store.cas import ContentStore
+    from hermpkg_build.store.content import ContentStore
 
 _IN_MEMORY = 1 << 20
 """Up to this size a resource is held in memory; a larger one is copied into the cache first."""

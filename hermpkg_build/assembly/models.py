@@ -15,8 +15,8 @@ from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.errors import ActionError
 
 if TYPE_CHECKING:
-    from hermpkg_build.objects.request import ModelObject
-    from hermpkg_build.store.cas import ContentStore
+    from hermpkg_build.factories.request import ModelObject
+    from hermpkg_build.store.content import ContentStore
 
 _BININT = b"J"
 _MOST_STORAGES = 0x7FFFFFFF

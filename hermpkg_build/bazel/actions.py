@@ -24,23 +24,23 @@ from hermpkg_build.bazel.staging import staged_workspace
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import Target
+from hermpkg_build.disk.processes import kill_group
+from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.context import TargetContext
 from hermpkg_build.engine.facts import CachedFacts
 from hermpkg_build.engine.journal import Journal
-from hermpkg_build.engine.models import model_request
-from hermpkg_build.engine.modules import parsed
 from hermpkg_build.engine.observer import SilentObserver
-from hermpkg_build.engine.package_analysis import analyse_package
-from hermpkg_build.engine.package_tests import (
+from hermpkg_build.engine.targets.model import model_request
+from hermpkg_build.engine.targets.model_package import artifact_request, write_artifact
+from hermpkg_build.engine.targets.model_package_analysis import analyse_package
+from hermpkg_build.engine.targets.package_test import (
     package_test_command,
     package_test_environment,
     package_test_failure,
 )
-from hermpkg_build.engine.packages import artifact_request, write_artifact
+from hermpkg_build.engine.targets.python_modules import parsed
+from hermpkg_build.factories.model_folder import make_model_folder, read_model_folder
 from hermpkg_build.loading.workspace import Workspace
-from hermpkg_build.objects.model_folder import make_model_folder, read_model_folder
-from hermpkg_build.store.processes import kill_group
-from hermpkg_build.store.tree import SourceTree
 
 Warnings: TypeAlias = Sequence[str]
 

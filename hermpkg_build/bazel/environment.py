@@ -10,9 +10,9 @@ from pathlib import Path
 from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.canonical_json import Json, dumps, loads
 from hermpkg_build.core.digest import Digest, fingerprint
+from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.environment import BuildEnvironment, current_environment
 from hermpkg_build.errors import LocalEnvironmentError
-from hermpkg_build.store.tree import SourceTree
 
 _SITE_FOLDERS = ("site-packages", "dist-packages")
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
-from hermpkg_build.analysis.facts_codec import encode
-from hermpkg_build.analysis.source_facts import FACTS_VERSION, facts_of_source
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.source.facts_codec import encode
+from hermpkg_build.source.source_facts import FACTS_VERSION, facts_of_source
 
 FactsMemory: TypeAlias = dict[tuple[str, Digest], bytes]
 """What a process has found out about sources, by the version of the analysis and their digest."""

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.objects.model import ModelObject
-from hermpkg_build.objects.model_folder import contents_of
-from hermpkg_build.store.cas import ContentStore
+from hermpkg_build.factories.make import ModelObject
+from hermpkg_build.factories.model_folder import contents_of
+from hermpkg_build.store.content import ContentStore
 
 
 class DeclaredContents(ContentStore):

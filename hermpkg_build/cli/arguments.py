@@ -153,11 +153,11 @@ def _joined(word: str, by_name: Mapping[str, Option]) -> tuple[Option, str, str]
     option = by_name.get(word[:2])
     if option is not None and option.value and not word.startswith("--"):
         return option, word[2:], "="
-    from hermpkg_build.cli.spelling import did_you_mean
+    from hermpkg_build.core.spelling import question
 
     name = word.partition("=")[0]
     raise CommandLineError(
-        f"unknown option {name}", next_step=did_you_mean(name, by_name) or "hermpkg --help lists the options"
+        f"unknown option {name}", next_step=question(name, by_name) or "hermpkg --help lists the options"
     )
 
 
@@ -165,12 +165,12 @@ def _checked(option: Option, name: str, value: str | None) -> str:
     if value is None or (not value and not option.may_be_empty):
         raise CommandLineError(f"{name} needs a value: {name} {option.value}")
     if option.choices and value not in option.choices:
-        from hermpkg_build.cli.spelling import did_you_mean
+        from hermpkg_build.core.spelling import question
 
         choices = ", ".join(option.choices)
         raise CommandLineError(
             f"{name} cannot be {value!r}",
             facts=[("choices", choices)],
-            next_step=did_you_mean(value, option.choices),
+            next_step=question(value, option.choices),
         )
     return value

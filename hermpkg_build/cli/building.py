@@ -14,7 +14,7 @@ from hermpkg_build.cli.progress import Display, errors_go_to_a_terminal
 from hermpkg_build.cli.remote import chosen_settings, remote_of
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.engine.results import BuildRequest, BuildResult, ExecutedAction, TargetResult
-from hermpkg_build.engine.uptodate import find_unchanged
+from hermpkg_build.engine.snapshot import find_unchanged
 from hermpkg_build.errors import CommandLineError, HermpkgError
 
 if TYPE_CHECKING:

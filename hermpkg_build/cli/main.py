@@ -104,11 +104,11 @@ def _command_of(arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
         return word, [*arguments[:position], *arguments[position + 1 :]]
     if any(mark in word for mark in ("/", ":", "...")):
         return "build", arguments
-    from hermpkg_build.cli.spelling import did_you_mean
+    from hermpkg_build.core.spelling import question
 
     raise CommandLineError(
         f"unknown command {word!r}",
-        next_step=did_you_mean(word, COMMANDS) or f"to build a target: hermpkg build {word}",
+        next_step=question(word, COMMANDS) or f"to build a target: hermpkg build {word}",
     )
 
 

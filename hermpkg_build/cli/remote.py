@@ -9,7 +9,7 @@ from hermpkg_build.errors import HermpkgError
 
 if TYPE_CHECKING:
     from hermpkg_build.loading.workspace import Workspace
-    from hermpkg_build.store.remote.opening import Remote
+    from hermpkg_build.remote.opening import Remote
 
 _SWITCH = ("on", "off")
 
@@ -106,7 +106,7 @@ def chosen_settings(invocation: Invocation) -> dict[str, Any]:
     """What the options say of servers, by field. Raises CommandLineError for a wrong value."""
     if not any(option.name in invocation.given for option in REMOTE_OPTIONS):
         return {}
-    from hermpkg_build.engine.remote_settings import settings_of_options
+    from hermpkg_build.engine.remote.settings import settings_of_options
 
     return settings_of_options(invocation.given)
 
@@ -119,8 +119,8 @@ def remote_of(workspace: Workspace, chosen: dict[str, Any]) -> Remote | None:
     """
     if not chosen and not _configures_servers(workspace):
         return None
-    from hermpkg_build.engine.remote_settings import remote_settings
-    from hermpkg_build.store.remote.opening import open_remote
+    from hermpkg_build.engine.remote.settings import remote_settings
+    from hermpkg_build.remote.opening import open_remote
 
     return open_remote(remote_settings(workspace, chosen))
 
@@ -132,8 +132,8 @@ def servers_of(workspace: Workspace) -> tuple[str, str, HermpkgError | None]:
     """
     if not _configures_servers(workspace):
         return "", "", None
-    from hermpkg_build.engine.remote_settings import remote_settings
-    from hermpkg_build.engine.remote_urls import without_secrets
+    from hermpkg_build.engine.remote.settings import remote_settings
+    from hermpkg_build.engine.remote.urls import without_secrets
 
     try:
         settings = remote_settings(workspace, {})
@@ -145,6 +145,6 @@ def servers_of(workspace: Workspace) -> tuple[str, str, HermpkgError | None]:
 
 
 def _configures_servers(workspace: Workspace) -> bool:
-    from hermpkg_build.store.remote.settings import SETTING_NAMES
+    from hermpkg_build.remote.settings import SETTING_NAMES
 
     return any(name in workspace.settings for name in SETTING_NAMES)

@@ -46,7 +46,7 @@ def _bug_report(error: Exception, arguments: Sequence[str]) -> InternalError:
     import shlex
     import traceback
 
-    from hermpkg_build import __version__
+    from hermpkg_build.version import __version__
 
     return InternalError(
         f"a bug in hermpkg: {type(error).__name__}: {error}",

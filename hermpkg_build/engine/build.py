@@ -12,14 +12,10 @@ from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import Target
+from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.environment import current_environment
 from hermpkg_build.engine.journal import Journal
-from hermpkg_build.engine.models import BuiltModel, build_model
-from hermpkg_build.engine.modules import build_file, build_modules
 from hermpkg_build.engine.observer import BuildObserver
-from hermpkg_build.engine.package_analysis import PackageAnalysis, analyse_package, models_of
-from hermpkg_build.engine.package_tests import run_package_test
-from hermpkg_build.engine.packages import build_package
 from hermpkg_build.engine.rebuilder import CachingRebuilder, Rebuilder
 from hermpkg_build.engine.results import (
     BuildRequest,
@@ -30,24 +26,28 @@ from hermpkg_build.engine.results import (
 )
 from hermpkg_build.engine.scheduler import DependencyFailedError, Need, Scheduler
 from hermpkg_build.engine.session import Session
-from hermpkg_build.engine.uptodate import (
+from hermpkg_build.engine.snapshot import (
     Snapshot,
     present_signature,
     save,
     snapshot_path,
 )
+from hermpkg_build.engine.targets.model import BuiltModel, build_model
+from hermpkg_build.engine.targets.model_package import build_package
+from hermpkg_build.engine.targets.model_package_analysis import PackageAnalysis, analyse_package, models_of
+from hermpkg_build.engine.targets.package_test import run_package_test
+from hermpkg_build.engine.targets.python_modules import build_file, build_modules
 from hermpkg_build.errors import CommandLineError, GroupedError, HermpkgError
 from hermpkg_build.loading.loader import Loader
 from hermpkg_build.loading.workspace import WORKSPACE_MARKERS, Workspace
 from hermpkg_build.store.action_cache import ActionCache
 from hermpkg_build.store.cache import open_cache
-from hermpkg_build.store.tree import SourceTree
 
 if TYPE_CHECKING:
-    from hermpkg_build.engine.remote_models import RemoteModels
+    from hermpkg_build.engine.remote.models import RemoteModels
+    from hermpkg_build.remote.cache import RemoteCache
+    from hermpkg_build.remote.opening import Remote
     from hermpkg_build.store.cache import Cache
-    from hermpkg_build.store.remote.cache import RemoteCache
-    from hermpkg_build.store.remote.opening import Remote
 
 Built: TypeAlias = BuiltModel | TargetResult
 """What building a target gives: a model object with its result, or a result alone."""
@@ -202,7 +202,7 @@ def _sharing(remote: Remote | None, cache: Cache, journal: Journal) -> Iterator[
     if remote is None or remote.cache is None:
         yield None
         return
-    from hermpkg_build.store.remote.cache import RemoteCache
+    from hermpkg_build.remote.cache import RemoteCache
 
     upload = remote.settings.upload
     with closing(RemoteCache(remote.cache, cache.content, journal, upload=upload)) as shared:
@@ -215,8 +215,8 @@ def _executing(remote: Remote | None, cache: Cache) -> Iterator[RemoteModels | N
     if remote is None or not remote.settings.executor:
         yield None
         return
-    from hermpkg_build.engine.remote_models import RemoteModels
-    from hermpkg_build.store.remote.execution import Executor
+    from hermpkg_build.engine.remote.models import RemoteModels
+    from hermpkg_build.remote.reapi.execution import Executor
 
     with closing(Executor(remote.settings, cache.content)) as executor:
         yield RemoteModels(executor, fallback=remote.settings.execution_fallback)
@@ -225,7 +225,7 @@ def _executing(remote: Remote | None, cache: Cache) -> Iterator[RemoteModels | N
 def _rebuilder(local: Rebuilder, shared: RemoteCache | None, journal: Journal) -> Rebuilder:
     if shared is None:
         return local
-    from hermpkg_build.engine.shared import SharedRebuilder
+    from hermpkg_build.engine.remote.rebuilder import SharedRebuilder
 
     return SharedRebuilder(local, shared, journal)
 

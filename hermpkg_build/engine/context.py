@@ -10,10 +10,10 @@ from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import AttributeValue, ModuleTarget, Target
 
 if TYPE_CHECKING:
+    from hermpkg_build.disk.source_tree import SourceTree
     from hermpkg_build.engine.environment import BuildEnvironment
     from hermpkg_build.engine.facts import CachedFacts
     from hermpkg_build.loading.workspace import Workspace
-    from hermpkg_build.store.tree import SourceTree
 
 
 class TargetContext:

@@ -11,11 +11,11 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.digest import fingerprint
-from hermpkg_build.store.tree import listing_digest
+from hermpkg_build.disk.source_tree import listing_digest
 
 if TYPE_CHECKING:
-    from hermpkg_build.objects.model import ObservedFiles
-    from hermpkg_build.store.tree import SourceTree
+    from hermpkg_build.disk.source_tree import SourceTree
+    from hermpkg_build.factories.make import ObservedFiles
 
 PYTHON_REPOSITORY = "@python/"
 ABSENT = "absent"

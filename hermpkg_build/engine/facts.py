@@ -8,20 +8,19 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from hermpkg_build.analysis.closure import SourceFacts
-from hermpkg_build.analysis.facts_codec import decode, encode
-from hermpkg_build.analysis.imports import analyse_source
-from hermpkg_build.analysis.source_facts import FACTS_VERSION, facts_of_source, with_syntax
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.facts import ImportFacts
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.errors import AnalysisError, Location
+from hermpkg_build.source.facts_codec import decode, encode
+from hermpkg_build.source.imports import analyse_source
+from hermpkg_build.source.source_facts import FACTS_VERSION, SourceFacts, facts_of_source, with_syntax
 
 if TYPE_CHECKING:
     from hermpkg_build.analysis.modules import ModuleSource
+    from hermpkg_build.disk.source_tree import SourceTree
     from hermpkg_build.engine.journal import Journal
-    from hermpkg_build.engine.shared_facts import SharedFacts
-    from hermpkg_build.store.tree import SourceTree
+    from hermpkg_build.engine.remote.facts import SharedFacts
 
 _WORTH_PROCESSES = 300
 """From this many sources on, starting helper processes pays."""
@@ -125,7 +124,7 @@ class CachedFacts:
     def _analyse(self, modules: Mapping[Digest, ModuleSource]) -> dict[Digest, ImportFacts]:
         paths = [module.path for module in modules.values()]
         if len(paths) >= _WORTH_PROCESSES and self._jobs > 1:
-            from hermpkg_build.analysis.parallel import analyse_many
+            from hermpkg_build.source.parallel import analyse_many
 
             facts = analyse_many(paths, self._jobs)
         else:

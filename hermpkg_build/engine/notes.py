@@ -10,10 +10,10 @@ from typing import Any
 
 from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.core.folders import STATE_FOLDER
-from hermpkg_build.engine.uptodate import present_signature, write_aside
+from hermpkg_build.disk.files import hash_file
+from hermpkg_build.disk.signatures import FileSignature
+from hermpkg_build.engine.snapshot import present_signature, write_aside
 from hermpkg_build.errors import ActionError
-from hermpkg_build.store.files import hash_file
-from hermpkg_build.store.signatures import FileSignature
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

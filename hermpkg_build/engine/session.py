@@ -9,30 +9,30 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hermpkg_build.analysis.source_facts import FACTS_VERSION
 from hermpkg_build.core.folders import OUTPUT_FOLDER
+from hermpkg_build.disk.processes import kill_group
 from hermpkg_build.engine.context import TargetContext
 from hermpkg_build.engine.facts import CachedFacts
 from hermpkg_build.engine.notes import NoteBook
-from hermpkg_build.store.processes import kill_group
+from hermpkg_build.source.source_facts import FACTS_VERSION
 
 if TYPE_CHECKING:
     import subprocess
 
     from hermpkg_build.core.digest import Digest
     from hermpkg_build.core.target import Target
+    from hermpkg_build.disk.source_tree import SourceTree
     from hermpkg_build.engine.action import Action
     from hermpkg_build.engine.environment import BuildEnvironment
     from hermpkg_build.engine.journal import Journal
     from hermpkg_build.engine.rebuilder import Rebuilder
-    from hermpkg_build.engine.remote_models import RemoteModels
+    from hermpkg_build.engine.remote.facts import SharedFacts
+    from hermpkg_build.engine.remote.models import RemoteModels
     from hermpkg_build.engine.results import BuildRequest, RemoteCounts
-    from hermpkg_build.engine.shared_facts import SharedFacts
     from hermpkg_build.loading.loader import Loader
     from hermpkg_build.loading.workspace import Workspace
+    from hermpkg_build.remote.cache import RemoteCache
     from hermpkg_build.store.cache import Cache
-    from hermpkg_build.store.remote.cache import RemoteCache
-    from hermpkg_build.store.tree import SourceTree
 
 
 class Session(TargetContext):
@@ -166,6 +166,6 @@ class Session(TargetContext):
 def _packs(remote: RemoteCache | None, cache: Cache) -> SharedFacts | None:
     if remote is None:
         return None
-    from hermpkg_build.engine.shared_facts import SharedFacts
+    from hermpkg_build.engine.remote.facts import SharedFacts
 
     return SharedFacts(remote, cache.content, FACTS_VERSION)

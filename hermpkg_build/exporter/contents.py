@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from hermpkg_build.archive.records import FileSlice
 from hermpkg_build.assembly.parts import Part
 from hermpkg_build.core.manifest import RecordKind
+from hermpkg_build.disk.files import hash_file
 from hermpkg_build.exporter.names import new_record
 from hermpkg_build.exporter.storages import Spool, Storages
-from hermpkg_build.store.files import hash_file
 
 if TYPE_CHECKING:
     from hermpkg_build.exporter.torchscript import TorchScript

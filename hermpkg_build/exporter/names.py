@@ -6,10 +6,10 @@ import os
 from collections.abc import Collection
 from typing import Any
 
-from hermpkg_build.analysis.source_bytes import declared_encoding
 from hermpkg_build.archive.layout import problem_with_name, resource_record_name
-from hermpkg_build.exporter.environment import importers_in_order
-from hermpkg_build.runtime.mangling import demangle, is_mangled
+from hermpkg_build.exporter.sources.environment import importers_in_order
+from hermpkg_build.runtime.importing.mangling import demangle, is_mangled
+from hermpkg_build.source.normal_form import declared_encoding
 
 
 def plain_name(module: str, importer: Any) -> str:

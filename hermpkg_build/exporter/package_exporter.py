@@ -20,9 +20,7 @@ from hermpkg_build.errors import AnalysisError, GroupedError
 from hermpkg_build.exporter.contents import Contents, data_files
 from hermpkg_build.exporter.destination import destination_of
 from hermpkg_build.exporter.diagnosis import raise_for
-from hermpkg_build.exporter.environment import environments_of, importers_in_order
 from hermpkg_build.exporter.errors import PackagingError
-from hermpkg_build.exporter.interpreter import InterpreterEnvironment
 from hermpkg_build.exporter.names import (
     encoded_source,
     is_pickle,
@@ -34,9 +32,11 @@ from hermpkg_build.exporter.pickling import PackagePickler
 from hermpkg_build.exporter.plan import GivenSource, calling_location
 from hermpkg_build.exporter.policies import ModulePolicies
 from hermpkg_build.exporter.resolution import Modules, Resolution, resolve
-from hermpkg_build.runtime.directory import Directory
-from hermpkg_build.runtime.importers import Importer, OrderedImporter, sys_importer
-from hermpkg_build.runtime.mangling import demangle
+from hermpkg_build.exporter.sources.environment import environments_of, importers_in_order
+from hermpkg_build.exporter.sources.interpreter import InterpreterEnvironment
+from hermpkg_build.runtime.contents.directory import Directory
+from hermpkg_build.runtime.importer_protocol import Importer, OrderedImporter, sys_importer
+from hermpkg_build.runtime.importing.mangling import demangle
 
 if TYPE_CHECKING:
     from hermpkg_build.archive.records import Record

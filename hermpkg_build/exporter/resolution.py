@@ -9,28 +9,28 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hermpkg_build.analysis.closure import Closure, SourceFacts, explore
+from hermpkg_build.analysis.closure import Closure, explore
 from hermpkg_build.analysis.distributions import versions_of
-from hermpkg_build.analysis.facts_codec import decode, encode
 from hermpkg_build.analysis.files_read import FilesRead, files_read
 from hermpkg_build.analysis.modules import ModuleSource
 from hermpkg_build.analysis.problems import Problem
 from hermpkg_build.analysis.resolution import Resolver
-from hermpkg_build.analysis.source_facts import FACTS_VERSION, facts_of_source
 from hermpkg_build.assembly.parts import folders_of
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import Edge, ModuleGraph, ModuleKind, Origin
 from hermpkg_build.core.module_names import parents_of
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
-from hermpkg_build.exporter.carried import Carried
-from hermpkg_build.exporter.environment import Environment, FoundModule, environments_of
-from hermpkg_build.exporter.held import held_from_outside
-from hermpkg_build.exporter.interpreter import InterpreterEnvironment
-from hermpkg_build.exporter.kept_facts import kept_facts
-from hermpkg_build.exporter.lazy import lazily_loaded, loaded_by_helpers
-from hermpkg_build.exporter.named_in_part import loaded_by_part_of_name
-from hermpkg_build.exporter.packaged import PackagedEnvironment
+from hermpkg_build.exporter.facts_cache import kept_facts
+from hermpkg_build.exporter.loaded.held_externs import held_from_outside
+from hermpkg_build.exporter.loaded.lazily_loaded import lazily_loaded, loaded_by_helpers
+from hermpkg_build.exporter.loaded.named_in_part import loaded_by_part_of_name
 from hermpkg_build.exporter.plan import GivenSource, Plan, effective_rules
+from hermpkg_build.exporter.sources.carried_files import Carried
+from hermpkg_build.exporter.sources.environment import Environment, FoundModule, environments_of
+from hermpkg_build.exporter.sources.interpreter import InterpreterEnvironment
+from hermpkg_build.exporter.sources.packaged import PackagedEnvironment
+from hermpkg_build.source.facts_codec import decode, encode
+from hermpkg_build.source.source_facts import FACTS_VERSION, SourceFacts, facts_of_source
 
 if TYPE_CHECKING:
     from hermpkg_build.store.index import FactsCache

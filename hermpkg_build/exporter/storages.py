@@ -14,7 +14,7 @@ from hermpkg_build.assembly.parts import Part
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.errors import LocalEnvironmentError
-from hermpkg_build.objects.storages import chunks
+from hermpkg_build.pickles.storages import chunks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
-from hermpkg_build.analysis.closure import Root, SourceFacts, explore
-from hermpkg_build.analysis.imports import analyse_source
+from hermpkg_build.analysis.closure import Root, explore
 from hermpkg_build.analysis.modules import ModuleSource
 from hermpkg_build.archive.layout import DATA, EXTERN_MODULES, module_of_record
 from hermpkg_build.archive.reader import ArchiveReader
@@ -15,8 +14,10 @@ from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, Or
 from hermpkg_build.core.module_names import parents_of
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.inspection.contents import manifest_of, modules_by_policy
-from hermpkg_build.inspection.pickle_globals import globals_of_pickle
-from hermpkg_build.runtime.opening import read_externs
+from hermpkg_build.pickles.reading.globals import globals_of_pickle
+from hermpkg_build.runtime.contents.opening import read_externs
+from hermpkg_build.source.imports import analyse_source
+from hermpkg_build.source.source_facts import SourceFacts
 
 # The root that stands for the artifact itself; a dotted name could be that of a module, too.
 _ARTIFACT = "the artifact"

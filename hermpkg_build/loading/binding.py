@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from hermpkg_build.core.spelling import did_you_mean
 from hermpkg_build.core.target import AttributeValue
 from hermpkg_build.errors import HermpkgError, LoadingError
 from hermpkg_build.loading.rules import Attribute
 from hermpkg_build.loading.site import Site
-from hermpkg_build.loading.suggest import did_you_mean
 from hermpkg_build.loading.values import BadValueError, Problem, convert, default_of
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.label import Label
+from hermpkg_build.core.spelling import question
 from hermpkg_build.errors import LabelError
 from hermpkg_build.loading.packages import Packages
 from hermpkg_build.loading.rules import DEFS_LABEL
-from hermpkg_build.loading.suggest import question
 
 if TYPE_CHECKING:
-    from hermpkg_build.store.tree import SourceTree
+    from hermpkg_build.disk.source_tree import SourceTree
 
 
 def bzl_path(text: str, package: str, packages: Packages, tree: SourceTree) -> str:

@@ -18,8 +18,8 @@ from hermpkg_build.loading.packages import Packages
 from hermpkg_build.loading.rules import RULES_VERSION
 
 if TYPE_CHECKING:
+    from hermpkg_build.disk.source_tree import SourceTree
     from hermpkg_build.store.action_cache import ActionCache
-    from hermpkg_build.store.tree import SourceTree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from hermpkg_build.loading.source import StarlarkSource
 if TYPE_CHECKING:
     import starlark
 
-    from hermpkg_build.store.tree import SourceTree
+    from hermpkg_build.disk.source_tree import SourceTree
 
 
 class Evaluation:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hermpkg_build.core.spelling import question
 from hermpkg_build.errors import HermpkgError, LabelError, LoadingError
 from hermpkg_build.loading.bzl_labels import bzl_path
 from hermpkg_build.loading.collected import raise_all
@@ -15,10 +16,9 @@ from hermpkg_build.loading.packages import Packages
 from hermpkg_build.loading.resolve import Load, Resolved, resolve
 from hermpkg_build.loading.rules import DEFS_LABEL, DEFS_SYMBOLS
 from hermpkg_build.loading.source import StarlarkSource
-from hermpkg_build.loading.suggest import question
 
 if TYPE_CHECKING:
-    from hermpkg_build.store.tree import SourceTree
+    from hermpkg_build.disk.source_tree import SourceTree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.label import Label, TargetPattern, is_package_path
+from hermpkg_build.core.spelling import question
 from hermpkg_build.core.target import BuildFile, ModuleTarget, Target
 from hermpkg_build.errors import HermpkgError, LabelError, LoadingError, Location
 from hermpkg_build.loading.collected import raise_all
@@ -17,14 +18,13 @@ from hermpkg_build.loading.evaluated import EvaluatedCache
 from hermpkg_build.loading.expansion import expand
 from hermpkg_build.loading.modules import module_name, module_name_problem
 from hermpkg_build.loading.packages import Packages
-from hermpkg_build.loading.suggest import question
 from hermpkg_build.loading.visibility import PRIVATE
 from hermpkg_build.loading.workspace import Workspace
 
 if TYPE_CHECKING:
+    from hermpkg_build.disk.source_tree import SourceTree
     from hermpkg_build.loading.evaluation import Evaluation
     from hermpkg_build.store.action_cache import ActionCache
-    from hermpkg_build.store.tree import SourceTree
 
 
 _FEW = 20

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.core.label import Label
+from hermpkg_build.core.spelling import did_you_mean
 from hermpkg_build.errors import LabelError, WorkspaceError
 from hermpkg_build.loading.glob import GlobCall, glob_files
 from hermpkg_build.loading.links import identities_above, identity_of
-from hermpkg_build.loading.suggest import did_you_mean
 from hermpkg_build.loading.workspace import Workspace
 
 if TYPE_CHECKING:
-    from hermpkg_build.store.tree import SourceTree
+    from hermpkg_build.disk.source_tree import SourceTree
 
 BUILD_NAMES = ("BUILD.bazel", "BUILD")
 """The names of BUILD files; where a folder has both, the first counts."""

@@ -6,10 +6,10 @@ import ast
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from hermpkg_build.core.spelling import question
 from hermpkg_build.errors import LoadingError
 from hermpkg_build.loading.grammar import grammar_problems
 from hermpkg_build.loading.source import StarlarkSource
-from hermpkg_build.loading.suggest import question
 
 # What both kinds of file may use of the evaluator's own globals; all of it exists in Bazel too.
 _CONSTANTS = frozenset(("None", "True", "False"))

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.spelling import question
 from hermpkg_build.errors import Location, WorkspaceError
-from hermpkg_build.loading.suggest import question
-from hermpkg_build.store.remote.settings import SETTING_NAMES
+from hermpkg_build.remote.settings import SETTING_NAMES
 
 _BAZEL_MARKERS = ("MODULE.bazel", "WORKSPACE", "WORKSPACE.bazel")
 WORKSPACE_MARKERS = ("pyproject.toml", *_BAZEL_MARKERS)

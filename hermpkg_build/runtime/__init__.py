@@ -9,16 +9,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hermpkg_build.runtime.directory import Directory
+    from hermpkg_build.runtime.contents.directory import Directory
     from hermpkg_build.runtime.importer import PackageImporter
-    from hermpkg_build.runtime.importers import (
+    from hermpkg_build.runtime.importer_protocol import (
         Importer,
         ObjMismatchError,
         ObjNotFoundError,
         OrderedImporter,
         sys_importer,
     )
-    from hermpkg_build.runtime.mangling import is_from_package
+    from hermpkg_build.runtime.importing.mangling import is_from_package
 
 __all__ = [
     "Directory",
@@ -32,14 +32,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Directory": "directory",
-    "Importer": "importers",
-    "ObjMismatchError": "importers",
-    "ObjNotFoundError": "importers",
-    "OrderedImporter": "importers",
+    "Directory": "contents.directory",
+    "Importer": "importer_protocol",
+    "ObjMismatchError": "importer_protocol",
+    "ObjNotFoundError": "importer_protocol",
+    "OrderedImporter": "importer_protocol",
     "PackageImporter": "importer",
-    "is_from_package": "mangling",
-    "sys_importer": "importers",
+    "is_from_package": "importing.mangling",
+    "sys_importer": "importer_protocol",
 }
 
 

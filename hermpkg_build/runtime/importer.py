@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hermpkg_build.archive.layout import PYTHON_VERSION
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.patterns import GlobPattern
-from hermpkg_build.runtime.bound import resolve
-from hermpkg_build.runtime.carrying import Whereabouts
-from hermpkg_build.runtime.checks import (
+from hermpkg_build.runtime.contents.checks import (
     CheckMode,
     VerifyMode,
     check_content,
@@ -24,11 +22,8 @@ from hermpkg_build.runtime.checks import (
     check_python,
     read_manifest,
 )
-from hermpkg_build.runtime.directory import Directory
-from hermpkg_build.runtime.importers import Importer
-from hermpkg_build.runtime.mangling import demangle
-from hermpkg_build.runtime.modules import PackageModules
-from hermpkg_build.runtime.opening import (
+from hermpkg_build.runtime.contents.directory import Directory
+from hermpkg_build.runtime.contents.opening import (
     Archive,
     RecordNotFoundError,
     Source,
@@ -37,14 +32,19 @@ from hermpkg_build.runtime.opening import (
     open_archive,
     read_externs,
 )
-from hermpkg_build.runtime.real_files import FilesMode, real_files
-from hermpkg_build.runtime.space import ModuleSpace
-from hermpkg_build.runtime.storages import StorageSource
-from hermpkg_build.runtime.tree import ModuleRole, ModuleTree
+from hermpkg_build.runtime.contents.real_files import FilesMode, real_files
+from hermpkg_build.runtime.contents.storages import StorageSource
+from hermpkg_build.runtime.host.importlib_views import resolve
+from hermpkg_build.runtime.importer_protocol import Importer
+from hermpkg_build.runtime.importing.mangling import demangle
+from hermpkg_build.runtime.importing.roles import ModuleRole, ModuleTree
+from hermpkg_build.runtime.importing.space import ModuleSpace
+from hermpkg_build.runtime.importing.sys_modules import PackageModules
+from hermpkg_build.runtime.pickled_names import Whereabouts
 
 if TYPE_CHECKING:
-    from hermpkg_build.runtime.resources import PackageResourceReader
-    from hermpkg_build.runtime.unpickling import PackageUnpickler, PickleLoad
+    from hermpkg_build.runtime.contents.resources import PackageResourceReader
+    from hermpkg_build.runtime.contents.unpickling import PackageUnpickler, PickleLoad
 
 
 def _any_module(_name: str) -> bool:
@@ -138,8 +138,8 @@ class PackageImporter(Importer):
         shared when saved; a second load of the same one gives independent tensors.
         Raises RecordNotFoundError, UnpicklingError, and whatever the packaged code raises.
         """
-        from hermpkg_build.runtime.collection import paused_collection
-        from hermpkg_build.runtime.unpickling import PackageUnpickler, PickleLoad
+        from hermpkg_build.runtime.contents.collection import paused_collection
+        from hermpkg_build.runtime.contents.unpickling import PackageUnpickler, PickleLoad
 
         record = _record(package, resource)
         data = self._read(record)
@@ -217,7 +217,7 @@ class PackageImporter(Importer):
 
     def Unpickler(self, file: Any) -> PackageUnpickler:  # noqa: N802 -- the name torch's importer has
         """An unpickler of the stream `file` that resolves globals with this importer."""
-        from hermpkg_build.runtime.unpickling import PackageUnpickler
+        from hermpkg_build.runtime.contents.unpickling import PackageUnpickler
 
         return PackageUnpickler(self, file.read())
 

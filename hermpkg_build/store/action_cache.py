@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from hermpkg_build.core.canonical_json import Json, dumps, loads
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.disk.files import aside_path, read_file, remove_file, write_file
 from hermpkg_build.store.failures import cannot_write, log_corrupt
-from hermpkg_build.store.files import aside_path, read_file, remove_file, write_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,12 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from hermpkg_build.disk.files import aside_path, read_file, remove_file, write_file
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.store.action_cache import ActionCache
-from hermpkg_build.store.cas import SEALED_NS, ContentStore
+from hermpkg_build.store.content import SEALED_NS, ContentStore
 from hermpkg_build.store.database import Database
 from hermpkg_build.store.failures import cannot_write
-from hermpkg_build.store.files import aside_path, read_file, remove_file, write_file
 from hermpkg_build.store.index import DigestIndex, FactsCache
 from hermpkg_build.store.location import FORMAT_FOLDER, TAG, TAG_NAME
 

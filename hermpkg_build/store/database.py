@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
+from hermpkg_build.disk.files import remove_file
 from hermpkg_build.store.failures import log_corrupt
-from hermpkg_build.store.files import remove_file
 
 if TYPE_CHECKING:
     import sqlite3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from hermpkg_build.errors import ActionError, LocalEnvironmentError
+from hermpkg_build.errors import LocalEnvironmentError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -38,15 +38,6 @@ def free_space(folder: str) -> int | None:
     except OSError:
         return None
     return status.f_bavail * status.f_frsize
-
-
-def changed_while_read(path: str) -> ActionError:
-    """The error for a file that another program writes while the build reads it."""
-    return ActionError(
-        "a file changed while the build was reading it",
-        facts=[("file", path)],
-        next_step="build again once nothing writes to it",
-    )
 
 
 def log_corrupt(what: str, path: str) -> None:

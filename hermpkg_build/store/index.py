@@ -8,8 +8,8 @@ import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.disk.signatures import FileSignature
 from hermpkg_build.store.database import Database
-from hermpkg_build.store.signatures import FileSignature
 
 _RECORD = struct.Struct("<qqqQQ32s")
 """One file of a folder: its signature and the SHA-256 of its bytes."""

@@ -17,8 +17,8 @@ from table import show, timed
 
 from hermpkg_build.archive.copying import append_slice
 from hermpkg_build.archive.reader import ArchiveReader
-from hermpkg_build.archive.replacing import replacement_of
 from hermpkg_build.archive.writer import FileSlice, Record, write_archive
+from hermpkg_build.disk.replacing import replacement_of
 
 _STORAGES = 16
 _RECORDS = 10_000

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 
 from table import Row, show, timed
 
-from hermpkg_build.analysis.facts_codec import decode, encode
-from hermpkg_build.analysis.imports import analyse_source
-from hermpkg_build.analysis.parallel import analyse_many
+from hermpkg_build.source.facts_codec import decode, encode
+from hermpkg_build.source.imports import analyse_source
+from hermpkg_build.source.parallel import analyse_many
 
 TORCH = "torch.package's visitor, one process"
 _DEEP = ".".join(["package"] * 16)

@@ -17,11 +17,11 @@ from scratch import clear, fill
 from table import show, timed
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.store.cas import ContentStore
-from hermpkg_build.store.files import hash_file
-from hermpkg_build.store.remote.http import HttpTransport
-from hermpkg_build.store.remote.settings import RemoteSettings
-from hermpkg_build.store.remote.transport import Blob
+from hermpkg_build.disk.files import hash_file
+from hermpkg_build.remote.http.transport import HttpTransport
+from hermpkg_build.remote.settings import RemoteSettings
+from hermpkg_build.remote.transport import Blob
+from hermpkg_build.store.content import ContentStore
 
 _NGINX = """
 {user}

@@ -17,14 +17,14 @@ from scratch import clear
 from table import show, timed
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.store.cas import ContentStore
-from hermpkg_build.store.files import hash_file
-from hermpkg_build.store.remote import messages
-from hermpkg_build.store.remote.grpc_cache import GrpcTransport
-from hermpkg_build.store.remote.grpc_library import grpc
-from hermpkg_build.store.remote.grpc_methods import READ
-from hermpkg_build.store.remote.settings import RemoteSettings
-from hermpkg_build.store.remote.transport import Blob
+from hermpkg_build.disk.files import hash_file
+from hermpkg_build.remote.grpc.library import grpc
+from hermpkg_build.remote.grpc.methods import READ
+from hermpkg_build.remote.grpc.transport import GrpcTransport
+from hermpkg_build.remote.reapi import messages
+from hermpkg_build.remote.settings import RemoteSettings
+from hermpkg_build.remote.transport import Blob
+from hermpkg_build.store.content import ContentStore
 
 CASD = Path(__file__).parents[1] / "remote/casd/2.8.1/buildbox-casd"
 

@@ -16,10 +16,10 @@ from hermpkg_build.assembly.artifact import ArtifactRequest, PackedModel, Resour
 from hermpkg_build.core.digest import Digest  # noqa: E402
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin  # noqa: E402
 from hermpkg_build.core.policy import Policy  # noqa: E402
-from hermpkg_build.objects.pickler import pickle_canonically  # noqa: E402
-from hermpkg_build.objects.request import ModelObject, ObservedFiles  # noqa: E402
-from hermpkg_build.objects.storages import write_storage  # noqa: E402
-from hermpkg_build.store.cas import ContentStore  # noqa: E402
+from hermpkg_build.factories.request import ModelObject, ObservedFiles  # noqa: E402
+from hermpkg_build.pickles.canonical import pickle_canonically  # noqa: E402
+from hermpkg_build.pickles.storages import write_storage  # noqa: E402
+from hermpkg_build.store.content import ContentStore  # noqa: E402
 
 SOURCES = {
     "app": b"from . import layers\n",

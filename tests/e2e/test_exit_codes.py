@@ -31,9 +31,9 @@ def test_1_when_the_build_fails(app):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["buil"], "did you mean build?"),
+        (["buil"], "did you mean 'build'?"),
         (["build"], "needs"),
-        (["build", "//app", "--explane"], "did you mean --explain?"),
+        (["build", "//app", "--explane"], "did you mean '--explain'?"),
         (["build", "//app", "--explain=yes"], "takes no value"),
         (["build", "//app", "--out"], "needs a value"),
         (["--jobs=0", "//app"], "--jobs"),
@@ -41,7 +41,7 @@ def test_1_when_the_build_fails(app):
         (["--color=blue", "//app"], "auto, always, never"),
         (["version", "please"], "please"),
         (["-C", "nowhere", "version"], "nowhere"),
-        (["help", "bild"], "did you mean build?"),
+        (["help", "bild"], "did you mean 'build'?"),
         (["//app:nothing"], "//app:nothing"),
         (["//app:ap"], "app"),
         (["test", "//app:modules"], "package_test"),

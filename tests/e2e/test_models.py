@@ -160,7 +160,7 @@ def test_a_factory_that_fails_shows_its_own_traceback(models: Any) -> None:
     assert outcome.code == 1
     assert "app/factory.py:3" in outcome.stderr
     assert "ZeroDivisionError" in outcome.stderr
-    assert "hermpkg_build/objects" not in outcome.stderr
+    assert "hermpkg_build/factories" not in outcome.stderr
 
 
 def test_a_module_outside_deps_is_refused_at_its_import(models: Any) -> None:

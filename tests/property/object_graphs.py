@@ -86,7 +86,7 @@ def _fill(kind: str, obj: Any, parts: list[Any]) -> None:
 
 def main() -> None:
     """Answer requests until standard input ends."""
-    from hermpkg_build.objects.pickler import pickle_canonically
+    from hermpkg_build.pickles.canonical import pickle_canonically
 
     for line in sys.stdin:
         protocol, recipe = json.loads(line)

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hermpkg_build.objects.pickler import pickle_canonically
+from hermpkg_build.pickles.canonical import pickle_canonically
 
 GRAPHS = Path(__file__).parent / "object_graphs.py"
 REPOSITORY = Path(__file__).resolve().parents[2]

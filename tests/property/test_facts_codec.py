@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hermpkg_build.analysis.facts_codec import decode, encode
 from hermpkg_build.core.facts import (
     DynamicImport,
     Import,
@@ -18,6 +17,7 @@ from hermpkg_build.core.facts import (
     SourceUse,
     SyntaxProblem,
 )
+from hermpkg_build.source.facts_codec import decode, encode
 
 CHARACTERS = st.characters()
 TEXTS = st.text(CHARACTERS)

@@ -10,8 +10,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.loading.glob import GlobCall, glob_files
-from hermpkg_build.store.tree import SourceTree
 
 _NAME = st.sampled_from(["a", "b", "ab", ".a", "a.py", "b.py", ".c.py"])
 _PATHS = st.lists(st.lists(_NAME, min_size=1, max_size=4).map("/".join), max_size=12)

@@ -17,8 +17,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hermpkg_build.analysis.imports import analyse_source
 from hermpkg_build.core.facts import ImportContext, ImportForm
+from hermpkg_build.source.imports import analyse_source
 
 EVERYTHING = "HERMPKG_TEST_ALL_SOURCES"
 """Set to 1: compare every source of the environment. Set to folders (os.pathsep): every source in them."""

@@ -20,7 +20,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from hermpkg_build.engine import uptodate
+from hermpkg_build.disk import signatures
+from hermpkg_build.engine import snapshot as uptodate
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.build import MakeRebuilder, build
 from hermpkg_build.engine.observer import SilentObserver
@@ -28,7 +29,6 @@ from hermpkg_build.engine.rebuilder import CachingRebuilder, InputState
 from hermpkg_build.engine.results import BuildRequest
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.loading.workspace import find_workspace
-from hermpkg_build.store import signatures
 from hermpkg_build.store.action_cache import ActionResult
 
 MODULES = ("a", "b", "c", "sub.d", "sub.e")

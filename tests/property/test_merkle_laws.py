@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 pytest.importorskip("google.protobuf")
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.store.remote import messages
-from hermpkg_build.store.remote.entries import blob_of
-from hermpkg_build.store.remote.merkle import InputRoot, encoded, files_of_tree, input_root
+from hermpkg_build.remote.reapi import messages
+from hermpkg_build.remote.reapi.entries import blob_of
+from hermpkg_build.remote.reapi.merkle import InputRoot, encoded, files_of_tree, input_root
 
 NAMES = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=5

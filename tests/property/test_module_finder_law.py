@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hermpkg_build.analysis.modules import ModuleFinder
 from hermpkg_build.core.graph import ModuleKind
-from hermpkg_build.store.tree import SourceTree
+from hermpkg_build.disk.source_tree import SourceTree
 
 SUFFIXES = [".py", ".pyc", EXTENSION_SUFFIXES[0], EXTENSION_SUFFIXES[-1], ".txt"]
 parts = st.sampled_from(["alpha", "beta", "Alpha"])

@@ -7,8 +7,8 @@ import pickle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hermpkg_build.inspection.pickle_diff import compare_graphs, compare_opcodes, tensors_of
-from hermpkg_build.inspection.pickle_nodes import Node, NodeKind, read_pickle
+from hermpkg_build.inspection.diff.pickles import compare_graphs, compare_opcodes, tensors_of
+from hermpkg_build.pickles.reading.nodes import Node, NodeKind, read_pickle
 
 ATOMS = (
     st.none()

@@ -15,13 +15,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hermpkg_build.core.digest import Digest, fingerprint
+from hermpkg_build.disk.signatures import signature_of
+from hermpkg_build.disk.source_tree import SourceTree, listing_digest
 from hermpkg_build.errors import ActionError
 from hermpkg_build.store.action_cache import ActionCache, ActionResult
-from hermpkg_build.store.cas import ContentStore
+from hermpkg_build.store.content import ContentStore
 from hermpkg_build.store.database import Database
 from hermpkg_build.store.index import DigestIndex
-from hermpkg_build.store.signatures import signature_of
-from hermpkg_build.store.tree import SourceTree, listing_digest
 
 patient = settings(deadline=None)
 """Every example writes files, and a disk takes its time."""

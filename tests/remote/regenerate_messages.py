@@ -1,6 +1,6 @@
 """Compile the .proto files of the remote protocol into the descriptors and the types that are committed.
 
-Run it after a change of `hermpkg_build/store/remote/protocol/*.proto`; a test fails until then.
+Run it after a change of `hermpkg_build/remote/reapi/protocol/*.proto`; a test fails until then.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorSet
 
-REMOTE = Path(__file__).resolve().parents[2] / "hermpkg_build/store/remote"
+REMOTE = Path(__file__).resolve().parents[2] / "hermpkg_build/remote/reapi"
 DESCRIPTORS = REMOTE / "protocol/descriptors.binpb"
 TYPES = REMOTE / "messages.pyi"
 

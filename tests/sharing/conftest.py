@@ -15,10 +15,10 @@ from hermpkg_build.engine.observer import SilentObserver
 from hermpkg_build.engine.rebuilder import CachingRebuilder
 from hermpkg_build.engine.results import BuildRequest, BuildResult
 from hermpkg_build.loading.workspace import find_workspace
-from hermpkg_build.store.cas import ContentStore
-from hermpkg_build.store.remote.opening import Remote
-from hermpkg_build.store.remote.settings import RemoteSettings
-from hermpkg_build.store.remote.transport import Blob
+from hermpkg_build.remote.opening import Remote
+from hermpkg_build.remote.settings import RemoteSettings
+from hermpkg_build.remote.transport import Blob
+from hermpkg_build.store.content import ContentStore
 
 BUILD_FILE = """
 load("@hermpkg//rules:defs.bzl", "deny", "intern", "model_package", "python_modules")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hermpkg_build.store.remote.entries import decode_entry
+from hermpkg_build.remote.reapi.entries import decode_entry
 
 BUILD = """
 load("@hermpkg//rules:defs.bzl", "deny", "intern", "model", "model_package", "python_modules")

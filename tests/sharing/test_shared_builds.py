@@ -16,21 +16,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hermpkg_build.analysis.source_facts import FACTS_VERSION
 from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.digest import Digest, fingerprint
-from hermpkg_build.engine import uptodate
+from hermpkg_build.engine import snapshot as uptodate
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.journal import Journal
 from hermpkg_build.engine.observer import SilentObserver
 from hermpkg_build.engine.rebuilder import CachingRebuilder, InputState
+from hermpkg_build.engine.remote.facts import SharedFacts, decode_pack, encode_pack
 from hermpkg_build.engine.results import ActionCounts, BuildRequest
-from hermpkg_build.engine.shared_facts import SharedFacts, decode_pack, encode_pack
+from hermpkg_build.remote.cache import RemoteCache
+from hermpkg_build.remote.failures import FailureKind, RemoteError
+from hermpkg_build.remote.reapi.entries import SharedAction, describe, encode_entry
+from hermpkg_build.source.source_facts import FACTS_VERSION
 from hermpkg_build.store.action_cache import ActionResult, encode_result
-from hermpkg_build.store.cas import ContentStore
-from hermpkg_build.store.remote.cache import RemoteCache
-from hermpkg_build.store.remote.entries import SharedAction, describe, encode_entry
-from hermpkg_build.store.remote.failures import FailureKind, RemoteError
+from hermpkg_build.store.content import ContentStore
 
 KINDS: tuple[FailureKind, ...] = ("unavailable", "denied", "full", "protocol")
 
@@ -99,8 +99,8 @@ def test_a_build_that_shares_nothing_loads_nothing_for_it(checkout):
     loaded = set(completed.stdout.split())
     assert "hermpkg_build.engine.build" in loaded
     assert not loaded & {"grpc", "google.protobuf", "urllib3", "zstandard", "concurrent.futures"}
-    remote = {name for name in loaded if name.startswith("hermpkg_build.store.remote.")}
-    assert remote == {"hermpkg_build.store.remote.settings"}
+    remote = {name for name in loaded if name.startswith("hermpkg_build.remote.")}
+    assert remote == {"hermpkg_build.remote.settings"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -375,7 +375,7 @@ def test_a_cache_that_did_not_ask_whose_result_it_is_would_give_stale_bytes(
     """The control of the law above: what protects from it is the checksum over the key."""
     if careless:
         monkeypatch.setattr(
-            "hermpkg_build.store.remote.cache.decode_result",
+            "hermpkg_build.remote.cache.decode_result",
             lambda key, data: ActionResult(outputs={}, facts=loads(data.split(b"\n")[1])["facts"]),
         )
     one, alone = checkout(), checkout()

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from hermpkg_build.core.digest import Digest, fingerprint
+from hermpkg_build.remote.cache import RemoteCache
+from hermpkg_build.remote.failures import FailureKind, RemoteError
+from hermpkg_build.remote.reapi import messages
+from hermpkg_build.remote.reapi.entries import SharedAction, describe, encode_entry
 from hermpkg_build.store.action_cache import ActionResult, encode_result
-from hermpkg_build.store.cas import ContentStore
-from hermpkg_build.store.remote import messages
-from hermpkg_build.store.remote.cache import RemoteCache
-from hermpkg_build.store.remote.entries import SharedAction, describe, encode_entry
-from hermpkg_build.store.remote.failures import FailureKind, RemoteError
+from hermpkg_build.store.content import ContentStore
 
 ACTION = SharedAction(name="make-model 1", key=fingerprint(["one"]), subject="//a:b")
 OTHER = SharedAction(name="make-model 1", key=fingerprint(["other"]), subject="//a:c")

@@ -9,8 +9,8 @@ from hermpkg_build.errors import ExitCode
 def run(invocation: Invocation) -> ExitCode:
     """Compare the artifacts in two files."""
     from hermpkg_build.archive.reader import ArchiveReader
-    from hermpkg_build.inspection.compare import compare_archives
-    from hermpkg_build.inspection.telling import tell
+    from hermpkg_build.inspection.diff.compare import compare_archives
+    from hermpkg_build.inspection.diff.report import tell
 
     before, after = invocation.words
     with ArchiveReader(before) as a, ArchiveReader(after) as b:

@@ -18,10 +18,10 @@ def run(invocation: Invocation) -> ExitCode:
     elif invocation.words[0] in COMMANDS:
         text = _on_command(load(invocation.words[0]))
     else:
-        from hermpkg_build.cli.spelling import did_you_mean
+        from hermpkg_build.core.spelling import question
 
         word = invocation.words[0]
-        raise CommandLineError(f"unknown command {word!r}", next_step=did_you_mean(word, COMMANDS))
+        raise CommandLineError(f"unknown command {word!r}", next_step=question(word, COMMANDS))
     if invocation.settings.json:
         invocation.console.give_json({"help": text})
     invocation.console.say(text)

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from hermpkg_build import __version__
 from hermpkg_build.cli.arguments import Command, Invocation
 from hermpkg_build.cli.console import Console, error_json, printable, size_text
 from hermpkg_build.cli.remote import servers_of
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.errors import ExitCode, WorkspaceError
+from hermpkg_build.version import __version__
 
 if TYPE_CHECKING:
     from hermpkg_build.loading.workspace import Workspace

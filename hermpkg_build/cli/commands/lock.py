@@ -13,8 +13,8 @@ def run(invocation: Invocation) -> ExitCode:
     """Build the targets and write down what they are."""
     from hermpkg_build.cli.locked import build_artifacts
     from hermpkg_build.core.lock import LOCK_FILE, Lock
-    from hermpkg_build.engine.uptodate import write_aside
-    from hermpkg_build.inspection.locking import TOOL, locked_target
+    from hermpkg_build.engine.snapshot import write_aside
+    from hermpkg_build.inspection.verify.lock import TOOL, locked_target
 
     root, targets = build_artifacts(invocation, invocation.words or ("//...",))
     locked = {

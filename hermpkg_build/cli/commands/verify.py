@@ -14,7 +14,7 @@ from hermpkg_build.errors import CommandLineError, ExitCode
 if TYPE_CHECKING:
     from hermpkg_build.core.lock import Lock
     from hermpkg_build.engine.results import TargetResult
-    from hermpkg_build.inspection.verdicts import Verdict
+    from hermpkg_build.inspection.verify.verdicts import Verdict
 
 
 def run(invocation: Invocation) -> ExitCode:
@@ -77,8 +77,8 @@ def _check_options(invocation: Invocation) -> None:
 
 def _conditions(invocation: Invocation) -> tuple[str, ...]:
     """The conditions that ``--vary`` names, in the order of the table; all where it is not given."""
-    from hermpkg_build.cli.spelling import did_you_mean
-    from hermpkg_build.inspection.varying import CONDITIONS
+    from hermpkg_build.core.spelling import question
+    from hermpkg_build.inspection.verify.conditions import CONDITIONS
 
     text = invocation.options.get("vary", "all")
     named = set(CONDITIONS) if text == "all" else {name.strip() for name in text.split(",")}
@@ -86,7 +86,7 @@ def _conditions(invocation: Invocation) -> tuple[str, ...]:
         raise CommandLineError(
             f"there is no condition {name!r} to vary",
             facts=[("conditions", ", ".join(CONDITIONS))],
-            next_step=did_you_mean(name, CONDITIONS),
+            next_step=question(name, CONDITIONS),
         )
     return tuple(name for name in CONDITIONS if name in named)
 
@@ -105,8 +105,8 @@ def _is_file(word: str) -> bool:
 
 
 def _verdict_on_file(path: str, subject: str, invocation: Invocation) -> Verdict:
-    from hermpkg_build.inspection.verdicts import Verdict
-    from hermpkg_build.inspection.verify_archive import verify_archive
+    from hermpkg_build.inspection.verify.archive import verify_archive
+    from hermpkg_build.inspection.verify.verdicts import Verdict
 
     started = time.perf_counter()
     found = verify_archive(path, environment=not invocation.has("file-only"))
@@ -132,8 +132,8 @@ def _verdict_on_file(path: str, subject: str, invocation: Invocation) -> Verdict
 def _verdict_on_rebuild(target: TargetResult, root: str, invocation: Invocation) -> Verdict:
     from hermpkg_build.core.folders import STATE_FOLDER
     from hermpkg_build.core.label import Label
-    from hermpkg_build.inspection.rebuild import RebuildRequest, tell_rebuilt, verify_rebuild
-    from hermpkg_build.inspection.verdicts import Verdict
+    from hermpkg_build.inspection.verify.rebuild import RebuildRequest, tell_rebuilt, verify_rebuild
+    from hermpkg_build.inspection.verify.verdicts import Verdict
 
     started = time.perf_counter()
     label = Label.parse(target.label)
@@ -160,8 +160,8 @@ def _verdict_on_rebuild(target: TargetResult, root: str, invocation: Invocation)
 
 
 def _verdict_on_lock(target: TargetResult, lock: Lock) -> Verdict:
-    from hermpkg_build.inspection.locking import differences_from_lock, locked_target
-    from hermpkg_build.inspection.verdicts import Verdict
+    from hermpkg_build.inspection.verify.lock import differences_from_lock, locked_target
+    from hermpkg_build.inspection.verify.verdicts import Verdict
 
     started = time.perf_counter()
     now = locked_target(target.path, sha256=target.sha256, size=target.bytes)
@@ -199,7 +199,7 @@ def _tell(invocation: Invocation, verdict: Verdict) -> None:
 
 
 def _write_reports(invocation: Invocation, verdicts: Sequence[Verdict]) -> None:
-    from hermpkg_build.inspection.verdicts import junit_xml, markdown
+    from hermpkg_build.inspection.verify.verdicts import junit_xml, markdown
 
     if "junit" in invocation.options:
         with open(invocation.options["junit"], "w", encoding="utf-8") as file:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hermpkg_build import __version__
 from hermpkg_build.cli.arguments import Command, Invocation
 from hermpkg_build.errors import ExitCode
+from hermpkg_build.version import __version__
 
 
 def run(invocation: Invocation) -> ExitCode:

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("hermpkg_build.store.remote.grpc_library")
+pytest.importorskip("hermpkg_build.remote.grpc.library")
 pytest.importorskip("google.protobuf")
 
 from hermpkg_build.core.digest import Digest
@@ -27,14 +27,15 @@ from hermpkg_build.engine.build import build
 from hermpkg_build.engine.observer import SilentObserver
 from hermpkg_build.engine.results import BuildRequest, BuildResult
 from hermpkg_build.loading.workspace import find_workspace
-from hermpkg_build.store.remote import grpc_methods, messages
-from hermpkg_build.store.remote.digest_messages import core_digest, message_digest
-from hermpkg_build.store.remote.entries import blob_of
-from hermpkg_build.store.remote.grpc_library import grpc
-from hermpkg_build.store.remote.grpc_methods import Method
-from hermpkg_build.store.remote.merkle import encoded, input_root
-from hermpkg_build.store.remote.opening import Remote
-from hermpkg_build.store.remote.settings import RemoteSettings
+from hermpkg_build.remote.grpc import methods as grpc_methods
+from hermpkg_build.remote.grpc.library import grpc
+from hermpkg_build.remote.grpc.methods import Method
+from hermpkg_build.remote.opening import Remote
+from hermpkg_build.remote.reapi import messages
+from hermpkg_build.remote.reapi.digest_messages import core_digest, message_digest
+from hermpkg_build.remote.reapi.entries import blob_of
+from hermpkg_build.remote.reapi.merkle import encoded, input_root
+from hermpkg_build.remote.settings import RemoteSettings
 
 CASD = Path(__file__).resolve().parents[1] / "casd"
 

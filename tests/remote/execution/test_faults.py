@@ -21,7 +21,7 @@ from hermpkg_build.errors import ExitCode
 pytest.importorskip("google.protobuf")
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.store.remote import messages
+from hermpkg_build.remote.reapi import messages
 
 UNDECLARED_FACTORY = """
 import os

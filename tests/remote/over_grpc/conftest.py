@@ -15,11 +15,12 @@ import pytest
 import zstandard
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.store.cas import ContentStore
-from hermpkg_build.store.remote import grpc_methods, messages
-from hermpkg_build.store.remote.grpc_cache import GrpcTransport
-from hermpkg_build.store.remote.grpc_library import grpc
-from hermpkg_build.store.remote.settings import RemoteSettings
+from hermpkg_build.remote.grpc import methods as grpc_methods
+from hermpkg_build.remote.grpc.library import grpc
+from hermpkg_build.remote.grpc.transport import GrpcTransport
+from hermpkg_build.remote.reapi import messages
+from hermpkg_build.remote.settings import RemoteSettings
+from hermpkg_build.store.content import ContentStore
 
 _METHODS = {method.path: method for method in vars(grpc_methods).values() if hasattr(method, "path")}
 _STREAMS = {"Read": grpc.unary_stream_rpc_method_handler, "Write": grpc.stream_unary_rpc_method_handler}

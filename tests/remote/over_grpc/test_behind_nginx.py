@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.store.cas import ContentStore
-from hermpkg_build.store.remote import messages
-from hermpkg_build.store.remote.failures import RemoteError
-from hermpkg_build.store.remote.transport import Blob
+from hermpkg_build.remote.failures import RemoteError
+from hermpkg_build.remote.reapi import messages
+from hermpkg_build.remote.transport import Blob
+from hermpkg_build.store.content import ContentStore
 
 LARGE = os.urandom(9 << 20)
 DIGESTS = {Digest.of(data): data for data in (LARGE, b"x", b"")}

@@ -17,11 +17,11 @@ import pytest
 import zstandard
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.store.cas import ContentStore
-from hermpkg_build.store.remote import messages
-from hermpkg_build.store.remote.failures import RemoteError
-from hermpkg_build.store.remote.grpc_failures import CallFailedError, remote_error
-from hermpkg_build.store.remote.transport import Blob
+from hermpkg_build.remote.failures import RemoteError
+from hermpkg_build.remote.grpc.failures import CallFailedError, remote_error
+from hermpkg_build.remote.reapi import messages
+from hermpkg_build.remote.transport import Blob
+from hermpkg_build.store.content import ContentStore
 
 SMALL = b"small" * 200
 RANDOM = os.urandom(3 << 20)

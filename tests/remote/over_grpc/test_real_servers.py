@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.store.cas import ContentStore
-from hermpkg_build.store.remote import messages
-from hermpkg_build.store.remote.failures import RemoteError
-from hermpkg_build.store.remote.transport import Blob
+from hermpkg_build.remote.failures import RemoteError
+from hermpkg_build.remote.reapi import messages
+from hermpkg_build.remote.transport import Blob
+from hermpkg_build.store.content import ContentStore
 
 LARGE = os.urandom(9 << 20)
 BLOBS = [b"", b"x", os.urandom(5_000), bytes(300_000), os.urandom(1 << 20), os.urandom(4 << 20), LARGE]

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.store.remote.failures import RemoteError
-from hermpkg_build.store.remote.grpc_library import grpc
+from hermpkg_build.remote.failures import RemoteError
+from hermpkg_build.remote.grpc.library import grpc
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("openssl"), reason="there is no openssl to make certificates"

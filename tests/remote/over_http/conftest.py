@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from hermpkg_build.store.cas import ContentStore
-from hermpkg_build.store.processes import kill_group
-from hermpkg_build.store.remote.http import HttpTransport
-from hermpkg_build.store.remote.settings import RemoteSettings
+from hermpkg_build.disk.processes import kill_group
+from hermpkg_build.remote.http.transport import HttpTransport
+from hermpkg_build.remote.settings import RemoteSettings
+from hermpkg_build.store.content import ContentStore
 
 NGINX = """
 {user}

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.store.remote.failures import RemoteError
-from hermpkg_build.store.remote.transport import Blob
+from hermpkg_build.remote.failures import RemoteError
+from hermpkg_build.remote.transport import Blob
 
 KEY = Digest.of(b"an action")
 LARGE = bytes(range(256)) * 20_000

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.store.remote.failures import RemoteError
-from hermpkg_build.store.remote.transport import Blob
+from hermpkg_build.remote.failures import RemoteError
+from hermpkg_build.remote.transport import Blob
 
 PAGE = Path(__file__).resolve().parents[3] / "docs/how-to/share-a-cache.md"
 KEY = Digest.of(b"an action")

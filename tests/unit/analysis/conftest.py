@@ -8,18 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from hermpkg_build.analysis.closure import Closure, Root, SourceFacts, close_over
-from hermpkg_build.analysis.imports import analyse_source
+from hermpkg_build.analysis.closure import Closure, Root, close_over
 from hermpkg_build.analysis.modules import ModuleFinder, ModuleSource
 from hermpkg_build.analysis.search_path import environment_search_path
-from hermpkg_build.analysis.syntax import check_syntax
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import EdgeKind
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.target import ModuleTarget
+from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.errors import AnalysisError, GroupedError
-from hermpkg_build.store.tree import SourceTree
+from hermpkg_build.source.imports import analyse_source
+from hermpkg_build.source.source_facts import SourceFacts
+from hermpkg_build.source.syntax import check_syntax
 
 
 class ReadingFacts:

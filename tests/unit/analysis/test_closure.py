@@ -14,8 +14,8 @@ from hermpkg_build.analysis.modules import ModuleFinder
 from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleKind, Origin
 from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.errors import Location
-from hermpkg_build.store.tree import SourceTree
 
 
 def rule(policy: str, *include: str, **options: object) -> PolicyRule:

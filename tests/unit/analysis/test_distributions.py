@@ -9,7 +9,7 @@ import pytest
 from hermpkg_build.analysis.distributions import Distributions
 from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.distribution_names import normalised
-from hermpkg_build.store.tree import SourceTree
+from hermpkg_build.disk.source_tree import SourceTree
 
 
 class CountingTree(SourceTree):

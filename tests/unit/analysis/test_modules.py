@@ -15,7 +15,7 @@ from hermpkg_build.analysis.modules import ModuleFinder
 from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.label import Label
-from hermpkg_build.store.tree import SourceTree
+from hermpkg_build.disk.source_tree import SourceTree
 
 
 def test_workspace_modules_are_those_handed_in_and_no_others(workspace):

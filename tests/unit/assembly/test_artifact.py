@@ -16,8 +16,8 @@ from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin
 from hermpkg_build.core.manifest import Manifest, RecordKind
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import ActionError, AnalysisError, GroupedError
-from hermpkg_build.objects.request import ModelObject, ObservedFiles, StoredStorage
-from hermpkg_build.store.cas import ContentStore
+from hermpkg_build.factories.request import ModelObject, ObservedFiles, StoredStorage
+from hermpkg_build.store.content import ContentStore
 
 
 @pytest.fixture

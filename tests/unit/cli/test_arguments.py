@@ -44,7 +44,7 @@ def test_words_and_options(words, plain, options):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["--jsn"], "did you mean --json?"),
+        (["--jsn"], "did you mean '--json'?"),
         (["--zzzzzz"], "unknown option --zzzzzz"),
         (["-x"], "unknown option -x"),
         (["-vj"], "unknown option -vj"),
@@ -52,7 +52,7 @@ def test_words_and_options(words, plain, options):
         (["--jobs="], "needs a value"),
         (["--server"], "needs a value"),
         (["--json=1"], "takes no value"),
-        (["--color", "nevr"], "did you mean never?"),
+        (["--color", "nevr"], "did you mean 'never'?"),
     ],
 )
 def test_refusals(words, text):

@@ -10,11 +10,11 @@ import pytest
 
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import BuildFile, Target
+from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.errors import GroupedError, HermpkgError, Location
 from hermpkg_build.loading.loader import Loader
 from hermpkg_build.loading.workspace import find_workspace
 from hermpkg_build.store.action_cache import ActionCache
-from hermpkg_build.store.tree import SourceTree
 
 RULES = (
     'load("@hermpkg//rules:defs.bzl", "deny", "extern", "intern", "mock", '

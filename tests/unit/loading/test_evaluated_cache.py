@@ -219,7 +219,7 @@ def test_a_cached_load_imports_no_interpreter(cached: WorkspaceFiles, tmp_path: 
         "from hermpkg_build.loading.loader import Loader\n"
         "from hermpkg_build.loading.workspace import find_workspace\n"
         "from hermpkg_build.store.action_cache import ActionCache\n"
-        "from hermpkg_build.store.tree import SourceTree\n"
+        "from hermpkg_build.disk.source_tree import SourceTree\n"
         "loader = Loader(find_workspace(sys.argv[1]), SourceTree(), ActionCache(sys.argv[2]))\n"
         "print(len(loader.build_file('p').targets))\n"
         "print([m for m in ('starlark', 'packaging', 'torch', 'difflib') if m in sys.modules])\n"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.loading.glob import GlobCall, GlobError, glob_files
-from hermpkg_build.store.tree import SourceTree
 
 if TYPE_CHECKING:
     from conftest import WorkspaceFiles

@@ -1,0 +1,1 @@
+"""Results and model objects that the engine shares with other machines."""

@@ -1,0 +1,176 @@
+"""What an executor's worker answers, read with care: an answer that does not hold together is none."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hermpkg_build.core.canonical_json import loads
+from hermpkg_build.engine.remote.worker import EXIT_FAILED, EXIT_MADE, EXIT_REFUSED, OUTPUT, REPORT
+from hermpkg_build.factories.failures import FactoryError, factory_error_from_json
+from hermpkg_build.factories.make import ModelObject
+from hermpkg_build.factories.model_folder import DESCRIPTION, contents_of
+from hermpkg_build.remote.reapi.execution import ExecutionError
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.digest import Digest
+    from hermpkg_build.remote.reapi.execution import Executed, Executor
+    from hermpkg_build.store.content import ContentStore
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+_MOST_NAMED = 5
+_LARGEST_TEXT = 256 << 20
+"""Bytes of a report or a description; a model of a million storages stays far below."""
+
+
+class OtherEnvironmentError(ExecutionError):
+    """The Python environment of an executor is not the one of this machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What became of a factory: a model object whose bytes are in the content store, or its failure.
+
+    `seen` is what it had asked of the file system, by name, with what was there; `search_path` is where
+    it had its modules from.
+    """
+
+    outcome: ModelObject | FactoryError
+    seen: Mapping[str, str]
+    search_path: tuple[str, ...] = ()
+
+
+def read_answer(
+    executor: Executor, executed: Executed, content: ContentStore, installed: Sequence[Sequence[str]]
+) -> Answer:
+    """The answer of a worker that ended; `installed` is what the search path of this machine has.
+
+    Raises OtherEnvironmentError where it refused to run, ExecutionError where anything that it declares
+    is absent, damaged or not what it says, and RemoteError.
+    """
+    return _Reader(executor, executed, content, installed).read()
+
+
+class _Reader:
+    def __init__(
+        self,
+        executor: Executor,
+        executed: Executed,
+        content: ContentStore,
+        installed: Sequence[Sequence[str]],
+    ) -> None:
+        self._installed = installed
+        self._executor = executor
+        self._executed = executed
+        self._files = executed.files or {}
+        self._content = content
+
+    def read(self) -> Answer:
+        code = self._executed.exit_code
+        if code != EXIT_MADE and self._executed.files is None:
+            raise self._cannot_start()
+        if code not in (EXIT_MADE, EXIT_FAILED, EXIT_REFUSED):
+            raise self._unusable("the worker could not do its work", f"it ended with exit status {code}")
+        report = self._json(REPORT)
+        try:
+            if code == EXIT_REFUSED:
+                raise self._other_environment(report["differs"], report["installed"])
+            if code == EXIT_FAILED:
+                return self._failed(report)
+            model = ModelObject.from_json(self._json(DESCRIPTION))
+            seen = _texts(report["seen"])
+            search_path = tuple(str(path) for path in report["search_path"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise self._unusable("the worker's answer means nothing", reason) from error
+        self._fetch({digest.hash: digest for digest in contents_of(model)})
+        return Answer(outcome=model, seen=seen, search_path=search_path)
+
+    def _failed(self, report: Any) -> Answer:
+        error = factory_error_from_json(report["error"])
+        if report["seen"] is None:
+            # Out of memory, for one, says nothing of the factory.
+            raise self._unusable("the factory's process came to no end of its own", error.summary)
+        return Answer(outcome=error, seen=_texts(report["seen"]))
+
+    def _json(self, name: str) -> Any:
+        digest = self._files.get(name)
+        if digest is None:
+            raise self._unusable("an output is missing", f"{OUTPUT}/{name}")
+        if digest.size > _LARGEST_TEXT:
+            raise self._unusable("an output is too large to be what it should", f"{OUTPUT}/{name}")
+        self._fetch({name: digest})
+        try:
+            return loads(self._content.get_bytes(digest) or b"")
+        except (ValueError, RecursionError) as error:
+            raise self._unusable(f"{OUTPUT}/{name} is no JSON", str(error)) from error
+
+    def _fetch(self, wanted: Mapping[str, Digest]) -> None:
+        """Bring outputs into the content store, where only whole ones go."""
+        for name, digest in wanted.items():
+            if self._files.get(name) != digest:
+                raise self._unusable("an output is missing", f"{OUTPUT}/{name}")
+        lost = self._executor.fetch(wanted.values())
+        for name, digest in wanted.items():
+            if digest in lost:
+                raise self._unusable("an output is lost or damaged", f"{OUTPUT}/{name}")
+
+    def _unusable(self, summary: str, reason: str) -> ExecutionError:
+        errors = self._executed.errors
+        return ExecutionError(
+            summary,
+            facts=[
+                ("executor", self._executor.server),
+                ("reason", reason),
+                *([("its output", errors)] if errors else []),
+            ],
+        )
+
+    def _other_environment(self, differs: Any, installed: Any) -> OtherEnvironmentError:
+        facts = [(str(what), said_of_both(str(asked), str(found))) for what, asked, found in differs]
+        facts += _only("only here", self._installed, installed)
+        facts += _only("only there", installed, self._installed)
+        return OtherEnvironmentError(
+            "the executor's Python environment is not the one of this machine",
+            facts=[("executor", self._executor.server), ("interpreter", self._interpreter), *facts],
+            next_step="install there what is installed here, at the same place or at that of --remote-python",
+        )
+
+    def _cannot_start(self) -> OtherEnvironmentError:
+        return OtherEnvironmentError(
+            "the worker cannot start on the executor",
+            facts=[
+                ("executor", self._executor.server),
+                ("interpreter", self._interpreter),
+                ("exit status", str(self._executed.exit_code)),
+                ("its output", self._executed.errors or "none"),
+            ],
+            next_step="have this interpreter there, or say with --remote-python which one it is",
+        )
+
+    @property
+    def _interpreter(self) -> str:
+        return self._executor.settings.python or sys.executable
+
+
+def _only(where: str, some: Sequence[Any], others: Sequence[Any]) -> list[tuple[str, str]]:
+    """What the folders of one search path hold that those in their place in another do not, as a fact."""
+    names = [str(name) for one, other in zip(some, others, strict=False) for name in one if name not in other]
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return [(where, ", ".join(names[:_MOST_NAMED]) + more)] if names else []
+
+
+def said_of_both(here: str, there: str) -> str:
+    """Two states for people, who need not compare digests in full."""
+    return f"{_said(here)} here, {_said(there)} there"
+
+
+def _said(state: str) -> str:
+    return f"sha256:{state[:12]}" if _HASH.fullmatch(state) else state
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {str(name): str(state) for name, state in value.items()}

@@ -1,0 +1,90 @@
+"""The rebuilder over two caches: the one on this machine, and behind it one that machines share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hermpkg_build.engine.rebuilder import CachingRebuilder, InputState, Rebuilder
+from hermpkg_build.remote.reapi.entries import SharedAction
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.digest import Digest
+    from hermpkg_build.engine.action import Action
+    from hermpkg_build.engine.journal import Journal
+    from hermpkg_build.remote.cache import RemoteCache
+    from hermpkg_build.store.action_cache import ActionResult
+
+
+class SharedRebuilder:
+    """Recalls results from `local`, else from `remote`; what the remote knew is local from then on.
+
+    New results are recorded locally at once, and remotely while the build goes on. The inputs that
+    were only discovered while actions ran are added to those that other machines discovered.
+    """
+
+    def __init__(self, local: Rebuilder, remote: RemoteCache, journal: Journal) -> None:
+        self._local = local
+        self._remote = remote
+        self._journal = journal
+
+    def recall(self, action: Action, state: InputState | None = None) -> tuple[Action, ActionResult] | None:
+        """See `Rebuilder`. The result's outputs are in the content store, those lost there fetched again."""
+        known = self._local.recall(action, state)
+        if known is not None and self._remote.fetch(known[1].outputs.values(), action.subject):
+            return known
+        if not self._remote.asks:
+            return None
+        found = self._judge(action).recall(action, state and _readable(state))
+        self._journal.shared(hit=found is not None)
+        if found is not None:
+            complete, result = found
+            self._local.record(action, result, None if state is None else _discovered(action, complete))
+        return found
+
+    def record(
+        self, action: Action, result: ActionResult, discovered: Mapping[str, str] | None = None
+    ) -> Action:
+        """See `Rebuilder`."""
+        complete = self._local.record(action, result, discovered)
+        self._remote.later(lambda: self._share(action, result, discovered))
+        return complete
+
+    def _share(self, action: Action, result: ActionResult, discovered: Mapping[str, str] | None) -> None:
+        self._judge(action).record(action, result, discovered)
+
+    def _judge(self, action: Action) -> CachingRebuilder:
+        return CachingRebuilder(_Results(self._remote, f"{action.kind} {action.version}", action.subject))
+
+
+@dataclass(frozen=True, slots=True)
+class _Results:
+    """The results on the server as a rebuilder wants them, by key alone."""
+
+    remote: RemoteCache
+    name: str
+    subject: str
+
+    def get(self, key: Digest) -> ActionResult | None:
+        return self.remote.get(SharedAction(name=self.name, key=key, subject=self.subject))
+
+    def put(self, key: Digest, result: ActionResult) -> None:
+        self.remote.put(SharedAction(name=self.name, key=key, subject=self.subject), result)
+
+
+def _discovered(action: Action, complete: Action) -> dict[str, str]:
+    """The inputs that `complete` has beyond those of `action`."""
+    return {name: text for name, text in complete.inputs.items() if action.inputs.get(name) != text}
+
+
+def _readable(state: InputState) -> InputState:
+    """`state`, with None for what another machine can name and this one cannot have."""
+
+    def guarded(name: str) -> str | None:
+        try:
+            return state(name)
+        except (OSError, ValueError):
+            return None
+
+    return guarded

@@ -1,0 +1,118 @@
+"""What an executor runs: it makes one model object, and says what that depends on beyond the inputs.
+
+A script, run in a folder that holds `REQUEST` and the files of the workspace under `WORKSPACE`; it
+leaves everything in `OUTPUT`. `REPORT`, there, says how it went:
+
+    {"seen": {...}, "search_path": [...]}   the model object lies beside it as a model folder
+    {"error": {...}, "seen": {...}}         its factory failed; "seen" is null where nobody knows what it saw
+    {"differs": [[what, asked, found]],     this Python environment is not the one that was asked for;
+     "installed": [[name, ...], ...]}       "installed" is what each folder of its search path holds
+
+What is seen are states by name, both those of `BuildEnvironment`, so that whoever asked can hold them
+against its own. The request's search path may be null: it is then that of the interpreter that runs this,
+wherever the same things are installed there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if __name__ == "__main__":
+    _tool = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    sys.path.insert(0, _tool)
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import hermpkg_build
+from hermpkg_build.analysis.search_path import environment_search_path
+from hermpkg_build.core.canonical_json import Json, dumps, loads
+from hermpkg_build.disk.source_tree import SourceTree
+from hermpkg_build.engine.environment import BuildEnvironment, current_environment
+from hermpkg_build.errors import HermpkgError
+from hermpkg_build.factories.failures import FactoryError, error_to_json
+from hermpkg_build.factories.make import ModelRequest, ObservedFiles
+from hermpkg_build.factories.model_folder import make_model_folder
+
+REQUEST = "request.json"
+WORKSPACE = "workspace"
+OUTPUT = "out"
+REPORT = "report.json"
+
+EXIT_MADE, EXIT_FAILED, EXIT_REFUSED = 0, 1, 2
+
+
+def request_bytes(
+    request: ModelRequest, environment: Mapping[str, str], search_path: Sequence[str] | None
+) -> bytes:
+    """What to put at `REQUEST`; `environment` has the inputs that the worker's must have too."""
+    moved = request.moved(WORKSPACE).to_json()
+    path = None if search_path is None else list(search_path)
+    return dumps({"request": {**moved, "search_path": path}, "environment": dict(environment)})
+
+
+def run(folder: str) -> int:
+    """Make the model object that is asked for in `folder`; the exit code."""
+    with open(os.path.join(folder, REQUEST), "rb") as file:
+        asked: Any = loads(file.read())
+    output = os.path.join(folder, OUTPUT)
+    os.makedirs(output, exist_ok=True)
+    path = asked["request"]["search_path"]
+    environment = current_environment(_own_search_path() if path is None else tuple(path))
+    request = ModelRequest.from_json({**asked["request"], "search_path": environment.search_path})
+    request = request.moved(os.path.join(folder, WORKSPACE))
+    tree = SourceTree()
+    differs = _differences(asked["environment"], environment, tree)
+    if differs:
+        _report(output, {"differs": differs, "installed": environment.installed(tree)})
+        return EXIT_REFUSED
+    try:
+        model = make_model_folder(request, output)
+    except HermpkgError as error:
+        observed = error.observed_files if isinstance(error, FactoryError) else None
+        seen = _states(observed, environment, request.workspace_root)
+        _report(output, {"error": error_to_json(error), "seen": seen})
+        return EXIT_FAILED
+    seen = _states(model.observed_files, environment, request.workspace_root)
+    _report(output, {"seen": seen, "search_path": list(environment.search_path)})
+    return EXIT_MADE
+
+
+def _own_search_path() -> tuple[str, ...]:
+    """The search path of this interpreter, without the folder that this package was brought in."""
+    ours = os.path.dirname(os.path.dirname(hermpkg_build.__file__))
+    return tuple(path for path in environment_search_path() if path != ours)
+
+
+def _differences(asked: Mapping[str, str], environment: BuildEnvironment, tree: SourceTree) -> list[Json]:
+    """What is not as asked, each with what it should be and what it is; absent folders explain most."""
+    found = environment.inputs(tree)
+    differs: list[Json] = [
+        [name, asked.get(name, ""), found.get(name, "")]
+        for name in sorted(asked.keys() | found.keys())
+        if asked.get(name) != found.get(name)
+    ]
+    if differs:
+        # Every search path names a ZIP file of the standard library, which hardly anybody has.
+        folders = [path for path in environment.search_path if not path.endswith(".zip")]
+        absent = [folder for folder in folders if tree.entries(folder) is None]
+        differs += [["a folder of its search path", folder, "absent"] for folder in absent]
+    return differs
+
+
+def _states(seen: ObservedFiles | None, environment: BuildEnvironment, root: str) -> dict[str, Json] | None:
+    """What was observed, by name, as it is here; None where nothing is known."""
+    if seen is None:
+        return None
+    tree = SourceTree()
+    return {name: environment.state_of(name, root, tree) for name in environment.names_of(seen, root)}
+
+
+def _report(output: str, report: Mapping[str, Json]) -> None:
+    with open(os.path.join(output, REPORT), "wb") as file:
+        file.write(dumps(report))
+
+
+if __name__ == "__main__":
+    sys.exit(run(os.getcwd()))

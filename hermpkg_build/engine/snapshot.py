@@ -1,0 +1,198 @@
+"""The shortest way through a build: nothing that the last one looked at has changed.
+
+A build that succeeds leaves a snapshot of every file and folder it looked at, by stat signature
+and digest. The next request of the same words compares signatures, reads again only what they
+leave in doubt, and where all is as it was answers with the recorded result: no BUILD file is
+loaded, no module analysed, and nothing heavy imported. This module must stay cheap to import.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+from hermpkg_build.core.folders import STATE_FOLDER
+from hermpkg_build.disk.signatures import FileSignature, signature_of
+from hermpkg_build.engine.results import ActionCounts, BuildRequest, BuildResult, TargetResult
+from hermpkg_build.version import __version__
+
+_FORMAT = 1
+
+
+Entries: TypeAlias = dict[str, tuple[str, "FileSignature | None"]]
+"""Absolute paths with the hash of what they hold and the signature that vouches for it, if any."""
+
+
+class Snapshot:
+    """What one successful build looked at and gave.
+
+    `files` are hashed by their contents, `directories` by their listings; `outputs` are artifacts.
+    """
+
+    def __init__(
+        self,
+        *,
+        files: Entries,
+        directories: Entries,
+        outputs: Entries,
+        result: BuildResult,
+        warnings: Sequence[str],
+    ) -> None:
+        self.files = files
+        self.directories = directories
+        self.outputs = outputs
+        self.result = result
+        self.warnings = tuple(warnings)
+
+
+def find_unchanged(directory: str, request: BuildRequest) -> tuple[BuildResult, tuple[str, ...]] | None:
+    """The result and the warnings of the last build of `request` where nothing has changed since.
+
+    `directory` is the folder the request was made in. Its workspace is found by the snapshot
+    itself, which lists the files that make it the workspace; so no configuration is parsed here.
+    None where there is no snapshot of this user's, or anything differs, is gone, or cannot be read.
+    """
+    started = time.perf_counter()
+    here = os.path.abspath(directory)
+    while True:
+        path = snapshot_path(here, directory, request)
+        snapshot = _load(path)
+        if snapshot is not None:
+            return _judge(snapshot, path, started)
+        parent = os.path.dirname(here)
+        if parent == here:
+            return None
+        here = parent
+
+
+def snapshot_path(root: str, directory: str, request: BuildRequest) -> str:
+    """Where the snapshot of `request`, made in `directory`, lies in the workspace `root`."""
+    words = [
+        str(_FORMAT),
+        __version__,
+        sys.version,
+        sys.executable,
+        *sys.path,
+        os.path.abspath(directory),
+        root,
+        request.out or "",
+        *request.patterns,
+    ]
+    if request.conditions is not None:
+        words.append(json.dumps(request.conditions.to_json(), sort_keys=True))
+    name = hashlib.sha256("\0".join(words).encode(errors="surrogateescape")).hexdigest()[:32]
+    return os.path.join(root, STATE_FOLDER, "requests", f"{name}.json")
+
+
+def save(path: str, snapshot: Snapshot) -> None:
+    """Write `snapshot` aside and put it in place. Raises OSError."""
+    targets = [[t.label, t.path, t.sha256, t.bytes, list(t.reasons)] for t in snapshot.result.targets]
+    actions = {kind: [c.run, c.cached] for kind, c in snapshot.result.actions.items()}
+    text = json.dumps(
+        {
+            "format": _FORMAT,
+            "files": snapshot.files,
+            "directories": snapshot.directories,
+            "outputs": snapshot.outputs,
+            "targets": targets,
+            "actions": actions,
+            "warnings": snapshot.warnings,
+        }
+    )
+    write_aside(path, text.encode(errors="surrogateescape"))
+
+
+def write_aside(path: str, data: bytes) -> None:
+    """Put `data` at `path` so that a reader sees the old bytes or the new ones. Raises OSError."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    aside = f"{path}.{os.getpid()}.{time.monotonic_ns()}.tmp"
+    try:
+        with open(aside, "wb") as file:
+            file.write(data)
+        os.replace(aside, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(aside)
+        raise
+
+
+def _load(path: str) -> Snapshot | None:
+    try:
+        with open(path, "rb") as file:
+            # The search for a snapshot may end in a folder that all can write to, such as /tmp.
+            if os.fstat(file.fileno()).st_uid != os.geteuid():
+                return None
+            stored: dict[str, Any] = json.loads(file.read().decode(errors="surrogateescape"))
+        if stored["format"] != _FORMAT:
+            return None
+        counts = {kind: ActionCounts(0, run + cached) for kind, (run, cached) in stored["actions"].items()}
+        targets = tuple(
+            TargetResult(label=label, path=where, sha256=sha256, bytes=size, status="up-to-date")
+            for label, where, sha256, size, _ in stored["targets"]
+        )
+        return Snapshot(
+            files=_entries(stored["files"]),
+            directories=_entries(stored["directories"]),
+            outputs=_entries(stored["outputs"]),
+            result=BuildResult(targets=targets, actions=counts, wall_s=0.0),
+            warnings=stored["warnings"],
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _entries(stored: Mapping[str, Any]) -> Entries:
+    return {
+        path: (hash_, tuple(signature) if signature else None) for path, (hash_, signature) in stored.items()
+    }
+
+
+def _judge(snapshot: Snapshot, path: str, started: float) -> tuple[BuildResult, tuple[str, ...]] | None:
+    doubtful = [
+        (entries, name)
+        for entries in (snapshot.outputs, snapshot.files, snapshot.directories)
+        for name, (_, signature) in entries.items()
+        if signature is None or signature != present_signature(name)
+    ]
+    if doubtful:
+        if not _holds_again(snapshot, doubtful):
+            return None
+        # Where this fails the next build reads the same few files again: slower, not wrong.
+        with suppress(OSError):
+            save(path, snapshot)
+    before = snapshot.result
+    result = BuildResult(targets=before.targets, actions=before.actions, wall_s=time.perf_counter() - started)
+    return result, snapshot.warnings
+
+
+def _holds_again(snapshot: Snapshot, doubtful: Sequence[tuple[Entries, str]]) -> bool:
+    """Whether what signatures do not vouch for is as it was, by reading it; renews the signatures."""
+    from hermpkg_build.disk.source_tree import SourceTree, listing_digest
+    from hermpkg_build.errors import HermpkgError
+
+    tree = SourceTree()
+    try:
+        for entries, name in doubtful:
+            now = listing_digest(tree.entries(name)) if entries is snapshot.directories else tree.digest(name)
+            if now.hash != entries[name][0]:
+                return False
+    except (OSError, HermpkgError):
+        return False
+    signatures = tree.observed_signatures()
+    for entries, name in doubtful:
+        entries[name] = (entries[name][0], signatures.get(name))
+    return True
+
+
+def present_signature(path: str) -> FileSignature | None:
+    """The signature of a file or folder as it is now; None where there is none."""
+    try:
+        return signature_of(os.stat(path))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,244 @@
+"""Artifacts of `model_package` targets: roots, closure, layout, and the file in its place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+
+from hermpkg_build.archive.writer import write_archive
+from hermpkg_build.assembly.artifact import (
+    ASSEMBLY_VERSION,
+    ArtifactRequest,
+    PackedModel,
+    ResourceFile,
+    lay_out,
+)
+from hermpkg_build.assembly.notes import portability_notes
+from hermpkg_build.core.canonical_json import dumps
+from hermpkg_build.core.digest import Digest, fingerprint
+from hermpkg_build.core.graph import ModuleNode
+from hermpkg_build.core.label import Label
+from hermpkg_build.core.policy import Policy
+from hermpkg_build.engine.action import Action, reasons_to_run
+from hermpkg_build.engine.results import Status, TargetResult
+from hermpkg_build.engine.targets.model_package_analysis import PackageAnalysis, analyse_package, models_of
+from hermpkg_build.errors import AnalysisError, CommandLineError, LoadingError, LocalEnvironmentError
+from hermpkg_build.store.action_cache import ActionResult
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.target import Target
+    from hermpkg_build.engine.context import TargetContext
+    from hermpkg_build.engine.journal import Journal
+    from hermpkg_build.engine.session import Session
+    from hermpkg_build.factories.make import ModelObject
+    from hermpkg_build.store.content import ContentStore
+
+_VERSION = 3
+"""Changes whenever this module gives another request for the same target, or records it in another way."""
+
+
+def build_package(session: Session, target: Target, models: Mapping[Label, ModelObject]) -> TargetResult:
+    """The artifact of `target`, in its place; `models` are the model objects it holds, by label.
+
+    Raises GroupedError with everything that the policies do not settle, LocalEnvironmentError
+    where the file cannot be written, CommandLineError where it would take the place of an input.
+    """
+    analysis = analyse_package(session, target, models)
+    request = artifact_request(session, target, models, analysis)
+    action = _assemble_action(session, target, request)
+    path = session.output_path(target)
+    _see_that_it_is_no_input(session, path)
+    recalled = session.rebuilder.recall(action)
+    known = _known_artifact(recalled[1]) if recalled else None
+    reasons: tuple[str, ...] = ()
+    status: Status
+    if known and session.is_in_place(action, path, known):
+        digest, status = known, "up-to-date"
+        session.journal.recalled(action.kind, action.subject)
+    elif known and (digest := _write(session, target, path, request)) == known:
+        status = "cached"
+        session.journal.recalled(action.kind, action.subject)
+    else:
+        session.journal.started(action.kind, action.subject)
+        if known:
+            session.journal.warn(_other_bytes(target, known))
+        else:
+            digest = _write(session, target, path, request)
+        reasons = reasons_to_run(session.inputs_before(action), action.inputs)
+        session.journal.ran(action.kind, action.subject, reasons)
+        # The artifact is where the target wants it, not in the content store; so it is no output there.
+        session.rebuilder.record(action, ActionResult(outputs={}, facts={"artifact": str(digest)}))
+        status = "built"
+    session.remember(action, path, digest)
+    session.outputs[path] = digest
+    return TargetResult(
+        label=str(target.label),
+        path=session.shown(path),
+        sha256=digest.hash,
+        bytes=digest.size,
+        status=status,
+        reasons=reasons,
+    )
+
+
+def _see_that_it_is_no_input(session: Session, path: str) -> None:
+    """Raise CommandLineError where the artifact would overwrite what it is made of."""
+    if not session.tree.observed_files().keys().isdisjoint((path, os.path.realpath(path))):
+        raise CommandLineError(
+            "the artifact would overwrite a file that the build has read",
+            facts=[("file", session.shown(path))],
+            next_step="give another file with --out",
+        )
+
+
+def _known_artifact(result: ActionResult) -> Digest | None:
+    """The artifact that a recorded result tells of; None where it tells of none."""
+    try:
+        return Digest.parse(cast("Mapping[str, str]", result.facts)["artifact"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _other_bytes(target: Target, known: Digest) -> str:
+    return (
+        f"{target.label}: an earlier build gave other bytes for the same inputs (sha256 {known.hash[:16]})\n"
+        f"  -> hermpkg verify --rebuild {target.label} looks for what makes them differ"
+    )
+
+
+def artifact_request(
+    context: TargetContext, target: Target, models: Mapping[Label, ModelObject], analysis: PackageAnalysis
+) -> ArtifactRequest:
+    """Everything that decides the bytes of the artifact of `target`. Raises LoadingError for a lost file."""
+    attributes = target.attributes
+    packed = {
+        record: PackedModel(
+            model=models[label],
+            label=str(label),
+            factory=str(context.targets[label].attributes["factory"]),
+        )
+        for record, label in models_of(target).items()
+    }
+    return ArtifactRequest(
+        graph=analysis.closure.graph,
+        python_version=str(attributes["python_version"] or context.environment.python_version),
+        sources=analysis.sources,
+        models=packed,
+        resources={**_data_files(context, target, analysis), **_resources(context, target)},
+        real_files=analysis.files.real,
+        labels=analysis.labels,
+        distributions=analysis.distributions,
+        requires=cast("Mapping[str, str]", attributes["requires"]),
+    )
+
+
+def _data_files(context: TargetContext, target: Target, analysis: PackageAnalysis) -> dict[str, ResourceFile]:
+    """The files of distributions that packed code reads."""
+    return {
+        record: _resource_at(path, context, target, f"the data file {record}")
+        for record, path in analysis.files.data.items()
+    }
+
+
+def _resources(context: TargetContext, target: Target) -> dict[str, ResourceFile]:
+    """The files that go in as they are: the target's own, and those of the modules it depends on."""
+    own = cast("Mapping[str, Label]", target.attributes["resources"])
+    wanted = {record: (label, f"the resource {record} of {target.label}") for record, label in own.items()}
+    for owner in context.dependencies(target.deps):
+        if context.targets[owner].rule != "python_modules":
+            continue
+        for label in cast("tuple[Label, ...]", context.targets[owner].attributes["resources"]):
+            record = context.module_path(label.path)
+            wanted.setdefault(record, (label, f"the resource {label} of {owner}"))
+    return {record: _resource(context, target, label, cause) for record, (label, cause) in wanted.items()}
+
+
+def _resource(context: TargetContext, target: Target, label: Label, cause: str) -> ResourceFile:
+    return _resource_at(context.absolute(label.path), context, target, cause)
+
+
+def _resource_at(path: str, context: TargetContext, target: Target, cause: str) -> ResourceFile:
+    try:
+        return ResourceFile(path=path, digest=context.tree.digest(path), cause=cause)
+    except OSError as error:
+        raise LoadingError(
+            f"{cause} cannot be read",
+            location=target.location,
+            facts=[("file", path), ("reason", error.strerror or str(error))],
+            next_step="create the file, or take it out of resources",
+        ) from error
+
+
+def _assemble_action(session: Session, target: Target, request: ArtifactRequest) -> Action:
+    """The action with one input for everything that can change the artifact's bytes."""
+    inputs = {
+        "root folder": _root_folder(target),
+        "Python version": request.python_version,
+        "requires": dumps(dict(request.requires)).decode(),
+        "distributions": dumps(dict(request.distributions)).decode(),
+        "real files": " ".join(request.real_files),
+    }
+    for node in request.graph:
+        inputs[_name_of(session, node)] = _state_of(node, request.labels.get(node.name, ""))
+    for record, packed in request.models.items():
+        inputs[f"model {packed.label} as {record}"] = _state_of_model(packed)
+    for record, resource in request.resources.items():
+        name = session.environment.name_of(resource.path, session.workspace.root) or resource.path
+        inputs[f"{name} as {record}"] = resource.digest.hash
+    return Action(
+        kind="assemble", version=f"{_VERSION} {ASSEMBLY_VERSION}", subject=str(target.label), inputs=inputs
+    )
+
+
+def _name_of(session: Session, node: ModuleNode) -> str:
+    """A module as a reader knows it: its file where it is packed, else its dotted name."""
+    if node.policy is Policy.INTERN and node.digest and node.path:
+        return session.environment.name_of(node.path, session.workspace.root) or node.path
+    return f"module {node.name}"
+
+
+def _state_of(node: ModuleNode, label: str) -> str:
+    """All of a node that reaches the artifact."""
+    words = [node.name, node.policy, node.kind, node.origin, node.distribution, label]
+    if node.digest:
+        words.append(node.digest.hash)
+    return " ".join(str(word) for word in words if word)
+
+
+def _state_of_model(packed: PackedModel) -> str:
+    storages = [str(storage.digest) for storage in packed.model.storages]
+    return fingerprint([packed.label, packed.factory, str(packed.model.pickle), storages]).hash
+
+
+def _root_folder(target: Target) -> str:
+    """The artifact's root folder: the target's name, which is the same whatever the file is called."""
+    return target.label.name.replace("/", "_")
+
+
+def _write(session: Session, target: Target, path: str, request: ArtifactRequest) -> Digest:
+    folder = os.path.dirname(path)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise LocalEnvironmentError(
+            f"there can be no folder for the artifact of {target.label}",
+            facts=[("folder", folder), ("reason", error.strerror or str(error))],
+            next_step="remove what stands in its place, or write elsewhere with --out FILE",
+        ) from error
+    return write_artifact(target, path, request, session.cache.content, session.journal)
+
+
+def write_artifact(
+    target: Target, path: str, request: ArtifactRequest, content: ContentStore, journal: Journal
+) -> Digest:
+    """Lay the artifact of `target` out and write it to `path`; what `lay_out` raises."""
+    try:
+        records = lay_out(request, content)
+    except AnalysisError as error:
+        error.location = error.location or target.location
+        raise
+    externs = [node.name for node in request.graph.with_policy(Policy.EXTERN)]
+    for note in portability_notes([record.name for record in records], externs):
+        journal.warn(f"{target.label}: {note}")
+    return write_archive(path, root=_root_folder(target), records=records)

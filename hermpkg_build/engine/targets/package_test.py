@@ -1,0 +1,163 @@
+"""`package_test` targets: a main file that runs with the artifact where its originals are out of reach."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from typing import IO, TYPE_CHECKING, cast
+
+import hermpkg_build
+from hermpkg_build.core.label import Label
+from hermpkg_build.disk.processes import signal_name
+from hermpkg_build.engine.action import Action, reasons_to_run
+from hermpkg_build.engine.results import PackageTestResult
+from hermpkg_build.engine.targets import package_test_main
+from hermpkg_build.errors import LoadingError, PackageTestError
+from hermpkg_build.store.action_cache import ActionResult
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.target import Target
+    from hermpkg_build.engine.context import TargetContext
+    from hermpkg_build.engine.results import TargetResult
+    from hermpkg_build.engine.session import Session
+
+_TEST_VERSION = 1
+_OUTPUT_LIMIT = 1 << 20
+"""Bytes of a test's output that are kept: its end, where the failure stands."""
+
+
+def run_package_test(session: Session, target: Target, artifact: TargetResult) -> PackageTestResult:
+    """Run `target` against the built `artifact`, unless it passed before with the same inputs.
+
+    The main file runs as ``__main__`` with the artifact's path as its first argument and in
+    HERMPKG_ARTIFACT.
+    """
+    action = _action(session, target, artifact)
+    recalled = session.rebuilder.recall(action)
+    if recalled:
+        session.journal.recalled(action.kind, action.subject)
+        return PackageTestResult(label=str(target.label), status="passed", cached=True, seconds=0.0)
+    session.journal.started(action.kind, action.subject)
+    started = time.perf_counter()
+    failure = _run(session, target, artifact)
+    seconds = time.perf_counter() - started
+    reasons = reasons_to_run(session.inputs_before(action), action.inputs)
+    session.journal.ran(action.kind, action.subject, reasons)
+    if not failure:
+        session.rebuilder.record(action, ActionResult(outputs={}, facts={"passed": True}))
+    session.remember(action)
+    return PackageTestResult(
+        label=str(target.label),
+        status="failed" if failure else "passed",
+        cached=False,
+        seconds=seconds,
+        failure=failure,
+    )
+
+
+def _action(session: Session, target: Target, artifact: TargetResult) -> Action:
+    main = cast("Label", target.attributes["main"]).path
+    try:
+        digest = session.tree.digest(session.absolute(main)).hash
+    except OSError as error:
+        raise LoadingError(
+            f"the main file of {target.label} cannot be read",
+            location=target.location,
+            facts=[("file", main), ("reason", error.strerror or str(error))],
+            next_step="create it, or name another file in main",
+        ) from error
+    helpers = session.modules_of(target.attributes["deps"])
+    inputs = {
+        **{module.path: session.tree.digest(session.absolute(module.path)).hash for module in helpers},
+        artifact.label: artifact.sha256,
+        main: digest,
+        "args": json.dumps(target.attributes["args"]),
+        "env": json.dumps(target.attributes["env"], sort_keys=True),
+        **session.environment_inputs(),
+    }
+    return Action(kind="test", version=_TEST_VERSION, subject=str(target.label), inputs=inputs)
+
+
+def _run(session: Session, target: Target, artifact: TargetResult) -> PackageTestError | None:
+    attributes = target.attributes
+    timeout = float(cast("int", attributes["timeout"]))
+    path = session.absolute(artifact.path)
+    with tempfile.TemporaryDirectory(prefix="hermpkg-test-") as folder, tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            package_test_command(session, target, path, folder),
+            cwd=folder,
+            env=package_test_environment(target, path, folder),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        with session.child(process):
+            try:
+                code: int | None = process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                code = None
+        return None if code == 0 else package_test_failure(target, code, timeout, _end_of(output))
+
+
+def package_test_command(context: TargetContext, target: Target, artifact: str, folder: str) -> list[str]:
+    """The command line of the process that runs `target` with the artifact at a path.
+
+    What it is to do lies in a file in `folder`, for a command line has no room for thousands of modules.
+    The process removes the file before the test begins.
+    """
+    attributes = target.attributes
+    request = {
+        "artifact": artifact,
+        "main": context.absolute(cast("Label", attributes["main"]).path),
+        "arguments": list(cast("tuple[str, ...]", attributes["args"])),
+        "modules": {
+            module.module: context.absolute(module.path) for module in context.modules_of(attributes["deps"])
+        },
+        "workspace_root": context.workspace.root,
+        "source_roots": [context.absolute(root) for root in context.workspace.source_roots],
+        "search_path": list(context.environment.search_path),
+        "tool_path": os.path.dirname(os.path.dirname(hermpkg_build.__file__)),
+    }
+    path = os.path.join(folder, "request.json")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(request, file)
+    return [sys.executable, "-I", "-B", package_test_main.__file__, path]
+
+
+def package_test_environment(target: Target, artifact: str, folder: str) -> dict[str, str]:
+    """All that a test sees of the user's environment: where programs and shared libraries are, no more.
+
+    `folder` is its home and holds its temporary files.
+    """
+    extra = cast("Mapping[str, str]", target.attributes["env"])
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    fixed = {"HOME": folder, "TMPDIR": folder, "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"}
+    return {**kept, **fixed, "HERMPKG_ARTIFACT": artifact, **extra}
+
+
+def _end_of(output: IO[bytes]) -> str:
+    size = output.seek(0, os.SEEK_END)
+    output.seek(max(0, size - _OUTPUT_LIMIT))
+    return output.read().decode(errors="replace")
+
+
+def package_test_failure(target: Target, code: int | None, timeout: float, output: str) -> PackageTestError:
+    """What a test that did not exit with 0 is told of; None for `code`: it did not end in time."""
+    if code is None:
+        what = f"did not end within {timeout:g} s"
+        next_step = "make the test faster, or give the target a larger timeout"
+    elif code < 0:
+        what = f"was killed by {signal_name(-code)}"
+        next_step = "the output above ends where it died"
+    else:
+        what = f"exited with code {code}"
+        next_step = "mend what the output above shows"
+    return PackageTestError(
+        f"{target.label} {what}", location=target.location, snippet=output.rstrip(), next_step=next_step
+    )

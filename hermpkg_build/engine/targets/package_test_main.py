@@ -1,0 +1,75 @@
+"""The child process of a package_test: hides what the artifact holds, then runs the test's main file.
+
+It is started by its path in an isolated interpreter, with one argument: the path of a file with a JSON
+object, which it removes. That has the artifact, the main file, its arguments, the workspace modules it may
+import, and the folders to find all others in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+
+class HiddenOriginals:
+    """A meta-path finder that refuses the modules an artifact holds, so that only it can give them."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self._names = names
+
+    def find_spec(
+        self,
+        name: str,
+        path: Sequence[str] | None = None,  # noqa: ARG002 - the protocol's
+        target: ModuleType | None = None,  # noqa: ARG002 - the protocol's
+    ) -> ModuleSpec | None:
+        """Raise ModuleNotFoundError for a hidden module; leave the others to the next finder."""
+        if name in self._names:
+            raise ModuleNotFoundError(
+                f"{name} is packed in the artifact, so this test hides the installed one: "
+                "import it through PackageImporter",
+                name=name,
+            )
+        return None
+
+
+def packed_modules(artifact: str) -> frozenset[str]:
+    """The dotted names of the modules whose source or stub `artifact` holds."""
+    from hermpkg_build.archive.reader import ArchiveReader
+
+    with ArchiveReader(artifact) as archive:
+        files = [name for name in archive.names() if name.endswith(".py") and not name.startswith(".data/")]
+    names = (name[: -len(".py")].removesuffix("/__init__").replace("/", ".") for name in files)
+    return frozenset(names)
+
+
+def main() -> None:
+    """Run the request at ``sys.argv[1]``."""
+    with open(sys.argv[1], "rb") as file:
+        request = json.load(file)
+    os.unlink(sys.argv[1])
+    sys.path[:] = [*request["search_path"]]
+    if request["tool_path"] not in sys.path:
+        sys.path.append(request["tool_path"])
+    from hermpkg_build.factories.importable import WorkspaceFinder
+    from hermpkg_build.factories.places import Places
+
+    hidden = packed_modules(request["artifact"])
+    places = Places(workspace_root=request["workspace_root"], search_path=request["search_path"])
+    helpers = WorkspaceFinder(
+        modules=request["modules"], source_roots=request["source_roots"], places=places, after={}
+    )
+    sys.meta_path[:0] = [HiddenOriginals(hidden), helpers]
+    for name in hidden & sys.modules.keys():
+        del sys.modules[name]
+    sys.argv = [request["main"], request["artifact"], *request["arguments"]]
+    runpy.run_path(request["main"], run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""`python_modules`, modules and files: building one means that its sources can be read, and parse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hermpkg_build.analysis.modules import ModuleSource
+from hermpkg_build.core.digest import fingerprint
+from hermpkg_build.core.graph import ModuleKind, Origin
+from hermpkg_build.engine.results import TargetResult
+from hermpkg_build.errors import AnalysisError, GroupedError, LoadingError, Location
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hermpkg_build.core.target import ModuleTarget, Target
+    from hermpkg_build.engine.context import TargetContext
+    from hermpkg_build.engine.session import Session
+    from hermpkg_build.source.source_facts import SourceFacts
+
+
+def build_modules(session: Session, target: Target) -> TargetResult:
+    """Analyse the modules of a `python_modules` target, or the one of a `module`; its SHA-256 covers them.
+
+    Raises GroupedError with each source that does not parse.
+    """
+    owner = target.deps[0] if target.rule == "module" else target.label
+    modules = [
+        module
+        for module in session.loader.module_targets(owner)
+        if target.rule != "module" or module.label == target.label
+    ]
+    found = parsed(session, target, modules)
+    digests = {module.path: str(source.digest) for module, source in zip(modules, found, strict=True)}
+    return TargetResult(
+        label=str(target.label),
+        path="",
+        sha256=fingerprint(digests).hash,
+        bytes=sum(source.digest.size for source in found),
+        status="up-to-date",
+    )
+
+
+def parsed(context: TargetContext, target: Target, modules: Sequence[ModuleTarget]) -> list[SourceFacts]:
+    """The facts of the `modules` of `target`. Raises GroupedError with each source that does not parse."""
+    sources = [
+        ModuleSource(
+            name=module.module,
+            kind=ModuleKind.PACKAGE if module.path.endswith("__init__.py") else ModuleKind.SOURCE,
+            origin=Origin.WORKSPACE,
+            path=context.absolute(module.path),
+            label=module.label,
+        )
+        for module in modules
+    ]
+    found = context.facts.facts_of(sources)
+    errors = []
+    for module, source in zip(modules, found, strict=True):
+        problem = source.facts.syntax_problem
+        if problem:
+            where = Location(module.path, problem.line, problem.column)
+            errors.append(AnalysisError(problem.message, location=where, snippet=problem.text))
+    if errors:
+        raise GroupedError(f"{target.label} does not parse", errors)
+    return found
+
+
+def build_file(session: Session, target: Target) -> TargetResult:
+    """A file as it is, with its own SHA-256. Raises LoadingError where it cannot be read."""
+    try:
+        digest = session.tree.digest(session.absolute(target.label.path))
+    except OSError as error:
+        raise LoadingError(
+            f"{target.label} cannot be read",
+            facts=[("file", target.label.path), ("reason", error.strerror or str(error))],
+            next_step="check the path and its permissions",
+        ) from error
+    return TargetResult(
+        label=str(target.label), path="", sha256=digest.hash, bytes=digest.size, status="up-to-date"
+    )

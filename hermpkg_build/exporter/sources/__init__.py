@@ -1,0 +1,1 @@
+"""Where an exporter finds a module: the interpreter, given importers, loaded modules, packages."""

@@ -1,0 +1,79 @@
+"""Modules that are loaded: the file or loader that their source comes from, told by themselves."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from importlib.abc import FileLoader
+from importlib.machinery import EXTENSION_SUFFIXES
+from typing import Any
+
+from hermpkg_build.analysis.modules import ModuleSource
+from hermpkg_build.core.graph import ModuleKind, Origin
+from hermpkg_build.exporter.sources.environment import FoundModule
+from hermpkg_build.factories.loaded_modules import told_by
+
+_NO_SOURCE = ModuleKind.BYTECODE
+"""The kind of a module whose source is not where it was: only its code is left, in memory."""
+
+
+def describe_module(name: str, module: Any) -> FoundModule:
+    """The module `name` by the object that stands for it."""
+    file = file_of(module)
+    if file is not None:
+        is_package = told_by(module, "__path__") is not None
+        return from_file(name, file, is_package, told_by(module, "__loader__"))
+    kind = ModuleKind.NAMESPACE if _is_folder(module) else ModuleKind.BUILTIN
+    return FoundModule(ModuleSource(name=name, kind=kind, origin=Origin.ENVIRONMENT))
+
+
+def from_file(name: str, file: str, is_package: bool, loader: Any) -> FoundModule:
+    """The module `name` in `file`, whose text the loader may keep in an archive or in memory."""
+    kind, text = _kind_of(file, is_package), None
+    if not os.path.isfile(file):
+        text = _text_from_loader(loader, name, file) if file.endswith(".py") else None
+        kind = kind if text is not None else _NO_SOURCE
+    path = os.path.abspath(file)
+    source = ModuleSource(name=name, kind=kind, origin=Origin.ENVIRONMENT, path=path, shown=path)
+    return FoundModule(source, text=text)
+
+
+def file_of(module: Any) -> str | None:
+    """The file that a module was loaded from, as its spec or itself says."""
+    spec = told_by(module, "__spec__")
+    loader = getattr(spec, "loader", None)
+    if isinstance(loader, FileLoader):
+        # A loader may take the source from elsewhere than the finder said.
+        with suppress(ImportError):
+            return os.fspath(loader.get_filename(loader.name))
+    origin = getattr(spec, "origin", None) if getattr(spec, "has_location", False) else None
+    file = origin or told_by(module, "__file__")
+    return file if isinstance(file, str) and file else None
+
+
+def _is_folder(module: Any) -> bool:
+    try:
+        return bool(list(told_by(module, "__path__")))
+    except TypeError:
+        return False
+
+
+def _kind_of(file: str, is_package: bool) -> ModuleKind:
+    if file.endswith(tuple(EXTENSION_SUFFIXES)):
+        return ModuleKind.EXTENSION
+    if not file.endswith(".py"):
+        return _NO_SOURCE
+    return ModuleKind.PACKAGE if is_package else ModuleKind.SOURCE
+
+
+def _text_from_loader(loader: Any, name: str, file: str) -> bytes | None:
+    """The source that a loader keeps elsewhere than in a file; None where it has none."""
+    try:
+        return bytes(loader.get_data(file))
+    except (ImportError, OSError, AttributeError, TypeError):
+        pass
+    try:
+        source = loader.get_source(name)
+    except (ImportError, OSError, AttributeError, TypeError):
+        return None
+    return None if source is None else str(source).encode()

@@ -1,0 +1,87 @@
+"""Finding a factory by its name and calling it, with an error that points at what is wrong."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.errors import ActionError, Location
+from hermpkg_build.factories.places import Places
+
+
+def find_factory(factory: str, modules: Mapping[str, str], places: Places) -> Any:
+    """The callable that ``module:name`` names.
+
+    Raises ActionError where there is none, and whatever importing the module raises.
+    """
+    module_name, colon, qualname = factory.partition(":")
+    if not (module_name and colon and qualname):
+        raise ActionError(f'a factory reads "module:function", not "{factory}"')
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise
+        raise ActionError(
+            f"there is no module {error.name}, which the factory {factory} is to come from",
+            next_step=did_you_mean(module_name, modules)
+            or "add the python_modules target that holds it to deps",
+        ) from error
+    found: Any = module
+    for part in qualname.split("."):
+        if not hasattr(found, part):
+            raise ActionError(
+                f"{module_name} has no {qualname}",
+                location=_file_of(module, places),
+                next_step=did_you_mean(part, [n for n in dir(found) if not n.startswith("_")]),
+            )
+        found = getattr(found, part)
+    if not callable(found):
+        raise ActionError(
+            f"{factory} is a {type(found).__qualname__}, not something to call",
+            location=_file_of(module, places),
+        )
+    return found
+
+
+def check_arguments(factory: str, function: Any, arguments: Mapping[str, Json], places: Places) -> None:
+    """Raise ActionError at the function's definition where it does not take these arguments."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        names = [
+            p.name for p in signature.parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        ]
+        unknown = next((name for name in arguments if name not in names), "")
+        raise ActionError(
+            f"{factory} does not take these args: {error}",
+            location=_definition(function, places),
+            facts=[("signature", f"{factory.partition(':')[2]}{signature}")],
+            next_step=did_you_mean(unknown, names) if unknown else "",
+        ) from error
+
+
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
+    """A suggestion of the spelling meant, or ""."""
+    close = difflib.get_close_matches(wrong, sorted(known), n=3)
+    return f"did you mean {' or '.join(close)}?" if close else ""
+
+
+def _file_of(module: Any, places: Places) -> Location | None:
+    path = getattr(module, "__file__", None)
+    return Location(places.shown(path)) if path else None
+
+
+def _definition(function: Any, places: Places) -> Location | None:
+    """Where a function, or the constructor of a class, is written."""
+    target = vars(function).get("__init__") if isinstance(function, type) else inspect.unwrap(function)
+    code = getattr(getattr(target, "__func__", target), "__code__", None)
+    return Location(places.shown(code.co_filename), code.co_firstlineno) if code else None

@@ -1,0 +1,118 @@
+"""Running the worker in a process of its own that sees nothing of its user, and its end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hermpkg_build.core.conditions import FactoryConditions
+from hermpkg_build.disk.processes import kill_group, signal_name
+
+_POLL_S = 0.05
+_OUTPUT_LINES = 20
+_OUTPUT_BYTES = 16 << 10
+# Without these the dynamic loader may not find what the user's own Python finds.
+_KEPT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a child ended, and the last lines it wrote to standard output and error."""
+
+    returncode: int
+    output: str
+
+    @property
+    def how(self) -> str:
+        """The end in words."""
+        if self.returncode >= 0:
+            return f"exit status {self.returncode}"
+        name = signal_name(-self.returncode)
+        meaning = {"SIGKILL": "perhaps out of memory", "SIGSEGV": "a crash in native code"}.get(name, "")
+        return f"killed by {name} ({meaning})" if meaning else f"killed by {name}"
+
+
+def run_child(
+    script: str,
+    folder: Path,
+    *,
+    conditions: FactoryConditions,
+    cancelled: Callable[[], bool] | None = None,
+) -> Ended | None:
+    """Run a Python script with `folder` as its argument; None where it was cancelled.
+
+    Its working directory, home and temporary folder are new folders inside, unless the conditions
+    name others, which are made where they are missing; standard input is empty; what it prints goes
+    to a file there. It leads a process group of its own, and nothing of that group outlives this
+    call, not even if this call is interrupted.
+    """
+    home, work = Path(conditions.home or folder / "home"), Path(conditions.working_folder or folder / "work")
+    for path in (work, home, folder / "tmp"):
+        path.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-s", "-B", "-X", "utf8", "-X", "faulthandler", script, str(folder)]
+    log = folder / "output"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=work,
+            env=environment(folder, home, conditions),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            if not _wait(process, cancelled):
+                return None
+        finally:
+            kill_group(process)
+    return Ended(returncode=process.returncode, output=_last_lines(log))
+
+
+def environment(folder: Path, home: Path, conditions: FactoryConditions) -> dict[str, str]:
+    """All the environment variables of the child."""
+    threads = str(conditions.threads)
+    fixed = {
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "HOME": str(home),
+        "LC_ALL": conditions.locale,
+        "MKL_NUM_THREADS": threads,
+        "OMP_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        "PATH": os.defpath,
+        "PYTHONHASHSEED": str(conditions.hash_seed),
+        "TMPDIR": str(folder / "tmp"),
+        "TZ": conditions.time_zone,
+    }
+    return {**library_paths(), **fixed, **conditions.environment}
+
+
+def library_paths() -> dict[str, str]:
+    """The environment variables of this process that tell the dynamic loader where to look."""
+    return {name: os.environ[name] for name in _KEPT if name in os.environ}
+
+
+def _wait(process: subprocess.Popen[bytes], cancelled: Callable[[], bool] | None) -> bool:
+    """Whether the process ended of itself."""
+    if cancelled is None:
+        process.wait()
+        return True
+    while not cancelled():
+        try:
+            process.wait(_POLL_S)
+        except subprocess.TimeoutExpired:
+            continue
+        return True
+    return False
+
+
+def _last_lines(log: Path) -> str:
+    with log.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _OUTPUT_BYTES))
+        text = file.read().decode(errors="replace")
+    return "\n".join(text.rstrip().splitlines()[-_OUTPUT_LINES:])

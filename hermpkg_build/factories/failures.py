@@ -1,0 +1,60 @@
+"""The failure of a factory, and its way from the process it happened in to the one that reports it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.errors import ActionError, HermpkgError, Location
+from hermpkg_build.factories.request import ObservedFiles
+
+
+class FactoryError(ActionError):
+    """A factory, its weights or the pickling of what it returned failed.
+
+    `observed_files` is what had been asked of the file system until then, None where nobody can tell.
+    """
+
+    def __init__(
+        self,
+        summary: str,
+        *,
+        location: Location | None = None,
+        facts: Sequence[tuple[str, str]] = (),
+        snippet: str = "",
+        next_step: str = "",
+        observed_files: ObservedFiles | None = None,
+    ) -> None:
+        super().__init__(summary, location=location, facts=facts, snippet=snippet, next_step=next_step)
+        self.observed_files = observed_files
+
+
+def error_to_json(error: HermpkgError) -> dict[str, Json]:
+    """All that a reader is told of an error."""
+    place = error.location
+    return {
+        "summary": error.summary,
+        "location": [place.path, place.line, place.column] if place else None,
+        "facts": [list(fact) for fact in error.facts],
+        "snippet": error.snippet,
+        "next_step": error.next_step,
+    }
+
+
+def factory_error_from_json(
+    value: Any,
+    *,
+    more_facts: Sequence[tuple[str, str]] = (),
+    observed_files: ObservedFiles | None = None,
+) -> FactoryError:
+    """The inverse of `error_to_json`. Raises KeyError, TypeError or ValueError for anything else."""
+    place = value["location"]
+    return FactoryError(
+        str(value["summary"]),
+        location=Location(*place) if place else None,
+        facts=[*((str(name), str(text)) for name, text in value["facts"]), *more_facts],
+        snippet=str(value["snippet"]),
+        next_step=str(value["next_step"]),
+        observed_files=observed_files,
+    )

@@ -1,0 +1,115 @@
+"""Making a model object: the parent's side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from hermpkg_build.core.canonical_json import dumps, loads
+from hermpkg_build.errors import ActionError, BuildInterruptedError, LocalEnvironmentError
+from hermpkg_build.factories.failures import FactoryError, factory_error_from_json
+from hermpkg_build.factories.request import (
+    PICKLE,
+    REQUEST,
+    RESULT,
+    ModelObject,
+    ModelRequest,
+    ObservedFiles,
+    ObservedImport,
+    storage_file,
+)
+from hermpkg_build.pickles.pickled import GlobalReference, StoredStorage
+from hermpkg_build.store.failures import cannot_write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hermpkg_build.factories.child import Ended
+    from hermpkg_build.store.content import ContentStore
+
+__all__ = [
+    "FactoryError",
+    "GlobalReference",
+    "ModelObject",
+    "ModelRequest",
+    "ObservedFiles",
+    "ObservedImport",
+    "StoredStorage",
+    "make_model_object",
+]
+
+# A script that is run, never imported: it is the main module of its own process.
+_WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
+
+
+def make_model_object(
+    request: ModelRequest, content: ContentStore, *, cancelled: Callable[[], bool] | None = None
+) -> ModelObject:
+    """Run the factory in a child process and adopt what it leaves into `content`.
+
+    `cancelled` is asked a few times a second; when it says yes, or an exception such as
+    KeyboardInterrupt arrives, the child is killed with everything it started.
+    Raises FactoryError where the factory, the weights or the pickling fails, ActionError where the
+    child dies, BuildInterruptedError where it was cancelled, and LocalEnvironmentError where the
+    folder of `content` is full or taken away.
+    """
+    from pathlib import Path
+
+    from hermpkg_build.factories.child import run_child
+
+    with content.staging() as staging, _staging_errors(staging):
+        folder = Path(staging)
+        (folder / REQUEST).write_bytes(dumps(request.to_json()))
+        ended = run_child(_WORKER, folder, conditions=request.conditions, cancelled=cancelled)
+        if ended is None:
+            raise BuildInterruptedError(f"the factory of {request.label} was stopped")
+        result = _result(folder, request, ended)
+        if "error" in result:
+            raise _error(result, request, ended)
+        made = ModelObject.from_json(result["made"])
+        content.put_file(str(folder / PICKLE), made.pickle, move=True)
+        for key, stored in enumerate(made.storages):
+            content.put_file(str(folder / storage_file(key)), stored.digest, move=True)
+        return made
+
+
+@contextmanager
+def _staging_errors(folder: str) -> Iterator[None]:
+    """Files come and go in this folder only, so an error of the operating system is about it."""
+    try:
+        yield
+    except OSError as error:
+        if not os.path.isdir(folder):
+            raise LocalEnvironmentError(
+                "the folder of a running factory was taken away",
+                facts=[("folder", folder)],
+                next_step="leave the cache alone while a build runs, and build again",
+            ) from error
+        raise cannot_write(error, folder) from error
+
+
+def _result(folder: Path, request: ModelRequest, ended: Ended) -> dict[str, Any]:
+    try:
+        result: Any = loads((folder / RESULT).read_bytes())
+    except FileNotFoundError:
+        raise ActionError(
+            f"the process of the factory {request.factory} ended before it had a result: {ended.how}",
+            facts=_context(request, ended),
+        ) from None
+    return dict(result)
+
+
+def _error(result: dict[str, Any], request: ModelRequest, ended: Ended) -> FactoryError:
+    seen = result.get("observed_files")
+    return factory_error_from_json(
+        result["error"],
+        more_facts=_context(request, ended),
+        observed_files=None if seen is None else ObservedFiles.from_json(seen),
+    )
+
+
+def _context(request: ModelRequest, ended: Ended) -> list[tuple[str, str]]:
+    facts = [("target", request.label), ("factory", request.factory)]
+    return [*facts, ("output", ended.output)] if ended.output else facts

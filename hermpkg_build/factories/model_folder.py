@@ -1,0 +1,48 @@
+"""Model objects as folders: what an action that makes one somewhere else leaves for those that use it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from hermpkg_build.core.canonical_json import dumps, loads
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.factories.make import ModelObject, ModelRequest, ObservedFiles, make_model_object
+from hermpkg_build.store.content import ContentStore
+
+DESCRIPTION = "model.json"
+_STORE = ".store"
+
+
+def make_model_folder(request: ModelRequest, folder: str) -> ModelObject:
+    """Run the factory; leave its object in `folder`, each content in a file named by its hash.
+
+    Raises what `make_model_object` raises.
+    """
+    # Inside of the output, so that contents of any size are renamed and not copied.
+    store = os.path.join(os.path.abspath(folder), _STORE)
+    content = ContentStore(store)
+    try:
+        model = make_model_object(request, content)
+        for digest in contents_of(model):
+            path = content.path_of(digest)
+            assert path is not None
+            os.rename(path, os.path.join(folder, digest.hash))
+    finally:
+        shutil.rmtree(store, ignore_errors=True)
+    # Where files lay on this machine must not make two equal objects differ.
+    kept = replace(model, observed_files=ObservedFiles())
+    Path(folder, DESCRIPTION).write_bytes(dumps(kept.to_json()))
+    return model
+
+
+def read_model_folder(folder: str) -> ModelObject:
+    """The object that `make_model_folder` left in `folder`."""
+    return ModelObject.from_json(loads(Path(folder, DESCRIPTION).read_bytes()))
+
+
+def contents_of(model: ModelObject) -> tuple[Digest, ...]:
+    """The digests of its pickle and storages, each once."""
+    return tuple(dict.fromkeys([model.pickle, *(storage.digest for storage in model.storages)]))

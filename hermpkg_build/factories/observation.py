@@ -1,0 +1,211 @@
+"""What the making of a model touched: modules imported, files read, folders listed, paths asked for."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+from collections.abc import Callable, Iterable
+from functools import wraps
+from types import FrameType, ModuleType
+from typing import Any
+
+from hermpkg_build.factories.importable import Importer, WorkspaceFinder
+from hermpkg_build.factories.loaded_modules import told_by
+from hermpkg_build.factories.places import Place, Places
+from hermpkg_build.factories.request import ObservedFiles, ObservedImport
+
+_CODE = (Place.WORKSPACE, Place.ENVIRONMENT)
+_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_OF_THE_KERNEL = ("/dev", "/proc", "/sys")
+_SHOW_SOURCE = frozenset(
+    {"importlib._bootstrap_external", "inspect", "linecache", "pkgutil", "tokenize", "zipimport", __name__}
+)
+"""What looks for a source to run or to show it, which a module's loader has too."""
+_ON_THE_WAY = frozenset({"genericpath", "io", "ntpath", "os", "pathlib", "posixpath"})
+"""What code asks the file system by."""
+_WRITES_ANEW = os.O_WRONLY | os.O_TRUNC | os.O_CREAT
+
+
+class FileObserver:
+    """Notes what Python code of this process asks the file system, from now on.
+
+    What is read or listed shows in audit events, failed attempts included. That a path is only
+    asked for (`os.path.exists` and all that is built on it) shows in none, so `os.stat` and
+    `os.access` are replaced by functions that take note. What native code does by itself is not
+    seen. None of this can be undone; it is for a process with one task.
+    """
+
+    def __init__(self) -> None:
+        self._read: dict[str, None] = {}
+        self._listed: dict[str, None] = {}
+        self._asked: dict[str, None] = {}
+        self._written: dict[str, None] = {}
+        self._sources: dict[str, None] = {}
+        sys.addaudithook(self._on_event)
+        os.stat = self._noting(os.stat)
+        os.access = self._noting(os.access)
+        accessor: Any = getattr(pathlib, "_NormalAccessor", None)
+        if accessor is not None:  # Python 3.10 took the function when it loaded pathlib
+            accessor.stat = staticmethod(os.stat)
+
+    def note_read(self, path: object) -> None:
+        """Note a file that is about to be read in a way that shows in no event."""
+        if name := _absolute(path):
+            self._read[name] = None
+
+    def located_sources(self) -> list[str]:
+        """The loaded modules whose source code has looked for on disk, by name.
+
+        Code that got the path of a function so, not by ``__file__``, shows it in no source.
+        """
+        return sorted(
+            name
+            for name, module in sys.modules.copy().items()
+            if any(os.path.abspath(path) in self._sources for path in _places_of_module(module))
+        )
+
+    def files(self, finder: WorkspaceFinder, places: Places, scratch: str) -> ObservedFiles:
+        """All that was noted, but for what lies in `scratch`, is the interpreter's own, or was first written.
+
+        A source of an imported module counts as read also where the interpreter had it compiled
+        already and only looked at its time; the compiled file itself is none of the inputs. A
+        submodule that was asked for makes the folders of its package listed: what else appears
+        in them can take its place.
+        """
+        counts = _Counting(places, [scratch, os.path.realpath(scratch), _OURS, os.path.realpath(_OURS)])
+        read, listed = dict(self._read), dict(self._listed)
+        for name in finder.requested:
+            read.update(dict.fromkeys(_places_of_module(sys.modules.get(name))))
+            listed.update(dict.fromkeys(_folders_of_package(name.rpartition(".")[0], places)))
+        asked = [path for path in self._asked if places.of(path) is Place.WORKSPACE]
+        paths = [path for path in (*read, *asked) if path not in self._written and counts(path)]
+        files = {path for path in paths if os.path.isfile(path)}
+        return ObservedFiles(
+            read=tuple(sorted(path for path in files if not path.endswith(".pyc"))),
+            listed=tuple(sorted(path for path in listed if counts(path))),
+            sought=tuple(sorted({path for path in paths if not path.endswith(".pyc")} - files)),
+        )
+
+    def _on_event(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open":
+            path, mode, flags = arguments
+            name = _absolute(path)
+            if mode in ("w", "x", "a", "wb", "xb", "ab") or (flags or 0) & _WRITES_ANEW:
+                if name not in self._read:
+                    self._written[name] = None
+            elif name:
+                self._read[name] = None
+                self._note_source(name)
+        elif event in ("os.listdir", "os.scandir"):
+            path = arguments[0]
+            if name := _absolute(os.curdir if path is None else path):
+                self._listed[name] = None
+
+    def _note_source(self, path: str) -> None:
+        """Note the source of a module, save where Python's own ways of reading sources ask for it."""
+        if path.endswith(".py") and _asking_module() not in _SHOW_SOURCE:
+            self._sources[path] = None
+
+    def _noting(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """`function`, which takes a path first, noting every path it is called with."""
+
+        @wraps(function)
+        def noting(path: Any, *arguments: Any, **options: Any) -> Any:
+            if options.get("dir_fd") is None and (name := _absolute(path)):
+                self._asked[name] = None
+                self._note_source(name)
+            return function(path, *arguments, **options)
+
+        noting.__module__ = os.__name__
+        for supporting in (os.supports_fd, os.supports_dir_fd, os.supports_follow_symlinks):
+            if function in supporting:
+                supporting.add(noting)
+        return noting
+
+
+class _Counting:
+    """Whether what a path holds can be an input of the factory's."""
+
+    def __init__(self, places: Places, left_out: Iterable[str]) -> None:
+        self._places = places
+        self._left_out = tuple(os.path.join(folder, "") for folder in (*left_out, *_OF_THE_KERNEL))
+
+    def __call__(self, path: str) -> bool:
+        if path == sys.executable or f"{path}/".startswith(self._left_out):
+            return False
+        return self._places.of(path) is not Place.STDLIB
+
+
+def observe_safetensors(safetensors: ModuleType, observer: FileObserver) -> None:
+    """Let the reader of ``safetensors``, which is native code, tell which files it opens."""
+    native = safetensors.safe_open
+
+    @wraps(native, updated=())
+    def safe_open(filename: Any, *arguments: Any, **options: Any) -> Any:
+        observer.note_read(filename)
+        return native(filename, *arguments, **options)
+
+    vars(safetensors)["safe_open"] = safe_open
+
+
+def observed_imports(finder: WorkspaceFinder, places: Places) -> list[ObservedImport]:
+    """The modules of workspace and environment that are loaded, by name."""
+    found = []
+    for name, module in sorted(sys.modules.copy().items()):
+        importer = finder.requested.get(name)
+        if importer is not None and any(places.of(path) in _CODE for path in _places_of_module(module)):
+            found.append(_observed(name, importer, places))
+    return found
+
+
+def _observed(name: str, importer: Importer, places: Places) -> ObservedImport:
+    return ObservedImport(
+        module=name,
+        importer=importer.module,
+        path=places.shown(importer.path),
+        line=importer.line,
+        by_helper=importer.in_function and places.of(importer.path) is Place.ENVIRONMENT,
+    )
+
+
+def _asking_module() -> str:
+    """The name of the module whose code asks the file system something right now."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__") == __name__:
+        frame = frame.f_back
+    while frame is not None and frame.f_globals.get("__name__") in _ON_THE_WAY:
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__", "")) if frame is not None else ""
+
+
+def _absolute(path: object) -> str:
+    """A path as it is now, for what is relative counts from where the process is; "" for no path."""
+    try:
+        return os.path.abspath(os.fsdecode(path))  # type: ignore[arg-type]
+    except (TypeError, ValueError, OSError):
+        return ""
+
+
+def _folders_of_package(name: str, places: Places) -> list[str]:
+    """The folders that submodules of a loaded package are looked for in, outside the workspace.
+
+    In the workspace only declared modules count, and the request lists them.
+    """
+    spec = told_by(sys.modules.get(name), "__spec__")
+    folders = getattr(spec, "submodule_search_locations", None) or ()
+    return [
+        os.path.abspath(folder)
+        for folder in folders
+        if isinstance(folder, str) and places.of(folder) is not Place.WORKSPACE
+    ]
+
+
+def _places_of_module(module: object) -> list[str]:
+    """Where a module comes from: its file, or the folders of a namespace package."""
+    spec = told_by(module, "__spec__")
+    origin = getattr(spec, "origin", None)
+    if getattr(spec, "has_location", False) and isinstance(origin, str):
+        return [origin]
+    locations = getattr(spec, "submodule_search_locations", None) or ()
+    return [path for path in locations if isinstance(path, str)]

@@ -1,0 +1,116 @@
+"""An exception of a factory as an error for its author: their frames, at their line."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import traceback
+from collections.abc import Iterator
+
+from hermpkg_build.errors import ActionError, Location
+from hermpkg_build.factories.importable import UndeclaredModuleError, is_machinery
+from hermpkg_build.factories.places import Place, Places
+
+_LONGEST_LINE = 1000
+
+
+def error_of_factory(factory: str, error: BaseException, places: Places) -> ActionError:
+    """What to tell of `error`, which left the factory or the import of its module."""
+    undeclared = next((e for e in _chain(error) if isinstance(e, UndeclaredModuleError)), None)
+    if undeclared is not None:
+        return _undeclared(undeclared, places)
+    text = "".join(traceback.format_exception_only(type(error), error)).strip()
+    summary = f"the factory {factory} raised {_shortened(text.splitlines()[-1])}"
+    if isinstance(error, SystemExit):
+        summary = f"the factory {factory} ended the process: sys.exit({error.code!r})"
+    elif isinstance(error, KeyboardInterrupt):
+        summary = f"the factory {factory} raised KeyboardInterrupt"
+    location = _location(error, places)
+    return ActionError(
+        summary,
+        location=location,
+        facts=[("traceback", _trimmed(error, places))],
+        snippet=_snippet(error, places),
+    )
+
+
+def _undeclared(error: UndeclaredModuleError, places: Places) -> ActionError:
+    importer = error.importer
+    package = os.path.dirname(error.found)
+    location = Location(places.shown(importer.path), importer.line) if importer.path else None
+    return ActionError(
+        f"the module {error.name} is in the workspace, but the deps of the target do not reach it",
+        location=location,
+        snippet=linecache.getline(importer.path, importer.line).strip(),
+        facts=[("file", error.found), ("imported by", importer.module or "the factory's name")],
+        next_step=f"add the python_modules target of //{package} that holds {error.found} to deps",
+    )
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """`error` and what it was raised from, as far as a traceback would show it."""
+    seen: set[int] = set()
+    here: BaseException | None = error
+    while here is not None and id(here) not in seen:
+        seen.add(id(here))
+        yield here
+        here = here.__cause__ or (None if here.__suppress_context__ else here.__context__)
+
+
+def _location(error: BaseException, places: Places) -> Location | None:
+    """The deepest line of the workspace, or of anything where none of it took part."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return Location(places.shown(error.filename), error.lineno or 0, error.offset or 0)
+    frames = _frames(error)
+    own = [frame for frame in frames if places.of(frame[0]) is Place.WORKSPACE]
+    deepest = (own or frames)[-1:]
+    return Location(places.shown(deepest[0][0]), deepest[0][1]) if deepest else None
+
+
+def _snippet(error: BaseException, places: Places) -> str:
+    if isinstance(error, SyntaxError):
+        return (error.text or "").strip()
+    own = [frame for frame in _frames(error) if places.of(frame[0]) is Place.WORKSPACE]
+    return linecache.getline(*own[-1]).strip() if own else ""
+
+
+def _frames(error: BaseException) -> list[tuple[str, int]]:
+    walked = traceback.walk_tb(error.__traceback__)
+    found = [(frame.f_code.co_filename, line) for frame, line in walked]
+    return [(_absolute(path), line) for path, line in found if not is_machinery(path)]
+
+
+def _absolute(path: str) -> str:
+    """The absolute path of a source file; what has no file, such as ``<string>``, as it is."""
+    return path if path.startswith("<") else os.path.abspath(path)
+
+
+def _trimmed(error: BaseException, places: Places) -> str:
+    """The traceback with its causes, without the frames of the import system and the worker."""
+    whole = traceback.TracebackException.from_exception(error)
+    _trim(whole, places)
+    return "\n".join(map(_shortened, "".join(whole.format()).rstrip().splitlines()))
+
+
+def _shortened(line: str) -> str:
+    """A line of a message, which may hold a whole tensor or page, as far as one can take it in."""
+    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}… ({len(line):,} characters)"
+
+
+def _trim(whole: traceback.TracebackException, places: Places) -> None:
+    pending = [whole]
+    while pending:
+        part = pending.pop()
+        part.stack = traceback.StackSummary.from_list(
+            [
+                traceback.FrameSummary(
+                    places.shown(f.filename), f.lineno, f.name, line=f.line, lookup_line=False
+                )
+                for f in part.stack
+                if not is_machinery(f.filename)
+            ]
+        )
+        related = [part.__cause__, part.__context__, *(getattr(part, "exceptions", None) or ())]
+        if getattr(part, "filename", None):  # that of a SyntaxError
+            part.filename = places.shown(part.filename)
+        pending += [other for other in related if other is not None]

@@ -1,0 +1,202 @@
+"""The child process that makes one model object: a request in, files and a result out.
+
+It is started by `child` as a script with a folder as its only argument. It reads
+the request there and leaves the pickle and the storages, and last of all the result: when that
+exists, everything else is complete.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if __name__ == "__main__":
+    # The first entry is the folder of this file, whose modules are nobody's top-level modules.
+    import os
+
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import _imp
+import json
+import os
+import random
+import signal
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hermpkg_build.core.canonical_json import Json, dumps
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.errors import ActionError, HermpkgError
+from hermpkg_build.factories.call import check_arguments, find_factory
+from hermpkg_build.factories.failures import error_to_json
+from hermpkg_build.factories.importable import WorkspaceFinder
+from hermpkg_build.factories.listings import order_listings
+from hermpkg_build.factories.observation import FileObserver, observe_safetensors, observed_imports
+from hermpkg_build.factories.places import Places, standard_library
+from hermpkg_build.factories.request import PICKLE, REQUEST, RESULT, ModelObject, ModelRequest, storage_file
+from hermpkg_build.factories.tracebacks import error_of_factory
+from hermpkg_build.factories.weights import load_weights
+from hermpkg_build.pickles.canonical import pickle_canonically
+from hermpkg_build.pickles.path_of_failure import UnpicklableError
+from hermpkg_build.pickles.pickled import PickledObject
+from hermpkg_build.pickles.storages import write_storage
+
+UMASK = 0o022
+_PR_SET_PDEATHSIG = 1
+"""From <linux/prctl.h>."""
+
+
+def run(folder: Path) -> None:
+    """Make the model object that the request in `folder` asks for; leave the result there."""
+    process = os.getpid()
+    request = ModelRequest.from_json(json.loads((folder / REQUEST).read_bytes()))
+    roots = [os.path.normpath(os.path.join(request.workspace_root, root)) for root in request.source_roots]
+    search_path = [p for p in request.search_path if os.path.realpath(p) not in map(os.path.realpath, roots)]
+    places = Places(workspace_root=request.workspace_root, search_path=search_path)
+    observer = FileObserver()
+    finder = _confine(request, roots, search_path, places, observer)
+    result: dict[str, Json]
+    try:
+        model = make(request, places)
+        if os.getpid() != process:
+            return
+        pickled = pickle_canonically(model, name="model")
+        result = {"made": _keep(folder, pickled, finder, observer, places).to_json()}
+    except HermpkgError as error:
+        result = {"error": error_to_json(error)}
+    except UnpicklableError as error:
+        result = {"error": error_to_json(_not_picklable(request, error, places))}
+    except BaseException as error:  # noqa: BLE001 - whatever a factory raises is its author's to see
+        result = {"error": error_to_json(error_of_factory(request.factory, error, places))}
+    if os.getpid() == process:
+        if "error" in result:
+            # What it went wrong with is in these files, or that they are not there.
+            with suppress(Exception):
+                result["observed_files"] = observer.files(finder, places, str(folder)).to_json()
+        _flush()
+        aside = folder / f"{RESULT}.part"
+        aside.write_bytes(dumps(result))
+        aside.replace(folder / RESULT)
+
+
+def _end_with_parent() -> None:
+    """Let the kernel kill this process when its parent dies, however that happens; only Linux can."""
+    if sys.platform == "linux":
+        import ctypes
+
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _flush() -> None:
+    """Let what the factory printed reach the file, if it left the streams open."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+
+
+def make(request: ModelRequest, places: Places) -> Any:
+    """Call the factory; load the weights. Raises ActionError and whatever the factory raises."""
+    factory = find_factory(request.factory, request.modules, places)
+    check_arguments(request.factory, factory, request.arguments, places)
+    # Once more, so that what was imported on the way has no say in what the factory draws.
+    _seed_all(request.seed)
+    model = factory(**request.arguments)
+    if request.weights is not None:
+        load_weights(model, request.weights, shown=places.shown(request.weights))
+    return model
+
+
+def _confine(
+    request: ModelRequest,
+    roots: list[str],
+    search_path: list[str],
+    places: Places,
+    observer: FileObserver,
+) -> WorkspaceFinder:
+    """Let this process import what the request allows, and nothing else, from now on."""
+    os.umask(request.conditions.umask)
+    order_listings(request.conditions.listing)
+    sys.argv = [request.factory]
+    sys.path[:] = dict.fromkeys([*search_path, *standard_library()])
+    finder = WorkspaceFinder(
+        modules=request.modules,
+        source_roots=roots,
+        places=places,
+        after={
+            "torch": lambda torch: _prepare_torch(torch, request),
+            "numpy.random": lambda numpy_random: _seed_numpy(numpy_random, request.seed),
+            "safetensors": lambda safetensors: observe_safetensors(safetensors, observer),
+        },
+    )
+    sys.meta_path.insert(0, finder)
+    _make_way_for(request.modules)
+    random.seed(request.seed)
+    return finder
+
+
+def _make_way_for(modules: Iterable[str]) -> None:
+    """Forget modules that were needed here and have the name of one of the workspace.
+
+    A factory gets its own, as it would from an interpreter that was started for it alone; that one
+    too has the frozen modules before anything else.
+    """
+    for name in modules:
+        if name in sys.modules and name not in sys.builtin_module_names and not _imp.is_frozen(name):
+            del sys.modules[name]
+
+
+def _prepare_torch(torch: Any, request: ModelRequest) -> None:
+    torch.manual_seed(request.seed)
+    torch.set_num_threads(request.conditions.threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def _seed_numpy(numpy_random: Any, seed: int) -> None:
+    numpy_random.seed(seed % (1 << 32))
+
+
+def _seed_all(seed: int) -> None:
+    random.seed(seed)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
+    if "numpy.random" in sys.modules:
+        _seed_numpy(sys.modules["numpy.random"], seed)
+
+
+def _keep(
+    folder: Path, pickled: PickledObject, finder: WorkspaceFinder, observer: FileObserver, places: Places
+) -> ModelObject:
+    """Write the pickle and the storages; what the parent is to know of them."""
+    imports = observed_imports(finder, places)
+    files = observer.files(finder, places, str(folder))
+    os.umask(UMASK)
+    (folder / PICKLE).write_bytes(pickled.data)
+    return ModelObject(
+        pickle=Digest.of(pickled.data),
+        globals=pickled.globals,
+        storages=tuple(
+            write_storage(storage, str(folder / storage_file(key)))
+            for key, storage in enumerate(pickled.storages)
+        ),
+        key_offsets=pickled.key_offsets,
+        observed_modules=tuple(imports),
+        observed_files=files,
+        located_sources=tuple(observer.located_sources()),
+    )
+
+
+def _not_picklable(request: ModelRequest, error: UnpicklableError, places: Places) -> ActionError:
+    return ActionError(
+        f"what the factory {request.factory} returned cannot be pickled",
+        facts=[("object", error.path), ("reason", places.shown_in(error.reason))],
+        next_step="leave it out by __getstate__, or make it from a class or function of a module",
+    )
+
+
+if __name__ == "__main__":
+    _end_with_parent()
+    run(Path(sys.argv[1]))
+    # Neither threads that the factory left behind nor what is to run at exit concern the result.
+    os._exit(0)

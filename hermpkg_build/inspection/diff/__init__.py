@@ -1,0 +1,1 @@
+"""What differs between two artifacts, from records down to opcodes and tensors."""

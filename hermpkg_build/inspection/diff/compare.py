@@ -1,0 +1,308 @@
+"""Compares two artifacts record by record, each kind of record in the terms its author thinks in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from itertools import groupby
+from math import prod
+
+from hermpkg_build.archive.layout import BYTEORDER, EXTERN_MODULES, MANIFEST, PYTHON_VERSION
+from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.core.manifest import RecordKind
+from hermpkg_build.errors import ArchiveError
+from hermpkg_build.inspection.contents import kind_of_record, manifest_of
+from hermpkg_build.inspection.diff.differences import (
+    BytesDifference,
+    Comparison,
+    Detail,
+    FactDifference,
+    RecordDifference,
+    TensorDifference,
+)
+from hermpkg_build.inspection.diff.elements import compare_elements
+from hermpkg_build.inspection.diff.facts import compare_facts
+from hermpkg_build.inspection.diff.layout import compare_layouts
+from hermpkg_build.inspection.diff.pickles import TensorPair, compare_graphs, compare_opcodes, tensors_of
+from hermpkg_build.inspection.diff.same_bytes import first_difference
+from hermpkg_build.inspection.diff.texts import diff_texts, text_of
+from hermpkg_build.pickles.reading.nodes import Node, read_pickle
+from hermpkg_build.pickles.reading.tensors import Tensor
+
+_STORAGE = str(RecordKind.STORAGE)
+_PICKLE = str(RecordKind.PICKLE)
+# Told as facts, not as records: what artifacts say of themselves.
+_FACTS = frozenset({MANIFEST, EXTERN_MODULES, PYTHON_VERSION})
+_MOST_DETAILS = 100
+_LARGEST_TEXT = 16 << 20
+
+
+def compare_archives(a: ArchiveReader, b: ArchiveReader) -> Comparison:
+    """How the artifact `b` differs from `a`; both may be hermpkg's or torch.package's.
+
+    Tensors are read a piece at a time; a pickle or a text that differs is read whole. Raises
+    ArchiveError for damaged records.
+    """
+    place = first_difference(a.raw(), b.raw())
+    if place is None:
+        return Comparison(a=a.name, b=b.name, equal=True)
+    pair = _Pair(a, b)
+    records = tuple(pair.record_differences())
+    facts = tuple(pair.fact_differences())
+    if not records and not facts:
+        records = tuple(pair.differences_of_what_is_told_as_facts())
+    layout = tuple(compare_layouts(a, b))
+    if not (records or facts or layout):
+        layout = (f"the files begin to differ at byte {place}, outside of every record",)
+    return Comparison(a=a.name, b=b.name, equal=False, records=records, facts=facts, layout=layout)
+
+
+class _Pair:
+    """Two archives, with what is asked of them more than once."""
+
+    def __init__(self, a: ArchiveReader, b: ArchiveReader) -> None:
+        self.a = a
+        self.b = b
+        self.manifests = manifest_of(a), manifest_of(b)
+        self._same: dict[tuple[str, str], bool] = {}
+
+    def fact_differences(self) -> Iterator[FactDifference]:
+        yield from compare_facts(self.a, self.b, *self.manifests)
+
+    def differences_of_what_is_told_as_facts(self) -> Iterator[RecordDifference]:
+        """The records behind the facts, for the case that they differ and no fact does."""
+        for name in sorted(_FACTS):
+            if self.a.has(name) and self.b.has(name) and not self.same(name, name):
+                yield self._changed(name, self.kind(name), self._details(name))
+
+    def record_differences(self) -> Iterator[RecordDifference]:
+        """Records in the order of their names; storages are paired up by the tensors that use them."""
+        found = list(self._plain_differences())
+        if self._some_storage_differs or any(record.kind == _PICKLE for record in found):
+            by_name = {record.name: record for record in found}
+            for name in self._pickles:
+                difference, tensors = self._compare_pickles(name)
+                if difference is not None:
+                    by_name[name] = difference
+                for record in tensors:
+                    by_name[record.name] = _merged(by_name.get(record.name), record)
+            found = list(by_name.values())
+            found += self._unexplained_storages({record.name for record in found})
+        yield from sorted(found, key=lambda record: record.name)
+
+    def _plain_differences(self) -> Iterator[RecordDifference]:
+        """Everything but storages; pickles without details yet."""
+        for name in sorted({*self.a.names(), *self.b.names()} - _FACTS):
+            kind = self.kind(name)
+            if kind == _STORAGE:
+                continue
+            if not (self.a.has(name) and self.b.has(name)):
+                yield self._only_in_one(name, kind)
+            elif not self.same(name, name):
+                details = () if kind == _PICKLE else self._details(name)
+                yield self._changed(name, kind, details)
+
+    def kind(self, name: str) -> str:
+        holder = 0 if self.a.has(name) else 1
+        return kind_of_record(self.manifests[holder], name)
+
+    @cached_property
+    def _pickles(self) -> list[str]:
+        both = set(self.a.names()) & set(self.b.names())
+        return [name for name in sorted(both) if self.kind(name) == _PICKLE]
+
+    @cached_property
+    def _some_storage_differs(self) -> bool:
+        names = {name for name in (*self.a.names(), *self.b.names()) if self.kind(name) == _STORAGE}
+        return any(
+            not (self.a.has(name) and self.b.has(name)) or not self.same(name, name) for name in sorted(names)
+        )
+
+    def same(self, a: str, b: str) -> bool:
+        """Whether two records hold the same bytes."""
+        if (a, b) not in self._same:
+            self._same[a, b] = first_difference(self.a.view(a), self.b.view(b)) is None
+        return self._same[a, b]
+
+    def _only_in_one(self, name: str, kind: str, details: Sequence[Detail] = ()) -> RecordDifference:
+        here = self.a.has(name)
+        size = len((self.a if here else self.b).view(name))
+        return RecordDifference(
+            name=name,
+            kind=kind,
+            change="removed" if here else "added",
+            a_bytes=size if here else None,
+            b_bytes=None if here else size,
+            details=tuple(details),
+        )
+
+    def _changed(
+        self, name: str, kind: str, details: Sequence[Detail], other: str = "", left_out: int = 0
+    ) -> RecordDifference:
+        shown = tuple(details[:_MOST_DETAILS])
+        return RecordDifference(
+            name=name,
+            kind=kind,
+            change="changed",
+            a_bytes=len(self.a.view(name)),
+            b_bytes=len(self.b.view(other or name)),
+            details=shown,
+            left_out=left_out + len(details) - len(shown),
+        )
+
+    def _details(self, name: str) -> Sequence[Detail]:
+        """How a record that is no pickle differs: as text where it is one, else as bytes."""
+        views = self.a.view(name), self.b.view(name)
+        if max(map(len, views)) <= _LARGEST_TEXT:
+            a, b = text_of(self.a.read(name)), text_of(self.b.read(name))
+            if a is not None and b is not None:
+                return [diff_texts(a, b)]
+        return [_bytes_difference(*views)]
+
+    def _compare_pickles(self, name: str) -> tuple[RecordDifference | None, list[RecordDifference]]:
+        """The difference of the pickle itself, and those of the storages of its tensors."""
+        data = self.a.read(name), self.b.read(name)
+        try:
+            graphs = read_pickle(data[0]), read_pickle(data[1])
+        except ValueError:
+            # Named like a pickle, and none.
+            changed = None if data[0] == data[1] else self._changed(name, _PICKLE, self._details(name))
+            return changed, []
+        compared = compare_graphs(*graphs, name)
+        tensors = self._tensor_differences(name, compared.tensors)
+        details: list[Detail] = list(compared.differences)
+        details += [tensor for _, tensor in tensors if tensor.count is None]
+        if data[0] != data[1] and not details:
+            details += compare_opcodes(*data, graphs[0], name)
+        left_out = compared.total - len(compared.differences)
+        difference = self._changed(name, _PICKLE, details, left_out=left_out) if details else None
+        return difference, self._by_storage([tensor for tensor in tensors if tensor[1].count is not None])
+
+    def _by_storage(self, tensors: Sequence[tuple[Tensor, TensorDifference]]) -> list[RecordDifference]:
+        records: list[RecordDifference] = []
+        ordered = sorted(tensors, key=lambda pair: pair[0].storage.record)
+        for record, group in groupby(ordered, key=lambda pair: pair[0].storage.record):
+            records.append(self._changed(record, _STORAGE, [difference for _, difference in group]))
+        return records
+
+    def _tensor_differences(
+        self, pickle: str, pairs: Sequence[TensorPair]
+    ) -> list[tuple[Tensor, TensorDifference]]:
+        found: list[tuple[Tensor, TensorDifference]] = []
+        for pair in pairs:
+            difference = self._compare_tensors(pickle, pair)
+            if difference is not None:
+                found.append((pair.a, difference))
+        return found
+
+    def _compare_tensors(self, pickle: str, pair: TensorPair) -> TensorDifference | None:
+        a, b = pair.a, pair.b
+
+        base = TensorDifference(name=pair.name, pickle=pickle, a=str(a), b=str(b))
+        if (a.dtype, a.shape) != (b.dtype, b.shape):
+            return replace(base, note="another type or shape")
+        for reader, tensor in ((self.a, a), (self.b, b)):
+            if not reader.has(tensor.storage.record):
+                return replace(base, note=f"{reader.name} lacks {tensor.storage.record}")
+        note = "" if (a.stride, a.offset) == (b.stride, b.offset) else "another layout in its storage"
+        if self.same(a.storage.record, b.storage.record) and not note:
+            return None
+        data = self._data(self.a, a), self._data(self.b, b)
+        if len(data[0]) != len(data[1]) or (note and not (a.is_contiguous and b.is_contiguous)):
+            return replace(base, note=note or "storages of other sizes")
+        found = compare_elements(*data, a.dtype)
+        if not found.count:
+            return replace(base, note=note) if note else None
+        return replace(
+            base,
+            count=found.count,
+            total=found.total,
+            first=_index(a, found.first or 0),
+            largest=found.largest,
+            note=note,
+        )
+
+    def _data(self, reader: ArchiveReader, tensor: Tensor) -> memoryview:
+        """The bytes of a tensor's elements, and of those between them where it is not contiguous."""
+        start, count = tensor.span
+        size = tensor.element_size
+        if tensor.element_size == 1 and tensor.storage.count:
+            # Of a type that is not known here the storage tells how long an element is.
+            size = max(1, len(reader.view(tensor.storage.record)) // tensor.storage.count)
+        view = reader.view(tensor.storage.record)[start * size : (start + count) * size]
+        if reader.has(BYTEORDER) and reader.read(BYTEORDER).strip() == b"big" and size > 1:
+            return memoryview(b"".join(bytes(view[i : i + size])[::-1] for i in range(0, len(view), size)))
+        return view
+
+    def _unexplained_storages(self, explained: set[str]) -> Iterator[RecordDifference]:
+        """Storages that differ and that no tensor of a pickle in both archives has told of.
+
+        Those of tensors that only one of the two has are added or removed; who they belong to is said by
+        the pickle, and where an added tensor has moved the others' keys, nothing is said of these.
+        """
+        used = [self._used_storages(reader) for reader in (self.a, self.b)]
+        for name in sorted({*self.a.names(), *self.b.names()} - explained):
+            if self.kind(name) != _STORAGE:
+                continue
+            in_both = self.a.has(name) and self.b.has(name)
+            if in_both and (self.same(name, name) or name in used[0] or name in used[1]):
+                continue
+            if in_both:
+                views = self.a.view(name), self.b.view(name)
+                yield self._changed(name, _STORAGE, [_bytes_difference(*views)])
+            elif not self._is_only_renumbered(name, used):
+                yield self._only_in_one(name, _STORAGE)
+
+    def _is_only_renumbered(self, name: str, used: Sequence[Mapping[str, str]]) -> bool:
+        """Whether the tensor of a storage in one archive has one of another number in the other."""
+        mine, other = (used[0], used[1]) if self.a.has(name) else (used[1], used[0])
+        return name in mine and mine[name] in other.values()
+
+    def _used_storages(self, reader: ArchiveReader) -> Mapping[str, str]:
+        """The storages that pickles use, each with the tensor that uses it first."""
+        used: dict[str, str] = {}
+        for name in reader.names():
+            if self.kind(name) != _PICKLE:
+                continue
+            try:
+                graph: Node = read_pickle(reader.read(name))
+            except ValueError:
+                continue
+            for tensor_name, tensor in tensors_of(graph, name):
+                used.setdefault(tensor.storage.record, f"{name} {tensor_name}")
+        return used
+
+
+def _merged(before: RecordDifference | None, record: RecordDifference) -> RecordDifference:
+    """One difference of a storage that tensors of several pickles use."""
+    if before is None:
+        return record
+    return RecordDifference(
+        name=record.name,
+        kind=record.kind,
+        change=record.change,
+        a_bytes=record.a_bytes,
+        b_bytes=record.b_bytes,
+        details=(*before.details, *record.details),
+        left_out=before.left_out + record.left_out,
+    )
+
+
+def _index(tensor: Tensor, place: int) -> tuple[int, ...]:
+    """The index of the element number `place` of a contiguous tensor, else its place in the storage."""
+    if not tensor.is_contiguous:
+        return (tensor.offset + place,)
+    index: list[int] = []
+    for dimension in range(len(tensor.shape)):
+        below = prod(tensor.shape[dimension + 1 :])
+        index.append(place // below)
+        place %= below
+    return tuple(index)
+
+
+def _bytes_difference(a: memoryview, b: memoryview) -> BytesDifference:
+    offset = first_difference(a, b)
+    if offset is None:
+        raise ArchiveError("a record changed while it was compared")
+    return BytesDifference(offset=offset, a=bytes(a[offset : offset + 16]), b=bytes(b[offset : offset + 16]))

@@ -1,0 +1,148 @@
+"""Compares the elements of two tensors in chunks: how many differ, where first, and by how much at most."""
+
+from __future__ import annotations
+
+import math
+import struct
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hermpkg_build.inspection.diff.same_bytes import PIECE, pieces
+from hermpkg_build.pickles.reading.tensors import ELEMENT_SIZES
+
+_FORMATS = {
+    "bool": "B",
+    "uint8": "B",
+    "int8": "b",
+    "uint16": "H",
+    "int16": "h",
+    "uint32": "I",
+    "int32": "i",
+    "uint64": "Q",
+    "int64": "q",
+    "float16": "e",
+    "float32": "f",
+    "float64": "d",
+    "complex64": "f",
+    "complex128": "d",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElementDifferences:
+    """`count` of `total` elements have other bits; `first` is the index of the first of them.
+
+    `largest` is the largest absolute difference, None where none is a finite number (one of the two is
+    NaN or infinite, or the numbers of this dtype are not told).
+    """
+
+    count: int
+    total: int
+    first: int | None = None
+    largest: float | None = None
+
+
+def compare_elements(a: memoryview, b: memoryview, dtype: str, *, size: int = 0) -> ElementDifferences:
+    """Compare two little-endian buffers of equal length, a chunk at a time.
+
+    `size` is the bytes of an element for a dtype that ELEMENT_SIZES lacks; its largest difference is
+    not told. With numpy, where it is installed, the arithmetic is quicker; the result is the same.
+    Raises ValueError for buffers of different lengths.
+    """
+    if len(a) != len(b):
+        raise ValueError(f"{len(a)} bytes cannot be compared with {len(b)}")
+    width = ELEMENT_SIZES.get(dtype) or size or 1
+    total = len(a) // width
+    count, first = 0, None
+    largest: float | None = None
+    for number, (x, y) in enumerate(zip(pieces(a), pieces(b), strict=True)):
+        left, right = bytes(x), bytes(y)
+        if left == right:
+            continue
+        compare = _compare_plain if _numpy() is None else _compare_with_numpy
+        found, where, by = compare(left, right, dtype, width)
+        count += found
+        if first is None and where is not None:
+            first = number * PIECE // width + where
+        if by is not None:
+            largest = by if largest is None else max(largest, by)
+    return ElementDifferences(count=count, total=total, first=first, largest=largest)
+
+
+_Found = tuple[int, "int | None", "float | None"]
+
+
+def _compare_plain(left: bytes, right: bytes, dtype: str, width: int) -> _Found:
+    different = [
+        place
+        for place in range(len(left) // width)
+        if left[place * width : (place + 1) * width] != right[place * width : (place + 1) * width]
+    ]
+    if not different:
+        return 0, None, None
+    largest: float | None = None
+    if dtype in ELEMENT_SIZES:
+        for place in different:
+            piece = slice(place * width, (place + 1) * width)
+            by = _distance(_numbers(left[piece], dtype), _numbers(right[piece], dtype))
+            if by is not None and (largest is None or by > largest):
+                largest = by
+    return len(different), different[0], largest
+
+
+def _numbers(data: bytes, dtype: str) -> Sequence[float]:
+    if dtype == "bfloat16":
+        # The upper half of a float32.
+        return struct.unpack("<f", b"\0\0" + data)
+    return struct.unpack(f"<{len(data) // struct.calcsize(_FORMATS[dtype])}{_FORMATS[dtype]}", data)
+
+
+def _distance(left: Iterable[float], right: Iterable[float]) -> float | None:
+    """The distance of two numbers, complex ones as points of the plane; None where it is not finite."""
+    steps = [x - y for x, y in zip(left, right, strict=True)]
+    distance = float(abs(steps[0])) if len(steps) == 1 else math.hypot(*steps)
+    return distance if math.isfinite(distance) else None
+
+
+def _compare_with_numpy(left: bytes, right: bytes, dtype: str, width: int) -> _Found:
+    numpy = _numpy()
+    rows = [numpy.frombuffer(data, numpy.uint8)[: len(data) // width * width] for data in (left, right)]
+    changed = (rows[0].reshape(-1, width) != rows[1].reshape(-1, width)).any(axis=1)
+    places = numpy.flatnonzero(changed)
+    if not len(places):
+        return 0, None, None
+    largest: float | None = None
+    if dtype in ELEMENT_SIZES:
+        with numpy.errstate(all="ignore"):
+            x, y = (_array(numpy, data, dtype)[places] for data in rows)
+            distances = abs(x - y).astype("f8")
+        finite = distances[numpy.isfinite(distances)]
+        if len(finite):
+            largest = float(finite.max())
+    return int(changed.sum()), int(places[0]), largest
+
+
+def _array(numpy: Any, data: Any, dtype: str) -> Any:
+    """The numbers in double precision, in which the difference of two of them is told."""
+    if dtype == "bfloat16":
+        wide = data.view("<u2").astype("<u4") << 16
+        return wide.view("<f4").astype("f8")
+    if dtype.startswith("complex"):
+        return data.view("<c8" if dtype == "complex64" else "<c16").astype("c16")
+    if dtype in ("int64", "uint64"):
+        # Neither doubles nor the integers themselves hold every difference of two of these.
+        return data.view("<i8" if dtype == "int64" else "<u8").astype("O")
+    return data.view("<" + {"bool": "u1"}.get(dtype, numpy.dtype(dtype).str[1:])).astype("f8")
+
+
+def _numpy() -> Any:
+    """The module numpy, None where it is not installed."""
+    if "numpy" not in sys.modules:
+        try:
+            import numpy
+        except ImportError:
+            return None
+        return numpy
+    return sys.modules["numpy"]

@@ -1,0 +1,63 @@
+"""What two artifacts say of themselves: extern modules, versions, policies, origins of models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from hermpkg_build.archive.layout import EXTERN_MODULES, PYTHON_VERSION
+from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.core.manifest import Manifest
+from hermpkg_build.inspection.diff.differences import FactDifference
+
+_ABSENT = ""
+
+
+def compare_facts(
+    a: ArchiveReader, b: ArchiveReader, left: Manifest | None, right: Manifest | None
+) -> Iterator[FactDifference]:
+    """The facts in which the two differ; `left` and `right` are their manifests."""
+    if a.root != b.root:
+        yield FactDifference(subject="root folder", a=a.root, b=b.root)
+    yield from _differing("Python version", {"": _text(a, PYTHON_VERSION)}, {"": _text(b, PYTHON_VERSION)})
+    externs = [dict.fromkeys(_text(reader, EXTERN_MODULES).split(), "extern") for reader in (a, b)]
+    yield from _differing("extern module", *externs)
+    if left is None or right is None:
+        if left is not right:
+            yield FactDifference(subject="manifest", a=_manifest(left), b=_manifest(right))
+        return
+    yield from _differing("manifest", {"format": str(left.format)}, {"format": str(right.format)})
+    tools = [f"{manifest.tool.name} {manifest.tool.version}" for manifest in (left, right)]
+    yield from _differing("built by", {"": tools[0]}, {"": tools[1]})
+    yield from _differing("distribution", left.distributions, right.distributions)
+    yield from _differing("requires", left.requires, right.requires)
+    yield from _differing("model", _models(left), _models(right))
+    yield from _differing("module", _modules(left), _modules(right))
+
+
+def _differing(subject: str, a: Mapping[str, str], b: Mapping[str, str]) -> Iterator[FactDifference]:
+    for name in sorted({*a, *b}):
+        if a.get(name, _ABSENT) != b.get(name, _ABSENT):
+            yield FactDifference(
+                subject=f"{subject} {name}".rstrip(), a=a.get(name, _ABSENT), b=b.get(name, _ABSENT)
+            )
+
+
+def _text(reader: ArchiveReader, record: str) -> str:
+    return reader.read(record).decode("utf-8", "replace").strip() if reader.has(record) else ""
+
+
+def _manifest(manifest: Manifest | None) -> str:
+    return "" if manifest is None else f"written by {manifest.tool.name} {manifest.tool.version}"
+
+
+def _models(manifest: Manifest) -> dict[str, str]:
+    return {record: f"{model.label} by {model.factory}" for record, model in manifest.models.items()}
+
+
+def _modules(manifest: Manifest) -> dict[str, str]:
+    return {
+        name: " ".join(
+            filter(None, (module.policy, module.kind, module.origin, module.distribution, module.label))
+        )
+        for name, module in manifest.modules.items()
+    }

@@ -1,0 +1,322 @@
+"""Compares two object graphs read from pickles: values, types, order, sharing; pairs up their tensors."""
+
+from __future__ import annotations
+
+import pickletools
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+
+from hermpkg_build.inspection.diff.differences import PickleDifference, PickleSide
+from hermpkg_build.inspection.diff.hints import hint_for
+from hermpkg_build.pickles.reading.nodes import Node, NodeKind
+from hermpkg_build.pickles.reading.paths import (
+    Path,
+    call_parts,
+    children,
+    item_path,
+    key_text,
+    root_path,
+    state_path,
+    value_path,
+)
+from hermpkg_build.pickles.reading.tensors import Storage, Tensor, other_arguments, storage_of, tensor_of
+
+_SHARED = frozenset({NodeKind.LIST, NodeKind.DICT, NodeKind.SET, NodeKind.CALL})
+_SEQUENCES = frozenset({NodeKind.TUPLE, NodeKind.LIST, NodeKind.SET, NodeKind.FROZENSET})
+_MOST_KEPT = 100
+_LARGEST_OUTLINE = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorPair:
+    """A tensor of the first graph and the one in its place in the second."""
+
+    name: str
+    a: Tensor
+    b: Tensor
+
+
+@dataclass(slots=True, kw_only=True)
+class GraphComparison:
+    """How two graphs differ outside of their tensors' numbers, and the tensors of both in their order.
+
+    At most a hundred differences are kept; `total` counts all.
+    """
+
+    differences: list[PickleDifference] = field(default_factory=list)
+    tensors: list[TensorPair] = field(default_factory=list)
+    total: int = 0
+
+
+def compare_graphs(a: Node, b: Node, record: str) -> GraphComparison:
+    """Compare the graphs of the pickle `record` in two archives.
+
+    Keys of storages are names, not values: they may differ as long as each of one graph stands for
+    one of the other.
+    """
+    comparer = _Comparer()
+    stack = [(root_path(record), a, b)]
+    while stack:
+        # In reverse, so that what is taken off next is what comes first in the pickle.
+        stack.extend(reversed(comparer.compare(*stack.pop())))
+    return comparer.result
+
+
+def tensors_of(node: Node, record: str) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of the graph of the pickle `record`, by name; each object is looked at once."""
+    seen: set[int] = set()
+    stack = [(root_path(record), node)]
+    while stack:
+        path, here = stack.pop()
+        if id(here) in seen:
+            continue
+        seen.add(id(here))
+        tensor = tensor_of(here)
+        if tensor is not None:
+            yield _name(path), tensor
+        stack.extend(reversed(list(children(here, path))))
+
+
+def compare_opcodes(a: bytes, b: bytes, graph: Node, record: str) -> Iterator[PickleDifference]:
+    """The first opcode that differs between two pickles of graphs that `compare_graphs` finds equal."""
+    for left, right in zip_longest(pickletools.genops(a), pickletools.genops(b)):
+        if left is not None and right is not None and left[:2] == right[:2]:
+            continue
+        offset = left[2] if left is not None and left[2] is not None else len(a)
+        yield PickleDifference(
+            path=str(_path_at(graph, record, offset)),
+            what="the same values are written in another way",
+            a=None if left is None else _opcode_side(left[0].name, left[1], left[2] or 0),
+            b=None if right is None else _opcode_side(right[0].name, right[1], right[2] or 0),
+        )
+        return
+
+
+def _opcode_side(opcode: str, argument: object, offset: int) -> PickleSide:
+    shown = Node(kind=NodeKind.ATOM, opcode=opcode, offset=offset, value=argument)
+    return PickleSide(value="" if argument is None else key_text(shown), opcode=opcode, offset=offset)
+
+
+def _path_at(graph: Node, record: str, offset: int) -> Path:
+    """The way to the last object that is begun before `offset`."""
+    best, best_offset = root_path(record), -1
+    seen: set[int] = set()
+    stack = [(best, graph)]
+    while stack:
+        path, node = stack.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if best_offset < node.offset <= offset:
+            best, best_offset = path, node.offset
+        stack.extend(children(node, path))
+    return best
+
+
+_Task = tuple[Path, Node, Node]
+
+
+class _Comparer:
+    """Compares pairs of nodes one at a time; remembers which object stands for which."""
+
+    def __init__(self) -> None:
+        self.result = GraphComparison()
+        self._partners: tuple[dict[int, tuple[Node, Path]], dict[int, tuple[Node, Path]]] = ({}, {})
+        self._storages: tuple[dict[str, str], dict[str, str]] = ({}, {})
+        self._seen: set[tuple[int, int]] = set()
+
+    def compare(self, path: Path, a: Node, b: Node) -> list[_Task]:
+        """Note how the two differ themselves; the pairs of their parts that are to be compared next."""
+        if (id(a), id(b)) in self._seen:
+            return []
+        self._seen.add((id(a), id(b)))
+        if a.kind is not b.kind:
+            self._note(path, f"a {a.kind} became a {b.kind}", a, b)
+            return []
+        if a.kind in _SHARED and not self._may_be_partners(path, a, b):
+            return []
+        if a.kind in (NodeKind.ATOM, NodeKind.GLOBAL):
+            if not _same_value(a.value, b.value):
+                self._note(path, "another value" if a.kind is NodeKind.ATOM else "another name", a, b)
+            return []
+        if a.kind is NodeKind.PERSISTENT:
+            return self._compare_persistent(path, a, b)
+        tensors = tensor_of(a), tensor_of(b)
+        if tensors[0] is not None and tensors[1] is not None:
+            return self._compare_tensors(path, a, b, tensors[0], tensors[1])
+        tasks: list[_Task] = []
+        if a.kind is NodeKind.CALL:
+            tasks += self._compare_calls(path, a, b)
+        tasks += self._compare_items(path, a, b)
+        tasks += self._compare_pairs(path, a, b)
+        for left, right in zip_longest(a.states, b.states):
+            tasks += self._both(state_path(left or right, path), left, right, "a state")
+        return tasks
+
+    def _compare_calls(self, path: Path, a: Node, b: Node) -> list[_Task]:
+        lefts, rights = call_parts(a, path), call_parts(b, path)
+        tasks: list[_Task] = []
+        for left, right in zip_longest(lefts, rights):
+            where = (left or right)[0]
+            tasks += self._both(where, left and left[1], right and right[1], "an argument")
+        return tasks
+
+    def _compare_items(self, path: Path, a: Node, b: Node) -> list[_Task]:
+        if _is_reordered(a, b):
+            what = f"the same {len(a.items)} elements in another order"
+            self._note(path, what, a, b, values=_orders(a.items, b.items))
+            return []
+        tasks: list[_Task] = []
+        for place, (left, right) in enumerate(zip_longest(a.items, b.items)):
+            tasks += self._both(item_path(a, path, place), left, right, "an element")
+        return tasks
+
+    def _compare_pairs(self, path: Path, a: Node, b: Node) -> list[_Task]:
+        left, right = _by_key(a), _by_key(b)
+        if left is None or right is None:
+            return self._compare_pairs_by_place(path, a, b)
+        common = [key for key in left if key in right]
+        if common != [key for key in right if key in left]:
+            keys = [[pair[0] for key, pair in side.items() if key in common] for side in (left, right)]
+            what = f"the same {len(common)} keys in another order"
+            self._note(path, what, a, b, values=_orders(*keys))
+        for key, (node, value) in left.items():
+            if key not in right:
+                self._note(value_path(path, node), "a key is gone", value, None)
+        for key, (node, value) in right.items():
+            if key not in left:
+                self._note(value_path(path, node), "a key was added", None, value)
+        return [(value_path(path, left[key][0]), left[key][1], right[key][1]) for key in common]
+
+    def _compare_pairs_by_place(self, path: Path, a: Node, b: Node) -> list[_Task]:
+        """Pairs whose keys are objects themselves: the order is all there is to tell which is which."""
+        tasks: list[_Task] = []
+        for place, (left, right) in enumerate(zip_longest(a.pairs, b.pairs)):
+            for what, part in (("key", 0), ("value", 1)):
+                where = path.to(f"<{what} {place}>")
+                tasks += self._both(where, left and left[part], right and right[part], f"a {what}")
+        return tasks
+
+    def _compare_persistent(self, path: Path, a: Node, b: Node) -> list[_Task]:
+        left, right = storage_of(a), storage_of(b)
+        if left is None or right is None:
+            return [(path.to(".persistent_id"), a.parts[0], b.parts[0])]
+        self._compare_storages(path, a, b, left, right)
+        return []
+
+    def _compare_storages(self, path: Path, a: Node, b: Node, left: Storage, right: Storage) -> None:
+        """Storages are told apart by their keys; a pair once made must stay one."""
+        forward = self._storages[0].setdefault(left.record, right.record)
+        backward = self._storages[1].setdefault(right.record, left.record)
+        if (forward, backward) != (right.record, left.record):
+            self._note(path, "storages are shared in another way", a, b)
+        elif left.device != right.device:
+            self._note(path, f"another device: {left.device} became {right.device}", a, b)
+
+    def _compare_tensors(self, path: Path, a: Node, b: Node, left: Tensor, right: Tensor) -> list[_Task]:
+        self.result.tensors.append(TensorPair(name=_name(path), a=left, b=right))
+        self._compare_storages(path, a, b, left.storage, right.storage)
+        tasks: list[_Task] = []
+        for x, y in zip_longest(other_arguments(a), other_arguments(b)):
+            tasks += self._both(path.to((x or y)[0]), x and x[1], y and y[1], "an argument")
+        return tasks
+
+    def _both(self, path: Path, a: Node | None, b: Node | None, what: str) -> list[_Task]:
+        """The pair to compare where there are two; otherwise a difference."""
+        if a is not None and b is not None:
+            return [(path, a, b)]
+        self._note(path, f"{what} was added" if a is None else f"{what} is gone", a, b)
+        return []
+
+    def _may_be_partners(self, path: Path, a: Node, b: Node) -> bool:
+        """Whether the objects stand for each other wherever they were met before."""
+        for mine, node, other in ((self._partners[0], a, b), (self._partners[1], b, a)):
+            partner, before = mine.setdefault(id(node), (other, path))
+            if partner is not other:
+                first = mine is self._partners[0]
+                text = f"the same object as {before}" if first else "an object of its own"
+                values = (text, "an object of its own" if first else f"the same object as {before}")
+                self._note(path, "objects are shared in another way", a, b, values=values)
+                return False
+        return True
+
+    def _note(
+        self, path: Path, what: str, a: Node | None, b: Node | None, *, values: tuple[str, str] | None = None
+    ) -> None:
+        self.result.total += 1
+        if len(self.result.differences) < _MOST_KEPT:
+            texts = values or (_shown(a, b), _shown(b, a))
+            difference = PickleDifference(
+                path=str(path),
+                what=what,
+                a=None if a is None else PickleSide(value=texts[0], opcode=a.opcode, offset=a.offset),
+                b=None if b is None else PickleSide(value=texts[1], opcode=b.opcode, offset=b.offset),
+                hint=hint_for(a and a.value, b and b.value),
+            )
+            self.result.differences.append(difference)
+
+
+def _name(path: Path) -> str:
+    """A tensor's name: its key in a state dict where it has one."""
+    return path.state_key() or str(path)
+
+
+def _same_value(a: object, b: object) -> bool:
+    if type(a) is not type(b):
+        return False
+    # Bit by bit: 0.0 is not -0.0, and NaN is itself.
+    return repr(a) == repr(b) if isinstance(a, float) else a == b
+
+
+def _shown(node: Node | None, other: Node | None) -> str:
+    """A value in a few words; of two long texts the part where they begin to differ."""
+    if node is None:
+        return ""
+    a, b = node.value, other.value if other is not None else None
+    if isinstance(a, str) and isinstance(b, str) and max(len(a), len(b)) > 60:
+        same = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+        start = max(0, same - 20)
+        tail = "..." if start + 50 < len(a) else ""
+        return f'{"..." if start else ""}"{repr(a[start : start + 50])[1:-1]}"{tail}'
+    return key_text(node)
+
+
+def _outline(node: Node, depth: int = 3) -> object:
+    """A hashable stand-in that is equal for equal values; None for what has none, or is made of too much."""
+    if node.kind in (NodeKind.ATOM, NodeKind.GLOBAL):
+        value = bytes(node.value) if isinstance(node.value, bytearray) else node.value
+        return node.kind, type(node.value), repr(value) if isinstance(value, float) else value
+    if node.kind in (NodeKind.TUPLE, NodeKind.FROZENSET):
+        if not depth or len(node.items) > _LARGEST_OUTLINE:
+            return None
+        parts = tuple(_outline(item, depth - 1) for item in node.items)
+        return None if None in parts else (node.kind, parts)
+    return None
+
+
+def _is_reordered(a: Node, b: Node) -> bool:
+    """Whether two sequences have equal elements in another order; only told of simple elements."""
+    if a.kind not in _SEQUENCES or len(a.items) != len(b.items) or len(a.items) < 2:
+        return False
+    left = [_outline(item) for item in a.items]
+    right = [_outline(item) for item in b.items]
+    return None not in left and left != right and Counter(left) == Counter(right)
+
+
+def _orders(a: Sequence[Node], b: Sequence[Node]) -> tuple[str, str]:
+    """Both orders from the first place where they part."""
+    pairs = zip(map(_outline, a), map(_outline, b), strict=False)
+    start = next((place for place, (x, y) in enumerate(pairs) if x != y), 0)
+    shown = []
+    for nodes in (a, b):
+        words = ", ".join(key_text(node) for node in nodes[start : start + 5])
+        shown.append(("... " if start else "") + words + (" ..." if len(nodes) > start + 5 else ""))
+    return shown[0], shown[1]
+
+
+def _by_key(node: Node) -> dict[object, tuple[Node, Node]] | None:
+    """The pairs by their keys; None where a key is an object or occurs twice."""
+    found = {_outline(key): (key, value) for key, value in node.pairs}
+    return None if None in found or len(found) < len(node.pairs) else found

@@ -1,0 +1,103 @@
+"""A comparison in lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from hermpkg_build.inspection.diff.differences import (
+    BytesDifference,
+    Comparison,
+    Detail,
+    FactDifference,
+    PickleDifference,
+    PickleSide,
+    RecordDifference,
+    TensorDifference,
+    TextDifference,
+)
+
+_MOST_LINES = 40
+_MOST_DETAILS = 10
+_MOST_FACTS = 20
+_SIGNS = {"added": "+", "removed": "-", "changed": "~"}
+
+
+def tell(comparison: Comparison, *, everything: bool = False) -> Iterator[str]:
+    """The lines of a comparison; without `everything` long lists are cut, and it is said by how much."""
+    if comparison.equal:
+        yield "the same bytes"
+        return
+    yield from _facts(comparison.facts, everything)
+    for record in comparison.records:
+        yield from tell_record(record, everything=everything)
+    for sentence in comparison.layout:
+        yield f"! {sentence}"
+
+
+def tell_record(record: RecordDifference, *, everything: bool = False) -> Iterator[str]:
+    """The lines on one record."""
+    sizes = [size for size in (record.a_bytes, record.b_bytes) if size is not None]
+    size = (
+        f"{sizes[0]} bytes" if len(set(sizes)) == 1 else " -> ".join(f"{size}" for size in sizes) + " bytes"
+    )
+    yield f"{_SIGNS[record.change]} {record.name}  ({record.kind}, {size})"
+    most = len(record.details) if everything else _MOST_DETAILS
+    for detail in record.details[:most]:
+        for line in tell_detail(detail, everything=everything):
+            yield f"    {line}"
+    left_out = max(0, len(record.details) - most) + record.left_out
+    if left_out:
+        yield f"    and {left_out} more"
+
+
+def tell_detail(detail: Detail, *, everything: bool = False) -> Iterator[str]:
+    """The lines on one difference within a record."""
+    if isinstance(detail, PickleDifference):
+        yield f"{detail.path}: {detail.what}"
+        for sign, side in (("-", detail.a), ("+", detail.b)):
+            if side is not None:
+                yield f"  {sign} {_side(side)}"
+        if detail.hint:
+            yield f"  {detail.hint}"
+    elif isinstance(detail, TensorDifference):
+        yield from _tensor(detail)
+    elif isinstance(detail, TextDifference):
+        most = len(detail.lines) if everything else _MOST_LINES
+        yield from detail.lines[:most]
+        left_out = detail.left_out + max(0, len(detail.lines) - most)
+        if left_out:
+            yield f"... {left_out} more lines"
+    else:
+        yield from _bytes(detail)
+
+
+def _side(side: PickleSide) -> str:
+    return f"{side.value}  ({side.opcode} at byte {side.offset})".strip()
+
+
+def _tensor(detail: TensorDifference) -> Iterator[str]:
+    if detail.count is None:
+        became = f"{detail.a} became {detail.b}" if detail.a != detail.b else detail.a
+        yield f"{detail.name}: {became}, {detail.note}"
+        return
+    largest = "no finite difference" if detail.largest is None else f"by {detail.largest:.6g} at most"
+    first = ", ".join(map(str, detail.first or ()))
+    yield f"{detail.name}: {detail.a}, {detail.count} of {detail.total} elements differ, {largest}"
+    yield f"  the first is [{first}]" + (f"; {detail.note}" if detail.note else "")
+
+
+def _bytes(detail: BytesDifference) -> Iterator[str]:
+    yield f"bytes differ from offset {detail.offset} on"
+    for sign, data in (("-", detail.a), ("+", detail.b)):
+        yield f"  {sign} {data.hex(' ') or 'the end'}"
+
+
+def _facts(facts: Sequence[FactDifference], everything: bool) -> Iterator[str]:
+    most = len(facts) if everything else _MOST_FACTS
+    for fact in facts[:most]:
+        if fact.a and fact.b:
+            yield f"~ {fact.subject}: {fact.a} became {fact.b}"
+        else:
+            yield f"{'-' if fact.a else '+'} {fact.subject}: {fact.a or fact.b}"
+    if len(facts) > most:
+        yield f"  and {len(facts) - most} more such differences"

@@ -1,0 +1,1 @@
+"""Whether an artifact is what its manifest and its targets say."""

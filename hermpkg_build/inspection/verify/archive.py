@@ -1,0 +1,158 @@
+"""Verifies an artifact: its bytes against checksums, manifest and layout, its needs against this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from hermpkg_build.archive.layout import (
+    EXTERN_MODULES,
+    MANIFEST,
+    PYTHON_VERSION,
+    VERSION,
+    VERSION_RECORD,
+)
+from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.archive.zip_format import END, END_SIGNATURE
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.manifest import Manifest
+from hermpkg_build.core.policy import Policy
+from hermpkg_build.errors import ArchiveError
+from hermpkg_build.inspection.contents import manifest_of
+from hermpkg_build.inspection.diff.same_bytes import pieces
+from hermpkg_build.inspection.verify.layout_audit import Problem, audit_layout
+from hermpkg_build.runtime.contents.checks import (
+    ArtifactEnvironmentError,
+    check_environment,
+    check_python,
+)
+
+_TAIL = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What is wrong with an artifact, nothing for a sound one; `notes` are no faults but worth knowing."""
+
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
+    records: int = 0
+
+
+def verify_archive(path: str, *, environment: bool = True) -> Verification:
+    """Read everything in the artifact at `path` once and compare it with what it must be.
+
+    With `environment` the extern modules' distributions must be installed here, in versions that the
+    artifact allows; nothing of it is imported. Raises ArchiveError where there is no such file.
+    """
+    try:
+        reader = ArchiveReader(path)
+    except ArchiveError as error:
+        if not os.path.isfile(path):
+            raise
+        return Verification(problems=(_bytes_behind(path) or _structural(error),))
+    with reader:
+        digests: dict[str, str] = {}
+        problems = list(_record_problems(reader, digests))
+        try:
+            manifest = manifest_of(reader)
+        except ArchiveError as error:
+            problems.append(_structural(error, MANIFEST))
+            return Verification(problems=tuple(problems), records=len(reader.names()))
+        if manifest is None:
+            # An archive of torch.package has a layout of its own, which is no fault of it.
+            problems.append(Problem(record=MANIFEST, rule="has a manifest", found="is missing"))
+            return Verification(problems=tuple(problems), records=len(reader.names()))
+        problems += audit_layout(reader)
+        problems += _manifest_problems(reader, manifest, digests)
+        notes: tuple[str, ...] = ()
+        if environment:
+            found, notes = _environment_problems(reader, manifest)
+            problems += found
+        return Verification(problems=tuple(problems), notes=notes, records=len(reader.names()))
+
+
+def _structural(error: ArchiveError, record: str = "") -> Problem:
+    facts = {name: value for name, value in error.facts if name != "file"}
+    record = facts.pop("record", record)
+    more = "".join(f"; {name}: {value}" for name, value in facts.items())
+    return Problem(record=record, rule="sound archive", found=error.summary + more)
+
+
+def _bytes_behind(path: str) -> Problem | None:
+    """What makes a whole archive look cut off: bytes after its end record, which should be the last."""
+    with open(path, "rb") as file:
+        file.seek(max(0, os.path.getsize(path) - _TAIL))
+        tail = file.read()
+    place = tail.rfind(END_SIGNATURE.to_bytes(4, "little"))
+    if place < 0 or place + END.size > len(tail):
+        return None
+    behind = len(tail) - place - END.size - END.unpack_from(tail, place)[-1]
+    if behind <= 0:
+        return None
+    return Problem(record="", rule="nothing hidden", found=f"{behind} bytes behind the archive")
+
+
+def _record_problems(reader: ArchiveReader, digests: dict[str, str]) -> Iterator[Problem]:
+    """Read each record once: compare it with its checksum, and note its SHA-256 in `digests`."""
+    for name in reader.names():
+        try:
+            entry, view = reader.entry(name), reader.view(name)
+        except ArchiveError as error:
+            yield _structural(error, name)
+            continue
+        hasher, crc32 = hashlib.sha256(), 0
+        for piece in pieces(view):
+            hasher.update(piece)
+            crc32 = zlib.crc32(piece, crc32)
+        digests[name] = hasher.hexdigest()
+        if crc32 != entry.crc32:
+            found = f"does not match its checksum: CRC-32 {crc32:08x}, {entry.crc32:08x} by the directory"
+            yield Problem(record=name, rule="sound archive", found=found)
+
+
+def _manifest_problems(
+    reader: ArchiveReader, manifest: Manifest, digests: Mapping[str, str]
+) -> Iterator[Problem]:
+    present = set(reader.names()) - {MANIFEST}
+    for name in sorted(present - manifest.records.keys()):
+        yield Problem(record=name, rule="in the manifest", found="was added: the manifest does not list it")
+    for name, record in sorted(manifest.records.items()):
+        if name not in present:
+            yield Problem(record=name, rule="in the manifest", found="is gone: the manifest lists it")
+            continue
+        digest = digests.get(name)
+        # What could not be read has no digest, and was told of.
+        if digest is not None and digest != record.digest.hash:
+            found = f"was changed: sha256 {digest[:16]}..., {record.digest.hash[:16]}... by the manifest"
+            yield Problem(record=name, rule="as in the manifest", found=found)
+    externs = "".join(
+        f"{name}\n" for name, module in sorted(manifest.modules.items()) if module.policy is Policy.EXTERN
+    )
+    for name, expected in (
+        (VERSION_RECORD, f"{VERSION}\n"),
+        (EXTERN_MODULES, externs),
+        (PYTHON_VERSION, manifest.python_version),
+    ):
+        if name in digests and digests[name] != Digest.of(expected.encode()).hash:
+            yield Problem(record=name, rule="agrees with the manifest", found="says something else")
+
+
+def _environment_problems(reader: ArchiveReader, manifest: Manifest) -> tuple[list[Problem], tuple[str, ...]]:
+    """What this machine lacks, and in what it only differs from where the artifact was built."""
+    problems: list[Problem] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        # Where it cannot be read, that was told of as of any record.
+        with suppress(ArchiveError):
+            check_python(reader, "warn")
+        try:
+            check_environment(reader, manifest, "warn")
+        except ArtifactEnvironmentError as error:
+            problems = [Problem(record=n, rule="allowed here", found=what) for n, what in error.facts]
+    return problems, tuple(str(warning.message) for warning in caught)

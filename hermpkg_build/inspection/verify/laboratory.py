@@ -1,0 +1,183 @@
+"""Builds a target again and again, each time with the real command in surroundings of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from hermpkg_build.core.canonical_json import dumps
+from hermpkg_build.core.folders import OUTPUT_FOLDER
+from hermpkg_build.errors import ActionError, LocalEnvironmentError
+from hermpkg_build.inspection.verify.conditions import Surroundings
+
+_NO_SOURCES = frozenset({OUTPUT_FOLDER, ".git", ".hg", ".svn", ".jj", "__pycache__", "node_modules"})
+_BAZEL_LINKS = "bazel-"
+"""How the links begin that Bazel puts into a workspace, which lead to its outputs."""
+
+_ENVIRONMENT_MARKER = "pyvenv.cfg"
+_PASSED_ON = ("HERMPKG_CACHE_DIR", "HERMPKG_ARTIFACT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What came of one build: the artifact, or the error where there is none."""
+
+    artifact: str
+    error: str = ""
+
+
+class Laboratory:
+    """A scratch folder with copies of the workspace at `root`; everything happens inside.
+
+    `package` is the folder of the target, relative to the workspace.
+    """
+
+    def __init__(self, scratch: str, *, root: str, label: str, package: str) -> None:
+        # What differs between builds is to be what was meant to: temporary folders may be symbolic links.
+        self.scratch = os.path.realpath(scratch)
+        self._root = root
+        self._label = label
+        self._package = package
+        self._count = 0
+        self._present: dict[str, tuple[bool, int | None]] = {}
+
+    def build(self, around: Surroundings) -> Attempt:
+        """Build the target from a clean cache. Raises LocalEnvironmentError where there is no room."""
+        self._count += 1
+        folder = os.path.join(self.scratch, f"build-{self._count}")
+        try:
+            os.makedirs(folder)
+            workspace = self._workspace(around)
+            with open(os.path.join(folder, "conditions.json"), "wb") as file:
+                file.write(dumps(around.factory.to_json()))
+        except OSError as error:
+            raise LocalEnvironmentError(
+                "the workspace cannot be copied for a rebuild",
+                facts=[("to", self.scratch), ("reason", str(error))],
+                next_step="set TMPDIR to a folder with space for copies of the workspace",
+            ) from error
+        artifact = os.path.join(folder, around.output)
+        for path in (around.factory.home, around.factory.working_folder):
+            shutil.rmtree(path, ignore_errors=True)
+            os.makedirs(path, exist_ok=True)
+        problem = self._run(around, workspace, folder, artifact)
+        shutil.rmtree(os.path.join(folder, "cache"), ignore_errors=True)
+        return Attempt(artifact=artifact, error=problem)
+
+    def _workspace(self, around: Surroundings) -> str:
+        """A copy of the workspace as `around` wants it: an earlier one where that is of the same kind."""
+        target = os.path.join(self.scratch, around.place)
+        kind = (around.backwards, around.age)
+        if self._present.get(target) != kind:
+            shutil.rmtree(target, ignore_errors=True)
+            copy_sources(self._root, target, backwards=around.backwards, age=around.age)
+            self._present[target] = kind
+        else:
+            shutil.rmtree(os.path.join(target, OUTPUT_FOLDER), ignore_errors=True)
+        return target
+
+    def _run(self, around: Surroundings, workspace: str, folder: str, artifact: str) -> str:
+        """Run the command; the error text, "" where it succeeded."""
+        words = ["--json", "--jobs", str(around.jobs), "--cache-dir", os.path.join(folder, "cache")]
+        words += ["build", self._label, "--out", artifact]
+        words += ["--conditions", os.path.join(folder, "conditions.json")]
+        # What another machine built proves nothing of this one.
+        words += ["--remote-cache=", "--remote-executor="]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hermpkg_build", *words],
+            cwd=os.path.join(workspace, self._package) if around.from_package else workspace,
+            env=_environment(around),
+            umask=around.factory.umask,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            stdout, stderr = process.communicate()
+        except BaseException:
+            # SIGTERM lets the build end its own children, which lead groups of their own.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+            raise
+        return _judge(process.returncode, stdout, stderr)
+
+
+def _judge(code: int, stdout: bytes, stderr: bytes) -> str:
+    if code == 0:
+        return ""
+    try:
+        summary = str(json.loads(stdout)["error"]["summary"])
+    except (ValueError, KeyError, TypeError):
+        summary = f"exit code {code}"
+    return stderr.decode(errors="replace").strip() or summary
+
+
+def _environment(around: Surroundings) -> dict[str, str]:
+    """The environment of the whole build: the user's own, but for what is varied."""
+    kept = {name: value for name, value in os.environ.items() if name not in _PASSED_ON}
+    factory = around.factory
+    fixed = {
+        "PYTHONHASHSEED": str(factory.hash_seed),
+        "TZ": factory.time_zone,
+        "LC_ALL": factory.locale,
+        "HOME": factory.home,
+        # The folder that the command is run in is none to import from.
+        "PYTHONSAFEPATH": "1",
+    }
+    return {**kept, **fixed, **factory.environment}
+
+
+def copy_sources(root: str, target: str, *, backwards: bool, age: int | None) -> None:
+    """Copy a workspace without what no build reads: outputs, version control, virtual environments.
+
+    Entries are made in the order of their names, or `backwards`: some file systems list them so. With an
+    `age`, the times of all files are seconds from there on. Raises OSError.
+    """
+    for number, (source, copy) in enumerate(_entries(root, target, backwards)):
+        if os.path.islink(source):
+            os.symlink(os.readlink(source), copy)
+        elif os.path.isdir(source):
+            os.makedirs(copy, exist_ok=True)
+        elif os.path.isfile(source):
+            shutil.copy2(source, copy)
+            if age is not None:
+                os.utime(copy, (age + number, age + number))
+
+
+def _entries(root: str, target: str, backwards: bool) -> Iterator[tuple[str, str]]:
+    """Folders and files, each folder before what is in it, with their places in the copy."""
+    if os.path.realpath(target).startswith(os.path.realpath(root) + os.sep):
+        raise OSError(f"{target} lies in the workspace itself")
+    yield root, target
+    folders = [(root, target)]
+    while folders:
+        source, copy = folders.pop()
+        for name in sorted(os.listdir(source), reverse=backwards):
+            path = os.path.join(source, name)
+            if name.startswith(_BAZEL_LINKS) and os.path.islink(path):
+                continue
+            is_folder = os.path.isdir(path) and not os.path.islink(path)
+            if is_folder and (name in _NO_SOURCES or os.path.exists(os.path.join(path, _ENVIRONMENT_MARKER))):
+                continue
+            yield path, os.path.join(copy, name)
+            if is_folder:
+                folders.append((path, os.path.join(copy, name)))
+
+
+def same_files(a: str, b: str) -> bool:
+    """Whether two files hold the same bytes. Raises ActionError where one cannot be read."""
+    import filecmp
+
+    try:
+        return filecmp.cmp(a, b, shallow=False)
+    except OSError as error:
+        raise ActionError("artifacts cannot be compared", facts=[("reason", str(error))]) from error

@@ -1,0 +1,181 @@
+"""Verifies that a target is reproducible: builds it again under other conditions, and finds what matters."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.inspection.diff.compare import compare_archives
+from hermpkg_build.inspection.diff.differences import Comparison
+from hermpkg_build.inspection.diff.report import tell
+from hermpkg_build.inspection.verify.causes import find_causes
+from hermpkg_build.inspection.verify.conditions import CONDITIONS, surroundings
+from hermpkg_build.inspection.verify.laboratory import Attempt, Laboratory, same_files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebuildRequest:
+    """What to build again and how.
+
+    `artifact` is the file that was built as usual, `root` the workspace, `package` the folder of the
+    target in it; `runs` (from 1) counts the builds that must all be equal to it, of which the first is
+    under usual conditions and the others under `conditions`. `keep` is a folder for two artifacts that
+    differ.
+    """
+
+    label: str
+    artifact: str
+    root: str
+    package: str
+    conditions: tuple[str, ...] = tuple(CONDITIONS)
+    runs: int = 2
+    keep: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Why builds differ: the `conditions` that suffice for it (none: builds differ under equal ones).
+
+    `what` is a sentence; `comparison` is what differs, or `error` why the build failed.
+    """
+
+    conditions: tuple[str, ...]
+    what: str
+    comparison: Comparison | None = None
+    error: str = ""
+
+    def to_json(self) -> Json:
+        """All fields by name."""
+        return {
+            "conditions": list(self.conditions),
+            "what": self.what,
+            "comparison": None if self.comparison is None else self.comparison.to_json(),
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuilt:
+    """What came of the rebuilds: no cause where all were equal. `kept` are two artifacts that differ."""
+
+    builds: int
+    causes: tuple[Cause, ...] = ()
+    kept: tuple[str, str] | None = None
+
+    def to_json(self) -> Mapping[str, Json]:
+        """All fields by name."""
+        return {
+            "builds": self.builds,
+            "causes": [cause.to_json() for cause in self.causes],
+            "kept": None if self.kept is None else list(self.kept),
+        }
+
+
+def verify_rebuild(request: RebuildRequest, note: Callable[[str], None]) -> Rebuilt:
+    """Build the target of `request` again, from clean caches, and compare bytes.
+
+    Where they differ, further builds find the conditions that cause it. `note` is told of each build
+    before it begins. Raises LocalEnvironmentError where there is no room for copies of the workspace.
+    """
+    with tempfile.TemporaryDirectory(prefix="hermpkg-rebuild-", ignore_cleanup_errors=True) as scratch:
+        return _Experiment(request, scratch, note).run()
+
+
+class _Experiment:
+    """The builds of one verification, each compared with one under usual conditions."""
+
+    def __init__(self, request: RebuildRequest, scratch: str, note: Callable[[str], None]) -> None:
+        self._request = request
+        self._laboratory = Laboratory(
+            scratch, root=request.root, label=request.label, package=request.package
+        )
+        self._note = note
+        self._builds = 0
+        self._kept: tuple[str, str] | None = None
+
+    def run(self) -> Rebuilt:
+        usual = self._build((), f"rebuild 1 of {self._request.runs}, as usual")
+        causes = tuple(self._causes(usual))
+        return Rebuilt(builds=self._builds, causes=causes, kept=self._kept)
+
+    def _causes(self, usual: Attempt) -> Iterator[Cause]:
+        if usual.error:
+            what = "a build of a copy of the workspace fails"
+            yield Cause(conditions=(), what=what, error=usual.error)
+            return
+        for variant in range(1, self._request.runs):
+            said = f"rebuild {variant + 1} of {self._request.runs}, everything varied"
+            other = self._build(self._request.conditions, said, variant)
+            if self._differs(usual, other):
+                yield from self._explain(usual, other, variant)
+                return
+        if not same_files(self._request.artifact, usual.artifact):
+            again = self._build((), "looking for the cause: as usual, once more")
+            if self._differs(usual, again):
+                yield self._cause((), "builds differ that nothing distinguishes", usual, again)
+                return
+            what = "clean builds agree with each other, but not with the artifact that was there"
+            yield self._cause((), what, Attempt(artifact=self._request.artifact), usual)
+
+    def _explain(self, usual: Attempt, other: Attempt, variant: int) -> Iterator[Cause]:
+        again = self._build((), "looking for the cause: as usual, once more")
+        if self._differs(usual, again):
+            yield self._cause((), "builds differ that nothing distinguishes", usual, again)
+            return
+        attempts = {self._request.conditions: other}
+
+        def shows(conditions: Sequence[str]) -> bool:
+            said = f"looking for the cause: {', '.join(conditions)}"
+            attempts[tuple(conditions)] = self._build(conditions, said, variant)
+            return self._differs(usual, attempts[tuple(conditions)])
+
+        for conditions in find_causes(self._request.conditions, shows):
+            alone = "alone suffices" if len(conditions) == 1 else "together suffice"
+            what = f"{' and '.join(conditions)} {alone} to change the bytes"
+            yield self._cause(conditions, what, usual, attempts[conditions])
+
+    def _build(self, conditions: Sequence[str], said: str, variant: int = 1) -> Attempt:
+        self._note(f"{self._request.label}: {said}")
+        self._builds += 1
+        return self._laboratory.build(surroundings(conditions, self._laboratory.scratch, variant))
+
+    def _differs(self, usual: Attempt, other: Attempt) -> bool:
+        return bool(other.error) or not same_files(usual.artifact, other.artifact)
+
+    def _cause(self, conditions: tuple[str, ...], what: str, a: Attempt, b: Attempt) -> Cause:
+        if b.error:
+            return Cause(conditions=conditions, what=f"{what}: the build fails", error=b.error)
+        with ArchiveReader(a.artifact) as before, ArchiveReader(b.artifact) as after:
+            comparison = compare_archives(before, after)
+        if self._request.keep and self._kept is None:
+            self._kept = self._keep(a.artifact, b.artifact)
+        return Cause(conditions=conditions, what=what, comparison=comparison)
+
+    def _keep(self, a: str, b: str) -> tuple[str, str]:
+        os.makedirs(self._request.keep, exist_ok=True)
+        kept = os.path.join(self._request.keep, "a.pt"), os.path.join(self._request.keep, "b.pt")
+        for source, target in zip((a, b), kept, strict=True):
+            shutil.copyfile(source, target)
+        return kept
+
+
+def tell_rebuilt(rebuilt: Rebuilt) -> Iterator[str]:
+    """Lines on why a target is not reproducible; none where it is."""
+    for cause in rebuilt.causes:
+        yield f"cause: {cause.what}"
+        for name in cause.conditions:
+            yield f"  {name}: {CONDITIONS[name]}"
+        if not cause.conditions and not cause.error and "nothing distinguishes" in cause.what:
+            yield "  a time, random numbers without a seed, an address, or threads that race"
+        if cause.comparison is not None:
+            for line in tell(cause.comparison):
+                yield f"  {line}"
+        for line in cause.error.splitlines():
+            yield f"  {line}"
+    if rebuilt.kept is not None:
+        yield f"both are kept: hermpkg diff {rebuilt.kept[0]} {rebuilt.kept[1]}"

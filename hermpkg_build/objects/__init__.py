@@ -1,1 +1,0 @@
-"""Model objects: canonical pickles and the process that makes them."""

@@ -1,0 +1,1 @@
+"""Canonical pickles: one object graph, one sequence of bytes."""

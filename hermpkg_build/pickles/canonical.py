@@ -1,0 +1,76 @@
+"""The canonical pickler: one value, one sequence of bytes, for any unpickler of the standard library.
+
+What equal graphs have in common decides every byte, and nothing else does:
+
+- Atoms (see `values`) are memoised by value, everything else by identity, so that aliasing and
+  cycles among mutable objects are kept exactly, and that among equal strings is not seen.
+- A memo entry is made only for what a later reference needs, and numbered by first reference.
+- Sets are written in a total order, dicts in theirs, which is data.
+- Names of classes and functions come from the objects, not from the order of imports; the
+  extension registry of `copyreg` is not used.
+
+- The elements of a set that are no atoms have an order only by what they contain and by what
+  else refers to them. A graph with such a set is surveyed as a whole first (see `survey`).
+"""
+
+from __future__ import annotations
+
+from hermpkg_build.pickles.global_names import ResolveGlobal
+from hermpkg_build.pickles.graph_writer import (
+    GraphWriter,
+    OrderNeededError,
+    PersistentId,
+    ReduceOverride,
+    Settings,
+)
+from hermpkg_build.pickles.output import Output
+from hermpkg_build.pickles.path_of_failure import UnpicklableError
+from hermpkg_build.pickles.pickled import GlobalReference, PickledObject
+from hermpkg_build.pickles.set_order.survey import survey
+
+__all__ = [
+    "GlobalReference",
+    "PersistentId",
+    "PickledObject",
+    "ReduceOverride",
+    "ResolveGlobal",
+    "UnpicklableError",
+    "pickle_canonically",
+]
+
+
+def pickle_canonically(
+    obj: object,
+    *,
+    protocol: int = 3,
+    name: str = "obj",
+    persistent_id: PersistentId | None = None,
+    resolve_global: ResolveGlobal | None = None,
+    reduce_override: ReduceOverride | None = None,
+) -> PickledObject:
+    """Pickle `obj` so that equal values give equal bytes (protocols 3, 4 and 5).
+
+    `name` stands for `obj` in messages. `persistent_id` is asked about every object that is no
+    atom, list, dict, set, tuple, class or function; what it returns, unless None, is pickled in
+    the object's place. `resolve_global` gets an object with the module and qualified name it
+    has of itself (the module may be "") and returns those to write. `reduce_override` returns
+    what ``__reduce_ex__`` would, or NotImplemented.
+
+    Objects with such sets are asked to reduce themselves more than once, and so are the callbacks.
+    Storages of torch are not in the pickle: see PickledObject.
+    Raises UnpicklableError with the path to the object at fault, ValueError for another protocol.
+    """
+    if protocol not in (3, 4, 5):
+        raise ValueError(f"protocol {protocol} is not one of 3, 4 and 5")
+    settings = Settings(
+        protocol=protocol,
+        name=name,
+        persistent_id=persistent_id,
+        resolve_global=resolve_global,
+        reduce_override=reduce_override,
+    )
+    try:
+        return GraphWriter(settings, Output(protocol), None).dump(obj)
+    except OrderNeededError:
+        surveyed = survey(settings, obj)
+        return GraphWriter(settings, Output(protocol), surveyed.ranks).dump(obj)

@@ -1,0 +1,444 @@
+"""The walk over an object graph that writes it as a pickle."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from types import EllipsisType, FunctionType, NotImplementedType
+from typing import Any, TypeAlias
+
+from hermpkg_build.pickles import opcodes as op
+from hermpkg_build.pickles.global_names import Names, ResolveGlobal
+from hermpkg_build.pickles.output import Output
+from hermpkg_build.pickles.path_of_failure import Opened, UnpicklableError, path_of, reason_for
+from hermpkg_build.pickles.pickled import PickledObject
+from hermpkg_build.pickles.reducing import Elements, Reduced, checked, is_value, reduce
+from hermpkg_build.pickles.storages import StorageReference, storage_reference
+from hermpkg_build.pickles.values import AtomKeys, sort_atoms, split_atoms
+
+PersistentId: TypeAlias = Callable[[Any], "object | None"]
+ReduceOverride: TypeAlias = Callable[[Any], Any]
+Walk: TypeAlias = "Generator[Any, None, None]"
+
+_DEEPEST = 1_000_000
+_REENTRIES = 1_000
+
+
+class OrderNeededError(Exception):
+    """A set has elements that only their place in the whole graph can put in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What `pickle_canonically` was asked for."""
+
+    protocol: int
+    name: str
+    persistent_id: PersistentId | None
+    resolve_global: ResolveGlobal | None
+    reduce_override: ReduceOverride | None
+
+
+class GraphWriter:
+    """One walk over one graph that writes it.
+
+    `ranks` orders the elements of sets that are no atoms, by their ids. Without it,
+    OrderNeededError says that it is needed.
+    """
+
+    def __init__(self, settings: Settings, out: Output, ranks: Mapping[int, int] | None) -> None:
+        self._settings = settings
+        self._protocol = settings.protocol
+        self._out = out
+        self._ranks = ranks
+        self._names = Names(out, settings.protocol, settings.resolve_global)
+        self._atoms = AtomKeys()
+        self._values: dict[int, Hashable] = {}
+        self._building: dict[int, int] = {}
+        self._storage_keys: dict[Hashable, int] = {}
+        self._storages: list[object] = []
+        self._start: dict[type, Callable[[Any], Walk | None]] = {
+            list: self._list,
+            dict: self._dict,
+            tuple: self._tuple,
+            bytes: out.byte_string,
+            set: self._set,
+            frozenset: self._frozenset,
+            complex: self._complex,
+            type: self._class,
+            FunctionType: self._names.write,
+            EllipsisType: partial(self._constant, "Ellipsis"),
+            NotImplementedType: partial(self._constant, "NotImplemented"),
+            Elements: self._elements,
+        }
+        if settings.protocol >= 5:
+            self._start[bytearray] = self._bytearray
+            self._start[pickle.PickleBuffer] = self._buffer
+
+    def dump(self, obj: object) -> PickledObject:
+        """Pickle `obj`; a writer is used once."""
+        self.walk(self._fill(None, (obj,), op.STOP))
+        data, key_offsets = self._out.finish()
+        return PickledObject(
+            data=data,
+            globals=tuple(sorted(self._names.written)),
+            storages=tuple(self._storages),
+            key_offsets=key_offsets,
+        )
+
+    def walk(self, current: Walk) -> None:
+        """Run `current` and everything it yields, depth first, without recursion."""
+        stack: list[Walk] = []
+        out = self._out
+        by_identity = out.by_identity
+        known = by_identity.get
+        start = self._start.get
+        other = self._other
+        child: Any = None
+        try:
+            while True:
+                for child in current:
+                    if (reference := known(id(child))) is not None:
+                        out.append(out.fetch(by_identity, id(child), reference))
+                    elif (nested := start(type(child), other)(child)) is not None:
+                        stack.append(current)
+                        current = nested
+                        break
+                else:
+                    if not stack:
+                        return
+                    current = stack.pop()
+                if len(stack) > _DEEPEST:
+                    raise pickle.PicklingError(f"the graph is more than {_DEEPEST:,} levels deep")
+        except (UnpicklableError, OrderNeededError):
+            raise
+        except Exception as error:
+            raise self.failure([*stack, current], child, error) from error
+
+    def failure(self, stack: list[Walk], child: object, error: Exception) -> UnpicklableError:
+        """The error for `child`, on which the generators of `stack` were at work."""
+        opened = []
+        for generator in stack:
+            frame: Any = getattr(generator, "gi_frame", None)
+            if frame is not None and frame.f_locals.get("obj") is not None:
+                opened.append(Opened(obj=frame.f_locals["obj"], reduced=frame.f_locals.get("reduced")))
+        return UnpicklableError(path_of(self._settings.name, opened, child), reason_for(child, error))
+
+    # ---- containers
+
+    def _fill(self, obj: object, children: Iterable[Any], closing: bytes) -> Walk:  # noqa: ARG002
+        """Write `children`, parts of `obj`, then `closing`; yields those that are not written at once.
+
+        `obj` is for `failure` alone, which finds it in the frame.
+        """
+        out = self._out
+        pieces = out.pieces
+        write = out.append
+        texts = out.texts
+        encoder = op.ATOM_ENCODERS.get
+        for child in children:
+            kind = type(child)
+            if kind is str:
+                reference = texts.get(child)
+                if reference is None:
+                    texts[child] = len(pieces)
+                    write(out.encode_text(child))
+                else:
+                    write(out.fetch(texts, child, reference))
+            elif encode := encoder(kind):
+                write(encode(child))
+            else:
+                yield child
+        if closing:
+            write(closing)
+
+    def _list(self, obj: list[Any]) -> Walk | None:
+        self._out.append(op.EMPTY_LIST)
+        self._out.memoise(obj)
+        return self._fill_list(obj, obj) if obj else None
+
+    def _fill_list(self, obj: object, items: list[Any]) -> Walk:
+        if len(items) == 1:
+            return self._fill(obj, items, op.APPEND)
+        self._out.append(op.MARK)
+        return self._fill(obj, items, op.APPENDS)
+
+    def _dict(self, obj: dict[Any, Any]) -> Walk | None:
+        self._out.append(op.EMPTY_DICT)
+        self._out.memoise(obj)
+        return self._fill_dict(obj, len(obj), obj.items()) if obj else None
+
+    def _fill_dict(self, obj: object, size: int, items: Iterable[tuple[Any, Any]]) -> Walk:
+        flat = chain.from_iterable(items)
+        if size == 1:
+            return self._fill(obj, flat, op.SETITEM)
+        self._out.append(op.MARK)
+        return self._fill(obj, flat, op.SETITEMS)
+
+    def _tuple(self, obj: tuple[Any, ...]) -> Walk | None:
+        if not obj:
+            self._out.append(op.EMPTY_TUPLE)
+            return None
+        key = self._atoms.key(obj)
+        if key is None:
+            return self._tuple_by_identity(obj)
+        if self._out.written(self._out.by_value, key):
+            return None
+        return self._tuple_by_value(obj, key)
+
+    def _tuple_by_value(self, obj: tuple[Any, ...], key: Hashable) -> Walk:
+        opening, closing = _tuple_opcodes(len(obj))
+        if opening:
+            self._out.append(opening)
+        yield from self._fill(obj, obj, closing)
+        self._out.memoise_value(key)
+
+    def _tuple_by_identity(self, obj: tuple[Any, ...]) -> Walk:
+        opening, closing = _tuple_opcodes(len(obj))
+        if opening:
+            self._out.append(opening)
+        self._enter(obj)
+        yield from self._fill(obj, obj, b"")
+        self._leave(obj)
+        if self._out.is_memoised(obj):
+            # It contains itself and was completed further down: that one is the object.
+            self._out.append(op.POP_MARK if opening else op.POP * len(obj))
+            self._out.written(self._out.by_identity, id(obj))
+        else:
+            self._out.append(closing)
+            self._out.memoise(obj)
+
+    def _set(self, obj: set[Any]) -> Walk:
+        atoms, others = self._in_order(obj)
+        if self._protocol >= 4:
+            self._out.append(op.EMPTY_SET)
+            self._out.memoise(obj)
+            if obj:
+                self._out.append(op.MARK)
+                yield from self._fill(obj, chain(atoms, others), op.ADDITEMS)
+        elif not others:
+            self._names.write(set)
+            if atoms:
+                yield from self._list_of(obj, atoms)
+                self._out.append(op.TUPLE_OF[1] + op.REDUCE)
+            else:
+                self._out.append(op.EMPTY_TUPLE + op.REDUCE)
+            self._out.memoise(obj)
+        else:
+            # Protocol 3 can only call set(elements), which is too late for a set that one of its
+            # elements refers to; so the empty set is made first, and updated.
+            self._names.write(set)
+            self._out.append(op.EMPTY_TUPLE + op.REDUCE)
+            self._out.memoise(obj)
+            yield set.update
+            self._out.written(self._out.by_identity, id(obj))
+            yield from self._list_of(obj, chain(atoms, others))
+            self._out.append(op.TUPLE_OF[2] + op.REDUCE + op.POP)
+
+    def _frozenset(self, obj: frozenset[Any]) -> Walk | None:
+        key = self._atoms.key(obj)
+        if key is not None and self._out.written(self._out.by_value, key):
+            return None
+        return self._new_frozenset(obj, key)
+
+    def _new_frozenset(self, obj: frozenset[Any], key: Hashable | None) -> Walk:
+        atoms, others = self._in_order(obj)
+        self._enter(obj)
+        if self._protocol >= 4:
+            self._out.append(op.MARK)
+            yield from self._fill(obj, chain(atoms, others), b"")
+        else:
+            self._names.write(frozenset)
+            yield from self._list_of(obj, chain(atoms, others))
+        self._leave(obj)
+        if self._out.is_memoised(obj):
+            self._out.append(op.POP_MARK if self._protocol >= 4 else op.POP * 2)
+            self._out.written(self._out.by_identity, id(obj))
+            return
+        self._out.append(op.FROZENSET if self._protocol >= 4 else op.TUPLE_OF[1] + op.REDUCE)
+        if key is None:
+            self._out.memoise(obj)
+        else:
+            self._out.memoise_value(key)
+
+    def _list_of(self, obj: object, elements: Iterable[Any]) -> Walk:
+        """A list that only the next opcode sees."""
+        self._out.append(op.EMPTY_LIST + op.MARK)
+        yield from self._fill(obj, elements, op.APPENDS)
+
+    def _elements(self, obj: Elements) -> Walk:
+        atoms, others = self._in_order(obj.of)
+        return self._list_of(obj, chain(atoms, others))
+
+    def _in_order(self, obj: set[Any] | frozenset[Any]) -> tuple[list[Any], list[Any]]:
+        """The elements of a set in the order to write them: atoms, then the others."""
+        atoms, others = split_atoms(obj, self._atoms)
+        if len(others) > 1:
+            ranks = self._ranks
+            if ranks is None:
+                raise OrderNeededError
+            # What was made for this walk alone has no rank, and comes last.
+            others.sort(key=lambda element: ranks.get(id(element), len(ranks)))
+        return sort_atoms(atoms), others
+
+    # ---- single values
+
+    def _bytearray(self, obj: bytearray) -> None:
+        self._out.block(op.bytearray_header(len(obj)), bytes(obj))
+        self._out.memoise(obj)
+
+    def _buffer(self, obj: pickle.PickleBuffer) -> None:
+        with obj.raw() as raw:
+            data = bytes(raw)
+            readonly = raw.readonly
+        if readonly:
+            self._out.byte_string(data)
+        else:
+            self._out.block(op.bytearray_header(len(data)), data)
+            self._out.memoise(obj)
+
+    def _complex(self, obj: complex) -> None:
+        key = ("complex", op.encode_float(obj.real), op.encode_float(obj.imag))
+        if not self._out.written(self._out.by_value, key):
+            self._names.write(complex)
+            self._out.append(key[1] + key[2] + op.TUPLE_OF[2] + op.REDUCE)
+            self._out.memoise_value(key)
+
+    def _constant(self, name: str, _: object) -> None:
+        self._names.write_name("builtins", name)
+
+    def _class(self, obj: type) -> Walk | None:
+        if obj in (type(None), type(Ellipsis), type(NotImplemented)):
+            return self._reduced(obj, Reduced(function=type, arguments=(_INSTANCES[obj],)))
+        self._names.write(obj)
+        return None
+
+    # ---- everything else
+
+    def _other(self, obj: Any) -> Walk | None:
+        """An object of a type without an entry in `_start`."""
+        if (
+            self._settings.persistent_id is not None
+            and (persistent := self._settings.persistent_id(obj)) is not None
+        ):
+            return self._persistent(obj, persistent)
+        storage = storage_reference(obj)
+        if storage is not None:
+            return self._storage(storage)
+        returned: Any = NotImplemented
+        if self._settings.reduce_override is not None:
+            returned = self._settings.reduce_override(obj)
+        if returned is NotImplemented:
+            returned = reduce(obj, self._protocol)
+        if returned is NotImplemented:
+            self._names.write(obj)
+            return None
+        if isinstance(returned, str):
+            self._names.write(obj, returned)
+            return None
+        reduced = checked(obj, returned)
+        key = self.value_key(obj)
+        if key is not None and self._out.written(self._out.by_value, key):
+            return None
+        return self._reduced(obj, reduced, key)
+
+    def value_key(self, obj: Any) -> Hashable | None:
+        """Equal for objects that are one whatever their identity; None where identity counts."""
+        if id(obj) in self._values:
+            return self._values[id(obj)]
+        if not is_value(obj):
+            return None
+        apart = GraphWriter(self._settings, Output(self._protocol), None)
+        key = apart.dump(reduce(obj, self._protocol)).data
+        self._values[id(obj)] = key
+        self._out.alive.append(obj)
+        return key
+
+    def _persistent(self, obj: object, persistent: object) -> Walk:
+        self._out.alive += (obj, persistent)
+        yield from self._fill(obj, (persistent,), op.BINPERSID)
+
+    def _storage(self, storage: StorageReference) -> Walk:
+        """The persistent id of a storage, written anew each time since its key is to be found again."""
+        key = self._storage_keys.setdefault(storage.identity, len(self._storages))
+        if key == len(self._storages):
+            self._storages.append(storage.untyped)
+        self._out.append(op.MARK)
+        yield from self._fill(storage, ("storage", storage.kind), b"")
+        self._out.storage_key(key)
+        yield from self._fill(storage, (storage.location, storage.numel), op.TUPLE + op.BINPERSID)
+
+    def _reduced(self, obj: Any, reduced: Reduced, key: Hashable | None = None) -> Walk:
+        """An object by what its ``__reduce__`` returned; memoised by `key` where it has one."""
+        # Whatever was made for this call alone must outlive it, or its id could come to mean
+        # another object.
+        self._out.alive.append(reduced)
+        self._enter(obj)
+        yield from self._construct(obj, reduced.function, reduced.arguments)
+        self._leave(obj)
+        if self._out.is_memoised(obj):
+            self._out.append(op.POP)
+            self._out.written(self._out.by_identity, id(obj))
+            return
+        if key is None:
+            self._out.memoise(obj)
+        else:
+            self._out.memoise_value(key)
+        if reduced.items:
+            yield from self._fill_list(obj, reduced.items)
+        if reduced.pairs:
+            yield from self._fill_dict(obj, len(reduced.pairs), reduced.pairs)
+        if reduced.state is None:
+            return
+        if reduced.setter is None:
+            yield from self._fill(obj, (reduced.state,), op.BUILD)
+        else:
+            yield reduced.setter
+            self._out.written(self._out.by_identity, id(obj))
+            yield from self._fill(obj, (reduced.state,), op.TUPLE_OF[2] + op.REDUCE + op.POP)
+
+    def _construct(self, obj: object, function: Any, arguments: tuple[Any, ...]) -> Walk:
+        """Leave the new object on the stack, before its state."""
+        name = getattr(function, "__name__", "")
+        if name in ("__newobj__", "__newobj_ex__"):
+            cls = arguments[0]
+            if not hasattr(cls, "__new__"):
+                raise pickle.PicklingError(f"the first argument of {name} must be a class")
+            if obj is not None and cls is not obj.__class__:
+                raise pickle.PicklingError(f"the first argument of {name} is not the object's class")
+        if name == "__newobj__":
+            yield from self._fill(obj, (cls, arguments[1:]), op.NEWOBJ)
+        elif name == "__newobj_ex__" and self._protocol >= 4:
+            yield from self._fill(obj, arguments, op.NEWOBJ_EX)
+        elif name == "__newobj_ex__":
+            _, positional, keywords = arguments
+            make = partial(cls.__new__, cls, *positional, **keywords)
+            self._out.alive.append(make)
+            yield from self._fill(obj, (make, ()), op.REDUCE)
+        else:
+            yield from self._fill(obj, (function, arguments), op.REDUCE)
+
+    def _enter(self, obj: object) -> None:
+        """Note that `obj` is begun; it may come again before it is complete, but not for ever."""
+        count = self._building[id(obj)] = self._building.get(id(obj), 0) + 1
+        if count > _REENTRIES:
+            raise pickle.PicklingError("what it reduces to needs the object itself before it can be made")
+
+    def _leave(self, obj: object) -> None:
+        count = self._building[id(obj)] = self._building[id(obj)] - 1
+        if not count:
+            del self._building[id(obj)]
+
+
+_INSTANCES: dict[type, object] = {
+    type(None): None,
+    type(Ellipsis): Ellipsis,
+    type(NotImplemented): NotImplemented,
+}
+
+
+def _tuple_opcodes(size: int) -> tuple[bytes, bytes]:
+    return (b"", op.TUPLE_OF[size]) if size < len(op.TUPLE_OF) else (op.MARK, op.TUPLE)

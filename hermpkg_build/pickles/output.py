@@ -1,0 +1,101 @@
+"""The pickle under construction: its pieces, and the memo tables that refer to them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, TypeAlias
+
+from hermpkg_build.pickles import opcodes as op
+
+Table: TypeAlias = "dict[Any, int | bytes]"
+"""What is memoised: by a key, the index of the piece that leaves the object on the stack, or from
+the first reference on the opcode that fetches it."""
+
+_BIG = 1 << 16
+
+
+class Output:
+    """Pieces of a pickle.
+
+    The memo costs nothing until it is used: only the first reference to an object gives it a
+    number, and the opcode that puts it under that number is added to its piece at the end.
+    """
+
+    def __init__(self, protocol: int) -> None:
+        self.pieces: list[bytes] = [op.PROTO + bytes((protocol,))]
+        self.append = self.pieces.append
+        self.by_identity: Table = {}
+        self.by_value: Table = {}
+        self.texts: Table = {}
+        self.byte_strings: Table = {}
+        self.alive: list[object] = []
+        self.encode_text = op.encode_text_3 if protocol < 4 else op.encode_text_4
+        self._protocol = protocol
+        self._puts: list[int] = []
+        self._storage_keys: list[tuple[int, int]] = []
+
+    def fetch(self, table: Table, key: Hashable, reference: int | bytes) -> bytes:
+        """The opcode that fetches what `table` has under `key`, which is `reference`."""
+        if isinstance(reference, bytes):
+            return reference
+        opcode = table[key] = op.get(len(self._puts))
+        self._puts.append(reference)
+        return opcode
+
+    def written(self, table: Table, key: Hashable) -> bool:
+        """Write a reference to what `table` has under `key`, if it has anything."""
+        reference = table.get(key)
+        if reference is None:
+            return False
+        self.append(self.fetch(table, key, reference))
+        return True
+
+    def memoise(self, obj: object) -> None:
+        """Remember that the last piece left `obj` on the stack; its id is not reused meanwhile."""
+        self.by_identity[id(obj)] = len(self.pieces) - 1
+        self.alive.append(obj)
+
+    def is_memoised(self, obj: object) -> bool:
+        """Whether `obj` can be fetched by its identity."""
+        return id(obj) in self.by_identity
+
+    def memoise_value(self, key: Hashable) -> None:
+        """Remember that the last piece left a value with this key on the stack."""
+        self.by_value[key] = len(self.pieces) - 1
+
+    def text(self, text: str) -> None:
+        """Write a string."""
+        if not self.written(self.texts, text):
+            self.texts[text] = len(self.pieces)
+            self.append(self.encode_text(text))
+
+    def byte_string(self, data: bytes) -> None:
+        """Write a bytes object."""
+        if not self.written(self.byte_strings, data):
+            self.block(op.bytes_header(len(data), self._protocol), data)
+            self.byte_strings[data] = len(self.pieces) - 1
+
+    def block(self, header: bytes, data: bytes) -> None:
+        """Write what is one opcode with its data."""
+        if len(data) < _BIG:
+            self.append(header + data)
+        else:
+            # Big data is not copied to make one piece; the empty piece takes the memo's opcode.
+            self.pieces += (header, data, b"")
+
+    def storage_key(self, key: int) -> None:
+        """Write the number of a storage so that it can be found again."""
+        self._storage_keys.append((len(self.pieces), key))
+        self.append(op.encode_storage_key(key))
+
+    def finish(self) -> tuple[bytes, tuple[tuple[int, int], ...]]:
+        """The whole pickle, and the offset of the four bytes of each storage key with that key."""
+        for number, piece in enumerate(self._puts):
+            self.pieces[piece] += op.put(number)
+        offsets = []
+        offset = counted = 0
+        for piece, key in self._storage_keys:
+            offset += sum(map(len, self.pieces[counted:piece]))
+            counted = piece
+            offsets.append((offset + len(op.BININT), key))
+        return b"".join(self.pieces), tuple(offsets)

@@ -1,0 +1,187 @@
+"""The error for an object that cannot be pickled: the path to it from the root, and why not."""
+
+from __future__ import annotations
+
+import operator
+import pickle
+import types
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hermpkg_build.pickles.reducing import Reduced
+
+_LONGEST_PATH = 24
+_MODULE_TABLES = frozenset({"_modules", "_parameters", "_buffers"})
+
+
+class UnpicklableError(pickle.PicklingError):
+    """An object cannot be pickled: `path` leads to it from the root, `reason` says why not."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"cannot pickle {path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[UnpicklableError], tuple[str, str]]:
+        return UnpicklableError, (self.path, self.reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """An object whose parts were being pickled, with what it reduced to if it did."""
+
+    obj: object
+    reduced: Reduced | None = None
+
+
+def path_of(name: str, opened: Sequence[Opened], bad: object) -> str:
+    """Python-like text that leads from `name`, the first of `opened`, to `bad`.
+
+    Attributes of torch modules read as one writes them: ``model.layer[2].hook``. A part that only
+    exists in what an object reduces to reads as an index into that.
+    """
+    children = [*(frame.obj for frame in opened), bad][1:]
+    steps = [name]
+    via = _Via(None)
+    for frame, child in zip(opened, children, strict=False):
+        if frame.obj is not child:
+            step, via = _step(frame, child, via)
+            steps.append(step)
+    if len(steps) > _LONGEST_PATH:
+        half = _LONGEST_PATH // 2
+        left_out = len(steps) - 2 * half
+        steps = [*steps[:half], f"<{left_out} more steps>", *steps[-half:]]
+    return "".join(steps)
+
+
+@dataclass(frozen=True, slots=True)
+class _Via:
+    """How the container that is looked into belongs to an instance, where it does."""
+
+    owner: Any
+    table: str = ""
+    """"" for its attributes, ``_modules`` and such for one of a torch module's tables."""
+
+
+def _step(frame: Opened, child: object, via: _Via) -> tuple[str, _Via]:
+    """The text that leads from an object to one of its parts, and how that part is to be read."""
+    obj: Any = frame.obj
+    nothing = _Via(None)
+    if frame.reduced is not None and child is frame.reduced.state:
+        return ("", _Via(obj)) if isinstance(child, (dict, tuple)) else (".__getstate__()", nothing)
+    if frame.reduced is not None and child is type(obj):
+        return ".__class__", nothing
+    if frame.reduced is not None and child is frame.reduced.function:
+        return ".__reduce__()[0]", nothing
+    if frame.reduced is not None and _are_arguments(child, frame.reduced):
+        return "", _Via(obj, "arguments")
+    if via.owner is not None and isinstance(obj, tuple):
+        if via.table == "arguments":
+            return _step_of_argument(via.owner, obj, child), nothing
+        # The state of an object with slots is a pair of two dicts of attributes.
+        return "", via
+    if isinstance(obj, (list, tuple)) or type(obj).__name__ == "deque":
+        return _step_to_item(obj, child), nothing
+    if isinstance(obj, (set, frozenset)):
+        return f"<element {type(child).__name__}>", nothing
+    if isinstance(obj, dict):
+        return _step_of_mapping(obj, child, via)
+    return f"<part {type(child).__name__}>", nothing
+
+
+def _are_arguments(child: object, reduced: Reduced) -> bool:
+    """Whether `child` is the tuple of arguments, or all of it but the class, as NEWOBJ takes it."""
+    if not isinstance(child, tuple) or not child:
+        return False
+    expected = reduced.arguments[len(reduced.arguments) - len(child) :]
+    return len(child) == len(expected) and all(map(operator.is_, child, expected))
+
+
+def _step_of_mapping(obj: dict[Any, Any], child: object, via: _Via) -> tuple[str, _Via]:
+    found = [key for key, value in obj.items() if value is child]
+    if not found:
+        return f"<key {type(child).__name__}>", _Via(None)
+    key = found[0]
+    if via.owner is None or not isinstance(key, str):
+        return f"[{_key_text(key)}]", _Via(None)
+    if not via.table and key in _MODULE_TABLES and _is_torch_module(via.owner):
+        return "", _Via(via.owner, key)
+    if key.isidentifier():
+        return f".{key}", _Via(None)
+    if key.isdecimal() and via.table:
+        return f"[{key}]", _Via(None)
+    return f"[{_key_text(key)}]", _Via(None)
+
+
+def _step_of_argument(owner: object, arguments: tuple[object, ...], child: object) -> str:
+    """An attribute of `owner` that is the argument, else the argument's place."""
+    for name in _attribute_names(owner):
+        if getattr(owner, name, None) is child:
+            return f".{name}"
+    if isinstance(owner, (list, tuple)) and any(part is child for part in owner):
+        return _step_to_item(owner, child)
+    return f".__reduce__()[1]{_step_to_item(arguments, child)}"
+
+
+def _step_to_item(items: Iterable[object], child: object) -> str:
+    return next((f"[{i}]" for i, part in enumerate(items) if part is child), "[...]")
+
+
+def _attribute_names(owner: object) -> Iterator[str]:
+    """The attributes of an object that are stored: no property, no code of a user is run."""
+    yield from getattr(owner, "__dict__", ())
+    for cls in type(owner).__mro__:
+        for name, value in vars(cls).items():
+            if isinstance(value, types.MemberDescriptorType):
+                yield name
+
+
+def _is_torch_module(obj: object) -> bool:
+    return any(cls.__module__ == "torch.nn.modules.module" for cls in type(obj).__mro__)
+
+
+def _key_text(key: object) -> str:
+    if type(key) in (str, bytes, int, float, bool, type(None)):
+        text = repr(key) if not isinstance(key, str) else '"' + repr(key)[1:-1] + '"'
+        return text if len(text) <= 40 else text[:37] + "..."
+    return f"<{type(key).__name__}>"
+
+
+def reason_for(obj: object, error: BaseException) -> str:
+    """Why `obj` could not be pickled, in words that name the usual offenders."""
+    kind = type(obj)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    if name in _UNPICKLABLE:
+        return _UNPICKLABLE[name]
+    text = str(error) or type(error).__name__
+    if isinstance(error, (TypeError, AttributeError, OverflowError, pickle.PicklingError)):
+        return text
+    return f"{type(error).__name__}: {text}"
+
+
+_UNPICKLABLE = {
+    "_io.TextIOWrapper": "an open file cannot be pickled",
+    "_io.BufferedReader": "an open file cannot be pickled",
+    "_io.BufferedWriter": "an open file cannot be pickled",
+    "_io.BufferedRandom": "an open file cannot be pickled",
+    "_io.FileIO": "an open file cannot be pickled",
+    "_thread.lock": "a lock cannot be pickled",
+    "_thread.RLock": "a lock cannot be pickled",
+    "builtins.generator": "a generator cannot be pickled; keep its values in a list",
+    "builtins.coroutine": "a coroutine cannot be pickled",
+    "builtins.async_generator": "a generator cannot be pickled; keep its values in a list",
+    "builtins.module": "a module cannot be pickled; import it where it is used",
+    "builtins.frame": "a stack frame cannot be pickled",
+    "builtins.traceback": "a traceback cannot be pickled",
+    "builtins.code": "a code object cannot be pickled",
+    "builtins.mappingproxy": "a read-only view of a dict cannot be pickled; keep a dict",
+    "builtins.dict_keys": "a view of a dict cannot be pickled; keep a list",
+    "builtins.dict_values": "a view of a dict cannot be pickled; keep a list",
+    "builtins.dict_items": "a view of a dict cannot be pickled; keep a list",
+    "builtins.weakref": "a weak reference cannot be pickled",
+    "weakref.ReferenceType": "a weak reference cannot be pickled",
+    "_contextvars.ContextVar": "a context variable cannot be pickled",
+    "_thread._local": "thread-local data cannot be pickled",
+    "socket.socket": "a socket cannot be pickled",
+}

@@ -1,0 +1,1 @@
+"""Pickles read as data: nodes, tensors, globals and paths, with nothing imported."""

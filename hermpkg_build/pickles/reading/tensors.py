@@ -1,0 +1,155 @@
+"""Tensors as a pickle describes them: which storage, which part of it, what shape and type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from hermpkg_build.archive.layout import DATA
+from hermpkg_build.pickles.reading.nodes import Node, NodeKind
+from hermpkg_build.pickles.reading.paths import is_global
+
+ELEMENT_SIZES = {
+    "bool": 1,
+    "uint8": 1,
+    "int8": 1,
+    "uint16": 2,
+    "int16": 2,
+    "uint32": 4,
+    "int32": 4,
+    "uint64": 8,
+    "int64": 8,
+    "float16": 2,
+    "bfloat16": 2,
+    "float32": 4,
+    "float64": 8,
+    "complex64": 8,
+    "complex128": 16,
+}
+"""The bytes of one element by dtype, for those whose numbers can be told."""
+
+_REBUILD = frozenset({"_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3"})
+_REBUILD_TYPED = frozenset({"_rebuild_tensor_v3"})
+_DTYPES = {
+    "BoolStorage": "bool",
+    "ByteStorage": "uint8",
+    "CharStorage": "int8",
+    "ShortStorage": "int16",
+    "IntStorage": "int32",
+    "LongStorage": "int64",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "FloatStorage": "float32",
+    "DoubleStorage": "float64",
+    "ComplexFloatStorage": "complex64",
+    "ComplexDoubleStorage": "complex128",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """What a persistent id says of a storage: its record, the type and number of its elements, its device."""
+
+    record: str
+    dtype: str
+    count: int
+    device: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tensor:
+    """A tensor: `shape`, `stride` and `offset` count elements of `dtype` (``float32``)."""
+
+    storage: Storage
+    dtype: str
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    offset: int
+
+    @property
+    def is_contiguous(self) -> bool:
+        """Whether its elements lie one after the other in the order of its indices."""
+        expected = 1
+        for size, step in zip(reversed(self.shape), reversed(self.stride), strict=True):
+            if size != 1 and step != expected:
+                return False
+            expected *= size
+        return True
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The first element of its storage that it reaches, and how many lie from there to its last."""
+        if not prod(self.shape):
+            return self.offset, 0
+        reach = [(size - 1) * step for size, step in zip(self.shape, self.stride, strict=True)]
+        return self.offset, 1 + sum(reach)
+
+    @property
+    def element_size(self) -> int:
+        """The bytes of one element; 1 for types that are not known here."""
+        return ELEMENT_SIZES.get(self.dtype, 1)
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+def storage_of(node: Node) -> Storage | None:
+    """The storage that a persistent id names; None for any other node."""
+    if node.kind is not NodeKind.PERSISTENT or node.parts[0].kind is not NodeKind.TUPLE:
+        return None
+    parts = node.parts[0].items
+    if len(parts) != 5 or _text(parts[0]) != "storage":
+        return None
+    kind, key, device, count = parts[1:]
+    if kind.kind is not NodeKind.GLOBAL or not isinstance(kind.value, tuple):
+        return None
+    return Storage(
+        record=f"{DATA}{_text(key)}.storage",
+        dtype=_DTYPES.get(kind.value[1], str(kind.value[1])),
+        count=count.value if isinstance(count.value, int) else 0,
+        device=_text(device),
+    )
+
+
+def tensor_of(node: Node) -> Tensor | None:
+    """The tensor that `node` makes, where it is one with numbers in a storage of the archive."""
+    if node.kind is not NodeKind.CALL or not is_global(node.parts[0], "torch._utils", _REBUILD):
+        return None
+    arguments = node.parts[1].items
+    if len(arguments) < 4:
+        return None
+    storage = storage_of(arguments[0])
+    shape, stride = _integers(arguments[2]), _integers(arguments[3])
+    offset = arguments[1].value
+    if storage is None or shape is None or stride is None or not isinstance(offset, int):
+        return None
+    if len(shape) != len(stride) or offset < 0 or min((*shape, *stride), default=0) < 0:
+        return None
+    dtype = storage.dtype
+    if is_global(node.parts[0], "torch._utils", _REBUILD_TYPED) and len(arguments) > 6:
+        named = arguments[6].value
+        dtype = str(named[1]) if isinstance(named, tuple) else dtype
+    return Tensor(storage=storage, dtype=dtype, shape=shape, stride=stride, offset=offset)
+
+
+def other_arguments(node: Node) -> Sequence[tuple[str, Node]]:
+    """What a tensor is made of beyond its numbers, each with the step that leads to it."""
+    names = {4: ".requires_grad", 5: "._backward_hooks"}
+    arguments = node.parts[1].items
+    return [
+        (names.get(place, f".__reduce__()[1][{place}]"), arguments[place])
+        for place in range(4, len(arguments))
+    ]
+
+
+def _integers(node: Node) -> tuple[int, ...] | None:
+    values = [item.value for item in node.items]
+    if node.kind is not NodeKind.TUPLE or not all(isinstance(value, int) for value in values):
+        return None
+    return tuple(value for value in values if isinstance(value, int))
+
+
+def _text(node: Node) -> str:
+    value = node.value
+    return value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)

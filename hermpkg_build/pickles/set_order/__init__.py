@@ -1,0 +1,1 @@
+"""An order for the elements of sets that depends on the object graph alone."""

@@ -1,0 +1,202 @@
+"""The shared action cache: results on a server, believed once all that they name is here and right."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.errors import HermpkgError
+from hermpkg_build.remote.background import Background
+from hermpkg_build.remote.failures import RemoteError
+from hermpkg_build.remote.reapi.entries import (
+    SharedAction,
+    blob_of,
+    decode_entry,
+    describe,
+    encode_entry,
+)
+from hermpkg_build.remote.transport import Blob
+from hermpkg_build.store.action_cache import ActionResult, decode_result, encode_result
+from hermpkg_build.store.failures import log_corrupt
+
+if TYPE_CHECKING:
+    from hermpkg_build.remote.transport import Transport
+    from hermpkg_build.store.content import ContentStore
+
+_THREADS = 4
+"""Uploads wait for the network most of the time."""
+
+_EMPTY = Digest.of(b"")
+
+_RESULT_LIMIT = 64 << 20
+"""Bytes of a result; what claims to be larger is not worth a look."""
+
+
+Direction: TypeAlias = Literal["fetch", "upload"]
+
+
+class Listener(Protocol):
+    """Hears of traffic and of trouble, from any thread."""
+
+    def transfer_started(self, direction: Direction, subject: str) -> None:
+        """The server is asked for what an action gave, or told."""
+
+    def transfer_ended(self, direction: Direction, subject: str, size: int) -> None:
+        """That is over; `size` bytes were of use."""
+
+    def uploads_awaited(self, number: int) -> None:
+        """All is done but for so many uploads, and has been for a while."""
+
+    def warn_of_now(self, text: str) -> None:
+        """The server is not used any longer in this build, or not for everything."""
+
+
+@dataclass(slots=True)
+class _Transfer:
+    """What one exchange with the server came to."""
+
+    size: int = 0
+
+
+class RemoteCache:
+    """Action results and their contents on the server of `transport`, for one build.
+
+    A server that fails is told of once and not asked again: the build goes on without it. One that only
+    takes nothing more, or not from this user, is still read. Methods never raise RemoteError, but
+    LocalEnvironmentError where `content` cannot be written.
+    """
+
+    def __init__(
+        self, transport: Transport, content: ContentStore, listener: Listener, *, upload: bool = True
+    ) -> None:
+        self._transport = transport
+        self._content = content
+        self._listener = listener
+        self._background = Background(_THREADS)
+        self._lock = threading.Lock()
+        self._asks = True
+        self._uploads = upload
+        self._spoilt: set[Digest] = set()
+
+    @property
+    def asks(self) -> bool:
+        """Whether the server is still asked."""
+        return self._asks
+
+    def get(self, action: SharedAction) -> ActionResult | None:
+        """The result of an action, with all its outputs in the content store; None where that cannot be."""
+        if not self._asks:
+            return None
+        data = None
+        with self._exchange("fetch", action.subject) as transfer:
+            data = self._transport.get_result(describe(action)[0])
+            transfer.size = len(data or b"")
+        return None if data is None else self._believed(action, data)
+
+    def fetch(self, digests: Iterable[Digest], subject: str = "") -> bool:
+        """Bring contents into the content store; whether all of them are there now."""
+        absent = {digest for digest in digests if self._content.path_of(digest) is None}
+        if _EMPTY in absent:
+            self._content.put_bytes(b"")
+            absent.discard(_EMPTY)
+        if not absent:
+            return True
+        if not self._asks:
+            return False
+        here: set[Digest] = set()
+        with self._exchange("fetch", subject) as transfer:
+            lost = self._transport.download(absent, self._content) & absent
+            here = {digest for digest in absent - lost if self._content.path_of(digest) is not None}
+            self._note_spoilt(absent - here)
+            transfer.size = sum(digest.size for digest in here)
+        return here == absent
+
+    def put(self, action: SharedAction, result: ActionResult) -> None:
+        """Upload a result, after all the contents that it names; nothing where one of them is lost here."""
+        if not (self._asks and self._uploads):
+            return
+        paths = {digest: self._content.path_of(digest) for digest in result.outputs.values()}
+        outputs = [Blob(digest=digest, path=path) for digest, path in paths.items() if path is not None]
+        if len(outputs) < len(paths):
+            return
+        stored = encode_result(action.key, result)
+        name, described = describe(action)
+        blobs = {blob.digest: blob for blob in (*outputs, *described, blob_of(stored))}
+        with self._exchange("upload", action.subject) as transfer:
+            missing = (self._transport.missing(blobs) | self._spoilt) & blobs.keys()
+            self._transport.upload([blobs[digest] for digest in sorted(missing)])
+            entry = encode_entry(result.outputs, stored)
+            self._transport.put_result(name, entry)
+            transfer.size = len(entry) + sum(digest.size for digest in missing)
+
+    def later(self, upload: Callable[[], None]) -> None:
+        """Run something that ends in `put` in the background."""
+        if self._asks and self._uploads:
+            self._background.submit(upload)
+
+    def finish(self) -> None:
+        """Wait for what runs in the background."""
+        self._background.finish(self._listener.uploads_awaited)
+
+    def close(self) -> None:
+        """End at once: what is not uploaded by now is dropped, and requests under way are given up."""
+        self._asks = False
+        self._background.end()
+        self._transport.close()
+
+    def _believed(self, action: SharedAction, data: bytes) -> ActionResult | None:
+        """The result in an entry, once the entry has proved whole, ours, and this action's."""
+        try:
+            entry = decode_entry(data)
+            stored = entry.inlined
+            if stored is None:
+                if entry.result.size > _RESULT_LIMIT or not self.fetch([entry.result], action.subject):
+                    return None
+                stored = self._content.get_bytes(entry.result) or b""
+            result = decode_result(action.key, stored)
+            if result.outputs != entry.outputs:
+                raise ValueError("it declares other outputs than its result has")
+        except ValueError as error:
+            log_corrupt("shared action result", f"{action.name} {action.key}: {error}")
+            return None
+        return result if self.fetch(result.outputs.values(), action.subject) else None
+
+    def _note_spoilt(self, digests: set[Digest]) -> None:
+        """Keep in mind what the server named and did not have whole, which it may not know of itself."""
+        for digest in digests:
+            log_corrupt("shared content", str(digest))
+        with self._lock:
+            self._spoilt |= digests
+
+    @contextmanager
+    def _exchange(self, direction: Direction, subject: str) -> Iterator[_Transfer]:
+        """Go on after a failure of the server: stop what it makes useless, and tell of it once."""
+        transfer = _Transfer()
+        self._listener.transfer_started(direction, subject)
+        try:
+            yield transfer
+        except RemoteError as error:
+            with self._lock:
+                consequence = self._stop(direction, error)
+            if consequence:
+                told = HermpkgError(
+                    f"{error.summary}; {consequence}", facts=error.facts, next_step=error.next_step
+                )
+                self._listener.warn_of_now(told.render())
+        finally:
+            self._listener.transfer_ended(direction, subject, transfer.size)
+
+    def _stop(self, direction: Direction, error: RemoteError) -> str:
+        """Stop what `error` makes useless; what that means for the build, "" where it has been told.
+
+        A server that takes nothing may still give.
+        """
+        if direction == "upload" and error.kind != "unavailable":
+            told, self._uploads = not (self._asks and self._uploads), False
+            return "" if told else "nothing more is uploaded in this build"
+        told, self._asks = not self._asks, False
+        return "" if told else "the build goes on without the shared cache"

@@ -1,0 +1,126 @@
+"""Credential helpers: programs that give the headers to ask a server with, by Bazel's protocol.
+
+The protocol: https://github.com/bazelbuild/proposals/blob/main/designs/2022-06-07-bazel-credential-helpers.md
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from hermpkg_build.core.canonical_json import Json, dumps
+from hermpkg_build.disk.processes import kill_group
+from hermpkg_build.remote.failures import RemoteError
+
+_RFC3339 = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?(?:[Zz]|([+-])(\d\d):(\d\d))",
+    re.ASCII,
+)
+_SHOWN = 2000
+"""How many characters of what a helper says about its failure are worth showing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HelperAnswer:
+    """What a helper gave: headers, and the time (seconds since the epoch) until which they are good."""
+
+    headers: Mapping[str, str]
+    expires: float | None
+
+
+def helper_for(host: str, helpers: Sequence[tuple[str, str]]) -> str | None:
+    """The program for a host: that of its own name, else of its closest domain, else of "".
+
+    ``*.example.com`` stands for the domain itself and all below it. Of equal patterns the first wins.
+    """
+    programs: dict[str, str] = {}
+    for pattern, program in helpers:
+        programs.setdefault(pattern.lower(), program)
+    labels = host.lower().split(".")
+    domains = [f"*.{'.'.join(labels[i:])}" for i in range(len(labels))]
+    return next((programs[key] for key in (host.lower(), *domains, "") if key in programs), None)
+
+
+def ask_helper(program: str, uri: str, *, timeout_s: float) -> HelperAnswer:
+    """Run a helper for a URI. Raises RemoteError where it fails, is too slow, or breaks the protocol."""
+    said, complaint, code = _run(program, uri, timeout_s=timeout_s)
+    if code != 0:
+        how = f"it exited with {code}" if code > 0 else f"it was ended by signal {-code}"
+        raise _failed(program, uri, "\n".join(filter(None, [how, complaint])))
+    try:
+        return _parse(json.loads(said))
+    except (ValueError, RecursionError) as error:
+        why = f"its answer is none of the protocol: {error}"
+        raise _failed(program, uri, "\n".join(filter(None, [why, complaint]))) from error
+
+
+def _run(program: str, uri: str, *, timeout_s: float) -> tuple[bytes, str, int]:
+    """What the helper wrote to its outputs, the second as text to show, and its exit code.
+
+    It leads a group of its own, so that what it has started ends with it where it is too slow.
+    """
+    try:
+        child = subprocess.Popen(
+            [program, "get"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise _failed(program, uri, f"it cannot be run: {reason}") from error
+    try:
+        said, complaint = child.communicate(dumps({"uri": uri}), timeout=timeout_s)
+    except BaseException as error:
+        kill_group(child)
+        child.communicate()
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise _failed(program, uri, f"it gave no answer within {timeout_s:g} seconds") from error
+        raise
+    return said, complaint.decode(errors="replace").strip()[:_SHOWN], child.returncode
+
+
+def _parse(answer: Json) -> HelperAnswer:
+    """Raises ValueError, which never quotes the answer: it holds secrets."""
+    if not isinstance(answer, Mapping):
+        raise ValueError("not a JSON object")
+    headers = answer.get("headers", {})
+    if not isinstance(headers, Mapping):
+        raise ValueError('"headers" is not an object')
+    given: dict[str, str] = {}
+    for name, values in headers.items():
+        texts = [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
+        if not isinstance(values, list) or len(texts) != len(values):
+            raise ValueError(f'header "{name}" is not a list of strings')
+        if texts:
+            given[name] = ", ".join(texts)
+    expires = answer.get("expires")
+    if expires is not None and not isinstance(expires, str):
+        raise ValueError('"expires" is not a string')
+    return HelperAnswer(headers=given, expires=None if expires is None else _timestamp(expires))
+
+
+def _timestamp(text: str) -> float:
+    """Seconds since the epoch of an RFC 3339 time; fractions may have more digits than Python reads."""
+    match = _RFC3339.fullmatch(text)
+    if not match:
+        raise ValueError('"expires" is not a time of RFC 3339')
+    moment = datetime.fromisoformat(f"{match[1]}T{match[2]}").replace(tzinfo=timezone.utc)
+    offset = timedelta(hours=int(match[5] or 0), minutes=int(match[6] or 0))
+    moment += offset if match[4] == "-" else -offset
+    return moment.timestamp() + float(match[3] or 0)
+
+
+def _failed(program: str, uri: str, reason: str) -> RemoteError:
+    return RemoteError(
+        "denied",
+        f"The credential helper {program} gave no credentials",
+        server=uri,
+        reason=reason,
+        next_step=f'try it by hand: echo \'{{"uri": "{uri}"}}\' | {program} get',
+    )

@@ -1,0 +1,150 @@
+"""Credentials: the headers that a server is asked with, from the settings, a token file or a helper."""
+
+from __future__ import annotations
+
+import base64
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from hermpkg_build.remote.addresses import Address, parse_address
+from hermpkg_build.remote.failures import RemoteError
+from hermpkg_build.remote.settings import RemoteSettings
+
+_KEPT_SECONDS = 30 * 60.0
+"""How long what a helper gave is good where it does not say: as long as Bazel keeps it."""
+
+_LEAST_SECONDS = 60.0
+"""How long it is kept at least. Where this machine's clock is ahead, every answer of a helper is already
+old; it would be run for each request, though its headers are good."""
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_GRPC_NAME = re.compile(r"[0-9A-Za-z_.-]+")
+_GRPC_VALUE = re.compile(r"[\x20-\x7e]*")
+"""Narrower than those of HTTP: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md."""
+
+
+class Credentials:
+    """The headers to ask the server at `url` with; for any number of threads at once.
+
+    Of the same header that wins which is said first here: the settings' own headers, what the credential
+    helper for the host gives, the token file as a bearer token, the user and password of the URL as
+    basic authentication. The file is read and the helper run once for all threads, again when the time
+    that the helper gave is over, and again after `refused`.
+    """
+
+    def __init__(self, settings: RemoteSettings, url: str, *, clock: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._address = parse_address(url)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: Mapping[str, str] | None = None
+        self._good_until: float | None = None
+
+    def headers(self) -> Mapping[str, str]:
+        """Headers by name. Raises RemoteError, of the kind "denied", where there are none to be had."""
+        with self._lock:
+            if self._good_until is not None and self._clock() >= self._good_until:
+                self._kept = None
+            if self._kept is None:
+                self._kept = self._collect()
+            return self._kept
+
+    def refused(self, headers: Mapping[str, str] | None = None) -> bool:
+        """Forget what a server refused; whether asking again can give anything else.
+
+        With the `headers` that were refused, newer ones that another thread has got since are kept.
+        """
+        with self._lock:
+            if headers is None or headers is self._kept:
+                self._kept = None
+            return bool(self._settings.token_file or self._helper())
+
+    def _collect(self) -> Mapping[str, str]:
+        self._good_until = None
+        headers = _Headers(str(self._address), grpc=self._address.scheme in {"grpc", "grpcs"})
+        if self._address.user or self._address.password:
+            headers.add("Authorization", _basic(self._address), "the URL")
+        if self._settings.token_file:
+            headers.add("Authorization", f"Bearer {self._read_token()}", self._settings.token_file)
+        if program := self._helper():
+            for name, value in self._ask(program).items():
+                headers.add(name, value, program)
+        for name, value in self._settings.headers:
+            headers.add(name, value, "the configured headers")
+        return dict(headers.by_name.values())
+
+    def _helper(self) -> str | None:
+        if not self._settings.credential_helpers:
+            return None
+        from hermpkg_build.remote.credential_helper import helper_for
+
+        return helper_for(self._address.host, self._settings.credential_helpers)
+
+    def _ask(self, program: str) -> Mapping[str, str]:
+        from hermpkg_build.remote.credential_helper import ask_helper
+
+        answer = ask_helper(program, _helper_uri(self._address), timeout_s=self._settings.timeout_s)
+        now = self._clock()
+        expires = now + _KEPT_SECONDS if answer.expires is None else answer.expires
+        self._good_until = max(expires, now + _LEAST_SECONDS)
+        return answer.headers
+
+    def _read_token(self) -> str:
+        path = self._settings.token_file
+        try:
+            with open(path, encoding="utf-8") as file:
+                token = file.read().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = (
+                error.strerror if isinstance(error, OSError) and error.strerror else "it is not UTF-8 text"
+            )
+            raise self._no_token(path, reason) from error
+        if not token:
+            raise self._no_token(path, "it is empty")
+        return token
+
+    def _no_token(self, path: str, reason: str) -> RemoteError:
+        return RemoteError(
+            "denied",
+            f"The token file {path} gives no token",
+            server=str(self._address),
+            reason=reason,
+            next_step="write the server's token into it, and nothing else",
+        )
+
+
+class _Headers:
+    """Headers gathered from several places; what is added later replaces what came before."""
+
+    def __init__(self, server: str, *, grpc: bool) -> None:
+        self.by_name: dict[str, tuple[str, str]] = {}
+        self._server = server
+        self._names, self._values = (_GRPC_NAME, _GRPC_VALUE) if grpc else (_NAME, _VALUE)
+
+    def add(self, name: str, value: str, source: str) -> None:
+        """Raises RemoteError for what no header can be: a line's end in one could make a second one."""
+        # What ends in "-bin" gRPC encodes.
+        values = _VALUE if name.lower().endswith("-bin") else self._values
+        if not self._names.fullmatch(name) or not values.fullmatch(value):
+            raise RemoteError(
+                "denied",
+                f"A header for a remote server cannot be sent: {name!r}",
+                server=self._server,
+                reason=f"{source} has control characters or letters in it that no header can have",
+                next_step="a header is a name of ASCII letters, digits and hyphens, and a line of ASCII text",
+            )
+        self.by_name[name.lower()] = (name, value)
+
+
+def _basic(address: Address) -> str:
+    """Basic authentication, in UTF-8: https://www.rfc-editor.org/rfc/rfc7617."""
+    return "Basic " + base64.b64encode(f"{address.user}:{address.password}".encode()).decode()
+
+
+def _helper_uri(address: Address) -> str:
+    """What a helper is asked for: as Bazel does, the URL of HTTP servers, ``https`` for those of gRPC."""
+    scheme = "https" if address.scheme in {"grpc", "grpcs"} else address.scheme
+    return f"{scheme}://{address.authority}{address.path or '/'}"

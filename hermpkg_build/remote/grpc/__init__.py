@@ -1,0 +1,1 @@
+"""The Remote Execution API over gRPC: channel, calls and streams."""

@@ -1,0 +1,82 @@
+"""What a cache server can do, read from its capabilities once, in the terms of what is asked of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hermpkg_build.remote.failures import RemoteError
+from hermpkg_build.remote.reapi import messages
+
+_MESSAGE_LIMIT = 4 << 20
+"""Bytes of a message that gRPC takes where nobody tells it otherwise."""
+
+_MARGIN = 64 << 10
+"""Left for what stands around the blobs of a batch: proxies and servers count it in."""
+
+_API_MAJOR = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheAbilities:
+    """What one server takes and gives.
+
+    `batch_bytes` is the size of the blobs of one batch with their digests, `largest_blob` that of a blob
+    which the server takes, 0 for any. `zstd_streams`, `zstd_batch_reads` and `zstd_batch_updates` say
+    where blobs may travel compressed. `takes_results` is false where the action cache is only read.
+    """
+
+    batch_bytes: int
+    largest_blob: int
+    zstd_streams: bool
+    zstd_batch_reads: bool
+    zstd_batch_updates: bool
+    takes_results: bool
+
+
+def cache_abilities(
+    capabilities: messages.ServerCapabilities, *, server: str, compression: bool
+) -> CacheAbilities:
+    """Read the capabilities of a cache. Raises RemoteError for one that cannot be used."""
+    check_version(capabilities, server=server)
+    cache = capabilities.cache_capabilities
+    if not capabilities.HasField("cache_capabilities"):
+        raise RemoteError(
+            "protocol",
+            "the server is no cache",
+            server=server,
+            reason="its capabilities name no cache",
+            next_step="correct --remote-cache or --remote-instance",
+        )
+    if messages.DigestFunction.SHA256 not in cache.digest_functions:
+        raise RemoteError(
+            "protocol",
+            "the server does not know contents by their SHA-256",
+            server=server,
+            reason="its capabilities name other digest functions only",
+            next_step="have the server use SHA256, or choose another with --remote-cache",
+        )
+    zstd = messages.Compressor.ZSTD
+    streams = compression and zstd in cache.supported_compressors
+    return CacheAbilities(
+        batch_bytes=min(cache.max_batch_total_size_bytes or _MESSAGE_LIMIT, _MESSAGE_LIMIT - _MARGIN),
+        largest_blob=cache.max_cas_blob_size_bytes,
+        zstd_streams=streams,
+        # What a server sends in a batch is its own choice among what is acceptable to us.
+        zstd_batch_reads=streams,
+        zstd_batch_updates=compression and zstd in cache.supported_batch_update_compressors,
+        takes_results=cache.action_cache_update_capabilities.update_enabled,
+    )
+
+
+def check_version(capabilities: messages.ServerCapabilities, *, server: str) -> None:
+    """Raise RemoteError where the server does not speak version 2 of the API, whatever its minor version."""
+    low, high = capabilities.low_api_version, capabilities.high_api_version
+    # A server that states no version at all is taken at its word for the rest.
+    if low.major > _API_MAJOR or 0 < high.major < _API_MAJOR:
+        raise RemoteError(
+            "protocol",
+            "the server speaks another version of the Remote Execution API",
+            server=server,
+            reason=f"it speaks {low.major}.{low.minor} to {high.major}.{high.minor}, hermpkg speaks 2",
+            next_step="use a server that speaks version 2",
+        )

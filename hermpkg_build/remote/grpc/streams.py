@@ -1,0 +1,135 @@
+"""Blobs that are too large for one message: read and written in pieces, resumed where a stream breaks."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+from hermpkg_build.core.digest import Bytes, Digest
+from hermpkg_build.remote.compression import decompressed
+from hermpkg_build.remote.grpc.channel import GrpcChannel
+from hermpkg_build.remote.grpc.failures import LOST, CallFailedError
+from hermpkg_build.remote.grpc.methods import QUERY_WRITE_STATUS, READ, WRITE
+from hermpkg_build.remote.incoming_blob import Arrival
+from hermpkg_build.remote.outgoing_blob import Departure
+from hermpkg_build.remote.reapi import messages
+from hermpkg_build.remote.transport import Blob
+from hermpkg_build.store.content import ContentStore
+
+_DATA_TAG = b"\x52"
+"""Of field 10, a string of bytes."""
+
+_CANNOT_RESUME = frozenset(("FAILED_PRECONDITION", "INVALID_ARGUMENT", "OUT_OF_RANGE", "UNIMPLEMENTED"))
+
+
+def read_blob(
+    channel: GrpcChannel, digest: Digest, content: ContentStore, staging: str, *, zstd: bool
+) -> bool:
+    """Bring a blob into `content`; False where the server does not have it whole. Raises RemoteError.
+
+    After a failure, reading goes on behind the last byte that arrived. (With compression too: the
+    offset counts bytes of the blob, and what is sent from there is a frame of its own.)
+    """
+    attempts = channel.attempts(f"download {digest.size:,} bytes")
+    with Arrival(digest, content, staging) as arrival:
+        while True:
+            try:
+                for piece in _pieces(channel, digest, arrival.received, zstd=zstd):
+                    arrival.take(piece)
+                    attempts.progressed()
+                    if arrival.complete:
+                        # An end that is never said would be waited for otherwise.
+                        break
+                return arrival.keep()
+            except CallFailedError as error:
+                if error.code in LOST:
+                    return False
+                attempts.failed(error)
+
+
+def write_blob(channel: GrpcChannel, blob: Blob, *, zstd: bool) -> bool:
+    """Bring a blob to the server; False where its file is gone or has other bytes. Raises RemoteError.
+
+    After a failure, the server is asked how much it kept, and writing goes on from there. It may answer
+    before the end that it has the blob already.
+    """
+    attempts = channel.attempts(f"upload {blob.digest.size:,} bytes", writes=True)
+    departure = Departure(blob, zstd=zstd)
+    name, offset = _upload_name(channel, departure), 0
+    while True:
+        try:
+            answer = channel.send(WRITE, _requests(departure, name, offset))
+            if not departure.lost and not departure.accepted(answer.committed_size):
+                raise CallFailedError("ABORTED", f"the server kept {answer.committed_size:,} bytes only")
+            return not departure.lost
+        except CallFailedError as error:
+            if departure.lost:
+                return False
+            if offset and error.code in _CANNOT_RESUME:
+                name, offset = _upload_name(channel, departure), 0
+                continue
+            attempts.failed(error)
+        status = _status(channel, name)
+        if status.complete:
+            return True
+        if status.committed_size > offset:
+            attempts.progressed()
+        offset = status.committed_size
+
+
+def _pieces(channel: GrpcChannel, digest: Digest, offset: int, *, zstd: bool) -> Iterator[Bytes]:
+    """What follows `offset` in a blob."""
+    request = messages.ReadRequest(
+        resource_name="/".join([*_instance(channel), _name(digest, zstd=zstd)]), read_offset=offset
+    )
+    data = map(_data_of, channel.serialised_responses(READ, request))
+    return decompressed(data) if zstd else data
+
+
+def _data_of(response: bytes) -> Bytes:
+    """The data of a serialised ReadResponse, without a copy where it holds nothing else."""
+    start = 1
+    length = shift = 0
+    if response[:1] == _DATA_TAG:
+        for byte in response[1:6]:
+            start += 1
+            length |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        if start + length == len(response):
+            return memoryview(response)[start:]
+    return messages.ReadResponse.FromString(response).data
+
+
+def _requests(departure: Departure, name: str, offset: int) -> Iterator[messages.WriteRequest]:
+    """The messages that write a blob from `offset` on; the last one is missing where the blob is lost."""
+    for position, piece, last in departure.pieces(offset):
+        yield messages.WriteRequest(
+            # Only the first has to name the resource.
+            resource_name=name if position == offset else "",
+            write_offset=position,
+            data=piece,
+            finish_write=last,
+        )
+
+
+def _status(channel: GrpcChannel, name: str) -> messages.QueryWriteStatusResponse:
+    """How far an upload came; a server that does not know begins anew."""
+    try:
+        return channel.call(QUERY_WRITE_STATUS, messages.QueryWriteStatusRequest(resource_name=name))
+    except CallFailedError:
+        return messages.QueryWriteStatusResponse()
+
+
+def _upload_name(channel: GrpcChannel, departure: Departure) -> str:
+    name = _name(departure.blob.digest, zstd=departure.zstd)
+    return "/".join([*_instance(channel), "uploads", str(uuid.uuid4()), name])
+
+
+def _name(digest: Digest, *, zstd: bool) -> str:
+    return f"compressed-blobs/zstd/{digest}" if zstd else f"blobs/{digest}"
+
+
+def _instance(channel: GrpcChannel) -> list[str]:
+    return [channel.instance] if channel.instance else []

@@ -1,0 +1,66 @@
+"""A blob that arrives in pieces: hashed on its way into a private file, kept only if it is the right one."""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from hermpkg_build.core.digest import Bytes, Digest
+from hermpkg_build.remote.hashing import SideHash
+from hermpkg_build.store.failures import cannot_write
+
+if TYPE_CHECKING:
+    from hermpkg_build.store.content import ContentStore
+
+
+class Arrival:
+    """The bytes of one blob on their way into `content`, by way of a file in the folder `staging`.
+
+    A context manager, which closes the file. Raises LocalEnvironmentError where it cannot be written.
+    """
+
+    def __init__(self, digest: Digest, content: ContentStore, staging: str) -> None:
+        self.digest = digest
+        self.received = 0
+        self._content = content
+        self._path = os.path.join(staging, digest.hash)
+        try:
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise cannot_write(error, content.root) from error
+        self._hasher = SideHash(digest.size)
+
+    @property
+    def complete(self) -> bool:
+        """Whether as many bytes arrived as there should be, or more."""
+        return self.received >= self.digest.size
+
+    def take(self, piece: Bytes) -> None:
+        """Take the next bytes, which must not change later; nothing is written of a blob that is too long."""
+        view = memoryview(piece)
+        self.received += view.nbytes
+        if self.received > self.digest.size:
+            return
+        self._hasher.update(view)
+        try:
+            while view:
+                view = view[os.write(self._file, view) :]
+        except OSError as error:
+            raise cannot_write(error, self._content.root) from error
+
+    def keep(self) -> bool:
+        """Put the blob into the store if it is the right one; whether it is."""
+        if Digest(self._hasher.hexdigest(), self.received) != self.digest:
+            return False
+        self._content.put_file(self._path, self.digest, move=True)
+        return True
+
+    def __enter__(self) -> Arrival:  # noqa: PYI034 -- typing.Self is not in Python 3.10
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._hasher.close()
+        os.close(self._file)

@@ -1,0 +1,1 @@
+"""Messages of the Remote Execution API: digests, Merkle trees, action results, execution."""

@@ -1,0 +1,318 @@
+"""Running a command on an executor of the Remote Execution API: inputs go there, one folder comes back."""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.errors import ActionError, BuildInterruptedError
+from hermpkg_build.remote.failures import RemoteError
+from hermpkg_build.remote.grpc.capabilities import check_version
+from hermpkg_build.remote.grpc.channel import GrpcChannel
+from hermpkg_build.remote.grpc.failures import CallFailedError
+from hermpkg_build.remote.grpc.methods import CANCEL_OPERATION, EXECUTE, WAIT_EXECUTION
+from hermpkg_build.remote.grpc.transport import GrpcTransport
+from hermpkg_build.remote.reapi import messages
+from hermpkg_build.remote.reapi.digest_messages import core_digest, message_digest
+from hermpkg_build.remote.reapi.entries import blob_of
+from hermpkg_build.remote.reapi.merkle import InputRoot, encoded, files_of_tree
+
+if TYPE_CHECKING:
+    from hermpkg_build.remote.settings import RemoteSettings
+    from hermpkg_build.remote.transport import Blob
+    from hermpkg_build.store.content import ContentStore
+
+_POLL_S = 0.05
+_DOING = "run an action on the executor"
+_FORGOTTEN = ("NOT_FOUND", "UNIMPLEMENTED")
+"""What a server says that cannot be asked for a running action: it restarted, or never could."""
+
+_LACKS_INPUTS = ("FAILED_PRECONDITION", "NOT_FOUND")
+"""What it says of an action whose inputs it does not have; the latter for want of a better word."""
+
+_LARGEST_TREE = 64 << 20
+_MOST_OUTPUT = 64 << 10
+_OUTPUT_LINES = 20
+
+
+class ExecutionError(ActionError):
+    """An action was to run on an executor, and what came of that cannot be used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What to run in the folder of inputs: `output`, relative to it, is the folder that it makes.
+
+    `platform` are properties that the worker must have; `timeout_s` is how long it may take, in seconds.
+    """
+
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    output: str
+    timeout_s: float
+    platform: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executed:
+    """A command that ended: the files of its output folder by their paths in it.
+
+    `files` is None where it made no such folder. `recalled` where it ran earlier and the executor kept
+    the result; `errors` is the end of what it wrote to standard error, where it failed.
+    """
+
+    exit_code: int
+    files: Mapping[str, Digest] | None
+    recalled: bool
+    errors: str = field(default="", compare=False)
+
+
+class Executor:
+    """The executor that `settings` name, for any number of threads; contents go to and from `content`."""
+
+    def __init__(self, settings: RemoteSettings, content: ContentStore) -> None:
+        self._channel = GrpcChannel(settings, settings.executor)
+        self._transport = GrpcTransport(settings, self._channel)
+        self._content = content
+        self.server = self._channel.server
+        self.settings = settings
+
+    def execute(
+        self, command: Command, root: InputRoot, *, cancelled: Callable[[], bool], anew: bool = False
+    ) -> Executed:
+        """Run a command in the folder `root`; with `anew` even where the executor recalls its result.
+
+        A stream that breaks is taken up again, and the action is run again where the executor forgot
+        it, or has lost what it recalls. Raises RemoteError, ExecutionError where the action could not
+        run to its end, and BuildInterruptedError where `cancelled` says so.
+        """
+        blobs = _describe(command, root)
+        request = messages.ExecuteRequest(
+            instance_name=self._channel.instance,
+            action_digest=message_digest(next(iter(blobs))),
+            skip_cache_lookup=anew,
+            digest_function=messages.DigestFunction.SHA256,
+        )
+        run = _Run(self._channel, request, self.settings.timeout_s, upload=lambda: self._upload(blobs))
+        response = run.wait(cancelled)
+        try:
+            return self._executed(response, command)
+        except ExecutionError:
+            if anew or not response.cached_result:
+                raise
+        return self.execute(command, root, cancelled=cancelled, anew=True)
+
+    def fetch(self, digests: Iterable[Digest]) -> set[Digest]:
+        """Bring contents into the content store; those that the executor does not have whole."""
+        absent = {digest for digest in digests if self._content.path_of(digest) is None}
+        return self._transport.download(absent, self._content) & absent if absent else set()
+
+    def close(self) -> None:
+        """Hang up. What runs in other threads fails."""
+        self._channel.close()
+
+    def _check_abilities(self) -> None:
+        capabilities = self._channel.capabilities()
+        check_version(capabilities, server=self.server)
+        execution = capabilities.execution_capabilities
+        functions = {execution.digest_function, *execution.digest_functions}
+        if not execution.exec_enabled or messages.DigestFunction.SHA256 not in functions:
+            raise RemoteError(
+                "protocol",
+                f"cannot {_DOING}",
+                server=self.server,
+                reason="it executes nothing, or does not know contents by their SHA-256",
+                next_step="check --remote-executor and --remote-instance",
+            )
+
+    def _upload(self, blobs: Mapping[Digest, Blob]) -> None:
+        self._check_abilities()
+        missing = self._transport.missing(blobs.keys()) & blobs.keys()
+        if missing:
+            self._transport.upload([blobs[digest] for digest in sorted(missing)])
+
+    def _executed(self, response: messages.ExecuteResponse, command: Command) -> Executed:
+        result = response.result
+        files: Mapping[str, Digest] | None = None
+        try:
+            for folder in result.output_directories:
+                if folder.path == command.output:
+                    files = files_of_tree(self._read(core_digest(folder.tree_digest), _LARGEST_TREE))
+            errors = result.stderr_raw
+            if result.exit_code != 0 and not errors and result.HasField("stderr_digest"):
+                errors = self._read(core_digest(result.stderr_digest), _MOST_OUTPUT)
+        except ValueError as error:
+            raise ExecutionError(
+                "the executor's answer means nothing",
+                facts=[("executor", self.server), ("reason", str(error))],
+            ) from error
+        return Executed(
+            exit_code=result.exit_code,
+            files=files,
+            recalled=response.cached_result,
+            errors="\n".join(errors.decode(errors="replace").rstrip().splitlines()[-_OUTPUT_LINES:]),
+        )
+
+    def _read(self, digest: Digest, limit: int) -> bytes:
+        """Contents in memory. Raises ValueError where they are lost, or more than `limit` bytes."""
+        if digest.size > limit:
+            raise ValueError(f"{digest} is too large to be what it should")
+        self.fetch([digest])
+        data = self._content.get_bytes(digest)
+        if data is None:
+            raise ValueError(f"it has lost {digest}")
+        return data
+
+
+class _Run:
+    """One action on its way: followed in a thread of its own, so that whoever waits can be interrupted.
+
+    `upload` brings its inputs to the server.
+    """
+
+    def __init__(
+        self,
+        channel: GrpcChannel,
+        request: messages.ExecuteRequest,
+        idle_s: float,
+        *,
+        upload: Callable[[], None],
+    ) -> None:
+        self._channel = channel
+        self._request = request
+        self._idle_s = idle_s
+        self._upload = upload
+        self._operation = ""
+        self._outcome: queue.SimpleQueue[messages.ExecuteResponse | BaseException] = queue.SimpleQueue()
+
+    def wait(self, cancelled: Callable[[], bool]) -> messages.ExecuteResponse:
+        """The response to the action, once it is there."""
+        threading.Thread(target=self._follow, name="hermpkg-execution", daemon=True).start()
+        while not cancelled():
+            try:
+                outcome = self._outcome.get(timeout=_POLL_S)
+            except queue.Empty:
+                continue
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return outcome
+        self._give_up()
+        raise BuildInterruptedError("the build was stopped while an executor worked for it")
+
+    def _follow(self) -> None:
+        try:
+            self._outcome.put(self._finished())
+        except BaseException as error:  # noqa: BLE001 - raised again by `wait`, in the thread that asks
+            self._outcome.put(error)
+
+    def _finished(self) -> messages.ExecuteResponse:
+        """Ask for the action, and go on asking, until it is done."""
+        attempts = self._channel.attempts(_DOING)
+        started = 0
+        sent_again = False
+        self._upload()
+        while True:
+            since, heard = time.monotonic(), False
+            started += not self._operation
+            try:
+                for operation in self._operations():
+                    heard = True
+                    self._operation = operation.name
+                    if operation.done:
+                        return self._response(operation)
+                raise CallFailedError("UNAVAILABLE", "the server says no more, and the action is not done")
+            except CallFailedError as error:
+                if self._operation and error.code in _FORGOTTEN and started <= self._channel.retries:
+                    self._operation = ""
+                    continue
+                if error.code in _LACKS_INPUTS:
+                    # They can have been thrown away between their upload and now.
+                    if sent_again:
+                        raise self._not_run(error) from error
+                    sent_again = True
+                    self._operation = ""
+                    self._upload()
+                    continue
+                if heard and time.monotonic() - since >= self._idle_s:
+                    # An action may take as long as it wants, and its server be silent, if it is still there.
+                    attempts.progressed()
+                attempts.failed(error)
+
+    def _operations(self) -> Iterable[messages.Operation]:
+        if self._operation:
+            waiting = messages.WaitExecutionRequest(name=self._operation)
+            return self._channel.responses(WAIT_EXECUTION, waiting)
+        return self._channel.responses(EXECUTE, self._request)
+
+    def _response(self, operation: messages.Operation) -> messages.ExecuteResponse:
+        """What a finished operation gave. Raises CallFailedError where trying again can help."""
+        response = messages.ExecuteResponse()
+        if operation.HasField("error"):
+            response.status.CopyFrom(operation.error)
+        elif not operation.response.Unpack(response):
+            raise CallFailedError("INTERNAL", "the answer is none that the protocol knows")
+        if response.status.code == 0:
+            return response
+        self._operation = ""
+        error = CallFailedError.of_status(response.status.code, response.status.message)
+        if error.code == "DEADLINE_EXCEEDED":
+            raise self._not_run(error)
+        raise error
+
+    def _not_run(self, error: CallFailedError) -> ExecutionError:
+        facts = [("executor", self._channel.server), ("reason", f"{error.details} ({error.code})")]
+        if error.code != "DEADLINE_EXCEEDED":
+            return ExecutionError("the executor could not run the action", facts=facts)
+        return ExecutionError(
+            "the action took too long on the executor",
+            facts=facts,
+            next_step="allow it more with --remote-execution-timeout",
+        )
+
+    def _give_up(self) -> None:
+        """Tell the executor that nobody waits any longer, if it wants to know."""
+        if self._operation:
+            with suppress(CallFailedError):
+                self._channel.call(CANCEL_OPERATION, messages.CancelOperationRequest(name=self._operation))
+
+
+def _describe(command: Command, root: InputRoot) -> dict[Digest, Blob]:
+    """All contents that the action stands for, its own first."""
+    platform = messages.Platform(
+        properties=[
+            messages.Platform.Property(name=name, value=value) for name, value in sorted(command.platform)
+        ]
+    )
+    described = blob_of(
+        encoded(
+            messages.Command(
+                arguments=command.arguments,
+                environment_variables=[
+                    messages.Command.EnvironmentVariable(name=name, value=value)
+                    for name, value in sorted(command.environment.items())
+                ],
+                # Version 2.0 of the protocol knows the one, later versions the other.
+                output_directories=[command.output],
+                output_paths=[command.output],
+                platform=platform,
+            )
+        )
+    )
+    action = blob_of(
+        encoded(
+            messages.Action(
+                command_digest=message_digest(described.digest),
+                input_root_digest=message_digest(root.digest),
+                timeout=messages.Duration(seconds=math.ceil(command.timeout_s)),
+                platform=platform,
+            )
+        )
+    )
+    return {blob.digest: blob for blob in (action, described, *root.blobs)}

@@ -1,0 +1,1 @@
+"""Records of an artifact, opened, checked and mapped."""

@@ -1,0 +1,210 @@
+"""What is checked when an artifact opens: bytes against the manifest, needs against the environment."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from hermpkg_build.archive.layout import MANIFEST, PYTHON_VERSION
+from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.manifest import Manifest
+    from hermpkg_build.runtime.contents.opening import Archive
+
+CheckMode = Literal["error", "warn", "off"]
+VerifyMode = Literal["code", "all", "off"]
+
+_SHOWN = 5
+# The depth of `warn` below the caller of PackageImporter: warn, _say, check_*, __init__.
+_CALLER = 4
+
+
+class ArtifactModifiedWarning(UserWarning):
+    """The artifact no longer matches its manifest: someone edited it after it was built."""
+
+
+class ArtifactEnvironmentWarning(UserWarning):
+    """The environment is not the one that the artifact was built with."""
+
+
+class ArtifactEnvironmentError(LocalEnvironmentError, ImportError):
+    """The environment lacks what the artifact needs, or has a version that it excludes."""
+
+
+def read_manifest(archive: Archive) -> Manifest | None:
+    """The manifest, None for an archive of torch.package. Raises ArchiveError."""
+    if not archive.has(MANIFEST):
+        return None
+    # Archives of torch.package are opened without it.
+    from hermpkg_build.core.manifest import FORMAT, Manifest
+
+    manifest = Manifest.from_bytes(archive.read(MANIFEST))
+    if manifest.format > FORMAT:
+        raise ArchiveError(
+            "the artifact's manifest has a format that this version of hermpkg cannot read",
+            facts=[
+                ("file", archive.name),
+                ("format", str(manifest.format)),
+                ("newest", str(FORMAT)),
+                ("written by", f"{manifest.tool.name} {manifest.tool.version}"),
+            ],
+            next_step="open it with the version of hermpkg that wrote it, or a newer one",
+        )
+    return manifest
+
+
+def check_content(archive: Archive, manifest: Manifest, mode: VerifyMode) -> None:
+    """Compare the records with the manifest and warn of differences, once for the archive.
+
+    "code" compares everything but tensors, of which it compares the sizes; "all" tensors too.
+    Raises ArchiveError for a record that does not match its own checksum.
+    """
+    if mode == "off":
+        return
+    import hashlib
+
+    from hermpkg_build.core.manifest import RecordKind
+
+    found = set(archive.names()) - {MANIFEST}
+    changes = [f"{name} was added" for name in sorted(found - manifest.records.keys())]
+    for name, record in sorted(manifest.records.items()):
+        if name not in found:
+            changes.append(f"{name} is gone")
+        elif archive.size(name) != record.digest.size:
+            changes.append(f"{name} was changed")
+        elif mode == "all" or record.kind is not RecordKind.STORAGE:
+            archive.check(name)
+            if hashlib.sha256(archive.view(name)).hexdigest() != record.digest.hash:
+                changes.append(f"{name} was changed")
+    if changes:
+        _say(
+            ArtifactModifiedWarning,
+            f"the artifact {archive.name} was edited after it was built: {_first(changes, '; ')}",
+        )
+
+
+def check_python(archive: Archive, mode: CheckMode) -> None:
+    """Compare the Python that built the archive with this one, by major and minor version.
+
+    Raises ArtifactEnvironmentError for another one where `mode` is "error".
+    """
+    if mode == "off" or not archive.has(PYTHON_VERSION):
+        return
+    built_with = archive.read(PYTHON_VERSION).decode("utf-8", "replace").strip()
+    here = ".".join(str(part) for part in sys.version_info[:3])
+    if built_with.split(".")[:2] == here.split(".")[:2]:
+        return
+    text = f"the artifact {archive.name} was built with Python {built_with}, this is Python {here}"
+    if mode == "error":
+        raise ArtifactEnvironmentError(
+            text, next_step='open it with that version of Python, or with check="warn"'
+        )
+    _say(ArtifactEnvironmentWarning, text)
+
+
+def check_environment(archive: Archive, manifest: Manifest, mode: CheckMode) -> None:
+    """See that the extern modules' distributions are installed, in versions that the artifact allows.
+
+    A version other than the one at build time that no `requires` speaks of, however it spells the name,
+    is a warning, an error where `mode` is "error". Raises ArtifactEnvironmentError that names everything
+    at fault.
+    """
+    if mode == "off":
+        return
+    externs = manifest.extern_modules()
+    requires = manifest.required_versions()
+    problems: list[tuple[str, str]] = []
+    drift: list[tuple[str, str]] = []
+    for name in sorted({*externs, *requires} - {""}):
+        installed, required = _installed_version(name), requires.get(name, "")
+        built_with = manifest.distributions.get(name, "")
+        if installed is None and name not in manifest.requires and _are_optional(manifest, externs[name]):
+            built = f", {built_with} was there at build time" if built_with else ""
+            drift.append((name, f"is not installed{built}"))
+        elif installed is None:
+            wanted = required or (f"built with {built_with}" if built_with else "any version")
+            problems.append((name, f"is not installed ({wanted})"))
+        elif required:
+            if not _allows(required, installed):
+                problems.append((name, f"{installed} is installed, {required} is required"))
+        elif built_with and _public(installed) != _public(built_with):
+            drift.append((name, f"{installed} is installed, {built_with} was there at build time"))
+    for name, is_optional in _missing_modules(manifest).items():
+        (drift if is_optional else problems).append((name, "cannot be found"))
+    if mode == "error":
+        problems += drift
+    if problems:
+        raise ArtifactEnvironmentError(
+            f"the artifact {archive.name} cannot run in this environment",
+            facts=problems,
+            next_step='install what it needs, or open it with check="off"',
+        )
+    if drift:
+        text = ", ".join(f"{name} {what}" for name, what in drift)
+        _say(
+            ArtifactEnvironmentWarning, f"the environment of the artifact {archive.name} has changed: {text}"
+        )
+
+
+def _missing_modules(manifest: Manifest) -> dict[str, bool]:
+    """Top-level extern modules that no distribution provides and that are not there; none is imported.
+
+    With each, whether all that the artifact takes of it is optional.
+    """
+    from hermpkg_build.core.graph import Origin
+
+    tops: dict[str, list[str]] = {}
+    for name in manifest.extern_modules().get("", ()):
+        if manifest.modules[name].origin in (Origin.WORKSPACE, Origin.ENVIRONMENT):
+            tops.setdefault(name.partition(".")[0], []).append(name)
+    return {top: _are_optional(manifest, names) for top, names in tops.items() if not _can_be_found(top)}
+
+
+def _are_optional(manifest: Manifest, modules: Sequence[str]) -> bool:
+    return all(manifest.modules[name].optional for name in modules)
+
+
+def _can_be_found(module: str) -> bool:
+    if sys.modules.get(module) is not None:
+        return True  # Also where it has no spec, as a script's `__main__`, or what code has made.
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _installed_version(distribution: str) -> str | None:
+    from importlib import metadata
+
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _allows(required: str, installed: str) -> bool:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.version import InvalidVersion
+
+    try:
+        return SpecifierSet(required).contains(installed, prereleases=True)
+    except (InvalidSpecifier, InvalidVersion):
+        return False
+
+
+def _public(version: str) -> str:
+    """A version without its local part: ``2.4.0+cpu`` is ``2.4.0`` built in another way."""
+    return version.partition("+")[0]
+
+
+def _first(texts: Sequence[str], separator: str) -> str:
+    more = len(texts) - _SHOWN
+    return separator.join(texts[:_SHOWN]) + (f", and {more} more" if more > 0 else "")
+
+
+def _say(category: type[Warning], text: str) -> None:
+    warnings.warn(text, category, stacklevel=_CALLER)

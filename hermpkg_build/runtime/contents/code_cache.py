@@ -1,0 +1,116 @@
+"""Compiled sources, kept in the user's cache by the digest of the source.
+
+An entry is the digest of the marshalled code, and the code: what does not match is compiled
+again. As with ``__pycache__``, whoever can write to an entry can run code as its user, so a folder or
+an entry that others can write to is not used. Nothing here ever fails: without a folder, sources are
+compiled.
+PYTHONDONTWRITEBYTECODE is about files beside sources; these lie in a cache of their own.
+"""
+
+from __future__ import annotations
+
+import _imp
+import hashlib
+import importlib.util
+import marshal
+import os
+import sys
+import threading
+from contextlib import suppress
+from types import CodeType
+
+from hermpkg_build.core.cache_directory import default_cache_directory
+from hermpkg_build.disk.private_folder import is_ours, see_that_it_is_ours
+
+_FORMAT = "v1"
+_DIGEST_SIZE = 32
+_MODE = 0o600
+_WORTH_KEEPING = 256
+"""Bytes of source below which compiling is as fast as reading an entry."""
+
+
+class CodeCache:
+    """The code of sources for this interpreter: its version and optimisation have a folder of their own."""
+
+    def __init__(self) -> None:
+        kind = f"{sys.implementation.cache_tag}-{importlib.util.MAGIC_NUMBER.hex()}-{sys.flags.optimize}"
+        self._folder: str | None = os.path.join(default_cache_directory(os.environ), "code", _FORMAT, kind)
+        self._is_checked = False
+
+    def compile(self, source: bytes, filename: str) -> CodeType:
+        """What ``compile`` makes of a module's source. Raises SyntaxError."""
+        if self._folder is None or len(source) < _WORTH_KEEPING:
+            return _compile(source, filename)
+        name = hashlib.sha256(source).hexdigest()
+        code = self._read(name)
+        if code is None:
+            code = _compile(source, filename)
+            self._write(name, marshal.dumps(code))
+            return code
+        # Entries serve every importer, whose file names differ.
+        _fix_filename(code, filename)
+        return code
+
+    def _read(self, name: str) -> CodeType | None:
+        if self._folder is None or not self._is_usable():
+            return None
+        try:
+            descriptor = os.open(f"{self._folder}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            # The entry as well as its folder: someone may exchange the folder by one above it.
+            status = os.fstat(descriptor)
+            if not is_ours(status):
+                return None
+            entry = os.read(descriptor, status.st_size)
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+        marshalled = memoryview(entry)[_DIGEST_SIZE:]
+        if hashlib.sha256(marshalled).digest() != entry[:_DIGEST_SIZE]:
+            return None
+        code = marshal.loads(marshalled)  # noqa: S302 -- only what this class wrote has its digest before it
+        return code if isinstance(code, CodeType) else None
+
+    def _write(self, name: str, marshalled: bytes) -> None:
+        folder = self._folder
+        if folder is None:
+            return
+        aside = f"{folder}/.{name}.{os.getpid()}.{threading.get_ident()}"
+        try:
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            if not self._is_usable():
+                return
+            descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _MODE)
+            with open(descriptor, "wb", buffering=0) as file:
+                file.write(hashlib.sha256(marshalled).digest() + marshalled)
+            os.replace(aside, f"{folder}/{name}")
+        except OSError:
+            # A full or read-only disk is no reason to try again with every module.
+            self._folder = None
+            with suppress(OSError):
+                os.unlink(aside)
+
+    def _is_usable(self) -> bool:
+        """Whether the folder is there and the user's own; asked until it is there."""
+        if not self._is_checked and self._folder is not None:
+            try:
+                see_that_it_is_ours(self._folder)
+                self._is_checked = True
+            except FileNotFoundError:
+                return False
+            except OSError:
+                self._folder = None
+        return self._folder is not None
+
+
+def _compile(source: bytes, filename: str) -> CodeType:
+    code: CodeType = compile(source, filename, "exec", dont_inherit=True)
+    return code
+
+
+def _fix_filename(code: CodeType, filename: str) -> None:
+    # What importlib itself does with a .pyc whose source has moved.
+    _imp._fix_co_filename(code, filename)  # type: ignore[attr-defined]

@@ -1,0 +1,113 @@
+"""Tensor storages of an archive, mapped copy-on-write: no memory is used until it is touched.
+
+Imports torch inside its functions: an artifact without tensors needs none.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from hermpkg_build.archive.layout import BYTEORDER, DATA
+from hermpkg_build.errors import ArchiveError
+from hermpkg_build.runtime.contents.opening import RecordNotFoundError
+
+if TYPE_CHECKING:
+    from hermpkg_build.runtime.contents.opening import Archive, PrivateRecords
+
+# What vector instructions of the processors that torch runs on ask for at most without loss.
+_ALIGNMENT = 16
+
+
+class StorageSource:
+    """Makes the storages of one archive; pickles loaded once each share the storages they have in common.
+
+    A pickle that is loaded again gets storages of its own, so that its tensors are as in the file
+    whatever became of the first ones.
+    """
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._loaded: set[str] = set()
+        self._generation: StorageGeneration | None = None
+
+    def begin(self, pickle: str) -> StorageGeneration:
+        """The storages that a load of the record `pickle` shares with earlier loads."""
+        if self._generation is None or pickle in self._loaded:
+            self._generation = StorageGeneration(self._archive)
+            self._loaded = set()
+        self._loaded.add(pickle)
+        return self._generation
+
+
+class StorageGeneration:
+    """One set of the storages of an archive, remembered weakly, in one private mapping of the file."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self._records: PrivateRecords | None = None
+        self._known: dict[int | str, Any] = {}
+        self._swaps_bytes: bool | None = None
+
+    def get(self, key: int | str) -> Any:
+        """The UntypedStorage of `key`, None where it was not made or is gone."""
+        reference = self._known.get(key)
+        if reference is None:
+            return None
+        import torch
+
+        return torch.UntypedStorage._new_with_weak_ptr(reference.cdata)
+
+    def get_or_read(self, key: int | str, size: int, dtype: Any) -> Any:
+        """The UntypedStorage of `key`, of `size` bytes that hold elements of `dtype`.
+
+        Raises RecordNotFoundError, ArchiveError for a record shorter than `size`.
+        """
+        storage = self.get(key)
+        if storage is None:
+            from torch.multiprocessing.reductions import StorageWeakRef
+
+            storage = self._read(key, size, dtype)
+            self._known[key] = StorageWeakRef(storage)
+        return storage
+
+    def _read(self, key: int | str, size: int, dtype: Any) -> Any:
+        import torch
+
+        view = self._view(f"{DATA}{key}.storage", size)
+        if not size:
+            return torch.UntypedStorage(0)
+        tensor = torch.frombuffer(view, dtype=torch.uint8)
+        if tensor.data_ptr() % _ALIGNMENT:
+            tensor = tensor.clone()
+        storage = tensor.untyped_storage()
+        if self._is_foreign():
+            storage.byteswap(dtype)
+        return storage
+
+    def _view(self, name: str, size: int) -> memoryview:
+        if not self._archive.has(name):
+            raise RecordNotFoundError(
+                "the archive lacks a tensor's data", facts=[("file", self._archive.name), ("record", name)]
+            )
+        if self._records is None:
+            self._records = self._archive.private_views()
+        view = self._records.view(name)
+        if len(view) < size:
+            raise ArchiveError(
+                "a tensor's data are too short",
+                facts=[
+                    ("file", self._archive.name),
+                    ("record", name),
+                    ("expected", f"{size} bytes"),
+                    ("found", f"{len(view)} bytes"),
+                ],
+                next_step="copy or build the archive again",
+            )
+        return view[:size]
+
+    def _is_foreign(self) -> bool:
+        if self._swaps_bytes is None:
+            order = self._archive.read(BYTEORDER).strip() if self._archive.has(BYTEORDER) else b""
+            self._swaps_bytes = order in (b"little", b"big") and order != sys.byteorder.encode()
+        return self._swaps_bytes

@@ -1,0 +1,147 @@
+"""Unpacks records into a folder named by their digest, where every process that needs them finds them.
+
+The folder is made aside and renamed, so it is whole or not there. Each process compares what it
+finds with its artifact before it hands out a path, and mends what differs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+
+from hermpkg_build.core.cache_directory import default_cache_directory
+from hermpkg_build.disk.private_folder import see_that_it_is_ours
+from hermpkg_build.errors import LocalEnvironmentError
+
+_FORMAT = "v1"
+_STAGE = ".making-"
+_ABANDONED_AFTER_S = 3600
+_FILE_MODE = 0o444
+
+Files = Mapping[str, memoryview]
+"""Contents by relative path with ``/``, none of which leads out of the folder."""
+
+
+def unpack(files: Files) -> str:
+    """The absolute path of a folder with exactly `files`, in the first place that can hold it.
+
+    The places are the user's cache, and a folder of the user's own among the temporary files. One
+    that others could write to is passed over. Raises LocalEnvironmentError where there is no place.
+    """
+    name = _digest(files)
+    reasons = []
+    for place in _places():
+        folder = os.path.join(place, name)
+        try:
+            if not os.path.isdir(folder):
+                _make(place, folder, files)
+            _check(folder, files)
+        except OSError as error:
+            reasons.append((place, f"{error.strerror or error}"))
+            continue
+        return folder
+    raise LocalEnvironmentError(
+        "there is no place for the files that packaged code reads by their paths",
+        facts=reasons,
+        next_step="set HERMPKG_CACHE_DIR to a folder that you can write to and others cannot",
+    )
+
+
+def _digest(files: Files) -> str:
+    whole = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        whole.update(f"{len(name)} {name} {hashlib.sha256(content).hexdigest()}\n".encode())
+    return whole.hexdigest()
+
+
+def _places() -> Iterator[str]:
+    yield os.path.join(default_cache_directory(os.environ), "unpacked", _FORMAT)
+    # One folder and not several: whoever had made the one above could exchange the one below.
+    yield os.path.join(tempfile.gettempdir(), f"hermpkg-{os.getuid()}-unpacked-{_FORMAT}")
+
+
+def _make(place: str, folder: str, files: Files) -> None:
+    """Make `folder` aside and rename it; another process that is faster has made the same."""
+    os.makedirs(place, mode=0o700, exist_ok=True)
+    see_that_it_is_ours(place)
+    _sweep(place)
+    stage = tempfile.mkdtemp(prefix=_STAGE, dir=place)
+    try:
+        for name, content in files.items():
+            path = os.path.join(stage, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            _write(path, content)
+        try:
+            os.rename(stage, folder)
+        except OSError:
+            if not os.path.isdir(folder):
+                raise
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _check(folder: str, files: Files) -> None:
+    """See that `folder` is the user's own and has exactly `files`; write again what differs."""
+    see_that_it_is_ours(os.path.dirname(folder))
+    see_that_it_is_ours(folder)
+    for name in _strays(folder, files):
+        with suppress(FileNotFoundError):  # Another process mends the same at the same time.
+            os.unlink(os.path.join(folder, name))
+    for name, content in files.items():
+        path = os.path.join(folder, name)
+        if not _holds(path, content):
+            _replace(path, content, os.path.dirname(folder))
+
+
+def _strays(folder: str, files: Files) -> Iterator[str]:
+    """Files that are none of `files`: code that lists its folder must not meet them."""
+    for here, folders, names in os.walk(folder):
+        if "__pycache__" in folders:
+            folders.remove("__pycache__")
+        for name in names:
+            relative = os.path.relpath(os.path.join(here, name), folder).replace(os.sep, "/")
+            if relative not in files:
+                yield relative
+
+
+def _holds(path: str, content: memoryview) -> bool:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            if os.fstat(file.fileno()).st_size != len(content):
+                return False
+            return not content or memoryview(file.readall()) == content
+    except OSError:
+        return False
+
+
+def _write(path: str, content: memoryview) -> None:
+    with open(path, "wb", buffering=0) as file:
+        while content:
+            content = content[file.write(content) :]
+        os.fchmod(file.fileno(), _FILE_MODE)
+
+
+def _replace(path: str, content: memoryview, place: str) -> None:
+    """Write `path` anew, aside in `place`: in the folder itself, others would take it for a stray."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    stage = tempfile.mkdtemp(prefix=_STAGE, dir=place)
+    try:
+        aside = os.path.join(stage, os.path.basename(path))
+        _write(aside, content)
+        os.replace(aside, path)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _sweep(place: str) -> None:
+    """Remove what processes that died have left half made."""
+    limit = time.time() - _ABANDONED_AFTER_S
+    for entry in os.scandir(place):
+        with suppress(FileNotFoundError):  # Another process finishes or sweeps at the same time.
+            if entry.name.startswith(_STAGE) and entry.stat(follow_symlinks=False).st_mtime < limit:
+                shutil.rmtree(entry.path, ignore_errors=True)

@@ -1,0 +1,156 @@
+"""Loads pickles of an archive: globals through the package, tensors by mapping, `__reduce_package__`."""
+
+from __future__ import annotations
+
+import _compat_pickle
+import functools
+import io
+import pickle
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from hermpkg_build.runtime.contents.storages import StorageSource
+
+if TYPE_CHECKING:
+    from hermpkg_build.runtime.importer import PackageImporter
+
+_READ_AHEAD = 1 << 17
+
+# Names that numpy has dropped and that old pickles use.
+_DROPPED_NAMES: dict[tuple[str, str], object] = {("numpy", "str"): str, ("numpy", "bool"): bool}
+
+
+class PackageUnpickler(pickle.Unpickler):
+    """Resolves globals with the importer's modules, never past them."""
+
+    def __init__(self, importer: PackageImporter, data: bytes, load: PickleLoad | None = None) -> None:
+        # Buffered, because the unpickler reads ahead only from streams that can peek; BytesIO cannot.
+        super().__init__(io.BufferedReader(io.BytesIO(data), _READ_AHEAD))
+        self._importer = importer
+        self._load = load
+        protocol = data[1] if data[:1] == pickle.PROTO else 0
+        self._python2_names = protocol < 3
+        self._dotted_names = protocol >= 4
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The object `name` of `module`. Raises ModuleNotFoundError, AttributeError."""
+        if self._python2_names:
+            if (module, name) in _compat_pickle.NAME_MAPPING:
+                module, name = _compat_pickle.NAME_MAPPING[module, name]
+            else:
+                module = _compat_pickle.IMPORT_MAPPING.get(module, module)
+        # As packaged code gets it, for what a pickle calls may unpickle or import.
+        owner = self._importer.__import__(module, fromlist=("__name__",))
+        try:
+            if self._dotted_names and "." in name:
+                return functools.reduce(getattr, name.split("."), owner)
+            return getattr(owner, name)
+        except AttributeError:
+            if (module, name) in _DROPPED_NAMES:
+                return _DROPPED_NAMES[module, name]
+            raise
+
+    def persistent_load(self, pid: Any) -> Any:
+        """What a persistent id of torch.package stands for. Raises UnpicklingError for any other."""
+        if self._load is None or not isinstance(pid, tuple) or not pid:
+            raise pickle.UnpicklingError(f"not a persistent id of a package: {pid!r}")
+        kind, *data = pid
+        kind = kind.decode("ascii") if isinstance(kind, bytes) else kind
+        if kind == "storage" and len(data) == 4:
+            return self._load.storage(*data)
+        if kind == "reduce_package" and len(data) in (2, 3):
+            return self._load.reduced(*data)
+        raise pickle.UnpicklingError(f"not a persistent id of a package: {pid!r}")
+
+
+def _dtype_of(storage_type: Any) -> Any:
+    """The dtype of elements of a storage class; asking the class itself would warn of its deprecation."""
+    import torch
+
+    if storage_type is torch.UntypedStorage:
+        return torch.uint8
+    known = torch.storage._get_dtype_from_pickle_storage_type(storage_type.__name__)
+    return known if known is not None else storage_type.dtype
+
+
+class PickleLoad:
+    """One call of `load_pickle`: its storages, its reduced objects, where its tensors go.
+
+    `map_location` has the meanings it has for torch.load.
+    """
+
+    def __init__(
+        self, importer: PackageImporter, source: StorageSource, record: str, map_location: Any
+    ) -> None:
+        self.map_location = map_location
+        self._importer = importer
+        self._source = source
+        self._shared = source.begin(record)
+        self._restored: dict[int | str, Any] = {}
+        self._reduced: dict[Any, Any] = {}
+        self._context: Any = None
+
+    @functools.cached_property
+    def _restore(self) -> Callable[[Any, str], Any]:
+        from torch.serialization import _get_restore_location
+
+        restore: Callable[[Any, str], Any] = _get_restore_location(self.map_location)
+        return restore
+
+    @property
+    def storage_context(self) -> Any:
+        """The table of storages of torch that TorchScript shares with the pickle; made when asked for."""
+        if self._context is None:
+            import torch
+
+            self._context = torch._C.DeserializationStorageContext()
+            for key in self._restored:
+                self._enter_in_context(key, self._shared.get(key))
+        return self._context
+
+    def storage(self, storage_type: Any, key: int | str, location: str | bytes, size: int) -> Any:
+        """The TypedStorage of a persistent id; `size` counts elements of `storage_type`."""
+        import torch
+
+        dtype = _dtype_of(storage_type)
+        if key not in self._restored:
+            untyped = self._untyped(key, size * torch._utils._element_size(dtype), dtype)
+            typed = torch.storage.TypedStorage(wrap_storage=untyped, dtype=dtype, _internal=True)
+            place = location.decode("ascii") if isinstance(location, bytes) else location
+            self._restored[key] = self._restore(typed, place)
+        restored = self._restored[key]
+        return torch.storage.TypedStorage(
+            wrap_storage=getattr(restored, "_untyped_storage", restored), dtype=dtype, _internal=True
+        )
+
+    def reduced(self, *saved: Any) -> Any:
+        """The object of a ``__reduce_package__``: made once for an id; torch 1.x wrote no ids."""
+        *identity, function, arguments = saved
+        if not identity:
+            return function(self._importer, *arguments)
+        key = identity[0]
+        if key not in self._reduced:
+            self._reduced[key] = function(self._importer, *arguments)
+        return self._reduced[key]
+
+    def _untyped(self, key: int | str, size: int, dtype: Any) -> Any:
+        name = f"{key}.storage"
+        if self._context is not None and self._context.has_storage(name):
+            return self._context.get_storage(name, dtype)._typed_storage()._untyped_storage
+        storage = self._shared.get_or_read(key, size, dtype)
+        if self._context is not None:
+            self._enter_in_context(key, storage)
+        return storage
+
+    def _enter_in_context(self, key: int | str, storage: Any) -> None:
+        import torch
+
+        if storage is not None:
+            self._context.add_storage(f"{key}.storage", torch.empty(0, dtype=torch.uint8).set_(storage))
+
+    def validate(self) -> None:
+        """Check sparse tensors, which torch leaves to the end of a load. Raises RuntimeError."""
+        torch_utils = sys.modules.get("torch._utils")
+        if torch_utils is not None:
+            torch_utils._validate_loaded_sparse_tensors()

@@ -1,0 +1,1 @@
+"""What modules of the host look like to packed code."""

@@ -1,0 +1,184 @@
+"""Environments that modules come from: the interpreter's own, a package's, or several in order."""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+from hermpkg_build.runtime.importing.mangling import demangle, mangle_prefix
+
+
+class ObjNotFoundError(Exception):
+    """No importer has an object of that name."""
+
+
+class ObjMismatchError(Exception):
+    """The importer has another object of the same name."""
+
+
+class Importer(ABC):
+    """An environment to import modules from.
+
+    The law: what `get_name` returns leads `import_module` and `getattr` back to the same object,
+    or `get_name` raises.
+    """
+
+    modules: Mapping[str, Any]
+
+    @abstractmethod
+    def import_module(self, module_name: str) -> Any:
+        """The module `module_name` of this environment. Raises ImportError."""
+
+    def get_name(self, obj: Any, name: str | None = None) -> tuple[str, str]:
+        """The module and qualified name under which this environment has `obj`.
+
+        `name` stands for the name that `obj` gives itself. Raises ObjNotFoundError,
+        ObjMismatchError.
+        """
+        name = name or _own_name(obj)
+        found_in = self.whichmodule(obj, name)
+        module_name = demangle(found_in)
+        try:
+            found: Any = self.import_module(module_name)
+            for attribute in name.split("."):
+                if attribute == "<locals>":
+                    raise AttributeError(attribute)
+                found = getattr(found, attribute)
+        except (ImportError, KeyError, AttributeError) as error:
+            raise ObjNotFoundError(f"{obj!r} was not found as {module_name}.{name}: {error}") from None
+        if found is obj:
+            return module_name, name
+        raise ObjMismatchError(self._mismatch(found_in, found, name))
+
+    def whichmodule(self, obj: Any, name: str) -> str:
+        """The name of the module that `obj` belongs to; ``__main__`` where none of `modules` has it."""
+        module_name = getattr(obj, "__module__", None)
+        if module_name is not None:
+            return str(module_name)
+        for candidate, module in dict(self.modules).items():
+            if candidate in ("__main__", "__mp_main__") or module is None:
+                continue
+            try:
+                found: Any = module
+                for attribute in name.split("."):
+                    found = getattr(found, attribute)
+            except Exception:  # noqa: BLE001, S112 -- a lazy module runs code to find that it has none
+                continue
+            if found is obj:
+                return candidate
+        return "__main__"
+
+    def _mismatch(self, module_name: str, found: Any, name: str) -> str:
+        here = self.whichmodule(found, name)
+        return (
+            f"the object {name} comes from {module_name!r} of {_environment(module_name)}, but the"
+            f" importer finds {here!r} of {_environment(here)} under this name. List"
+            f" {_importer(module_name)} before {_importer(here)} in the exporter's importers"
+        )
+
+
+class _SysImporter(Importer):
+    """The interpreter's own environment."""
+
+    @property
+    def modules(self) -> Mapping[str, Any]:  # type: ignore[override]
+        import sys
+
+        return sys.modules
+
+    def import_module(self, module_name: str) -> ModuleType:
+        """As importlib.import_module."""
+        return importlib.import_module(module_name)
+
+
+sys_importer: Importer = _SysImporter()
+
+
+class OrderedImporter(Importer):
+    """Several importers; the first that has what is asked for answers."""
+
+    def __init__(self, *args: Importer) -> None:
+        self._importers: Sequence[Importer] = args
+
+    @property
+    def modules(self) -> Mapping[str, Any]:  # type: ignore[override]
+        """The modules of all importers, the first importer's first."""
+        merged: dict[str, Any] = {}
+        for importer in reversed(self._importers):
+            merged.update(importer.modules)
+        return merged
+
+    def get_name(self, obj: Any, name: str | None = None) -> tuple[str, str]:
+        """As the first importer that knows `obj`. Raises ObjNotFoundError with what each of them said."""
+        reasons = []
+        for importer in self._importers:
+            try:
+                return importer.get_name(obj, name)
+            except (ObjNotFoundError, ObjMismatchError) as error:  # noqa: PERF203 -- importers are few
+                reasons.append(f"{importer}: {error}")
+        import logging
+
+        logging.getLogger(__name__).debug("no importer has %r: %s", obj, reasons)
+        raise ObjNotFoundError(f"no importer has {obj!r} as {name or _own_name(obj)}\n" + "\n".join(reasons))
+
+    def import_module(self, module_name: str) -> Any:
+        """The module of the first importer that has it with content. Raises ModuleNotFoundError.
+
+        A folder that a package holds only because of what lies below it hides no real module.
+        """
+        last: ModuleNotFoundError | None = None
+        for importer in self._importers:
+            if not hasattr(importer, "import_module") or not hasattr(importer, "get_name"):
+                raise TypeError(f"{importer!r} is no Importer: all members of an OrderedImporter must be")
+            try:
+                module = importer.import_module(module_name)
+            except ModuleNotFoundError as error:
+                last = error
+                continue
+            if not _is_bare_folder(module):
+                return module
+        raise last or ModuleNotFoundError(f"No module named {module_name!r}", name=module_name)
+
+    def whichmodule(self, obj: Any, name: str) -> str:
+        """As the first importer that can tell."""
+        answers = (importer.whichmodule(obj, name) for importer in self._importers)
+        return next((answer for answer in answers if answer != "__main__"), "__main__")
+
+
+def _own_name(obj: Any) -> str:
+    """The name an object would be pickled under as a global."""
+    if not isinstance(obj, (type, ModuleType)) and not hasattr(obj, "__qualname__"):
+        reduced = _reduced(obj)
+        if isinstance(reduced, str):
+            return reduced
+    name = getattr(obj, "__qualname__", None) or getattr(obj, "__name__", None)
+    if name is None:
+        raise ObjNotFoundError(f"{obj!r} has no name")
+    return str(name)
+
+
+def _reduced(obj: Any) -> Any:
+    try:
+        return obj.__reduce__()
+    except Exception:  # noqa: BLE001 -- any object's own code runs here, and may raise anything
+        return None
+
+
+def _is_bare_folder(module: Any) -> bool:
+    return (
+        bool(getattr(module, "__torch_package__", False))
+        and hasattr(module, "__path__")
+        and getattr(module, "__file__", None) is None
+    )
+
+
+def _environment(module_name: str) -> str:
+    return mangle_prefix(module_name) or "the current Python environment"
+
+
+def _importer(module_name: str) -> str:
+    prefix = mangle_prefix(module_name)
+    return f"the importer {prefix}" if prefix else "sys_importer"

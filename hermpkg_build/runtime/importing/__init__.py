@@ -1,0 +1,1 @@
+"""Modules of an artifact as Python's import system sees them."""

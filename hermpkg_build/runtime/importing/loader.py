@@ -1,0 +1,210 @@
+"""The importlib loader of a space's modules: specs, execution, source, data and resources."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import os
+import sys
+import weakref
+from importlib.machinery import ModuleSpec
+from types import CodeType, ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hermpkg_build.runtime.host import torch_tables
+from hermpkg_build.runtime.importing import finder
+from hermpkg_build.runtime.importing.error_notes import attributes_of_folder, note_mangled
+from hermpkg_build.runtime.importing.mangling import demangle
+from hermpkg_build.runtime.importing.roles import ModuleRole, ModuleTree
+from hermpkg_build.runtime.pickled_names import PackagedName
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader
+
+    from hermpkg_build.runtime.contents.resources import PackageResourceReader
+    from hermpkg_build.runtime.importing.space import ModuleSpace
+else:
+    Loader = object  # The abstract class only matters to type checkers, and takes long to import.
+
+
+class Content(NamedTuple):
+    """What a module is made of; `record` is that of its source, "" for one without."""
+
+    role: ModuleRole
+    record: str
+
+
+class PackageLoader(Loader):
+    """Loads modules from an archive. Names may be mangled or plain.
+
+    It refers to its space weakly: caches of the standard library (linecache) keep loaders, and
+    must not keep an artifact open. The modules themselves keep the space.
+    """
+
+    def __init__(self, space: ModuleSpace) -> None:
+        self._space_reference = weakref.ref(space)
+
+    @property
+    def space(self) -> ModuleSpace:
+        """The module space. Raises ImportError once the importer is gone."""
+        space = self._space_reference()
+        if space is None:
+            raise ImportError("the importer of this module is gone")
+        return space
+
+    def find_spec(self, fullname: str) -> ModuleSpec | None:
+        """The spec of the module with the mangled name `fullname`, None where there is none."""
+        space, name = self.space, demangle(fullname)
+        role = space.tree.role(name) if name else ModuleRole.NAMESPACE
+        if role is ModuleRole.MISSING:
+            return None
+        is_package = not name or space.tree.is_package(name)
+        spec = ModuleSpec(fullname, self, origin=self._file(name, role), is_package=is_package)
+        if is_package:
+            spec.submodule_search_locations = [space.path(name.replace(".", "/"))]
+        spec.loader_state = Content(role, space.tree.source_record(name) if role is ModuleRole.SOURCE else "")
+        return spec
+
+    def spec_of_file(self, name: str, path: str, record: str) -> ModuleSpec:
+        """The spec of a module with any plain name that runs `record`, which lies at `path`."""
+        folder, file = os.path.split(path)
+        is_package = file == "__init__.py"
+        spec = ModuleSpec(self.space.mangle(name), self, origin=path, is_package=is_package)
+        if is_package:
+            spec.submodule_search_locations = [folder]
+        spec.loader_state = Content(ModuleRole.SOURCE, record)
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Leave it to importlib to make the module object, and note that there will be one."""
+        self.space.registered.add(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Give `module` its namespace and run its source, if it has one."""
+        spec = module.__spec__
+        assert spec is not None
+        space, name = self.space, demangle(spec.name)
+        role, record = spec.loader_state
+        if role is ModuleRole.EXTERN:
+            sys.modules[spec.name] = space.views.of(space.import_extern(name))
+            return
+        namespace = vars(module)
+        namespace["__name__"] = PackagedName(spec.name)
+        namespace["__package__"] = PackagedName(spec.parent or "")
+        namespace["__file__"] = spec.origin
+        namespace["__cached__"] = None
+        namespace["__builtins__"] = space.builtins
+        namespace["__torch_package__"] = True
+        if role is ModuleRole.NAMESPACE:
+            namespace["__getattr__"] = attributes_of_folder(name, space.archive.name)
+        elif role is ModuleRole.OVERLAY:
+            _overlay(namespace, name, space)
+        elif role is ModuleRole.SOURCE:
+            code = space.compile_record(record, spec.name)
+            if not space.files.covers(record):
+                self._register_source(record, str(spec.origin))
+            try:
+                exec(code, namespace)  # noqa: S102 -- running packaged code is the purpose
+            except Exception as error:
+                finder.note_other_copy(error, name, space)
+                note_mangled(error, space)
+                raise
+        if "torch._dynamo" in sys.modules:
+            torch_tables.show_modules([spec.name])
+
+    def is_package(self, fullname: str) -> bool:
+        """Whether the module is a package."""
+        return self.space.tree.is_package(demangle(fullname))
+
+    def get_filename(self, fullname: str) -> str:
+        """What ``__file__`` says. Raises ImportError for a module without source."""
+        name = demangle(fullname)
+        filename = self._file(name, self.space.tree.role(name))
+        if filename is None:
+            raise ImportError(f"{name} has no source", name=name)
+        return filename
+
+    def get_source(self, fullname: str) -> str | None:
+        """The decoded source text, None for a module without source."""
+        return self.space.source_text(demangle(fullname))
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        """The compiled source, None for a module without source."""
+        name = demangle(fullname)
+        if self.space.tree.role(name) is not ModuleRole.SOURCE:
+            return None
+        return self.space.compile_record(self.space.tree.source_record(name), self.space.mangle(name))
+
+    def get_data(self, path: str) -> bytes:
+        """The bytes at a path such as ``<torch_package_0>.pkg/data.txt``, or a real one. Raises OSError."""
+        record = self.record_at(path)
+        if record is None:
+            raise FileNotFoundError(2, "no such record in the artifact", path)
+        return self.space.archive.read(record)
+
+    def record_at(self, path: str) -> str | None:
+        """The record at a mangled or real path, None where there is none."""
+        record = self.space.name_at(path)
+        return record if record and self.space.archive.has(record) else None
+
+    def get_resource_reader(self, fullname: str) -> PackageResourceReader | None:
+        """What importlib.resources reads a package's files with; for a plain module, those beside it."""
+        from hermpkg_build.runtime.contents.resources import PackageResourceReader
+
+        name, tree = demangle(fullname), self.space.tree
+        if tree.role(name) in (ModuleRole.MISSING, ModuleRole.EXTERN):
+            return None
+        package = name if tree.is_package(name) else name.rpartition(".")[0]
+        folder = package.replace(".", "/")
+        real = self.space.files.path(folder) if package and self.space.files.covers(folder) else ""
+        return PackageResourceReader(self.space.archive, folder, real)
+
+    def _file(self, name: str, role: ModuleRole) -> str | None:
+        if role is not ModuleRole.SOURCE:
+            return None
+        return self.space.path(self.space.tree.source_record(name))
+
+    def _register_source(self, record: str, filename: str) -> None:
+        """Let linecache find the source also where it is asked without a module, as by warnings."""
+        import linecache
+
+        getter = functools.partial(_source_of, self._space_reference, record)
+        cache: dict[str, Any] = linecache.cache
+        cache[filename] = (getter,)
+
+
+def _source_of(reference: weakref.ref[ModuleSpace], record: str) -> str | None:
+    space = reference()
+    return importlib.util.decode_source(space.archive.read(record)) if space is not None else None
+
+
+# Tools that walk ``sys.modules`` ask every module for these; the answer is not worth an import.
+_ASKED_OF_ALL_MODULES = frozenset({"__warningregistry__", "__wrapped__", "__test__", "__path__", "__file__"})
+
+
+def _overlay(namespace: dict[str, Any], name: str, space: ModuleSpace) -> None:
+    """Make a module whose packaged children come from the archive and all else from the environment.
+
+    A package that is extern itself is imported now, as the import statement says; the mere parent
+    of an extern when something is looked up in it.
+    """
+    tree: ModuleTree = space.tree
+    if tree.is_extern(name):
+        space.import_extern(name)
+
+    def look_up(attribute: str) -> Any:
+        if tree.role(f"{name}.{attribute}") in (ModuleRole.SOURCE, ModuleRole.NAMESPACE, ModuleRole.OVERLAY):
+            raise AttributeError(f"module {name!r} has no attribute {attribute!r}", name=attribute)
+        if attribute in _ASKED_OF_ALL_MODULES and name not in sys.modules:
+            raise AttributeError(f"module {name!r} has no attribute {attribute!r}", name=attribute)
+        try:
+            original = space.views.of(importlib.import_module(name))
+        except ImportError as error:
+            raise AttributeError(f"module {name!r} has no attribute {attribute!r}: {error}") from error
+        if attribute == "__all__" and not hasattr(original, "__all__"):
+            return [public for public in dir(original) if not public.startswith("_")]
+        return getattr(original, attribute)
+
+    namespace["__getattr__"] = look_up
+    namespace["__dir__"] = lambda: sorted({*namespace, *dir(importlib.import_module(name))})

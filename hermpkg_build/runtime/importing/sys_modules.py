@@ -1,0 +1,94 @@
+"""The modules of a space by plain name: an importer's `modules`, and packaged code's ``sys.modules``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, MutableMapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from hermpkg_build.runtime.host import torch_tables
+from hermpkg_build.runtime.importing import finder
+from hermpkg_build.runtime.importing.roles import ModuleRole
+
+if TYPE_CHECKING:
+    from hermpkg_build.runtime.importing.space import ModuleSpace
+
+OWN_MODULE = "torch_package_importer"
+"""The module that the importer is to its code."""
+
+
+class PackageModules(MutableMapping[str, Any]):
+    """Loaded modules by plain name: the packaged ones and the externs that have been imported.
+
+    A packaged module is also found by its mangled name. What is set or deleted changes this space
+    only, never the host's modules.
+    """
+
+    def __init__(self, space: ModuleSpace) -> None:
+        self._space = space
+
+    def __getitem__(self, name: str) -> Any:
+        mangled = self._mangled(name)
+        if mangled in self._space.registered and mangled in sys.modules:
+            return finder.itself(sys.modules[mangled], self._space, mangled)
+        if name in self._space.externs:
+            return self._space.externs[name]
+        if name in sys.modules and self._space.tree.role(name) is ModuleRole.EXTERN:
+            return sys.modules[name]
+        if name == OWN_MODULE:
+            return self._space.own_module
+        raise KeyError(name)
+
+    def __setitem__(self, name: str, module: Any) -> None:
+        mangled = self._mangled(name)
+        is_known = mangled not in self._space.registered and name in self and self[name] is module
+        if is_known and name != OWN_MODULE:
+            # An extern that is put back after all were taken away is the environment's as before.
+            self._space.externs[name] = module
+        if is_known:
+            return
+        self._space.registered.add(mangled)
+        sys.modules[mangled] = module
+        if "torch._dynamo" in sys.modules:
+            torch_tables.show_modules([mangled])
+
+    def __delitem__(self, name: str) -> None:
+        mangled = self._mangled(name)
+        if mangled in self._space.registered:
+            del sys.modules[mangled]
+            self._space.registered.discard(mangled)
+        elif name not in self:
+            raise KeyError(name)
+        else:
+            self._space.externs.pop(name, None)
+
+    def __iter__(self) -> Iterator[str]:
+        yield OWN_MODULE
+        prefix = self._space.prefix
+        packaged = {
+            self._space.plain(name): None for name in sorted(self._space.registered) if name in sys.modules
+        }
+        packaged.pop(prefix, None)
+        yield from packaged
+        yield from [name for name in list(self._space.externs) if name not in packaged]
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def clear(self) -> None:
+        """Forget all modules but the importer itself, which is no entry that could be taken away."""
+        for name in list(self):
+            if name != OWN_MODULE:
+                self.pop(name, None)
+
+    def copy(self) -> dict[str, ModuleType]:
+        """The modules by name as a dictionary of its own."""
+        return dict(self)
+
+    def __repr__(self) -> str:
+        return f"<modules of {self._space.prefix}: {len(self)}>"
+
+    def _mangled(self, name: str) -> str:
+        prefix = self._space.prefix
+        return name if name == prefix or name.startswith(f"{prefix}.") else self._space.mangle(name)

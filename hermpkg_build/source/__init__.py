@@ -1,0 +1,1 @@
+"""One module's bytes in, its import facts out."""

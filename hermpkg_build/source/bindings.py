@@ -1,0 +1,94 @@
+"""What the names of a source stand for, as far as its import statements say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Final
+
+from hermpkg_build.core.facts import ImportForm
+from hermpkg_build.source.import_statements import ImportStatement
+
+_IMPORTERS: Final = {
+    "__import__": ImportForm.DUNDER_IMPORT,
+    "builtins.__import__": ImportForm.DUNDER_IMPORT,
+    "importlib.__import__": ImportForm.DUNDER_IMPORT,
+    "importlib.import_module": ImportForm.IMPORT_MODULE,
+}
+_SOURCE_READERS: Final = {
+    "pkgutil.get_data": "pkgutil.get_data",
+    "inspect.getsource": "inspect.getsource",
+    "inspect.getsourcelines": "inspect.getsource",
+}
+_RESOURCES: Final = "importlib.resources"
+_MODULES: Final = frozenset({"builtins", "importlib", "inspect", "pkgutil"})
+_TYPE_CHECKING: Final = "TYPE_CHECKING"
+
+
+class Bindings:
+    """The names, dotted as they are written, under which a source knows the functions that matter.
+
+    An import binds its name everywhere in the source, whatever its scope. `importers` are the functions
+    that import (also by their usual names, imported or not), `source_readers` those that read a module's
+    files, `type_checking` the names of the flag that only type checkers set; `uses` are those of
+    `core.facts.SourceUse` that the statements themselves are, with their offsets.
+    """
+
+    def __init__(self, statements: Sequence[ImportStatement]) -> None:
+        self._statements = statements
+        self.importers = dict(_IMPORTERS)
+        self.source_readers: dict[str, str] = {}
+        self.type_checking = {_TYPE_CHECKING}
+        self.uses: list[tuple[int, str]] = []
+        for statement in statements:
+            module, level = statement.module, statement.level
+            if level == -1:
+                for name, bound in statement.names:
+                    self._bind_module(statement.start, name, bound)
+                continue
+            if level == 0 and module.partition(".")[0] in _MODULES:
+                for name, bound in statement.names:
+                    self._bind_member(statement.start, f"{module}.{name}", bound or name)
+            self.type_checking.update([b for name, b in statement.names if name == _TYPE_CHECKING and b])
+
+    def module(self, name: str) -> str:
+        """The absolute name of what the dotted `name` stands for, where an import binds its first segment.
+
+        It begins with a dot for what a relative import binds; "" is for all else. Where several imports
+        bind the segment, the last does.
+        """
+        first, dot, rest = name.partition(".")
+        module = self._modules.get(first, "")
+        return f"{module}{dot}{rest}" if module else ""
+
+    @cached_property
+    def _modules(self) -> dict[str, str]:
+        modules = {}
+        for statement in self._statements:
+            if statement.level == -1:
+                for name, bound in statement.names:
+                    top = name.partition(".")[0]
+                    modules[bound or top] = name if bound else top
+            else:
+                start = "." * statement.level + (f"{statement.module}." if statement.module else "")
+                modules.update({bound or name: start + name for name, bound in statement.names})
+        return modules
+
+    def _bind_module(self, start: int, name: str, bound: str) -> None:
+        if name in _MODULES:
+            for function, form in _IMPORTERS.items():
+                if function.startswith(f"{name}."):
+                    self.importers[(bound or name) + function[len(name) :]] = form
+            for function, use in _SOURCE_READERS.items():
+                if function.startswith(f"{name}."):
+                    self.source_readers[(bound or name) + function[len(name) :]] = use
+        elif f"{name}.".startswith(f"{_RESOURCES}."):
+            self.uses.append((start, _RESOURCES))
+
+    def _bind_member(self, start: int, full: str, bound: str) -> None:
+        if full in _IMPORTERS:
+            self.importers[bound] = _IMPORTERS[full]
+        elif full in _SOURCE_READERS:
+            self.uses.append((start, _SOURCE_READERS[full]))
+        elif f"{full}.".startswith(f"{_RESOURCES}."):
+            self.uses.append((start, _RESOURCES))

@@ -1,0 +1,130 @@
+"""Import facts of one module's source: every import, where it stands, and what ties the code to its place.
+
+Exactly the imports that `ast` finds are found, without building a syntax tree: nearly all of a source
+is stepped over by searches for a few words, and only the lines around those are looked at. Sources are
+taken to be valid; `analysis.syntax.check_syntax` makes sure of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Final
+
+from hermpkg_build.core.facts import (
+    DynamicImport,
+    Import,
+    ImportFacts,
+    ImportForm,
+    SourceUse,
+    SyntaxProblem,
+)
+from hermpkg_build.source.bindings import Bindings
+from hermpkg_build.source.blocks import Layout
+from hermpkg_build.source.contexts import IMPORT_CONTEXTS, Contexts
+from hermpkg_build.source.findings import EXPORTS, PLACE_NAMES, Findings
+from hermpkg_build.source.import_statements import ImportStatement, import_statements
+from hermpkg_build.source.normal_form import SourceError, normal_form
+from hermpkg_build.source.syntax import check_syntax
+from hermpkg_build.source.tokens import check_encoding
+from hermpkg_build.source.words import find_words
+
+__all__ = ["ANALYSER_VERSION", "analyse_source", "check_syntax"]
+
+ANALYSER_VERSION: Final = "4"
+"""Changes whenever the facts of any source could change."""
+
+
+def analyse_source(data: bytes) -> ImportFacts:
+    """The import facts of a module's source: a pure function of its bytes, that never raises.
+
+    A source that cannot be read at all (null bytes, wrong encoding, a string or bracket without end)
+    has a `syntax_problem`; most invalid sources are not noticed.
+    """
+    source = b""
+    try:
+        source = normal_form(data)
+        if not source.isascii():
+            check_encoding(source)
+        return _facts(source)
+    except SourceError as problem:
+        return ImportFacts(syntax_problem=_located(problem, source))
+    except RecursionError:
+        return ImportFacts(syntax_problem=SyntaxProblem("too deeply nested", 0, 0, ""))
+
+
+def _facts(source: bytes) -> ImportFacts:
+    layout = Layout(source)
+    statements = list(import_statements(layout))
+    bindings = Bindings(statements)
+    contexts = Contexts(layout, frozenset(bindings.type_checking))
+    functions = {name.rpartition(".")[2] for name in (*bindings.importers, *bindings.source_readers)}
+    words = find_words(source, {EXPORTS, *PLACE_NAMES, *functions})
+    findings = Findings(layout, bindings, contexts, words)
+
+    imports = _imports_of(source, statements, contexts)
+    dynamic, places = [], _Places(source)
+    for start, form, found, text, flags in findings.calls:
+        context = IMPORT_CONTEXTS[flags & 15]
+        if found:
+            entry = Import(found.module, found.level, found.names, form, context, *places.of(start))
+            imports.append((start, entry))
+        else:
+            dynamic.append(DynamicImport(text, context, *places.of(start)))
+    if findings.calls:
+        imports.sort(key=itemgetter(0))
+    places = _Places(source)
+    uses = sorted({*bindings.uses, *findings.uses})
+    return ImportFacts(
+        imports=tuple([entry for _, entry in imports]),
+        dynamic=tuple(dynamic),
+        exports=findings.exports.value(),
+        uses=tuple([SourceUse(name, *places.of(start)) for start, name in uses]),
+    )
+
+
+def _imports_of(
+    source: bytes, statements: Sequence[ImportStatement], contexts: Contexts
+) -> list[tuple[int, Import]]:
+    imports, places = [], _Places(source)
+    for start, module, level, names, width, line in statements:
+        flags = contexts.of_statement(start, width) if line is None else contexts.of_line(line)[1]
+        context = IMPORT_CONTEXTS[flags & 15]
+        row, column = places.of(start)
+        if level >= 0:
+            taken = tuple([name for name, _ in names])
+            imports.append((start, Import(module, level, taken, ImportForm.FROM, context, row, column)))
+        else:
+            for name, _ in names:
+                imports.append((start, Import(name, 0, (), ImportForm.IMPORT, context, row, column)))
+    return imports
+
+
+class _Places:
+    """Lines and columns of offsets that are asked for in ascending order."""
+
+    def __init__(self, source: bytes) -> None:
+        self._source = source
+        self._is_ascii = source.isascii()
+        self._line = 0
+        self._counted = 0
+
+    def of(self, offset: int) -> tuple[int, int]:
+        """The line and the column in characters, both from 1."""
+        self._line += self._source.count(b"\n", self._counted, offset)
+        self._counted = offset
+        edge = self._source.rfind(b"\n", 0, offset)
+        if self._is_ascii:
+            return self._line, offset - edge
+        return self._line, len(self._source[edge:offset].decode("utf-8", "replace"))
+
+
+def _located(problem: SourceError, source: bytes) -> SyntaxProblem:
+    if problem.offset < 0:
+        return SyntaxProblem(problem.message, 0, 0, "")
+    offset = max(problem.offset, 1)
+    line, column = _Places(source).of(offset)
+    end = source.find(b"\n", offset)
+    begin = source.rfind(b"\n", 0, offset) + 1
+    text = source[begin : end if end >= 0 else len(source)].decode("utf-8", "replace")
+    return SyntaxProblem(problem.message, line, column, text.strip())

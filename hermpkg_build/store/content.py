@@ -1,0 +1,204 @@
+"""The content store: bytes by their digest, each in a file that appears whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.disk.files import (
+    aside_path,
+    changed_while_read,
+    hash_file,
+    read_chunks,
+    read_file,
+    remove_file,
+    write_all,
+    write_file,
+)
+from hermpkg_build.store.failures import cannot_write, log_corrupt
+
+SEALED_NS = 1_000_000_000 * 10**9
+"""The mtime of a file whose bytes were checked: 9 September 2001, on a tick of any file system."""
+
+
+class ContentStore:
+    """Contents in ``<root>/cas/<first two digits>/<hash>``, safe for any number of processes at once.
+
+    A file is written under ``<root>/tmp``, made read-only, given the sealed mtime, and renamed into
+    place. Whoever changes it later changes the mtime too, so that size and mtime are enough to hand
+    out its path; bytes are hashed whenever they are handed out themselves. A wrong file loses its
+    seal instead of its place: removing it could remove a right one that another process has just
+    put there, while an unsealed one is read as absent and replaced by the next put.
+
+    Contents are looked for in `behind` too, which are roots of other stores that are only read.
+    Methods that write raise LocalEnvironmentError where the cache is full or not writable.
+    """
+
+    def __init__(self, root: str, *, behind: Sequence[str] = ()) -> None:
+        self.root = root
+        self._roots = (root, *behind)
+
+    def put_bytes(self, data: bytes) -> Digest:
+        """Store `data`; its digest."""
+        digest = Digest.of(data)
+        if not self._is_sealed(digest):
+            aside = aside_path(self.root)
+            try:
+                with _cache_errors(self.root):
+                    self._make_folders(digest)
+                    write_file(aside, data)
+                    self._publish(aside, digest)
+            finally:
+                remove_file(aside)
+        return digest
+
+    def put_file(self, path: str, digest: Digest, *, move: bool = False) -> None:
+        """Store the bytes of a regular file, which have the given digest.
+
+        With `move` the digest is trusted and the file is renamed into the store where it can be;
+        the path is gone either way. Without, the file stays as it is, and is hashed while it is copied.
+        Raises ActionError where a file is no longer what its digest says, OSError where it cannot be read.
+        """
+        if not self._is_sealed(digest) and not (move and self._rename_in(path, digest)):
+            self._copy_in(path, digest)
+        if move:
+            remove_file(path)
+
+    def get_bytes(self, digest: Digest) -> bytes | None:
+        """The bytes with this digest, hashed again to be sure; None where they are absent or corrupt."""
+        for path in self._paths(digest):
+            try:
+                data, _ = read_file(path)
+            except OSError:
+                continue
+            if Digest.of(data) == digest:
+                return data
+            _unseal(path)
+        return None
+
+    def path_of(self, digest: Digest) -> str | None:
+        """A read-only file with exactly these bytes; None where they are absent or corrupt."""
+        return next((path for path in self._paths(digest) if _holds(path, digest)), None)
+
+    @contextmanager
+    def staging(self) -> Iterator[str]:
+        """A private folder on the file system of the store, removed with all it holds at the end."""
+        folder = aside_path(self.root)
+        with _cache_errors(self.root):
+            os.makedirs(os.path.dirname(folder), exist_ok=True)
+            os.mkdir(folder, 0o700)
+        try:
+            yield folder
+        finally:
+            import shutil
+
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _paths(self, digest: Digest) -> list[str]:
+        return [f"{root}/cas/{digest.hash[:2]}/{digest.hash}" for root in self._roots]
+
+    def _is_sealed(self, digest: Digest) -> bool:
+        """Whether a checked file is there already, at the price of one stat."""
+        return any(_seal_of(path, digest) for path in self._paths(digest))
+
+    def _make_folders(self, digest: Digest) -> None:
+        os.makedirs(os.path.join(self.root, "tmp"), exist_ok=True)
+        os.makedirs(os.path.dirname(self._paths(digest)[0]), exist_ok=True)
+
+    def _publish(self, aside: str, digest: Digest) -> None:
+        """Give a finished file its mode, its seal and its name, in this order."""
+        os.chmod(aside, 0o444)
+        _seal(aside)
+        os.replace(aside, self._paths(digest)[0])
+
+    def _rename_in(self, path: str, digest: Digest) -> bool:
+        """Publish the file itself; False where it lies on another file system or is not ours alone.
+
+        A file with a second name, or a symbolic link, could later be changed through the other path.
+        """
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            return False
+        if status.st_size != digest.size:
+            raise changed_while_read(path)
+        with _cache_errors(self.root):
+            self._make_folders(digest)
+        try:
+            self._publish(path, digest)
+        except OSError:
+            return False
+        return True
+
+    def _copy_in(self, path: str, digest: Digest) -> None:
+        """Publish a copy of the file, if it has the digest that it should have."""
+        aside = aside_path(self.root)
+        hasher, size = hashlib.sha256(), 0
+        try:
+            with _cache_errors(self.root):
+                self._make_folders(digest)
+                descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                for chunk in read_chunks(path):
+                    hasher.update(chunk)
+                    size += len(chunk)
+                    with _cache_errors(self.root):
+                        write_all(descriptor, chunk)
+            finally:
+                os.close(descriptor)
+            if Digest(hasher.hexdigest(), size) != digest:
+                raise changed_while_read(path)
+            with _cache_errors(self.root):
+                self._publish(aside, digest)
+        finally:
+            remove_file(aside)
+
+
+@contextmanager
+def _cache_errors(root: str) -> Iterator[None]:
+    """What fails within is the cache's fault, not that of a file being read."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(error, root) from error
+
+
+def _seal_of(path: str, digest: Digest) -> bool:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size == digest.size and status.st_mtime_ns == SEALED_NS
+
+
+def _holds(path: str, digest: Digest) -> bool:
+    """Whether a file is there with these bytes, hashed only where its seal is broken."""
+    if _seal_of(path, digest):
+        return True
+    try:
+        found, _ = hash_file(path)
+    except OSError:
+        return False
+    if found != digest:
+        _unseal(path)
+        return False
+    with suppress(OSError):
+        os.chmod(path, 0o444)
+    _seal(path)
+    return True
+
+
+def _seal(path: str) -> None:
+    """Vouch for the bytes. A file system that keeps no such time costs a hash at each use, no more."""
+    with suppress(OSError):
+        os.utime(path, ns=(SEALED_NS, SEALED_NS))
+
+
+def _unseal(path: str) -> None:
+    """Take back the seal of a file that turned out wrong, so that the next put replaces it."""
+    log_corrupt("content", path)
+    with suppress(OSError):
+        os.utime(path, ns=(0, 0))

@@ -1,0 +1,45 @@
+"""Groups of processes end whole."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hermpkg_build.disk.processes import kill_group
+
+FAMILY = """
+import os, signal, sys, time
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork():
+    {parent}
+os.fork()
+# Whoever reads that this one works finds a file of it.
+open(f"{{sys.argv[1]}}/{{os.getpid()}}", "w").close()
+print(os.getpid(), flush=True)
+while True:
+    open(f"{{sys.argv[1]}}/{{time.monotonic_ns()}}", "w").close()
+"""
+
+
+@pytest.mark.parametrize("parent", ["time.sleep(600)", "os.wait()", "os._exit(0)"])
+def test_who_was_killed_writes_no_file_afterwards(tmp_path: Path, parent: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", FAMILY.format(parent=parent), tmp_path],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        # Both children work by now.
+        process.stdout.readline()
+        process.stdout.readline()
+        kill_group(process)
+    files = os.listdir(tmp_path)
+    assert files
+    kill_group(process)
+    assert os.listdir(tmp_path) == files

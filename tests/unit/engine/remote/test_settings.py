@@ -1,0 +1,293 @@
+"""Where work is shared: settings of the workspace, options before them, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hermpkg_build.cli.remote import REMOTE_OPTIONS
+from hermpkg_build.engine.remote.settings import remote_settings, settings_of_options
+from hermpkg_build.errors import CommandLineError, HermpkgError, WorkspaceError
+from hermpkg_build.loading.workspace import find_workspace
+from hermpkg_build.remote.settings import SETTING_NAMES, RemoteSettings
+
+Read = Callable[..., RemoteSettings]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    """Reads the settings of a pyproject.toml with these lines, and of these options."""
+
+    def read(text: str = "", **options: tuple[str, ...]) -> RemoteSettings:
+        (tmp_path / "pyproject.toml").write_text(f"[tool.hermpkg]\n{text}")
+        given = {name.replace("_", "-"): values for name, values in options.items()}
+        return remote_settings(find_workspace(str(tmp_path)), settings_of_options(given))
+
+    return read
+
+
+def test_nothing_said_is_nothing_shared(read):
+    assert read() == RemoteSettings()
+
+
+def test_all_settings_of_a_workspace(read, tmp_path):
+    for name in ("token", "ca.pem", "client.pem", "client.key", "helper"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "helper").chmod(0o755)
+    settings = read(
+        """
+        remote-cache = "grpcs://cache.example.com:443/"
+        remote-executor = "grpcs://run.example.com"
+        remote-instance = "team/main"
+        remote-upload = false
+        remote-headers = { X-Build = "ci", x-user = "" }
+        remote-token-file = "token"
+        credential-helper = ["*.example.com=./helper", "true"]
+        remote-ca = "ca.pem"
+        remote-client-certificate = "client.pem"
+        remote-client-key = "client.key"
+        remote-connect-timeout = 3
+        remote-timeout = 2.5
+        remote-retries = 0
+        remote-compression = false
+        remote-fallback = false
+        remote-execution-timeout = 7
+        remote-platform = { OSFamily = "linux" }
+        remote-python = "/opt/models/bin/python"
+        """
+    )
+    assert settings == RemoteSettings(
+        cache="grpcs://cache.example.com:443",
+        executor="grpcs://run.example.com",
+        instance="team/main",
+        upload=False,
+        headers=(("x-build", "ci"), ("x-user", "")),
+        token_file=str(tmp_path / "token"),
+        credential_helpers=(("*.example.com", str(tmp_path / "helper")), ("", "true")),
+        ca_file=str(tmp_path / "ca.pem"),
+        client_certificate=str(tmp_path / "client.pem"),
+        client_key=str(tmp_path / "client.key"),
+        first_answer_s=3.0,
+        timeout_s=2.5,
+        retries=0,
+        compression=False,
+        execution_fallback=False,
+        execution_timeout_s=7.0,
+        platform=(("OSFamily", "linux"),),
+        python="/opt/models/bin/python",
+    )
+
+
+def test_options_win(read, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "token").write_text("")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    settings = read(
+        'remote-cache = "ftp://wrong"\nremote-token-file = "none"\nremote-retries = 1\n',
+        remote_cache=("http://one", "HTTPS://two/path/"),
+        remote_token_file=("token",),
+        remote_upload=("off",),
+        remote_timeout=("1.5",),
+    )
+    assert settings.cache == "https://two/path"
+    assert settings.token_file == str(tmp_path / "elsewhere" / "token")
+    assert settings.retries == 1
+    assert settings.upload is False
+    assert settings.timeout_s == 1.5
+
+
+def test_headers_and_properties_are_added_to(read):
+    settings = read(
+        'remote-headers = { a = "1", b = "2" }\nremote-platform = { os = "linux" }\n',
+        remote_header=("B=3", "c=x=y"),
+        remote_platform=("os=mac", "gpu="),
+    )
+    assert settings.headers == (("a", "1"), ("b", "3"), ("c", "x=y"))
+    assert settings.platform == (("os", "mac"), ("gpu", ""))
+
+
+def test_an_executor_is_a_cache_too_unless_another_is_named(read):
+    assert read('remote-executor = "grpc://x:1"').cache == "grpc://x:1"
+    assert read('remote-executor = "grpc://x:1"\nremote-cache = "http://y"').cache == "http://y"
+    assert read('remote-executor = "grpc://x:1"', remote_cache=("",)).cache == ""
+
+
+def test_nothing_turns_off_what_is_configured(read):
+    text = 'remote-cache = "http://x"\nremote-executor = "grpc://x:1"\n'
+    settings = read(text, remote_cache=("",), remote_executor=("",))
+    assert (settings.cache, settings.executor) == ("", "")
+
+
+def test_who_turns_servers_off_needs_no_file_for_them(read):
+    files = 'remote-token-file = "none"\nremote-ca = "none"\n'
+    assert read(f'remote-cache = "https://x"\n{files}', remote_cache=("",)).cache == ""
+    both = f'remote-cache = "https://x"\nremote-executor = "grpcs://x"\n{files}'
+    assert read(both, remote_cache=("",), remote_executor=("",)).executor == ""
+    with pytest.raises(WorkspaceError, match="names no file"):
+        read(both, remote_cache=("",))
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("remote-cache = 'ftp://x'", "remote-cache cannot be 'ftp://x'"),
+        ("remote-cache = 'example.com:80'", "remote-cache cannot be 'example.com:80'"),
+        ("remote-cache = 'http://'", "remote-cache names no host"),
+        ("remote-cache = 'http://[::1'", "remote-cache is no URL"),
+        ("remote-cache = 'http://x:99999'", "remote-cache is no URL"),
+        ("remote-cache = 'http://x?a=b'", "has no room for what follows the path"),
+        ("remote-cache = 'grpc://x/instance'", "remote-cache has no path"),
+        ("remote-cache = 'grpcs://me@x'", "has no user in its URL"),
+        ("remote-cache = 3", "remote-cache is a text, not 3"),
+        ('remote-instance = "a\\nb"', "remote-instance is a text"),
+        ("remote-executor = 'https://x'", "remote-executor cannot be 'https://x'"),
+        ("remote-upload = 'on'", "remote-upload is true or false"),
+        ("remote-headers = 'a=b'", "remote-headers is a table"),
+        (
+            "remote-headers = { a = 1 }",
+            "names and texts: what 'a' has is none",
+        ),
+        ("remote-headers = { 'a b' = '1' }", "cannot have a header called 'a b'"),
+        ("remote-headers = { '' = '1' }", "remote-headers is a table"),
+        ("remote-token-file = 'none'", "remote-token-file names no file: none"),
+        ("remote-token-file = '.'", "remote-token-file names no file: ."),
+        ("credential-helper = ['./none']", "credential-helper names no program: ./none"),
+        ("credential-helper = 3", "credential-helper is a program"),
+        ("remote-timeout = 0", "remote-timeout is a number of seconds above 0"),
+        ("remote-timeout = inf", "remote-timeout is a number of seconds above 0"),
+        ("remote-timeout = nan", "remote-timeout is a number of seconds above 0"),
+        ("remote-timeout = true", "remote-timeout is a number of seconds above 0"),
+        ("remote-retries = -1", "remote-retries is a whole number from 0"),
+        ("remote-retries = 1.5", "remote-retries is a whole number from 0"),
+        ("remote-platform = []", "remote-platform is a table"),
+        ("remote-cahce = 'http://x'", "tool.hermpkg has no setting 'remote-cahce'"),
+        ("remote_cache = 'http://x'", "tool.hermpkg has no setting 'remote_cache'"),
+        ("remote-anything-else = 1", "tool.hermpkg has no setting 'remote-anything-else'"),
+    ],
+)
+def test_wrong_settings_are_found_where_they_stand(read, tmp_path, line, what):
+    with pytest.raises(WorkspaceError) as caught:
+        read(f"\n{line}\n")
+    assert what in caught.value.summary
+    assert caught.value.location is not None
+    assert caught.value.location.path == str(tmp_path / "pyproject.toml")
+    assert caught.value.location.line == 3
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "what"),
+    [
+        ("remote_cache", "x", "--remote-cache cannot be 'x'"),
+        ("remote_header", "x", "--remote-header is NAME=VALUE"),
+        ("remote_header", "=x", "--remote-header is NAME=VALUE"),
+        ("remote_platform", "x", "--remote-platform is NAME=VALUE"),
+        ("remote_timeout", "soon", "--remote-timeout is a number, not 'soon'"),
+        ("remote_retries", "1.5", "--remote-retries is a whole number from 0, not 1.5"),
+        ("remote_retries", "-1", "--remote-retries is a whole number from 0, not -1"),
+        ("remote_timeout", "inf", "--remote-timeout is a number of seconds above 0, not inf"),
+        ("remote_ca", "none", "--remote-ca names no file: none"),
+        ("credential_helper", "host=", "--credential-helper names no program"),
+    ],
+)
+def test_wrong_options(read, option, value, what):
+    with pytest.raises(CommandLineError) as caught:
+        read(**{option: (value,)})
+    assert what in caught.value.summary
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        {"remote_token_file": ("pyproject.toml",)},
+        {"remote_header": ("authorization=x",)},
+        {"remote_header": ("X-Api-Key=x",)},
+        {"remote_header": ("x-auth=x",)},
+        {"credential_helper": ("true",)},
+        {"credential_helper": ("*.example.com=true",)},
+    ],
+)
+@pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("http://example.com", False),
+        ("grpc://example.com:80", False),
+        ("https://example.com", True),
+        ("grpcs://example.com", True),
+        ("http://localhost:80", True),
+        ("grpc://127.0.0.2:80", True),
+        ("http://[::1]:80", True),
+    ],
+)
+def test_credentials_are_sent_in_secret_or_to_this_machine(
+    read: Read, tmp_path: Path, monkeypatch: Any, secret: dict[str, tuple[str, ...]], url: str, allowed: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    read()
+    if allowed:
+        assert read(remote_cache=(url,), **secret).cache == url
+    else:
+        with pytest.raises(CommandLineError, match="credentials are not sent"):
+            read(remote_cache=(url,), **secret)
+
+
+def test_only_a_name_server_knows_where_names_below_localhost_lead(read):
+    with pytest.raises(CommandLineError, match="credentials are not sent"):
+        read(remote_cache=("http://cache.localhost",), remote_header=("authorization=x",))
+
+
+def test_what_is_for_another_host_is_no_secret_of_this_one(read):
+    assert read(remote_cache=("http://example.com",), credential_helper=("other.com=true",)).cache
+
+
+def test_a_password_in_a_url_is_not_repeated(read):
+    with pytest.raises(HermpkgError) as caught:
+        read(remote_cache=("http://me:hunter2@example.com/x",))
+    assert "hunter2" not in caught.value.render()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("remote_cache", "ftp://me:hunter2@example.com"),
+        ("remote_cache", "me:hunter2@example.com"),
+        ("remote_cache", "https://me:hunter2 x@example.com"),
+        ("remote_cache", "https://me:hunter2/x@example.com"),
+        ("remote_cache", "https://me:hunter2@example.com:99999"),
+        ("remote_cache", "https://example.com?token=hunter2"),
+        ("remote_cache", "https://example.com#hunter2"),
+        ("remote_cache", "https://me:hunter2@"),
+        ("remote_executor", "grpc://me:hunter2@example.com/instance"),
+        ("remote_executor", "grpc://me:x/hunter2@example.com"),
+        ("remote_header", "Authorization: Bearer hunter2"),
+        ("remote_header", "x-token=hunter2\n"),
+        ("remote_header", "x token=hunter2"),
+    ],
+)
+def test_no_error_repeats_a_secret(read, option, value):
+    with pytest.raises(CommandLineError) as caught:
+        read(**{option: (value,)})
+    assert "hunter2" not in caught.value.render()
+
+
+@pytest.mark.parametrize("value", ["'a=hunter2'", "{ a = ['hunter2'] }", '{ a = "hunter2\\n" }'])
+def test_no_error_repeats_a_header_of_the_workspace(read, value):
+    with pytest.raises(WorkspaceError, match="is a table of names and texts") as caught:
+        read(f"remote-headers = {value}\n")
+    assert "hunter2" not in caught.value.render()
+
+
+def test_a_certificate_needs_its_key(read, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for option, other in (("certificate", "key"), ("key", "certificate")):
+        with pytest.raises(CommandLineError) as caught:
+            read(**{f"remote_client_{option}": ("pyproject.toml",)})
+        assert f"--remote-client-{other}" in caught.value.next_step
+
+
+def test_every_option_is_a_setting():
+    options = {option.name for option in REMOTE_OPTIONS}
+    assert {name.removesuffix("s") for name in SETTING_NAMES} - options == {"remote-retrie"}
+    assert len(options) == len(SETTING_NAMES)

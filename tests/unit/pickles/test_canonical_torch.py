@@ -1,0 +1,244 @@
+"""Canonical pickles of what is torch's: storages, tensors of every kind, modules."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.pickles.canonical import (
+    GlobalReference,
+    PickledObject,
+    UnpicklableError,
+    pickle_canonically,
+)
+from hermpkg_build.pickles.storages import chunks, write_storage
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+PROTOCOLS = [3, 4, 5]
+
+
+class Loader(pickle.Unpickler):
+    """Resolves persistent ids as the stock importer does, from the storages themselves."""
+
+    def __init__(self, pickled: PickledObject) -> None:
+        super().__init__(io.BytesIO(pickled.data))
+        self.storages = pickled.storages
+
+    def persistent_load(self, pid: Any) -> Any:
+        kind, storage_type, key, location, numel = pid
+        assert kind == "storage"
+        untyped: Any = self.storages[key]
+        assert location == untyped.device.type
+        dtype = torch.uint8 if storage_type is torch.UntypedStorage else storage_type.dtype
+        assert numel == untyped.nbytes() // torch.empty(0, dtype=dtype).element_size()
+        return torch.storage.TypedStorage(wrap_storage=untyped, dtype=dtype, _internal=True)
+
+
+def round_trip(obj: Any, protocol: int = 3) -> Any:
+    return Loader(pickle_canonically(obj, protocol=protocol)).load()
+
+
+def tensors() -> dict[str, Any]:
+    base = torch.arange(24.0).reshape(4, 6)
+    return {
+        "base": base,
+        "transposed": base.t(),
+        "part": base[1:, ::2],
+        "empty": torch.zeros(0),
+        "no_elements": torch.zeros(3, 0, 2),
+        "scalar": torch.tensor(3),
+        "bool": torch.tensor([True, False]),
+        "bfloat16": torch.ones(3, dtype=torch.bfloat16),
+        "float8": torch.ones(3).to(torch.float8_e4m3fn),
+        "uint16": torch.ones(3, dtype=torch.uint16),
+        "complex": torch.ones(2, dtype=torch.complex64) * (1 + 2j),
+        "conjugate": (torch.ones(2, dtype=torch.complex64) * (1 + 2j)).conj(),
+        "negative": torch.imag((torch.ones(2, dtype=torch.complex64) * (1 + 2j)).conj()),
+        "sparse": torch.eye(3).to_sparse(),
+        "sparse_csr": torch.eye(3).to_sparse_csr(),
+        "quantised": torch.quantize_per_tensor(torch.ones(4), 0.5, 1, torch.quint8),
+        "quantised_channels": torch.quantize_per_channel(
+            torch.ones(2, 2), torch.ones(2), torch.zeros(2), 0, torch.qint8
+        ),
+        "parameter": torch.nn.Parameter(torch.ones(2)),
+        "frozen": torch.nn.Parameter(torch.ones(2), requires_grad=False),
+        "leaf": torch.ones(2, requires_grad=True),
+    }
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_tensors_of_every_kind_come_back(protocol: int) -> None:
+    made = tensors()
+    loaded = round_trip(made, protocol)
+    assert loaded.keys() == made.keys()
+    for name, tensor in made.items():
+        again = loaded[name]
+        assert type(again) is type(tensor), name
+        assert (again.dtype, again.shape, again.layout) == (tensor.dtype, tensor.shape, tensor.layout), name
+        assert again.requires_grad == tensor.requires_grad, name
+        assert (again.is_conj(), again.is_neg()) == (tensor.is_conj(), tensor.is_neg()), name
+        if tensor.layout is torch.strided:
+            assert again.stride() == tensor.stride(), name
+        plain = [t.dequantize() if t.is_quantized else t.to_dense() for t in (tensor, again)]
+        assert plain[0].tolist() == plain[1].tolist(), name
+    assert (
+        pickle_canonically(loaded, protocol=protocol).data == pickle_canonically(made, protocol=protocol).data
+    )
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_views_share_one_storage(protocol: int) -> None:
+    base = torch.arange(6.0)
+    made = [base, base[2:], base.view(2, 3), base.view(torch.int32), base.untyped_storage()]
+    pickled = pickle_canonically(made, protocol=protocol)
+    assert len(pickled.storages) == 1
+    loaded = Loader(pickled).load()
+    loaded[0][2] = 42.0
+    assert loaded[1][0] == loaded[2][0, 2] == 42.0
+
+
+def test_memory_is_shared_by_identity_and_not_by_content() -> None:
+    assert len(pickle_canonically([torch.zeros(3), torch.zeros(3)]).storages) == 2
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_key_offsets_are_where_the_keys_are(protocol: int) -> None:
+    made = [torch.full((2,), float(number)) for number in range(3)]
+    made.append(made[0].view(2, 1))
+    pickled = pickle_canonically(made, protocol=protocol)
+    assert [key for _, key in pickled.key_offsets] == [0, 1, 2, 0]
+    data = bytearray(pickled.data)
+    for offset, key in pickled.key_offsets:
+        assert data[offset - 1 : offset] == b"J"
+        assert int.from_bytes(data[offset : offset + 4], "little") == key
+        data[offset : offset + 4] = (2 - key).to_bytes(4, "little")
+    renumbered = PickledObject(data=bytes(data), storages=pickled.storages[::-1])
+    assert [tensor.flatten().tolist() for tensor in Loader(renumbered).load()] == [
+        [0.0, 0.0],
+        [1.0, 1.0],
+        [2.0, 2.0],
+        [0.0, 0.0],
+    ]
+
+
+def test_other_values_of_torch_come_back() -> None:
+    generator = torch.Generator()
+    generator.manual_seed(5)
+    made = [
+        torch.float8_e5m2,
+        torch.Size([2, 3]),
+        torch.device("cpu"),
+        torch.strided,
+        torch.channels_last,
+        torch.per_tensor_affine,
+        torch.nn.functional.relu,
+        generator,
+        torch.finfo,
+    ]
+    loaded = round_trip(made)
+    assert loaded[:7] == made[:7]
+    assert loaded[7].initial_seed() == 5
+
+
+def test_a_meta_tensor_needs_no_storage() -> None:
+    pickled = pickle_canonically(torch.empty(10, 10, device="meta"))
+    assert pickled.storages == ()
+    assert Loader(pickled).load().is_meta
+
+
+def test_tied_parameters_stay_tied() -> None:
+    first, second = torch.nn.Linear(3, 3), torch.nn.Linear(3, 3)
+    second.weight = first.weight
+    loaded = round_trip(torch.nn.Sequential(first, second))
+    assert loaded[0].weight is loaded[1].weight
+
+
+def test_a_set_of_parameters_is_ordered_by_what_they_hold() -> None:
+    def graph(order: list[int]) -> Any:
+        made = {number: torch.nn.Parameter(torch.full((2,), float(number))) for number in order}
+        return {"all": set(made.values())}
+
+    expected = pickle_canonically(graph([0, 1, 2, 3]))
+    contents = [list(map(bytes, chunks(storage))) for storage in expected.storages]
+    for order in ([3, 1, 0, 2], [2, 3, 1, 0], [1, 0, 3, 2]):
+        pickled = pickle_canonically(graph(order))
+        assert pickled.data == expected.data
+        assert [list(map(bytes, chunks(storage))) for storage in pickled.storages] == contents
+
+
+def test_a_path_through_modules_reads_as_one_writes_it() -> None:
+    model = torch.nn.ModuleDict({"layer": torch.nn.Sequential(torch.nn.ReLU(), torch.nn.ReLU())})
+    model.layer[1].hook = lambda: 1
+    with pytest.raises(UnpicklableError) as caught:
+        pickle_canonically(model, name="model")
+    assert caught.value.path == "model.layer[1].hook"
+
+
+def test_hooks_that_can_be_pickled_are() -> None:
+    model = torch.nn.Linear(1, 1)
+    model.register_forward_hook(torch.nn.functional.relu)
+    (hook,) = round_trip(model)._forward_hooks.values()
+    assert hook is torch.nn.functional.relu
+
+
+def test_an_lstm_a_transformer_and_an_optimiser_come_back() -> None:
+    torch.manual_seed(1)
+    encoder = torch.nn.TransformerEncoder(torch.nn.TransformerEncoderLayer(8, 2, 16), 2)
+    model = torch.nn.ModuleList([torch.nn.LSTM(4, 3, 2), encoder])
+    optimiser = torch.optim.AdamW(model.parameters())
+    sum(parameter.sum() for parameter in model.parameters()).backward()
+    optimiser.step()
+    made = {"model": model, "optimiser": optimiser}
+    loaded = round_trip(made)
+    data = torch.ones(2, 1, 8)
+    assert torch.equal(loaded["model"].eval()[1](data), model.eval()[1](data))
+    (group,) = loaded["optimiser"].param_groups
+    assert group["params"][0] is next(iter(loaded["model"].parameters()))
+
+
+def test_the_stock_importer_reads_it(tmp_path: Path) -> None:
+    made = {"model": torch.nn.Linear(2, 3), "set": {1, "two"}, "storage": torch.ones(2).untyped_storage()}
+    pickled = pickle_canonically(made)
+    path = tmp_path / "archive.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/.data/version", "6\n")
+        archive.writestr("archive/byteorder", "little")
+        archive.writestr("archive/.data/extern_modules", "torch\nbuiltins\ncollections\n")
+        archive.writestr("archive/model/model.pkl", pickled.data)
+        for key, storage in enumerate(pickled.storages):
+            write_storage(storage, str(tmp_path / f"{key}"))
+            archive.write(tmp_path / f"{key}", f"archive/.data/{key}.storage")
+    importer = torch.package.PackageImporter(str(path))
+    importer.extern_modules = ["torch", "builtins", "collections"]
+    loaded = importer.load_pickle("model", "model.pkl")
+    assert torch.equal(loaded["model"].weight, made["model"].weight)
+    assert loaded["set"] == {1, "two"}
+
+
+def test_storages_are_written_as_they_lie_in_memory(tmp_path: Path) -> None:
+    import zlib
+
+    storage = torch.arange(3_000_000, dtype=torch.int32).untyped_storage()
+    stored = write_storage(storage, str(tmp_path / "0.storage"))
+    data = (tmp_path / "0.storage").read_bytes()
+    assert data[:8] == b"\0\0\0\0\1\0\0\0"
+    assert stored.digest == Digest.of(data)
+    assert stored.crc32 == zlib.crc32(data)
+    empty = write_storage(torch.zeros(0).untyped_storage(), str(tmp_path / "1.storage"))
+    assert empty.digest == Digest.of(b"")
+    assert (tmp_path / "1.storage").read_bytes() == b""
+
+
+def test_names_of_storage_types() -> None:
+    pickled = pickle_canonically([torch.ones(1), torch.ones(1, dtype=torch.int8)])
+    assert {GlobalReference("torch", "FloatStorage"), GlobalReference("torch", "CharStorage")} <= set(
+        pickled.globals
+    )
