@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.factories.conftest import ModelWorkspace
 
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.errors import ActionError, BuildInterruptedError, Location
 from hermpkg_build.factories.make import GlobalReference, ModelObject, ObservedImport, make_model_object
 from hermpkg_build.factories.request import ModelRequest
+from tests.unit.factories.conftest import ModelWorkspace
 
 
 def facts(error: ActionError) -> dict[str, str]:

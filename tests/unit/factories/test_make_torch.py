@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.unit.factories.conftest import ModelWorkspace
 
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.errors import ActionError, Location
 from hermpkg_build.factories.make import ModelObject
+from tests.unit.factories.conftest import ModelWorkspace
 
 torch = pytest.importorskip("torch")
 safetensors_torch = pytest.importorskip("safetensors.torch")
