@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from hermpkg_build.analysis.modules import ModuleFinder, ModuleSource, is_module_name
+from hermpkg_build.analysis.modules import ModuleFinder, ModuleSource
 from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.analysis.resolution import (
     Fault,
@@ -20,7 +20,7 @@ from hermpkg_build.analysis.rule_problems import malformed_patterns, unused_rule
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.facts import DynamicImport, Import, ImportContext, ImportForm, SourceUse
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, ModuleNode, Origin
-from hermpkg_build.core.module_names import parents_of
+from hermpkg_build.core.module_names import is_module_name, parent_of, parents_of
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
 from hermpkg_build.errors import GroupedError, Location
 from hermpkg_build.source.source_facts import SourceFacts
@@ -270,7 +270,7 @@ class _Walk:
             self.verdicts[name] = standing
             self._came_by[name] = edge
             self._judge(edge, standing)
-            parent = name.rpartition(".")[0]
+            parent = parent_of(name)
             if not parent or name in self._alone or not self._needs_parent(standing, parent):
                 return
             edge = Edge(source=name, target=parent, kind=EdgeKind.PARENT)
@@ -301,7 +301,7 @@ class _Walk:
 
     def _is_made_by_packed_code(self, source: ModuleSource) -> bool:
         """Whether the package of a module without a file is packed, and will make it again."""
-        above = self._resolver.standing(source.name.rpartition(".")[0])
+        above = self._resolver.standing(parent_of(source.name))
         packed = above.policy is Policy.INTERN and above.source is not None
         return source.is_made_by_code and packed
 

@@ -13,9 +13,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hermpkg_build.analysis.distributions import Distributions
-from hermpkg_build.archive.layout import folder_of_module, problem_with_name
+from hermpkg_build.archive.layout import problem_with_name
 from hermpkg_build.core.facts import SourceUse
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin
+from hermpkg_build.core.module_names import folder_of_module, record_of_module, top_of
 from hermpkg_build.core.policy import Policy
 
 _REAL_PATHS = frozenset({"__file__", "__path__"})
@@ -64,9 +65,9 @@ def files_read(
     tops: dict[str, list[ModuleNode]] = {}
     stubs = {_stub(graph.nodes[name]) for name, use in uses if use.name == "__file__"}
     for node in graph.with_policy(Policy.INTERN):
-        tops.setdefault(_top(node.name), []).append(node)
+        tops.setdefault(top_of(node.name), []).append(node)
     places = [_place(name, use) for name, use in uses]
-    real = {top for top, place in places if place in _REAL_PATHS} | {_top(name) for name in located}
+    real = {top for top, place in places if place in _REAL_PATHS} | {top_of(name) for name in located}
     asking: dict[str, set[str]] = {}
     for (name, _), (top, place) in zip(uses, places, strict=True):
         if place in _PLACES:
@@ -80,7 +81,7 @@ def files_read(
         hints = None
         if candidates and top in asking:
             # What names the files may stand in the code that asks, or beside it in the library.
-            others = [graph.nodes[name] for name in sorted(asking[top]) if _top(name) != top]
+            others = [graph.nodes[name] for name in sorted(asking[top]) if top_of(name) != top]
             hints = _Hints([*nodes, *others], source_of)
         for record, path in candidates.items():
             if record in seen:
@@ -120,7 +121,7 @@ def _text(path: str) -> bytes:
 def _place(module: str, use: SourceUse) -> tuple[str, str]:
     """The top-level module whose place the code of `module` uses, and the word that gives it."""
     owner, _, word = use.name.rpartition(".")
-    return (_top(owner), word) if owner and word in _REAL_PATHS else (_top(module), use.name)
+    return (top_of(owner), word) if owner and word in _REAL_PATHS else (top_of(module), use.name)
 
 
 def _metadata(
@@ -145,11 +146,7 @@ def _metadata(
 
 def all_tops(graph: ModuleGraph) -> tuple[str, ...]:
     """The top-level modules that packed code lies in, sorted."""
-    return tuple(sorted({_top(node.name) for node in graph.with_policy(Policy.INTERN)}))
-
-
-def _top(name: str) -> str:
-    return name.partition(".")[0]
+    return tuple(sorted({top_of(node.name) for node in graph.with_policy(Policy.INTERN)}))
 
 
 def _candidates(nodes: Sequence[ModuleNode], entries: Listing) -> Iterator[tuple[str, str]]:
@@ -185,7 +182,7 @@ def _data_below(
 
 def _stub(node: ModuleNode) -> str:
     """The record of a module's stub, from which one that hands out its ``__file__`` may have it read."""
-    return node.name.replace(".", "/") + ("/__init__.pyi" if node.is_package else ".pyi")
+    return record_of_module(node.name, node.is_package) + "i"
 
 
 class _Hints:
@@ -194,7 +191,7 @@ class _Hints:
     def __init__(self, nodes: Sequence[ModuleNode], source_of: Callable[[ModuleNode], bytes]) -> None:
         with_source = [node for node in nodes if node.kind in _WITH_SOURCE]
         self._text = b"\n".join(source_of(node) for node in with_source)
-        self._packages = {node.name.replace(".", "/") for node in nodes if node.is_package}
+        self._packages = {folder_of_module(node.name, True) for node in nodes if node.is_package}
         self._packages.update(folder_of_module(node.name, node.is_package) for node in with_source)
 
     def name(self, record: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _imp
 import os
-import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from hermpkg_build.analysis.distributions import Distributions
 from hermpkg_build.analysis.search_path import Folder, read_search_path
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.label import Label
+from hermpkg_build.core.module_names import is_module_name, parent_of, parents_of, record_of_module, top_of
 from hermpkg_build.core.target import ModuleTarget
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ _ALIASES = frozenset(
         *(("typing.io", "typing.re") if sys.version_info < (3, 13) else ()),
     }
 )
-
-_MODULE_NAME = re.compile(r"[^./\\\0\s]+(?:\.[^./\\\0\s]+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +118,7 @@ class ModuleFinder:
     def submodules(self, name: str) -> Sequence[str]:
         """The direct submodules of `name` ("" for the top level) as dotted names, sorted."""
         prefix = f"{name}." if name else ""
-        names = {given for given in (*self._given, *self._implied) if given.rpartition(".")[0] == name}
+        names = {given for given in (*self._given, *self._implied) if parent_of(given) == name}
         for folder in self._folders_of(name):
             for entry, is_directory in self._listing(folder).items():
                 stem = entry if is_directory else _module_stem(entry)
@@ -130,10 +128,9 @@ class ModuleFinder:
 
     def undeclared_file(self, name: str) -> str | None:
         """The workspace file, relative to the root, that would be the module `name` if a target listed it."""
-        stem = name.replace(".", "/")
         for root in self.source_roots:
-            for suffix in ("/__init__.py", ".py"):
-                path = f"{root}/{stem}{suffix}".lstrip("/")
+            for is_package in (True, False):
+                path = f"{root}/{record_of_module(name, is_package)}".lstrip("/")
                 if self.tree.is_file(os.path.join(self.workspace_root, *path.split("/"))):
                     return path
         return None
@@ -192,12 +189,12 @@ class ModuleFinder:
 
     def _is_absent_stdlib(self, name: str) -> bool:
         """Whether `name` is of the standard library without a file here: frozen, or of another platform."""
-        top, dot, _ = name.partition(".")
+        top = top_of(name)
         if name in _ALIASES or _imp.is_frozen(name):
             return True
         if top not in sys.stdlib_module_names or top in self._given:
             return False
-        above = self.find(top) if dot else None
+        above = self.find(top) if top != name else None
         return above is None or (above.origin is Origin.STDLIB and not above.path and top not in _BUILTIN)
 
     def _source(self, name: str, kind: ModuleKind, folder: Folder, file: str) -> ModuleSource:
@@ -230,11 +227,9 @@ class ModuleFinder:
             return self._folders[name]
         except KeyError:
             # From the top down, so that a name of a thousand parts needs no thousand calls in each other.
-            parts = name.split(".")
-            for depth in range(len(parts) + 1):
-                prefix = ".".join(parts[:depth])
-                if prefix not in self._folders:
-                    self._folders[prefix] = self._find_folders(prefix)
+            for package in reversed([name, *parents_of(name), ""]):
+                if package not in self._folders:
+                    self._folders[package] = self._find_folders(package)
             return self._folders[name]
 
     def _find_folders(self, name: str) -> tuple[Folder, ...]:
@@ -258,11 +253,6 @@ class ModuleFinder:
                 self._archives[directory] = directory
                 self._listings.update(_zip_listings(directory, self.tree.read(directory)))
             return self._listings.setdefault(directory, listing or {})
-
-
-def is_module_name(name: str) -> bool:
-    """Whether every part of a dotted name could be that of a file."""
-    return _MODULE_NAME.fullmatch(name) is not None
 
 
 def _below(folder: Folder, name: str) -> Folder:
@@ -303,7 +293,7 @@ def _generated_sources(names: Collection[str]) -> dict[str, ModuleSource]:
     for given in sorted(names):
         name = given.removesuffix(".__init__")
         kind = ModuleKind.SOURCE if name == given else ModuleKind.PACKAGE
-        shown = name.replace(".", "/") + (".py" if name == given else "/__init__.py")
+        shown = record_of_module(name, kind is ModuleKind.PACKAGE)
         sources[name] = ModuleSource(name=name, kind=kind, origin=Origin.GENERATED, shown=shown)
     return sources
 
@@ -313,8 +303,10 @@ def _namespaces_above(sources: Iterable[ModuleSource], root: str) -> dict[str, M
     defined = {source.name for source in sources}
     namespaces: dict[str, ModuleSource] = {}
     for source in sources:
-        child, name = source, source.name.rpartition(".")[0]
-        while name and name not in defined and name not in namespaces:
+        child = source
+        for name in parents_of(source.name):
+            if name in defined or name in namespaces:
+                break
             # The file of a package lies inside its folder, one deeper than that of a module.
             up = 2 if child.kind is ModuleKind.PACKAGE else 1
             folder = "/".join(child.shown.split("/")[:-up])
@@ -323,7 +315,6 @@ def _namespaces_above(sources: Iterable[ModuleSource], root: str) -> dict[str, M
                 name=name, kind=ModuleKind.NAMESPACE, origin=source.origin, path=path, shown=folder
             )
             namespaces[name] = child
-            name = name.rpartition(".")[0]
     return namespaces
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
-from hermpkg_build.analysis.modules import ModuleSource, is_module_name
+from hermpkg_build.analysis.modules import ModuleSource
 from hermpkg_build.core.facts import Import, ImportForm
 from hermpkg_build.core.graph import ModuleKind, Origin
+from hermpkg_build.core.module_names import is_module_name, parent_of, parents_of, top_of
 from hermpkg_build.core.policy import Policy, PolicyTable
 
 
@@ -110,7 +112,7 @@ class Resolver:
         source = self._finder.find(name)
         implicit = source is not None and source.origin is Origin.STDLIB
         if source is None or source.origin is Origin.ENVIRONMENT:
-            implicit = name.partition(".")[0] == "torch"
+            implicit = top_of(name) == "torch"
         rule = self._table.decide(name, implicit_extern=implicit)
         policy = self._table.rules[rule].policy if rule is not None else Policy.EXTERN if implicit else None
         return Standing(source, implicit, rule, policy)
@@ -121,10 +123,8 @@ class Resolver:
             return Meaning(named, (), fault)
         standing = self.standing(named)
         if standing.is_lost:
-            nearest = named.rpartition(".")[0]
-            while nearest and self.standing(nearest).source is None:
-                nearest = nearest.rpartition(".")[0]
-            return Meaning(named, (nearest,) if nearest else (), Fault.NOT_FOUND)
+            there = (above for above in parents_of(named) if self.standing(above).source is not None)
+            return Meaning(named, tuple(islice(there, 1)), Fault.NOT_FOUND)
         if imported.form is ImportForm.IMPORT_MODULE:
             return Meaning(named, (named,))
         if standing.is_bare_namespace or (standing.is_namespace and standing.policy is Policy.INTERN):
@@ -162,7 +162,7 @@ class Resolver:
 
 def package_of(source: ModuleSource) -> str:
     """The package that relative imports in a module count from ("" for a top-level module)."""
-    return source.name if source.kind is ModuleKind.PACKAGE else source.name.rpartition(".")[0]
+    return source.name if source.kind is ModuleKind.PACKAGE else parent_of(source.name)
 
 
 def _absolute_name(imported: Import, package: str) -> tuple[str, Fault | None]:

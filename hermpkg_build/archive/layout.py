@@ -23,29 +23,6 @@ LONGEST_NAME = 511
 """The longest name in UTF-8 bytes, root folder included, that torch's reader does not cut short."""
 
 
-def module_record_name(module: str, is_package: bool) -> str:
-    """The record of a module's source: ``a.b`` -> ``a/b.py`` or ``a/b/__init__.py``."""
-    path = module.replace(".", "/")
-    return f"{path}/__init__.py" if is_package else f"{path}.py"
-
-
-def folder_of_module(module: str, is_package: bool) -> str:
-    """The folder that a module's source lies in, which is a package's own; "" for the top."""
-    return (module if is_package else module.rpartition(".")[0]).replace(".", "/")
-
-
-def module_of_record(name: str) -> tuple[str, bool] | None:
-    """The inverse of `module_record_name`: (dotted name, is_package); None for what is no module's record."""
-    if not name.endswith(".py") or name.startswith(DATA):
-        return None
-    path = name[: -len(".py")]
-    is_package = path.endswith("/__init__")
-    if is_package:
-        path = path[: -len("/__init__")]
-    parts = path.split("/")
-    return (".".join(parts), is_package) if all(part.isidentifier() for part in parts) else None
-
-
 def resource_record_name(package: str, resource: str) -> str:
     """The record of a resource or pickle: (``my.config``, ``words.txt``) -> ``my/config/words.txt``."""
     return f"{package.replace('.', '/')}/{resource}" if package else resource

@@ -22,6 +22,7 @@ from hermpkg_build.core.manifest import (
     ManifestTool,
     RecordKind,
 )
+from hermpkg_build.core.module_names import record_of_module
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import AnalysisError
 from hermpkg_build.version import __version__
@@ -111,7 +112,7 @@ def _module_parts(request: ArtifactRequest) -> Iterator[Part]:
             )
         data = _source_of(request, node)
         yield Part(
-            name=layout.module_record_name(node.name, node.is_package),
+            name=record_of_module(node.name, node.is_package),
             kind=RecordKind.MODULE,
             content=data,
             digest=node.digest or Digest.of(data),
@@ -153,7 +154,7 @@ def _framework_parts(request: ArtifactRequest) -> Iterator[Part]:
 def _packages_among(parts: Sequence[Part], graph: ModuleGraph) -> frozenset[str]:
     """The dotted names that something lies below: one of the parts, or the stub of a mocked module."""
     names = [part.name for part in parts]
-    names += [layout.module_record_name(node.name, False) for node in graph.with_policy(Policy.MOCK)]
+    names += [record_of_module(node.name, False) for node in graph.with_policy(Policy.MOCK)]
     return frozenset(folder.replace("/", ".") for folder in folders_of(names))
 
 

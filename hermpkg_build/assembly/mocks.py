@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from functools import cache
 
-from hermpkg_build.archive.layout import MOCK_MODULE, module_record_name
+from hermpkg_build.archive.layout import MOCK_MODULE
 from hermpkg_build.assembly.parts import Part
 from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.manifest import RecordKind
+from hermpkg_build.core.module_names import record_of_module
 from hermpkg_build.core.policy import Policy
 
 _STUB = '''\
@@ -43,7 +44,7 @@ def mock_parts(graph: ModuleGraph, packages: Collection[str]) -> Iterator[Part]:
     for node in mocked:
         submodules = tuple(children.get(node.name, ()))
         yield Part.of_bytes(
-            module_record_name(node.name, node.is_package or node.name in packages),
+            record_of_module(node.name, node.is_package or node.name in packages),
             stub_source(node.name, submodules),
             kind=RecordKind.MOCK,
             cause=f"the mocked module {node.name}",

@@ -1,13 +1,85 @@
-"""Dotted names of modules."""
+"""Dotted names of modules, and the record of an artifact that each has its source in."""
 
 from __future__ import annotations
 
+import keyword
+import re
 from collections.abc import Iterator
+from typing import NewType
+
+ModuleName = NewType("ModuleName", str)
+"""The plain dotted name of a module or package, such as ``pkg.mod``; neither a mangled name nor a path.
+
+Each part can be the name of a file. It need not be an identifier: importlib imports ``my-pkg.1st``, too.
+"""
+
+_PART = r"[^\s./\\\0]+(?: +[^\s./\\\0]+)*"
+_NAME = re.compile(rf"{_PART}(?:\.{_PART})*")
+_RECORD = re.compile(rf"({_PART}(?:/{_PART})*?)(/__init__)?\.py")
 
 
-def parents_of(name: str) -> Iterator[str]:
-    """The dotted names above `name`, nearest first."""
-    parent = name.rpartition(".")[0]
+def is_module_name(text: str) -> bool:
+    """Whether `text` can be the dotted name of a module.
+
+    >>> [is_module_name(text) for text in ("pkg.mod", "my-pkg.1st", "a b.c", "pkg..mod", "pkg/mod", "")]
+    [True, True, True, False, False, False]
+    """
+    return _NAME.fullmatch(text) is not None
+
+
+def is_dotted_identifier(text: str) -> bool:
+    """Whether `text` can stand in an import statement: identifiers with dots between them, none a keyword.
+
+    >>> [is_dotted_identifier(text) for text in ("pkg.mod", "my-pkg.mod", "pkg.class")]
+    [True, False, False]
+    """
+    return all(part.isidentifier() and not keyword.iskeyword(part) for part in text.split("."))
+
+
+def top_of(name: str) -> ModuleName:
+    """The first part of `name`: the top-level module that it is, or lies below."""
+    return ModuleName(name.partition(".")[0])
+
+
+def parent_of(name: str) -> ModuleName:
+    """The package that `name` lies in, "" for a top-level module."""
+    return ModuleName(name.rpartition(".")[0])
+
+
+def parents_of(name: str) -> Iterator[ModuleName]:
+    """The packages above `name`, nearest first.
+
+    >>> list(parents_of("a.b.c"))
+    ['a.b', 'a']
+    """
+    parent = parent_of(name)
     while parent:
         yield parent
-        parent = parent.rpartition(".")[0]
+        parent = parent_of(parent)
+
+
+def record_of_module(name: str, is_package: bool) -> str:
+    """The record of a module's source, which is also its path below a folder of ``sys.path``.
+
+    >>> record_of_module("a.b", False), record_of_module("a.b", True)
+    ('a/b.py', 'a/b/__init__.py')
+    """
+    path = name.replace(".", "/")
+    return f"{path}/__init__.py" if is_package else f"{path}.py"
+
+
+def module_of_record(record: str) -> tuple[ModuleName, bool] | None:
+    """The module whose source a record holds, and whether it is a package; None for any other record.
+
+    The inverse of `record_of_module`, save that a module ``a.__init__`` has the record of the package ``a``.
+
+    >>> module_of_record("a/b.py"), module_of_record("a/b/__init__.py"), module_of_record("a/b.txt")
+    (('a.b', False), ('a.b', True), None)
+    """
+    match = _RECORD.fullmatch(record) if record.endswith(".py") else None
+    return (ModuleName(match[1].replace("/", ".")), match[2] is not None) if match else None
+
+
+def folder_of_module(name: str, is_package: bool) -> str:
+    """The folder that a module's source lies in, which is a package's own; "" for the top."""
+    return (name if is_package else parent_of(name)).replace(".", "/")

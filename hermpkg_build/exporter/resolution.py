@@ -18,7 +18,7 @@ from hermpkg_build.analysis.resolution import Resolver
 from hermpkg_build.assembly.parts import folders_of
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import Edge, ModuleGraph, ModuleKind, Origin
-from hermpkg_build.core.module_names import parents_of
+from hermpkg_build.core.module_names import parents_of, record_of_module, top_of
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
 from hermpkg_build.exporter.facts_cache import kept_facts
 from hermpkg_build.exporter.loaded.held_externs import held_from_outside
@@ -161,7 +161,7 @@ class Modules:
         records: Collection[str] = (),
     ) -> None:
         self._given = given
-        self._folders = {parent for name in given for parent in parents_of(name)}
+        self._folders: set[str] = {parent for name in given for parent in parents_of(name)}
         self._folders.update(folder.replace("/", ".") for folder in folders_of([*records]))
         self._environments = environments
         self._interpreter = interpreter
@@ -196,7 +196,7 @@ class Modules:
         given = self._given.get(name)
         if given is not None:
             kind = ModuleKind.PACKAGE if given.is_package else ModuleKind.SOURCE
-            shown = name.replace(".", "/") + ("/__init__.py" if given.is_package else ".py")
+            shown = record_of_module(name, given.is_package)
             source = ModuleSource(name=name, kind=kind, origin=Origin.GENERATED, shown=shown)
             return FoundModule(source, text=given.data)
         if name == OWN_IMPORTER:
@@ -206,7 +206,7 @@ class Modules:
             return provider.find(name)
         if name in self._folders:
             return FoundModule(ModuleSource(name=name, kind=ModuleKind.NAMESPACE, origin=Origin.GENERATED))
-        top = name.partition(".")[0]
+        top = top_of(name)
         return self._interpreter.find(name) if top == "torch" or top in sys.stdlib_module_names else None
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from hermpkg_build.analysis.closure import Root, explore
 from hermpkg_build.analysis.modules import ModuleSource
-from hermpkg_build.archive.layout import DATA, EXTERN_MODULES, module_of_record
+from hermpkg_build.archive.layout import DATA, EXTERN_MODULES
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, Origin
-from hermpkg_build.core.module_names import parents_of
+from hermpkg_build.core.module_names import module_of_record, parents_of, top_of
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.inspection.contents import manifest_of, modules_by_policy
 from hermpkg_build.pickles.reading.globals import globals_of_pickle
@@ -113,7 +113,7 @@ class ArchiveModules:
             )
         if name in self._folders:
             return ModuleSource(name=name, kind=ModuleKind.NAMESPACE, origin=Origin.GENERATED)
-        if name.partition(".")[0] in sys.stdlib_module_names:
+        if top_of(name) in sys.stdlib_module_names:
             return ModuleSource(name=name, kind=ModuleKind.SOURCE, origin=Origin.STDLIB)
         if name in self._known_externs:
             distribution = self._provenance.get(name, (Origin.ENVIRONMENT, ""))[1]

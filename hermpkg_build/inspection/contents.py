@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hermpkg_build.archive.layout import BYTEORDER, DATA, MANIFEST, module_of_record
+from hermpkg_build.archive.layout import BYTEORDER, DATA, MANIFEST
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.manifest import Manifest, RecordKind
+from hermpkg_build.core.module_names import module_of_record
 from hermpkg_build.core.policy import Policy
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.module_names import parents_of
+from hermpkg_build.core.module_names import parents_of, record_of_module
 from hermpkg_build.core.target import Target
 from hermpkg_build.errors import LoadingError, Location
 from hermpkg_build.loading.site import Site
@@ -106,7 +106,7 @@ def _record_conflicts(target: Target, site: Site) -> Iterable[LoadingError]:
         if attribute == "sources":
             yield from _below_modules(entries, site)
         for key in entries:
-            record = key.replace(".", "/") + ".py" if attribute == "sources" else key
+            record = record_of_module(key, False) if attribute == "sources" else key
             other = places.take(record, f"{attribute} {key!r}")
             if other is not None:
                 yield site.error(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import keyword
 import re
 from collections.abc import Callable, Mapping
 
 from hermpkg_build.core.label import Label, is_package_path
+from hermpkg_build.core.module_names import is_dotted_identifier
 from hermpkg_build.errors import LabelError
 from hermpkg_build.loading.rules import Form
 
@@ -23,11 +23,6 @@ def problem_with(form: Form, text: str) -> str:
     if not text:
         return "is empty"
     return _CHECKS[form](text)
-
-
-def is_module_name(text: str) -> bool:
-    """Whether `text` can be imported by name: identifiers with dots between them, none a keyword."""
-    return all(part.isidentifier() and not keyword.iskeyword(part) for part in text.split("."))
 
 
 def path_problem(text: str) -> str:
@@ -48,13 +43,13 @@ def _factory(text: str) -> str:
     module, colon, function = text.partition(":")
     return (
         ""
-        if colon and is_module_name(module) and is_module_name(function)
+        if colon and is_dotted_identifier(module) and is_dotted_identifier(function)
         else f"is not {Form.FACTORY.value}"
     )
 
 
 def _module(text: str) -> str:
-    return "" if is_module_name(text) else f"is not {Form.MODULE.value}"
+    return "" if is_dotted_identifier(text) else f"is not {Form.MODULE.value}"
 
 
 def _module_glob(text: str) -> str:

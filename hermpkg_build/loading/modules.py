@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from hermpkg_build.loading.forms import is_module_name
+from hermpkg_build.core.module_names import is_dotted_identifier
 
 
 def module_name(path: str, source_roots: tuple[str, ...]) -> str | None:
@@ -21,7 +21,7 @@ def module_name(path: str, source_roots: tuple[str, ...]) -> str | None:
     if stem == "__init__":
         return package or None
     name = f"{package}.{stem}" if package else stem
-    return name if "." not in stem and is_module_name(stem) else None
+    return name if "." not in stem and is_dotted_identifier(stem) else None
 
 
 @lru_cache(maxsize=4096)
@@ -31,7 +31,7 @@ def _package_of(folder: str, source_roots: tuple[str, ...]) -> str | None:
     if root is None:
         return None
     inner = folder[len(root) :].lstrip("/")
-    if "." in inner or (inner and not is_module_name(inner.replace("/", "."))):
+    if "." in inner or (inner and not is_dotted_identifier(inner.replace("/", "."))):
         return None
     return inner.replace("/", ".")
 
@@ -51,7 +51,7 @@ def module_name_problem(path: str, source_roots: Sequence[str]) -> tuple[str, st
             f"{path} is the __init__.py of a source root, which no import can name",
             "leave it out, or move the source root one folder up",
         )
-    part = next(part for part in inner.split("/") if not is_module_name(part) or "." in part)
+    part = next(part for part in inner.split("/") if not is_dotted_identifier(part) or "." in part)
     why = "is a keyword of Python" if part.isidentifier() else "is no identifier"
     return (
         f"{path} cannot be imported: {part!r} {why}",

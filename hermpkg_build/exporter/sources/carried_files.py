@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hermpkg_build.analysis.distributions import owner_of_metadata
-from hermpkg_build.archive.layout import folder_of_module, module_of_record
 from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.manifest import Manifest, RecordKind
+from hermpkg_build.core.module_names import folder_of_module, module_of_record, top_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Carried:
         return cls(
             modules=known,
             files={record: read(record) for record in records_beside(known, manifest)},
-            real=frozenset(manifest.real_files) & {name.partition(".")[0] for name in known},
+            real=frozenset(manifest.real_files) & {top_of(name) for name in known},
             distributions=manifest.distributions,
         )
 

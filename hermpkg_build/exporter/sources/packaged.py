@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from hermpkg_build.analysis.modules import ModuleSource
-from hermpkg_build.archive.layout import MANIFEST, MOCK_MODULE, module_of_record, module_record_name
+from hermpkg_build.archive.layout import MANIFEST, MOCK_MODULE
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.manifest import Manifest
-from hermpkg_build.core.module_names import parents_of
+from hermpkg_build.core.module_names import module_of_record, parents_of, record_of_module
 from hermpkg_build.exporter.sources.carried_files import Carried
 from hermpkg_build.exporter.sources.environment import Environment, FoundModule
 from hermpkg_build.exporter.sources.loaded_module import describe_module
@@ -119,7 +119,7 @@ class TorchPackageRecords(PackageRecords):
         if name in self._externs:
             return None
         for is_package in (True, False):
-            record = module_record_name(name, is_package)
+            record = record_of_module(name, is_package)
             if record in self._names:
                 return record, is_package
         return ("", True) if name.replace(".", "/") in self._folders else None
@@ -177,7 +177,7 @@ def packaged_environment(importer: Any, outside: Environment) -> PackagedEnviron
 def _stubs(records: Collection[str], read: Callable[[str], bytes]) -> list[str]:
     if f"{MOCK_MODULE}.py" not in records:
         return []
-    stubs = []
+    stubs: list[str] = []
     for record in sorted(records):
         place = module_of_record(record)
         if place is not None and place[0] != MOCK_MODULE:

@@ -610,6 +610,18 @@ def test_what_is_packed_anew_brings_its_data_files_along(project):
     assert given.import_module("reads_it").words == "given"
 
 
+@pytest.mark.parametrize("package", ["mypkg", "my-pkg", "1st", "the pkg", "class", "größe", "a.my-pkg"])
+def test_data_files_come_along_whatever_their_package_is_called(project, package):
+    def save(exporter):
+        exporter.save_source_string(f"{package}.mod", "x = 1\n")
+        exporter.save_text(package, "data.txt", "data")
+
+    first = project.load(save)
+    again = project.load(lambda e: e.save_module(f"{package}.mod"), importer=[first, sys_importer])
+    assert again.import_module(f"{package}.mod").x == 1
+    assert again.load_text(package, "data.txt") == "data"
+
+
 def test_imports_that_may_fail_are_told_from_those_that_may_not(project):
     project.package("some", "other")
     project.module("own", "try:\n    import some\nexcept ImportError:\n    some = None\nimport other\n")

@@ -79,3 +79,8 @@ def test_a_module_that_does_not_parse_stops_nothing():
         ("the artifact", "b"),
         ("b", "a"),
     ]
+
+
+@pytest.mark.parametrize("name", ["my-pkg.mod", "1st.2nd", "the pkg.the mod", "class.for", "größe.maß"])
+def test_modules_that_no_import_statement_can_name(name):
+    assert chain(archive({f"{name.replace('.', '/')}.py": ""}), name) == [("the artifact", name)]
