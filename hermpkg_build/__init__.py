@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hermpkg_build.errors import HermpkgError
     from hermpkg_build.exporter.errors import EmptyMatchError, PackagingError, PackagingErrorReason
     from hermpkg_build.exporter.package_exporter import PackageExporter
-    from hermpkg_build.runtime.contents.directory import Directory
+    from hermpkg_build.runtime.contents.file_tree import Directory
     from hermpkg_build.runtime.importer import PackageImporter
     from hermpkg_build.runtime.importer_protocol import (
         Importer,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         OrderedImporter,
         sys_importer,
     )
-    from hermpkg_build.runtime.importing.mangling import is_from_package
+    from hermpkg_build.runtime.mangling import is_from_package
 
 __all__ = [
     "Directory",
@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Directory": "runtime.contents.directory",
+    "Directory": "runtime.contents.file_tree",
     "EmptyMatchError": "exporter.errors",
     "GlobGroup": "core.patterns",
     "GlobPattern": "core.patterns",
@@ -59,7 +59,7 @@ _HOMES = {
     "PackageImporter": "runtime.importer",
     "PackagingError": "exporter.errors",
     "PackagingErrorReason": "exporter.errors",
-    "is_from_package": "runtime.importing.mangling",
+    "is_from_package": "runtime.mangling",
     "sys_importer": "runtime.importer_protocol",
 }
 

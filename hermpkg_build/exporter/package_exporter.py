@@ -34,9 +34,9 @@ from hermpkg_build.exporter.policies import ModulePolicies
 from hermpkg_build.exporter.resolution import Modules, Resolution, resolve
 from hermpkg_build.exporter.sources.environment import environments_of, importers_in_order
 from hermpkg_build.exporter.sources.interpreter import InterpreterEnvironment
-from hermpkg_build.runtime.contents.directory import Directory
+from hermpkg_build.runtime.contents.file_tree import Directory
 from hermpkg_build.runtime.importer_protocol import Importer, OrderedImporter, sys_importer
-from hermpkg_build.runtime.importing.mangling import demangle
+from hermpkg_build.runtime.mangling import demangle
 
 if TYPE_CHECKING:
     from hermpkg_build.archive.records import Record

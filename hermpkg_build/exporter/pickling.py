@@ -11,8 +11,8 @@ from hermpkg_build.exporter.resolution import Modules
 from hermpkg_build.exporter.sources.environment import Environment, environments_of
 from hermpkg_build.exporter.sources.interpreter import InterpreterEnvironment
 from hermpkg_build.pickles.canonical import GlobalReference, pickle_canonically
-from hermpkg_build.runtime.importing.mangling import is_mangled, mangle_prefix
-from hermpkg_build.runtime.pickled_names import plain_names
+from hermpkg_build.runtime.importing.pickled_names import plain_names
+from hermpkg_build.runtime.mangling import is_mangled, mangle_prefix
 
 if TYPE_CHECKING:
     from hermpkg_build.exporter.package_exporter import PackageExporter

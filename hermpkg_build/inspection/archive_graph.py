@@ -15,7 +15,7 @@ from hermpkg_build.core.module_names import module_of_record, parents_of, top_of
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.inspection.contents import manifest_of, modules_by_policy
 from hermpkg_build.pickles.reading.globals import globals_of_pickle
-from hermpkg_build.runtime.contents.opening import read_externs
+from hermpkg_build.runtime.contents.archives import read_externs
 from hermpkg_build.source.imports import analyse_source
 from hermpkg_build.source.source_facts import SourceFacts
 

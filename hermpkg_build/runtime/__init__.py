@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hermpkg_build.runtime.contents.directory import Directory
+    from hermpkg_build.runtime.contents.file_tree import Directory
     from hermpkg_build.runtime.importer import PackageImporter
     from hermpkg_build.runtime.importer_protocol import (
         Importer,
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         OrderedImporter,
         sys_importer,
     )
-    from hermpkg_build.runtime.importing.mangling import is_from_package
+    from hermpkg_build.runtime.mangling import is_from_package
 
 __all__ = [
     "Directory",
@@ -32,13 +32,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Directory": "contents.directory",
+    "Directory": "contents.file_tree",
     "Importer": "importer_protocol",
     "ObjMismatchError": "importer_protocol",
     "ObjNotFoundError": "importer_protocol",
     "OrderedImporter": "importer_protocol",
     "PackageImporter": "importer",
-    "is_from_package": "importing.mangling",
+    "is_from_package": "mangling",
     "sys_importer": "importer_protocol",
 }
 

@@ -14,16 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hermpkg_build.archive.layout import PYTHON_VERSION
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.patterns import GlobPattern
-from hermpkg_build.runtime.contents.checks import (
-    CheckMode,
-    VerifyMode,
-    check_content,
-    check_environment,
-    check_python,
-    read_manifest,
-)
-from hermpkg_build.runtime.contents.directory import Directory
-from hermpkg_build.runtime.contents.opening import (
+from hermpkg_build.runtime.contents.archives import (
     Archive,
     RecordNotFoundError,
     Source,
@@ -32,15 +23,24 @@ from hermpkg_build.runtime.contents.opening import (
     open_archive,
     read_externs,
 )
+from hermpkg_build.runtime.contents.checks import (
+    CheckMode,
+    VerifyMode,
+    check_content,
+    check_environment,
+    check_python,
+    read_manifest,
+)
+from hermpkg_build.runtime.contents.file_tree import Directory
 from hermpkg_build.runtime.contents.real_files import FilesMode, real_files
-from hermpkg_build.runtime.contents.storages import StorageSource
+from hermpkg_build.runtime.contents.tensor_storages import StorageSource
 from hermpkg_build.runtime.host.importlib_views import resolve
 from hermpkg_build.runtime.importer_protocol import Importer
-from hermpkg_build.runtime.importing.mangling import demangle
+from hermpkg_build.runtime.importing.pickled_names import Whereabouts
 from hermpkg_build.runtime.importing.roles import ModuleRole, ModuleTree
 from hermpkg_build.runtime.importing.space import ModuleSpace
 from hermpkg_build.runtime.importing.sys_modules import PackageModules
-from hermpkg_build.runtime.pickled_names import Whereabouts
+from hermpkg_build.runtime.mangling import demangle
 
 if TYPE_CHECKING:
     from hermpkg_build.runtime.contents.resources import PackageResourceReader
@@ -138,7 +138,7 @@ class PackageImporter(Importer):
         shared when saved; a second load of the same one gives independent tensors.
         Raises RecordNotFoundError, UnpicklingError, and whatever the packaged code raises.
         """
-        from hermpkg_build.runtime.contents.collection import paused_collection
+        from hermpkg_build.runtime.contents.collection_pause import paused_collection
         from hermpkg_build.runtime.contents.unpickling import PackageUnpickler, PickleLoad
 
         record = _record(package, resource)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from hermpkg_build.runtime.importing.mangling import demangle, mangle_prefix
+from hermpkg_build.runtime.mangling import demangle, mangle_prefix
 
 
 class ObjNotFoundError(Exception):

@@ -24,7 +24,7 @@ def run(invocation: Invocation) -> ExitCode:
     if invocation.settings.json:
         invocation.console.give_json(contents.to_json())
     elif invocation.has("tree"):
-        from hermpkg_build.runtime.contents.directory import Directory
+        from hermpkg_build.runtime.contents.file_tree import Directory
 
         tree = Directory.of_files(contents.root, [record.name for record in contents.records])
         invocation.console.say(printable(str(tree).rstrip("\n")))

@@ -13,7 +13,7 @@ from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
 
 if TYPE_CHECKING:
     from hermpkg_build.core.manifest import Manifest
-    from hermpkg_build.runtime.contents.opening import Archive
+    from hermpkg_build.runtime.contents.archives import Archive
 
 CheckMode = Literal["error", "warn", "off"]
 VerifyMode = Literal["code", "all", "off"]

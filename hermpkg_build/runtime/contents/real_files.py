@@ -11,7 +11,7 @@ from hermpkg_build.errors import ArchiveError
 
 if TYPE_CHECKING:
     from hermpkg_build.core.manifest import Manifest
-    from hermpkg_build.runtime.contents.opening import Archive
+    from hermpkg_build.runtime.contents.archives import Archive
 
 FilesMode = Literal["auto", "real", "mangled"]
 

@@ -14,7 +14,7 @@ else:
     from importlib.abc import Traversable, TraversableResources
 
 if TYPE_CHECKING:
-    from hermpkg_build.runtime.contents.opening import Archive
+    from hermpkg_build.runtime.contents.archives import Archive
 
 
 class PackageResourceReader(TraversableResources):

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from hermpkg_build.runtime.contents.storages import StorageSource
+from hermpkg_build.runtime.contents.tensor_storages import StorageSource
 
 if TYPE_CHECKING:
     from hermpkg_build.runtime.importer import PackageImporter

@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.runtime.host import torch_views as torch_names
-from hermpkg_build.runtime.host.outside_sources import OutsideSourceLoader, plain_source, prepare_outside
 from hermpkg_build.runtime.host.pickle_views import unpickling
+from hermpkg_build.runtime.host.source_files import OutsideSourceLoader, plain_source, prepare_outside
 from hermpkg_build.runtime.host.standing_classes import StandsForItsBase
 from hermpkg_build.runtime.importing import finder
 from hermpkg_build.runtime.importing.roles import ModuleRole

@@ -15,7 +15,7 @@ from hermpkg_build.runtime.importing.roles import ModuleRole
 if TYPE_CHECKING:
     import os
 
-    from hermpkg_build.runtime.contents.opening import Archive
+    from hermpkg_build.runtime.contents.archives import Archive
     from hermpkg_build.runtime.importing.space import ModuleSpace
 
 _FOLDER = re.compile(r"(?P<name>[^/-]+)-[^/]*\.(?:dist|egg)-info/(?:METADATA|PKG-INFO)")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.runtime.host.standing_classes import StandsForItsBase
-from hermpkg_build.runtime.importing.mangling import mangle_prefix
+from hermpkg_build.runtime.mangling import mangle_prefix
 
 if TYPE_CHECKING:
     from hermpkg_build.runtime.importing.space import ModuleSpace

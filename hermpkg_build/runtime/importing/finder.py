@@ -15,10 +15,10 @@ from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, Pat
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from hermpkg_build.runtime.host import torch_tables
-from hermpkg_build.runtime.host.typing_tables import empty_caches, give_overloads, take_overloads
+from hermpkg_build.runtime.importing import torch_tables
 from hermpkg_build.runtime.importing.error_notes import add_note
-from hermpkg_build.runtime.importing.mangling import demangle, mangle_prefix
+from hermpkg_build.runtime.importing.typing_tables import empty_caches, give_overloads, take_overloads
+from hermpkg_build.runtime.mangling import demangle, mangle_prefix
 
 if TYPE_CHECKING:
     from hermpkg_build.runtime.importing.space import ModuleSpace

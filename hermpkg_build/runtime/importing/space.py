@@ -17,19 +17,19 @@ from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.runtime.contents.code_cache import CodeCache
-from hermpkg_build.runtime.host.module_views import HostViews
 from hermpkg_build.runtime.host.operator_names import OperatorNames
 from hermpkg_build.runtime.importing import finder
-from hermpkg_build.runtime.importing.loader import PackageLoader
-from hermpkg_build.runtime.importing.mangling import demangle, new_prefix
+from hermpkg_build.runtime.importing.module_views import HostViews
+from hermpkg_build.runtime.importing.package_loader import PackageLoader
 from hermpkg_build.runtime.importing.roles import ModuleRole, ModuleTree
 from hermpkg_build.runtime.importing.sys_modules import OWN_MODULE
+from hermpkg_build.runtime.mangling import demangle, new_prefix
 
 if TYPE_CHECKING:
-    from hermpkg_build.runtime.contents.opening import Archive
+    from hermpkg_build.runtime.contents.archives import Archive
     from hermpkg_build.runtime.contents.real_files import RealFiles
-    from hermpkg_build.runtime.host.typing_tables import Overloads
-    from hermpkg_build.runtime.pickled_names import Whereabouts
+    from hermpkg_build.runtime.importing.pickled_names import Whereabouts
+    from hermpkg_build.runtime.importing.typing_tables import Overloads
 
 # Part of the language rather than of the environment: no artifact lists them for certain.
 _LANGUAGE_MODULES = frozenset({"builtins", "__future__"})

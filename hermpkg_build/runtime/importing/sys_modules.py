@@ -7,8 +7,7 @@ from collections.abc import Iterator, MutableMapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from hermpkg_build.runtime.host import torch_tables
-from hermpkg_build.runtime.importing import finder
+from hermpkg_build.runtime.importing import finder, torch_tables
 from hermpkg_build.runtime.importing.roles import ModuleRole
 
 if TYPE_CHECKING:

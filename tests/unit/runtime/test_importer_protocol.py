@@ -13,7 +13,7 @@ from hermpkg_build.runtime import (
     is_from_package,
     sys_importer,
 )
-from hermpkg_build.runtime.importing.mangling import demangle, is_mangled, mangle_prefix
+from hermpkg_build.runtime.mangling import demangle, is_mangled, mangle_prefix
 
 
 class Local:

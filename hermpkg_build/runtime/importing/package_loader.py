@@ -12,12 +12,11 @@ from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hermpkg_build.runtime.host import torch_tables
-from hermpkg_build.runtime.importing import finder
+from hermpkg_build.runtime.importing import finder, torch_tables
 from hermpkg_build.runtime.importing.error_notes import attributes_of_folder, note_mangled
-from hermpkg_build.runtime.importing.mangling import demangle
+from hermpkg_build.runtime.importing.pickled_names import PackagedName
 from hermpkg_build.runtime.importing.roles import ModuleRole, ModuleTree
-from hermpkg_build.runtime.pickled_names import PackagedName
+from hermpkg_build.runtime.mangling import demangle
 
 if TYPE_CHECKING:
     from importlib.abc import Loader

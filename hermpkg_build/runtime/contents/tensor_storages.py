@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.archive.layout import BYTEORDER, DATA
 from hermpkg_build.errors import ArchiveError
-from hermpkg_build.runtime.contents.opening import RecordNotFoundError
+from hermpkg_build.runtime.contents.archives import RecordNotFoundError
 
 if TYPE_CHECKING:
-    from hermpkg_build.runtime.contents.opening import Archive, PrivateRecords
+    from hermpkg_build.runtime.contents.archives import Archive, PrivateRecords
 
 # What vector instructions of the processors that torch runs on ask for at most without loss.
 _ALIGNMENT = 16

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, SupportsIndex
 
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.runtime.contents.real_files import FilesMode
-from hermpkg_build.runtime.importing.mangling import demangle, mangle_prefix
+from hermpkg_build.runtime.mangling import demangle, mangle_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hermpkg_build.runtime.contents.opening import Archive
+    from hermpkg_build.runtime.contents.archives import Archive
     from hermpkg_build.runtime.importer import PackageImporter
 
 Origin = tuple[str, int, int, FilesMode]
