@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import io
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from hermpkg_build.archive.copying import append_slice, read_slice
 from hermpkg_build.archive.following import FollowingHash
 from hermpkg_build.archive.plan import plan_archive
 from hermpkg_build.archive.records import Content, FileSlice, Record
-from hermpkg_build.disk.replacing import replacement_of
+from hermpkg_build.disk.replacing import NewFile
+from hermpkg_build.errors import LocalEnvironmentError
 
 if TYPE_CHECKING:
     from hermpkg_build.core.digest import Bytes, Digest
@@ -23,6 +25,20 @@ _SMALL = 256 << 10
 """Up to this size a piece is joined with its neighbours: one system call for many small records."""
 
 _BUFFER = 1 << 20
+
+_MODE = 0o644
+_ADVICE = {
+    errno.ENOSPC: "free some space on that file system, or write the output elsewhere",
+    errno.EDQUOT: "free some of your quota, or write the output elsewhere",
+    errno.EFBIG: "write the output to a file system that holds files of this size",
+    errno.EACCES: "choose an output you may write to",
+    errno.EPERM: "choose an output you may write to",
+    errno.EROFS: "choose an output on a writable file system",
+    errno.ENOENT: "make the folder first",
+    errno.ENOTDIR: "choose an output whose parent is a folder",
+    errno.EISDIR: "remove the folder of that name, or choose another output",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
 
 
 def write_archive(path: str, *, root: str, records: Sequence[Record]) -> Digest:
@@ -48,6 +64,32 @@ def replace_archive(path: str, *, root: str, records: Sequence[Record]) -> None:
     pieces = plan_archive(root, records)
     with replacement_of(path) as target:
         _write(pieces, target, _ignore)
+
+
+@contextmanager
+def replacement_of(path: str) -> Iterator[int]:
+    """A context with the descriptor of a new empty file, which replaces the archive at `path` at its end.
+
+    When the body raises, or the process is killed, `path` stays as it was.
+    Raises LocalEnvironmentError for every OSError, of the body also, and where `path` is a device or a pipe:
+    replacing it would take it away from those who use it.
+    """
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise LocalEnvironmentError(
+            "an archive cannot be written",
+            facts=[("file", path), ("reason", "it is no regular file, which can be replaced")],
+            next_step="choose the path of a file; PackageExporter also writes to open streams",
+        )
+    try:
+        with NewFile(os.path.dirname(path), mode=_MODE) as new:
+            yield new.descriptor
+            new.replace(path)
+    except OSError as error:
+        raise LocalEnvironmentError(
+            "an archive cannot be written",
+            facts=[("file", path), ("reason", error.strerror or str(error))],
+            next_step=_ADVICE.get(error.errno or 0, "see the reason above; the file is as it was before"),
+        ) from error
 
 
 def stream_archive(stream: BinaryIO, *, root: str, records: Sequence[Record]) -> None:

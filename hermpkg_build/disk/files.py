@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 
-from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.digest import Bytes, Digest
 from hermpkg_build.disk.signatures import FileSignature, signature_of
 from hermpkg_build.errors import ActionError
 
@@ -72,25 +72,20 @@ def read_chunks(path: str) -> Iterator[bytes]:
         os.close(descriptor)
 
 
-def write_file(path: str, data: bytes) -> None:
-    """Write `data` to a file that must not exist yet."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+def write_file(path: str, data: Bytes, *, mode: int = 0o666) -> None:
+    """Write `data` to a file that must not exist yet. Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         write_all(descriptor, data)
     finally:
         os.close(descriptor)
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: Bytes) -> None:
     """Write every byte of `data`; the system may take fewer at a time."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-def aside_path(root: str) -> str:
-    """A path under the store `root` for something unfinished, no other process's or thread's."""
-    return os.path.join(root, "tmp", f"{os.getpid()}-{os.urandom(8).hex()}")
 
 
 def remove_file(path: str) -> None:

@@ -1,88 +1,139 @@
-"""Replaces a file at once: a new one is written aside, unseen, and takes its place when it is whole."""
+"""Replaces a file at once: a new one is written aside, unseen, and takes its place when it is whole.
+
+Whoever reads the file sees the old bytes or the new ones; of several who replace it at the same time the
+last one wins. Nothing is forced to the disk: a power failure can leave a torn file, which a digest tells.
+"""
 
 from __future__ import annotations
 
-import errno
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from hermpkg_build.errors import LocalEnvironmentError
+from hermpkg_build.core.closing import Closing
+from hermpkg_build.core.digest import Bytes
+from hermpkg_build.disk.files import write_all
 
-_MODE = 0o644
-_ADVICE = {
-    errno.ENOSPC: "free some space on that file system, or write the output elsewhere",
-    errno.EDQUOT: "free some of your quota, or write the output elsewhere",
-    errno.EFBIG: "write the output to a file system that holds files of this size",
-    errno.EACCES: "choose an output you may write to",
-    errno.EPERM: "choose an output you may write to",
-    errno.EROFS: "choose an output on a writable file system",
-    errno.ENOENT: "make the folder first",
-    errno.ENOTDIR: "choose an output whose parent is a folder",
-    errno.EISDIR: "remove the folder of that name, or choose another output",
-    errno.ENAMETOOLONG: "choose a shorter name",
-}
+ASIDE = ".hermpkg-"
+"""How the names of unfinished files and folders begin."""
+
+
+class NewFile(Closing):
+    """An empty file in `folder` that nobody sees until it replaces another, by `replace`.
+
+    `descriptor` is open for reading and writing. The file's mode is `mode`, or else 0666 without what the
+    umask takes away. A file that has replaced nothing when it is closed, or when its process is killed, is
+    gone. Only where the system knows no files without a name, a kill leaves it in `folder` under a name that
+    begins with `ASIDE`; `remove_abandoned` finds it. All methods raise OSError.
+    """
+
+    def __init__(self, folder: str, *, mode: int | None = None) -> None:
+        self._aside = aside_path(folder or os.curdir)
+        self._is_aside = False
+        self.descriptor = self._open(folder or os.curdir, 0o666 if mode is None else mode)
+        try:
+            if mode is not None:
+                os.fchmod(self.descriptor, mode)
+        except OSError:
+            self.close()
+            raise
+
+    def replace(self, path: str) -> None:
+        """Take the place of the file at `path`, which is on the same file system; done once, at the end."""
+        if not self._is_aside:
+            try:
+                _link(self.descriptor, path)
+            except FileExistsError:
+                _link(self.descriptor, self._aside)
+            else:
+                return
+        self._is_aside = True
+        os.replace(self._aside, path)
+        self._is_aside = False
+
+    def close(self) -> None:
+        """Close the file, and remove it where it has replaced nothing."""
+        os.close(self.descriptor)
+        if self._is_aside:
+            with suppress(OSError):
+                os.unlink(self._aside)
+
+    def _open(self, folder: str, mode: int) -> int:
+        if hasattr(os, "O_TMPFILE") and os.path.isdir(_DESCRIPTORS):
+            # A file system that cannot do this says so in one of several ways; the other way then
+            # succeeds, or says what is really wrong.
+            with suppress(OSError):
+                return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode)
+        descriptor = os.open(self._aside, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, mode)
+        self._is_aside = True
+        return descriptor
+
+
+_DESCRIPTORS = "/proc/self/fd"
+
+
+def _link(descriptor: int, path: str) -> None:
+    """Give a name to a file that has none."""
+    # Naming a folder's descriptor is what makes Python use linkat(2) with AT_SYMLINK_FOLLOW, the
+    # one way to link an unnamed file without privileges.
+    descriptors = os.open(_DESCRIPTORS, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.link(str(descriptor), path, src_dir_fd=descriptors, follow_symlinks=True)
+    finally:
+        os.close(descriptors)
+
+
+def replace_file(path: str, data: Bytes, *, mode: int | None = None, aside: str = "") -> None:
+    """Replace the file at `path` by one with the bytes `data`. Raises OSError; `path` is then as it was.
+
+    The folder of `path` is made where it is missing. The new file is written there, or in the existing
+    folder `aside`. Its mode is `mode`, or else 0666 without what the umask takes away.
+    """
+    folder = os.path.dirname(path)
+    os.makedirs(folder or os.curdir, exist_ok=True)
+    with NewFile(aside or folder, mode=mode) as new:
+        write_all(new.descriptor, data)
+        new.replace(path)
 
 
 @contextmanager
-def replacement_of(path: str) -> Iterator[int]:
-    """A context with a new empty file, open for reading and writing, that becomes `path` at its end.
+def new_folder(place: str) -> Iterator[str]:
+    """A context with a new empty folder in `place`, for this user alone.
 
-    When the body raises, or the process is killed, `path` stays as it was and nothing else is
-    left. The new file's mode is 0644 whatever the umask.
-    Raises LocalEnvironmentError for every OSError, of the body also, and where `path` is a device or
-    a pipe: what others reach by that name would be gone.
+    At the end it is removed with all it holds, unless it was renamed. Raises OSError where it cannot be made.
     """
-    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
-        raise LocalEnvironmentError(
-            "an archive cannot be written",
-            facts=[("file", path), ("reason", "it is no regular file, which can be replaced")],
-            next_step="choose the path of a file; PackageExporter also writes to open streams",
-        )
-    folder = os.path.dirname(path) or os.curdir
-    # A name no one lists by accident, and that no other process makes at the same time.
-    aside = os.path.join(folder, f".hermpkg-{os.getpid()}-{os.urandom(6).hex()}")
+    folder = aside_path(place)
+    os.mkdir(folder, 0o700)
     try:
-        descriptor, named = _new_file(folder, aside)
-        try:
-            os.fchmod(descriptor, _MODE)
-            yield descriptor
-            if not named:
-                _give_name(descriptor, aside)
-                named = True
-            os.replace(aside, path)
-            named = False
-        finally:
-            os.close(descriptor)
-            if named:
-                with suppress(OSError):
-                    os.unlink(aside)
-    except OSError as error:
-        raise LocalEnvironmentError(
-            "an archive cannot be written",
-            facts=[("file", path), ("reason", error.strerror or str(error))],
-            next_step=_ADVICE.get(error.errno or 0, "see the reason above; the file is as it was before"),
-        ) from error
-
-
-def _new_file(folder: str, aside: str) -> tuple[int, bool]:
-    """A new file in `folder`, and whether it has the name `aside` yet.
-
-    A file without a name (O_TMPFILE) vanishes with the process that holds it, even a killed one.
-    """
-    if hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd"):
-        # A file system that cannot do this says so in one of several ways; the other way then
-        # succeeds, or says what is really wrong.
-        with suppress(OSError):
-            return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, _MODE), False
-    return os.open(aside, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _MODE), True
-
-
-def _give_name(descriptor: int, aside: str) -> None:
-    # Naming a folder's descriptor is what makes Python use linkat(2) with AT_SYMLINK_FOLLOW, the
-    # one way to link an unnamed file without privileges.
-    descriptors = os.open("/proc/self/fd", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.link(str(descriptor), aside, src_dir_fd=descriptors, follow_symlinks=True)
+        yield folder
     finally:
-        os.close(descriptors)
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def aside_path(folder: str) -> str:
+    """A path in `folder` for something unfinished that no other process or thread has."""
+    return os.path.join(folder, f"{ASIDE}{os.getpid()}-{os.urandom(8).hex()}")
+
+
+def remove_abandoned(folder: str, *, age_s: float, prefix: str = "") -> None:
+    """Remove the files and folders in `folder` that processes left unfinished when they were killed.
+
+    These are the entries whose names begin with `prefix` and that nobody has changed for `age_s` seconds.
+    Raises OSError where `folder` cannot be listed.
+    """
+    oldest = time.time() - age_s
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            # Another process may finish or remove the same at the same time.
+            with suppress(OSError):
+                if not entry.name.startswith(prefix) or entry.stat(follow_symlinks=False).st_mtime >= oldest:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    import shutil
+
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    os.unlink(entry.path)

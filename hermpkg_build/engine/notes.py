@@ -11,8 +11,9 @@ from typing import Any
 from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.disk.files import hash_file
+from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.disk.signatures import FileSignature
-from hermpkg_build.engine.snapshot import present_signature, write_aside
+from hermpkg_build.engine.snapshot import present_signature
 from hermpkg_build.errors import ActionError
 
 
@@ -90,4 +91,4 @@ class NoteBook:
             "signature": notes.artifact.signature,
         }
         text = json.dumps({"inputs": notes.inputs, "artifact": artifact})
-        write_aside(self._path(subject), text.encode(errors="surrogateescape"))
+        replace_file(self._path(subject), text.encode(errors="surrogateescape"))

@@ -92,6 +92,8 @@ def snapshot_path(root: str, directory: str, request: BuildRequest) -> str:
 
 def save(path: str, snapshot: Snapshot) -> None:
     """Write `snapshot` aside and put it in place. Raises OSError."""
+    from hermpkg_build.disk.replacing import replace_file
+
     targets = [[t.label, t.path, t.sha256, t.bytes, list(t.reasons)] for t in snapshot.result.targets]
     actions = {kind: [c.run, c.cached] for kind, c in snapshot.result.actions.items()}
     text = json.dumps(
@@ -105,21 +107,7 @@ def save(path: str, snapshot: Snapshot) -> None:
             "warnings": snapshot.warnings,
         }
     )
-    write_aside(path, text.encode(errors="surrogateescape"))
-
-
-def write_aside(path: str, data: bytes) -> None:
-    """Put `data` at `path` so that a reader sees the old bytes or the new ones. Raises OSError."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    aside = f"{path}.{os.getpid()}.{time.monotonic_ns()}.tmp"
-    try:
-        with open(aside, "wb") as file:
-            file.write(data)
-        os.replace(aside, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(aside)
-        raise
+    replace_file(path, text.encode(errors="surrogateescape"))
 
 
 def _load(path: str) -> Snapshot | None:

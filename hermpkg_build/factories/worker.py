@@ -27,6 +27,8 @@ from typing import Any
 
 from hermpkg_build.core.canonical_json import Json, dumps
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.disk.files import write_all
+from hermpkg_build.disk.replacing import NewFile
 from hermpkg_build.errors import ActionError, HermpkgError
 from hermpkg_build.factories.call import check_arguments, find_factory
 from hermpkg_build.factories.failures import error_to_json
@@ -75,9 +77,10 @@ def run(folder: Path) -> None:
             with suppress(Exception):
                 result["observed_files"] = observer.files(finder, places, str(folder)).to_json()
         _flush()
-        aside = folder / f"{RESULT}.part"
-        aside.write_bytes(dumps(result))
-        aside.replace(folder / RESULT)
+        # A folder that was taken away stays away: the parent tells of it.
+        with NewFile(str(folder)) as new:
+            write_all(new.descriptor, dumps(result))
+            new.replace(str(folder / RESULT))
 
 
 def _end_with_parent() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.disk.files import write_all
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.pickles.pickled import StoredStorage
 
@@ -105,7 +106,7 @@ def write_storage(storage: Any, path: str) -> StoredStorage:
         for chunk in chunks(storage):
             sha.update(chunk)
             crc = zlib.crc32(chunk, crc)
-            _write_all(file, chunk)
+            write_all(file.fileno(), chunk)
     return StoredStorage(digest=Digest(sha.hexdigest(), storage.nbytes()), crc32=crc)
 
 
@@ -115,9 +116,3 @@ def storage_digest(storage: Any) -> str:
     for chunk in chunks(storage):
         sha.update(chunk)
     return sha.hexdigest()
-
-
-def _write_all(file: Any, data: memoryview) -> None:
-    """Write all of `data` to an unbuffered file, which may take less at a time."""
-    while data:
-        data = data[file.write(data) :]

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from hermpkg_build.core.canonical_json import Json, dumps, loads
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.disk.files import aside_path, read_file, remove_file, write_file
+from hermpkg_build.disk.files import read_file
+from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.store.failures import cannot_write, log_corrupt
 
 
@@ -50,18 +51,13 @@ class ActionCache:
 
     def put(self, key: Digest, result: ActionResult) -> None:
         """Keep a result. Raises LocalEnvironmentError where the cache is full or not writable."""
-        path = self._paths(key)[0]
-        aside = aside_path(self.root)
         data = encode_result(key, result)
+        temporary = os.path.join(self.root, "tmp")
         try:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            os.makedirs(os.path.dirname(aside), exist_ok=True)
-            write_file(aside, data)
-            os.replace(aside, path)
+            os.makedirs(temporary, exist_ok=True)
+            replace_file(self._paths(key)[0], data, aside=temporary)
         except OSError as error:
             raise cannot_write(error, self.root) from error
-        finally:
-            remove_file(aside)
 
     def _paths(self, key: Digest) -> list[str]:
         return [f"{root}/ac/{key.hash[:2]}/{key.hash}" for root in self._roots]

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from hermpkg_build.disk.files import aside_path, read_file, remove_file, write_file
+from hermpkg_build.disk.files import read_file, write_all
+from hermpkg_build.disk.replacing import NewFile, remove_abandoned
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.store.action_cache import ActionCache
-from hermpkg_build.store.content import SEALED_NS, ContentStore
+from hermpkg_build.store.content import ContentStore
 from hermpkg_build.store.database import Database
 from hermpkg_build.store.failures import cannot_write
 from hermpkg_build.store.index import DigestIndex, FactsCache
-from hermpkg_build.store.location import FORMAT_FOLDER, TAG, TAG_NAME
 
-_ABANDONED_SECONDS = 2 * 24 * 3600
+FORMAT_FOLDER = "v1"
+"""The folder of this cache format; a later version that changes the layout takes another."""
+
+TAG_NAME = "CACHEDIR.TAG"
+TAG = (
+    b"Signature: 8a477f597d28d172789f06886806bc55\n"
+    b"# This folder is a cache of hermpkg and can be deleted at any time.\n"
+    b"# The first line tells backup programs so: https://bford.info/cachedir/\n"
+)
+
+_ABANDONED_S = 2 * 24 * 3600
 """The age at which what lies in ``tmp`` belongs to a process that was killed."""
 
 
@@ -156,35 +165,11 @@ def _prepare(root: str) -> None:
     """
     temporary = os.path.join(root, "tmp")
     os.makedirs(temporary, exist_ok=True)
-    probe = aside_path(root)
-    tag = os.path.join(root, TAG_NAME)
-    try:
-        write_file(probe, TAG)
+    with NewFile(temporary) as probe:
+        write_all(probe.descriptor, TAG)
         if not _is_cache(root):
-            os.replace(probe, tag)
-    finally:
-        remove_file(probe)
-    _clear_abandoned(temporary)
-
-
-def _clear_abandoned(temporary: str) -> None:
-    import shutil
-
-    oldest = time.time() - _ABANDONED_SECONDS
-    with os.scandir(temporary) as entries:
-        for entry in entries:
-            with suppress(OSError):
-                if _last_touched(entry.stat(follow_symlinks=False)) >= oldest:
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path, ignore_errors=True)
-                else:
-                    os.unlink(entry.path)
-
-
-def _last_touched(status: os.stat_result) -> float:
-    """When somebody was at work on a temporary file; one about to be published has its seal already."""
-    return status.st_ctime if status.st_mtime_ns == SEALED_NS else status.st_mtime
+            probe.replace(os.path.join(root, TAG_NAME))
+    remove_abandoned(temporary, age_s=_ABANDONED_S)
 
 
 def _is_cache(folder: str) -> bool:

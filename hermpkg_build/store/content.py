@@ -6,19 +6,18 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.disk.files import (
-    aside_path,
     changed_while_read,
     hash_file,
     read_chunks,
     read_file,
     remove_file,
     write_all,
-    write_file,
 )
+from hermpkg_build.disk.replacing import NewFile, new_folder
 from hermpkg_build.store.failures import cannot_write, log_corrupt
 
 SEALED_NS = 1_000_000_000 * 10**9
@@ -28,8 +27,8 @@ SEALED_NS = 1_000_000_000 * 10**9
 class ContentStore:
     """Contents in ``<root>/cas/<first two digits>/<hash>``, safe for any number of processes at once.
 
-    A file is written under ``<root>/tmp``, made read-only, given the sealed mtime, and renamed into
-    place. Whoever changes it later changes the mtime too, so that size and mtime are enough to hand
+    A file is written under ``<root>/tmp``, made read-only, put in its place, and given the sealed
+    mtime. Whoever changes it later changes the mtime too, so that size and mtime are enough to hand
     out its path; bytes are hashed whenever they are handed out themselves. A wrong file loses its
     seal instead of its place: removing it could remove a right one that another process has just
     put there, while an unsealed one is read as absent and replaced by the next put.
@@ -41,19 +40,15 @@ class ContentStore:
     def __init__(self, root: str, *, behind: Sequence[str] = ()) -> None:
         self.root = root
         self._roots = (root, *behind)
+        self._temporary = os.path.join(root, "tmp")
 
     def put_bytes(self, data: bytes) -> Digest:
         """Store `data`; its digest."""
         digest = Digest.of(data)
         if not self._is_sealed(digest):
-            aside = aside_path(self.root)
-            try:
-                with _cache_errors(self.root):
-                    self._make_folders(digest)
-                    write_file(aside, data)
-                    self._publish(aside, digest)
-            finally:
-                remove_file(aside)
+            with _cache_errors(self.root), self._new_file(digest) as new:
+                write_all(new.descriptor, data)
+                self._publish(new, digest)
         return digest
 
     def put_file(self, path: str, digest: Digest, *, move: bool = False) -> None:
@@ -87,16 +82,11 @@ class ContentStore:
     @contextmanager
     def staging(self) -> Iterator[str]:
         """A private folder on the file system of the store, removed with all it holds at the end."""
-        folder = aside_path(self.root)
-        with _cache_errors(self.root):
-            os.makedirs(os.path.dirname(folder), exist_ok=True)
-            os.mkdir(folder, 0o700)
-        try:
+        with ExitStack() as stack:
+            with _cache_errors(self.root):
+                os.makedirs(self._temporary, exist_ok=True)
+                folder = stack.enter_context(new_folder(self._temporary))
             yield folder
-        finally:
-            import shutil
-
-            shutil.rmtree(folder, ignore_errors=True)
 
     def _paths(self, digest: Digest) -> list[str]:
         return [f"{root}/cas/{digest.hash[:2]}/{digest.hash}" for root in self._roots]
@@ -105,15 +95,21 @@ class ContentStore:
         """Whether a checked file is there already, at the price of one stat."""
         return any(_seal_of(path, digest) for path in self._paths(digest))
 
-    def _make_folders(self, digest: Digest) -> None:
-        os.makedirs(os.path.join(self.root, "tmp"), exist_ok=True)
-        os.makedirs(os.path.dirname(self._paths(digest)[0]), exist_ok=True)
+    def _new_file(self, digest: Digest) -> NewFile:
+        self._make_folder(digest)
+        os.makedirs(self._temporary, exist_ok=True)
+        return NewFile(self._temporary)
 
-    def _publish(self, aside: str, digest: Digest) -> None:
-        """Give a finished file its mode, its seal and its name, in this order."""
-        os.chmod(aside, 0o444)
-        _seal(aside)
-        os.replace(aside, self._paths(digest)[0])
+    def _make_folder(self, digest: Digest) -> str:
+        """The path at which a content belongs, in a folder that is there."""
+        path = self._paths(digest)[0]
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return path
+
+    def _publish(self, new: NewFile, digest: Digest) -> None:
+        os.fchmod(new.descriptor, 0o444)
+        new.replace(self._paths(digest)[0])
+        _seal(new.descriptor)
 
     def _rename_in(self, path: str, digest: Digest) -> bool:
         """Publish the file itself; False where it lies on another file system or is not ours alone.
@@ -126,35 +122,30 @@ class ContentStore:
         if status.st_size != digest.size:
             raise changed_while_read(path)
         with _cache_errors(self.root):
-            self._make_folders(digest)
+            stored = self._make_folder(digest)
         try:
-            self._publish(path, digest)
+            os.chmod(path, 0o444)
+            _seal(path)
+            os.replace(path, stored)
         except OSError:
             return False
         return True
 
     def _copy_in(self, path: str, digest: Digest) -> None:
         """Publish a copy of the file, if it has the digest that it should have."""
-        aside = aside_path(self.root)
         hasher, size = hashlib.sha256(), 0
-        try:
-            with _cache_errors(self.root):
-                self._make_folders(digest)
-                descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            try:
-                for chunk in read_chunks(path):
-                    hasher.update(chunk)
-                    size += len(chunk)
-                    with _cache_errors(self.root):
-                        write_all(descriptor, chunk)
-            finally:
-                os.close(descriptor)
+        with _cache_errors(self.root):
+            new = self._new_file(digest)
+        with new:
+            for chunk in read_chunks(path):
+                hasher.update(chunk)
+                size += len(chunk)
+                with _cache_errors(self.root):
+                    write_all(new.descriptor, chunk)
             if Digest(hasher.hexdigest(), size) != digest:
                 raise changed_while_read(path)
             with _cache_errors(self.root):
-                self._publish(aside, digest)
-        finally:
-            remove_file(aside)
+                self._publish(new, digest)
 
 
 @contextmanager
@@ -191,10 +182,13 @@ def _holds(path: str, digest: Digest) -> bool:
     return True
 
 
-def _seal(path: str) -> None:
-    """Vouch for the bytes. A file system that keeps no such time costs a hash at each use, no more."""
+def _seal(file: str | int) -> None:
+    """Vouch for the bytes of a path or an open file.
+
+    A file system that keeps no such time costs a hash at each use, no more.
+    """
     with suppress(OSError):
-        os.utime(path, ns=(SEALED_NS, SEALED_NS))
+        os.utime(file, ns=(SEALED_NS, SEALED_NS))
 
 
 def _unseal(path: str) -> None:

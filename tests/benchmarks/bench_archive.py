@@ -17,8 +17,7 @@ from table import show, timed
 
 from hermpkg_build.archive.copying import append_slice
 from hermpkg_build.archive.reader import ArchiveReader
-from hermpkg_build.archive.writer import FileSlice, Record, write_archive
-from hermpkg_build.disk.replacing import replacement_of
+from hermpkg_build.archive.writer import FileSlice, Record, replacement_of, write_archive
 
 _STORAGES = 16
 _RECORDS = 10_000

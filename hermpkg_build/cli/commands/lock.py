@@ -13,7 +13,7 @@ def run(invocation: Invocation) -> ExitCode:
     """Build the targets and write down what they are."""
     from hermpkg_build.cli.locked import build_artifacts
     from hermpkg_build.core.lock import LOCK_FILE, Lock
-    from hermpkg_build.engine.snapshot import write_aside
+    from hermpkg_build.disk.replacing import replace_file
     from hermpkg_build.inspection.verify.lock import TOOL, locked_target
 
     root, targets = build_artifacts(invocation, invocation.words or ("//...",))
@@ -25,7 +25,7 @@ def run(invocation: Invocation) -> ExitCode:
     path = os.path.join(root, LOCK_FILE)
     changed = _bytes_at(path) != data
     if changed:
-        write_aside(path, data)
+        replace_file(path, data)
     state = "written" if changed else "unchanged"
     console = invocation.console
     if invocation.settings.json:

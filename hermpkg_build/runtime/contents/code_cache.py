@@ -15,12 +15,11 @@ import importlib.util
 import marshal
 import os
 import sys
-import threading
-from contextlib import suppress
 from types import CodeType
 
 from hermpkg_build.core.cache_directory import default_cache_directory
 from hermpkg_build.disk.private_folder import is_ours, see_that_it_is_ours
+from hermpkg_build.disk.replacing import replace_file
 
 _FORMAT = "v1"
 _DIGEST_SIZE = 32
@@ -78,20 +77,14 @@ class CodeCache:
         folder = self._folder
         if folder is None:
             return
-        aside = f"{folder}/.{name}.{os.getpid()}.{threading.get_ident()}"
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
-            if not self._is_usable():
-                return
-            descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _MODE)
-            with open(descriptor, "wb", buffering=0) as file:
-                file.write(hashlib.sha256(marshalled).digest() + marshalled)
-            os.replace(aside, f"{folder}/{name}")
+            if self._is_usable():
+                entry = hashlib.sha256(marshalled).digest() + marshalled
+                replace_file(f"{folder}/{name}", entry, mode=_MODE)
         except OSError:
             # A full or read-only disk is no reason to try again with every module.
             self._folder = None
-            with suppress(OSError):
-                os.unlink(aside)
 
     def _is_usable(self) -> bool:
         """Whether the folder is there and the user's own; asked until it is there."""

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from hermpkg_build.core.cache_directory import default_cache_directory
+from hermpkg_build.disk.files import write_file
 from hermpkg_build.disk.private_folder import see_that_it_is_ours
+from hermpkg_build.disk.replacing import ASIDE, new_folder, remove_abandoned, replace_file
 from hermpkg_build.errors import LocalEnvironmentError
 
 _FORMAT = "v1"
-_STAGE = ".making-"
 _ABANDONED_AFTER_S = 3600
 _FILE_MODE = 0o444
 
@@ -69,20 +68,17 @@ def _make(place: str, folder: str, files: Files) -> None:
     """Make `folder` aside and rename it; another process that is faster has made the same."""
     os.makedirs(place, mode=0o700, exist_ok=True)
     see_that_it_is_ours(place)
-    _sweep(place)
-    stage = tempfile.mkdtemp(prefix=_STAGE, dir=place)
-    try:
+    remove_abandoned(place, age_s=_ABANDONED_AFTER_S, prefix=ASIDE)
+    with new_folder(place) as aside:
         for name, content in files.items():
-            path = os.path.join(stage, name)
+            path = os.path.join(aside, name)
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            _write(path, content)
+            write_file(path, content, mode=_FILE_MODE)
         try:
-            os.rename(stage, folder)
+            os.rename(aside, folder)
         except OSError:
             if not os.path.isdir(folder):
                 raise
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
 
 
 def _check(folder: str, files: Files) -> None:
@@ -95,7 +91,8 @@ def _check(folder: str, files: Files) -> None:
     for name, content in files.items():
         path = os.path.join(folder, name)
         if not _holds(path, content):
-            _replace(path, content, os.path.dirname(folder))
+            # Aside means beside the folder: in it, other processes would take the new file for a stray.
+            replace_file(path, content, mode=_FILE_MODE, aside=os.path.dirname(folder))
 
 
 def _strays(folder: str, files: Files) -> Iterator[str]:
@@ -117,31 +114,3 @@ def _holds(path: str, content: memoryview) -> bool:
             return not content or memoryview(file.readall()) == content
     except OSError:
         return False
-
-
-def _write(path: str, content: memoryview) -> None:
-    with open(path, "wb", buffering=0) as file:
-        while content:
-            content = content[file.write(content) :]
-        os.fchmod(file.fileno(), _FILE_MODE)
-
-
-def _replace(path: str, content: memoryview, place: str) -> None:
-    """Write `path` anew, aside in `place`: in the folder itself, others would take it for a stray."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    stage = tempfile.mkdtemp(prefix=_STAGE, dir=place)
-    try:
-        aside = os.path.join(stage, os.path.basename(path))
-        _write(aside, content)
-        os.replace(aside, path)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-
-
-def _sweep(place: str) -> None:
-    """Remove what processes that died have left half made."""
-    limit = time.time() - _ABANDONED_AFTER_S
-    for entry in os.scandir(place):
-        with suppress(FileNotFoundError):  # Another process finishes or sweeps at the same time.
-            if entry.name.startswith(_STAGE) and entry.stat(follow_symlinks=False).st_mtime < limit:
-                shutil.rmtree(entry.path, ignore_errors=True)
