@@ -5,15 +5,15 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
-from types import TracebackType
 from typing import final
 
 from hermpkg_build.archive.layout import DATA, problem_with_name
+from hermpkg_build.core.closing import Closing
 from hermpkg_build.errors import ArchiveError
 
 
 @final
-class DirectoryReader:
+class DirectoryReader(Closing):
     """The folder that an archive's root folder became; records are the files in it, by relative path.
 
     Has the methods of ArchiveReader save `entry`. `names` are sorted. Symbolic links to files are
@@ -86,17 +86,6 @@ class DirectoryReader:
 
     def close(self) -> None:
         """Nothing is held open."""
-
-    def __enter__(self) -> DirectoryReader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def path_of(self, name: str) -> str:
         """The absolute path of the record `name`. Raises ArchiveError where there is no such file."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from types import TracebackType
 from typing import final
 
 from hermpkg_build.core.digest import Digest
@@ -36,12 +35,7 @@ class FollowingHash:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._end(forget=error is not None)
 
     def advance(self, count: int) -> None:

@@ -10,12 +10,12 @@ import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
 from typing import BinaryIO, TypeAlias, final
 
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.central import Member, decode_name, read_central_directory
 from hermpkg_build.archive.layout import VERSION_RECORD
+from hermpkg_build.core.closing import Closing
 from hermpkg_build.errors import ArchiveError
 
 __all__ = ["ArchiveReader", "ArchiveSource", "Entry"]
@@ -44,7 +44,7 @@ class Entry:
 
 
 @final
-class ArchiveReader:
+class ArchiveReader(Closing):
     """A ZIP archive with all records under one root folder, as torch.package writes it, edited or not.
 
     `source` is a path, bytes, or a binary stream (read whole). Records are named without the root
@@ -166,17 +166,6 @@ class ArchiveReader:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-    def __enter__(self) -> ArchiveReader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         # A descriptor outlives the interpreter's interest in it otherwise; __init__ may have failed early.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.analysis.roots import pickle_roots
@@ -262,12 +261,7 @@ class PackageExporter(ModulePolicies):
     def __enter__(self) -> PackageExporter:  # noqa: PYI034 -- typing.Self is not in Python 3.10
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         try:
             if error is None:
                 self.close()

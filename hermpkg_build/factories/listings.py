@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import pathlib
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Any, final
 
+from hermpkg_build.core.closing import Closing
 from hermpkg_build.core.conditions import Listing
 
 
@@ -39,7 +39,7 @@ def order_listings(order: Listing) -> None:
 
 
 @final
-class _Entries:
+class _Entries(Closing):
     """What scandir gives: an iterator that is a context manager too."""
 
     def __init__(self, entries: list[os.DirEntry[Any]]) -> None:
@@ -50,17 +50,6 @@ class _Entries:
 
     def __next__(self) -> os.DirEntry[Any]:
         return next(self._entries)
-
-    def __enter__(self) -> _Entries:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Nothing is held open."""

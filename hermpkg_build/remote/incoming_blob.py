@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from types import TracebackType
 from typing import TYPE_CHECKING
 
+from hermpkg_build.core.closing import Closing
 from hermpkg_build.core.digest import Bytes, Digest
 from hermpkg_build.remote.hashing import SideHash
 from hermpkg_build.store.failures import cannot_write
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hermpkg_build.store.content import ContentStore
 
 
-class Arrival:
+class Arrival(Closing):
     """The bytes of one blob on their way into `content`, by way of a file in the folder `staging`.
 
     A context manager, which closes the file. Raises LocalEnvironmentError where it cannot be written.
@@ -56,11 +56,7 @@ class Arrival:
         self._content.put_file(self._path, self.digest, move=True)
         return True
 
-    def __enter__(self) -> Arrival:  # noqa: PYI034 -- typing.Self is not in Python 3.10
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Close the file."""
         self._hasher.close()
         os.close(self._file)

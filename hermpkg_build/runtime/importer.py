@@ -8,11 +8,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.archive.layout import PYTHON_VERSION
 from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.core.closing import Closing
 from hermpkg_build.core.patterns import GlobPattern
 from hermpkg_build.runtime.contents.archives import (
     Archive,
@@ -51,7 +51,7 @@ def _any_module(_name: str) -> bool:
     return True
 
 
-class PackageImporter(Importer):
+class PackageImporter(Importer, Closing):
     """Loads code and objects from an artifact, isolated from the environment save for its externs.
 
     `file_or_buffer` is a path, a folder that an archive was unpacked to, a binary stream, or torch's
@@ -227,17 +227,6 @@ class PackageImporter(Importer):
         self._space.whereabouts.close()
         self._archive.close()
         self._zip_reader = None
-
-    def __enter__(self) -> PackageImporter:  # noqa: PYI034 -- typing.Self is not in Python 3.10
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"PackageImporter({self.filename!r}, id={self.id()!r})"

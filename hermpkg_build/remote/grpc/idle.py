@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 
 from hermpkg_build.remote.grpc.failures import CallFailedError
 
@@ -49,9 +48,7 @@ class IdleLimit:
     def __enter__(self) -> IdleLimit:  # noqa: PYI034 -- typing.Self is not in Python 3.10
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._over.set()
         if self._expired and error is not None and not isinstance(error, GeneratorExit):
             raise CallFailedError("DEADLINE_EXCEEDED", f"nothing moved for {self._seconds:g} s") from error

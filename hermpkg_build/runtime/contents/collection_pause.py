@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import threading
-from types import TracebackType
 
 
 class _CollectionPause:
@@ -22,12 +21,7 @@ class _CollectionPause:
                 gc.disable()
             self._entries += 1
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         with self._lock:
             self._entries -= 1
             if not self._entries and self._was_enabled:
