@@ -5,22 +5,20 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.spelling import question
 from hermpkg_build.errors import Location, WorkspaceError
-from hermpkg_build.remote.settings import SETTING_NAMES
 
 _BAZEL_MARKERS = ("MODULE.bazel", "WORKSPACE", "WORKSPACE.bazel")
 WORKSPACE_MARKERS = ("pyproject.toml", *_BAZEL_MARKERS)
 """The files that can make a folder the root of a workspace."""
 
-_KNOWN = ("source-roots", "setuptools", *SETTING_NAMES)
-_OURS = ("remote-", "credential-")
-"""How settings begin that can be no other program's."""
+_REMOTE = ("remote-", "credential-")
+"""How settings of remote servers begin, which no other program has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,13 +93,7 @@ def _workspace(folder: str, path: str, table: object) -> Workspace:
             f"tool.hermpkg is a table, not {table!r}", location=location, next_step="write [tool.hermpkg]"
         )
     settings = cast("dict[str, Json]", dict(table))
-    misspelt = next((name for name in settings if name not in _KNOWN and _meant(name)), None)
-    if misspelt is not None:
-        raise WorkspaceError(
-            f"tool.hermpkg has no setting {misspelt!r}",
-            location=Location(path, line_of_setting(path, misspelt)),
-            next_step=_meant(misspelt),
-        )
+    _check_names(settings, path)
     roots = settings.pop("source-roots", [""])
     if not isinstance(roots, list) or not all(isinstance(root, str) for root in roots) or not roots:
         raise WorkspaceError(
@@ -116,12 +108,25 @@ def _workspace(folder: str, path: str, table: object) -> Workspace:
     )
 
 
-def _meant(name: str) -> str:
-    """What someone seems to have meant by a setting that there is none of; "" for another's business."""
-    meant = question(name.replace("_", "-"), _KNOWN)
-    if not meant and name.startswith(_OURS):
-        return f"known are {', '.join(name for name in _KNOWN if name.startswith(_OURS))}"
-    return meant
+def _check_names(settings: Iterable[str], path: str) -> None:
+    """Raise WorkspaceError for a setting that does not exist, unless it looks like another program's."""
+    own = ("source-roots", "setuptools")
+    others = [name for name in settings if name not in own]
+    if not others:
+        return
+    from hermpkg_build.remote.settings import SETTINGS
+
+    remote = [setting.key for setting in SETTINGS.values()]
+    for name in others:
+        if name in remote:
+            continue
+        meant = question(name.replace("_", "-"), (*own, *remote))
+        if meant or name.startswith(_REMOTE):
+            raise WorkspaceError(
+                f"tool.hermpkg has no setting {name!r}",
+                location=Location(path, line_of_setting(path, name)),
+                next_step=meant or f"settings of remote servers are {', '.join(remote)}",
+            )
 
 
 def line_of_setting(path: str, name: str) -> int:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from hermpkg_build.remote.failures import RemoteError
+
+GRPC_SCHEMES = ("grpc", "grpcs")
+HTTP_SCHEMES = ("http", "https")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,40 +34,71 @@ class Address:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}" if self.port else host
 
+    @property
+    def speaks_grpc(self) -> bool:
+        """Whether the server speaks gRPC, else HTTP."""
+        return self.scheme in GRPC_SCHEMES
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody else can read what is sent there: over TLS, or on this machine."""
+        return self.scheme in ("grpcs", "https") or is_loopback(self.host)
+
     def __str__(self) -> str:
         """The URL without user and password."""
         return f"{self.scheme}://{self.authority}{self.path}"
 
 
-def parse_address(url: str) -> Address:
-    """Take a URL apart. Raises RemoteError where it is none, or has a query or fragment."""
+def parse_address(url: str, schemes: Sequence[str] = (*GRPC_SCHEMES, *HTTP_SCHEMES)) -> Address:
+    """Take the URL of a server apart.
+
+    Raises RemoteError where it is none, or none that can be used: its scheme is not among `schemes`, it has
+    a query or a fragment, or it speaks gRPC and has a path or a user. The error shows no secret of the URL.
+    """
     try:
         parts = urlsplit(url)
-        port = parts.port or 0
+        address = Address(
+            scheme=parts.scheme,
+            host=parts.hostname or "",
+            port=parts.port or 0,
+            path=parts.path.rstrip("/"),
+            user=unquote(parts.username or ""),
+            password=unquote(parts.password or ""),
+        )
     except ValueError as error:
-        raise _no_address(url, str(error)) from error
-    if not parts.scheme or not parts.hostname:
-        raise _no_address(url, "it has no scheme or no host")
-    if parts.query or parts.fragment:
-        raise _no_address(url, "it has a query or a fragment")
-    return Address(
-        scheme=parts.scheme,
-        host=parts.hostname,
-        port=port,
-        path=parts.path.rstrip("/"),
-        user=unquote(parts.username or ""),
-        password=unquote(parts.password or ""),
-    )
+        # The error quotes the URL, and what it takes for the port can be a part of the password.
+        raise _unusable(url, "it is not a URL" if "@" in url else str(error), _form(url, schemes)) from None
+    problems = {
+        f"its scheme is not {' or '.join(schemes)}": address.scheme not in schemes,
+        "it names no host": not address.host,
+        "it has blanks in it": re.search(r"[\s\0]", url),
+        "it has a query or a fragment": parts.query or parts.fragment,
+    }
+    reason = next((text for text, found in problems.items() if found), "")
+    if reason:
+        raise _unusable(url, reason, _form(url, schemes))
+    if address.speaks_grpc and address.path:
+        instance = without_secrets(address.path).strip("/")
+        step = f"where it is the name of the instance: --remote-instance {instance}"
+        raise _unusable(url, "servers that speak gRPC have no path", step)
+    if address.speaks_grpc and "@" in parts.netloc:
+        step = "give a token with --remote-token-file FILE"
+        raise _unusable(url, "servers that speak gRPC have no user in their URL", step)
+    return address
 
 
 def without_secrets(url: str) -> str:
-    """A URL for people to see: without user, password, query and fragment, each of which can be a secret."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "(an address that is no URL)"
-    place = parts.netloc.rpartition("@")[2]
-    return SplitResult(parts.scheme, place, parts.path, "", "").geturl()
+    """A URL, or something in its place, for people to see: without user, password, query and fragment.
+
+    Where only a guess can tell the password from the query, nothing but the scheme is left.
+
+    >>> without_secrets("https://me:secret@cache.example.com/team?token=secret")
+    'https://cache.example.com/team'
+    """
+    scheme = re.match(r"([a-zA-Z0-9+.-]*://)?", url)
+    assert scheme is not None
+    credentials, _, place = url[scheme.end() :].rpartition("@")
+    return scheme[0] + ("…" if re.search(r"[?#]", credentials) else re.split(r"[?#]", place)[0])
 
 
 def is_loopback(host: str) -> bool:
@@ -76,11 +112,19 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _no_address(url: str, reason: str) -> RemoteError:
+def _form(url: str, schemes: Sequence[str]) -> str:
+    """How a URL is to be written instead."""
+    form = f"write {' or '.join(f'{scheme}://HOST:PORT' for scheme in schemes)}"
+    if "@" in url:
+        form += "\nin a password, write what is no letter or digit as %XX, its code in hexadecimal"
+    return form
+
+
+def _unusable(url: str, reason: str, next_step: str) -> RemoteError:
     return RemoteError(
         "protocol",
-        "The address of a remote server is not one that can be used",
+        "cannot use the address of a remote server",
         server=without_secrets(url),
         reason=reason,
-        next_step="write scheme://host[:port][/path], as in https://cache.example.com/hermpkg",
+        next_step=next_step,
     )

@@ -8,9 +8,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+from hermpkg_build.errors import CommandLineError
 from hermpkg_build.remote.addresses import Address, parse_address
 from hermpkg_build.remote.failures import RemoteError
 from hermpkg_build.remote.settings import RemoteSettings
+
+_SECRET_HEADER = re.compile(r"auth(?!or$)|cookie|credential|token|secret|passw|passphrase|key", re.IGNORECASE)
 
 _KEPT_SECONDS = 30 * 60.0
 """How long what a helper gave is good where it does not say: as long as Bazel keeps it."""
@@ -24,6 +27,49 @@ _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _GRPC_NAME = re.compile(r"[0-9A-Za-z_.-]+")
 _GRPC_VALUE = re.compile(r"[\x20-\x7e]*")
 """Narrower than those of HTTP: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md."""
+
+
+def check_secrecy(settings: RemoteSettings) -> None:
+    """See that no credentials would travel where others can read them, and that certificates have keys.
+
+    Raises CommandLineError.
+    """
+    if bool(settings.client_certificate) != bool(settings.client_key):
+        given, missing = "client-certificate", "client-key"
+        if settings.client_key:
+            given, missing = missing, given
+        raise CommandLineError(
+            f"--remote-{given} needs --remote-{missing} too", next_step=f"name its --remote-{missing} FILE"
+        )
+    for url in dict.fromkeys(filter(None, (settings.cache, settings.executor))):
+        address = parse_address(url)
+        secret = _secret_for(settings, address)
+        if secret and not address.is_private:
+            raise CommandLineError(
+                "credentials are not sent over a connection that others can read",
+                facts=[("server", str(address)), ("credentials", secret)],
+                next_step=f"use {address.scheme}s://, or leave the credentials out",
+            )
+
+
+def _secret_for(settings: RemoteSettings, address: Address) -> str:
+    """What would be told to the server that only it may know; "" for nothing."""
+    if address.user or address.password:
+        return "the user in its URL"
+    if settings.token_file:
+        return f"the token in {settings.token_file}"
+    if program := _helper_of(settings, address):
+        return f"those that {program} gives"
+    return next((f"the header {name}" for name, _ in settings.headers if _SECRET_HEADER.search(name)), "")
+
+
+def _helper_of(settings: RemoteSettings, address: Address) -> str | None:
+    """The program that has credentials for a server."""
+    if not settings.credential_helpers:
+        return None
+    from hermpkg_build.remote.credential_helper import helper_for
+
+    return helper_for(address.host, settings.credential_helpers)
 
 
 class Credentials:
@@ -60,28 +106,21 @@ class Credentials:
         with self._lock:
             if headers is None or headers is self._kept:
                 self._kept = None
-            return bool(self._settings.token_file or self._helper())
+            return bool(self._settings.token_file or _helper_of(self._settings, self._address))
 
     def _collect(self) -> Mapping[str, str]:
         self._good_until = None
-        headers = _Headers(str(self._address), grpc=self._address.scheme in {"grpc", "grpcs"})
+        headers = _Headers(str(self._address), grpc=self._address.speaks_grpc)
         if self._address.user or self._address.password:
             headers.add("Authorization", _basic(self._address), "the URL")
         if self._settings.token_file:
             headers.add("Authorization", f"Bearer {self._read_token()}", self._settings.token_file)
-        if program := self._helper():
+        if program := _helper_of(self._settings, self._address):
             for name, value in self._ask(program).items():
                 headers.add(name, value, program)
         for name, value in self._settings.headers:
             headers.add(name, value, "the configured headers")
         return dict(headers.by_name.values())
-
-    def _helper(self) -> str | None:
-        if not self._settings.credential_helpers:
-            return None
-        from hermpkg_build.remote.credential_helper import helper_for
-
-        return helper_for(self._address.host, self._settings.credential_helpers)
 
     def _ask(self, program: str) -> Mapping[str, str]:
         from hermpkg_build.remote.credential_helper import ask_helper
@@ -146,5 +185,5 @@ def _basic(address: Address) -> str:
 
 def _helper_uri(address: Address) -> str:
     """What a helper is asked for: as Bazel does, the URL of HTTP servers, ``https`` for those of gRPC."""
-    scheme = "https" if address.scheme in {"grpc", "grpcs"} else address.scheme
+    scheme = "https" if address.speaks_grpc else address.scheme
     return f"{scheme}://{address.authority}{address.path or '/'}"

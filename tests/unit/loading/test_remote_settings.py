@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hermpkg_build.cli.remote import REMOTE_OPTIONS
-from hermpkg_build.engine.remote.settings import remote_settings, settings_of_options
 from hermpkg_build.errors import CommandLineError, HermpkgError, WorkspaceError
+from hermpkg_build.loading.remote_settings import remote_settings, settings_of_options
 from hermpkg_build.loading.workspace import find_workspace
-from hermpkg_build.remote.settings import SETTING_NAMES, RemoteSettings
+from hermpkg_build.remote.settings import SETTINGS, RemoteSettings
 
 Read = Callable[..., RemoteSettings]
 
@@ -135,12 +136,12 @@ def test_who_turns_servers_off_needs_no_file_for_them(read):
     [
         ("remote-cache = 'ftp://x'", "remote-cache cannot be 'ftp://x'"),
         ("remote-cache = 'example.com:80'", "remote-cache cannot be 'example.com:80'"),
-        ("remote-cache = 'http://'", "remote-cache names no host"),
-        ("remote-cache = 'http://[::1'", "remote-cache is no URL"),
-        ("remote-cache = 'http://x:99999'", "remote-cache is no URL"),
-        ("remote-cache = 'http://x?a=b'", "has no room for what follows the path"),
-        ("remote-cache = 'grpc://x/instance'", "remote-cache has no path"),
-        ("remote-cache = 'grpcs://me@x'", "has no user in its URL"),
+        ("remote-cache = 'http://'", "remote-cache cannot be 'http://': it names no host"),
+        ("remote-cache = 'http://[::1'", "remote-cache cannot be 'http://[::1': Invalid IPv6 URL"),
+        ("remote-cache = 'http://x:99999'", "remote-cache cannot be 'http://x:99999': Port out of range"),
+        ("remote-cache = 'http://x?a=b'", "remote-cache cannot be 'http://x': it has a query or a fragment"),
+        ("remote-cache = 'grpc://x/instance'", "'grpc://x/instance': servers that speak gRPC have no path"),
+        ("remote-cache = 'grpcs://me@x'", "'grpcs://x': servers that speak gRPC have no user"),
         ("remote-cache = 3", "remote-cache is a text, not 3"),
         ('remote-instance = "a\\nb"', "remote-instance is a text"),
         ("remote-executor = 'https://x'", "remote-executor cannot be 'https://x'"),
@@ -148,7 +149,7 @@ def test_who_turns_servers_off_needs_no_file_for_them(read):
         ("remote-headers = 'a=b'", "remote-headers is a table"),
         (
             "remote-headers = { a = 1 }",
-            "names and texts: what 'a' has is none",
+            "names and texts, but the value of 'a' is not a text",
         ),
         ("remote-headers = { 'a b' = '1' }", "cannot have a header called 'a b'"),
         ("remote-headers = { '' = '1' }", "remote-headers is a table"),
@@ -258,6 +259,8 @@ def test_a_password_in_a_url_is_not_repeated(read):
         ("remote_cache", "https://me:hunter2@example.com:99999"),
         ("remote_cache", "https://example.com?token=hunter2"),
         ("remote_cache", "https://example.com#hunter2"),
+        ("remote_cache", "https://example.com?token=x@hunter2"),
+        ("remote_cache", "https://me:x?hunter2@example.com"),
         ("remote_cache", "https://me:hunter2@"),
         ("remote_executor", "grpc://me:hunter2@example.com/instance"),
         ("remote_executor", "grpc://me:x/hunter2@example.com"),
@@ -287,7 +290,9 @@ def test_a_certificate_needs_its_key(read, tmp_path, monkeypatch):
         assert f"--remote-client-{other}" in caught.value.next_step
 
 
-def test_every_option_is_a_setting():
-    options = {option.name for option in REMOTE_OPTIONS}
-    assert {name.removesuffix("s") for name in SETTING_NAMES} - options == {"remote-retrie"}
-    assert len(options) == len(SETTING_NAMES)
+def test_every_setting_is_an_option_and_takes_its_default():
+    assert [option.name for option in REMOTE_OPTIONS] == [setting.option for setting in SETTINGS.values()]
+    assert list(SETTINGS) == [each.name for each in fields(RemoteSettings)]
+    given = {setting.option: (setting.default,) for setting in SETTINGS.values() if setting.default}
+    assert len(given) == 7
+    assert RemoteSettings(**settings_of_options(given)) == RemoteSettings()
