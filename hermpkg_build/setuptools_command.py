@@ -107,6 +107,7 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
     def get_source_files(self) -> list[str]:
         """The files that the artifacts are built from, for source distributions."""
         from hermpkg_build.core.label import Label
+        from hermpkg_build.core.target import PythonModules, RuleTarget
         from hermpkg_build.disk.source_tree import SourceTree
         from hermpkg_build.loading.loader import Loader
         from hermpkg_build.loading.workspace import find_workspace
@@ -116,8 +117,10 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
         loader = Loader(workspace, tree)
         labels: set[Label] = set()
         for label, target in loader.closure(loader.expand(list(self.targets or ()))).items():
-            labels.update([label, *target.deps])
-            if target.rule == "python_modules":
+            labels.add(label)
+            if isinstance(target, RuleTarget):
+                labels.update(named for _, named in target.labelled())
+            if isinstance(target, PythonModules):
                 labels.update(module.label for module in loader.module_targets(label))
         paths = {os.path.join(workspace.root, label.path) for label in labels if not label.repository}
         # BUILD and .bzl files are all that loading reads.
@@ -142,17 +145,14 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
 
     def _names(self) -> list[str]:
         """The file names of the artifacts, found without building them."""
+        from hermpkg_build.core.target import ModelPackage
         from hermpkg_build.disk.source_tree import SourceTree
         from hermpkg_build.loading.loader import Loader
         from hermpkg_build.loading.workspace import find_workspace
 
         loader = Loader(find_workspace(os.getcwd()), SourceTree())
         targets = [loader.target(label) for label in loader.expand(list(self.targets or ()))]
-        return [
-            os.path.basename(str(target.attributes["out"] or f"{target.label.name}.pt"))
-            for target in targets
-            if target.rule == "model_package"
-        ]
+        return [os.path.basename(target.output) for target in targets if isinstance(target, ModelPackage)]
 
     def _folder(self) -> str:
         """Where the artifacts go."""

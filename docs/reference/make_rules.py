@@ -9,13 +9,12 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from hermpkg_build.core.attributes import Attribute, AttributeType
 from hermpkg_build.loading.rules import (
     BUILD_FUNCTIONS,
     DEFS_LABEL,
     POLICY_FUNCTIONS,
     RULES,
-    Attribute,
-    AttributeType,
     Function,
 )
 

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NoReturn, TypeAlias, cast
+from typing import NoReturn, TypeAlias, TypeVar
 
 from hermpkg_build.bazel.declarations import modules_of_targets, read_targets
 from hermpkg_build.bazel.environment import declared_environment, write_environment
@@ -23,7 +23,7 @@ from hermpkg_build.bazel.request import ActionRequest
 from hermpkg_build.bazel.staging import staged_workspace
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.target import Target
+from hermpkg_build.core.target import Model, ModelPackage, PackageTest, PythonModules, RuleTarget
 from hermpkg_build.disk.processes import kill_group
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.context import TargetContext
@@ -43,6 +43,7 @@ from hermpkg_build.factories.model_folder import make_model_folder, read_model_f
 from hermpkg_build.loading.workspace import Workspace
 
 Warnings: TypeAlias = Sequence[str]
+_T = TypeVar("_T", bound=RuleTarget)
 
 
 def environment(request: ActionRequest, _: FactsMemory) -> Warnings:
@@ -59,7 +60,7 @@ def analyse(request: ActionRequest, _: FactsMemory) -> Warnings:
 
 def check(request: ActionRequest, memory: FactsMemory) -> Warnings:
     """See that every source of a `python_modules` target parses and is a module."""
-    with _context(request, memory) as (context, target):
+    with _context(request, memory, PythonModules) as (context, target):
         modules = modules_of_targets({target.label: target}, context.workspace.source_roots)
         parsed(context, target, modules[target.label])
     with open(request.output, "wb"):
@@ -68,7 +69,7 @@ def check(request: ActionRequest, memory: FactsMemory) -> Warnings:
 
 def model(request: ActionRequest, memory: FactsMemory) -> Warnings:
     """The folder of a model object."""
-    with _context(request, memory) as (context, target):
+    with _context(request, memory, Model) as (context, target):
         asked = model_request(context, target, FactoryConditions())
         made = make_model_folder(asked, request.output)
         known = [context.workspace.root, *context.environment.search_path, sys.prefix, sys.base_prefix]
@@ -80,7 +81,7 @@ def model(request: ActionRequest, memory: FactsMemory) -> Warnings:
 
 def assemble(request: ActionRequest, memory: FactsMemory) -> Warnings:
     """The artifact of a `model_package`."""
-    with _context(request, memory) as (context, target):
+    with _context(request, memory, ModelPackage) as (context, target):
         models = {Label.parse(label): read_model_folder(path) for label, path in request.models.items()}
         analysis = analyse_package(context, target, models)
         contents = DeclaredContents(
@@ -96,11 +97,10 @@ def assemble(request: ActionRequest, memory: FactsMemory) -> Warnings:
 def test(request: ActionRequest, memory: FactsMemory) -> Warnings:
     """Run a `package_test`; what it prints goes where this process prints."""
     with (
-        _context(request, memory) as (context, target),
+        _context(request, memory, PackageTest) as (context, target),
         tempfile.TemporaryDirectory(prefix="hermpkg-test-", dir=os.environ.get("TEST_TMPDIR")) as folder,
     ):
         artifact = os.path.abspath(request.artifact)
-        timeout = float(cast("int", target.attributes["timeout"]))
         signal.signal(signal.SIGTERM, _end)
         process = subprocess.Popen(
             package_test_command(context, target, artifact, folder),
@@ -110,14 +110,14 @@ def test(request: ActionRequest, memory: FactsMemory) -> Warnings:
             start_new_session=True,
         )
         try:
-            code: int | None = process.wait(timeout)
+            code: int | None = process.wait(target.timeout)
         except subprocess.TimeoutExpired:
             code = None
         finally:
             # Whatever the test started is in its group, and nothing of it outlives the test.
             kill_group(process)
         if code != 0:
-            raise package_test_failure(target, code, timeout, "")
+            raise package_test_failure(target, code, "")
         return ()
 
 
@@ -132,8 +132,10 @@ ACTIONS: Mapping[str, Callable[[ActionRequest, FactsMemory], Warnings]] = {
 
 
 @contextmanager
-def _context(request: ActionRequest, memory: FactsMemory) -> Iterator[tuple[TargetContext, Target]]:
-    """The context of a request's target, over a workspace of the declared files."""
+def _context(
+    request: ActionRequest, memory: FactsMemory, rule: type[_T]
+) -> Iterator[tuple[TargetContext, _T]]:
+    """The context of a request's target, which is of `rule`, over a workspace of the declared files."""
     with staged_workspace(request.files) as root:
         workspace = Workspace(root=root, source_roots=request.source_roots or ("",))
         targets = read_targets([*request.declared, request.target])
@@ -148,7 +150,9 @@ def _context(request: ActionRequest, memory: FactsMemory) -> Iterator[tuple[Targ
             declared_by=lambda _: None,
         )
         context.targets = targets
-        yield context, targets[Label.parse(str(request.target["label"]))]
+        target = targets[Label.parse(str(request.target["label"]))]
+        assert isinstance(target, rule)
+        yield context, target
 
 
 def _journal() -> Journal:

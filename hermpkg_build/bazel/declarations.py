@@ -5,31 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from hermpkg_build.core.attributes import Attribute, AttributeType
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import Policy, PolicyRule
-from hermpkg_build.core.target import AttributeValue, ModuleTarget, Target
+from hermpkg_build.core.target import ATTRIBUTES, ModuleTarget, PythonModules, RuleTarget
 from hermpkg_build.errors import GroupedError, HermpkgError, LoadingError
-from hermpkg_build.loading.labels import labels_of
 from hermpkg_build.loading.modules import module_name, module_name_problem
-from hermpkg_build.loading.rules import POLICY_FUNCTIONS, RULES, TARGET_FIELDS, Attribute, AttributeType
+from hermpkg_build.loading.rules import POLICY_FUNCTIONS, RULES
 from hermpkg_build.loading.values import BadValueError, Problem, convert
 
 
-def read_targets(declarations: Sequence[Mapping[str, Json]]) -> dict[Label, Target]:
+def read_targets(declarations: Sequence[Mapping[str, Json]]) -> dict[Label, RuleTarget]:
     """The declared targets by label. Raises GroupedError with all that the table of rules forbids."""
-    targets: dict[Label, Target] = {}
+    targets: dict[Label, RuleTarget] = {}
     errors: list[HermpkgError] = []
     for declaration in declarations:
         target = _read_target(declaration, errors)
-        targets[target.label] = target
+        if target is not None:
+            targets[target.label] = target
     if errors:
         raise GroupedError("the BUILD files give attributes what they cannot hold", errors)
     return targets
 
 
 def modules_of_targets(
-    targets: Mapping[Label, Target], source_roots: tuple[str, ...]
+    targets: Mapping[Label, RuleTarget], source_roots: tuple[str, ...]
 ) -> dict[Label, tuple[ModuleTarget, ...]]:
     """The modules of every `python_modules` target.
 
@@ -39,10 +40,10 @@ def modules_of_targets(
     owners: dict[str, ModuleTarget] = {}
     found: dict[Label, tuple[ModuleTarget, ...]] = {}
     for target in targets.values():
-        if target.rule != "python_modules":
+        if not isinstance(target, PythonModules):
             continue
         modules = []
-        for src in cast("tuple[Label, ...]", target.attributes["srcs"]):
+        for src in target.srcs:
             name = module_name(src.path, source_roots)
             if name is None:
                 problem, step = module_name_problem(src.path, source_roots)
@@ -67,14 +68,13 @@ def _two_files(first: ModuleTarget, second: ModuleTarget) -> LoadingError:
     )
 
 
-def _read_target(declaration: Mapping[str, Json], errors: list[HermpkgError]) -> Target:
+def _read_target(declaration: Mapping[str, Json], errors: list[HermpkgError]) -> RuleTarget | None:
     label = Label.parse(str(declaration["label"]))
     rule = RULES[str(declaration["rule"])]
     given = cast("Mapping[str, Any]", declaration["attributes"])
-    attributes: dict[str, AttributeValue] = {}
-    for attribute in rule.attributes.values():
-        if attribute.name in TARGET_FIELDS:
-            continue
+    attributes: dict[str, Any] = {}
+    before = len(errors)
+    for attribute in ATTRIBUTES[rule.target]:
         value = given.get(attribute.name)
         try:
             if attribute.type is AttributeType.POLICY:
@@ -82,9 +82,7 @@ def _read_target(declaration: Mapping[str, Json], errors: list[HermpkgError]) ->
             attributes[attribute.name] = convert(attribute, value, label.package)
         except BadValueError as error:
             errors += [_bad_value(label, attribute, problem) for problem in error.problems]
-    if attributes.get("out", "") is None:
-        attributes["out"] = f"{label.name}.pt"
-    return Target(label=label, rule=rule.name, attributes=attributes, deps=labels_of(rule, attributes))
+    return rule.target(label=label, **attributes) if len(errors) == before else None
 
 
 def _policy_rule(value: Mapping[str, Any], package: str) -> PolicyRule:

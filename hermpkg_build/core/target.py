@@ -1,46 +1,228 @@
-"""Targets: what a BUILD file declares, and the modules of `python_modules`."""
+"""Targets: one class for each rule of BUILD files, and what stands for source files.
+
+The fields of a rule's class are the attributes that BUILD files give it. They are the one table of
+rules: `loading.rules` reads it to check BUILD files, and the rules for Bazel and the reference are
+compared with it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import ClassVar
 
+from hermpkg_build.core.attributes import Attribute, AttributeType, Form, attribute
+from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.errors import Location
 
-AttributeValue: TypeAlias = (
-    bool
-    | int
-    | float
-    | str
-    | Label
-    | PolicyRule
-    | tuple["AttributeValue", ...]
-    | Mapping[str, "AttributeValue"]
-    | None
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One target with all attributes of its rule present: given, or the rule's default.
+    """What a label names: a target of a BUILD file, or a source file.
 
-    Attributes that hold labels hold `Label`s; `deps` are all of them, in order of appearance.
-    `visibility` is absolute: ``//visibility:public``, ``//visibility:private``,
-    ``//pkg:__pkg__`` or ``//pkg:__subpackages__``. A file, and a module of a `python_modules`
-    target, is a target too, with the rule ``file`` or ``module``; no BUILD file declares it.
-    Equal whatever its `location`.
+    `rule` is the name that BUILD files and messages have for the kind of target. `visibility` is absolute:
+    ``//visibility:public``, ``//visibility:private``, ``//pkg:__pkg__`` or ``//pkg:__subpackages__``.
+    `location` is where a BUILD file declares it, and takes no part in equality.
     """
 
+    rule: ClassVar[str]
+
     label: Label
-    rule: str
-    attributes: Mapping[str, AttributeValue]
-    deps: tuple[Label, ...] = ()
     visibility: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
     location: Location | None = field(default=None, compare=False)
+
+    @property
+    def dependencies(self) -> tuple[Label, ...]:
+        """The targets of rules that this one names, each once."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile(Target):
+    """A file of a package that no `python_modules` target lists."""
+
+    rule: ClassVar[str] = "file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleFile(Target):
+    """A file that the `python_modules` target `owner` lists."""
+
+    rule: ClassVar[str] = "module"
+
+    owner: Label
+
+    @property
+    def dependencies(self) -> tuple[Label, ...]:
+        """Its owner."""
+        return (self.owner,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleTarget(Target):
+    """A target that a BUILD file declares, with all attributes of its rule: given, or the default.
+
+    Attributes that name targets or files hold `Label`s.
+    """
+
+    deps: tuple[Label, ...] = attribute(
+        "The `python_modules` targets whose modules this target may use.",
+        default=[],
+        rules=["python_modules"],
+    )
+    tags: tuple[str, ...] = ()
+
+    def labelled(self) -> Iterator[tuple[Attribute, Label]]:
+        """The labels in its attributes, in the order of the table, each with its attribute."""
+        for known in ATTRIBUTES[type(self)]:
+            value = getattr(self, known.name)
+            if known.type is AttributeType.LABEL and value is not None:
+                yield known, value
+            elif known.type is AttributeType.LABELS:
+                yield from ((known, label) for label in value)
+            elif known.type is AttributeType.LABEL_DICT:
+                yield from ((known, label) for label in value.values())
+
+    @property
+    def dependencies(self) -> tuple[Label, ...]:
+        """The targets of rules that this one names, each once."""
+        return tuple(dict.fromkeys(label for known, label in self.labelled() if known.rules))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PythonModules(RuleTarget):
+    """Python source files, each of which becomes a module target."""
+
+    rule: ClassVar[str] = "python_modules"
+
+    srcs: tuple[Label, ...] = attribute(
+        "Source files of this package. `a/b.py` below a source root is the module `a.b`.", suffixes=[".py"]
+    )
+    resources: tuple[Label, ...] = attribute(
+        "Data files that the modules read at run time, packed beside them.", default=[], suffixes=[""]
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model(RuleTarget):
+    """A model object: what a factory function returns, run in a process of its own."""
+
+    rule: ClassVar[str] = "model"
+
+    factory: str = attribute("The function that makes the model, as `module:function`.", form=Form.FACTORY)
+    args: Mapping[str, Json] = attribute("Keyword arguments of the factory.", default={})
+    seed: int = attribute("The seed of torch's, numpy's and Python's random numbers.", default=0)
+    weights: Label | None = attribute(
+        "A file of tensors for `load_state_dict`: `.safetensors`, or what `torch.save` wrote.",
+        default=None,
+        suffixes=[".safetensors", ".pt", ".pth", ".bin"],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPackage(RuleTarget):
+    """An artifact: models, the code they need, and resources, in one file."""
+
+    rule: ClassVar[str] = "model_package"
+
+    models: Mapping[str, Label] = attribute(
+        "The pickles of the artifact and the models that they hold.",
+        default={},
+        rules=["model"],
+        key_form=Form.PICKLE,
+    )
+    modules: tuple[str, ...] = attribute(
+        "Modules to pack beside those that the models need.", default=[], form=Form.MODULE
+    )
+    resources: Mapping[str, Label] = attribute(
+        "Files of the artifact and the workspace files that they are copies of.",
+        default={},
+        suffixes=[""],
+        key_form=Form.RECORD,
+    )
+    sources: Mapping[str, str] = attribute(
+        "Modules written here, name and source text. `a.__init__` makes `a` a package.",
+        default={},
+        key_form=Form.MODULE,
+    )
+    policy: tuple[PolicyRule, ...] = attribute(
+        "What becomes of each module; the first rule that matches it decides.", default=[]
+    )
+    requires: Mapping[str, str] = attribute(
+        "Versions of installed distributions that the artifact accepts where it is loaded.",
+        default={},
+        form=Form.SPECIFIER,
+        key_form=Form.DISTRIBUTION,
+    )
+    files: str = attribute(
+        "What packed code finds in `__file__`: `real` paths, `mangled` names, or with `auto` "
+        "real paths where the code asks for its place.",
+        default="auto",
+        form=Form.FILES,
+    )
+    out: str | None = attribute(
+        "The artifact's file name. The default is the target's name with `.pt`.",
+        default=None,
+        form=Form.OUTPUT,
+    )
+    python_version: str | None = attribute(
+        "The Python version to record. The default is that of the building interpreter.",
+        default=None,
+        form=Form.PYTHON_VERSION,
+    )
+
+    @property
+    def output(self) -> str:
+        """The artifact's path in the output folder of its package: `out`, or the name with ``.pt``."""
+        return self.out or f"{self.label.name}.pt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageTest(RuleTarget):
+    """A program that is run with an artifact; the test passes when it exits with 0."""
+
+    rule: ClassVar[str] = "package_test"
+
+    package: Label = attribute("The artifact to test.", rules=["model_package"])
+    main: Label = attribute("The program, a file.", suffixes=[".py"])
+    args: tuple[str, ...] = attribute("Its command line, after the path of the artifact.", default=[])
+    env: Mapping[str, str] = attribute("Environment variables to add.", default={}, key_form=Form.VARIABLE)
+    timeout: int = attribute(
+        "Seconds after which the test is stopped and has failed.", default=60, form=Form.POSITIVE
+    )
+
+
+_TYPES: Mapping[str, AttributeType] = {
+    "str": AttributeType.STRING,
+    "str | None": AttributeType.STRING,
+    "int": AttributeType.INTEGER,
+    "tuple[str, ...]": AttributeType.STRINGS,
+    "Label": AttributeType.LABEL,
+    "Label | None": AttributeType.LABEL,
+    "tuple[Label, ...]": AttributeType.LABELS,
+    "Mapping[str, Label]": AttributeType.LABEL_DICT,
+    "Mapping[str, str]": AttributeType.STRING_DICT,
+    "Mapping[str, Json]": AttributeType.JSON_DICT,
+    "tuple[PolicyRule, ...]": AttributeType.POLICY,
+}
+"""The types of attributes by the annotations of their fields."""
+
+
+def _attributes(rule: type[RuleTarget]) -> tuple[Attribute, ...]:
+    found = [
+        Attribute(name=item.name, type=_TYPES[str(item.type)], **item.metadata)
+        for item in fields(rule)
+        if item.metadata
+    ]
+    return tuple(sorted(found, key=lambda attribute: attribute.name == "deps"))
+
+
+ATTRIBUTES: Mapping[type[RuleTarget], tuple[Attribute, ...]] = {
+    rule: _attributes(rule) for rule in (PythonModules, Model, ModelPackage, PackageTest)
+}
+"""The rules, each with its attributes: its own in their order, then `deps`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +248,6 @@ class BuildFile:
 
     package: str
     path: str
-    targets: Mapping[str, Target]
+    targets: Mapping[str, RuleTarget]
     exports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     messages: tuple[tuple[Location, str], ...] = ()

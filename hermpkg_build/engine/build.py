@@ -6,12 +6,20 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias
 
 from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.target import Target
+from hermpkg_build.core.target import (
+    Model,
+    ModelPackage,
+    ModuleFile,
+    PackageTest,
+    PythonModules,
+    SourceFile,
+    Target,
+)
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.environment import current_environment
 from hermpkg_build.engine.journal import Journal
@@ -34,7 +42,7 @@ from hermpkg_build.engine.snapshot import (
 )
 from hermpkg_build.engine.targets.model import BuiltModel, build_model
 from hermpkg_build.engine.targets.model_package import build_package
-from hermpkg_build.engine.targets.model_package_analysis import PackageAnalysis, analyse_package, models_of
+from hermpkg_build.engine.targets.model_package_analysis import PackageAnalysis, analyse_package
 from hermpkg_build.engine.targets.package_test import run_package_test
 from hermpkg_build.engine.targets.python_modules import build_file, build_modules
 from hermpkg_build.errors import CommandLineError, GroupedError, HermpkgError
@@ -115,13 +123,13 @@ def run_tests(
         errors = _errors(outcomes)
         if errors:
             raise BuildFailedError(errors, _result(session, outcomes.values(), started))
-        tests = [label for label in labels if session.targets[label].rule == "package_test"]
+        tests = [test for label in labels if isinstance(test := session.targets[label], PackageTest)]
         if not tests:
             raise CommandLineError(
                 f"no package_test among {' '.join(request.patterns)}",
                 next_step="name a package_test target, or a folder with some: //...",
             )
-        ran = tuple(_run_test(session, label, outcomes[label]) for label in tests)
+        ran = tuple(_run_test(session, test, outcomes[test.label]) for test in tests)
         built = _result(session, outcomes.values(), started)
         return TestRunResult(tests=ran, build=built)
 
@@ -141,14 +149,13 @@ def analyse(
     with _open_session(workspace, request, cache_directory, observer, CachingRebuilder, remote) as session:
         labels = session.loader.expand(request.patterns, package=request.package)
         targets = session.loader.closure(labels)
-        packages = [label for label in labels if targets[label].rule == "model_package"]
-        if len(labels) != 1 or not packages:
+        target = targets[labels[0]] if len(labels) == 1 else None
+        if not isinstance(target, ModelPackage):
             raise CommandLineError(
                 f"{' '.join(request.patterns)} is not one model_package",
                 next_step="name a single model_package target",
             )
-        target = targets[packages[0]]
-        outcomes = _build_labels(session, list(dict.fromkeys(models_of(target).values())))
+        outcomes = _build_labels(session, list(dict.fromkeys(target.models.values())))
         errors = _errors(outcomes)
         if errors:
             raise GroupedError(f"{target.label} cannot be analysed: its models failed", errors)
@@ -265,15 +272,16 @@ def _build_labels(session: Session, labels: Sequence[Label]) -> Mapping[Label, B
 
 def _build_one(session: Session, target: Target, need: Need[Label, Built]) -> Built:
     """Build one target; what it needs is built first, when it turns out to be needed."""
-    if target.rule == "model":
+    if isinstance(target, Model):
         return build_model(session, target)
-    if target.rule in ("python_modules", "module"):
+    if isinstance(target, PythonModules | ModuleFile):
         return build_modules(session, target)
-    if target.rule == "file":
+    if isinstance(target, SourceFile):
         return build_file(session, target)
-    if target.rule == "package_test":
-        return need([cast("Label", target.attributes["package"])])[0]
-    labels = list(dict.fromkeys(models_of(target).values()))
+    if isinstance(target, PackageTest):
+        return need([target.package])[0]
+    assert isinstance(target, ModelPackage)
+    labels = list(dict.fromkeys(target.models.values()))
     models = {
         label: built.model
         for label, built in zip(labels, need(labels), strict=True)
@@ -284,15 +292,13 @@ def _build_one(session: Session, target: Target, need: Need[Label, Built]) -> Bu
     return result
 
 
-def _run_test(session: Session, label: Label, built: Built | BaseException) -> PackageTestResult:
-    target = session.targets[label]
+def _run_test(session: Session, target: PackageTest, built: Built | BaseException) -> PackageTestResult:
     assert isinstance(built, TargetResult)
     return run_package_test(session, target, built)
 
 
 def _check_single_output(session: Session, labels: Sequence[Label]) -> None:
-    artifacts = [label for label in labels if session.targets[label].rule == "model_package"]
-    if len(artifacts) != 1 or len(labels) != 1:
+    if len(labels) != 1 or not isinstance(session.targets[labels[0]], ModelPackage):
         raise CommandLineError(
             "--out is for one model_package, and these are not one",
             facts=[("targets", ", ".join(map(str, labels)) or "none")],

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.target import AttributeValue, ModuleTarget, Target
+from hermpkg_build.core.target import ModuleTarget, PythonModules, Target
 
 if TYPE_CHECKING:
     from hermpkg_build.disk.source_tree import SourceTree
@@ -51,27 +51,24 @@ class TargetContext:
         roots = [root for root in self.workspace.source_roots if not root or path.startswith(f"{root}/")]
         return path[len(max(roots, key=len, default="")) :].lstrip("/")
 
-    def workspace_modules(self, target: Target) -> tuple[ModuleTarget, ...]:
-        """The modules of all `python_modules` that `target` depends on, by name."""
-        return self._modules(self.dependencies(target.deps))
-
-    def modules_of(self, labels: AttributeValue) -> tuple[ModuleTarget, ...]:
-        """The modules of the `python_modules` targets that an attribute names, and of all they depend on."""
-        return self._modules(self.dependencies(cast("tuple[Label, ...]", labels)))
-
-    def dependencies(self, labels: Sequence[Label]) -> list[Label]:
-        """`labels`, and those of all targets that they depend on, near ones first."""
-        found: dict[Label, None] = {}
-        queue = list(labels)
-        for label in queue:
-            if label not in found and label in self.targets:
-                found[label] = None
-                queue.extend(self.targets[label].deps)
-        return list(found)
-
-    def _modules(self, labels: Sequence[Label]) -> tuple[ModuleTarget, ...]:
-        modules: dict[str, ModuleTarget] = {}
-        for label in labels:
-            if self.targets[label].rule == "python_modules":
-                modules.update({module.module: module for module in self._modules_of_target(label)})
+    def modules_of(self, labels: Sequence[Label]) -> tuple[ModuleTarget, ...]:
+        """The modules of the `python_modules` targets among `labels` and all that they depend on, by name."""
+        modules = {
+            module.module: module
+            for target in self.python_modules(labels)
+            for module in self._modules_of_target(target.label)
+        }
         return tuple(module for _, module in sorted(modules.items()))
+
+    def python_modules(self, labels: Sequence[Label]) -> list[PythonModules]:
+        """The `python_modules` targets among `labels` and all that they depend on, near ones first."""
+        queue = list(dict.fromkeys(labels))
+        known = set(queue)
+        found = []
+        for label in queue:
+            target = self.targets[label]
+            if isinstance(target, PythonModules):
+                found.append(target)
+            queue += [label for label in target.dependencies if label not in known]
+            known.update(target.dependencies)
+        return found

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import subprocess
 
     from hermpkg_build.core.digest import Digest
-    from hermpkg_build.core.target import Target
+    from hermpkg_build.core.target import ModelPackage
     from hermpkg_build.disk.source_tree import SourceTree
     from hermpkg_build.engine.action import Action
     from hermpkg_build.engine.environment import BuildEnvironment
@@ -124,12 +124,11 @@ class Session(TargetContext):
         inside = path.startswith(self.workspace.root.rstrip("/") + "/")
         return os.path.relpath(path, self.workspace.root) if inside else path
 
-    def output_path(self, target: Target) -> str:
+    def output_path(self, target: ModelPackage) -> str:
         """Where the artifact of a `model_package` goes, absolute."""
         if self.request.out is not None:
             return self.request.out
-        out = target.attributes["out"] or f"{target.label.name}.pt"
-        return self.absolute(os.path.join(OUTPUT_FOLDER, target.label.package, str(out)))
+        return self.absolute(os.path.join(OUTPUT_FOLDER, target.label.package, target.output))
 
     def environment_inputs(self) -> Mapping[str, str]:
         """What every action that runs code depends on."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from hermpkg_build.core.attributes import Attribute, value_of_default
 from hermpkg_build.core.spelling import did_you_mean
-from hermpkg_build.core.target import AttributeValue
 from hermpkg_build.errors import HermpkgError, LoadingError
-from hermpkg_build.loading.rules import Attribute
 from hermpkg_build.loading.site import Site
-from hermpkg_build.loading.values import BadValueError, Problem, convert, default_of
+from hermpkg_build.loading.values import BadValueError, Problem, convert
 
 
-def bind(site: Site, package: str, errors: list[HermpkgError]) -> dict[str, AttributeValue] | None:
+def bind(site: Site, package: str, errors: list[HermpkgError]) -> dict[str, Any] | None:
     """The values of all attributes of the function that is called, given or default.
 
     None where something is wrong: that is added to `errors`, all of it. Labels are read relative
@@ -28,7 +29,7 @@ def bind(site: Site, package: str, errors: list[HermpkgError]) -> dict[str, Attr
             step = f"did you mean {meaning!r}?" if meaning else known
             summary = f"{function.name}() has no attribute {name!r}"
             errors.append(site.error(summary, argument=name, path=None, next_step=step))
-    values: dict[str, AttributeValue] = {}
+    values: dict[str, Any] = {}
     for name, attribute in function.attributes.items():
         value = given.get(name)
         if name not in given and attribute.mandatory:
@@ -36,7 +37,7 @@ def bind(site: Site, package: str, errors: list[HermpkgError]) -> dict[str, Attr
                 summary = f"{function.name}() needs the attribute {name!r}"
                 errors.append(site.error(summary, next_step=attribute.doc))
         elif value is None and not attribute.mandatory:
-            values[name] = default_of(attribute)
+            values[name] = value_of_default(attribute.default)
         else:
             try:
                 values[name] = convert(attribute, value, package)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hermpkg_build.core.attributes import AttributeType, value_of_default
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import Policy, PolicyRule
-from hermpkg_build.core.target import AttributeValue, BuildFile, Target
+from hermpkg_build.core.target import ATTRIBUTES, BuildFile, RuleTarget
 from hermpkg_build.errors import Location
-from hermpkg_build.loading.labels import labels_of
-from hermpkg_build.loading.rules import RULES, AttributeType
-from hermpkg_build.loading.values import default_of, own_defaults
+from hermpkg_build.loading.rules import RULES
 
 
 def encode_build_file(file: BuildFile) -> Json:
@@ -39,17 +38,17 @@ def decode_build_file(value: Any) -> BuildFile:
     )
 
 
-def _encode_target(target: Target) -> Json:
+def _encode_target(target: RuleTarget) -> Json:
     """A target, without what is as the table has it: most attributes of most targets are."""
     package = target.label.package
-    rule = RULES[target.rule]
+    values = [(known, getattr(target, known.name)) for known in ATTRIBUTES[type(target)]]
     return {
         "name": target.label.name,
         "rule": target.rule,
         "attributes": [
-            [name, _encode_value(value, package)]
-            for name, value in target.attributes.items()
-            if value != default_of(rule.attributes[name])
+            [known.name, _encode_value(value, package)]
+            for known, value in values
+            if known.mandatory or value != value_of_default(known.default)
         ],
         "visibility": list(target.visibility),
         "tags": list(target.tags),
@@ -57,23 +56,21 @@ def _encode_target(target: Target) -> Json:
     }
 
 
-def _decode_target(value: Any, package: str) -> Target:
+def _decode_target(value: Any, package: str) -> RuleTarget:
     rule = RULES[value["rule"]]
-    attributes = own_defaults(rule)
-    for name, item in value["attributes"]:
-        attributes[name] = _decode_value(item, rule.attributes[name].type, package)
-    return Target(
+    return rule.target(
         label=Label(package, value["name"]),
-        rule=rule.name,
-        attributes=attributes,
-        deps=labels_of(rule, attributes),
         visibility=tuple(value["visibility"]),
         tags=tuple(value["tags"]),
         location=_decode_location(value["location"]),
+        **{
+            name: _decode_value(item, rule.attributes[name].type, package)
+            for name, item in value["attributes"]
+        },
     )
 
 
-def _encode_value(value: AttributeValue, package: str) -> Json:
+def _encode_value(value: Any, package: str) -> Any:
     if isinstance(value, Label):
         return f":{value.name}" if value.package == package else str(value)
     if isinstance(value, PolicyRule):
@@ -87,7 +84,7 @@ def _encode_value(value: AttributeValue, package: str) -> Json:
     return value
 
 
-def _decode_value(value: Any, kind: AttributeType, package: str) -> AttributeValue:
+def _decode_value(value: Any, kind: AttributeType, package: str) -> Any:
     if value is None:
         return None
     if isinstance(value, dict):
@@ -101,8 +98,7 @@ def _decode_value(value: Any, kind: AttributeType, package: str) -> AttributeVal
         return tuple(_decode_policy(item) for item in value)
     if isinstance(value, list):
         return tuple(_decode_value(item, kind, package) for item in value)
-    scalar: AttributeValue = value
-    return scalar
+    return value
 
 
 def _decode_label(text: str, package: str) -> Label:

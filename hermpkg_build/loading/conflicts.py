@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.module_names import parents_of, record_of_module
-from hermpkg_build.core.target import Target
+from hermpkg_build.core.target import ModelPackage, PythonModules, RuleTarget
 from hermpkg_build.errors import LoadingError, Location
 from hermpkg_build.loading.site import Site
 
@@ -35,7 +35,7 @@ class Conflicts:
     def __init__(self) -> None:
         self._names: dict[str, Location] = {}
         self._outputs = _Places()
-        self._owners: dict[Label, Target] = {}
+        self._owners: dict[Label, PythonModules] = {}
 
     def named(self, name: str) -> Location | None:
         """Where the target of this name is declared, None where it is free."""
@@ -45,34 +45,30 @@ class Conflicts:
         """Note a target's name."""
         self._names[name] = location
 
-    def add(self, target: Target, site: Site) -> list[LoadingError]:
+    def add(self, target: RuleTarget, site: Site) -> list[LoadingError]:
         """Note the outputs and modules of a target. Returns what stands against them."""
-        if target.rule == "model_package":
+        if isinstance(target, ModelPackage):
             return [*self._add_output(target, site), *_record_conflicts(target, site)]
-        if target.rule == "python_modules":
+        if isinstance(target, PythonModules):
             return self._add_modules(target, site)
         return []
 
-    def _add_output(self, target: Target, site: Site) -> list[LoadingError]:
-        out = str(target.attributes["out"])
-        owner = self._outputs.take(out, f"{target.label} at {target.location}")
+    def _add_output(self, target: ModelPackage, site: Site) -> list[LoadingError]:
+        owner = self._outputs.take(target.output, f"{target.label} at {target.location}")
         if owner is None:
             return []
         return [
             site.error(
-                f"the output {out!r} of {target.label} is in the way of another target's",
+                f"the output {target.output!r} of {target.label} is in the way of another target's",
                 argument="out",
                 facts=[("other", owner)],
                 next_step="give one of the two another out",
             )
         ]
 
-    def _add_modules(self, target: Target, site: Site) -> list[LoadingError]:
+    def _add_modules(self, target: PythonModules, site: Site) -> list[LoadingError]:
         errors: list[LoadingError] = []
-        srcs = target.attributes["srcs"]
-        assert isinstance(srcs, tuple)
-        for index, label in enumerate(srcs):
-            assert isinstance(label, Label)
+        for index, label in enumerate(target.srcs):
             if label.package != target.label.package:
                 errors.append(
                     site.error(
@@ -97,15 +93,12 @@ class Conflicts:
         return errors
 
 
-def _record_conflicts(target: Target, site: Site) -> Iterable[LoadingError]:
+def _record_conflicts(target: ModelPackage, site: Site) -> Iterable[LoadingError]:
     """Two attributes of a model_package that put different things at one place of the artifact."""
     places = _Places()
+    yield from _below_modules(target.sources, site)
     for attribute in ("models", "resources", "sources"):
-        entries = target.attributes[attribute]
-        assert isinstance(entries, Mapping)
-        if attribute == "sources":
-            yield from _below_modules(entries, site)
-        for key in entries:
+        for key in getattr(target, attribute):
             record = record_of_module(key, False) if attribute == "sources" else key
             other = places.take(record, f"{attribute} {key!r}")
             if other is not None:

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from hermpkg_build.core.attributes import Attribute
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.target import ModuleTarget, Target
+from hermpkg_build.core.target import (
+    ModelPackage,
+    ModuleFile,
+    ModuleTarget,
+    PythonModules,
+    RuleTarget,
+    SourceFile,
+    Target,
+)
 from hermpkg_build.errors import HermpkgError, LabelError
 from hermpkg_build.loading.collected import raise_all
-from hermpkg_build.loading.labels import labelled
-from hermpkg_build.loading.rules import RULES, Attribute
+from hermpkg_build.loading.rules import RULES
 from hermpkg_build.loading.visibility import is_visible
 
 if TYPE_CHECKING:
@@ -23,7 +31,7 @@ class DependencyWalk:
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
         self._errors: list[HermpkgError] = []
-        self._modules: dict[str, tuple[ModuleTarget, Target]] = {}
+        self._modules: dict[str, tuple[ModuleTarget, PythonModules]] = {}
 
     def run(self, labels: Sequence[Label]) -> Mapping[Label, Target]:
         """The targets, dependencies first. Raises the one error, or GroupedError with all."""
@@ -63,19 +71,19 @@ class DependencyWalk:
 
     def _dependencies(self, target: Target) -> Iterator[tuple[Attribute, Target]]:
         """The rule targets that `target` names, each with the attribute that names it."""
-        if target.rule == "module":
-            yield from ((_NO_ATTRIBUTE, self._loader.target(owner)) for owner in target.deps)
-        if target.rule not in RULES:
+        if isinstance(target, ModuleFile):
+            yield _NO_ATTRIBUTE, self._loader.target(target.owner)
+        if not isinstance(target, RuleTarget):
             return
         errors_before = len(self._errors)
-        for attribute, label in labelled(RULES[target.rule], target.attributes):
+        for attribute, label in target.labelled():
             dependency = self._dependency(target, attribute, label)
-            if dependency is not None and dependency.rule in RULES:
+            if isinstance(dependency, RuleTarget):
                 yield attribute, dependency
         if len(self._errors) == errors_before:
             self._check(target)
 
-    def _dependency(self, target: Target, attribute: Attribute, label: Label) -> Target | None:
+    def _dependency(self, target: RuleTarget, attribute: Attribute, label: Label) -> Target | None:
         """What `label` names; None for a file, and where it is not what it should be."""
         own = label.package == target.label.package
         if own and attribute.suffixes and self._loader.has_file(label) and not self._is_declared(label):
@@ -91,8 +99,10 @@ class DependencyWalk:
             return None
         if not self._is_allowed(attribute, dependency):
             what = " or ".join([*attribute.rules, *(["a file"] if attribute.suffixes else [])])
-            given = f"{label} is a {dependency.rule}" + (" target" if dependency.rule in RULES else "")
-            step = f"did you mean '{dependency.deps[0]}'?" if dependency.rule == "module" else ""
+            given = f"{label} is a {dependency.rule}" + (
+                " target" if isinstance(dependency, RuleTarget) else ""
+            )
+            step = f"did you mean '{dependency.owner}'?" if isinstance(dependency, ModuleFile) else ""
             self._report(
                 target, attribute, label, f"{attribute.name} takes {what}, and {given}", next_step=step
             )
@@ -107,22 +117,22 @@ class DependencyWalk:
 
     @staticmethod
     def _is_allowed(attribute: Attribute, dependency: Target) -> bool:
-        if dependency.rule in RULES:
+        if isinstance(dependency, RuleTarget):
             return dependency.rule in attribute.rules
         return bool(attribute.suffixes) and dependency.label.name.endswith(attribute.suffixes)
 
-    def _check(self, target: Target) -> None:
+    def _check(self, target: RuleTarget) -> None:
         """What is to be checked of one target beside its labels."""
-        if target.rule == "python_modules":
+        if isinstance(target, PythonModules):
             self._check_modules(target)
-        elif target.rule == "model_package":
-            out = Label(target.label.package, str(target.attributes["out"]))
+        elif isinstance(target, ModelPackage):
+            out = Label(target.label.package, target.output)
             inner = self._loader.packages.crossed_by(out)
             if inner is not None:
                 summary = f"the output {out.name!r} lies in another package, //{inner}"
                 self._errors.append(self._loader.error_in(target, summary, attribute="out"))
 
-    def _check_modules(self, target: Target) -> None:
+    def _check_modules(self, target: PythonModules) -> None:
         try:
             modules = self._loader.module_targets(target.label)
         except HermpkgError as error:
@@ -147,7 +157,7 @@ class DependencyWalk:
 
     def _report(
         self,
-        target: Target,
+        target: RuleTarget,
         attribute: Attribute,
         label: Label,
         summary: str,
@@ -161,13 +171,13 @@ class DependencyWalk:
             )
         )
 
-    def _report_invisible(self, target: Target, attribute: Attribute, dependency: Target) -> None:
+    def _report_invisible(self, target: RuleTarget, attribute: Attribute, dependency: Target) -> None:
         label, user = dependency.label, target.label.package
-        if dependency.rule == "file":
+        if isinstance(dependency, SourceFile):
             path = self._loader.build_file(label.package).path
             step = f'add to {path}: exports_files(["{label.name}"])'
         else:
-            owner = dependency.deps[0] if dependency.rule == "module" else label
+            owner = dependency.owner if isinstance(dependency, ModuleFile) else label
             step = f'add to the visibility of {owner}: "//{user}:__pkg__"'
         visibility = ", ".join(dependency.visibility) or "none"
         self._report(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from hermpkg_build.core.attributes import Form
 from hermpkg_build.core.label import Label, is_package_path
 from hermpkg_build.core.module_names import is_dotted_identifier
 from hermpkg_build.errors import LabelError
-from hermpkg_build.loading.rules import Form
 
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import Policy, PolicyRule
-from hermpkg_build.core.target import AttributeValue, BuildFile, Target
+from hermpkg_build.core.target import ATTRIBUTES, BuildFile, RuleTarget
 from hermpkg_build.errors import HermpkgError, Location
 from hermpkg_build.loading.binding import bind
 from hermpkg_build.loading.conflicts import Conflicts
 from hermpkg_build.loading.glob import GlobCall, GlobError
-from hermpkg_build.loading.labels import labels_of
-from hermpkg_build.loading.rules import RULES, TARGET_FIELDS, Rule
+from hermpkg_build.loading.rules import RULES, Rule
 from hermpkg_build.loading.site import Call, Site
 from hermpkg_build.loading.source import StarlarkSource
 from hermpkg_build.loading.visibility import PRIVATE, PUBLIC, absolute_visibility
@@ -32,14 +32,14 @@ class _Host:
         """A policy rule; where the arguments are wrong, one that is for no module."""
         site = Site(call, self._sources)
         values = bind(site, self.package, self.errors)
-        include = _strings(values["include"]) if values else ()
+        include = values["include"] if values else ()
         if values and not include:
             summary = f"{call.function.name}() is for no module: include is empty"
             self.errors.append(site.error(summary, argument="include"))
         return PolicyRule(
             policy=Policy(call.function.name),
             include=include,
-            exclude=_strings(values["exclude"]) if values else (),
+            exclude=values["exclude"] if values else (),
             allow_empty=bool(values and values["allow_empty"]),
             location=site.location(),
         )
@@ -88,7 +88,7 @@ class BuildHost(_Host):
         self.globs: dict[GlobCall, tuple[str, ...]] = {}
         self._path = source.path
         self._glob_files = glob
-        self._targets: dict[str, Target] = {}
+        self._targets: dict[str, RuleTarget] = {}
         self._conflicts = Conflicts()
         self._exports: dict[str, tuple[str, ...]] = {}
         self._default_visibility: tuple[str, ...] | None = None
@@ -145,30 +145,20 @@ class BuildHost(_Host):
         self._conflicts.take_name(name, site.outermost())
         return True
 
-    def _target(self, rule: Rule, name: str, values: dict[str, AttributeValue], site: Site) -> Target:
-        attributes = {name: value for name, value in values.items() if name not in TARGET_FIELDS}
-        if "out" in attributes and attributes["out"] is None:
-            attributes["out"] = f"{name}.pt"
+    def _target(self, rule: Rule, name: str, values: Mapping[str, Any], site: Site) -> RuleTarget:
         visibility = values["visibility"]
         default = (PRIVATE,) if self._default_visibility is None else self._default_visibility
-        return Target(
+        return rule.target(
             label=Label(self.package, name),
-            rule=rule.name,
-            attributes=attributes,
-            deps=labels_of(rule, attributes),
-            visibility=default if visibility is None else self._visibility(visibility),
-            tags=_strings(values["tags"]),
+            visibility=default if visibility is None else absolute_visibility(visibility, self.package),
+            tags=values["tags"],
             location=site.outermost(),
+            **{attribute.name: values[attribute.name] for attribute in ATTRIBUTES[rule.target]},
         )
 
-    def _visibility(self, value: AttributeValue) -> tuple[str, ...]:
-        return absolute_visibility(_strings(value), self.package)
-
-    def _glob(self, site: Site, values: Mapping[str, AttributeValue]) -> list[str]:
+    def _glob(self, site: Site, values: Mapping[str, Any]) -> list[str]:
         call = GlobCall(
-            include=_strings(values["include"]),
-            exclude=_strings(values["exclude"]),
-            allow_empty=bool(values["allow_empty"]),
+            include=values["include"], exclude=values["exclude"], allow_empty=values["allow_empty"]
         )
         try:
             found = tuple(self._glob_files(call))
@@ -198,7 +188,7 @@ class BuildHost(_Host):
         self.globs[call] = found
         return list(found)
 
-    def _set_defaults(self, site: Site, values: Mapping[str, AttributeValue]) -> None:
+    def _set_defaults(self, site: Site, values: Mapping[str, Any]) -> None:
         if self._default_visibility is not None:
             self.errors.append(site.error("package() is called twice", next_step="join the two calls"))
         if self._targets or self._exports:
@@ -208,12 +198,12 @@ class BuildHost(_Host):
                 )
             )
         value = values["default_visibility"]
-        self._default_visibility = (PRIVATE,) if value is None else self._visibility(value)
+        self._default_visibility = (PRIVATE,) if value is None else absolute_visibility(value, self.package)
 
-    def _export(self, site: Site, values: Mapping[str, AttributeValue]) -> None:
+    def _export(self, site: Site, values: Mapping[str, Any]) -> None:
         visibility = values["visibility"]
-        words = (PUBLIC,) if visibility is None else self._visibility(visibility)
-        for index, name in enumerate(_strings(values["srcs"])):
+        words = (PUBLIC,) if visibility is None else absolute_visibility(visibility, self.package)
+        for index, name in enumerate(values["srcs"]):
             first = self._conflicts.named(name)
             if first is not None and name not in self._exports:
                 summary = f"the name {name!r} is taken"
@@ -222,7 +212,3 @@ class BuildHost(_Host):
             else:
                 self._exports[name] = words
                 self._conflicts.take_name(name, site.outermost())
-
-
-def _strings(value: AttributeValue) -> tuple[str, ...]:
-    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, tuple) else ()

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.core.label import Label, TargetPattern, is_package_path
 from hermpkg_build.core.spelling import question
-from hermpkg_build.core.target import BuildFile, ModuleTarget, Target
+from hermpkg_build.core.target import (
+    BuildFile,
+    ModuleFile,
+    ModuleTarget,
+    PythonModules,
+    SourceFile,
+    Target,
+)
 from hermpkg_build.errors import HermpkgError, LabelError, LoadingError, Location
 from hermpkg_build.loading.collected import raise_all
 from hermpkg_build.loading.dependencies import DependencyWalk
@@ -57,7 +64,7 @@ class Loader:
         self._on_message = on_message or _print_message
         self._said: set[tuple[Location, str]] = set()
         self._files: dict[str, BuildFile | HermpkgError] = {}
-        self._owners: dict[str, Mapping[str, Target]] = {}
+        self._owners: dict[str, Mapping[str, PythonModules]] = {}
         self._modules: dict[Label, tuple[ModuleTarget, ...]] = {}
         self._evaluation: Evaluation | None = None
         # The interpreter evaluates one file at a time; everything else here can be asked at once.
@@ -95,11 +102,9 @@ class Loader:
             raise self._no_such_target(label)
         owner = self._owner(label)
         if owner is not None:
-            return Target(
-                label=label, rule="module", attributes={}, deps=(owner.label,), visibility=owner.visibility
-            )
+            return ModuleFile(label=label, owner=owner.label, visibility=owner.visibility)
         exports = self.build_file(label.package).exports
-        return Target(label=label, rule="file", attributes={}, visibility=exports.get(label.name, (PRIVATE,)))
+        return SourceFile(label=label, visibility=exports.get(label.name, (PRIVATE,)))
 
     def has_file(self, label: Label) -> bool:
         """Whether there is a source file with this label in its package."""
@@ -116,7 +121,7 @@ class Loader:
         """
         if label not in self._modules:
             target = self.target(label)
-            if target.rule != "python_modules":
+            if not isinstance(target, PythonModules):
                 raise LabelError(f"{label} is a {target.rule} target, not a python_modules target")
             self._modules[label] = self._module_targets(target)
         return self._modules[label]
@@ -130,7 +135,7 @@ class Loader:
             target = self.target(label)
         except HermpkgError:
             return None
-        return target.deps[0] if target.rule == "module" else None
+        return target.owner if isinstance(target, ModuleFile) else None
 
     def expand(self, patterns: Sequence[str], *, package: str = "") -> tuple[Label, ...]:
         """The labels that target patterns stand for, in their order and without duplicates.
@@ -205,24 +210,22 @@ class Loader:
             self._evaluation = Evaluation(self.workspace.root, self._tree, self.packages)
         return self._evaluation
 
-    def _owner(self, label: Label) -> Target | None:
+    def _owner(self, label: Label) -> PythonModules | None:
         """The `python_modules` target that a file belongs to."""
         if label.package not in self._owners:
-            owners: dict[str, Target] = {}
-            for target in self.build_file(label.package).targets.values():
-                srcs = target.attributes.get("srcs") if target.rule == "python_modules" else ()
-                assert isinstance(srcs, tuple)
-                owners.update((src.name, target) for src in srcs if isinstance(src, Label))
-            self._owners[label.package] = owners
+            targets = self.build_file(label.package).targets.values()
+            self._owners[label.package] = {
+                src.name: target
+                for target in targets
+                if isinstance(target, PythonModules)
+                for src in target.srcs
+            }
         return self._owners[label.package].get(label.name)
 
-    def _module_targets(self, target: Target) -> tuple[ModuleTarget, ...]:
-        srcs = target.attributes["srcs"]
-        assert isinstance(srcs, tuple)
+    def _module_targets(self, target: PythonModules) -> tuple[ModuleTarget, ...]:
         modules: list[ModuleTarget] = []
         errors: list[HermpkgError] = []
-        for src in srcs:
-            assert isinstance(src, Label)
+        for src in target.srcs:
             name = module_name(src.path, self.workspace.source_roots)
             if name is None:
                 problem, step = module_name_problem(src.path, self.workspace.source_roots)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from hermpkg_build.core.attributes import Attribute, AttributeType, Form, value_of_default
+from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import PolicyRule
-from hermpkg_build.core.target import AttributeValue
 from hermpkg_build.errors import LabelError
 from hermpkg_build.loading.forms import problem_with
-from hermpkg_build.loading.rules import TARGET_FIELDS, Attribute, AttributeType, Form, Rule
 
 Path = tuple[int | str, ...]
 """Where in a value: list indices and dictionary keys, outermost first."""
@@ -46,7 +47,7 @@ class BadValueError(Exception):
         self.problems = tuple(problems)
 
 
-def convert(attribute: Attribute, value: object, package: str) -> AttributeValue:
+def convert(attribute: Attribute, value: object, package: str) -> Any:
     """The value of `attribute` that `value`, as it came out of Starlark, stands for.
 
     Labels are read relative to `package`. Raises BadValueError with all that is wrong.
@@ -54,28 +55,12 @@ def convert(attribute: Attribute, value: object, package: str) -> AttributeValue
     if value is None:
         if attribute.mandatory:
             raise BadValueError([Problem(f"expected {attribute.type.value}, got None")])
-        return default_of(attribute)
+        return value_of_default(attribute.default)
     problems: list[Problem] = []
     result = _CONVERTERS[attribute.type](_Context(attribute, package, problems), value)
     if problems:
         raise BadValueError(problems)
     return result
-
-
-def default_of(attribute: Attribute) -> AttributeValue:
-    """The default as a value: empty tuples and dictionaries for the empty ones of the table."""
-    default = attribute.default
-    if isinstance(default, list):
-        return ()
-    if isinstance(default, Mapping):
-        return {}
-    assert default is None or isinstance(default, bool | int | float | str)
-    return default
-
-
-def own_defaults(rule: Rule) -> dict[str, AttributeValue]:
-    """The defaults of a rule's own attributes: all but the name, visibility and tags that a Target has."""
-    return {a.name: default_of(a) for a in rule.attributes.values() if a.name not in TARGET_FIELDS}
 
 
 def starlark_type(value: object) -> str:
@@ -140,11 +125,11 @@ class _Context:
         return {self.string(key, (key,), self.attribute.key_form): item for key, item in value.items()}
 
 
-def _string(context: _Context, value: object) -> AttributeValue:
+def _string(context: _Context, value: object) -> str:
     return context.string(value, (), context.attribute.form)
 
 
-def _integer(context: _Context, value: object) -> AttributeValue:
+def _integer(context: _Context, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         context.mismatch(value)
         return 0
@@ -155,28 +140,28 @@ def _integer(context: _Context, value: object) -> AttributeValue:
     return value
 
 
-def _boolean(context: _Context, value: object) -> AttributeValue:
+def _boolean(context: _Context, value: object) -> bool:
     if not isinstance(value, bool):
         context.mismatch(value)
     return bool(value)
 
 
-def _strings(context: _Context, value: object) -> AttributeValue:
+def _strings(context: _Context, value: object) -> tuple[str, ...]:
     form = context.attribute.form
     return tuple(context.string(item, (i,), form) for i, item in enumerate(context.items(value)))
 
 
-def _string_or_strings(context: _Context, value: object) -> AttributeValue:
+def _string_or_strings(context: _Context, value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         return (context.string(value, (), context.attribute.form),)
     return _strings(context, value)
 
 
-def _label(context: _Context, value: object) -> AttributeValue:
+def _label(context: _Context, value: object) -> Label:
     return context.label(value, ())
 
 
-def _labels(context: _Context, value: object) -> AttributeValue:
+def _labels(context: _Context, value: object) -> tuple[Label, ...]:
     labels: dict[Label, int] = {}
     for index, item in enumerate(context.items(value)):
         before = len(context.problems)
@@ -186,16 +171,16 @@ def _labels(context: _Context, value: object) -> AttributeValue:
     return tuple(labels)
 
 
-def _label_dict(context: _Context, value: object) -> AttributeValue:
+def _label_dict(context: _Context, value: object) -> dict[str, Label]:
     return {key: context.label(item, (key,)) for key, item in context.entries(value).items()}
 
 
-def _string_dict(context: _Context, value: object) -> AttributeValue:
+def _string_dict(context: _Context, value: object) -> dict[str, str]:
     form = context.attribute.form
     return {key: context.string(item, (key,), form) for key, item in context.entries(value).items()}
 
 
-def _json_dict(context: _Context, value: object) -> AttributeValue:
+def _json_dict(context: _Context, value: object) -> dict[str, Json]:
     entries = context.entries(value)
     for key in entries:
         if key and not key.isidentifier():
@@ -203,7 +188,7 @@ def _json_dict(context: _Context, value: object) -> AttributeValue:
     return {key: _json(context, item, (key,)) for key, item in entries.items()}
 
 
-def _json(context: _Context, value: object, path: Path) -> AttributeValue:
+def _json(context: _Context, value: object, path: Path) -> Json:
     if isinstance(value, float):
         if not math.isfinite(value):
             context.bad(f"{value} is no JSON value", path)
@@ -224,7 +209,7 @@ def _json(context: _Context, value: object, path: Path) -> AttributeValue:
     return None
 
 
-def _policy(context: _Context, value: object) -> AttributeValue:
+def _policy(context: _Context, value: object) -> tuple[PolicyRule, ...]:
     rules: list[PolicyRule] = []
     for index, item in enumerate(context.items(value)):
         if isinstance(item, PolicyRule):
@@ -240,7 +225,7 @@ def _policy(context: _Context, value: object) -> AttributeValue:
     return tuple(rules)
 
 
-_CONVERTERS: Mapping[AttributeType, Callable[[_Context, object], AttributeValue]] = {
+_CONVERTERS: Mapping[AttributeType, Callable[[_Context, object], object]] = {
     AttributeType.STRING: _string,
     AttributeType.INTEGER: _integer,
     AttributeType.BOOLEAN: _boolean,

@@ -5,15 +5,13 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hermpkg_build.core.attributes import Attribute, AttributeType, value_of_default
 from hermpkg_build.core.canonical_json import dumps, loads
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import Policy, PolicyRule
-from hermpkg_build.core.target import AttributeValue, BuildFile, Target
+from hermpkg_build.core.target import ATTRIBUTES, BuildFile, RuleTarget
 from hermpkg_build.errors import Location
 from hermpkg_build.loading.build_file_codec import decode_build_file, encode_build_file
-from hermpkg_build.loading.labels import labels_of
-from hermpkg_build.loading.rules import RULES, TARGET_FIELDS, Attribute, AttributeType
-from hermpkg_build.loading.values import default_of
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 _NAME = st.text(
@@ -41,7 +39,7 @@ _POLICY = st.builds(
     allow_empty=st.booleans(),
     location=st.one_of(st.none(), _LOCATION),
 )
-_VALUES: dict[AttributeType, st.SearchStrategy[AttributeValue]] = {
+_VALUES: dict[AttributeType, st.SearchStrategy[object]] = {
     AttributeType.STRING: _TEXT,
     AttributeType.INTEGER: st.integers(-(2**63), 2**63 - 1),
     AttributeType.LABEL: _LABEL,
@@ -54,24 +52,20 @@ _VALUES: dict[AttributeType, st.SearchStrategy[AttributeValue]] = {
 }
 
 
-def _value(attribute: Attribute) -> st.SearchStrategy[AttributeValue]:
+def _value(attribute: Attribute) -> st.SearchStrategy[object]:
     given = _VALUES[attribute.type]
-    return given if attribute.mandatory else st.one_of(st.just(default_of(attribute)), given)
+    return given if attribute.mandatory else st.one_of(st.just(value_of_default(attribute.default)), given)
 
 
 @st.composite
-def _targets(draw: st.DrawFn) -> Target:
-    rule = RULES[draw(st.sampled_from(sorted(RULES)))]
-    own = [attribute for attribute in rule.attributes.values() if attribute.name not in TARGET_FIELDS]
-    attributes = {attribute.name: draw(_value(attribute)) for attribute in own}
-    return Target(
+def _targets(draw: st.DrawFn) -> RuleTarget:
+    rule = draw(st.sampled_from(list(ATTRIBUTES)))
+    return rule(
         label=Label(_PACKAGE, draw(_NAME)),
-        rule=rule.name,
-        attributes=attributes,
-        deps=labels_of(rule, attributes),
         visibility=draw(_WORDS),
         tags=draw(_WORDS),
         location=draw(_LOCATION),
+        **{attribute.name: draw(_value(attribute)) for attribute in ATTRIBUTES[rule]},
     )
 
 

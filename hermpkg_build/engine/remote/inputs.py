@@ -7,10 +7,9 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import hermpkg_build
-from hermpkg_build.core.label import Label
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.remote.worker import OUTPUT, REQUEST, WORKSPACE, request_bytes
 from hermpkg_build.factories.child import library_paths
@@ -20,7 +19,7 @@ from hermpkg_build.remote.reapi.merkle import InputRoot, input_root
 from hermpkg_build.remote.transport import Blob
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.target import Target
+    from hermpkg_build.core.target import Model
     from hermpkg_build.engine.context import TargetContext
     from hermpkg_build.engine.environment import BuildEnvironment
     from hermpkg_build.factories.make import ModelRequest
@@ -42,7 +41,7 @@ _EMPTY = blob_of(b"")
 
 
 def model_inputs(
-    context: TargetContext, target: Target, request: ModelRequest, settings: RemoteSettings
+    context: TargetContext, target: Model, request: ModelRequest, settings: RemoteSettings
 ) -> InputRoot:
     """The folder in which the worker makes the model object of `target`.
 
@@ -97,14 +96,12 @@ def worker_command(settings: RemoteSettings) -> Command:
     )
 
 
-def _data_files(context: TargetContext, target: Target, request: ModelRequest) -> Iterator[str]:
+def _data_files(context: TargetContext, target: Model, request: ModelRequest) -> Iterator[str]:
     if request.weights is not None:
         yield request.weights
-    for label in context.dependencies(target.deps):
-        owner = context.targets[label]
-        if owner.rule == "python_modules":
-            for resource in cast("tuple[Label, ...]", owner.attributes["resources"]):
-                yield context.absolute(resource.path)
+    for owner in context.python_modules(target.dependencies):
+        for resource in owner.resources:
+            yield context.absolute(resource.path)
 
 
 def _beside(paths: Iterable[str]) -> tuple[dict[str, Blob], list[str]]:

@@ -20,7 +20,7 @@ from hermpkg_build.remote.failures import RemoteError
 from hermpkg_build.remote.reapi.execution import ExecutionError
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.target import Target
+    from hermpkg_build.core.target import Model
     from hermpkg_build.engine.session import Session
     from hermpkg_build.remote.reapi.execution import Executed, Executor
     from hermpkg_build.remote.reapi.merkle import InputRoot
@@ -46,7 +46,7 @@ class RemoteModels:
         """Where the executor is, for people."""
         return self._executor.server
 
-    def make(self, session: Session, target: Target, request: ModelRequest) -> ModelObject | None:
+    def make(self, session: Session, target: Model, request: ModelRequest) -> ModelObject | None:
         """The model object of `request`, its bytes in the content store; None where it is to be made here.
 
         Its observed files are named as they are on this machine. Raises FactoryError where the factory
@@ -70,7 +70,7 @@ class RemoteModels:
             _warn(session, error, f"{target.label} is made on this machine")
         return None
 
-    def _make(self, session: Session, target: Target, request: ModelRequest) -> ModelObject:
+    def _make(self, session: Session, target: Model, request: ModelRequest) -> ModelObject:
         answer = self._answer(session, self._inputs(session, target, request))
         if isinstance(answer.outcome, FactoryError):
             raise answer.outcome
@@ -80,7 +80,7 @@ class RemoteModels:
             observed_modules=_observed_modules_here(session, answer),
         )
 
-    def _inputs(self, session: Session, target: Target, request: ModelRequest) -> InputRoot:
+    def _inputs(self, session: Session, target: Model, request: ModelRequest) -> InputRoot:
         try:
             return model_inputs(session, target, request, self._executor.settings)
         except (OSError, ValueError) as error:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.conditions import FactoryConditions
-from hermpkg_build.core.label import Label
 from hermpkg_build.engine.action import Action, reasons_to_run
 from hermpkg_build.engine.environment import PYTHON_REPOSITORY
 from hermpkg_build.engine.results import Status, TargetResult
@@ -20,9 +18,8 @@ from hermpkg_build.store.action_cache import ActionResult
 from hermpkg_build.store.failures import log_corrupt
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.canonical_json import Json
     from hermpkg_build.core.digest import Digest
-    from hermpkg_build.core.target import Target
+    from hermpkg_build.core.target import Model
     from hermpkg_build.engine.context import TargetContext
     from hermpkg_build.engine.session import Session
 
@@ -39,7 +36,7 @@ class BuiltModel:
     result: TargetResult
 
 
-def build_model(session: Session, target: Target) -> BuiltModel:
+def build_model(session: Session, target: Model) -> BuiltModel:
     """The model object of a `model` target. Raises ActionError where its factory fails."""
     conditions = session.request.conditions or FactoryConditions()
     request = model_request(session, target, conditions)
@@ -76,7 +73,7 @@ def build_model(session: Session, target: Target) -> BuiltModel:
     return _built(target, model, "built", reasons)
 
 
-def _make(session: Session, target: Target, request: ModelRequest) -> tuple[ModelObject, str]:
+def _make(session: Session, target: Model, request: ModelRequest) -> tuple[ModelObject, str]:
     """The model object, and the executor that made it, "" where it was this machine.
 
     An executor has conditions of its own, so the ones that are asked for can only be had here.
@@ -88,7 +85,7 @@ def _make(session: Session, target: Target, request: ModelRequest) -> tuple[Mode
     return make_model_object(request, session.cache.content, cancelled=session.is_cancelled), ""
 
 
-def _built(target: Target, model: ModelObject, status: Status, reasons: tuple[str, ...]) -> BuiltModel:
+def _built(target: Model, model: ModelObject, status: Status, reasons: tuple[str, ...]) -> BuiltModel:
     size = sum(digest.size for digest in _outputs(model).values())
     result = TargetResult(
         label=str(target.label),
@@ -101,17 +98,15 @@ def _built(target: Target, model: ModelObject, status: Status, reasons: tuple[st
     return BuiltModel(model=model, result=result)
 
 
-def model_request(context: TargetContext, target: Target, conditions: FactoryConditions) -> ModelRequest:
+def model_request(context: TargetContext, target: Model, conditions: FactoryConditions) -> ModelRequest:
     """The factory of `target` with everything that it may see."""
-    attributes = target.attributes
-    weights = attributes["weights"]
-    modules = context.workspace_modules(target)
+    modules = context.modules_of(target.dependencies)
     return ModelRequest(
         label=str(target.label),
-        factory=cast("str", attributes["factory"]),
-        arguments=cast("Mapping[str, Json]", attributes["args"]),
-        seed=cast("int", attributes["seed"]),
-        weights=context.absolute(weights.path) if isinstance(weights, Label) else None,
+        factory=target.factory,
+        arguments=target.args,
+        seed=target.seed,
+        weights=context.absolute(target.weights.path) if target.weights else None,
         modules={module.module: context.absolute(module.path) for module in modules},
         workspace_root=context.workspace.root,
         search_path=context.environment.search_path,
@@ -120,7 +115,7 @@ def model_request(context: TargetContext, target: Target, conditions: FactoryCon
     )
 
 
-def _action(session: Session, target: Target, request: ModelRequest) -> Action:
+def _action(session: Session, target: Model, request: ModelRequest) -> Action:
     """The action with the inputs known before the factory runs.
 
     Modules count by name here: which of them exist decides how imports resolve, whatever is read.
@@ -134,23 +129,19 @@ def _action(session: Session, target: Target, request: ModelRequest) -> Action:
     }
     if session.request.conditions is not None:
         inputs["conditions"] = dumps(request.conditions.to_json()).decode()
-    if request.weights is not None:
-        inputs[f"weights {_weights_label(target).path}"] = _weights_digest(session, target, request.weights)
+    if target.weights is not None:
+        inputs[f"weights {target.weights.path}"] = _weights_digest(session, target, target.weights.path)
     return Action(kind="make-model", version=_MODEL_VERSION, subject=str(target.label), inputs=inputs)
 
 
-def _weights_label(target: Target) -> Label:
-    return cast("Label", target.attributes["weights"])
-
-
-def _weights_digest(session: Session, target: Target, path: str) -> str:
+def _weights_digest(session: Session, target: Model, path: str) -> str:
     try:
-        return session.tree.digest(path).hash
+        return session.tree.digest(session.absolute(path)).hash
     except OSError as error:
         raise LoadingError(
             f"the weights of {target.label} cannot be read",
             location=target.location,
-            facts=[("weights", _weights_label(target).path), ("reason", error.strerror or str(error))],
+            facts=[("weights", path), ("reason", error.strerror or str(error))],
             next_step="check the path and its permissions",
         ) from error
 

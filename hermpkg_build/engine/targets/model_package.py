@@ -20,14 +20,14 @@ from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.core.graph import ModuleNode
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.target import Model, ModelPackage
 from hermpkg_build.engine.action import Action, reasons_to_run
 from hermpkg_build.engine.results import Status, TargetResult
-from hermpkg_build.engine.targets.model_package_analysis import PackageAnalysis, analyse_package, models_of
+from hermpkg_build.engine.targets.model_package_analysis import PackageAnalysis, analyse_package
 from hermpkg_build.errors import AnalysisError, CommandLineError, LoadingError, LocalEnvironmentError
 from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.target import Target
     from hermpkg_build.engine.context import TargetContext
     from hermpkg_build.engine.journal import Journal
     from hermpkg_build.engine.session import Session
@@ -38,7 +38,9 @@ _VERSION = 3
 """Changes whenever this module gives another request for the same target, or records it in another way."""
 
 
-def build_package(session: Session, target: Target, models: Mapping[Label, ModelObject]) -> TargetResult:
+def build_package(
+    session: Session, target: ModelPackage, models: Mapping[Label, ModelObject]
+) -> TargetResult:
     """The artifact of `target`, in its place; `models` are the model objects it holds, by label.
 
     Raises GroupedError with everything that the policies do not settle, LocalEnvironmentError
@@ -100,7 +102,7 @@ def _known_artifact(result: ActionResult) -> Digest | None:
         return None
 
 
-def _other_bytes(target: Target, known: Digest) -> str:
+def _other_bytes(target: ModelPackage, known: Digest) -> str:
     return (
         f"{target.label}: an earlier build gave other bytes for the same inputs (sha256 {known.hash[:16]})\n"
         f"  -> hermpkg verify --rebuild {target.label} looks for what makes them differ"
@@ -108,32 +110,35 @@ def _other_bytes(target: Target, known: Digest) -> str:
 
 
 def artifact_request(
-    context: TargetContext, target: Target, models: Mapping[Label, ModelObject], analysis: PackageAnalysis
+    context: TargetContext,
+    target: ModelPackage,
+    models: Mapping[Label, ModelObject],
+    analysis: PackageAnalysis,
 ) -> ArtifactRequest:
     """Everything that decides the bytes of the artifact of `target`. Raises LoadingError for a lost file."""
-    attributes = target.attributes
-    packed = {
-        record: PackedModel(
-            model=models[label],
-            label=str(label),
-            factory=str(context.targets[label].attributes["factory"]),
-        )
-        for record, label in models_of(target).items()
-    }
+    packed = {record: _packed(context, label, models[label]) for record, label in target.models.items()}
     return ArtifactRequest(
         graph=analysis.closure.graph,
-        python_version=str(attributes["python_version"] or context.environment.python_version),
+        python_version=target.python_version or context.environment.python_version,
         sources=analysis.sources,
         models=packed,
         resources={**_data_files(context, target, analysis), **_resources(context, target)},
         real_files=analysis.files.real,
         labels=analysis.labels,
         distributions=analysis.distributions,
-        requires=cast("Mapping[str, str]", attributes["requires"]),
+        requires=target.requires,
     )
 
 
-def _data_files(context: TargetContext, target: Target, analysis: PackageAnalysis) -> dict[str, ResourceFile]:
+def _packed(context: TargetContext, label: Label, model: ModelObject) -> PackedModel:
+    target = context.targets[label]
+    assert isinstance(target, Model)
+    return PackedModel(model=model, label=str(label), factory=target.factory)
+
+
+def _data_files(
+    context: TargetContext, target: ModelPackage, analysis: PackageAnalysis
+) -> dict[str, ResourceFile]:
     """The files of distributions that packed code reads."""
     return {
         record: _resource_at(path, context, target, f"the data file {record}")
@@ -141,24 +146,24 @@ def _data_files(context: TargetContext, target: Target, analysis: PackageAnalysi
     }
 
 
-def _resources(context: TargetContext, target: Target) -> dict[str, ResourceFile]:
+def _resources(context: TargetContext, target: ModelPackage) -> dict[str, ResourceFile]:
     """The files that go in as they are: the target's own, and those of the modules it depends on."""
-    own = cast("Mapping[str, Label]", target.attributes["resources"])
-    wanted = {record: (label, f"the resource {record} of {target.label}") for record, label in own.items()}
-    for owner in context.dependencies(target.deps):
-        if context.targets[owner].rule != "python_modules":
-            continue
-        for label in cast("tuple[Label, ...]", context.targets[owner].attributes["resources"]):
+    wanted = {
+        record: (label, f"the resource {record} of {target.label}")
+        for record, label in target.resources.items()
+    }
+    for owner in context.python_modules(target.dependencies):
+        for label in owner.resources:
             record = context.module_path(label.path)
-            wanted.setdefault(record, (label, f"the resource {label} of {owner}"))
+            wanted.setdefault(record, (label, f"the resource {label} of {owner.label}"))
     return {record: _resource(context, target, label, cause) for record, (label, cause) in wanted.items()}
 
 
-def _resource(context: TargetContext, target: Target, label: Label, cause: str) -> ResourceFile:
+def _resource(context: TargetContext, target: ModelPackage, label: Label, cause: str) -> ResourceFile:
     return _resource_at(context.absolute(label.path), context, target, cause)
 
 
-def _resource_at(path: str, context: TargetContext, target: Target, cause: str) -> ResourceFile:
+def _resource_at(path: str, context: TargetContext, target: ModelPackage, cause: str) -> ResourceFile:
     try:
         return ResourceFile(path=path, digest=context.tree.digest(path), cause=cause)
     except OSError as error:
@@ -170,7 +175,7 @@ def _resource_at(path: str, context: TargetContext, target: Target, cause: str) 
         ) from error
 
 
-def _assemble_action(session: Session, target: Target, request: ArtifactRequest) -> Action:
+def _assemble_action(session: Session, target: ModelPackage, request: ArtifactRequest) -> Action:
     """The action with one input for everything that can change the artifact's bytes."""
     inputs = {
         "root folder": _root_folder(target),
@@ -211,12 +216,12 @@ def _state_of_model(packed: PackedModel) -> str:
     return fingerprint([packed.label, packed.factory, str(packed.model.pickle), storages]).hash
 
 
-def _root_folder(target: Target) -> str:
+def _root_folder(target: ModelPackage) -> str:
     """The artifact's root folder: the target's name, which is the same whatever the file is called."""
     return target.label.name.replace("/", "_")
 
 
-def _write(session: Session, target: Target, path: str, request: ArtifactRequest) -> Digest:
+def _write(session: Session, target: ModelPackage, path: str, request: ArtifactRequest) -> Digest:
     folder = os.path.dirname(path)
     try:
         os.makedirs(folder, exist_ok=True)
@@ -230,7 +235,7 @@ def _write(session: Session, target: Target, path: str, request: ArtifactRequest
 
 
 def write_artifact(
-    target: Target, path: str, request: ArtifactRequest, content: ContentStore, journal: Journal
+    target: ModelPackage, path: str, request: ArtifactRequest, content: ContentStore, journal: Journal
 ) -> Digest:
     """Lay the artifact of `target` out and write it to `path`; what `lay_out` raises."""
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from hermpkg_build.analysis.closure import Closure, Root, close_over
 from hermpkg_build.analysis.distributions import versions_of
@@ -14,12 +14,11 @@ from hermpkg_build.analysis.roots import pickle_roots
 from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleNode
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.engine.facts import FactsWithSources
 from hermpkg_build.errors import AnalysisError, GroupedError, Location
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.target import Target
+    from hermpkg_build.core.target import ModelPackage
     from hermpkg_build.engine.context import TargetContext
     from hermpkg_build.factories.make import ModelObject
 
@@ -39,23 +38,23 @@ class PackageAnalysis:
 
 
 def analyse_package(
-    context: TargetContext, target: Target, models: Mapping[Label, ModelObject]
+    context: TargetContext, target: ModelPackage, models: Mapping[Label, ModelObject]
 ) -> PackageAnalysis:
     """The modules that `target` needs: from its models' pickles, its `modules`, and its `sources`."""
     sources = _sources_of(target)
-    modules = context.workspace_modules(target)
+    modules = context.modules_of(target.dependencies)
     finder = ModuleFinder(
         tree=context.tree,
         workspace_modules=modules,
         workspace_root=context.workspace.root,
         search_path=context.environment.search_path,
-        generated=cast("Mapping[str, str]", target.attributes["sources"]),
+        generated=target.sources,
         source_roots=context.workspace.source_roots,
         declared_by=context.declared_by,
     )
     closure = close_over(
         list(_roots(target, models, sources)),
-        cast("tuple[PolicyRule, ...]", target.attributes["policy"]),
+        target.policy,
         finder,
         FactsWithSources(context.facts, sources),
         target=str(target.label),
@@ -73,7 +72,7 @@ def analyse_package(
 
 def _files(
     context: TargetContext,
-    target: Target,
+    target: ModelPackage,
     closure: Closure,
     finder: ModuleFinder,
     sources: Mapping[str, bytes],
@@ -91,42 +90,35 @@ def _files(
         seen={name for model in models.values() for name in model.data_read},
         located={name for model in models.values() for name in model.located_sources},
     )
-    if target.attributes["files"] == "auto":
+    if target.files == "auto":
         return found
-    real = all_tops(closure.graph) if target.attributes["files"] == "real" else ()
+    real = all_tops(closure.graph) if target.files == "real" else ()
     return replace(found, real=real)
 
 
-def models_of(target: Target) -> dict[str, Label]:
-    """The record name of each model in the artifact of `target`, with the model's label."""
-    return dict(cast("Mapping[str, Label]", target.attributes["models"]))
-
-
-def _sources_of(target: Target) -> dict[str, bytes]:
+def _sources_of(target: ModelPackage) -> dict[str, bytes]:
     """The texts of `sources` by dotted name; ``a.__init__`` is the package ``a``."""
-    texts = cast("Mapping[str, str]", target.attributes["sources"])
-    return {name.removesuffix(".__init__"): text.encode() for name, text in texts.items()}
+    return {name.removesuffix(".__init__"): text.encode() for name, text in target.sources.items()}
 
 
 def _roots(
-    target: Target, models: Mapping[Label, ModelObject], sources: Mapping[str, bytes]
+    target: ModelPackage, models: Mapping[Label, ModelObject], sources: Mapping[str, bytes]
 ) -> Iterable[Root]:
-    for record, label in models_of(target).items():
+    for record, label in target.models.items():
         references = [(reference.module, reference.name) for reference in models[label].globals]
         yield from pickle_roots(record, references, target.location)
-    for module in (*cast("tuple[str, ...]", target.attributes["modules"]), *sources):
+    for module in (*target.modules, *sources):
         yield Root(source=str(target.label), module=module, kind=EdgeKind.DECLARED, location=target.location)
 
 
-def _check_requires(target: Target, finder: ModuleFinder) -> None:
+def _check_requires(target: ModelPackage, finder: ModuleFinder) -> None:
     """See that what `requires` allows includes what is installed here, which the artifact is built for."""
-    requires = cast("Mapping[str, str]", target.attributes["requires"])
-    if not requires:
+    if not target.requires:
         return
     from packaging.specifiers import SpecifierSet
 
     errors = []
-    for name, specifier in sorted(requires.items()):
+    for name, specifier in sorted(target.requires.items()):
         installed = finder.distributions.named(normalised(name))
         if installed and not SpecifierSet(specifier).contains(installed.version, prereleases=True):
             errors.append(

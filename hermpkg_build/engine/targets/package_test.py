@@ -8,11 +8,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING
 
 import hermpkg_build
-from hermpkg_build.core.label import Label
 from hermpkg_build.disk.processes import signal_name
 from hermpkg_build.engine.action import Action, reasons_to_run
 from hermpkg_build.engine.results import PackageTestResult
@@ -21,7 +19,7 @@ from hermpkg_build.errors import LoadingError, PackageTestError
 from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.target import Target
+    from hermpkg_build.core.target import PackageTest
     from hermpkg_build.engine.context import TargetContext
     from hermpkg_build.engine.results import TargetResult
     from hermpkg_build.engine.session import Session
@@ -31,7 +29,7 @@ _OUTPUT_LIMIT = 1 << 20
 """Bytes of a test's output that are kept: its end, where the failure stands."""
 
 
-def run_package_test(session: Session, target: Target, artifact: TargetResult) -> PackageTestResult:
+def run_package_test(session: Session, target: PackageTest, artifact: TargetResult) -> PackageTestResult:
     """Run `target` against the built `artifact`, unless it passed before with the same inputs.
 
     The main file runs as ``__main__`` with the artifact's path as its first argument and in
@@ -60,8 +58,8 @@ def run_package_test(session: Session, target: Target, artifact: TargetResult) -
     )
 
 
-def _action(session: Session, target: Target, artifact: TargetResult) -> Action:
-    main = cast("Label", target.attributes["main"]).path
+def _action(session: Session, target: PackageTest, artifact: TargetResult) -> Action:
+    main = target.main.path
     try:
         digest = session.tree.digest(session.absolute(main)).hash
     except OSError as error:
@@ -71,21 +69,19 @@ def _action(session: Session, target: Target, artifact: TargetResult) -> Action:
             facts=[("file", main), ("reason", error.strerror or str(error))],
             next_step="create it, or name another file in main",
         ) from error
-    helpers = session.modules_of(target.attributes["deps"])
+    helpers = session.modules_of(target.deps)
     inputs = {
         **{module.path: session.tree.digest(session.absolute(module.path)).hash for module in helpers},
         artifact.label: artifact.sha256,
         main: digest,
-        "args": json.dumps(target.attributes["args"]),
-        "env": json.dumps(target.attributes["env"], sort_keys=True),
+        "args": json.dumps(target.args),
+        "env": json.dumps(target.env, sort_keys=True),
         **session.environment_inputs(),
     }
     return Action(kind="test", version=_TEST_VERSION, subject=str(target.label), inputs=inputs)
 
 
-def _run(session: Session, target: Target, artifact: TargetResult) -> PackageTestError | None:
-    attributes = target.attributes
-    timeout = float(cast("int", attributes["timeout"]))
+def _run(session: Session, target: PackageTest, artifact: TargetResult) -> PackageTestError | None:
     path = session.absolute(artifact.path)
     with tempfile.TemporaryDirectory(prefix="hermpkg-test-") as folder, tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
@@ -99,25 +95,26 @@ def _run(session: Session, target: Target, artifact: TargetResult) -> PackageTes
         )
         with session.child(process):
             try:
-                code: int | None = process.wait(timeout)
+                code: int | None = process.wait(target.timeout)
             except subprocess.TimeoutExpired:
                 code = None
-        return None if code == 0 else package_test_failure(target, code, timeout, _end_of(output))
+        return None if code == 0 else package_test_failure(target, code, _end_of(output))
 
 
-def package_test_command(context: TargetContext, target: Target, artifact: str, folder: str) -> list[str]:
+def package_test_command(
+    context: TargetContext, target: PackageTest, artifact: str, folder: str
+) -> list[str]:
     """The command line of the process that runs `target` with the artifact at a path.
 
     What it is to do lies in a file in `folder`, for a command line has no room for thousands of modules.
     The process removes the file before the test begins.
     """
-    attributes = target.attributes
     request = {
         "artifact": artifact,
-        "main": context.absolute(cast("Label", attributes["main"]).path),
-        "arguments": list(cast("tuple[str, ...]", attributes["args"])),
+        "main": context.absolute(target.main.path),
+        "arguments": list(target.args),
         "modules": {
-            module.module: context.absolute(module.path) for module in context.modules_of(attributes["deps"])
+            module.module: context.absolute(module.path) for module in context.modules_of(target.deps)
         },
         "workspace_root": context.workspace.root,
         "source_roots": [context.absolute(root) for root in context.workspace.source_roots],
@@ -130,15 +127,14 @@ def package_test_command(context: TargetContext, target: Target, artifact: str, 
     return [sys.executable, "-I", "-B", package_test_main.__file__, path]
 
 
-def package_test_environment(target: Target, artifact: str, folder: str) -> dict[str, str]:
+def package_test_environment(target: PackageTest, artifact: str, folder: str) -> dict[str, str]:
     """All that a test sees of the user's environment: where programs and shared libraries are, no more.
 
     `folder` is its home and holds its temporary files.
     """
-    extra = cast("Mapping[str, str]", target.attributes["env"])
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     fixed = {"HOME": folder, "TMPDIR": folder, "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"}
-    return {**kept, **fixed, "HERMPKG_ARTIFACT": artifact, **extra}
+    return {**kept, **fixed, "HERMPKG_ARTIFACT": artifact, **target.env}
 
 
 def _end_of(output: IO[bytes]) -> str:
@@ -147,10 +143,10 @@ def _end_of(output: IO[bytes]) -> str:
     return output.read().decode(errors="replace")
 
 
-def package_test_failure(target: Target, code: int | None, timeout: float, output: str) -> PackageTestError:
+def package_test_failure(target: PackageTest, code: int | None, output: str) -> PackageTestError:
     """What a test that did not exit with 0 is told of; None for `code`: it did not end in time."""
     if code is None:
-        what = f"did not end within {timeout:g} s"
+        what = f"did not end within {target.timeout:g} s"
         next_step = "make the test faster, or give the target a larger timeout"
     elif code < 0:
         what = f"was killed by {signal_name(-code)}"

@@ -7,29 +7,31 @@ from typing import TYPE_CHECKING
 from hermpkg_build.analysis.modules import ModuleSource
 from hermpkg_build.core.digest import fingerprint
 from hermpkg_build.core.graph import ModuleKind, Origin
+from hermpkg_build.core.target import ModuleFile
 from hermpkg_build.engine.results import TargetResult
 from hermpkg_build.errors import AnalysisError, GroupedError, LoadingError, Location
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hermpkg_build.core.target import ModuleTarget, Target
+    from hermpkg_build.core.target import ModuleTarget, PythonModules, SourceFile, Target
     from hermpkg_build.engine.context import TargetContext
     from hermpkg_build.engine.session import Session
     from hermpkg_build.source.source_facts import SourceFacts
 
 
-def build_modules(session: Session, target: Target) -> TargetResult:
+def build_modules(session: Session, target: PythonModules | ModuleFile) -> TargetResult:
     """Analyse the modules of a `python_modules` target, or the one of a `module`; its SHA-256 covers them.
 
     Raises GroupedError with each source that does not parse.
     """
-    owner = target.deps[0] if target.rule == "module" else target.label
-    modules = [
-        module
-        for module in session.loader.module_targets(owner)
-        if target.rule != "module" or module.label == target.label
-    ]
+    modules: Sequence[ModuleTarget]
+    if isinstance(target, ModuleFile):
+        modules = [
+            module for module in session.loader.module_targets(target.owner) if module.label == target.label
+        ]
+    else:
+        modules = session.loader.module_targets(target.label)
     found = parsed(session, target, modules)
     digests = {module.path: str(source.digest) for module, source in zip(modules, found, strict=True)}
     return TargetResult(
@@ -65,7 +67,7 @@ def parsed(context: TargetContext, target: Target, modules: Sequence[ModuleTarge
     return found
 
 
-def build_file(session: Session, target: Target) -> TargetResult:
+def build_file(session: Session, target: SourceFile) -> TargetResult:
     """A file as it is, with its own SHA-256. Raises LoadingError where it cannot be read."""
     try:
         digest = session.tree.digest(session.absolute(target.label.path))

@@ -27,7 +27,7 @@ def test_it_loads(files: WorkspaceFiles) -> None:
         "//models:resnet",
         "//models:resnet_test",
     ]
-    srcs = files.target("//models:modules").attributes["srcs"]
+    srcs = files.target("//models:modules").srcs
     assert srcs == tuple(Label("models", name) for name in ("__init__.py", "labels.py", "resnet.py"))
     assert files.messages[0][1] == "loaded models"
 

@@ -8,6 +8,7 @@ import pytest
 
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.target import Model, ModelPackage, PackageTest, PythonModules
 from hermpkg_build.errors import GroupedError, LabelError, Location
 
 if TYPE_CHECKING:
@@ -28,36 +29,46 @@ def test_each_rule_with_its_defaults(files: WorkspaceFiles) -> None:
     )
     targets = files.file("p").targets
     assert list(targets) == ["lib", "net", "art", "check"]
-    assert targets["lib"].attributes == {"srcs": (Label("p", "a.py"),), "resources": (), "deps": ()}
-    assert targets["net"].attributes == {
-        "factory": "p.a:make",
-        "args": {},
-        "seed": 0,
-        "weights": None,
-        "deps": (),
-    }
-    assert targets["art"].attributes == {
-        "models": {},
-        "modules": (),
-        "resources": {},
-        "sources": {},
-        "policy": (),
-        "requires": {},
-        "files": "auto",
-        "out": "art.pt",
-        "python_version": None,
-        "deps": (),
-    }
-    assert targets["check"].attributes == {
-        "package": Label("p", "art"),
-        "main": Label("p", "t.py"),
-        "args": (),
-        "env": {},
-        "timeout": 60,
-        "deps": (),
-    }
+    assert targets["lib"] == PythonModules(
+        label=Label("p", "lib"), srcs=(Label("p", "a.py"),), resources=(), deps=(), visibility=PRIVATE
+    )
+    assert targets["net"] == Model(
+        label=Label("p", "net"),
+        factory="p.a:make",
+        args={},
+        seed=0,
+        weights=None,
+        deps=(),
+        visibility=PRIVATE,
+    )
+    assert targets["art"] == ModelPackage(
+        label=Label("p", "art"),
+        models={},
+        modules=(),
+        resources={},
+        sources={},
+        policy=(),
+        requires={},
+        files="auto",
+        out=None,
+        python_version=None,
+        deps=(),
+        visibility=PRIVATE,
+    )
+    assert targets["art"].output == "art.pt"
+    assert targets["check"] == PackageTest(
+        label=Label("p", "check"),
+        package=Label("p", "art"),
+        main=Label("p", "t.py"),
+        args=(),
+        env={},
+        timeout=60,
+        deps=(),
+        visibility=PRIVATE,
+    )
     assert all(target.visibility == PRIVATE and target.tags == () for target in targets.values())
-    assert targets["check"].deps == (Label("p", "art"), Label("p", "t.py"))
+    assert [label for _, label in targets["check"].labelled()] == [Label("p", "art"), Label("p", "t.py")]
+    assert targets["check"].dependencies == (Label("p", "art"),)
     assert targets["art"].location == Location("p/BUILD", 4, 1)
 
 
@@ -78,21 +89,17 @@ def test_attributes_that_are_given(files: WorkspaceFiles) -> None:
         """,
     )
     target = files.target("//p:net")
-    assert target.attributes["args"] == {
+    assert target.args == {
         "n": 3,
         "x": (1.5, None, True, ("t", {"deep": -1})),
         "f": 1.0,
         "big": 1 << 80,
     }
-    assert isinstance(target.attributes["args"], dict)
-    assert isinstance(target.attributes["args"]["f"], float)
-    assert target.attributes["seed"] == -7
-    assert target.deps == (
-        Label("w", "net.safetensors"),
-        Label("p", "lib"),
-        Label("q", "q"),
-        Label("r", "lib"),
-    )
+    assert isinstance(target.args, dict)
+    assert isinstance(target.args["f"], float)
+    assert target.seed == -7
+    assert target.deps == target.dependencies == (Label("p", "lib"), Label("q", "q"), Label("r", "lib"))
+    assert [label for _, label in target.labelled()] == [Label("w", "net.safetensors"), *target.deps]
     assert target.tags == ("manual", "slow")
     assert target.visibility == ("//a:__pkg__", "//p:__subpackages__")
 
@@ -121,7 +128,7 @@ def test_policy_rules_pass_through_variables_lists_and_macros(files: WorkspaceFi
         closed(name = "art", policy = [own])
         """,
     )
-    policy = files.target("//p:art").attributes["policy"]
+    policy = files.target("//p:art").policy
     assert policy == (
         PolicyRule(policy=Policy.INTERN, include=("p.**",)),
         PolicyRule(
@@ -202,7 +209,7 @@ def test_crlf_bom_spaces_and_letters(files: WorkspaceFiles) -> None:
     files.write("dossier été/BUILD", b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
     target = files.target("//dossier été:modèle")
     assert target.location == Location("dossier été/BUILD", 3, 10)
-    assert target.attributes["factory"] == "a.b:ü"
+    assert target.factory == "a.b:ü"
 
 
 def test_print_is_told_once_with_its_place(files: WorkspaceFiles) -> None:
@@ -251,6 +258,6 @@ def test_json_and_native_in_bzl_files(files: WorkspaceFiles) -> None:
     files.write("p/b")
     files.write("p/BUILD", 'load(":m.bzl", "f")\nf()\n')
     file = files.file("p")
-    assert file.targets["p"].attributes["srcs"] == (Label("p", "a.py"),)
-    assert file.targets["j"].attributes["sources"] == {"settings": 'X = {"a":[1,null]}'}
+    assert file.targets["p"].srcs == (Label("p", "a.py"),)
+    assert file.targets["j"].sources == {"settings": 'X = {"a":[1,null]}'}
     assert list(file.exports) == ["x"]

@@ -337,7 +337,7 @@ def test_a_module_is_a_target(files: WorkspaceFiles) -> None:
     files.write("p/b.py")
     files.build("p", 'python_modules(name = "lib", srcs = ["a.py"])\n')
     target = files.target("//p:a.py")
-    assert (target.rule, target.deps) == ("module", (Label("p", "lib"),))
+    assert (target.rule, target.owner) == ("module", Label("p", "lib"))
     assert files.target("//p:b.py").rule == "file"
     assert [str(label) for label in files.closure("//p:a.py")] == ["//p:lib", "//p:a.py"]
 

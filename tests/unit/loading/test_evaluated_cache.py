@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hermpkg_build.core.target import BuildFile, Target
+from hermpkg_build.core.target import ATTRIBUTES, BuildFile, ModelPackage, RuleTarget
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.store.action_cache import ActionCache
 
@@ -70,19 +70,13 @@ def load(files: WorkspaceFiles, tmp_path: Path) -> tuple[BuildFile, bool]:
 def exact(file: BuildFile) -> object:
     """All of a file, with what takes no part in equality, and with the order of everything."""
 
-    def show(target: Target) -> object:
-        policy = target.attributes.get("policy") or ()
-        assert isinstance(policy, tuple)
-        places = [getattr(rule, "location", None) for rule in policy]
-        attributes = {
-            name: list(value.items()) if isinstance(value, dict) else value
-            for name, value in target.attributes.items()
-        }
+    def show(target: RuleTarget) -> object:
+        places = [rule.location for rule in target.policy] if isinstance(target, ModelPackage) else []
+        values = [getattr(target, attribute.name) for attribute in ATTRIBUTES[type(target)]]
         return (
             target.label,
             target.rule,
-            list(attributes.items()),
-            target.deps,
+            [list(value.items()) if isinstance(value, dict) else value for value in values],
             target.visibility,
             target.tags,
             target.location,

@@ -12,8 +12,9 @@ import starlark
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from hermpkg_build.core.attributes import AttributeType, Form
 from hermpkg_build.loading.forms import problem_with
-from hermpkg_build.loading.rules import POLICY_FUNCTIONS, RULES, AttributeType, Form
+from hermpkg_build.loading.rules import POLICY_FUNCTIONS, RULES
 
 PRIVATE = Path(__file__).resolve().parents[3] / "rules" / "private"
 

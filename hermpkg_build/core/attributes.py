@@ -1,0 +1,102 @@
+"""Attributes of BUILD files: what each may be given, and how errors and documentation say so."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, field
+from typing import Any
+
+from hermpkg_build.core.canonical_json import Json
+
+
+class AttributeType(enum.Enum):
+    """What an attribute holds; the value is how errors and documentation name it."""
+
+    STRING = "a string"
+    INTEGER = "an integer"
+    BOOLEAN = "a boolean"
+    STRINGS = "a list of strings"
+    STRING_OR_STRINGS = "a string or a list of strings"
+    LABEL = "a label"
+    LABELS = "a list of labels"
+    LABEL_DICT = "a dictionary from strings to labels"
+    STRING_DICT = "a dictionary from strings to strings"
+    JSON_DICT = "a dictionary of JSON values"
+    POLICY = "a list of policy rules"
+
+
+class Form(enum.Enum):
+    """What strings of an attribute must look like; the value says so in an error."""
+
+    FACTORY = "module:function, such as models.resnet:resnet18"
+    MODULE = "a dotted module name, such as models.resnet"
+    MODULE_GLOB = "a glob over dotted module names, such as models.** or torch.*.fx"
+    PATH_GLOB = "a glob over paths, such as **/*.py"
+    RECORD = "a path inside the artifact, such as config/words.txt"
+    PICKLE = "a folder and a name inside the artifact, such as model/model.pkl"
+    OUTPUT = "a path inside the package's output folder, such as resnet.pt"
+    VARIABLE = "the name of an environment variable, such as OMP_NUM_THREADS"
+    DISTRIBUTION = "the name of a distribution, such as torch"
+    SPECIFIER = "a PEP 440 version specifier, such as >=2.4,<3"
+    PYTHON_VERSION = "a Python version, such as 3.11"
+    TARGET_NAME = "the name of a target, such as resnet"
+    VISIBILITY = "//visibility:public, //visibility:private, //pkg:__pkg__ or //pkg:__subpackages__"
+    FILE = "the name of a file of this package"
+    TAG = "a word without blanks"
+    POSITIVE = "a positive number"
+    FILES = 'one of "auto", "real" and "mangled"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribute:
+    """One attribute of a rule, or one parameter of a function.
+
+    `default` is written as in a BUILD file. Labels may name targets of `rules`, and files whose
+    names end in one of `suffixes` ("" for any). `form` is that of the strings, `key_form` that of
+    a dictionary's keys.
+    """
+
+    name: str
+    type: AttributeType
+    doc: str
+    mandatory: bool = False
+    default: Json = None
+    rules: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
+    form: Form | None = None
+    key_form: Form | None = None
+
+
+def attribute(
+    doc: str,
+    *,
+    default: Any = MISSING,
+    rules: Sequence[str] = (),
+    suffixes: Sequence[str] = (),
+    form: Form | None = None,
+    key_form: Form | None = None,
+) -> Any:
+    """A field of a target's dataclass that a BUILD file gives; mandatory without a `default`.
+
+    `attributes_of` reads its type from the annotation. The rest is as in `Attribute`.
+    """
+    table = {
+        "doc": doc,
+        "rules": tuple(rules),
+        "suffixes": tuple(suffixes),
+        "form": form,
+        "key_form": key_form,
+    }
+    if default is MISSING:
+        return field(metadata={**table, "mandatory": True})
+    return field(default_factory=lambda: value_of_default(default), metadata={**table, "default": default})
+
+
+def value_of_default(default: Json) -> Any:
+    """The value that a `default` stands for: empty tuples and dictionaries for the empty ones it writes.
+
+    >>> value_of_default([]), value_of_default("auto")
+    ((), 'auto')
+    """
+    return () if default == [] else {} if default == {} else default
