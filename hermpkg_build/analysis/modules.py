@@ -6,7 +6,7 @@ import _imp
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.machinery import EXTENSION_SUFFIXES
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,14 @@ from hermpkg_build.analysis.distributions import Distributions
 from hermpkg_build.analysis.search_path import Folder, read_search_path
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.module_names import is_module_name, parent_of, parents_of, record_of_module, top_of
+from hermpkg_build.core.module_names import (
+    is_module_name,
+    package_of_init,
+    parent_of,
+    parents_of,
+    record_of_module,
+    top_of,
+)
 from hermpkg_build.core.target import ModuleTarget
 
 if TYPE_CHECKING:
@@ -111,7 +118,7 @@ class ModuleFinder:
         except KeyError:
             found = self._given.get(name)
             if found is None and is_module_name(name):
-                found = self._search(name)[0] or self._implied.get(name)
+                found = self._init_as_module(name) or self._search(name)[0] or self._implied.get(name)
             self._found[name] = found
             return found
 
@@ -134,6 +141,12 @@ class ModuleFinder:
                 if self.tree.is_file(os.path.join(self.workspace_root, *path.split("/"))):
                     return path
         return None
+
+    def _init_as_module(self, name: str) -> ModuleSource | None:
+        """The source of a package that was handed in, as the plain module ``package.__init__``."""
+        package = self._given.get(package_of_init(name) or "")
+        is_there = package is not None and package.kind is ModuleKind.PACKAGE and package.path
+        return replace(package, name=name, kind=ModuleKind.SOURCE) if package and is_there else None
 
     def _search(self, name: str) -> tuple[ModuleSource | None, tuple[Folder, ...]]:
         """What the environment has for `name`, whatever was handed in, and the folders of its submodules."""

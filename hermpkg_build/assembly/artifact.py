@@ -22,7 +22,7 @@ from hermpkg_build.core.manifest import (
     ManifestTool,
     RecordKind,
 )
-from hermpkg_build.core.module_names import record_of_module
+from hermpkg_build.core.module_names import package_of_init, record_of_module
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import AnalysisError
 from hermpkg_build.version import __version__
@@ -101,8 +101,11 @@ def lay_out_parts(request: ArtifactRequest, stored: Sequence[Part] = ()) -> tupl
 
 
 def _module_parts(request: ArtifactRequest) -> Iterator[Part]:
-    for node in request.graph.with_policy(Policy.INTERN):
-        if node.kind is ModuleKind.NAMESPACE:
+    interned = {node.name: node for node in request.graph.with_policy(Policy.INTERN)}
+    for node in interned.values():
+        package = interned.get(package_of_init(node.name) or "")
+        is_same_file = package is not None and package.digest == node.digest
+        if node.kind is ModuleKind.NAMESPACE or is_same_file:
             continue
         if node.kind not in (ModuleKind.SOURCE, ModuleKind.PACKAGE):
             raise AnalysisError(

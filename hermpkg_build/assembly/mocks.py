@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cache
 
 from hermpkg_build.archive.layout import MOCK_MODULE
+from hermpkg_build.archive.modules import PackedModules
 from hermpkg_build.assembly.parts import Part
 from hermpkg_build.core.graph import ModuleGraph
-from hermpkg_build.core.manifest import RecordKind
+from hermpkg_build.core.manifest import Manifest, RecordKind
 from hermpkg_build.core.module_names import record_of_module
 from hermpkg_build.core.policy import Policy
+
+_LONGEST_STUB = 2048
 
 _STUB = '''\
 """Stands for the module {module}, which was mocked out when this package was built."""
@@ -49,6 +52,32 @@ def mock_parts(graph: ModuleGraph, packages: Collection[str]) -> Iterator[Part]:
             kind=RecordKind.MOCK,
             cause=f"the mocked module {node.name}",
         )
+
+
+def mocked_modules(
+    packed: PackedModules, manifest: Manifest | None, read: Callable[[str], bytes]
+) -> frozenset[str]:
+    """The modules of an artifact that a stub stands for; `read` gives the bytes of its records.
+
+    The manifest lists them. The stubs of an artifact without one, which torch.package wrote, import nothing
+    but the module that they share.
+    """
+    if manifest is not None:
+        kinds = {name: record.kind for name, record in manifest.records.items()}
+        found = [name for name, record in packed.sources.items() if kinds.get(record) is RecordKind.MOCK]
+    elif MOCK_MODULE in packed.sources:
+        found = [name for name, record in packed.sources.items() if _is_stub(read(record))]
+    else:
+        found = []
+    return frozenset(found) - {MOCK_MODULE}
+
+
+def _is_stub(text: bytes) -> bool:
+    from hermpkg_build.source.imports import analyse_source
+
+    if len(text) > _LONGEST_STUB or MOCK_MODULE.encode() not in text:
+        return False
+    return [imported.module for imported in analyse_source(text).imports] == [MOCK_MODULE]
 
 
 def stub_source(module: str, submodules: tuple[str, ...] = ()) -> bytes:

@@ -58,6 +58,18 @@ def parents_of(name: str) -> Iterator[ModuleName]:
         parent = parent_of(parent)
 
 
+def package_of_init(name: str) -> ModuleName | None:
+    """The package `a` for the name ``a.__init__``, None for any other name.
+
+    To Python that is a plain module with the source of the package, which runs once more: some code says
+    ``from .__init__ import x``.
+
+    >>> package_of_init("a.b.__init__"), package_of_init("a.b")
+    ('a.b', None)
+    """
+    return parent_of(name) if name.endswith(".__init__") else None
+
+
 def record_of_module(name: str, is_package: bool) -> str:
     """The record of a module's source, which is also its path below a folder of ``sys.path``.
 

@@ -13,6 +13,7 @@ from hermpkg_build.core.digest import Bytes
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind
 from hermpkg_build.core.graph_dot import to_dot
 from hermpkg_build.core.manifest import RecordKind
+from hermpkg_build.core.module_names import package_of_init
 from hermpkg_build.core.patterns import GlobPattern
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import AnalysisError, GroupedError
@@ -315,6 +316,8 @@ class PackageExporter(ModulePolicies):
     def _give_source(self, name: str, data: bytes, is_package: bool, dependencies: bool, cause: str) -> None:
         source = GivenSource(data=data, is_package=is_package)
         name = plain_name(name, self.importer)
+        if package := package_of_init(name):
+            name, source = package, GivenSource(data=data, is_package=True)
         self._plan.give_source(name, source, cause=cause, dependencies=dependencies)
 
     def _modules(self) -> Modules:

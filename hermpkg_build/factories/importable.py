@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from typing import Any
 
-from hermpkg_build.core.module_names import parents_of
+from hermpkg_build.core.module_names import package_of_init, parents_of
 from hermpkg_build.factories.places import Place, Places
 
 _OURS = os.path.dirname(__file__)
@@ -100,6 +100,9 @@ class WorkspaceFinder:
         self.requested.setdefault(name, importer)
         if name in self._modules:
             return _spec_of_file(name, self._modules[name])
+        package = self._modules.get(package_of_init(name) or "", "")
+        if os.path.basename(package) == "__init__.py":
+            return _spec_of_file(name, package)
         if name in self._namespaces:
             return self._namespace(name, path)
         spec = self._from_others(name, path, target)
@@ -146,7 +149,8 @@ class WorkspaceFinder:
 
 def _spec_of_file(name: str, path: str) -> ModuleSpec | None:
     folder, file = os.path.split(path)
-    locations = [folder] if file.partition(".")[0] == "__init__" else None
+    is_package = file.partition(".")[0] == "__init__" and not package_of_init(name)
+    locations = [folder] if is_package else None
     loader = FreshSourceLoader(name, path) if path.endswith(".py") else None
     from importlib.util import spec_from_file_location
 

@@ -9,13 +9,15 @@ from hermpkg_build.analysis.closure import Root, explore
 from hermpkg_build.analysis.modules import ModuleSource
 from hermpkg_build.archive.layout import DATA, EXTERN_MODULES
 from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.assembly.mocks import mocked_modules
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, Origin
-from hermpkg_build.core.module_names import module_of_record, parents_of, top_of
+from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.policy import Policy, PolicyRule
-from hermpkg_build.inspection.contents import manifest_of, modules_by_policy
+from hermpkg_build.inspection.contents import manifest_of
 from hermpkg_build.pickles.reading.globals import globals_of_pickle
 from hermpkg_build.runtime.contents.archives import read_externs
+from hermpkg_build.runtime.importing.roles import ModuleRole, ModuleTree
 from hermpkg_build.source.imports import analyse_source
 from hermpkg_build.source.source_facts import SourceFacts
 
@@ -34,7 +36,7 @@ def graph_of_archive(archive: ArchiveReader) -> ModuleGraph:
     modules = ArchiveModules(archive)
     rules = [
         PolicyRule(policy=Policy.MOCK, include=modules.mocks),
-        PolicyRule(policy=Policy.INTERN, include=modules.names),
+        PolicyRule(policy=Policy.INTERN, include=(*modules.names, "**.__init__")),
         PolicyRule(policy=Policy.EXTERN, include=modules.externs),
     ]
     pickles = list(_pickle_roots(archive))
@@ -86,41 +88,37 @@ class ArchiveModules:
 
     def __init__(self, archive: ArchiveReader) -> None:
         self._archive = archive
-        self._records: dict[str, tuple[str, bool]] = {}
-        for record in archive.names():
-            module = module_of_record(record)
-            if module is not None:
-                self._records[module[0]] = (record, module[1])
-        self._folders = {parent for name in self._records for parent in parents_of(name)}
         manifest = manifest_of(archive)
-        self._provenance = {
-            name: (module.origin, module.distribution)
-            for name, module in (manifest.modules if manifest is not None else {}).items()
-        }
-        self.mocks = modules_by_policy(manifest)[Policy.MOCK] if manifest is not None else ()
-        self.names = tuple(sorted(self._records.keys() - self.mocks))
-        self.externs = tuple(sorted(read_externs(archive))) if archive.has(EXTERN_MODULES) else ()
-        self._known_externs = frozenset(self.externs)
+        externs = read_externs(archive) if archive.has(EXTERN_MODULES) else ()
+        self._tree = ModuleTree(archive.names(), externs)
+        self._listed = manifest.modules if manifest is not None else {}
+        mocks = mocked_modules(self._tree.packed, manifest, archive.read)
+        self.mocks = tuple(sorted(mocks))
+        self.names = tuple(sorted(self._tree.packed.sources.keys() - mocks))
+        self.externs = tuple(sorted(externs))
 
     def find(self, name: str) -> ModuleSource | None:
         """The packed module `name`, or what is known of an extern one; None for any other."""
-        if name in self._records:
-            record, is_package = self._records[name]
-            kind = ModuleKind.PACKAGE if is_package else ModuleKind.SOURCE
-            origin, distribution = self._provenance.get(name, (Origin.GENERATED, ""))
-            return ModuleSource(
-                name=name, kind=kind, origin=origin, path=record, shown=record, distribution=distribution
-            )
-        if name in self._folders:
-            return ModuleSource(name=name, kind=ModuleKind.NAMESPACE, origin=Origin.GENERATED)
-        if top_of(name) in sys.stdlib_module_names:
-            return ModuleSource(name=name, kind=ModuleKind.SOURCE, origin=Origin.STDLIB)
-        if name in self._known_externs:
-            distribution = self._provenance.get(name, (Origin.ENVIRONMENT, ""))[1]
-            return ModuleSource(
-                name=name, kind=ModuleKind.SOURCE, origin=Origin.ENVIRONMENT, distribution=distribution
-            )
-        return None
+        listed, record = self._listed.get(name), self._tree.packed.source(name) or ""
+        if record:
+            kind = ModuleKind.PACKAGE if self._tree.is_package(name) else ModuleKind.SOURCE
+            origin = listed.origin if listed is not None else Origin.GENERATED
+        elif self._tree.role(name) in (ModuleRole.NAMESPACE, ModuleRole.OVERLAY):
+            kind, origin = ModuleKind.NAMESPACE, Origin.GENERATED
+        elif top_of(name) in sys.stdlib_module_names:
+            kind, origin = ModuleKind.SOURCE, Origin.STDLIB
+        elif self._tree.is_extern(name):
+            kind, origin = ModuleKind.SOURCE, Origin.ENVIRONMENT
+        else:
+            return None
+        return ModuleSource(
+            name=name,
+            kind=kind,
+            origin=origin,
+            path=record,
+            shown=record,
+            distribution=listed.distribution if listed is not None else "",
+        )
 
     def facts_of(self, modules: Sequence[ModuleSource]) -> Sequence[SourceFacts]:
         """The import facts of packed modules."""

@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.archive.layout import PYTHON_VERSION
@@ -37,7 +36,7 @@ from hermpkg_build.runtime.contents.tensor_storages import StorageSource
 from hermpkg_build.runtime.host.importlib_views import resolve
 from hermpkg_build.runtime.importer_protocol import Importer
 from hermpkg_build.runtime.importing.pickled_names import Whereabouts
-from hermpkg_build.runtime.importing.roles import ModuleRole, ModuleTree
+from hermpkg_build.runtime.importing.roles import ModuleTree
 from hermpkg_build.runtime.importing.space import ModuleSpace
 from hermpkg_build.runtime.importing.sys_modules import PackageModules
 from hermpkg_build.runtime.mangling import demangle
@@ -177,17 +176,6 @@ class PackageImporter(Importer, Closing):
         name = demangle(fullname)
         return self._space.loader.get_resource_reader(name) if self._space.tree.is_package(name) else None
 
-    def packaged_module(self, name: str) -> PackagedModule | None:
-        """Where the artifact has the module `name`, for those who pack it anew.
-
-        None for an extern module, what has extern parts, and what the artifact does not hold.
-        """
-        role = self._space.tree.role(name)
-        if role is ModuleRole.SOURCE:
-            record = self._space.tree.source_record(name)
-            return PackagedModule(record=record, is_package=self._space.tree.is_package(name))
-        return PackagedModule(record="", is_package=True) if role is ModuleRole.NAMESPACE else None
-
     def record_names(self) -> Sequence[str]:
         """The names of all records."""
         return self._archive.names()
@@ -237,14 +225,6 @@ class PackageImporter(Importer, Closing):
         if not self._archive.has(record):
             raise _no_record(self._archive, record)
         return self._archive.read(record)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackagedModule:
-    """A module of an artifact; `record` holds its source, "" for a folder without ``__init__.py``."""
-
-    record: str
-    is_package: bool
 
 
 class _Loads(threading.local):

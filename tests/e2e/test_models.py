@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -57,6 +58,16 @@ def test_changed_arguments_are_the_reason(models: Any) -> None:
     models.build_file(BUILD.replace('"size": 2', '"size": 3'))
     outcome = models.run("build", "//app", "--explain")
     assert 'args changed from {"size":2} to {"size":3}' in outcome.stderr + outcome.stdout
+    assert load(models).size == 3
+
+
+def test_a_package_that_is_imported_by_the_name_of_its_file_too(models: Any) -> None:
+    models.write("app/__init__.py", "SIZE = 3\n")
+    models.write(
+        "app/factory.py", "from .__init__ import SIZE\n" + dedent(FACTORY).replace("= size", "= SIZE")
+    )
+    outcome = models.build("//app")
+    assert outcome.code == 0, outcome.stderr
     assert load(models).size == 3
 
 

@@ -6,13 +6,14 @@ seen to read them; so all that lie beside its modules there go along.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from hermpkg_build.analysis.distributions import owner_of_metadata
+from hermpkg_build.archive.modules import PackedModules
 from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.manifest import Manifest, RecordKind
-from hermpkg_build.core.module_names import folder_of_module, module_of_record, top_of
+from hermpkg_build.core.module_names import top_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +26,18 @@ class Carried:
     distributions: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, modules: Collection[str], manifest: Manifest, read: Callable[[str], bytes]) -> Carried:
-        """What `modules` bring out of the package with `manifest`, whose records `read` gives."""
-        known = frozenset(modules) & manifest.modules.keys()
+    def of(
+        cls,
+        modules: Collection[str],
+        packed: PackedModules,
+        manifest: Manifest,
+        read: Callable[[str], bytes],
+    ) -> Carried:
+        """What `modules` bring out of the package that holds `packed`, whose records `read` gives."""
         return cls(
-            modules=known,
-            files={record: read(record) for record in records_beside(known, manifest)},
-            real=frozenset(manifest.real_files) & {top_of(name) for name in known},
+            modules=frozenset(modules),
+            files={record: bytes(read(record)) for record in _data_files(modules, packed, manifest)},
+            real=frozenset(manifest.real_files) & {top_of(name) for name in modules},
             distributions=manifest.distributions,
         )
 
@@ -51,20 +57,10 @@ class Carried:
         return {**installed, **came}
 
 
-def records_beside(modules: Collection[str], manifest: Manifest) -> Iterator[str]:
-    """The resources of a package that belong to `modules`, which it packs, or to their distributions.
-
-    A file belongs to the modules of its folder, else to those of the nearest folder above that has any.
-    """
-    wanted = {folder_of_module(name, manifest.modules[name].is_package) for name in modules} - {""}
-    places = [place for record in manifest.records if (place := module_of_record(record)) is not None]
-    inhabited = {folder_of_module(*place) for place in places}
-    owners = {manifest.modules[name].distribution for name in modules} - {""}
-    for record, facts in manifest.records.items():
-        if facts.kind is not RecordKind.RESOURCE:
-            continue
-        folder = record.rpartition("/")[0]
-        while folder and folder not in inhabited:
-            folder = folder.rpartition("/")[0]
-        if folder in wanted or owner_of_metadata(record.partition("/")[0]) in owners:
-            yield record
+def _data_files(modules: Collection[str], packed: PackedModules, manifest: Manifest) -> list[str]:
+    """The resources of a package that belong to some of its modules, or to their distributions."""
+    resources = [name for name, record in manifest.records.items() if record.kind is RecordKind.RESOURCE]
+    listed = [manifest.modules[name] for name in modules if name in manifest.modules]
+    owners = {module.distribution for module in listed} - {""}
+    metadata = [name for name in resources if owner_of_metadata(name.partition("/")[0]) in owners]
+    return [*packed.data_files(modules, resources), *metadata]

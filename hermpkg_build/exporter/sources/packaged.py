@@ -6,138 +6,128 @@ import os
 import pickle
 import sys
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Any
 
 from hermpkg_build.analysis.modules import ModuleSource
-from hermpkg_build.archive.layout import MANIFEST, MOCK_MODULE
+from hermpkg_build.archive.layout import MANIFEST
+from hermpkg_build.assembly.mocks import mocked_modules
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.manifest import Manifest
-from hermpkg_build.core.module_names import module_of_record, parents_of, record_of_module
 from hermpkg_build.exporter.sources.carried_files import Carried
 from hermpkg_build.exporter.sources.environment import Environment, FoundModule
 from hermpkg_build.exporter.sources.loaded_module import describe_module
 from hermpkg_build.runtime.importer import PackageImporter
+from hermpkg_build.runtime.importing.roles import ModuleRole, ModuleTree
 
-_LONGEST_STUB = 2048
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenPackage:
+    """The artifact that an importer has open; `shown` is the name of its file."""
+
+    shown: str
+    records: Collection[str]
+    externs: Collection[str]
+    read: Callable[[str], bytes]
 
 
-class PackagedEnvironment:
-    """The modules of an artifact that a PackageImporter has open.
+def open_package(importer: Any) -> OpenPackage | None:
+    """What an importer of packages has open; None for an importer of another kind."""
+    torchs: Any = getattr(sys.modules.get("torch.package.package_importer"), "PackageImporter", ())
+    if isinstance(importer, PackageImporter):
+        records, read = importer.record_names(), importer.read_record
+    elif isinstance(importer, torchs):
+        reader = importer.zip_reader
+        records, read = [str(name) for name in reader.get_all_records()], reader.get_record
+    else:
+        return None
+    return OpenPackage(
+        shown=os.path.basename(str(importer.filename)),
+        records=frozenset(records),
+        externs=frozenset(importer.extern_modules),
+        read=read,
+    )
+
+
+class ImporterEnvironment:
+    """An importer as one that gives names to objects, and objects for names."""
+
+    def __init__(self, importer: Any) -> None:
+        self.importer = importer
+
+    def name_of(self, obj: Any, name: str) -> tuple[str, str]:
+        """The module and qualified name under which the importer has `obj`. Raises PicklingError."""
+        try:
+            module, qualname = self.importer.get_name(obj, name)
+        except Exception as error:
+            raise pickle.PicklingError(str(error)) from error
+        return str(module), str(qualname)
+
+    def provides(self, obj: Any, module: str, name: str) -> bool:
+        """Whether the importer has `obj` as `name` of `module`."""
+        try:
+            found: Any = self.importer.import_module(module)
+            for attribute in name.split("."):
+                found = getattr(found, attribute)
+        except Exception:  # noqa: BLE001 -- importing runs anyone's code; what fails provides nothing
+            return False
+        return found is obj
+
+    def __str__(self) -> str:
+        return repr(self.importer)
+
+
+class PackagedEnvironment(ImporterEnvironment):
+    """The modules of an artifact that an importer has open.
 
     `mocked` are those that were mocked when it was made: a stub stands for them, and its source is
-    that of the tool that made the artifact.
+    that of the tool that made the artifact. `outside` is where the extern ones come from.
     """
 
-    def __init__(self, importer: Any, records: PackageRecords, outside: Environment) -> None:
-        self.importer = importer
-        self._externs = frozenset(importer.extern_modules)
+    def __init__(self, importer: Any, package: OpenPackage, outside: Environment) -> None:
+        super().__init__(importer)
+        self._package = package
         self._outside = outside
-        self.mocked = frozenset(records.mocked_modules())
-        self._records = records
-        self._manifest = records.manifest()
+        self._tree = ModuleTree(package.records, package.externs)
+        self._manifest = Manifest.from_bytes(package.read(MANIFEST)) if MANIFEST in package.records else None
+        self.mocked = mocked_modules(self._tree.packed, self._manifest, package.read)
 
     def find(self, name: str) -> FoundModule | None:
         """The module `name`; an extern one as it is outside of the package."""
-        place = self._records.place_of(name)
-        if place is None:
-            is_extern = not self._externs.isdisjoint([name, *parents_of(name)])
-            return self._outside.find(name) if is_extern else None
-        record, is_package = place
-        kind = ModuleKind.PACKAGE if is_package else ModuleKind.SOURCE
+        if self._tree.is_extern(name):
+            return self._outside.find(name)
+        record, role = self._tree.packed.source(name), self._tree.role(name)
+        if record is None and role is not ModuleRole.NAMESPACE:
+            return None
+        kind = ModuleKind.PACKAGE if self._tree.is_package(name) else ModuleKind.SOURCE
         source = ModuleSource(
             name=name,
             kind=kind if record else ModuleKind.NAMESPACE,
             origin=Origin.ENVIRONMENT,
-            shown=f"{self._records.shown}/{record}" if record else "",
+            shown=f"{self._package.shown}/{record}" if record else "",
             distribution=self._distribution(name),
         )
-        return FoundModule(source, text=self._records.read(record) if record else None)
+        return FoundModule(source, text=bytes(self._package.read(record)) if record else None)
 
     def carried(self, modules: Collection[str]) -> Carried:
         """What `modules`, of those that are packed here, bring into another package."""
         if self._manifest is None:
             return Carried()
-        return Carried.of(modules, self._manifest, self._records.read)
+        return Carried.of(modules, self._tree.packed, self._manifest, self._package.read)
 
     def _distribution(self, name: str) -> str:
         known = self._manifest.modules.get(name) if self._manifest is not None else None
         return known.distribution if known is not None else ""
 
-    def name_of(self, obj: Any, name: str) -> tuple[str, str]:
-        """The module and qualified name under which the importer has `obj`. Raises PicklingError."""
-        return _name_by(self.importer, obj, name)
-
-    def provides(self, obj: Any, module: str, name: str) -> bool:
-        """Whether the importer has `obj` as `name` of `module`."""
-        return _provides(self.importer, obj, module, name)
-
     def __str__(self) -> str:
-        return f"the importer of {self._records.shown}"
+        return f"the importer of {self._package.shown}"
 
 
-class PackageRecords:
-    """The records of the artifact of one of our importers."""
-
-    def __init__(self, importer: PackageImporter) -> None:
-        self._importer = importer
-        self.shown = os.path.basename(importer.filename)
-
-    def place_of(self, name: str) -> tuple[str, bool] | None:
-        """The record of a module's source, and whether it is a package; ("", True) for a mere folder."""
-        found = self._importer.packaged_module(name)
-        return (found.record, found.is_package) if found else None
-
-    def read(self, record: str) -> bytes:
-        """The bytes of a record."""
-        return self._importer.read_record(record)
-
-    def names(self) -> Collection[str]:
-        """The names of all records."""
-        return self._importer.record_names()
-
-    def manifest(self) -> Manifest | None:
-        """The manifest; None in what torch.package made."""
-        return Manifest.from_bytes(self.read(MANIFEST)) if MANIFEST in self.names() else None
-
-    def mocked_modules(self) -> Collection[str]:
-        """The names of the modules that are stubs."""
-        return _stubs(self.names(), self.read)
-
-
-class TorchPackageRecords(PackageRecords):
-    """The records of the artifact of one of torch's importers, by its PyTorchFileReader."""
-
-    def __init__(self, importer: Any) -> None:
-        self._reader = importer.zip_reader
-        self._externs = frozenset(importer.extern_modules)
-        self._names = frozenset(str(name) for name in self._reader.get_all_records())
-        self._folders = {name[:i] for name in self._names for i in range(len(name)) if name[i] == "/"}
-        self.shown = os.path.basename(str(importer.filename))
-
-    def place_of(self, name: str) -> tuple[str, bool] | None:
-        """As for ours."""
-        if name in self._externs:
-            return None
-        for is_package in (True, False):
-            record = record_of_module(name, is_package)
-            if record in self._names:
-                return record, is_package
-        return ("", True) if name.replace(".", "/") in self._folders else None
-
-    def read(self, record: str) -> bytes:
-        """The bytes of a record."""
-        return bytes(self._reader.get_record(record))
-
-    def names(self) -> Collection[str]:
-        """As for ours."""
-        return self._names
-
-
-class CustomEnvironment:
+class CustomEnvironment(ImporterEnvironment):
     """An importer of a user's own kind: what its modules say of their files and loaders."""
 
     def __init__(self, importer: Any, may_import: Callable[[str], bool]) -> None:
-        self.importer = importer
+        super().__init__(importer)
         self._may_import = may_import
 
     def find(self, name: str) -> FoundModule | None:
@@ -152,61 +142,8 @@ class CustomEnvironment:
                 return None
         return describe_module(name, module)
 
-    def name_of(self, obj: Any, name: str) -> tuple[str, str]:
-        """The module and qualified name under which the importer has `obj`. Raises PicklingError."""
-        return _name_by(self.importer, obj, name)
-
-    def provides(self, obj: Any, module: str, name: str) -> bool:
-        """Whether the importer has `obj` as `name` of `module`."""
-        return _provides(self.importer, obj, module, name)
-
-    def __str__(self) -> str:
-        return repr(self.importer)
-
 
 def packaged_environment(importer: Any, outside: Environment) -> PackagedEnvironment | None:
     """The environment of an importer of packages, ours or torch's; None for any other."""
-    if isinstance(importer, PackageImporter):
-        return PackagedEnvironment(importer, PackageRecords(importer), outside)
-    torchs = getattr(sys.modules.get("torch.package.package_importer"), "PackageImporter", None)
-    if torchs is not None and isinstance(importer, torchs):
-        return PackagedEnvironment(importer, TorchPackageRecords(importer), outside)
-    return None
-
-
-def _stubs(records: Collection[str], read: Callable[[str], bytes]) -> list[str]:
-    if f"{MOCK_MODULE}.py" not in records:
-        return []
-    stubs: list[str] = []
-    for record in sorted(records):
-        place = module_of_record(record)
-        if place is not None and place[0] != MOCK_MODULE:
-            text = read(record)
-            if len(text) <= _LONGEST_STUB and MOCK_MODULE.encode() in text and _imports_mock(text):
-                stubs.append(place[0])
-    return stubs
-
-
-def _imports_mock(text: bytes) -> bool:
-    from hermpkg_build.source.imports import analyse_source
-
-    imports = analyse_source(text).imports
-    return [imported.module for imported in imports] == [MOCK_MODULE]
-
-
-def _name_by(importer: Any, obj: Any, name: str) -> tuple[str, str]:
-    try:
-        module, qualname = importer.get_name(obj, name)
-    except Exception as error:
-        raise pickle.PicklingError(str(error)) from error
-    return str(module), str(qualname)
-
-
-def _provides(importer: Any, obj: Any, module: str, name: str) -> bool:
-    try:
-        found: Any = importer.import_module(module)
-        for attribute in name.split("."):
-            found = getattr(found, attribute)
-    except Exception:  # noqa: BLE001 -- importing runs anyone's code; what fails provides nothing
-        return False
-    return found is obj
+    package = open_package(importer)
+    return PackagedEnvironment(importer, package, outside) if package is not None else None

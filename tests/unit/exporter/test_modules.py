@@ -622,6 +622,51 @@ def test_data_files_come_along_whatever_their_package_is_called(project, package
     assert again.load_text(package, "data.txt") == "data"
 
 
+def test_data_files_of_mere_folders_come_along_with_the_modules_below(project):
+    def saved(*modules):
+        def save(exporter):
+            for name in modules:
+                exporter.save_source_string(name, "")
+            for package in ("ns", "ns.sub", "ns.other", "ns.sub.tables"):
+                exporter.save_text(package, "data.txt", package)
+
+        return project.load(save)
+
+    def files_with(importer, *modules):
+        again = project.load(lambda e: [e.save_module(name) for name in modules], importer=importer)
+        return {name for name in again.record_names() if name.endswith(".txt")}
+
+    of_sub = {"ns/sub/data.txt", "ns/sub/tables/data.txt"}
+    first = saved("ns.sub.mod", "ns.other.mod")
+    assert files_with(first, "ns.sub.mod") == {"ns/data.txt", *of_sub}
+    # Where a module lies in the folder itself, its files are that module's.
+    first = saved("ns.sub.mod", "ns.other.mod", "ns.plain")
+    assert files_with(first, "ns.sub.mod") == of_sub
+    assert files_with(first, "ns.plain", "ns.sub.mod") == {"ns/data.txt", *of_sub}
+
+
+def test_a_package_that_is_imported_by_the_name_of_its_file_too(project):
+    project.module("par.__init__", "value = 7\n")
+    project.module("par.mod", "from .__init__ import value\nimport par.__init__\nalso = par.__init__.value\n")
+    first = project.load(interns("par.**", save=["par.mod"]))
+    again = project.load(interns("par.**", save=["par.mod"]), importer=first)
+    for importer in (first, again):
+        module = importer.import_module("par.mod")
+        assert (module.value, module.also) == (7, 7)
+        assert sum(name.startswith("par/") for name in importer.record_names()) == 2
+
+
+def test_a_source_under_the_name_of_a_packages_file_is_the_package(project):
+    def save(exporter):
+        exporter.save_source_string("par.__init__", "value = 7\n")
+        exporter.save_text("par", "data.txt", "data")
+
+    first = project.load(save)
+    again = project.load(lambda e: e.save_module("par"), importer=first)
+    assert again.import_module("par").value == 7
+    assert again.load_text("par", "data.txt") == "data"
+
+
 def test_imports_that_may_fail_are_told_from_those_that_may_not(project):
     project.package("some", "other")
     project.module("own", "try:\n    import some\nexcept ImportError:\n    some = None\nimport other\n")

@@ -46,6 +46,17 @@ def test_a_module_that_nothing_imports_is_what_the_artifact_asks_for():
     assert chain(reader, "c") == [("the artifact", "c")]
 
 
+def test_a_package_that_is_imported_by_the_name_of_its_file_too():
+    reader = archive({"a/__init__.py": "import os\n", "a/b.py": "from .__init__ import os\n"})
+    assert chain(reader, "a.__init__") == [("the artifact", "a.b"), ("a.b", "a.__init__")]
+
+
+def test_the_stubs_of_torch_package_are_mocks():
+    stub = "from _mock import MockedObject\n\ndef __getattr__(attr: str):\n    return MockedObject(attr)\n"
+    reader = archive({"_mock.py": "class MockedObject: ...\n", "away.py": stub, "a.py": "import away\n"})
+    assert graph_of_archive(reader).nodes["away"].policy is Policy.MOCK
+
+
 def test_a_cycle_that_nothing_imports_is_entered_once():
     reader = archive({"b.py": "import a\n", "a.py": "import b\n"})
     assert chain(reader, "b") == [("the artifact", "a"), ("a", "b")]

@@ -318,11 +318,39 @@ def test_names_that_name_nothing(load) -> None:
     importer = load({"lib/__init__.py": ""})
     with pytest.raises(ValueError, match="Empty module name"):
         importer.import_module("")
-    for name in ("a..b", "lib.__init__", "lib/none", " ", "torch_package_importer.x"):
+    for name in ("a..b", "lib.sub.__init__", "lib/none", " ", "torch_package_importer.x"):
         with pytest.raises(ModuleNotFoundError):
             importer.import_module(name)
     with pytest.raises(TypeError):
         importer.import_module(".relative")
+
+
+def test_a_package_is_a_plain_module_by_the_name_of_its_file_too(load) -> None:
+    importer = load(
+        {
+            "lib/__init__.py": "value = 1\n",
+            "lib/mod.py": "from .__init__ import value\nimport lib.__init__ as again\n",
+            "folder/mod.py": "",
+        }
+    )
+    module = importer.import_module("lib.mod")
+    assert module.value == module.again.value == 1
+    assert module.again is not importer.import_module("lib")
+    assert not hasattr(module.again, "__path__")
+    assert module.again.__package__ == f"{importer.id()}.lib"
+    for name in ("folder.__init__", "lib.mod.__init__"):
+        with pytest.raises(ModuleNotFoundError):
+            importer.import_module(name)
+
+
+def test_every_folder_that_a_name_reaches_is_a_package(load) -> None:
+    importer = load({"conf/v1.0/words.txt": "one", "my-conf/deep/words.txt": "two"})
+    assert importer.import_module("my-conf.deep").__path__
+    assert [item.name for item in importlib.resources.files(importer.import_module("conf")).iterdir()] == [
+        "v1.0"
+    ]
+    with pytest.raises(ModuleNotFoundError):
+        importer.import_module("conf.v1.0")
 
 
 def test_module_attributes(load) -> None:

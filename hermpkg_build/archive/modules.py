@@ -1,0 +1,109 @@
+"""Which modules a set of records holds, and which of the other records are their data files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cached_property
+
+from hermpkg_build.core.module_names import (
+    ModuleName,
+    folder_of_module,
+    is_module_name,
+    module_of_record,
+    package_of_init,
+    parents_of,
+)
+
+
+class PackedModules:
+    """The modules and packages that the records named `records` hold.
+
+    A folder without ``__init__.py`` is a namespace package, whatever lies in it. Of ``a.py`` beside
+    ``a/__init__.py`` the package counts. As in Python, ``a.__init__`` is a module with the package's source.
+
+    `sources` are the records of the modules, by dotted name.
+    """
+
+    def __init__(self, records: Iterable[str]) -> None:
+        sources: dict[str, str] = {}
+        self._regular: set[str] = set()
+        self._folders: set[str] = set()
+        seen: set[str] = set()
+        for record in records:
+            folder = record.rpartition("/")[0]
+            if folder not in seen:
+                seen.add(folder)
+                self._folders.update(_packages_along(folder))
+            module = module_of_record(record)
+            if module is None:
+                continue
+            name, is_package = module
+            if is_package:
+                self._regular.add(name)
+            if is_package or name not in self._regular:
+                sources[name] = record
+        self.sources: Mapping[str, str] = sources
+
+    def source(self, name: str) -> str | None:
+        """The record with the source of the module `name`, None where it has none."""
+        record, package = self.sources.get(name), package_of_init(name)
+        if record is None and package is not None and package in self._regular:
+            record = self.sources[package]
+        return record
+
+    def is_package(self, name: str) -> bool:
+        """Whether `name` is a package, with a source or without."""
+        return name in self._regular or self.is_namespace(name)
+
+    def is_namespace(self, name: str) -> bool:
+        """Whether `name` is a folder without ``__init__.py``, and no module stands beside it."""
+        return name in self._folders and name not in self.sources
+
+    def children(self, package: str) -> list[str]:
+        """The last parts of the names directly below `package` ("" for the top), sorted."""
+        return sorted(self._children.get(package, ()))
+
+    @cached_property
+    def above_sources(self) -> Collection[str]:
+        """The packages that some module with a source lies in, however deep."""
+        return {parent for name in self.sources for parent in parents_of(name)}
+
+    def data_files(self, modules: Iterable[str], files: Iterable[str]) -> Iterator[str]:
+        """Those of the records `files`, which are no modules' sources, that belong to `modules`.
+
+        A file belongs to the modules of its folder, or of the nearest folder above it that has any; in a
+        namespace package that has none itself, to all modules below it.
+        """
+        direct = {folder_of_module(name, self.is_package(name)) for name in self.sources}
+        inhabited = direct | {folder_of_module(name, True) for name in self.above_sources}
+        wanted: set[str] = set()
+        for module in modules:
+            folders = [folder_of_module(module, self.is_package(module))]
+            folders += [folder_of_module(parent, True) for parent in parents_of(module)]
+            wanted.update([folders[0], *(folder for folder in folders if folder not in direct)])
+        wanted.discard("")
+        for file in files:
+            folder = file.rpartition("/")[0]
+            while folder and folder not in inhabited:
+                folder = folder.rpartition("/")[0]
+            if folder in wanted:
+                yield file
+
+    @cached_property
+    def _children(self) -> Mapping[str, set[str]]:
+        children: dict[str, set[str]] = {}
+        for name in (*self.sources, *self._folders):
+            parent, _, last = name.rpartition(".")
+            if last != "__init__":
+                children.setdefault(parent, set()).add(last)
+        return children
+
+
+def _packages_along(folder: str) -> Iterator[ModuleName]:
+    """The packages that a folder and those above it are, as far down as a dotted name reaches."""
+    name = ""
+    for part in folder.split("/") if folder else ():
+        if "." in part or not is_module_name(part):
+            return
+        name = f"{name}.{part}" if name else part
+        yield ModuleName(name)
