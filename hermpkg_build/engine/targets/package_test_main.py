@@ -40,12 +40,11 @@ class HiddenOriginals:
 
 def packed_modules(artifact: str) -> frozenset[str]:
     """The dotted names of the modules whose source or stub `artifact` holds."""
+    from hermpkg_build.archive.modules import PackedModules
     from hermpkg_build.archive.reader import ArchiveReader
 
     with ArchiveReader(artifact) as archive:
-        files = [name for name in archive.names() if name.endswith(".py") and not name.startswith(".data/")]
-    names = (name[: -len(".py")].removesuffix("/__init__").replace("/", ".") for name in files)
-    return frozenset(names)
+        return frozenset(PackedModules(archive.names()).sources)
 
 
 def main() -> None:

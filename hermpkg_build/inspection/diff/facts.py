@@ -19,7 +19,7 @@ def compare_facts(
     if a.root != b.root:
         yield FactDifference(subject="root folder", a=a.root, b=b.root)
     yield from _differing("Python version", {"": _text(a, PYTHON_VERSION)}, {"": _text(b, PYTHON_VERSION)})
-    externs = [dict.fromkeys(_text(reader, EXTERN_MODULES).split(), "extern") for reader in (a, b)]
+    externs = [dict.fromkeys(_text(reader, EXTERN_MODULES).splitlines(), "extern") for reader in (a, b)]
     yield from _differing("extern module", *externs)
     if left is None or right is None:
         if left is not right:
