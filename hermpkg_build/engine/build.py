@@ -223,7 +223,7 @@ def _executing(remote: Remote | None, cache: Cache) -> Iterator[RemoteModels | N
         yield None
         return
     from hermpkg_build.engine.remote.models import RemoteModels
-    from hermpkg_build.remote.reapi.execution import Executor
+    from hermpkg_build.remote.grpc.execution import Executor
 
     with closing(Executor(remote.settings, cache.content)) as executor:
         yield RemoteModels(executor, fallback=remote.settings.execution_fallback)

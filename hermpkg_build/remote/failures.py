@@ -1,7 +1,8 @@
-"""The one error of remote servers, by what a build can do about it."""
+"""How remote servers fail: in one attempt, and for good."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from hermpkg_build.errors import LocalEnvironmentError
@@ -32,3 +33,48 @@ class RemoteError(LocalEnvironmentError):
         self.kind: FailureKind = kind
         self.server = server
         self.reason = reason
+
+
+class AttemptFailedError(Exception):
+    """One attempt at asking a server failed; once that is final, `remote_error` tells of it.
+
+    `passing` says whether another attempt can help, which is not to come before `retry_after_s`. The
+    server has `refused` the credentials that were `sent`, None where it is not known which.
+    """
+
+    def __init__(
+        self,
+        kind: FailureKind,
+        reason: str,
+        *,
+        next_step: str,
+        passing: bool = False,
+        retry_after_s: float = 0.0,
+        refused: bool = False,
+        sent: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.kind: FailureKind = kind
+        self.reason = reason
+        self.next_step = next_step
+        self.passing = passing
+        self.retry_after_s = retry_after_s
+        self.refused = refused
+        self.sent = sent
+
+    def remote_error(self, doing: str, *, server: str) -> RemoteError:
+        """What to tell of it; `doing` completes the sentence "cannot ..."."""
+        return RemoteError(
+            self.kind, f"cannot {doing}", server=server, reason=self.reason, next_step=self.next_step
+        )
+
+
+def unusable_certificate(path: str, reason: str, *, server: str) -> RemoteError:
+    """The error for a file with a certificate or key that cannot be used."""
+    return RemoteError(
+        "denied",
+        "cannot use a certificate or a key",
+        server=server,
+        reason=f"{path}: {reason}",
+        next_step=f"{CHECK_CERTIFICATES}; all are PEM files",
+    )

@@ -56,7 +56,7 @@ def _modules(settings: RemoteSettings) -> list[str]:
     if settings.cache:
         modules += ["cache", "http.transport" if settings.cache.startswith(_HTTP) else "grpc.transport"]
     if settings.executor:
-        modules += ["reapi.execution"]
+        modules += ["grpc.execution"]
     return modules
 
 

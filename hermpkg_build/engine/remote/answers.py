@@ -13,11 +13,11 @@ from hermpkg_build.engine.remote.worker import EXIT_FAILED, EXIT_MADE, EXIT_REFU
 from hermpkg_build.factories.failures import FactoryError, factory_error_from_json
 from hermpkg_build.factories.make import ModelObject
 from hermpkg_build.factories.model_folder import DESCRIPTION, contents_of
-from hermpkg_build.remote.reapi.execution import ExecutionError
+from hermpkg_build.remote.grpc.execution import ExecutionError
 
 if TYPE_CHECKING:
     from hermpkg_build.core.digest import Digest
-    from hermpkg_build.remote.reapi.execution import Executed, Executor
+    from hermpkg_build.remote.grpc.execution import Executed, Executor
     from hermpkg_build.store.content import ContentStore
 
 _HASH = re.compile(r"[0-9a-f]{64}")

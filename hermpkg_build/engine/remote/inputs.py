@@ -13,8 +13,8 @@ import hermpkg_build
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.remote.worker import OUTPUT, REQUEST, WORKSPACE, request_bytes
 from hermpkg_build.factories.child import library_paths
+from hermpkg_build.remote.grpc.execution import Command
 from hermpkg_build.remote.reapi.entries import blob_of
-from hermpkg_build.remote.reapi.execution import Command
 from hermpkg_build.remote.reapi.merkle import InputRoot, input_root
 from hermpkg_build.remote.transport import Blob
 

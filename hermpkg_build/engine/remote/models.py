@@ -17,12 +17,12 @@ from hermpkg_build.errors import HermpkgError
 from hermpkg_build.factories.failures import FactoryError
 from hermpkg_build.factories.make import ModelObject, ModelRequest, ObservedFiles, ObservedImport
 from hermpkg_build.remote.failures import RemoteError
-from hermpkg_build.remote.reapi.execution import ExecutionError
+from hermpkg_build.remote.grpc.execution import ExecutionError
 
 if TYPE_CHECKING:
     from hermpkg_build.core.target import Model
     from hermpkg_build.engine.session import Session
-    from hermpkg_build.remote.reapi.execution import Executed, Executor
+    from hermpkg_build.remote.grpc.execution import Executed, Executor
     from hermpkg_build.remote.reapi.merkle import InputRoot
 
 _MOST_NAMED = 5

@@ -88,7 +88,7 @@ def read_batch(
 
 def write_batch(channel: GrpcChannel, blobs: Sequence[tuple[Digest, bytes]], *, zstd: bool) -> None:
     """Bring blobs to the server. Raises RemoteError."""
-    attempts = channel.attempts(f"upload {len(blobs):,} blobs", writes=True)
+    attempts = channel.attempts(f"upload {len(blobs):,} blobs")
     unsent = dict(blobs)
     while unsent:
         request = messages.BatchUpdateBlobsRequest(
@@ -99,7 +99,7 @@ def write_batch(channel: GrpcChannel, blobs: Sequence[tuple[Digest, bytes]], *, 
         failure = None
         try:
             for answer in channel.call(BATCH_UPDATE_BLOBS, request, moves=request.ByteSize()).responses:
-                answered = _failure(answer.status)
+                answered = _failure(answer.status, writes=True)
                 if answered is None:
                     unsent.pop(Digest(answer.digest.hash, answer.digest.size_bytes), None)
                 failure = failure or answered
@@ -129,7 +129,7 @@ def _update(digest: Digest, data: bytes, *, zstd: bool) -> messages.BatchUpdateB
     )
 
 
-def _failure(status: messages.Status) -> CallFailedError | None:
+def _failure(status: messages.Status, *, writes: bool = False) -> CallFailedError | None:
     if status.code in (OK, ALREADY_EXISTS):
         return None
-    return CallFailedError.of_status(status.code, status.message)
+    return CallFailedError.of_status(status.code, status.message, writes=writes)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hermpkg_build.remote.failures import (
     CHECK_CERTIFICATES,
     CHECK_CREDENTIALS,
     CHECK_SERVER,
+    AttemptFailedError,
     FailureKind,
-    RemoteError,
 )
 
 OK = 0
@@ -59,55 +61,57 @@ _UNTRUSTED = (
     # The client's own certificate and key do not belong together.
     "Failed to create security handshaker",
 )
+"""How gRPC or its TLS library say that one side does not trust the other's certificate: in the details."""
+
 _NO_SPACE = ("No space left on device", "Disk quota exceeded", "OutOfSpace")
+"""How many servers say that their disk is full: with INTERNAL and the words of their system."""
 
 
-class CallFailedError(Exception):
-    """One attempt at a call failed: the name of its gRPC status code, and the details that came with it."""
+class CallFailedError(AttemptFailedError):
+    """One attempt at a call failed: the name of its gRPC status code, and the details that came with it.
 
-    def __init__(self, code: str, details: str) -> None:
-        super().__init__(f"{code}: {details}")
+    `writes` says that the call was to keep something on the server.
+    """
+
+    def __init__(
+        self, code: str, details: str, *, writes: bool = False, sent: Mapping[str, str] | None = None
+    ) -> None:
+        kind, next_step, passing = _meaning(code, details, writes=writes)
+        super().__init__(
+            kind,
+            _reason(code, details.strip()),
+            next_step=next_step,
+            passing=passing,
+            refused=code in REFUSED,
+            sent=sent,
+        )
         self.code = code
         self.details = details
 
     @classmethod
-    def of_status(cls, code: int, details: str) -> CallFailedError:
+    def of_status(cls, code: int, details: str, *, writes: bool = False) -> CallFailedError:
         """The failure of one part of a batch, by its ``google.rpc.Status``."""
-        return cls(_CODES[code] if 0 <= code < len(_CODES) else f"status {code}", details)
-
-    @property
-    def no_space(self) -> bool:
-        """Whether the server's disk is full, as many say with INTERNAL and the words of their system."""
-        return any(word in self.details for word in _NO_SPACE)
-
-    @property
-    def untrusted(self) -> bool:
-        """Whether the two sides do not trust each other's certificates, which no retry changes.
-
-        gRPC says so in the details alone, in its own words or with those of its TLS library.
-        """
-        return self.code == "UNAVAILABLE" and any(word in self.details for word in _UNTRUSTED)
+        name = _CODES[code] if 0 <= code < len(_CODES) else f"status {code}"
+        return cls(name, details, writes=writes)
 
 
-def remote_error(error: CallFailedError, doing: str, *, server: str, writes: bool = False) -> RemoteError:
-    """What to tell of a failure that is final; `writes` where the request was to keep something."""
-    kind, next_step = _meaning(error, writes)
-    details = error.details.strip()
-    if len(details) > _SHOWN:
-        details = f"{details[:_SHOWN]}…"
-    reason = f"{details} ({error.code})" if details else error.code
-    return RemoteError(kind, f"cannot {doing}", server=server, reason=reason, next_step=next_step)
+def _reason(code: str, details: str) -> str:
+    shown = f"{details[:_SHOWN]}…" if len(details) > _SHOWN else details
+    return f"{shown} ({code})" if shown else code
 
 
-def _meaning(error: CallFailedError, writes: bool) -> tuple[FailureKind, str]:
-    if error.code in REFUSED:
-        return "denied", CHECK_CREDENTIALS
-    if error.untrusted:
-        return "denied", CHECK_CERTIFICATES
-    if writes and (error.code == "RESOURCE_EXHAUSTED" or error.no_space):
-        return "full", "make room on the server, or build with --remote-upload off"
-    if error.code in PASSING:
-        return "unavailable", CHECK_SERVER
-    if error.code == "UNIMPLEMENTED":
-        return "protocol", "check that the server speaks the Remote Execution API at this address"
-    return "protocol", "check --remote-instance, and the log of the server"
+def _meaning(code: str, details: str, *, writes: bool) -> tuple[FailureKind, str, bool]:
+    """The kind of a failure, what to do about it, and whether another attempt can help."""
+    if code in REFUSED:
+        return "denied", CHECK_CREDENTIALS, False
+    if code == "UNAVAILABLE" and any(word in details for word in _UNTRUSTED):
+        return "denied", CHECK_CERTIFICATES, False
+    no_space = any(word in details for word in _NO_SPACE)
+    if writes and (no_space or code == "RESOURCE_EXHAUSTED"):
+        step = "make room on the server, or build with --remote-upload off"
+        return "full", step, code in PASSING and not no_space
+    if code in PASSING:
+        return "unavailable", CHECK_SERVER, True
+    if code == "UNIMPLEMENTED":
+        return "protocol", "check that the server speaks the Remote Execution API at this address", False
+    return "protocol", "check --remote-instance, and the log of the server", False

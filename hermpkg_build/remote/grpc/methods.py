@@ -15,11 +15,15 @@ _REAPI = "/build.bazel.remote.execution.v2"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method(Generic[Request, Response]):
-    """One call by its path; whether either side sends a stream is said where it is made."""
+    """One call by its path; whether either side sends a stream is said where it is made.
+
+    `writes` says that the server is to keep something.
+    """
 
     path: str
     request: type[Request]
     response: type[Response]
+    writes: bool = False
 
 
 GET_CAPABILITIES = Method(
@@ -36,6 +40,7 @@ UPDATE_ACTION_RESULT = Method(
     path=f"{_REAPI}.ActionCache/UpdateActionResult",
     request=messages.UpdateActionResultRequest,
     response=messages.ActionResult,
+    writes=True,
 )
 FIND_MISSING_BLOBS = Method(
     path=f"{_REAPI}.ContentAddressableStorage/FindMissingBlobs",
@@ -51,6 +56,7 @@ BATCH_UPDATE_BLOBS = Method(
     path=f"{_REAPI}.ContentAddressableStorage/BatchUpdateBlobs",
     request=messages.BatchUpdateBlobsRequest,
     response=messages.BatchUpdateBlobsResponse,
+    writes=True,
 )
 EXECUTE = Method(
     path=f"{_REAPI}.Execution/Execute",
@@ -76,6 +82,7 @@ WRITE = Method(
     path="/google.bytestream.ByteStream/Write",
     request=messages.WriteRequest,
     response=messages.WriteResponse,
+    writes=True,
 )
 QUERY_WRITE_STATUS = Method(
     path="/google.bytestream.ByteStream/QueryWriteStatus",

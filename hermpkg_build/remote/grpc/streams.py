@@ -53,7 +53,7 @@ def write_blob(channel: GrpcChannel, blob: Blob, *, zstd: bool) -> bool:
     After a failure, the server is asked how much it kept, and writing goes on from there. It may answer
     before the end that it has the blob already.
     """
-    attempts = channel.attempts(f"upload {blob.digest.size:,} bytes", writes=True)
+    attempts = channel.attempts(f"upload {blob.digest.size:,} bytes")
     departure = Departure(blob, zstd=zstd)
     name, offset = _upload_name(channel, departure), 0
     while True:

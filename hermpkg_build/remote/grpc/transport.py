@@ -13,6 +13,7 @@ from hermpkg_build.remote.failures import RemoteError
 from hermpkg_build.remote.grpc.batches import in_batches, read_batch, write_batch
 from hermpkg_build.remote.grpc.capabilities import CacheAbilities, cache_abilities
 from hermpkg_build.remote.grpc.channel import GrpcChannel
+from hermpkg_build.remote.grpc.failures import CallFailedError
 from hermpkg_build.remote.grpc.methods import (
     FIND_MISSING_BLOBS,
     GET_ACTION_RESULT,
@@ -50,10 +51,16 @@ class GrpcTransport:
             action_digest=message_digest(action),
             digest_function=_SHA256,
         )
-        found = self._channel.find(
-            GET_ACTION_RESULT, request, doing="look for the result of an action", absent=("NOT_FOUND",)
-        )
-        return None if found is None else found.SerializeToString()
+
+        def look() -> bytes | None:
+            try:
+                return self._channel.call(GET_ACTION_RESULT, request).SerializeToString()
+            except CallFailedError as error:
+                if error.code == "NOT_FOUND":
+                    return None
+                raise
+
+        return self._channel.attempts("look for the result of an action").of(look)
 
     def put_result(self, action: Digest, result: bytes) -> None:
         """Keep a serialised ``ActionResult``; all contents that it names have been uploaded."""
@@ -61,7 +68,7 @@ class GrpcTransport:
             raise RemoteError(
                 "denied",
                 "the server takes no results",
-                server=self._channel.server,
+                server=self._channel.name,
                 reason="its action cache is only read",
                 next_step="build with --remote-upload off",
             )
@@ -71,7 +78,7 @@ class GrpcTransport:
             action_result=messages.ActionResult.FromString(result),
             digest_function=_SHA256,
         )
-        self._channel.ask(UPDATE_ACTION_RESULT, request, doing="upload the result of an action", writes=True)
+        self._channel.ask(UPDATE_ACTION_RESULT, request, doing="upload the result of an action")
 
     def missing(self, digests: Collection[Digest]) -> set[Digest]:
         """Those of `digests` whose contents the server does not have."""
@@ -130,7 +137,7 @@ class GrpcTransport:
 
     def _abilities(self) -> CacheAbilities:
         return cache_abilities(
-            self._channel.capabilities(), server=self._channel.server, compression=self._compression
+            self._channel.capabilities(), server=self._channel.name, compression=self._compression
         )
 
     def _download_large(
@@ -157,7 +164,7 @@ class GrpcTransport:
             raise RemoteError(
                 "full",
                 f"cannot upload {largest:,} bytes",
-                server=self._channel.server,
+                server=self._channel.name,
                 reason=f"the server takes no more than {able.largest_blob:,} bytes at once",
                 next_step="have the server take larger blobs, or build with --remote-upload off",
             )

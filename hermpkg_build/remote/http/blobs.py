@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import urllib3
 
 from hermpkg_build.core.digest import Bytes, Digest
-from hermpkg_build.remote.http.failures import ABSENT, HttpFailedError
+from hermpkg_build.remote.failures import AttemptFailedError
+from hermpkg_build.remote.http.failures import ABSENT
 from hermpkg_build.remote.http.server import HttpServer
 from hermpkg_build.remote.incoming_blob import Arrival
 from hermpkg_build.remote.outgoing_blob import Departure
@@ -43,7 +44,7 @@ def read_blob(server: HttpServer, digest: Digest, content: ContentStore, staging
                 nonlocal farthest
                 try:
                     return _receive(server, arrival)
-                except HttpFailedError:
+                except AttemptFailedError:
                     if arrival.received >= farthest + _WORTH:
                         farthest = arrival.received
                         attempts.progressed()

@@ -16,7 +16,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from hermpkg_build.remote.addresses import is_loopback
-from hermpkg_build.remote.failures import CHECK_CERTIFICATES, RemoteError
+from hermpkg_build.remote.failures import RemoteError, unusable_certificate
 from hermpkg_build.remote.settings import RemoteSettings
 
 if TYPE_CHECKING:
@@ -37,14 +37,14 @@ class Connections:
     Raises RemoteError where a certificate, a key or the address of a proxy is no good.
     """
 
-    def __init__(self, settings: RemoteSettings, *, server: str) -> None:
+    def __init__(self, settings: RemoteSettings, *, server: str, closed: threading.Event) -> None:
         self._server = server
         self._context = _tls_context(settings, server)
         self._proxies = getproxies()
         self._managers: dict[str, urllib3.PoolManager] = {}
         self._open: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._lock = threading.Lock()
-        self.closed = threading.Event()
+        self._closed = closed
 
     def request(
         self, method: str, url: str, *, headers: dict[str, str], timeout_s: float, body: Any = None
@@ -68,7 +68,7 @@ class Connections:
 
     def close(self) -> None:
         """Hang up: requests under way in other threads fail."""
-        self.closed.set()
+        self._closed.set()
         with self._lock:
             sockets, managers = list(self._open), list(self._managers.values())
         for each in sockets:
@@ -146,7 +146,7 @@ class Connections:
         with self._lock:
             if isinstance(connected, socket.socket):
                 self._open.add(connected)
-        if self.closed.is_set():
+        if self._closed.is_set():
             raise ConnectionAbortedError("the connection was closed")
         return connected
 
@@ -217,11 +217,5 @@ def _tls_context(settings: RemoteSettings, server: str) -> ssl.SSLContext:
             context.load_cert_chain(path, settings.client_key or None, password=lambda: "")
     except (OSError, ValueError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or str(error)
-        raise RemoteError(
-            "denied",
-            "a certificate or key for a server cannot be read",
-            server=server,
-            reason=f"{path}: {reason}",
-            next_step=f"{CHECK_CERTIFICATES}; all are PEM files",
-        ) from error
+        raise unusable_certificate(path, reason, server=server) from error
     return context

@@ -16,8 +16,8 @@ from hermpkg_build.remote.failures import (
     CHECK_CERTIFICATES,
     CHECK_CREDENTIALS,
     CHECK_SERVER,
+    AttemptFailedError,
     FailureKind,
-    RemoteError,
 )
 
 ABSENT = frozenset((204, 404, 410))
@@ -35,64 +35,34 @@ _ROOM = "have the server take more or larger files, or build with --remote-uploa
 _TAKES = "have the server take PUT requests here and make folders for them, or build with --remote-upload off"
 
 
-class HttpFailedError(Exception):
-    """One attempt failed: what to tell of it, whether it can pass, and when to come back at the earliest.
-
-    `sent` are the credentials that the server refused, None where that is not what happened.
-    """
-
-    def __init__(
-        self,
-        kind: FailureKind,
-        reason: str,
-        *,
-        next_step: str,
-        passing: bool = False,
-        retry_after_s: float = 0.0,
-        sent: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(reason)
-        self.kind: FailureKind = kind
-        self.reason = reason
-        self.next_step = next_step
-        self.passing = passing
-        self.retry_after_s = retry_after_s
-        self.sent = sent
-
-    def remote_error(self, doing: str, *, server: str) -> RemoteError:
-        """What to tell of it once it is final; `doing` completes the sentence "cannot ..."."""
-        return RemoteError(
-            self.kind, f"cannot {doing}", server=server, reason=self.reason, next_step=self.next_step
-        )
-
-
 def of_answer(
     response: urllib3.BaseHTTPResponse, where: str, *, writes: bool, sent: Mapping[str, str] | None
-) -> HttpFailedError:
+) -> AttemptFailedError:
     """The failure that an answer's status tells of; `where` is the request for people."""
     words = _words(response)
     kind, next_step = _meaning(response.status, words, writes=writes)
-    return HttpFailedError(
+    return AttemptFailedError(
         kind,
         f"{words} ({where})",
         next_step=next_step,
         passing=response.status in PASSING,
         retry_after_s=_retry_after_s(response),
-        sent=sent if response.status in (401, 403) else None,
+        refused=sent is not None and response.status in (401, 403),
+        sent=sent,
     )
 
 
-def of_exception(error: Exception, where: str) -> HttpFailedError:
+def of_exception(error: Exception, where: str) -> AttemptFailedError:
     """The failure that an exception of urllib3, or of the system, tells of."""
     cause = _cause(error)
     at_proxy = isinstance(error, exceptions.ProxyError)
     reason = f"{'the proxy of the environment: ' if at_proxy else ''}{_told(cause)} ({where})"
     if isinstance(cause, ssl.SSLError) and _distrusts(cause):
-        return HttpFailedError("denied", reason, next_step=CHECK_CERTIFICATES)
+        return AttemptFailedError("denied", reason, next_step=CHECK_CERTIFICATES)
     if _speaks_otherwise(cause):
-        return HttpFailedError("protocol", reason, next_step=CHECK_SERVER)
+        return AttemptFailedError("protocol", reason, next_step=CHECK_SERVER)
     step = _PROXY if at_proxy else CHECK_SERVER
-    return HttpFailedError("unavailable", reason, next_step=step, passing=True)
+    return AttemptFailedError("unavailable", reason, next_step=step, passing=True)
 
 
 def _meaning(status: int, words: str, *, writes: bool) -> tuple[FailureKind, str]:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
 
 from hermpkg_build.core.digest import Bytes
-from hermpkg_build.remote.addresses import parse_address, without_secrets
-from hermpkg_build.remote.credentials import Credentials
-from hermpkg_build.remote.delays import delay_s
-from hermpkg_build.remote.first_answer import FirstAnswer
+from hermpkg_build.remote.addresses import without_secrets
+from hermpkg_build.remote.failures import AttemptFailedError
 from hermpkg_build.remote.http.connections import Connections
-from hermpkg_build.remote.http.failures import ABSENT, HttpFailedError, of_answer, of_exception
+from hermpkg_build.remote.http.failures import ABSENT, of_answer, of_exception
+from hermpkg_build.remote.server import RemoteServer
 from hermpkg_build.remote.settings import RemoteSettings
 from hermpkg_build.version import __version__
 
@@ -28,24 +27,17 @@ _SETTLED = 64 << 10
 Body: TypeAlias = Callable[[], Iterable[Bytes]]
 """What is sent: asked for anew with each attempt."""
 
-_T = TypeVar("_T")
 
-
-class HttpServer:
+class HttpServer(RemoteServer):
     """The HTTP server at `url`, asked by any number of threads at once.
 
-    `exchange` makes one attempt and raises HttpFailedError; `attempts` says what comes after one.
-    Raises RemoteError where the URL or a certificate is no good.
+    `exchange` makes one attempt and raises AttemptFailedError; `attempts` says what comes after one.
+    Raises RemoteError where the URL or a certificate cannot be used.
     """
 
     def __init__(self, settings: RemoteSettings, url: str) -> None:
-        self._base = parse_address(url)
-        self.name = str(self._base)
-        self.retries = settings.retries
-        self.timeout_s = settings.timeout_s
-        self.first_answer = FirstAnswer(settings.first_answer_s)
-        self.credentials = Credentials(settings, url)
-        self._connections = Connections(settings, server=self.name)
+        super().__init__(settings, url)
+        self._connections = Connections(settings, server=self.name, closed=self.closed)
 
     @contextmanager
     def exchange(
@@ -70,14 +62,6 @@ class HttpServer:
                 yield response
         except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
             raise of_exception(error, where) from error
-
-    def attempts(self, doing: str) -> Attempts:
-        """The patience for one thing to do; `doing` completes the sentence "cannot ..."."""
-        return Attempts(self, doing)
-
-    def pause(self, seconds: float) -> bool:
-        """Wait before another attempt; False where the connections were closed meanwhile."""
-        return not self._connections.closed.wait(seconds)
 
     def close(self) -> None:
         """Hang up. Requests under way in other threads fail."""
@@ -113,46 +97,11 @@ class HttpServer:
             if not target:
                 return
             url = _target(url, target)
-        raise HttpFailedError(
+        raise AttemptFailedError(
             "protocol",
             f"it redirects more than {_REDIRECTS} times ({method} {without_secrets(url)})",
             next_step="check the address of the server, and its redirects",
         )
-
-
-class Attempts:
-    """How patient one thing to do is: with failures that pass, and once with credentials that are refused."""
-
-    def __init__(self, server: HttpServer, doing: str) -> None:
-        self._server = server
-        self._doing = doing
-        self._failures = 0
-        self._refused = False
-
-    def progressed(self) -> None:
-        """Something was achieved: failures are counted anew."""
-        self._failures = 0
-
-    def of(self, once: Callable[[], _T]) -> _T:
-        """What `once` gives, after as many attempts as it takes. Raises RemoteError."""
-        while True:
-            try:
-                return once()
-            except HttpFailedError as error:  # noqa: PERF203 - next to a request it costs nothing
-                self.failed(error)
-
-    def failed(self, error: HttpFailedError) -> None:
-        """Wait until it is time to try again. Raises RemoteError where that is in vain."""
-        if error.sent is not None and not self._refused:
-            self._refused = True
-            if self._server.credentials.refused(error.sent):
-                return
-        self._failures += 1
-        final = not error.passing or self._failures > self._server.retries
-        final = final or self._server.first_answer.overdue or error.retry_after_s > self._server.timeout_s
-        wait_s = max(delay_s(self._failures), error.retry_after_s)
-        if final or not self._server.pause(wait_s):
-            raise error.remote_error(self._doing, server=self._server.name) from error
 
 
 def _target(url: str, location: str) -> str:
@@ -164,7 +113,7 @@ def _target(url: str, location: str) -> str:
     except ValueError:
         target, fine = "", False
     if not fine or (url.startswith("https:") and not target.startswith("https:")):
-        raise HttpFailedError(
+        raise AttemptFailedError(
             "protocol",
             f"it redirects to where one cannot follow: {without_secrets(location)}",
             next_step="check the address of the server, and its redirects",

@@ -18,7 +18,7 @@ import zstandard
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.remote.failures import RemoteError
-from hermpkg_build.remote.grpc.failures import CallFailedError, remote_error
+from hermpkg_build.remote.grpc.failures import CallFailedError
 from hermpkg_build.remote.reapi import messages
 from hermpkg_build.remote.transport import Blob
 from hermpkg_build.store.content import ContentStore
@@ -176,7 +176,7 @@ def test_binary_headers_carry_anything(cache: Any, serve: Any, connect: Any) -> 
 
 
 def test_a_server_that_says_much_is_cut_short() -> None:
-    told = remote_error(CallFailedError("INTERNAL", "<html>" * 1000), "ask", server="grpc://x:1")
+    told = CallFailedError("INTERNAL", "<html>" * 1000).remote_error("ask", server="grpc://x:1")
 
     assert told.reason.startswith("<html>")
     assert told.reason.endswith("… (INTERNAL)")

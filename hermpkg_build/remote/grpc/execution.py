@@ -81,7 +81,7 @@ class Executor:
         self._channel = GrpcChannel(settings, settings.executor)
         self._transport = GrpcTransport(settings, self._channel)
         self._content = content
-        self.server = self._channel.server
+        self.server = self._channel.name
         self.settings = settings
 
     def execute(
@@ -267,7 +267,7 @@ class _Run:
         raise error
 
     def _not_run(self, error: CallFailedError) -> ExecutionError:
-        facts = [("executor", self._channel.server), ("reason", f"{error.details} ({error.code})")]
+        facts = [("executor", self._channel.name), ("reason", f"{error.details} ({error.code})")]
         if error.code != "DEADLINE_EXCEEDED":
             return ExecutionError("the executor could not run the action", facts=facts)
         return ExecutionError(
