@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Any, TypeAlias
 
-if TYPE_CHECKING:
-    from hermpkg_build.exporter.package_exporter import PackageExporter
-
-ModuleHook: TypeAlias = "Callable[[PackageExporter, str], None]"
+ModuleHook: TypeAlias = Callable[[Any, str], None]
+"""Is called with the PackageExporter and the dotted name of a module."""
 
 
 class RemovableHandle:
@@ -43,7 +41,7 @@ class Hooks:
         self._hooks[self._count] = hook
         return RemovableHandle(self._hooks, self._count)
 
-    def tell(self, exporter: PackageExporter, modules: Iterable[str]) -> bool:
+    def tell(self, exporter: Any, modules: Iterable[str]) -> bool:
         """Call every hook for each of `modules` that was not told of before; whether there was one."""
         new = [module for module in modules if module not in self._told]
         for module in new:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from hermpkg_build.archive.layout import problem_with_name, resource_record_name
-from hermpkg_build.exporter.sources.environment import importers_in_order
+from hermpkg_build.exporter.sources.given_importers import importers_in_order
 from hermpkg_build.runtime.mangling import demangle, is_mangled
 from hermpkg_build.source.normal_form import declared_encoding
 

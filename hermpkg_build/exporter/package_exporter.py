@@ -32,7 +32,7 @@ from hermpkg_build.exporter.pickling import PackagePickler
 from hermpkg_build.exporter.plan import GivenSource, calling_location
 from hermpkg_build.exporter.policies import ModulePolicies
 from hermpkg_build.exporter.resolution import Modules, Resolution, resolve
-from hermpkg_build.exporter.sources.environment import environments_of, importers_in_order
+from hermpkg_build.exporter.sources.given_importers import environments_of, importers_in_order
 from hermpkg_build.exporter.sources.interpreter import InterpreterEnvironment
 from hermpkg_build.runtime.contents.file_tree import Directory
 from hermpkg_build.runtime.importer_protocol import Importer, OrderedImporter, sys_importer
@@ -79,7 +79,7 @@ class PackageExporter(ModulePolicies):
             _see_that_it_is_a_specifier(name, text)
         self._root = root
         self._contents = Contents(self._destination.spool_folder)
-        self._pickler = PackagePickler(self, self._contents.storages)
+        self._pickler = PackagePickler(self, self.importer, self._contents.storages)
         self._resolved: tuple[tuple[int, int], Resolution] | None = None
         self._written: tuple[str, ...] = ()
         self._next_id = 0
@@ -282,7 +282,7 @@ class PackageExporter(ModulePolicies):
         """Give up everything that is only needed to write."""
         self._is_open = False
         self._contents.release()
-        self._pickler = PackagePickler(self, self._contents.storages)
+        self._pickler = PackagePickler(self, self.importer, self._contents.storages)
 
     def _lay_out(self, resolution: Resolution) -> tuple[Record, ...]:
         request = ArtifactRequest(

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.exporter.resolution import Modules
-from hermpkg_build.exporter.sources.environment import Environment, environments_of
+from hermpkg_build.exporter.sources.environment import Environment
+from hermpkg_build.exporter.sources.given_importers import environments_of
 from hermpkg_build.exporter.sources.interpreter import InterpreterEnvironment
 from hermpkg_build.pickles.canonical import GlobalReference, pickle_canonically
 from hermpkg_build.runtime.importing.pickled_names import plain_names
 from hermpkg_build.runtime.mangling import is_mangled, mangle_prefix
 
 if TYPE_CHECKING:
-    from hermpkg_build.exporter.package_exporter import PackageExporter
     from hermpkg_build.exporter.storages import Storages
 
 
@@ -28,16 +28,16 @@ class PackagedPickle:
 
 
 class PackagePickler:
-    """Pickles objects for one exporter.
+    """Pickles objects for one `exporter`, with the names that its `importer` has for them.
 
     An object with ``__reduce_package__`` is reduced once for all pickles, and numbered by its first
     appearance; it is kept alive, for its number is tied to its identity.
     """
 
-    def __init__(self, exporter: PackageExporter, storages: Storages) -> None:
+    def __init__(self, exporter: Any, importer: Any, storages: Storages) -> None:
         self._exporter = exporter
         self._storages = storages
-        self._names = GlobalNames(exporter.importer)
+        self._names = GlobalNames(importer)
         self._reduced: dict[int, tuple[Any, ...]] = {}
         self._alive: list[Any] = []
 

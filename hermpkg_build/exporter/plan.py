@@ -13,6 +13,9 @@ from hermpkg_build.core.patterns import GlobGroup
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.errors import Location
 
+_OWN_CODE = (f"{__name__.partition('.')[0]}.", "torch.")
+"""Modules that never call an exporter of their own accord."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenSource:
@@ -80,7 +83,7 @@ def calling_location() -> Location | None:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
-        if not module.startswith(("hermpkg_build.exporter", "hermpkg_build.objects", "torch.")):
+        if not module.startswith(_OWN_CODE):
             return Location(frame.f_code.co_filename, frame.f_lineno)
         frame = frame.f_back
     return None

@@ -26,7 +26,8 @@ from hermpkg_build.exporter.loaded.lazily_loaded import lazily_loaded, loaded_by
 from hermpkg_build.exporter.loaded.named_in_part import loaded_by_part_of_name
 from hermpkg_build.exporter.plan import GivenSource, Plan, effective_rules
 from hermpkg_build.exporter.sources.carried_files import Carried
-from hermpkg_build.exporter.sources.environment import Environment, FoundModule, environments_of
+from hermpkg_build.exporter.sources.environment import Environment, FoundModule
+from hermpkg_build.exporter.sources.given_importers import environments_of
 from hermpkg_build.exporter.sources.interpreter import InterpreterEnvironment
 from hermpkg_build.exporter.sources.packaged import PackagedEnvironment
 from hermpkg_build.source.facts_codec import decode, encode

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hermpkg_build import PackageExporter, PackageImporter, sys_importer  # noqa: E402
+from hermpkg_build import PackageExporter, PackageImporter, PackagingError, sys_importer  # noqa: E402
 from hermpkg_build.errors import LocalEnvironmentError  # noqa: E402
 from hermpkg_build.exporter import storages as storages_module  # noqa: E402
 
@@ -164,3 +164,18 @@ def test_torch_is_extern_without_a_word(project):
     exporter.save_pickle("m", "m.pkl", torch.nn.Linear(2, 2))
     assert "torch" in {name.partition(".")[0] for name in exporter.externed_modules()}
     exporter.close()
+
+
+def test_what_torch_saves_for_an_object_was_saved_where_the_object_was(project):
+    project.module("ops", "def double(x):\n    return x * 2\n")
+    import ops
+    import torch.fx
+
+    graph = torch.fx.Graph()
+    graph.output(graph.call_function(ops.double, (graph.placeholder("x"),)))
+    module = torch.fx.GraphModule(torch.nn.Module(), graph)
+    with pytest.raises(PackagingError) as caught:
+        project.export(lambda e: e.save_pickle("m", "m.pkl", module))
+    chains = [broken.chain for broken in caught.value.broken if broken.module == "ops"]
+    assert chains[0][0] == "save_source_string"
+    assert __file__ in chains[0][1]
