@@ -94,9 +94,19 @@ def close_over(
     """
     closure, problems = explore(roots, rules, finder, facts, observed)
     if problems:
-        from hermpkg_build.analysis.diagnosis import describe_all
+        from hermpkg_build.analysis.advice import build_file_voice
+        from hermpkg_build.analysis.diagnosis import Teller, errors_of
 
-        errors = describe_all(problems, rules=rules, finder=finder, target=target)
+        errors = errors_of(
+            Teller(
+                problems=problems,
+                graph=closure.graph,
+                rules=rules,
+                modules=finder,
+                environment=finder,
+                voice=build_file_voice(target),
+            )
+        )
         count = "1 problem" if len(errors) == 1 else f"{len(errors)} problems"
         raise GroupedError(f"{target} cannot be packaged: {count}", errors)
     return closure
@@ -185,9 +195,15 @@ class _Walk:
         facts, name = found.facts, source.name
         self._digests[name] = found.digest
         if facts.syntax_problem is not None:
-            trail = self._trail(name)
             self.problems.append(
-                Problem(kind=ProblemKind.SYNTAX, module=name, trail=trail, syntax=facts.syntax_problem)
+                Problem(
+                    kind=ProblemKind.SYNTAX,
+                    module=name,
+                    trail=self._trail(name),
+                    source=source,
+                    rule=self.verdicts[name].rule,
+                    syntax=facts.syntax_problem,
+                )
             )
             return
         if name in self._alone:

@@ -1,16 +1,15 @@
-"""Problems told to people: what is wrong, where, the chain from the target, and the line that mends it."""
+"""Problems told to people: what is wrong, where, the chain from the root, and what mends it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
 
-from hermpkg_build.analysis.modules import ModuleFinder
+from hermpkg_build.analysis.advice import Adviser, undeclared_file
 from hermpkg_build.analysis.problems import Problem, ProblemKind
-from hermpkg_build.analysis.remedies import Remedies, undeclared_file
-from hermpkg_build.core.graph import Edge, EdgeKind, ModuleKind
-from hermpkg_build.core.policy import PolicyRule
+from hermpkg_build.core.graph import Edge, EdgeKind, ModuleKind, Origin
 from hermpkg_build.errors import AnalysisError, Location
+from hermpkg_build.source.normal_form import SourceError, normal_form
 
 _SHOWN_ENDS = 5
 """How many links of a long chain are shown at each end."""
@@ -18,168 +17,175 @@ _SHOWN_ENDS = 5
 _MANY = 12
 """How many names of a long list are shown."""
 
-_DECIDED = (ProblemKind.DENIED, ProblemKind.NO_SOURCE, ProblemKind.MOCKED_BUT_USED)
+_ONE_RULE_MENDS = (
+    ProblemKind.NO_POLICY,
+    ProblemKind.DENIED,
+    ProblemKind.NO_SOURCE,
+    ProblemKind.MOCKED_BUT_USED,
+)
+_DECIDED = (*_ONE_RULE_MENDS, ProblemKind.NOT_FOUND)
 
-_NO_SOURCE = {
+_SUMMARIES = {
+    ProblemKind.NO_POLICY: "no policy matches {name}",
+    ProblemKind.DENIED: "{name} {be} denied",
+    ProblemKind.NO_SOURCE: "{name} is to be interned, but {sourceless}",
+    ProblemKind.MOCKED_BUT_USED: "{name} is mocked, but a pickle holds objects of it",
+    ProblemKind.NOT_FOUND: "no module named {name}",
+    ProblemKind.SYNTAX: "{name} does not parse: {syntax}",
+    ProblemKind.BEYOND_TOP: "relative import {name} goes beyond the top-level package",
+    ProblemKind.MALFORMED_NAME: "{name} cannot be the name of a module",
+    ProblemKind.MALFORMED_PATTERN: "{name} is not a pattern",
+    ProblemKind.EMPTY_RULE: "{rule} matches no module",
+    ProblemKind.DEAD_RULE: "{rule} never decides: rules before it take all that it matches",
+}
+
+_SOURCELESS = {
     ModuleKind.EXTENSION: "is an extension module",
     ModuleKind.BYTECODE: "is bytecode without its source",
     ModuleKind.BUILTIN: "is built into the interpreter",
 }
 
 
-def describe_all(
-    problems: Sequence[Problem], *, rules: Sequence[PolicyRule], finder: ModuleFinder, target: str
-) -> list[AnalysisError]:
-    """An error for each problem, in their order; what one line would mend makes one error.
+class Teller(Adviser):
+    """Tells what is wrong, where, and what to do about it."""
 
-    Those are modules under one top-level name that the same rule decided or that are not
-    installed, and several imports of one module that is not to be found.
-    """
-    groups: dict[object, list[Problem]] = {}
-    for problem in problems:
-        groups.setdefault(_what_mends(problem, finder), []).append(problem)
-    describer = _Describer(rules, finder, target)
-    return [describer.describe(first, others) for first, *others in groups.values()]
+    __slots__ = ()
 
+    def groups(self) -> list[list[Problem]]:
+        """The problems in their order, those together that one rule, or one installation, would mend.
 
-def _what_mends(problem: Problem, finder: ModuleFinder) -> object:
-    if problem.kind in (ProblemKind.NO_POLICY, ProblemKind.DENIED, ProblemKind.NO_SOURCE):
-        archive = problem.source.archive if problem.source else ""
-        return problem.kind, problem.rule, problem.module.partition(".")[0], archive
-    if problem.kind is ProblemKind.NOT_FOUND:
+        These are modules under one top-level name that the same rule decided or that are not
+        installed, and several imports of one module that cannot be found.
+        """
+        groups: dict[object, list[Problem]] = {}
+        for problem in self.problems:
+            groups.setdefault(self._what_mends(problem), []).append(problem)
+        return [*groups.values()]
+
+    def _what_mends(self, problem: Problem) -> object:
         top = problem.module.partition(".")[0]
-        return problem.kind, problem.module if finder.find(top) else top
-    return id(problem)
+        if problem.kind in _ONE_RULE_MENDS:
+            return problem.kind, problem.rule, top, problem.source.archive if problem.source else ""
+        if problem.kind is ProblemKind.NOT_FOUND:
+            return problem.kind, problem.module if self.modules.find(top) else top
+        return id(problem)
 
-
-class _Describer:
-    """Turns problems into errors, with the rules, files and labels of one target at hand."""
-
-    def __init__(self, rules: Sequence[PolicyRule], finder: ModuleFinder, target: str) -> None:
-        self._rules = rules
-        self._finder = finder
-        self._remedies = Remedies(rules, finder, target)
-
-    def describe(self, problem: Problem, others: Sequence[Problem]) -> AnalysisError:
-        location = self._location(problem)
-        facts = [*self._facts(problem)]
-        if others:
-            facts.append(("also", _listed(_where(other) for other in others)))
-        if problem.trail:
-            facts.append(("chain", chain_text(problem.trail)))
-        return AnalysisError(
-            self._summary(problem, others),
-            location=location,
-            facts=facts,
-            snippet=self._snippet(problem, location),
-            next_step=self._remedies.remedy(problem, others),
+    def summary(self, problem: Problem, others: Sequence[Problem] = ()) -> str:
+        """What is wrong, as half a sentence."""
+        name, source = f"'{problem.module}'", problem.source
+        more = len({other.module for other in others} - {problem.module})
+        if more:
+            name += f" and {more} more module{'s' if more > 1 else ''} of it"
+        sourceless = _SOURCELESS.get(source.kind, "has no source") if source else ""
+        return _SUMMARIES[problem.kind].format(
+            name=name,
+            be="are" if more else "is",
+            sourceless="lies in a ZIP file" if source and source.archive else sourceless,
+            syntax=problem.syntax.message if problem.syntax else "",
+            rule=self._written(problem.rule),
         )
 
-    def _summary(self, problem: Problem, others: Sequence[Problem]) -> str:
-        name = f"'{problem.module}'"
-        more = {other.module for other in others} - {problem.module}
-        if more:
-            name += f" and {len(more)} more module{'s' if len(more) > 1 else ''} of it"
+    def facts(self, problem: Problem) -> Iterable[tuple[str, str]]:
+        """What there is to know, by name, besides the chain of imports."""
         kind, source = problem.kind, problem.source
-        if kind is ProblemKind.NO_POLICY:
-            return f"no policy matches {name}"
-        if kind is ProblemKind.DENIED:
-            return f"{name} {'are' if more else 'is'} denied"
-        if kind is ProblemKind.NO_SOURCE and source is not None:
-            reason = "lies in a ZIP file" if source.archive else _NO_SOURCE.get(source.kind, "has no source")
-            return f"{name} is to be interned, but {reason}"
-        if kind is ProblemKind.MOCKED_BUT_USED:
-            return f"{name} is mocked, but a pickle holds objects of it"
-        if kind is ProblemKind.NOT_FOUND:
-            return f"no module named {name}"
-        if kind is ProblemKind.SYNTAX and problem.syntax is not None:
-            return f"{name} does not parse: {problem.syntax.message}"
-        if kind is ProblemKind.BEYOND_TOP:
-            return f"relative import {name} goes beyond the top-level package"
-        if kind is ProblemKind.MALFORMED_NAME:
-            return f"{name} cannot be the name of a module"
         if kind is ProblemKind.MALFORMED_PATTERN:
-            return f"{name} is no pattern"
-        if kind is ProblemKind.EMPTY_RULE:
-            return f"{self._rule(problem.rule)} matches no module"
-        return f"{self._rule(problem.rule)} never decides: rules before it take all that it matches"
-
-    def _facts(self, problem: Problem) -> Iterable[tuple[str, str]]:
-        if problem.kind in _DECIDED and problem.rule is not None:
-            yield "rule", self._placed_rule(problem.rule)
-        if problem.kind is ProblemKind.MOCKED_BUT_USED:
-            yield "objects", ", ".join(problem.names)
-        if problem.kind is ProblemKind.NO_SOURCE and problem.source is not None:
-            yield "file", problem.source.shown or "none"
-        if problem.kind is ProblemKind.NOT_FOUND:
-            yield from self._what_is_there(problem)
-        if problem.kind is ProblemKind.MALFORMED_PATTERN:
             yield "reason", problem.detail
-            yield "rule", self._rule(problem.rule)
-        if problem.kind is ProblemKind.DEAD_RULE:
+        if kind in (*_DECIDED, ProblemKind.MALFORMED_PATTERN) and self._written(problem.rule):
+            yield "rule", self._written(problem.rule, placed=kind in _DECIDED)
+        if kind is ProblemKind.MOCKED_BUT_USED:
+            yield "objects", f"{', '.join(problem.names)} in {problem.trail[-1].source}"
+        if kind is ProblemKind.NO_SOURCE and source is not None and source.path:
+            yield "file", source.shown if source.origin is Origin.WORKSPACE else source.path
+        if kind is ProblemKind.NOT_FOUND:
+            yield from self._what_is_there(problem)
+        if kind is ProblemKind.DEAD_RULE:
             if problem.earlier_rule is not None:
-                yield "taken by", self._placed_rule(problem.earlier_rule)
+                yield "taken by", self._written(problem.earlier_rule, placed=True)
             yield "matches", _listed(problem.detail.splitlines())
 
     def _what_is_there(self, problem: Problem) -> Iterable[tuple[str, str]]:
-        name = problem.module
-        file = undeclared_file(problem, self._finder)
+        if problem.names and problem.trail[-1].kind is EdgeKind.PICKLE:
+            yield "objects", f"{', '.join(problem.names)} in {problem.trail[-1].source}"
+        file = undeclared_file(problem, self.environment)
         if file is not None:
             yield "file", f"{file} is there, but no dependency of the target lists it"
             return
-        parent, _, tail = name.rpartition(".")
-        above = self._finder.find(parent) if parent else None
+        parent, _, tail = problem.module.rpartition(".")
+        above = self.modules.find(parent) if parent else None
         if above is not None:
             what = "module" if above.kind is ModuleKind.SOURCE else "package"
             yield "found", f"the {what} '{parent}' ({above.shown or above.kind}), without '{tail}' in it"
-        top = name.partition(".")[0]
-        for path in self._finder.search_path.startup_code:
-            if top in os.path.basename(path) or top.encode() in self._finder.tree.read(path):
+        top = problem.module.partition(".")[0]
+        for path in self.environment.search_path.startup_code:
+            if top in os.path.basename(path) or top.encode() in self.environment.tree.read(path):
                 yield "not run", f"{os.path.basename(path)}, which may add '{top}' when Python starts"
 
-    def _location(self, problem: Problem) -> Location | None:
-        if problem.kind is ProblemKind.SYNTAX and problem.syntax is not None:
-            source = self._finder.find(problem.module)
-            path = source.shown if source else problem.module
-            return Location(path, problem.syntax.line, problem.syntax.column)
+    def location(self, problem: Problem) -> Location | None:
+        """Where the fault lies: in the source that does not parse, at the import, at the rule."""
+        if problem.syntax is not None and problem.source is not None:
+            return Location(problem.source.shown, problem.syntax.line, problem.syntax.column)
         if problem.trail:
             # A parent has no line of its own: the import of its child is what needs it.
             return next((edge.location for edge in reversed(problem.trail) if edge.location), None)
-        return self._rules[problem.rule].location if problem.rule is not None else None
+        rule = self.rules[problem.rule] if problem.rule is not None else None
+        return rule.location if rule else None
 
-    def _snippet(self, problem: Problem, location: Location | None) -> str:
+    def snippet(self, problem: Problem) -> str:
+        """The line at the location of a problem, with a caret under the column; "" where there is none."""
+        location = self.location(problem)
         if problem.syntax is not None:
             return _with_caret(problem.syntax.text, problem.syntax.column)
         if location is None or not location.line:
             return ""
         importer = next((edge.source for edge in reversed(problem.trail) if edge.location), "")
-        source = self._finder.find(importer)
-        path = source.path if source else os.path.join(self._finder.workspace_root, location.path)
+        source = self.modules.find(importer)
+        path = source.path if source else os.path.join(self.environment.workspace_root, location.path)
         try:
-            lines = _decoded(self._finder.tree.read(path)).splitlines()
-        except OSError:
+            # An empty line comes first, so that the others count from 1.
+            lines = normal_form(self.environment.tree.read(path)).decode("utf-8", "replace").split("\n")
+        except (OSError, SourceError):
             return ""
-        if location.line > len(lines):
+        return _with_caret(lines[location.line], location.column) if location.line < len(lines) else ""
+
+    def _written(self, index: int | None, *, placed: bool = False) -> str:
+        rule = self.rules[index] if index is not None else None
+        if rule is None:
             return ""
-        return _with_caret(lines[location.line - 1], location.column)
-
-    def _rule(self, index: int | None) -> str:
-        return str(self._rules[index]) if index is not None else ""
-
-    def _placed_rule(self, index: int) -> str:
-        location = self._rules[index].location
-        return f"{self._rules[index]}  {location}" if location else str(self._rules[index])
+        return f"{self.voice.rule(rule)}  {rule.location or ''}".rstrip() if placed else self.voice.rule(rule)
 
 
-def chain_text(trail: Sequence[Edge]) -> str:
+def errors_of(teller: Teller) -> list[AnalysisError]:
+    """An error for each group of problems that one rule or installation would mend."""
+    errors = []
+    for problem, *others in teller.groups():
+        facts = [*teller.facts(problem)]
+        if others:
+            facts.append(("also", _listed(f"{o.module}  {_reason(o.trail[-1])}".rstrip() for o in others)))
+        if problem.trail:
+            facts.append(("chain", "\n".join(chain_lines(problem.trail))))
+        errors.append(
+            AnalysisError(
+                teller.summary(problem, others),
+                location=teller.location(problem),
+                facts=facts,
+                snippet=teller.snippet(problem),
+                next_step=teller.advice(problem, others),
+            )
+        )
+    return errors
+
+
+def chain_lines(trail: Sequence[Edge]) -> list[str]:
     """A chain of edges for people: the root, then a line for each module with the import that needs it."""
+    if not trail:
+        return []
     links = [(edge.target, _reason(edge)) for edge in trail]
     width = min(max(len(name) for name, _ in links), 48)
-    lines = [f"{name:<{width}}  {reason}".rstrip() for name, reason in links]
+    lines = [f"  {name:<{width}}  {reason}".rstrip() for name, reason in links]
     if len(lines) > 2 * _SHOWN_ENDS + 1:
-        between = f"... {len(lines) - 2 * _SHOWN_ENDS:,} more ..."
+        between = f"  ... {len(lines) - 2 * _SHOWN_ENDS:,} more ..."
         lines = [*lines[:_SHOWN_ENDS], between, *lines[-_SHOWN_ENDS:]]
-    return "\n".join([trail[0].source, *(f"  {line}" for line in lines)])
+    return [trail[0].source, *lines]
 
 
 def _reason(edge: Edge) -> str:
@@ -187,11 +193,6 @@ def _reason(edge: Edge) -> str:
         return f"the package of {edge.source}"
     reason = "" if edge.kind in (EdgeKind.IMPORT, EdgeKind.DECLARED) else str(edge.kind)
     return f"{reason} {edge.location or ''}".strip()
-
-
-def _where(problem: Problem) -> str:
-    edge = problem.trail[-1]
-    return f"{problem.module}  {_reason(edge)}".rstrip()
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -208,14 +209,3 @@ def _with_caret(line: str, column: int) -> str:
         return text
     at = max(column - 1 - (len(line) - len(line.lstrip())), 0)
     return f"{text}\n{' ' * at}^"
-
-
-def _decoded(data: bytes) -> str:
-    import io
-    import tokenize
-
-    try:
-        encoding = tokenize.detect_encoding(io.BytesIO(data).readline)[0]
-    except SyntaxError:
-        encoding = "utf-8"
-    return data.decode(encoding, "replace")

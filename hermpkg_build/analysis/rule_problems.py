@@ -34,11 +34,10 @@ def unused_rules(
 ) -> list[Problem]:
     """The rules that decided for no module, though they had to.
 
-    A rule with `allow_empty` need not match. A deny is best when it has nothing to do, and a rule
-    for all that is left, such as ``extern("**")``, names nothing that could be misspelt: these are
-    a fault only if an earlier rule takes all that they could ever match. Where other `problems`
-    kept modules from being looked at, a rule that could match one of those is given the benefit
-    of the doubt.
+    A rule with `allow_empty` need not match. A deny, or a rule for all that is left such as
+    ``extern("**")``, is a fault only if an earlier rule takes all that it could ever match. Where
+    other `problems` kept modules from being looked at, a rule that could match one of those is given
+    the benefit of the doubt.
     """
     problems = list(problems)
     used = {standing.rule for standing in verdicts.values()} | {problem.rule for problem in problems}
@@ -47,14 +46,13 @@ def unused_rules(
     for index, rule in enumerate(table.rules):
         if index in used or rule.allow_empty:
             continue
-        may_idle = rule.policy is Policy.DENY or rule.is_for_the_rest
         met = [
             name
             for name in _beginning_like(rule.include, names)
             if table.reaches(index, name, implicit_extern=verdicts[name].implicit_extern)
         ]
         earlier = table.covered_by(index) if met else None
-        if met and (earlier is not None or not (problems or may_idle)):
+        if met and (earlier is not None or not (problems or may_idle(rule))):
             taken_by = verdicts[met[0]].rule if earlier is None else earlier
             found.append(
                 Problem(
@@ -65,9 +63,14 @@ def unused_rules(
                     detail="\n".join(met),
                 )
             )
-        elif not met and not may_idle and not (problems and _could_match(rule, finder)):
+        elif not met and not may_idle(rule) and not (problems and _could_match(rule, finder)):
             found.append(Problem(kind=ProblemKind.EMPTY_RULE, module="", rule=index))
     return found
+
+
+def may_idle(rule: PolicyRule) -> bool:
+    """Whether a rule may have nothing to do: it denies, or names nothing that could be misspelt."""
+    return rule.policy is Policy.DENY or rule.is_for_the_rest
 
 
 def _beginning_like(patterns: Iterable[str], names: Sequence[str]) -> Iterator[str]:

@@ -17,9 +17,9 @@ from hermpkg_build.core.module_names import package_of_init
 from hermpkg_build.core.patterns import GlobPattern
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import AnalysisError, GroupedError
+from hermpkg_build.exporter.broken_modules import raise_for
 from hermpkg_build.exporter.contents import Contents, data_files
 from hermpkg_build.exporter.destination import destination_of
-from hermpkg_build.exporter.diagnosis import raise_for
 from hermpkg_build.exporter.errors import PackagingError
 from hermpkg_build.exporter.names import (
     encoded_source,

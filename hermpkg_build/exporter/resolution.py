@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from hermpkg_build.analysis.closure import Closure, explore
 from hermpkg_build.analysis.distributions import versions_of
 from hermpkg_build.analysis.files_read import FilesRead, files_read
-from hermpkg_build.analysis.modules import ModuleSource
+from hermpkg_build.analysis.modules import ModuleFinder, ModuleSource
 from hermpkg_build.analysis.problems import Problem
 from hermpkg_build.analysis.resolution import Resolver
 from hermpkg_build.assembly.parts import folders_of
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import Edge, ModuleGraph, ModuleKind, Origin
 from hermpkg_build.core.module_names import parents_of, record_of_module, top_of
-from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
+from hermpkg_build.core.policy import Policy, PolicyTable
 from hermpkg_build.exporter.facts_cache import kept_facts
 from hermpkg_build.exporter.loaded.held_externs import held_from_outside
 from hermpkg_build.exporter.loaded.lazily_loaded import lazily_loaded, loaded_by_helpers
@@ -44,16 +44,17 @@ OWN_IMPORTER = "torch_package_importer"
 class Resolution:
     """The modules of an export.
 
-    `sources` are the bytes of the interned ones, by dotted name. The index of a rule in `problems`
-    and in the graph counts in `rules`; `given_rules` has the given rule that each of them stands for.
-    `files` are those that the interned code reads, `carried` what came with modules of other packages.
+    `sources` are the bytes of the interned ones, by dotted name. The index of a rule in `problems` and
+    in the graph counts in `given_rules`, which has the index of the given rule that each stands for,
+    None for what was saved. `modules` are those that there were to choose from. `files` are those that
+    the interned code reads, `carried` what came with modules of other packages.
     """
 
     graph: ModuleGraph
     sources: Mapping[str, bytes]
     problems: Sequence[Problem]
-    rules: Sequence[PolicyRule]
     given_rules: Sequence[int | None]
+    modules: Modules
     distributions: Mapping[str, str]
     files: FilesRead
     carried: Carried
@@ -74,8 +75,7 @@ def resolve(plan: Plan, importer: Any, records: Collection[str] = ()) -> Resolut
     environments = environments_of(importer, may_import, interpreter)
     mocked = sorted({name for e in environments if isinstance(e, PackagedEnvironment) for name in e.mocked})
     paired = list(effective_rules(plan, mocked))
-    rules = [rule for rule, _ in paired]
-    table = PolicyTable(rules)
+    table = PolicyTable([rule for rule, _ in paired])
     modules = Modules(plan.sources, environments, interpreter, records)
     with kept_facts() as kept:
         facts = SourcesRead(modules, kept)
@@ -86,8 +86,8 @@ def resolve(plan: Plan, importer: Any, records: Collection[str] = ()) -> Resolut
         graph=graph,
         sources=facts.sources,
         problems=problems,
-        rules=rules,
         given_rules=[index for _, index in paired],
+        modules=modules,
         distributions=carried.versions(graph, versions_of(graph, interpreter.finder.distributions)),
         carried=carried,
         files=files_read(
@@ -178,6 +178,11 @@ class Modules:
         if name not in self._found:
             self._found[name] = self._find(name)
         return self._found[name]
+
+    @property
+    def installed(self) -> ModuleFinder:
+        """Finds modules on this interpreter's search path alone."""
+        return self._interpreter.finder
 
     def is_given(self, name: str) -> bool:
         """Whether the source of the module `name` was given, whoever else has one."""

@@ -28,7 +28,9 @@ def facts_of(error):
 
 def test_no_policy_shows_the_import_the_chain_and_the_line_to_add(workspace):
     workspace.own({"app/__init__.py": "from .deep import x", "app/deep.py": "import os\n\nimport  wandb.sdk"})
-    workspace.installed({"wandb/__init__.py": "", "wandb/sdk.py": ""})
+    workspace.installed(
+        {"wandb/__init__.py": "", "wandb/sdk.py": "", "wandb-1.dist-info/top_level.txt": "wandb"}
+    )
     (error,) = workspace.problems("app", INTERN_APP)
     assert error.render() == "\n".join(
         [
@@ -87,7 +89,7 @@ def test_denied(workspace, source):
     (error,) = workspace.problems("app", rule("deny", "subprocess", line=7), INTERN_APP)
     assert error.summary == "'subprocess' is denied"
     assert facts_of(error)["rule"] == 'deny("subprocess")  a/BUILD:7:5'
-    assert 'before deny("subprocess") (a/BUILD:7:5)' in error.next_step
+    assert 'put in place of deny("subprocess") (a/BUILD:7:5)' in error.next_step
     assert 'mock("subprocess")' in error.next_step
 
 
@@ -103,7 +105,7 @@ def test_extension_module_and_bytecode_cannot_be_interned(workspace):
     fast, old = workspace.problems("app", rule("intern", "**", line=3))
     assert fast.summary == "'fast' is to be interned, but is an extension module"
     assert old.summary == "'old' is to be interned, but is bytecode without its source"
-    assert facts_of(fast)["file"] == f"fast{suffix}"
+    assert facts_of(fast)["file"] == str(workspace.site / f"fast{suffix}")
     assert 'before intern("**") (a/BUILD:3:5)' in fast.next_step
     assert 'extern("fast.**")' in fast.next_step
 
@@ -256,7 +258,7 @@ def test_deny_after_a_rule_that_takes_all_it_could_match(workspace):
 
 def test_malformed_pattern(workspace):
     errors = workspace.own({"app.py": ""}).problems("app", rule("intern", "a**", "b..c", line=2))
-    assert [error.summary for error in errors] == ["'a**' is no pattern", "'b..c' is no pattern"]
+    assert [error.summary for error in errors] == ["'a**' is not a pattern", "'b..c' is not a pattern"]
     assert errors[0].location == Location("a/BUILD", 2, 5)
 
 
@@ -310,3 +312,90 @@ def test_snippet_of_a_source_in_another_encoding(workspace):
     (workspace.root / "app.py").write_bytes(source.encode("latin-1"))
     (error,) = workspace.problems("app", INTERN_APP)
     assert error.snippet == "name = 'café'; import nowhere\n               ^"
+
+
+def followed(error, rules):
+    """`rules` as they are once the advice of an error is followed: a list for each of the ways it gives."""
+    where, *lines = error.next_step.splitlines()
+    (place,) = [
+        i for i, rule in enumerate(rules) if where.rstrip(":").removesuffix(" one of").endswith(str(rule))
+    ] or [len(rules)]
+    behind = place + 1 if "in place of" in where else place
+    names = {
+        name: lambda include, name=name: rule(name, *_as_tuple(include))
+        for name in ("intern", "extern", "mock")
+    }
+    for line in lines:
+        (new,) = eval(f"[{line.partition('#')[0]}]", names)
+        yield [*rules[:place], new, *rules[behind:]]
+
+
+def _as_tuple(include):
+    return (include,) if isinstance(include, str) else include
+
+
+LIBRARY = {
+    "lib/__init__.py": "",
+    "lib/a.py": "",
+    "lib/b.py": "",
+    "bad.py": "def (",
+    f"lib/fast{EXTENSION_SUFFIXES[0]}": "",
+    "old.pyc": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "rules"),
+    [
+        ("import lib.a", []),
+        ("import lib.a", [rule("intern", "lib.a")]),
+        ("import lib.a, lib.b", [rule("intern", "lib.*")]),
+        ("import lib.a", [rule("deny", "**")]),
+        ("import lib.a", [rule("deny", "lib.**")]),
+        ("import lib.a, lib.b", [rule("deny", "lib.a"), rule("intern", "lib.**")]),
+        ("import lib.a", [rule("deny", "lib.a"), rule("intern", "lib.**")]),
+        ("import xml.dom, xml.sax", [rule("deny", "xml.**")]),
+        ("import lib.fast", [rule("intern", "lib.**")]),
+        ("import lib.fast", [rule("extern", "lib"), rule("intern", "lib.fast")]),
+        ("import lib.fast", [rule("extern", "lib"), rule("intern", "lib.f*", "lib.s*")]),
+        ("import lib.fast", [rule("intern", "lib.**", allow_empty=True)]),
+        ("import old, lib.a", [rule("intern", "**")]),
+        ("import bad", [rule("intern", "**")]),
+        ("import bad", [rule("intern", "bad", "worse")]),
+        ("import absent.deep", []),
+        ("import absent", [rule("intern", "**")]),
+        ("from lib.nowhere import x", [rule("intern", "lib.**")]),
+        ("import app.nowhere", []),
+    ],
+)
+def test_advice_that_is_followed_leaves_no_problem(workspace, source, rules):
+    workspace.own({"app/__init__.py": source}).installed(LIBRARY)
+    rules = [INTERN_APP, *rules]
+    (error,) = workspace.problems("app", *rules)
+    ways = list(followed(error, rules))
+    assert ways
+    for way in ways:
+        workspace.close("app", *way)
+
+
+@pytest.mark.parametrize(
+    "rules", [[rule("mock", "lib.**")], [rule("mock", "lib.a"), rule("intern", "lib.**")]]
+)
+def test_objects_of_a_mocked_module(workspace, rules):
+    workspace.installed(LIBRARY)
+    roots = [
+        Root(source="model.pkl", module=name, kind=EdgeKind.PICKLE, names=("A", "B"))
+        for name in ("lib.a", "lib.b")
+    ]
+
+    def close(rules):
+        return close_over(roots, rules, workspace.finder(), workspace.facts({}), target="//a:b")
+
+    with pytest.raises(GroupedError) as caught:
+        close(rules)
+    (error,) = caught.value.errors
+    assert facts_of(error)["objects"] == "A, B in model.pkl"
+    ways = list(followed(error, rules))
+    assert [way[0].policy for way in ways] == [Policy.INTERN, Policy.EXTERN]
+    for way in ways:
+        close(way)

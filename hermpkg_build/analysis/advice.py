@@ -1,0 +1,245 @@
+"""The next step for each problem: the exact rule to add and its place, or the spelling that was meant."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from hermpkg_build.analysis.modules import ModuleFinder
+from hermpkg_build.analysis.problems import Problem, ProblemKind
+from hermpkg_build.analysis.resolution import ModuleLookup
+from hermpkg_build.analysis.rule_problems import literal_stem, may_idle
+from hermpkg_build.core.graph import EdgeKind, ModuleGraph, ModuleKind, Origin
+from hermpkg_build.core.patterns import GlobGroup, covers
+from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.spelling import did_you_mean
+
+_NAMED = 8
+"""How many modules of one package are named one by one."""
+
+_LIKENESS = 0.75
+"""How like a module's name must be to be suggested: hundreds of names are installed."""
+
+_MEANINGS = {
+    Policy.EXTERN: "imported from where the package is loaded",
+    Policy.INTERN: "its source goes into the package",
+    Policy.MOCK: "a stand-in that fails when it is used",
+}
+
+_WITHOUT_RULES = {
+    ProblemKind.MALFORMED_PATTERN: 'write it as "name", "name.*" (one level) or "name.**" (all levels)',
+    ProblemKind.BEYOND_TOP: "write the import with fewer dots, or with the full name of the module",
+    ProblemKind.MALFORMED_NAME: "write a dotted name such as package.module",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    """How the people who gave a policy write its rules, and where.
+
+    `rule` writes one, and `end` follows it; `add` says where a new one goes, `add_unsaved` the same
+    for modules that are packed because they were saved, before any rule is asked. `allow_empty` is
+    what a rule has that does not say whether it may decide for no module.
+
+    In a BUILD file: ``add to the policy of //a:b:`` and ``extern("lib.**"),``.
+    """
+
+    rule: Callable[[PolicyRule], str]
+    end: str
+    add: str
+    add_unsaved: str = ""
+    allow_empty: bool = False
+
+    def located(self, rule: PolicyRule) -> str:
+        """A rule with the place where it was given."""
+        return f"{self.rule(rule)} ({rule.location})" if rule.location else self.rule(rule)
+
+
+def build_file_voice(target: str) -> Voice:
+    """How rules are written in the BUILD file of `target`, a label."""
+    return Voice(rule=str, end=",", add=f"add to the policy of {target}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adviser:
+    """Knows what to do about the `problems` of one walk over imports, in the `voice` of those who asked.
+
+    `graph` is what was walked over. `rules` are those that the indices in both count; None stands for
+    what is packed because it was saved. `modules` finds modules as the walk did, `environment` those that
+    are installed.
+    """
+
+    problems: Sequence[Problem]
+    graph: ModuleGraph
+    rules: Sequence[PolicyRule | None]
+    modules: ModuleLookup
+    environment: ModuleFinder
+    voice: Voice
+
+    def advice(self, problem: Problem, others: Sequence[Problem] = ()) -> str:
+        """The next step for `problem`, and for `others` that the same rule would mend."""
+        kind = problem.kind
+        if kind in _WITHOUT_RULES:
+            return _WITHOUT_RULES[kind]
+        if kind in (ProblemKind.EMPTY_RULE, ProblemKind.DEAD_RULE):
+            return self._advice_on_rule(problem)
+        if kind is ProblemKind.NOT_FOUND:
+            return self._advice_on_missing(problem)
+        group = [problem, *others]
+        names = tuple(sorted({each.module for each in group}))
+        if kind is ProblemKind.NO_POLICY:
+            # A package that is only needed above an interned module says little of all below it.
+            lead = next((each for each in group if not _is_parent(each)), None)
+            patterns = names if lead is None else (_whole(problem),)
+            return self._give(self._fitting(lead or problem), patterns, problem)
+        if kind is ProblemKind.DENIED:
+            policies = [Policy.MOCK, *(p for p in self._fitting(problem) if p is Policy.EXTERN)]
+            return f"remove the import, or {self._give(policies, self._denied(problem, names), problem)}"
+        if kind is ProblemKind.MOCKED_BUT_USED:
+            return self._give(self._fitting(problem), names, problem)
+        if kind is ProblemKind.NO_SOURCE:
+            return self._advice_on_sourceless(problem, names)
+        policies = [Policy.MOCK] if _is_own(problem) else [Policy.EXTERN, Policy.MOCK]
+        return f"correct the file, or {self._give(policies, names, problem)}"
+
+    def _fitting(self, problem: Problem) -> list[Policy]:
+        """The policies with which the module could be loaded and used, the most fitting one first."""
+        source, rule = problem.source, self._rule(problem)
+        if source is None or source.origin is Origin.STDLIB:
+            return [Policy.EXTERN]
+        if _is_own(problem) or _is_parent(problem):
+            return [Policy.INTERN]
+        owner = self.environment.distributions.named(source.distribution) if source.distribution else None
+        compiled = owner is not None and self.environment.distributions.is_compiled(owner)
+        # What was mocked though a rule interns it is a stub in the package that it comes from.
+        is_stub = problem.kind is ProblemKind.MOCKED_BUT_USED and rule and rule.policy is Policy.INTERN
+        if compiled or is_stub or source.kind is ModuleKind.EXTENSION:
+            return [Policy.EXTERN]
+        # What no distribution has is not to be had where the package is loaded.
+        return [Policy.EXTERN, Policy.INTERN] if source.distribution else [Policy.INTERN, Policy.EXTERN]
+
+    def _denied(self, problem: Problem, names: tuple[str, ...]) -> tuple[str, ...]:
+        """All of a top-level package where all of it is denied, else the modules by name."""
+        rule, whole = self._rule(problem), _whole(problem)
+        is_stdlib = problem.source is not None and problem.source.origin is Origin.STDLIB
+        wide = rule is not None and covers(GlobGroup(rule.include, exclude=rule.exclude), GlobGroup(whole))
+        return (whole,) if wide and not is_stdlib else names
+
+    def _advice_on_sourceless(self, problem: Problem, names: tuple[str, ...]) -> str:
+        """Extern what has no source: a few parts of a package by name, so that the rest can be packed."""
+        source = problem.source
+        is_zipped = source is not None and bool(source.archive)
+        compiled = source is not None and source.kind is ModuleKind.EXTENSION
+        by_name = len(names) <= _NAMED and all("." in name for name in names) and not is_zipped
+        policies = [Policy.EXTERN] if compiled or is_zipped else [Policy.EXTERN, Policy.MOCK]
+        return self._give(policies, names if by_name else (_whole(problem),), problem)
+
+    def _advice_on_missing(self, problem: Problem) -> str:
+        name = problem.module
+        if name == "__main__":
+            return (
+                "define the class or function in a module of its own, so that it has a name to load it by,"
+                f" or {self._give([Policy.EXTERN], (name,), problem)}"
+            )
+        file = undeclared_file(problem, self.environment)
+        if file is not None:
+            declared = self.environment.declared_by(file) if self.environment.declared_by else None
+            if declared is not None:
+                return f'add to the deps of the target that imports it:\n    "{declared}",'
+            return f"list {file} in a python_modules target{self._build_file(file)} and add that to the deps"
+        meant = self._similar(name)
+        if meant and "." in name:
+            return f"did you mean '{meant}'?"
+        is_partly_there = self.modules.find(name.partition(".")[0]) is not None
+        give = self._give(
+            [Policy.EXTERN, Policy.MOCK], (name,) if is_partly_there else (_whole(problem),), problem
+        )
+        if is_partly_there:
+            return give
+        question = f"did you mean '{meant}'? Else " if meant else ""
+        imported = problem.trail and problem.trail[-1].kind is EdgeKind.IMPORT
+        attempt = ", import it in a try that catches ImportError" if imported else ""
+        return f"{question}install the distribution that has it{attempt}, or {give}"
+
+    def _build_file(self, file: str) -> str:
+        """Where the nearest BUILD file above a workspace file is, in words."""
+        folder = os.path.dirname(file)
+        while True:
+            for name in ("BUILD.bazel", "BUILD"):
+                path = os.path.join(self.environment.workspace_root, folder, name)
+                if self.environment.tree.is_file(path):
+                    return f" of {os.path.join(folder, name)}"
+            if not folder:
+                return ""
+            folder = os.path.dirname(folder)
+
+    def _similar(self, name: str) -> str:
+        parent, _, tail = name.rpartition(".")
+        siblings = [known.rpartition(".")[2] for known in self.environment.submodules(parent)]
+        close = did_you_mean(tail, siblings, likeness=_LIKENESS)
+        return f"{parent}.{close}" if close and parent else close
+
+    def _advice_on_rule(self, problem: Problem) -> str:
+        rule = self._rule(problem)
+        allow = "leave out allow_empty=False" if self.voice.allow_empty else "give it allow_empty = True"
+        if problem.kind is ProblemKind.DEAD_RULE:
+            first = problem.earlier_rule is not None
+            before = "put it before the rule that takes its modules, " if first else ""
+            return f"{before}remove it, or {allow}"
+        for pattern in rule.include if rule else ():
+            stem = literal_stem(pattern)
+            meant = self._similar(stem) if stem and self.modules.find(stem) is None else ""
+            if meant:
+                return f'did you mean "{meant}{pattern[len(stem) :]}"?'
+        return f"correct the pattern, remove the rule, or {allow}"
+
+    def _rule(self, problem: Problem) -> PolicyRule | None:
+        return self.rules[problem.rule] if problem.rule is not None else None
+
+    def _give(self, policies: Sequence[Policy], patterns: tuple[str, ...], problem: Problem) -> str:
+        """Words for: give one of these rules, where it takes effect and leaves no other without a module."""
+        voice, rule = self.voice, self._rule(problem)
+        if rule is not None and self._is_replaced(rule, patterns, problem):
+            where = f"put in place of {voice.located(rule)}"
+        elif rule is not None:
+            where = f"{voice.add} before {voice.located(rule)}"
+        else:
+            where = voice.add if problem.rule is None else voice.add_unsaved
+        lines = [f"{where} one of:" if len(policies) > 1 else f"{where}:"]
+        for policy in policies:
+            new = PolicyRule(policy=policy, include=patterns, allow_empty=voice.allow_empty)
+            lines.append(f"    {voice.rule(new)}{voice.end}  # {_MEANINGS[policy]}")
+        return "\n".join(lines)
+
+    def _is_replaced(self, rule: PolicyRule, patterns: tuple[str, ...], problem: Problem) -> bool:
+        """Whether `rule` would be an error behind one for `patterns`, which left it no module."""
+        if rule.allow_empty or problem.rule is None:
+            return False
+        group = GlobGroup(patterns)
+        decided = [node.name for node in self.graph if node.rule == problem.rule]
+        decided += [other.module for other in self.problems if other.rule == problem.rule]
+        return covers(group, GlobGroup(rule.include)) or (
+            not may_idle(rule) and all(group.matches(name) for name in decided)
+        )
+
+
+def undeclared_file(problem: Problem, finder: ModuleFinder) -> str | None:
+    """The workspace file that would be the missing module, or one of the names imported from it."""
+    names = [problem.module, *(f"{problem.module}.{name}" for name in problem.names)]
+    return next((file for name in names if (file := finder.undeclared_file(name))), None)
+
+
+def _whole(problem: Problem) -> str:
+    """The pattern for all of the module's top-level package."""
+    return f"{problem.module.partition('.')[0]}.**"
+
+
+def _is_parent(problem: Problem) -> bool:
+    """Whether the module is needed as the package of an interned one."""
+    return bool(problem.trail) and problem.trail[-1].kind is EdgeKind.PARENT
+
+
+def _is_own(problem: Problem) -> bool:
+    """Whether only the package can have the module: it is installed nowhere."""
+    return problem.source is not None and problem.source.origin in (Origin.WORKSPACE, Origin.GENERATED)
