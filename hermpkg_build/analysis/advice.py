@@ -11,6 +11,7 @@ from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.analysis.resolution import ModuleLookup
 from hermpkg_build.analysis.rule_problems import literal_stem, may_idle
 from hermpkg_build.core.graph import EdgeKind, ModuleGraph, ModuleKind, Origin
+from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.patterns import GlobGroup, covers
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.core.spelling import did_you_mean
@@ -151,7 +152,7 @@ class Adviser:
         meant = self._similar(name)
         if meant and "." in name:
             return f"did you mean '{meant}'?"
-        is_partly_there = self.modules.find(name.partition(".")[0]) is not None
+        is_partly_there = self.modules.find(top_of(name)) is not None
         give = self._give(
             [Policy.EXTERN, Policy.MOCK], (name,) if is_partly_there else (_whole(problem),), problem
         )
@@ -232,7 +233,7 @@ def undeclared_file(problem: Problem, finder: ModuleFinder) -> str | None:
 
 def _whole(problem: Problem) -> str:
     """The pattern for all of the module's top-level package."""
-    return f"{problem.module.partition('.')[0]}.**"
+    return f"{top_of(problem.module)}.**"
 
 
 def _is_parent(problem: Problem) -> bool:

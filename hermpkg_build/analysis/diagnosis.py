@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from hermpkg_build.analysis.advice import Adviser, undeclared_file
 from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleKind, Origin
+from hermpkg_build.core.module_names import top_of
 from hermpkg_build.errors import AnalysisError, Location
 from hermpkg_build.source.normal_form import SourceError, normal_form
 
@@ -63,7 +64,7 @@ class Teller(Adviser):
         return [*groups.values()]
 
     def _what_mends(self, problem: Problem) -> object:
-        top = problem.module.partition(".")[0]
+        top = top_of(problem.module)
         if problem.kind in _ONE_RULE_MENDS:
             return problem.kind, problem.rule, top, problem.source.archive if problem.source else ""
         if problem.kind is ProblemKind.NOT_FOUND:
@@ -115,7 +116,7 @@ class Teller(Adviser):
         if above is not None:
             what = "module" if above.kind is ModuleKind.SOURCE else "package"
             yield "found", f"the {what} '{parent}' ({above.shown or above.kind}), without '{tail}' in it"
-        top = problem.module.partition(".")[0]
+        top = top_of(problem.module)
         for path in self.environment.search_path.startup_code:
             if top in os.path.basename(path) or top.encode() in self.environment.tree.read(path):
                 yield "not run", f"{os.path.basename(path)}, which may add '{top}' when Python starts"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph
+from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.policy import Policy
 
 _NO_MODULES = frozenset({"", "__main__"})
@@ -19,7 +20,7 @@ def held_from_outside(graph: ModuleGraph) -> Iterator[Edge]:
     no source, but stays with whoever imported it. Such imports may mostly fail: they are optional.
     The standard library is left out, whose parts come by way of others too often.
     """
-    known = {node.name.partition(".")[0] for node in graph}
+    known = {top_of(node.name) for node in graph}
     for node in graph.with_policy(Policy.INTERN):
         module = sys.modules.get(node.name)
         if type(module) is not ModuleType:
@@ -37,4 +38,4 @@ def _top(value: object) -> str:
         name = value.__name__
     elif isinstance(value, (type, FunctionType, BuiltinFunctionType)):
         name = value.__module__
-    return name.partition(".")[0] if isinstance(name, str) else ""
+    return top_of(name) if isinstance(name, str) else ""

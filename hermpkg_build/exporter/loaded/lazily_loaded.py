@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from types import ModuleType
 
 from hermpkg_build.core.graph import Edge, EdgeKind
+from hermpkg_build.core.module_names import parent_of
 
 
 def lazily_loaded(type_only: Iterable[Edge]) -> Iterator[Edge]:
@@ -30,7 +31,7 @@ def loaded_by_helpers(packages: Collection[str]) -> Iterator[Edge]:
     """
     helped = [package for package in packages if _has_helper(package)]
     for name in sorted(sys.modules) if helped else ():
-        package = name.rpartition(".")[0]
+        package = parent_of(name)
         if package in helped and sys.modules.get(name) is not None:
             yield Edge(source=package, target=name, kind=EdgeKind.OBSERVED)
 

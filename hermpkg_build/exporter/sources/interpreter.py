@@ -12,6 +12,7 @@ from typing import Any
 
 from hermpkg_build.analysis.modules import ModuleFinder, ModuleSource
 from hermpkg_build.core.graph import ModuleKind, Origin
+from hermpkg_build.core.module_names import parent_of
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.exporter.sources.environment import FoundModule
 from hermpkg_build.exporter.sources.loaded_module import describe_module, file_of, from_file
@@ -81,7 +82,7 @@ class InterpreterEnvironment:
 
     def _found_by_finders(self, name: str) -> FoundModule | None:
         """What finders know that are not part of Python, or the path that a loaded parent has of its own."""
-        parent = name.rpartition(".")[0]
+        parent = parent_of(name)
         above = sys.modules.get(parent) if parent else None
         if parent and above is None:
             return None
