@@ -31,15 +31,18 @@ from hermpkg_build.runtime.contents.checks import (
     read_manifest,
 )
 from hermpkg_build.runtime.contents.file_tree import Directory
+from hermpkg_build.runtime.contents.location import ArtifactLocation, FileState, file_state
 from hermpkg_build.runtime.contents.real_files import FilesMode, real_files
 from hermpkg_build.runtime.contents.tensor_storages import StorageSource
-from hermpkg_build.runtime.host.importlib_views import resolve
+from hermpkg_build.runtime.host.overrides import OVERRIDES
 from hermpkg_build.runtime.importer_protocol import Importer
-from hermpkg_build.runtime.importing.pickled_names import Whereabouts
+from hermpkg_build.runtime.importing.finder import open_space
+from hermpkg_build.runtime.importing.imports import import_module, import_statement
+from hermpkg_build.runtime.importing.package_loader import PackageLoader, resource_reader
 from hermpkg_build.runtime.importing.roles import ModuleTree
-from hermpkg_build.runtime.importing.space import ModuleSpace
+from hermpkg_build.runtime.importing.space import OPEN_SPACES, ModuleSpace
 from hermpkg_build.runtime.importing.sys_modules import PackageModules
-from hermpkg_build.runtime.mangling import demangle
+from hermpkg_build.runtime.mangling import demangle, mangle_prefix
 
 if TYPE_CHECKING:
     from hermpkg_build.runtime.contents.resources import PackageResourceReader
@@ -91,13 +94,21 @@ class PackageImporter(Importer, Closing):
         self._space = ModuleSpace(
             archive=self._archive,
             tree=ModuleTree(self._archive.names(), self.extern_modules),
-            own_module=self,
+            importer=self,
             module_allowed=module_allowed,
             files=real_files(self._archive, manifest, files),
-            whereabouts=Whereabouts(
-                file_or_buffer, self._archive, files, guarded=module_allowed is not _any_module
+            location=ArtifactLocation(
+                file_or_buffer,
+                self._archive,
+                files,
+                guarded=module_allowed is not _any_module,
+                reopen=reopened_name,
             ),
+            loader=PackageLoader,
+            import_statement=import_statement,
+            overrides=OVERRIDES,
         )
+        self._close_space = open_space(self._space)
         self.modules: Mapping[str, Any] = PackageModules(self._space)
         self.patched_builtins = self._space.builtins
         self._storages = StorageSource(self._archive)
@@ -109,7 +120,7 @@ class PackageImporter(Importer, Closing):
 
         Raises ModuleNotFoundError for what the artifact neither holds nor may take from outside.
         """
-        return self._space.import_module(resolve(self._space, name, package))
+        return import_module(self._space, name, package)
 
     def __import__(
         self,
@@ -120,7 +131,7 @@ class PackageImporter(Importer, Closing):
         level: int = 0,
     ) -> Any:
         """What ``__import__`` is to packaged code."""
-        return self._space.import_statement(name, globals, locals, fromlist, level)
+        return import_statement(self._space, name, globals, locals, fromlist, level)
 
     def load_binary(self, package: str, resource: str) -> bytes:
         """The bytes that were saved as `resource` of `package`. Raises RecordNotFoundError."""
@@ -144,7 +155,7 @@ class PackageImporter(Importer, Closing):
         data = self._read(record)
         load = PickleLoad(self, self._storages, record, map_location)
         with self._loads.running(load), paused_collection:
-            result = PackageUnpickler(self, data, load).load()
+            result = PackageUnpickler(self.__import__, data, load).load()
         load.validate()
         return result
 
@@ -174,7 +185,7 @@ class PackageImporter(Importer, Closing):
     def get_resource_reader(self, fullname: str) -> PackageResourceReader | None:
         """What importlib.resources reads a package's files with; None for what is no packaged package."""
         name = demangle(fullname)
-        return self._space.loader.get_resource_reader(name) if self._space.tree.is_package(name) else None
+        return resource_reader(self._space, name) if self._space.tree.is_package(name) else None
 
     def record_names(self) -> Sequence[str]:
         """The names of all records."""
@@ -207,24 +218,61 @@ class PackageImporter(Importer, Closing):
         """An unpickler of the stream `file` that resolves globals with this importer."""
         from hermpkg_build.runtime.contents.unpickling import PackageUnpickler
 
-        return PackageUnpickler(self, file.read())
+        return PackageUnpickler(self.__import__, file.read())
 
     def close(self) -> None:
         """Let go of the file and forget all modules; objects loaded so far stay usable. Twice is harmless."""
-        self._space.close()
-        self._space.whereabouts.close()
+        self._close_space()
+        self._space.location.close()
         self._archive.close()
         self._zip_reader = None
 
     def __repr__(self) -> str:
         return f"PackageImporter({self.filename!r}, id={self.id()!r})"
 
+    def _go_by(self, prefix: str) -> None:
+        """Name the modules with `prefix`, which no open space has, while nothing is imported yet."""
+        self._close_space()
+        self._space.prefix = prefix
+        self._close_space = open_space(self._space)
+
     def _read(self, record: str) -> bytes:
-        if not self._space.close.alive:
+        if not self._space.is_open:
             raise ValueError(f"the importer of {self.filename} is closed")
         if not self._archive.has(record):
             raise _no_record(self._archive, record)
         return self._archive.read(record)
+
+
+_reopened: dict[str, PackageImporter] = {}
+"""The artifacts that objects from other processes needed here, by the prefix that they have there."""
+_reopening = threading.Lock()
+
+
+def reopened_name(name: str, state: FileState) -> str:
+    """`name`, of a packaged module in another process, after its artifact is open in this one.
+
+    Raises ImportError where the file is another by now.
+    """
+    prefix = mangle_prefix(name)
+    with _reopening:
+        if prefix not in OPEN_SPACES:
+            _reopened[prefix] = _reopen(prefix, state)
+    return name
+
+
+def _reopen(prefix: str, state: FileState) -> PackageImporter:
+    path, _, _, files = state
+    try:
+        is_same = file_state(path, files) == state
+    except OSError as error:
+        raise ImportError(f"the artifact {path} cannot be opened here: {error.strerror}") from error
+    if not is_same:
+        raise ImportError(f"the artifact {path} was changed since the object was pickled")
+    # The process that sent the object has checked these very bytes.
+    importer = PackageImporter(path, check="off", verify="off", files=files)
+    importer._go_by(prefix)
+    return importer
 
 
 class _Loads(threading.local):

@@ -8,12 +8,9 @@ import io
 import pickle
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hermpkg_build.runtime.contents.tensor_storages import StorageSource
-
-if TYPE_CHECKING:
-    from hermpkg_build.runtime.importer import PackageImporter
 
 _READ_AHEAD = 1 << 17
 
@@ -22,12 +19,14 @@ _DROPPED_NAMES: dict[tuple[str, str], object] = {("numpy", "str"): str, ("numpy"
 
 
 class PackageUnpickler(pickle.Unpickler):
-    """Resolves globals with the importer's modules, never past them."""
+    """Resolves globals with the package's `import_statement`, as its code does, and never past it."""
 
-    def __init__(self, importer: PackageImporter, data: bytes, load: PickleLoad | None = None) -> None:
+    def __init__(
+        self, import_statement: Callable[..., Any], data: bytes, load: PickleLoad | None = None
+    ) -> None:
         # Buffered, because the unpickler reads ahead only from streams that can peek; BytesIO cannot.
         super().__init__(io.BufferedReader(io.BytesIO(data), _READ_AHEAD))
-        self._importer = importer
+        self._import_statement = import_statement
         self._load = load
         protocol = data[1] if data[:1] == pickle.PROTO else 0
         self._python2_names = protocol < 3
@@ -41,7 +40,7 @@ class PackageUnpickler(pickle.Unpickler):
             else:
                 module = _compat_pickle.IMPORT_MAPPING.get(module, module)
         # As packaged code gets it, for what a pickle calls may unpickle or import.
-        owner = self._importer.__import__(module, fromlist=("__name__",))
+        owner = self._import_statement(module, fromlist=("__name__",))
         try:
             if self._dotted_names and "." in name:
                 return functools.reduce(getattr, name.split("."), owner)
@@ -77,12 +76,11 @@ def _dtype_of(storage_type: Any) -> Any:
 class PickleLoad:
     """One call of `load_pickle`: its storages, its reduced objects, where its tensors go.
 
-    `map_location` has the meanings it has for torch.load.
+    `importer` is what functions that ``__reduce_package__`` named are called with; `map_location` has
+    the meanings it has for torch.load.
     """
 
-    def __init__(
-        self, importer: PackageImporter, source: StorageSource, record: str, map_location: Any
-    ) -> None:
+    def __init__(self, importer: object, source: StorageSource, record: str, map_location: Any) -> None:
         self.map_location = map_location
         self._importer = importer
         self._source = source

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.runtime.contents.checks import read_manifest
+from hermpkg_build.runtime.importing.imports import import_module
+from hermpkg_build.runtime.importing.module_views import Overrides
 from hermpkg_build.runtime.importing.roles import ModuleRole
+from hermpkg_build.runtime.importing.space import ModuleSpace
 
 if TYPE_CHECKING:
     import os
 
     from hermpkg_build.runtime.contents.archives import Archive
-    from hermpkg_build.runtime.importing.space import ModuleSpace
 
 _FOLDER = re.compile(r"(?P<name>[^/-]+)-[^/]*\.(?:dist|egg)-info/(?:METADATA|PKG-INFO)")
 
@@ -40,7 +42,7 @@ class PackedDistribution(importlib.metadata.Distribution):
         return ArchivePath(self._archive, "").joinpath(path)
 
 
-def metadata_functions(space: ModuleSpace, host: Any) -> Mapping[str, Any]:
+def metadata_overrides(space: ModuleSpace, host: Any) -> Overrides:
     """The functions of importlib.metadata (or its backport).
 
     What the artifact packed stands before what is installed. Entry points of packed distributions load
@@ -104,7 +106,7 @@ def _entry_points(space: ModuleSpace, host: Any, folder: str) -> Iterator[Any]:
     class EntryPoint(host.EntryPoint):  # type: ignore[misc]
         def load(self) -> Any:
             attributes = (self.attr or "").split(".") if self.attr else []
-            return functools.reduce(getattr, attributes, space.import_module(self.module))
+            return functools.reduce(getattr, attributes, import_module(space, self.module))
 
     packed = PackedDistribution(space.archive, folder)
     for point in packed.entry_points:

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from hermpkg_build.runtime.host.standing_classes import StandsForItsBase
-
-if TYPE_CHECKING:
-    from hermpkg_build.runtime.importing.space import ModuleSpace
+from hermpkg_build.runtime.importing.imports import holds, import_module
+from hermpkg_build.runtime.importing.module_views import Overrides
+from hermpkg_build.runtime.importing.space import ModuleSpace
 
 _CLASSES = ("Unpickler", "_Unpickler")
 
 
-def unpickling(space: ModuleSpace, host: Any) -> Mapping[str, Any]:
+def pickle_overrides(space: ModuleSpace, host: Any) -> Overrides:
     """What stands in the place of the unpicklers and the loading functions of pickle."""
     classes = {name: _unpickler(space, getattr(host, name)) for name in _CLASSES if hasattr(host, name)}
     unpickler = classes["Unpickler"]
@@ -41,9 +41,9 @@ def _unpickler(space: ModuleSpace, base: Any) -> Callable[..., Any]:
         """Finds what the package holds there, and everything else where the host's does."""
 
         def find_class(self, module: str, name: str, /) -> Any:
-            if not space.holds(module) or space.tree.is_extern(module):
+            if not holds(space, module) or space.tree.is_extern(module):
                 return super().find_class(module, name)
-            return functools.reduce(getattr, name.split("."), space.import_module(module))
+            return functools.reduce(getattr, name.split("."), import_module(space, module))
 
     return Unpickler
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 import functools
 import sys
 import weakref
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
+from hermpkg_build.runtime.host.native_libraries import load_library
+from hermpkg_build.runtime.host.operator_names import OperatorNames
 from hermpkg_build.runtime.host.standing_classes import StandsForItsBase
+from hermpkg_build.runtime.host.torch_operators import library_overrides, operators_overrides
+from hermpkg_build.runtime.importing.module_views import Overrides
+from hermpkg_build.runtime.importing.space import ModuleSpace
 from hermpkg_build.runtime.mangling import mangle_prefix
-
-if TYPE_CHECKING:
-    from hermpkg_build.runtime.importing.space import ModuleSpace
-
-Overrides = Mapping[str, Any]
 
 _NAMING_NODES = (
     "register_pytree_node",
@@ -25,38 +25,23 @@ _NAMING_NODES = (
     "_register_namedtuple",
     "register_dataclass",
 )
+_operator_names: weakref.WeakKeyDictionary[ModuleSpace, OperatorNames] = weakref.WeakKeyDictionary()
 
 
-def unchanged(_space: ModuleSpace, _host: Any) -> Overrides:
-    """A package on the way to a module with a view of its own."""
-    return {}
-
-
-def library(space: ModuleSpace, host: Any) -> Overrides:
-    """torch.library."""
-    # Few packages register operators: only those wait for these modules.
-    from hermpkg_build.runtime.host.torch_operators import library_overrides
-
-    return library_overrides(space.operators, host)
-
-
-def operators(space: ModuleSpace, host: Any) -> Overrides:
-    """torch.ops."""
-    from hermpkg_build.runtime.host.torch_operators import operators_overrides
-
-    return operators_overrides(space.operators, host)
-
-
-def classes(_space: ModuleSpace, host: Any) -> Overrides:
-    """torch.classes, whose classes only shared libraries register."""
-    from hermpkg_build.runtime.host.native_libraries import load_library
-
-    return {"load_library": functools.partial(load_library, host.load_library)}
-
-
-def pytree(space: ModuleSpace, host: Any) -> Overrides:
-    """torch.utils._pytree and its like: nodes have a class for key, and some a name in serialised trees."""
-    return {name: _naming_nodes(space, getattr(host, name)) for name in _NAMING_NODES if hasattr(host, name)}
+def torch_overrides(space: ModuleSpace, host: Any) -> Overrides:
+    """Any of the modules of torch; those that have nothing to override lead to others that have."""
+    if host.__name__ == "torch.classes":  # Only shared libraries register its classes.
+        return {"load_library": functools.partial(load_library, host.load_library)}
+    if host.__name__ in ("torch.library", "torch.ops"):
+        names = _operator_names.setdefault(space, OperatorNames(space.prefix))
+        overrides = library_overrides if host.__name__ == "torch.library" else operators_overrides
+        return overrides(names, host)
+    functions = {
+        name: _naming_nodes(space, getattr(host, name)) for name in _NAMING_NODES if hasattr(host, name)
+    }
+    if hasattr(host, "functional_datapipe"):
+        functions["functional_datapipe"] = _functional_datapipe(space, host.functional_datapipe)
+    return functions
 
 
 def _naming_nodes(space: ModuleSpace, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -77,10 +62,10 @@ def _naming_nodes(space: ModuleSpace, function: Callable[..., Any]) -> Callable[
     return bound
 
 
-def datapipes(space: ModuleSpace, host: Any) -> Overrides:
-    """The modules that have functional_datapipe, which gives all data pipes of the process a method."""
+def _functional_datapipe(space: ModuleSpace, decorator: Any) -> Any:
+    """The class `decorator` of torch, which gives all data pipes of the process a method."""
 
-    class functional_datapipe(host.functional_datapipe, metaclass=StandsForItsBase):  # type: ignore[misc]  # noqa: N801 -- torch's name
+    class functional_datapipe(decorator, metaclass=StandsForItsBase):  # type: ignore[misc]  # noqa: N801 -- torch's name
         def __call__(self, cls: Any) -> Any:
             bases = sys.modules["torch.utils.data"]
             base = next(
@@ -100,7 +85,7 @@ def datapipes(space: ModuleSpace, host: Any) -> Overrides:
             base.functions[self.name] = method
             return cls
 
-    return {"functional_datapipe": functional_datapipe} if hasattr(host, "functional_datapipe") else {}
+    return functional_datapipe
 
 
 class _Method:
@@ -124,7 +109,7 @@ class _Method:
     def add(self, space: ModuleSpace, function: Callable[..., Any]) -> None:
         """Have `function` for the package of `space`, as long as there is any of its code."""
         self._of_packages[space.prefix] = function
-        space.held.append(function)
+        space.kept_alive.append(function)
 
     def __call__(self, pipe: Any, *args: Any, **kwargs: Any) -> Any:
         caller = str(sys._getframe(1).f_globals.get("__name__"))

@@ -3,18 +3,104 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
-if TYPE_CHECKING:
-    from hermpkg_build.runtime.importing.space import ModuleSpace
+from hermpkg_build.runtime.importing.roles import ModuleRole
+from hermpkg_build.runtime.importing.space import CLOSED_ARTIFACTS, OPEN_SPACES, ModuleSpace
 
 _SPEAK_OF_MODULES = (ImportError, AttributeError, NameError)
 """These give a module's name to say which it is, and nobody has refused it."""
 _PATH = re.compile(r"[^\s'\"():,;]*(?:/|\.py\b)[^\s'\"():,;]*")
 
 
-def add_note(error: BaseException, text: str) -> None:
+def missing_module(space: ModuleSpace, name: str) -> ModuleNotFoundError:
+    """The error for a module that packaged code may not see, with what would help.
+
+    Raises ValueError for an empty name, as every import does.
+    """
+    if not name:
+        raise ValueError("Empty module name")
+    top = name.partition(".")[0]
+    text = f"No module named {name!r} in the artifact {space.archive.name}"
+    if space.tree.role(top) is ModuleRole.MISSING:
+        text += (
+            ", and it is not among the modules that the artifact may take from its environment."
+            f' Intern it, or extern it, when the artifact is built: intern("{top}.**")'
+            f' or extern("{top}.**")'
+        )
+    else:
+        text += (
+            f": {top!r} is packaged, but this part of it is not: nothing was seen to need it."
+            f" {_how_to_add(name)}"
+        )
+    return ModuleNotFoundError(text, name=name)
+
+
+def attributes_of_folder(name: str, artifact: str) -> Callable[[str], NoReturn]:
+    """The ``__getattr__`` of a package that is a mere folder of `artifact`, whatever it is elsewhere."""
+
+    def look_up(attribute: str) -> NoReturn:
+        text = f"module {name!r} has no attribute {attribute!r}"
+        if not attribute.startswith("__"):
+            text += (
+                f": the artifact {artifact} has what lies below {name}, but not its __init__.py."
+                f" If it has one elsewhere: {_how_to_add(name)}"
+            )
+        raise AttributeError(text, name=attribute)
+
+    return look_up
+
+
+def explain(error: Exception, name: str, space: ModuleSpace) -> None:
+    """Add to `error`, which the packaged module `name` ended in, what its reader may not know.
+
+    Other libraries do not know mangled names: some look for the file of a function, some take only
+    names that an import statement could have. And a table of an extern library that takes a name once,
+    such as torch's of operators, refuses the second copy of the code that registers it.
+    """
+    if not isinstance(error, (ImportError, OSError)):  # What is missing is not a name that is taken.
+        _explain_other_copy(error, name, space)
+    if not isinstance(error, _SPEAK_OF_MODULES):
+        _explain_mangled_name(error, space)
+
+
+def _explain_other_copy(error: Exception, name: str, space: ModuleSpace) -> None:
+    others = [other for other in list(OPEN_SPACES.values()) if other is not space]
+    places = [f"the artifact {o.archive.name}" for o in others if o.mangle(name) in o.registered]
+    if name in sys.modules:
+        places.insert(0, "the environment")
+    if not places and name in CLOSED_ARTIFACTS:
+        closed = CLOSED_ARTIFACTS[name]
+        places = [f"the artifact {closed}, which is closed but has registered what it registered"]
+    if places:
+        _add_note(
+            error,
+            f"{name} of the artifact {space.archive.name} runs beside the copy of it from {places[0]}. If the"
+            " error is of a name that is taken, in a table that both register in: extern the module, load"
+            " only one of the copies, or have the code look before it registers.",
+        )
+
+
+def _explain_mangled_name(error: Exception, space: ModuleSpace) -> None:
+    _, found, rest = str(error).partition(f"{space.prefix}.")
+    path = _PATH.match(rest) if found else None
+    if path is not None:
+        _add_note(
+            error,
+            f"{path[0]} is in the artifact {space.archive.name} and has no path here. Give its code real"
+            ' paths: files = "real" in the model_package, or PackageImporter(..., files="real").',
+        )
+    elif found and isinstance(error, ValueError):
+        _add_note(
+            error,
+            f"Names of packaged modules begin with {space.prefix}, to tell them from other copies. Where that"
+            " is what is refused: pass another name if one can be passed, or extern the module that has it.",
+        )
+
+
+def _add_note(error: BaseException, text: str) -> None:
     """Show `text`, once, with the message of `error`, whose type its importers may expect."""
     if hasattr(error, "add_note"):
         if text not in getattr(error, "__notes__", ()):
@@ -26,45 +112,11 @@ def add_note(error: BaseException, text: str) -> None:
     elif error.__cause__ is None:
         error.__cause__ = RuntimeError(text)
     elif type(error.__cause__) is RuntimeError:
-        add_note(error.__cause__, text)
+        _add_note(error.__cause__, text)
 
 
-def attributes_of_folder(name: str, artifact: str) -> Callable[[str], NoReturn]:
-    """The ``__getattr__`` of a package that is a mere folder of `artifact`, whatever it is elsewhere."""
-
-    def look_up(attribute: str) -> NoReturn:
-        text = f"module {name!r} has no attribute {attribute!r}"
-        if not attribute.startswith("__"):
-            text += (
-                f": the artifact {artifact} has what lies below {name}, but no __init__.py of it. If it has"
-                " one elsewhere, name it where the artifact is built:"
-                f' modules = ["{name}"] of the model_package, or add_dependency("{name}") of the exporter'
-            )
-        raise AttributeError(text, name=attribute)
-
-    return look_up
-
-
-def note_mangled(error: Exception, space: ModuleSpace) -> None:
-    """Tell whoever reads `error`, which a packaged module ended in, of a way out, if it is of a mangled name.
-
-    Other libraries do not know these: some look for the file of a function, some take only names
-    that an import statement could have.
-    """
-    if isinstance(error, _SPEAK_OF_MODULES):
-        return
-    _, found, rest = str(error).partition(f"{space.prefix}.")
-    path = _PATH.match(rest) if found else None
-    if path is not None:
-        text = (
-            f"{path[0]} is in the artifact {space.archive.name} and has no path here. Give its code real"
-            ' paths: files = "real" in the model_package, or PackageImporter(..., files="real").'
-        )
-    elif found and isinstance(error, ValueError):
-        text = (
-            f"Names of packaged modules begin with {space.prefix}, to tell them from other copies. Where that"
-            " is what is refused: pass another name if one can be passed, or extern the module that has it."
-        )
-    else:
-        return
-    add_note(error, text)
+def _how_to_add(module: str) -> str:
+    return (
+        f'Name it where the artifact is built: modules = ["{module}"] of the model_package,'
+        f' or add_dependency("{module}") of the exporter'
+    )

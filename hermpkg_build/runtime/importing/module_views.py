@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hermpkg_build.runtime.host.importlib_views import MAKERS
-
-if TYPE_CHECKING:
-    from hermpkg_build.runtime.importing.space import ModuleSpace
+Overrides = Mapping[str, Any]
+"""Attributes that packaged code sees in place of a host module's."""
 
 # Host modules that code gets a view of only where its source has a word, and then a use, of what changes.
 _USES = {
@@ -48,12 +46,12 @@ class ModuleView(ModuleType):
     bound to the package: host code that got these would import the package's modules.
     """
 
-    def __init__(self, host: ModuleType, overrides: Mapping[str, Any], views: HostViews) -> None:
+    def __init__(self, host: ModuleType, overrides: Overrides, views: HostViews) -> None:
         super().__init__(host.__name__)
         namespace = object.__getattribute__(self, "__dict__")
         # Of a copy, because another thread may import a submodule of the host's just now.
         names = dict(vars(host))
-        namespace.update({name: value for name, value in names.items() if not views.has(value)})
+        namespace.update({name: value for name, value in names.items() if not views.can_view(value)})
         namespace.update(overrides)
         namespace["__view__"] = (host, overrides, views, {})
 
@@ -64,7 +62,7 @@ class ModuleView(ModuleType):
         if name in overrides:
             return assigned[name] if name in assigned else overrides[name]
         value = getattr(host, name)
-        return views.of(value) if isinstance(value, ModuleType) else value
+        return views.view_of(value) if isinstance(value, ModuleType) else value
 
     def __setattr__(self, name: str, value: object) -> None:
         namespace = object.__getattribute__(self, "__dict__")
@@ -93,33 +91,33 @@ class ModuleView(ModuleType):
 
 
 class HostViews:
-    """The views of one module space, each made when first asked for."""
+    """The views of one package, each made when first asked for; `overrides` makes what they replace."""
 
-    def __init__(self, space: ModuleSpace) -> None:
-        self._space = space
+    def __init__(self, overrides: Mapping[str, Callable[[ModuleType], Overrides]]) -> None:
+        self._overrides = overrides
         self._views: dict[str, ModuleView] = {}
         self._users: dict[str, set[str]] = {name: set() for name in _USES}
 
-    def of(self, module: ModuleType, importing: Mapping[str, Any] | None = None) -> ModuleType:
+    def view_of(self, module: ModuleType, importing: Mapping[str, Any] | None = None) -> ModuleType:
         """`module`, or the view of it that the code with the globals `importing` gets."""
-        if not self.has(module):
+        if not self.can_view(module):
             return module
         name = module.__name__
         if name in _USES and (importing or {}).get("__name__") not in self._users[name]:
             return module
         view = self._views.get(name)
         if view is None:
-            made = ModuleView(module, MAKERS[name](self._space, module), self)
+            made = ModuleView(module, self._overrides[name](module), self)
             # Of two threads that make one, both get the first's: a view keeps what is assigned to it.
             view = self._views.setdefault(name, made)
         return view
 
-    def has(self, value: object) -> bool:
+    def can_view(self, value: object) -> bool:
         """Whether `value` is a module that packaged code can get a view of."""
         if not isinstance(value, ModuleType):
             return False
         name = getattr(value, "__name__", "")
-        return name in MAKERS and value is sys.modules.get(name)
+        return name in self._overrides and value is sys.modules.get(name)
 
     def host_of(self, value: Any) -> Any:
         """The module behind a view; any other value is its own."""

@@ -1,4 +1,4 @@
-"""The importlib loader of a space's modules: specs, execution, source, data and resources."""
+"""The importlib loader of a package's modules: specs, execution, source, data and resources."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hermpkg_build.runtime.importing import finder, torch_tables
-from hermpkg_build.runtime.importing.error_notes import attributes_of_folder, note_mangled
+from hermpkg_build.runtime.importing import torch_tables
+from hermpkg_build.runtime.importing.error_notes import attributes_of_folder, explain
 from hermpkg_build.runtime.importing.pickled_names import PackagedName
-from hermpkg_build.runtime.importing.roles import ModuleRole, ModuleTree
+from hermpkg_build.runtime.importing.roles import ModuleRole
+from hermpkg_build.runtime.importing.space import ModuleSpace
 from hermpkg_build.runtime.mangling import demangle
 
 if TYPE_CHECKING:
     from importlib.abc import Loader
 
     from hermpkg_build.runtime.contents.resources import PackageResourceReader
-    from hermpkg_build.runtime.importing.space import ModuleSpace
 else:
     Loader = object  # The abstract class only matters to type checkers, and takes long to import.
 
 
 class Content(NamedTuple):
-    """What a module is made of; `record` is that of its source, "" for one without."""
+    """What a module is made of, the `loader_state` of its spec; `record` has its source, "" for none."""
 
     role: ModuleRole
     record: str
@@ -45,31 +45,36 @@ class PackageLoader(Loader):
         self._space_reference = weakref.ref(space)
 
     @property
-    def space(self) -> ModuleSpace:
-        """The module space. Raises ImportError once the importer is gone."""
+    def _space(self) -> ModuleSpace:
         space = self._space_reference()
         if space is None:
             raise ImportError("the importer of this module is gone")
         return space
 
     def find_spec(self, fullname: str) -> ModuleSpec | None:
-        """The spec of the module with the mangled name `fullname`, None where there is none."""
-        space, name = self.space, demangle(fullname)
+        """The spec of the module with the mangled name `fullname`, None where there is none.
+
+        Raises ImportError, as all methods do, once the importer is gone.
+        """
+        space, name = self._space, demangle(fullname)
         role = space.tree.role(name) if name else ModuleRole.NAMESPACE
         if role is ModuleRole.MISSING:
             return None
         is_package = not name or space.tree.is_package(name)
-        spec = ModuleSpec(fullname, self, origin=self._file(name, role), is_package=is_package)
+        record = space.tree.source_record(name) if role is ModuleRole.SOURCE else ""
+        spec = ModuleSpec(
+            fullname, self, origin=space.path(record) if record else None, is_package=is_package
+        )
         if is_package:
             spec.submodule_search_locations = [space.path(name.replace(".", "/"))]
-        spec.loader_state = Content(role, space.tree.source_record(name) if role is ModuleRole.SOURCE else "")
+        spec.loader_state = Content(role, record)
         return spec
 
     def spec_of_file(self, name: str, path: str, record: str) -> ModuleSpec:
         """The spec of a module with any plain name that runs `record`, which lies at `path`."""
         folder, file = os.path.split(path)
         is_package = file == "__init__.py"
-        spec = ModuleSpec(self.space.mangle(name), self, origin=path, is_package=is_package)
+        spec = ModuleSpec(self._space.mangle(name), self, origin=path, is_package=is_package)
         if is_package:
             spec.submodule_search_locations = [folder]
         spec.loader_state = Content(ModuleRole.SOURCE, record)
@@ -77,16 +82,16 @@ class PackageLoader(Loader):
 
     def create_module(self, spec: ModuleSpec) -> None:
         """Leave it to importlib to make the module object, and note that there will be one."""
-        self.space.registered.add(spec.name)
+        self._space.registered.add(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
         """Give `module` its namespace and run its source, if it has one."""
         spec = module.__spec__
         assert spec is not None
-        space, name = self.space, demangle(spec.name)
+        space, name = self._space, demangle(spec.name)
         role, record = spec.loader_state
         if role is ModuleRole.EXTERN:
-            sys.modules[spec.name] = space.views.of(space.import_extern(name))
+            sys.modules[spec.name] = space.views.view_of(space.import_extern(name))
             return
         namespace = vars(module)
         namespace["__name__"] = PackagedName(spec.name)
@@ -106,63 +111,43 @@ class PackageLoader(Loader):
             try:
                 exec(code, namespace)  # noqa: S102 -- running packaged code is the purpose
             except Exception as error:
-                finder.note_other_copy(error, name, space)
-                note_mangled(error, space)
+                explain(error, name, space)
                 raise
         if "torch._dynamo" in sys.modules:
             torch_tables.show_modules([spec.name])
 
     def is_package(self, fullname: str) -> bool:
         """Whether the module is a package."""
-        return self.space.tree.is_package(demangle(fullname))
+        return self._space.tree.is_package(demangle(fullname))
 
     def get_filename(self, fullname: str) -> str:
         """What ``__file__`` says. Raises ImportError for a module without source."""
-        name = demangle(fullname)
-        filename = self._file(name, self.space.tree.role(name))
-        if filename is None:
+        space, name = self._space, demangle(fullname)
+        if space.tree.role(name) is not ModuleRole.SOURCE:
             raise ImportError(f"{name} has no source", name=name)
-        return filename
+        return space.path(space.tree.source_record(name))
 
     def get_source(self, fullname: str) -> str | None:
         """The decoded source text, None for a module without source."""
-        return self.space.source_text(demangle(fullname))
+        return self._space.source_text(demangle(fullname))
 
     def get_code(self, fullname: str) -> CodeType | None:
         """The compiled source, None for a module without source."""
-        name = demangle(fullname)
-        if self.space.tree.role(name) is not ModuleRole.SOURCE:
+        space, name = self._space, demangle(fullname)
+        if space.tree.role(name) is not ModuleRole.SOURCE:
             return None
-        return self.space.compile_record(self.space.tree.source_record(name), self.space.mangle(name))
+        return space.compile_record(space.tree.source_record(name), space.mangle(name))
 
     def get_data(self, path: str) -> bytes:
         """The bytes at a path such as ``<torch_package_0>.pkg/data.txt``, or a real one. Raises OSError."""
-        record = self.record_at(path)
+        record = self._space.record_at(path)
         if record is None:
             raise FileNotFoundError(2, "no such record in the artifact", path)
-        return self.space.archive.read(record)
-
-    def record_at(self, path: str) -> str | None:
-        """The record at a mangled or real path, None where there is none."""
-        record = self.space.name_at(path)
-        return record if record and self.space.archive.has(record) else None
+        return self._space.archive.read(record)
 
     def get_resource_reader(self, fullname: str) -> PackageResourceReader | None:
         """What importlib.resources reads a package's files with; for a plain module, those beside it."""
-        from hermpkg_build.runtime.contents.resources import PackageResourceReader
-
-        name, tree = demangle(fullname), self.space.tree
-        if tree.role(name) in (ModuleRole.MISSING, ModuleRole.EXTERN):
-            return None
-        package = name if tree.is_package(name) else name.rpartition(".")[0]
-        folder = package.replace(".", "/")
-        real = self.space.files.path(folder) if package and self.space.files.covers(folder) else ""
-        return PackageResourceReader(self.space.archive, folder, real)
-
-    def _file(self, name: str, role: ModuleRole) -> str | None:
-        if role is not ModuleRole.SOURCE:
-            return None
-        return self.space.path(self.space.tree.source_record(name))
+        return resource_reader(self._space, demangle(fullname))
 
     def _register_source(self, record: str, filename: str) -> None:
         """Let linecache find the source also where it is asked without a module, as by warnings."""
@@ -171,6 +156,18 @@ class PackageLoader(Loader):
         getter = functools.partial(_source_of, self._space_reference, record)
         cache: dict[str, Any] = linecache.cache
         cache[filename] = (getter,)
+
+
+def resource_reader(space: ModuleSpace, name: str) -> PackageResourceReader | None:
+    """What importlib.resources reads the files of the package `name` with, or those beside a module."""
+    from hermpkg_build.runtime.contents.resources import PackageResourceReader
+
+    if space.tree.role(name) in (ModuleRole.MISSING, ModuleRole.EXTERN):
+        return None
+    package = name if space.tree.is_package(name) else name.rpartition(".")[0]
+    folder = package.replace(".", "/")
+    real = space.files.path(folder) if package and space.files.covers(folder) else ""
+    return PackageResourceReader(space.archive, folder, real)
 
 
 def _source_of(reference: weakref.ref[ModuleSpace], record: str) -> str | None:
@@ -188,7 +185,7 @@ def _overlay(namespace: dict[str, Any], name: str, space: ModuleSpace) -> None:
     A package that is extern itself is imported now, as the import statement says; the mere parent
     of an extern when something is looked up in it.
     """
-    tree: ModuleTree = space.tree
+    tree = space.tree
     if tree.is_extern(name):
         space.import_extern(name)
 
@@ -198,7 +195,7 @@ def _overlay(namespace: dict[str, Any], name: str, space: ModuleSpace) -> None:
         if attribute in _ASKED_OF_ALL_MODULES and name not in sys.modules:
             raise AttributeError(f"module {name!r} has no attribute {attribute!r}", name=attribute)
         try:
-            original = space.views.of(importlib.import_module(name))
+            original = space.views.view_of(importlib.import_module(name))
         except ImportError as error:
             raise AttributeError(f"module {name!r} has no attribute {attribute!r}: {error}") from error
         if attribute == "__all__" and not hasattr(original, "__all__"):

@@ -5,16 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, MutableMapping
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hermpkg_build.runtime.importing import finder, torch_tables
+from hermpkg_build.runtime.importing import torch_tables
+from hermpkg_build.runtime.importing.parking import loaded_module
 from hermpkg_build.runtime.importing.roles import ModuleRole
-
-if TYPE_CHECKING:
-    from hermpkg_build.runtime.importing.space import ModuleSpace
-
-OWN_MODULE = "torch_package_importer"
-"""The module that the importer is to its code."""
+from hermpkg_build.runtime.importing.space import IMPORTER_MODULE, ModuleSpace
 
 
 class PackageModules(MutableMapping[str, Any]):
@@ -30,21 +26,21 @@ class PackageModules(MutableMapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         mangled = self._mangled(name)
         if mangled in self._space.registered and mangled in sys.modules:
-            return finder.itself(sys.modules[mangled], self._space, mangled)
-        if name in self._space.externs:
-            return self._space.externs[name]
+            return loaded_module(self._space, mangled)
+        if name in self._space.imported_externs:
+            return self._space.imported_externs[name]
         if name in sys.modules and self._space.tree.role(name) is ModuleRole.EXTERN:
             return sys.modules[name]
-        if name == OWN_MODULE:
-            return self._space.own_module
+        if name == IMPORTER_MODULE:
+            return self._space.importer
         raise KeyError(name)
 
     def __setitem__(self, name: str, module: Any) -> None:
         mangled = self._mangled(name)
         is_known = mangled not in self._space.registered and name in self and self[name] is module
-        if is_known and name != OWN_MODULE:
+        if is_known and name != IMPORTER_MODULE:
             # An extern that is put back after all were taken away is the environment's as before.
-            self._space.externs[name] = module
+            self._space.imported_externs[name] = module
         if is_known:
             return
         self._space.registered.add(mangled)
@@ -60,17 +56,17 @@ class PackageModules(MutableMapping[str, Any]):
         elif name not in self:
             raise KeyError(name)
         else:
-            self._space.externs.pop(name, None)
+            self._space.imported_externs.pop(name, None)
 
     def __iter__(self) -> Iterator[str]:
-        yield OWN_MODULE
+        yield IMPORTER_MODULE
         prefix = self._space.prefix
         packaged = {
             self._space.plain(name): None for name in sorted(self._space.registered) if name in sys.modules
         }
         packaged.pop(prefix, None)
         yield from packaged
-        yield from [name for name in list(self._space.externs) if name not in packaged]
+        yield from [name for name in list(self._space.imported_externs) if name not in packaged]
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -78,7 +74,7 @@ class PackageModules(MutableMapping[str, Any]):
     def clear(self) -> None:
         """Forget all modules but the importer itself, which is no entry that could be taken away."""
         for name in list(self):
-            if name != OWN_MODULE:
+            if name != IMPORTER_MODULE:
                 self.pop(name, None)
 
     def copy(self) -> dict[str, ModuleType]:

@@ -127,6 +127,27 @@ def test_a_package_whose_types_typing_has_cached_is_freed(artifact) -> None:
     assert reference() is None
 
 
+def test_a_loader_that_linecache_keeps_does_not_keep_its_package(artifact, tmp_path) -> None:
+    plugin = tmp_path / "plugin.py"
+    plugin.write_text("import lib\nname = lib.__name__\n")
+    source = """
+        import importlib.machinery, importlib.util, linecache
+        def run(path):
+            loader = importlib.machinery.SourceFileLoader("plugin", path)
+            module = importlib.util.module_from_spec(importlib.util.spec_from_loader("plugin", loader))
+            loader.exec_module(module)
+            linecache.lazycache(path, vars(module))
+            return module.name
+    """
+    importer = PackageImporter(artifact({**FILES, "main.py": source}, ["importlib", "linecache"]))
+    assert importer.import_module("main").run(str(plugin)) == f"{importer.id()}.lib"
+    reference = weakref.ref(importer)
+    del importer
+    gc.collect()
+    assert reference() is None
+    assert linecache.getline(str(plugin), 1) == "import lib\n"
+
+
 def test_close_forgets_the_modules_and_lets_objects_live(artifact) -> None:
     with PackageImporter(artifact(FILES, ["dataclasses"])) as importer:
         thing = importer.import_module("lib.things").Thing(3)

@@ -19,7 +19,7 @@ from contextlib import suppress
 
 import pytest
 
-from hermpkg_build.runtime.host import importlib_views as bound
+from hermpkg_build.runtime.host.overrides import OVERRIDES
 
 LIB = {
     "lib/__init__.py": "",
@@ -339,14 +339,14 @@ def test_sys_modules_is_the_packages_by_whatever_name(load, source) -> None:
 
 def test_threads_that_need_a_view_at_once_get_the_same(load, monkeypatch) -> None:
     barrier = threading.Barrier(2)
-    make = bound.MAKERS["pkgutil"]
+    make = OVERRIDES["pkgutil"]
 
     def make_together(space, host):
         with suppress(threading.BrokenBarrierError):
             barrier.wait(30)
         return make(space, host)
 
-    monkeypatch.setitem(bound.MAKERS, "pkgutil", make_together)
+    monkeypatch.setitem(OVERRIDES, "pkgutil", make_together)
     importer = load({"one.py": "import pkgutil\n", "two.py": "import pkgutil\n"}, EXTERNS)
     with ThreadPoolExecutor(2) as pool:
         one, two = pool.map(importer.import_module, ["one", "two"])

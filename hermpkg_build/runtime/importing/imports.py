@@ -1,0 +1,221 @@
+"""The imports of packaged code: what its ``import`` statements give, and `import_module` of an importer.
+
+Packaged code reaches a module of its package by the plain name, because its builtins have an
+``__import__`` that mangles. What the artifact lists as extern comes from the environment, and some of
+that as a view; anything else is missing.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+from hermpkg_build.runtime.importing.error_notes import missing_module
+from hermpkg_build.runtime.importing.finder import is_known_to_others
+from hermpkg_build.runtime.importing.parking import loaded_module, real_module
+from hermpkg_build.runtime.importing.roles import ModuleRole
+from hermpkg_build.runtime.importing.space import IMPORTER_MODULE, JUST_THE_MODULE, ModuleSpace
+from hermpkg_build.runtime.mangling import demangle
+
+# Part of the language rather than of the environment: no artifact lists them for certain.
+_LANGUAGE_MODULES = frozenset({"builtins", "__future__"})
+
+
+def import_module(space: ModuleSpace, name: str, package: str | None = None) -> Any:
+    """The module with the plain or mangled name `name`, as the host sees it.
+
+    A relative name counts from `package`. Raises ModuleNotFoundError for what the artifact neither holds
+    nor may take from outside.
+    """
+    name = resolve(space, name, package)
+    if is_wholly_extern(space, name):
+        return _import_extern(space, name)
+    if holds(space, name):
+        return space.views.host_of(_import_packaged(space, name, ()))
+    if name == IMPORTER_MODULE:
+        return space.importer
+    if name == space.prefix:
+        return real_module(importlib.import_module(name), space, name)
+    if name in _LANGUAGE_MODULES:
+        return _import_language(space, name, ())
+    raise missing_module(space, name)
+
+
+def import_statement(
+    space: ModuleSpace,
+    name: str,
+    globals: Mapping[str, Any] | None = None,  # noqa: A002 -- the signature of __import__
+    locals: Mapping[str, Any] | None = None,  # noqa: A002
+    fromlist: Sequence[str] | None = (),
+    level: int = 0,
+) -> Any:
+    """What ``__import__`` is to packaged code."""
+    if level:
+        return _import_relative(space, name, globals, fromlist, level)
+    if type(fromlist) is list and not fromlist and _comes_from_c(globals, locals):
+        return builtins.__import__(name, None, None, fromlist, 0)
+    top = name.partition(".")[0]
+    if is_wholly_extern(space, name):
+        module = _import_extern(space, name, fromlist)
+        if not fromlist and top != name:
+            module = _import_extern(space, top)
+        return space.views.view_of(module, globals)
+    if holds(space, name):
+        module = _import_packaged(space, name, fromlist)
+        if fromlist or top == name:
+            return module
+        return loaded_module(space, space.mangle(top)) or _import_packaged(space, top, ())
+    if name == IMPORTER_MODULE:
+        return space.importer
+    if name.startswith(f"{space.prefix}.") or name == space.prefix:
+        return builtins.__import__(name, None, None, fromlist or (), 0)
+    if name in _LANGUAGE_MODULES:
+        return _import_language(space, name, fromlist)
+    raise missing_module(space, name)
+
+
+def resolve(space: ModuleSpace, name: str, package: str | None) -> str:
+    """The plain absolute name of `name`, which may be mangled, or relative to `package`.
+
+    Raises TypeError for a relative name without a package, ImportError where it leads too far up.
+    """
+    if not name.startswith("."):
+        return space.plain(name)
+    if not package:
+        raise TypeError(f"the 'package' argument is required to perform a relative import for {name!r}")
+    return importlib.util.resolve_name(name, space.plain(package))
+
+
+def is_wholly_extern(space: ModuleSpace, name: str) -> bool:
+    """Whether `name` is extern all the way up, so that nothing packaged is involved."""
+    role = space.tree.role
+    return role(name) is ModuleRole.EXTERN and role(name.partition(".")[0]) is ModuleRole.EXTERN
+
+
+def holds(space: ModuleSpace, name: str) -> bool:
+    """Whether `name` is packaged, or was put into the package's ``sys.modules`` by its code, or would be.
+
+    What stands above such a module is imported first, as for every import, because that is the code
+    that makes it, or that answers for it with a finder.
+    """
+    mangled = space.mangle(name)
+    if space.tree.role(name) is not ModuleRole.MISSING or mangled in space.registered:
+        return True
+    above = name.rpartition(".")[0]
+    if space.tree.role(name.partition(".")[0]) is not ModuleRole.SOURCE or not holds(space, above):
+        return False
+    _import_packaged(space, above, ())
+    if mangled not in space.registered and is_known_to_others(mangled):
+        space.registered.add(mangled)
+    return mangled in space.registered
+
+
+def _import_extern(space: ModuleSpace, name: str, fromlist: Sequence[str] | None = ()) -> ModuleType:
+    """The extern `name`, or what packaged code has put in its place in its ``sys.modules``."""
+    mangled = space.mangle(name)
+    if mangled not in space.registered or mangled not in sys.modules:
+        return space.import_extern(name, fromlist)
+    module: ModuleType | None = loaded_module(space, mangled)
+    if module is None:
+        raise ModuleNotFoundError(f"import of {name} halted; None in sys.modules", name=name)
+    return module
+
+
+def _import_language(space: ModuleSpace, name: str, fromlist: Sequence[str] | None) -> ModuleType:
+    if not space.module_allowed(name):
+        raise ImportError(f"the module {name!r} is not allowed here", name=name)
+    return space.import_extern(name, fromlist)
+
+
+def _import_packaged(space: ModuleSpace, name: str, fromlist: Sequence[str] | None) -> Any:
+    """Import a packaged module and what stands above it, from the top down.
+
+    importlib itself locks a module before it imports its parent, so that one thread in ``pkg``
+    and another on its way to ``pkg.child`` may wait for each other; this order avoids that.
+    """
+    mangled = space.mangle(name)
+    try:
+        if mangled not in sys.modules:
+            if not space.is_open:
+                text = f"{name!r} cannot be imported: the importer of {space.archive.name} is closed"
+                raise ImportError(text, name=name)
+            end = name.find(".")
+            while end > 0:
+                _import_or_take(space.mangle(name[:end]), ())
+                end = name.find(".", end + 1)
+        return real_module(_import_or_take(mangled, fromlist), space, mangled)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith(f"{space.prefix}."):
+            explained = missing_module(space, demangle(error.name))
+            error.name, error.msg, error.args = explained.name, explained.msg, explained.args
+        raise
+
+
+def _import_relative(
+    space: ModuleSpace,
+    name: str,
+    namespace: Mapping[str, Any] | None,
+    fromlist: Sequence[str] | None,
+    level: int,
+) -> Any:
+    package = space.plain(_package_of(namespace or {}))
+    segments = package.split(".") if package and package != space.prefix else []
+    if not segments:
+        raise ImportError("attempted relative import with no known parent package")
+    if level > len(segments):
+        raise ImportError("attempted relative import beyond top-level package")
+    base = ".".join(segments[: len(segments) - level + 1])
+    module = _import_packaged(space, f"{base}.{name}" if name else base, fromlist)
+    if fromlist or not name:
+        return module
+    first = space.mangle(f"{base}.{name.partition('.')[0]}")
+    return real_module(sys.modules[first], space, first)
+
+
+def _import_or_take(mangled: str, fromlist: Sequence[str] | None) -> ModuleType:
+    """Import a module, or take it as far as it is, where waiting for the thread that makes it cannot end.
+
+    That is what importlib does about two threads in a circle of imports, save for a moment at the
+    start of each import, in which it raises an error.
+    """
+    try:
+        module: ModuleType = builtins.__import__(mangled, None, None, fromlist or JUST_THE_MODULE, 0)
+    except RuntimeError as error:
+        if type(error).__name__ != "_DeadlockError" or mangled not in sys.modules:
+            raise
+        module = sys.modules[mangled]
+    return module
+
+
+def _package_of(namespace: Mapping[str, Any]) -> str:
+    """The package that a relative import counts from, by importlib's rule."""
+    package = namespace.get("__package__")
+    if package is not None:
+        return str(package)
+    spec = namespace.get("__spec__")
+    if spec is not None:
+        return str(spec.parent)
+    name = str(namespace.get("__name__", ""))
+    return name if "__path__" in namespace else name.rpartition(".")[0]
+
+
+def _comes_from_c(namespace: Mapping[str, Any] | None, local_names: Mapping[str, Any] | None) -> bool:
+    """Whether compiled code, called from packaged code, imports something for its own needs.
+
+    PyImport_Import runs the `__import__` of the Python frame below it: ``strptime`` so gets its
+    ``_strptime``, ``Tensor.numpy`` its numpy. Those are not the packaged code's imports, and it takes
+    the module from ``sys.modules`` afterwards. It passes an empty list, which no import statement
+    does, and one dictionary twice; a call written out in the source that does the same is told by
+    the name that it must use.
+    """
+    if namespace is None or namespace is not local_names:
+        return False
+    frame = sys._getframe(1)
+    while frame.f_globals.get("__name__") == __name__ and frame.f_back is not None:
+        frame = frame.f_back
+    return "__import__" not in frame.f_code.co_names
