@@ -39,34 +39,21 @@ def _watch(note: Note) -> Stop:
         if tool is not None:
             return _monitor(note, monitoring, tool)
     if sys.getprofile() is None or callable(sys.getprofile()):
-        return _profile(note)
+        return _hook(note, sys.getprofile(), sys.setprofile)
     # A profiler that is written in C, such as cProfile, cannot be called nor put back.
-    return _trace(note)
+    return _hook(note, sys.gettrace(), sys.settrace)
 
 
-def _profile(note: Note) -> Stop:
-    previous: Any = sys.getprofile()
+def _hook(note: Note, previous: Any, install: Callable[[Any], None]) -> Stop:
+    """Watch with a profile or trace function, which `install` sets; `previous` is the one that is there."""
 
-    def profile(frame: FrameType, event: str, argument: Any) -> None:
-        if event == "call":
-            note(frame)
-        if previous is not None:
-            previous(frame, event, argument)
-
-    sys.setprofile(profile)
-    return lambda: sys.setprofile(previous)
-
-
-def _trace(note: Note) -> Stop:
-    previous: Any = sys.gettrace()
-
-    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+    def hook(frame: FrameType, event: str, argument: Any) -> Any:
         if event == "call":
             note(frame)
         return previous(frame, event, argument) if previous is not None else None
 
-    sys.settrace(trace)
-    return lambda: sys.settrace(previous)
+    install(hook)
+    return lambda: install(previous)
 
 
 def _monitor(note: Note, monitoring: Any, tool: int) -> Stop:

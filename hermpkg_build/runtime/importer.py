@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, get_args
 
 from hermpkg_build.archive.layout import PYTHON_VERSION
 from hermpkg_build.archive.reader import ArchiveReader
@@ -76,12 +75,13 @@ class PackageImporter(Importer, Closing):
         verify: VerifyMode = "code",
         files: FilesMode = "auto",
     ) -> None:
-        if check not in ("error", "warn", "off"):
-            raise ValueError(f'check is "error", "warn" or "off", not {check!r}')
-        if verify not in ("code", "all", "off"):
-            raise ValueError(f'verify is "code", "all" or "off", not {verify!r}')
-        if files not in ("auto", "real", "mangled"):
-            raise ValueError(f'files is "auto", "real" or "mangled", not {files!r}')
+        for option, value, known in (
+            ("check", check, get_args(CheckMode)),
+            ("verify", verify, get_args(VerifyMode)),
+            ("files", files, get_args(FilesMode)),
+        ):
+            if value not in known:
+                raise ValueError(f"{option} must be one of {', '.join(known)}, not {value!r}")
         self.filename = _display_name(file_or_buffer)
         self._archive: Archive = open_archive(file_or_buffer)
         check_python(self._archive, check)
@@ -112,7 +112,7 @@ class PackageImporter(Importer, Closing):
         self.modules: Mapping[str, Any] = PackageModules(self._space)
         self.patched_builtins = self._space.builtins
         self._storages = StorageSource(self._archive)
-        self._loads = _Loads()
+        self._running = _RunningLoad()
         self._zip_reader: Any = None
 
     def import_module(self, name: str, package: str | None = None) -> Any:
@@ -154,8 +154,12 @@ class PackageImporter(Importer, Closing):
         record = _record(package, resource)
         data = self._read(record)
         load = PickleLoad(self, self._storages, record, map_location)
-        with self._loads.running(load), paused_collection:
-            result = PackageUnpickler(self.__import__, data, load).load()
+        outer, self._running.load = self._running.load, load
+        try:
+            with paused_collection:
+                result = PackageUnpickler(self.__import__, data, load).load()
+        finally:
+            self._running.load = outer
         load.validate()
         return result
 
@@ -205,13 +209,13 @@ class PackageImporter(Importer, Closing):
     @property
     def storage_context(self) -> Any:
         """The torch DeserializationStorageContext of the load that runs in this thread, else None."""
-        load = self._loads.current
+        load = self._running.load
         return load.storage_context if load is not None else None
 
     @property
     def last_map_location(self) -> Any:
         """The `map_location` of the load that runs in this thread, else None."""
-        load = self._loads.current
+        load = self._running.load
         return load.map_location if load is not None else None
 
     def Unpickler(self, file: Any) -> PackageUnpickler:  # noqa: N802 -- the name torch's importer has
@@ -275,23 +279,10 @@ def _reopen(prefix: str, state: FileState) -> PackageImporter:
     return importer
 
 
-class _Loads(threading.local):
-    """The loads that run in this thread, the innermost last: a `__reduce_package__` may load again."""
+class _RunningLoad(threading.local):
+    """The load that runs in this thread, the innermost of them: a ``__reduce_package__`` may load again."""
 
-    def __init__(self) -> None:
-        self._running: list[PickleLoad] = []
-
-    @property
-    def current(self) -> PickleLoad | None:
-        return self._running[-1] if self._running else None
-
-    @contextmanager
-    def running(self, load: PickleLoad) -> Iterator[None]:
-        self._running.append(load)
-        try:
-            yield
-        finally:
-            self._running.pop()
+    load: PickleLoad | None = None
 
 
 def _display_name(source: Source) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from types import ModuleType
@@ -42,11 +44,9 @@ class Importer(ABC):
         found_in = self.whichmodule(obj, name)
         module_name = demangle(found_in)
         try:
-            found: Any = self.import_module(module_name)
-            for attribute in name.split("."):
-                if attribute == "<locals>":
-                    raise AttributeError(attribute)
-                found = getattr(found, attribute)
+            if "<locals>" in name.split("."):
+                raise AttributeError("<locals>")
+            found: Any = functools.reduce(getattr, name.split("."), self.import_module(module_name))
         except (ImportError, KeyError, AttributeError) as error:
             raise ObjNotFoundError(f"{obj!r} was not found as {module_name}.{name}: {error}") from None
         if found is obj:
@@ -62,13 +62,10 @@ class Importer(ABC):
             if candidate in ("__main__", "__mp_main__") or module is None:
                 continue
             try:
-                found: Any = module
-                for attribute in name.split("."):
-                    found = getattr(found, attribute)
+                if functools.reduce(getattr, name.split("."), module) is obj:
+                    return candidate
             except Exception:  # noqa: BLE001, S112 -- a lazy module runs code to find that it has none
                 continue
-            if found is obj:
-                return candidate
         return "__main__"
 
     def _mismatch(self, module_name: str, found: Any, name: str) -> str:
@@ -85,8 +82,6 @@ class _SysImporter(Importer):
 
     @property
     def modules(self) -> Mapping[str, Any]:  # type: ignore[override]
-        import sys
-
         return sys.modules
 
     def import_module(self, module_name: str) -> ModuleType:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Literal
 
 from hermpkg_build.archive.layout import MANIFEST, PYTHON_VERSION
 from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
+from hermpkg_build.runtime.contents.archives import Archive
 
 if TYPE_CHECKING:
     from hermpkg_build.core.manifest import Manifest
-    from hermpkg_build.runtime.contents.archives import Archive
 
 CheckMode = Literal["error", "warn", "off"]
 VerifyMode = Literal["code", "all", "off"]

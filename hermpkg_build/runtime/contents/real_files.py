@@ -8,10 +8,10 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from hermpkg_build.errors import ArchiveError
+from hermpkg_build.runtime.contents.archives import Archive
 
 if TYPE_CHECKING:
     from hermpkg_build.core.manifest import Manifest
-    from hermpkg_build.runtime.contents.archives import Archive
 
 FilesMode = Literal["auto", "real", "mangled"]
 

@@ -6,15 +6,14 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
+
+from hermpkg_build.runtime.contents.archives import Archive
 
 if sys.version_info >= (3, 11):
     from importlib.resources.abc import Traversable, TraversableResources
 else:
     from importlib.abc import Traversable, TraversableResources
-
-if TYPE_CHECKING:
-    from hermpkg_build.runtime.contents.archives import Archive
 
 
 class PackageResourceReader(TraversableResources):

@@ -6,14 +6,11 @@ Imports torch inside its functions: an artifact without tensors needs none.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hermpkg_build.archive.layout import BYTEORDER, DATA
 from hermpkg_build.errors import ArchiveError
-from hermpkg_build.runtime.contents.archives import RecordNotFoundError
-
-if TYPE_CHECKING:
-    from hermpkg_build.runtime.contents.archives import Archive, PrivateRecords
+from hermpkg_build.runtime.contents.archives import Archive, PrivateRecords, RecordNotFoundError
 
 # What vector instructions of the processors that torch runs on ask for at most without loss.
 _ALIGNMENT = 16

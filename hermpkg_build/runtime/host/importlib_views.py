@@ -7,14 +7,14 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from hermpkg_build.runtime.importing import imports
 from hermpkg_build.runtime.importing.error_notes import missing_module
-from hermpkg_build.runtime.importing.module_views import Overrides
+from hermpkg_build.runtime.importing.module_views import ModuleView, Overrides
 from hermpkg_build.runtime.importing.space import ModuleSpace
 from hermpkg_build.runtime.importing.sys_modules import PackageModules
 
@@ -110,3 +110,25 @@ def _with_packaged_anchor(space: ModuleSpace, function: Callable[..., Any]) -> C
 def sys_overrides(space: ModuleSpace, _host: ModuleType) -> Overrides:
     """Sys."""
     return {"modules": PackageModules(space)}
+
+
+def run_in_package(
+    space: ModuleSpace, host: ModuleType, names: Iterable[str], own: Overrides
+) -> dict[str, Callable[..., Any]]:
+    """Copies of those functions `names` that `host` has: by name they import what packaged code would.
+
+    They call each other, and those of `own` in place of the host's; import statements in them get what
+    the host needs.
+    """
+    namespace = {
+        **vars(host),
+        "__import__": space.builtins["__import__"],
+        "importlib": space.views.view_of(importlib),
+        "sys": ModuleView(sys, sys_overrides(space, sys), space.views),
+    }
+    copies: dict[str, Callable[..., Any]] = {}
+    for name in names:
+        if function := vars(host).get(name):
+            copies[name] = FunctionType(function.__code__, namespace, name, function.__defaults__)
+    namespace.update(copies, **own)
+    return copies

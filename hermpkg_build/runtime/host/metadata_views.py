@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.runtime.contents.checks import read_manifest
+from hermpkg_build.runtime.host.importlib_views import run_in_package
 from hermpkg_build.runtime.importing.imports import import_module
 from hermpkg_build.runtime.importing.module_views import Overrides
 from hermpkg_build.runtime.importing.roles import ModuleRole
 from hermpkg_build.runtime.importing.space import ModuleSpace
 
-if TYPE_CHECKING:
-    import os
-
-    from hermpkg_build.runtime.contents.archives import Archive
-
 _FOLDER = re.compile(r"(?P<name>[^/-]+)-[^/]*\.(?:dist|egg)-info/(?:METADATA|PKG-INFO)")
 
 
 class PackedDistribution(importlib.metadata.Distribution):
-    """A distribution whose metadata lie in the folder `folder` of an archive."""
+    """A distribution packed with its modules; its metadata lie in the folder `folder` of the artifact."""
 
-    def __init__(self, archive: Archive, folder: str) -> None:
-        self._archive = archive
+    def __init__(self, space: ModuleSpace, folder: str, entry_point: Callable[..., Any]) -> None:
+        self._archive = space.archive
         self._folder = folder
+        self._entry_point = entry_point
+
+    @property
+    def entry_points(self) -> Any:
+        """The entry points, which load packed modules."""
+        points = super().entry_points
+        kind: Any = type(points)
+        return kind(self._entry_point(point.name, point.value, point.group)._for(self) for point in points)
 
     def read_text(self, filename: str | os.PathLike[str]) -> str | None:
         """The text of a metadata file, None where the archive has none of that name."""
@@ -43,22 +48,21 @@ class PackedDistribution(importlib.metadata.Distribution):
 
 
 def metadata_overrides(space: ModuleSpace, host: Any) -> Overrides:
-    """The functions of importlib.metadata (or its backport).
+    """importlib.metadata, or its backport: what the artifact packed stands before what is installed."""
 
-    What the artifact packed stands before what is installed. Entry points of packed distributions load
-    packed modules.
-    """
+    class EntryPoint(host.EntryPoint):  # type: ignore[misc]
+        def load(self) -> Any:
+            attributes = (self.attr or "").split(".") if self.attr else []
+            return functools.reduce(getattr, attributes, import_module(space, self.module))
+
     packed = {
-        normalised(match["name"]): record.rpartition("/")[0]
+        normalised(match["name"]): PackedDistribution(space, record.rpartition("/")[0], EntryPoint)
         for record in space.archive.names()
         if (match := _FOLDER.fullmatch(record))
     }
 
     def distribution(distribution_name: str) -> Any:
-        folder = packed.get(normalised(distribution_name))
-        if folder is None:
-            return host.distribution(distribution_name)
-        return PackedDistribution(space.archive, folder)
+        return packed.get(normalised(distribution_name)) or host.distribution(distribution_name)
 
     def asking(attribute: str) -> Callable[[str], Any]:
         def ask(distribution_name: str) -> Any:
@@ -69,59 +73,34 @@ def metadata_overrides(space: ModuleSpace, host: Any) -> Overrides:
     def distributions(**options: Any) -> Iterator[Any]:
         if "path" not in options and "context" not in options:
             name = options.get("name")
-            for own, folder in packed.items():
-                if name is None or normalised(name) == own:
-                    yield PackedDistribution(space.archive, folder)
+            yield from [found for own, found in packed.items() if name is None or normalised(name) == own]
         for found in host.distributions(**options):
             if _name_of(found) not in packed:
                 yield found
 
-    def entry_points(**options: Any) -> Any:
-        points = [point for folder in packed.values() for point in _entry_points(space, host, folder)]
-        # Without distributions that are installed as well, and those that stand later on the path.
-        others: dict[str, Any] = {}
-        for found in host.distributions():
-            name = _name_of(found)
-            if name not in packed:
-                others.setdefault(name, found)
-        points += [point for found in others.values() for point in found.entry_points]
-        if not options and hasattr(host, "SelectableGroups"):
-            return host.SelectableGroups.load(points).select()
-        return host.EntryPoints(points).select(**options)
-
     def packages_distributions() -> Mapping[str, list[str]]:
         return {**host.packages_distributions(), **_packed_tops(space, packed)}
 
-    functions = (distributions, entry_points, packages_distributions)
+    functions = [
+        function for function in (distributions, packages_distributions) if hasattr(host, function.__name__)
+    ]
+    own = {function.__name__: function for function in functions}
     return {
         "distribution": distribution,
         **{name: asking(name) for name in ("version", "metadata", "requires", "files")},
-        **{function.__name__: function for function in functions if hasattr(host, function.__name__)},
+        **own,
+        **run_in_package(space, host, ["entry_points"], own),
     }
 
 
-def _entry_points(space: ModuleSpace, host: Any, folder: str) -> Iterator[Any]:
-    """The entry points of a packed distribution."""
-
-    class EntryPoint(host.EntryPoint):  # type: ignore[misc]
-        def load(self) -> Any:
-            attributes = (self.attr or "").split(".") if self.attr else []
-            return functools.reduce(getattr, attributes, import_module(space, self.module))
-
-    packed = PackedDistribution(space.archive, folder)
-    for point in packed.entry_points:
-        yield EntryPoint(name=point.name, value=point.value, group=point.group)._for(packed)
-
-
-def _packed_tops(space: ModuleSpace, packed: Mapping[str, str]) -> Mapping[str, list[str]]:
+def _packed_tops(space: ModuleSpace, packed: Mapping[str, PackedDistribution]) -> Mapping[str, list[str]]:
     """The distributions of packed top-level modules, as far as the manifest knows them."""
     manifest = read_manifest(space.archive)
     tops: dict[str, set[str]] = {}
     for name, module in (manifest.modules if manifest is not None else {}).items():
-        folder = packed.get(normalised(module.distribution))
-        if folder is not None and space.tree.role(name) is ModuleRole.SOURCE:
-            distribution = PackedDistribution(space.archive, folder)
-            tops.setdefault(name.partition(".")[0], set()).add(distribution.metadata["Name"])
+        found = packed.get(normalised(module.distribution))
+        if found is not None and space.tree.role(name) is ModuleRole.SOURCE:
+            tops.setdefault(name.partition(".")[0], set()).add(found.metadata["Name"])
     return {top: sorted(names) for top, names in tops.items()}
 
 

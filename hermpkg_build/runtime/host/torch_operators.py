@@ -40,10 +40,10 @@ def library_overrides(names: OperatorNames, host: Any) -> Mapping[str, Any]:
     overrides: dict[str, Any] = {"Library": _library_class(names, host.Library)}
     for name in _OF_OPERATORS:
         if hasattr(host, name):
-            overrides[name] = _on_operator(names, getattr(host, name))
+            overrides[name] = _with_name(getattr(host, name), "op", names.resolve)
     for name in _MAKING_OPERATORS:
         if hasattr(host, name):
-            overrides[name] = _making(names, getattr(host, name))
+            overrides[name] = _with_name(getattr(host, name), "name", names.place)
     if hasattr(host, "define"):
         overrides["define"] = _defining(names, host.define)
     return overrides
@@ -191,22 +191,15 @@ def _routed(method: Callable[..., Any]) -> Callable[..., Any]:
     return routed
 
 
-def _on_operator(names: OperatorNames, function: Callable[..., Any]) -> Callable[..., Any]:
+def _with_name(
+    function: Callable[..., Any], keyword: str, rename: Callable[[str], str]
+) -> Callable[..., Any]:
     """`function` of torch.library with the plain name of an operator understood as its first argument."""
 
     @functools.wraps(function)
-    def bound(op: Any, *args: Any, **kwargs: Any) -> Any:
-        return function(names.resolve(op) if isinstance(op, str) else op, *args, **kwargs)
-
-    return bound
-
-
-def _making(names: OperatorNames, function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` of torch.library, which makes an operator, with a free name as its first argument."""
-
-    @functools.wraps(function)
-    def bound(name: str, *args: Any, **kwargs: Any) -> Any:
-        return function(names.place(name) if _is_name(name) else name, *args, **kwargs)
+    def bound(*args: Any, **kwargs: Any) -> Any:
+        operator, *others = args or [kwargs.pop(keyword)]
+        return function(rename(operator) if _is_name(operator) else operator, *others, **kwargs)
 
     return bound
 
@@ -215,10 +208,9 @@ def _defining(names: OperatorNames, function: Callable[..., Any]) -> Callable[..
     """torch.library.define: a Library that is passed finds the place itself."""
 
     @functools.wraps(function)
-    def define(qualname: Any, *args: Any, lib: Any = None, **kwargs: Any) -> Any:
-        if lib is not None:
-            return function(qualname, *args, lib=lib, **kwargs)
-        return function(names.place(qualname) if _is_name(qualname) else qualname, *args, **kwargs)
+    def define(qualname: Any, *args: Any, **kwargs: Any) -> Any:
+        takes_place = _is_name(qualname) and kwargs.get("lib") is None
+        return function(names.place(qualname) if takes_place else qualname, *args, **kwargs)
 
     return define
 

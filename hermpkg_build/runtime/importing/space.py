@@ -15,19 +15,16 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from types import CodeType, MethodType, ModuleType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from hermpkg_build.runtime.contents.archives import Archive
 from hermpkg_build.runtime.contents.code_cache import CodeCache
-from hermpkg_build.runtime.importing.module_views import HostViews
+from hermpkg_build.runtime.contents.location import ArtifactLocation
+from hermpkg_build.runtime.contents.real_files import RealFiles
+from hermpkg_build.runtime.importing.module_views import HostViews, Overrides
 from hermpkg_build.runtime.importing.roles import ModuleRole, ModuleTree
+from hermpkg_build.runtime.importing.typing_tables import Overloads
 from hermpkg_build.runtime.mangling import new_prefix
-
-if TYPE_CHECKING:
-    from hermpkg_build.runtime.contents.archives import Archive
-    from hermpkg_build.runtime.contents.location import ArtifactLocation
-    from hermpkg_build.runtime.contents.real_files import RealFiles
-    from hermpkg_build.runtime.importing.module_views import Overrides
-    from hermpkg_build.runtime.importing.typing_tables import Overloads
 
 IMPORTER_MODULE = "torch_package_importer"
 """The module that a package's code imports to get its importer."""

@@ -482,6 +482,7 @@ def test_entry_points_of_packed_distributions_lead_to_packed_modules(load) -> No
             "lib_core-7.1.dist-info/entry_points.txt": "[plugins]\none = lib.one:value\nsub = lib.sub\n",
             "main.py": """
                 from importlib import metadata
+                own = [point.load() for point in metadata.distribution("lib-core").entry_points]
                 plugins = metadata.entry_points(group="plugins")
                 loaded = {point.name: point.load() for point in plugins}
                 owner = [point.dist.version for point in plugins]
@@ -495,6 +496,7 @@ def test_entry_points_of_packed_distributions_lead_to_packed_modules(load) -> No
     )
     main = importer.import_module("main")
     assert main.loaded == {"one": 1, "sub": importer.import_module("lib.sub")}
+    assert main.own == list(main.loaded.values())
     assert main.owner == ["7.1", "7.1"]
     assert main.commands == {point.name for point in importlib.metadata.entry_points(group="console_scripts")}
     assert type(main.everything) is type(importlib.metadata.entry_points())
