@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Generator, Hashable, Iterable, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from hermpkg_build.pickles import opcodes as op
 from hermpkg_build.pickles.global_names import Names, ResolveGlobal
 from hermpkg_build.pickles.output import Output
-from hermpkg_build.pickles.path_of_failure import Opened, UnpicklableError, path_of, reason_for
+from hermpkg_build.pickles.path_of_failure import UnpicklableError, path_of, reason_for
 from hermpkg_build.pickles.pickled import PickledObject
 from hermpkg_build.pickles.reducing import Elements, Reduced, checked, is_value, reduce
 from hermpkg_build.pickles.storages import StorageReference, storage_reference
@@ -80,7 +80,7 @@ class GraphWriter:
 
     def dump(self, obj: object) -> PickledObject:
         """Pickle `obj`; a writer is used once."""
-        self.walk(self._fill(None, (obj,), op.STOP))
+        self.walk(self._fill((obj,), op.STOP))
         data, key_offsets = self._out.finish()
         return PickledObject(
             data=data,
@@ -91,7 +91,8 @@ class GraphWriter:
 
     def walk(self, current: Walk) -> None:
         """Run `current` and everything it yields, depth first, without recursion."""
-        stack: list[Walk] = []
+        # Walks that wait, each for the one over an object that it yielded: these are the path from the root.
+        stack: list[tuple[Walk, object]] = []
         out = self._out
         by_identity = out.by_identity
         known = by_identity.get
@@ -104,36 +105,30 @@ class GraphWriter:
                     if (reference := known(id(child))) is not None:
                         out.append(out.fetch(by_identity, id(child), reference))
                     elif (nested := start(type(child), other)(child)) is not None:
-                        stack.append(current)
+                        if len(stack) == _DEEPEST:
+                            raise pickle.PicklingError(f"the graph is more than {_DEEPEST:,} levels deep")
+                        stack.append((current, child))
                         current = nested
                         break
                 else:
                     if not stack:
                         return
-                    current = stack.pop()
-                if len(stack) > _DEEPEST:
-                    raise pickle.PicklingError(f"the graph is more than {_DEEPEST:,} levels deep")
+                    current, _ = stack.pop()
         except (UnpicklableError, OrderNeededError):
             raise
         except Exception as error:
-            raise self.failure([*stack, current], child, error) from error
+            raise self.failure([obj for _, obj in stack], child, error) from error
 
-    def failure(self, stack: list[Walk], child: object, error: Exception) -> UnpicklableError:
-        """The error for `child`, on which the generators of `stack` were at work."""
-        opened = []
-        for generator in stack:
-            frame: Any = getattr(generator, "gi_frame", None)
-            if frame is not None and frame.f_locals.get("obj") is not None:
-                opened.append(Opened(obj=frame.f_locals["obj"], reduced=frame.f_locals.get("reduced")))
-        return UnpicklableError(path_of(self._settings.name, opened, child), reason_for(child, error))
+    def failure(self, opened: Sequence[object], child: object, error: Exception) -> UnpicklableError:
+        """The error for `child`, to which the objects `opened` lead, each a part of the one before."""
+        reductions = {id(kept.obj): kept for kept in self._out.alive if isinstance(kept, Reduced)}
+        path = path_of(self._settings.name, opened, child, reductions)
+        return UnpicklableError(path, reason_for(child, error))
 
     # ---- containers
 
-    def _fill(self, obj: object, children: Iterable[Any], closing: bytes) -> Walk:  # noqa: ARG002
-        """Write `children`, parts of `obj`, then `closing`; yields those that are not written at once.
-
-        `obj` is for `failure` alone, which finds it in the frame.
-        """
+    def _fill(self, children: Iterable[Any], closing: bytes) -> Walk:
+        """Write `children`, then `closing`; yields those that are not written at once."""
         out = self._out
         pieces = out.pieces
         write = out.append
@@ -158,25 +153,25 @@ class GraphWriter:
     def _list(self, obj: list[Any]) -> Walk | None:
         self._out.append(op.EMPTY_LIST)
         self._out.memoise(obj)
-        return self._fill_list(obj, obj) if obj else None
+        return self._fill_list(obj) if obj else None
 
-    def _fill_list(self, obj: object, items: list[Any]) -> Walk:
+    def _fill_list(self, items: list[Any]) -> Walk:
         if len(items) == 1:
-            return self._fill(obj, items, op.APPEND)
+            return self._fill(items, op.APPEND)
         self._out.append(op.MARK)
-        return self._fill(obj, items, op.APPENDS)
+        return self._fill(items, op.APPENDS)
 
     def _dict(self, obj: dict[Any, Any]) -> Walk | None:
         self._out.append(op.EMPTY_DICT)
         self._out.memoise(obj)
-        return self._fill_dict(obj, len(obj), obj.items()) if obj else None
+        return self._fill_dict(len(obj), obj.items()) if obj else None
 
-    def _fill_dict(self, obj: object, size: int, items: Iterable[tuple[Any, Any]]) -> Walk:
+    def _fill_dict(self, size: int, items: Iterable[tuple[Any, Any]]) -> Walk:
         flat = chain.from_iterable(items)
         if size == 1:
-            return self._fill(obj, flat, op.SETITEM)
+            return self._fill(flat, op.SETITEM)
         self._out.append(op.MARK)
-        return self._fill(obj, flat, op.SETITEMS)
+        return self._fill(flat, op.SETITEMS)
 
     def _tuple(self, obj: tuple[Any, ...]) -> Walk | None:
         if not obj:
@@ -193,7 +188,7 @@ class GraphWriter:
         opening, closing = _tuple_opcodes(len(obj))
         if opening:
             self._out.append(opening)
-        yield from self._fill(obj, obj, closing)
+        yield from self._fill(obj, closing)
         self._out.memoise_value(key)
 
     def _tuple_by_identity(self, obj: tuple[Any, ...]) -> Walk:
@@ -201,7 +196,7 @@ class GraphWriter:
         if opening:
             self._out.append(opening)
         self._enter(obj)
-        yield from self._fill(obj, obj, b"")
+        yield from self._fill(obj, b"")
         self._leave(obj)
         if self._out.is_memoised(obj):
             # It contains itself and was completed further down: that one is the object.
@@ -218,11 +213,11 @@ class GraphWriter:
             self._out.memoise(obj)
             if obj:
                 self._out.append(op.MARK)
-                yield from self._fill(obj, chain(atoms, others), op.ADDITEMS)
+                yield from self._fill(chain(atoms, others), op.ADDITEMS)
         elif not others:
             self._names.write(set)
             if atoms:
-                yield from self._list_of(obj, atoms)
+                yield from self._list_of(atoms)
                 self._out.append(op.TUPLE_OF[1] + op.REDUCE)
             else:
                 self._out.append(op.EMPTY_TUPLE + op.REDUCE)
@@ -235,7 +230,7 @@ class GraphWriter:
             self._out.memoise(obj)
             yield set.update
             self._out.written(self._out.by_identity, id(obj))
-            yield from self._list_of(obj, chain(atoms, others))
+            yield from self._list_of(chain(atoms, others))
             self._out.append(op.TUPLE_OF[2] + op.REDUCE + op.POP)
 
     def _frozenset(self, obj: frozenset[Any]) -> Walk | None:
@@ -249,10 +244,10 @@ class GraphWriter:
         self._enter(obj)
         if self._protocol >= 4:
             self._out.append(op.MARK)
-            yield from self._fill(obj, chain(atoms, others), b"")
+            yield from self._fill(chain(atoms, others), b"")
         else:
             self._names.write(frozenset)
-            yield from self._list_of(obj, chain(atoms, others))
+            yield from self._list_of(chain(atoms, others))
         self._leave(obj)
         if self._out.is_memoised(obj):
             self._out.append(op.POP_MARK if self._protocol >= 4 else op.POP * 2)
@@ -264,14 +259,14 @@ class GraphWriter:
         else:
             self._out.memoise_value(key)
 
-    def _list_of(self, obj: object, elements: Iterable[Any]) -> Walk:
+    def _list_of(self, elements: Iterable[Any]) -> Walk:
         """A list that only the next opcode sees."""
         self._out.append(op.EMPTY_LIST + op.MARK)
-        yield from self._fill(obj, elements, op.APPENDS)
+        yield from self._fill(elements, op.APPENDS)
 
     def _elements(self, obj: Elements) -> Walk:
         atoms, others = self._in_order(obj.of)
-        return self._list_of(obj, chain(atoms, others))
+        return self._list_of(chain(atoms, others))
 
     def _in_order(self, obj: set[Any] | frozenset[Any]) -> tuple[list[Any], list[Any]]:
         """The elements of a set in the order to write them: atoms, then the others."""
@@ -312,7 +307,7 @@ class GraphWriter:
 
     def _class(self, obj: type) -> Walk | None:
         if obj in (type(None), type(Ellipsis), type(NotImplemented)):
-            return self._reduced(obj, Reduced(function=type, arguments=(_INSTANCES[obj],)))
+            return self._reduced(Reduced(obj=obj, function=type, arguments=(_INSTANCES[obj],)))
         self._names.write(obj)
         return None
 
@@ -343,7 +338,7 @@ class GraphWriter:
         key = self.value_key(obj)
         if key is not None and self._out.written(self._out.by_value, key):
             return None
-        return self._reduced(obj, reduced, key)
+        return self._reduced(reduced, key)
 
     def value_key(self, obj: Any) -> Hashable | None:
         """Equal for objects that are one whatever their identity; None where identity counts."""
@@ -359,7 +354,7 @@ class GraphWriter:
 
     def _persistent(self, obj: object, persistent: object) -> Walk:
         self._out.alive += (obj, persistent)
-        yield from self._fill(obj, (persistent,), op.BINPERSID)
+        yield from self._fill((persistent,), op.BINPERSID)
 
     def _storage(self, storage: StorageReference) -> Walk:
         """The persistent id of a storage, written anew each time since its key is to be found again."""
@@ -367,17 +362,18 @@ class GraphWriter:
         if key == len(self._storages):
             self._storages.append(storage.untyped)
         self._out.append(op.MARK)
-        yield from self._fill(storage, ("storage", storage.kind), b"")
+        yield from self._fill(("storage", storage.kind), b"")
         self._out.storage_key(key)
-        yield from self._fill(storage, (storage.location, storage.numel), op.TUPLE + op.BINPERSID)
+        yield from self._fill((storage.location, storage.numel), op.TUPLE + op.BINPERSID)
 
-    def _reduced(self, obj: Any, reduced: Reduced, key: Hashable | None = None) -> Walk:
+    def _reduced(self, reduced: Reduced, key: Hashable | None = None) -> Walk:
         """An object by what its ``__reduce__`` returned; memoised by `key` where it has one."""
         # Whatever was made for this call alone must outlive it, or its id could come to mean
         # another object.
         self._out.alive.append(reduced)
+        obj = reduced.obj
         self._enter(obj)
-        yield from self._construct(obj, reduced.function, reduced.arguments)
+        yield from self._construct(reduced)
         self._leave(obj)
         if self._out.is_memoised(obj):
             self._out.append(op.POP)
@@ -388,38 +384,39 @@ class GraphWriter:
         else:
             self._out.memoise_value(key)
         if reduced.items:
-            yield from self._fill_list(obj, reduced.items)
+            yield from self._fill_list(reduced.items)
         if reduced.pairs:
-            yield from self._fill_dict(obj, len(reduced.pairs), reduced.pairs)
+            yield from self._fill_dict(len(reduced.pairs), reduced.pairs)
         if reduced.state is None:
             return
         if reduced.setter is None:
-            yield from self._fill(obj, (reduced.state,), op.BUILD)
+            yield from self._fill((reduced.state,), op.BUILD)
         else:
             yield reduced.setter
             self._out.written(self._out.by_identity, id(obj))
-            yield from self._fill(obj, (reduced.state,), op.TUPLE_OF[2] + op.REDUCE + op.POP)
+            yield from self._fill((reduced.state,), op.TUPLE_OF[2] + op.REDUCE + op.POP)
 
-    def _construct(self, obj: object, function: Any, arguments: tuple[Any, ...]) -> Walk:
+    def _construct(self, reduced: Reduced) -> Walk:
         """Leave the new object on the stack, before its state."""
+        function, arguments = reduced.function, reduced.arguments
         name = getattr(function, "__name__", "")
         if name in ("__newobj__", "__newobj_ex__"):
             cls = arguments[0]
             if not hasattr(cls, "__new__"):
                 raise pickle.PicklingError(f"the first argument of {name} must be a class")
-            if obj is not None and cls is not obj.__class__:
+            if reduced.obj is not None and cls is not reduced.obj.__class__:
                 raise pickle.PicklingError(f"the first argument of {name} is not the object's class")
         if name == "__newobj__":
-            yield from self._fill(obj, (cls, arguments[1:]), op.NEWOBJ)
+            yield from self._fill((cls, arguments[1:]), op.NEWOBJ)
         elif name == "__newobj_ex__" and self._protocol >= 4:
-            yield from self._fill(obj, arguments, op.NEWOBJ_EX)
+            yield from self._fill(arguments, op.NEWOBJ_EX)
         elif name == "__newobj_ex__":
             _, positional, keywords = arguments
             make = partial(cls.__new__, cls, *positional, **keywords)
             self._out.alive.append(make)
-            yield from self._fill(obj, (make, ()), op.REDUCE)
+            yield from self._fill((make, ()), op.REDUCE)
         else:
-            yield from self._fill(obj, (function, arguments), op.REDUCE)
+            yield from self._fill((function, arguments), op.REDUCE)
 
     def _enter(self, obj: object) -> None:
         """Note that `obj` is begun; it may come again before it is complete, but not for ever."""

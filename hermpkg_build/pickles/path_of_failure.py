@@ -5,8 +5,9 @@ from __future__ import annotations
 import operator
 import pickle
 import types
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from hermpkg_build.pickles.reducing import Reduced
@@ -27,26 +28,19 @@ class UnpicklableError(pickle.PicklingError):
         return UnpicklableError, (self.path, self.reason)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """An object whose parts were being pickled, with what it reduced to if it did."""
-
-    obj: object
-    reduced: Reduced | None = None
-
-
-def path_of(name: str, opened: Sequence[Opened], bad: object) -> str:
+def path_of(name: str, opened: Sequence[object], bad: object, reductions: Mapping[int, Reduced]) -> str:
     """Python-like text that leads from `name`, the first of `opened`, to `bad`.
 
+    Each object is a part of the one before, or of what that one reduces to by `reductions`, whose keys are
+    ids; `bad` can also be the last of `opened` itself.
     Attributes of torch modules read as one writes them: ``model.layer[2].hook``. A part that only
     exists in what an object reduces to reads as an index into that.
     """
-    children = [*(frame.obj for frame in opened), bad][1:]
     steps = [name]
     via = _Via(None)
-    for frame, child in zip(opened, children, strict=False):
-        if frame.obj is not child:
-            step, via = _step(frame, child, via)
+    for obj, part in pairwise([*opened, bad]):
+        if obj is not part:
+            step, via = _step(obj, reductions.get(id(obj)), part, via)
             steps.append(step)
     if len(steps) > _LONGEST_PATH:
         half = _LONGEST_PATH // 2
@@ -64,18 +58,18 @@ class _Via:
     """"" for its attributes, ``_modules`` and such for one of a torch module's tables."""
 
 
-def _step(frame: Opened, child: object, via: _Via) -> tuple[str, _Via]:
+def _step(obj: Any, reduced: Reduced | None, child: object, via: _Via) -> tuple[str, _Via]:
     """The text that leads from an object to one of its parts, and how that part is to be read."""
-    obj: Any = frame.obj
     nothing = _Via(None)
-    if frame.reduced is not None and child is frame.reduced.state:
-        return ("", _Via(obj)) if isinstance(child, (dict, tuple)) else (".__getstate__()", nothing)
-    if frame.reduced is not None and child is type(obj):
-        return ".__class__", nothing
-    if frame.reduced is not None and child is frame.reduced.function:
-        return ".__reduce__()[0]", nothing
-    if frame.reduced is not None and _are_arguments(child, frame.reduced):
-        return "", _Via(obj, "arguments")
+    if reduced is not None:
+        if child is reduced.state:
+            return ("", _Via(obj)) if isinstance(child, (dict, tuple)) else (".__getstate__()", nothing)
+        if child is type(obj):
+            return ".__class__", nothing
+        if child is reduced.function:
+            return ".__reduce__()[0]", nothing
+        if _are_arguments(child, reduced):
+            return "", _Via(obj, "arguments")
     if via.owner is not None and isinstance(obj, tuple):
         if via.table == "arguments":
             return _step_of_argument(via.owner, obj, child), nothing

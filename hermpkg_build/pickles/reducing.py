@@ -25,8 +25,9 @@ class Elements:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reduced:
-    """The tuple that ``__reduce_ex__`` returns, checked."""
+    """The tuple that the ``__reduce_ex__`` of `obj` returned, checked."""
 
+    obj: Any
     function: Any
     arguments: tuple[Any, ...]
     state: Any = None
@@ -98,6 +99,7 @@ def checked(obj: object, returned: Any) -> Reduced:
     elif _has_default_state(kind) and isinstance(state, tuple) and len(state) == 2 and state[1]:
         state = (state[0], dict(sorted(state[1].items())))
     return Reduced(
+        obj=obj,
         function=function,
         arguments=arguments,
         state=state,

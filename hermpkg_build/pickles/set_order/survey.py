@@ -98,12 +98,12 @@ class _Surveyor(GraphWriter):
     def graph(self, obj: object) -> list[Node]:
         """The nodes of everything that `obj` reaches, in no particular order."""
         self._nodes = [Node()]
-        self.walk(self._fill(None, (obj,), op.STOP))
+        self.walk(self._fill((obj,), op.STOP))
         return self._nodes
 
     def walk(self, current: Walk) -> None:
         """Run `current` and what it yields; an object met again is the node it was, complete or not."""
-        stack: list[tuple[Walk, Node]] = []
+        stack: list[tuple[Walk, Node, object]] = []
         here = self._nodes[0]
         child: Any = None
         try:
@@ -115,7 +115,7 @@ class _Surveyor(GraphWriter):
                         continue
                     nested = self._start.get(type(child), self._other)(child)
                     if nested is not None:
-                        stack.append((current, here))
+                        stack.append((current, here, child))
                         current, here = nested, node
                         break
                     node.label.append(self._text.take())
@@ -123,12 +123,11 @@ class _Surveyor(GraphWriter):
                     here.label.append(self._text.take())
                     if not stack:
                         return
-                    current, here = stack.pop()
+                    current, here, _ = stack.pop()
         except UnpicklableError:
             raise
         except Exception as error:
-            walks = [*(walk for walk, _ in stack), current]
-            raise self.failure(walks, child, error) from error
+            raise self.failure([obj for _, _, obj in stack], child, error) from error
 
     def _child(self, parent: Node, child: object) -> Node | None:
         """Tie `child` to `parent`; its node if that is new, else None."""
@@ -159,5 +158,5 @@ class _Surveyor(GraphWriter):
 
     def _storage(self, storage: StorageReference) -> Walk:
         """A use of a storage; the memory itself is a node, told by its bytes if need be."""
-        yield from self._fill(storage, ("storage", storage.kind, storage.location, storage.numel), b"")
+        yield from self._fill(("storage", storage.kind, storage.location, storage.numel), b"")
         yield _Memory(storage)
