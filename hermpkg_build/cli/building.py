@@ -41,11 +41,11 @@ def _conditions(path: str | None) -> FactoryConditions | None:
     if path is None:
         return None
     from hermpkg_build.core.canonical_json import loads
-    from hermpkg_build.core.conditions import FactoryConditions
+    from hermpkg_build.core.conditions import read_conditions
 
     try:
         with open(path, "rb") as file:
-            return FactoryConditions.from_json(loads(file.read()))
+            return read_conditions(loads(file.read()))
     except (OSError, ValueError) as error:
         raise CommandLineError(
             f"no conditions can be read from {path}", facts=[("reason", str(error))]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeAlias, cast
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.json_codec import from_json, to_json
 
 Listing: TypeAlias = Literal["as-is", "sorted", "reversed"]
-_LISTINGS = ("as-is", "sorted", "reversed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,25 +31,14 @@ class FactoryConditions:
     environment: Mapping[str, str] = field(default_factory=dict)
     listing: Listing = "as-is"
 
-    def to_json(self) -> dict[str, Json]:
-        """All fields by name, the inverse of `from_json`."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
-
-    @classmethod
-    def from_json(cls, value: Json) -> FactoryConditions:
-        """Read conditions; those that are absent are as usual. Raises ValueError naming the one at fault."""
-        if not isinstance(value, Mapping):
-            raise ValueError("conditions are an object")
-        usual = cls()
-        for name, given in value.items():
-            if name not in {each.name for each in fields(cls)}:
-                raise ValueError(f"there is no condition {name!r}")
-            if not _fits(given, getattr(usual, name)) or (name == "listing" and given not in _LISTINGS):
-                raise ValueError(f"{name} cannot be {given!r}")
-        return cls(**cast("dict[str, Any]", dict(value)))
+    def __post_init__(self) -> None:
+        for name in ("hash_seed", "umask", "threads"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} cannot be {getattr(self, name)}")
 
 
-def _fits(given: Json, usual: object) -> bool:
-    if isinstance(usual, Mapping):
-        return isinstance(given, Mapping) and all(isinstance(text, str) for text in given.values())
-    return type(given) is type(usual) and (not isinstance(given, int) or given >= 0)
+def read_conditions(value: Json) -> FactoryConditions:
+    """The conditions whose JSON form `value` is; those that it leaves out are as usual. Raises ValueError."""
+    if not isinstance(value, Mapping):
+        raise ValueError("conditions are an object")
+    return from_json(FactoryConditions, {**to_json(FactoryConditions()), **value})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from hermpkg_build.core.canonical_json import Json, dumps
 
@@ -17,6 +17,8 @@ _TEXT = re.compile(r"([0-9a-f]{64})/(0|[1-9][0-9]*)")
 @dataclass(frozen=True, slots=True, order=True)
 class Digest:
     """The SHA-256 of some bytes (64 hexadecimal digits) and how many bytes they are."""
+
+    JSON_TEXT: ClassVar = "<sha256>/<size>"
 
     hash: str
     size: int

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hermpkg_build.core.canonical_json import Json, loads, pretty
+from hermpkg_build.core.canonical_json import loads, pretty
+from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.errors import WorkspaceError
 
 LOCK_FILE = "hermpkg.lock"
@@ -35,65 +36,23 @@ class Lock:
 
     tool: str
     targets: Mapping[str, LockedTarget]
+    format: int = FORMAT
 
     def to_bytes(self) -> bytes:
         """Sorted, a fact a line, and nothing of when or where: equal locks, equal bytes."""
-        targets: Mapping[str, Json] = {
-            label: {
-                "sha256": target.sha256,
-                "bytes": target.bytes,
-                "python_version": target.python_version,
-                "externs": dict(target.externs),
-                "records": dict(target.records),
-            }
-            for label, target in self.targets.items()
-        }
-        return pretty({"format": FORMAT, "tool": self.tool, "targets": targets})
+        return pretty(to_json(self))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Lock:
         """The inverse of `to_bytes`. Raises WorkspaceError."""
         try:
-            value = loads(data)
-            if not isinstance(value, Mapping) or value["format"] != FORMAT:
-                raise ValueError("another format")
-            targets = _mapping(value["targets"])
-            return cls(
-                tool=_text(value["tool"]),
-                targets={label: _target(_mapping(target)) for label, target in targets.items()},
-            )
-        except (ValueError, KeyError, RecursionError) as error:
+            lock = from_json(cls, loads(data))
+            if lock.format != FORMAT:
+                raise ValueError(f"its format is {lock.format}, not {FORMAT}")
+        except (ValueError, RecursionError) as error:
             raise WorkspaceError(
                 f"{LOCK_FILE} cannot be read",
-                facts=[("reason", f"{type(error).__name__}: {error}")],
+                facts=[("reason", str(error))],
                 next_step="write it anew with hermpkg lock, or use the version of hermpkg that wrote it",
             ) from None
-
-
-def _target(value: Mapping[str, Json]) -> LockedTarget:
-    size = value["bytes"]
-    if not isinstance(size, int):
-        raise ValueError("bytes is a number")
-    return LockedTarget(
-        sha256=_text(value["sha256"]),
-        bytes=size,
-        python_version=_text(value["python_version"]),
-        externs=_texts(value["externs"]),
-        records=_texts(value["records"]),
-    )
-
-
-def _mapping(value: Json) -> Mapping[str, Json]:
-    if not isinstance(value, Mapping):
-        raise ValueError(f"an object should be where {value!r} is")
-    return value
-
-
-def _texts(value: Json) -> dict[str, str]:
-    return {name: _text(text) for name, text in _mapping(value).items()}
-
-
-def _text(value: Json) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"a text should be where {value!r} is")
-    return value
+        return lock

@@ -85,7 +85,9 @@ def snapshot_path(root: str, directory: str, request: BuildRequest) -> str:
         *request.patterns,
     ]
     if request.conditions is not None:
-        words.append(json.dumps(request.conditions.to_json(), sort_keys=True))
+        from hermpkg_build.core.json_codec import to_json
+
+        words.append(json.dumps(to_json(request.conditions), sort_keys=True))
     name = hashlib.sha256("\0".join(words).encode(errors="surrogateescape")).hexdigest()[:32]
     return os.path.join(root, STATE_FOLDER, "requests", f"{name}.json")
 

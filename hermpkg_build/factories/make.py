@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.core.canonical_json import dumps, loads
+from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.errors import ActionError, BuildInterruptedError, LocalEnvironmentError
 from hermpkg_build.factories.failures import FactoryError, factory_error_from_json
 from hermpkg_build.factories.request import (
@@ -61,14 +62,14 @@ def make_model_object(
 
     with content.staging() as staging, _staging_errors(staging):
         folder = Path(staging)
-        (folder / REQUEST).write_bytes(dumps(request.to_json()))
+        (folder / REQUEST).write_bytes(dumps(to_json(request)))
         ended = run_child(_WORKER, folder, conditions=request.conditions, cancelled=cancelled)
         if ended is None:
             raise BuildInterruptedError(f"the factory of {request.label} was stopped")
         result = _result(folder, request, ended)
         if "error" in result:
             raise _error(result, request, ended)
-        made = ModelObject.from_json(result["made"])
+        made = from_json(ModelObject, result["made"])
         content.put_file(str(folder / PICKLE), made.pickle, move=True)
         for key, stored in enumerate(made.storages):
             content.put_file(str(folder / storage_file(key)), stored.digest, move=True)
@@ -106,7 +107,7 @@ def _error(result: dict[str, Any], request: ModelRequest, ended: Ended) -> Facto
     return factory_error_from_json(
         result["error"],
         more_facts=_context(request, ended),
-        observed_files=None if seen is None else ObservedFiles.from_json(seen),
+        observed_files=None if seen is None else from_json(ObservedFiles, seen),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hermpkg_build.core.canonical_json import dumps, loads
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.factories.make import ModelObject, ModelRequest, ObservedFiles, make_model_object
 from hermpkg_build.store.content import ContentStore
 
@@ -34,13 +35,13 @@ def make_model_folder(request: ModelRequest, folder: str) -> ModelObject:
         shutil.rmtree(store, ignore_errors=True)
     # Where files lay on this machine must not make two equal objects differ.
     kept = replace(model, observed_files=ObservedFiles())
-    Path(folder, DESCRIPTION).write_bytes(dumps(kept.to_json()))
+    Path(folder, DESCRIPTION).write_bytes(dumps(to_json(kept)))
     return model
 
 
 def read_model_folder(folder: str) -> ModelObject:
     """The object that `make_model_folder` left in `folder`."""
-    return ModelObject.from_json(loads(Path(folder, DESCRIPTION).read_bytes()))
+    return from_json(ModelObject, loads(Path(folder, DESCRIPTION).read_bytes()))
 
 
 def contents_of(model: ModelObject) -> tuple[Digest, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import ClassVar
 
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.conditions import FactoryConditions
@@ -58,37 +58,6 @@ class ModelRequest:
             workspace_root=workspace_root,
         )
 
-    def to_json(self) -> dict[str, Json]:
-        """All fields by name."""
-        return {
-            "label": self.label,
-            "factory": self.factory,
-            "arguments": dict(self.arguments),
-            "seed": self.seed,
-            "weights": self.weights,
-            "modules": dict(self.modules),
-            "workspace_root": self.workspace_root,
-            "search_path": list(self.search_path),
-            "source_roots": list(self.source_roots),
-            "conditions": self.conditions.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, value: Any) -> ModelRequest:
-        """The inverse of `to_json`."""
-        return cls(
-            label=value["label"],
-            factory=value["factory"],
-            arguments=value["arguments"],
-            seed=value["seed"],
-            weights=value["weights"],
-            modules=value["modules"],
-            workspace_root=value["workspace_root"],
-            search_path=tuple(value["search_path"]),
-            source_roots=tuple(value["source_roots"]),
-            conditions=FactoryConditions.from_json(value["conditions"]),
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedImport:
@@ -98,6 +67,8 @@ class ObservedImport:
     `importer` is "" where the worker itself asked. `by_helper` says that it was a function of the
     environment, which may have asked on behalf of another module.
     """
+
+    JSON_ARRAY: ClassVar = True
 
     module: str
     importer: str
@@ -117,15 +88,6 @@ class ObservedFiles:
     read: tuple[str, ...] = ()
     listed: tuple[str, ...] = ()
     sought: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Json]:
-        """All fields by name."""
-        return {"read": list(self.read), "listed": list(self.listed), "sought": list(self.sought)}
-
-    @classmethod
-    def from_json(cls, value: Any) -> ObservedFiles:
-        """The inverse of `to_json`."""
-        return cls(read=tuple(value["read"]), listed=tuple(value["listed"]), sought=tuple(value["sought"]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,37 +109,3 @@ class ModelObject:
     observed_files: ObservedFiles
     data_read: tuple[str, ...] = ()
     located_sources: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Json]:
-        """All fields by name."""
-        return {
-            "pickle": str(self.pickle),
-            "globals": [[reference.module, reference.name] for reference in self.globals],
-            "storages": [[str(stored.digest), stored.crc32] for stored in self.storages],
-            "key_offsets": [list(pair) for pair in self.key_offsets],
-            "observed_modules": [
-                [o.module, o.importer, o.path, o.line, o.by_helper] for o in self.observed_modules
-            ],
-            "observed_files": self.observed_files.to_json(),
-            "data_read": list(self.data_read),
-            "located_sources": list(self.located_sources),
-        }
-
-    @classmethod
-    def from_json(cls, value: Any) -> ModelObject:
-        """The inverse of `to_json`. Raises KeyError, TypeError or ValueError for anything else."""
-        return cls(
-            pickle=Digest.parse(value["pickle"]),
-            globals=tuple(GlobalReference(module, name) for module, name in value["globals"]),
-            storages=tuple(
-                StoredStorage(digest=Digest.parse(digest), crc32=crc32) for digest, crc32 in value["storages"]
-            ),
-            key_offsets=tuple((offset, key) for offset, key in value["key_offsets"]),
-            observed_modules=tuple(
-                ObservedImport(module=module, importer=importer, path=path, line=line, by_helper=by_helper)
-                for module, importer, path, line, by_helper in value["observed_modules"]
-            ),
-            observed_files=ObservedFiles.from_json(value["observed_files"]),
-            data_read=tuple(value["data_read"]),
-            located_sources=tuple(value["located_sources"]),
-        )

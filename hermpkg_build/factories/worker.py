@@ -27,6 +27,7 @@ from typing import Any
 
 from hermpkg_build.core.canonical_json import Json, dumps
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.disk.files import write_all
 from hermpkg_build.disk.replacing import NewFile
 from hermpkg_build.errors import ActionError, HermpkgError
@@ -52,7 +53,7 @@ _PR_SET_PDEATHSIG = 1
 def run(folder: Path) -> None:
     """Make the model object that the request in `folder` asks for; leave the result there."""
     process = os.getpid()
-    request = ModelRequest.from_json(json.loads((folder / REQUEST).read_bytes()))
+    request = from_json(ModelRequest, json.loads((folder / REQUEST).read_bytes()))
     roots = [os.path.normpath(os.path.join(request.workspace_root, root)) for root in request.source_roots]
     search_path = [p for p in request.search_path if os.path.realpath(p) not in map(os.path.realpath, roots)]
     places = Places(workspace_root=request.workspace_root, search_path=search_path)
@@ -64,7 +65,7 @@ def run(folder: Path) -> None:
         if os.getpid() != process:
             return
         pickled = pickle_canonically(model, name="model")
-        result = {"made": _keep(folder, pickled, finder, observer, places).to_json()}
+        result = {"made": to_json(_keep(folder, pickled, finder, observer, places))}
     except HermpkgError as error:
         result = {"error": error_to_json(error)}
     except UnpicklableError as error:
@@ -75,7 +76,7 @@ def run(folder: Path) -> None:
         if "error" in result:
             # What it went wrong with is in these files, or that they are not there.
             with suppress(Exception):
-                result["observed_files"] = observer.files(finder, places, str(folder)).to_json()
+                result["observed_files"] = to_json(observer.files(finder, places, str(folder)))
         _flush()
         # A folder that was taken away stays away: the parent tells of it.
         with NewFile(str(folder)) as new:

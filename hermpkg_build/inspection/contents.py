@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from hermpkg_build.archive.layout import BYTEORDER, DATA, MANIFEST
 from hermpkg_build.archive.reader import ArchiveReader
-from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.manifest import Manifest, RecordKind
 from hermpkg_build.core.module_names import module_of_record
@@ -17,42 +16,28 @@ from hermpkg_build.core.policy import Policy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFacts:
-    """One record: its kind, by the manifest or else by its name, and the digest of what it now holds.
+    """One record: its kind, by the manifest or else by its name, and size and SHA-256 of what it now holds.
 
-    `as_built` is whether that digest is the manifest's; None where the manifest does not list it.
+    `as_built` says whether these are the manifest's; None where the manifest does not list the record.
     """
 
     name: str
     kind: str
-    digest: Digest
+    bytes: int
+    sha256: str
     as_built: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What an artifact holds; `manifest` is None for one that torch.package wrote."""
+    """What an artifact holds; `manifest` is None for one that torch.package wrote.
+
+    ``hermpkg inspect --json`` prints its JSON form.
+    """
 
     root: str
     records: tuple[RecordFacts, ...]
     manifest: Manifest | None
-
-    def to_json(self) -> dict[str, Json]:
-        """The contents as the object that ``hermpkg inspect --json`` prints."""
-        value: dict[str, Json] = {
-            "root": self.root,
-            "records": [
-                {
-                    "name": record.name,
-                    "kind": record.kind,
-                    "bytes": record.digest.size,
-                    "sha256": record.digest.hash,
-                    "as_built": record.as_built,
-                }
-                for record in self.records
-            ],
-            "manifest": None if self.manifest is None else self.manifest.to_json(),
-        }
-        return value
 
 
 def contents_of(archive: ArchiveReader) -> Contents:
@@ -83,7 +68,8 @@ def _record(archive: ArchiveReader, manifest: Manifest | None, name: str) -> Rec
     return RecordFacts(
         name=name,
         kind=kind_of_record(manifest, name),
-        digest=digest,
+        bytes=digest.size,
+        sha256=digest.hash,
         as_built=None if listed is None else listed.digest == digest,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from hermpkg_build.core.digest import Digest
 
@@ -10,6 +11,8 @@ from hermpkg_build.core.digest import Digest
 @dataclass(frozen=True, slots=True, order=True)
 class GlobalReference:
     """A class or function that a pickle names; `name` is dotted for a nested one."""
+
+    JSON_ARRAY: ClassVar = True
 
     module: str
     name: str
@@ -34,6 +37,8 @@ class PickledObject:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredStorage:
     """The bytes of a storage: their digest, and the CRC-32 that a ZIP entry needs."""
+
+    JSON_ARRAY: ClassVar = True
 
     digest: Digest
     crc32: int

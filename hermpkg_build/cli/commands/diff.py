@@ -9,6 +9,7 @@ from hermpkg_build.errors import ExitCode
 def run(invocation: Invocation) -> ExitCode:
     """Compare the artifacts in two files."""
     from hermpkg_build.archive.reader import ArchiveReader
+    from hermpkg_build.core.json_codec import to_json
     from hermpkg_build.inspection.diff.compare import compare_archives
     from hermpkg_build.inspection.diff.report import tell
 
@@ -16,7 +17,7 @@ def run(invocation: Invocation) -> ExitCode:
     with ArchiveReader(before) as a, ArchiveReader(after) as b:
         comparison = compare_archives(a, b)
     if invocation.settings.json:
-        invocation.console.give_json(comparison.to_json())
+        invocation.console.give_json(to_json(comparison))
     else:
         for line in tell(comparison, everything=invocation.settings.verbosity > 0):
             invocation.console.mention(line)

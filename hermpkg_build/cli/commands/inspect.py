@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 def run(invocation: Invocation) -> ExitCode:
     """List what the artifact in a file holds."""
     from hermpkg_build.archive.reader import ArchiveReader
+    from hermpkg_build.core.json_codec import to_json
     from hermpkg_build.inspection.contents import contents_of
 
     with ArchiveReader(invocation.words[0]) as archive:
         contents = contents_of(archive)
     if invocation.settings.json:
-        invocation.console.give_json(contents.to_json())
+        invocation.console.give_json(to_json(contents))
     elif invocation.has("tree"):
         from hermpkg_build.runtime.contents.file_tree import Directory
 
@@ -41,9 +42,9 @@ def _lines(contents: Contents) -> Iterator[str]:
     kinds = max(len(record.kind) for record in contents.records) if contents.records else 0
     for record in contents.records:
         mark = "  changed since it was built" if record.as_built is False else ""
-        size = size_text(record.digest.size)
-        yield f"  {size:>9}  {record.kind:<{kinds}}  sha256:{record.digest.hash[:16]}  {record.name}{mark}"
-    total = sum(record.digest.size for record in contents.records)
+        size = size_text(record.bytes)
+        yield f"  {size:>9}  {record.kind:<{kinds}}  sha256:{record.sha256[:16]}  {record.name}{mark}"
+    total = sum(record.bytes for record in contents.records)
     yield f"{len(contents.records)} records, {size_text(total)}"
     yield from _differences(contents)
 

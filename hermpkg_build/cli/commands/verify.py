@@ -131,6 +131,7 @@ def _verdict_on_file(path: str, subject: str, invocation: Invocation) -> Verdict
 
 def _verdict_on_rebuild(target: TargetResult, root: str, invocation: Invocation) -> Verdict:
     from hermpkg_build.core.folders import STATE_FOLDER
+    from hermpkg_build.core.json_codec import to_json
     from hermpkg_build.core.label import Label
     from hermpkg_build.inspection.verify.rebuild import RebuildRequest, tell_rebuilt, verify_rebuild
     from hermpkg_build.inspection.verify.verdicts import Verdict
@@ -154,7 +155,7 @@ def _verdict_on_rebuild(target: TargetResult, root: str, invocation: Invocation)
         passed=not rebuilt.causes,
         summary=causes or f"{rebuilt.builds} rebuilds gave the same bytes",
         lines=tuple(tell_rebuilt(rebuilt)),
-        facts=rebuilt.to_json(),
+        facts=to_json(rebuilt),
         seconds=time.perf_counter() - started,
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.core.canonical_json import loads
+from hermpkg_build.core.json_codec import from_json
 from hermpkg_build.engine.remote.worker import EXIT_FAILED, EXIT_MADE, EXIT_REFUSED, OUTPUT, REPORT
 from hermpkg_build.factories.failures import FactoryError, factory_error_from_json
 from hermpkg_build.factories.make import ModelObject
@@ -80,7 +81,7 @@ class _Reader:
                 raise self._other_environment(report["differs"], report["installed"])
             if code == EXIT_FAILED:
                 return self._failed(report)
-            model = ModelObject.from_json(self._json(DESCRIPTION))
+            model = from_json(ModelObject, self._json(DESCRIPTION))
             seen = _texts(report["seen"])
             search_path = tuple(str(path) for path in report["search_path"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -28,6 +28,7 @@ from typing import Any
 import hermpkg_build
 from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.canonical_json import Json, dumps, loads
+from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.environment import BuildEnvironment, current_environment
 from hermpkg_build.errors import HermpkgError
@@ -47,7 +48,7 @@ def request_bytes(
     request: ModelRequest, environment: Mapping[str, str], search_path: Sequence[str] | None
 ) -> bytes:
     """What to put at `REQUEST`; `environment` has the inputs that the worker's must have too."""
-    moved = request.moved(WORKSPACE).to_json()
+    moved = to_json(request.moved(WORKSPACE))
     path = None if search_path is None else list(search_path)
     return dumps({"request": {**moved, "search_path": path}, "environment": dict(environment)})
 
@@ -60,7 +61,7 @@ def run(folder: str) -> int:
     os.makedirs(output, exist_ok=True)
     path = asked["request"]["search_path"]
     environment = current_environment(_own_search_path() if path is None else tuple(path))
-    request = ModelRequest.from_json({**asked["request"], "search_path": environment.search_path})
+    request = from_json(ModelRequest, {**asked["request"], "search_path": list(environment.search_path)})
     request = request.moved(os.path.join(folder, WORKSPACE))
     tree = SourceTree()
     differs = _differences(asked["environment"], environment, tree)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.conditions import FactoryConditions
+from hermpkg_build.core.json_codec import JsonFormError, from_json, to_json
 from hermpkg_build.engine.action import Action, reasons_to_run
 from hermpkg_build.engine.environment import PYTHON_REPOSITORY
 from hermpkg_build.engine.results import Status, TargetResult
@@ -56,7 +57,7 @@ def build_model(session: Session, target: Model) -> BuiltModel:
     model = replace(model, data_read=_data_read(session, model))
     # The trace names the files in a way that holds on other machines too; their paths here do not.
     kept = replace(model, observed_files=ObservedFiles())
-    result = ActionResult(outputs=_outputs(model), facts=kept.to_json())
+    result = ActionResult(outputs=_outputs(model), facts=to_json(kept))
     discovered = _discovered(session, model)
     moved = _changed_since(started_ns, request, model.observed_files)
     if moved:
@@ -128,7 +129,7 @@ def _action(session: Session, target: Model, request: ModelRequest) -> Action:
         **session.environment_inputs(),
     }
     if session.request.conditions is not None:
-        inputs["conditions"] = dumps(request.conditions.to_json()).decode()
+        inputs["conditions"] = dumps(to_json(request.conditions)).decode()
     if target.weights is not None:
         inputs[f"weights {target.weights.path}"] = _weights_digest(session, target, target.weights.path)
     return Action(kind="make-model", version=_MODEL_VERSION, subject=str(target.label), inputs=inputs)
@@ -192,8 +193,8 @@ def _outputs(model: ModelObject) -> dict[str, Digest]:
 def _known_model(result: ActionResult) -> ModelObject | None:
     """The model object that a recorded result tells of; None where that is none, or not its outputs'."""
     try:
-        model = ModelObject.from_json(result.facts)
-    except (KeyError, TypeError, ValueError):
+        model = from_json(ModelObject, result.facts)
+    except JsonFormError:
         model = None
     if model is None or _outputs(model) != result.outputs:
         log_corrupt("model object", "its action result")

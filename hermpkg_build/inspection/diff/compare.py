@@ -19,6 +19,7 @@ from hermpkg_build.inspection.diff.differences import (
     Detail,
     FactDifference,
     RecordDifference,
+    RecordSizes,
     TensorDifference,
 )
 from hermpkg_build.inspection.diff.elements import compare_elements
@@ -132,8 +133,7 @@ class _Pair:
             name=name,
             kind=kind,
             change="removed" if here else "added",
-            a_bytes=size if here else None,
-            b_bytes=None if here else size,
+            bytes=RecordSizes(a=size if here else None, b=None if here else size),
             details=tuple(details),
         )
 
@@ -145,8 +145,7 @@ class _Pair:
             name=name,
             kind=kind,
             change="changed",
-            a_bytes=len(self.a.view(name)),
-            b_bytes=len(self.b.view(other or name)),
+            bytes=RecordSizes(a=len(self.a.view(name)), b=len(self.b.view(other or name))),
             details=shown,
             left_out=left_out + len(details) - len(shown),
         )
@@ -278,15 +277,8 @@ def _merged(before: RecordDifference | None, record: RecordDifference) -> Record
     """One difference of a storage that tensors of several pickles use."""
     if before is None:
         return record
-    return RecordDifference(
-        name=record.name,
-        kind=record.kind,
-        change=record.change,
-        a_bytes=record.a_bytes,
-        b_bytes=record.b_bytes,
-        details=(*before.details, *record.details),
-        left_out=before.left_out + record.left_out,
-    )
+    details = (*before.details, *record.details)
+    return replace(record, details=details, left_out=before.left_out + record.left_out)
 
 
 def _index(tensor: Tensor, place: int) -> tuple[int, ...]:

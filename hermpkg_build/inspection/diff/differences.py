@@ -1,12 +1,9 @@
-"""What a comparison of two artifacts finds, as values with their JSON."""
+"""What a comparison of two artifacts finds: the values whose JSON forms ``hermpkg diff --json`` prints."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
-
-from hermpkg_build.core.canonical_json import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,10 +14,6 @@ class PickleSide:
     opcode: str
     offset: int
 
-    def to_json(self) -> Json:
-        """All fields by name."""
-        return {"value": self.value, "opcode": self.opcode, "offset": self.offset}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PickleDifference:
@@ -30,22 +23,12 @@ class PickleDifference:
     values look like (a time, an address) where they look like something.
     """
 
+    type: Literal["object"] = "object"
     path: str
     what: str
     a: PickleSide | None
     b: PickleSide | None
     hint: str = ""
-
-    def to_json(self) -> Json:
-        """All fields by name."""
-        return {
-            "type": "object",
-            "path": self.path,
-            "what": self.what,
-            "a": None if self.a is None else self.a.to_json(),
-            "b": None if self.b is None else self.b.to_json(),
-            "hint": self.hint,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +41,7 @@ class TensorDifference:
     what else differs.
     """
 
+    type: Literal["tensor"] = "tensor"
     name: str
     pickle: str
     a: str
@@ -68,53 +52,40 @@ class TensorDifference:
     largest: float | None = None
     note: str = ""
 
-    def to_json(self) -> Json:
-        """All fields by name."""
-        return {
-            "type": "tensor",
-            "name": self.name,
-            "pickle": self.pickle,
-            "a": self.a,
-            "b": self.b,
-            "count": self.count,
-            "total": self.total,
-            "first": None if self.first is None else list(self.first),
-            "largest": self.largest,
-            "note": self.note,
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextDifference:
     """A unified diff without its head; `left_out` of its lines are not here."""
 
+    type: Literal["text"] = "text"
     lines: tuple[str, ...]
     left_out: int = 0
-
-    def to_json(self) -> Json:
-        """All fields by name."""
-        return {"type": "text", "lines": list(self.lines), "left_out": self.left_out}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BytesDifference:
     """Bytes that are nothing better known: where the first that differs is, and the 16 from there on."""
 
+    type: Literal["bytes"] = "bytes"
     offset: int
     a: bytes
     b: bytes
-
-    def to_json(self) -> Json:
-        """All fields by name; bytes in hexadecimal."""
-        return {"type": "bytes", "offset": self.offset, "a": self.a.hex(), "b": self.b.hex()}
 
 
 Detail: TypeAlias = PickleDifference | TensorDifference | TextDifference | BytesDifference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordSizes:
+    """How many bytes a record has in each of the artifacts; None where there is no such record."""
+
+    a: int | None
+    b: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordDifference:
-    """One record that is not the same in both. A size is None where there is no such record.
+    """One record that is not the same in both.
 
     `left_out` counts details beyond those that are here.
     """
@@ -122,21 +93,9 @@ class RecordDifference:
     name: str
     kind: str
     change: Literal["added", "removed", "changed"]
-    a_bytes: int | None
-    b_bytes: int | None
+    bytes: RecordSizes
     details: tuple[Detail, ...] = ()
     left_out: int = 0
-
-    def to_json(self) -> Json:
-        """All fields by name."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "change": self.change,
-            "bytes": {"a": self.a_bytes, "b": self.b_bytes},
-            "details": [detail.to_json() for detail in self.details],
-            "left_out": self.left_out,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,10 +108,6 @@ class FactDifference:
     subject: str
     a: str
     b: str
-
-    def to_json(self) -> Json:
-        """All fields by name."""
-        return {"subject": self.subject, "a": self.a, "b": self.b}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,14 +123,3 @@ class Comparison:
     records: tuple[RecordDifference, ...] = ()
     facts: tuple[FactDifference, ...] = ()
     layout: tuple[str, ...] = ()
-
-    def to_json(self) -> Mapping[str, Json]:
-        """All fields by name, as ``hermpkg diff --json`` prints them."""
-        return {
-            "a": self.a,
-            "b": self.b,
-            "equal": self.equal,
-            "records": [record.to_json() for record in self.records],
-            "facts": [fact.to_json() for fact in self.facts],
-            "layout": list(self.layout),
-        }

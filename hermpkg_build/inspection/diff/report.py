@@ -36,7 +36,7 @@ def tell(comparison: Comparison, *, everything: bool = False) -> Iterator[str]:
 
 def tell_record(record: RecordDifference, *, everything: bool = False) -> Iterator[str]:
     """The lines on one record."""
-    sizes = [size for size in (record.a_bytes, record.b_bytes) if size is not None]
+    sizes = [size for size in (record.bytes.a, record.bytes.b) if size is not None]
     size = (
         f"{sizes[0]} bytes" if len(set(sizes)) == 1 else " -> ".join(f"{size}" for size in sizes) + " bytes"
     )

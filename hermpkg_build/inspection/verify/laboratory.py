@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.folders import OUTPUT_FOLDER
+from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.errors import ActionError, LocalEnvironmentError
 from hermpkg_build.inspection.verify.conditions import Surroundings
 
@@ -56,7 +57,7 @@ class Laboratory:
             os.makedirs(folder)
             workspace = self._workspace(around)
             with open(os.path.join(folder, "conditions.json"), "wb") as file:
-                file.write(dumps(around.factory.to_json()))
+                file.write(dumps(to_json(around.factory)))
         except OSError as error:
             raise LocalEnvironmentError(
                 "the workspace cannot be copied for a rebuild",

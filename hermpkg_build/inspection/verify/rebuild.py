@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hermpkg_build.archive.reader import ArchiveReader
-from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.inspection.diff.compare import compare_archives
 from hermpkg_build.inspection.diff.differences import Comparison
 from hermpkg_build.inspection.diff.report import tell
@@ -49,15 +48,6 @@ class Cause:
     comparison: Comparison | None = None
     error: str = ""
 
-    def to_json(self) -> Json:
-        """All fields by name."""
-        return {
-            "conditions": list(self.conditions),
-            "what": self.what,
-            "comparison": None if self.comparison is None else self.comparison.to_json(),
-            "error": self.error,
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebuilt:
@@ -66,14 +56,6 @@ class Rebuilt:
     builds: int
     causes: tuple[Cause, ...] = ()
     kept: tuple[str, str] | None = None
-
-    def to_json(self) -> Mapping[str, Json]:
-        """All fields by name."""
-        return {
-            "builds": self.builds,
-            "causes": [cause.to_json() for cause in self.causes],
-            "kept": None if self.kept is None else list(self.kept),
-        }
 
 
 def verify_rebuild(request: RebuildRequest, note: Callable[[str], None]) -> Rebuilt:

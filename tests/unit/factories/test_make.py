@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from hermpkg_build.core.conditions import FactoryConditions
+from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.errors import ActionError, BuildInterruptedError, Location
 from hermpkg_build.factories.make import GlobalReference, ModelObject, ObservedImport, make_model_object
 from hermpkg_build.factories.request import ModelRequest
@@ -63,7 +64,7 @@ def test_a_model_without_torch(models: ModelWorkspace) -> None:
     assert made.observed_files.read == tuple(
         str(models.root / path) for path in ("models/__init__.py", "models/net.py", "models/parts/block.py")
     )
-    assert ModelObject.from_json(json.loads(json.dumps(made.to_json()))) == made
+    assert from_json(ModelObject, json.loads(json.dumps(to_json(made)))) == made
 
 
 def test_the_request_survives_json(models: ModelWorkspace) -> None:
@@ -71,7 +72,7 @@ def test_the_request_survives_json(models: ModelWorkspace) -> None:
     request = models.request(
         "net:make", arguments={"a": [1, None]}, seed=3, conditions=FactoryConditions(hash_seed=7)
     )
-    assert ModelRequest.from_json(json.loads(json.dumps(request.to_json()))) == request
+    assert from_json(ModelRequest, json.loads(json.dumps(to_json(request)))) == request
 
 
 def test_the_hash_seed_does_not_show(models: ModelWorkspace) -> None:

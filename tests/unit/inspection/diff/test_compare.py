@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import struct
 import zipfile
 from pathlib import Path
@@ -11,8 +12,18 @@ import pytest
 
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.canonical_json import dumps
+from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.inspection.diff.compare import compare_archives
-from hermpkg_build.inspection.diff.differences import BytesDifference, TensorDifference
+from hermpkg_build.inspection.diff.differences import (
+    BytesDifference,
+    Comparison,
+    PickleDifference,
+    PickleSide,
+    RecordDifference,
+    RecordSizes,
+    TensorDifference,
+    TextDifference,
+)
 from hermpkg_build.inspection.diff.report import tell
 
 _spec = importlib.util.spec_from_file_location("made_by_hand", Path(__file__).parents[1] / "conftest.py")
@@ -154,7 +165,7 @@ def test_bytes(make_archive):
 
 def test_added_and_removed_records(make_archive):
     comparison = compare_archives(make_archive({"a": b"1", "b": b"2"}), make_archive({"b": b"2", "c": b"3"}))
-    found = {record.name: (record.change, record.a_bytes, record.b_bytes) for record in comparison.records}
+    found = {record.name: (record.change, record.bytes.a, record.bytes.b) for record in comparison.records}
     assert found == {"a": ("removed", 1, None), "c": ("added", None, 1)}
 
 
@@ -204,8 +215,30 @@ def test_a_text_that_is_named_like_a_pickle(make_archive):
     assert "-one" in only(only(comparison.records).details).lines
 
 
+def test_the_form_of_a_comparison():
+    side = PickleSide(value="1", opcode="BININT1", offset=3)
+    details = (
+        PickleDifference(path="m.a", what="differs", a=side, b=None),
+        TensorDifference(name="w", pickle="m.pkl", a="x", b="y", first=(0, 1), largest=1.5),
+        TextDifference(lines=("-a",), left_out=2),
+        BytesDifference(offset=4, a=b"\0\1", b=b""),
+    )
+    sizes = RecordSizes(a=1, b=None)
+    record = RecordDifference(name="r", kind="pickle", change="changed", bytes=sizes, details=details)
+    comparison = Comparison(a="a.pt", b="b.pt", equal=False, records=(record,))
+    assert json.dumps(to_json(comparison)) == (
+        '{"a": "a.pt", "b": "b.pt", "equal": false, "records": [{"name": "r", "kind": "pickle", '
+        '"change": "changed", "bytes": {"a": 1, "b": null}, "details": [{"type": "object", "path": "m.a", '
+        '"what": "differs", "a": {"value": "1", "opcode": "BININT1", "offset": 3}, "b": null, "hint": ""}, '
+        '{"type": "tensor", "name": "w", "pickle": "m.pkl", "a": "x", "b": "y", "count": null, '
+        '"total": null, "first": [0, 1], "largest": 1.5, "note": ""}, {"type": "text", "lines": ["-a"], '
+        '"left_out": 2}, {"type": "bytes", "offset": 4, "a": "0001", "b": ""}], "left_out": 0}], '
+        '"facts": [], "layout": []}'
+    )
+
+
 def test_json_can_be_written(make_archive):
     tensors = {"w": by_hand.tensor(0, (1,))}
     a = make_archive({**net(tensors, [floats(1)]), "t": b"1\n", "b": b"\0"})
     b = make_archive({**net(tensors, [floats(2)]), "t": b"2\n", "b": b"\1"})
-    assert b'"largest":1.0' in dumps(compare_archives(a, b).to_json())
+    assert b'"largest":1.0' in dumps(to_json(compare_archives(a, b)))

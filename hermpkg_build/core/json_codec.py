@@ -1,0 +1,267 @@
+"""The JSON forms of frozen dataclasses: `to_json` writes one, and `from_json` reads it and nothing else.
+
+| a value                                          | its form                                             |
+|--------------------------------------------------|------------------------------------------------------|
+| a dataclass                                      | an object that has every field by its name           |
+| one whose class says ``JSON_ARRAY = True``       | an array of the fields in their order                |
+| one whose class says ``JSON_TEXT = "<the form>"``| its ``str``, which its classmethod ``parse`` reads   |
+| an enum                                          | its value                                            |
+| a tuple, a mapping                               | an array, an object                                  |
+| bytes                                            | hexadecimal digits (these are only written)          |
+| str, int, float, bool, None, `Json`              | as it is                                             |
+
+A field with the metadata `OMITTED` is left out of an object where it has its default.
+
+>>> @dataclass(frozen=True, kw_only=True)
+... class Point:
+...     x: int
+...     name: str = field(default="", metadata=OMITTED)
+>>> to_json(Point(x=1))
+{'x': 1}
+>>> from_json(Point, {"x": 1, "name": "a"})
+Point(x=1, name='a')
+>>> from_json(Point, {"x": "1"})
+Traceback (most recent call last):
+...
+hermpkg_build.core.json_codec.JsonFormError: at x: expected an integer, found '1'
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from inspect import get_annotations
+from itertools import repeat
+from operator import attrgetter
+from types import NoneType, UnionType
+from typing import Any, Final, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
+
+from hermpkg_build.core.canonical_json import Json
+
+OMITTED: Final = {"json": "omitted"}
+
+_T = TypeVar("_T")
+_Reader: TypeAlias = Callable[[Any], Any]
+_Writer: TypeAlias = Callable[[Any], Any]
+_MISSING = object()
+_LONGEST = 80
+
+
+class JsonFormError(ValueError):
+    """JSON that is not the form of what was to be read.
+
+    `at` is the place of the part at fault (``records['a.py']['digest']``), `expected` says what should be
+    there, and `found` what is, both in a few words.
+    """
+
+    def __init__(self, expected: str, found: object) -> None:
+        super().__init__(expected, found)
+        text = "nothing" if found is _MISSING or found is None else repr(found)
+        self.expected = expected
+        self.found = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+        self._steps: list[object] = []
+
+    def __str__(self) -> str:
+        return f"at {self.at}: expected {self.expected}, found {self.found}"
+
+    @property
+    def at(self) -> str:
+        """The place of the part at fault, from the outermost field on."""
+        first, *rest = self._steps[::-1] or ["the whole"]
+        return f"{first}{''.join(f'[{step!r}]' for step in rest)}"
+
+    def inside(self, step: object) -> JsonFormError:
+        """The same error, of a part that is in the field or at the index `step` of something larger."""
+        self._steps.append(step)
+        return self
+
+
+def to_json(value: object) -> Any:
+    """The JSON form of a value. Raises TypeError for a value that has none."""
+    kind = type(value)
+    write = _WRITERS.get(kind)
+    if write is None:
+        write = _WRITERS[kind] = _writer(kind)
+    return write(value)
+
+
+def from_json(kind: type[_T], value: object, *, ignore_unknown: bool = False) -> _T:
+    """The value of the dataclass `kind` whose JSON form is `value`.
+
+    `ignore_unknown` lets objects have other fields too, at any depth: those of a later version.
+    Raises JsonFormError, which is a ValueError, for anything else.
+    """
+    hint: Any = kind
+    result: _T = _reader(hint, ignore_unknown)(value)
+    return result
+
+
+# ---- writing: a function for each type, made when the first value of the type is written
+
+
+def _write_mapping(value: Any) -> dict[str, Json]:
+    return {name: to_json(part) for name, part in value.items()}
+
+
+def _write_array(value: Any) -> list[Json]:
+    return [to_json(part) for part in value]
+
+
+_WRITERS: dict[type, _Writer] = {
+    **dict.fromkeys((str, int, float, bool, NoneType), lambda value: value),
+    **dict.fromkeys((tuple, list), _write_array),
+    dict: _write_mapping,
+    bytes: bytes.hex,
+}
+
+
+def _writer(kind: Any) -> _Writer:
+    if issubclass(kind, enum.Enum):
+        return attrgetter("value")
+    if hasattr(kind, "JSON_TEXT"):
+        return str
+    if hasattr(kind, "JSON_ARRAY"):
+        names = [each.name for each in fields(kind)]
+        return lambda value: [to_json(getattr(value, name)) for name in names]
+    if is_dataclass(kind):
+        return _object_writer(kind)
+    if issubclass(kind, Mapping):
+        return _write_mapping
+    raise TypeError(f"{kind.__name__} has no JSON form")
+
+
+def _object_writer(kind: Any) -> _Writer:
+    always = [each.name for each in fields(kind) if each.metadata != OMITTED]
+    others = {each.name: each.default for each in fields(kind) if each.metadata == OMITTED}
+
+    def write(value: Any) -> dict[str, Json]:
+        form = {name: to_json(getattr(value, name)) for name in always}
+        for name, default in others.items():
+            if (part := getattr(value, name)) != default:
+                form[name] = to_json(part)
+        return form
+
+    return write
+
+
+# ---- reading: a function for each type, made when the first value of the type is read
+
+
+@cache
+def _reader(hint: Any, ignore_unknown: bool) -> _Reader:
+    if hint == Json:
+        return _checked(lambda value: value is not _MISSING, "a value")
+    if hint in _PLAIN:
+        return _checked(lambda value: type(value) is hint, _PLAIN[hint])
+    if hasattr(hint, "JSON_TEXT"):
+        return _text_reader(hint)
+    if hasattr(hint, "JSON_ARRAY"):
+        names, hints = zip(*_hints(hint).items(), strict=True)
+        read = _row_reader([_reader(part, ignore_unknown) for part in hints])
+        return lambda value: hint(**dict(zip(names, read(value), strict=True)))
+    if is_dataclass(hint):
+        return _object_reader(hint, ignore_unknown)
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return _choice_reader({member.value: member for member in hint})
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return _choice_reader({choice: choice for choice in arguments})
+    readers = [_reader(part, ignore_unknown) for part in arguments if part not in (NoneType, Ellipsis)]
+    if origin in (Union, UnionType) and len(readers) == 1:
+        return lambda value: None if value is None else readers[0](value)
+    if origin is tuple:
+        return _items_reader(readers[0]) if Ellipsis in arguments else _row_reader(readers)
+    if origin is Mapping:
+        return _mapping_reader(readers[1])
+    raise TypeError(f"{hint} has no JSON form that can be read")
+
+
+_PLAIN = {str: "a string", int: "an integer", bool: "true or false"}
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    """The types of the fields of a dataclass."""
+    hints = get_annotations(kind, eval_str=True)
+    return {each.name: hints[each.name] for each in fields(kind)}
+
+
+def _checked(fits: Callable[[Any], bool], expected: str) -> _Reader:
+    def read(value: Any) -> Any:
+        if not fits(value):
+            raise JsonFormError(expected, value)
+        return value
+
+    return read
+
+
+def _choice_reader(choices: Mapping[str, Any]) -> _Reader:
+    def read(value: Any) -> Any:
+        if type(value) is not str or value not in choices:
+            raise JsonFormError(f"one of {', '.join(choices)}", value)
+        return choices[value]
+
+    return read
+
+
+def _text_reader(kind: Any) -> _Reader:
+    def read(value: Any) -> Any:
+        try:
+            return kind.parse(_text(value))
+        except ValueError:
+            raise JsonFormError(kind.JSON_TEXT, value) from None
+
+    return read
+
+
+def _items_reader(read: _Reader) -> _Reader:
+    return lambda value: tuple(_read_parts(range(len(_array(value))), repeat(read), value))
+
+
+def _row_reader(readers: list[_Reader]) -> _Reader:
+    def read(value: Any) -> tuple[Any, ...]:
+        if len(_array(value)) != len(readers):
+            raise JsonFormError(f"an array of {len(readers)}", value)
+        return tuple(_read_parts(range(len(readers)), readers, value))
+
+    return read
+
+
+def _mapping_reader(read: _Reader) -> _Reader:
+    return lambda value: dict(
+        zip(value, _read_parts(_object(value), repeat(read), value.values()), strict=True)
+    )
+
+
+def _object_reader(kind: Any, ignore_unknown: bool) -> _Reader:
+    readers = {name: _reader(hint, ignore_unknown) for name, hint in _hints(kind).items()}
+    omitted = [each.name for each in fields(kind) if each.metadata == OMITTED]
+    always = [name for name in readers if name not in omitted]
+
+    def read(value: Any) -> Any:
+        names = [*always, *(name for name in omitted if name in _object(value))]
+        found = [_object(value).get(name, _MISSING) for name in names]
+        parts = _read_parts(names, [readers[name] for name in names], found)
+        if len(value) > len(names) and not ignore_unknown:
+            unknown = min(value.keys() - names)
+            raise JsonFormError("no field of this name", value[unknown]).inside(unknown)
+        return kind(**dict(zip(names, parts, strict=True)))
+
+    return read
+
+
+_text = _checked(lambda value: type(value) is str, "a string")
+_array = _checked(lambda value: type(value) is list, "an array")
+_object = _checked(lambda value: type(value) is dict, "an object")
+
+
+def _read_parts(steps: Iterable[object], readers: Iterable[_Reader], values: Iterable[Any]) -> list[Any]:
+    """Read each part of a value; an error says at which of the `steps` that was."""
+    parts: list[Any] = []
+    try:
+        for read, value in zip(readers, values, strict=False):
+            parts.append(read(value))
+    except JsonFormError as error:
+        raise error.inside([*steps][len(parts)]) from None
+    return parts
