@@ -109,6 +109,8 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
         from hermpkg_build.core.label import Label
         from hermpkg_build.core.target import PythonModules, RuleTarget
         from hermpkg_build.disk.source_tree import SourceTree
+        from hermpkg_build.loading.dependencies import closure
+        from hermpkg_build.loading.expansion import expand
         from hermpkg_build.loading.loader import Loader
         from hermpkg_build.loading.workspace import find_workspace
 
@@ -116,7 +118,7 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
         tree = SourceTree()
         loader = Loader(workspace, tree)
         labels: set[Label] = set()
-        for label, target in loader.closure(loader.expand(list(self.targets or ()))).items():
+        for label, target in closure(loader, expand(loader, list(self.targets or ()))).items():
             labels.add(label)
             if isinstance(target, RuleTarget):
                 labels.update(named for _, named in target.labelled())
@@ -147,11 +149,12 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
         """The file names of the artifacts, found without building them."""
         from hermpkg_build.core.target import ModelPackage
         from hermpkg_build.disk.source_tree import SourceTree
+        from hermpkg_build.loading.expansion import expand
         from hermpkg_build.loading.loader import Loader
         from hermpkg_build.loading.workspace import find_workspace
 
         loader = Loader(find_workspace(os.getcwd()), SourceTree())
-        targets = [loader.target(label) for label in loader.expand(list(self.targets or ()))]
+        targets = [loader.target(label) for label in expand(loader, list(self.targets or ()))]
         return [os.path.basename(target.output) for target in targets if isinstance(target, ModelPackage)]
 
     def _folder(self) -> str:

@@ -29,7 +29,7 @@ from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.context import TargetContext
 from hermpkg_build.engine.facts import CachedFacts
 from hermpkg_build.engine.journal import Journal
-from hermpkg_build.engine.observer import SilentObserver
+from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.targets.model import model_request
 from hermpkg_build.engine.targets.model_package import artifact_request, write_artifact
 from hermpkg_build.engine.targets.model_package_analysis import analyse_package
@@ -142,21 +142,21 @@ def _context(
         modules = modules_of_targets(targets, workspace.source_roots)
         tree = SourceTree()
         context = TargetContext(
+            targets=targets,
             workspace=workspace,
-            environment=declared_environment(request.environment),
+            environment=declared_environment(request.environment, root),
             tree=tree,
             facts=CachedFacts(tree, DeclaredFacts(request.facts, memory), _journal(), jobs=1),
             modules_of_target=modules.__getitem__,
             declared_by=lambda _: None,
         )
-        context.targets = targets
         target = targets[Label.parse(str(request.target["label"]))]
         assert isinstance(target, rule)
         yield context, target
 
 
 def _journal() -> Journal:
-    return Journal(SilentObserver())
+    return Journal(BuildObserver())
 
 
 def _end(*_: object) -> NoReturn:

@@ -24,7 +24,7 @@ def describe_environment() -> dict[str, Json]:
     which has a digest for every file that was installed. Other folders are the standard library, which the
     version stands for, or source trees of editable installs, in which people work.
     """
-    environment = current_environment(environment_search_path())
+    environment = current_environment(environment_search_path(), "")
     return {
         "interpreter": sys.executable,
         "python": environment.python_version,
@@ -38,7 +38,7 @@ def describe_environment() -> dict[str, Json]:
     }
 
 
-def declared_environment(path: str) -> BuildEnvironment:
+def declared_environment(path: str, workspace_root: str) -> BuildEnvironment:
     """The environment that the file at `path` describes. Raises LocalEnvironmentError if it changed."""
     declared = loads(Path(path).read_bytes())
     present = describe_environment()
@@ -50,7 +50,7 @@ def declared_environment(path: str) -> BuildEnvironment:
             facts=[("interpreter", sys.executable), ("changed", ", ".join(names))],
             next_step="let Bazel look again: bazel sync --configure",
         )
-    return current_environment(environment_search_path())
+    return current_environment(environment_search_path(), workspace_root)
 
 
 def write_environment(path: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from hermpkg_build.cli.console import Console, printable, size_text
+from hermpkg_build.engine.observer import BuildObserver
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -24,7 +25,7 @@ _WORDS = {
 }
 
 
-class Display:
+class Display(BuildObserver):
     """A build's observer that prints one line a finished target, and tells of actions while they run.
 
     On a terminal the actions that run are shown with their time; the target lines are printed when that

@@ -1,50 +1,55 @@
-"""What it takes to say what a target is made of: the declared targets, their files, the environment."""
+"""What the targets of a build are made of, and what its tasks share."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import ModuleTarget, PythonModules, Target
 
 if TYPE_CHECKING:
+    from hermpkg_build.core.target import Model
     from hermpkg_build.disk.source_tree import SourceTree
+    from hermpkg_build.engine.children import Children
     from hermpkg_build.engine.environment import BuildEnvironment
     from hermpkg_build.engine.facts import CachedFacts
+    from hermpkg_build.engine.journal import Journal
+    from hermpkg_build.engine.notes import NoteBook
+    from hermpkg_build.engine.results import BuildRequest
+    from hermpkg_build.engine.runner import ActionRunner
+    from hermpkg_build.factories.make import ModelObject, ModelRequest
     from hermpkg_build.loading.workspace import Workspace
+    from hermpkg_build.remote.cache import RemoteCache
+    from hermpkg_build.store.content import ContentStore
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TargetContext:
-    """The targets of a build and what surrounds them.
+    """The targets of a request with all that they depend on, and what surrounds them.
 
     It does not matter who read the BUILD files: `modules_of_target` gives the modules of a
     `python_modules` target, and `declared_by` the target that lists a workspace file, if one does.
     """
 
-    def __init__(
-        self,
-        *,
-        workspace: Workspace,
-        environment: BuildEnvironment,
-        tree: SourceTree,
-        facts: CachedFacts,
-        modules_of_target: Callable[[Label], tuple[ModuleTarget, ...]],
-        declared_by: Callable[[str], Label | None],
-    ) -> None:
-        self.workspace = workspace
-        self.environment = environment
-        self.tree = tree
-        self.facts = facts
-        self.targets: Mapping[Label, Target] = {}
-        """The targets of the request and all that they depend on."""
-        self.declared_by = declared_by
-        self._modules_of_target = modules_of_target
+    targets: Mapping[Label, Target]
+    workspace: Workspace
+    environment: BuildEnvironment
+    tree: SourceTree
+    facts: CachedFacts
+    modules_of_target: Callable[[Label], tuple[ModuleTarget, ...]]
+    declared_by: Callable[[str], Label | None]
 
     def absolute(self, path: str) -> str:
         """The absolute path of a workspace path."""
         return os.path.join(self.workspace.root, path)
+
+    def shown(self, path: str) -> str:
+        """An absolute path as results show it: relative to the workspace where it lies inside."""
+        inside = path.startswith(self.workspace.root.rstrip("/") + "/")
+        return os.path.relpath(path, self.workspace.root) if inside else path
 
     def module_path(self, path: str) -> str:
         """The place of a workspace file among modules: its path below the source root it lies in."""
@@ -56,7 +61,7 @@ class TargetContext:
         modules = {
             module.module: module
             for target in self.python_modules(labels)
-            for module in self._modules_of_target(target.label)
+            for module in self.modules_of_target(target.label)
         }
         return tuple(module for _, module in sorted(modules.items()))
 
@@ -72,3 +77,48 @@ class TargetContext:
             queue += [label for label in target.dependencies if label not in known]
             known.update(target.dependencies)
         return found
+
+    def state_of(self, name: str) -> str:
+        """What is now at an observed path, by its name. See `BuildEnvironment.state_of`."""
+        return self.environment.state_of(name, self.tree)
+
+
+class ModelExecutor(Protocol):
+    """Makes model objects on other machines."""
+
+    @property
+    def server(self) -> str:
+        """Where they are made, for people."""
+        ...
+
+    def make(self, target: Model, request: ModelRequest) -> ModelObject | None:
+        """The model object of `request`, its bytes in the content store; None where it is to be made here."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """One build: what was asked for, what it is made of, and what does the work.
+
+    Nothing of it changes. Tasks use it from several threads; what they share is locked inside.
+    `labels` are those of the request, in its order; `environment_inputs` gives what every action
+    depends on that runs code.
+    """
+
+    request: BuildRequest
+    labels: tuple[Label, ...]
+    context: TargetContext
+    content: ContentStore
+    actions: ActionRunner
+    notes: NoteBook
+    journal: Journal
+    children: Children
+    environment_inputs: Callable[[], Mapping[str, str]]
+    shared: RemoteCache | None = None
+    executor: ModelExecutor | None = None
+
+    def cancel(self) -> None:
+        """Make actions end soon, from whichever thread they run in, with their child processes."""
+        self.children.cancel()
+        if self.shared is not None:
+            self.shared.close()

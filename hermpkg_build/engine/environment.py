@@ -24,11 +24,12 @@ ABSENT = "absent"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildEnvironment:
-    """The interpreter's version and platform, and the folders it finds modules in, in order."""
+    """The interpreter, the folders that it finds modules in, in order, and the workspace."""
 
     python_version: str
     platform: str
     search_path: tuple[str, ...]
+    workspace_root: str
 
     def inputs(self, tree: SourceTree) -> dict[str, str]:
         """What running code here depends on beyond the files it was seen to read.
@@ -46,14 +47,14 @@ class BuildEnvironment:
         """The names in each folder of the search path: what the listings are of, for people to compare."""
         return [list(tree.entries(folder) or ()) for folder in self.search_path]
 
-    def name_of(self, path: str, workspace_root: str) -> str | None:
+    def name_of(self, path: str) -> str | None:
         """The name of an observed file in digests and messages.
 
         ``models/resnet.py`` in the workspace, ``@python/torch/nn/functional.py`` on the search path,
         the absolute path elsewhere, and None for the interpreter's own files, which its version
         stands for.
         """
-        inside = _relative(path, workspace_root)
+        inside = _relative(path, self.workspace_root)
         if inside is not None and not _below_any(path, self.search_path):
             return inside
         folders = [folder for folder in self.search_path if _relative(path, folder) is not None]
@@ -66,32 +67,32 @@ class BuildEnvironment:
             return None
         return inside if inside is not None else path
 
-    def folder_name_of(self, path: str, workspace_root: str) -> str | None:
+    def folder_name_of(self, path: str) -> str | None:
         """The name of an observed folder: as `name_of`, with a slash at the end."""
-        name = self.name_of(f"{path.rstrip('/')}/", workspace_root)
+        name = self.name_of(f"{path.rstrip('/')}/")
         return "./" if name == "" else name
 
-    def paths_of(self, name: str, workspace_root: str) -> list[str]:
+    def paths_of(self, name: str) -> list[str]:
         """The inverse of `name_of`: the paths that a name can stand for, the first that exists first."""
         if name.startswith(PYTHON_REPOSITORY):
             return [os.path.join(folder, name[len(PYTHON_REPOSITORY) :]) for folder in self.search_path]
-        return [os.path.join(workspace_root, name)]
+        return [os.path.join(self.workspace_root, name)]
 
-    def names_of(self, seen: ObservedFiles, workspace_root: str) -> list[str]:
+    def names_of(self, seen: ObservedFiles) -> list[str]:
         """The names of all that was observed, in order."""
         names = {
-            *(self.name_of(path, workspace_root) for path in (*seen.read, *seen.sought)),
-            *(self.folder_name_of(path, workspace_root) for path in seen.listed),
+            *(self.name_of(path) for path in (*seen.read, *seen.sought)),
+            *(self.folder_name_of(path) for path in seen.listed),
         }
         return sorted(name for name in names if name is not None)
 
-    def state_of(self, name: str, workspace_root: str, tree: SourceTree) -> str:
+    def state_of(self, name: str, tree: SourceTree) -> str:
         """What is now at an observed path, by its name: a hash of the file or, with a slash, of the listing.
 
         A path without a slash can also be a folder, or absent. `tree` is asked for all of it, so
         that a later change is noticed.
         """
-        paths = self.paths_of(name, workspace_root)
+        paths = self.paths_of(name)
         if name.endswith("/"):
             folders = [tree.entries(os.path.normpath(path)) for path in paths]
             return fingerprint([listing_digest(entries).hash for entries in folders]).hash
@@ -105,12 +106,13 @@ class BuildEnvironment:
         return ABSENT
 
 
-def current_environment(search_path: tuple[str, ...]) -> BuildEnvironment:
-    """The environment of this interpreter, with modules found in `search_path`."""
+def current_environment(search_path: tuple[str, ...], workspace_root: str) -> BuildEnvironment:
+    """The environment of this interpreter, with modules found in `search_path`, for one workspace."""
     return BuildEnvironment(
         python_version=platform.python_version(),
         platform=f"{sys.implementation.cache_tag} {sysconfig.get_platform()}",
         search_path=search_path,
+        workspace_root=workspace_root,
     )
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from hermpkg_build.analysis.modules import ModuleSource
     from hermpkg_build.disk.source_tree import SourceTree
     from hermpkg_build.engine.journal import Journal
-    from hermpkg_build.engine.remote.facts import SharedFacts
 
 _WORTH_PROCESSES = 300
 """From this many sources on, starting helper processes pays."""
@@ -38,6 +37,18 @@ class FactsStore(Protocol):
         ...
 
 
+class FactsPacks(Protocol):
+    """Import facts that machines share, in packs with names."""
+
+    def find(self, wanted: Mapping[Digest, str]) -> dict[Digest, bytes]:
+        """The facts of those sources that a pack knows; `wanted` has the name of each one's pack."""
+        ...
+
+    def add(self, name: str, facts: Mapping[Digest, bytes]) -> None:
+        """Let the pack `name` have these facts too."""
+        ...
+
+
 class CachedFacts:
     """The facts provider of a build, used by all its targets so that each source is read once.
 
@@ -51,7 +62,7 @@ class CachedFacts:
         journal: Journal,
         jobs: int,
         *,
-        packs: SharedFacts | None = None,
+        packs: FactsPacks | None = None,
     ) -> None:
         self._tree = tree
         self._cache = cache
@@ -93,7 +104,7 @@ class CachedFacts:
         return recalled
 
     def _find_shared(
-        self, packs: SharedFacts, sources: Mapping[Digest, ModuleSource]
+        self, packs: FactsPacks, sources: Mapping[Digest, ModuleSource]
     ) -> dict[Digest, ImportFacts]:
         """The facts that only the packs know; which of these are behind the times is kept in mind."""
         for digest, module in sources.items():

@@ -33,9 +33,13 @@ class Journal:
         with self._lock:
             self._observer.action_started(kind, subject)
 
-    def ran(self, kind: str, subject: str, reasons: Sequence[str], *, where: str = "") -> None:
-        """An action ran, because of `reasons`; `where` is the executor that ran it, "" for this machine."""
-        executed = ExecutedAction(kind=kind, subject=subject, reasons=tuple(reasons), where=where)
+    def ran(
+        self, kind: str, subject: str, reasons: Sequence[str], *, where: str = "", recorded: bool = True
+    ) -> None:
+        """An action ran. The arguments are those of `ExecutedAction`."""
+        executed = ExecutedAction(
+            kind=kind, subject=subject, reasons=tuple(reasons), where=where, recorded=recorded
+        )
         with self._lock:
             self._run[kind] = self._run.get(kind, 0) + 1
             self._executed.append(executed)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.core.folders import STATE_FOLDER
@@ -15,6 +16,10 @@ from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.disk.signatures import FileSignature
 from hermpkg_build.engine.snapshot import present_signature
 from hermpkg_build.errors import ActionError
+
+if TYPE_CHECKING:
+    from hermpkg_build.engine.action import Action
+    from hermpkg_build.engine.journal import Journal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,24 +40,36 @@ class TargetNotes:
 
 
 class NoteBook:
-    """The notes of one workspace. A note that is lost or damaged costs an explanation, never a byte."""
+    """The notes of one workspace, for any number of threads.
 
-    def __init__(self, workspace_root: str) -> None:
+    A note that is lost or damaged costs an explanation, never a byte; one that cannot be kept, a warning.
+    """
+
+    def __init__(self, workspace_root: str, journal: Journal) -> None:
         self._folder = os.path.join(workspace_root, STATE_FOLDER, "targets")
+        self._journal = journal
+        self._lock = threading.Lock()
 
-    def inputs_before(self, subject: str, kind: str) -> Mapping[str, str] | None:
-        """The inputs that the action of `kind` for `subject` had; None where it never was."""
-        return self._load(subject).inputs.get(kind)
+    def inputs_before(self, action: Action) -> Mapping[str, str] | None:
+        """The inputs that `action` had in the last build; None where there was none."""
+        return self._load(action.subject).inputs.get(action.kind)
 
-    def keep_inputs(self, subject: str, kind: str, inputs: Mapping[str, str]) -> None:
-        """Note the inputs of an action. Raises OSError."""
-        notes = self._load(subject)
-        self._save(subject, replace(notes, inputs={**notes.inputs, kind: dict(inputs)}))
+    def keep_inputs(self, action: Action) -> None:
+        """Note the inputs of `action`."""
+        self._update(action.subject, lambda notes: {"inputs": {**notes.inputs, action.kind: action.inputs}})
 
     def keep_artifact(self, subject: str, path: str, digest: Digest) -> None:
-        """Note that an artifact was put at `path`. Raises OSError."""
+        """Note that an artifact was put at `path`."""
         note = ArtifactNote(path=path, digest=digest, signature=present_signature(path))
-        self._save(subject, replace(self._load(subject), artifact=note))
+        self._update(subject, lambda _: {"artifact": note})
+
+    def _update(self, subject: str, changes: Callable[[TargetNotes], Mapping[str, Any]]) -> None:
+        with self._lock:
+            notes = self._load(subject)
+            try:
+                self._save(subject, replace(notes, **changes(notes)))
+            except OSError as error:
+                self._journal.warn(f"cannot keep notes for the next build: {error}")
 
     def is_in_place(self, subject: str, path: str, digest: Digest) -> bool:
         """Whether the file at `path` holds `digest`: by its signature where noted, else by reading."""
@@ -90,5 +107,7 @@ class NoteBook:
             "digest": str(notes.artifact.digest),
             "signature": notes.artifact.signature,
         }
-        text = json.dumps({"inputs": notes.inputs, "artifact": artifact})
+        text = json.dumps(
+            {"inputs": {kind: dict(named) for kind, named in notes.inputs.items()}, "artifact": artifact}
+        )
         replace_file(self._path(subject), text.encode(errors="surrogateescape"))

@@ -1,14 +1,15 @@
-"""How a build tells of its progress: a protocol for listeners, and the listener that says nothing."""
+"""How a build tells of its progress."""
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
-from hermpkg_build.engine.results import TargetResult
+if TYPE_CHECKING:
+    from hermpkg_build.engine.results import TargetResult
 
 
-class BuildObserver(Protocol):
-    """Hears what a build does, while it does it.
+class BuildObserver:
+    """Hears what a build does, while it does it, and says nothing; subclasses do.
 
     The engine calls all methods from one thread. `kind` is an action's kind (``analyse``,
     ``make-model``, ``assemble``), `subject` what it works on, for people: a label or a module.
@@ -40,28 +41,3 @@ class BuildObserver(Protocol):
 
     def warning(self, text: str) -> None:
         """Something the user should know that does not stop the build; `text` is one or more lines."""
-
-
-class SilentObserver:
-    """A listener that says nothing."""
-
-    def action_started(self, kind: str, subject: str) -> None:
-        """Say nothing."""
-
-    def action_finished(self, kind: str, subject: str, *, cached: bool, where: str = "") -> None:
-        """Say nothing."""
-
-    def target_finished(self, result: TargetResult) -> None:
-        """Say nothing."""
-
-    def transfer_started(self, direction: Literal["fetch", "upload"], subject: str) -> None:
-        """Say nothing."""
-
-    def transfer_ended(self, direction: Literal["fetch", "upload"], subject: str, size: int) -> None:
-        """Say nothing."""
-
-    def uploads_awaited(self, number: int) -> None:
-        """Say nothing."""
-
-    def warning(self, text: str) -> None:
-        """Say nothing."""

@@ -75,13 +75,15 @@ class PackageTestResult:
 class ExecutedAction:
     """An action that ran, and why: one clause for each input that differs from the last build.
 
-    `where` is the executor that ran it, "" for this machine.
+    `where` is the executor that ran it, "" for this machine. `recorded` is False where nobody may rely
+    on what it gave: an input changed while it ran, or a test failed.
     """
 
     kind: str
     subject: str
     reasons: tuple[str, ...]
     where: str = ""
+    recorded: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

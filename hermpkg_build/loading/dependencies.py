@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from hermpkg_build.core.attributes import Attribute
 from hermpkg_build.core.label import Label
@@ -18,14 +17,22 @@ from hermpkg_build.core.target import (
 )
 from hermpkg_build.errors import HermpkgError, LabelError
 from hermpkg_build.loading.collected import raise_all
+from hermpkg_build.loading.loader import Loader
 from hermpkg_build.loading.rules import RULES
 from hermpkg_build.loading.visibility import is_visible
 
-if TYPE_CHECKING:
-    from hermpkg_build.loading.loader import Loader
+
+def closure(loader: Loader, labels: Sequence[Label]) -> Mapping[Label, Target]:
+    """The targets of `labels` and all targets of rules that they depend on, dependencies first.
+
+    Checked on the way: that every label names something visible of the right kind, that there is
+    no cycle, and that every module has one name and every name one module. Raises the one error,
+    or GroupedError with all.
+    """
+    return _Walk(loader).run(labels)
 
 
-class DependencyWalk:
+class _Walk:
     """One walk from some targets through all that they depend on."""
 
     def __init__(self, loader: Loader) -> None:
@@ -34,7 +41,6 @@ class DependencyWalk:
         self._modules: dict[str, tuple[ModuleTarget, PythonModules]] = {}
 
     def run(self, labels: Sequence[Label]) -> Mapping[Label, Target]:
-        """The targets, dependencies first. Raises the one error, or GroupedError with all."""
         done: dict[Label, Target] = {}
         for label in labels:
             self._start(label, done)

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from hermpkg_build.core.label import Label, TargetPattern
 from hermpkg_build.errors import HermpkgError, LabelError
 from hermpkg_build.loading.collected import raise_all
-
-if TYPE_CHECKING:
-    from hermpkg_build.loading.loader import Loader
+from hermpkg_build.loading.loader import Loader
 
 MANUAL = "manual"
 """The tag that keeps a target out of wildcard patterns."""
 
 
-def expand(patterns: Sequence[TargetPattern], loader: Loader) -> tuple[Label, ...]:
-    """The labels, in the order of the patterns. Raises LabelError, or GroupedError with all errors."""
+def expand(loader: Loader, patterns: Sequence[str], *, package: str = "") -> tuple[Label, ...]:
+    """The labels that target patterns stand for, in their order and without duplicates.
+
+    Relative patterns count from the folder `package`. ``:all`` and ``...`` stand for rule targets
+    without the tag `manual`; a pattern with a leading ``-`` takes away. Raises LabelError, what
+    `Loader.build_file` raises, or GroupedError with all that is wrong.
+    """
     chosen: dict[Label, None] = {}
     errors: list[HermpkgError] = []
-    for pattern in patterns:
+    for pattern in [TargetPattern.parse(text, package=package) for text in patterns]:
         try:
             labels = list(_labels(pattern, loader, errors))
         except HermpkgError as error:

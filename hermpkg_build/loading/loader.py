@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from hermpkg_build.core.label import Label, TargetPattern, is_package_path
+from hermpkg_build.core.label import Label, is_package_path
 from hermpkg_build.core.spelling import question
 from hermpkg_build.core.target import (
     BuildFile,
@@ -20,9 +20,7 @@ from hermpkg_build.core.target import (
 )
 from hermpkg_build.errors import HermpkgError, LabelError, LoadingError, Location
 from hermpkg_build.loading.collected import raise_all
-from hermpkg_build.loading.dependencies import DependencyWalk
 from hermpkg_build.loading.evaluated import EvaluatedCache
-from hermpkg_build.loading.expansion import expand
 from hermpkg_build.loading.modules import module_name, module_name_problem
 from hermpkg_build.loading.packages import Packages
 from hermpkg_build.loading.visibility import PRIVATE
@@ -136,24 +134,6 @@ class Loader:
         except HermpkgError:
             return None
         return target.owner if isinstance(target, ModuleFile) else None
-
-    def expand(self, patterns: Sequence[str], *, package: str = "") -> tuple[Label, ...]:
-        """The labels that target patterns stand for, in their order and without duplicates.
-
-        Relative patterns count from the folder `package`. ``:all`` and ``...`` stand for rule
-        targets without the tag `manual`; a pattern with a leading ``-`` takes away. Raises
-        LabelError, what `build_file` raises, or GroupedError with all that is wrong.
-        """
-        return expand([TargetPattern.parse(text, package=package) for text in patterns], self)
-
-    def closure(self, labels: Sequence[Label]) -> Mapping[Label, Target]:
-        """The targets of `labels` and all rule targets that they depend on, dependencies first.
-
-        Checked on the way: that every label names something visible of the right kind, that there
-        is no cycle, and that every module has one name and every name one module. Raises the one
-        error, or GroupedError with all.
-        """
-        return DependencyWalk(self).run(labels)
 
     def error_in(
         self,

@@ -24,7 +24,7 @@ from hermpkg_build.disk import signatures
 from hermpkg_build.engine import snapshot as uptodate
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.build import MakeRebuilder, build
-from hermpkg_build.engine.observer import SilentObserver
+from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.rebuilder import CachingRebuilder, InputState
 from hermpkg_build.engine.results import BuildRequest
 from hermpkg_build.errors import HermpkgError
@@ -186,7 +186,7 @@ def run(root: str, cache: str, make_rebuilder: MakeRebuilder) -> bytes | str:
     request = BuildRequest(patterns=("//pkg:out",))
     try:
         if uptodate.find_unchanged(root, request) is None:
-            build(find_workspace(root), request, cache, SilentObserver(), make_rebuilder=make_rebuilder)
+            build(find_workspace(root), request, cache, BuildObserver(), make_rebuilder=make_rebuilder)
     except HermpkgError as error:
         return str(error)
     return Path(root, "hermpkg-out/pkg/out.pt").read_bytes()

@@ -11,7 +11,7 @@ import pytest
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.engine.build import MakeRebuilder, build
-from hermpkg_build.engine.observer import SilentObserver
+from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.rebuilder import CachingRebuilder
 from hermpkg_build.engine.results import BuildRequest, BuildResult
 from hermpkg_build.loading.workspace import find_workspace
@@ -92,7 +92,7 @@ class Listener:
     """Remembers the warnings of a build; `BuildObserver` otherwise silent."""
 
     def __init__(self) -> None:
-        self.silent = SilentObserver()
+        self.silent = BuildObserver()
         self.warnings: list[str] = []
 
     def warning(self, text: str) -> None:

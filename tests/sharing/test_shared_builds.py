@@ -21,7 +21,7 @@ from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.engine import snapshot as uptodate
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.journal import Journal
-from hermpkg_build.engine.observer import SilentObserver
+from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.rebuilder import CachingRebuilder, InputState
 from hermpkg_build.engine.remote.facts import SharedFacts, decode_pack, encode_pack
 from hermpkg_build.engine.results import ActionCounts, BuildRequest
@@ -171,7 +171,7 @@ def test_a_server_that_was_gone_is_not_mourned_by_builds_that_do_not_ask_it(chec
 def test_facts_found_at_the_same_time_are_all_kept(server, tmp_path):
     def machine(name: str) -> tuple[SharedFacts, RemoteCache]:
         content = ContentStore(str(tmp_path / name))
-        remote = RemoteCache(server, content, Journal(SilentObserver()))
+        remote = RemoteCache(server, content, Journal(BuildObserver()))
         return SharedFacts(remote, content, "1"), remote
 
     found = [{Digest.of(bytes([number])): b"facts %d" % number} for number in range(2)]

@@ -12,7 +12,7 @@ import pytest
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.journal import Journal
-from hermpkg_build.engine.observer import SilentObserver
+from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.rebuilder import CachingRebuilder
 from hermpkg_build.engine.remote.rebuilder import SharedRebuilder
 from hermpkg_build.engine.results import RemoteCounts
@@ -54,7 +54,7 @@ def machine(tmp_path: Path, server: Any) -> Callable[[], Machine]:
         count += 1
         root = str(tmp_path / f"machine-{count}")
         content, local = ContentStore(root), CachingRebuilder(ActionCache(root))
-        journal = Journal(SilentObserver())
+        journal = Journal(BuildObserver())
         remote = RemoteCache(server, content, journal)
         return Machine(content, local, journal, remote, SharedRebuilder(local, remote, journal))
 

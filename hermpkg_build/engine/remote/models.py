@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -21,9 +21,12 @@ from hermpkg_build.remote.grpc.execution import ExecutionError
 
 if TYPE_CHECKING:
     from hermpkg_build.core.target import Model
-    from hermpkg_build.engine.session import Session
+    from hermpkg_build.engine.context import TargetContext
+    from hermpkg_build.engine.environment import BuildEnvironment
+    from hermpkg_build.engine.journal import Journal
     from hermpkg_build.remote.grpc.execution import Executed, Executor
     from hermpkg_build.remote.reapi.merkle import InputRoot
+    from hermpkg_build.store.content import ContentStore
 
 _MOST_NAMED = 5
 
@@ -35,8 +38,21 @@ class RemoteModels:
     With `fallback` whatever goes wrong there leaves the work to this machine, else it is an error.
     """
 
-    def __init__(self, executor: Executor, *, fallback: bool) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        context: TargetContext,
+        content: ContentStore,
+        journal: Journal,
+        *,
+        cancelled: Callable[[], bool],
+        fallback: bool,
+    ) -> None:
         self._executor = executor
+        self._context = context
+        self._content = content
+        self._journal = journal
+        self._cancelled = cancelled
         self._fallback = fallback
         self._useless = False
         self._lock = threading.Lock()
@@ -46,7 +62,7 @@ class RemoteModels:
         """Where the executor is, for people."""
         return self._executor.server
 
-    def make(self, session: Session, target: Model, request: ModelRequest) -> ModelObject | None:
+    def make(self, target: Model, request: ModelRequest) -> ModelObject | None:
         """The model object of `request`, its bytes in the content store; None where it is to be made here.
 
         Its observed files are named as they are on this machine. Raises FactoryError where the factory
@@ -56,61 +72,61 @@ class RemoteModels:
         if self._useless:
             return None
         try:
-            return self._make(session, target, request)
+            return self._make(target, request)
         except (RemoteError, OtherEnvironmentError) as error:
-            if not self._fallback or session.is_cancelled():
+            if not self._fallback or self._cancelled():
                 raise
             with self._lock:
                 told, self._useless = self._useless, True
             if not told:
-                _warn(session, error, "models are made on this machine")
+                self._warn(error, "models are made on this machine")
         except ExecutionError as error:
             if not self._fallback:
                 raise
-            _warn(session, error, f"{target.label} is made on this machine")
+            self._warn(error, f"{target.label} is made on this machine")
         return None
 
-    def _make(self, session: Session, target: Model, request: ModelRequest) -> ModelObject:
-        answer = self._answer(session, self._inputs(session, target, request))
+    def _make(self, target: Model, request: ModelRequest) -> ModelObject:
+        answer = self._answer(self._inputs(target, request))
         if isinstance(answer.outcome, FactoryError):
             raise answer.outcome
         return replace(
             answer.outcome,
-            observed_files=_observed_here(session, answer.seen),
-            observed_modules=_observed_modules_here(session, answer),
+            observed_files=_observed_here(self._context.environment, answer.seen),
+            observed_modules=_observed_modules_here(self._context, answer),
         )
 
-    def _inputs(self, session: Session, target: Model, request: ModelRequest) -> InputRoot:
+    def _inputs(self, target: Model, request: ModelRequest) -> InputRoot:
         try:
-            return model_inputs(session, target, request, self._executor.settings)
+            return model_inputs(self._context, target, request, self._executor.settings)
         except (OSError, ValueError) as error:
             raise ExecutionError(
                 f"the inputs of {target.label} cannot be sent to the executor",
                 facts=[("executor", self.server), ("reason", str(error))],
             ) from error
 
-    def _answer(self, session: Session, root: InputRoot) -> Answer:
+    def _answer(self, root: InputRoot) -> Answer:
         """What the worker answers; it is run anew where the executor recalls what cannot be used.
 
         A recalled failure may have been one of the moment.
         """
         command = worker_command(self._executor.settings)
-        executed = self._executor.execute(command, root, cancelled=session.is_cancelled)
+        executed = self._executor.execute(command, root, cancelled=self._cancelled)
         if executed.recalled:
             if executed.exit_code == EXIT_MADE:
                 with suppress(ExecutionError):
-                    return self._believed(session, executed)
-            executed = self._executor.execute(command, root, cancelled=session.is_cancelled, anew=True)
-        return self._believed(session, executed)
+                    return self._believed(executed)
+            executed = self._executor.execute(command, root, cancelled=self._cancelled, anew=True)
+        return self._believed(executed)
 
-    def _believed(self, session: Session, executed: Executed) -> Answer:
+    def _believed(self, executed: Executed) -> Answer:
         """An answer that is whole, from a factory that saw what it would have seen here."""
-        installed = shipped_environment(session).installed(session.tree)
-        answer = read_answer(self._executor, executed, session.cache.content, installed)
+        installed = shipped_environment(self._context).installed(self._context.tree)
+        answer = read_answer(self._executor, executed, self._content, installed)
         differs = {
             name: (here, there)
             for name, there in sorted(answer.seen.items())
-            if (here := _state_here(session, name)) != there
+            if (here := _state_here(self._context, name)) != there
         }
         if differs:
             raise self._saw_other_files(differs)
@@ -136,12 +152,16 @@ class RemoteModels:
             ),
         )
 
+    def _warn(self, error: HermpkgError, consequence: str) -> None:
+        told = HermpkgError(f"{error.summary}; {consequence}", facts=error.facts, next_step=error.next_step)
+        self._journal.warn_of_now(told.render())
 
-def _observed_here(session: Session, seen: Mapping[str, str]) -> ObservedFiles:
+
+def _observed_here(environment: BuildEnvironment, seen: Mapping[str, str]) -> ObservedFiles:
     """What was observed, by its paths on this machine; `seen` holds here too."""
     read, listed, sought = [], [], []
     for name, state in seen.items():
-        path = _path_here(session, name)
+        path = _path_here(environment, name)
         if name.endswith("/"):
             listed.append(path)
         elif state in (ABSENT, "a folder"):
@@ -151,10 +171,10 @@ def _observed_here(session: Session, seen: Mapping[str, str]) -> ObservedFiles:
     return ObservedFiles(read=tuple(sorted(read)), listed=tuple(sorted(listed)), sought=tuple(sorted(sought)))
 
 
-def _observed_modules_here(session: Session, answer: Answer) -> tuple[ObservedImport, ...]:
+def _observed_modules_here(context: TargetContext, answer: Answer) -> tuple[ObservedImport, ...]:
     """The imports, their places named as on this machine; the executor may have the same things elsewhere."""
     assert isinstance(answer.outcome, ModelObject)
-    folders = dict(zip(answer.search_path, shipped_environment(session).search_path, strict=False))
+    folders = dict(zip(answer.search_path, shipped_environment(context).search_path, strict=False))
     found = []
     for observed in answer.outcome.observed_modules:
         # The deepest folder that holds it decides: site-packages lies in the standard library's folder.
@@ -164,23 +184,17 @@ def _observed_modules_here(session: Session, answer: Answer) -> tuple[ObservedIm
     return tuple(found)
 
 
-def _state_here(session: Session, name: str) -> str:
+def _state_here(context: TargetContext, name: str) -> str:
     """The state of what an executor named, which may be no path."""
     try:
-        return session.state_of(name)
+        return context.state_of(name)
     except (OSError, ValueError):
         return "no path"
 
 
-def _path_here(session: Session, name: str) -> str:
+def _path_here(environment: BuildEnvironment, name: str) -> str:
     """The path that a name stands for on this machine: the first that exists, of those that have the name."""
-    environment, root = session.environment, session.workspace.root
-    paths = environment.paths_of(name, root)
+    paths = environment.paths_of(name)
     name_of = environment.folder_name_of if name.endswith("/") else environment.name_of
-    named = [path for path in paths if name_of(path, root) == name] or paths
+    named = [path for path in paths if name_of(path) == name] or paths
     return next((path for path in named if os.path.exists(path)), named[0])
-
-
-def _warn(session: Session, error: HermpkgError, consequence: str) -> None:
-    told = HermpkgError(f"{error.summary}; {consequence}", facts=error.facts, next_step=error.next_step)
-    session.journal.warn_of_now(told.render())

@@ -60,9 +60,10 @@ def run(folder: str) -> int:
     output = os.path.join(folder, OUTPUT)
     os.makedirs(output, exist_ok=True)
     path = asked["request"]["search_path"]
-    environment = current_environment(_own_search_path() if path is None else tuple(path))
+    workspace = os.path.join(folder, WORKSPACE)
+    environment = current_environment(_own_search_path() if path is None else tuple(path), workspace)
     request = from_json(ModelRequest, {**asked["request"], "search_path": list(environment.search_path)})
-    request = request.moved(os.path.join(folder, WORKSPACE))
+    request = request.moved(workspace)
     tree = SourceTree()
     differs = _differences(asked["environment"], environment, tree)
     if differs:
@@ -72,10 +73,10 @@ def run(folder: str) -> int:
         model = make_model_folder(request, output)
     except HermpkgError as error:
         observed = error.observed_files if isinstance(error, FactoryError) else None
-        seen = _states(observed, environment, request.workspace_root)
+        seen = _states(observed, environment)
         _report(output, {"error": error_to_json(error), "seen": seen})
         return EXIT_FAILED
-    seen = _states(model.observed_files, environment, request.workspace_root)
+    seen = _states(model.observed_files, environment)
     _report(output, {"seen": seen, "search_path": list(environment.search_path)})
     return EXIT_MADE
 
@@ -102,12 +103,12 @@ def _differences(asked: Mapping[str, str], environment: BuildEnvironment, tree: 
     return differs
 
 
-def _states(seen: ObservedFiles | None, environment: BuildEnvironment, root: str) -> dict[str, Json] | None:
+def _states(seen: ObservedFiles | None, environment: BuildEnvironment) -> dict[str, Json] | None:
     """What was observed, by name, as it is here; None where nothing is known."""
     if seen is None:
         return None
     tree = SourceTree()
-    return {name: environment.state_of(name, root, tree) for name in environment.names_of(seen, root)}
+    return {name: environment.state_of(name, tree) for name in environment.names_of(seen)}
 
 
 def _report(output: str, report: Mapping[str, Json]) -> None:

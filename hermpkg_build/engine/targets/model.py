@@ -10,19 +10,23 @@ from typing import TYPE_CHECKING
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.json_codec import JsonFormError, from_json, to_json
-from hermpkg_build.engine.action import Action, reasons_to_run
+from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.environment import PYTHON_REPOSITORY
-from hermpkg_build.engine.results import Status, TargetResult
+from hermpkg_build.engine.results import TargetResult
+from hermpkg_build.engine.runner import Done, Ran
 from hermpkg_build.errors import LoadingError
 from hermpkg_build.factories.make import ModelObject, ModelRequest, ObservedFiles, make_model_object
 from hermpkg_build.store.action_cache import ActionResult
 from hermpkg_build.store.failures import log_corrupt
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hermpkg_build.core.digest import Digest
+    from hermpkg_build.core.label import Label
     from hermpkg_build.core.target import Model
-    from hermpkg_build.engine.context import TargetContext
-    from hermpkg_build.engine.session import Session
+    from hermpkg_build.engine.context import Build, TargetContext
+    from hermpkg_build.engine.scheduler import Need
 
 
 _MODEL_VERSION = 5
@@ -30,73 +34,65 @@ _MODEL_VERSION = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuiltModel:
-    """A model object, and how it came to be."""
+class BuiltModel(TargetResult):
+    """The result of a `model` target, with its model object."""
 
     model: ModelObject
-    result: TargetResult
 
 
-def build_model(session: Session, target: Model) -> BuiltModel:
+def build_model(build: Build, target: Model, _: Need[Label, TargetResult]) -> BuiltModel:
     """The model object of a `model` target. Raises ActionError where its factory fails."""
-    conditions = session.request.conditions or FactoryConditions()
-    request = model_request(session, target, conditions)
-    action = _action(session, target, request)
-    recalled = session.rebuilder.recall(action, session.state_of)
-    if recalled:
-        complete, result = recalled
-        known = _known_model(result)
-        if known is not None and _is_whole(session, known):
-            model = known
-            session.journal.recalled(action.kind, action.subject)
-            session.remember(complete)
-            return _built(target, model, "cached", ())
-    session.journal.started(action.kind, action.subject)
+    request = model_request(build.context, target, build.request.conditions or FactoryConditions())
+    ran = build.actions.run(
+        _action(build, target, request),
+        lambda: _make(build, target, request),
+        reuse=lambda result: _recalled(build, result),
+        state=build.context.state_of,
+    )
+    return BuiltModel(
+        model=ran.value,
+        label=str(target.label),
+        path="",
+        sha256=ran.value.pickle.hash,
+        bytes=sum(digest.size for digest in _outputs(ran.value).values()),
+        status=ran.status,
+        reasons=ran.reasons,
+    )
+
+
+def model_objects(built: Mapping[Label, TargetResult]) -> dict[Label, ModelObject]:
+    """The model objects among what was built, by label."""
+    return {label: result.model for label, result in built.items() if isinstance(result, BuiltModel)}
+
+
+def _make(build: Build, target: Model, request: ModelRequest) -> Done[ModelObject]:
     started_ns = time.time_ns()
-    model, where = _make(session, target, request)
-    model = replace(model, data_read=_data_read(session, model))
-    # The trace names the files in a way that holds on other machines too; their paths here do not.
-    kept = replace(model, observed_files=ObservedFiles())
-    result = ActionResult(outputs=_outputs(model), facts=to_json(kept))
-    discovered = _discovered(session, model)
+    model, where = _made(build, target, request)
+    model = replace(model, data_read=_data_read(build.context, model))
+    names = build.context.environment.names_of(model.observed_files)
+    discovered = {name: build.context.state_of(name) for name in names}
     moved = _changed_since(started_ns, request, model.observed_files)
     if moved:
         # What the factory read is no longer there to be digested, so nobody may rely on the result.
-        session.settled = False
-        changed = f"{session.shown(moved)} changed while {target.label} was made"
-        session.journal.warn(f"{changed}: build again to be sure of it")
-        complete = action.with_inputs(discovered)
-    else:
-        complete = session.rebuilder.record(action, result, discovered)
-    reasons = reasons_to_run(session.inputs_before(complete), complete.inputs)
-    session.journal.ran(action.kind, action.subject, reasons, where=where)
-    session.remember(complete)
-    return _built(target, model, "built", reasons)
+        changed = f"{build.context.shown(moved)} changed while {target.label} was made"
+        build.journal.warn(f"{changed}: build again to be sure of it")
+        return Done(value=model, result=None, discovered=discovered, where=where)
+    # The trace names the files in a way that holds on other machines too; their paths here do not.
+    kept = replace(model, observed_files=ObservedFiles())
+    result = ActionResult(outputs=_outputs(model), facts=to_json(kept))
+    return Done(value=model, result=result, discovered=discovered, where=where)
 
 
-def _make(session: Session, target: Model, request: ModelRequest) -> tuple[ModelObject, str]:
+def _made(build: Build, target: Model, request: ModelRequest) -> tuple[ModelObject, str]:
     """The model object, and the executor that made it, "" where it was this machine.
 
     An executor has conditions of its own, so the ones that are asked for can only be had here.
     """
-    if session.executor is not None and session.request.conditions is None:
-        made = session.executor.make(session, target, request)
+    if build.executor is not None and build.request.conditions is None:
+        made = build.executor.make(target, request)
         if made is not None:
-            return made, session.executor.server
-    return make_model_object(request, session.cache.content, cancelled=session.is_cancelled), ""
-
-
-def _built(target: Model, model: ModelObject, status: Status, reasons: tuple[str, ...]) -> BuiltModel:
-    size = sum(digest.size for digest in _outputs(model).values())
-    result = TargetResult(
-        label=str(target.label),
-        path="",
-        sha256=model.pickle.hash,
-        bytes=size,
-        status=status,
-        reasons=reasons,
-    )
-    return BuiltModel(model=model, result=result)
+            return made, build.executor.server
+    return make_model_object(request, build.content, cancelled=build.children.is_cancelled), ""
 
 
 def model_request(context: TargetContext, target: Model, conditions: FactoryConditions) -> ModelRequest:
@@ -116,7 +112,7 @@ def model_request(context: TargetContext, target: Model, conditions: FactoryCond
     )
 
 
-def _action(session: Session, target: Model, request: ModelRequest) -> Action:
+def _action(build: Build, target: Model, request: ModelRequest) -> Action:
     """The action with the inputs known before the factory runs.
 
     Modules count by name here: which of them exist decides how imports resolve, whatever is read.
@@ -126,18 +122,18 @@ def _action(session: Session, target: Model, request: ModelRequest) -> Action:
         "args": dumps(request.arguments).decode(),
         "seed": str(request.seed),
         "importable workspace modules": "\n".join(sorted(request.modules)),
-        **session.environment_inputs(),
+        **build.environment_inputs(),
     }
-    if session.request.conditions is not None:
+    if build.request.conditions is not None:
         inputs["conditions"] = dumps(to_json(request.conditions)).decode()
     if target.weights is not None:
-        inputs[f"weights {target.weights.path}"] = _weights_digest(session, target, target.weights.path)
+        inputs[f"weights {target.weights.path}"] = _weights_digest(build.context, target, target.weights.path)
     return Action(kind="make-model", version=_MODEL_VERSION, subject=str(target.label), inputs=inputs)
 
 
-def _weights_digest(session: Session, target: Model, path: str) -> str:
+def _weights_digest(context: TargetContext, target: Model, path: str) -> str:
     try:
-        return session.tree.digest(session.absolute(path)).hash
+        return context.tree.digest(context.absolute(path)).hash
     except OSError as error:
         raise LoadingError(
             f"the weights of {target.label} cannot be read",
@@ -147,23 +143,14 @@ def _weights_digest(session: Session, target: Model, path: str) -> str:
         ) from error
 
 
-def _discovered(session: Session, model: ModelObject) -> dict[str, str]:
-    """What the factory's process asked the file system, by name, with what is there now."""
-    names = session.environment.names_of(model.observed_files, session.workspace.root)
-    return {name: session.state_of(name) for name in names}
-
-
-def _data_read(session: Session, model: ModelObject) -> tuple[str, ...]:
+def _data_read(context: TargetContext, model: ModelObject) -> tuple[str, ...]:
     """The files of the environment that were read and are no modules, relative to the search path."""
-    environment = session.environment
-    names = (environment.name_of(path, session.workspace.root) for path in model.observed_files.read)
+    names = {context.environment.name_of(path) for path in model.observed_files.read}
     return tuple(
         sorted(
-            {
-                name[len(PYTHON_REPOSITORY) :]
-                for name in names
-                if name is not None and name.startswith(PYTHON_REPOSITORY) and not name.endswith(".py")
-            }
+            name[len(PYTHON_REPOSITORY) :]
+            for name in names
+            if name is not None and name.startswith(PYTHON_REPOSITORY) and not name.endswith(".py")
         )
     )
 
@@ -190,8 +177,8 @@ def _outputs(model: ModelObject) -> dict[str, Digest]:
     }
 
 
-def _known_model(result: ActionResult) -> ModelObject | None:
-    """The model object that a recorded result tells of; None where that is none, or not its outputs'."""
+def _recalled(build: Build, result: ActionResult) -> Ran[ModelObject] | None:
+    """The model object of a recorded result; None where it is damaged, or the store lost some of it."""
     try:
         model = from_json(ModelObject, result.facts)
     except JsonFormError:
@@ -199,10 +186,5 @@ def _known_model(result: ActionResult) -> ModelObject | None:
     if model is None or _outputs(model) != result.outputs:
         log_corrupt("model object", "its action result")
         return None
-    return model
-
-
-def _is_whole(session: Session, model: ModelObject) -> bool:
-    """Whether the store still holds every byte of `model`."""
-    content = session.cache.content
-    return all(content.path_of(digest) is not None for digest in _outputs(model).values())
+    is_whole = all(build.content.path_of(digest) is not None for digest in result.outputs.values())
+    return Ran(value=model, status="cached") if is_whole else None

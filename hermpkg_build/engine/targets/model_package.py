@@ -17,20 +17,23 @@ from hermpkg_build.assembly.artifact import (
 from hermpkg_build.assembly.notes import portability_notes
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.digest import Digest, fingerprint
+from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.core.graph import ModuleNode
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.core.target import Model, ModelPackage
-from hermpkg_build.engine.action import Action, reasons_to_run
-from hermpkg_build.engine.results import Status, TargetResult
+from hermpkg_build.engine.action import Action
+from hermpkg_build.engine.results import TargetResult
+from hermpkg_build.engine.runner import Done, Ran
+from hermpkg_build.engine.targets.model import model_objects
 from hermpkg_build.engine.targets.model_package_analysis import PackageAnalysis, analyse_package
 from hermpkg_build.errors import AnalysisError, CommandLineError, LoadingError, LocalEnvironmentError
 from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
-    from hermpkg_build.engine.context import TargetContext
+    from hermpkg_build.engine.context import Build, TargetContext
     from hermpkg_build.engine.journal import Journal
-    from hermpkg_build.engine.session import Session
+    from hermpkg_build.engine.scheduler import Need
     from hermpkg_build.factories.make import ModelObject
     from hermpkg_build.store.content import ContentStore
 
@@ -38,60 +41,71 @@ _VERSION = 3
 """Changes whenever this module gives another request for the same target, or records it in another way."""
 
 
-def build_package(
-    session: Session, target: ModelPackage, models: Mapping[Label, ModelObject]
-) -> TargetResult:
-    """The artifact of `target`, in its place; `models` are the model objects it holds, by label.
+def build_package(build: Build, target: ModelPackage, need: Need[Label, TargetResult]) -> TargetResult:
+    """The artifact of `target`, in its place, once the models are built that it holds.
 
     Raises GroupedError with everything that the policies do not settle, LocalEnvironmentError
     where the file cannot be written, CommandLineError where it would take the place of an input.
     """
-    analysis = analyse_package(session, target, models)
-    request = artifact_request(session, target, models, analysis)
-    action = _assemble_action(session, target, request)
-    path = session.output_path(target)
-    _see_that_it_is_no_input(session, path)
-    recalled = session.rebuilder.recall(action)
-    known = _known_artifact(recalled[1]) if recalled else None
-    reasons: tuple[str, ...] = ()
-    status: Status
-    if known and session.is_in_place(action, path, known):
-        digest, status = known, "up-to-date"
-        session.journal.recalled(action.kind, action.subject)
-    elif known and (digest := _write(session, target, path, request)) == known:
-        status = "cached"
-        session.journal.recalled(action.kind, action.subject)
-    else:
-        session.journal.started(action.kind, action.subject)
-        if known:
-            session.journal.warn(_other_bytes(target, known))
-        else:
-            digest = _write(session, target, path, request)
-        reasons = reasons_to_run(session.inputs_before(action), action.inputs)
-        session.journal.ran(action.kind, action.subject, reasons)
-        # The artifact is where the target wants it, not in the content store; so it is no output there.
-        session.rebuilder.record(action, ActionResult(outputs={}, facts={"artifact": str(digest)}))
-        status = "built"
-    session.remember(action, path, digest)
-    session.outputs[path] = digest
-    return TargetResult(
-        label=str(target.label),
-        path=session.shown(path),
-        sha256=digest.hash,
-        bytes=digest.size,
-        status=status,
-        reasons=reasons,
+    labels = list(dict.fromkeys(target.models.values()))
+    models = model_objects(dict(zip(labels, need(labels), strict=True)))
+    analysis = analyse_package(build.context, target, models)
+    request = artifact_request(build.context, target, models, analysis)
+    path = _output_path(build, target)
+    ran = build.actions.run(
+        _assemble_action(build.context, target, request),
+        lambda: _assemble(build, target, request, path),
+        reuse=lambda result: _in_place(build, target, request, path, result),
     )
+    build.notes.keep_artifact(str(target.label), path, ran.value)
+    result = TargetResult(
+        label=str(target.label),
+        path=build.context.shown(path),
+        sha256=ran.value.hash,
+        bytes=ran.value.size,
+        status=ran.status,
+        reasons=ran.reasons,
+    )
+    build.journal.target(result)
+    return result
 
 
-def _see_that_it_is_no_input(session: Session, path: str) -> None:
-    """Raise CommandLineError where the artifact would overwrite what it is made of."""
-    if not session.tree.observed_files().keys().isdisjoint((path, os.path.realpath(path))):
+def _output_path(build: Build, target: ModelPackage) -> str:
+    """Where the artifact goes. Raises CommandLineError where it would overwrite what it is made of."""
+    context = build.context
+    default = os.path.join(OUTPUT_FOLDER, target.label.package, target.output)
+    path = build.request.out or context.absolute(default)
+    if not context.tree.observed_files().keys().isdisjoint((path, os.path.realpath(path))):
         raise CommandLineError(
             "the artifact would overwrite a file that the build has read",
-            facts=[("file", session.shown(path))],
+            facts=[("file", context.shown(path))],
             next_step="give another file with --out",
         )
+    return path
+
+
+def _assemble(build: Build, target: ModelPackage, request: ArtifactRequest, path: str) -> Done[Digest]:
+    digest = _write(build, target, request, path)
+    # The artifact is where the target wants it, not in the content store; so it is no output there.
+    return Done(value=digest, result=ActionResult(outputs={}, facts={"artifact": str(digest)}))
+
+
+def _in_place(
+    build: Build, target: ModelPackage, request: ArtifactRequest, path: str, result: ActionResult
+) -> Ran[Digest] | None:
+    """The artifact that a recorded result tells of, in its place; None where that cannot be had again."""
+    known = _known_artifact(result)
+    if known is None:
+        return None
+    if build.notes.is_in_place(str(target.label), path, known):
+        return Ran(value=known, status="up-to-date")
+    if _write(build, target, request, path) == known:
+        return Ran(value=known, status="cached")
+    build.journal.warn(
+        f"{target.label}: an earlier build gave other bytes for the same inputs (sha256 {known.hash[:16]})\n"
+        f"  -> hermpkg verify --rebuild {target.label} looks for what makes them differ"
+    )
+    return None
 
 
 def _known_artifact(result: ActionResult) -> Digest | None:
@@ -100,13 +114,6 @@ def _known_artifact(result: ActionResult) -> Digest | None:
         return Digest.parse(cast("Mapping[str, str]", result.facts)["artifact"])
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def _other_bytes(target: ModelPackage, known: Digest) -> str:
-    return (
-        f"{target.label}: an earlier build gave other bytes for the same inputs (sha256 {known.hash[:16]})\n"
-        f"  -> hermpkg verify --rebuild {target.label} looks for what makes them differ"
-    )
 
 
 def artifact_request(
@@ -175,7 +182,7 @@ def _resource_at(path: str, context: TargetContext, target: ModelPackage, cause:
         ) from error
 
 
-def _assemble_action(session: Session, target: ModelPackage, request: ArtifactRequest) -> Action:
+def _assemble_action(context: TargetContext, target: ModelPackage, request: ArtifactRequest) -> Action:
     """The action with one input for everything that can change the artifact's bytes."""
     inputs = {
         "root folder": _root_folder(target),
@@ -185,21 +192,21 @@ def _assemble_action(session: Session, target: ModelPackage, request: ArtifactRe
         "real files": " ".join(request.real_files),
     }
     for node in request.graph:
-        inputs[_name_of(session, node)] = _state_of(node, request.labels.get(node.name, ""))
+        inputs[_name_of(context, node)] = _state_of(node, request.labels.get(node.name, ""))
     for record, packed in request.models.items():
         inputs[f"model {packed.label} as {record}"] = _state_of_model(packed)
     for record, resource in request.resources.items():
-        name = session.environment.name_of(resource.path, session.workspace.root) or resource.path
+        name = context.environment.name_of(resource.path) or resource.path
         inputs[f"{name} as {record}"] = resource.digest.hash
     return Action(
         kind="assemble", version=f"{_VERSION} {ASSEMBLY_VERSION}", subject=str(target.label), inputs=inputs
     )
 
 
-def _name_of(session: Session, node: ModuleNode) -> str:
+def _name_of(context: TargetContext, node: ModuleNode) -> str:
     """A module as a reader knows it: its file where it is packed, else its dotted name."""
     if node.policy is Policy.INTERN and node.digest and node.path:
-        return session.environment.name_of(node.path, session.workspace.root) or node.path
+        return context.environment.name_of(node.path) or node.path
     return f"module {node.name}"
 
 
@@ -221,7 +228,7 @@ def _root_folder(target: ModelPackage) -> str:
     return target.label.name.replace("/", "_")
 
 
-def _write(session: Session, target: ModelPackage, path: str, request: ArtifactRequest) -> Digest:
+def _write(build: Build, target: ModelPackage, request: ArtifactRequest, path: str) -> Digest:
     folder = os.path.dirname(path)
     try:
         os.makedirs(folder, exist_ok=True)
@@ -231,7 +238,7 @@ def _write(session: Session, target: ModelPackage, path: str, request: ArtifactR
             facts=[("folder", folder), ("reason", error.strerror or str(error))],
             next_step="remove what stands in its place, or write elsewhere with --out FILE",
         ) from error
-    return write_artifact(target, path, request, session.cache.content, session.journal)
+    return write_artifact(target, path, request, build.content, build.journal)
 
 
 def write_artifact(

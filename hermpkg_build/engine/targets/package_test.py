@@ -12,56 +12,53 @@ from typing import IO, TYPE_CHECKING
 
 import hermpkg_build
 from hermpkg_build.disk.processes import signal_name
-from hermpkg_build.engine.action import Action, reasons_to_run
+from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.results import PackageTestResult
+from hermpkg_build.engine.runner import Done, Ran
 from hermpkg_build.engine.targets import package_test_main
 from hermpkg_build.errors import LoadingError, PackageTestError
 from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
+    from hermpkg_build.core.label import Label
     from hermpkg_build.core.target import PackageTest
-    from hermpkg_build.engine.context import TargetContext
+    from hermpkg_build.engine.context import Build, TargetContext
     from hermpkg_build.engine.results import TargetResult
-    from hermpkg_build.engine.session import Session
+    from hermpkg_build.engine.scheduler import Need
 
 _TEST_VERSION = 1
 _OUTPUT_LIMIT = 1 << 20
 """Bytes of a test's output that are kept: its end, where the failure stands."""
 
 
-def run_package_test(session: Session, target: PackageTest, artifact: TargetResult) -> PackageTestResult:
+def build_tested_artifact(
+    build: Build,  # noqa: ARG001 - every builder has it
+    target: PackageTest,
+    need: Need[Label, TargetResult],
+) -> TargetResult:
+    """The artifact that a `package_test` target tests: all that there is to build of it."""
+    return need([target.package])[0]
+
+
+def run_package_test(build: Build, target: PackageTest, artifact: TargetResult) -> PackageTestResult:
     """Run `target` against the built `artifact`, unless it passed before with the same inputs.
 
     The main file runs as ``__main__`` with the artifact's path as its first argument and in
     HERMPKG_ARTIFACT.
     """
-    action = _action(session, target, artifact)
-    recalled = session.rebuilder.recall(action)
-    if recalled:
-        session.journal.recalled(action.kind, action.subject)
-        return PackageTestResult(label=str(target.label), status="passed", cached=True, seconds=0.0)
-    session.journal.started(action.kind, action.subject)
-    started = time.perf_counter()
-    failure = _run(session, target, artifact)
-    seconds = time.perf_counter() - started
-    reasons = reasons_to_run(session.inputs_before(action), action.inputs)
-    session.journal.ran(action.kind, action.subject, reasons)
-    if not failure:
-        session.rebuilder.record(action, ActionResult(outputs={}, facts={"passed": True}))
-    session.remember(action)
-    return PackageTestResult(
-        label=str(target.label),
-        status="failed" if failure else "passed",
-        cached=False,
-        seconds=seconds,
-        failure=failure,
-    )
+    label = str(target.label)
+    passed = PackageTestResult(label=label, status="passed", cached=True, seconds=0.0)
+    return build.actions.run(
+        _action(build, target, artifact),
+        lambda: _test(build, target, artifact),
+        reuse=lambda _: Ran(value=passed, status="cached"),
+    ).value
 
 
-def _action(session: Session, target: PackageTest, artifact: TargetResult) -> Action:
-    main = target.main.path
+def _action(build: Build, target: PackageTest, artifact: TargetResult) -> Action:
+    context, main = build.context, target.main.path
     try:
-        digest = session.tree.digest(session.absolute(main)).hash
+        digest = context.tree.digest(context.absolute(main)).hash
     except OSError as error:
         raise LoadingError(
             f"the main file of {target.label} cannot be read",
@@ -69,23 +66,36 @@ def _action(session: Session, target: PackageTest, artifact: TargetResult) -> Ac
             facts=[("file", main), ("reason", error.strerror or str(error))],
             next_step="create it, or name another file in main",
         ) from error
-    helpers = session.modules_of(target.deps)
+    helpers = context.modules_of(target.deps)
     inputs = {
-        **{module.path: session.tree.digest(session.absolute(module.path)).hash for module in helpers},
+        **{module.path: context.tree.digest(context.absolute(module.path)).hash for module in helpers},
         artifact.label: artifact.sha256,
         main: digest,
         "args": json.dumps(target.args),
         "env": json.dumps(target.env, sort_keys=True),
-        **session.environment_inputs(),
+        **build.environment_inputs(),
     }
     return Action(kind="test", version=_TEST_VERSION, subject=str(target.label), inputs=inputs)
 
 
-def _run(session: Session, target: PackageTest, artifact: TargetResult) -> PackageTestError | None:
-    path = session.absolute(artifact.path)
+def _test(build: Build, target: PackageTest, artifact: TargetResult) -> Done[PackageTestResult]:
+    started = time.perf_counter()
+    failure = _run(build, target, artifact)
+    outcome = PackageTestResult(
+        label=str(target.label),
+        status="failed" if failure else "passed",
+        cached=False,
+        seconds=time.perf_counter() - started,
+        failure=failure,
+    )
+    return Done(value=outcome, result=None if failure else ActionResult(outputs={}, facts={"passed": True}))
+
+
+def _run(build: Build, target: PackageTest, artifact: TargetResult) -> PackageTestError | None:
+    path = build.context.absolute(artifact.path)
     with tempfile.TemporaryDirectory(prefix="hermpkg-test-") as folder, tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
-            package_test_command(session, target, path, folder),
+            package_test_command(build.context, target, path, folder),
             cwd=folder,
             env=package_test_environment(target, path, folder),
             stdin=subprocess.DEVNULL,
@@ -93,7 +103,7 @@ def _run(session: Session, target: PackageTest, artifact: TargetResult) -> Packa
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        with session.child(process):
+        with build.children.owned(process):
             try:
                 code: int | None = process.wait(target.timeout)
             except subprocess.TimeoutExpired:

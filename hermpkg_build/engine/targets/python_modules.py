@@ -7,32 +7,35 @@ from typing import TYPE_CHECKING
 from hermpkg_build.analysis.modules import ModuleSource
 from hermpkg_build.core.digest import fingerprint
 from hermpkg_build.core.graph import ModuleKind, Origin
-from hermpkg_build.core.target import ModuleFile
 from hermpkg_build.engine.results import TargetResult
 from hermpkg_build.errors import AnalysisError, GroupedError, LoadingError, Location
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hermpkg_build.core.target import ModuleTarget, PythonModules, SourceFile, Target
-    from hermpkg_build.engine.context import TargetContext
-    from hermpkg_build.engine.session import Session
+    from hermpkg_build.core.label import Label
+    from hermpkg_build.core.target import ModuleFile, ModuleTarget, PythonModules, SourceFile, Target
+    from hermpkg_build.engine.context import Build, TargetContext
+    from hermpkg_build.engine.scheduler import Need
     from hermpkg_build.source.source_facts import SourceFacts
 
 
-def build_modules(session: Session, target: PythonModules | ModuleFile) -> TargetResult:
-    """Analyse the modules of a `python_modules` target, or the one of a `module`; its SHA-256 covers them.
+def build_modules(build: Build, target: PythonModules, _: Need[Label, TargetResult]) -> TargetResult:
+    """Analyse the modules of a `python_modules` target; its SHA-256 covers them.
 
     Raises GroupedError with each source that does not parse.
     """
-    modules: Sequence[ModuleTarget]
-    if isinstance(target, ModuleFile):
-        modules = [
-            module for module in session.loader.module_targets(target.owner) if module.label == target.label
-        ]
-    else:
-        modules = session.loader.module_targets(target.label)
-    found = parsed(session, target, modules)
+    return _analysed(build, target, build.context.modules_of_target(target.label))
+
+
+def build_module(build: Build, target: ModuleFile, _: Need[Label, TargetResult]) -> TargetResult:
+    """Analyse one module. Raises GroupedError where it does not parse."""
+    modules = build.context.modules_of_target(target.owner)
+    return _analysed(build, target, [module for module in modules if module.label == target.label])
+
+
+def _analysed(build: Build, target: Target, modules: Sequence[ModuleTarget]) -> TargetResult:
+    found = parsed(build.context, target, modules)
     digests = {module.path: str(source.digest) for module, source in zip(modules, found, strict=True)}
     return TargetResult(
         label=str(target.label),
@@ -67,10 +70,11 @@ def parsed(context: TargetContext, target: Target, modules: Sequence[ModuleTarge
     return found
 
 
-def build_file(session: Session, target: SourceFile) -> TargetResult:
+def build_file(build: Build, target: SourceFile, _: Need[Label, TargetResult]) -> TargetResult:
     """A file as it is, with its own SHA-256. Raises LoadingError where it cannot be read."""
+    context = build.context
     try:
-        digest = session.tree.digest(session.absolute(target.label.path))
+        digest = context.tree.digest(context.absolute(target.label.path))
     except OSError as error:
         raise LoadingError(
             f"{target.label} cannot be read",

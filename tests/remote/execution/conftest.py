@@ -24,7 +24,7 @@ pytest.importorskip("google.protobuf")
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.engine.build import build
-from hermpkg_build.engine.observer import SilentObserver
+from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.results import BuildRequest, BuildResult
 from hermpkg_build.loading.workspace import find_workspace
 from hermpkg_build.remote.grpc import methods as grpc_methods
@@ -84,7 +84,7 @@ class Listener:
     """A build's observer that remembers warnings."""
 
     def __init__(self) -> None:
-        self.silent = SilentObserver()
+        self.silent = BuildObserver()
         self.warnings: list[str] = []
 
     def warning(self, text: str) -> None:

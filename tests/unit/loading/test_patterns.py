@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hermpkg_build.errors import HermpkgError
+from hermpkg_build.loading import expansion
 
 if TYPE_CHECKING:
     from conftest import WorkspaceFiles
@@ -37,7 +38,7 @@ def tree(files: WorkspaceFiles) -> WorkspaceFiles:
 
 
 def expand(tree: WorkspaceFiles, *patterns: str, package: str = "") -> list[str]:
-    return [str(label) for label in tree.loader().expand(patterns, package=package)]
+    return [str(label) for label in expansion.expand(tree.loader(), patterns, package=package)]
 
 
 @pytest.mark.parametrize(
@@ -108,29 +109,29 @@ def test_patterns_that_name_nothing(
     tree: WorkspaceFiles, pattern: str, package: str, summary: str, step: str
 ) -> None:
     with pytest.raises(HermpkgError) as caught:
-        tree.loader().expand([pattern], package=package)
+        expansion.expand(tree.loader(), [pattern], package=package)
     assert (caught.value.summary, caught.value.next_step) == (summary, step)
 
 
 def test_all_wrong_patterns_are_told(tree: WorkspaceFiles) -> None:
-    errors = tree.errors(lambda: tree.loader().expand(["//a:x1", "//a:a", "//y:x2"]))
+    errors = tree.errors(lambda: expansion.expand(tree.loader(), ["//a:x1", "//a:a", "//y:x2"]))
     assert [error.summary for error in errors] == ["no such target: //a:x1", "no such package: //y"]
 
 
 def test_a_broken_package_hides_no_other(tree: WorkspaceFiles) -> None:
     tree.build("a/b", "import os\n")
     tree.build("z", "import sys\n")
-    errors = tree.errors(lambda: tree.loader().expand(["//..."]))
+    errors = tree.errors(lambda: expansion.expand(tree.loader(), ["//..."]))
     assert [str(error.location) for error in errors] == ["a/b/BUILD:2:1", "z/BUILD:2:1"]
 
 
 def test_a_folder_that_no_label_can_name(files: WorkspaceFiles) -> None:
     files.build("we:ird")
     with pytest.raises(HermpkgError, match="cannot be a package"):
-        files.loader().expand(["//..."])
+        expansion.expand(files.loader(), ["//..."])
 
 
 def test_no_build_file_in_the_root(files: WorkspaceFiles) -> None:
     with pytest.raises(HermpkgError) as caught:
-        files.loader().expand(["//:x"])
+        expansion.expand(files.loader(), ["//:x"])
     assert caught.value.summary == "the workspace root is no package: it has no BUILD file"

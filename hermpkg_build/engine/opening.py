@@ -1,0 +1,162 @@
+"""Opens a build: loads the targets of a request, and brings together what does the work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import cache, partial
+from typing import TYPE_CHECKING
+
+from hermpkg_build.analysis.search_path import environment_search_path
+from hermpkg_build.core.folders import STATE_FOLDER
+from hermpkg_build.disk.source_tree import SourceTree
+from hermpkg_build.engine.children import Children
+from hermpkg_build.engine.context import Build, TargetContext
+from hermpkg_build.engine.environment import current_environment
+from hermpkg_build.engine.facts import CachedFacts
+from hermpkg_build.engine.journal import Journal
+from hermpkg_build.engine.notes import NoteBook
+from hermpkg_build.engine.rebuilder import CachingRebuilder, Rebuilder
+from hermpkg_build.engine.runner import ActionRunner
+from hermpkg_build.loading.dependencies import closure
+from hermpkg_build.loading.expansion import expand
+from hermpkg_build.loading.loader import Loader
+from hermpkg_build.loading.workspace import WORKSPACE_MARKERS, Workspace
+from hermpkg_build.source.source_facts import FACTS_VERSION
+from hermpkg_build.store.action_cache import ActionCache
+from hermpkg_build.store.cache import open_cache
+
+if TYPE_CHECKING:
+    from hermpkg_build.engine.context import ModelExecutor
+    from hermpkg_build.engine.observer import BuildObserver
+    from hermpkg_build.engine.remote.facts import SharedFacts
+    from hermpkg_build.engine.results import BuildRequest
+    from hermpkg_build.remote.cache import RemoteCache
+    from hermpkg_build.remote.opening import Remote
+    from hermpkg_build.store.cache import Cache
+
+MakeRebuilder = Callable[[ActionCache], Rebuilder]
+
+
+@contextmanager
+def open_build(
+    workspace: Workspace,
+    request: BuildRequest,
+    cache_directory: str,
+    observer: BuildObserver,
+    *,
+    make_rebuilder: MakeRebuilder = CachingRebuilder,
+    remote: Remote | None = None,
+) -> Iterator[Build]:
+    """A build of the targets that `request` names, which are loaded and checked with all they depend on.
+
+    What `remote` names is shared with other machines, and closed in the end. Raises what `expand`
+    and `closure` raise, and LocalEnvironmentError where nothing can be cached.
+
+    Everything that a build reads goes through one SourceTree, so that what it saw can be kept in a
+    snapshot for `snapshot.find_unchanged`.
+    """
+    journal, children = Journal(observer), Children()
+    with ExitStack() as stack:
+        store = stack.enter_context(closing(open_cache(cache_directory)))
+        for text in store.warnings:
+            journal.warn(text)
+        shared = _shared_cache(remote, store, journal, stack)
+        # The folder must be there before the workspace root is listed, or the first build's own
+        # output would look like a change to the second.
+        with suppress(OSError):
+            os.makedirs(os.path.join(workspace.root, STATE_FOLDER), exist_ok=True)
+        tree = SourceTree(store.digests)
+        _observe_workspace(tree, workspace, request)
+        loader = Loader(workspace, tree, store.actions)
+        labels = expand(loader, request.patterns, package=request.package)
+        environment = current_environment(environment_search_path(), workspace.root)
+        context = TargetContext(
+            targets=closure(loader, labels),
+            workspace=workspace,
+            environment=environment,
+            tree=tree,
+            facts=CachedFacts(tree, store.facts, journal, request.jobs, packs=_packs(shared, store)),
+            modules_of_target=loader.module_targets,
+            declared_by=loader.declared_by,
+        )
+        notes = NoteBook(workspace.root, journal)
+        yield Build(
+            request=request,
+            labels=labels,
+            context=context,
+            content=store.content,
+            actions=ActionRunner(_rebuilder(make_rebuilder(store.actions), shared, journal), journal, notes),
+            notes=notes,
+            journal=journal,
+            children=children,
+            environment_inputs=cache(partial(environment.inputs, tree)),
+            shared=shared,
+            executor=_executor(remote, context, store, journal, children, stack),
+        )
+
+
+def _observe_workspace(tree: SourceTree, workspace: Workspace, request: BuildRequest) -> None:
+    """Look at the files that make this folder the workspace, also at those absent on the way up to it."""
+    folder = os.path.join(workspace.root, request.package)
+    while True:
+        for marker in WORKSPACE_MARKERS:
+            path = os.path.join(folder, marker)
+            if tree.is_file(path):
+                tree.digest(path)
+        if len(folder.rstrip("/")) <= len(workspace.root.rstrip("/")):
+            return
+        folder = os.path.dirname(folder.rstrip("/"))
+
+
+def _shared_cache(
+    remote: Remote | None, store: Cache, journal: Journal, stack: ExitStack
+) -> RemoteCache | None:
+    """The cache that machines share; None where there is none."""
+    if remote is None or remote.cache is None:
+        return None
+    from hermpkg_build.remote.cache import RemoteCache
+
+    shared = RemoteCache(remote.cache, store.content, journal, upload=remote.settings.upload)
+    return stack.enter_context(closing(shared))
+
+
+def _packs(shared: RemoteCache | None, store: Cache) -> SharedFacts | None:
+    if shared is None:
+        return None
+    from hermpkg_build.engine.remote.facts import SharedFacts
+
+    return SharedFacts(shared, store.content, FACTS_VERSION)
+
+
+def _rebuilder(local: Rebuilder, shared: RemoteCache | None, journal: Journal) -> Rebuilder:
+    if shared is None:
+        return local
+    from hermpkg_build.engine.remote.rebuilder import SharedRebuilder
+
+    return SharedRebuilder(local, shared, journal)
+
+
+def _executor(
+    remote: Remote | None,
+    context: TargetContext,
+    store: Cache,
+    journal: Journal,
+    children: Children,
+    stack: ExitStack,
+) -> ModelExecutor | None:
+    """What makes models elsewhere; None where they are made here."""
+    if remote is None or not remote.settings.executor:
+        return None
+    from hermpkg_build.engine.remote.models import RemoteModels
+    from hermpkg_build.remote.grpc.execution import Executor
+
+    return RemoteModels(
+        stack.enter_context(closing(Executor(remote.settings, store.content))),
+        context,
+        store.content,
+        journal,
+        cancelled=children.is_cancelled,
+        fallback=remote.settings.execution_fallback,
+    )
