@@ -13,8 +13,8 @@ from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.layout import problem_with_name
 from hermpkg_build.errors import ArchiveError
 
-# CENTRAL without the fields that are of no interest to a reader.
-_CENTRAL = Struct("<IxBxxHH4xIIIHHHH2xII")
+# CENTRAL with time and date as one number, without the fields that no reader needs.
+_CENTRAL = Struct("<IxBxxHHIIIIHHHH2xII")
 # What a bad name holds, each name between a slash and a line's end.
 _SUSPICIOUS = re.compile(r"[\\\0]|/\.{0,2}[/\n]")
 _UNIX = 3
@@ -24,15 +24,27 @@ _LONGEST_COMMENT = z.MAX_16
 
 
 class Member(NamedTuple):
-    """One entry of the central directory; `header` is where its local header starts in the file."""
+    """One entry of the central directory; `header` is where its local header starts in the file.
+
+    `stamp` is the DOS time and, in its upper half, the date; `mode` that of Unix, 0 in an entry from another
+    system; `comment` the length of the comment, `extra` the extra fields.
+    """
 
     flags: int
     method: int
+    stamp: int
     crc32: int
     packed_size: int
     size: int
+    mode: int
     header: int
-    is_symlink: bool
+    comment: int
+    extra: bytes
+
+    @property
+    def is_symlink(self) -> bool:
+        """Whether the member is a symbolic link."""
+        return self.mode & _FILE_TYPE == _SYMLINK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +85,7 @@ def read_central_directory(data: memoryview) -> CentralDirectory:
     while position < len(directory):
         if position + _CENTRAL.size > len(directory):
             raise _damaged("its directory ends in the middle of an entry")
-        signature, made_by, flags, method, crc32, packed, size, n, x, c, disk, external, header = (
+        signature, made_by, flags, method, stamp, crc32, packed, size, n, x, c, disk, external, header = (
             _CENTRAL.unpack_from(directory, position)
         )
         if signature != z.CENTRAL_SIGNATURE:
@@ -83,8 +95,8 @@ def read_central_directory(data: memoryview) -> CentralDirectory:
         if following > len(directory):
             raise _damaged("its directory ends in the middle of an entry")
         name = decode_name(directory[position : position + n], flags)
+        extra = directory[position + n : position + n + x]
         if packed == z.MAX_32 or size == z.MAX_32 or header == z.MAX_32 or disk == z.MAX_16:
-            extra = directory[position + n : position + n + x]
             size, packed, header, disk = _large_fields(name, extra, size, packed, header, disk)
         if disk:
             raise _damaged("it is one part of an archive on several disks")
@@ -98,8 +110,8 @@ def read_central_directory(data: memoryview) -> CentralDirectory:
             continue
         if name in members:
             duplicates.append(name)
-        is_symlink = made_by == _UNIX and (external >> 16) & _FILE_TYPE == _SYMLINK
-        members[name] = Member(flags, method, crc32, packed, size, header, is_symlink)
+        mode = external >> 16 if made_by == _UNIX else 0
+        members[name] = Member(flags, method, stamp, crc32, packed, size, mode, header, c, extra)
     if len(spans) != end.entries:
         raise _damaged(f"its directory has {len(spans)} entries, its end record says {end.entries}")
     _refuse_overlaps(spans)

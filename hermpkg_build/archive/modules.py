@@ -21,19 +21,20 @@ class PackedModules:
     A folder without ``__init__.py`` is a namespace package, whatever lies in it. Of ``a.py`` beside
     ``a/__init__.py`` the package counts. As in Python, ``a.__init__`` is a module with the package's source.
 
-    `sources` are the records of the modules, by dotted name.
+    `sources` are the records of the modules, by dotted name; `folders` the dotted names of all folders that
+    have one.
     """
 
     def __init__(self, records: Iterable[str]) -> None:
         sources: dict[str, str] = {}
         self._regular: set[str] = set()
-        self._folders: set[str] = set()
+        self.folders: set[str] = set()
         seen: set[str] = set()
         for record in records:
             folder = record.rpartition("/")[0]
             if folder not in seen:
                 seen.add(folder)
-                self._folders.update(_packages_along(folder))
+                self.folders.update(_packages_along(folder))
             module = module_of_record(record)
             if module is None:
                 continue
@@ -57,7 +58,7 @@ class PackedModules:
 
     def is_namespace(self, name: str) -> bool:
         """Whether `name` is a folder without ``__init__.py``, and no module stands beside it."""
-        return name in self._folders and name not in self.sources
+        return name in self.folders and name not in self.sources
 
     def children(self, package: str) -> list[str]:
         """The last parts of the names directly below `package` ("" for the top), sorted."""
@@ -92,7 +93,7 @@ class PackedModules:
     @cached_property
     def _children(self) -> Mapping[str, set[str]]:
         children: dict[str, set[str]] = {}
-        for name in (*self.sources, *self._folders):
+        for name in (*self.sources, *self.folders):
             parent, _, last = name.rpartition(".")
             if last != "__init__":
                 children.setdefault(parent, set()).add(last)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hermpkg_build.archive import layout
+from hermpkg_build.archive.modules import PackedModules
 from hermpkg_build.archive.records import Record
 from hermpkg_build.assembly.contents import file_bytes, file_content
 from hermpkg_build.assembly.mocks import mock_parts
 from hermpkg_build.assembly.models import PackedModel, model_parts
-from hermpkg_build.assembly.parts import Part, check_names, folders_of
+from hermpkg_build.assembly.parts import Part, check_names
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode
 from hermpkg_build.core.manifest import (
@@ -154,11 +155,10 @@ def _framework_parts(request: ArtifactRequest) -> Iterator[Part]:
         yield Part.of_bytes(name, text.encode(), kind=RecordKind.FRAMEWORK, cause="the format")
 
 
-def _packages_among(parts: Sequence[Part], graph: ModuleGraph) -> frozenset[str]:
+def _packages_among(parts: Sequence[Part], graph: ModuleGraph) -> Collection[str]:
     """The dotted names that something lies below: one of the parts, or the stub of a mocked module."""
-    names = [part.name for part in parts]
-    names += [record_of_module(node.name, False) for node in graph.with_policy(Policy.MOCK)]
-    return frozenset(folder.replace("/", ".") for folder in folders_of(names))
+    stubs = [record_of_module(node.name, False) for node in graph.with_policy(Policy.MOCK)]
+    return PackedModules([*(part.name for part in parts), *stubs]).folders
 
 
 def _manifest_of(request: ArtifactRequest, parts: Sequence[Part]) -> Manifest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hermpkg_build.archive.records import Content, FileSlice
 from hermpkg_build.core.digest import Digest
@@ -11,6 +11,8 @@ from hermpkg_build.errors import ActionError, LocalEnvironmentError
 
 if TYPE_CHECKING:
     from hermpkg_build.store.content import ContentStore
+
+_T = TypeVar("_T")
 
 _IN_MEMORY = 1 << 20
 """Up to this size a resource is held in memory; a larger one is copied into the cache first."""
@@ -30,18 +32,12 @@ class LostContentError(LocalEnvironmentError):
 
 def content_bytes(content: ContentStore, digest: Digest, *, needed_for: str) -> bytes:
     """The bytes with this digest. Raises LostContentError."""
-    data = content.get_bytes(digest)
-    if data is None:
-        raise LostContentError(digest, needed_for)
-    return data
+    return _still_there(content.get_bytes(digest), digest, needed_for)
 
 
 def content_path(content: ContentStore, digest: Digest, *, needed_for: str) -> str:
     """A file with exactly the bytes of this digest. Raises LostContentError."""
-    path = content.path_of(digest)
-    if path is None:
-        raise LostContentError(digest, needed_for)
-    return path
+    return _still_there(content.path_of(digest), digest, needed_for)
 
 
 def file_bytes(path: str, digest: Digest | None, *, needed_for: str) -> bytes:
@@ -54,13 +50,13 @@ def file_bytes(path: str, digest: Digest | None, *, needed_for: str) -> bytes:
         with io.FileIO(path) as file:
             data = file.readall()
     except OSError as error:
-        raise ActionError(
-            "a file that belongs into the package cannot be read",
-            facts=[("file", path), ("needed for", needed_for), ("reason", error.strerror or str(error))],
-            next_step="run the build again",
-        ) from error
+        raise _unreadable(path, needed_for, error) from error
     if digest is not None and Digest.of(data) != digest:
-        raise _changed(path, needed_for)
+        raise ActionError(
+            "a file changed while it was packed",
+            facts=[("file", path), ("needed for", needed_for)],
+            next_step="run the build again",
+        )
     return data
 
 
@@ -72,17 +68,19 @@ def file_content(content: ContentStore, path: str, digest: Digest, *, needed_for
         try:
             content.put_file(path, digest)
         except OSError as error:
-            raise ActionError(
-                "a file that belongs into the package cannot be read",
-                facts=[("file", path), ("needed for", needed_for), ("reason", error.strerror or str(error))],
-                next_step="run the build again",
-            ) from error
+            raise _unreadable(path, needed_for, error) from error
     return FileSlice(path=content_path(content, digest, needed_for=needed_for), size=digest.size)
 
 
-def _changed(path: str, needed_for: str) -> ActionError:
+def _still_there(found: _T | None, digest: Digest, needed_for: str) -> _T:
+    if found is None:
+        raise LostContentError(digest, needed_for)
+    return found
+
+
+def _unreadable(path: str, needed_for: str, error: OSError) -> ActionError:
     return ActionError(
-        "a file changed while it was packed",
-        facts=[("file", path), ("needed for", needed_for)],
+        "a file that belongs into the artifact cannot be read",
+        facts=[("file", path), ("needed for", needed_for), ("reason", error.strerror or str(error))],
         next_step="run the build again",
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from hermpkg_build.core.module_names import parents_of
+
 
 def portability_notes(records: Sequence[str], extern_modules: Collection[str]) -> tuple[str, ...]:
     """A sentence for each oddity among the names of an artifact's `records`, in their order.
@@ -19,13 +21,8 @@ def portability_notes(records: Sequence[str], extern_modules: Collection[str]) -
         if twin != name:
             notes.append(f"{twin} and {name} differ only in case: torch.package reads one of them for both")
     for name in sorted(records):
-        folder = name.rpartition("/")[0]
-        while folder:
-            module = folder.replace("/", ".")
-            if module in extern_modules:
-                notes.append(
-                    f"{name} lies below the extern module {module}: torch.package refuses the archive"
-                )
-                break
-            folder = folder.rpartition("/")[0]
+        package = name.rpartition("/")[0].replace("/", ".")
+        above = next((part for part in (package, *parents_of(package)) if part in extern_modules), "")
+        if above:
+            notes.append(f"{name} lies below the extern module {above}: torch.package refuses the archive")
     return tuple(notes)

@@ -35,7 +35,7 @@ class Part:
         return Record(name=self.name, content=self.content, crc32=self.crc32)
 
 
-def folders_of(names: Sequence[str]) -> dict[str, str]:
+def _folders_of(names: Sequence[str]) -> dict[str, str]:
     """Every folder that record names imply, with the first of `names` below it."""
     folders: dict[str, str] = {}
     for name in names:
@@ -73,7 +73,7 @@ def _problems(parts: Sequence[Part]) -> Iterator[HermpkgError]:
             yield _clash("two parts of the package have one name", by_name[part.name], part)
         else:
             by_name[part.name] = part
-    folders = folders_of(list(by_name))
+    folders = _folders_of(list(by_name))
     for name, part in by_name.items():
         if name in folders:
             yield _clash("one name is that of a record and of a folder", part, by_name[folders[name]])

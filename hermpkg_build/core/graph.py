@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -154,6 +154,10 @@ class ModuleGraph:
             edge_here = came_by.get(edge_here.source)
         return chain[::-1]
 
+    def reachable(self, starts: Iterable[str], *, without: Collection[str] = ()) -> set[str]:
+        """All that `starts`, modules or roots, lead to, themselves included, by ways without `without`."""
+        return _reachable(starts, lambda name: [edge.target for edge in self.imports_of(name)], without)
+
     def all_paths(self, source: str, target: str) -> ModuleGraph:
         """The edges of all paths that lead from `source` to `target`, and the modules on them.
 
@@ -186,17 +190,11 @@ class ModuleGraph:
 
     @cached_property
     def _out(self) -> dict[str, list[Edge]]:
-        out: dict[str, list[Edge]] = {}
-        for edge in self.edges:
-            out.setdefault(edge.source, []).append(edge)
-        return out
+        return _grouped(self.edges, lambda edge: edge.source)
 
     @cached_property
     def _in(self) -> dict[str, list[Edge]]:
-        into: dict[str, list[Edge]] = {}
-        for edge in self.edges:
-            into.setdefault(edge.target, []).append(edge)
-        return into
+        return _grouped(self.edges, lambda edge: edge.target)
 
 
 def _edge_order(edge: Edge) -> tuple[str, str, str]:
@@ -204,12 +202,21 @@ def _edge_order(edge: Edge) -> tuple[str, str, str]:
     return edge.source, edge.target, edge.kind
 
 
-def _reachable(starts: Iterable[str], neighbours: Callable[[str], list[str]]) -> set[str]:
-    seen = set(starts)
+def _grouped(edges: Iterable[Edge], end: Callable[[Edge], str]) -> dict[str, list[Edge]]:
+    groups: dict[str, list[Edge]] = {}
+    for edge in edges:
+        groups.setdefault(end(edge), []).append(edge)
+    return groups
+
+
+def _reachable(
+    starts: Iterable[str], neighbours: Callable[[str], list[str]], without: Collection[str] = ()
+) -> set[str]:
+    seen = {name for name in starts if name not in without}
     stack = list(seen)
     while stack:
         for name in neighbours(stack.pop()):
-            if name not in seen:
+            if name not in seen and name not in without:
                 seen.add(name)
                 stack.append(name)
     return seen

@@ -15,7 +15,7 @@ from hermpkg_build.analysis.files_read import FilesRead, files_read
 from hermpkg_build.analysis.modules import ModuleFinder, ModuleSource
 from hermpkg_build.analysis.problems import Problem
 from hermpkg_build.analysis.resolution import Resolver
-from hermpkg_build.assembly.parts import folders_of
+from hermpkg_build.archive.modules import PackedModules
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import Edge, ModuleGraph, ModuleKind, Origin
 from hermpkg_build.core.module_names import parents_of, record_of_module, top_of
@@ -163,7 +163,7 @@ class Modules:
     ) -> None:
         self._given = given
         self._folders: set[str] = {parent for name in given for parent in parents_of(name)}
-        self._folders.update(folder.replace("/", ".") for folder in folders_of([*records]))
+        self._folders.update(PackedModules(records).folders)
         self._environments = environments
         self._interpreter = interpreter
         self._found: dict[str, FoundModule | None] = {}

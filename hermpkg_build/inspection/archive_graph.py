@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from hermpkg_build.analysis.closure import Root, explore
 from hermpkg_build.analysis.modules import ModuleSource
@@ -53,30 +53,16 @@ def _without_needless_roots(graph: ModuleGraph) -> ModuleGraph:
     """
     edges = [edge for edge in graph.edges if edge.kind is not EdgeKind.DECLARED]
     imported = {edge.target for edge in edges}
-    following: dict[str, list[str]] = {}
-    for edge in edges:
-        following.setdefault(edge.source, []).append(edge.target)
     pickles = [root for root in graph.roots if root != _ARTIFACT]
-    reached: set[str] = set()
-    _reach(pickles, following, reached)
+    found = ModuleGraph(graph.nodes, edges, pickles)
+    reached = found.reachable(pickles)
     declared: list[Edge] = []
     candidates = [edge for edge in graph.edges if edge.kind is EdgeKind.DECLARED]
     for edge in sorted(candidates, key=lambda edge: (edge.target in imported, edge.target)):
         if edge.target not in reached:
             declared.append(edge)
-            _reach([edge.target], following, reached)
+            reached |= found.reachable([edge.target], without=reached)
     return ModuleGraph(graph.nodes, [*edges, *declared], [*pickles, _ARTIFACT])
-
-
-def _reach(names: Iterable[str], following: Mapping[str, Sequence[str]], reached: set[str]) -> None:
-    """Add to `reached` the `names` and all that they lead to."""
-    queue = [name for name in names if name not in reached]
-    reached.update(queue)
-    while queue:
-        for name in following.get(queue.pop(), ()):
-            if name not in reached:
-                reached.add(name)
-                queue.append(name)
 
 
 class ArchiveModules:
@@ -100,15 +86,14 @@ class ArchiveModules:
     def find(self, name: str) -> ModuleSource | None:
         """The packed module `name`, or what is known of an extern one; None for any other."""
         listed, record = self._listed.get(name), self._tree.packed.source(name) or ""
+        role, is_stdlib = self._tree.role(name), top_of(name) in sys.stdlib_module_names
         if record:
             kind = ModuleKind.PACKAGE if self._tree.is_package(name) else ModuleKind.SOURCE
             origin = listed.origin if listed is not None else Origin.GENERATED
-        elif self._tree.role(name) in (ModuleRole.NAMESPACE, ModuleRole.OVERLAY):
+        elif self._tree.is_extern(name) or (role is ModuleRole.MISSING and is_stdlib):
+            kind, origin = ModuleKind.SOURCE, Origin.STDLIB if is_stdlib else Origin.ENVIRONMENT
+        elif role is not ModuleRole.MISSING:
             kind, origin = ModuleKind.NAMESPACE, Origin.GENERATED
-        elif top_of(name) in sys.stdlib_module_names:
-            kind, origin = ModuleKind.SOURCE, Origin.STDLIB
-        elif self._tree.is_extern(name):
-            kind, origin = ModuleKind.SOURCE, Origin.ENVIRONMENT
         else:
             return None
         return ModuleSource(

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from hermpkg_build.archive import zip_format as z
-from hermpkg_build.archive.central import decode_name, read_central_directory
+from hermpkg_build.archive.central import CentralDirectory, Member, read_central_directory
 from hermpkg_build.archive.plan import ALIGNMENT, plan_archive
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.records import FileSlice, Record
 from hermpkg_build.errors import ArchiveError
 
-_NO_TIME = (0, 0x0021)
+_NO_TIME = 0x0021 << 16
 _MODE = 0o100644
 
 
@@ -24,20 +24,6 @@ class Problem:
     record: str
     rule: str
     found: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Listed:
-    """A record as the directory lists it, and where its parts lie in the file."""
-
-    name: str
-    header: int
-    method: int
-    crc32: int
-    stamp: tuple[int, int]
-    mode: int
-    comment: int
-    foreign_extra: bool
 
 
 def audit_layout(reader: ArchiveReader) -> Iterator[Problem]:
@@ -61,47 +47,14 @@ def _problems(reader: ArchiveReader) -> Iterator[Problem]:
         yield Problem(record=name, rule="one root folder", found=f"lies outside of {reader.root}/")
     data = reader.raw()
     central = read_central_directory(data)
-    listed = list(_listed(data, central.start, central.prefix))
-    names = [record.name.encode() for record in listed]
+    names = [name.encode() for name in central.members]
     if names != sorted(names):
         late = next(b for a, b in pairwise(names) if a > b)
         yield Problem(record=late.decode(), rule="sorted by name", found="comes after a later name")
-    for record in listed:
-        yield from _problems_of_entry(record)
-    yield from _problems_between(reader, data, listed, central.start)
+    for name, member in central.members.items():
+        yield from _problems_of_entry(name, member)
+    yield from _problems_between(data, central)
     yield from _problems_at_the_end(data)
-
-
-def _listed(data: memoryview, start: int, prefix: int) -> Iterator[_Listed]:
-    """The entries of the directory, which `read_central_directory` has found sound."""
-    position = start
-    while bytes(data[position : position + 4]) == z.CENTRAL_SIGNATURE.to_bytes(4, "little"):
-        fields = z.CENTRAL.unpack_from(data, position)
-        flags, method, time, date, crc32 = fields[3:8]
-        n, x, c = fields[10:13]
-        external, header = fields[15], fields[16]
-        position += z.CENTRAL.size
-        extra = bytes(data[position + n : position + n + x])
-        yield _Listed(
-            name=decode_name(bytes(data[position : position + n]), flags),
-            header=_large_offset(extra, fields[8], fields[9], header) + prefix,
-            method=method,
-            crc32=crc32,
-            stamp=(time, date),
-            mode=external >> 16,
-            comment=c,
-            foreign_extra=any(kind != z.ZIP64_EXTRA for kind in _extra_fields(extra)),
-        )
-        position += n + x + c
-
-
-def _large_offset(extra: bytes, packed: int, size: int, header: int) -> int:
-    """The offset of a local header, from the ZIP64 field where it does not fit."""
-    if header != z.MAX_32:
-        return header
-    skip = 8 * ((packed == z.MAX_32) + (size == z.MAX_32))
-    field = _extra_fields(extra).get(z.ZIP64_EXTRA, b"")[skip : skip + 8]
-    return int.from_bytes(field, "little")
 
 
 def _extra_fields(extra: bytes) -> dict[int, bytes]:
@@ -115,48 +68,41 @@ def _extra_fields(extra: bytes) -> dict[int, bytes]:
     return fields
 
 
-def _problems_of_entry(record: _Listed) -> Iterator[Problem]:
-    if record.method != z.STORED:
-        yield Problem(record=record.name, rule="stored", found="is compressed")
-    if record.stamp != _NO_TIME:
-        yield Problem(
-            record=record.name, rule="no time", found=f"carries the time {_time_text(record.stamp)}"
-        )
-    if record.mode != _MODE:
-        yield Problem(record=record.name, rule="mode 0644", found=f"has the mode {record.mode:o}")
-    if record.comment:
-        yield Problem(record=record.name, rule="nothing hidden", found=f"a comment of {record.comment} bytes")
-    if record.foreign_extra:
-        yield Problem(record=record.name, rule="nothing hidden", found="foreign fields in the directory")
+def _problems_of_entry(name: str, member: Member) -> Iterator[Problem]:
+    if member.method != z.STORED:
+        yield Problem(record=name, rule="stored", found="is compressed")
+    if member.stamp != _NO_TIME:
+        yield Problem(record=name, rule="no time", found=f"carries the time {_time_text(member.stamp)}")
+    if member.mode != _MODE:
+        yield Problem(record=name, rule="mode 0644", found=f"has the mode {member.mode:o}")
+    if member.comment:
+        yield Problem(record=name, rule="nothing hidden", found=f"a comment of {member.comment} bytes")
+    if _extra_fields(member.extra).keys() - {z.ZIP64_EXTRA}:
+        yield Problem(record=name, rule="nothing hidden", found="foreign fields in the directory")
 
 
-def _time_text(stamp: tuple[int, int]) -> str:
-    time, date = stamp
+def _time_text(stamp: int) -> str:
+    date, time = divmod(stamp, 1 << 16)
     day = f"{1980 + (date >> 9)}-{(date >> 5) & 15:02}-{date & 31:02}"
     return f"{day} {time >> 11:02}:{(time >> 5) & 63:02}:{(time & 31) * 2:02}"
 
 
-def _problems_between(
-    reader: ArchiveReader, data: memoryview, listed: list[_Listed], directory: int
-) -> Iterator[Problem]:
+def _problems_between(data: memoryview, central: CentralDirectory) -> Iterator[Problem]:
     """Follow the records as they lie in the file, from its start to the directory."""
     expected = 0
-    for record in sorted(listed, key=lambda record: record.header):
-        if record.header != expected:
-            gap = record.header - expected
-            yield Problem(record=record.name, rule="nothing hidden", found=f"{gap} bytes before its header")
-        fields = z.LOCAL.unpack_from(data, record.header)
-        flags, method, time, date, crc32, _, _, n, x = fields[2:]
-        start = record.header + z.LOCAL.size
+    for name, member in sorted(central.members.items(), key=lambda item: item[1].header):
+        if member.header != expected:
+            found = f"{member.header - expected} bytes before its header"
+            yield Problem(record=name, rule="nothing hidden", found=found)
+        flags, method, time, date, crc32, _, _, n, x = z.LOCAL.unpack_from(data, member.header)[2:]
+        start = member.header + z.LOCAL.size
         extra = bytes(data[start + n : start + n + x])
         if flags & 0x0008:
-            yield Problem(record=record.name, rule="headers agree", found="its sizes follow its bytes")
-        elif (method, crc32) != (record.method, record.crc32):
-            yield Problem(
-                record=record.name, rule="headers agree", found="its header and the directory disagree"
-            )
-        if (time, date) != record.stamp:
-            yield Problem(record=record.name, rule="no time", found="its header carries another time")
+            yield Problem(record=name, rule="headers agree", found="its sizes follow its bytes")
+        elif (method, crc32) != (member.method, member.crc32):
+            yield Problem(record=name, rule="headers agree", found="its header and the directory disagree")
+        if date << 16 | time != member.stamp:
+            yield Problem(record=name, rule="no time", found="its header carries another time")
         foreign = {
             kind: value
             for kind, value in _extra_fields(extra).items()
@@ -164,25 +110,15 @@ def _problems_between(
         }
         if foreign:
             size = sum(map(len, foreign.values()))
-            yield Problem(record=record.name, rule="nothing hidden", found=f"{size} bytes in its header")
+            yield Problem(record=name, rule="nothing hidden", found=f"{size} bytes in its header")
         payload = start + n + x
-        if record.method == z.STORED and payload % ALIGNMENT:
+        if member.method == z.STORED and payload % ALIGNMENT:
             found = f"its bytes start at {payload}"
-            yield Problem(record=record.name, rule=f"aligned to {ALIGNMENT}", found=found)
-        expected = payload + _packed_size(reader, record)
-    if expected != directory:
-        found = f"{directory - expected} bytes before the directory"
+            yield Problem(record=name, rule=f"aligned to {ALIGNMENT}", found=found)
+        expected = payload + member.packed_size
+    if expected != central.start:
+        found = f"{central.start - expected} bytes before the directory"
         yield Problem(record="", rule="nothing hidden", found=found)
-
-
-def _packed_size(reader: ArchiveReader, record: _Listed) -> int:
-    name = record.name[len(reader.root) + 1 :] if reader.root else record.name
-    if not reader.has(name):
-        return 0
-    try:
-        return reader.entry(name).packed_size
-    except ArchiveError:
-        return 0  # told of by the check of its bytes
 
 
 def _problems_at_the_end(data: memoryview) -> Iterator[Problem]:
