@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.core.graph import Origin
 from hermpkg_build.core.syntax_trees import parse_module
+from hermpkg_build.disk.standard_library import standard_library
 
 if TYPE_CHECKING:
     from hermpkg_build.disk.source_tree import SourceTree
 
-_STDLIB = os.path.dirname(os.path.abspath(os.__file__))
-_STDLIB_ZIP = f"python{sys.version_info.major}{sys.version_info.minor}.zip"
 _SITE_FOLDERS = ("site-packages", "dist-packages")
 _HOOK_MARK = ".__path_hook__"
 """How entries of the path end that are no paths: editable installs of namespace packages leave them there."""
@@ -121,22 +120,17 @@ def read_search_path(tree: SourceTree, entries: Sequence[str], *, workspace_root
 
 
 def _folder(entry: str) -> Folder:
-    stdlib = _is_stdlib(entry)
-    return Folder(entry, entry, "", Origin.STDLIB if stdlib else Origin.ENVIRONMENT)
-
-
-def _is_stdlib(entry: str) -> bool:
-    head, tail = os.path.split(entry)
-    return (
-        entry == _STDLIB
-        or tail == _STDLIB_ZIP
-        or (tail == "lib-dynload" and os.path.basename(head).startswith("python"))
-    )
+    is_standard = entry in standard_library()
+    return Folder(entry, entry, "", Origin.STDLIB if is_standard else Origin.ENVIRONMENT)
 
 
 def _may_be_searched(entry: str, workspace_root: str) -> bool:
     inside = (os.path.realpath(entry) + os.sep).startswith(workspace_root.rstrip(os.sep) + os.sep)
-    return not inside or _is_stdlib(entry) or any(part in _SITE_FOLDERS for part in entry.split(os.sep))
+    return (
+        not inside
+        or entry in standard_library()
+        or any(part in _SITE_FOLDERS for part in entry.split(os.sep))
+    )
 
 
 def _lines(tree: SourceTree, path: str) -> list[str]:

@@ -7,11 +7,11 @@ import platform
 import sys
 import sysconfig
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.digest import fingerprint
 from hermpkg_build.disk.source_tree import listing_digest
+from hermpkg_build.disk.standard_library import standard_library
 
 if TYPE_CHECKING:
     from hermpkg_build.disk.source_tree import SourceTree
@@ -60,10 +60,10 @@ class BuildEnvironment:
         folders = [folder for folder in self.search_path if _relative(path, folder) is not None]
         if folders:
             folder = max(folders, key=len)
-            if folder in _stdlib_folders():
+            if folder in standard_library():
                 return None
             return PYTHON_REPOSITORY + str(_relative(path, folder))
-        if any(_relative(path, folder) is not None for folder in _stdlib_folders()):
+        if any(_relative(path, folder) is not None for folder in standard_library()):
             return None
         return inside if inside is not None else path
 
@@ -114,13 +114,6 @@ def current_environment(search_path: tuple[str, ...], workspace_root: str) -> Bu
         search_path=search_path,
         workspace_root=workspace_root,
     )
-
-
-@cache
-def _stdlib_folders() -> tuple[str, ...]:
-    paths = sysconfig.get_paths()
-    stdlib = dict.fromkeys([paths["stdlib"], paths["platstdlib"]])
-    return (*stdlib, *(os.path.join(folder, "lib-dynload") for folder in stdlib))
 
 
 def _hash_of(path: str, tree: SourceTree) -> str:

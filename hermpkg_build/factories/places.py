@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 import os
-import sys
-import sysconfig
 from collections.abc import Sequence
+
+from hermpkg_build.disk.standard_library import standard_library
 
 
 class Place(enum.Enum):
@@ -60,12 +60,3 @@ class Places:
     def shown_in(self, text: str) -> str:
         """A text in which files of the workspace are named, with their relative paths."""
         return text.replace(self._root, "")
-
-
-def standard_library() -> list[str]:
-    """The folders and the ZIP file from which this interpreter imports its standard library."""
-    paths = sysconfig.get_paths()
-    zipped = f"python{sys.version_info.major}{sys.version_info.minor}.zip"
-    found = [paths["stdlib"], paths["platstdlib"]]
-    found += [p for p in sys.path if os.path.basename(p) == zipped or (os.path.basename(p) == "lib-dynload")]
-    return list(dict.fromkeys(found))

@@ -30,13 +30,14 @@ from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.disk.files import write_all
 from hermpkg_build.disk.replacing import NewFile
+from hermpkg_build.disk.standard_library import standard_library
 from hermpkg_build.errors import ActionError, HermpkgError
 from hermpkg_build.factories.call import check_arguments, find_factory
 from hermpkg_build.factories.failures import error_to_json
 from hermpkg_build.factories.importable import WorkspaceFinder
 from hermpkg_build.factories.listings import order_listings
 from hermpkg_build.factories.observation import FileObserver, observe_safetensors, observed_imports
-from hermpkg_build.factories.places import Places, standard_library
+from hermpkg_build.factories.places import Places
 from hermpkg_build.factories.request import PICKLE, REQUEST, RESULT, ModelObject, ModelRequest, storage_file
 from hermpkg_build.factories.tracebacks import error_of_factory
 from hermpkg_build.factories.weights import load_weights
