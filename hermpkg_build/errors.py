@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 class ExitCode(enum.IntEnum):
@@ -27,6 +28,8 @@ class Location:
     `path` is relative to the workspace root where the file lies in the workspace, so that
     it never carries the place of a checkout into an artifact.
     """
+
+    JSON_ARRAY: ClassVar = True
 
     path: str
     line: int = 0

@@ -6,6 +6,7 @@ import enum
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from hermpkg_build.core.patterns import GlobGroup, covers
 from hermpkg_build.errors import Location
@@ -25,6 +26,8 @@ class Policy(str, enum.Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyRule:
     """One line of a policy: a kind and the modules it is for. Equal whatever its `location`."""
+
+    JSON_ARRAY: ClassVar = True
 
     policy: Policy
     include: tuple[str, ...]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.core.folders import STATE_FOLDER
+from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.disk.files import hash_file
 from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.disk.signatures import FileSignature
@@ -90,24 +91,10 @@ class NoteBook:
     def _load(self, subject: str) -> TargetNotes:
         try:
             with open(self._path(subject), "rb") as file:
-                stored: dict[str, Any] = json.loads(file.read().decode(errors="surrogateescape"))
-            inputs = {str(kind): dict(named) for kind, named in stored["inputs"].items()}
-            artifact = stored["artifact"] and ArtifactNote(
-                path=stored["artifact"]["path"],
-                digest=Digest.parse(stored["artifact"]["digest"]),
-                signature=tuple(stored["artifact"]["signature"]),
-            )
-            return TargetNotes(inputs=inputs, artifact=artifact)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                return from_json(TargetNotes, json.loads(file.read().decode(errors="surrogateescape")))
+        except (OSError, ValueError):
             return TargetNotes(inputs={})
 
     def _save(self, subject: str, notes: TargetNotes) -> None:
-        artifact = notes.artifact and {
-            "path": notes.artifact.path,
-            "digest": str(notes.artifact.digest),
-            "signature": notes.artifact.signature,
-        }
-        text = json.dumps(
-            {"inputs": {kind: dict(named) for kind, named in notes.inputs.items()}, "artifact": artifact}
-        )
+        text = json.dumps(to_json(notes))
         replace_file(self._path(subject), text.encode(errors="surrogateescape"))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.errors import ActionError, HermpkgError, Location
 from hermpkg_build.factories.request import ObservedFiles
 
@@ -32,11 +33,10 @@ class FactoryError(ActionError):
 
 def error_to_json(error: HermpkgError) -> dict[str, Json]:
     """All that a reader is told of an error."""
-    place = error.location
     return {
         "summary": error.summary,
-        "location": [place.path, place.line, place.column] if place else None,
-        "facts": [list(fact) for fact in error.facts],
+        "location": to_json(error.location),
+        "facts": to_json(error.facts),
         "snippet": error.snippet,
         "next_step": error.next_step,
     }

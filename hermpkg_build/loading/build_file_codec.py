@@ -7,8 +7,9 @@ from typing import Any
 
 from hermpkg_build.core.attributes import AttributeType, value_of_default
 from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.target import ATTRIBUTES, BuildFile, RuleTarget
 from hermpkg_build.errors import Location
 from hermpkg_build.loading.rules import RULES
@@ -20,8 +21,8 @@ def encode_build_file(file: BuildFile) -> Json:
         "package": file.package,
         "path": file.path,
         "targets": [_encode_target(target) for target in file.targets.values()],
-        "exports": {name: list(words) for name, words in file.exports.items()},
-        "messages": [[_encode_location(location), text] for location, text in file.messages],
+        "exports": to_json(file.exports),
+        "messages": to_json(file.messages),
     }
 
 
@@ -52,7 +53,7 @@ def _encode_target(target: RuleTarget) -> Json:
         ],
         "visibility": list(target.visibility),
         "tags": list(target.tags),
-        "location": _encode_location(target.location),
+        "location": to_json(target.location),
     }
 
 
@@ -74,8 +75,7 @@ def _encode_value(value: Any, package: str) -> Any:
     if isinstance(value, Label):
         return f":{value.name}" if value.package == package else str(value)
     if isinstance(value, PolicyRule):
-        place = _encode_location(value.location)
-        return [str(value.policy), list(value.include), list(value.exclude), value.allow_empty, place]
+        return to_json(value)
     if isinstance(value, tuple):
         return [_encode_value(item, package) for item in value]
     if isinstance(value, Mapping):
@@ -95,7 +95,7 @@ def _decode_value(value: Any, kind: AttributeType, package: str) -> Any:
     if kind is AttributeType.LABELS:
         return tuple(_decode_label(item, package) for item in value)
     if kind is AttributeType.POLICY:
-        return tuple(_decode_policy(item) for item in value)
+        return tuple(from_json(PolicyRule, item) for item in value)
     if isinstance(value, list):
         return tuple(_decode_value(item, kind, package) for item in value)
     return value
@@ -103,21 +103,6 @@ def _decode_value(value: Any, kind: AttributeType, package: str) -> Any:
 
 def _decode_label(text: str, package: str) -> Label:
     return Label(package, text[1:]) if text.startswith(":") else Label.parse(text)
-
-
-def _decode_policy(value: Any) -> PolicyRule:
-    policy, include, exclude, allow_empty, place = value
-    return PolicyRule(
-        policy=Policy(policy),
-        include=tuple(include),
-        exclude=tuple(exclude),
-        allow_empty=allow_empty,
-        location=_decode_location(place),
-    )
-
-
-def _encode_location(location: Location | None) -> Json:
-    return None if location is None else [location.path, location.line, location.column]
 
 
 def _decode_location(value: Any) -> Location | None:
