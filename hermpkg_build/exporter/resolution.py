@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hermpkg_build.analysis.closure import Closure, explore
 from hermpkg_build.analysis.distributions import versions_of
@@ -30,11 +29,8 @@ from hermpkg_build.exporter.sources.environment import Environment, FoundModule
 from hermpkg_build.exporter.sources.given_importers import environments_of
 from hermpkg_build.exporter.sources.interpreter import InterpreterEnvironment
 from hermpkg_build.exporter.sources.packaged import PackagedEnvironment
-from hermpkg_build.source.facts_codec import decode, encode
-from hermpkg_build.source.source_facts import FACTS_VERSION, SourceFacts, facts_of_source
-
-if TYPE_CHECKING:
-    from hermpkg_build.store.index import FactsCache
+from hermpkg_build.source.known_facts import FactsStore, KnownFacts
+from hermpkg_build.source.source_facts import Source, SourceFacts
 
 OWN_IMPORTER = "torch_package_importer"
 """The module that every importer provides of itself: no package holds it."""
@@ -217,51 +213,36 @@ class Modules:
 
 
 class SourcesRead:
-    """Reads the modules that are interned, once, and keeps what it read: that is what will be packed.
+    """Reads the modules that are interned, once, and keeps what it read: that is what will be packed."""
 
-    Sources whose facts are `kept` are not analysed again, whatever file they lie in.
-    """
-
-    def __init__(self, modules: Modules, kept: FactsCache | None = None) -> None:
+    def __init__(self, modules: Modules, store: FactsStore | None) -> None:
         self.sources: dict[str, bytes] = {}
         self._modules = modules
-        self._kept = kept
-        self._facts: dict[str, SourceFacts] = {}
+        self._digests: dict[str, Digest] = {}
+        self._facts = KnownFacts(store, os.cpu_count() or 1)
 
     def facts_of(self, modules: Sequence[ModuleSource]) -> list[SourceFacts]:
         """The digest and the facts of each module's source, in order. Raises OSError."""
-        unread = {module.name: module for module in modules if module.name not in self._facts}
-        files = {name: self._read(module) for name, module in unread.items()}
-        self._recall(unread)
-        fresh: dict[Digest, bytes] = {}
-        for name, (path, modified) in files.items():
-            if name not in self._facts:
-                found = self._facts[name] = facts_of_source(self.sources[name], path, modified)
-                fresh[found.digest] = encode(found.facts)
-        if self._kept is not None and fresh:
-            self._kept.put_many(fresh, version=FACTS_VERSION)
-        return [self._facts[module.name] for module in modules]
+        sources: dict[Digest, Source] = {}
+        for module in modules:
+            if module.name not in self._digests:
+                source = self._read(module)
+                sources[self._digests[module.name]] = source
+        self._facts.recall(sources)
+        self._facts.work_out(sources)
+        return [self._facts[self._digests[module.name]] for module in modules]
 
-    def _read(self, module: ModuleSource) -> tuple[str, float]:
-        """Read a source; its file and when that was written, in seconds, or "" and 0 where it has none."""
+    def _read(self, module: ModuleSource) -> Source:
         found = self._modules.find_with_text(module.name)
         assert found is not None
-        if found.text is not None:
-            self.sources[module.name] = found.text
-            return "", 0.0
-        with open(module.path, "rb") as file:
-            self.sources[module.name] = file.read()
-            return module.path, os.fstat(file.fileno()).st_mtime
-
-    def _recall(self, names: Collection[str]) -> None:
-        """Take the facts of those sources that were analysed before; corrupt ones are none."""
-        if self._kept is None:
-            return
-        digests = {name: Digest.of(self.sources[name]) for name in names}
-        known = self._kept.get_many(set(digests.values()), version=FACTS_VERSION)
-        for name, digest in digests.items():
-            with suppress(KeyError, ValueError):
-                self._facts[name] = SourceFacts(digest=digest, facts=decode(known[digest]))
+        data, path = found.text, ""
+        if data is None:
+            path = module.path
+            with open(path, "rb") as file:
+                data = file.read()
+        self.sources[module.name] = data
+        self._digests[module.name] = Digest.of(data)
+        return Source(path=path, data=data)
 
 
 def _without(graph: ModuleGraph, name: str) -> ModuleGraph:

@@ -1,8 +1,8 @@
-"""Import analysis of many files at once, shared with helper processes: for cold starts.
+"""Import facts of many files at once, worked out together with helper processes: for cold starts.
 
 A helper is a plain child interpreter that loads the analysis alone. It is neither forked, so that
 threads here do not matter, nor made by `multiprocessing`, which would run this program's main module
-again. Only paths go out and encoded facts come back.
+again. Only paths go out; digests and encoded facts come back.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Final
 
+from hermpkg_build.core.digest import Digest
 from hermpkg_build.source.facts_codec import decode, encode
-from hermpkg_build.source.imports import analyse_source
+from hermpkg_build.source.source_facts import Source, SourceFacts, facts_of_source
 
 if TYPE_CHECKING:
     from subprocess import Popen
-
-    from hermpkg_build.core.facts import ImportFacts
 
 _BATCH: Final = 32
 """Files a helper is given at a time: few enough that all end together, many enough to keep it busy."""
@@ -30,29 +29,29 @@ _HELPER: Final = (
 )
 
 
-def analyse_many(paths: Sequence[str], jobs: int) -> list[ImportFacts]:
-    """The import facts of the files at `paths`, in order, by up to `jobs` processes, this one included.
+def facts_of_files(files: Sequence[Source], jobs: int) -> list[SourceFacts]:
+    """The facts of `files`, in order, by up to `jobs` processes, this one included.
 
     A helper that cannot be started, or dies, takes nothing with it: its files are analysed here. Raises
     OSError for a file that cannot be read.
     """
     import threading
 
-    waiting = [range(start, min(start + _BATCH, len(paths))) for start in range(0, len(paths), _BATCH)]
+    waiting = [range(start, min(start + _BATCH, len(files))) for start in range(0, len(files), _BATCH)]
     waiting.reverse()
     encoded: dict[int, bytes] = {}
     helpers = [_start_helper() for _ in range(min(jobs, len(waiting)) - 1)]
     threads = [
-        threading.Thread(target=_feed, args=(helper, paths, waiting, encoded), daemon=True)
+        threading.Thread(target=_feed, args=(helper, files, waiting, encoded), daemon=True)
         for helper in helpers
         if helper
     ]
     for thread in threads:
         thread.start()
-    found: dict[int, ImportFacts] = {}
+    found: dict[int, SourceFacts] = {}
     try:
         while batch := _next(waiting):
-            found.update((index, _analyse(paths[index])) for index in batch)
+            found.update((index, _analyse(files[index])) for index in batch)
     finally:
         # After an error there is nothing left to do, so that the helpers end with their batches.
         waiting.clear()
@@ -61,33 +60,44 @@ def analyse_many(paths: Sequence[str], jobs: int) -> list[ImportFacts]:
     return [
         found[index]
         if index in found
-        else decode(encoded[index])
+        else _decoded(encoded[index])
         if encoded.get(index)
-        else _analyse(paths[index])
-        for index in range(len(paths))
+        else _analyse(files[index])
+        for index in range(len(files))
     ]
 
 
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    """Be a helper: answer lists of paths by lists of encoded facts, empty for files that cannot be read."""
+    """Be a helper: answer lists of files by lists of encoded facts, empty for files that cannot be read."""
     while True:
         try:
-            paths = _receive(requests)
+            batch = _receive(requests)
         except EOFError:
             return
-        _send(answers, [_encoded(path.decode("utf-8", "surrogateescape")) for path in paths])
+        _send(answers, [_answer(request) for request in batch])
 
 
-def _encoded(path: str) -> bytes:
+def _request(file: Source) -> bytes:
+    return (b"+" if file.trusts_bytecode else b"-") + file.path.encode("utf-8", "surrogateescape")
+
+
+def _answer(request: bytes) -> bytes:
     try:
-        return encode(_analyse(path))
+        path = request[1:].decode("utf-8", "surrogateescape")
+        found = _analyse(Source(path=path, trusts_bytecode=request[:1] == b"+"))
     except OSError:
         return b""
+    return f"{found.digest}\n".encode() + encode(found.facts)
 
 
-def _analyse(path: str) -> ImportFacts:
-    with open(path, "rb", buffering=0) as file:
-        return analyse_source(file.read())
+def _decoded(answer: bytes) -> SourceFacts:
+    digest, _, facts = answer.partition(b"\n")
+    return SourceFacts(digest=Digest.parse(digest.decode()), facts=decode(facts))
+
+
+def _analyse(file: Source) -> SourceFacts:
+    with open(file.path, "rb", buffering=0) as stream:
+        return facts_of_source(stream.read(), file.path if file.trusts_bytecode else "")
 
 
 def _next(waiting: list[range]) -> range | None:
@@ -114,14 +124,14 @@ def _start_helper() -> Popen[bytes] | None:
 
 
 def _feed(
-    helper: Popen[bytes], paths: Sequence[str], waiting: list[range], encoded: dict[int, bytes]
+    helper: Popen[bytes], files: Sequence[Source], waiting: list[range], encoded: dict[int, bytes]
 ) -> None:
     """Give batches to one helper until none is left or it fails; what it leaves undone stays unanswered."""
     assert helper.stdin
     assert helper.stdout
     try:
         while batch := _next(waiting):
-            _send(helper.stdin, [paths[index].encode("utf-8", "surrogateescape") for index in batch])
+            _send(helper.stdin, [_request(files[index]) for index in batch])
             encoded.update(zip(batch, _receive(helper.stdout), strict=True))
         helper.stdin.close()
     except (OSError, EOFError, ValueError):

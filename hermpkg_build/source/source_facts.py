@@ -22,18 +22,25 @@ class SourceFacts:
     facts: ImportFacts
 
 
-def facts_of_source(data: bytes, path: str = "", modified: float = 0.0) -> SourceFacts:
-    """The digest and the facts of a source.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A source to be analysed: the file at `path`, the `data` that was read from it, or data without a file.
 
-    `path` and `modified` (seconds), of the file it lies in, spare the parse of what this
-    interpreter has compiled before.
+    `trusts_bytecode` tells whether it need not be parsed where this interpreter has compiled the file.
     """
-    return SourceFacts(digest=Digest.of(data), facts=with_syntax(analyse_source(data), data, path, modified))
+
+    path: str = ""
+    data: bytes | None = None
+    trusts_bytecode: bool = True
 
 
-def with_syntax(facts: ImportFacts, data: bytes, path: str = "", modified: float = 0.0) -> ImportFacts:
-    """`facts` of the source `data` with the verdict of a full parse, unless there is bytecode of it."""
-    if facts.syntax_problem or (path and has_current_bytecode(path, data, modified)):
-        return facts
-    problem = check_syntax(data)
-    return replace(facts, syntax_problem=problem) if problem else facts
+def facts_of_source(data: bytes, path: str = "") -> SourceFacts:
+    """The digest and the facts of a source, with the verdict of a full parse.
+
+    The parse is left out where the file at `path`, which has these bytes, was compiled by this interpreter.
+    """
+    facts = analyse_source(data)
+    if facts.syntax_problem is None and not (path and has_current_bytecode(path, data)):
+        problem = check_syntax(data)
+        facts = replace(facts, syntax_problem=problem) if problem else facts
+    return SourceFacts(digest=Digest.of(data), facts=facts)

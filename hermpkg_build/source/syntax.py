@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 from hermpkg_build.core.facts import SyntaxProblem
@@ -23,10 +24,10 @@ def check_syntax(data: bytes) -> SyntaxProblem | None:
     return None
 
 
-def has_current_bytecode(path: str, data: bytes, modified: float) -> bool:
-    """Whether this interpreter has compiled exactly this source before, so that it is known to parse.
+def has_current_bytecode(path: str, data: bytes) -> bool:
+    """Whether this interpreter has compiled `data`, the source at `path`, before: it is known to parse.
 
-    `modified` is the file's modification time in seconds. Looks at the header of the file in
+    Looks at the header of the file in
     ``__pycache__`` as the import system does (PEP 552): this interpreter's magic number, and the size
     and time of the source, or its hash. The compiler writes that file only after it has accepted the
     source. What is trusted is no more than any import of that module trusts, and a wrong answer does no
@@ -37,6 +38,7 @@ def has_current_bytecode(path: str, data: bytes, modified: float) -> bool:
     try:
         with open(cache_from_source(path), "rb", buffering=0) as file:
             header = file.read(_HEADER_SIZE)
+        modified = os.stat(path).st_mtime
     except (OSError, NotImplementedError, ValueError):
         return False
     if len(header) != _HEADER_SIZE or header[:4] != MAGIC_NUMBER:

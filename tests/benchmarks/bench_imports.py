@@ -14,7 +14,8 @@ from table import Row, show, timed
 
 from hermpkg_build.source.facts_codec import decode, encode
 from hermpkg_build.source.imports import analyse_source
-from hermpkg_build.source.parallel import analyse_many
+from hermpkg_build.source.parallel import facts_of_files
+from hermpkg_build.source.source_facts import Source
 
 TORCH = "torch.package's visitor, one process"
 _DEEP = ".".join(["package"] * 16)
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         paths = [paths[index * len(paths) // options.files] for index in range(options.files)]
     rows = timed(row_actions(paths, options.jobs), options.rounds)
     size = sum(map(os.path.getsize, paths)) / 1e6
-    facts = analyse_many(paths, 1)
+    facts = [found.facts for found in facts_of_files([Source(path=path) for path in paths], 1)]
     imports = sum(len(found.imports) for found in facts)
     show(f"{options.package}: {len(paths):,} modules, {size:.1f} MB, {imports:,} imports", rows)
     print_codec([encode(found) for found in facts])
@@ -67,7 +68,8 @@ def row_actions(paths: Sequence[str], jobs: int) -> dict[str, Callable[[], objec
             command, capture_output=True, check=True
         )
     rows["hermpkg, one process"] = lambda: [analyse(path) for path in paths]
-    rows[f"hermpkg, {jobs} processes"] = lambda: analyse_many(paths, jobs)
+    sources = [Source(path=path) for path in paths]
+    rows[f"hermpkg, {jobs} processes"] = lambda: facts_of_files(sources, jobs)
     return rows
 
 

@@ -9,21 +9,21 @@ from pathlib import Path
 import pytest
 
 from hermpkg_build import PackageExporter
-from hermpkg_build.exporter import resolution
 from hermpkg_build.exporter.facts_cache import kept_facts
+from hermpkg_build.source import known_facts
 
 
 @pytest.fixture
 def analysed(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The sources that exports analyse."""
     sources: list[bytes] = []
-    analyse = resolution.facts_of_source
+    analyse = known_facts.facts_of_source
 
     def noting(data: bytes, *place: object) -> object:
         sources.append(data)
         return analyse(data, *place)
 
-    monkeypatch.setattr(resolution, "facts_of_source", noting)
+    monkeypatch.setattr(known_facts, "facts_of_source", noting)
     return sources
 
 

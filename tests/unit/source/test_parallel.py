@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from hermpkg_build.core.digest import Digest
 from hermpkg_build.source.facts_codec import decode
-from hermpkg_build.source.imports import analyse_source
-from hermpkg_build.source.parallel import analyse_many, serve
+from hermpkg_build.source.parallel import facts_of_files, serve
+from hermpkg_build.source.source_facts import Source, facts_of_source
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +23,19 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [str(path) for path in made]
 
 
+def sources(paths: list[str]) -> list[Source]:
+    return [Source(path=path) for path in paths]
+
+
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_facts_come_in_order(paths: list[str], jobs: int) -> None:
-    assert analyse_many(paths, jobs) == [analyse_source(Path(path).read_bytes()) for path in paths]
+    assert facts_of_files(sources(paths), jobs) == [
+        facts_of_source(Path(path).read_bytes()) for path in paths
+    ]
 
 
 def test_no_files_need_no_helpers() -> None:
-    assert analyse_many([], 4) == []
+    assert facts_of_files([], 4) == []
 
 
 @pytest.mark.parametrize("broken", ["", "/nowhere/python", "/bin/false"])
@@ -36,7 +43,7 @@ def test_helpers_that_fail_leave_the_work_to_us(
     paths: list[str], broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", broken)
-    assert [facts.imports[0].module for facts in analyse_many(paths[1:40], 3)] == [
+    assert [found.facts.imports[0].module for found in facts_of_files(sources(paths[1:40]), 3)] == [
         f"a{number}" for number in range(1, 40)
     ]
 
@@ -45,18 +52,20 @@ def test_helpers_that_fail_leave_the_work_to_us(
 def test_a_file_that_cannot_be_read_is_an_error(paths: list[str], position: int, tmp_path: Path) -> None:
     changed = [*paths[:position], str(tmp_path / "absent.py"), *paths[position + 1 :]]
     with pytest.raises(FileNotFoundError, match="absent"):
-        analyse_many(changed, 2)
+        facts_of_files(sources(changed), 2)
 
 
 def test_a_helper_answers_until_its_input_ends(paths: list[str]) -> None:
     path = paths[1].encode()
     request = (2).to_bytes(4, "little") + b"".join(
-        len(p).to_bytes(4, "little") + p for p in (path, b"/nowhere/x.py")
+        len(p).to_bytes(4, "little") + p for p in (b"+" + path, b"-/nowhere/x.py")
     )
     answers = io.BytesIO()
     serve(io.BytesIO(request), answers)
     data = answers.getvalue()
     size = int.from_bytes(data[4:8], "little")
     assert data[:4] == (2).to_bytes(4, "little")
-    assert decode(data[8 : 8 + size]).imports[0].module == "a1"
+    digest, _, facts = data[8 : 8 + size].partition(b"\n")
+    assert digest.decode() == str(Digest.of(Path(paths[1]).read_bytes()))
+    assert decode(facts).imports[0].module == "a1"
     assert data[8 + size :] == bytes(4)

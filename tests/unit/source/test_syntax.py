@@ -42,7 +42,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def is_current(path: Path) -> bool:
-    return has_current_bytecode(str(path), path.read_bytes(), path.stat().st_mtime)
+    return has_current_bytecode(str(path), path.read_bytes())
 
 
 @pytest.mark.parametrize("mode", py_compile.PycInvalidationMode)

@@ -1,0 +1,99 @@
+"""Import facts of many sources: known ones from memory and a store, all others worked out and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from typing import Protocol
+
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.facts import ImportFacts
+from hermpkg_build.source.facts_codec import decode, encode
+from hermpkg_build.source.source_facts import FACTS_VERSION, Source, SourceFacts, facts_of_source
+
+_WORTH_PROCESSES = 300
+"""From this many files on, starting helper processes pays."""
+
+
+class FactsStore(Protocol):
+    """Import facts as bytes, by the digest of the source and the version that made them."""
+
+    def get_many(self, digests: Collection[Digest], *, version: str) -> dict[Digest, bytes]:
+        """Those that are there."""
+        ...
+
+    def put_many(self, facts: Mapping[Digest, bytes], *, version: str) -> None:
+        """Keep some more."""
+        ...
+
+
+class KnownFacts:
+    """The facts of all sources that were asked for, by digest; new ones go into `store`, too.
+
+    Up to `jobs` processes work them out. `read` gives the bytes of a file that no other process has read.
+    """
+
+    def __init__(
+        self, store: FactsStore | None, jobs: int, *, read: Callable[[str], bytes] | None = None
+    ) -> None:
+        self._store = store
+        self._jobs = jobs
+        self._read = read
+        self._known: dict[Digest, ImportFacts] = {}
+
+    def __contains__(self, digest: Digest) -> bool:
+        return digest in self._known
+
+    def __getitem__(self, digest: Digest) -> SourceFacts:
+        return SourceFacts(digest=digest, facts=self._known[digest])
+
+    def recall(self, digests: Iterable[Digest]) -> None:
+        """Look in the store for facts that are not known."""
+        unknown = [digest for digest in dict.fromkeys(digests) if digest not in self._known]
+        if self._store is not None and unknown:
+            self._known.update(_decoded(self._store.get_many(unknown, version=FACTS_VERSION)))
+
+    def learn(self, encoded: Mapping[Digest, bytes]) -> None:
+        """Keep facts that were worked out elsewhere."""
+        self._keep(_decoded(encoded))
+
+    def encoded(self, digests: Iterable[Digest]) -> dict[Digest, bytes]:
+        """Those of the facts that are known, as `learn` takes them."""
+        return {digest: encode(self._known[digest]) for digest in digests if digest in self._known}
+
+    def work_out(self, sources: Mapping[Digest, Source]) -> None:
+        """Analyse those of `sources` whose facts are not known. Raises OSError."""
+        wanted = {digest: source for digest, source in sources.items() if digest not in self._known}
+        files = [source for source in wanted.values() if source.path]
+        found: dict[Digest, ImportFacts] = {}
+        if self._jobs > 1 and len(files) >= _WORTH_PROCESSES:
+            from hermpkg_build.source.parallel import facts_of_files
+
+            # Of a file that has changed since, these are the facts of other bytes, under their own digest.
+            found = {each.digest: each.facts for each in facts_of_files(files, self._jobs)}
+        for digest, source in wanted.items():
+            if digest not in found:
+                found[digest] = self._analyse(source)
+        self._keep(found)
+
+    def _analyse(self, source: Source) -> ImportFacts:
+        data = source.data
+        if data is None:
+            assert self._read is not None
+            data = self._read(source.path)
+        return facts_of_source(data, source.path if source.trusts_bytecode else "").facts
+
+    def _keep(self, facts: Mapping[Digest, ImportFacts]) -> None:
+        self._known.update(facts)
+        if self._store is not None and facts:
+            encoded = {digest: encode(found) for digest, found in facts.items()}
+            self._store.put_many(encoded, version=FACTS_VERSION)
+
+
+def _decoded(encoded: Mapping[Digest, bytes]) -> dict[Digest, ImportFacts]:
+    """The facts in their stored form; damaged ones are left out."""
+    facts = {}
+    for digest, data in encoded.items():
+        with suppress(ValueError):
+            facts[digest] = decode(data)
+    return facts
