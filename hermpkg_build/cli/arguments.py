@@ -1,176 +1,222 @@
-"""Reads the words of a command line by tables of options.
+"""A command's arguments as the fields of a dataclass: the one table for parsing, help and the reference page.
 
-Not argparse: a word such as ``-//models:big`` is a pattern here, the options that hold for every
-command may stand before or after its name, and a table costs nothing at start-up.
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class BuildArguments(CommonArguments):
+        patterns: tuple[str, ...] = operands("PATTERN...")
+        keep_going: bool = flag("--keep-going", "-k", help="build what can be built although a target fails")
+        out: str | None = option("--out", "-o", value="FILE", read=str, default=None, help="write to FILE")
+
+Not argparse: a word such as ``-//models:big`` is a target pattern here, the options of every command may
+stand before or after its name, and a table costs nothing at start-up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeAlias, TypeVar
 
-from hermpkg_build.cli.console import Console
-from hermpkg_build.errors import CommandLineError, ExitCode
+from hermpkg_build.errors import CommandLineError
+
+T = TypeVar("T")
+
+Given: TypeAlias = Mapping[str, tuple[str, ...]]
+"""The values of each given option, in their order, by the option's `name`; each time "" for a flag."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One option: its spellings, the first of them its name, and what its value is called ("" for a flag).
+    """One option of the command line.
 
-    Where a value `may_be_empty`, that says something else than leaving the option out.
+    `names` are its spellings, the long one first; `value` is what help calls its value, "" for a flag.
+    `default` says in words what holds without it. Where a value `may_be_empty`, "" means something else
+    than leaving the option out. `read` makes the value of a text, or raises ValueError with what the
+    option needs: ``"a whole number from 1"``.
     """
 
     names: tuple[str, ...]
     help: str
     value: str = ""
+    default: str = ""
     choices: tuple[str, ...] = ()
     may_be_empty: bool = False
+    read: Callable[[str], object] = str
 
     @property
     def name(self) -> str:
-        """The option's key among parsed options: ``keep-going``."""
+        """The option's name in `Given`: ``keep-going``."""
         return self.names[0].lstrip("-")
 
+    def value_of(self, given: Given) -> object:
+        """Read the last of the option's values: the one that holds. Raises CommandLineError."""
+        text = given[self.name][-1]
+        try:
+            return self.read(text)
+        except ValueError as error:
+            raise CommandLineError(f"{self.names[0]} needs {error}, not {text!r}") from None
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What the options for every command say.
 
-    `cache_directory` is absolute; `verbosity` is -1 for quiet, 0, or 1 and more for verbose.
+def operand(form: str) -> str:
+    """Declare a field for one word; `form` is how usage shows it, ``[FILE]`` where it may be left out."""
+    value: str = field(default="", metadata={"operand": form})
+    return value
+
+
+def operands(form: str) -> tuple[str, ...]:
+    """Declare a field for all words left, at least one unless `form` is in brackets: ``[PATTERN...]``."""
+    value: tuple[str, ...] = field(default=(), metadata={"operand": form})
+    return value
+
+
+def flag(*names: str, help: str) -> bool:
+    """Declare a field that is True where its option is given."""
+    value: bool = field(default=False, metadata={"option": Option(names=names, help=help, read=_true)})
+    return value
+
+
+def _true(_: str) -> bool:
+    return True
+
+
+def option(
+    *names: str,
+    value: str,
+    help: str,
+    read: Callable[[str], T],
+    default: T | Callable[[], T],
+    default_words: str = "",
+    choices: tuple[str, ...] = (),
+) -> T:
+    """Declare a field for an option with a value.
+
+    `default` may be a function, which is called where the option is not given. `default_words` say what
+    it is where its text does not.
     """
+    words = default_words or ("" if callable(default) or default is None else str(default))
+    metadata = {
+        "option": Option(names=names, help=help, value=value, default=words, choices=choices, read=read)
+    }
+    made: T
+    if callable(default):
+        made = field(default_factory=default, metadata=metadata)
+    else:
+        made = field(default=default, metadata=metadata)
+    return made
 
-    cache_directory: str
-    jobs: int
-    json: bool
-    verbosity: int
 
+def option_group(title: str, table: Callable[[], Sequence[Option]]) -> Given:
+    """Declare a field for what is given, as texts, of many options that help shows under `title`.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
-    """One call of a command: its words, the options given to it by name, the settings, the console.
-
-    `given` has all values of each option in their order, `options` the last, which holds.
+    `table` is called where an option is spelled like none of the others, and for help.
     """
-
-    words: tuple[str, ...]
-    given: Mapping[str, tuple[str, ...]]
-    settings: Settings
-    console: Console
-
-    @property
-    def options(self) -> Mapping[str, str]:
-        """The value that holds of each option."""
-        return last_of(self.given)
-
-    def has(self, option: str) -> bool:
-        """Whether the flag `option` was given."""
-        return option in self.options
+    value: Given = field(default_factory=dict, metadata={"title": title, "table": table})
+    return value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """One command: how it is called, what it does, the options of its own, and the function that does it.
-
-    `least` and `most` bound the number of words it takes; `most` None is no bound.
-    """
-
-    name: str
-    words: str
-    summary: str
-    run: Callable[[Invocation], ExitCode]
-    options: tuple[Option, ...] = ()
-    least: int = 0
-    most: int | None = 0
-
-    def check_words(self, words: Sequence[str]) -> None:
-        """Raise CommandLineError where there are too few or too many words."""
-        usage = f"usage: hermpkg {self.name} {self.words}".rstrip()
-        if len(words) < self.least:
-            raise CommandLineError(f"{self.name} needs {self.words}", next_step=usage)
-        if self.most is not None and len(words) > self.most:
-            raise CommandLineError(
-                f"{self.name} was given a word too many: {words[self.most]!r}", next_step=usage
-            )
+def operand_forms(arguments: type[Any]) -> list[str]:
+    """How usage shows the words that a command takes."""
+    return [each.metadata["operand"] for each in fields(arguments) if "operand" in each.metadata]
 
 
-def is_option(word: str) -> bool:
-    """Whether `word` is spelled like an option; ``-//x`` and ``-:x`` take targets away instead."""
-    return len(word) > 1 and word[0] == "-" and not word.startswith(("-//", "-:", "-@", "-..."))
+def own_options(arguments: type[Any]) -> list[Option]:
+    """The options of `arguments` that are fields of their own."""
+    return [each.metadata["option"] for each in fields(arguments) if "option" in each.metadata]
 
 
-def first_word(words: Sequence[str], options: Sequence[Option]) -> int | None:
-    """The index of the first word that is neither an option nor an option's value."""
-    takes_value = {name for option in options if option.value for name in option.names}
-    position = 0
-    while position < len(words):
-        word = words[position]
-        if word == "--":
-            return None
-        if not is_option(word):
-            return position
-        position += 2 if word in takes_value else 1
-    return None
+def option_groups(arguments: type[Any]) -> dict[str, Sequence[Option]]:
+    """The other options of `arguments`, by the title they have in help."""
+    return {
+        each.metadata["title"]: each.metadata["table"]()
+        for each in fields(arguments)
+        if "table" in each.metadata
+    }
 
 
 def parse(
-    words: Sequence[str], options: Sequence[Option]
-) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
-    """Split `words` into plain words and options: by name, the values that each was given, in order.
+    words: Sequence[str], arguments: type[Any]
+) -> tuple[list[str], dict[str, tuple[str, ...]], list[CommandLineError]]:
+    """Split `words` into plain words and the options of `arguments`.
 
-    A flag is given "" each time. Raises CommandLineError for an unknown option, a missing value, a
-    value to a flag, and a value that is none of the option's choices.
+    What is wrong is collected, not raised: an unknown option, a missing value, a value to a flag, and a
+    value that is none of the option's choices.
     """
-    by_name = {name: option for option in options for name in option.names}
+    table = _by_name(own_options(arguments))
     plain: list[str] = []
-    found: dict[str, tuple[str, ...]] = {}
+    given: dict[str, tuple[str, ...]] = {}
+    problems: list[CommandLineError] = []
     rest = iter(words)
     for word in rest:
         if word == "--":
             plain.extend(rest)
-        elif not is_option(word):
+        elif not _is_option(word):
             plain.append(word)
         else:
-            name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
-            option = by_name.get(name)
-            if option is None:
-                option, value, equals = _joined(word, by_name)
-            if not option.value:
-                if equals:
-                    raise CommandLineError(f"{name} takes no value, but was given {value!r}")
-            else:
-                value = _checked(option, name, value if equals else next(rest, None))
-            found[option.name] = (*found.get(option.name, ()), value)
-    return tuple(plain), found
+            if _name_and_value(word)[0] not in table:
+                for group in option_groups(arguments).values():
+                    table.update(_by_name(group))
+            try:
+                option, value = _parse_option(word, rest, table)
+                given[option.name] = (*given.get(option.name, ()), value)
+            except CommandLineError as error:
+                problems.append(error)
+    return plain, given, problems
 
 
-def last_of(given: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-    """The last value of each option: the one that holds where only one can."""
-    return {name: values[-1] for name, values in given.items()}
+def _by_name(options: Iterable[Option]) -> dict[str, Option]:
+    return {name: option for option in options for name in option.names}
 
 
-def _joined(word: str, by_name: Mapping[str, Option]) -> tuple[Option, str, str]:
-    """Read ``-j4`` and ``-C/there``; everything else that has come this far is unknown."""
-    option = by_name.get(word[:2])
-    if option is not None and option.value and not word.startswith("--"):
-        return option, word[2:], "="
-    from hermpkg_build.core.spelling import question
-
-    name = word.partition("=")[0]
-    raise CommandLineError(
-        f"unknown option {name}", next_step=question(name, by_name) or "hermpkg --help lists the options"
-    )
+def _is_option(word: str) -> bool:
+    """Whether `word` is spelled like an option; ``-//x`` and ``-:x`` take targets away instead."""
+    return len(word) > 1 and word[0] == "-" and not word.startswith(("-//", "-:", "-@", "-..."))
 
 
-def _checked(option: Option, name: str, value: str | None) -> str:
+def _name_and_value(word: str) -> tuple[str, str | None]:
+    """Split ``--jobs=4`` and ``-j4``."""
+    if not word.startswith("--"):
+        return word[:2], word[2:] or None
+    name, equals, value = word.partition("=")
+    return name, value if equals else None
+
+
+def _parse_option(word: str, rest: Iterator[str], table: Mapping[str, Option]) -> tuple[Option, str]:
+    """The option that `word` spells, and its value: the one in `word`, else the first of `rest`."""
+    name, value = _name_and_value(word)
+    option = table.get(name)
+    if option is None or (value and not option.value and not word.startswith("--")):
+        spelled = word.partition("=")[0]
+        raise CommandLineError(
+            f"unknown option {spelled}",
+            next_step=_question(spelled, table) or "hermpkg --help lists the options",
+        )
+    if not option.value:
+        if value is not None:
+            raise CommandLineError(f"{name} takes no value, but was given {value!r}")
+        return option, ""
+    value = next(rest, None) if value is None else value
     if value is None or (not value and not option.may_be_empty):
         raise CommandLineError(f"{name} needs a value: {name} {option.value}")
     if option.choices and value not in option.choices:
-        from hermpkg_build.core.spelling import question
-
-        choices = ", ".join(option.choices)
         raise CommandLineError(
             f"{name} cannot be {value!r}",
-            facts=[("choices", choices)],
-            next_step=question(value, option.choices),
+            facts=[("choices", ", ".join(option.choices))],
+            next_step=_question(value, option.choices),
         )
-    return value
+    return option, value
+
+
+def _question(word: str, known: Iterable[str]) -> str:
+    from hermpkg_build.core.spelling import question
+
+    return question(word, known)
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """The reader of a number that is at least `least`."""
+
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or int(text) < least:
+            raise ValueError(f"a whole number from {least}")
+        return int(text)
+
+    return read

@@ -1,171 +1,121 @@
-"""What the commands that build have in common: the request, the shortest way, the engine, the JSON."""
+"""What the commands that build have in common: a call of the engine, the artifacts, the result as JSON."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from hermpkg_build.cli.arguments import Invocation
-from hermpkg_build.cli.console import Console, printable, size_text
-from hermpkg_build.cli.progress import Display, errors_go_to_a_terminal
+from hermpkg_build.cli.progress import Display
 from hermpkg_build.cli.remote import chosen_settings, remote_of
-from hermpkg_build.core.canonical_json import Json
-from hermpkg_build.engine.results import BuildRequest, BuildResult, ExecutedAction, TargetResult
-from hermpkg_build.engine.snapshot import find_unchanged
-from hermpkg_build.errors import CommandLineError, HermpkgError
+from hermpkg_build.engine.results import BuildRequest, BuildResult, TargetResult
+from hermpkg_build.errors import CommandLineError
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.conditions import FactoryConditions
+    from hermpkg_build.cli.arguments import Given
+    from hermpkg_build.cli.console import Console
+    from hermpkg_build.core.canonical_json import Json
+    from hermpkg_build.engine.observer import BuildObserver
     from hermpkg_build.loading.workspace import Workspace
+    from hermpkg_build.remote.opening import Remote
 
-_MOST_SHOWN = 20
+    class EngineArguments(Protocol):
+        """The arguments of a command that calls the engine."""
 
+        @property
+        def cache_dir(self) -> str:
+            """The cache's folder."""
 
-def build_request(invocation: Invocation, *, package: str = "", out: str | None = None) -> BuildRequest:
-    """The request for the patterns that are the words of `invocation`."""
-    return BuildRequest(
-        patterns=invocation.words,
-        package=package,
-        out=out,
-        keep_going=invocation.has("keep-going"),
-        conditions=_conditions(invocation.options.get("conditions")),
-        jobs=invocation.settings.jobs,
-    )
+        @property
+        def jobs(self) -> int:
+            """How many actions run at once."""
 
+        @property
+        def remote(self) -> Given:
+            """The options for remote servers."""
 
-def _conditions(path: str | None) -> FactoryConditions | None:
-    """What ``--conditions`` says; None where it is not given."""
-    if path is None:
-        return None
-    from hermpkg_build.core.canonical_json import loads
-    from hermpkg_build.core.conditions import read_conditions
+    T = TypeVar("T")
+    T_co = TypeVar("T_co", covariant=True)
 
-    try:
-        with open(path, "rb") as file:
-            return read_conditions(loads(file.read()))
-    except (OSError, ValueError) as error:
-        raise CommandLineError(
-            f"no conditions can be read from {path}", facts=[("reason", str(error))]
-        ) from None
+    class UseCase(Protocol[T_co]):
+        """A function of the engine: `build`, `run_tests` or `analyse`."""
 
-
-def make_display(invocation: Invocation) -> Display:
-    """The display of a build's progress that fits the settings and where standard error goes."""
-    settings = invocation.settings
-    return Display(
-        invocation.console,
-        on_terminal=errors_go_to_a_terminal() and not settings.json and settings.verbosity >= 0,
-        explain=invocation.has("explain"),
-        verbose=settings.verbosity > 0,
-    )
+        def __call__(
+            self,
+            workspace: Workspace,
+            request: BuildRequest,
+            cache_directory: str,
+            observer: BuildObserver,
+            *,
+            remote: Remote | None,
+        ) -> T_co:
+            """Do what `request` asks for in `workspace`."""
 
 
-def build_patterns(invocation: Invocation, *, out: str | None) -> tuple[BuildResult, HermpkgError | None]:
-    """Bring the artifacts of the patterns up to date and print a line for each.
-
-    Targets that are no artifacts have a line where there are no others.
-
-    What was built, and the error where not everything could be. Raises where nothing could begin.
-    Where nothing has changed since the last build of the same words neither the loader nor the engine
-    is imported.
-    """
-    chosen = chosen_settings(invocation)
-    with closing(make_display(invocation)) as display:
-        unchanged = find_unchanged(os.getcwd(), build_request(invocation, out=out))
-        if unchanged is None:
-            from hermpkg_build.engine.build import BuildFailedError, build
-
-            workspace, package = here()
-            request = build_request(invocation, package=package, out=out)
-            remote = remote_of(workspace, chosen)
-            try:
-                result = build(
-                    workspace, request, invocation.settings.cache_directory, display, remote=remote
-                )
-            except BuildFailedError as error:
-                return error.result, error
-            if not _artifacts(result):
-                # The engine tells of artifacts as they are finished.
-                _show(result.targets, display)
-            return result, None
-        result, warnings = unchanged
-        for text in warnings:
-            display.warning(text)
-        _show(_artifacts(result) or result.targets, display)
-        return result, None
-
-
-def _artifacts(result: BuildResult) -> list[TargetResult]:
-    """The targets with a file of their own: what a build is for, unless only other targets were asked for."""
-    return [target for target in result.targets if target.path]
-
-
-def _show(targets: Sequence[TargetResult], display: Display) -> None:
-    for target in targets:
-        display.target_finished(target)
-
-
-def here() -> tuple[Workspace, str]:
-    """The workspace of the current folder, and that folder as a package path ("" for the root)."""
+def current_workspace() -> Workspace:
+    """Find the workspace that the current folder lies in. Raises WorkspaceError."""
     from hermpkg_build.loading.workspace import find_workspace
 
-    folder = os.getcwd()
-    workspace = find_workspace(folder)
-    package = os.path.relpath(folder, workspace.root)
-    return workspace, "" if package == os.curdir else package.replace(os.sep, "/")
+    return find_workspace(os.getcwd())
+
+
+def call_engine(
+    use_case: UseCase[T], request: BuildRequest, arguments: EngineArguments, display: Display
+) -> T:
+    """Call `use_case` in the current folder, with the servers that the arguments and the workspace name."""
+    chosen = chosen_settings(arguments.remote)
+    workspace = current_workspace()
+    package = os.path.relpath(os.getcwd(), workspace.root).replace(os.sep, "/")
+    return use_case(
+        workspace,
+        replace(request, package="" if package == os.curdir else package),
+        arguments.cache_dir,
+        display,
+        remote=remote_of(workspace, chosen),
+    )
+
+
+def build_artifacts(
+    patterns: Sequence[str], arguments: EngineArguments, console: Console
+) -> list[TargetResult]:
+    """Bring the artifacts of `patterns` up to date; their paths are absolute.
+
+    Raises CommandLineError where the patterns name no model_package.
+    """
+    from hermpkg_build.engine.build import build
+
+    request = BuildRequest(patterns=tuple(patterns), jobs=arguments.jobs)
+    with closing(Display(console)) as display:
+        result = call_engine(build, request, arguments, display)
+    root = current_workspace().root
+    artifacts = [
+        replace(target, path=os.path.join(root, target.path)) for target in result.targets if target.path
+    ]
+    if not artifacts:
+        raise CommandLineError(
+            f"no model_package among {' '.join(patterns)}",
+            next_step="name a model_package target, or a folder with some: //...",
+        )
+    return artifacts
 
 
 def result_json(result: BuildResult) -> dict[str, Json]:
     """A build's result as the object that ``--json`` prints."""
-    actions: Mapping[str, Json] = {
-        kind: {"run": counts.run, "cached": counts.cached} for kind, counts in sorted(result.actions.items())
+    value: dict[str, Json] = {
+        "targets": [asdict(target) for target in result.targets],
+        "actions": {kind: asdict(counts) for kind, counts in sorted(result.actions.items())},
+        "executed": [
+            {
+                "kind": action.kind,
+                "subject": action.subject,
+                "reasons": list(action.reasons),
+                **({"where": action.where} if action.where else {}),
+            }
+            for action in result.executed
+        ],
     }
-    targets: Sequence[Json] = [
-        {
-            "label": target.label,
-            "path": target.path,
-            "sha256": target.sha256,
-            "bytes": target.bytes,
-            "status": target.status,
-            "reasons": list(target.reasons),
-        }
-        for target in result.targets
-    ]
-    executed: Sequence[Json] = [
-        {
-            "kind": action.kind,
-            "subject": action.subject,
-            "reasons": list(action.reasons),
-            **({"where": action.where} if action.where else {}),
-        }
-        for action in result.executed
-    ]
-    value: dict[str, Json] = {"targets": targets, "actions": actions, "executed": executed}
     if result.remote is not None:
         value["remote"] = asdict(result.remote)
     return {**value, "wall_s": round(result.wall_s, 4)}
-
-
-def explain_actions(result: BuildResult, console: Console) -> None:
-    """Print the actions that ran, and why; of many of one kind only how many. Then what was shared."""
-    by_kind: dict[str, list[ExecutedAction]] = {}
-    for action in result.executed:
-        by_kind.setdefault(action.kind, []).append(action)
-    for kind, actions in by_kind.items():
-        if len(actions) > _MOST_SHOWN:
-            console.say(f"  {kind}: {len(actions)} actions ran; --json lists them")
-            continue
-        for action in actions:
-            where = f" (on {action.where})" if action.where else ""
-            console.say(
-                f"  {kind} {printable(action.subject)}{where}: {printable('; '.join(action.reasons))}"
-            )
-    if (shared := result.remote) is not None:
-        fetched, uploaded = size_text(shared.downloaded_bytes), size_text(shared.uploaded_bytes)
-        asked = shared.hits + shared.misses
-        console.say(
-            f"  shared cache: {shared.hits} of {asked} results; {fetched} fetched, {uploaded} uploaded"
-        )

@@ -1,121 +1,148 @@
-"""What a command says: lines or one JSON object on standard output, everything else on standard error."""
+"""What a command says: lines or one JSON object on standard output, everything else on standard error.
+
+All text becomes output here, and only here are its control characters made harmless.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from typing import TextIO
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, TextIO, TypeAlias
 
-from hermpkg_build.core.canonical_json import Json
-from hermpkg_build.errors import GroupedError, HermpkgError
+from hermpkg_build.errors import GroupedError, HermpkgError, Location
 
-_BOLD = "\x1b[1m"
+if TYPE_CHECKING:
+    from hermpkg_build.core.canonical_json import Json
+
+_RESET = "\x1b[0m"
 _RED = "\x1b[1;31m"
 _YELLOW = "\x1b[1;33m"
-_GREEN = "\x1b[32m"
 _CYAN = "\x1b[36m"
-_DIM = "\x1b[2m"
-_RESET = "\x1b[0m"
+
+Styled: TypeAlias = "tuple[str, str]"
+"""A text and the escape sequence of its colour."""
+
+
+def good(text: str) -> Styled:
+    """`text` in the colour of success."""
+    return text, "\x1b[32m"
+
+
+def bad(text: str) -> Styled:
+    """`text` in the colour of failure."""
+    return text, _RED
+
+
+def strong(text: str) -> Styled:
+    """`text` in bold."""
+    return text, "\x1b[1m"
+
+
+def faint(text: str) -> Styled:
+    """`text` dimmed."""
+    return text, "\x1b[2m"
 
 
 class Console:
     """Standard output and standard error, coloured where that is wanted.
 
     `color` is ``auto``, ``always`` or ``never``; ``auto`` means on a terminal, unless NO_COLOR is set or
-    TERM is ``dumb``. In `json` mode nothing but `give_json` writes to standard output.
+    TERM is ``dumb``. In `json` mode nothing but `give_json` writes to standard output, elsewhere it does
+    not. A `quiet` console says only errors and what was asked for, a `verbose` one is told more.
     """
 
-    def __init__(self, *, color: str, json: bool, quiet: bool, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        *,
+        color: str = "auto",
+        json: bool = False,
+        quiet: bool = False,
+        verbose: bool = False,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
         self.json = json
         self.quiet = quiet
-        self._color_out = _wants_color(sys.stdout, color, environment)
+        self.verbose = verbose and not quiet
+        self._color_output = _wants_color(sys.stdout, color, environment)
         self.color_errors = _wants_color(sys.stderr, color, environment)
 
-    def say(self, text: str) -> None:
-        """One or more lines of the command's result; what others wrote goes through `printable` first."""
+    def say(self, *pieces: str | Styled) -> None:
+        """Print the pieces of one or more lines of the command's result."""
         if not self.json:
-            print(text, file=sys.stdout)
+            print(_joined(pieces, self._color_output), file=sys.stdout)
 
-    def mention(self, text: str) -> None:
-        """A line of the result that a quiet command leaves out."""
+    def mention(self, *pieces: str | Styled) -> None:
+        """Print a line of the result that a quiet command leaves out."""
         if not self.quiet:
-            self.say(text)
+            self.say(*pieces)
 
     def give_json(self, value: Json) -> None:
-        """The one object that a command gives in JSON mode."""
-        import json
+        """Print the one object that a command gives in JSON mode."""
+        if self.json:
+            import json
 
-        print(json.dumps(value, indent=2, allow_nan=False), file=sys.stdout)
+            print(json.dumps(value, indent=2, allow_nan=False), file=sys.stdout)
 
     def note(self, text: str) -> None:
-        """A line for people only, on standard error."""
+        """Print a line for people only, on standard error."""
         if not self.quiet:
-            _to_errors(printable(text))
+            self._print_error(text)
 
     def warn(self, text: str) -> None:
-        """Something the user should know that is no error."""
-        _to_errors(self._marked("warning:", _YELLOW, self.color_errors) + " " + printable(text))
-
-    def show_error(self, error: HermpkgError) -> None:
-        """The whole of an error; in JSON mode also as the object on standard output."""
-        self.describe(error)
-        if self.json:
-            self.give_json({"error": error_json(error)})
+        """Print something that the user should know although it is no error."""
+        self._print_error(("warning:", _YELLOW), f" {text}")
 
     def describe(self, error: HermpkgError) -> None:
-        """The whole of an error on standard error, as a part of a result that tells of several."""
-        _to_errors(self._rendered(error))
+        """Print the whole of an error on standard error."""
+        pieces: list[str | Styled] = [("error:", _RED)]
+        for number, line in enumerate(error.render().split("\n")):
+            pieces.append("\n" if number else " ")
+            pieces.append((line, _CYAN) if line.lstrip().startswith("-> ") else line)
+        self._print_error(*pieces)
 
-    def _rendered(self, error: HermpkgError) -> str:
-        text = printable(error.render())
-        head = self._marked("error:", _RED, self.color_errors)
-        if not self.color_errors:
-            return f"{head} {text}"
-        lines = [
-            self._marked(line, _CYAN, True) if line.lstrip().startswith("-> ") else line
-            for line in text.splitlines()
-        ]
-        return f"{head} " + "\n".join(lines)
-
-    def good(self, text: str) -> str:
-        """`text` in the colour of success on standard output."""
-        return self._marked(text, _GREEN, self._color_out)
-
-    def bad(self, text: str) -> str:
-        """`text` in the colour of failure on standard output."""
-        return self._marked(text, _RED, self._color_out)
-
-    def strong(self, text: str) -> str:
-        """`text` emphasised on standard output."""
-        return self._marked(text, _BOLD, self._color_out)
-
-    def faint(self, text: str) -> str:
-        """`text` held back on standard output."""
-        return self._marked(text, _DIM, self._color_out)
-
-    @staticmethod
-    def _marked(text: str, style: str, wanted: bool) -> str:
-        return f"{style}{text}{_RESET}" if wanted else text
+    def _print_error(self, *pieces: str | Styled) -> None:
+        """Print to standard error; where even that is closed there is no one to tell."""
+        if sys.stderr is None:
+            return  # print() would take None for standard output
+        try:
+            print(_joined(pieces, self.color_errors), file=sys.stderr, flush=True)
+        except (OSError, ValueError):
+            return
 
 
-def error_json(error: HermpkgError) -> dict[str, Json]:
-    """An error as fields."""
-    value: dict[str, Json] = {
-        "kind": type(error).__name__,
-        "summary": error.summary,
-        "exit_code": int(error.exit_code),
-        "location": None,
-        "facts": [{"name": name, "value": text} for name, text in error.facts],
-        "snippet": error.snippet,
-        "next_step": error.next_step,
-    }
-    if error.location is not None:
-        place = error.location
-        value["location"] = {"path": place.path, "line": place.line, "column": place.column}
-    if isinstance(error, GroupedError):
-        value["errors"] = [error_json(each) for each in error.errors]
-    return value
+def _joined(pieces: Iterable[str | Styled], color: bool) -> str:
+    text = ""
+    for piece in pieces:
+        if isinstance(piece, str):
+            text += printable(piece)
+        elif color:
+            text += f"{piece[1]}{printable(piece[0])}{_RESET}"
+        else:
+            text += printable(piece[0])
+    return text
+
+
+def printable(text: str) -> str:
+    """`text` with those control characters escaped that steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" or ord(c) > 0x9F else f"\\x{ord(c):02x}" for c in text)
+
+
+def aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """A line for each of `rows`, whose columns are all but the last as wide as their widest text."""
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    for row in rows:
+        cells = [f"{cell:<{width}}  " for cell, width in zip(row, widths, strict=False)]
+        yield "".join([*cells, row[-1]]).rstrip()
+
+
+def counted(count: int, thing: str) -> str:
+    """A number of things: ``1 upload``, ``2 uploads``."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def size_text(count: int) -> str:
@@ -130,6 +157,27 @@ def size_text(count: int) -> str:
     return f"{size / 1000:.1f} PB"
 
 
+def error_json(error: HermpkgError) -> dict[str, Json]:
+    """An error as fields."""
+    value: dict[str, Json] = {
+        "kind": type(error).__name__,
+        "summary": error.summary,
+        "exit_code": int(error.exit_code),
+        "location": location_json(error.location),
+        "facts": [{"name": name, "value": text} for name, text in error.facts],
+        "snippet": error.snippet,
+        "next_step": error.next_step,
+    }
+    if isinstance(error, GroupedError):
+        value["errors"] = [error_json(each) for each in error.errors]
+    return value
+
+
+def location_json(location: Location | None) -> Json:
+    """A place in a source file as fields; null where it is not known."""
+    return None if location is None else asdict(location)
+
+
 def _wants_color(stream: TextIO | None, color: str, environment: Mapping[str, str]) -> bool:
     if color != "auto":
         return color == "always"
@@ -139,20 +187,3 @@ def _wants_color(stream: TextIO | None, color: str, environment: Mapping[str, st
         return stream is not None and os.isatty(stream.fileno())
     except (OSError, ValueError):
         return False
-
-
-def _to_errors(text: str) -> None:
-    """Print to standard error; where even that is closed there is no one to tell."""
-    if sys.stderr is None:
-        return  # print() would take None for standard output
-    try:
-        print(text, file=sys.stderr, flush=True)
-    except (OSError, ValueError):
-        return
-
-
-def printable(text: str) -> str:
-    """`text` with those control characters escaped that steer a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in "\n\t" or ord(c) > 0x9F else f"\\x{ord(c):02x}" for c in text)

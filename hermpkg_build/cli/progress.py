@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from hermpkg_build.cli.console import Console, printable, size_text
+from hermpkg_build.cli.console import Console, counted, faint, good, printable, size_text, strong
 from hermpkg_build.engine.observer import BuildObserver
 
 if TYPE_CHECKING:
@@ -29,18 +29,19 @@ class Display(BuildObserver):
     """A build's observer that prints one line a finished target, and tells of actions while they run.
 
     On a terminal the actions that run are shown with their time; the target lines are printed when that
-    display has gone, so that the two do not write over each other. To be closed at the end.
+    display has gone, so that the two do not write over each other. With `explain` each line is followed
+    by why its target was built. To be closed at the end.
     """
 
-    def __init__(self, console: Console, *, on_terminal: bool, explain: bool, verbose: bool) -> None:
+    def __init__(self, console: Console, *, explain: bool = False) -> None:
         self._console = console
         self._explain = explain
-        self._verbose = verbose
+        on_terminal = _errors_go_to_a_terminal() and not console.json and not console.quiet
         self._moving = _Moving(console.color_errors) if on_terminal else None
         self._waiting: list[Callable[[], None]] = []
 
     def close(self) -> None:
-        """End the moving display, and print what waited for that."""
+        """End the moving display, and print what waited for its end."""
         if self._moving is not None:
             self._moving.stop()
         for show in self._waiting:
@@ -50,16 +51,16 @@ class Display(BuildObserver):
         """Show the action as running."""
         if self._moving is not None:
             self._moving.start(kind, subject)
-        elif self._verbose:
+        elif self._console.verbose:
             self._console.note(f"{_WORDS.get(kind, kind)} {subject}")
 
     def action_finished(self, kind: str, subject: str, *, cached: bool, where: str = "") -> None:
         """Show the action no longer."""
         if self._moving is not None:
             self._moving.finish(kind, subject)
-        if self._verbose and cached:
+        if self._console.verbose and cached:
             self._later(lambda: self._console.note(f"cached: {kind} {subject}"))
-        if self._verbose and where:
+        if self._console.verbose and where:
             self._later(lambda: self._console.note(f"ran on {where}: {kind} {subject}"))
 
     def target_finished(self, result: TargetResult) -> None:
@@ -67,21 +68,20 @@ class Display(BuildObserver):
         self._later(lambda: self._print_target(result))
 
     def transfer_started(self, direction: Literal["fetch", "upload"], subject: str) -> None:
-        """Show that the shared cache is asked or told."""
+        """Show that something is fetched from the shared cache, or uploaded."""
         if self._moving is not None:
             self._moving.start(direction, subject)
 
     def transfer_ended(self, direction: Literal["fetch", "upload"], subject: str, size: int) -> None:
-        """Show that no longer; say how much it was where details are wanted."""
+        """Show the transfer no longer; with -v say how many bytes it moved."""
         if self._moving is not None:
             self._moving.finish(direction, subject)
-        if self._verbose and size:
+        if self._console.verbose and size:
             self._later(lambda: self._console.note(f"{direction}ed: {subject}  {size_text(size)}"))
 
     def uploads_awaited(self, number: int) -> None:
-        """Say what the end of the build waits for, and that one need not."""
-        uploads = "an upload" if number == 1 else f"{number} uploads"
-        text = f"{uploads} to the shared cache; Ctrl-C gives up what is not there by then"
+        """Say which uploads the end of the build waits for, and how to give them up."""
+        text = f"{counted(number, 'upload')} to the shared cache; Ctrl-C gives up those that are not done"
         if self._moving is not None:
             self._moving.start("waiting for", text)
         else:
@@ -99,16 +99,15 @@ class Display(BuildObserver):
             self._waiting.append(show)
 
     def _print_target(self, result: TargetResult) -> None:
-        console = self._console
-        status = console.good(result.status) if result.status == "built" else console.faint(result.status)
-        sha256 = result.sha256 if self._verbose else result.sha256[:16]
-        path = [printable(result.path)] if result.path else []
-        words = [console.strong(result.label), status, *path, size_text(result.bytes), f"sha256:{sha256}"]
-        console.mention("  ".join(words))
+        status = good(result.status) if result.status == "built" else faint(result.status)
+        sha256 = result.sha256 if self._console.verbose else result.sha256[:16]
+        path = f"  {result.path}" if result.path else ""
+        details = f"{path}  {size_text(result.bytes)}  sha256:{sha256}"
+        self._console.mention(strong(result.label), "  ", status, details)
         if self._explain:
             same = "built before, of the same inputs" if result.status == "cached" else "nothing has changed"
             for reason in result.reasons or (same,):
-                console.say(f"    {printable(reason)}")
+                self._console.say(f"    {reason}")
 
 
 class _Moving:
@@ -154,7 +153,7 @@ def _make_progress(color: bool) -> Progress:
     )
 
 
-def errors_go_to_a_terminal() -> bool:
+def _errors_go_to_a_terminal() -> bool:
     """Whether a moving display on standard error can be seen."""
     try:
         return os.isatty(2) and os.environ.get("TERM") != "dumb"

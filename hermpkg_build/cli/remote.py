@@ -4,33 +4,43 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hermpkg_build.cli.arguments import Invocation, Option
+from hermpkg_build.cli.arguments import Given, Option, option_group
 from hermpkg_build.errors import HermpkgError
-from hermpkg_build.remote.settings import SETTINGS
 
 if TYPE_CHECKING:
     from hermpkg_build.loading.workspace import Workspace
     from hermpkg_build.remote.opening import Remote
 
-REMOTE_OPTIONS = tuple(
-    Option(
-        names=(f"--{setting.option}",),
-        value=setting.form.placeholder,
-        choices=setting.form.choices,
-        may_be_empty=setting.form.may_be_empty,
-        help=setting.help + (f" ({setting.default})" if setting.default else ""),
+
+def remote_options() -> Given:
+    """Declare a field for the options of the commands that build which say where work is shared."""
+    return option_group("options for remote servers", remote_option_table)
+
+
+def remote_option_table() -> tuple[Option, ...]:
+    """An option for each setting of remote servers."""
+    from hermpkg_build.remote.settings import SETTINGS
+
+    return tuple(
+        Option(
+            names=(f"--{setting.option}",),
+            value=setting.form.placeholder,
+            default=setting.default,
+            choices=setting.form.choices,
+            may_be_empty=setting.form.may_be_empty,
+            help=setting.help,
+        )
+        for setting in SETTINGS.values()
     )
-    for setting in SETTINGS.values()
-)
 
 
-def chosen_settings(invocation: Invocation) -> dict[str, Any]:
+def chosen_settings(given: Given) -> dict[str, Any]:
     """What the options say of servers, by field. Raises CommandLineError for a wrong value."""
-    if not any(option.name in invocation.given for option in REMOTE_OPTIONS):
+    if not given:
         return {}
     from hermpkg_build.loading.remote_settings import settings_of_options
 
-    return settings_of_options(invocation.given)
+    return settings_of_options(given)
 
 
 def remote_of(workspace: Workspace, chosen: dict[str, Any]) -> Remote | None:
@@ -69,4 +79,6 @@ def servers_of(workspace: Workspace) -> tuple[str, str, HermpkgError | None]:
 
 
 def _configures_servers(workspace: Workspace) -> bool:
+    from hermpkg_build.remote.settings import SETTINGS
+
     return any(setting.key in workspace.settings for setting in SETTINGS.values())

@@ -16,7 +16,6 @@ from hermpkg_build.engine.results import (
     BuildResult,
     RemoteCounts,
     TargetResult,
-    TestRunResult,
 )
 from hermpkg_build.engine.scheduler import DependencyFailedError, Need, Scheduler
 from hermpkg_build.engine.snapshot import Snapshot, present_signature, save, snapshot_path
@@ -24,6 +23,7 @@ from hermpkg_build.engine.targets.model import model_objects
 from hermpkg_build.engine.targets.model_package_analysis import PackageAnalysis, analyse_package
 from hermpkg_build.engine.targets.package_test import run_package_test
 from hermpkg_build.engine.targets.table import BUILDERS
+from hermpkg_build.engine.test_results import TestRunResult
 from hermpkg_build.errors import CommandLineError, GroupedError, HermpkgError
 from hermpkg_build.loading.workspace import Workspace
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from hermpkg_build.errors import PackageTestError
-
 if TYPE_CHECKING:
     from hermpkg_build.core.conditions import FactoryConditions
 
@@ -57,21 +55,6 @@ class ActionCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PackageTestResult:
-    """One package_test.
-
-    `cached` where it passed before with the same inputs and was not run again; `failure` says what
-    went wrong, with the end of the test's output.
-    """
-
-    label: str
-    status: Literal["passed", "failed"]
-    cached: bool
-    seconds: float
-    failure: PackageTestError | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutedAction:
     """An action that ran, and why: one clause for each input that differs from the last build.
 
@@ -112,11 +95,3 @@ class BuildResult:
     wall_s: float
     executed: tuple[ExecutedAction, ...] = ()
     remote: RemoteCounts | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestRunResult:
-    """What `test` gave: the tests in the order of the command line, and the build before them."""
-
-    tests: tuple[PackageTestResult, ...]
-    build: BuildResult

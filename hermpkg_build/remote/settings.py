@@ -41,7 +41,7 @@ class Setting:
     details: str = ""
 
 
-def _setting(default: _T, option: str, form: Form, help: str, *, details: str = "", key: str = "") -> _T:  # noqa: A002
+def _setting(default: _T, option: str, form: Form, help: str, *, details: str = "", key: str = "") -> _T:
     setting = Setting(
         option=option,
         key=key or option,

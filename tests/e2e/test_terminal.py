@@ -5,9 +5,12 @@ import pty
 import re
 import select
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
+
+ESCAPE = "\x1b[2J"
 
 
 def run_on_a_terminal(
@@ -94,3 +97,14 @@ def test_a_dumb_terminal_gets_plain_lines(slow_app, go_on):
     _, sent = run_on_a_terminal(slow_app, "test", "//app:app_test", TERM="dumb")
     assert "\x1b" not in sent
     assert "passed" in sent
+
+
+def test_nothing_in_an_artifact_can_steer_a_terminal(app, tmp_path):
+    for name in ("a.pt", "b.pt"):
+        app.build("//app", "--out", str(tmp_path / name))
+        with zipfile.ZipFile(tmp_path / name, "a") as archive:
+            archive.writestr(f"app/{ESCAPE}.txt", f"{name}\n{ESCAPE}\n")
+    for command in ("verify a.pt", "inspect a.pt", "inspect a.pt --tree", "diff a.pt b.pt"):
+        outcome = app.run(*command.split(), "-v", "-C", str(tmp_path))
+        assert "\x1b" not in outcome.stdout + outcome.stderr
+        assert "\\x1b[2J" in outcome.stdout, command

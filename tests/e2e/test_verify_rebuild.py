@@ -156,11 +156,11 @@ def test_a_build_that_only_works_where_it_is(workspace):
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (("//app", "--vary", "umask"), "--vary is for --rebuild"),
-        (("//app", "--runs", "3"), "--runs is for --rebuild"),
+        (("//app", "--vary", "umask"), "--vary needs --rebuild"),
+        (("//app", "--runs", "3"), "--runs needs --rebuild"),
         (("//app", "--rebuild", "--vary", "hashseed"), "hash-seed"),
         (("//app", "--rebuild", "--runs", "1"), "--runs needs"),
-        (("x.pt", "--rebuild"), "only targets can be built again"),
+        (("x.pt", "--rebuild"), "--rebuild needs targets, but x.pt is a file"),
     ],
 )
 def test_what_makes_no_sense(app, words, text):

@@ -1,1 +1,35 @@
-"""The commands, one module each, which holds a `COMMAND`."""
+"""The commands: one module each, found by its name, that holds a `COMMAND`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hermpkg_build.cli.command import Command
+
+
+def command_names() -> list[str]:
+    """The names of all commands, sorted."""
+    import pkgutil
+
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def all_commands() -> list[Command[Any]]:
+    """All commands, sorted by name; their modules are imported."""
+    return [command for name in command_names() if (command := find_command(name)) is not None]
+
+
+def find_command(name: str) -> Command[Any] | None:
+    """The command `name`, None where there is none; no other command's module is imported."""
+    module = f"{__name__}.{name}"
+    if not name.isidentifier() or name.startswith("_"):
+        return None
+    try:
+        command: Command[Any] = import_module(module).COMMAND
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        return None
+    return command

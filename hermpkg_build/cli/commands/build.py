@@ -1,51 +1,156 @@
-"""``hermpkg build``, and what a label alone does."""
+"""``hermpkg build``, and what a target pattern alone does."""
 
 from __future__ import annotations
 
 import os
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from hermpkg_build.cli.arguments import Command, Invocation, Option
-from hermpkg_build.cli.console import error_json
-from hermpkg_build.cli.remote import REMOTE_OPTIONS
-from hermpkg_build.errors import ExitCode
+from hermpkg_build.cli.arguments import Given, flag, operands, option
+from hermpkg_build.cli.command import Command, CommonArguments
+from hermpkg_build.cli.console import Console, error_json, size_text
+from hermpkg_build.cli.remote import chosen_settings, remote_options
+from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.conditions import FactoryConditions
+    from hermpkg_build.engine.results import BuildResult, ExecutedAction
+
+_MOST_SHOWN = 20
 
 
-def run(invocation: Invocation) -> ExitCode:
-    """Build the targets that the words name."""
-    from hermpkg_build.cli.building import build_patterns, explain_actions, result_json
+def _read_conditions(path: str) -> FactoryConditions:
+    from hermpkg_build.core.canonical_json import loads
+    from hermpkg_build.core.conditions import read_conditions
 
-    out = invocation.options.get("out")
-    result, error = build_patterns(invocation, out=os.path.abspath(out) if out else None)
-    console = invocation.console
-    if invocation.settings.json:
-        value = result_json(result)
-        console.give_json(value if error is None else {**value, "error": error_json(error)})
-    elif invocation.has("explain"):
-        explain_actions(result, console)
+    try:
+        with open(path, "rb") as file:
+            return read_conditions(loads(file.read()))
+    except (OSError, ValueError) as error:
+        raise CommandLineError(
+            f"cannot read the conditions in {path}", facts=[("reason", str(error))]
+        ) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildArguments(CommonArguments):
+    """What ``hermpkg build`` is told; `out` is absolute."""
+
+    patterns: tuple[str, ...] = operands("PATTERN...")
+    explain: bool = flag(
+        "--explain",
+        help="say why each target was built again, why each action ran, and what came from a shared cache",
+    )
+    keep_going: bool = flag("--keep-going", "-k", help="build what can be built although a target fails")
+    conditions: FactoryConditions | None = option(
+        "--conditions",
+        value="FILE",
+        read=_read_conditions,
+        default=None,
+        help='run factories under the conditions in FILE, a JSON object such as `{"hash_seed": 7}`, to try '
+        "whether they matter",
+    )
+    out: str | None = option(
+        "--out",
+        "-o",
+        value="FILE",
+        read=os.path.abspath,
+        default=None,
+        help="write the artifact to FILE, which must not be one that the build reads; the patterns must name "
+        "exactly one model_package",
+    )
+    remote: Given = remote_options()
+
+
+def run(arguments: BuildArguments, console: Console) -> ExitCode:
+    """Build the artifacts of targets.
+
+    Prints a line for each: its label, ``built``, ``cached`` or ``up-to-date``, its path, its size and its
+    SHA-256. Artifacts lie in ``hermpkg-out/<folder of the target>/<target>.pt`` under the workspace. A
+    pattern alone, without ``build``, does the same.
+
+    Patterns are ``//folder:target``, ``:target``, ``//folder:all``, ``//folder/...``, and
+    ``-//folder:target`` to take away what others named.
+    """
+    from hermpkg_build.cli.building import result_json
+
+    result, error = _build(arguments, console)
+    if console.json:
+        console.give_json({**result_json(result), **({"error": error_json(error)} if error else {})})
+    elif arguments.explain:
+        _explain_actions(result, console)
     if error is not None:
         console.describe(error)
         return error.exit_code
     return ExitCode.SUCCESS
 
 
+def _build(arguments: BuildArguments, console: Console) -> tuple[BuildResult, HermpkgError | None]:
+    """Bring the artifacts of the patterns up to date and print a line for each.
+
+    Where the patterns name no artifact, the other targets have a line. What was built, and the error
+    where not everything could be. Raises where nothing could begin. Where nothing has changed since the
+    last build of the same words, neither the loader nor the engine is imported.
+    """
+    from hermpkg_build.cli.building import call_engine
+    from hermpkg_build.cli.progress import Display
+    from hermpkg_build.engine.results import BuildRequest
+    from hermpkg_build.engine.snapshot import find_unchanged
+
+    request = BuildRequest(
+        patterns=arguments.patterns,
+        out=arguments.out,
+        keep_going=arguments.keep_going,
+        jobs=arguments.jobs,
+        conditions=arguments.conditions,
+    )
+    chosen_settings(arguments.remote)
+    with closing(Display(console, explain=arguments.explain)) as display:
+        unchanged = find_unchanged(os.getcwd(), request)
+        if unchanged is not None:
+            result, warnings = unchanged
+            for text in warnings:
+                display.warning(text)
+            told = [target for target in result.targets if target.path] or result.targets
+        else:
+            from hermpkg_build.engine.build import BuildFailedError, build
+
+            try:
+                result = call_engine(build, request, arguments, display)
+            except BuildFailedError as error:
+                return error.result, error
+            # The engine tells of artifacts as they are finished.
+            told = () if any(target.path for target in result.targets) else result.targets
+        for target in told:
+            display.target_finished(target)
+    return result, None
+
+
+def _explain_actions(result: BuildResult, console: Console) -> None:
+    """Print the actions that ran, and why; of many of one kind only how many. Then what was shared."""
+    by_kind: dict[str, list[ExecutedAction]] = {}
+    for action in result.executed:
+        by_kind.setdefault(action.kind, []).append(action)
+    for kind, actions in by_kind.items():
+        if len(actions) > _MOST_SHOWN:
+            console.say(f"  {kind}: {len(actions)} actions ran; --json lists them")
+            continue
+        for action in actions:
+            where = f" (on {action.where})" if action.where else ""
+            console.say(f"  {kind} {action.subject}{where}: {'; '.join(action.reasons)}")
+    if (shared := result.remote) is not None:
+        fetched, uploaded = size_text(shared.downloaded_bytes), size_text(shared.uploaded_bytes)
+        asked = shared.hits + shared.misses
+        console.say(
+            f"  shared cache: {shared.hits} of {asked} results; {fetched} fetched, {uploaded} uploaded"
+        )
+
+
 COMMAND = Command(
     name="build",
-    words="PATTERN...",
-    summary="Builds the artifacts of targets: //pkg:target, :target, //pkg:all, //pkg/..., -//what/to:leave.",
+    group="build and test",
+    example="hermpkg build //models:resnet",
+    arguments=BuildArguments,
     run=run,
-    options=(
-        Option(
-            names=("--explain",), help="say why targets were built again and actions ran, and what was shared"
-        ),
-        Option(names=("--keep-going", "-k"), help="build what can be built although something else failed"),
-        Option(
-            names=("--conditions",),
-            value="FILE",
-            help="run factories under the conditions that FILE has as JSON",
-        ),
-        Option(names=("--out", "-o"), value="FILE", help="put the artifact at FILE (one target only)"),
-        *REMOTE_OPTIONS,
-    ),
-    least=1,
-    most=None,
 )

@@ -3,46 +3,51 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
-from hermpkg_build.cli.arguments import Command, Invocation, Option
-from hermpkg_build.cli.console import printable
-from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.cli.arguments import flag
+from hermpkg_build.cli.command import Command, CommonArguments
+from hermpkg_build.cli.console import Console
 from hermpkg_build.errors import ExitCode
 
 
-def run(invocation: Invocation) -> ExitCode:
-    """Remove the workspace's outputs, and with --cache everything cached."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanArguments(CommonArguments):
+    """What ``hermpkg clean`` is told."""
+
+    cache: bool = flag("--cache", help="remove all cached work too, that of every workspace")
+
+
+def run(arguments: CleanArguments, console: Console) -> ExitCode:
+    """Remove the workspace's ``hermpkg-out``."""
     import shutil
 
-    from hermpkg_build.cli.building import here
+    from hermpkg_build.cli.building import current_workspace
     from hermpkg_build.core.folders import OUTPUT_FOLDER
 
     removed: list[str] = []
-    outputs = os.path.join(here()[0].root, OUTPUT_FOLDER)
+    outputs = os.path.join(current_workspace().root, OUTPUT_FOLDER)
     if os.path.islink(outputs):
         os.unlink(outputs)
         removed.append(outputs)
     elif os.path.isdir(outputs):
         shutil.rmtree(outputs)
         removed.append(outputs)
-    cache = invocation.settings.cache_directory
-    if invocation.has("cache") and os.path.isdir(cache):
+    if arguments.cache and os.path.isdir(arguments.cache_dir):
         from hermpkg_build.store.cache import delete_cache
 
-        delete_cache(cache)
-        removed.append(cache)
-    if invocation.settings.json:
-        shown: list[Json] = list(removed)
-        invocation.console.give_json({"removed": shown})
+        delete_cache(arguments.cache_dir)
+        removed.append(arguments.cache_dir)
+    console.give_json({"removed": [*removed]})
     for path in removed:
-        invocation.console.mention(f"removed {printable(path)}")
+        console.mention(f"removed {path}")
     return ExitCode.SUCCESS
 
 
 COMMAND = Command(
     name="clean",
-    words="",
-    summary="Removes the outputs of the workspace.",
+    group="the workspace and hermpkg itself",
+    example="hermpkg clean --cache",
+    arguments=CleanArguments,
     run=run,
-    options=(Option(names=("--cache",), help="remove all cached work too, of every workspace"),),
 )

@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
-from hermpkg_build.cli.arguments import Command, Invocation
+from dataclasses import dataclass
+
+from hermpkg_build.cli.arguments import operand
+from hermpkg_build.cli.command import Command, CommonArguments
+from hermpkg_build.cli.console import Console
 from hermpkg_build.errors import ExitCode
 
 
-def run(invocation: Invocation) -> ExitCode:
-    """Compare the artifacts in two files."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffArguments(CommonArguments):
+    """What ``hermpkg diff`` is told: two files."""
+
+    before: str = operand("A")
+    after: str = operand("B")
+
+
+def run(arguments: DiffArguments, console: Console) -> ExitCode:
+    """Compare two artifacts: objects, tensors, code, extern modules.
+
+    They may be of hermpkg or of torch.package. Pickles are compared as object graphs, by the path to what
+    differs and its opcode; tensors by name, with shape, type, how many elements differ and by how much at
+    most; code and text line by line; then extern modules, versions and policies. ``-v`` shows everything
+    where lists are cut.
+
+    The exit code is 0 where every byte is the same, and 3 where not.
+    """
     from hermpkg_build.archive.reader import ArchiveReader
     from hermpkg_build.core.json_codec import to_json
     from hermpkg_build.inspection.diff.compare import compare_archives
     from hermpkg_build.inspection.diff.report import tell
 
-    before, after = invocation.words
-    with ArchiveReader(before) as a, ArchiveReader(after) as b:
+    with ArchiveReader(arguments.before) as a, ArchiveReader(arguments.after) as b:
         comparison = compare_archives(a, b)
-    if invocation.settings.json:
-        invocation.console.give_json(to_json(comparison))
-    else:
-        for line in tell(comparison, everything=invocation.settings.verbosity > 0):
-            invocation.console.mention(line)
+    console.give_json(to_json(comparison))
+    for line in tell(comparison, everything=console.verbose):
+        console.mention(line)
     return ExitCode.SUCCESS if comparison.equal else ExitCode.TESTS_FAILED
 
 
 COMMAND = Command(
     name="diff",
-    words="A B",
-    summary="Compares two artifacts, of hermpkg or torch.package: objects by their path, tensors by name,\n"
-    "code line by line, extern modules and versions. Exit code 0 where every byte is the same, 3 where not.",
+    group="look into artifacts",
+    example="hermpkg diff before.pt after.pt",
+    arguments=DiffArguments,
     run=run,
-    least=2,
-    most=2,
 )

@@ -1,82 +1,99 @@
-"""``hermpkg help``, and ``--help`` with any command: texts made from the tables of commands and options."""
+"""``hermpkg help``, and ``--help`` with any command: texts made from the commands and their arguments."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
 
-from hermpkg_build.cli.arguments import Command, Invocation, Option
-from hermpkg_build.cli.remote import REMOTE_OPTIONS
+from hermpkg_build.cli.arguments import Option, operand, option_groups, own_options
+from hermpkg_build.cli.command import Command, CommonArguments, Group
+from hermpkg_build.cli.commands import all_commands, command_names, find_command
+from hermpkg_build.cli.console import Console
 from hermpkg_build.errors import CommandLineError, ExitCode
 
+_WIDTH = 100
 
-def run(invocation: Invocation) -> ExitCode:
-    """Show the overview, or the help on the command named."""
-    from hermpkg_build.cli.main import COMMANDS, load
 
-    if not invocation.words:
-        text = _overview()
-    elif invocation.words[0] in COMMANDS:
-        text = _on_command(load(invocation.words[0]))
-    else:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HelpArguments(CommonArguments):
+    """What ``hermpkg help`` is told."""
+
+    command: str = operand("[COMMAND]")
+
+
+def run(arguments: HelpArguments, console: Console) -> ExitCode:
+    """Show the commands, or one command with its options.
+
+    ``hermpkg help COMMAND`` is the same as ``hermpkg COMMAND --help``.
+    """
+    command = find_command(arguments.command) if arguments.command else None
+    if arguments.command and command is None:
         from hermpkg_build.core.spelling import question
 
-        word = invocation.words[0]
-        raise CommandLineError(f"unknown command {word!r}", next_step=question(word, COMMANDS))
-    if invocation.settings.json:
-        invocation.console.give_json({"help": text})
-    invocation.console.say(text)
+        raise CommandLineError(
+            f"unknown command {arguments.command!r}", next_step=question(arguments.command, command_names())
+        )
+    text = "\n".join(_overview() if command is None else _on_command(command))
+    console.give_json({"help": text})
+    console.say(text)
     return ExitCode.SUCCESS
 
 
-def _overview() -> str:
-    from hermpkg_build.cli.main import COMMANDS, GLOBAL_OPTIONS
-
-    return "\n".join(
-        [
-            "usage: hermpkg [OPTIONS] COMMAND ...",
-            "       hermpkg [OPTIONS] //some:target ...     the same as hermpkg build //some:target ...",
-            "",
-            "Builds PyTorch models, their code and their resources into reproducible, hermetic files.",
-            "",
-            "commands:",
-            *_table(COMMANDS.items()),
-            "",
-            "options, before or after the command:",
-            *_options(GLOBAL_OPTIONS),
-        ]
-    )
+def _overview() -> Iterator[str]:
+    yield "usage: hermpkg [OPTIONS] COMMAND ..."
+    yield "       hermpkg [OPTIONS] PATTERN...     the same as hermpkg build PATTERN..."
+    yield ""
+    yield "Builds PyTorch models, their code and their resources into reproducible, hermetic files."
+    width = max(map(len, command_names()))
+    for group in get_args(Group):
+        yield from ("", f"{group}:")
+        for command in all_commands():
+            if command.group == group:
+                yield f"  {command.name:<{width}}  {command.summary}"
+    yield from ("", "options, before or after the command:")
+    yield from _options(own_options(CommonArguments))
+    yield from ("", "example: hermpkg build //models:resnet", "on one command: hermpkg help COMMAND")
 
 
-def _on_command(command: Command) -> str:
-    from hermpkg_build.cli.main import GLOBAL_OPTIONS
-
-    lines = [f"usage: hermpkg [OPTIONS] {command.name} {command.words}".rstrip(), "", command.summary, ""]
-    own = [option for option in command.options if option not in REMOTE_OPTIONS]
-    if own:
-        lines += ["options:", *_options(own), ""]
-    if len(own) < len(command.options):
-        lines += ["options for remote servers:", *_options(REMOTE_OPTIONS), ""]
-    return "\n".join([*lines, "options of every command:", *_options(GLOBAL_OPTIONS)])
+def _on_command(command: Command[Any]) -> Iterator[str]:
+    yield f"usage: {command.usage}"
+    yield from ("", command.description, "", f"example: {command.example}")
+    common = own_options(CommonArguments)
+    tables = {"options": options_beside(common, command), "options of every command": common}
+    for title, options in {**tables, **option_groups(command.arguments)}.items():
+        if options:
+            yield from ("", f"{title}:", *_options(options))
 
 
-def _options(options: Iterable[Option]) -> list[str]:
-    # The short spelling first, as manuals have it.
-    return _table(
-        (", ".join(sorted(option.names, key=len)) + (f" {option.value}" if option.value else ""), option.help)
-        for option in options
-    )
+def options_beside(common: Sequence[Option], command: Command[Any]) -> list[Option]:
+    """The options of `command`, without those in groups and the `common` ones."""
+    return [option for option in own_options(command.arguments) if option not in common]
 
 
-def _table(rows: Iterable[tuple[str, str]]) -> list[str]:
-    rows = list(rows)
+def _options(options: Iterable[Option]) -> Iterator[str]:
+    import textwrap
+
+    rows = [(spelling(option), meaning(option)) for option in options]
     width = max(len(left) for left, _ in rows)
-    return [f"  {left:<{width}}  {right}" for left, right in rows]
+    for left, right in rows:
+        yield f"  {left:<{width}}  " + f"\n  {'':<{width}}  ".join(textwrap.wrap(right, _WIDTH - width - 4))
+
+
+def spelling(option: Option) -> str:
+    """How an option is spelled, the short way first, as manuals have it: ``-o, --out FILE``."""
+    return ", ".join(sorted(option.names, key=len)) + (f" {option.value}" if option.value else "")
+
+
+def meaning(option: Option) -> str:
+    """What an option does, and what holds without it."""
+    return f"{option.help} (default: {option.default})" if option.default else option.help
 
 
 COMMAND = Command(
     name="help",
-    words="[COMMAND]",
-    summary="Shows the commands, or the options of one.",
+    group="the workspace and hermpkg itself",
+    example="hermpkg help build",
+    arguments=HelpArguments,
     run=run,
-    most=1,
 )

@@ -5,71 +5,60 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from hermpkg_build.cli.arguments import Command, Invocation
-from hermpkg_build.cli.console import Console, error_json, printable, size_text
+from hermpkg_build.cli.command import Command, CommonArguments
+from hermpkg_build.cli.console import Console, aligned, error_json, size_text
 from hermpkg_build.cli.remote import servers_of
-from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.errors import ExitCode, WorkspaceError
 from hermpkg_build.version import __version__
 
 if TYPE_CHECKING:
+    from hermpkg_build.core.canonical_json import Json
     from hermpkg_build.loading.workspace import Workspace
 
+_ABSENT = {"workspace": "none here", "torch": "not installed"}
 
-def run(invocation: Invocation) -> ExitCode:
-    """Show where things are, which servers work is shared with, and which versions are in use.
 
-    Where what the workspace says of servers is wrong that is told too, and the exit code is its own.
+def run(arguments: CommonArguments, console: Console) -> ExitCode:
+    """Show the workspace, the cache and the versions in use.
+
+    Also the size of the cache, and the servers that work is shared with. Where the settings of these servers
+    are wrong it says so, with the exit code that a build would have.
     """
-    cache = invocation.settings.cache_directory
-    size = _size_of(cache)
     workspace = _workspace()
     remote_cache, remote_executor, problem = servers_of(workspace) if workspace else ("", "", None)
+    size = _size_of(arguments.cache_dir)
     facts: dict[str, Json] = {
         "workspace": workspace.root if workspace else None,
-        "cache_directory": cache,
+        "cache_directory": arguments.cache_dir,
         "cache_bytes": size,
         "remote_cache": remote_cache or None,
         "remote_executor": remote_executor or None,
-        "jobs": invocation.settings.jobs,
+        "jobs": arguments.jobs,
         "hermpkg": __version__,
         "python": platform.python_version(),
         "python_executable": sys.executable,
         "torch": _version_of("torch"),
     }
-    console = invocation.console
-    if console.json:
-        console.give_json({**facts, "error": error_json(problem)} if problem else facts)
-    else:
-        _say({**facts, "cache_bytes": size_text(size)}, console)
+    console.give_json({**facts, "error": error_json(problem)} if problem else facts)
+    for line in aligned(
+        (f"{name.replace('_', ' ')}:", _ABSENT.get(name, "none") if value is None else str(value))
+        for name, value in {**facts, "cache_bytes": size_text(size)}.items()
+    ):
+        console.say(line)
     if problem is not None:
         console.describe(problem)
         return problem.exit_code
     return ExitCode.SUCCESS
 
 
-def _say(facts: Mapping[str, Json], console: Console) -> None:
-    absent = {
-        "workspace": "none here",
-        "remote_cache": "none",
-        "remote_executor": "none",
-        "torch": "not installed",
-    }
-    width = max(map(len, facts)) + 1
-    for name, value in facts.items():
-        shown = absent.get(name, "unknown") if value is None else str(value)
-        console.say(f"{name.replace('_', ' ') + ':':<{width}} {printable(shown)}")
-
-
 def _workspace() -> Workspace | None:
-    from hermpkg_build.loading.workspace import find_workspace
+    from hermpkg_build.cli.building import current_workspace
 
     try:
-        return find_workspace(os.getcwd())
+        return current_workspace()
     except WorkspaceError:
         return None
 
@@ -93,4 +82,10 @@ def _size_of(directory: str) -> int:
     return total
 
 
-COMMAND = Command(name="info", words="", summary="Shows the workspace, the caches and the versions.", run=run)
+COMMAND = Command(
+    name="info",
+    group="the workspace and hermpkg itself",
+    example="hermpkg info",
+    arguments=CommonArguments,
+    run=run,
+)

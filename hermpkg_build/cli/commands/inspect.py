@@ -3,35 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hermpkg_build.cli.arguments import Command, Invocation, Option
-from hermpkg_build.cli.console import printable, size_text
+from hermpkg_build.cli.arguments import flag, operand
+from hermpkg_build.cli.command import Command, CommonArguments
+from hermpkg_build.cli.console import Console, aligned, size_text
 from hermpkg_build.errors import ExitCode
 
 if TYPE_CHECKING:
     from hermpkg_build.core.manifest import Manifest
-    from hermpkg_build.inspection.contents import Contents, RecordFacts
+    from hermpkg_build.inspection.contents import Contents
 
 
-def run(invocation: Invocation) -> ExitCode:
-    """List what the artifact in a file holds."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectArguments(CommonArguments):
+    """What ``hermpkg inspect`` is told."""
+
+    file: str = operand("FILE")
+    tree: bool = flag("--tree", help="show the records as a tree of folders")
+
+
+def run(arguments: InspectArguments, console: Console) -> ExitCode:
+    """List what an artifact holds.
+
+    Shows its records with their sizes and digests, and what its manifest says, and marks what was edited
+    since it was built.
+    """
     from hermpkg_build.archive.reader import ArchiveReader
     from hermpkg_build.core.json_codec import to_json
     from hermpkg_build.inspection.contents import contents_of
+    from hermpkg_build.runtime.contents.file_tree import Directory
 
-    with ArchiveReader(invocation.words[0]) as archive:
+    with ArchiveReader(arguments.file) as archive:
         contents = contents_of(archive)
-    if invocation.settings.json:
-        invocation.console.give_json(to_json(contents))
-    elif invocation.has("tree"):
-        from hermpkg_build.runtime.contents.file_tree import Directory
-
+    console.give_json(to_json(contents))
+    if arguments.tree:
         tree = Directory.of_files(contents.root, [record.name for record in contents.records])
-        invocation.console.say(printable(str(tree).rstrip("\n")))
+        console.say(str(tree).rstrip("\n"))
     else:
         for line in _lines(contents):
-            invocation.console.say(printable(line))
+            console.say(line)
     return ExitCode.SUCCESS
 
 
@@ -39,11 +51,15 @@ def _lines(contents: Contents) -> Iterator[str]:
     if contents.manifest is not None:
         yield from _manifest_lines(contents.manifest)
     yield f"records under {contents.root}/:"
-    kinds = max(len(record.kind) for record in contents.records) if contents.records else 0
-    for record in contents.records:
-        mark = "  changed since it was built" if record.as_built is False else ""
-        size = size_text(record.bytes)
-        yield f"  {size:>9}  {record.kind:<{kinds}}  sha256:{record.sha256[:16]}  {record.name}{mark}"
+    yield from aligned(
+        (
+            f"  {size_text(record.bytes):>9}",
+            record.kind,
+            f"sha256:{record.sha256[:16]}",
+            record.name + ("  changed since it was built" if record.as_built is False else ""),
+        )
+        for record in contents.records
+    )
     total = sum(record.bytes for record in contents.records)
     yield f"{len(contents.records)} records, {size_text(total)}"
     yield from _differences(contents)
@@ -69,6 +85,8 @@ def _manifest_lines(manifest: Manifest) -> Iterator[str]:
 
 def _differences(contents: Contents) -> Iterator[str]:
     """What an edit has added or taken away, by the manifest."""
+    from hermpkg_build.archive.layout import MANIFEST
+
     if contents.manifest is None:
         yield "no manifest: written by torch.package, not by hermpkg"
         return
@@ -76,22 +94,14 @@ def _differences(contents: Contents) -> Iterator[str]:
     for name in sorted(contents.manifest.records.keys() - present):
         yield f"gone since it was built: {name}"
     for record in contents.records:
-        if record.as_built is None and not _is_manifest(record):
+        if record.as_built is None and record.name != MANIFEST:
             yield f"added since it was built: {record.name}"
-
-
-def _is_manifest(record: RecordFacts) -> bool:
-    from hermpkg_build.archive.layout import MANIFEST
-
-    return record.name == MANIFEST
 
 
 COMMAND = Command(
     name="inspect",
-    words="FILE",
-    summary="Lists what an artifact holds: its records with sizes and digests, and what its manifest says.",
+    group="look into artifacts",
+    example="hermpkg inspect hermpkg-out/models/resnet.pt",
+    arguments=InspectArguments,
     run=run,
-    options=(Option(names=("--tree",), help="show the records as a tree of folders"),),
-    least=1,
-    most=1,
 )

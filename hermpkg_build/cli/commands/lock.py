@@ -3,35 +3,49 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
-from hermpkg_build.cli.arguments import Command, Invocation
-from hermpkg_build.cli.remote import REMOTE_OPTIONS
+from hermpkg_build.cli.arguments import Given, operands
+from hermpkg_build.cli.command import Command, CommonArguments
+from hermpkg_build.cli.console import Console, strong
+from hermpkg_build.cli.remote import remote_options
 from hermpkg_build.errors import ExitCode
 
 
-def run(invocation: Invocation) -> ExitCode:
-    """Build the targets and write down what they are."""
-    from hermpkg_build.cli.locked import build_artifacts
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockArguments(CommonArguments):
+    """What ``hermpkg lock`` is told."""
+
+    patterns: tuple[str, ...] = operands("[PATTERN...]")
+    remote: Given = remote_options()
+
+
+def run(arguments: LockArguments, console: Console) -> ExitCode:
+    """Write down what artifacts are, for verify --locked.
+
+    Builds artifacts, those of ``//...`` where nothing is named, and writes ``hermpkg.lock`` at the root of
+    the workspace: the SHA-256 of each artifact and of its records, its extern distributions with their
+    versions, the Python version, and the version of hermpkg. It is sorted, holds nothing of when or where,
+    and belongs under version control; ``hermpkg verify --locked`` holds later builds to it.
+    """
+    from hermpkg_build.cli.building import build_artifacts, current_workspace
     from hermpkg_build.core.lock import LOCK_FILE, Lock
     from hermpkg_build.disk.replacing import replace_file
     from hermpkg_build.inspection.verify.lock import TOOL, locked_target
 
-    root, targets = build_artifacts(invocation, invocation.words or ("//...",))
     locked = {
         target.label: locked_target(target.path, sha256=target.sha256, size=target.bytes)
-        for target in targets
+        for target in build_artifacts(arguments.patterns or ("//...",), arguments, console)
     }
     data = Lock(tool=TOOL, targets=locked).to_bytes()
-    path = os.path.join(root, LOCK_FILE)
+    path = os.path.join(current_workspace().root, LOCK_FILE)
     changed = _bytes_at(path) != data
     if changed:
         replace_file(path, data)
     state = "written" if changed else "unchanged"
-    console = invocation.console
-    if invocation.settings.json:
-        hashes = {label: target.sha256 for label, target in locked.items()}
-        console.give_json({"lock": path, "status": state, "targets": hashes})
-    console.mention(f"{console.strong(LOCK_FILE)}  {state}  {len(locked)} artifacts")
+    hashes = {label: target.sha256 for label, target in locked.items()}
+    console.give_json({"lock": path, "status": state, "targets": hashes})
+    console.mention(strong(LOCK_FILE), f"  {state}  {len(locked)} artifacts")
     return ExitCode.SUCCESS
 
 
@@ -45,10 +59,8 @@ def _bytes_at(path: str) -> bytes | None:
 
 COMMAND = Command(
     name="lock",
-    words="[PATTERN...]",
-    summary="Builds artifacts (of //... where nothing is named) and writes hermpkg.lock: the SHA-256\n"
-    "of each, its records and extern distributions. `hermpkg verify --locked` holds later builds to it.",
+    group="build and test",
+    example="hermpkg lock //models/...",
+    arguments=LockArguments,
     run=run,
-    options=REMOTE_OPTIONS,
-    most=None,
 )

@@ -3,57 +3,61 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hermpkg_build.cli.arguments import Command, Invocation, Option
-from hermpkg_build.cli.console import error_json
-from hermpkg_build.cli.remote import REMOTE_OPTIONS, chosen_settings, remote_of
-from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.cli.arguments import Given, flag, operands
+from hermpkg_build.cli.command import Command, CommonArguments
+from hermpkg_build.cli.console import Console, bad, error_json, good, strong
+from hermpkg_build.cli.remote import remote_options
 from hermpkg_build.errors import ExitCode
 
 if TYPE_CHECKING:
-    from hermpkg_build.engine.results import PackageTestResult
+    from hermpkg_build.core.canonical_json import Json
+    from hermpkg_build.engine.test_results import PackageTestResult
 
 
-def run(invocation: Invocation) -> ExitCode:
-    """Build what the tests named by the words need, then run the tests."""
-    from hermpkg_build.cli.building import build_request, here, make_display, result_json
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestArguments(CommonArguments):
+    """What ``hermpkg test`` is told."""
+
+    patterns: tuple[str, ...] = operands("PATTERN...")
+    explain: bool = flag("--explain", help="say why each target was built again")
+    keep_going: bool = flag("--keep-going", "-k", help="build what can be built although a target fails")
+    remote: Given = remote_options()
+
+
+def run(arguments: TestArguments, console: Console) -> ExitCode:
+    """Run package_test targets against their artifacts.
+
+    Each runs in a process of its own where the modules that its artifact holds cannot be imported from this
+    machine. ``$HERMPKG_ARTIFACT`` and the first argument name the artifact. A test that passed is not run
+    again until something it depends on changes.
+    """
+    from hermpkg_build.cli.building import call_engine, result_json
+    from hermpkg_build.cli.progress import Display
     from hermpkg_build.engine.build import run_tests
+    from hermpkg_build.engine.results import BuildRequest
 
-    chosen = chosen_settings(invocation)
-    workspace, package = here()
-    remote = remote_of(workspace, chosen)
-    with closing(make_display(invocation)) as display:
-        outcome = run_tests(
-            workspace,
-            build_request(invocation, package=package),
-            invocation.settings.cache_directory,
-            display,
-            remote=remote,
-        )
-    failed = [result for result in outcome.tests if result.status == "failed"]
-    if invocation.settings.json:
-        tests: list[Json] = [_result_json(result) for result in outcome.tests]
-        invocation.console.give_json({**result_json(outcome.build), "tests": tests})
+    request = BuildRequest(patterns=arguments.patterns, keep_going=arguments.keep_going, jobs=arguments.jobs)
+    with closing(Display(console, explain=arguments.explain)) as display:
+        outcome = call_engine(run_tests, request, arguments, display)
+    tests: list[Json] = [_result_json(result) for result in outcome.tests]
+    console.give_json({**result_json(outcome.build), "tests": tests})
     for result in outcome.tests:
-        _tell(invocation, result)
-    total = len(outcome.tests)
-    invocation.console.mention(f"{total - len(failed)} of {total} tests passed")
-    return ExitCode.TESTS_FAILED if failed else ExitCode.SUCCESS
+        _tell(console, result)
+    passed = sum(result.status == "passed" for result in outcome.tests)
+    console.mention(f"{passed} of {len(tests)} tests passed")
+    return ExitCode.SUCCESS if passed == len(tests) else ExitCode.TESTS_FAILED
 
 
-def _tell(invocation: Invocation, result: PackageTestResult) -> None:
-    console = invocation.console
-    label = console.strong(result.label)
+def _tell(console: Console, result: PackageTestResult) -> None:
+    how = "earlier, with the same inputs" if result.cached else f"in {result.seconds:.1f} s"
     if result.failure is None:
-        console.mention(f"{label}  {console.good('passed')}  {_how(result)}")
+        console.mention(strong(result.label), "  ", good("passed"), f"  {how}")
     else:
-        console.say(f"{label}  {console.bad('failed')}  {_how(result)}")
+        console.say(strong(result.label), "  ", bad("failed"), f"  {how}")
         console.describe(result.failure)
-
-
-def _how(result: PackageTestResult) -> str:
-    return "earlier, with the same inputs" if result.cached else f"in {result.seconds:.1f} s"
 
 
 def _result_json(result: PackageTestResult) -> dict[str, Json]:
@@ -68,15 +72,8 @@ def _result_json(result: PackageTestResult) -> dict[str, Json]:
 
 COMMAND = Command(
     name="test",
-    words="PATTERN...",
-    summary="Runs package_test targets, each in a process where what its artifact holds cannot be imported\n"
-    "from this machine.",
+    group="build and test",
+    example="hermpkg test //models:resnet_test",
+    arguments=TestArguments,
     run=run,
-    options=(
-        Option(names=("--explain",), help="say why each target was built again"),
-        Option(names=("--keep-going", "-k"), help="go on although something failed to build"),
-        *REMOTE_OPTIONS,
-    ),
-    least=1,
-    most=None,
 )

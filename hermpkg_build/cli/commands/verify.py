@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hermpkg_build.cli.arguments import Command, Invocation, Option
-from hermpkg_build.cli.remote import REMOTE_OPTIONS
+from hermpkg_build.cli.arguments import Given, flag, operands, option, whole_number
+from hermpkg_build.cli.command import Command, CommonArguments
+from hermpkg_build.cli.console import Console, aligned, bad, counted, good, strong
+from hermpkg_build.cli.operands import is_file
+from hermpkg_build.cli.remote import remote_options
 from hermpkg_build.errors import CommandLineError, ExitCode
 
 if TYPE_CHECKING:
@@ -17,107 +21,159 @@ if TYPE_CHECKING:
     from hermpkg_build.inspection.verify.verdicts import Verdict
 
 
-def run(invocation: Invocation) -> ExitCode:
-    """Check the artifacts that the words name, and tell of each."""
-    verdicts: list[Verdict] = []
-    try:
-        for verdict in _verdicts(invocation):
-            verdicts.append(verdict)
-            _tell(invocation, verdict)
-    finally:
-        # Also where a later check could not even begin: what is known by then is what CI can show.
-        _write_reports(invocation, verdicts)
-    if invocation.settings.json:
-        passed = all(verdict.passed for verdict in verdicts)
-        checks = [verdict.to_json() for verdict in verdicts]
-        invocation.console.give_json({"passed": passed, "checks": checks})
-    return ExitCode.SUCCESS if all(verdict.passed for verdict in verdicts) else ExitCode.TESTS_FAILED
-
-
-def _verdicts(invocation: Invocation) -> Iterator[Verdict]:
-    from hermpkg_build.cli.locked import build_artifacts, read_lock
-
-    _check_options(invocation)
-    files = [word for word in invocation.words if _is_file(word)]
-    patterns = [word for word in invocation.words if not _is_file(word)]
-    for path in files:
-        yield _verdict_on_file(path, path, invocation)
-    lock = read_lock() if invocation.has("locked") else None
-    if lock is not None and not patterns:
-        patterns = list(lock.targets)
-    if not patterns:
-        return
-    root, targets = build_artifacts(invocation, patterns)
-    for target in targets:
-        if lock is not None:
-            yield _verdict_on_lock(target, lock)
-        yield _verdict_on_file(target.path, target.label, invocation)
-        if invocation.has("rebuild"):
-            yield _verdict_on_rebuild(target, root, invocation)
-
-
-def _check_options(invocation: Invocation) -> None:
-    if not invocation.words and not invocation.has("locked"):
-        raise CommandLineError(
-            "verify needs FILE|PATTERN...", next_step="usage: hermpkg verify FILE|PATTERN..."
-        )
-    for option in ("vary", "runs"):
-        if option in invocation.options and not invocation.has("rebuild"):
-            raise CommandLineError(f"--{option} is for --rebuild")
-    if invocation.has("rebuild"):
-        _conditions(invocation)
-        _runs(invocation)
-        files = [word for word in invocation.words if _is_file(word)]
-        if files:
-            raise CommandLineError(
-                f"{files[0]} is a file, and only targets can be built again",
-                next_step="name the target that it was built from",
-            )
-
-
-def _conditions(invocation: Invocation) -> tuple[str, ...]:
-    """The conditions that ``--vary`` names, in the order of the table; all where it is not given."""
+def _read_conditions(text: str) -> tuple[str, ...]:
+    """The conditions that ``--vary`` names, or ``all``, in the order of their table."""
     from hermpkg_build.core.spelling import question
     from hermpkg_build.inspection.verify.conditions import CONDITIONS
 
-    text = invocation.options.get("vary", "all")
-    named = set(CONDITIONS) if text == "all" else {name.strip() for name in text.split(",")}
+    named = {*CONDITIONS} if text == "all" else {name.strip() for name in text.split(",")}
     for name in sorted(named - CONDITIONS.keys()):
         raise CommandLineError(
-            f"there is no condition {name!r} to vary",
+            f"--vary names an unknown condition: {name!r}",
             facts=[("conditions", ", ".join(CONDITIONS))],
             next_step=question(name, CONDITIONS),
         )
     return tuple(name for name in CONDITIONS if name in named)
 
 
-def _runs(invocation: Invocation) -> int:
-    text = invocation.options.get("runs", "2")
-    if not text.isascii() or not text.isdigit() or int(text) < 2:
-        raise CommandLineError(f"--runs needs a whole number from 2, not {text!r}")
-    return int(text)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyArguments(CommonArguments):
+    """What ``hermpkg verify`` is told. `vary` and `runs` are None where they are left out."""
+
+    words: tuple[str, ...] = operands("[FILE|PATTERN...]")
+    rebuild: bool = flag(
+        "--rebuild",
+        help="build targets again from clean caches, once as usual and then with all conditions varied, and "
+        "compare the bytes; where they differ, find which condition alone causes it",
+    )
+    vary: tuple[str, ...] | None = option(
+        "--vary",
+        value="NAMES",
+        read=_read_conditions,
+        default=None,
+        default_words="all",
+        help="vary these conditions only, with commas between them",
+    )
+    runs: int | None = option(
+        "--runs",
+        value="N",
+        read=whole_number(2),
+        default=None,
+        default_words="2",
+        help="build N times more, at least 2",
+    )
+    locked: bool = flag(
+        "--locked",
+        help="hold targets to `hermpkg.lock`, all that it lists where none is named, and say in which "
+        "records, extern distributions and versions they differ",
+    )
+    file_only: bool = flag(
+        "--file-only", help="look at the file alone, not at what this machine has installed"
+    )
+    junit: str | None = option(
+        "--junit", value="FILE", read=str, default=None, help="write the results to FILE as JUnit XML"
+    )
+    summary: str | None = option(
+        "--summary",
+        value="FILE",
+        read=str,
+        default=None,
+        help="append the results to FILE as Markdown, as GitHub shows it from `$GITHUB_STEP_SUMMARY`",
+    )
+    remote: Given = remote_options()
 
 
-def _is_file(word: str) -> bool:
-    if word.startswith(("//", ":", "@", "-")):
-        return False
-    return os.path.isfile(word) or word.endswith((".pt", ".zip"))
+def run(arguments: VerifyArguments, console: Console) -> ExitCode:
+    """Check artifacts: intact, as the manifest says, fit for this machine.
+
+    Artifacts of targets are built first. Every record is compared with its checksum and with the manifest,
+    and the file with the one layout that its records can have: order, alignment, no times, no compression,
+    nothing hidden before, between, in or behind the records. The distributions that provide its extern
+    modules must be installed, in versions that it allows; nothing is imported.
+
+    What is wrong is listed as record, rule and finding, and the exit code is 3. An archive without a
+    manifest, as torch.package writes it, does not pass.
+    """
+    verdicts: list[Verdict] = []
+    try:
+        for verdict in _verdicts(arguments, console):
+            verdicts.append(verdict)
+            _tell(console, verdict)
+    finally:
+        # Also where a later check could not even begin: what is known by then is what CI can show.
+        _write_reports(arguments, verdicts)
+    passed = all(verdict.passed for verdict in verdicts)
+    console.give_json({"passed": passed, "checks": [verdict.to_json() for verdict in verdicts]})
+    return ExitCode.SUCCESS if passed else ExitCode.TESTS_FAILED
 
 
-def _verdict_on_file(path: str, subject: str, invocation: Invocation) -> Verdict:
+def _verdicts(arguments: VerifyArguments, console: Console) -> Iterator[Verdict]:
+    from hermpkg_build.cli.building import build_artifacts
+
+    files = [word for word in arguments.words if is_file(word)]
+    patterns = [word for word in arguments.words if not is_file(word)]
+    _check_options(arguments, files)
+    for path in files:
+        yield _verdict_on_file(path, path, arguments)
+    lock = _read_lock() if arguments.locked else None
+    if lock is not None and not patterns:
+        patterns = list(lock.targets)
+    if not patterns:
+        return
+    for target in build_artifacts(patterns, arguments, console):
+        if lock is not None:
+            yield _verdict_on_lock(target, lock)
+        yield _verdict_on_file(target.path, target.label, arguments)
+        if arguments.rebuild:
+            yield _verdict_on_rebuild(target, arguments, console)
+
+
+def _check_options(arguments: VerifyArguments, files: Sequence[str]) -> None:
+    if not arguments.words and not arguments.locked:
+        raise CommandLineError(
+            "hermpkg verify needs FILE|PATTERN..., or --locked",
+            next_step=f"usage: {COMMAND.usage}\nexample: {COMMAND.example}",
+        )
+    for name, value in (("--vary", arguments.vary), ("--runs", arguments.runs)):
+        if value is not None and not arguments.rebuild:
+            raise CommandLineError(f"{name} needs --rebuild")
+    if arguments.rebuild and files:
+        raise CommandLineError(
+            f"--rebuild needs targets, but {files[0]} is a file",
+            next_step="name the target that it was built from",
+        )
+
+
+def _read_lock() -> Lock:
+    from hermpkg_build.cli.building import current_workspace
+    from hermpkg_build.core.lock import LOCK_FILE, Lock
+    from hermpkg_build.errors import WorkspaceError
+
+    path = os.path.join(current_workspace().root, LOCK_FILE)
+    try:
+        with open(path, "rb") as file:
+            return Lock.from_bytes(file.read())
+    except FileNotFoundError:
+        raise WorkspaceError(
+            f"there is no {LOCK_FILE} in this workspace",
+            facts=[("looked for", path)],
+            next_step="write it with hermpkg lock, and keep it under version control",
+        ) from None
+
+
+def _verdict_on_file(path: str, subject: str, arguments: VerifyArguments) -> Verdict:
     from hermpkg_build.inspection.verify.archive import verify_archive
     from hermpkg_build.inspection.verify.verdicts import Verdict
 
     started = time.perf_counter()
-    found = verify_archive(path, environment=not invocation.has("file-only"))
+    found = verify_archive(path, environment=not arguments.file_only)
     rows = [(problem.record or "the file", problem.rule, problem.found) for problem in found.problems]
-    count = f"{len(rows)} problem{'s' if len(rows) > 1 else ''}"
     return Verdict(
         subject=subject,
         check="file",
         passed=not rows,
-        summary=count if rows else f"{found.records} records, each as it was built",
-        lines=tuple(_table(rows)),
+        summary=counted(len(rows), "problem") if rows else f"{found.records} records, each as it was built",
+        lines=tuple(aligned([("record", "rule", "found"), *rows])) if rows else (),
         notes=found.notes,
         facts={
             "problems": [
@@ -129,25 +185,28 @@ def _verdict_on_file(path: str, subject: str, invocation: Invocation) -> Verdict
     )
 
 
-def _verdict_on_rebuild(target: TargetResult, root: str, invocation: Invocation) -> Verdict:
+def _verdict_on_rebuild(target: TargetResult, arguments: VerifyArguments, console: Console) -> Verdict:
+    from hermpkg_build.cli.building import current_workspace
     from hermpkg_build.core.folders import STATE_FOLDER
     from hermpkg_build.core.json_codec import to_json
     from hermpkg_build.core.label import Label
+    from hermpkg_build.inspection.verify.conditions import CONDITIONS
     from hermpkg_build.inspection.verify.rebuild import RebuildRequest, tell_rebuilt, verify_rebuild
     from hermpkg_build.inspection.verify.verdicts import Verdict
 
     started = time.perf_counter()
     label = Label.parse(target.label)
+    root = current_workspace().root
     request = RebuildRequest(
         label=target.label,
         artifact=target.path,
         root=root,
         package=label.package,
-        conditions=_conditions(invocation),
-        runs=_runs(invocation),
+        conditions=tuple(CONDITIONS) if arguments.vary is None else arguments.vary,
+        runs=2 if arguments.runs is None else arguments.runs,
         keep=os.path.join(root, STATE_FOLDER, "rebuilt", label.package, label.name),
     )
-    rebuilt = verify_rebuild(request, invocation.console.note)
+    rebuilt = verify_rebuild(request, console.note)
     causes = "; ".join(cause.what for cause in rebuilt.causes)
     return Verdict(
         subject=target.label,
@@ -178,60 +237,34 @@ def _verdict_on_lock(target: TargetResult, lock: Lock) -> Verdict:
     )
 
 
-def _table(rows: Sequence[tuple[str, str, str]]) -> Iterator[str]:
-    if rows:
-        rows = [("record", "rule", "found"), *rows]
-        widths = [max(len(row[column]) for row in rows) for column in range(2)]
-        for record, rule, found in rows:
-            yield f"{record:<{widths[0]}}  {rule:<{widths[1]}}  {found}".rstrip()
-
-
-def _tell(invocation: Invocation, verdict: Verdict) -> None:
-    console = invocation.console
-    line = f"{console.strong(verdict.subject)}  "
+def _tell(console: Console, verdict: Verdict) -> None:
+    subject = strong(verdict.subject)
     if verdict.passed:
-        console.mention(f"{line}{console.good('verified')}  {verdict.summary}")
+        console.mention(subject, "  ", good("verified"), f"  {verdict.summary}")
     else:
-        console.say(f"{line}{console.bad('failed')}  {verdict.summary}")
+        console.say(subject, "  ", bad("failed"), f"  {verdict.summary}")
         for text in verdict.lines:
             console.say(f"  {text}")
     for note in verdict.notes:
         console.note(f"note: {note}")
 
 
-def _write_reports(invocation: Invocation, verdicts: Sequence[Verdict]) -> None:
+def _write_reports(arguments: VerifyArguments, verdicts: Sequence[Verdict]) -> None:
     from hermpkg_build.inspection.verify.verdicts import junit_xml, markdown
 
-    if "junit" in invocation.options:
-        with open(invocation.options["junit"], "w", encoding="utf-8") as file:
+    if arguments.junit is not None:
+        with open(arguments.junit, "w", encoding="utf-8") as file:
             file.write(junit_xml(verdicts))
-    if "summary" in invocation.options:
+    if arguments.summary is not None:
         # Appended, as GitHub asks for with the file that GITHUB_STEP_SUMMARY names.
-        with open(invocation.options["summary"], "a", encoding="utf-8", errors="replace") as file:
+        with open(arguments.summary, "a", encoding="utf-8", errors="replace") as file:
             file.write(markdown(verdicts))
 
 
 COMMAND = Command(
     name="verify",
-    words="[FILE|PATTERN...]",
-    summary="Checks artifacts: each record against manifest and checksum, the layout of the file, extern\n"
-    "modules against this machine. With --rebuild, builds targets again under other conditions and finds\n"
-    "what changes their bytes; with --locked, holds them to hermpkg.lock.\n"
-    "Exit code 3 where something is wrong.",
+    group="build and test",
+    example="hermpkg verify //models:resnet --rebuild",
+    arguments=VerifyArguments,
     run=run,
-    options=(
-        Option(
-            names=("--rebuild",), help="build targets again under other conditions, and compare the bytes"
-        ),
-        Option(names=("--vary",), value="NAMES", help="vary these conditions only, with commas between them"),
-        Option(names=("--runs",), value="N", help="build N times more (2): once as usual, then varied"),
-        Option(
-            names=("--locked",), help="hold targets (all locked ones where none is named) to hermpkg.lock"
-        ),
-        Option(names=("--file-only",), help="leave this machine out: look at the file alone"),
-        Option(names=("--junit",), value="FILE", help="write the results to FILE as JUnit XML"),
-        Option(names=("--summary",), value="FILE", help="append the results to FILE as Markdown"),
-        *REMOTE_OPTIONS,
-    ),
-    most=None,
 )

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from hermpkg_build.cli.arguments import Command, Invocation
+from hermpkg_build.cli.command import Command, CommonArguments
+from hermpkg_build.cli.console import Console
 from hermpkg_build.errors import ExitCode
 from hermpkg_build.version import __version__
 
 
-def run(invocation: Invocation) -> ExitCode:
-    """Print the version."""
-    if invocation.settings.json:
-        invocation.console.give_json({"version": __version__})
-    invocation.console.say(f"hermpkg {__version__}")
+def run(_: CommonArguments, console: Console) -> ExitCode:
+    """Show the version."""
+    console.give_json({"version": __version__})
+    console.say(f"hermpkg {__version__}")
     return ExitCode.SUCCESS
 
 
-COMMAND = Command(name="version", words="", summary="Shows the version.", run=run)
+COMMAND = Command(
+    name="version",
+    group="the workspace and hermpkg itself",
+    example="hermpkg version",
+    arguments=CommonArguments,
+    run=run,
+)

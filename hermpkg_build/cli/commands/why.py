@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hermpkg_build.cli.arguments import Command, Invocation
-from hermpkg_build.cli.console import printable
-from hermpkg_build.cli.remote import REMOTE_OPTIONS, chosen_settings, remote_of
-from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.cli.arguments import Given, operand
+from hermpkg_build.cli.command import Command, CommonArguments
+from hermpkg_build.cli.console import Console, aligned, location_json, strong
+from hermpkg_build.cli.operands import is_file
+from hermpkg_build.cli.remote import remote_options
 from hermpkg_build.errors import ExitCode
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.graph import Edge, ModuleGraph
+    from hermpkg_build.core.canonical_json import Json
+    from hermpkg_build.core.graph import ModuleGraph
     from hermpkg_build.inspection.why import Reason
 
 _ORIGINS = {
@@ -25,25 +27,29 @@ _ORIGINS = {
 }
 
 
-def run(invocation: Invocation) -> ExitCode:
-    """Show how a module came into the artifact of a label, or into the artifact in a file."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhyArguments(CommonArguments):
+    """What ``hermpkg why`` is told: a label or a file, and a module's dotted name."""
+
+    artifact: str = operand("LABEL|FILE")
+    module: str = operand("MODULE")
+    remote: Given = remote_options()
+
+
+def run(arguments: WhyArguments, console: Console) -> ExitCode:
+    """Show the chain of imports that brings a module into an artifact.
+
+    The chain is a shortest one, with file and line of each import. The artifact is that of a target, which
+    is analysed as for a build, or the one in a file.
+    """
     from hermpkg_build.inspection.why import why
 
-    subject, module = invocation.words
-    graph = _graph_of_file(subject) if _is_file(subject) else _graph_of_label(invocation, subject)
-    reason = why(graph, module, artifact=subject)
-    if invocation.settings.json:
-        invocation.console.give_json(_reason_json(reason))
-    else:
-        _tell(invocation, reason, subject)
+    in_file = is_file(arguments.artifact)
+    graph = _graph_of_file(arguments.artifact) if in_file else _graph_of_label(arguments, console)
+    reason = why(graph, arguments.module, artifact=arguments.artifact)
+    console.give_json(_reason_json(reason))
+    _tell(console, reason, arguments.artifact)
     return ExitCode.SUCCESS
-
-
-def _is_file(subject: str) -> bool:
-    """A label never names a file that ends in .pt, but a mistyped file should be reported as one."""
-    if subject.startswith(("//", ":", "@")):
-        return False
-    return os.path.isfile(subject) or subject.endswith((".pt", ".zip"))
 
 
 def _graph_of_file(path: str) -> ModuleGraph:
@@ -54,31 +60,25 @@ def _graph_of_file(path: str) -> ModuleGraph:
         return graph_of_archive(archive)
 
 
-def _graph_of_label(invocation: Invocation, pattern: str) -> ModuleGraph:
-    from hermpkg_build.cli.building import here, make_display
+def _graph_of_label(arguments: WhyArguments, console: Console) -> ModuleGraph:
+    from hermpkg_build.cli.building import call_engine
+    from hermpkg_build.cli.progress import Display
     from hermpkg_build.engine.build import analyse
     from hermpkg_build.engine.results import BuildRequest
 
-    chosen = chosen_settings(invocation)
-    workspace, package = here()
-    remote = remote_of(workspace, chosen)
-    request = BuildRequest(patterns=(pattern,), package=package, jobs=invocation.settings.jobs)
-    with closing(make_display(invocation)) as display:
-        found = analyse(workspace, request, invocation.settings.cache_directory, display, remote=remote)
-    return found.closure.graph
+    request = BuildRequest(patterns=(arguments.artifact,), jobs=arguments.jobs)
+    with closing(Display(console)) as display:
+        return call_engine(analyse, request, arguments, display).closure.graph
 
 
-def _tell(invocation: Invocation, reason: Reason, artifact: str) -> None:
+def _tell(console: Console, reason: Reason, artifact: str) -> None:
     from hermpkg_build.inspection.why import sentence
 
-    console, node = invocation.console, reason.module
+    node = reason.module
     origin = f"of {node.distribution}" if node.distribution else _ORIGINS[str(node.origin)]
-    console.say(f"{console.strong(node.name)} ({origin}): {node.policy} in {printable(artifact)}")
-    told = [sentence(edge) for edge in reason.chain]
-    width = max(map(len, told), default=0)
-    for text, edge in zip(told, reason.chain, strict=True):
-        place = f"  {edge.location}" if edge.location is not None else ""
-        console.say(printable(f"  {text:<{width}}{place}".rstrip()))
+    console.say(strong(node.name), f" ({origin}): {node.policy} in {artifact}")
+    for line in aligned((f"  {sentence(edge)}", str(edge.location or "")) for edge in reason.chain):
+        console.say(line)
 
 
 def _reason_json(reason: Reason) -> dict[str, Json]:
@@ -89,24 +89,22 @@ def _reason_json(reason: Reason) -> dict[str, Json]:
         "kind": str(node.kind),
         "origin": str(node.origin),
         "distribution": node.distribution,
-        "chain": [_edge_json(edge) for edge in reason.chain],
+        "chain": [
+            {
+                "source": edge.source,
+                "target": edge.target,
+                "kind": str(edge.kind),
+                "location": location_json(edge.location),
+            }
+            for edge in reason.chain
+        ],
     }
-
-
-def _edge_json(edge: Edge) -> dict[str, Json]:
-    place = edge.location
-    location: Json = None
-    if place is not None:
-        location = {"path": place.path, "line": place.line, "column": place.column}
-    return {"source": edge.source, "target": edge.target, "kind": str(edge.kind), "location": location}
 
 
 COMMAND = Command(
     name="why",
-    words="LABEL|FILE MODULE",
-    summary="Shows the chain of imports, with file and line, that brings a module into an artifact.",
+    group="look into artifacts",
+    example="hermpkg why //models:resnet numpy",
+    arguments=WhyArguments,
     run=run,
-    options=REMOTE_OPTIONS,
-    least=2,
-    most=2,
 )

@@ -13,9 +13,9 @@ from typing import IO, TYPE_CHECKING
 import hermpkg_build
 from hermpkg_build.disk.processes import signal_name
 from hermpkg_build.engine.action import Action
-from hermpkg_build.engine.results import PackageTestResult
 from hermpkg_build.engine.runner import Done, Ran
 from hermpkg_build.engine.targets import package_test_main
+from hermpkg_build.engine.test_results import PackageTestResult
 from hermpkg_build.errors import LoadingError, PackageTestError
 from hermpkg_build.store.action_cache import ActionResult
 

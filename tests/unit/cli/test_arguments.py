@@ -1,44 +1,61 @@
 """Words of a command line: options anywhere, patterns that look like options, and helpful refusals."""
 
+from dataclasses import dataclass
+
 import pytest
 
-from hermpkg_build.cli.arguments import Option, first_word, parse
-from hermpkg_build.errors import CommandLineError
-
-OPTIONS = (
-    Option(names=("--jobs", "-j"), value="N", help=""),
-    Option(names=("--color",), value="WHEN", choices=("auto", "never"), help=""),
-    Option(names=("--server",), value="URL", may_be_empty=True, help=""),
-    Option(names=("--json",), help=""),
-    Option(names=("--verbose", "-v"), help=""),
+from hermpkg_build.cli.arguments import (
+    Given,
+    Option,
+    flag,
+    operand,
+    operands,
+    option,
+    option_group,
+    parse,
+    whole_number,
 )
+from hermpkg_build.cli.command import Command, CommonArguments
+from hermpkg_build.errors import CommandLineError, ExitCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SomeArguments:
+    jobs: int = option("--jobs", "-j", value="N", read=whole_number(1), default=1, help="")
+    color: str = option("--color", value="WHEN", read=str, default="auto", choices=("auto", "never"), help="")
+    servers: Given = option_group(
+        "options for servers",
+        lambda: (Option(names=("--server",), value="URL", may_be_empty=True, help=""),),
+    )
+    json: bool = flag("--json", help="")
+    verbose: bool = flag("--verbose", "-v", help="")
 
 
 @pytest.mark.parametrize(
     ("words", "plain", "options"),
     [
-        ([], (), {}),
-        (["build", "//x"], ("build", "//x"), {}),
-        (["--json", "build", "-v"], ("build",), {"json": ("",), "verbose": ("",)}),
-        (["-v", "-v"], (), {"verbose": ("", "")}),
-        (["-j", "4", "x"], ("x",), {"jobs": ("4",)}),
-        (["-j4", "x"], ("x",), {"jobs": ("4",)}),
-        (["--jobs=4"], (), {"jobs": ("4",)}),
-        (["--jobs", "4", "--jobs", "5"], (), {"jobs": ("4", "5")}),
-        (["--server", "", "x"], ("x",), {"server": ("",)}),
-        (["--server="], (), {"server": ("",)}),
+        ([], [], {}),
+        (["build", "//x"], ["build", "//x"], {}),
+        (["--json", "build", "-v"], ["build"], {"json": ("",), "verbose": ("",)}),
+        (["-v", "-v"], [], {"verbose": ("", "")}),
+        (["-j", "4", "x"], ["x"], {"jobs": ("4",)}),
+        (["-j4", "x"], ["x"], {"jobs": ("4",)}),
+        (["--jobs=4"], [], {"jobs": ("4",)}),
+        (["--jobs", "4", "--jobs", "5"], [], {"jobs": ("4", "5")}),
+        (["--server", "", "x"], ["x"], {"server": ("",)}),
+        (["--server="], [], {"server": ("",)}),
         (
             ["//...", "-//big", "-:small", "-...", "-@other//x"],
-            ("//...", "-//big", "-:small", "-...", "-@other//x"),
+            ["//...", "-//big", "-:small", "-...", "-@other//x"],
             {},
         ),
-        (["--json", "--", "--verbose", "-j"], ("--verbose", "-j"), {"json": ("",)}),
-        (["-"], ("-",), {}),
-        (["--color=never"], (), {"color": ("never",)}),
+        (["--json", "--", "--verbose", "-j"], ["--verbose", "-j"], {"json": ("",)}),
+        (["-"], ["-"], {}),
+        (["--color=never"], [], {"color": ("never",)}),
     ],
 )
 def test_words_and_options(words, plain, options):
-    assert parse(words, OPTIONS) == (plain, options)
+    assert parse(words, SomeArguments) == (plain, options, [])
 
 
 @pytest.mark.parametrize(
@@ -51,28 +68,94 @@ def test_words_and_options(words, plain, options):
         (["--jobs"], "needs a value"),
         (["--jobs="], "needs a value"),
         (["--server"], "needs a value"),
+        (["--srver"], "did you mean '--server'?"),
+        (["-verbose"], "did you mean '--verbose'?"),
         (["--json=1"], "takes no value"),
         (["--color", "nevr"], "did you mean 'never'?"),
     ],
 )
 def test_refusals(words, text):
-    with pytest.raises(CommandLineError) as caught:
-        parse(words, OPTIONS)
-    assert text in caught.value.render()
+    plain, given, (problem,) = parse(["a", *words], SomeArguments)
+    assert text in problem.render()
+    assert (plain, given) == (["a"], {})
+
+
+def test_what_is_right_is_read_although_something_else_is_wrong():
+    plain, given, problems = parse(["--jsn", "--color=blue", "a", "--json"], SomeArguments)
+    assert (plain, given) == (["a"], {"json": ("",)})
+    assert len(problems) == 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyArguments(CommonArguments):
+    source: str = operand("FROM")
+    targets: tuple[str, ...] = operands("TO...")
+    force: bool = flag("--force", "-f", help="")
+    places: Given = option_group("places", lambda: (Option(names=("--place",), value="P", help=""),))
+    times: int = option("--times", value="N", read=whole_number(1), default=1, help="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowArguments(CommonArguments):
+    file: str = operand("[FILE]")
+
+
+def command(arguments: type[CommonArguments]) -> Command[CommonArguments]:
+    return Command(
+        name="copy",
+        group="build and test",
+        example="hermpkg copy a b",
+        arguments=arguments,
+        run=lambda arguments, console: ExitCode.SUCCESS,
+    )
+
+
+def read(arguments: type[CommonArguments], *words: str):
+    plain, given, problems = parse(words, arguments)
+    assert not problems
+    return command(arguments).read(plain, given)
+
+
+def test_arguments_are_typed():
+    found = read(
+        CopyArguments, "a", "b", "-f", "c", "--times=3", "--times", "4", "--cache-dir", "/x/../y", "-j2"
+    )
+    assert (found.source, found.targets) == ("a", ("b", "c"))
+    assert (found.force, found.times) == (True, 4)
+    assert found.places == {}
+    assert (found.cache_dir, found.jobs, found.json) == ("/y", 2, False)
+
+
+def test_options_of_a_group_stay_texts():
+    assert read(CopyArguments, "a", "b", "--place=1", "--json", "--place=2").places == {"place": ("1", "2")}
+
+
+def test_what_is_left_out_has_its_default():
+    found = read(CopyArguments, "a", "b")
+    assert (found.force, found.times) == (False, 1)
+    assert found.jobs >= 1
+    assert read(ShowArguments).file == ""
+    assert read(ShowArguments, "x").file == "x"
 
 
 @pytest.mark.parametrize(
-    ("words", "index"),
+    ("arguments", "words", "text"),
     [
-        (["build"], 0),
-        (["-v", "build"], 1),
-        (["-j", "4", "build"], 2),
-        (["-j4", "build"], 1),
-        (["--jobs=4", "build"], 1),
-        (["--json"], None),
-        (["--", "build"], None),
-        (["-j"], None),
+        (CopyArguments, (), "hermpkg copy needs FROM"),
+        (CopyArguments, ("a",), "hermpkg copy needs TO..."),
+        (CopyArguments, ("a", "b", "--times", "0"), "--times needs a whole number from 1, not '0'"),
+        (CopyArguments, ("a", "b", "--times", "x"), "--times needs a whole number from 1, not 'x'"),
+        (ShowArguments, ("a", "b"), "hermpkg copy takes no further word, but was given 'b'"),
     ],
 )
-def test_the_first_word(words, index):
-    assert first_word(words, OPTIONS) == index
+def test_arguments_that_a_command_cannot_have(arguments, words, text):
+    with pytest.raises(CommandLineError) as caught:
+        read(arguments, *words)
+    assert text in caught.value.summary
+
+
+def test_usage_is_shown_where_a_word_is_missing():
+    with pytest.raises(CommandLineError) as caught:
+        read(CopyArguments)
+    assert "usage: hermpkg [OPTIONS] copy FROM TO...\n" in caught.value.next_step
+    assert "example: hermpkg copy a b" in caught.value.next_step

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hermpkg_build.cli.console import Console, error_json, printable, size_text
+from hermpkg_build.cli.console import Console, aligned, error_json, printable, size_text, strong
 from hermpkg_build.errors import GroupedError, LabelError, LoadingError, Location
 
 
@@ -56,8 +56,8 @@ def test_an_error_as_fields():
     ],
 )
 def test_colour(capsys, color, environment, colored):
-    console = Console(color=color, json=False, quiet=False, environment=environment)
-    console.show_error(LabelError("no such thing", next_step="look elsewhere"))
+    console = Console(color=color, environment=environment)
+    console.describe(LabelError("no such thing", next_step="look elsewhere"))
     shown = capsys.readouterr()
     assert ("\x1b[" in shown.err) is colored
     assert "no such thing" in shown.err
@@ -65,7 +65,7 @@ def test_colour(capsys, color, environment, colored):
 
 
 def test_quiet_says_results_but_mentions_nothing(capsys):
-    console = Console(color="never", json=False, quiet=True, environment={})
+    console = Console(color="never", quiet=True, environment={})
     console.say("said")
     console.mention("mentioned")
     console.note("noted")
@@ -73,8 +73,32 @@ def test_quiet_says_results_but_mentions_nothing(capsys):
 
 
 def test_json_mode_prints_nothing_but_the_object(capsys):
-    console = Console(color="never", json=True, quiet=False, environment={})
+    console = Console(color="never", json=True, environment={})
     console.say("said")
     console.mention("mentioned")
     console.give_json({"ü": 1})
     assert capsys.readouterr().out == '{\n  "\\u00fc": 1\n}\n'
+
+
+def test_the_object_is_for_json_mode(capsys):
+    Console(color="never", environment={}).give_json({"a": 1})
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("color", "bold"), [("always", "\x1b[1m{}\x1b[0m"), ("never", "{}")])
+def test_nothing_that_is_printed_can_steer_a_terminal(capsys, color, bold):
+    console = Console(color=color, environment={})
+    console.say("a\x1b[2J ", strong("b\x1b[2J"))
+    console.note("c\x1b[2J")
+    console.warn("d\x1b[2J")
+    console.describe(LabelError("e\x1b[2J", next_step="f\x1b[2J"))
+    shown = capsys.readouterr()
+    assert shown.out == "a\\x1b[2J " + bold.format("b\\x1b[2J") + "\n"
+    for letter in "cdef":
+        assert f"{letter}\\x1b[2J" in shown.err
+    assert "\x1b[2J" not in shown.err
+
+
+def test_columns_are_aligned():
+    assert list(aligned([("a", "bcd", "e"), ("fgh", "", "")])) == ["a    bcd  e", "fgh"]
+    assert list(aligned([])) == []

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hermpkg_build.cli.remote import REMOTE_OPTIONS
+from hermpkg_build.cli.remote import remote_option_table
 from hermpkg_build.errors import CommandLineError, HermpkgError, WorkspaceError
 from hermpkg_build.loading.remote_settings import remote_settings, settings_of_options
 from hermpkg_build.loading.workspace import find_workspace
@@ -291,7 +291,9 @@ def test_a_certificate_needs_its_key(read, tmp_path, monkeypatch):
 
 
 def test_every_setting_is_an_option_and_takes_its_default():
-    assert [option.name for option in REMOTE_OPTIONS] == [setting.option for setting in SETTINGS.values()]
+    assert [option.name for option in remote_option_table()] == [
+        setting.option for setting in SETTINGS.values()
+    ]
     assert list(SETTINGS) == [each.name for each in fields(RemoteSettings)]
     given = {setting.option: (setting.default,) for setting in SETTINGS.values() if setting.default}
     assert len(given) == 7

@@ -1,0 +1,33 @@
+"""What running package_test targets gives: not in `results`, which a build with nothing to do imports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from hermpkg_build.engine.results import BuildResult
+    from hermpkg_build.errors import PackageTestError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageTestResult:
+    """One package_test.
+
+    `cached` where it passed before with the same inputs and was not run again; `failure` says what
+    went wrong, with the end of the test's output.
+    """
+
+    label: str
+    status: Literal["passed", "failed"]
+    cached: bool
+    seconds: float
+    failure: PackageTestError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestRunResult:
+    """What `test` gave: the tests in the order of the command line, and the build before them."""
+
+    tests: tuple[PackageTestResult, ...]
+    build: BuildResult
