@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import ModelPackage, PackageTest
+from hermpkg_build.engine.context import Build, Built
 from hermpkg_build.engine.opening import MakeRebuilder, open_build
 from hermpkg_build.engine.rebuilder import CachingRebuilder
 from hermpkg_build.engine.results import (
     BuildRequest,
     BuildResult,
     RemoteCounts,
-    TargetResult,
 )
 from hermpkg_build.engine.scheduler import DependencyFailedError, Need, Scheduler
 from hermpkg_build.engine.snapshot import Snapshot, present_signature, save, snapshot_path
-from hermpkg_build.engine.targets.model import model_objects
+from hermpkg_build.engine.targets.model_package import model_objects
 from hermpkg_build.engine.targets.model_package_analysis import PackageAnalysis, analyse_package
 from hermpkg_build.engine.targets.package_test import run_package_test
 from hermpkg_build.engine.targets.table import BUILDERS
@@ -28,7 +28,6 @@ from hermpkg_build.errors import CommandLineError, GroupedError, HermpkgError
 from hermpkg_build.loading.workspace import Workspace
 
 if TYPE_CHECKING:
-    from hermpkg_build.engine.context import Build
     from hermpkg_build.engine.observer import BuildObserver
     from hermpkg_build.remote.opening import Remote
 
@@ -95,8 +94,8 @@ def run_tests(
                 f"no package_test among {' '.join(request.patterns)}",
                 next_step="name a package_test target, or a folder with some: //...",
             )
-        artifacts = _results(outcomes)
-        ran = tuple(run_package_test(opened, test, artifacts[test.label]) for test in tests)
+        built = _built(outcomes)
+        ran = tuple(run_package_test(opened, test, built[test.label].result) for test in tests)
         return TestRunResult(tests=ran, build=_result(opened, outcomes, started))
 
 
@@ -122,22 +121,24 @@ def analyse(
         outcomes = _build_targets(opened, list(target.models.values()))
         if errors := _errors(outcomes):
             raise GroupedError(f"{target.label} cannot be analysed: its models failed", errors)
-        analysis = analyse_package(opened.context, target, model_objects(_results(outcomes)))
+        built = _built(outcomes)
+        models = model_objects(target, lambda labels: [built[label] for label in labels])
+        analysis = analyse_package(opened.context, target, models)
         _finish_sharing(opened)
         return analysis
 
 
-Outcomes: TypeAlias = Mapping[Label, TargetResult | BaseException]
+Outcomes: TypeAlias = Mapping[Label, Built | BaseException]
 
 
 def _build_targets(build: Build, labels: Sequence[Label]) -> Outcomes:
     """What became of each target that was begun; what it needs is built first, when that turns out."""
 
-    def compute(label: Label, need: Need[Label, TargetResult]) -> TargetResult:
+    def compute(label: Label, need: Need[Label, Built]) -> Built:
         target = build.context.targets[label]
         return BUILDERS[type(target)](build, target, need)
 
-    scheduler: Scheduler[Label, TargetResult] = Scheduler(
+    scheduler: Scheduler[Label, Built] = Scheduler(
         build.request.jobs, compute, keep_going=build.request.keep_going
     )
     try:
@@ -164,7 +165,7 @@ def _check_single_output(build: Build) -> None:
 def _result(build: Build, outcomes: Outcomes, started: float) -> BuildResult:
     """What the build gave, once other machines can have it too."""
     # A package_test has the result of its artifact, which may be there itself too.
-    targets = {result.label: result for result in _results(outcomes).values()}
+    targets = {built.result.label: built.result for built in _built(outcomes).values()}
     remote = _finish_sharing(build)
     return BuildResult(
         targets=tuple(targets.values()),
@@ -191,8 +192,8 @@ def _finish_sharing(build: Build) -> RemoteCounts | None:
     return build.journal.remote_counts()
 
 
-def _results(outcomes: Outcomes) -> dict[Label, TargetResult]:
-    return {label: outcome for label, outcome in outcomes.items() if isinstance(outcome, TargetResult)}
+def _built(outcomes: Outcomes) -> dict[Label, Built]:
+    return {label: outcome for label, outcome in outcomes.items() if isinstance(outcome, Built)}
 
 
 def _errors(outcomes: Outcomes) -> list[HermpkgError]:

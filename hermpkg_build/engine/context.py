@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import ModuleTarget, PythonModules, Target
+from hermpkg_build.errors import LoadingError
 
 if TYPE_CHECKING:
+    from hermpkg_build.core.digest import Digest
     from hermpkg_build.core.target import Model
     from hermpkg_build.disk.source_tree import SourceTree
     from hermpkg_build.engine.children import Children
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.facts import CachedFacts
     from hermpkg_build.engine.journal import Journal
     from hermpkg_build.engine.notes import NoteBook
-    from hermpkg_build.engine.results import BuildRequest
+    from hermpkg_build.engine.results import BuildRequest, TargetResult
     from hermpkg_build.engine.runner import ActionRunner
+    from hermpkg_build.engine.scheduler import Need
     from hermpkg_build.factories.make import ModelObject, ModelRequest
     from hermpkg_build.loading.workspace import Workspace
     from hermpkg_build.remote.cache import RemoteCache
@@ -50,6 +53,21 @@ class TargetContext:
         """An absolute path as results show it: relative to the workspace where it lies inside."""
         inside = path.startswith(self.workspace.root.rstrip("/") + "/")
         return os.path.relpath(path, self.workspace.root) if inside else path
+
+    def digest(self, target: Target, path: str, what: str, *, next_step: str) -> Digest:
+        """The digest of a file that `target` is made of, by its absolute path.
+
+        Raises LoadingError where `what`, which is that file, cannot be read.
+        """
+        try:
+            return self.tree.digest(path)
+        except OSError as error:
+            raise LoadingError(
+                f"{what} cannot be read",
+                location=target.location,
+                facts=[("file", self.shown(path)), ("reason", error.strerror or str(error))],
+                next_step=next_step,
+            ) from error
 
     def module_path(self, path: str) -> str:
         """The place of a workspace file among modules: its path below the source root it lies in."""
@@ -83,6 +101,10 @@ class TargetContext:
         return self.environment.state_of(name, self.tree)
 
 
+NeedTargets: TypeAlias = "Need[Label, Built]"
+"""What a target calls to have others built, when they turn out to be needed."""
+
+
 class ModelExecutor(Protocol):
     """Makes model objects on other machines."""
 
@@ -94,6 +116,14 @@ class ModelExecutor(Protocol):
     def make(self, target: Model, request: ModelRequest) -> ModelObject | None:
         """The model object of `request`, its bytes in the content store; None where it is to be made here."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What building a target gave: its result, and of a `model` target the model object."""
+
+    result: TargetResult
+    model: ModelObject | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,43 +4,32 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.json_codec import JsonFormError, from_json, to_json
 from hermpkg_build.engine.action import Action
+from hermpkg_build.engine.context import Built
 from hermpkg_build.engine.environment import PYTHON_REPOSITORY
 from hermpkg_build.engine.results import TargetResult
 from hermpkg_build.engine.runner import Done, Ran
-from hermpkg_build.errors import LoadingError
 from hermpkg_build.factories.make import ModelObject, ModelRequest, ObservedFiles, make_model_object
 from hermpkg_build.store.action_cache import ActionResult
 from hermpkg_build.store.failures import log_corrupt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from hermpkg_build.core.digest import Digest
-    from hermpkg_build.core.label import Label
     from hermpkg_build.core.target import Model
-    from hermpkg_build.engine.context import Build, TargetContext
-    from hermpkg_build.engine.scheduler import Need
+    from hermpkg_build.engine.context import Build, NeedTargets, TargetContext
 
 
 _MODEL_VERSION = 5
 """Changes whenever making a model object gives other bytes for the same inputs."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuiltModel(TargetResult):
-    """The result of a `model` target, with its model object."""
-
-    model: ModelObject
-
-
-def build_model(build: Build, target: Model, _: Need[Label, TargetResult]) -> BuiltModel:
+def build_model(build: Build, target: Model, _: NeedTargets) -> Built:
     """The model object of a `model` target. Raises ActionError where its factory fails."""
     request = model_request(build.context, target, build.request.conditions or FactoryConditions())
     ran = build.actions.run(
@@ -49,8 +38,7 @@ def build_model(build: Build, target: Model, _: Need[Label, TargetResult]) -> Bu
         reuse=lambda result: _recalled(build, result),
         state=build.context.state_of,
     )
-    return BuiltModel(
-        model=ran.value,
+    result = TargetResult(
         label=str(target.label),
         path="",
         sha256=ran.value.pickle.hash,
@@ -58,11 +46,7 @@ def build_model(build: Build, target: Model, _: Need[Label, TargetResult]) -> Bu
         status=ran.status,
         reasons=ran.reasons,
     )
-
-
-def model_objects(built: Mapping[Label, TargetResult]) -> dict[Label, ModelObject]:
-    """The model objects among what was built, by label."""
-    return {label: result.model for label, result in built.items() if isinstance(result, BuiltModel)}
+    return Built(result=result, model=ran.value)
 
 
 def _make(build: Build, target: Model, request: ModelRequest) -> Done[ModelObject]:
@@ -127,20 +111,15 @@ def _action(build: Build, target: Model, request: ModelRequest) -> Action:
     if build.request.conditions is not None:
         inputs["conditions"] = dumps(to_json(request.conditions)).decode()
     if target.weights is not None:
-        inputs[f"weights {target.weights.path}"] = _weights_digest(build.context, target, target.weights.path)
-    return Action(kind="make-model", version=_MODEL_VERSION, subject=str(target.label), inputs=inputs)
-
-
-def _weights_digest(context: TargetContext, target: Model, path: str) -> str:
-    try:
-        return context.tree.digest(context.absolute(path)).hash
-    except OSError as error:
-        raise LoadingError(
-            f"the weights of {target.label} cannot be read",
-            location=target.location,
-            facts=[("weights", path), ("reason", error.strerror or str(error))],
+        path = target.weights.path
+        weights = build.context.digest(
+            target,
+            build.context.absolute(path),
+            f"the weights of {target.label}",
             next_step="check the path and its permissions",
-        ) from error
+        )
+        inputs[f"weights {path}"] = weights.hash
+    return Action(kind="make-model", version=_MODEL_VERSION, subject=str(target.label), inputs=inputs)
 
 
 def _data_read(context: TargetContext, model: ModelObject) -> tuple[str, ...]:

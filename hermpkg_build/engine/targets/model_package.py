@@ -23,17 +23,16 @@ from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.core.target import Model, ModelPackage
 from hermpkg_build.engine.action import Action
+from hermpkg_build.engine.context import Built
 from hermpkg_build.engine.results import TargetResult
 from hermpkg_build.engine.runner import Done, Ran
-from hermpkg_build.engine.targets.model import model_objects
 from hermpkg_build.engine.targets.model_package_analysis import PackageAnalysis, analyse_package
-from hermpkg_build.errors import AnalysisError, CommandLineError, LoadingError, LocalEnvironmentError
+from hermpkg_build.errors import AnalysisError, CommandLineError, LocalEnvironmentError
 from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
-    from hermpkg_build.engine.context import Build, TargetContext
+    from hermpkg_build.engine.context import Build, NeedTargets, TargetContext
     from hermpkg_build.engine.journal import Journal
-    from hermpkg_build.engine.scheduler import Need
     from hermpkg_build.factories.make import ModelObject
     from hermpkg_build.store.content import ContentStore
 
@@ -41,14 +40,13 @@ _VERSION = 3
 """Changes whenever this module gives another request for the same target, or records it in another way."""
 
 
-def build_package(build: Build, target: ModelPackage, need: Need[Label, TargetResult]) -> TargetResult:
+def build_package(build: Build, target: ModelPackage, need: NeedTargets) -> Built:
     """The artifact of `target`, in its place, once the models are built that it holds.
 
     Raises GroupedError with everything that the policies do not settle, LocalEnvironmentError
     where the file cannot be written, CommandLineError where it would take the place of an input.
     """
-    labels = list(dict.fromkeys(target.models.values()))
-    models = model_objects(dict(zip(labels, need(labels), strict=True)))
+    models = model_objects(target, need)
     analysis = analyse_package(build.context, target, models)
     request = artifact_request(build.context, target, models, analysis)
     path = _output_path(build, target)
@@ -67,7 +65,14 @@ def build_package(build: Build, target: ModelPackage, need: Need[Label, TargetRe
         reasons=ran.reasons,
     )
     build.journal.target(result)
-    return result
+    return Built(result=result)
+
+
+def model_objects(target: ModelPackage, need: NeedTargets) -> dict[Label, ModelObject]:
+    """The model objects that the artifact holds, by label."""
+    labels = list(dict.fromkeys(target.models.values()))
+    found = zip(labels, need(labels), strict=True)
+    return {label: built.model for label, built in found if built.model is not None}
 
 
 def _output_path(build: Build, target: ModelPackage) -> str:
@@ -129,7 +134,7 @@ def artifact_request(
         python_version=target.python_version or context.environment.python_version,
         sources=analysis.sources,
         models=packed,
-        resources={**_data_files(context, target, analysis), **_resources(context, target)},
+        resources=_resources(context, target, analysis),
         real_files=analysis.files.real,
         labels=analysis.labels,
         distributions=analysis.distributions,
@@ -143,43 +148,27 @@ def _packed(context: TargetContext, label: Label, model: ModelObject) -> PackedM
     return PackedModel(model=model, label=str(label), factory=target.factory)
 
 
-def _data_files(
+def _resources(
     context: TargetContext, target: ModelPackage, analysis: PackageAnalysis
 ) -> dict[str, ResourceFile]:
-    """The files of distributions that packed code reads."""
-    return {
-        record: _resource_at(path, context, target, f"the data file {record}")
-        for record, path in analysis.files.data.items()
-    }
-
-
-def _resources(context: TargetContext, target: ModelPackage) -> dict[str, ResourceFile]:
-    """The files that go in as they are: the target's own, and those of the modules it depends on."""
+    """The files that go in as they are, by record: the target's own, those of its modules, and data files."""
     wanted = {
-        record: (label, f"the resource {record} of {target.label}")
+        record: (context.absolute(label.path), f"the resource {record} of {target.label}")
         for record, label in target.resources.items()
     }
     for owner in context.python_modules(target.dependencies):
         for label in owner.resources:
-            record = context.module_path(label.path)
-            wanted.setdefault(record, (label, f"the resource {label} of {owner.label}"))
-    return {record: _resource(context, target, label, cause) for record, (label, cause) in wanted.items()}
-
-
-def _resource(context: TargetContext, target: ModelPackage, label: Label, cause: str) -> ResourceFile:
-    return _resource_at(context.absolute(label.path), context, target, cause)
-
-
-def _resource_at(path: str, context: TargetContext, target: ModelPackage, cause: str) -> ResourceFile:
-    try:
-        return ResourceFile(path=path, digest=context.tree.digest(path), cause=cause)
-    except OSError as error:
-        raise LoadingError(
-            f"{cause} cannot be read",
-            location=target.location,
-            facts=[("file", path), ("reason", error.strerror or str(error))],
-            next_step="create the file, or take it out of resources",
-        ) from error
+            found = (context.absolute(label.path), f"the resource {label} of {owner.label}")
+            wanted.setdefault(context.module_path(label.path), found)
+    for record, path in analysis.files.data.items():
+        wanted.setdefault(record, (path, f"the data file {record}"))
+    next_step = "create the file, or take it out of resources"
+    return {
+        record: ResourceFile(
+            path=path, digest=context.digest(target, path, cause, next_step=next_step), cause=cause
+        )
+        for record, (path, cause) in wanted.items()
+    }
 
 
 def _assemble_action(context: TargetContext, target: ModelPackage, request: ArtifactRequest) -> Action:

@@ -16,15 +16,13 @@ from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.runner import Done, Ran
 from hermpkg_build.engine.targets import package_test_main
 from hermpkg_build.engine.test_results import PackageTestResult
-from hermpkg_build.errors import LoadingError, PackageTestError
+from hermpkg_build.errors import PackageTestError
 from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.label import Label
     from hermpkg_build.core.target import PackageTest
-    from hermpkg_build.engine.context import Build, TargetContext
+    from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
     from hermpkg_build.engine.results import TargetResult
-    from hermpkg_build.engine.scheduler import Need
 
 _TEST_VERSION = 1
 _OUTPUT_LIMIT = 1 << 20
@@ -34,8 +32,8 @@ _OUTPUT_LIMIT = 1 << 20
 def build_tested_artifact(
     build: Build,  # noqa: ARG001 - every builder has it
     target: PackageTest,
-    need: Need[Label, TargetResult],
-) -> TargetResult:
+    need: NeedTargets,
+) -> Built:
     """The artifact that a `package_test` target tests: all that there is to build of it."""
     return need([target.package])[0]
 
@@ -57,20 +55,17 @@ def run_package_test(build: Build, target: PackageTest, artifact: TargetResult) 
 
 def _action(build: Build, target: PackageTest, artifact: TargetResult) -> Action:
     context, main = build.context, target.main.path
-    try:
-        digest = context.tree.digest(context.absolute(main)).hash
-    except OSError as error:
-        raise LoadingError(
-            f"the main file of {target.label} cannot be read",
-            location=target.location,
-            facts=[("file", main), ("reason", error.strerror or str(error))],
-            next_step="create it, or name another file in main",
-        ) from error
+    digest = context.digest(
+        target,
+        context.absolute(main),
+        f"the main file of {target.label}",
+        next_step="create it, or name another file in main",
+    )
     helpers = context.modules_of(target.deps)
     inputs = {
         **{module.path: context.tree.digest(context.absolute(module.path)).hash for module in helpers},
         artifact.label: artifact.sha256,
-        main: digest,
+        main: digest.hash,
         "args": json.dumps(target.args),
         "env": json.dumps(target.env, sort_keys=True),
         **build.environment_inputs(),

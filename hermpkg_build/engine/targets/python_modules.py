@@ -5,22 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hermpkg_build.analysis.modules import ModuleSource
-from hermpkg_build.core.digest import fingerprint
+from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.core.graph import ModuleKind, Origin
+from hermpkg_build.engine.context import Built
 from hermpkg_build.engine.results import TargetResult
-from hermpkg_build.errors import AnalysisError, GroupedError, LoadingError, Location
+from hermpkg_build.errors import AnalysisError, GroupedError, Location
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hermpkg_build.core.label import Label
     from hermpkg_build.core.target import ModuleFile, ModuleTarget, PythonModules, SourceFile, Target
-    from hermpkg_build.engine.context import Build, TargetContext
-    from hermpkg_build.engine.scheduler import Need
+    from hermpkg_build.engine.context import Build, NeedTargets, TargetContext
     from hermpkg_build.source.source_facts import SourceFacts
 
 
-def build_modules(build: Build, target: PythonModules, _: Need[Label, TargetResult]) -> TargetResult:
+def build_modules(build: Build, target: PythonModules, _: NeedTargets) -> Built:
     """Analyse the modules of a `python_modules` target; its SHA-256 covers them.
 
     Raises GroupedError with each source that does not parse.
@@ -28,22 +27,16 @@ def build_modules(build: Build, target: PythonModules, _: Need[Label, TargetResu
     return _analysed(build, target, build.context.modules_of_target(target.label))
 
 
-def build_module(build: Build, target: ModuleFile, _: Need[Label, TargetResult]) -> TargetResult:
+def build_module(build: Build, target: ModuleFile, _: NeedTargets) -> Built:
     """Analyse one module. Raises GroupedError where it does not parse."""
     modules = build.context.modules_of_target(target.owner)
     return _analysed(build, target, [module for module in modules if module.label == target.label])
 
 
-def _analysed(build: Build, target: Target, modules: Sequence[ModuleTarget]) -> TargetResult:
+def _analysed(build: Build, target: Target, modules: Sequence[ModuleTarget]) -> Built:
     found = parsed(build.context, target, modules)
     digests = {module.path: str(source.digest) for module, source in zip(modules, found, strict=True)}
-    return TargetResult(
-        label=str(target.label),
-        path="",
-        sha256=fingerprint(digests).hash,
-        bytes=sum(source.digest.size for source in found),
-        status="up-to-date",
-    )
+    return _up_to_date(target, Digest(fingerprint(digests).hash, sum(source.digest.size for source in found)))
 
 
 def parsed(context: TargetContext, target: Target, modules: Sequence[ModuleTarget]) -> list[SourceFacts]:
@@ -70,17 +63,18 @@ def parsed(context: TargetContext, target: Target, modules: Sequence[ModuleTarge
     return found
 
 
-def build_file(build: Build, target: SourceFile, _: Need[Label, TargetResult]) -> TargetResult:
+def build_file(build: Build, target: SourceFile, _: NeedTargets) -> Built:
     """A file as it is, with its own SHA-256. Raises LoadingError where it cannot be read."""
-    context = build.context
-    try:
-        digest = context.tree.digest(context.absolute(target.label.path))
-    except OSError as error:
-        raise LoadingError(
-            f"{target.label} cannot be read",
-            facts=[("file", target.label.path), ("reason", error.strerror or str(error))],
-            next_step="check the path and its permissions",
-        ) from error
-    return TargetResult(
-        label=str(target.label), path="", sha256=digest.hash, bytes=digest.size, status="up-to-date"
+    path = build.context.absolute(target.label.path)
+    digest = build.context.digest(
+        target, path, str(target.label), next_step="check the path and its permissions"
+    )
+    return _up_to_date(target, digest)
+
+
+def _up_to_date(target: Target, digest: Digest) -> Built:
+    return Built(
+        result=TargetResult(
+            label=str(target.label), path="", sha256=digest.hash, bytes=digest.size, status="up-to-date"
+        )
     )

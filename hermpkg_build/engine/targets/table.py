@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import (
     Model,
     ModelPackage,
@@ -15,16 +14,14 @@ from hermpkg_build.core.target import (
     SourceFile,
     Target,
 )
-from hermpkg_build.engine.context import Build
-from hermpkg_build.engine.results import TargetResult
-from hermpkg_build.engine.scheduler import Need
+from hermpkg_build.engine.context import Build, Built, NeedTargets
 from hermpkg_build.engine.targets.model import build_model
 from hermpkg_build.engine.targets.model_package import build_package
 from hermpkg_build.engine.targets.package_test import build_tested_artifact
 from hermpkg_build.engine.targets.python_modules import build_file, build_module, build_modules
 
-Builder: TypeAlias = Callable[[Build, Any, Need[Label, TargetResult]], TargetResult]
-"""Builds a target of one type; `need` gives what the targets are that it needs."""
+Builder: TypeAlias = Callable[[Build, Any, NeedTargets], Built]
+"""Builds a target of one type; the last argument builds those that it needs."""
 
 BUILDERS: Mapping[type[Target], Builder] = {
     SourceFile: build_file,
