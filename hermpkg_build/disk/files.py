@@ -6,16 +6,18 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import TypeVar
 
 from hermpkg_build.core.digest import Bytes, Digest
 from hermpkg_build.disk.signatures import FileSignature, signature_of
 from hermpkg_build.errors import ActionError
 
+_T = TypeVar("_T")
 _CHUNK = 1 << 20
 _ATTEMPTS = 3
-"""How often a file is read again that changed under the reading."""
+"""How often a file is read that changes while it is read."""
 
 
 def read_file(path: str) -> tuple[bytes, FileSignature]:
@@ -25,42 +27,12 @@ def read_file(path: str) -> tuple[bytes, FileSignature]:
     then is not settled (`signatures.is_settled`). Raises OSError, and ActionError for a file that
     keeps changing.
     """
-    for _ in range(_ATTEMPTS):
-        descriptor, before = _open(path)
-        try:
-            # One byte more than there should be shows the end of the file without a second call.
-            data = os.read(descriptor, before[0] + 1)
-            if len(data) != before[0]:
-                data = b"".join([data, *_rest(descriptor)])
-            after = signature_of(os.fstat(descriptor))
-        except OSError as error:
-            error.filename = path  # what fails on a descriptor does not know its file
-            raise
-        finally:
-            os.close(descriptor)
-        if before == after:
-            return data, after
-    raise changed_while_read(path)
+    return _read_unchanged(path, _read_whole)
 
 
 def hash_file(path: str) -> tuple[Digest, FileSignature]:
     """The digest of a regular file in constant memory, and its signature; raises as `read_file`."""
-    for _ in range(_ATTEMPTS):
-        descriptor, before = _open(path)
-        try:
-            hasher, size = hashlib.sha256(), 0
-            for chunk in _rest(descriptor):
-                hasher.update(chunk)
-                size += len(chunk)
-            after = signature_of(os.fstat(descriptor))
-        except OSError as error:
-            error.filename = path  # what fails on a descriptor does not know its file
-            raise
-        finally:
-            os.close(descriptor)
-        if before == after:
-            return Digest(hasher.hexdigest(), size), after
-    raise changed_while_read(path)
+    return _read_unchanged(path, _hash_whole)
 
 
 def read_chunks(path: str) -> Iterator[bytes]:
@@ -103,8 +75,39 @@ def changed_while_read(path: str) -> ActionError:
     )
 
 
+def _read_unchanged(path: str, read: Callable[[int, int], _T]) -> tuple[_T, FileSignature]:
+    """What `read` makes of an open file and its size, and the signature that the file has all the while."""
+    for _ in range(_ATTEMPTS):
+        descriptor, before = _open(path)
+        try:
+            result = read(descriptor, before[0])
+            after = signature_of(os.fstat(descriptor))
+        except OSError as error:
+            error.filename = path  # what fails on a descriptor does not know its file
+            raise
+        finally:
+            os.close(descriptor)
+        if before == after:
+            return result, after
+    raise changed_while_read(path)
+
+
+def _read_whole(descriptor: int, size: int) -> bytes:
+    # One byte more than there should be shows the end of the file without a second call.
+    data = os.read(descriptor, size + 1)
+    return data if len(data) == size else b"".join([data, *_rest(descriptor)])
+
+
+def _hash_whole(descriptor: int, _size: int) -> Digest:
+    hasher, size = hashlib.sha256(), 0
+    for chunk in _rest(descriptor):
+        hasher.update(chunk)
+        size += len(chunk)
+    return Digest(hasher.hexdigest(), size)
+
+
 def _open(path: str) -> tuple[int, FileSignature]:
-    """Open a regular file; what is none is refused rather than waited for, as a pipe would be."""
+    """Open a regular file; anything else is refused: opening a pipe would wait for its other end."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
@@ -116,6 +119,6 @@ def _open(path: str) -> tuple[int, FileSignature]:
 
 
 def _rest(descriptor: int) -> Iterator[bytes]:
-    """What can still be read, in pieces."""
+    """The bytes from here to the end of the file, in pieces."""
     while chunk := os.read(descriptor, _CHUNK):
         yield chunk

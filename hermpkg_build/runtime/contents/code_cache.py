@@ -18,7 +18,7 @@ import sys
 from types import CodeType
 
 from hermpkg_build.core.cache_directory import default_cache_directory
-from hermpkg_build.disk.private_folder import is_ours, see_that_it_is_ours
+from hermpkg_build.disk.private_folder import check_private_folder, is_private
 from hermpkg_build.disk.replacing import replace_file
 
 _FORMAT = "v1"
@@ -60,7 +60,7 @@ class CodeCache:
         try:
             # The entry as well as its folder: someone may exchange the folder by one above it.
             status = os.fstat(descriptor)
-            if not is_ours(status):
+            if not is_private(status):
                 return None
             entry = os.read(descriptor, status.st_size)
         except OSError:
@@ -90,7 +90,7 @@ class CodeCache:
         """Whether the folder is there and the user's own; asked until it is there."""
         if not self._is_checked and self._folder is not None:
             try:
-                see_that_it_is_ours(self._folder)
+                check_private_folder(self._folder)
                 self._is_checked = True
             except FileNotFoundError:
                 return False

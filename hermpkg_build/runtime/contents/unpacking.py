@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from hermpkg_build.core.cache_directory import default_cache_directory
 from hermpkg_build.disk.files import write_file
-from hermpkg_build.disk.private_folder import see_that_it_is_ours
+from hermpkg_build.disk.private_folder import check_private_folder
 from hermpkg_build.disk.replacing import ASIDE, new_folder, remove_abandoned, replace_file
 from hermpkg_build.errors import LocalEnvironmentError
 
@@ -67,7 +67,7 @@ def _places() -> Iterator[str]:
 def _make(place: str, folder: str, files: Files) -> None:
     """Make `folder` aside and rename it; another process that is faster has made the same."""
     os.makedirs(place, mode=0o700, exist_ok=True)
-    see_that_it_is_ours(place)
+    check_private_folder(place)
     remove_abandoned(place, age_s=_ABANDONED_AFTER_S, prefix=ASIDE)
     with new_folder(place) as aside:
         for name, content in files.items():
@@ -83,8 +83,8 @@ def _make(place: str, folder: str, files: Files) -> None:
 
 def _check(folder: str, files: Files) -> None:
     """See that `folder` is the user's own and has exactly `files`; write again what differs."""
-    see_that_it_is_ours(os.path.dirname(folder))
-    see_that_it_is_ours(folder)
+    check_private_folder(os.path.dirname(folder))
+    check_private_folder(folder)
     for name in _strays(folder, files):
         with suppress(FileNotFoundError):  # Another process mends the same at the same time.
             os.unlink(os.path.join(folder, name))
