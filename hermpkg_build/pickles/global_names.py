@@ -1,20 +1,21 @@
-"""Writing classes and functions by the names they are imported by."""
+"""Classes and functions in pickles: the names they can be imported by again, and the opcodes for these."""
 
 from __future__ import annotations
 
+import pickle
+import sys
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from hermpkg_build.pickles import opcodes as op
-from hermpkg_build.pickles.globals import find_global, own_name
 from hermpkg_build.pickles.output import Output
 from hermpkg_build.pickles.pickled import GlobalReference
 
 ResolveGlobal: TypeAlias = Callable[[Any, str, str], "tuple[str, str]"]
 
 
-class Names:
-    """Writes globals to an output and remembers which."""
+class GlobalWriter:
+    """Writes the names of classes and functions to an output; `written` are those that it wrote so far."""
 
     def __init__(self, out: Output, protocol: int, resolve: ResolveGlobal | None) -> None:
         self.written: set[GlobalReference] = set()
@@ -35,10 +36,10 @@ class Names:
         if self._resolve is None:
             return find_global(obj, name)
         own_module = getattr(obj, "__module__", None) or ""
-        return self._resolve(obj, own_module, name or own_name(obj))
+        return self._resolve(obj, own_module, name or _own_name(obj))
 
     def write_name(self, module: str, qualname: str) -> None:
-        """Write a name, of which no more is asked."""
+        """Write a name that is known to be right."""
         out = self._out
         key = (module, qualname)
         if out.written(out.by_value, key):
@@ -58,3 +59,84 @@ class Names:
             out.append(op.encode_global(module, qualname))
         out.memoise_value(key)
         self.written.add(GlobalReference(module, qualname))
+
+
+def find_global(obj: object, name: str | None = None) -> tuple[str, str]:
+    """The module and qualified name that lead to `obj`, and to no other object.
+
+    `name` is given where `__reduce__` returned one. Raises pickle.PicklingError with the reason.
+    """
+    qualname = name or _own_name(obj)
+    if not qualname:
+        raise pickle.PicklingError("it has no name to import it by")
+    if qualname.rpartition(".")[2] == "<lambda>":
+        raise pickle.PicklingError(f"a lambda cannot be imported by name{_defined_at(obj)}")
+    scope, inside_function, _ = qualname.partition(".<locals>.")
+    if inside_function:
+        what = "a class" if isinstance(obj, type) else "a function"
+        raise pickle.PicklingError(
+            f"{what} defined inside the function {scope} cannot be imported by name{_defined_at(obj)}"
+        )
+    module = getattr(obj, "__module__", None) or _owner(obj, qualname)
+    _check(obj, module, qualname)
+    return module, qualname
+
+
+def _own_name(obj: object) -> str:
+    """The qualified name that `obj` has of itself, "" for none."""
+    name: str = getattr(obj, "__qualname__", None) or getattr(obj, "__name__", None) or ""
+    return name
+
+
+def _check(obj: object, module: str, qualname: str) -> None:
+    try:
+        __import__(module)
+    except ImportError as error:
+        raise pickle.PicklingError(f"its module {module} cannot be imported: {error}") from error
+    found: object = sys.modules[module]
+    try:
+        for part in qualname.split("."):
+            found = getattr(found, part)
+    except AttributeError:
+        raise pickle.PicklingError(f"module {module} has no {qualname}{_defined_at(obj)}") from None
+    if found is not obj:
+        raise pickle.PicklingError(
+            f"{module}.{qualname} is now another object than this one{_defined_at(obj)}"
+        )
+
+
+def _owner(obj: object, qualname: str) -> str:
+    """The module that holds an object which does not say where it belongs.
+
+    Among all loaded modules that do, one of the library that made the object's type comes first,
+    then the one with the shortest dotted name, so that neither the order of imports nor a user's
+    ``from numpy import add`` decides.
+    """
+    library = type(obj).__module__.partition(".")[0]
+    holders = [name for name, module in list(sys.modules.items()) if _holds(module, qualname, obj)]
+    candidates = [
+        (name.partition(".")[0] != library, name.count("."), name)
+        for name in holders
+        if name not in ("__main__", "__mp_main__")
+    ]
+    if not candidates:
+        raise pickle.PicklingError(f"no module has it under the name {qualname}")
+    return min(candidates)[2]
+
+
+def _holds(module: object, qualname: str, obj: object) -> bool:
+    found = module
+    try:
+        for part in qualname.split("."):
+            found = getattr(found, part)
+    except Exception:  # noqa: BLE001 - a lazy module may run any code in __getattr__
+        return False
+    return found is obj
+
+
+def _defined_at(obj: object) -> str:
+    """Where a Python function was written, as a remark for a message."""
+    code = getattr(obj, "__code__", None)
+    if code is None:
+        return ""
+    return f" (defined at {code.co_filename}:{code.co_firstlineno})"

@@ -11,7 +11,7 @@ from types import EllipsisType, FunctionType, NotImplementedType
 from typing import Any, TypeAlias
 
 from hermpkg_build.pickles import opcodes as op
-from hermpkg_build.pickles.global_names import Names, ResolveGlobal
+from hermpkg_build.pickles.global_names import GlobalWriter, ResolveGlobal
 from hermpkg_build.pickles.output import Output
 from hermpkg_build.pickles.path_of_failure import UnpicklableError, path_of, reason_for
 from hermpkg_build.pickles.pickled import PickledObject
@@ -54,7 +54,7 @@ class GraphWriter:
         self._protocol = settings.protocol
         self._out = out
         self._ranks = ranks
-        self._names = Names(out, settings.protocol, settings.resolve_global)
+        self._globals = GlobalWriter(out, settings.protocol, settings.resolve_global)
         self._atoms = AtomKeys()
         self._values: dict[int, Hashable] = {}
         self._building: dict[int, int] = {}
@@ -69,7 +69,7 @@ class GraphWriter:
             frozenset: self._frozenset,
             complex: self._complex,
             type: self._class,
-            FunctionType: self._names.write,
+            FunctionType: self._globals.write,
             EllipsisType: partial(self._constant, "Ellipsis"),
             NotImplementedType: partial(self._constant, "NotImplemented"),
             Elements: self._elements,
@@ -84,7 +84,7 @@ class GraphWriter:
         data, key_offsets = self._out.finish()
         return PickledObject(
             data=data,
-            globals=tuple(sorted(self._names.written)),
+            globals=tuple(sorted(self._globals.written)),
             storages=tuple(self._storages),
             key_offsets=key_offsets,
         )
@@ -215,7 +215,7 @@ class GraphWriter:
                 self._out.append(op.MARK)
                 yield from self._fill(chain(atoms, others), op.ADDITEMS)
         elif not others:
-            self._names.write(set)
+            self._globals.write(set)
             if atoms:
                 yield from self._list_of(atoms)
                 self._out.append(op.TUPLE_OF[1] + op.REDUCE)
@@ -225,7 +225,7 @@ class GraphWriter:
         else:
             # Protocol 3 can only call set(elements), which is too late for a set that one of its
             # elements refers to; so the empty set is made first, and updated.
-            self._names.write(set)
+            self._globals.write(set)
             self._out.append(op.EMPTY_TUPLE + op.REDUCE)
             self._out.memoise(obj)
             yield set.update
@@ -246,7 +246,7 @@ class GraphWriter:
             self._out.append(op.MARK)
             yield from self._fill(chain(atoms, others), b"")
         else:
-            self._names.write(frozenset)
+            self._globals.write(frozenset)
             yield from self._list_of(chain(atoms, others))
         self._leave(obj)
         if self._out.is_memoised(obj):
@@ -265,7 +265,7 @@ class GraphWriter:
         yield from self._fill(elements, op.APPENDS)
 
     def _elements(self, obj: Elements) -> Walk:
-        atoms, others = self._in_order(obj.of)
+        atoms, others = self._in_order(obj.members)
         return self._list_of(chain(atoms, others))
 
     def _in_order(self, obj: set[Any] | frozenset[Any]) -> tuple[list[Any], list[Any]]:
@@ -298,17 +298,17 @@ class GraphWriter:
     def _complex(self, obj: complex) -> None:
         key = ("complex", op.encode_float(obj.real), op.encode_float(obj.imag))
         if not self._out.written(self._out.by_value, key):
-            self._names.write(complex)
+            self._globals.write(complex)
             self._out.append(key[1] + key[2] + op.TUPLE_OF[2] + op.REDUCE)
             self._out.memoise_value(key)
 
     def _constant(self, name: str, _: object) -> None:
-        self._names.write_name("builtins", name)
+        self._globals.write_name("builtins", name)
 
     def _class(self, obj: type) -> Walk | None:
         if obj in (type(None), type(Ellipsis), type(NotImplemented)):
             return self._reduced(Reduced(obj=obj, function=type, arguments=(_INSTANCES[obj],)))
-        self._names.write(obj)
+        self._globals.write(obj)
         return None
 
     # ---- everything else
@@ -329,10 +329,10 @@ class GraphWriter:
         if returned is NotImplemented:
             returned = reduce(obj, self._protocol)
         if returned is NotImplemented:
-            self._names.write(obj)
+            self._globals.write(obj)
             return None
         if isinstance(returned, str):
-            self._names.write(obj, returned)
+            self._globals.write(obj, returned)
             return None
         reduced = checked(obj, returned)
         key = self.value_key(obj)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from hermpkg_build.pickles.path_steps import MODULE_TABLES, attribute_step, quoted
 from hermpkg_build.pickles.reducing import Reduced
 
 _LONGEST_PATH = 24
-_MODULE_TABLES = frozenset({"_modules", "_parameters", "_buffers"})
 
 
 class UnpicklableError(pickle.PicklingError):
@@ -99,13 +99,9 @@ def _step_of_mapping(obj: dict[Any, Any], child: object, via: _Via) -> tuple[str
     key = found[0]
     if via.owner is None or not isinstance(key, str):
         return f"[{_key_text(key)}]", _Via(None)
-    if not via.table and key in _MODULE_TABLES and _is_torch_module(via.owner):
+    if not via.table and key in MODULE_TABLES and _is_torch_module(via.owner):
         return "", _Via(via.owner, key)
-    if key.isidentifier():
-        return f".{key}", _Via(None)
-    if key.isdecimal() and via.table:
-        return f"[{key}]", _Via(None)
-    return f"[{_key_text(key)}]", _Via(None)
+    return attribute_step(key, in_table=bool(via.table)) or f"[{_key_text(key)}]", _Via(None)
 
 
 def _step_of_argument(owner: object, arguments: tuple[object, ...], child: object) -> str:
@@ -137,7 +133,7 @@ def _is_torch_module(obj: object) -> bool:
 
 def _key_text(key: object) -> str:
     if type(key) in (str, bytes, int, float, bool, type(None)):
-        text = repr(key) if not isinstance(key, str) else '"' + repr(key)[1:-1] + '"'
+        text = quoted(key) if isinstance(key, str) else repr(key)
         return text if len(text) <= 40 else text[:37] + "..."
     return f"<{type(key).__name__}>"
 

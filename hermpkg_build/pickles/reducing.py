@@ -17,10 +17,10 @@ _SET_REDUCERS: Final[tuple[Any, ...]] = (set.__reduce__, frozenset.__reduce__)
 class Elements:
     """Stands for the list of a set's elements in what a subclass of set reduces to."""
 
-    __slots__ = ("of",)
+    __slots__ = ("members",)
 
-    def __init__(self, of: set[Any] | frozenset[Any]) -> None:
-        self.of = of
+    def __init__(self, members: set[Any] | frozenset[Any]) -> None:
+        self.members = members
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +37,10 @@ class Reduced:
 
 
 def is_value(obj: object) -> bool:
-    """Whether `obj` is told by its value although it reduces to a call.
+    """Whether `obj` counts by its value, although it reduces to a call.
 
-    That is so for dtypes of numpy: some of them are one object for the whole process, equal ones
-    that were loaded are others, and which an array has is an accident.
+    Dtypes of numpy do: some are one object for the whole process, equal ones that were loaded are others,
+    and which of them an array has is an accident.
     """
     dtype = getattr(sys.modules.get("numpy"), "dtype", None)
     return dtype is not None and isinstance(obj, dtype)
@@ -54,11 +54,11 @@ def reduce(obj: Any, protocol: int) -> Any:
     if isinstance(obj, type):
         return NotImplemented
     if isinstance(obj, MethodType):
-        _see_that_it_comes_back(obj)
+        _check_that_it_comes_back(obj)
     return obj.__reduce_ex__(protocol)
 
 
-def _see_that_it_comes_back(method: MethodType) -> None:
+def _check_that_it_comes_back(method: MethodType) -> None:
     """Raise pickle.PicklingError for a method that its object does not have by the function's own name.
 
     A method reduces to that name, and is looked up while its object has no attributes yet: a wrapper

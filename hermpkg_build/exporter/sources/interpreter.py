@@ -17,7 +17,7 @@ from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.exporter.sources.environment import FoundModule
 from hermpkg_build.exporter.sources.loaded_module import describe_module, file_of, from_file
 from hermpkg_build.factories.loaded_modules import told_by
-from hermpkg_build.pickles.globals import find_global
+from hermpkg_build.pickles.global_names import find_global
 from hermpkg_build.runtime.mangling import is_mangled
 
 _STATIC_FINDERS = (BuiltinImporter, FrozenImporter, PathFinder)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from hermpkg_build.pickles.path_steps import MODULE_TABLES, attribute_step, quoted
 from hermpkg_build.pickles.reading.nodes import Node, NodeKind
 
-_MODULE_TABLES = frozenset({"_modules", "_parameters", "_buffers"})
 _PARAMETERS = frozenset({"_rebuild_parameter", "_rebuild_parameter_with_state"})
 _LONGEST_KEY = 60
 _LARGEST_INTEGER = 512
@@ -109,14 +109,11 @@ def value_path(path: Path, key: Node) -> Path:
     name = key.value if key.kind is NodeKind.ATOM else None
     if not isinstance(name, str):
         return path.to(f"[{key_text(key)}]")
-    if path.role == "attributes" and name in _MODULE_TABLES:
+    if path.role == "attributes" and name in MODULE_TABLES:
         return path.to("", dotted="", role="table")
-    if path.role == "table":
-        shown = f".{name}" if name.isidentifier() else f"[{name if name.isdecimal() else key_text(key)}]"
-        return path.to(shown, dotted=name)
-    if path.role == "attributes" and name.isidentifier():
-        return path.to(f".{name}")
-    return path.to(f"[{key_text(key)}]")
+    in_table = path.role == "table"
+    step = attribute_step(name, in_table=in_table) if in_table or path.role == "attributes" else ""
+    return path.to(step or f"[{key_text(key)}]", dotted=name if in_table else None)
 
 
 def state_path(state: Node, path: Path) -> Path:
@@ -148,7 +145,7 @@ def key_text(node: Node) -> str:
 def _words(node: Node) -> str:
     if node.kind is NodeKind.ATOM:
         if isinstance(node.value, str):
-            return '"' + repr(node.value[:_LONGEST_KEY])[1:-1] + '"'
+            return quoted(node.value[:_LONGEST_KEY])
         if isinstance(node.value, (bytes, bytearray)):
             return repr(bytes(node.value[:_LONGEST_KEY]))
         if isinstance(node.value, int) and node.value.bit_length() > _LARGEST_INTEGER:
