@@ -1,18 +1,20 @@
-"""The end of child processes: what ended them, and how to end those that lead a group of their own."""
+"""Child processes that lead a group of their own: they end as a whole, with what they started."""
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import subprocess
 
 _DYING_S = 5.0
-"""How long those who are killed may take to go: a busy machine has no time for them."""
+"""How long killed processes may take to end on a busy machine."""
 
 _POLL_S = 0.002
 
@@ -22,12 +24,47 @@ def signal_name(number: int) -> str:
     return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
-def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """End the child and whatever it started, whether or not it wants to, and wait for all of it.
+class Children:
+    """The child processes of a task, each the leader of a group of its own."""
 
-    Who is killed can write a file a moment longer, into a folder that the caller goes on to remove.
+    def __init__(self) -> None:
+        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._cancelled = False
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def owned(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
+        """A context at whose end nothing is left of a process and its group; `cancel` ends them sooner."""
+        try:
+            with self._lock:
+                self._processes.add(process)
+            if self._cancelled:
+                kill_group(process)
+            yield
+        finally:
+            kill_group(process)
+            with self._lock:
+                self._processes.discard(process)
+
+    def cancel(self) -> None:
+        """Kill all of them, and every one that comes later."""
+        with self._lock:
+            self._cancelled = True
+            processes = list(self._processes)
+        for process in processes:
+            kill_group(process)
+
+    def is_cancelled(self) -> bool:
+        """Whether `cancel` was called."""
+        return self._cancelled
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill a child and all of its group, and wait for their end.
+
+    A killed process can write a file a moment longer, into a folder that the caller goes on to remove.
     """
-    # Where every process of the group has ended there is none to kill.
+    # A group whose processes have all ended is not there any more.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -37,14 +74,14 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def _lives(group: int) -> bool:
-    """Whether a process of a group has not ended yet. One that nobody has collected has."""
+    """Whether a process of a group still runs; one that has ended and was not waited for does not."""
     try:
         os.killpg(group, 0)
         processes = [name for name in os.listdir("/proc") if name.isdigit()]
     except (ProcessLookupError, PermissionError):
         return False
     except FileNotFoundError:
-        # Without /proc all that is known is that somebody is left.
+        # Without /proc nothing tells a process that runs from one that has ended.
         return True
     return any(_runs_in(group, process) for process in processes)
 

@@ -14,8 +14,8 @@ from hermpkg_build.errors import LoadingError
 if TYPE_CHECKING:
     from hermpkg_build.core.digest import Digest
     from hermpkg_build.core.target import Model
+    from hermpkg_build.disk.processes import Children
     from hermpkg_build.disk.source_tree import SourceTree
-    from hermpkg_build.engine.children import Children
     from hermpkg_build.engine.environment import BuildEnvironment
     from hermpkg_build.engine.facts import CachedFacts
     from hermpkg_build.engine.journal import Journal

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.folders import STATE_FOLDER
+from hermpkg_build.disk.processes import Children
 from hermpkg_build.disk.source_tree import SourceTree
-from hermpkg_build.engine.children import Children
 from hermpkg_build.engine.context import Build, TargetContext
 from hermpkg_build.engine.environment import current_environment
 from hermpkg_build.engine.facts import CachedFacts

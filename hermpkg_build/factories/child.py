@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from hermpkg_build.core.conditions import FactoryConditions
-from hermpkg_build.disk.processes import kill_group, signal_name
+from hermpkg_build.disk.processes import Children, signal_name
 
-_POLL_S = 0.05
 _OUTPUT_LINES = 20
 _OUTPUT_BYTES = 16 << 10
 # Without these the dynamic loader may not find what the user's own Python finds.
@@ -41,7 +39,7 @@ def run_child(
     folder: Path,
     *,
     conditions: FactoryConditions,
-    cancelled: Callable[[], bool] | None = None,
+    children: Children,
 ) -> Ended | None:
     """Run a Python script with `folder` as its argument; None where it was cancelled.
 
@@ -65,11 +63,10 @@ def run_child(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        try:
-            if not _wait(process, cancelled):
-                return None
-        finally:
-            kill_group(process)
+        with children.owned(process):
+            process.wait()
+    if children.is_cancelled():
+        return None
     return Ended(returncode=process.returncode, output=_last_lines(log))
 
 
@@ -94,20 +91,6 @@ def environment(folder: Path, home: Path, conditions: FactoryConditions) -> dict
 def library_paths() -> dict[str, str]:
     """The environment variables of this process that tell the dynamic loader where to look."""
     return {name: os.environ[name] for name in _KEPT if name in os.environ}
-
-
-def _wait(process: subprocess.Popen[bytes], cancelled: Callable[[], bool] | None) -> bool:
-    """Whether the process ended of itself."""
-    if cancelled is None:
-        process.wait()
-        return True
-    while not cancelled():
-        try:
-            process.wait(_POLL_S)
-        except subprocess.TimeoutExpired:
-            continue
-        return True
-    return False
 
 
 def _last_lines(log: Path) -> str:

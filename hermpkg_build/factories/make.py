@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.core.canonical_json import dumps, loads
 from hermpkg_build.core.json_codec import from_json, to_json
+from hermpkg_build.disk.processes import Children
 from hermpkg_build.errors import ActionError, BuildInterruptedError, LocalEnvironmentError
 from hermpkg_build.factories.failures import FactoryError, factory_error_from_json
 from hermpkg_build.factories.request import (
@@ -46,12 +47,12 @@ _WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
 
 
 def make_model_object(
-    request: ModelRequest, content: ContentStore, *, cancelled: Callable[[], bool] | None = None
+    request: ModelRequest, content: ContentStore, *, children: Children | None = None
 ) -> ModelObject:
     """Run the factory in a child process and adopt what it leaves into `content`.
 
-    `cancelled` is asked a few times a second; when it says yes, or an exception such as
-    KeyboardInterrupt arrives, the child is killed with everything it started.
+    When `children` are cancelled, or an exception such as KeyboardInterrupt arrives, the child is killed
+    with everything it started.
     Raises FactoryError where the factory, the weights or the pickling fails, ActionError where the
     child dies, BuildInterruptedError where it was cancelled, and LocalEnvironmentError where the
     folder of `content` is full or taken away.
@@ -63,7 +64,7 @@ def make_model_object(
     with content.staging() as staging, _staging_errors(staging):
         folder = Path(staging)
         (folder / REQUEST).write_bytes(dumps(to_json(request)))
-        ended = run_child(_WORKER, folder, conditions=request.conditions, cancelled=cancelled)
+        ended = run_child(_WORKER, folder, conditions=request.conditions, children=children or Children())
         if ended is None:
             raise BuildInterruptedError(f"the factory of {request.label} was stopped")
         result = _result(folder, request, ended)

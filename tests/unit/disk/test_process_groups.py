@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from hermpkg_build.disk.processes import kill_group
+from hermpkg_build.disk.processes import Children, kill_group
 
 FAMILY = """
 import os, signal, sys, time
@@ -43,3 +44,27 @@ def test_who_was_killed_writes_no_file_afterwards(tmp_path: Path, parent: str) -
     assert files
     kill_group(process)
     assert os.listdir(tmp_path) == files
+
+
+def sleeper() -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+
+
+def test_cancelling_ends_the_children_that_are_and_those_that_come() -> None:
+    children = Children()
+    first = sleeper()
+    with children.owned(first):
+        assert not children.is_cancelled()
+        children.cancel()
+        assert first.returncode == -signal.SIGKILL
+    second = sleeper()
+    with children.owned(second):
+        assert second.returncode == -signal.SIGKILL
+    assert children.is_cancelled()
+
+
+def test_a_child_is_owned_until_the_end_of_the_context() -> None:
+    process = sleeper()
+    with Children().owned(process):
+        assert process.poll() is None
+    assert process.returncode == -signal.SIGKILL

@@ -13,6 +13,7 @@ import pytest
 
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.json_codec import from_json, to_json
+from hermpkg_build.disk.processes import Children
 from hermpkg_build.errors import ActionError, BuildInterruptedError, Location
 from hermpkg_build.factories.make import GlobalReference, ModelObject, ObservedImport, make_model_object
 from hermpkg_build.factories.request import ModelRequest
@@ -448,8 +449,18 @@ def test_cancelling_kills_the_child_and_what_it_started(models: ModelWorkspace, 
                 time.sleep(0.01)
         """,
     )
+    children = Children()
+
+    def cancel_when_it_runs() -> None:
+        while not beat.exists():
+            time.sleep(0.01)
+        children.cancel()
+
+    canceller = threading.Thread(target=cancel_when_it_runs)
+    canceller.start()
     with pytest.raises(BuildInterruptedError):
-        make_model_object(models.request("net:make"), models.content, cancelled=beat.exists)
+        make_model_object(models.request("net:make"), models.content, children=children)
+    canceller.join()
     size = beat.stat().st_size
     time.sleep(0.2)
     assert beat.stat().st_size == size
