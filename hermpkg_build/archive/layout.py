@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 VERSION = 6
 """The torch.package format version that artifacts carry."""
 
@@ -24,7 +26,13 @@ LONGEST_NAME = 511
 
 
 def resource_record_name(package: str, resource: str) -> str:
-    """The record of a resource or pickle: (``my.config``, ``words.txt``) -> ``my/config/words.txt``."""
+    """The record of a resource or pickle. Raises ValueError for a `resource` that is not the name of a file.
+
+    >>> resource_record_name("my.config", "words.txt"), resource_record_name("", "words.txt")
+    ('my/config/words.txt', 'words.txt')
+    """
+    if not resource or "/" in resource or os.sep in resource:
+        raise ValueError(f"{resource!r} must be only a file name: the folders are those of the package")
     return f"{package.replace('.', '/')}/{resource}" if package else resource
 
 

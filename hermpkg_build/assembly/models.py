@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.archive.layout import storage_record_name
-from hermpkg_build.archive.records import FileSlice
+from hermpkg_build.archive.records import Content, FileSlice
 from hermpkg_build.assembly.contents import content_bytes, content_path
 from hermpkg_build.assembly.parts import Part
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.errors import ActionError
+from hermpkg_build.pickles.opcodes import encode_storage_key
+from hermpkg_build.pickles.pickled import StoredStorage
 
 if TYPE_CHECKING:
     from hermpkg_build.factories.request import ModelObject
     from hermpkg_build.store.content import ContentStore
 
-_BININT = b"J"
 _MOST_STORAGES = 0x7FFFFFFF
 
 
@@ -45,41 +46,46 @@ def model_parts(models: Mapping[str, PackedModel], content: ContentStore) -> Ite
         cause = f"the model {packed.label}"
         data = content_bytes(content, model.pickle, needed_for=cause)
         if first_key:
-            data = renumber_storages(data, model.key_offsets, first_key)
+            keys = range(first_key, first_key + len(model.storages))
+            data = renumber_storages(data, model.key_offsets, keys)
             digest = Digest.of(data)
         else:
             digest = model.pickle
         yield Part(name=name, kind=RecordKind.PICKLE, content=data, digest=digest, cause=cause)
         for key, storage in enumerate(model.storages, first_key):
             path = content_path(content, storage.digest, needed_for=cause)
-            yield Part(
-                name=storage_record_name(key),
-                kind=RecordKind.STORAGE,
-                content=FileSlice(path=path, size=storage.digest.size),
-                digest=storage.digest,
-                crc32=storage.crc32,
-                cause=f"a tensor of {cause}",
-            )
+            part = FileSlice(path=path, size=storage.digest.size)
+            yield storage_part(key, part, storage, cause)
         first_key += len(model.storages)
 
 
-def renumber_storages(data: bytes, key_offsets: Sequence[tuple[int, int]], first_key: int) -> bytes:
-    """The pickle `data` with its storage keys counted from `first_key` instead of 0.
+def storage_part(key: int, content: Content, stored: StoredStorage, cause: str) -> Part:
+    """The record of the tensor storage with the number `key`, whose bytes are `content`."""
+    return Part(
+        name=storage_record_name(key),
+        kind=RecordKind.STORAGE,
+        content=content,
+        digest=stored.digest,
+        crc32=stored.crc32,
+        cause=f"a tensor of {cause}",
+    )
 
-    Each (offset, key) of `key_offsets` is where the four little-endian bytes of a BININT opcode
-    hold a key. Raises ActionError where they do not, or where a key grows too large for them.
+
+def renumber_storages(data: bytes, key_offsets: Sequence[tuple[int, int]], keys: Sequence[int]) -> bytes:
+    """The pickle `data` with ``keys[k]`` in place of each storage key k.
+
+    Each (offset, k) of `key_offsets` is where the four little-endian bytes of a BININT opcode hold a key.
+    Raises ActionError where they do not, or where a key grows too large for them.
     """
     patched = bytearray(data)
     for offset, key in key_offsets:
-        new = key + first_key
-        expected = _BININT + key.to_bytes(4, "little", signed=True)
-        if offset < 1 or patched[offset - 1 : offset + 4] != expected:
+        if offset < 1 or key >= len(keys) or data[offset - 1 : offset + 4] != encode_storage_key(key):
             raise ActionError(
                 "a model object is damaged: its pickle holds no storage key where its table says so",
                 facts=[("offset", str(offset)), ("key", str(key))],
                 next_step="remove the cache (hermpkg clean) and build again",
             )
-        if new > _MOST_STORAGES:
+        if keys[key] > _MOST_STORAGES:
             raise ActionError(f"an artifact holds at most {_MOST_STORAGES + 1} tensor storages")
-        patched[offset : offset + 4] = new.to_bytes(4, "little", signed=True)
+        patched[offset - 1 : offset + 4] = encode_storage_key(keys[key])
     return bytes(patched)

@@ -33,8 +33,6 @@ def plain_name(module: str, importer: Any) -> str:
 def new_record(package: str, resource: str, taken: Collection[str]) -> str:
     """The record of a resource. Raises ValueError for a name that it cannot have, or that is `taken`."""
     package = demangle(package)
-    if not resource or "/" in resource or os.sep in resource:
-        raise ValueError(f"the name of a resource is that of a file, without folders, not {resource!r}")
     record = resource_record_name(package, resource)
     problem = problem_with_name(record)
     if problem:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hermpkg_build.assembly.models import renumber_storages
 from hermpkg_build.exporter.resolution import Modules
 from hermpkg_build.exporter.sources.environment import Environment
 from hermpkg_build.exporter.sources.given_importers import environments_of
@@ -58,7 +59,7 @@ class PackagePickler:
         data = pickled.data
         if pickled.storages:
             keys = self._storages.keys_of(pickled.storages, cause)
-            data = _renumbered(data, [(offset, keys[key]) for offset, key in pickled.key_offsets])
+            data = renumber_storages(data, pickled.key_offsets, keys)
         return PackagedPickle(data=data, globals=pickled.globals)
 
     def _persistent_id(self, obj: Any) -> tuple[Any, ...] | None:
@@ -146,11 +147,3 @@ class GlobalNames:
 
 def _may_not_import(_name: str) -> bool:
     return False
-
-
-def _renumbered(data: bytes, keys: list[tuple[int, int]]) -> bytes:
-    """The pickle `data` with each storage key, by the offset of its four bytes, replaced."""
-    patched = bytearray(data)
-    for offset, key in keys:
-        patched[offset : offset + 4] = key.to_bytes(4, "little", signed=True)
-    return bytes(patched)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from hermpkg_build.archive.layout import storage_record_name
 from hermpkg_build.archive.records import Content, FileSlice
+from hermpkg_build.assembly.models import storage_part
 from hermpkg_build.assembly.parts import Part
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.errors import LocalEnvironmentError
+from hermpkg_build.pickles.pickled import StoredStorage
 from hermpkg_build.pickles.storages import chunks
 
 if TYPE_CHECKING:
@@ -98,24 +97,16 @@ class Storages:
         # The number counts only as long as no other storage can come to lie at that address.
         self._alive.append(storage)
         if copy is not None:
-            self.parts.append(
-                Part(
-                    name=storage_record_name(key),
-                    kind=RecordKind.STORAGE,
-                    content=copy.content,
-                    digest=copy.digest,
-                    crc32=copy.crc32,
-                    cause=f"a tensor of {cause}",
-                )
-            )
+            self.parts.append(storage_part(key, *copy, cause))
         return key
 
-    def _copied(self, storage: Any) -> _Copy:
+    def _copied(self, storage: Any) -> tuple[Content, StoredStorage]:
+        """The bytes of a storage as they are now."""
         size: int = storage.nbytes()
         if self._in_memory + size <= _IN_MEMORY:
             self._in_memory += size
             content = b"".join(chunks(storage))
-            return _Copy(content=content, digest=Digest.of(content), crc32=zlib.crc32(content))
+            return content, StoredStorage(digest=Digest.of(content), crc32=zlib.crc32(content))
         try:
             return self._set_aside(storage, size)
         except OSError as error:
@@ -125,7 +116,7 @@ class Storages:
                 next_step="free some space on the file system that the package is written to",
             ) from error
 
-    def _set_aside(self, storage: Any, size: int) -> _Copy:
+    def _set_aside(self, storage: Any, size: int) -> tuple[Content, StoredStorage]:
         """A copy of a storage at the end of the spool. Raises OSError."""
         sha, crc32 = hashlib.sha256(), 0
         file = self._spool.file
@@ -136,13 +127,4 @@ class Storages:
             file.write(chunk)
         file.flush()
         content = FileSlice(path=self._spool.path, offset=offset, size=size)
-        return _Copy(content=content, digest=Digest(sha.hexdigest(), size), crc32=crc32)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Copy:
-    """The bytes of a storage as they were when it was saved."""
-
-    content: Content
-    digest: Digest
-    crc32: int
+        return content, StoredStorage(digest=Digest(sha.hexdigest(), size), crc32=crc32)

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
-from hermpkg_build.archive.layout import PYTHON_VERSION
+from hermpkg_build.archive.layout import PYTHON_VERSION, resource_record_name
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.core.patterns import GlobPattern
@@ -305,9 +305,7 @@ def _record(package: Any, resource: str) -> str:
     name = demangle(package if isinstance(package, str) else package.__name__)
     if not name:
         raise ValueError("the package of a resource needs a name")
-    if not resource or "/" in resource or os.sep in resource:
-        raise ValueError(f"{resource!r} must be only a file name")
-    return f"{name.replace('.', '/')}/{resource}"
+    return resource_record_name(name, resource)
 
 
 def _no_record(archive: Archive, record: str) -> RecordNotFoundError:

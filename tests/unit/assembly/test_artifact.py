@@ -198,12 +198,12 @@ def test_storages_of_several_models_are_numbered_through(content: ContentStore) 
 @pytest.mark.parametrize("offset", [-3, 0, 1, 3, 100])
 def test_a_table_of_keys_that_contradicts_its_pickle(offset: int) -> None:
     with pytest.raises(ActionError, match="damaged"):
-        renumber_storages(b"(J\1\0\0\0t", [(offset, 1)], 5)
+        renumber_storages(b"(J\1\0\0\0t", [(offset, 1)], [5, 6])
 
 
 def test_too_many_storages() -> None:
     with pytest.raises(ActionError, match="at most 2147483648"):
-        renumber_storages(b"J\1\0\0\0", [(1, 1)], 0x7FFFFFFF)
+        renumber_storages(b"J\1\0\0\0", [(1, 1)], [0, 0x80000000])
 
 
 def test_content_that_the_cache_has_lost(content: ContentStore, tmp_path: Path) -> None:
