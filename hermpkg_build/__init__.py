@@ -8,60 +8,49 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hermpkg_build.version import __version__
+from hermpkg_build.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.patterns import GlobGroup, GlobPattern
-    from hermpkg_build.errors import HermpkgError
-    from hermpkg_build.exporter.errors import EmptyMatchError, PackagingError, PackagingErrorReason
-    from hermpkg_build.exporter.package_exporter import PackageExporter
-    from hermpkg_build.runtime.contents.file_tree import Directory
-    from hermpkg_build.runtime.importer import PackageImporter
-    from hermpkg_build.runtime.importer_protocol import (
-        Importer,
-        ObjMismatchError,
-        ObjNotFoundError,
-        OrderedImporter,
-        sys_importer,
-    )
-    from hermpkg_build.runtime.mangling import is_from_package
+    from hermpkg_build.core.patterns import GlobGroup as GlobGroup
+    from hermpkg_build.core.patterns import GlobPattern as GlobPattern
+    from hermpkg_build.errors import HermpkgError as HermpkgError
+    from hermpkg_build.exporter.errors import EmptyMatchError as EmptyMatchError
+    from hermpkg_build.exporter.errors import PackagingError as PackagingError
+    from hermpkg_build.exporter.errors import PackagingErrorReason as PackagingErrorReason
+    from hermpkg_build.exporter.package_exporter import PackageExporter as PackageExporter
+    from hermpkg_build.runtime.contents.file_tree import Directory as Directory
+    from hermpkg_build.runtime.importer import PackageImporter as PackageImporter
+    from hermpkg_build.runtime.importer_protocol import Importer as Importer
+    from hermpkg_build.runtime.importer_protocol import ObjMismatchError as ObjMismatchError
+    from hermpkg_build.runtime.importer_protocol import ObjNotFoundError as ObjNotFoundError
+    from hermpkg_build.runtime.importer_protocol import OrderedImporter as OrderedImporter
+    from hermpkg_build.runtime.importer_protocol import sys_importer as sys_importer
+    from hermpkg_build.runtime.mangling import is_from_package as is_from_package
 
-__all__ = [
-    "Directory",
-    "EmptyMatchError",
-    "GlobGroup",
-    "GlobPattern",
-    "HermpkgError",
-    "Importer",
-    "ObjMismatchError",
-    "ObjNotFoundError",
-    "OrderedImporter",
-    "PackageExporter",
-    "PackageImporter",
-    "PackagingError",
-    "PackagingErrorReason",
-    "__version__",
-    "is_from_package",
-    "sys_importer",
-]
-
-_HOMES = {
-    "Directory": "runtime.contents.file_tree",
-    "EmptyMatchError": "exporter.errors",
-    "GlobGroup": "core.patterns",
-    "GlobPattern": "core.patterns",
-    "HermpkgError": "errors",
-    "Importer": "runtime.importer_protocol",
-    "ObjMismatchError": "runtime.importer_protocol",
-    "ObjNotFoundError": "runtime.importer_protocol",
-    "OrderedImporter": "runtime.importer_protocol",
-    "PackageExporter": "exporter.package_exporter",
-    "PackageImporter": "runtime.importer",
-    "PackagingError": "exporter.errors",
-    "PackagingErrorReason": "exporter.errors",
-    "is_from_package": "runtime.mangling",
-    "sys_importer": "runtime.importer_protocol",
+_PUBLIC_NAMES = {
+    "core.patterns": ("GlobGroup", "GlobPattern"),
+    "errors": ("HermpkgError",),
+    "exporter.errors": ("EmptyMatchError", "PackagingError", "PackagingErrorReason"),
+    "exporter.package_exporter": ("PackageExporter",),
+    "runtime.contents.file_tree": ("Directory",),
+    "runtime.importer": ("PackageImporter",),
+    "runtime.importer_protocol": (
+        "Importer",
+        "ObjMismatchError",
+        "ObjNotFoundError",
+        "OrderedImporter",
+        "sys_importer",
+    ),
+    "runtime.mangling": ("is_from_package",),
+    "version": ("__version__",),
 }
+"""The names that are imported above for type checkers, by the module that has them."""
+
+_HOMES = {name: home for home, names in _PUBLIC_NAMES.items() for name in names}
+
+if not TYPE_CHECKING:
+    # Type checkers, which can compute no list, go by the imports.
+    __all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> object:
@@ -76,4 +65,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_HOMES})

@@ -24,7 +24,7 @@ def memory():
         return int(file.read().split()[1]) * resource.getpagesize()
 if kind != "import":
     import torch, torch.package
-    from hermpkg_build.runtime import PackageImporter
+    from hermpkg_build import PackageImporter
 before, start = memory(), time.process_time()
 if kind == "import":
     import hermpkg_build.runtime

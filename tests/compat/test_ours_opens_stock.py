@@ -21,8 +21,8 @@ from torch.package import PackageExporter  # noqa: E402
 from torch.package import PackageImporter as StockImporter  # noqa: E402
 
 import hermpkg_build  # noqa: E402
+from hermpkg_build import PackageImporter, is_from_package  # noqa: E402
 from hermpkg_build.errors import ArchiveError  # noqa: E402
-from hermpkg_build.runtime import PackageImporter, is_from_package  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:TypedStorage is deprecated", "ignore:.*torch.jit.*:DeprecationWarning"
@@ -143,7 +143,7 @@ def test_loading_gives_no_warnings(zoo) -> None:
     script = """
         import io, sys, warnings
         warnings.simplefilter("error")
-        from hermpkg_build.runtime import PackageImporter
+        from hermpkg_build import PackageImporter
         with PackageImporter(io.BytesIO(sys.stdin.buffer.read())) as importer:
             importer.load_pickle("model", "net.pkl")
     """

@@ -1,7 +1,9 @@
 """The public names: all there, and none of them loaded before it is used."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,18 @@ HEAVY = ("torch", "starlark", "rich", "sqlite3", "subprocess", "zipfile", "hermp
 def test_every_public_name_is_there(name):
     assert getattr(hermpkg_build, name) is not None
     assert name in dir(hermpkg_build)
+
+
+def test_type_checkers_see_the_same_names():
+    source = Path(hermpkg_build.__file__).read_text()
+    imports = [
+        node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom) and node.level == 0
+    ]
+    seen = {
+        (node.module, alias.name) for node in imports for alias in node.names if alias.asname == alias.name
+    }
+    prefix = f"{hermpkg_build.__name__}."
+    assert seen == {(prefix + home, name) for name, home in hermpkg_build._HOMES.items()}
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
 
-from hermpkg_build.runtime import PackageImporter
+from hermpkg_build import PackageImporter
 
 Content = str | bytes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hermpkg_build.runtime import (
+from hermpkg_build import (
     Directory,
     Importer,
     ObjMismatchError,

@@ -389,7 +389,7 @@ def test_a_package_gives_itself_its_importer(load) -> None:
 
 
 def test_two_importers_of_one_artifact_share_nothing(artifact) -> None:
-    from hermpkg_build.runtime import PackageImporter
+    from hermpkg_build import PackageImporter
 
     path = artifact({"state.py": "class Thing: pass\n"})
     with PackageImporter(path) as one, PackageImporter(path) as two:

@@ -17,7 +17,7 @@ import weakref
 
 import pytest
 
-from hermpkg_build.runtime import PackageImporter
+from hermpkg_build import PackageImporter
 
 FILES = {
     "lib/__init__.py": "",
@@ -172,7 +172,7 @@ def test_nothing_stays_behind_in_the_interpreter(artifact) -> None:
     script = """
         import gc, sys
         before = list(sys.meta_path), list(gc.callbacks)
-        from hermpkg_build.runtime import PackageImporter
+        from hermpkg_build import PackageImporter
         with PackageImporter(sys.argv[1]) as importer:
             importer.import_module("lib.things")
             assert (list(sys.meta_path), list(gc.callbacks)) != before

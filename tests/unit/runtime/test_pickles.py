@@ -95,7 +95,7 @@ def test_a_missing_pickle_or_name(load) -> None:
 def test_nothing_of_this_imports_torch(artifact) -> None:
     script = """
         import sys
-        from hermpkg_build.runtime import PackageImporter
+        from hermpkg_build import PackageImporter
         importer = PackageImporter(sys.argv[1])
         assert importer.load_pickle("p", "x.pkl")(3).x == 3
         assert importer.storage_context is None

@@ -8,8 +8,8 @@ import zipfile
 
 import pytest
 
+from hermpkg_build import PackageImporter
 from hermpkg_build.errors import ArchiveError
-from hermpkg_build.runtime import PackageImporter
 
 FILES = {"mod.py": "value = 1\n", "res/a.txt": "a"}
 

@@ -82,7 +82,7 @@ def test_the_manifest_says_which_packages_see_real_paths(load) -> None:
 
 
 def test_an_unknown_mode_is_refused(artifact) -> None:
-    from hermpkg_build.runtime import PackageImporter
+    from hermpkg_build import PackageImporter
 
     with pytest.raises(ValueError, match="'sometimes'"):
         PackageImporter(artifact(LIB), files="sometimes")
@@ -161,7 +161,7 @@ def test_a_name_of_a_file_and_a_folder_is_told(load) -> None:
 def test_an_unpacked_folder_is_its_own_place(artifact, tmp_path, cache) -> None:
     import zipfile
 
-    from hermpkg_build.runtime import PackageImporter
+    from hermpkg_build import PackageImporter
 
     with zipfile.ZipFile(artifact(LIB, EXTERNS)) as file:
         file.extractall(tmp_path / "open")

@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from hermpkg_build.runtime import PackageImporter
+from hermpkg_build import PackageImporter
 
 FILES = {
     "pkg/__init__.py": "",
