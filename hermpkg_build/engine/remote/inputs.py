@@ -9,9 +9,9 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-import hermpkg_build
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.remote.worker import OUTPUT, REQUEST, WORKSPACE, request_bytes
+from hermpkg_build.engine.remote.worker_code import WORKER, worker_code
 from hermpkg_build.factories.child import library_paths
 from hermpkg_build.remote.grpc.execution import Command
 from hermpkg_build.remote.reapi.entries import blob_of
@@ -26,13 +26,6 @@ if TYPE_CHECKING:
     from hermpkg_build.remote.settings import RemoteSettings
 
 _TOOL = "tool"
-_SCRIPT = "engine/remote/worker.py"
-_SOURCES = (
-    *("__init__.py", "errors.py", "version.py", "analysis/__init__.py", "analysis/search_path.py"),
-    *("engine/__init__.py", "engine/environment.py", "engine/remote/__init__.py", _SCRIPT),
-)
-_SOURCE_FOLDERS = ("core", "disk", "factories", "pickles", "pickles/set_order", "store")
-"""What of this package the worker imports; of a folder the modules that lie in it directly."""
 
 _MOST_NAMES = 5_000
 """Names in a folder that are worth their way; one with more is data, which nobody lists by accident."""
@@ -88,7 +81,7 @@ def worker_command(settings: RemoteSettings) -> Command:
     interpreter = [settings.python or sys.executable, "-I", "-B", "-X", "utf8"]
     libraries = {} if settings.python else library_paths()
     return Command(
-        arguments=(*interpreter, f"{_TOOL}/{hermpkg_build.__name__}/{_SCRIPT}"),
+        arguments=(*interpreter, f"{_TOOL}/{WORKER}"),
         environment={"LC_ALL": "C.UTF-8", "PATH": os.defpath, "TZ": "UTC", **libraries},
         output=OUTPUT,
         timeout_s=settings.execution_timeout_s,
@@ -126,13 +119,4 @@ def _beside(paths: Iterable[str]) -> tuple[dict[str, Blob], list[str]]:
 @cache
 def _tool() -> Mapping[str, Blob]:
     """The worker with what it imports of this package, as it is installed here."""
-    package = os.path.dirname(os.path.abspath(hermpkg_build.__file__))
-    names = [*_SOURCES]
-    for folder in _SOURCE_FOLDERS:
-        names += [f"{folder}/{name}" for name in sorted(os.listdir(os.path.join(package, folder)))]
-    blobs = {}
-    for name in names:
-        if name.endswith(".py"):
-            with open(os.path.join(package, name), "rb") as file:
-                blobs[f"{_TOOL}/{hermpkg_build.__name__}/{name}"] = blob_of(file.read())
-    return blobs
+    return {f"{_TOOL}/{path}": blob_of(source) for path, source in worker_code().items()}
