@@ -1,4 +1,4 @@
-"""The options of the commands that build which say where work is shared, and the servers they lead to."""
+"""The options for remote servers of the commands that build, and the servers that they name."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def remote_option_table() -> tuple[Option, ...]:
 
 
 def chosen_settings(given: Given) -> dict[str, Any]:
-    """What the options say of servers, by field. Raises CommandLineError for a wrong value."""
+    """The fields of `RemoteSettings` that options set. Raises CommandLineError for a wrong value."""
     if not given:
         return {}
     from hermpkg_build.loading.remote_settings import settings_of_options
@@ -44,7 +44,7 @@ def chosen_settings(given: Given) -> dict[str, Any]:
 
 
 def remote_of(workspace: Workspace, chosen: dict[str, Any]) -> Remote | None:
-    """The servers of a build, None for none. Nothing heavy is imported where none is configured.
+    """Open the servers of a build; None where none is configured.
 
     Raises WorkspaceError and CommandLineError for wrong settings, LocalEnvironmentError where a library
     is missing.
@@ -58,9 +58,9 @@ def remote_of(workspace: Workspace, chosen: dict[str, Any]) -> Remote | None:
 
 
 def servers_of(workspace: Workspace) -> tuple[str, str, HermpkgError | None]:
-    """The URLs of the cache and the executor that a workspace names, and what is wrong with its settings.
+    """The URLs of the cache and the executor that a workspace names, and the error in its settings.
 
-    They are for people to see, "" for none; where something is wrong they are as they were written.
+    The URLs are without secrets, "" for none; where settings are wrong they are as they were written.
     """
     if not _configures_servers(workspace):
         return "", "", None

@@ -72,7 +72,7 @@ def _hermpkg_table(path: str) -> object:
     except OSError as error:
         raise WorkspaceError(f"cannot read {path}: {error.strerror}") from error
     if b"hermpkg" not in data:
-        # Most of the pyproject.toml files on the way up are none of ours and are not parsed.
+        # Most of the pyproject.toml files on the way up belong to other programs and are not parsed.
         return None
     if sys.version_info >= (3, 11):
         import tomllib
@@ -152,5 +152,5 @@ def _source_root(folder: str, root: str, location: Location) -> str:
             next_step="name a folder relative to the workspace root",
         )
     if not os.path.isdir(os.path.join(folder, normal)):
-        raise WorkspaceError(f"source root {root!r} is no folder", location=location)
+        raise WorkspaceError(f"source root {root!r} is not a folder", location=location)
     return normal

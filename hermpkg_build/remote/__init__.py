@@ -1,1 +1,1 @@
-"""Caches and executors shared over the network; nothing of this is imported where none is configured."""
+"""Caches and executors shared over the network; imported only where one is configured."""

@@ -1,4 +1,4 @@
-"""Addresses of remote servers: a URL taken apart, and what of it may be shown to people."""
+"""Takes the URLs of remote servers apart, and shows them without secrets."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class Address:
 def parse_address(url: str, schemes: Sequence[str] = (*GRPC_SCHEMES, *HTTP_SCHEMES)) -> Address:
     """Take the URL of a server apart.
 
-    Raises RemoteError where it is none, or none that can be used: its scheme is not among `schemes`, it has
-    a query or a fragment, or it speaks gRPC and has a path or a user. The error shows no secret of the URL.
+    Raises RemoteError for text that is not a URL, has a scheme beyond `schemes`, blanks, a query or a
+    fragment, and for gRPC a path or a user. The error shows no secret of the URL.
     """
     try:
         parts = urlsplit(url)
@@ -88,7 +88,7 @@ def parse_address(url: str, schemes: Sequence[str] = (*GRPC_SCHEMES, *HTTP_SCHEM
 
 
 def without_secrets(url: str) -> str:
-    """A URL, or something in its place, for people to see: without user, password, query and fragment.
+    """A URL, or text in its place, to show: without user, password, query and fragment.
 
     Where only a guess can tell the password from the query, nothing but the scheme is left.
 
@@ -102,9 +102,9 @@ def without_secrets(url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is surely this machine: what is sent there, nobody else can read.
+    """Whether a host is surely this machine, so that others cannot read what is sent there.
 
-    A name that ends in ".localhost" is not: where it leads is for the name server to say.
+    A name that ends in ".localhost" is not: a name server decides where it leads.
     """
     try:
         return ip_address(host).is_loopback
@@ -116,7 +116,7 @@ def _form(url: str, schemes: Sequence[str]) -> str:
     """How a URL is to be written instead."""
     form = f"write {' or '.join(f'{scheme}://HOST:PORT' for scheme in schemes)}"
     if "@" in url:
-        form += "\nin a password, write what is no letter or digit as %XX, its code in hexadecimal"
+        form += "\nin a password, write all but letters and digits as %XX, their code in hexadecimal"
     return form
 
 

@@ -1,4 +1,4 @@
-"""Work that nobody waits for until the end: a few threads that come with the first job."""
+"""Runs jobs in a few threads, waited for at the end of a build only."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Callable
 _Job = Callable[[], None]
 
 _TURN_S = 0.2
-"""An interrupt is only noticed between two turns of waiting."""
+"""Seconds of one turn of waiting: an interrupt is noticed between two turns."""
 
 _SHORT_S = 2.0
-"""Waiting that is over by then is not worth a word."""
+"""Seconds of waiting before it is told."""
 
 
 class Background:
@@ -30,7 +30,7 @@ class Background:
         self._error: BaseException | None = None
 
     def submit(self, job: _Job) -> None:
-        """Run `job` soon; not at all once the end has come."""
+        """Run `job` soon, unless `end` was called."""
         with self._condition:
             if self._ended:
                 return
@@ -44,8 +44,8 @@ class Background:
     def finish(self, awaited: Callable[[int], None]) -> None:
         """Wait until all jobs are done. Raises what the first that failed raised.
 
-        Where that takes a while `awaited` is told, once, how many are left. An interrupt ends the waiting,
-        not the jobs.
+        Where that takes a while `awaited` is called, once, with the number of jobs left. An interrupt
+        ends the waiting, not the jobs.
         """
         begun, told = time.monotonic(), False
         while left := self._left_after(_TURN_S):
@@ -57,14 +57,14 @@ class Background:
             raise error
 
     def end(self) -> None:
-        """Forget the jobs that have not begun and take no more; those that run are not waited for."""
+        """Drop the jobs that have not begun and take no more; those that run are not waited for."""
         with self._condition:
             self._ended = True
             self._jobs.clear()
             self._condition.notify_all()
 
     def _left_after(self, seconds: float) -> int:
-        """How many jobs are not done after so long; returns as soon as there are none."""
+        """The number of jobs left after so long, or as soon as there are none."""
         with self._condition:
             self._condition.wait_for(lambda: self._left() == 0, seconds)
             return self._left()

@@ -1,4 +1,4 @@
-"""The shared action cache: results on a server, believed once all that they name is here and right."""
+"""The shared action cache: results on a server, used once all that they name is here and checked."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from hermpkg_build.remote.background import Background
 from hermpkg_build.remote.failures import RemoteError
 from hermpkg_build.remote.reapi.entries import (
     SharedAction,
-    blob_of,
     decode_entry,
     describe,
     encode_entry,
 )
-from hermpkg_build.remote.transport import Blob
+from hermpkg_build.remote.transport import EMPTY, Blob
 from hermpkg_build.store.action_cache import ActionResult, decode_result, encode_result
 from hermpkg_build.store.failures import log_corrupt
 
@@ -30,34 +29,32 @@ if TYPE_CHECKING:
 _THREADS = 4
 """Uploads wait for the network most of the time."""
 
-_EMPTY = Digest.of(b"")
-
 _RESULT_LIMIT = 64 << 20
-"""Bytes of a result; what claims to be larger is not worth a look."""
+"""Bytes of the largest result that is read."""
 
 
 Direction: TypeAlias = Literal["fetch", "upload"]
 
 
 class Listener(Protocol):
-    """Hears of traffic and of trouble, from any thread."""
+    """Is told of transfers and of failures, from any thread."""
 
     def transfer_started(self, direction: Direction, subject: str) -> None:
-        """The server is asked for what an action gave, or told."""
+        """A transfer for an action begins."""
 
     def transfer_ended(self, direction: Direction, subject: str, size: int) -> None:
-        """That is over; `size` bytes were of use."""
+        """The transfer ended; `size` bytes were of use."""
 
     def uploads_awaited(self, number: int) -> None:
-        """All is done but for so many uploads, and has been for a while."""
+        """The build is done and has been waiting for so many uploads."""
 
     def warn_of_now(self, text: str) -> None:
-        """The server is not used any longer in this build, or not for everything."""
+        """The server is not used any longer in this build, or only to read."""
 
 
 @dataclass(slots=True)
 class _Transfer:
-    """What one exchange with the server came to."""
+    """One transfer, counted."""
 
     size: int = 0
 
@@ -65,8 +62,8 @@ class _Transfer:
 class RemoteCache:
     """Action results and their contents on the server of `transport`, for one build.
 
-    A server that fails is told of once and not asked again: the build goes on without it. One that only
-    takes nothing more, or not from this user, is still read. Methods never raise RemoteError, but
+    A server that fails is not asked again, which is told once: the build goes on without it. One that only
+    refuses uploads is still read. Methods never raise RemoteError, but
     LocalEnvironmentError where `content` cannot be written.
     """
 
@@ -88,7 +85,7 @@ class RemoteCache:
         return self._asks
 
     def get(self, action: SharedAction) -> ActionResult | None:
-        """The result of an action, with all its outputs in the content store; None where that cannot be."""
+        """The result of an action, all its outputs in the content store; None where any is missing."""
         if not self._asks:
             return None
         data = None
@@ -98,11 +95,11 @@ class RemoteCache:
         return None if data is None else self._believed(action, data)
 
     def fetch(self, digests: Iterable[Digest], subject: str = "") -> bool:
-        """Bring contents into the content store; whether all of them are there now."""
+        """Fetch contents into the content store; whether all of them are there now."""
         absent = {digest for digest in digests if self._content.path_of(digest) is None}
-        if _EMPTY in absent:
+        if EMPTY in absent:
             self._content.put_bytes(b"")
-            absent.discard(_EMPTY)
+            absent.discard(EMPTY)
         if not absent:
             return True
         if not self._asks:
@@ -116,7 +113,7 @@ class RemoteCache:
         return here == absent
 
     def put(self, action: SharedAction, result: ActionResult) -> None:
-        """Upload a result, after all the contents that it names; nothing where one of them is lost here."""
+        """Upload a result, after all contents that it names; nothing where one of them is missing here."""
         if not (self._asks and self._uploads):
             return
         paths = {digest: self._content.path_of(digest) for digest in result.outputs.values()}
@@ -125,7 +122,7 @@ class RemoteCache:
             return
         stored = encode_result(action.key, result)
         name, described = describe(action)
-        blobs = {blob.digest: blob for blob in (*outputs, *described, blob_of(stored))}
+        blobs = {blob.digest: blob for blob in (*outputs, *described, Blob.of(stored))}
         with self._exchange("upload", action.subject) as transfer:
             missing = (self._transport.missing(blobs) | self._spoilt) & blobs.keys()
             self._transport.upload([blobs[digest] for digest in sorted(missing)])
@@ -134,22 +131,22 @@ class RemoteCache:
             transfer.size = len(entry) + sum(digest.size for digest in missing)
 
     def later(self, upload: Callable[[], None]) -> None:
-        """Run something that ends in `put` in the background."""
+        """Call `upload`, which ends in `put`, in the background."""
         if self._asks and self._uploads:
             self._background.submit(upload)
 
     def finish(self) -> None:
-        """Wait for what runs in the background."""
+        """Wait for the uploads in the background."""
         self._background.finish(self._listener.uploads_awaited)
 
     def close(self) -> None:
-        """End at once: what is not uploaded by now is dropped, and requests under way are given up."""
+        """End at once: drop the uploads that are left, and give up requests under way."""
         self._asks = False
         self._background.end()
         self._transport.close()
 
     def _believed(self, action: SharedAction, data: bytes) -> ActionResult | None:
-        """The result in an entry, once the entry has proved whole, ours, and this action's."""
+        """The result in an entry, if that is whole, ours, and this action's."""
         try:
             entry = decode_entry(data)
             stored = entry.inlined
@@ -166,7 +163,7 @@ class RemoteCache:
         return result if self.fetch(result.outputs.values(), action.subject) else None
 
     def _note_spoilt(self, digests: set[Digest]) -> None:
-        """Keep in mind what the server named and did not have whole, which it may not know of itself."""
+        """Remember contents that the server says it has and does not have whole, to upload them again."""
         for digest in digests:
             log_corrupt("shared content", str(digest))
         with self._lock:
@@ -174,7 +171,7 @@ class RemoteCache:
 
     @contextmanager
     def _exchange(self, direction: Direction, subject: str) -> Iterator[_Transfer]:
-        """Go on after a failure of the server: stop what it makes useless, and tell of it once."""
+        """Go on after a failure of the server: stop using it, wholly or for uploads, and tell of it once."""
         transfer = _Transfer()
         self._listener.transfer_started(direction, subject)
         try:
@@ -191,10 +188,7 @@ class RemoteCache:
             self._listener.transfer_ended(direction, subject, transfer.size)
 
     def _stop(self, direction: Direction, error: RemoteError) -> str:
-        """Stop what `error` makes useless; what that means for the build, "" where it has been told.
-
-        A server that takes nothing may still give.
-        """
+        """Stop using the server, or only uploading; the consequence in words, "" where it has been told."""
         if direction == "upload" and error.kind != "unavailable":
             told, self._uploads = not (self._asks and self._uploads), False
             return "" if told else "nothing more is uploaded in this build"

@@ -1,24 +1,24 @@
-"""Blobs under way in zstd, in bounded memory whatever arrives."""
+"""Compresses blobs with zstd and back, in bounded memory whatever arrives; loads the library when it does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import IO, cast
 
-import zstandard
-
 from hermpkg_build.core.digest import Bytes
 
 _LEVEL = 1
-"""The fastest that a network of today does not outrun; higher ones gain little on what models are made of."""
+"""The fastest that keeps up with today's networks; higher ones gain little on the contents of models."""
 
 _PIECE = 1 << 20
 _WORTHWHILE = 0.9
-"""Less than a tenth saved is not worth the work on both sides."""
+"""Saving less than a tenth does not pay for the work on both sides."""
 
 
 def compress(data: bytes) -> bytes | None:
-    """`data` as one frame; None where that is hardly smaller."""
+    """`data` as one frame; None where that saves less than a tenth."""
+    import zstandard
+
     packed = zstandard.ZstdCompressor(level=_LEVEL).compress(data)
     return packed if len(packed) < _WORTHWHILE * len(data) else None
 
@@ -30,6 +30,8 @@ def compresses(sample: bytes) -> bool:
 
 def compressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """The pieces as one frame, the same pieces for the same input, so that a transfer can be resumed."""
+    import zstandard
+
     frame = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
     held = bytearray()
     for piece in pieces:
@@ -42,6 +44,8 @@ def compressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 def decompress(data: bytes, size: int) -> bytes | None:
     """The `size` bytes that are compressed in `data`; None where it holds anything else."""
+    import zstandard
+
     try:
         with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
             # One byte more shows what would be too long, without ever unpacking all of it.
@@ -52,7 +56,9 @@ def decompress(data: bytes, size: int) -> bytes | None:
 
 
 def decompressed(pieces: Iterable[Bytes]) -> Iterator[bytes]:
-    """What the compressed `pieces` hold, until they end or are no zstd; raises what `pieces` raises."""
+    """The bytes in the compressed `pieces`, up to what is not zstd; raises what `pieces` raises."""
+    import zstandard
+
     source = cast("IO[bytes]", _Source(pieces))
     with zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True) as reader:
         while True:

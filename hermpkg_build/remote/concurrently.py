@@ -1,4 +1,4 @@
-"""Several transfers at once: one alone waits for the network most of the time."""
+"""Runs several transfers at once: one alone waits for the network most of the time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _T = TypeVar("_T")
 
 
 def all_of(*jobs: Callable[[], _T]) -> list[_T]:
-    """Do all jobs, a few at once. Raises what the first that failed raised; the others end on their own."""
+    """Run all jobs, a few at once; their results. Raises what the first that failed raised."""
     if len(jobs) <= 1:
         return [job() for job in jobs]
     pool = ThreadPoolExecutor(min(_THREADS, len(jobs)), thread_name_prefix="hermpkg-transfer")

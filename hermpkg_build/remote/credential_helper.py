@@ -1,4 +1,4 @@
-"""Credential helpers: programs that give the headers to ask a server with, by Bazel's protocol.
+"""Runs credential helpers: programs that give the headers to ask a server with, by Bazel's protocol.
 
 The protocol: https://github.com/bazelbuild/proposals/blob/main/designs/2022-06-07-bazel-credential-helpers.md
 """
@@ -21,12 +21,12 @@ _RFC3339 = re.compile(
     re.ASCII,
 )
 _SHOWN = 2000
-"""How many characters of what a helper says about its failure are worth showing."""
+"""Characters of a helper's standard error that are shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HelperAnswer:
-    """What a helper gave: headers, and the time (seconds since the epoch) until which they are good."""
+    """What a helper gave: headers, and when they expire, in seconds since the epoch, None for unknown."""
 
     headers: Mapping[str, str]
     expires: float | None
@@ -54,7 +54,7 @@ def ask_helper(program: str, uri: str, *, timeout_s: float) -> HelperAnswer:
     try:
         return _parse(json.loads(said))
     except (ValueError, RecursionError) as error:
-        why = f"its answer is none of the protocol: {error}"
+        why = f"its answer does not follow the protocol: {error}"
         raise _failed(program, uri, "\n".join(filter(None, [why, complaint]))) from error
 
 
@@ -119,7 +119,7 @@ def _timestamp(text: str) -> float:
 def _failed(program: str, uri: str, reason: str) -> RemoteError:
     return RemoteError(
         "denied",
-        f"The credential helper {program} gave no credentials",
+        f"the credential helper {program} gave no credentials",
         server=uri,
         reason=reason,
         next_step=f'try it by hand: echo \'{{"uri": "{uri}"}}\' | {program} get',

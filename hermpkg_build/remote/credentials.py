@@ -1,4 +1,4 @@
-"""Credentials: the headers that a server is asked with, from the settings, a token file or a helper."""
+"""The headers that a server is asked with, from the settings, a token file or a credential helper."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from hermpkg_build.remote.settings import RemoteSettings
 _SECRET_HEADER = re.compile(r"auth(?!or$)|cookie|credential|token|secret|passw|passphrase|key", re.IGNORECASE)
 
 _KEPT_SECONDS = 30 * 60.0
-"""How long what a helper gave is good where it does not say: as long as Bazel keeps it."""
+"""How long headers of a helper are kept where it does not say: as long as Bazel keeps them."""
 
 _LEAST_SECONDS = 60.0
-"""How long it is kept at least. Where this machine's clock is ahead, every answer of a helper is already
+"""How long they are kept at least. Where this machine's clock is ahead, every answer of a helper is already
 old; it would be run for each request, though its headers are good."""
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -30,7 +30,7 @@ _GRPC_VALUE = re.compile(r"[\x20-\x7e]*")
 
 
 def check_secrecy(settings: RemoteSettings) -> None:
-    """See that no credentials would travel where others can read them, and that certificates have keys.
+    """Check that credentials only travel where others cannot read them, and that certificates have keys.
 
     Raises CommandLineError.
     """
@@ -53,7 +53,7 @@ def check_secrecy(settings: RemoteSettings) -> None:
 
 
 def _secret_for(settings: RemoteSettings, address: Address) -> str:
-    """What would be told to the server that only it may know; "" for nothing."""
+    """The secret that would be sent to the server, in words; "" for none."""
     if address.user or address.password:
         return "the user in its URL"
     if settings.token_file:
@@ -75,10 +75,10 @@ def _helper_of(settings: RemoteSettings, address: Address) -> str | None:
 class Credentials:
     """The headers to ask the server at `url` with; for any number of threads at once.
 
-    Of the same header that wins which is said first here: the settings' own headers, what the credential
-    helper for the host gives, the token file as a bearer token, the user and password of the URL as
-    basic authentication. The file is read and the helper run once for all threads, again when the time
-    that the helper gave is over, and again after `refused`.
+    Of the same header the first source wins: the headers of the settings, the credential helper for the
+    host, the token file as a bearer token, the user and password of the URL as basic authentication. The
+    file is read and the helper run once for all threads, again when what the helper gave has expired, and
+    again after `refused`.
     """
 
     def __init__(self, settings: RemoteSettings, url: str, *, clock: Callable[[], float] = time.time) -> None:
@@ -90,7 +90,7 @@ class Credentials:
         self._good_until: float | None = None
 
     def headers(self) -> Mapping[str, str]:
-        """Headers by name. Raises RemoteError, of the kind "denied", where there are none to be had."""
+        """Headers by name. Raises RemoteError, of the kind "denied", where a source fails."""
         with self._lock:
             if self._good_until is not None and self._clock() >= self._good_until:
                 self._kept = None
@@ -148,7 +148,7 @@ class Credentials:
     def _no_token(self, path: str, reason: str) -> RemoteError:
         return RemoteError(
             "denied",
-            f"The token file {path} gives no token",
+            f"the token file {path} gives no token",
             server=str(self._address),
             reason=reason,
             next_step="write the server's token into it, and nothing else",
@@ -156,7 +156,7 @@ class Credentials:
 
 
 class _Headers:
-    """Headers gathered from several places; what is added later replaces what came before."""
+    """Headers gathered from several sources; a later one replaces an earlier one of the same name."""
 
     def __init__(self, server: str, *, grpc: bool) -> None:
         self.by_name: dict[str, tuple[str, str]] = {}
@@ -164,15 +164,15 @@ class _Headers:
         self._names, self._values = (_GRPC_NAME, _GRPC_VALUE) if grpc else (_NAME, _VALUE)
 
     def add(self, name: str, value: str, source: str) -> None:
-        """Raises RemoteError for what no header can be: a line's end in one could make a second one."""
-        # What ends in "-bin" gRPC encodes.
+        """Raises RemoteError for an invalid header: a line's end in one could make a second one."""
+        # gRPC encodes the values of names that end in "-bin".
         values = _VALUE if name.lower().endswith("-bin") else self._values
         if not self._names.fullmatch(name) or not values.fullmatch(value):
             raise RemoteError(
                 "denied",
-                f"A header for a remote server cannot be sent: {name!r}",
+                f"cannot send the header {name!r}",
                 server=self._server,
-                reason=f"{source} has control characters or letters in it that no header can have",
+                reason=f"{source} has characters in it that no header can have",
                 next_step="a header is a name of ASCII letters, digits and hyphens, and a line of ASCII text",
             )
         self.by_name[name.lower()] = (name, value)
@@ -184,6 +184,6 @@ def _basic(address: Address) -> str:
 
 
 def _helper_uri(address: Address) -> str:
-    """What a helper is asked for: as Bazel does, the URL of HTTP servers, ``https`` for those of gRPC."""
+    """What a helper is asked for, as Bazel does: the URL, with ``https`` for servers that speak gRPC."""
     scheme = "https" if address.speaks_grpc else address.scheme
     return f"{scheme}://{address.authority}{address.path or '/'}"

@@ -8,13 +8,13 @@ from typing import Literal, TypeAlias
 from hermpkg_build.errors import LocalEnvironmentError
 
 FailureKind: TypeAlias = Literal["unavailable", "denied", "full", "protocol"]
-"""``unavailable``: no answer, or not in time, after all retries; ``denied``: who asks may not (wrong or
-missing credentials, a certificate that is not trusted); ``full``: the server takes no more;
-``protocol``: its answer is none that the protocol knows."""
+"""``unavailable``: no answer, or not in time, after all retries; ``denied``: wrong or missing credentials, or
+a certificate that is not trusted; ``full``: the server stores no more; ``protocol``: the server, or the
+proxy before it, does not follow the protocol."""
 
-CHECK_CREDENTIALS = "check who asks: --remote-header, --remote-token-file or --credential-helper"
+CHECK_CREDENTIALS = "check the credentials: --remote-header, --remote-token-file or --credential-helper"
 CHECK_CERTIFICATES = "check --remote-ca, --remote-client-certificate and --remote-client-key"
-CHECK_SERVER = "check that the server runs, and that its address and scheme are these"
+CHECK_SERVER = "check that the server runs, and its address"
 """Next steps, whatever the protocol. They name options, which win over the settings of the same names."""
 
 

@@ -1,4 +1,4 @@
-"""SHA-256 beside what else is done with the bytes: large blobs are hashed in a thread of their own."""
+"""Hashes large blobs in a thread of their own, beside what else is done with the bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _WORTH_A_THREAD = 4 << 20
 """Bytes from which a thread pays for itself."""
 
 _AHEAD = 16
-"""Pieces that may wait to be hashed; whoever has more waits too, so that memory stays bounded."""
+"""Pieces that may wait to be hashed; `update` blocks where there are more, so that memory is bounded."""
 
 
 class SideHash:

@@ -1,4 +1,4 @@
-"""A blob that arrives in pieces: hashed on its way into a private file, kept only if it is the right one."""
+"""A blob to download in pieces: hashed on its way into a private file, stored only if it has the digest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hermpkg_build.store.content import ContentStore
 
 
-class Arrival(Closing):
+class IncomingBlob(Closing):
     """The bytes of one blob on their way into `content`, by way of a file in the folder `staging`.
 
     A context manager, which closes the file. Raises LocalEnvironmentError where it cannot be written.

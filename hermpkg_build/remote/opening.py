@@ -1,4 +1,4 @@
-"""Opens what remote settings name, with the protocol that the URL's scheme asks for."""
+"""Opens the servers that remote settings name, with the protocol of the URL's scheme."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ if TYPE_CHECKING:
     from hermpkg_build.remote.settings import RemoteSettings
     from hermpkg_build.remote.transport import Transport
 
-_HTTP = ("http://", "https://")
-
 _DISTRIBUTIONS = {"google": "protobuf", "grpc": "grpcio"}
-"""What is installed to have a module, where that goes by another name."""
+"""The distribution of a module, where that has another name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remote:
-    """What a build uses of other machines; `cache` is None where only actions run there."""
+    """The servers of a build; `cache` is None where only actions run on them."""
 
     settings: RemoteSettings
     cache: Transport | None
@@ -29,39 +27,32 @@ class Remote:
 def open_remote(settings: RemoteSettings) -> Remote | None:
     """The servers of `settings`, None where they name none. No request is made yet.
 
-    Raises LocalEnvironmentError where the libraries that speak with them are not installed, and
-    RemoteError where a certificate is no good.
+    Raises LocalEnvironmentError where the libraries of the extra `remote` are not installed, and
+    RemoteError where a certificate cannot be used.
     """
     if not settings.cache and not settings.executor:
         return None
     try:
-        for name in _modules(settings):
-            import_module(f"hermpkg_build.remote.{name}")
+        # All that the build is going to import is, so that what is missing shows before it begins.
+        if settings.executor:
+            import_module("hermpkg_build.remote.grpc.execution")
+        if settings.cache:
+            import_module("hermpkg_build.remote.cache")
+        return Remote(settings=settings, cache=_transport(settings) if settings.cache else None)
     except ModuleNotFoundError as error:
         top = (error.name or "").partition(".")[0]
         if top == "hermpkg_build":
             raise
         raise LocalEnvironmentError(
-            "what speaks with remote servers is not installed",
+            "the extra `remote` is not installed",
             facts=[("missing", _DISTRIBUTIONS.get(top, top))],
-            next_step="pip install 'hermpkg-build[remote]', or build without them:\n"
+            next_step="pip install 'hermpkg-build[remote]', or build without it:\n"
             '--remote-cache "" --remote-executor ""',
         ) from error
-    return Remote(settings=settings, cache=_transport(settings) if settings.cache else None)
-
-
-def _modules(settings: RemoteSettings) -> list[str]:
-    """What a build with these settings is going to import, so that what lacks shows before it begins."""
-    modules = []
-    if settings.cache:
-        modules += ["cache", "http.transport" if settings.cache.startswith(_HTTP) else "grpc.transport"]
-    if settings.executor:
-        modules += ["grpc.execution"]
-    return modules
 
 
 def _transport(settings: RemoteSettings) -> Transport:
-    if settings.cache.startswith(_HTTP):
+    if settings.cache.startswith(("http://", "https://")):
         from hermpkg_build.remote.http.transport import HttpTransport
 
         return HttpTransport(settings)

@@ -1,4 +1,4 @@
-"""A blob that leaves in pieces, compressed or not, with an end only if its bytes are what they should be."""
+"""A blob to upload in pieces, compressed or not; the end comes only if its bytes have the digest."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.disk.files import read_chunks
 from hermpkg_build.errors import ActionError
+from hermpkg_build.remote.compression import compressed, compresses
 from hermpkg_build.remote.transport import Blob
 
 _PIECE = 1 << 20
 
 
-class Departure:
-    """The bytes of one blob on their way to a server; `zstd` says whether they may, then do, go compressed.
+class OutgoingBlob:
+    """The bytes of one blob on their way to a server; with `zstd` compressed, where that pays.
 
     `lost` is set when the file turns out to be gone or to have other bytes. Nothing is raised for it:
     the pieces are drawn by threads of the gRPC library.
@@ -23,7 +24,7 @@ class Departure:
     def __init__(self, blob: Blob, *, zstd: bool) -> None:
         self.blob = blob
         self.lost = False
-        self.zstd = zstd and _compresses(next(self._raw(), b""))
+        self.zstd = zstd and compresses(next(self._raw(), b""))
         self._length = -1
 
     def accepted(self, committed: int) -> bool:
@@ -54,14 +55,10 @@ class Departure:
             yield position - len(held), held, True
 
     def _encoded(self) -> Iterator[bytes]:
-        if not self.zstd:
-            return self._verified()
-        from hermpkg_build.remote.compression import compressed
-
-        return compressed(self._verified())
+        return compressed(self._verified()) if self.zstd else self._verified()
 
     def _verified(self) -> Iterator[bytes]:
-        """The bytes as they are; the end is held back until the whole has proved right."""
+        """The bytes as they are; the last piece is held back until all of them have been checked."""
         hasher, size, held = hashlib.sha256(), 0, b""
         for piece in self._raw():
             hasher.update(piece)
@@ -85,8 +82,8 @@ class Departure:
             self.lost = True
 
 
-def _compresses(sample: bytes) -> bool:
-    """Imported only where it is asked: over HTTP nothing goes compressed."""
-    from hermpkg_build.remote.compression import compresses
-
-    return compresses(sample)
+def whole_bytes(blob: Blob) -> bytes | None:
+    """The bytes of a small blob; None where its file is gone or has others."""
+    outgoing = OutgoingBlob(blob, zstd=False)
+    data = b"".join(piece for _, piece, _ in outgoing.pieces(0))
+    return None if outgoing.lost else data

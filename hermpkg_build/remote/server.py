@@ -1,4 +1,4 @@
-"""One server, whatever its protocol: who asks it, how long it may take, and how often it is asked again."""
+"""One server, whatever its protocol: its credentials, how long it may take, how often it is asked again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _T = TypeVar("_T")
 
 
 class RemoteServer:
-    """The server at `url`, asked by any number of threads at once. Raises RemoteError for a useless URL."""
+    """The server at `url`, asked by any number of threads at once. Raises RemoteError for a wrong URL."""
 
     def __init__(self, settings: RemoteSettings, url: str) -> None:
         self.address = parse_address(url)

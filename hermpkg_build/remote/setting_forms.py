@@ -1,4 +1,4 @@
-"""How settings of remote servers are written, in TOML and on the command line, and which values are right."""
+"""Reads the values of remote settings, as TOML and the command line have them, and checks them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CONTROL = r"[\x00-\x1f]"
 
 
 class WrongValueError(HermpkgError):
-    """A setting cannot have this value; the summary goes on where the name of the setting ends."""
+    """A setting cannot have this value; the summary continues the name of the setting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What a shared cache is asked over the network, whatever protocol its server speaks."""
+"""The requests that a shared cache answers, whatever protocol its server speaks."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from hermpkg_build.core.digest import Digest
+
 if TYPE_CHECKING:
-    from hermpkg_build.core.digest import Digest
     from hermpkg_build.store.content import ContentStore
+
+EMPTY = Digest.of(b"")
+"""The digest of the empty blob, which never travels: every server has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,12 +23,17 @@ class Blob:
     data: bytes | None = None
     path: str = ""
 
+    @staticmethod
+    def of(data: bytes) -> Blob:
+        """Bytes in hand."""
+        return Blob(digest=Digest.of(data), data=data)
+
 
 class Transport(Protocol):
     """One server, asked by any number of threads at once.
 
     Every method tries again where that can help, and raises RemoteError and nothing else. `close` may
-    be called while other threads are in a request; these then end soon, with RemoteError.
+    be called while other threads are in a request; these soon raise RemoteError.
     """
 
     def get_result(self, action: Digest) -> bytes | None:
@@ -32,7 +41,7 @@ class Transport(Protocol):
         ...
 
     def put_result(self, action: Digest, result: bytes) -> None:
-        """Keep a serialised ``ActionResult``; all contents that it names have been uploaded."""
+        """Store a serialised ``ActionResult``; all contents that it names have been uploaded."""
         ...
 
     def missing(self, digests: Collection[Digest]) -> set[Digest]:
@@ -48,9 +57,9 @@ class Transport(Protocol):
         ...
 
     def upload(self, blobs: Sequence[Blob]) -> None:
-        """Bring contents to the server. A file that is gone or no longer has its bytes is left out."""
+        """Upload contents, except for files that are gone or have other bytes."""
         ...
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections. Requests under way in other threads fail."""
         ...

@@ -10,8 +10,9 @@ pytest.importorskip("google.protobuf")
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.remote.reapi import messages
-from hermpkg_build.remote.reapi.entries import blob_of
-from hermpkg_build.remote.reapi.merkle import InputRoot, encoded, files_of_tree, input_root
+from hermpkg_build.remote.reapi.encoding import encoded
+from hermpkg_build.remote.reapi.merkle import InputRoot, files_of_tree, input_root
+from hermpkg_build.remote.transport import Blob
 
 NAMES = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=5
@@ -23,7 +24,7 @@ FILES = st.dictionaries(PATHS, st.binary(max_size=3), max_size=12).filter(
 
 
 def root_of(files: dict[str, bytes]) -> InputRoot:
-    return input_root({path: blob_of(data) for path, data in files.items()})
+    return input_root({path: Blob.of(data) for path, data in files.items()})
 
 
 def tree_of(root: InputRoot) -> bytes:

@@ -1,1 +1,1 @@
-"""Results and model objects that the engine shares with other machines."""
+"""Shares results with other machines, and makes model objects on them."""

@@ -1,4 +1,4 @@
-"""What an executor's worker answers, read with care: an answer that does not hold together is none."""
+"""Reads what an executor's worker answers, and refuses answers that do not hold together."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class OtherEnvironmentError(ExecutionError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What became of a factory: a model object whose bytes are in the content store, or its failure.
+    """The outcome of a factory: a model object whose bytes are in the content store, or its failure.
 
-    `seen` is what it had asked of the file system, by name, with what was there; `search_path` is where
-    it had its modules from.
+    `seen` has the state of each file and folder that the factory looked at, by name; `search_path` is
+    where its modules came from.
     """
 
     outcome: ModelObject | FactoryError
@@ -52,29 +52,22 @@ def read_answer(
     Raises OtherEnvironmentError where it refused to run, ExecutionError where anything that it declares
     is absent, damaged or not what it says, and RemoteError.
     """
-    return _Reader(executor, executed, content, installed).read()
+    return _Reader(executor=executor, executed=executed, content=content, installed=installed).read()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Reader:
-    def __init__(
-        self,
-        executor: Executor,
-        executed: Executed,
-        content: ContentStore,
-        installed: Sequence[Sequence[str]],
-    ) -> None:
-        self._installed = installed
-        self._executor = executor
-        self._executed = executed
-        self._files = executed.files or {}
-        self._content = content
+    executor: Executor
+    executed: Executed
+    content: ContentStore
+    installed: Sequence[Sequence[str]]
 
     def read(self) -> Answer:
-        code = self._executed.exit_code
-        if code != EXIT_MADE and self._executed.files is None:
+        code = self.executed.exit_code
+        if code != EXIT_MADE and self.executed.files is None:
             raise self._cannot_start()
         if code not in (EXIT_MADE, EXIT_FAILED, EXIT_REFUSED):
-            raise self._unusable("the worker could not do its work", f"it ended with exit status {code}")
+            raise self._unusable("the worker failed", f"it ended with exit status {code}")
         report = self._json(REPORT)
         try:
             if code == EXIT_REFUSED:
@@ -86,7 +79,7 @@ class _Reader:
             search_path = tuple(str(path) for path in report["search_path"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             reason = f"{type(error).__name__}: {error}"
-            raise self._unusable("the worker's answer means nothing", reason) from error
+            raise self._unusable("the worker's answer cannot be read", reason) from error
         self._fetch({digest.hash: digest for digest in contents_of(model)})
         return Answer(outcome=model, seen=seen, search_path=search_path)
 
@@ -94,37 +87,38 @@ class _Reader:
         error = factory_error_from_json(report["error"])
         if report["seen"] is None:
             # Out of memory, for one, says nothing of the factory.
-            raise self._unusable("the factory's process came to no end of its own", error.summary)
+            raise self._unusable("the factory's process was ended from outside", error.summary)
         return Answer(outcome=error, seen=_texts(report["seen"]))
 
     def _json(self, name: str) -> Any:
-        digest = self._files.get(name)
+        digest = (self.executed.files or {}).get(name)
         if digest is None:
             raise self._unusable("an output is missing", f"{OUTPUT}/{name}")
         if digest.size > _LARGEST_TEXT:
-            raise self._unusable("an output is too large to be what it should", f"{OUTPUT}/{name}")
+            raise self._unusable("an output is too large", f"{OUTPUT}/{name} has {digest.size:,} bytes")
         self._fetch({name: digest})
         try:
-            return loads(self._content.get_bytes(digest) or b"")
+            return loads(self.content.get_bytes(digest) or b"")
         except (ValueError, RecursionError) as error:
-            raise self._unusable(f"{OUTPUT}/{name} is no JSON", str(error)) from error
+            raise self._unusable(f"{OUTPUT}/{name} is not JSON", str(error)) from error
 
     def _fetch(self, wanted: Mapping[str, Digest]) -> None:
         """Bring outputs into the content store, where only whole ones go."""
+        files = self.executed.files or {}
         for name, digest in wanted.items():
-            if self._files.get(name) != digest:
+            if files.get(name) != digest:
                 raise self._unusable("an output is missing", f"{OUTPUT}/{name}")
-        lost = self._executor.fetch(wanted.values())
+        lost = self.executor.fetch(wanted.values())
         for name, digest in wanted.items():
             if digest in lost:
                 raise self._unusable("an output is lost or damaged", f"{OUTPUT}/{name}")
 
     def _unusable(self, summary: str, reason: str) -> ExecutionError:
-        errors = self._executed.errors
+        errors = self.executed.errors
         return ExecutionError(
             summary,
             facts=[
-                ("executor", self._executor.server),
+                ("executor", self.executor.server),
                 ("reason", reason),
                 *([("its output", errors)] if errors else []),
             ],
@@ -132,11 +126,11 @@ class _Reader:
 
     def _other_environment(self, differs: Any, installed: Any) -> OtherEnvironmentError:
         facts = [(str(what), said_of_both(str(asked), str(found))) for what, asked, found in differs]
-        facts += _only("only here", self._installed, installed)
-        facts += _only("only there", installed, self._installed)
+        facts += _only("only here", self.installed, installed)
+        facts += _only("only there", installed, self.installed)
         return OtherEnvironmentError(
             "the executor's Python environment is not the one of this machine",
-            facts=[("executor", self._executor.server), ("interpreter", self._interpreter), *facts],
+            facts=[("executor", self.executor.server), ("interpreter", self._interpreter), *facts],
             next_step="install there what is installed here, at the same place or at that of --remote-python",
         )
 
@@ -144,28 +138,28 @@ class _Reader:
         return OtherEnvironmentError(
             "the worker cannot start on the executor",
             facts=[
-                ("executor", self._executor.server),
+                ("executor", self.executor.server),
                 ("interpreter", self._interpreter),
-                ("exit status", str(self._executed.exit_code)),
-                ("its output", self._executed.errors or "none"),
+                ("exit status", str(self.executed.exit_code)),
+                ("its output", self.executed.errors or "none"),
             ],
             next_step="have this interpreter there, or say with --remote-python which one it is",
         )
 
     @property
     def _interpreter(self) -> str:
-        return self._executor.settings.python or sys.executable
+        return self.executor.settings.python or sys.executable
 
 
 def _only(where: str, some: Sequence[Any], others: Sequence[Any]) -> list[tuple[str, str]]:
-    """What the folders of one search path hold that those in their place in another do not, as a fact."""
+    """The names that the folders of one search path have beyond those of another, as a fact."""
     names = [str(name) for one, other in zip(some, others, strict=False) for name in one if name not in other]
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     return [(where, ", ".join(names[:_MOST_NAMED]) + more)] if names else []
 
 
 def said_of_both(here: str, there: str) -> str:
-    """Two states for people, who need not compare digests in full."""
+    """Two states side by side, digests cut short."""
     return f"{_said(here)} here, {_said(there)} there"
 
 

@@ -1,9 +1,9 @@
-"""Import facts that machines share: packs of them, one for all modules below a top-level name.
+"""Shares import facts between machines, in packs: one for all modules below a top-level name.
 
 Facts are a function of a source's bytes alone, so a pack needs no key that covers its sources: it holds
-facts by the digest of the source, and one that is behind the times still has all that did not change. A
-pack is asked for when the first module of its name is not known here. What had to be analysed in spite of
-it goes into its next edition, with what it had.
+facts by the digest of the source, and an outdated one still has all that did not change. A pack is asked
+for when the first module of its name is not known here. What had to be analysed nevertheless goes into its
+next edition.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class SharedFacts:
         }
 
     def add(self, name: str, facts: Mapping[Digest, bytes]) -> None:
-        """Let the pack `name` have these facts too, from its next edition on."""
+        """Add facts to the next edition of the pack `name`."""
         self._remote.later(lambda: self._publish(name, facts))
 
     def _publish(self, name: str, facts: Mapping[Digest, bytes]) -> None:
@@ -77,7 +77,7 @@ class SharedFacts:
 
 
 def encode_pack(facts: Mapping[Digest, bytes]) -> bytes:
-    """Facts by their source's digest as one blob: a line for each, compressed; as many as it may hold."""
+    """Facts by the digest of their source as one blob: a line for each, compressed, up to a limit."""
     lines = []
     size = 0
     for digest, data in facts.items():
@@ -90,7 +90,7 @@ def encode_pack(facts: Mapping[Digest, bytes]) -> bytes:
 
 
 def decode_pack(pack: bytes) -> dict[Digest, bytes]:
-    """The inverse of `encode_pack`; nothing for what is none, however much that would unpack to."""
+    """The inverse of `encode_pack`; empty for anything else, however much that would unpack to."""
     stream = zlib.decompressobj()
     try:
         text = stream.decompress(pack, _PACK_LIMIT + 1)

@@ -1,4 +1,4 @@
-"""What an executor is given to make a model object: a folder of declared files, and the command to run."""
+"""The action that makes a model object on an executor: a folder of declared files, and a command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from hermpkg_build.engine.remote.worker import OUTPUT, REQUEST, WORKSPACE, reque
 from hermpkg_build.engine.remote.worker_code import WORKER, worker_code
 from hermpkg_build.factories.child import library_paths
 from hermpkg_build.remote.grpc.execution import Command
-from hermpkg_build.remote.reapi.entries import blob_of
 from hermpkg_build.remote.reapi.merkle import InputRoot, input_root
 from hermpkg_build.remote.transport import Blob
 
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
 _TOOL = "tool"
 
 _MOST_NAMES = 5_000
-"""Names in a folder that are worth their way; one with more is data, which nobody lists by accident."""
+"""Names in a folder that are sent; one with more is data, which no failing import lists."""
 
-_EMPTY = blob_of(b"")
+_EMPTY = Blob.of(b"")
 
 
 def model_inputs(
@@ -40,9 +39,9 @@ def model_inputs(
 
     Files of the workspace are in it where `target` declares them: the modules that its deps reach,
     their resources, and its weights. Files of any size are there by digest alone. What else lies in a
-    folder with declared files is there by name, and empty: an import that fails lists such folders, and
-    whoever reads an empty file instead of the right one is not believed. Raises OSError for a file
-    that cannot be read, ValueError for one whose path no message can hold.
+    folder with declared files is there by name, and empty: an import that fails lists such folders, and a
+    factory that reads an empty file instead of the right one is not believed. Raises OSError for a file
+    that cannot be read, ValueError for a path that is not UTF-8.
     """
     environment = shipped_environment(context)
     search_path = None if settings.python else environment.search_path
@@ -56,7 +55,7 @@ def model_inputs(
         f"{WORKSPACE}/{path.removeprefix(prefix)}": blob for path, blob in {**beside, **declared}.items()
     }
     return input_root(
-        {**_tool(), REQUEST: blob_of(asked), **workspace},
+        {**_tool(), REQUEST: Blob.of(asked), **workspace},
         [WORKSPACE, *(f"{WORKSPACE}/{folder.removeprefix(prefix)}" for folder in folders)],
     )
 
@@ -73,7 +72,7 @@ def shipped_environment(context: TargetContext) -> BuildEnvironment:
 
 
 def worker_command(settings: RemoteSettings) -> Command:
-    """How the worker is run: by the interpreter of the settings, else by the one at the path of this one.
+    """The command that runs the worker: by the interpreter of the settings, else at the path of this one.
 
     Its environment variables are few and the same for everybody; where everything is at the same place,
     the dynamic loader looks where it does here.
@@ -119,4 +118,4 @@ def _beside(paths: Iterable[str]) -> tuple[dict[str, Blob], list[str]]:
 @cache
 def _tool() -> Mapping[str, Blob]:
     """The worker with what it imports of this package, as it is installed here."""
-    return {f"{_TOOL}/{path}": blob_of(source) for path, source in worker_code().items()}
+    return {f"{_TOOL}/{path}": Blob.of(source) for path, source in worker_code().items()}

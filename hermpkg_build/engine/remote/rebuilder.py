@@ -1,4 +1,4 @@
-"""The rebuilder over two caches: the one on this machine, and behind it one that machines share."""
+"""The rebuilder over two caches: the one of this machine, and behind it the shared one."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class SharedRebuilder:
-    """Recalls results from `local`, else from `remote`; what the remote knew is local from then on.
+    """Recalls results from `local`, else from `remote`; a result of `remote` is local from then on.
 
-    New results are recorded locally at once, and remotely while the build goes on. The inputs that
-    were only discovered while actions ran are added to those that other machines discovered.
+    New results are recorded locally at once, and remotely in the background. Inputs that were only
+    discovered while actions ran are added to those that other machines discovered.
     """
 
     def __init__(self, local: Rebuilder, remote: RemoteCache, journal: Journal) -> None:
@@ -60,7 +60,7 @@ class SharedRebuilder:
 
 @dataclass(frozen=True, slots=True)
 class _Results:
-    """The results on the server as a rebuilder wants them, by key alone."""
+    """The results on the server, by key alone as a rebuilder asks for them."""
 
     remote: RemoteCache
     name: str
@@ -79,7 +79,7 @@ def _discovered(action: Action, complete: Action) -> dict[str, str]:
 
 
 def _readable(state: InputState) -> InputState:
-    """`state`, with None for what another machine can name and this one cannot have."""
+    """`state`, with None for names of another machine that cannot be paths on this one."""
 
     def guarded(name: str) -> str | None:
         try:

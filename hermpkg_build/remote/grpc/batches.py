@@ -1,4 +1,4 @@
-"""Small blobs, many in one message each way."""
+"""Reads and writes small blobs, many in one message."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from hermpkg_build.remote.compression import compress, decompress
 from hermpkg_build.remote.grpc.channel import GrpcChannel
 from hermpkg_build.remote.grpc.failures import ALREADY_EXISTS, OK, PASSING, REFUSED, CallFailedError
 from hermpkg_build.remote.grpc.methods import BATCH_READ_BLOBS, BATCH_UPDATE_BLOBS
+from hermpkg_build.remote.outgoing_blob import whole_bytes
 from hermpkg_build.remote.reapi import messages
-from hermpkg_build.remote.reapi.digest_messages import message_digest
+from hermpkg_build.remote.reapi.encoding import message_digest
+from hermpkg_build.remote.transport import Blob
 from hermpkg_build.store.content import ContentStore
 
 _AROUND = 192
@@ -32,7 +34,7 @@ _T = TypeVar("_T")
 def in_batches(
     items: Iterable[_T], digest_of: Callable[[_T], Digest], *, limit: int
 ) -> tuple[list[list[_T]], list[_T]]:
-    """Divide items into batches whose blobs fit into `limit` bytes, and those that are better off alone."""
+    """Divide items into batches whose blobs fit into `limit` bytes, and items that go one by one."""
     batches: list[list[_T]] = []
     large: list[_T] = []
     room = 0
@@ -50,9 +52,9 @@ def in_batches(
 
 
 def read_batch(
-    channel: GrpcChannel, digests: Sequence[Digest], content: ContentStore, *, zstd: bool
+    channel: GrpcChannel, digests: Sequence[Digest], *, content: ContentStore, zstd: bool
 ) -> set[Digest]:
-    """Bring blobs into `content`; those that the server does not have whole. Raises RemoteError."""
+    """Fetch blobs into `content`; gives those that the server does not have whole. Raises RemoteError."""
     attempts = channel.attempts(f"download {len(digests):,} blobs")
     wanted = set(digests)
     absent: set[Digest] = set()
@@ -78,7 +80,7 @@ def read_batch(
                 if failure is not None or not _keep(answer, digest, content):
                     absent.add(digest)
             if passing is None:
-                # What the server does not speak of at all, it does not have.
+                # A server leaves out what it does not have.
                 return absent | wanted
             raise passing
         except CallFailedError as error:
@@ -86,10 +88,10 @@ def read_batch(
     return absent
 
 
-def write_batch(channel: GrpcChannel, blobs: Sequence[tuple[Digest, bytes]], *, zstd: bool) -> None:
-    """Bring blobs to the server. Raises RemoteError."""
+def write_batch(channel: GrpcChannel, blobs: Sequence[Blob], *, zstd: bool) -> None:
+    """Upload blobs, unless their files are gone or have other bytes. Raises RemoteError."""
     attempts = channel.attempts(f"upload {len(blobs):,} blobs")
-    unsent = dict(blobs)
+    unsent = {blob.digest: data for blob in blobs if (data := whole_bytes(blob)) is not None}
     while unsent:
         request = messages.BatchUpdateBlobsRequest(
             instance_name=channel.instance,
@@ -104,13 +106,13 @@ def write_batch(channel: GrpcChannel, blobs: Sequence[tuple[Digest, bytes]], *, 
                     unsent.pop(Digest(answer.digest.hash, answer.digest.size_bytes), None)
                 failure = failure or answered
             if unsent:
-                raise failure or CallFailedError("INTERNAL", f"no word of {len(unsent):,} blobs")
+                raise failure or CallFailedError("INTERNAL", f"the answer leaves out {len(unsent):,} blobs")
         except CallFailedError as error:
             attempts.failed(error)
 
 
 def _keep(answer: messages.BatchReadBlobsResponse.Response, digest: Digest, content: ContentStore) -> bool:
-    """Put one blob into the store if it is the right one; whether it is."""
+    """Put one blob into the store if its bytes have the digest; whether they have."""
     data: bytes | None = answer.data
     if answer.compressor == _ZSTD:
         data = decompress(answer.data, digest.size)

@@ -1,4 +1,4 @@
-"""What a cache server can do, read from its capabilities once, in the terms of what is asked of it."""
+"""What a cache server can do, read from the capabilities that it states."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from hermpkg_build.remote.failures import RemoteError
 from hermpkg_build.remote.reapi import messages
 
 _MESSAGE_LIMIT = 4 << 20
-"""Bytes of a message that gRPC takes where nobody tells it otherwise."""
+"""Bytes of a message that gRPC takes by default."""
 
 _MARGIN = 64 << 10
-"""Left for what stands around the blobs of a batch: proxies and servers count it in."""
+"""Bytes left for all but the blobs of a batch: proxies and servers count it in."""
 
 _API_MAJOR = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheAbilities:
-    """What one server takes and gives.
+    """What one cache server can do.
 
     `batch_bytes` is the size of the blobs of one batch with their digests, `largest_blob` that of a blob
     which the server takes, 0 for any. `zstd_streams`, `zstd_batch_reads` and `zstd_batch_updates` say
@@ -42,7 +42,7 @@ def cache_abilities(
     if not capabilities.HasField("cache_capabilities"):
         raise RemoteError(
             "protocol",
-            "the server is no cache",
+            "the server is not a cache",
             server=server,
             reason="its capabilities name no cache",
             next_step="correct --remote-cache or --remote-instance",
@@ -50,7 +50,7 @@ def cache_abilities(
     if messages.DigestFunction.SHA256 not in cache.digest_functions:
         raise RemoteError(
             "protocol",
-            "the server does not know contents by their SHA-256",
+            "the server does not identify contents by SHA-256",
             server=server,
             reason="its capabilities name other digest functions only",
             next_step="have the server use SHA256, or choose another with --remote-cache",
@@ -71,7 +71,7 @@ def cache_abilities(
 def check_version(capabilities: messages.ServerCapabilities, *, server: str) -> None:
     """Raise RemoteError where the server does not speak version 2 of the API, whatever its minor version."""
     low, high = capabilities.low_api_version, capabilities.high_api_version
-    # A server that states no version at all is taken at its word for the rest.
+    # A server that states no version may still speak this one.
     if low.major > _API_MAJOR or 0 < high.major < _API_MAJOR:
         raise RemoteError(
             "protocol",

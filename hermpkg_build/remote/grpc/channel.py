@@ -1,4 +1,4 @@
-"""A connection to one gRPC server: who asks, how long an answer may take, how often to ask again."""
+"""A connection to one gRPC server."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from hermpkg_build.remote.settings import RemoteSettings
 from hermpkg_build.version import __version__
 
 _CONNECT_MS = 20_000
-_HANG_UP_S = 2.0
+_CLOSE_S = 2.0
 _PING_MS = 5 * 60 * 1000
 
 _SLOWEST = 16 << 10
-"""Bytes a second of a network on which sharing contents still makes some sense."""
+"""Bytes a second of the slowest network on which sharing contents makes sense."""
 
 _MESSAGE_LIMIT = 64 << 20
 """Bytes of a message from the server. What it is asked for in one message is far below; gRPC's own limit
@@ -119,12 +119,12 @@ class GrpcChannel(RemoteServer):
                 call.cancel()
 
     def close(self) -> None:
-        """Hang up. Calls under way in other threads fail."""
+        """Close the connection. Calls under way in other threads fail."""
         self.closed.set()
         # The library waits for bytes under way, which can take as long as the limit on silence.
-        hanging_up = threading.Thread(target=self._channel.close, name="hermpkg-hanging-up", daemon=True)
-        hanging_up.start()
-        hanging_up.join(_HANG_UP_S)
+        closing = threading.Thread(target=self._channel.close, name="hermpkg-closing", daemon=True)
+        closing.start()
+        closing.join(_CLOSE_S)
 
     def _stream(
         self,

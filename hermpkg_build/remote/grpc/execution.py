@@ -1,12 +1,12 @@
-"""Running a command on an executor of the Remote Execution API: inputs go there, one folder comes back."""
+"""Runs a command on an executor of the Remote Execution API: inputs go there, one folder comes back."""
 
 from __future__ import annotations
 
 import math
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -20,9 +20,8 @@ from hermpkg_build.remote.grpc.failures import CallFailedError
 from hermpkg_build.remote.grpc.methods import CANCEL_OPERATION, EXECUTE, WAIT_EXECUTION
 from hermpkg_build.remote.grpc.transport import GrpcTransport
 from hermpkg_build.remote.reapi import messages
-from hermpkg_build.remote.reapi.digest_messages import core_digest, message_digest
-from hermpkg_build.remote.reapi.entries import blob_of
-from hermpkg_build.remote.reapi.merkle import InputRoot, encoded, files_of_tree
+from hermpkg_build.remote.reapi.encoding import core_digest, message_blob, message_digest
+from hermpkg_build.remote.reapi.merkle import InputRoot, files_of_tree
 
 if TYPE_CHECKING:
     from hermpkg_build.remote.settings import RemoteSettings
@@ -32,10 +31,10 @@ if TYPE_CHECKING:
 _POLL_S = 0.05
 _DOING = "run an action on the executor"
 _FORGOTTEN = ("NOT_FOUND", "UNIMPLEMENTED")
-"""What a server says that cannot be asked for a running action: it restarted, or never could."""
+"""Codes of a server that cannot be asked for a running action: it restarted, or never could."""
 
 _LACKS_INPUTS = ("FAILED_PRECONDITION", "NOT_FOUND")
-"""What it says of an action whose inputs it does not have; the latter for want of a better word."""
+"""Codes for an action whose inputs the server lacks: that of the protocol, and that of some servers."""
 
 _LARGEST_TREE = 64 << 20
 _MOST_OUTPUT = 64 << 10
@@ -43,12 +42,12 @@ _OUTPUT_LINES = 20
 
 
 class ExecutionError(ActionError):
-    """An action was to run on an executor, and what came of that cannot be used."""
+    """The result of an action on an executor cannot be used, or the action could not run there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What to run in the folder of inputs: `output`, relative to it, is the folder that it makes.
+    """A command to run in the folder of inputs; `output`, relative to that, is the folder that it makes.
 
     `platform` are properties that the worker must have; `timeout_s` is how long it may take, in seconds.
     """
@@ -62,10 +61,11 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executed:
-    """A command that ended: the files of its output folder by their paths in it.
+    """A command that ended.
 
-    `files` is None where it made no such folder. `recalled` where it ran earlier and the executor kept
-    the result; `errors` is the end of what it wrote to standard error, where it failed.
+    `files` are those of its output folder by their paths in it, None where it made no such folder.
+    `recalled` says that the executor kept the result of an earlier run; `errors` is the end of what the
+    command wrote to standard error, where it failed.
     """
 
     exit_code: int
@@ -110,12 +110,12 @@ class Executor:
         return self.execute(command, root, cancelled=cancelled, anew=True)
 
     def fetch(self, digests: Iterable[Digest]) -> set[Digest]:
-        """Bring contents into the content store; those that the executor does not have whole."""
+        """Fetch contents into the content store; gives those that the executor does not have whole."""
         absent = {digest for digest in digests if self._content.path_of(digest) is None}
         return self._transport.download(absent, self._content) & absent if absent else set()
 
     def close(self) -> None:
-        """Hang up. What runs in other threads fails."""
+        """Close the connection. Calls under way in other threads fail."""
         self._channel.close()
 
     def _check_abilities(self) -> None:
@@ -128,7 +128,7 @@ class Executor:
                 "protocol",
                 f"cannot {_DOING}",
                 server=self.server,
-                reason="it executes nothing, or does not know contents by their SHA-256",
+                reason="it does not execute actions, or does not identify contents by SHA-256",
                 next_step="check --remote-executor and --remote-instance",
             )
 
@@ -150,7 +150,7 @@ class Executor:
                 errors = self._read(core_digest(result.stderr_digest), _MOST_OUTPUT)
         except ValueError as error:
             raise ExecutionError(
-                "the executor's answer means nothing",
+                "the executor's answer cannot be read",
                 facts=[("executor", self.server), ("reason", str(error))],
             ) from error
         return Executed(
@@ -163,16 +163,16 @@ class Executor:
     def _read(self, digest: Digest, limit: int) -> bytes:
         """Contents in memory. Raises ValueError where they are lost, or more than `limit` bytes."""
         if digest.size > limit:
-            raise ValueError(f"{digest} is too large to be what it should")
+            raise ValueError(f"{digest} is larger than {limit:,} bytes")
         self.fetch([digest])
         data = self._content.get_bytes(digest)
         if data is None:
-            raise ValueError(f"it has lost {digest}")
+            raise ValueError(f"{digest} is missing or damaged there")
         return data
 
 
 class _Run:
-    """One action on its way: followed in a thread of its own, so that whoever waits can be interrupted.
+    """One run of an action: followed in a thread of its own, so that waiting for it can be interrupted.
 
     `upload` brings its inputs to the server.
     """
@@ -190,27 +190,22 @@ class _Run:
         self._idle_s = idle_s
         self._upload = upload
         self._operation = ""
-        self._outcome: queue.SimpleQueue[messages.ExecuteResponse | BaseException] = queue.SimpleQueue()
+        self._outcome: Future[messages.ExecuteResponse] = Future()
 
     def wait(self, cancelled: Callable[[], bool]) -> messages.ExecuteResponse:
-        """The response to the action, once it is there."""
+        """Wait for the response. Raises BuildInterruptedError once `cancelled` says so."""
         threading.Thread(target=self._follow, name="hermpkg-execution", daemon=True).start()
         while not cancelled():
-            try:
-                outcome = self._outcome.get(timeout=_POLL_S)
-            except queue.Empty:
-                continue
-            if isinstance(outcome, BaseException):
-                raise outcome
-            return outcome
+            if wait([self._outcome], timeout=_POLL_S).done:
+                return self._outcome.result()
         self._give_up()
         raise BuildInterruptedError("the build was stopped while an executor worked for it")
 
     def _follow(self) -> None:
         try:
-            self._outcome.put(self._finished())
+            self._outcome.set_result(self._finished())
         except BaseException as error:  # noqa: BLE001 - raised again by `wait`, in the thread that asks
-            self._outcome.put(error)
+            self._outcome.set_exception(error)
 
     def _finished(self) -> messages.ExecuteResponse:
         """Ask for the action, and go on asking, until it is done."""
@@ -227,7 +222,7 @@ class _Run:
                     self._operation = operation.name
                     if operation.done:
                         return self._response(operation)
-                raise CallFailedError("UNAVAILABLE", "the server says no more, and the action is not done")
+                raise CallFailedError("UNAVAILABLE", "the server ended its answer before the action was done")
             except CallFailedError as error:
                 if self._operation and error.code in _FORGOTTEN and started <= self._channel.retries:
                     self._operation = ""
@@ -252,12 +247,12 @@ class _Run:
         return self._channel.responses(EXECUTE, self._request)
 
     def _response(self, operation: messages.Operation) -> messages.ExecuteResponse:
-        """What a finished operation gave. Raises CallFailedError where trying again can help."""
+        """The response of a finished operation. Raises CallFailedError where trying again can help."""
         response = messages.ExecuteResponse()
         if operation.HasField("error"):
             response.status.CopyFrom(operation.error)
         elif not operation.response.Unpack(response):
-            raise CallFailedError("INTERNAL", "the answer is none that the protocol knows")
+            raise CallFailedError("INTERNAL", "the answer is not an ExecuteResponse")
         if response.status.code == 0:
             return response
         self._operation = ""
@@ -277,42 +272,38 @@ class _Run:
         )
 
     def _give_up(self) -> None:
-        """Tell the executor that nobody waits any longer, if it wants to know."""
+        """Ask the executor to cancel the action; not all executors can."""
         if self._operation:
             with suppress(CallFailedError):
                 self._channel.call(CANCEL_OPERATION, messages.CancelOperationRequest(name=self._operation))
 
 
 def _describe(command: Command, root: InputRoot) -> dict[Digest, Blob]:
-    """All contents that the action stands for, its own first."""
+    """The action, its command and its inputs, as blobs; the action first."""
     platform = messages.Platform(
         properties=[
             messages.Platform.Property(name=name, value=value) for name, value in sorted(command.platform)
         ]
     )
-    described = blob_of(
-        encoded(
-            messages.Command(
-                arguments=command.arguments,
-                environment_variables=[
-                    messages.Command.EnvironmentVariable(name=name, value=value)
-                    for name, value in sorted(command.environment.items())
-                ],
-                # Version 2.0 of the protocol knows the one, later versions the other.
-                output_directories=[command.output],
-                output_paths=[command.output],
-                platform=platform,
-            )
+    described = message_blob(
+        messages.Command(
+            arguments=command.arguments,
+            environment_variables=[
+                messages.Command.EnvironmentVariable(name=name, value=value)
+                for name, value in sorted(command.environment.items())
+            ],
+            # Version 2.0 of the protocol knows the one, later versions the other.
+            output_directories=[command.output],
+            output_paths=[command.output],
+            platform=platform,
         )
     )
-    action = blob_of(
-        encoded(
-            messages.Action(
-                command_digest=message_digest(described.digest),
-                input_root_digest=message_digest(root.digest),
-                timeout=messages.Duration(seconds=math.ceil(command.timeout_s)),
-                platform=platform,
-            )
+    action = message_blob(
+        messages.Action(
+            command_digest=message_digest(described.digest),
+            input_root_digest=message_digest(root.digest),
+            timeout=messages.Duration(seconds=math.ceil(command.timeout_s)),
+            platform=platform,
         )
     )
     return {blob.digest: blob for blob in (action, described, *root.blobs)}

@@ -1,4 +1,4 @@
-"""What a gRPC call that failed means: whether to try again, and what to tell the user if that is in vain."""
+"""What a failed gRPC call means: whether to try again, and what to tell the user otherwise."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ _CODES = (
 PASSING = frozenset(
     ("ABORTED", "CANCELLED", "DEADLINE_EXCEEDED", "INTERNAL", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "UNKNOWN")
 )
-"""What can be otherwise a moment later. A server that is cut off in a sentence is INTERNAL to gRPC, one
-that fails without a word UNKNOWN, one that goes down can be CANCELLED."""
+"""Codes of failures that another attempt can get past. A server that is cut off within an answer is INTERNAL
+to gRPC, one that fails without a message UNKNOWN, one that goes down can be CANCELLED."""
 
 UNHEARD = frozenset(("CANCELLED", "DEADLINE_EXCEEDED", "UNAVAILABLE"))
-"""What gRPC itself says where no server has answered; of others it says so too."""
+"""Codes that gRPC itself gives where no server has answered; a server can give them too."""
 
 REFUSED = frozenset(("PERMISSION_DENIED", "UNAUTHENTICATED"))
 
 LOST = frozenset(("DATA_LOSS", "NOT_FOUND"))
-"""What a server says of a blob that it does not have, or no longer has whole."""
+"""Codes for a blob that the server does not have, or no longer has whole."""
 
 _SHOWN = 500
-"""Characters of a server's words that are worth showing: some send a page, or the calls of their code."""
+"""Characters of a server's message that are shown: some send a web page, or a traceback."""
 
 _UNTRUSTED = (
     "CERTIFICATE_",

@@ -1,4 +1,4 @@
-"""A limit on how long a stream may stand still, which gRPC, knowing deadlines alone, does not have."""
+"""A limit on how long a stream may stand still; gRPC itself has deadlines only."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ class IdleLimit:
         self._expired = False
 
     def ends_with(self, cancel: Callable[[], object]) -> None:
-        """From now on, call `cancel` when the limit is reached."""
+        """Call `cancel` when the limit is reached, from now on."""
         self._cancel = cancel
         self.moved()
         threading.Thread(target=self._watch, name="hermpkg-idle-limit", daemon=True).start()
 
     def moved(self) -> None:
-        """Something was sent or has arrived."""
+        """Note that something was sent or has arrived."""
         self._moved = time.monotonic()
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
-        """It is not the other side that is waited for."""
+        """Do not count the time within: it is not the server that is waited for."""
         self._watches = False
         try:
             yield

@@ -1,12 +1,12 @@
-"""The gRPC library, loaded so that it keeps quiet and out of the way of child processes."""
+"""The gRPC library, loaded so that it logs nothing and leaves child processes alone."""
 
 from __future__ import annotations
 
 import os
 
 _WISHES = {"GRPC_VERBOSITY": "NONE", "GRPC_ENABLE_FORK_SUPPORT": "0"}
-"""Its log on standard error would stand among our own words, which say all that a user can act on. Its
-handlers for forks warn of, and wait for, threads that a child process that runs a program never sees."""
+"""Its log would mix with hermpkg's own messages on standard error. Its handlers for forks warn of, and wait
+for, threads that a child process which runs another program never has."""
 
 _unset = [name for name in _WISHES if name not in os.environ]
 os.environ.update((name, _WISHES[name]) for name in _unset)

@@ -10,8 +10,6 @@ from hermpkg_build.remote.reapi import messages
 Request = TypeVar("Request", bound=messages.Message)
 Response = TypeVar("Response", bound=messages.Message)
 
-_REAPI = "/build.bazel.remote.execution.v2"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method(Generic[Request, Response]):
@@ -26,66 +24,38 @@ class Method(Generic[Request, Response]):
     writes: bool = False
 
 
-GET_CAPABILITIES = Method(
-    path=f"{_REAPI}.Capabilities/GetCapabilities",
-    request=messages.GetCapabilitiesRequest,
-    response=messages.ServerCapabilities,
+def _method(
+    service: str, request: type[Request], response: type[Response], *, writes: bool = False
+) -> Method[Request, Response]:
+    """A call of `service`, after whose name its request is named: ``Read`` takes a ``ReadRequest``."""
+    path = f"/{service}/{request.__name__.removesuffix('Request')}"
+    return Method(path=path, request=request, response=response, writes=writes)
+
+
+_REAPI = "build.bazel.remote.execution.v2"
+_ACTION_CACHE = f"{_REAPI}.ActionCache"
+_STORAGE = f"{_REAPI}.ContentAddressableStorage"
+_EXECUTION = f"{_REAPI}.Execution"
+_BYTE_STREAM = "google.bytestream.ByteStream"
+_OPERATIONS = "google.longrunning.Operations"
+
+GET_CAPABILITIES = _method(
+    f"{_REAPI}.Capabilities", messages.GetCapabilitiesRequest, messages.ServerCapabilities
 )
-GET_ACTION_RESULT = Method(
-    path=f"{_REAPI}.ActionCache/GetActionResult",
-    request=messages.GetActionResultRequest,
-    response=messages.ActionResult,
+GET_ACTION_RESULT = _method(_ACTION_CACHE, messages.GetActionResultRequest, messages.ActionResult)
+UPDATE_ACTION_RESULT = _method(
+    _ACTION_CACHE, messages.UpdateActionResultRequest, messages.ActionResult, writes=True
 )
-UPDATE_ACTION_RESULT = Method(
-    path=f"{_REAPI}.ActionCache/UpdateActionResult",
-    request=messages.UpdateActionResultRequest,
-    response=messages.ActionResult,
-    writes=True,
+FIND_MISSING_BLOBS = _method(_STORAGE, messages.FindMissingBlobsRequest, messages.FindMissingBlobsResponse)
+BATCH_READ_BLOBS = _method(_STORAGE, messages.BatchReadBlobsRequest, messages.BatchReadBlobsResponse)
+BATCH_UPDATE_BLOBS = _method(
+    _STORAGE, messages.BatchUpdateBlobsRequest, messages.BatchUpdateBlobsResponse, writes=True
 )
-FIND_MISSING_BLOBS = Method(
-    path=f"{_REAPI}.ContentAddressableStorage/FindMissingBlobs",
-    request=messages.FindMissingBlobsRequest,
-    response=messages.FindMissingBlobsResponse,
-)
-BATCH_READ_BLOBS = Method(
-    path=f"{_REAPI}.ContentAddressableStorage/BatchReadBlobs",
-    request=messages.BatchReadBlobsRequest,
-    response=messages.BatchReadBlobsResponse,
-)
-BATCH_UPDATE_BLOBS = Method(
-    path=f"{_REAPI}.ContentAddressableStorage/BatchUpdateBlobs",
-    request=messages.BatchUpdateBlobsRequest,
-    response=messages.BatchUpdateBlobsResponse,
-    writes=True,
-)
-EXECUTE = Method(
-    path=f"{_REAPI}.Execution/Execute",
-    request=messages.ExecuteRequest,
-    response=messages.Operation,
-)
-WAIT_EXECUTION = Method(
-    path=f"{_REAPI}.Execution/WaitExecution",
-    request=messages.WaitExecutionRequest,
-    response=messages.Operation,
-)
-CANCEL_OPERATION = Method(
-    path="/google.longrunning.Operations/CancelOperation",
-    request=messages.CancelOperationRequest,
-    response=messages.Empty,
-)
-READ = Method(
-    path="/google.bytestream.ByteStream/Read",
-    request=messages.ReadRequest,
-    response=messages.ReadResponse,
-)
-WRITE = Method(
-    path="/google.bytestream.ByteStream/Write",
-    request=messages.WriteRequest,
-    response=messages.WriteResponse,
-    writes=True,
-)
-QUERY_WRITE_STATUS = Method(
-    path="/google.bytestream.ByteStream/QueryWriteStatus",
-    request=messages.QueryWriteStatusRequest,
-    response=messages.QueryWriteStatusResponse,
+EXECUTE = _method(_EXECUTION, messages.ExecuteRequest, messages.Operation)
+WAIT_EXECUTION = _method(_EXECUTION, messages.WaitExecutionRequest, messages.Operation)
+CANCEL_OPERATION = _method(_OPERATIONS, messages.CancelOperationRequest, messages.Empty)
+READ = _method(_BYTE_STREAM, messages.ReadRequest, messages.ReadResponse)
+WRITE = _method(_BYTE_STREAM, messages.WriteRequest, messages.WriteResponse, writes=True)
+QUERY_WRITE_STATUS = _method(
+    _BYTE_STREAM, messages.QueryWriteStatusRequest, messages.QueryWriteStatusResponse
 )

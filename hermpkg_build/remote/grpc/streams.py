@@ -1,4 +1,4 @@
-"""Blobs that are too large for one message: read and written in pieces, resumed where a stream breaks."""
+"""Reads and writes blobs too large for one message: in pieces, resumed where a stream breaks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hermpkg_build.remote.compression import decompressed
 from hermpkg_build.remote.grpc.channel import GrpcChannel
 from hermpkg_build.remote.grpc.failures import LOST, CallFailedError
 from hermpkg_build.remote.grpc.methods import QUERY_WRITE_STATUS, READ, WRITE
-from hermpkg_build.remote.incoming_blob import Arrival
-from hermpkg_build.remote.outgoing_blob import Departure
+from hermpkg_build.remote.incoming_blob import IncomingBlob
+from hermpkg_build.remote.outgoing_blob import OutgoingBlob
 from hermpkg_build.remote.reapi import messages
 from hermpkg_build.remote.transport import Blob
 from hermpkg_build.store.content import ContentStore
@@ -23,62 +23,62 @@ _CANNOT_RESUME = frozenset(("FAILED_PRECONDITION", "INVALID_ARGUMENT", "OUT_OF_R
 
 
 def read_blob(
-    channel: GrpcChannel, digest: Digest, content: ContentStore, staging: str, *, zstd: bool
-) -> bool:
-    """Bring a blob into `content`; False where the server does not have it whole. Raises RemoteError.
+    channel: GrpcChannel, digest: Digest, *, content: ContentStore, staging: str, zstd: bool
+) -> set[Digest]:
+    """Fetch a blob into `content`; gives its digest where the server lacks it. Raises RemoteError.
 
     After a failure, reading goes on behind the last byte that arrived. (With compression too: the
     offset counts bytes of the blob, and what is sent from there is a frame of its own.)
     """
     attempts = channel.attempts(f"download {digest.size:,} bytes")
-    with Arrival(digest, content, staging) as arrival:
+    with IncomingBlob(digest, content, staging) as incoming:
         while True:
             try:
-                for piece in _pieces(channel, digest, arrival.received, zstd=zstd):
-                    arrival.take(piece)
+                for piece in _pieces(channel, digest, incoming.received, zstd=zstd):
+                    incoming.take(piece)
                     attempts.progressed()
-                    if arrival.complete:
-                        # An end that is never said would be waited for otherwise.
+                    if incoming.complete:
+                        # A server that never ends the stream would be waited for otherwise.
                         break
-                return arrival.keep()
+                return set() if incoming.keep() else {digest}
             except CallFailedError as error:
                 if error.code in LOST:
-                    return False
+                    return {digest}
                 attempts.failed(error)
 
 
-def write_blob(channel: GrpcChannel, blob: Blob, *, zstd: bool) -> bool:
-    """Bring a blob to the server; False where its file is gone or has other bytes. Raises RemoteError.
+def write_blob(channel: GrpcChannel, blob: Blob, *, zstd: bool) -> None:
+    """Upload a blob, unless its file is gone or has other bytes. Raises RemoteError.
 
     After a failure, the server is asked how much it kept, and writing goes on from there. It may answer
     before the end that it has the blob already.
     """
     attempts = channel.attempts(f"upload {blob.digest.size:,} bytes")
-    departure = Departure(blob, zstd=zstd)
-    name, offset = _upload_name(channel, departure), 0
+    outgoing = OutgoingBlob(blob, zstd=zstd)
+    name, offset = _upload_name(channel, outgoing), 0
     while True:
         try:
-            answer = channel.send(WRITE, _requests(departure, name, offset))
-            if not departure.lost and not departure.accepted(answer.committed_size):
+            answer = channel.send(WRITE, _requests(outgoing, name, offset))
+            if not outgoing.lost and not outgoing.accepted(answer.committed_size):
                 raise CallFailedError("ABORTED", f"the server kept {answer.committed_size:,} bytes only")
-            return not departure.lost
+            return
         except CallFailedError as error:
-            if departure.lost:
-                return False
+            if outgoing.lost:
+                return
             if offset and error.code in _CANNOT_RESUME:
-                name, offset = _upload_name(channel, departure), 0
+                name, offset = _upload_name(channel, outgoing), 0
                 continue
             attempts.failed(error)
         status = _status(channel, name)
         if status.complete:
-            return True
+            return
         if status.committed_size > offset:
             attempts.progressed()
         offset = status.committed_size
 
 
 def _pieces(channel: GrpcChannel, digest: Digest, offset: int, *, zstd: bool) -> Iterator[Bytes]:
-    """What follows `offset` in a blob."""
+    """The bytes of a blob from `offset` on, in pieces."""
     request = messages.ReadRequest(
         resource_name="/".join([*_instance(channel), _name(digest, zstd=zstd)]), read_offset=offset
     )
@@ -102,9 +102,9 @@ def _data_of(response: bytes) -> Bytes:
     return messages.ReadResponse.FromString(response).data
 
 
-def _requests(departure: Departure, name: str, offset: int) -> Iterator[messages.WriteRequest]:
+def _requests(outgoing: OutgoingBlob, name: str, offset: int) -> Iterator[messages.WriteRequest]:
     """The messages that write a blob from `offset` on; the last one is missing where the blob is lost."""
-    for position, piece, last in departure.pieces(offset):
+    for position, piece, last in outgoing.pieces(offset):
         yield messages.WriteRequest(
             # Only the first has to name the resource.
             resource_name=name if position == offset else "",
@@ -115,15 +115,15 @@ def _requests(departure: Departure, name: str, offset: int) -> Iterator[messages
 
 
 def _status(channel: GrpcChannel, name: str) -> messages.QueryWriteStatusResponse:
-    """How far an upload came; a server that does not know begins anew."""
+    """How far an upload came; where the server does not know, it begins anew."""
     try:
         return channel.call(QUERY_WRITE_STATUS, messages.QueryWriteStatusRequest(resource_name=name))
     except CallFailedError:
         return messages.QueryWriteStatusResponse()
 
 
-def _upload_name(channel: GrpcChannel, departure: Departure) -> str:
-    name = _name(departure.blob.digest, zstd=departure.zstd)
+def _upload_name(channel: GrpcChannel, outgoing: OutgoingBlob) -> str:
+    name = _name(outgoing.blob.digest, zstd=outgoing.zstd)
     return "/".join([*_instance(channel), "uploads", str(uuid.uuid4()), name])
 
 

@@ -1,4 +1,4 @@
-"""Connections to HTTP servers: encryption, proxies, and sockets that lose patience with a trickle."""
+"""Connections to HTTP servers: encryption, proxies, and a limit for servers that send too slowly."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KEPT = 16
 """Idle connections to one server that are kept for the next request."""
 
 _LEAST = 16 << 10
-"""Bytes that must come before a socket's timeout is over: a server may be slow, but not without end."""
+"""Bytes that must come within a socket's timeout: a server may be slow, but not endlessly so."""
 
 
 class Connections:
@@ -34,7 +34,7 @@ class Connections:
 
     Proxies are those of the environment (``https_proxy``, ``http_proxy``, ``all_proxy``, ``no_proxy``), or
     on macOS of the system. This machine is never asked through one, which would take it for itself.
-    Raises RemoteError where a certificate, a key or the address of a proxy is no good.
+    Raises RemoteError where a certificate, a key or the address of a proxy cannot be used.
     """
 
     def __init__(self, settings: RemoteSettings, *, server: str, closed: threading.Event) -> None:
@@ -67,7 +67,7 @@ class Connections:
         )
 
     def close(self) -> None:
-        """Hang up: requests under way in other threads fail."""
+        """Close all connections. Requests under way in other threads fail."""
         self._closed.set()
         with self._lock:
             sockets, managers = list(self._open), list(self._managers.values())

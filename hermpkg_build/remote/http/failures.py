@@ -1,4 +1,4 @@
-"""What a failed HTTP request means: whether to try again, and what to tell the user if that is in vain."""
+"""What a failed HTTP request means: whether to try again, and what to tell the user otherwise."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from hermpkg_build.remote.failures import (
 )
 
 ABSENT = frozenset((204, 404, 410))
-"""What servers answer for what they do not have; 204 is that of some to GET and HEAD."""
+"""Statuses for what a server does not have; some answer GET and HEAD with 204."""
 
 PASSING = frozenset((408, 429, 500, 502, 503, 504))
-"""What can be otherwise a moment later."""
+"""Statuses that another attempt can get past."""
 
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})</title>", re.IGNORECASE)
 _SHOWN = 4 << 10
@@ -81,7 +81,7 @@ def _meaning(status: int, words: str, *, writes: bool) -> tuple[FailureKind, str
 
 
 def _words(response: urllib3.BaseHTTPResponse) -> str:
-    """Status and what it means: servers tell more in the title of their page than in the status line."""
+    """The status and its words: servers tell more in the title of their page than in the status line."""
     try:
         page = response.read(_SHOWN, decode_content=False)
     except (exceptions.HTTPError, OSError):
@@ -106,7 +106,7 @@ def _retry_after_s(response: urllib3.BaseHTTPResponse) -> float:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What lies behind the exceptions that urllib3 wraps others in."""
+    """The exception that urllib3 wrapped in others."""
     while isinstance(error, exceptions.HTTPError):
         inner = getattr(error, "original_error", None) or error.__cause__
         if inner is None:
@@ -141,7 +141,7 @@ def _distrusts(cause: ssl.SSLError) -> bool:
 
 
 def _speaks_otherwise(cause: BaseException) -> bool:
-    """Whether the other side is no HTTP server, or not over TLS, or one that we cannot understand."""
+    """Whether the other side does not speak HTTP, or not over TLS, or not so that it can be understood."""
     if isinstance(cause, http.client.RemoteDisconnected | http.client.IncompleteRead):
         return False
     if isinstance(cause, ssl.SSLError):

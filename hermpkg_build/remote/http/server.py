@@ -1,4 +1,4 @@
-"""One HTTP server: how it is asked, by whom, how patiently, and where its redirects may lead."""
+"""Requests to one HTTP server, and where its redirects may lead."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _REDIRECTS = 5
 _MOVED = frozenset((301, 302, 307, 308))
 
 _SETTLED = 64 << 10
-"""Bytes of an answer nobody needs that are worth reading to keep a connection."""
+"""Bytes of an answer that are read, though not needed, to keep the connection."""
 
 Body: TypeAlias = Callable[[], Iterable[Bytes]]
-"""What is sent: asked for anew with each attempt."""
+"""Gives the body of a request, anew for each attempt."""
 
 
 class HttpServer(RemoteServer):
@@ -63,8 +63,18 @@ class HttpServer(RemoteServer):
         except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
             raise of_exception(error, where) from error
 
+    def put(self, path: str, size: int, body: Body, *, doing: str) -> None:
+        """Send a body of `size` bytes, in as many attempts as it takes. Raises RemoteError."""
+        headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
+
+        def send() -> None:
+            with self.exchange("PUT", path, headers=headers, body=body):
+                pass
+
+        self.attempts(doing).of(send)
+
     def close(self) -> None:
-        """Hang up. Requests under way in other threads fail."""
+        """Close the connections. Requests under way in other threads fail."""
         self._connections.close()
 
     @contextmanager
@@ -105,7 +115,7 @@ class HttpServer(RemoteServer):
 
 
 def _target(url: str, location: str) -> str:
-    """Where a redirect leads, if one may follow it there: never out of encryption."""
+    """Where a redirect leads. Raises AttemptFailedError where that is not HTTP, or leaves encryption."""
     try:
         target = urljoin(url, location)
         parts = urlsplit(target)
@@ -115,7 +125,7 @@ def _target(url: str, location: str) -> str:
     if not fine or (url.startswith("https:") and not target.startswith("https:")):
         raise AttemptFailedError(
             "protocol",
-            f"it redirects to where one cannot follow: {without_secrets(location)}",
+            f"it redirects to an address that cannot be used: {without_secrets(location)}",
             next_step="check the address of the server, and its redirects",
         )
     return target

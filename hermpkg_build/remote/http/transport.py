@@ -1,6 +1,6 @@
-"""A cache that speaks Bazel's HTTP protocol: results under ``/ac/``, contents under ``/cas/``.
+"""The protocol of Bazel's HTTP caches: results under ``/ac/``, contents under ``/cas/``.
 
-The protocol: https://bazel.build/remote/caching#http-caching.
+See https://bazel.build/remote/caching#http-caching.
 """
 
 from __future__ import annotations
@@ -14,19 +14,17 @@ from hermpkg_build.remote.http.blobs import blob_path, read_blob, write_blob
 from hermpkg_build.remote.http.failures import ABSENT
 from hermpkg_build.remote.http.server import HttpServer
 from hermpkg_build.remote.settings import RemoteSettings
-from hermpkg_build.remote.transport import Blob
+from hermpkg_build.remote.transport import EMPTY, Blob
 from hermpkg_build.store.content import ContentStore
 
 _RESULT_LIMIT = 64 << 20
-"""Bytes of a result; what is larger is none."""
-
-_EMPTY = Digest.of(b"")
+"""Bytes of the largest result that is read."""
 
 
 class HttpTransport:
     """The cache at the ``http://`` or ``https://`` URL `settings.cache`.
 
-    The empty blob never travels. Raises RemoteError where the URL or a certificate is no good.
+    The empty blob never travels. Raises RemoteError where the URL or a certificate cannot be used.
     """
 
     def __init__(self, settings: RemoteSettings) -> None:
@@ -37,22 +35,13 @@ class HttpTransport:
         return self._server.attempts("look for the result of an action").of(lambda: self._read_result(action))
 
     def put_result(self, action: Digest, result: bytes) -> None:
-        """Keep a serialised ``ActionResult``; all contents that it names have been uploaded."""
-
-        def write() -> None:
-            with self._server.exchange(
-                "PUT",
-                _result_path(action),
-                headers={"Content-Length": str(len(result)), "Content-Type": "application/octet-stream"},
-                body=lambda: [result],
-            ):
-                pass
-
-        self._server.attempts("upload the result of an action").of(write)
+        """Store a serialised ``ActionResult``; all contents that it names have been uploaded."""
+        path, doing = _result_path(action), "upload the result of an action"
+        self._server.put(path, len(result), lambda: [result], doing=doing)
 
     def missing(self, digests: Collection[Digest]) -> set[Digest]:
         """Those of `digests` whose contents the server does not have, or not in their length."""
-        ordered = sorted(set(digests) - {_EMPTY})
+        ordered = sorted(set(digests) - {EMPTY})
         has = all_of(*(partial(self._has, digest) for digest in ordered))
         return {digest for digest, there in zip(ordered, has, strict=True) if not there}
 
@@ -62,20 +51,20 @@ class HttpTransport:
         Gives those that the server does not have whole: absent, truncated, or other bytes.
         Raises LocalEnvironmentError where `content` is full or not writable.
         """
-        if _EMPTY in digests:
+        if EMPTY in digests:
             content.put_bytes(b"")
-        wanted = sorted(set(digests) - {_EMPTY}, key=lambda digest: digest.size, reverse=True)
+        wanted = sorted(set(digests) - {EMPTY}, key=lambda digest: digest.size, reverse=True)
         with content.staging() as staging:
-            kept = all_of(*(partial(read_blob, self._server, digest, content, staging) for digest in wanted))
-        return {digest for digest, here in zip(wanted, kept, strict=True) if not here}
+            read = partial(read_blob, self._server, content=content, staging=staging)
+            return set().union(*all_of(*(partial(read, digest) for digest in wanted)))
 
     def upload(self, blobs: Sequence[Blob]) -> None:
-        """Bring contents to the server. A file that is gone or no longer has its bytes is left out."""
-        wanted = {blob.digest: blob for blob in blobs if blob.digest != _EMPTY}
+        """Upload contents, except for files that are gone or have other bytes."""
+        wanted = {blob.digest: blob for blob in blobs if blob.digest != EMPTY}
         all_of(*(partial(write_blob, self._server, blob) for blob in wanted.values()))
 
     def close(self) -> None:
-        """Let go of connections. Requests under way in other threads fail."""
+        """Close the connections. Requests under way in other threads fail."""
         self._server.close()
 
     def _read_result(self, action: Digest) -> bytes | None:

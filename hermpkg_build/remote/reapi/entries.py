@@ -1,9 +1,9 @@
-"""Action results in the form that servers of the Remote Execution API know, and check.
+"""Action results in the form that servers of the Remote Execution API know and check.
 
 An entry is an ``ActionResult`` whose output files are the contents that our result names, and one file
 more, `RESULT`, with the result itself as the local action cache stores it: its checksum covers our key,
-so that an entry that is edited, cut short or filed under another key is none. Its name is the digest of an
-``Action`` with a ``Command`` that says what was done, as that of any other client's action is.
+so that an entry that is edited, cut short or filed under another key is not used. Its name is the digest of
+an ``Action`` with a ``Command`` that says what was done, as that of any other client's action is.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from google.protobuf.message import DecodeError
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.remote.reapi import messages
-from hermpkg_build.remote.reapi.digest_messages import core_digest, message_digest
-from hermpkg_build.remote.transport import Blob
+from hermpkg_build.remote.reapi.encoding import core_digest, encoded, message_blob, message_digest
+from hermpkg_build.remote.transport import EMPTY, Blob
 
 RESULT = "result"
 """The output file that holds our result; no output of an action has this name."""
@@ -24,14 +24,12 @@ RESULT = "result"
 _INLINE_LIMIT = 64 << 10
 """Bytes up to which our result lies in the entry itself, which saves a request."""
 
-_EMPTY = Digest.of(b"")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedAction:
     """An action as the shared cache knows it.
 
-    `name` is its kind and version, `key` covers all its inputs; `subject` is for people alone.
+    `name` is its kind and version, `key` covers all its inputs; `subject` is for messages only.
     """
 
     name: str
@@ -41,7 +39,7 @@ class SharedAction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What an entry declares: contents by name, and our result, `inlined` where it lies in the entry."""
+    """An entry: the contents it declares by name, and our result, `inlined` where it lies in the entry."""
 
     outputs: Mapping[str, Digest]
     result: Digest
@@ -49,14 +47,14 @@ class Entry:
 
 
 def describe(action: SharedAction) -> tuple[Digest, tuple[Blob, ...]]:
-    """The digest that servers know `action` by, and the contents that it stands for."""
-    command = messages.Command(arguments=["hermpkg", action.name, str(action.key)])
-    command_blob = blob_of(command.SerializeToString(deterministic=True))
-    described = messages.Action(
-        command_digest=message_digest(command_blob.digest), input_root_digest=message_digest(_EMPTY)
+    """The digest that servers know `action` by, and the blobs that describe it."""
+    command = message_blob(messages.Command(arguments=["hermpkg", action.name, str(action.key)]))
+    described = message_blob(
+        messages.Action(
+            command_digest=message_digest(command.digest), input_root_digest=message_digest(EMPTY)
+        )
     )
-    action_blob = blob_of(described.SerializeToString(deterministic=True))
-    return action_blob.digest, (action_blob, command_blob, blob_of(b""))
+    return described.digest, (described, command, Blob.of(b""))
 
 
 def encode_entry(outputs: Mapping[str, Digest], result: bytes) -> bytes:
@@ -67,11 +65,11 @@ def encode_entry(outputs: Mapping[str, Digest], result: bytes) -> bytes:
         messages.OutputFile(path=name, digest=message_digest(digest))
         for name, digest in sorted(outputs.items())
     ]
-    return messages.ActionResult(output_files=files).SerializeToString(deterministic=True)
+    return encoded(messages.ActionResult(output_files=files))
 
 
 def decode_entry(data: bytes) -> Entry:
-    """The inverse of `encode_entry`. Raises ValueError for what is no entry of ours."""
+    """The inverse of `encode_entry`. Raises ValueError for anything else."""
     try:
         decoded = messages.ActionResult.FromString(data)
         files = [(file.path, core_digest(file.digest), file.contents) for file in decoded.output_files]
@@ -80,12 +78,7 @@ def decode_entry(data: bytes) -> Entry:
     outputs = {name: digest for name, digest, _ in files}
     contents = {name: inlined for name, _, inlined in files}
     if RESULT not in outputs or len(outputs) != len(files) or decoded.exit_code != 0:
-        raise ValueError("not an entry of this program")
+        raise ValueError("not an entry of hermpkg")
     result = outputs.pop(RESULT)
     inlined = contents[RESULT]
     return Entry(outputs=outputs, result=result, inlined=inlined if Digest.of(inlined) == result else None)
-
-
-def blob_of(data: bytes) -> Blob:
-    """Bytes in hand as something to upload."""
-    return Blob(digest=Digest.of(data), data=data)

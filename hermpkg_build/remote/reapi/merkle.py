@@ -1,4 +1,4 @@
-"""Folders as the Remote Execution API has them: Merkle trees of Directory messages, made and read."""
+"""Makes and reads folders as the Remote Execution API has them: Merkle trees of Directory messages."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from dataclasses import dataclass, field
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.remote.reapi import messages
-from hermpkg_build.remote.reapi.digest_messages import core_digest, message_digest
-from hermpkg_build.remote.reapi.entries import blob_of
+from hermpkg_build.remote.reapi.encoding import core_digest, message_blob, message_digest
 from hermpkg_build.remote.transport import Blob
 
 _DEEPEST = 100
 _MOST_FOLDERS = 10_000
-"""What an answer may come to: many folders can hold one, so that few bytes stand for paths without end."""
+"""The most that is read: many folders can hold the same one, so that few bytes stand for endless paths."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputRoot:
-    """A folder by the digest of its Directory message, and all that a server must have to make it."""
+    """A folder: the digest of its Directory message, and all blobs that a server needs to lay it out."""
 
     digest: Digest
     blobs: tuple[Blob, ...]
@@ -37,7 +36,7 @@ def input_root(files: Mapping[str, Blob], folders: Iterable[str] = ()) -> InputR
 
     Equal files give equal digests, in whatever order they are named: a Directory lists its files and
     its folders by name. Raises ValueError for a path that is not relative and plain, for one that is
-    a file and a folder, and for a name that is no text (the protocol has UTF-8 only).
+    a file and a folder, and for a name that is not UTF-8.
     """
     top = _Folder()
     for path, blob in files.items():
@@ -53,11 +52,11 @@ def input_root(files: Mapping[str, Blob], folders: Iterable[str] = ()) -> InputR
 def files_of_tree(data: bytes) -> dict[str, Digest]:
     """The files in a folder that a server describes by a serialised Tree, by their paths in it.
 
-    Symbolic links are left out. Raises ValueError for what is no Tree, lacks a folder that it names,
-    or gives an entry a name that would lead out of the folder.
+    Symbolic links are left out. Raises ValueError for data that is not a Tree, lacks a folder that it
+    names, or gives an entry a name that would lead out of the folder.
     """
     tree = _parsed(data)
-    children = {digest_of(child): child for child in tree.children}
+    children = {message_blob(child).digest: child for child in tree.children}
     found: dict[str, Digest] = {}
     open_folders = [("", tree.root, 0)]
     for prefix, folder, depth in open_folders:
@@ -73,18 +72,8 @@ def files_of_tree(data: bytes) -> dict[str, Digest]:
     return found
 
 
-def digest_of(message: messages.Message) -> Digest:
-    """The digest of a message's bytes, as a server knows it by."""
-    return Digest.of(encoded(message))
-
-
-def encoded(message: messages.Message) -> bytes:
-    """The bytes of a message, always the same for one value."""
-    return message.SerializeToString(deterministic=True)
-
-
 def _inside(folder: _Folder, names: Iterable[str]) -> _Folder:
-    """The folder that one comes to by `names`, made where there is none."""
+    """The folder at the path `names` below `folder`, made where it is missing."""
     for name in names:
         folder = folder.folders.setdefault(name, _Folder())
     return folder
@@ -106,7 +95,7 @@ def _add(folder: _Folder, path: str, blobs: dict[Digest, Blob]) -> Digest:
             for name, inner in sorted(folder.folders.items())
         ],
     )
-    blob = blob_of(encoded(message))
+    blob = message_blob(message)
     blobs[blob.digest] = blob
     return blob.digest
 
@@ -117,7 +106,7 @@ def _parsed(data: bytes) -> messages.Tree:
     try:
         return messages.Tree.FromString(data)
     except DecodeError as error:
-        raise ValueError(f"this is no Tree message: {error}") from None
+        raise ValueError(f"not a Tree message: {error}") from None
 
 
 def _parts(path: str) -> list[str]:
@@ -128,8 +117,8 @@ def _parts(path: str) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    """`name`, if it names an entry of a folder and can be in a message."""
+    """`name`, if it can be the name of a file and of a message's entry. Raises ValueError otherwise."""
     if name in ("", ".", "..") or "/" in name or "\0" in name:
-        raise ValueError(f"this is no name of a file: {name!r}")
+        raise ValueError(f"not a file name: {name!r}")
     name.encode()  # UnicodeEncodeError is a ValueError
     return name

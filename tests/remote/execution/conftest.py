@@ -32,10 +32,10 @@ from hermpkg_build.remote.grpc.library import grpc
 from hermpkg_build.remote.grpc.methods import Method
 from hermpkg_build.remote.opening import Remote
 from hermpkg_build.remote.reapi import messages
-from hermpkg_build.remote.reapi.digest_messages import core_digest, message_digest
-from hermpkg_build.remote.reapi.entries import blob_of
-from hermpkg_build.remote.reapi.merkle import encoded, input_root
+from hermpkg_build.remote.reapi.encoding import core_digest, encoded, message_digest
+from hermpkg_build.remote.reapi.merkle import input_root
 from hermpkg_build.remote.settings import RemoteSettings
+from hermpkg_build.remote.transport import Blob
 
 CASD = Path(__file__).resolve().parents[1] / "casd"
 
@@ -406,7 +406,7 @@ class FakeExecutor:
             self._stage(core_digest(node.digest), folder / node.name)
 
     def _keep(self, files: dict[str, bytes]) -> messages.Digest:
-        root = input_root({path: blob_of(data) for path, data in files.items()})
+        root = input_root({path: Blob.of(data) for path, data in files.items()})
         contents = {blob.digest: blob.data or b"" for blob in root.blobs}
         tree = messages.Tree(root=messages.Directory.FromString(contents[root.digest]))
         data = encoded(tree)

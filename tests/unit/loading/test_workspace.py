@@ -55,7 +55,7 @@ def test_no_workspace_says_where_it_looked(tmp_path: Path) -> None:
         ("[tool.hermpkg]\nsource-roots = []\n", "is a list of folders"),
         ("[tool.hermpkg]\nsource-roots = ['/src']\n", "outside of the workspace"),
         ("[tool.hermpkg]\nsource-roots = ['a/../..']\n", "outside of the workspace"),
-        ("[tool.hermpkg]\nsource-roots = ['none']\n", "is no folder"),
+        ("[tool.hermpkg]\nsource-roots = ['none']\n", "is not a folder"),
         ("[tool.hermpkg]\nsource_roots = ['.']\n", "has no setting 'source_roots'"),
     ],
 )

@@ -11,23 +11,16 @@ pytest.importorskip("google.protobuf")
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.remote.reapi import messages
-from hermpkg_build.remote.reapi.digest_messages import message_digest
-from hermpkg_build.remote.reapi.entries import blob_of
-from hermpkg_build.remote.reapi.merkle import (
-    InputRoot,
-    digest_of,
-    encoded,
-    files_of_tree,
-    input_root,
-)
+from hermpkg_build.remote.reapi.encoding import encoded, message_blob, message_digest
+from hermpkg_build.remote.reapi.merkle import InputRoot, files_of_tree, input_root
 from hermpkg_build.remote.transport import Blob
 
 FILES = {
-    "a/b/c.txt": blob_of(b"c"),
-    "a/b.txt": blob_of(b"b"),
-    "a.txt": blob_of(b"a"),
-    "ä/z": blob_of(b"c"),
-    "z/only/folders/below": blob_of(b""),
+    "a/b/c.txt": Blob.of(b"c"),
+    "a/b.txt": Blob.of(b"b"),
+    "a.txt": Blob.of(b"a"),
+    "ä/z": Blob.of(b"c"),
+    "z/only/folders/below": Blob.of(b""),
 }
 
 
@@ -62,7 +55,7 @@ def test_the_order_of_the_files_does_not_matter() -> None:
 
 def test_entries_of_a_folder_are_sorted_by_name() -> None:
     names = ("b", "a", "B", "\U0001f600", "\uffff", "f-b/x", "f/x", "f.b/x")
-    root = input_root({name: blob_of(b"") for name in names})
+    root = input_root({name: Blob.of(b"") for name in names})
 
     data = next(blob.data for blob in root.blobs if blob.digest == root.digest)
     folder = messages.Directory.FromString(data or b"")
@@ -78,7 +71,7 @@ def test_entries_of_a_folder_are_sorted_by_name() -> None:
 )
 def test_other_files_give_another_digest(before: dict[str, bytes], after: dict[str, bytes]) -> None:
     digests = [
-        input_root({path: blob_of(data) for path, data in files.items()}).digest for files in (before, after)
+        input_root({path: Blob.of(data) for path, data in files.items()}).digest for files in (before, after)
     ]
 
     assert digests[0] != digests[1]
@@ -95,12 +88,12 @@ def test_a_large_file_is_there_by_its_digest_alone() -> None:
 @pytest.mark.parametrize("path", ["", "/a", "a//b", "./a", "a/../b", "a/", "a\0b", "\udcff"])
 def test_a_path_that_no_message_can_hold_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match=r"name of a file|surrogates"):
-        input_root({path: blob_of(b"")})
+        input_root({path: Blob.of(b"")})
 
 
 def test_a_path_is_a_file_or_a_folder() -> None:
     with pytest.raises(ValueError, match="a/b is a file and a folder"):
-        input_root({"a/b": blob_of(b""), "a/b/c": blob_of(b"")})
+        input_root({"a/b": Blob.of(b""), "a/b/c": Blob.of(b"")})
 
 
 def test_a_tree_without_one_of_its_folders_is_none() -> None:
@@ -130,7 +123,7 @@ def test_a_few_folders_that_hold_each_other_many_times_are_no_burden() -> None:
     """Forty folders, each twice in the next, are a million millions of paths."""
     folders = [messages.Directory()]
     for _ in range(40):
-        digest = message_digest(digest_of(folders[-1]))
+        digest = message_digest(message_blob(folders[-1]).digest)
         twice = [messages.DirectoryNode(name=name, digest=digest) for name in ("a", "b")]
         folders.append(messages.Directory(directories=twice))
 
