@@ -155,7 +155,6 @@ def _executor(
     return RemoteModels(
         stack.enter_context(closing(Executor(remote.settings, store.content))),
         context,
-        store.content,
         journal,
         cancelled=children.is_cancelled,
         fallback=remote.settings.execution_fallback,

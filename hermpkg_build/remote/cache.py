@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.errors import HermpkgError
 from hermpkg_build.remote.background import Background
-from hermpkg_build.remote.failures import RemoteError
+from hermpkg_build.remote.failures import RemoteError, warning
 from hermpkg_build.remote.reapi.entries import (
     SharedAction,
     decode_entry,
@@ -180,10 +179,7 @@ class RemoteCache:
             with self._lock:
                 consequence = self._stop(direction, error)
             if consequence:
-                told = HermpkgError(
-                    f"{error.summary}; {consequence}", facts=error.facts, next_step=error.next_step
-                )
-                self._listener.warn_of_now(told.render())
+                self._listener.warn_of_now(warning(error, consequence))
         finally:
             self._listener.transfer_ended(direction, subject, transfer.size)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from hermpkg_build.errors import LocalEnvironmentError
+from hermpkg_build.errors import HermpkgError, LocalEnvironmentError
 
 FailureKind: TypeAlias = Literal["unavailable", "denied", "full", "protocol"]
 """``unavailable``: no answer, or not in time, after all retries; ``denied``: wrong or missing credentials, or
@@ -14,7 +14,7 @@ proxy before it, does not follow the protocol."""
 
 CHECK_CREDENTIALS = "check the credentials: --remote-header, --remote-token-file or --credential-helper"
 CHECK_CERTIFICATES = "check --remote-ca, --remote-client-certificate and --remote-client-key"
-CHECK_SERVER = "check that the server runs, and its address"
+CHECK_SERVER = "check that the server runs, and the scheme, host and port of its address"
 """Next steps, whatever the protocol. They name options, which win over the settings of the same names."""
 
 
@@ -69,11 +69,17 @@ class AttemptFailedError(Exception):
         )
 
 
+def warning(error: HermpkgError, consequence: str) -> str:
+    """What to tell of an error that the build goes on after; `consequence` says how."""
+    told = HermpkgError(f"{error.summary}; {consequence}", facts=error.facts, next_step=error.next_step)
+    return told.render()
+
+
 def unusable_certificate(path: str, reason: str, *, server: str) -> RemoteError:
     """The error for a file with a certificate or key that cannot be used."""
     return RemoteError(
         "denied",
-        "cannot use a certificate or a key",
+        "cannot use a certificate or key",
         server=server,
         reason=f"{path}: {reason}",
         next_step=f"{CHECK_CERTIFICATES}; all are PEM files",

@@ -19,7 +19,6 @@ from hermpkg_build.remote.grpc.execution import ExecutionError
 if TYPE_CHECKING:
     from hermpkg_build.core.digest import Digest
     from hermpkg_build.remote.grpc.execution import Executed, Executor
-    from hermpkg_build.store.content import ContentStore
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _MOST_NAMED = 5
@@ -44,22 +43,19 @@ class Answer:
     search_path: tuple[str, ...] = ()
 
 
-def read_answer(
-    executor: Executor, executed: Executed, content: ContentStore, installed: Sequence[Sequence[str]]
-) -> Answer:
+def read_answer(executor: Executor, executed: Executed, installed: Sequence[Sequence[str]]) -> Answer:
     """The answer of a worker that ended; `installed` is what the search path of this machine has.
 
     Raises OtherEnvironmentError where it refused to run, ExecutionError where anything that it declares
     is absent, damaged or not what it says, and RemoteError.
     """
-    return _Reader(executor=executor, executed=executed, content=content, installed=installed).read()
+    return _Reader(executor=executor, executed=executed, installed=installed).read()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reader:
     executor: Executor
     executed: Executed
-    content: ContentStore
     installed: Sequence[Sequence[str]]
 
     def read(self) -> Answer:
@@ -94,13 +90,10 @@ class _Reader:
         digest = (self.executed.files or {}).get(name)
         if digest is None:
             raise self._unusable("an output is missing", f"{OUTPUT}/{name}")
-        if digest.size > _LARGEST_TEXT:
-            raise self._unusable("an output is too large", f"{OUTPUT}/{name} has {digest.size:,} bytes")
-        self._fetch({name: digest})
         try:
-            return loads(self.content.get_bytes(digest) or b"")
+            return loads(self.executor.read(digest, _LARGEST_TEXT))
         except (ValueError, RecursionError) as error:
-            raise self._unusable(f"{OUTPUT}/{name} is not JSON", str(error)) from error
+            raise self._unusable("an output cannot be read", f"{OUTPUT}/{name}: {error}") from error
 
     def _fetch(self, wanted: Mapping[str, Digest]) -> None:
         """Bring outputs into the content store, where only whole ones go."""
@@ -125,7 +118,7 @@ class _Reader:
         )
 
     def _other_environment(self, differs: Any, installed: Any) -> OtherEnvironmentError:
-        facts = [(str(what), said_of_both(str(asked), str(found))) for what, asked, found in differs]
+        facts = [(str(what), side_by_side(str(asked), str(found))) for what, asked, found in differs]
         facts += _only("only here", self.installed, installed)
         facts += _only("only there", installed, self.installed)
         return OtherEnvironmentError(
@@ -154,16 +147,21 @@ class _Reader:
 def _only(where: str, some: Sequence[Any], others: Sequence[Any]) -> list[tuple[str, str]]:
     """The names that the folders of one search path have beyond those of another, as a fact."""
     names = [str(name) for one, other in zip(some, others, strict=False) for name in one if name not in other]
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return [(where, ", ".join(names[:_MOST_NAMED]) + more)] if names else []
+    return [(where, ", ".join(first_of(names)))] if names else []
 
 
-def said_of_both(here: str, there: str) -> str:
-    """Two states side by side, digests cut short."""
-    return f"{_said(here)} here, {_said(there)} there"
+def first_of(texts: Sequence[str]) -> list[str]:
+    """The first few texts, and in place of the others how many they are."""
+    more = len(texts) - _MOST_NAMED
+    return [*texts[:_MOST_NAMED], f"and {more} more"] if more > 0 else list(texts)
 
 
-def _said(state: str) -> str:
+def side_by_side(here: str, there: str) -> str:
+    """Two states in words, digests cut short."""
+    return f"{_short(here)} here, {_short(there)} there"
+
+
+def _short(state: str) -> str:
     return f"sha256:{state[:12]}" if _HASH.fullmatch(state) else state
 
 

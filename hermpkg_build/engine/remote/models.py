@@ -1,4 +1,4 @@
-"""Model objects made on an executor, believed where this machine would have seen the same files."""
+"""Makes model objects on an executor, and uses them where this machine would have seen the same files."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hermpkg_build.engine.environment import ABSENT
-from hermpkg_build.engine.remote.answers import Answer, OtherEnvironmentError, read_answer, said_of_both
+from hermpkg_build.engine.remote.answers import (
+    Answer,
+    OtherEnvironmentError,
+    first_of,
+    read_answer,
+    side_by_side,
+)
 from hermpkg_build.engine.remote.inputs import model_inputs, shipped_environment, worker_command
+from hermpkg_build.engine.remote.rebuilder import or_none
 from hermpkg_build.engine.remote.worker import EXIT_MADE
-from hermpkg_build.errors import HermpkgError
 from hermpkg_build.factories.failures import FactoryError
 from hermpkg_build.factories.make import ModelObject, ModelRequest, ObservedFiles, ObservedImport
-from hermpkg_build.remote.failures import RemoteError
+from hermpkg_build.remote.failures import RemoteError, warning
 from hermpkg_build.remote.grpc.execution import ExecutionError
 
 if TYPE_CHECKING:
@@ -26,23 +32,19 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.journal import Journal
     from hermpkg_build.remote.grpc.execution import Executed, Executor
     from hermpkg_build.remote.reapi.merkle import InputRoot
-    from hermpkg_build.store.content import ContentStore
-
-_MOST_NAMED = 5
 
 
 class RemoteModels:
-    """Makes model objects on the executor of a build, for as long as that can be relied on.
+    """Makes model objects on the executor of a build, for as long as it can be used.
 
-    An executor that fails, or whose Python environment is another, is told of once and not used again.
-    With `fallback` whatever goes wrong there leaves the work to this machine, else it is an error.
+    An executor that fails, or that has another Python environment, is not used again, which is told once.
+    With `fallback` models are then made on this machine, else the build fails.
     """
 
     def __init__(
         self,
         executor: Executor,
         context: TargetContext,
-        content: ContentStore,
         journal: Journal,
         *,
         cancelled: Callable[[], bool],
@@ -50,7 +52,6 @@ class RemoteModels:
     ) -> None:
         self._executor = executor
         self._context = context
-        self._content = content
         self._journal = journal
         self._cancelled = cancelled
         self._fallback = fallback
@@ -59,7 +60,7 @@ class RemoteModels:
 
     @property
     def server(self) -> str:
-        """Where the executor is, for people."""
+        """The URL of the executor, without secrets."""
         return self._executor.server
 
     def make(self, target: Model, request: ModelRequest) -> ModelObject | None:
@@ -79,11 +80,11 @@ class RemoteModels:
             with self._lock:
                 told, self._useless = self._useless, True
             if not told:
-                self._warn(error, "models are made on this machine")
+                self._journal.warn_of_now(warning(error, "models are made on this machine"))
         except ExecutionError as error:
             if not self._fallback:
                 raise
-            self._warn(error, f"{target.label} is made on this machine")
+            self._journal.warn_of_now(warning(error, f"{target.label} is made on this machine"))
         return None
 
     def _make(self, target: Model, request: ModelRequest) -> ModelObject:
@@ -106,9 +107,9 @@ class RemoteModels:
             ) from error
 
     def _answer(self, root: InputRoot) -> Answer:
-        """What the worker answers; it is run anew where the executor recalls what cannot be used.
+        """The worker's answer; it is run anew where the executor recalls an answer that cannot be used.
 
-        A recalled failure may have been one of the moment.
+        A recalled failure is never used: it may have had a passing cause.
         """
         command = worker_command(self._executor.settings)
         executed = self._executor.execute(command, root, cancelled=self._cancelled)
@@ -122,29 +123,23 @@ class RemoteModels:
     def _believed(self, executed: Executed) -> Answer:
         """An answer that is whole, from a factory that saw what it would have seen here."""
         installed = shipped_environment(self._context).installed(self._context.tree)
-        answer = read_answer(self._executor, executed, self._content, installed)
+        answer = read_answer(self._executor, executed, installed)
+        state_of = or_none(self._context.state_of)
         differs = {
-            name: (here, there)
+            name: side_by_side(here, there)
             for name, there in sorted(answer.seen.items())
-            if (here := _state_here(self._context, name)) != there
+            if (here := state_of(name) or "not a path") != there
         }
         if differs:
             raise self._saw_other_files(differs)
         return answer
 
-    def _saw_other_files(self, differs: Mapping[str, tuple[str, str]]) -> ExecutionError:
-        named = [
-            f"{name}: {said_of_both(here, there)}"
-            for name, (here, there) in list(differs.items())[:_MOST_NAMED]
-        ]
-        more = len(differs) - len(named)
+    def _saw_other_files(self, differs: Mapping[str, str]) -> ExecutionError:
+        files = first_of([f"{name}: {states}" for name, states in differs.items()])
         workspace = any(not name.startswith(("/", "@")) for name in differs)
         return ExecutionError(
             "the factory saw other files on the executor than there are here",
-            facts=[
-                ("executor", self.server),
-                ("files", "\n".join([*named, f"and {more} more"] if more else named)),
-            ],
+            facts=[("executor", self.server), ("files", "\n".join(files))],
             next_step=(
                 "only declared files go there: put it among the resources of python_modules in its deps"
                 if workspace
@@ -152,13 +147,9 @@ class RemoteModels:
             ),
         )
 
-    def _warn(self, error: HermpkgError, consequence: str) -> None:
-        told = HermpkgError(f"{error.summary}; {consequence}", facts=error.facts, next_step=error.next_step)
-        self._journal.warn_of_now(told.render())
-
 
 def _observed_here(environment: BuildEnvironment, seen: Mapping[str, str]) -> ObservedFiles:
-    """What was observed, by its paths on this machine; `seen` holds here too."""
+    """The paths of the observed files on this machine; `seen` holds here too."""
     read, listed, sought = [], [], []
     for name, state in seen.items():
         path = _path_here(environment, name)
@@ -172,7 +163,7 @@ def _observed_here(environment: BuildEnvironment, seen: Mapping[str, str]) -> Ob
 
 
 def _observed_modules_here(context: TargetContext, answer: Answer) -> tuple[ObservedImport, ...]:
-    """The imports, their places named as on this machine; the executor may have the same things elsewhere."""
+    """The imports with their paths on this machine; the executor may have the same modules elsewhere."""
     assert isinstance(answer.outcome, ModelObject)
     folders = dict(zip(answer.search_path, shipped_environment(context).search_path, strict=False))
     found = []
@@ -182,14 +173,6 @@ def _observed_modules_here(context: TargetContext, answer: Answer) -> tuple[Obse
         here = folders.get(folder, folder) + observed.path[len(folder) :]
         found.append(replace(observed, path=here))
     return tuple(found)
-
-
-def _state_here(context: TargetContext, name: str) -> str:
-    """The state of what an executor named, which may be no path."""
-    try:
-        return context.state_of(name)
-    except (OSError, ValueError):
-        return "no path"
 
 
 def _path_here(environment: BuildEnvironment, name: str) -> str:

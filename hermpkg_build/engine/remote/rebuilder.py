@@ -36,7 +36,7 @@ class SharedRebuilder:
             return known
         if not self._remote.asks:
             return None
-        found = self._judge(action).recall(action, state and _readable(state))
+        found = self._judge(action).recall(action, state and or_none(state))
         self._journal.shared(hit=found is not None)
         if found is not None:
             complete, result = found
@@ -78,7 +78,7 @@ def _discovered(action: Action, complete: Action) -> dict[str, str]:
     return {name: text for name, text in complete.inputs.items() if action.inputs.get(name) != text}
 
 
-def _readable(state: InputState) -> InputState:
+def or_none(state: InputState) -> InputState:
     """`state`, with None for names of another machine that cannot be paths on this one."""
 
     def guarded(name: str) -> str | None:

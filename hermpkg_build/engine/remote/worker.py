@@ -1,16 +1,15 @@
-"""What an executor runs: it makes one model object, and says what that depends on beyond the inputs.
+"""The script that an executor runs: makes one model object, and reports what it depends on beyond its inputs.
 
-A script, run in a folder that holds `REQUEST` and the files of the workspace under `WORKSPACE`; it
-leaves everything in `OUTPUT`. `REPORT`, there, says how it went:
+It runs in a folder that holds `REQUEST` and the files of the workspace under `WORKSPACE`, and leaves
+everything in `OUTPUT`. `REPORT`, there, says how it went:
 
     {"seen": {...}, "search_path": [...]}   the model object lies beside it as a model folder
-    {"error": {...}, "seen": {...}}         its factory failed; "seen" is null where nobody knows what it saw
+    {"error": {...}, "seen": {...}}         its factory failed; "seen" is null where it is not known
     {"differs": [[what, asked, found]],     this Python environment is not the one that was asked for;
      "installed": [[name, ...], ...]}       "installed" is what each folder of its search path holds
 
-What is seen are states by name, both those of `BuildEnvironment`, so that whoever asked can hold them
-against its own. The request's search path may be null: it is then that of the interpreter that runs this,
-wherever the same things are installed there.
+"seen" has states by name, both those of `BuildEnvironment`, so that the machine that asked can compare them
+with its own. The search path of the request may be null, for that of the interpreter that runs this script.
 """
 
 from __future__ import annotations
@@ -47,14 +46,14 @@ EXIT_MADE, EXIT_FAILED, EXIT_REFUSED = 0, 1, 2
 def request_bytes(
     request: ModelRequest, environment: Mapping[str, str], search_path: Sequence[str] | None
 ) -> bytes:
-    """What to put at `REQUEST`; `environment` has the inputs that the worker's must have too."""
+    """The bytes of `REQUEST`; `environment` has the inputs that must be the same there."""
     moved = to_json(request.moved(WORKSPACE))
     path = None if search_path is None else list(search_path)
     return dumps({"request": {**moved, "search_path": path}, "environment": dict(environment)})
 
 
 def run(folder: str) -> int:
-    """Make the model object that is asked for in `folder`; the exit code."""
+    """Make the model object that `folder` asks for; the exit code."""
     with open(os.path.join(folder, REQUEST), "rb") as file:
         asked: Any = loads(file.read())
     output = os.path.join(folder, OUTPUT)
@@ -88,7 +87,7 @@ def _own_search_path() -> tuple[str, ...]:
 
 
 def _differences(asked: Mapping[str, str], environment: BuildEnvironment, tree: SourceTree) -> list[Json]:
-    """What is not as asked, each with what it should be and what it is; absent folders explain most."""
+    """What differs from the request, each with what was asked and what is here; then the absent folders."""
     found = environment.inputs(tree)
     differs: list[Json] = [
         [name, asked.get(name, ""), found.get(name, "")]
@@ -96,7 +95,7 @@ def _differences(asked: Mapping[str, str], environment: BuildEnvironment, tree: 
         if asked.get(name) != found.get(name)
     ]
     if differs:
-        # Every search path names a ZIP file of the standard library, which hardly anybody has.
+        # Every search path names a ZIP file of the standard library, which hardly any machine has.
         folders = [path for path in environment.search_path if not path.endswith(".zip")]
         absent = [folder for folder in folders if tree.entries(folder) is None]
         differs += [["a folder of its search path", folder, "absent"] for folder in absent]
@@ -104,7 +103,7 @@ def _differences(asked: Mapping[str, str], environment: BuildEnvironment, tree: 
 
 
 def _states(seen: ObservedFiles | None, environment: BuildEnvironment) -> dict[str, Json] | None:
-    """What was observed, by name, as it is here; None where nothing is known."""
+    """The present states of what was observed, by name; None where nothing is known."""
     if seen is None:
         return None
     tree = SourceTree()

@@ -144,10 +144,10 @@ class Executor:
         try:
             for folder in result.output_directories:
                 if folder.path == command.output:
-                    files = files_of_tree(self._read(core_digest(folder.tree_digest), _LARGEST_TREE))
+                    files = files_of_tree(self.read(core_digest(folder.tree_digest), _LARGEST_TREE))
             errors = result.stderr_raw
             if result.exit_code != 0 and not errors and result.HasField("stderr_digest"):
-                errors = self._read(core_digest(result.stderr_digest), _MOST_OUTPUT)
+                errors = self.read(core_digest(result.stderr_digest), _MOST_OUTPUT)
         except ValueError as error:
             raise ExecutionError(
                 "the executor's answer cannot be read",
@@ -160,8 +160,8 @@ class Executor:
             errors="\n".join(errors.decode(errors="replace").rstrip().splitlines()[-_OUTPUT_LINES:]),
         )
 
-    def _read(self, digest: Digest, limit: int) -> bytes:
-        """Contents in memory. Raises ValueError where they are lost, or more than `limit` bytes."""
+    def read(self, digest: Digest, limit: int) -> bytes:
+        """Contents of at most `limit` bytes. Raises ValueError where they are larger, missing or damaged."""
         if digest.size > limit:
             raise ValueError(f"{digest} is larger than {limit:,} bytes")
         self.fetch([digest])

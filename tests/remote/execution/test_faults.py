@@ -296,7 +296,7 @@ def test_a_server_that_executes_nothing(fake: Any, checkout: Any) -> None:
     result = checkout.build(fake.url)
 
     assert checkout.where(result) == ""
-    assert "it executes nothing" in checkout.warnings[0]
+    assert "it does not execute actions" in checkout.warnings[0]
 
 
 @pytest.fixture
@@ -553,7 +553,7 @@ def test_a_factory_whose_process_dies_is_tried_here(fake: Any, checkout: Any) ->
     with pytest.raises(BuildFailedError, match="SIGKILL"):
         checkout.build(fake.url)
 
-    assert "came to no end of its own" in checkout.warnings[0]
+    assert "was ended from outside" in checkout.warnings[0]
 
 
 def test_conditions_of_another_kind_are_made_here(fake: Any, checkout: Any) -> None:
