@@ -21,6 +21,9 @@ def page() -> str:
             "This page is made from the table that options and settings are read by. What they are for, and",
             "how they go together, is told under [Remote servers](command-line.md#remote-servers).",
             "",
+            "A cache speaks the Remote Execution API (`grpc`, `grpcs`) or Bazel's HTTP protocol (`http`,",
+            "`https`), an executor the former. Credential helpers speak the protocol of Bazel's.",
+            "",
             "In `pyproject.toml`, `on` and `off` are `true` and `false`, `NAME=VALUE` is a table such as",
             '`{ x-team = "vision" }`, credential helpers are a text or a list of texts, numbers are numbers,',
             "and everything else is a text.",
@@ -36,8 +39,7 @@ def page() -> str:
 def _row(setting: Setting) -> str:
     option = f"--{setting.option} {setting.form.placeholder}".replace("|", "\\|")
     default = f"`{setting.default}`" if setting.default else "none"
-    meaning = "; ".join(filter(None, [setting.help, setting.details]))
-    return f"| `{option}` | `{setting.key}` | {default} | {meaning} |"
+    return f"| `{option}` | `{setting.key}` | {default} | {setting.help} |"
 
 
 if __name__ == "__main__":

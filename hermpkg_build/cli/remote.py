@@ -79,6 +79,8 @@ def servers_of(workspace: Workspace) -> tuple[str, str, HermpkgError | None]:
 
 
 def _configures_servers(workspace: Workspace) -> bool:
+    if not workspace.settings:
+        return False
     from hermpkg_build.remote.settings import SETTINGS
 
     return any(setting.key in workspace.settings for setting in SETTINGS.values())

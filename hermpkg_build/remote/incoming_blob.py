@@ -49,6 +49,13 @@ class IncomingBlob(Closing):
         except OSError as error:
             raise cannot_write(error, self._content.root) from error
 
+    def restart(self) -> None:
+        """Drop what came, to take the blob from its beginning."""
+        self._hasher.close()
+        self._hasher = SideHash(self.digest.size)
+        self.received = 0
+        os.lseek(self._file, 0, os.SEEK_SET)
+
     def keep(self) -> bool:
         """Put the blob into the store if it is the right one; whether it is."""
         if Digest(self._hasher.hexdigest(), self.received) != self.digest:

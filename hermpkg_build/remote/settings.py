@@ -29,8 +29,7 @@ class Setting:
     """What people write to set one field of `RemoteSettings`, and what they are told of it.
 
     `option` is its name on the command line, without dashes, and `key` that in ``[tool.hermpkg]``. `default`
-    is the value that holds without it, as people write it, "" for none. `help` is the line in help texts,
-    `details` what the reference adds.
+    is the value that holds without it, as people write it, "" for none.
     """
 
     option: str
@@ -38,23 +37,17 @@ class Setting:
     form: Form
     default: str
     help: str
-    details: str = ""
 
 
-def _setting(default: _T, option: str, form: Form, help: str, *, details: str = "", key: str = "") -> _T:
-    setting = Setting(
-        option=option,
-        key=key or option,
-        form=form,
-        default=_words_of(default),
-        help=help,
-        details=details,
-    )
+def _setting(default: _T, option: str, form: Form, help: str, *, key: str = "") -> _T:
+    """Declare a field; `key` is the name of its setting in TOML where that is not the option's."""
+    written = _written(default)
+    setting = Setting(option=option, key=key or option, form=form, default=written, help=help)
     value: _T = field(default=default, metadata={"setting": setting})
     return value
 
 
-def _words_of(default: object) -> str:
+def _written(default: object) -> str:
     if isinstance(default, bool):
         return "on" if default else "off"
     return f"{default:g}" if isinstance(default, (int, float)) else ""
@@ -64,9 +57,9 @@ def _words_of(default: object) -> str:
 class RemoteSettings:
     """Where a build shares its work, and how it gets there.
 
-    A new field is an option, a setting of the workspace and a row of the reference without further ado.
-    Files are absolute paths, "" for none. Headers have names in lower case. Credential helpers are pairs
-    of a host pattern ("" for every host) and a program; the first of equal patterns wins.
+    A field added here is an option, a setting of the workspace and a row of the reference. Files are
+    absolute paths, "" for none; names of headers are in lower case; credential helpers are pairs of a host
+    pattern ("" for every host) and a program, of which the first of equal patterns counts.
     """
 
     cache: str = _setting(
@@ -74,39 +67,28 @@ class RemoteSettings:
         "remote-cache",
         CACHE_URL,
         'share work through the server at URL (grpc, grpcs, http, https); "" for none',
-        details="grpc and grpcs are for the Remote Execution API, http and https for Bazel's HTTP cache",
     )
     executor: str = _setting(
         "",
         "remote-executor",
         EXECUTOR_URL,
-        'run model actions on the server at URL (grpc, grpcs); "" for here',
-        details="it is the shared cache too where no other is named",
+        'run model actions on the server at URL (grpc, grpcs), the cache too if none is named; "" for here',
     )
     instance: str = _setting("", "remote-instance", NAME, "the instance to use of servers that speak gRPC")
     upload: bool = _setting(
-        True,
-        "remote-upload",
-        SWITCH,
-        "whether the shared cache gets what is built here",
-        details="it is read either way",
+        True, "remote-upload", SWITCH, "whether the cache gets what is built here; it is read either way"
     )
     headers: tuple[tuple[str, str], ...] = _setting(
         (), "remote-header", HEADERS, "send a header with every request (repeatable)", key="remote-headers"
     )
     token_file: str = _setting(
-        "",
-        "remote-token-file",
-        FILE,
-        "show servers the bearer token in FILE",
-        details="the file is read again when a server refuses the token",
+        "", "remote-token-file", FILE, "send the bearer token in FILE, read again when a server refuses it"
     )
     credential_helpers: tuple[tuple[str, str], ...] = _setting(
         (),
         "credential-helper",
         PROGRAMS,
-        "ask PROGRAM for headers, as Bazel does (repeatable)",
-        details="it is asked by the protocol of Bazel's credential helpers; HOST may begin with `*.`",
+        "ask PROGRAM for headers, as Bazel does; HOST may begin with `*.` (repeatable)",
     )
     ca_file: str = _setting(
         "", "remote-ca", FILE, "trust the certificates in FILE (PEM) instead of the system's"
@@ -119,18 +101,13 @@ class RemoteSettings:
         10.0,
         "remote-connect-timeout",
         SECONDS,
-        "how long to wait for a server's first answer",
-        details="in a build, all attempts together",
+        "how long to wait for a server's first answer in a build, all attempts together",
     )
     timeout_s: float = _setting(
-        60.0,
-        "remote-timeout",
-        SECONDS,
-        "how long to wait for an answer",
-        details="of a server that has answered before, each time that nothing moves",
+        60.0, "remote-timeout", SECONDS, "how long to wait while nothing moves, once a server has answered"
     )
     retries: int = _setting(
-        5, "remote-retries", COUNT, "how often to try again", details="each time after a longer pause"
+        5, "remote-retries", COUNT, "how often to try again, each time after a longer pause"
     )
     compression: bool = _setting(
         True, "remote-compression", SWITCH, "whether contents travel compressed where the server can"

@@ -40,20 +40,18 @@ def cache_abilities(
     check_version(capabilities, server=server)
     cache = capabilities.cache_capabilities
     if not capabilities.HasField("cache_capabilities"):
-        raise RemoteError(
-            "protocol",
+        raise _unusable(
+            server,
             "the server is not a cache",
-            server=server,
-            reason="its capabilities name no cache",
-            next_step="correct --remote-cache or --remote-instance",
+            "its capabilities name no cache",
+            "correct --remote-cache or --remote-instance",
         )
     if messages.DigestFunction.SHA256 not in cache.digest_functions:
-        raise RemoteError(
-            "protocol",
+        raise _unusable(
+            server,
             "the server does not identify contents by SHA-256",
-            server=server,
-            reason="its capabilities name other digest functions only",
-            next_step="have the server use SHA256, or choose another with --remote-cache",
+            "its capabilities name other digest functions only",
+            "have the server use SHA256, or choose another with --remote-cache",
         )
     zstd = messages.Compressor.ZSTD
     streams = compression and zstd in cache.supported_compressors
@@ -73,10 +71,13 @@ def check_version(capabilities: messages.ServerCapabilities, *, server: str) -> 
     low, high = capabilities.low_api_version, capabilities.high_api_version
     # A server that states no version may still speak this one.
     if low.major > _API_MAJOR or 0 < high.major < _API_MAJOR:
-        raise RemoteError(
-            "protocol",
+        raise _unusable(
+            server,
             "the server speaks another version of the Remote Execution API",
-            server=server,
-            reason=f"it speaks {low.major}.{low.minor} to {high.major}.{high.minor}, hermpkg speaks 2",
-            next_step="use a server that speaks version 2",
+            f"it speaks {low.major}.{low.minor} to {high.major}.{high.minor}, hermpkg speaks 2",
+            "use a server that speaks version 2",
         )
+
+
+def _unusable(server: str, summary: str, reason: str, next_step: str) -> RemoteError:
+    return RemoteError("protocol", summary, server=server, reason=reason, next_step=next_step)

@@ -38,25 +38,18 @@ def read_blob(server: HttpServer, digest: Digest, *, content: ContentStore, stag
     """
     attempts = server.attempts(f"download {digest.size:,} bytes")
     farthest = 0
-    while True:
-        with IncomingBlob(digest, content, staging) as incoming:
-
-            def go_on(incoming: IncomingBlob = incoming) -> bool:
-                nonlocal farthest
-                try:
-                    return _receive(server, incoming)
-                except AttemptFailedError:
-                    if incoming.received >= farthest + _WORTH:
-                        farthest = incoming.received
-                        attempts.progressed()
-                    raise
-
+    with IncomingBlob(digest, content, staging) as incoming:
+        while True:
             try:
-                return set() if attempts.of(go_on) and incoming.keep() else {digest}
-            except _NoPartsError:
-                continue
-            except _WrongError:
-                return {digest}
+                whole = _receive(server, incoming) and incoming.keep()
+                return set() if whole else {digest}
+            except _NoPartsError:  # noqa: PERF203 - next to a request it costs nothing
+                incoming.restart()
+            except AttemptFailedError as error:
+                if incoming.received >= farthest + _WORTH:
+                    farthest = incoming.received
+                    attempts.progressed()
+                attempts.failed(error)
 
 
 def write_blob(server: HttpServer, blob: Blob) -> None:
@@ -72,9 +65,9 @@ def write_blob(server: HttpServer, blob: Blob) -> None:
 
 
 def _receive(server: HttpServer, incoming: IncomingBlob) -> bool:
-    """Read the rest of a blob from the server; False where it does not have the blob.
+    """Read the rest of a blob from the server; False where it does not have the blob, or another length.
 
-    An answer is not read to its end where that cannot be the end of the blob.
+    An answer of another length is not read to its end.
     """
     start, size = incoming.received, incoming.digest.size
     part = {"Range": f"bytes={start}-"} if start else {}
@@ -84,13 +77,13 @@ def _receive(server: HttpServer, incoming: IncomingBlob) -> bool:
         if start and _begins_at(response) != start:
             raise _NoPartsError
         length = response.headers.get("Content-Length", "")
-        if length.isdecimal() and int(length) != size - start:
-            raise _WrongError
-        while piece := response.read(_PIECE, decode_content=False):
+        wrong = length.isdecimal() and int(length) != size - start
+        while not wrong and (piece := response.read(_PIECE, decode_content=False)):
             incoming.take(piece)
-            if incoming.received > size:
-                raise _WrongError
-        return True
+            wrong = incoming.received > size
+        if wrong:
+            response.close()
+        return not wrong
 
 
 def _begins_at(response: urllib3.BaseHTTPResponse) -> int | None:
@@ -101,10 +94,6 @@ def _begins_at(response: urllib3.BaseHTTPResponse) -> int | None:
 
 class _NoPartsError(Exception):
     """The server sent something else than the part of a blob that it was asked for."""
-
-
-class _WrongError(Exception):
-    """The server sends more or fewer bytes than the blob has."""
 
 
 class _LostError(Exception):
