@@ -3,8 +3,8 @@
     @dataclass(frozen=True, slots=True, kw_only=True)
     class BuildArguments(CommonArguments):
         patterns: tuple[str, ...] = operands("PATTERN...")
-        keep_going: bool = flag("--keep-going", "-k", help="build what can be built although a target fails")
-        out: str | None = option("--out", "-o", value="FILE", read=str, default=None, help="write to FILE")
+        keep_going: bool = flag("-k, --keep-going", "build what can be built although a target fails")
+        out: str | None = option("-o, --out FILE", "write the artifact to FILE", read=str, default=None)
 
 Not argparse: a word such as ``-//models:big`` is a target pattern here, the options of every command may
 stand before or after its name, and a table costs nothing at start-up.
@@ -28,7 +28,7 @@ Given: TypeAlias = Mapping[str, tuple[str, ...]]
 class Option:
     """One option of the command line.
 
-    `names` are its spellings, the long one first; `value` is what help calls its value, "" for a flag.
+    `names` are its spellings, the long one last; `value` is what help calls its value, "" for a flag.
     `default` says in words what holds without it. Where a value `may_be_empty`, "" means something else
     than leaving the option out. `read` makes the value of a text, or raises ValueError with what the
     option needs: ``"a whole number from 1"``.
@@ -45,7 +45,7 @@ class Option:
     @property
     def name(self) -> str:
         """The option's name in `Given`: ``keep-going``."""
-        return self.names[0].lstrip("-")
+        return self.names[-1].lstrip("-")
 
     def value_of(self, given: Given) -> object:
         """Read the last of the option's values: the one that holds. Raises CommandLineError."""
@@ -53,7 +53,7 @@ class Option:
         try:
             return self.read(text)
         except ValueError as error:
-            raise CommandLineError(f"{self.names[0]} needs {error}, not {text!r}") from None
+            raise CommandLineError(f"{self.names[-1]} needs {error}, not {text!r}") from None
 
 
 def operand(form: str) -> str:
@@ -68,9 +68,10 @@ def operands(form: str) -> tuple[str, ...]:
     return value
 
 
-def flag(*names: str, help: str) -> bool:
-    """Declare a field that is True where its option is given."""
-    value: bool = field(default=False, metadata={"option": Option(names=names, help=help, read=_true)})
+def flag(form: str, help: str) -> bool:
+    """Declare a field that is True where its option is given; `form` is how help shows it."""
+    option = Option(names=tuple(form.split(", ")), help=help, read=_true)
+    value: bool = field(default=False, metadata={"option": option})
     return value
 
 
@@ -79,23 +80,27 @@ def _true(_: str) -> bool:
 
 
 def option(
-    *names: str,
-    value: str,
+    form: str,
     help: str,
+    *,
     read: Callable[[str], T],
     default: T | Callable[[], T],
-    default_words: str = "",
     choices: tuple[str, ...] = (),
 ) -> T:
-    """Declare a field for an option with a value.
+    """Declare a field for an option with a value; `form` is how help shows it: ``-o, --out FILE``.
 
-    `default` may be a function, which is called where the option is not given. `default_words` say what
-    it is where its text does not.
+    `default` may be a function, which is called where the option is not given.
     """
-    words = default_words or ("" if callable(default) or default is None else str(default))
-    metadata = {
-        "option": Option(names=names, help=help, value=value, default=words, choices=choices, read=read)
-    }
+    names, _, value = form.rpartition(" ")
+    option = Option(
+        names=tuple(names.split(", ")),
+        help=help,
+        value=value,
+        default="" if callable(default) or default is None else str(default),
+        choices=choices,
+        read=read,
+    )
+    metadata = {"option": option}
     made: T
     if callable(default):
         made = field(default_factory=default, metadata=metadata)

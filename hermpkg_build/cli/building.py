@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from hermpkg_build.cli.operands import current_workspace
 from hermpkg_build.cli.progress import Display
 from hermpkg_build.cli.remote import chosen_settings, remote_of
 from hermpkg_build.engine.results import BuildRequest, BuildResult, TargetResult
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from hermpkg_build.cli.arguments import Given
     from hermpkg_build.cli.console import Console
     from hermpkg_build.core.canonical_json import Json
-    from hermpkg_build.engine.observer import BuildObserver
-    from hermpkg_build.loading.workspace import Workspace
-    from hermpkg_build.remote.opening import Remote
 
     class EngineArguments(Protocol):
         """The arguments of a command that calls the engine."""
@@ -37,44 +35,21 @@ if TYPE_CHECKING:
             """The options for remote servers."""
 
     T = TypeVar("T")
-    T_co = TypeVar("T_co", covariant=True)
-
-    class UseCase(Protocol[T_co]):
-        """A function of the engine: `build`, `run_tests` or `analyse`."""
-
-        def __call__(
-            self,
-            workspace: Workspace,
-            request: BuildRequest,
-            cache_directory: str,
-            observer: BuildObserver,
-            *,
-            remote: Remote | None,
-        ) -> T_co:
-            """Do what `request` asks for in `workspace`."""
-
-
-def current_workspace() -> Workspace:
-    """Find the workspace that the current folder lies in. Raises WorkspaceError."""
-    from hermpkg_build.loading.workspace import find_workspace
-
-    return find_workspace(os.getcwd())
 
 
 def call_engine(
-    use_case: UseCase[T], request: BuildRequest, arguments: EngineArguments, display: Display
+    use_case: Callable[..., T], request: BuildRequest, arguments: EngineArguments, display: Display
 ) -> T:
-    """Call `use_case` in the current folder, with the servers that the arguments and the workspace name."""
+    """Call `build`, `run_tests` or `analyse` of the engine in the current folder.
+
+    Work is shared with the servers that the arguments and the workspace name.
+    """
     chosen = chosen_settings(arguments.remote)
     workspace = current_workspace()
     package = os.path.relpath(os.getcwd(), workspace.root).replace(os.sep, "/")
-    return use_case(
-        workspace,
-        replace(request, package="" if package == os.curdir else package),
-        arguments.cache_dir,
-        display,
-        remote=remote_of(workspace, chosen),
-    )
+    request = replace(request, package="" if package == os.curdir else package)
+    remote = remote_of(workspace, chosen)
+    return use_case(workspace, request, arguments.cache_dir, display, remote=remote)
 
 
 def build_artifacts(

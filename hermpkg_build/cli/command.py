@@ -27,39 +27,31 @@ def _usable_cpus() -> int:
 class CommonArguments:
     """The options of every command. `cache_dir` is absolute, `directory` "" for the current folder."""
 
-    directory: str = option(
-        "--directory", "-C", value="DIR", read=str, default="", help="work as if started in DIR"
-    )
+    directory: str = option("-C, --directory DIR", "work as if started in DIR", read=str, default="")
     cache_dir: str = option(
-        "--cache-dir",
-        value="DIR",
+        "--cache-dir DIR",
+        "keep cached work in DIR (default: `$HERMPKG_CACHE_DIR`, else `hermpkg` in the user's cache folder)",
         read=os.path.abspath,
         default=lambda: default_cache_directory(os.environ),
-        default_words="`$HERMPKG_CACHE_DIR`, else `hermpkg` in the user's cache folder",
-        help="keep cached work in DIR",
     )
     jobs: int = option(
-        "--jobs",
-        "-j",
-        value="N",
+        "-j, --jobs N",
+        "run at most N actions at once (default: one for each usable CPU)",
         read=whole_number(1),
         default=_usable_cpus,
-        default_words="one for each usable CPU",
-        help="run at most N actions at once",
     )
-    json: bool = flag("--json", help="print one JSON object on standard output, and nothing else there")
+    json: bool = flag("--json", "print one JSON object on standard output, and nothing else there")
     color: str = option(
-        "--color",
-        value="WHEN",
+        "--color WHEN",
+        "when to use colours: `always`, `never`, or `auto`: on terminals unless `$NO_COLOR` is set",
         read=str,
         default="auto",
         choices=("auto", "always", "never"),
-        help="when to use colours: `always`, `never`, or `auto`: on terminals unless `$NO_COLOR` is set",
     )
-    quiet: bool = flag("--quiet", "-q", help="print errors and what was asked for, nothing else")
-    verbose: bool = flag("--verbose", "-v", help="print more")
-    help: bool = flag("--help", "-h", help="show help, on the command where one is named")
-    version: bool = flag("--version", help="show the version")
+    quiet: bool = flag("-q, --quiet", "print errors and what was asked for, nothing else")
+    verbose: bool = flag("-v, --verbose", "print more")
+    help: bool = flag("-h, --help", "show help, on the command where one is named")
+    version: bool = flag("--version", "show the version")
 
 
 A = TypeVar("A", bound=CommonArguments)
@@ -69,7 +61,7 @@ A = TypeVar("A", bound=CommonArguments)
 class Command(Generic[A]):
     """One command.
 
-    `run` does it and prints to the console; its docstring is the help on the command. `group` and
+    `function` does it and prints to the console; its docstring is the help on the command. `group` and
     `example` are for help too.
     """
 
@@ -77,7 +69,7 @@ class Command(Generic[A]):
     group: Group
     example: str
     arguments: type[A]
-    run: Callable[[A, Console], ExitCode]
+    function: Callable[[A, Console], ExitCode]
 
     @property
     def usage(self) -> str:
@@ -94,7 +86,7 @@ class Command(Generic[A]):
         """What it does, in Markdown; "" where Python keeps no docstrings."""
         import inspect
 
-        return (inspect.getdoc(self.run) or "").replace("``", "`")
+        return (inspect.getdoc(self.function) or "").replace("``", "`")
 
     def read(self, words: Sequence[str], given: Given) -> A:
         """Make the arguments of what a command line says; options of other commands are passed over.
@@ -108,7 +100,7 @@ class Command(Generic[A]):
             if "operand" in metadata:
                 form = metadata["operand"]
                 if not left and not form.startswith("["):
-                    raise CommandLineError(f"hermpkg {self.name} needs {form}", next_step=self._how_to_call())
+                    raise CommandLineError(f"hermpkg {self.name} needs {form}", next_step=self.how_to_call)
                 if "..." in form:
                     values[each.name], left = tuple(left), []
                 elif left:
@@ -121,9 +113,23 @@ class Command(Generic[A]):
         if left:
             raise CommandLineError(
                 f"hermpkg {self.name} takes no further word, but was given {left[0]!r}",
-                next_step=self._how_to_call(),
+                next_step=self.how_to_call,
             )
         return self.arguments(**values)
 
-    def _how_to_call(self) -> str:
+    @property
+    def how_to_call(self) -> str:
+        """Its usage and an example, for an error."""
         return f"usage: {self.usage}\nexample: {self.example}"
+
+
+def command(
+    arguments: type[A], *, group: Group, example: str
+) -> Callable[[Callable[[A, Console], ExitCode]], Command[A]]:
+    """Make a command of a function; it has the name of the function's module."""
+
+    def make(function: Callable[[A, Console], ExitCode]) -> Command[A]:
+        name = function.__module__.rpartition(".")[2]
+        return Command(name=name, group=group, example=example, arguments=arguments, function=function)
+
+    return make

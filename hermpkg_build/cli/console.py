@@ -145,6 +145,11 @@ def counted(count: int, thing: str) -> str:
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
+def location_json(location: Location | None) -> Json:
+    """A place in a source file as fields; null where it is not known."""
+    return None if location is None else asdict(location)
+
+
 def size_text(count: int) -> str:
     """A number of bytes for people, in powers of ten: ``46.8 MB``."""
     if count < 1000:
@@ -171,11 +176,6 @@ def error_json(error: HermpkgError) -> dict[str, Json]:
     if isinstance(error, GroupedError):
         value["errors"] = [error_json(each) for each in error.errors]
     return value
-
-
-def location_json(location: Location | None) -> Json:
-    """A place in a source file as fields; null where it is not known."""
-    return None if location is None else asdict(location)
 
 
 def _wants_color(stream: TextIO | None, color: str, environment: Mapping[str, str]) -> bool:

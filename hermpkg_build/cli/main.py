@@ -90,7 +90,7 @@ def _run(command: Command[Any], words: Sequence[str], given: Given, console: Con
         command, words = _command("help"), () if command.name == "help" else (command.name,)
     if "directory" in given:
         _change_directory(given["directory"][-1])
-    return command.run(command.read(words, given), console)
+    return command.function(command.read(words, given), console)
 
 
 def _unknown_command(name: str) -> CommandLineError:

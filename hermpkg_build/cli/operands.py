@@ -1,8 +1,12 @@
-"""Tells files from labels among the words of commands that take both."""
+"""What words of a command line mean here: files or labels, and the workspace that labels are of."""
 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hermpkg_build.loading.workspace import Workspace
 
 
 def is_file(word: str) -> bool:
@@ -13,3 +17,10 @@ def is_file(word: str) -> bool:
     if word.startswith(("//", ":", "@", "-")):
         return False
     return os.path.isfile(word) or word.endswith((".pt", ".zip"))
+
+
+def current_workspace() -> Workspace:
+    """Find the workspace that the current folder lies in. Raises WorkspaceError."""
+    from hermpkg_build.loading.workspace import find_workspace
+
+    return find_workspace(os.getcwd())

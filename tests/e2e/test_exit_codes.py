@@ -137,7 +137,7 @@ def test_36_when_standard_output_is_full(app):
 def test_37_is_a_bug_with_a_traceback_and_a_way_to_report_it(app, monkeypatch):
     script = (
         "import hermpkg_build.cli.commands.version as v, hermpkg_build.cli.main as m, sys, dataclasses\n"
-        "v.COMMAND = dataclasses.replace(v.COMMAND, run=lambda arguments, console: 1 // 0)\n"
+        "v.run = dataclasses.replace(v.run, function=lambda arguments, console: 1 // 0)\n"
         "sys.exit(m.main(['version']))\n"
     )
     process = subprocess.run(

@@ -1,4 +1,4 @@
-"""The commands: one module each, found by its name, that holds a `COMMAND`."""
+"""The commands: one module each, found by its name, whose `run` is one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def find_command(name: str) -> Command[Any] | None:
     if not name.isidentifier() or name.startswith("_"):
         return None
     try:
-        command: Command[Any] = import_module(module).COMMAND
+        command: Command[Any] = import_module(module).run
     except ModuleNotFoundError as error:
         if error.name != module:
             raise

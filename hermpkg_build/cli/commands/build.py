@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import Given, flag, operands, option
-from hermpkg_build.cli.command import Command, CommonArguments
+from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.console import Console, error_json, size_text
 from hermpkg_build.cli.remote import chosen_settings, remote_options
 from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError
@@ -40,29 +40,27 @@ class BuildArguments(CommonArguments):
     patterns: tuple[str, ...] = operands("PATTERN...")
     explain: bool = flag(
         "--explain",
-        help="say why each target was built again, why each action ran, and what came from a shared cache",
+        "say why each target was built again and each action ran, and what came from a shared cache",
     )
-    keep_going: bool = flag("--keep-going", "-k", help="build what can be built although a target fails")
+    keep_going: bool = flag("-k, --keep-going", "build what can be built although a target fails")
     conditions: FactoryConditions | None = option(
-        "--conditions",
-        value="FILE",
+        "--conditions FILE",
+        'run factories under the conditions in FILE, a JSON object such as `{"hash_seed": 7}`, to try '
+        "whether they matter",
         read=_read_conditions,
         default=None,
-        help='run factories under the conditions in FILE, a JSON object such as `{"hash_seed": 7}`, to try '
-        "whether they matter",
     )
     out: str | None = option(
-        "--out",
-        "-o",
-        value="FILE",
+        "-o, --out FILE",
+        "write the artifact to FILE, which must not be one that the build reads; the patterns must name "
+        "exactly one model_package",
         read=os.path.abspath,
         default=None,
-        help="write the artifact to FILE, which must not be one that the build reads; the patterns must name "
-        "exactly one model_package",
     )
     remote: Given = remote_options()
 
 
+@command(BuildArguments, group="build and test", example="hermpkg build //models:resnet")
 def run(arguments: BuildArguments, console: Console) -> ExitCode:
     """Build the artifacts of targets.
 
@@ -145,12 +143,3 @@ def _explain_actions(result: BuildResult, console: Console) -> None:
         console.say(
             f"  shared cache: {shared.hits} of {asked} results; {fetched} fetched, {uploaded} uploaded"
         )
-
-
-COMMAND = Command(
-    name="build",
-    group="build and test",
-    example="hermpkg build //models:resnet",
-    arguments=BuildArguments,
-    run=run,
-)

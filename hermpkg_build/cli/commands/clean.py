@@ -6,8 +6,9 @@ import os
 from dataclasses import dataclass
 
 from hermpkg_build.cli.arguments import flag
-from hermpkg_build.cli.command import Command, CommonArguments
+from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.console import Console
+from hermpkg_build.cli.operands import current_workspace
 from hermpkg_build.errors import ExitCode
 
 
@@ -15,14 +16,14 @@ from hermpkg_build.errors import ExitCode
 class CleanArguments(CommonArguments):
     """What ``hermpkg clean`` is told."""
 
-    cache: bool = flag("--cache", help="remove all cached work too, that of every workspace")
+    cache: bool = flag("--cache", "remove all cached work too, that of every workspace")
 
 
+@command(CleanArguments, group="the workspace and hermpkg itself", example="hermpkg clean --cache")
 def run(arguments: CleanArguments, console: Console) -> ExitCode:
     """Remove the workspace's ``hermpkg-out``."""
     import shutil
 
-    from hermpkg_build.cli.building import current_workspace
     from hermpkg_build.core.folders import OUTPUT_FOLDER
 
     removed: list[str] = []
@@ -42,12 +43,3 @@ def run(arguments: CleanArguments, console: Console) -> ExitCode:
     for path in removed:
         console.mention(f"removed {path}")
     return ExitCode.SUCCESS
-
-
-COMMAND = Command(
-    name="clean",
-    group="the workspace and hermpkg itself",
-    example="hermpkg clean --cache",
-    arguments=CleanArguments,
-    run=run,
-)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hermpkg_build.cli.arguments import operand
-from hermpkg_build.cli.command import Command, CommonArguments
+from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.console import Console
 from hermpkg_build.errors import ExitCode
 
@@ -18,6 +18,7 @@ class DiffArguments(CommonArguments):
     after: str = operand("B")
 
 
+@command(DiffArguments, group="look into artifacts", example="hermpkg diff before.pt after.pt")
 def run(arguments: DiffArguments, console: Console) -> ExitCode:
     """Compare two artifacts: objects, tensors, code, extern modules.
 
@@ -39,12 +40,3 @@ def run(arguments: DiffArguments, console: Console) -> ExitCode:
     for line in tell(comparison, everything=console.verbose):
         console.mention(line)
     return ExitCode.SUCCESS if comparison.equal else ExitCode.TESTS_FAILED
-
-
-COMMAND = Command(
-    name="diff",
-    group="look into artifacts",
-    example="hermpkg diff before.pt after.pt",
-    arguments=DiffArguments,
-    run=run,
-)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from hermpkg_build.cli.arguments import Option, operand, option_groups, own_options
-from hermpkg_build.cli.command import Command, CommonArguments, Group
+from hermpkg_build.cli.command import Command, CommonArguments, Group, command
 from hermpkg_build.cli.commands import all_commands, command_names, find_command
 from hermpkg_build.cli.console import Console
 from hermpkg_build.errors import CommandLineError, ExitCode
@@ -22,6 +22,7 @@ class HelpArguments(CommonArguments):
     command: str = operand("[COMMAND]")
 
 
+@command(HelpArguments, group="the workspace and hermpkg itself", example="hermpkg help build")
 def run(arguments: HelpArguments, console: Console) -> ExitCode:
     """Show the commands, or one command with its options.
 
@@ -48,9 +49,9 @@ def _overview() -> Iterator[str]:
     width = max(map(len, command_names()))
     for group in get_args(Group):
         yield from ("", f"{group}:")
-        for command in all_commands():
-            if command.group == group:
-                yield f"  {command.name:<{width}}  {command.summary}"
+        for each in all_commands():
+            if each.group == group:
+                yield f"  {each.name:<{width}}  {each.summary}"
     yield from ("", "options, before or after the command:")
     yield from _options(own_options(CommonArguments))
     yield from ("", "example: hermpkg build //models:resnet", "on one command: hermpkg help COMMAND")
@@ -81,19 +82,10 @@ def _options(options: Iterable[Option]) -> Iterator[str]:
 
 
 def spelling(option: Option) -> str:
-    """How an option is spelled, the short way first, as manuals have it: ``-o, --out FILE``."""
-    return ", ".join(sorted(option.names, key=len)) + (f" {option.value}" if option.value else "")
+    """How an option is spelled: ``-o, --out FILE``."""
+    return f"{', '.join(option.names)} {option.value}".rstrip()
 
 
 def meaning(option: Option) -> str:
     """What an option does, and what holds without it."""
     return f"{option.help} (default: {option.default})" if option.default else option.help
-
-
-COMMAND = Command(
-    name="help",
-    group="the workspace and hermpkg itself",
-    example="hermpkg help build",
-    arguments=HelpArguments,
-    run=run,
-)

@@ -8,8 +8,9 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from hermpkg_build.cli.command import Command, CommonArguments
+from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.console import Console, aligned, error_json, size_text
+from hermpkg_build.cli.operands import current_workspace
 from hermpkg_build.cli.remote import servers_of
 from hermpkg_build.errors import ExitCode, WorkspaceError
 from hermpkg_build.version import __version__
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _ABSENT = {"workspace": "none here", "torch": "not installed"}
 
 
+@command(CommonArguments, group="the workspace and hermpkg itself", example="hermpkg info")
 def run(arguments: CommonArguments, console: Console) -> ExitCode:
     """Show the workspace, the cache and the versions in use.
 
@@ -55,7 +57,6 @@ def run(arguments: CommonArguments, console: Console) -> ExitCode:
 
 
 def _workspace() -> Workspace | None:
-    from hermpkg_build.cli.building import current_workspace
 
     try:
         return current_workspace()
@@ -80,12 +81,3 @@ def _size_of(directory: str) -> int:
             with suppress(OSError):
                 total += os.lstat(os.path.join(folder, name)).st_size
     return total
-
-
-COMMAND = Command(
-    name="info",
-    group="the workspace and hermpkg itself",
-    example="hermpkg info",
-    arguments=CommonArguments,
-    run=run,
-)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operand
-from hermpkg_build.cli.command import Command, CommonArguments
+from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.console import Console, aligned, size_text
 from hermpkg_build.errors import ExitCode
 
@@ -21,9 +21,10 @@ class InspectArguments(CommonArguments):
     """What ``hermpkg inspect`` is told."""
 
     file: str = operand("FILE")
-    tree: bool = flag("--tree", help="show the records as a tree of folders")
+    tree: bool = flag("--tree", "show the records as a tree of folders")
 
 
+@command(InspectArguments, group="look into artifacts", example="hermpkg inspect resnet.pt")
 def run(arguments: InspectArguments, console: Console) -> ExitCode:
     """List what an artifact holds.
 
@@ -96,12 +97,3 @@ def _differences(contents: Contents) -> Iterator[str]:
     for record in contents.records:
         if record.as_built is None and record.name != MANIFEST:
             yield f"added since it was built: {record.name}"
-
-
-COMMAND = Command(
-    name="inspect",
-    group="look into artifacts",
-    example="hermpkg inspect hermpkg-out/models/resnet.pt",
-    arguments=InspectArguments,
-    run=run,
-)

@@ -6,8 +6,9 @@ import os
 from dataclasses import dataclass
 
 from hermpkg_build.cli.arguments import Given, operands
-from hermpkg_build.cli.command import Command, CommonArguments
+from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.console import Console, strong
+from hermpkg_build.cli.operands import current_workspace
 from hermpkg_build.cli.remote import remote_options
 from hermpkg_build.errors import ExitCode
 
@@ -20,6 +21,7 @@ class LockArguments(CommonArguments):
     remote: Given = remote_options()
 
 
+@command(LockArguments, group="build and test", example="hermpkg lock //models/...")
 def run(arguments: LockArguments, console: Console) -> ExitCode:
     """Write down what artifacts are, for verify --locked.
 
@@ -28,7 +30,7 @@ def run(arguments: LockArguments, console: Console) -> ExitCode:
     versions, the Python version, and the version of hermpkg. It is sorted, holds nothing of when or where,
     and belongs under version control; ``hermpkg verify --locked`` holds later builds to it.
     """
-    from hermpkg_build.cli.building import build_artifacts, current_workspace
+    from hermpkg_build.cli.building import build_artifacts
     from hermpkg_build.core.lock import LOCK_FILE, Lock
     from hermpkg_build.disk.replacing import replace_file
     from hermpkg_build.inspection.verify.lock import TOOL, locked_target
@@ -55,12 +57,3 @@ def _bytes_at(path: str) -> bytes | None:
             return file.read()
     except FileNotFoundError:
         return None
-
-
-COMMAND = Command(
-    name="lock",
-    group="build and test",
-    example="hermpkg lock //models/...",
-    arguments=LockArguments,
-    run=run,
-)

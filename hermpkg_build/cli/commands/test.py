@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import Given, flag, operands
-from hermpkg_build.cli.command import Command, CommonArguments
+from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.console import Console, bad, error_json, good, strong
 from hermpkg_build.cli.remote import remote_options
 from hermpkg_build.errors import ExitCode
@@ -22,11 +22,12 @@ class TestArguments(CommonArguments):
     """What ``hermpkg test`` is told."""
 
     patterns: tuple[str, ...] = operands("PATTERN...")
-    explain: bool = flag("--explain", help="say why each target was built again")
-    keep_going: bool = flag("--keep-going", "-k", help="build what can be built although a target fails")
+    explain: bool = flag("--explain", "say why each target was built again")
+    keep_going: bool = flag("-k, --keep-going", "build what can be built although a target fails")
     remote: Given = remote_options()
 
 
+@command(TestArguments, group="build and test", example="hermpkg test //models:resnet_test")
 def run(arguments: TestArguments, console: Console) -> ExitCode:
     """Run package_test targets against their artifacts.
 
@@ -68,12 +69,3 @@ def _result_json(result: PackageTestResult) -> dict[str, Json]:
         "seconds": round(result.seconds, 3),
         "failure": None if result.failure is None else error_json(result.failure),
     }
-
-
-COMMAND = Command(
-    name="test",
-    group="build and test",
-    example="hermpkg test //models:resnet_test",
-    arguments=TestArguments,
-    run=run,
-)

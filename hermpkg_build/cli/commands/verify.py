@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import Given, flag, operands, option, whole_number
-from hermpkg_build.cli.command import Command, CommonArguments
+from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.console import Console, aligned, bad, counted, good, strong
-from hermpkg_build.cli.operands import is_file
+from hermpkg_build.cli.operands import current_workspace, is_file
 from hermpkg_build.cli.remote import remote_options
-from hermpkg_build.errors import CommandLineError, ExitCode
+from hermpkg_build.errors import CommandLineError, ExitCode, WorkspaceError
 
 if TYPE_CHECKING:
     from hermpkg_build.core.lock import Lock
@@ -43,46 +43,37 @@ class VerifyArguments(CommonArguments):
     words: tuple[str, ...] = operands("[FILE|PATTERN...]")
     rebuild: bool = flag(
         "--rebuild",
-        help="build targets again from clean caches, once as usual and then with all conditions varied, and "
+        "build targets again from clean caches, once as usual and then with all conditions varied, and "
         "compare the bytes; where they differ, find which condition alone causes it",
     )
     vary: tuple[str, ...] | None = option(
-        "--vary",
-        value="NAMES",
+        "--vary NAMES",
+        "vary only these conditions, NAME,NAME (default: all)",
         read=_read_conditions,
         default=None,
-        default_words="all",
-        help="vary these conditions only, with commas between them",
     )
     runs: int | None = option(
-        "--runs",
-        value="N",
-        read=whole_number(2),
-        default=None,
-        default_words="2",
-        help="build N times more, at least 2",
+        "--runs N", "build N times more, at least 2 (default: 2)", read=whole_number(2), default=None
     )
     locked: bool = flag(
         "--locked",
-        help="hold targets to `hermpkg.lock`, all that it lists where none is named, and say in which "
+        "hold targets to `hermpkg.lock`, all that it lists where none is named, and say in which "
         "records, extern distributions and versions they differ",
     )
-    file_only: bool = flag(
-        "--file-only", help="look at the file alone, not at what this machine has installed"
-    )
+    file_only: bool = flag("--file-only", "look at the file alone, not at what this machine has installed")
     junit: str | None = option(
-        "--junit", value="FILE", read=str, default=None, help="write the results to FILE as JUnit XML"
+        "--junit FILE", "write the results to FILE as JUnit XML", read=str, default=None
     )
     summary: str | None = option(
-        "--summary",
-        value="FILE",
+        "--summary FILE",
+        "append the results to FILE as Markdown, as GitHub shows it from `$GITHUB_STEP_SUMMARY`",
         read=str,
         default=None,
-        help="append the results to FILE as Markdown, as GitHub shows it from `$GITHUB_STEP_SUMMARY`",
     )
     remote: Given = remote_options()
 
 
+@command(VerifyArguments, group="build and test", example="hermpkg verify //models:resnet --rebuild")
 def run(arguments: VerifyArguments, console: Console) -> ExitCode:
     """Check artifacts: intact, as the manifest says, fit for this machine.
 
@@ -114,7 +105,7 @@ def _verdicts(arguments: VerifyArguments, console: Console) -> Iterator[Verdict]
     patterns = [word for word in arguments.words if not is_file(word)]
     _check_options(arguments, files)
     for path in files:
-        yield _verdict_on_file(path, path, arguments)
+        yield _check_file(path, path, arguments)
     lock = _read_lock() if arguments.locked else None
     if lock is not None and not patterns:
         patterns = list(lock.targets)
@@ -122,18 +113,15 @@ def _verdicts(arguments: VerifyArguments, console: Console) -> Iterator[Verdict]
         return
     for target in build_artifacts(patterns, arguments, console):
         if lock is not None:
-            yield _verdict_on_lock(target, lock)
-        yield _verdict_on_file(target.path, target.label, arguments)
+            yield _check_against_lock(target, lock)
+        yield _check_file(target.path, target.label, arguments)
         if arguments.rebuild:
-            yield _verdict_on_rebuild(target, arguments, console)
+            yield _check_rebuild(target, arguments, console)
 
 
 def _check_options(arguments: VerifyArguments, files: Sequence[str]) -> None:
     if not arguments.words and not arguments.locked:
-        raise CommandLineError(
-            "hermpkg verify needs FILE|PATTERN..., or --locked",
-            next_step=f"usage: {COMMAND.usage}\nexample: {COMMAND.example}",
-        )
+        raise CommandLineError("hermpkg verify needs FILE|PATTERN..., or --locked", next_step=run.how_to_call)
     for name, value in (("--vary", arguments.vary), ("--runs", arguments.runs)):
         if value is not None and not arguments.rebuild:
             raise CommandLineError(f"{name} needs --rebuild")
@@ -145,9 +133,7 @@ def _check_options(arguments: VerifyArguments, files: Sequence[str]) -> None:
 
 
 def _read_lock() -> Lock:
-    from hermpkg_build.cli.building import current_workspace
     from hermpkg_build.core.lock import LOCK_FILE, Lock
-    from hermpkg_build.errors import WorkspaceError
 
     path = os.path.join(current_workspace().root, LOCK_FILE)
     try:
@@ -161,7 +147,8 @@ def _read_lock() -> Lock:
         ) from None
 
 
-def _verdict_on_file(path: str, subject: str, arguments: VerifyArguments) -> Verdict:
+def _check_file(path: str, subject: str, arguments: VerifyArguments) -> Verdict:
+    from hermpkg_build.core.json_codec import to_json
     from hermpkg_build.inspection.verify.archive import verify_archive
     from hermpkg_build.inspection.verify.verdicts import Verdict
 
@@ -175,18 +162,12 @@ def _verdict_on_file(path: str, subject: str, arguments: VerifyArguments) -> Ver
         summary=counted(len(rows), "problem") if rows else f"{found.records} records, each as it was built",
         lines=tuple(aligned([("record", "rule", "found"), *rows])) if rows else (),
         notes=found.notes,
-        facts={
-            "problems": [
-                {"record": problem.record, "rule": problem.rule, "found": problem.found}
-                for problem in found.problems
-            ]
-        },
+        facts={"problems": to_json(found.problems)},
         seconds=time.perf_counter() - started,
     )
 
 
-def _verdict_on_rebuild(target: TargetResult, arguments: VerifyArguments, console: Console) -> Verdict:
-    from hermpkg_build.cli.building import current_workspace
+def _check_rebuild(target: TargetResult, arguments: VerifyArguments, console: Console) -> Verdict:
     from hermpkg_build.core.folders import STATE_FOLDER
     from hermpkg_build.core.json_codec import to_json
     from hermpkg_build.core.label import Label
@@ -202,8 +183,8 @@ def _verdict_on_rebuild(target: TargetResult, arguments: VerifyArguments, consol
         artifact=target.path,
         root=root,
         package=label.package,
-        conditions=tuple(CONDITIONS) if arguments.vary is None else arguments.vary,
-        runs=2 if arguments.runs is None else arguments.runs,
+        conditions=arguments.vary or tuple(CONDITIONS),
+        runs=arguments.runs or 2,
         keep=os.path.join(root, STATE_FOLDER, "rebuilt", label.package, label.name),
     )
     rebuilt = verify_rebuild(request, console.note)
@@ -219,7 +200,7 @@ def _verdict_on_rebuild(target: TargetResult, arguments: VerifyArguments, consol
     )
 
 
-def _verdict_on_lock(target: TargetResult, lock: Lock) -> Verdict:
+def _check_against_lock(target: TargetResult, lock: Lock) -> Verdict:
     from hermpkg_build.inspection.verify.lock import differences_from_lock, locked_target
     from hermpkg_build.inspection.verify.verdicts import Verdict
 
@@ -231,7 +212,7 @@ def _verdict_on_lock(target: TargetResult, lock: Lock) -> Verdict:
         check="locked",
         passed=not lines,
         summary="not as locked" if lines else "as locked",
-        lines=(*lines, "where this is wanted, write it down with hermpkg lock") if lines else (),
+        lines=(*lines, "to accept this, run hermpkg lock") if lines else (),
         facts={"differences": list(lines)},
         seconds=time.perf_counter() - started,
     )
@@ -259,12 +240,3 @@ def _write_reports(arguments: VerifyArguments, verdicts: Sequence[Verdict]) -> N
         # Appended, as GitHub asks for with the file that GITHUB_STEP_SUMMARY names.
         with open(arguments.summary, "a", encoding="utf-8", errors="replace") as file:
             file.write(markdown(verdicts))
-
-
-COMMAND = Command(
-    name="verify",
-    group="build and test",
-    example="hermpkg verify //models:resnet --rebuild",
-    arguments=VerifyArguments,
-    run=run,
-)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import Given, operand
-from hermpkg_build.cli.command import Command, CommonArguments
+from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.console import Console, aligned, location_json, strong
 from hermpkg_build.cli.operands import is_file
 from hermpkg_build.cli.remote import remote_options
@@ -36,6 +36,7 @@ class WhyArguments(CommonArguments):
     remote: Given = remote_options()
 
 
+@command(WhyArguments, group="look into artifacts", example="hermpkg why //models:resnet numpy")
 def run(arguments: WhyArguments, console: Console) -> ExitCode:
     """Show the chain of imports that brings a module into an artifact.
 
@@ -99,12 +100,3 @@ def _reason_json(reason: Reason) -> dict[str, Json]:
             for edge in reason.chain
         ],
     }
-
-
-COMMAND = Command(
-    name="why",
-    group="look into artifacts",
-    example="hermpkg why //models:resnet numpy",
-    arguments=WhyArguments,
-    run=run,
-)

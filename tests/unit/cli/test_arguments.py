@@ -21,14 +21,14 @@ from hermpkg_build.errors import CommandLineError, ExitCode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SomeArguments:
-    jobs: int = option("--jobs", "-j", value="N", read=whole_number(1), default=1, help="")
-    color: str = option("--color", value="WHEN", read=str, default="auto", choices=("auto", "never"), help="")
+    jobs: int = option("-j, --jobs N", "", read=whole_number(1), default=1)
+    color: str = option("--color WHEN", "", read=str, default="auto", choices=("auto", "never"))
     servers: Given = option_group(
         "options for servers",
         lambda: (Option(names=("--server",), value="URL", may_be_empty=True, help=""),),
     )
-    json: bool = flag("--json", help="")
-    verbose: bool = flag("--verbose", "-v", help="")
+    json: bool = flag("--json", "")
+    verbose: bool = flag("-v, --verbose", "")
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,9 @@ def test_what_is_right_is_read_although_something_else_is_wrong():
 class CopyArguments(CommonArguments):
     source: str = operand("FROM")
     targets: tuple[str, ...] = operands("TO...")
-    force: bool = flag("--force", "-f", help="")
+    force: bool = flag("-f, --force", "")
     places: Given = option_group("places", lambda: (Option(names=("--place",), value="P", help=""),))
-    times: int = option("--times", value="N", read=whole_number(1), default=1, help="")
+    times: int = option("--times N", "", read=whole_number(1), default=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,7 @@ def command(arguments: type[CommonArguments]) -> Command[CommonArguments]:
         group="build and test",
         example="hermpkg copy a b",
         arguments=arguments,
-        run=lambda arguments, console: ExitCode.SUCCESS,
+        function=lambda arguments, console: ExitCode.SUCCESS,
     )
 
 
