@@ -1,4 +1,4 @@
-"""Tools to find out what a package needs, before and after an export of it failed."""
+"""Tools that find what a package needs: before its export, and after one that failed."""
 
 from __future__ import annotations
 

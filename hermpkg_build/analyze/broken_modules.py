@@ -1,4 +1,4 @@
-"""Where the broken modules of a failed export were first met."""
+"""find_first_use_of_broken_modules: the imports that led to the broken modules of a failed export."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from hermpkg_build.exporter.errors import PackagingError
 
 
 def find_first_use_of_broken_modules(exc: PackagingError) -> dict[str, list[str]]:
-    """For each broken module the modules, and the pickle if it began with one, that led to it first.
+    """Map each broken module to the path of imports that led to it first.
 
-    The path ends with the broken module itself: ``{"m.n": ["<model.model.pkl>", "a.b", "m.n"]}``.
+    It begins with a pickle, where one led to the module, and ends with the module itself:
+    ``{"m.n": ["<model.model.pkl>", "a.b", "m.n"]}``.
     """
     if not isinstance(exc, PackagingError):
         raise TypeError(f"expected a PackagingError, not {type(exc).__name__}")

@@ -1,4 +1,4 @@
-"""Which modules a call runs code of, found by running it."""
+"""trace_dependencies: runs a function to find the modules whose code it runs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ _TOOLS = range(6)
 
 
 def trace_dependencies(callable: Callable[..., Any], inputs: Iterable[tuple[Any, ...]]) -> list[str]:  # noqa: A002
-    """The names of all modules with a Python function that runs while `callable` is called, sorted.
+    """Call `callable` and list the modules with a Python function that runs meanwhile, sorted.
 
-    `inputs` are the arguments of each call. Code that is written in C does not show. Profilers,
-    debuggers and coverage tools that are at work go on with theirs; only the calling thread is watched.
+    `inputs` has the arguments of each call. Code written in C is not seen, nor are other threads.
+    Profilers, debuggers and coverage tools that are active go on with their work.
+
+    >>> import json
+    >>> trace_dependencies(json.dumps, [({"a": 1},)])
+    ['json', 'json.encoder']
     """
     modules: set[str] = set()
     stop = _watch(lambda frame: modules.add(frame.f_globals.get("__name__", "")))
@@ -32,7 +36,7 @@ def trace_dependencies(callable: Callable[..., Any], inputs: Iterable[tuple[Any,
 
 
 def _watch(note: Note) -> Stop:
-    """Have `note` called with the frame of every Python function that begins in this thread."""
+    """Call `note` with the frame of every Python function that begins in this thread."""
     if sys.version_info >= (3, 12):
         monitoring: Any = sys.monitoring
         tool = next((number for number in _TOOLS if monitoring.get_tool(number) is None), None)
@@ -45,7 +49,7 @@ def _watch(note: Note) -> Stop:
 
 
 def _hook(note: Note, previous: Any, install: Callable[[Any], None]) -> Stop:
-    """Watch with a profile or trace function, which `install` sets; `previous` is the one that is there."""
+    """Watch with a profile or trace function that `install` sets and that also calls `previous`."""
 
     def hook(frame: FrameType, event: str, argument: Any) -> Any:
         if event == "call":
@@ -57,7 +61,7 @@ def _hook(note: Note, previous: Any, install: Callable[[Any], None]) -> Stop:
 
 
 def _monitor(note: Note, monitoring: Any, tool: int) -> Stop:
-    """Watch beside whatever other tools there are; those of other threads are left out."""
+    """Watch with the monitoring tool number `tool`, beside any other tools."""
     thread = threading.get_ident()
 
     def began(_code: CodeType, _offset: int) -> None:

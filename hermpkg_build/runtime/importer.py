@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import threading
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Any, get_args
 from hermpkg_build.archive.layout import PYTHON_VERSION, resource_record_name
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.closing import Closing
-from hermpkg_build.core.patterns import GlobPattern
 from hermpkg_build.runtime.contents.archives import (
     Archive,
     RecordNotFoundError,
@@ -29,7 +29,6 @@ from hermpkg_build.runtime.contents.checks import (
     check_python,
     read_manifest,
 )
-from hermpkg_build.runtime.contents.file_tree import Directory
 from hermpkg_build.runtime.contents.location import ArtifactLocation, FileState, file_state
 from hermpkg_build.runtime.contents.real_files import FilesMode, real_files
 from hermpkg_build.runtime.contents.tensor_storages import StorageSource
@@ -44,6 +43,8 @@ from hermpkg_build.runtime.importing.sys_modules import PackageModules
 from hermpkg_build.runtime.mangling import demangle, mangle_prefix
 
 if TYPE_CHECKING:
+    from hermpkg_build.core.patterns import GlobPattern
+    from hermpkg_build.runtime.contents.file_tree import Directory
     from hermpkg_build.runtime.contents.resources import PackageResourceReader
     from hermpkg_build.runtime.contents.unpickling import PackageUnpickler, PickleLoad
 
@@ -53,17 +54,23 @@ def _any_module(_name: str) -> bool:
 
 
 class PackageImporter(Importer, Closing):
-    """Loads code and objects from an artifact, isolated from the environment save for its externs.
+    """Loads code and objects from an artifact, isolated from the environment except for its externs.
 
     `file_or_buffer` is a path, a folder that an archive was unpacked to, a binary stream, or torch's
-    PyTorchFileReader. `module_allowed` is asked for each extern module by name. `check` says what
-    becomes of an environment that differs from the one at build time: with "warn" another version of
-    Python or of an extern distribution is a warning, a missing or excluded distribution an error.
-    `verify` says what is compared with the manifest: "code" is everything but tensors.
-    `files` says what packaged code finds in ``__file__``: "auto" is real paths for the packages that the
-    artifact says read files by them, and mangled ones for all others; "real" and "mangled" are for all.
-    Raises ArchiveError (FileNotFoundError as well where nothing is there), ImportError for a module
-    that is not allowed.
+    PyTorchFileReader. `module_allowed` is called with the name of each extern module.
+
+    `check` compares the environment with the one at build time: with "warn", another version of Python or
+    of an extern distribution is a warning, and a missing or excluded distribution an error; with "error",
+    all are errors; with "off", nothing is compared.
+    `verify` compares records with the manifest: all but tensors ("code"), "all", or none ("off").
+    `files` says what packaged code finds in ``__file__``: with "auto", real paths in packages that, as the
+    artifact says, read files by these, and mangled paths in all others; with "real" or "mangled", that.
+
+    Raises ArchiveError (which is a FileNotFoundError too where there is no file), ImportError for a module
+    that is not allowed, ArtifactEnvironmentError.
+
+        with PackageImporter("resnet.pt") as importer:
+            model = importer.load_pickle("model", "model.pkl")
     """
 
     def __init__(
@@ -90,7 +97,7 @@ class PackageImporter(Importer, Closing):
             check_content(self._archive, manifest, verify)
             check_environment(self._archive, manifest, check)
         self.extern_modules = read_externs(self._archive)
-        _ask(module_allowed, self.extern_modules, self.filename)
+        _check_allowed(module_allowed, self.extern_modules, self.filename)
         self._space = ModuleSpace(
             archive=self._archive,
             tree=ModuleTree(self._archive.names(), self.extern_modules),
@@ -113,12 +120,11 @@ class PackageImporter(Importer, Closing):
         self.patched_builtins = self._space.builtins
         self._storages = StorageSource(self._archive)
         self._running = _RunningLoad()
-        self._zip_reader: Any = None
 
     def import_module(self, name: str, package: str | None = None) -> Any:
-        """The module `name`, packaged or extern; a relative name counts from `package`.
+        """Import the module `name`, packaged or extern; a relative name counts from `package`.
 
-        Raises ModuleNotFoundError for what the artifact neither holds nor may take from outside.
+        Raises ModuleNotFoundError for a module that the artifact neither holds nor lists as extern.
         """
         return import_module(self._space, name, package)
 
@@ -130,28 +136,28 @@ class PackageImporter(Importer, Closing):
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> Any:
-        """What ``__import__`` is to packaged code."""
+        """Import as the ``__import__`` of packaged code does."""
         return import_statement(self._space, name, globals, locals, fromlist, level)
 
     def load_binary(self, package: str, resource: str) -> bytes:
-        """The bytes that were saved as `resource` of `package`. Raises RecordNotFoundError."""
-        return self._read(_record(package, resource))
+        """Read the bytes that were saved as `resource` of `package`. Raises RecordNotFoundError."""
+        return self._read(_resource_record(package, resource))
 
     def load_text(self, package: str, resource: str, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """The text that was saved as `resource` of `package`. Raises RecordNotFoundError, UnicodeError."""
+        """Read the text that was saved so, as `load_binary` does. Raises UnicodeError too."""
         return self.load_binary(package, resource).decode(encoding, errors)
 
     def load_pickle(self, package: str, resource: str, map_location: Any = None) -> Any:
-        """The object that was saved as `resource` of `package`.
+        """Load the object that was saved as `resource` of `package`.
 
         `map_location` says where tensors go, as for torch.load. Pickles share the storages that they
-        shared when saved; a second load of the same one gives independent tensors.
+        shared when they were saved; a second load of the same pickle gives independent tensors.
         Raises RecordNotFoundError, UnpicklingError, and whatever the packaged code raises.
         """
         from hermpkg_build.runtime.contents.collection_pause import paused_collection
         from hermpkg_build.runtime.contents.unpickling import PackageUnpickler, PickleLoad
 
-        record = _record(package, resource)
+        record = _resource_record(package, resource)
         data = self._read(record)
         load = PickleLoad(self, self._storages, record, map_location)
         outer, self._running.load = self._running.load, load
@@ -164,22 +170,24 @@ class PackageImporter(Importer, Closing):
         return result
 
     def id(self) -> str:
-        """The prefix of this importer's module names, such as ``<torch_package_0>``."""
+        """Give the prefix of this importer's module names, such as ``<torch_package_0>``."""
         return self._space.prefix
 
     def file_structure(self, include: GlobPattern = "**", exclude: GlobPattern = ()) -> Directory:
-        """The files of the artifact that match `include` and not `exclude`, as a printable tree."""
+        """Make a printable tree of the files in the artifact that match `include` and not `exclude`."""
+        from hermpkg_build.runtime.contents.file_tree import Directory
+
         names = self._archive.names()
         return Directory.of_files(self.filename, names, include=include, exclude=exclude)
 
     def python_version(self) -> str | None:
-        """The version of Python that wrote the artifact, None where it does not say."""
+        """Read the version of Python that wrote the artifact, None where it does not say."""
         if not self._archive.has(PYTHON_VERSION):
             return None
         return self._archive.read(PYTHON_VERSION).decode().strip()
 
     def get_source(self, module_name: str) -> str:
-        """The source of a packaged module, by plain or mangled name. Raises ImportError."""
+        """Read the source of a packaged module, by plain or mangled name. Raises ImportError."""
         name = demangle(module_name)
         source = self._space.source_text(name)
         if source is None:
@@ -187,55 +195,51 @@ class PackageImporter(Importer, Closing):
         return source
 
     def get_resource_reader(self, fullname: str) -> PackageResourceReader | None:
-        """What importlib.resources reads a package's files with; None for what is no packaged package."""
+        """Make the reader of a package's files for importlib.resources; None for any other name."""
         name = demangle(fullname)
         return resource_reader(self._space, name) if self._space.tree.is_package(name) else None
 
     def record_names(self) -> Sequence[str]:
-        """The names of all records."""
+        """List the names of all records."""
         return self._archive.names()
 
     def read_record(self, record: str) -> bytes:
-        """The bytes of a record by its name. Raises RecordNotFoundError."""
+        """Read a record by its name. Raises RecordNotFoundError."""
         return self._read(record)
 
-    @property
+    @functools.cached_property
     def zip_reader(self) -> Any:
-        """A PyTorchFileReader on the same archive, made when first asked for."""
-        if self._zip_reader is None:
-            self._zip_reader = _torch_reader(self._archive)
-        return self._zip_reader
+        """A PyTorchFileReader of the same archive, made when first asked for."""
+        return _open_torch_reader(self._archive)
 
     @property
     def storage_context(self) -> Any:
-        """The torch DeserializationStorageContext of the load that runs in this thread, else None."""
-        load = self._running.load
-        return load.storage_context if load is not None else None
+        """The DeserializationStorageContext of torch for the load that runs in this thread, else None."""
+        return getattr(self._running.load, "storage_context", None)
 
     @property
     def last_map_location(self) -> Any:
         """The `map_location` of the load that runs in this thread, else None."""
-        load = self._running.load
-        return load.map_location if load is not None else None
+        return getattr(self._running.load, "map_location", None)
 
     def Unpickler(self, file: Any) -> PackageUnpickler:  # noqa: N802 -- the name torch's importer has
-        """An unpickler of the stream `file` that resolves globals with this importer."""
+        """Make an unpickler of the stream `file` that finds globals with this importer."""
         from hermpkg_build.runtime.contents.unpickling import PackageUnpickler
 
         return PackageUnpickler(self.__import__, file.read())
 
     def close(self) -> None:
-        """Let go of the file and forget all modules; objects loaded so far stay usable. Twice is harmless."""
+        """Close the file and forget all modules; objects loaded so far stay usable. May be called twice."""
         self._close_space()
         self._space.location.close()
         self._archive.close()
-        self._zip_reader = None
+        vars(self).pop("zip_reader", None)
 
     def __repr__(self) -> str:
         return f"PackageImporter({self.filename!r}, id={self.id()!r})"
 
-    def _go_by(self, prefix: str) -> None:
-        """Name the modules with `prefix`, which no open space has, while nothing is imported yet."""
+    def _take_prefix(self, prefix: str) -> None:
+        """Take `prefix`, which no open space has, for the names of modules; nothing is imported yet."""
         self._close_space()
         self._space.prefix = prefix
         self._close_space = open_space(self._space)
@@ -244,19 +248,19 @@ class PackageImporter(Importer, Closing):
         if not self._space.is_open:
             raise ValueError(f"the importer of {self.filename} is closed")
         if not self._archive.has(record):
-            raise _no_record(self._archive, record)
+            raise _record_not_found(self._archive, record)
         return self._archive.read(record)
 
 
 _reopened: dict[str, PackageImporter] = {}
-"""The artifacts that objects from other processes needed here, by the prefix that they have there."""
+"""The importers that objects from other processes needed here, by the prefix that they have there."""
 _reopening = threading.Lock()
 
 
 def reopened_name(name: str, state: FileState) -> str:
-    """`name`, of a packaged module in another process, after its artifact is open in this one.
+    """Open the artifact of `name`, a packaged module in another process, unless it is open; return `name`.
 
-    Raises ImportError where the file is another by now.
+    Raises ImportError where the file has been removed or changed.
     """
     prefix = mangle_prefix(name)
     with _reopening:
@@ -275,12 +279,12 @@ def _reopen(prefix: str, state: FileState) -> PackageImporter:
         raise ImportError(f"the artifact {path} was changed since the object was pickled")
     # The process that sent the object has checked these very bytes.
     importer = PackageImporter(path, check="off", verify="off", files=files)
-    importer._go_by(prefix)
+    importer._take_prefix(prefix)
     return importer
 
 
 class _RunningLoad(threading.local):
-    """The load that runs in this thread, the innermost of them: a ``__reduce_package__`` may load again."""
+    """The load that runs in this thread; the innermost, as a ``__reduce_package__`` may load again."""
 
     load: PickleLoad | None = None
 
@@ -291,7 +295,7 @@ def _display_name(source: Source) -> str:
     return TorchReaderArchive.name if is_torch_reader(source) else "<binary>"
 
 
-def _ask(module_allowed: Callable[[str], bool], externs: Sequence[str], filename: str) -> None:
+def _check_allowed(module_allowed: Callable[[str], bool], externs: Sequence[str], filename: str) -> None:
     refused = [name for name in externs if not module_allowed(name)]
     if refused:
         raise ImportError(
@@ -300,15 +304,15 @@ def _ask(module_allowed: Callable[[str], bool], externs: Sequence[str], filename
         )
 
 
-def _record(package: Any, resource: str) -> str:
-    """The record of a resource; `package` is a dotted name, plain or mangled, or a packaged module."""
+def _resource_record(package: Any, resource: str) -> str:
+    """Give the record of a resource; `package` is a plain or mangled name, or a packaged module."""
     name = demangle(package if isinstance(package, str) else package.__name__)
     if not name:
         raise ValueError("the package of a resource needs a name")
     return resource_record_name(name, resource)
 
 
-def _no_record(archive: Archive, record: str) -> RecordNotFoundError:
+def _record_not_found(archive: Archive, record: str) -> RecordNotFoundError:
     import difflib
 
     names = [name for name in archive.names() if not name.startswith(".data/")]
@@ -320,8 +324,8 @@ def _no_record(archive: Archive, record: str) -> RecordNotFoundError:
     )
 
 
-def _torch_reader(archive: Archive) -> Any:
-    """A PyTorchFileReader for the very archive that is open; a folder is packed in memory first."""
+def _open_torch_reader(archive: Archive) -> Any:
+    """Make a PyTorchFileReader of the archive that is open; a folder is packed in memory first."""
     import torch
 
     if isinstance(archive, TorchReaderArchive):

@@ -1,4 +1,4 @@
-"""Environments that modules come from: the interpreter's own, a package's, or several in order."""
+"""Importers: environments that modules come from, the interpreter's own, a package, or several in order."""
 
 from __future__ import annotations
 
@@ -14,30 +14,33 @@ from hermpkg_build.runtime.mangling import demangle, mangle_prefix
 
 
 class ObjNotFoundError(Exception):
-    """No importer has an object of that name."""
+    """No importer has an object of the name that was asked for."""
 
 
 class ObjMismatchError(Exception):
-    """The importer has another object of the same name."""
+    """The importer has a different object under the name that was asked for."""
 
 
 class Importer(ABC):
     """An environment to import modules from.
 
-    The law: what `get_name` returns leads `import_module` and `getattr` back to the same object,
-    or `get_name` raises.
+    `get_name` either raises or returns names with which `import_module` and ``getattr`` find the same object:
+
+    >>> from collections import OrderedDict
+    >>> sys_importer.get_name(OrderedDict)
+    ('collections', 'OrderedDict')
     """
 
     modules: Mapping[str, Any]
 
     @abstractmethod
     def import_module(self, module_name: str) -> Any:
-        """The module `module_name` of this environment. Raises ImportError."""
+        """Import the module `module_name` of this environment. Raises ImportError."""
 
     def get_name(self, obj: Any, name: str | None = None) -> tuple[str, str]:
-        """The module and qualified name under which this environment has `obj`.
+        """Find the module and the qualified name under which this environment has `obj`.
 
-        `name` stands for the name that `obj` gives itself. Raises ObjNotFoundError,
+        `name` is used instead of the name that `obj` gives itself. Raises ObjNotFoundError,
         ObjMismatchError.
         """
         name = name or _own_name(obj)
@@ -54,7 +57,7 @@ class Importer(ABC):
         raise ObjMismatchError(self._mismatch(found_in, found, name))
 
     def whichmodule(self, obj: Any, name: str) -> str:
-        """The name of the module that `obj` belongs to; ``__main__`` where none of `modules` has it."""
+        """Find the name of the module that `obj` belongs to; ``__main__`` where no module has it."""
         module_name = getattr(obj, "__module__", None)
         if module_name is not None:
             return str(module_name)
@@ -64,7 +67,7 @@ class Importer(ABC):
             try:
                 if functools.reduce(getattr, name.split("."), module) is obj:
                     return candidate
-            except Exception:  # noqa: BLE001, S112 -- a lazy module runs code to find that it has none
+            except Exception:  # noqa: BLE001, S112 -- a module's own __getattr__ may raise anything
                 continue
         return "__main__"
 
@@ -85,7 +88,7 @@ class _SysImporter(Importer):
         return sys.modules
 
     def import_module(self, module_name: str) -> ModuleType:
-        """As importlib.import_module."""
+        """Import a module as importlib.import_module does."""
         return importlib.import_module(module_name)
 
 
@@ -93,7 +96,7 @@ sys_importer: Importer = _SysImporter()
 
 
 class OrderedImporter(Importer):
-    """Several importers; the first that has what is asked for answers."""
+    """Several importers, asked in order; the first that has the module or object answers."""
 
     def __init__(self, *args: Importer) -> None:
         self._importers: Sequence[Importer] = args
@@ -107,7 +110,7 @@ class OrderedImporter(Importer):
         return merged
 
     def get_name(self, obj: Any, name: str | None = None) -> tuple[str, str]:
-        """As the first importer that knows `obj`. Raises ObjNotFoundError with what each of them said."""
+        """Ask each importer; raises ObjNotFoundError, with the reason of each, where none has `obj`."""
         reasons = []
         for importer in self._importers:
             try:
@@ -120,14 +123,14 @@ class OrderedImporter(Importer):
         raise ObjNotFoundError(f"no importer has {obj!r} as {name or _own_name(obj)}\n" + "\n".join(reasons))
 
     def import_module(self, module_name: str) -> Any:
-        """The module of the first importer that has it with content. Raises ModuleNotFoundError.
+        """Import the module from the first importer that has it. Raises ModuleNotFoundError.
 
-        A folder that a package holds only because of what lies below it hides no real module.
+        A folder without ``__init__.py`` in a package does not hide a module of a later importer.
         """
         last: ModuleNotFoundError | None = None
         for importer in self._importers:
             if not hasattr(importer, "import_module") or not hasattr(importer, "get_name"):
-                raise TypeError(f"{importer!r} is no Importer: all members of an OrderedImporter must be")
+                raise TypeError(f"OrderedImporter takes objects of class Importer, not {importer!r}")
             try:
                 module = importer.import_module(module_name)
             except ModuleNotFoundError as error:
@@ -138,13 +141,13 @@ class OrderedImporter(Importer):
         raise last or ModuleNotFoundError(f"No module named {module_name!r}", name=module_name)
 
     def whichmodule(self, obj: Any, name: str) -> str:
-        """As the first importer that can tell."""
+        """Ask each importer; ``__main__`` where none can tell."""
         answers = (importer.whichmodule(obj, name) for importer in self._importers)
         return next((answer for answer in answers if answer != "__main__"), "__main__")
 
 
 def _own_name(obj: Any) -> str:
-    """The name an object would be pickled under as a global."""
+    """Give the name under which an object would be pickled as a global."""
     if not isinstance(obj, (type, ModuleType)) and not hasattr(obj, "__qualname__"):
         reduced = _reduced(obj)
         if isinstance(reduced, str):

@@ -1,7 +1,10 @@
-"""Mangled names: the prefix that tells the modules of one importer from those of all others.
+"""Mangled names: a prefix tells the modules of one importer from those of all others.
 
-The form ``<torch_package_N>`` is torch.package's own, because torch itself looks for it (in
+Its form, ``<torch_package_N>``, is that of torch.package, because torch itself looks for it (in
 TorchScript's qualified names and in Dynamo).
+
+>>> demangle("<torch_package_0>.models.resnet"), mangle_prefix("<torch_package_0>.models.resnet")
+('models.resnet', '<torch_package_0>')
 """
 
 from __future__ import annotations
@@ -16,10 +19,10 @@ _own_numbers = itertools.count()
 
 
 def new_prefix() -> str:
-    """A prefix that no importer of this process has or will have, torch's among them.
+    """Make a prefix that no other importer of this process has or will have, ours or torch's.
 
-    Where torch is loaded its counter gives the number. Where it is not, it may be loaded later
-    and would count from 0: our own numbers then carry a leading zero, which torch never writes
+    Where torch is loaded, its counter gives the number. Where it is not, it may be loaded later
+    and would count from 0: our own numbers then have a leading zero, which torch never writes
     and always recognises.
     """
     torch_mangling = sys.modules.get("torch.package._mangling")
@@ -31,26 +34,26 @@ def new_prefix() -> str:
 
 
 def is_mangled(name: str) -> bool:
-    """Whether `name` begins with some importer's prefix."""
+    """Tell whether `name` begins with the prefix of any importer."""
     return _PREFIX.match(name) is not None
 
 
 def mangle_prefix(name: str) -> str:
-    """The prefix of a mangled name, "" for a plain one."""
+    """Give the prefix of a mangled name, "" for a plain one."""
     match = _PREFIX.match(name)
     return match[0] if match else ""
 
 
 def demangle(name: str) -> str:
-    """`name` without its prefix, whichever importer's it is; a lone prefix gives ""."""
+    """Give `name` without its prefix, whichever importer's that is; "" for a prefix alone."""
     match = _PREFIX.match(name)
     return name[match.end() + 1 :] if match else name
 
 
 def is_from_package(obj: object) -> bool:
-    """Whether `obj` is a packaged module, or an object whose type is defined in one.
+    """Tell whether `obj` is a packaged module, or an object whose type is defined in one.
 
-    Objects of extern modules are not, although packaged code may have made them.
+    An object whose type an extern module defines is not, even where packaged code made it.
     """
     if isinstance(obj, ModuleType):
         return is_mangled(obj.__name__)

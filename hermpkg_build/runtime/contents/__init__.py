@@ -1,1 +1,1 @@
-"""Records of an artifact, opened, checked and mapped."""
+"""The records of an artifact: opened, checked, mapped, unpickled, unpacked. Knows nothing of modules."""

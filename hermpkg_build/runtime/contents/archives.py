@@ -1,4 +1,4 @@
-"""Opens what an importer is given (path, folder, buffer, torch reader) as one kind of archive."""
+"""Opens what an importer is given (a path, folder, buffer or torch reader) as one kind of archive."""
 
 from __future__ import annotations
 
@@ -7,61 +7,22 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
-from hermpkg_build.archive.directory import DirectoryReader
+from hermpkg_build.archive.directory import DirectoryReader, PrivateFiles
 from hermpkg_build.archive.layout import (
     EXTERN_MODULES,
     NEWEST_READABLE_VERSION,
     VERSION_RECORD,
     problem_with_name,
 )
-from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.archive.reader import ArchiveReader, PrivateViews
 from hermpkg_build.errors import ArchiveError
 
 _LONGEST_VERSION = 9
 
 Source: TypeAlias = Any
-"""A path, a binary stream, bytes, or torch's PyTorchFileReader: typed loosely, as torch may be absent."""
-
-
-class PrivateRecords(Protocol):
-    """Writable views of records."""
-
-    def view(self, name: str) -> memoryview:
-        """The bytes of a record; what is written to them stays private."""
-
-
-class Archive(Protocol):
-    """What the runtime needs of an archive, whatever it lies in. Methods raise ArchiveError."""
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-
-    def names(self) -> Sequence[str]:
-        """All record names."""
-
-    def has(self, name: str) -> bool:
-        """Whether there is such a record."""
-
-    def size(self, name: str) -> int:
-        """The number of a record's bytes, none of which is read for it."""
-
-    def read(self, name: str) -> bytes:
-        """A record's bytes, checked."""
-
-    def view(self, name: str) -> memoryview:
-        """A record's bytes, read-only, not checked."""
-
-    def check(self, name: str) -> None:
-        """Compare a record with its checksum."""
-
-    def private_views(self) -> PrivateRecords:
-        """Writable views."""
-
-    def close(self) -> None:
-        """Let go of the file."""
+"""A path, a binary stream, bytes, or torch's PyTorchFileReader, which has no type where torch is absent."""
 
 
 class ArtifactNotFoundError(ArchiveError, FileNotFoundError):
@@ -73,10 +34,10 @@ class RecordNotFoundError(ArchiveError, FileNotFoundError):
 
 
 def open_archive(source: Source) -> Archive:
-    """The archive that `source` holds.
+    """Open the archive that `source` holds.
 
-    Raises ArtifactNotFoundError, ArchiveError for what is no package or one of a format that this
-    version does not know, TypeError for what is neither path nor binary stream.
+    Raises ArtifactNotFoundError, ArchiveError for an archive that is not a package or has a format newer
+    than this version knows, TypeError for a `source` that is neither a path nor a binary stream.
     """
     archive = _open(source)
     try:
@@ -94,7 +55,7 @@ def _open(source: Source) -> Archive:
             raise ArtifactNotFoundError("there is no such file", facts=[("file", path)])
         return DirectoryReader(path) if os.path.isdir(path) else ArchiveReader(path)
     if isinstance(source, io.BytesIO):
-        # Not its buffer: the owner may want to go on writing to the stream.
+        # A copy, as the owner may want to go on writing to the stream.
         return ArchiveReader(source.getvalue())
     if isinstance(source, (bytes, bytearray, memoryview)):
         return ArchiveReader(source)
@@ -106,7 +67,7 @@ def _open(source: Source) -> Archive:
 
 
 def read_externs(archive: Archive) -> list[str]:
-    """The names of the extern modules, in the archive's order. Raises ArchiveError."""
+    """Read the names of the extern modules, in the archive's order. Raises ArchiveError."""
     try:
         lines = archive.read(EXTERN_MODULES).decode().splitlines()
     except UnicodeDecodeError as error:
@@ -118,7 +79,7 @@ def read_externs(archive: Archive) -> list[str]:
 
 
 def is_torch_reader(source: object) -> bool:
-    """Whether `source` is a PyTorchFileReader."""
+    """Tell whether `source` is a PyTorchFileReader."""
     torch_c = sys.modules.get("torch._C")
     return torch_c is not None and isinstance(source, torch_c.PyTorchFileReader)
 
@@ -126,15 +87,15 @@ def is_torch_reader(source: object) -> bool:
 class TorchReaderArchive:
     """An archive behind a PyTorchFileReader that the caller has opened and keeps.
 
-    Raises ArchiveError for a record whose name leads out of the folder it would be unpacked to: torch's
-    reader takes any name.
+    Raises ArchiveError for a record whose name leads out of the folder that it would be unpacked to, which
+    torch's reader does not check.
     """
 
     name = "<pytorch_file_reader>"
 
     def __init__(self, reader: Any) -> None:
         self.reader = reader
-        # It lists folders, too, which are no records.
+        # It also lists folders, which are not records.
         self._names = [name for name in reader.get_all_records() if not name.endswith("/")]
         for name in self._names:
             if problem := problem_with_name(name):
@@ -144,44 +105,61 @@ class TorchReaderArchive:
                 )
 
     def names(self) -> Sequence[str]:
-        """All record names."""
+        """List the names of all records."""
         return list(self._names)
 
     def has(self, name: str) -> bool:
-        """Whether there is such a record."""
+        """Tell whether there is a record `name`."""
         return bool(self.reader.has_record(name))
 
     def size(self, name: str) -> int:
-        """The number of a record's bytes."""
+        """Count the bytes of a record."""
         if not hasattr(self.reader, "get_record_size"):
-            return len(self.read(name))  # That of an older torch does not tell.
+            return len(self.read(name))  # The reader of an older torch cannot count them.
         with _torch_errors(name):
             return int(self.reader.get_record_size(name))
 
     def read(self, name: str) -> bytes:
-        """A record's bytes, checked by the reader."""
+        """Read a record, which the reader compares with its checksum."""
         with _torch_errors(name):
             return bytes(self.reader.get_record(name))
 
     def view(self, name: str) -> memoryview:
-        """A record's bytes, read-only."""
+        """Read a record as a read-only view."""
         return memoryview(self.read(name))
 
     def check(self, name: str) -> None:
         """Compare a record with its checksum."""
         self.read(name)
 
-    def private_views(self) -> PrivateRecords:
-        """Writable copies of records."""
-        return _Copies(self)
+    def private_views(self) -> PrivateCopies:
+        """Make writable copies of records."""
+        return PrivateCopies(self)
 
     def close(self) -> None:
-        """The reader is the caller's."""
+        """Do nothing: the reader belongs to the caller."""
+
+
+class PrivateCopies:
+    """Writable copies of records."""
+
+    def __init__(self, archive: TorchReaderArchive) -> None:
+        self._archive = archive
+
+    def view(self, name: str) -> memoryview:
+        """Copy a record; writes to the copy do not reach the archive."""
+        return memoryview(bytearray(self._archive.read(name)))
+
+
+Archive: TypeAlias = ArchiveReader | DirectoryReader | TorchReaderArchive
+"""An archive, wherever its bytes are; all have the same methods, which raise ArchiveError."""
+PrivateRecords: TypeAlias = PrivateViews | PrivateFiles | PrivateCopies
+"""Writable views of the records of an archive, which do not write to its file."""
 
 
 @contextmanager
 def _torch_errors(record: str) -> Iterator[None]:
-    """What torch's reader raises for a record as what ours does."""
+    """Raise ArchiveError where torch's reader raises RuntimeError for `record`."""
     try:
         yield
     except RuntimeError as error:
@@ -190,28 +168,18 @@ def _torch_errors(record: str) -> Iterator[None]:
         ) from error
 
 
-class _Copies:
-    """Writable copies of records."""
-
-    def __init__(self, archive: TorchReaderArchive) -> None:
-        self._archive = archive
-
-    def view(self, name: str) -> memoryview:
-        return memoryview(bytearray(self._archive.read(name)))
-
-
 def _check_version(archive: Archive) -> None:
     record = next((name for name in (VERSION_RECORD, "version") if archive.has(name)), None)
     if record is None or not archive.has(EXTERN_MODULES):
         step = "torch.load reads what torch.save writes" if archive.has("data.pkl") else ""
         missing = VERSION_RECORD if record is None else EXTERN_MODULES
         raise ArchiveError(
-            "the archive is no package",
+            "the archive is not a package",
             facts=[("file", archive.name), ("reason", f"it has no record {missing}")],
             next_step=step,
         )
     text = archive.read(record).decode("ascii", "replace").strip()
-    # The number of digits first: Python refuses to read a number of thousands of them.
+    # Its length first: Python refuses to read a number with thousands of digits.
     if not text.isdigit() or len(text) > _LONGEST_VERSION or not 0 < int(text) <= NEWEST_READABLE_VERSION:
         raise ArchiveError(
             "the archive has a format that this version of hermpkg cannot read",

@@ -1,4 +1,4 @@
-"""What is checked when an artifact opens: bytes against the manifest, needs against the environment."""
+"""The checks when an artifact opens: its bytes against the manifest, its needs against the environment."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ CheckMode = Literal["error", "warn", "off"]
 VerifyMode = Literal["code", "all", "off"]
 
 _SHOWN = 5
-# The depth of `warn` below the caller of PackageImporter: warn, _say, check_*, __init__.
+# The caller of PackageImporter, counted from warnings.warn: _warn, check_*, __init__, the caller.
 _CALLER = 4
 
 
 class ArtifactModifiedWarning(UserWarning):
-    """The artifact no longer matches its manifest: someone edited it after it was built."""
+    """Warns that the artifact was edited after it was built: it no longer matches its manifest."""
 
 
 class ArtifactEnvironmentWarning(UserWarning):
-    """The environment is not the one that the artifact was built with."""
+    """Warns that the environment differs from the one that the artifact was built in."""
 
 
 class ArtifactEnvironmentError(LocalEnvironmentError, ImportError):
-    """The environment lacks what the artifact needs, or has a version that it excludes."""
+    """The environment lacks something that the artifact needs, or has a version that it excludes."""
 
 
 def read_manifest(archive: Archive) -> Manifest | None:
-    """The manifest, None for an archive of torch.package. Raises ArchiveError."""
+    """Read the manifest; None for an archive of torch.package, which has none. Raises ArchiveError."""
     if not archive.has(MANIFEST):
         return None
-    # Archives of torch.package are opened without it.
+    # Archives of torch.package are opened without this module.
     from hermpkg_build.core.manifest import FORMAT, Manifest
 
     manifest = Manifest.from_bytes(archive.read(MANIFEST))
@@ -58,10 +58,10 @@ def read_manifest(archive: Archive) -> Manifest | None:
 
 
 def check_content(archive: Archive, manifest: Manifest, mode: VerifyMode) -> None:
-    """Compare the records with the manifest and warn of differences, once for the archive.
+    """Compare the records with the manifest; give one warning that names the differences.
 
-    "code" compares everything but tensors, of which it compares the sizes; "all" tensors too.
-    Raises ArchiveError for a record that does not match its own checksum.
+    "code" compares everything but the bytes of tensors, of which it compares the sizes; "all" compares
+    these too. Raises ArchiveError for a record that does not match its own checksum.
     """
     if mode == "off":
         return
@@ -81,16 +81,16 @@ def check_content(archive: Archive, manifest: Manifest, mode: VerifyMode) -> Non
             if hashlib.sha256(archive.view(name)).hexdigest() != record.digest.hash:
                 changes.append(f"{name} was changed")
     if changes:
-        _say(
+        _warn(
             ArtifactModifiedWarning,
-            f"the artifact {archive.name} was edited after it was built: {_first(changes, '; ')}",
+            f"the artifact {archive.name} was edited after it was built: {_shortened(changes, '; ')}",
         )
 
 
 def check_python(archive: Archive, mode: CheckMode) -> None:
     """Compare the Python that built the archive with this one, by major and minor version.
 
-    Raises ArtifactEnvironmentError for another one where `mode` is "error".
+    Warns of a difference; raises ArtifactEnvironmentError where `mode` is "error".
     """
     if mode == "off" or not archive.has(PYTHON_VERSION):
         return
@@ -103,15 +103,15 @@ def check_python(archive: Archive, mode: CheckMode) -> None:
         raise ArtifactEnvironmentError(
             text, next_step='open it with that version of Python, or with check="warn"'
         )
-    _say(ArtifactEnvironmentWarning, text)
+    _warn(ArtifactEnvironmentWarning, text)
 
 
 def check_environment(archive: Archive, manifest: Manifest, mode: CheckMode) -> None:
-    """See that the extern modules' distributions are installed, in versions that the artifact allows.
+    """Check that the distributions of extern modules are installed, in versions that the artifact allows.
 
-    A version other than the one at build time that no `requires` speaks of, however it spells the name,
-    is a warning, an error where `mode` is "error". Raises ArtifactEnvironmentError that names everything
-    at fault.
+    A version other than the one at build time, of a distribution that `requires` does not name, is a
+    warning; where `mode` is "error", it is an error. Raises one ArtifactEnvironmentError that names
+    everything that is wrong.
     """
     if mode == "off":
         return
@@ -145,15 +145,15 @@ def check_environment(archive: Archive, manifest: Manifest, mode: CheckMode) -> 
         )
     if drift:
         text = ", ".join(f"{name} {what}" for name, what in drift)
-        _say(
+        _warn(
             ArtifactEnvironmentWarning, f"the environment of the artifact {archive.name} has changed: {text}"
         )
 
 
 def _missing_modules(manifest: Manifest) -> dict[str, bool]:
-    """Top-level extern modules that no distribution provides and that are not there; none is imported.
+    """Find top-level extern modules that no distribution provides and that are missing; import none.
 
-    With each, whether all that the artifact takes of it is optional.
+    Maps each to whether everything that the artifact takes of it is optional.
     """
     from hermpkg_build.core.graph import Origin
 
@@ -170,7 +170,7 @@ def _are_optional(manifest: Manifest, modules: Sequence[str]) -> bool:
 
 def _can_be_found(module: str) -> bool:
     if sys.modules.get(module) is not None:
-        return True  # Also where it has no spec, as a script's `__main__`, or what code has made.
+        return True  # Also a module without a spec, such as a script's `__main__`, or one made by code.
     try:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
@@ -201,10 +201,10 @@ def _public(version: str) -> str:
     return version.partition("+")[0]
 
 
-def _first(texts: Sequence[str], separator: str) -> str:
+def _shortened(texts: Sequence[str], separator: str) -> str:
     more = len(texts) - _SHOWN
     return separator.join(texts[:_SHOWN]) + (f", and {more} more" if more > 0 else "")
 
 
-def _say(category: type[Warning], text: str) -> None:
+def _warn(category: type[Warning], text: str) -> None:
     warnings.warn(text, category, stacklevel=_CALLER)

@@ -1,10 +1,9 @@
 """Compiled sources, kept in the user's cache by the digest of the source.
 
-An entry is the digest of the marshalled code, and the code: what does not match is compiled
-again. As with ``__pycache__``, whoever can write to an entry can run code as its user, so a folder or
-an entry that others can write to is not used. Nothing here ever fails: without a folder, sources are
-compiled.
-PYTHONDONTWRITEBYTECODE is about files beside sources; these lie in a cache of their own.
+An entry is the digest of the marshalled code, then the code; where they do not match, the source is
+compiled again. As with ``__pycache__``, whoever can write to an entry can run code as its user, so a
+folder or an entry that others can write to is not used. Nothing here ever fails: without a folder,
+sources are compiled. PYTHONDONTWRITEBYTECODE has no effect: it is about files beside the sources.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from types import CodeType
 
 from hermpkg_build.core.cache_directory import default_cache_directory
 from hermpkg_build.disk.private_folder import check_private_folder, is_private
-from hermpkg_build.disk.replacing import replace_file
 
 _FORMAT = "v1"
 _DIGEST_SIZE = 32
@@ -29,7 +27,7 @@ _WORTH_KEEPING = 256
 
 
 class CodeCache:
-    """The code of sources for this interpreter: its version and optimisation have a folder of their own."""
+    """Compiled sources for this interpreter: each version and optimisation level has its own folder."""
 
     def __init__(self) -> None:
         kind = f"{sys.implementation.cache_tag}-{importlib.util.MAGIC_NUMBER.hex()}-{sys.flags.optimize}"
@@ -37,7 +35,7 @@ class CodeCache:
         self._is_checked = False
 
     def compile(self, source: bytes, filename: str) -> CodeType:
-        """What ``compile`` makes of a module's source. Raises SyntaxError."""
+        """Compile a module's source, or take the code from the cache. Raises SyntaxError."""
         if self._folder is None or len(source) < _WORTH_KEEPING:
             return _compile(source, filename)
         name = hashlib.sha256(source).hexdigest()
@@ -46,27 +44,20 @@ class CodeCache:
             code = _compile(source, filename)
             self._write(name, marshal.dumps(code))
             return code
-        # Entries serve every importer, whose file names differ.
-        _fix_filename(code, filename)
+        # Importers share entries, but each has its own file names. importlib does so when a .pyc moves.
+        _imp._fix_co_filename(code, filename)  # type: ignore[attr-defined]
         return code
 
     def _read(self, name: str) -> CodeType | None:
         if self._folder is None or not self._is_usable():
             return None
         try:
-            descriptor = os.open(f"{self._folder}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+            with open(f"{self._folder}/{name}", "rb", buffering=0) as file:
+                # The entry as well as its folder: who owns a folder above may exchange this one.
+                status = os.fstat(file.fileno())
+                entry = file.read(status.st_size) if is_private(status) else b""
         except OSError:
             return None
-        try:
-            # The entry as well as its folder: someone may exchange the folder by one above it.
-            status = os.fstat(descriptor)
-            if not is_private(status):
-                return None
-            entry = os.read(descriptor, status.st_size)
-        except OSError:
-            return None
-        finally:
-            os.close(descriptor)
         marshalled = memoryview(entry)[_DIGEST_SIZE:]
         if hashlib.sha256(marshalled).digest() != entry[:_DIGEST_SIZE]:
             return None
@@ -80,14 +71,17 @@ class CodeCache:
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)
             if self._is_usable():
+                # Where the cache has all that is needed, this module is not loaded.
+                from hermpkg_build.disk.replacing import replace_file
+
                 entry = hashlib.sha256(marshalled).digest() + marshalled
                 replace_file(f"{folder}/{name}", entry, mode=_MODE)
         except OSError:
-            # A full or read-only disk is no reason to try again with every module.
+            # On a full or read-only disk, do not try again with every module.
             self._folder = None
 
     def _is_usable(self) -> bool:
-        """Whether the folder is there and the user's own; asked until it is there."""
+        """Tell whether the folder exists and is the user's own; ask the disk until it exists."""
         if not self._is_checked and self._folder is not None:
             try:
                 check_private_folder(self._folder)
@@ -102,8 +96,3 @@ class CodeCache:
 def _compile(source: bytes, filename: str) -> CodeType:
     code: CodeType = compile(source, filename, "exec", dont_inherit=True)
     return code
-
-
-def _fix_filename(code: CodeType, filename: str) -> None:
-    # What importlib itself does with a .pyc whose source has moved.
-    _imp._fix_co_filename(code, filename)  # type: ignore[attr-defined]

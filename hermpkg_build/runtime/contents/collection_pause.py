@@ -1,4 +1,4 @@
-"""Holds the garbage collector off while many objects are made that all stay."""
+"""Pauses the garbage collector while a pickle makes many objects, all of which stay."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 
 
 class _CollectionPause:
-    """Automatic collections stay off from the first entry to the last exit, whichever thread makes them."""
+    """Switches automatic collections off from the first entry to the last exit, of any threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -28,7 +28,7 @@ class _CollectionPause:
                 gc.enable()
 
 
-# A load makes objects by the hundred thousand and drops none, so that each collection in its course
-# walks over all of them, and over everything the process holds, for nothing. There is one collector
-# in a process, hence one pause.
+# A load makes hundreds of thousands of objects and drops none: each collection during it would walk
+# over all of them, and over everything else in the process, and free nothing. A process has one
+# collector, hence one pause.
 paused_collection = _CollectionPause()

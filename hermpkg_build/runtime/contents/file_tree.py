@@ -1,4 +1,4 @@
-"""The file tree of an archive: queried with `has_file`, printed like the tree command."""
+"""Directory: the file tree of an archive, queried with `has_file`, printed as the command `tree` does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from hermpkg_build.core.patterns import GlobGroup, GlobPattern
 
 
 class Directory:
-    """A folder or file of an archive; `children` are by name, a file has none."""
+    """A folder or file of an archive; `children` maps names to folders and files, and is empty for a file.
+
+    >>> print(Directory.of_files("model.pt", ["model/a.txt", "model/data/b.txt"]))
+    ─── model.pt
+        └── model
+            ├── data
+            │   └── b.txt
+            └── a.txt
+    <BLANKLINE>
+    """
 
     def __init__(self, name: str, is_dir: bool) -> None:
         self.name = name
@@ -19,7 +28,7 @@ class Directory:
     def of_files(
         cls, name: str, files: Iterable[str], *, include: GlobPattern = "**", exclude: GlobPattern = ()
     ) -> Directory:
-        """The tree of those `files` (paths with ``/``) that match. Raises ValueError for a bad pattern."""
+        """Make the tree of the `files` (paths with ``/``) that match. Raises ValueError for a bad pattern."""
         top = cls(name, True)
         wanted = GlobGroup(include, exclude=exclude, separator="/")
         for file in files:
@@ -28,7 +37,7 @@ class Directory:
         return top
 
     def has_file(self, filename: str) -> bool:
-        """Whether the path `filename` (a file or a folder) is in this tree."""
+        """Tell whether the path `filename`, of a file or a folder, is in this tree."""
         here = self
         for segment in filename.split("/"):
             found = here.children.get(segment)

@@ -1,4 +1,4 @@
-"""Which packaged modules see real paths in ``__file__``, and what those paths are."""
+"""RealFiles: which packaged modules see real paths in ``__file__``, and what the paths are."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from hermpkg_build.archive.directory import DirectoryReader
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.runtime.contents.archives import Archive
 
@@ -17,10 +18,10 @@ FilesMode = Literal["auto", "real", "mangled"]
 
 
 class RealFiles:
-    """Real paths for the records below the top-level folders `tops`, or below all of them for None.
+    """Gives real paths to the records in the top-level folders `tops`, or in all folders where it is None.
 
-    Nothing is unpacked before the first path is asked for. An archive that is a folder already
-    gives its own paths.
+    The records, save those `excluded`, are unpacked when a path is first asked for. An archive that is
+    a folder already gives its own paths.
     """
 
     def __init__(
@@ -33,20 +34,21 @@ class RealFiles:
         self._lock = threading.Lock()
 
     def covers(self, name: str) -> bool:
-        """Whether the record or module `name` has a real path."""
+        """Tell whether the record or module `name` has a real path."""
         if self._tops is None:
             return not name.startswith(".data/")
         return bool(self._tops) and name.replace("/", ".").partition(".")[0] in self._tops
 
     def path(self, record: str) -> str:
-        """The absolute path of a record, or of a folder of records, that is covered.
+        """Give the absolute path of a record, or of a folder of records, that is covered.
 
-        Raises LocalEnvironmentError where nothing can be unpacked, ArchiveError where no disk can hold it.
+        Raises LocalEnvironmentError where there is no place to unpack to, ArchiveError for names that no
+        file system can hold side by side.
         """
         return os.path.join(self._unpacked(), *record.split("/")) if record else self._unpacked()
 
-    def name(self, path: str) -> str | None:
-        """The inverse of `path`, None for a path that is none of these."""
+    def name_at(self, path: str) -> str | None:
+        """Give the record or folder at `path`, the inverse of `path`; None for any other path."""
         if self._folder is None:
             return None
         path = os.path.normpath(path)
@@ -65,7 +67,7 @@ class RealFiles:
         return self._folder
 
     def _unpack(self) -> str:
-        if hasattr(self._archive, "path_of"):
+        if isinstance(self._archive, DirectoryReader):
             return self._archive.name
         from hermpkg_build.runtime.contents.unpacking import unpack
 
@@ -73,7 +75,7 @@ class RealFiles:
         folders = {name[:end] for name in names for end, letter in enumerate(name) if letter == "/"}
         if clashing := folders.intersection(names):
             raise ArchiveError(
-                "a record has the name of a folder of others, and no disk can hold both",
+                "a record has the name of a folder of other records, and no disk can hold both",
                 facts=[("file", self._archive.name), ("record", min(clashing))],
                 next_step='open the archive with files="mangled"',
             )
@@ -81,7 +83,7 @@ class RealFiles:
 
 
 def real_files(archive: Archive, manifest: Manifest | None, mode: FilesMode) -> RealFiles:
-    """What `mode` says: "auto" is what the artifact asks for, which stock archives never do."""
+    """Make the RealFiles for `mode`: "auto" is what the manifest asks for, nothing in a stock archive."""
     if mode == "mangled":
         return RealFiles(archive, ())
     if mode == "auto":
@@ -90,7 +92,7 @@ def real_files(archive: Archive, manifest: Manifest | None, mode: FilesMode) -> 
 
 
 def _not_files(manifest: Manifest | None) -> Sequence[str]:
-    """The records that the importer itself reads, and code never."""
+    """List the records that only the importer reads, never packaged code."""
     from hermpkg_build.core.manifest import RecordKind
 
     if manifest is None:

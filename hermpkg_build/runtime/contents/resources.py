@@ -1,4 +1,4 @@
-"""Files of a packaged package for importlib.resources: the old functions and `files()`."""
+"""The files of a packaged package as importlib.resources reads them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import IO, Any
 
+from hermpkg_build.archive.directory import DirectoryReader
 from hermpkg_build.runtime.contents.archives import Archive
 
 if sys.version_info >= (3, 11):
@@ -17,17 +18,17 @@ else:
 
 
 class PackageResourceReader(TraversableResources):
-    """The resources of the folder `folder` of an archive; `real` is its path on disk where it has one."""
+    """Reads the folder `folder` of an archive; `real` is its path on disk, where it has one."""
 
     def __init__(self, archive: Archive, folder: str, real: str = "") -> None:
         self._archive = archive
         self._folder = folder
-        if not real and hasattr(archive, "path_of"):
+        if not real and isinstance(archive, DirectoryReader):
             real = os.path.join(archive.name, *folder.split("/"))
         self._real = real
 
     def files(self) -> Traversable:
-        """The folder: a real path where there is one."""
+        """Give the folder, as a real path where there is one."""
         if self._real:
             from pathlib import Path
 
@@ -35,22 +36,14 @@ class PackageResourceReader(TraversableResources):
             return path
         return ArchivePath(self._archive, self._folder)
 
-    def open_resource(self, resource: str) -> Any:
-        """A stream of the bytes of a file in the folder. Raises FileNotFoundError."""
-        return io.BytesIO(ArchivePath(self._archive, self._folder).joinpath(resource).read_bytes())
-
     def resource_path(self, resource: str) -> str:
-        """The file's real path. Raises FileNotFoundError where it has none."""
+        """Give the real path of a file. Raises FileNotFoundError where it has none."""
         if not self._real or not self.is_resource(resource):
             raise FileNotFoundError(2, "the artifact keeps no such file on disk", resource)
         return os.path.join(self._real, resource)
 
-    def is_resource(self, path: str) -> bool:
-        """Whether the folder has a file of that name."""
-        return ArchivePath(self._archive, self._folder).joinpath(path).is_file()
-
     def contents(self) -> Iterator[str]:
-        """The names of files and folders in the folder, sorted."""
+        """List the names of files and folders in the folder, sorted."""
         return iter(item.name for item in ArchivePath(self._archive, self._folder).iterdir())
 
 
@@ -67,7 +60,7 @@ class ArchivePath(Traversable):
         return self._path.rpartition("/")[2]
 
     def iterdir(self) -> Iterator[ArchivePath]:
-        """What the folder holds, sorted by name."""
+        """List the files and folders in this folder, sorted by name."""
         start = f"{self._path}/" if self._path else ""
         names = {
             record[len(start) :].partition("/")[0]
@@ -77,16 +70,16 @@ class ArchivePath(Traversable):
         return iter([ArchivePath(self._archive, start + name) for name in sorted(names)])
 
     def is_file(self) -> bool:
-        """Whether it is a file."""
+        """Tell whether this is a file."""
         return self._archive.has(self._path)
 
     def is_dir(self) -> bool:
-        """Whether it is a folder with something in it."""
+        """Tell whether this is a folder with something in it."""
         start = f"{self._path}/"
         return any(record.startswith(start) for record in self._archive.names())
 
     def joinpath(self, *descendants: Any) -> ArchivePath:
-        """The path below this one; ``.`` and ``..`` count as segments usually do."""
+        """Give the path below this one; ``.`` and ``..`` mean what they usually do."""
         segments = self._path.split("/") if self._path else []
         for descendant in descendants:
             for segment in str(descendant).split("/"):
@@ -96,11 +89,8 @@ class ArchivePath(Traversable):
                     segments = [*segments, segment]
         return ArchivePath(self._archive, "/".join(segments))
 
-    def __truediv__(self, child: Any) -> ArchivePath:
-        return self.joinpath(child)
-
     def read_bytes(self) -> bytes:
-        """The file's bytes. Raises FileNotFoundError, IsADirectoryError."""
+        """Read the file. Raises FileNotFoundError, IsADirectoryError."""
         if not self.is_file():
             if self.is_dir():
                 raise IsADirectoryError(21, "a folder of the artifact", self._path)
@@ -108,7 +98,7 @@ class ArchivePath(Traversable):
         return self._archive.read(self._path)
 
     def read_text(self, encoding: str | None = None, errors: str | None = None) -> str:
-        """The file's text, by default UTF-8."""
+        """Read the file as text, by default UTF-8."""
         return self.read_bytes().decode(encoding or "utf-8", errors or "strict")
 
     def open(
@@ -118,7 +108,7 @@ class ArchivePath(Traversable):
         errors: str | None = None,
         newline: str | None = None,
     ) -> IO[Any]:
-        """A stream to read from. Raises ValueError for a mode that writes."""
+        """Open the file for reading. Raises ValueError for a mode that writes."""
         if mode not in ("r", "rt", "rb"):
             raise ValueError(f"a file of an artifact can only be read, not opened with mode {mode!r}")
         stream = io.BytesIO(self.read_bytes())

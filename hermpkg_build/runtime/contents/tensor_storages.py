@@ -1,6 +1,6 @@
-"""Tensor storages of an archive, mapped copy-on-write: no memory is used until it is touched.
+"""Tensor storages of an archive, mapped copy-on-write: a page uses memory only once it is touched.
 
-Imports torch inside its functions: an artifact without tensors needs none.
+torch is imported inside the functions: an artifact without tensors can be used without it.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from hermpkg_build.archive.layout import BYTEORDER, DATA
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.runtime.contents.archives import Archive, PrivateRecords, RecordNotFoundError
 
-# What vector instructions of the processors that torch runs on ask for at most without loss.
 _ALIGNMENT = 16
+"""The bytes to which a storage must be aligned for vector instructions to be as fast as they can."""
 
 
 class StorageSource:
-    """Makes the storages of one archive; pickles loaded once each share the storages they have in common.
+    """Makes the storages of one archive; pickles share those that they shared when they were saved.
 
-    A pickle that is loaded again gets storages of its own, so that its tensors are as in the file
-    whatever became of the first ones.
+    A pickle that is loaded a second time gets storages of its own, so that its tensors are as in the
+    file, whatever was written to the first ones.
     """
 
     def __init__(self, archive: Archive) -> None:
@@ -28,8 +28,8 @@ class StorageSource:
         self._loaded: set[str] = set()
         self._generation: StorageGeneration | None = None
 
-    def begin(self, pickle: str) -> StorageGeneration:
-        """The storages that a load of the record `pickle` shares with earlier loads."""
+    def generation_for(self, pickle: str) -> StorageGeneration:
+        """Give the storages that a load of the record `pickle` shares with earlier loads."""
         if self._generation is None or pickle in self._loaded:
             self._generation = StorageGeneration(self._archive)
             self._loaded = set()
@@ -38,7 +38,7 @@ class StorageSource:
 
 
 class StorageGeneration:
-    """One set of the storages of an archive, remembered weakly, in one private mapping of the file."""
+    """One set of the storages of an archive, in one private mapping of the file, held weakly."""
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
@@ -47,7 +47,7 @@ class StorageGeneration:
         self._swaps_bytes: bool | None = None
 
     def get(self, key: int | str) -> Any:
-        """The UntypedStorage of `key`, None where it was not made or is gone."""
+        """Give the UntypedStorage of `key`, None where it was not made or is no longer in use."""
         reference = self._known.get(key)
         if reference is None:
             return None
@@ -56,7 +56,7 @@ class StorageGeneration:
         return torch.UntypedStorage._new_with_weak_ptr(reference.cdata)
 
     def get_or_read(self, key: int | str, size: int, dtype: Any) -> Any:
-        """The UntypedStorage of `key`, of `size` bytes that hold elements of `dtype`.
+        """Give the UntypedStorage of `key`, of `size` bytes that hold elements of `dtype`.
 
         Raises RecordNotFoundError, ArchiveError for a record shorter than `size`.
         """
@@ -92,7 +92,7 @@ class StorageGeneration:
         view = self._records.view(name)
         if len(view) < size:
             raise ArchiveError(
-                "a tensor's data are too short",
+                "a tensor's data is too short",
                 facts=[
                     ("file", self._archive.name),
                     ("record", name),

@@ -1,7 +1,7 @@
-"""Unpacks records into a folder named by their digest, where every process that needs them finds them.
+"""Unpacks records into a folder named by their digest, which all processes that need them share.
 
-The folder is made aside and renamed, so it is whole or not there. Each process compares what it
-finds with its artifact before it hands out a path, and mends what differs.
+The folder is made aside and renamed, so it is there whole or not at all. Each process compares the files
+with its artifact before it gives out a path, and writes those anew that differ.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ Files = Mapping[str, memoryview]
 
 
 def unpack(files: Files) -> str:
-    """The absolute path of a folder with exactly `files`, in the first place that can hold it.
+    """Unpack `files` and give the absolute path of the folder, which holds exactly these.
 
-    The places are the user's cache, and a folder of the user's own among the temporary files. One
-    that others could write to is passed over. Raises LocalEnvironmentError where there is no place.
+    It lies in the user's cache or, where that cannot hold it, in a folder of the user's own among the
+    temporary files; a place that others can write to is not used. Raises LocalEnvironmentError where
+    neither can be used.
     """
     name = _digest(files)
     reasons = []
@@ -45,7 +46,7 @@ def unpack(files: Files) -> str:
             continue
         return folder
     raise LocalEnvironmentError(
-        "there is no place for the files that packaged code reads by their paths",
+        "the files that packaged code reads by their paths cannot be unpacked anywhere",
         facts=reasons,
         next_step="set HERMPKG_CACHE_DIR to a folder that you can write to and others cannot",
     )
@@ -60,12 +61,12 @@ def _digest(files: Files) -> str:
 
 def _places() -> Iterator[str]:
     yield os.path.join(default_cache_directory(os.environ), "unpacked", _FORMAT)
-    # One folder and not several: whoever had made the one above could exchange the one below.
+    # One folder, not one in another: whoever had made the outer could exchange the inner one.
     yield os.path.join(tempfile.gettempdir(), f"hermpkg-{os.getuid()}-unpacked-{_FORMAT}")
 
 
 def _make(place: str, folder: str, files: Files) -> None:
-    """Make `folder` aside and rename it; another process that is faster has made the same."""
+    """Make `folder` aside and rename it, unless another process has made the same meanwhile."""
     os.makedirs(place, mode=0o700, exist_ok=True)
     check_private_folder(place)
     remove_abandoned(place, age_s=_ABANDONED_AFTER_S, prefix=ASIDE)
@@ -82,7 +83,7 @@ def _make(place: str, folder: str, files: Files) -> None:
 
 
 def _check(folder: str, files: Files) -> None:
-    """See that `folder` is the user's own and has exactly `files`; write again what differs."""
+    """Check that `folder` is the user's own and has exactly `files`; write those anew that differ."""
     check_private_folder(os.path.dirname(folder))
     check_private_folder(folder)
     for name in _strays(folder, files):
@@ -96,7 +97,7 @@ def _check(folder: str, files: Files) -> None:
 
 
 def _strays(folder: str, files: Files) -> Iterator[str]:
-    """Files that are none of `files`: code that lists its folder must not meet them."""
+    """Find files other than `files`, which packaged code that lists its folder must not find."""
     for here, folders, names in os.walk(folder):
         if "__pycache__" in folders:
             folders.remove("__pycache__")

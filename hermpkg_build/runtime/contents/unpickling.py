@@ -1,4 +1,4 @@
-"""Loads pickles of an archive: globals through the package, tensors by mapping, `__reduce_package__`."""
+"""Loads the pickles of an archive: globals from the package, tensors mapped, `__reduce_package__` called."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DROPPED_NAMES: dict[tuple[str, str], object] = {("numpy", "str"): str, ("numpy"
 
 
 class PackageUnpickler(pickle.Unpickler):
-    """Resolves globals with the package's `import_statement`, as its code does, and never past it."""
+    """Finds every global with the package's `import_statement`, as its code would."""
 
     def __init__(
         self, import_statement: Callable[..., Any], data: bytes, load: PickleLoad | None = None
@@ -33,13 +33,13 @@ class PackageUnpickler(pickle.Unpickler):
         self._dotted_names = protocol >= 4
 
     def find_class(self, module: str, name: str) -> Any:
-        """The object `name` of `module`. Raises ModuleNotFoundError, AttributeError."""
+        """Find the object `name` of `module`. Raises ModuleNotFoundError, AttributeError."""
         if self._python2_names:
             if (module, name) in _compat_pickle.NAME_MAPPING:
                 module, name = _compat_pickle.NAME_MAPPING[module, name]
             else:
                 module = _compat_pickle.IMPORT_MAPPING.get(module, module)
-        # As packaged code gets it, for what a pickle calls may unpickle or import.
+        # As packaged code gets it, because functions that a pickle calls may unpickle or import.
         owner = self._import_statement(module, fromlist=("__name__",))
         try:
             if self._dotted_names and "." in name:
@@ -51,7 +51,7 @@ class PackageUnpickler(pickle.Unpickler):
             raise
 
     def persistent_load(self, pid: Any) -> Any:
-        """What a persistent id of torch.package stands for. Raises UnpicklingError for any other."""
+        """Load the object of a persistent id of torch.package. Raises UnpicklingError for any other id."""
         if self._load is None or not isinstance(pid, tuple) or not pid:
             raise pickle.UnpicklingError(f"not a persistent id of a package: {pid!r}")
         kind, *data = pid
@@ -64,7 +64,7 @@ class PackageUnpickler(pickle.Unpickler):
 
 
 def _dtype_of(storage_type: Any) -> Any:
-    """The dtype of elements of a storage class; asking the class itself would warn of its deprecation."""
+    """Give the dtype of a storage class; the class itself would warn that it is deprecated."""
     import torch
 
     if storage_type is torch.UntypedStorage:
@@ -74,17 +74,17 @@ def _dtype_of(storage_type: Any) -> Any:
 
 
 class PickleLoad:
-    """One call of `load_pickle`: its storages, its reduced objects, where its tensors go.
+    """One call of `load_pickle`: its storages, its reduced objects, and where its tensors go.
 
-    `importer` is what functions that ``__reduce_package__`` named are called with; `map_location` has
-    the meanings it has for torch.load.
+    `importer` is passed to the functions that ``__reduce_package__`` returned; `map_location` means what
+    it means for torch.load.
     """
 
     def __init__(self, importer: object, source: StorageSource, record: str, map_location: Any) -> None:
         self.map_location = map_location
         self._importer = importer
         self._source = source
-        self._shared = source.begin(record)
+        self._shared = source.generation_for(record)
         self._restored: dict[int | str, Any] = {}
         self._reduced: dict[Any, Any] = {}
         self._context: Any = None
@@ -98,7 +98,7 @@ class PickleLoad:
 
     @property
     def storage_context(self) -> Any:
-        """The table of storages of torch that TorchScript shares with the pickle; made when asked for."""
+        """The table of storages that TorchScript shares with the pickle, made when first asked for."""
         if self._context is None:
             import torch
 
@@ -108,7 +108,7 @@ class PickleLoad:
         return self._context
 
     def storage(self, storage_type: Any, key: int | str, location: str | bytes, size: int) -> Any:
-        """The TypedStorage of a persistent id; `size` counts elements of `storage_type`."""
+        """Load the TypedStorage of a persistent id; `size` counts elements of `storage_type`."""
         import torch
 
         dtype = _dtype_of(storage_type)
@@ -123,7 +123,7 @@ class PickleLoad:
         )
 
     def reduced(self, *saved: Any) -> Any:
-        """The object of a ``__reduce_package__``: made once for an id; torch 1.x wrote no ids."""
+        """Make the object of a ``__reduce_package__``, once for each id; torch 1.x wrote no ids."""
         *identity, function, arguments = saved
         if not identity:
             return function(self._importer, *arguments)
@@ -148,7 +148,7 @@ class PickleLoad:
             self._context.add_storage(f"{key}.storage", torch.empty(0, dtype=torch.uint8).set_(storage))
 
     def validate(self) -> None:
-        """Check sparse tensors, which torch leaves to the end of a load. Raises RuntimeError."""
+        """Check sparse tensors, as torch does at the end of a load. Raises RuntimeError."""
         torch_utils = sys.modules.get("torch._utils")
         if torch_utils is not None:
             torch_utils._validate_loaded_sparse_tensors()

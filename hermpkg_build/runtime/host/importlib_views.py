@@ -31,7 +31,7 @@ _FUNCTIONS_OF_PACKAGES = (
 
 
 def importlib_overrides(space: ModuleSpace, _host: ModuleType) -> Overrides:
-    """Importlib itself."""
+    """Make what replaces functions of importlib."""
 
     def import_module(name: str, package: str | None = None) -> Any:
         return space.views.view_of(imports.import_module(space, name, package))
@@ -43,7 +43,7 @@ def importlib_overrides(space: ModuleSpace, _host: ModuleType) -> Overrides:
 
 
 def util_overrides(space: ModuleSpace, host: Any) -> Overrides:
-    """importlib.util."""
+    """Make what replaces functions of importlib.util."""
     from hermpkg_build.runtime.host.source_files import source_file_loader
 
     def find_spec_of(name: str, package: str | None = None) -> ModuleSpec | None:
@@ -66,7 +66,10 @@ def util_overrides(space: ModuleSpace, host: Any) -> Overrides:
 
 
 def find_spec(space: ModuleSpace, name: str) -> ModuleSpec | None:
-    """What importlib.util.find_spec gives packaged code: parents are imported, `name` is not."""
+    """Find the spec of `name` as importlib.util.find_spec does: parents are imported, `name` is not.
+
+    None where the package has no such module; raises ModuleNotFoundError where it lacks the parent.
+    """
     if not imports.holds(space, name):
         parent = name.rpartition(".")[0]
         if parent and not imports.holds(space, parent):
@@ -76,7 +79,7 @@ def find_spec(space: ModuleSpace, name: str) -> ModuleSpec | None:
 
 
 def resources_overrides(space: ModuleSpace, host: ModuleType) -> Overrides:
-    """importlib.resources: the functions that take the name of a package."""
+    """Make what replaces those functions of importlib.resources that take the name of a package."""
     return {
         name: _with_packaged_anchor(space, getattr(host, name))
         for name in _FUNCTIONS_OF_PACKAGES
@@ -85,9 +88,9 @@ def resources_overrides(space: ModuleSpace, host: ModuleType) -> Overrides:
 
 
 def _with_packaged_anchor(space: ModuleSpace, function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` of importlib.resources with plain names of packages understood in its first argument.
+    """Make `function` of importlib.resources take the plain name of a package as its first argument.
 
-    Without any, `files` (of Python 3.12 and later) means the package of the code that calls it.
+    Without an argument, `files` (of Python 3.12 and later) means the package of the code that calls it.
     """
 
     def module(package: Any) -> Any:
@@ -108,17 +111,17 @@ def _with_packaged_anchor(space: ModuleSpace, function: Callable[..., Any]) -> C
 
 
 def sys_overrides(space: ModuleSpace, _host: ModuleType) -> Overrides:
-    """Sys."""
+    """Make what replaces ``sys.modules``."""
     return {"modules": PackageModules(space)}
 
 
 def run_in_package(
     space: ModuleSpace, host: ModuleType, names: Iterable[str], own: Overrides
 ) -> dict[str, Callable[..., Any]]:
-    """Copies of those functions `names` that `host` has: by name they import what packaged code would.
+    """Copy those functions `names` that `host` has: the copies import by name what packaged code would.
 
-    They call each other, and those of `own` in place of the host's; import statements in them get what
-    the host needs.
+    They call each other, and the functions in `own`, in place of the host's. Their import statements still
+    get the host's modules.
     """
     namespace = {
         **vars(host),

@@ -1,4 +1,4 @@
-"""Metadata of packed distributions, which are not installed where the artifact is loaded."""
+"""importlib.metadata for packaged code: finds packed distributions, which need not be installed."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ class PackedDistribution(importlib.metadata.Distribution):
 
     @property
     def entry_points(self) -> Any:
-        """The entry points, which load packed modules."""
+        """The entry points; they load packed modules."""
         points = super().entry_points
         kind: Any = type(points)
         return kind(self._entry_point(point.name, point.value, point.group)._for(self) for point in points)
 
     def read_text(self, filename: str | os.PathLike[str]) -> str | None:
-        """The text of a metadata file, None where the archive has none of that name."""
+        """Read a metadata file; None where the artifact has none of that name."""
         record = f"{self._folder}/{filename}"
         return self._archive.read(record).decode() if self._archive.has(record) else None
 
     def locate_file(self, path: str | os.PathLike[str]) -> Any:
-        """The place of a file of the distribution inside of the archive."""
+        """Give the place of a file of the distribution in the artifact."""
         from hermpkg_build.runtime.contents.resources import ArchivePath
 
         return ArchivePath(self._archive, "").joinpath(path)
 
 
 def metadata_overrides(space: ModuleSpace, host: Any) -> Overrides:
-    """importlib.metadata, or its backport: what the artifact packed stands before what is installed."""
+    """Make what replaces functions of importlib.metadata or its backport: packed distributions come first."""
 
     class EntryPoint(host.EntryPoint):  # type: ignore[misc]
         def load(self) -> Any:
@@ -94,7 +94,7 @@ def metadata_overrides(space: ModuleSpace, host: Any) -> Overrides:
 
 
 def _packed_tops(space: ModuleSpace, packed: Mapping[str, PackedDistribution]) -> Mapping[str, list[str]]:
-    """The distributions of packed top-level modules, as far as the manifest knows them."""
+    """Map packed top-level modules to distributions, as far as the manifest knows them."""
     manifest = read_manifest(space.archive)
     tops: dict[str, set[str]] = {}
     for name, module in (manifest.modules if manifest is not None else {}).items():
@@ -105,5 +105,5 @@ def _packed_tops(space: ModuleSpace, packed: Mapping[str, PackedDistribution]) -
 
 
 def _name_of(distribution: Any) -> str:
-    """The normalised name: the standard library's own knows it without reading the metadata."""
+    """The normalised name, which distributions of the standard library know without reading metadata."""
     return normalised(getattr(distribution, "_normalized_name", "") or distribution.metadata["Name"] or "")

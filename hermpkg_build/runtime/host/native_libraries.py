@@ -1,10 +1,10 @@
-"""Shared libraries that register with torch: each by its bytes once, and none that would end the process."""
+"""Loads shared libraries that register with torch: the same bytes once, none that would end the process."""
 
 from __future__ import annotations
 
 import ctypes
 import faulthandler
-import hashlib
+import filecmp
 import os
 import resource
 import select
@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from hermpkg_build.errors import LocalEnvironmentError
 
 PATIENCE_S = 60.0
-"""How long the initialiser of a shared library may take when it is tried."""
+"""How long the initialiser of a shared library may take when it is tried, in seconds."""
 
 
 class NativeNameTakenError(LocalEnvironmentError, OSError):
@@ -25,12 +25,12 @@ class NativeNameTakenError(LocalEnvironmentError, OSError):
 
 
 def load_library(load: Callable[[str], Any], path: str) -> None:
-    """Do as `load`, which is torch.ops.load_library, unless the same bytes are loaded from elsewhere.
+    """Call `load`, which is torch.ops.load_library, unless the same bytes are loaded from elsewhere.
 
-    The initialiser of a library registers its operators and classes; a second copy of it, which an
-    artifact beside its code may hold, would register the same names, and torch ends the process.
-    What the first copy has registered is what the second would. Raises NativeNameTakenError where
-    another library of the same file name is loaded beside which this one cannot be.
+    The initialiser of a library registers its operators and classes. A second copy of the library, which
+    an artifact may hold beside its code, would register the same names, and torch would end the process;
+    the first copy has registered them already. Raises NativeNameTakenError where a different library of
+    the same file name is loaded and this one cannot be loaded beside it.
     """
     loaded: set[str] = sys.modules["torch"].ops.loaded_libraries
     others = [
@@ -39,10 +39,10 @@ def load_library(load: Callable[[str], Any], path: str) -> None:
     if any(_is_same(path, other) for other in others):
         loaded.add(path)
         return
-    if others and path not in loaded and os.path.isfile(path) and (fate := _fate(path)):
+    if others and path not in loaded and os.path.isfile(path) and (failure := _failure_in_child(path)):
         raise NativeNameTakenError(
             "a shared library registers operators or classes of torch that another one has registered",
-            facts=[("file", path), ("loaded first", ", ".join(sorted(others))), ("tried", fate)],
+            facts=[("file", path), ("loaded first", ", ".join(sorted(others))), ("tried", failure)],
             next_step="load one of the two in a process; extern the module that loads this one, so that there"
             " is one copy, or give its namespace another name",
         )
@@ -51,26 +51,20 @@ def load_library(load: Callable[[str], Any], path: str) -> None:
 
 def _is_same(path: str, other: str) -> bool:
     try:
-        return os.path.getsize(path) == os.path.getsize(other) and _digest(path) == _digest(other)
+        return filecmp.cmp(path, other, shallow=False)
     except OSError:
         return False
 
 
-def _digest(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return hashlib.sha256(file.read()).digest()
+def _failure_in_child(path: str) -> str:
+    """Load `path` in a copy of this process; how that ended the copy, "" where it lived on.
 
-
-def _fate(path: str) -> str:
-    """What becomes of a process like this one that loads `path`, "" where it lives on; tried in a copy of it.
-
-    The copy says so itself: of its end nobody is told where the process ignores those of its children. It
-    has this thread alone, and a lock that another one holds just now is held in it for good: hence the
-    limit of time.
+    The copy reports by itself, because a process that ignores its children is not told how they ended. It
+    has this thread alone, and a lock that another thread holds now stays locked in it: hence the time limit.
     """
     answers, answer = os.pipe()
     with warnings.catch_warnings():
-        # The copy loads and ends: it waits for no thread that it does not have.
+        # The warning is about threads that the copy lacks. It waits for none: it loads and ends.
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if not child:
@@ -83,7 +77,7 @@ def _fate(path: str) -> str:
     os.close(answers)
     if not has_ended:
         os.kill(child, signal.SIGKILL)
-    how = _end_of(child)
+    how = _wait_for(child)
     if lives:
         return ""
     if has_ended:
@@ -92,22 +86,22 @@ def _fate(path: str) -> str:
 
 
 def _try_to_load(path: str, answer: int) -> NoReturn:
-    """Load a library, write a byte to `answer` where this process is still there, and end it."""
+    """Load a library, write a byte to `answer` if this process still lives, and end the process."""
     try:
-        faulthandler.disable()  # It would report the end of the copy as that of the process.
+        faulthandler.disable()  # It would report a crash of the copy as one of the process.
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
         ctypes.CDLL(path)
     finally:
-        # A library that cannot be loaded is an error for `load` to report.
+        # Where the library cannot be loaded, `load` reports the error.
         os.write(answer, b"1")
         os._exit(0)
 
 
-def _end_of(child: int) -> str:
-    """Wait for a child; the signal that ended it, in brackets, where there was one and it can be told."""
+def _wait_for(child: int) -> str:
+    """Wait for a child; return the signal that ended it, in brackets, "" where none is known."""
     try:
         _, status = os.waitpid(child, 0)
     except ChildProcessError:

@@ -1,4 +1,4 @@
-"""Where one package's operators of torch are: under their own names, or in a namespace of the package."""
+"""Where the torch operators of one package are: under their plain names, or in private namespaces."""
 
 from __future__ import annotations
 
@@ -8,65 +8,55 @@ import weakref
 
 
 class OperatorNames:
-    """Which operators of one package have a namespace of the package's own, and where the others are.
+    """Which operators of one package are in a private namespace, and which under their plain names.
 
-    Names are ``ns::op``, without an overload.
+    Names are ``ns::op``; an overload, as in ``ns::op.out``, counts as its operator.
     """
 
     def __init__(self, prefix: str) -> None:
         self._suffix = f"__{prefix.strip('<>')}"
-        self._moved: set[str] = set()
-        self._moved_namespaces: set[str] = set()
-        self._own: set[str] = set()
+        self._private: set[str] = set()
+        self.private_namespaces: set[str] = set()
+        """Namespaces, by their plain names, in which all that the package registers is private."""
+        self.registered: set[str] = set()
+        """The operators and namespaces that the package has registered under their plain names."""
 
-    def home(self, namespace: str) -> str:
-        """The namespace of the package's own that stands in for `namespace`."""
+    def private_namespace(self, namespace: str) -> str:
+        """The package's private namespace that stands in for `namespace`, as ``ns__torch_package_3``."""
         return f"{namespace}{self._suffix}"
 
-    def has_moved(self, name: str) -> bool:
-        """Whether the operator `name`, an overload or not, is in the package's own namespace."""
-        return without_overload(name) in self._moved
+    def is_private(self, name: str) -> bool:
+        """Whether the operator `name` is in a private namespace."""
+        return without_overload(name) in self._private
 
     def resolve(self, name: str) -> str:
-        """The name in the process's table of what packaged code calls `name`."""
+        """The name under which torch has the operator that packaged code calls `name`."""
         namespace, separator, operator = name.partition("::")
-        return f"{self.home(namespace)}{separator}{operator}" if self.has_moved(name) else name
+        return f"{self.private_namespace(namespace)}{separator}{operator}" if self.is_private(name) else name
 
-    def move(self, name: str) -> None:
-        """Have the operator `name` in the package's own namespace from now on."""
-        self._moved.add(without_overload(name))
+    def make_private(self, name: str) -> None:
+        """Resolve the operator `name` to the private namespace from now on."""
+        self._private.add(without_overload(name))
 
-    def move_namespace(self, namespace: str) -> None:
-        """Have all that the package will register in `namespace` in its own."""
-        self._moved_namespaces.add(namespace)
-
-    def note_own(self, name: str) -> None:
-        """Remember that this package has registered `name` (or a namespace) as it is."""
-        self._own.add(name)
-
-    def is_own(self, name: str) -> bool:
-        """Whether this package has registered `name` (or a namespace) as it is."""
-        return name in self._own
-
-    def belongs_home(self, name: str) -> bool:
-        """Whether a new overload or operator `name` follows what was moved before."""
-        return self.has_moved(name) or name.partition("::")[0] in self._moved_namespaces
+    def becomes_private(self, name: str) -> bool:
+        """Whether a new overload or operator `name` goes where earlier ones of it went, to be private."""
+        return self.is_private(name) or name.partition("::")[0] in self.private_namespaces
 
     def claim(self, name: str) -> bool:
-        """Whether no other package is about to register the operator `name`, as this one is from now on.
+        """Whether this package may register the operator `name`; from now on, no other may.
 
-        Where it exists, torch itself tells who may add to it.
+        Where the operator exists, torch itself tells who may add to it.
         """
         with _claiming:
             return exists(name) or _claims.setdefault(without_overload(name), self) is self
 
-    def place(self, name: str) -> str:
+    def name_for_new(self, name: str) -> str:
         """The name under which to register the new operator `name`."""
-        is_taken = exists(name) and not self.is_own(name)
-        if self.belongs_home(name) or is_taken or not self.claim(name):
-            self.move(name)
+        is_taken = exists(name) and name not in self.registered
+        if self.becomes_private(name) or is_taken or not self.claim(name):
+            self.make_private(name)
         else:
-            self.note_own(name)
+            self.registered.add(name)
         return self.resolve(name)
 
 

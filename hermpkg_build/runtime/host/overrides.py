@@ -1,4 +1,4 @@
-"""The host modules that packaged code sees with other attributes, and what makes these for a package."""
+"""The host modules that packaged code sees with some attributes replaced, and what makes the replacements."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
-from hermpkg_build.runtime.host import importlib_views, pkgutil_views
+from hermpkg_build.runtime.host import importlib_views
 from hermpkg_build.runtime.importing.module_views import Overrides
 from hermpkg_build.runtime.importing.space import ModuleSpace
 
-# Modules of the host, by which few packages are held up, wait until one of them imports what they are for.
+# Few packages import these modules of the host: the code that handles them is loaded when one does.
 
 
 def _machinery(space: ModuleSpace, host: Any) -> Overrides:
@@ -31,6 +31,18 @@ def _pickle(space: ModuleSpace, host: Any) -> Overrides:
     return pickle_overrides(space, host)
 
 
+def _pkgutil(space: ModuleSpace, host: Any) -> Overrides:
+    from hermpkg_build.runtime.host.pkgutil_views import pkgutil_overrides
+
+    return pkgutil_overrides(space, host)
+
+
+def _pydoc(space: ModuleSpace, host: Any) -> Overrides:
+    from hermpkg_build.runtime.host.pkgutil_views import pydoc_overrides
+
+    return pydoc_overrides(space, host)
+
+
 def _torch(space: ModuleSpace, host: Any) -> Overrides:
     from hermpkg_build.runtime.host.torch_views import torch_overrides
 
@@ -46,8 +58,8 @@ OVERRIDES: Mapping[str, Callable[[ModuleSpace, ModuleType], Overrides]] = {
     "importlib.resources": importlib_views.resources_overrides,
     "importlib_metadata": _metadata,
     "pickle": _pickle,
-    "pkgutil": pkgutil_views.pkgutil_overrides,
-    "pydoc": pkgutil_views.pydoc_overrides,
+    "pkgutil": _pkgutil,
+    "pydoc": _pydoc,
     "sys": importlib_views.sys_overrides,
     "torch": _torch,
     "torch.classes": _torch,
@@ -62,4 +74,4 @@ OVERRIDES: Mapping[str, Callable[[ModuleSpace, ModuleType], Overrides]] = {
     "torch.utils.data.datapipes._decorator": _torch,
     "torch.utils.pytree": _torch,
 }
-"""By the name of the host module. Some have no attribute of their own but lead to modules that have."""
+"""By the name of the host module. Some modules of torch are here only because they lead to others."""

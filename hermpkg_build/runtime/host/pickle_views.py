@@ -1,7 +1,7 @@
-"""The unpicklers that packaged code gets: plain names in what it unpickles are those of its package.
+"""The unpicklers that packaged code gets: plain names in a pickle mean modules of its package.
 
 Objects may keep pickles among their bytes, and files hold pickles that were written where the code was
-no package. The names in these mean to packaged code what they mean in its import statements.
+not packaged. Names in these mean to packaged code what they mean in its import statements.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _CLASSES = ("Unpickler", "_Unpickler")
 
 
 def pickle_overrides(space: ModuleSpace, host: Any) -> Overrides:
-    """What stands in the place of the unpicklers and the loading functions of pickle."""
+    """The attributes that replace the unpicklers and the loading functions of pickle, `host`."""
     classes = {name: _unpickler(space, getattr(host, name)) for name in _CLASSES if hasattr(host, name)}
     unpickler = classes["Unpickler"]
 
@@ -38,7 +38,7 @@ def pickle_overrides(space: ModuleSpace, host: Any) -> Overrides:
 
 def _unpickler(space: ModuleSpace, base: Any) -> Callable[..., Any]:
     class Unpickler(base, metaclass=StandsForItsBase):  # type: ignore[misc]
-        """Finds what the package holds there, and everything else where the host's does."""
+        """Finds packaged modules in the package, and everything else where the host's unpickler does."""
 
         def find_class(self, module: str, name: str, /) -> Any:
             if not holds(space, module) or space.tree.is_extern(module):
@@ -49,7 +49,7 @@ def _unpickler(space: ModuleSpace, base: Any) -> Callable[..., Any]:
 
 
 class _InPlaceOf:
-    """A function in the place of one of the host's; pickles as that, for `__reduce__` may give it."""
+    """A function in place of one of the host's; pickles as the host's, because ``__reduce__`` may give it."""
 
     def __init__(self, host: Any, function: Callable[..., Any]) -> None:
         functools.update_wrapper(self, host)

@@ -18,7 +18,7 @@ _FUNCTIONS_OF_PKGUTIL = ("iter_modules", "walk_packages", "find_loader", "get_lo
 
 
 def pkgutil_overrides(space: ModuleSpace, host: Any) -> Overrides:
-    """Pkgutil."""
+    """Make what replaces functions of pkgutil."""
 
     def get_importer(path_item: Any) -> Any:
         folder = space.name_at(os.fsdecode(path_item))
@@ -44,7 +44,7 @@ def pkgutil_overrides(space: ModuleSpace, host: Any) -> Overrides:
 
 
 def pydoc_overrides(space: ModuleSpace, host: Any) -> Overrides:
-    """pydoc, which other libraries look objects up with."""
+    """Make what replaces ``pydoc.locate``, with which other libraries look objects up."""
     copies = run_in_package(space, host, ("safeimport", "locate"), {})
 
     def locate(path: str, forceload: bool = False) -> Any:
@@ -65,7 +65,7 @@ class _FolderFinder:
         self._package = folder.replace("/", ".")
 
     def iter_modules(self, prefix: str = "") -> Iterator[tuple[str, bool]]:
-        """The names of the modules, `prefix` before each, and whether it is a package."""
+        """Give the name of each module, after `prefix`, and whether it is a package."""
         tree = self._space.tree
         for child in tree.children(self._package):
             name = self._below(child)
@@ -73,7 +73,7 @@ class _FolderFinder:
                 yield prefix + child, tree.is_package(name)
 
     def find_spec(self, fullname: str, _target: ModuleType | None = None) -> ModuleSpec | None:
-        """The spec of the module in this folder that has the last segment of `fullname`."""
+        """Find the spec of the module in this folder that has the last segment of `fullname`."""
         name = self._below(fullname.rpartition(".")[2])
         return self._space.loader.find_spec(self._space.mangle(name))
 

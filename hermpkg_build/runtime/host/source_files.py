@@ -1,6 +1,6 @@
-"""The loader that packaged code gets for source files by path: in the artifact, or outside of it.
+"""The SourceFileLoader that packaged code gets, for files in the artifact and outside of it.
 
-Outside lie the sources that packaged code has written itself, and a user's plugins.
+Outside of it are sources that packaged code has written itself, and a user's plugins.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from hermpkg_build.runtime.importing.space import ModuleSpace
 
 
 def machinery_overrides(space: ModuleSpace, host: Any) -> Overrides:
-    """importlib.machinery."""
+    """Make what replaces ``importlib.machinery.SourceFileLoader``."""
     return {"SourceFileLoader": source_file_loader(space, host.SourceFileLoader)}
 
 
 def source_file_loader(space: ModuleSpace, base: Any) -> Any:
-    """The class that stands for SourceFileLoader, which is `base`, in the package of `space`.
+    """Make the class that stands for SourceFileLoader, which is `base`, in the package of `space`.
 
-    Its loaders refer to the space weakly, as caches of the standard library (linecache) keep loaders.
+    Its loaders refer to the space weakly, because caches of the standard library (linecache) keep loaders.
     """
     reference = weakref.ref(space)
 
@@ -61,9 +61,9 @@ def source_file_loader(space: ModuleSpace, base: Any) -> Any:
             return self._space().compile_record(spec.loader_state.record, spec.name)
 
         def source_to_code(self, data: Any, path: Any, *more: Any) -> Any:
-            """As the base class, with names of packaged modules in `data` understood.
+            """Compile `data` as the base class does, with plain names in place of mangled ones.
 
-            Code that writes code takes them from ``__module__`` and ``__name__``. No statement can import
+            Code that writes code takes names from ``__module__`` and ``__name__``. No statement can import
             a mangled name; the plain one leads to the same module.
             """
             if isinstance(data, (bytes, bytearray)):

@@ -1,4 +1,4 @@
-"""Classes that packaged code gets in place of the host's, and that have the same instances."""
+"""A metaclass for classes that packaged code gets in place of the host's, with the same instances."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from abc import ABCMeta
 
 
 class StandsForItsBase(ABCMeta):
-    """Has ``isinstance`` and ``issubclass`` mean the base, as they would if packaged code had that.
+    """Makes ``isinstance`` and ``issubclass`` ask the base, as if packaged code had the base itself.
 
-    Only for the class that is made with this metaclass; those derived from it are classes like others,
-    abstract ones among them: hence ABCMeta, which a class that also derives from ABC must have.
+    That holds for a class made with this metaclass directly. Those derived from it are ordinary classes,
+    and may derive from ABC as well: hence ABCMeta.
     """
 
     stands_for: type | None
@@ -17,7 +17,7 @@ class StandsForItsBase(ABCMeta):
     def __new__(
         cls, name: str, bases: tuple[type, ...], namespace: dict[str, object], /, **options: object
     ) -> StandsForItsBase:
-        """The class, which stands for its base unless it derives from such a class itself."""
+        """Make the class; it stands for its base unless it derives from a class that does."""
         made = super().__new__(cls, name, bases, namespace, **options)
         is_derived = any(isinstance(base, StandsForItsBase) for base in bases)
         made.stands_for = None if is_derived else bases[0]

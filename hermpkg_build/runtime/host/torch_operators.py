@@ -1,9 +1,9 @@
-"""torch.library and torch.ops for packaged code: a name that is taken gets a namespace of the package.
+"""torch.library and torch.ops for packaged code: operators whose names are taken go to private namespaces.
 
-There is one table of operators in the process. The first to register ``ns::op`` has that name, so
-that whatever looks it up, serialised graphs among them, finds it. A package that registers the same
-name later would be refused, or would replace the operator under everyone's feet: its operator goes
-to ``ns__torch_package_3::op`` instead, and its code, which gets torch.ops and torch.library from
+A process has one table of operators. The first to register ``ns::op`` has that name, so that
+whatever looks it up, serialised graphs among them, finds it. A package that registers the same
+name later would be refused, or would replace the operator for everyone: its operator goes to
+``ns__torch_package_3::op`` instead, and its code, which gets torch.ops and torch.library from
 here, finds it there by the plain name.
 """
 
@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from types import ModuleType
 from typing import Any
 
 from hermpkg_build.runtime.host.native_libraries import load_library
 from hermpkg_build.runtime.host.operator_names import OperatorNames, exists
 from hermpkg_build.runtime.host.standing_classes import StandsForItsBase
 
-# Their first argument is the name of an operator that exists.
-_OF_OPERATORS = (
+# Functions of torch.library whose first argument, `op`, names an operator that exists.
+_FUNCTIONS_OF_OPERATORS = (
     "get_kernel",
     "impl",
     "impl_abstract",
@@ -30,138 +29,125 @@ _OF_OPERATORS = (
     "register_torch_dispatch",
     "register_vmap",
 )
-_MAKING_OPERATORS = ("custom_op", "triton_op")
-_METHODS = ("_impl_with_aoti_compile", "_register_torch_dispatch_rule", "impl", "register_symm_mem_args")
-_OF_TORCH_ITSELF = frozenset({"aten", "higher_order", "prim", "prims", "quantized"})
+# Those whose first argument, `name`, names a new one.
+_MAKERS_OF_OPERATORS = ("custom_op", "triton_op")
+_METHODS_OF_LIBRARY = (
+    "_impl_with_aoti_compile",
+    "_register_torch_dispatch_rule",
+    "impl",
+    "register_symm_mem_args",
+)
+_NAMESPACES_OF_TORCH = frozenset({"aten", "higher_order", "prim", "prims", "quantized"})
 
 
 def library_overrides(names: OperatorNames, host: Any) -> Mapping[str, Any]:
-    """The functions and the class of torch.library that take names of operators."""
+    """Make what stands for the functions and the class of torch.library that take names of operators."""
     overrides: dict[str, Any] = {"Library": _library_class(names, host.Library)}
-    for name in _OF_OPERATORS:
-        if hasattr(host, name):
-            overrides[name] = _with_name(getattr(host, name), "op", names.resolve)
-    for name in _MAKING_OPERATORS:
-        if hasattr(host, name):
-            overrides[name] = _with_name(getattr(host, name), "name", names.place)
+    for keyword, rename, functions in (
+        ("op", names.resolve, _FUNCTIONS_OF_OPERATORS),
+        ("name", names.name_for_new, _MAKERS_OF_OPERATORS),
+    ):
+        for name in functions:
+            if hasattr(host, name):
+                overrides[name] = _with_name(getattr(host, name), keyword, rename)
     if hasattr(host, "define"):
         overrides["define"] = _defining(names, host.define)
     return overrides
 
 
 def operators_overrides(names: OperatorNames, host: Any) -> Mapping[str, Any]:
-    """The attributes of torch.ops: its namespaces, and what loads shared libraries."""
+    """Make what stands for the attributes of torch.ops: its namespaces, and `load_library`."""
     return _Namespaces(names, host)
 
 
-class _Namespaces(Mapping[str, Any]):
-    """The namespaces of torch.ops as one package sees them, each made when first asked for.
-
-    Iteration gives the fixed part alone, since any name is a namespace.
-    """
+class _Namespaces(dict[str, Any]):
+    """The namespaces of torch.ops as one package sees them, each made when first asked for."""
 
     def __init__(self, names: OperatorNames, host: Any) -> None:
-        self._names = names
+        super().__init__(load_library=functools.partial(load_library, host.load_library))
         self._host = host
-        self._fixed = {"load_library": functools.partial(load_library, host.load_library)}
-        self._views: dict[str, ModuleType] = {}
-        self._view_class = _namespace_class(names, host)
+        self._namespace_class = _namespace_class(names, host)
 
     def __contains__(self, name: object) -> bool:
-        return (
-            name in self._views
-            or name in self._fixed
-            or (
-                isinstance(name, str)
-                and not name.startswith("_")
-                and name not in _OF_TORCH_ITSELF
-                and isinstance(getattr(self._host, name), self._view_class.__base__)
-            )
+        return super().__contains__(name) or (
+            isinstance(name, str)
+            and not name.startswith("_")
+            and name not in _NAMESPACES_OF_TORCH
+            and isinstance(getattr(self._host, name), self._namespace_class.__base__)
         )
 
-    def __getitem__(self, name: str) -> Any:
-        view = self._views.get(name)
-        if view is None:
-            if name in self._fixed:
-                return self._fixed[name]
-            view = self._views[name] = self._view_class(name)
-        return view
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._fixed)
-
-    def __len__(self) -> int:
-        return len(self._fixed)
+    def __missing__(self, name: str) -> Any:
+        return self.setdefault(name, self._namespace_class(name))
 
 
 def _namespace_class(names: OperatorNames, ops: Any) -> Any:
-    """A subclass of torch's class of namespaces whose operators are the package's where it has some."""
+    """Make a subclass of torch's class of namespaces that looks first among the package's own operators."""
 
     class PackageNamespace(type(ops.aten)):  # type: ignore[misc]
         def __getattr__(self, operator: str) -> Any:
-            # Nothing is kept in the namespace: the operator of the name may be another one later.
-            has_moved = names.has_moved(f"{self.name}::{operator}")
-            return getattr(getattr(ops, names.home(self.name) if has_moved else self.name), operator)
+            # The operator is not kept in the namespace: the name may mean another one later.
+            namespace = names.resolve(f"{self.name}::{operator}").partition("::")[0]
+            return getattr(getattr(ops, namespace), operator)
 
         def __iter__(self) -> Iterator[str]:
             return iter(dir(self))
 
         def __dir__(self) -> list[str]:
-            spaces = (getattr(ops, self.name), getattr(ops, names.home(self.name)))
+            spaces = (getattr(ops, self.name), getattr(ops, names.private_namespace(self.name)))
             return sorted({name for space in spaces for name in space})
 
     return PackageNamespace
 
 
 def _library_class(names: OperatorNames, host: Any) -> Any:
-    """A subclass of torch.library.Library that registers in the package's own namespace what is taken."""
+    """Make a subclass of torch.library.Library that registers taken names in the private namespace."""
 
     class Library(host, metaclass=StandsForItsBase):  # type: ignore[misc]
         def __init__(self, ns: str, kind: str, dispatch_key: str = "") -> None:
-            self._plain = ns
-            self._is_home = False
-            self._beside: Any = None
+            self._namespace = ns
+            self._is_private = False
+            self._private: Any = None
             try:
                 super().__init__(ns, kind, dispatch_key)
             except RuntimeError:
-                if kind != "DEF" or names.is_own(ns):
+                if kind != "DEF" or ns in names.registered:
                     raise
-                super().__init__(names.home(ns), kind, dispatch_key)
-                names.move_namespace(ns)
-                self._is_home = True
+                super().__init__(names.private_namespace(ns), kind, dispatch_key)
+                names.private_namespaces.add(ns)
+                self._is_private = True
             else:
                 if kind == "DEF":
-                    names.note_own(ns)
+                    names.registered.add(ns)
 
-        def at_home(self) -> Any:
-            """The library that registers in the package's own namespace: this one, or one beside it."""
-            if self._is_home:
+        def private_library(self) -> Any:
+            """The library that registers in the private namespace: this one, or a second one."""
+            if self._is_private:
                 return super()
-            if self._beside is None:
+            if self._private is None:
                 kind = "FRAGMENT" if self.kind == "DEF" else self.kind
-                self._beside = host(names.home(self._plain), kind, self.dispatch_key)
-            return self._beside
+                self._private = host(names.private_namespace(self._namespace), kind, self.dispatch_key)
+            return self._private
 
         def define(self, schema: str, *args: Any, **kwargs: Any) -> Any:
-            schema = schema.removeprefix(f"{self._plain}::")
-            name = f"{self._plain}::{schema.partition('(')[0].strip()}"
-            if not names.belongs_home(name) and names.claim(name):
+            schema = schema.removeprefix(f"{self._namespace}::")
+            name = f"{self._namespace}::{schema.partition('(')[0].strip()}"
+            if not names.becomes_private(name) and names.claim(name):
                 try:
                     result = super().define(schema, *args, **kwargs)
                 except RuntimeError:
-                    if names.is_own(name) or not exists(name):
+                    if name in names.registered or not exists(name):
                         raise
                 else:
-                    names.note_own(name)
+                    names.registered.add(name)
                     return result
-            result = self.at_home().define(schema, *args, **kwargs)
-            names.move(name)
+            result = self.private_library().define(schema, *args, **kwargs)
+            names.make_private(name)
             return result
 
         def _destroy(self) -> None:
             super()._destroy()
-            if self._beside is not None:
-                self._beside._destroy()
+            if self._private is not None:
+                self._private._destroy()
 
         def _register_fake(self, op_name: str, fn: Any, _stacklevel: int = 1, **kwargs: Any) -> Any:
             library, name = self.route(op_name)
@@ -172,16 +158,17 @@ def _library_class(names: OperatorNames, host: Any) -> Any:
             if not isinstance(op_name, str):
                 return super(), op_name
             bare = op_name.rpartition("::")[2]
-            return (self.at_home() if names.has_moved(f"{self._plain}::{bare}") else super()), bare
+            is_private = names.is_private(f"{self._namespace}::{bare}")
+            return self.private_library() if is_private else super(), bare
 
-    for name in _METHODS:
+    for name in _METHODS_OF_LIBRARY:
         if hasattr(host, name):
             setattr(Library, name, _routed(getattr(host, name)))
     return Library
 
 
 def _routed(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A method of a Library that takes the name of an operator, on the library that has the operator."""
+    """Make `method`, which takes the name of an operator, run on the library that has the operator."""
 
     @functools.wraps(method)
     def routed(self: Any, op_name: Any, *args: Any, **kwargs: Any) -> Any:
@@ -194,7 +181,7 @@ def _routed(method: Callable[..., Any]) -> Callable[..., Any]:
 def _with_name(
     function: Callable[..., Any], keyword: str, rename: Callable[[str], str]
 ) -> Callable[..., Any]:
-    """`function` of torch.library with the plain name of an operator understood as its first argument."""
+    """Make `function` of torch.library take the plain name of an operator as its argument `keyword`."""
 
     @functools.wraps(function)
     def bound(*args: Any, **kwargs: Any) -> Any:
@@ -205,12 +192,12 @@ def _with_name(
 
 
 def _defining(names: OperatorNames, function: Callable[..., Any]) -> Callable[..., Any]:
-    """torch.library.define: a Library that is passed finds the place itself."""
+    """Make torch.library.define take a plain name; a Library that is passed resolves the name itself."""
 
     @functools.wraps(function)
     def define(qualname: Any, *args: Any, **kwargs: Any) -> Any:
-        takes_place = _is_name(qualname) and kwargs.get("lib") is None
-        return function(names.place(qualname) if takes_place else qualname, *args, **kwargs)
+        takes_name = _is_name(qualname) and kwargs.get("lib") is None
+        return function(names.name_for_new(qualname) if takes_name else qualname, *args, **kwargs)
 
     return define
 

@@ -1,6 +1,6 @@
-"""Views of the modules of torch in which packaged code registers by name: a name that is taken is kept apart.
+"""What packaged code gets of the modules of torch in which it registers by name: taken names are kept apart.
 
-What is registered under a class or function needs none of this, for each copy of a module has its own.
+A registration by class or function needs no such care: each copy of a module has its own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hermpkg_build.runtime.importing.module_views import Overrides
 from hermpkg_build.runtime.importing.space import ModuleSpace
 from hermpkg_build.runtime.mangling import mangle_prefix
 
-_NAMING_NODES = (
+_NODE_FUNCTIONS = (
     "register_pytree_node",
     "_register_pytree_node",
     "_register_namedtuple",
@@ -29,7 +29,7 @@ _operator_names: weakref.WeakKeyDictionary[ModuleSpace, OperatorNames] = weakref
 
 
 def torch_overrides(space: ModuleSpace, host: Any) -> Overrides:
-    """Any of the modules of torch; those that have nothing to override lead to others that have."""
+    """Make what replaces attributes of the torch module `host`: nothing where it only leads to others."""
     if host.__name__ == "torch.classes":  # Only shared libraries register its classes.
         return {"load_library": functools.partial(load_library, host.load_library)}
     if host.__name__ in ("torch.library", "torch.ops"):
@@ -37,17 +37,19 @@ def torch_overrides(space: ModuleSpace, host: Any) -> Overrides:
         overrides = library_overrides if host.__name__ == "torch.library" else operators_overrides
         return overrides(names, host)
     functions = {
-        name: _naming_nodes(space, getattr(host, name)) for name in _NAMING_NODES if hasattr(host, name)
+        name: _with_free_type_name(space, getattr(host, name))
+        for name in _NODE_FUNCTIONS
+        if hasattr(host, name)
     }
     if hasattr(host, "functional_datapipe"):
         functions["functional_datapipe"] = _functional_datapipe(space, host.functional_datapipe)
     return functions
 
 
-def _naming_nodes(space: ModuleSpace, function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` with a `serialized_type_name` that another class has put under the package's prefix.
+def _with_free_type_name(space: ModuleSpace, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make `function` of pytree put the package's prefix before a `serialized_type_name` that is taken.
 
-    torch would give the name to the last class, and what others have serialised would come back as that.
+    torch would give the name to the last class, and trees that others have serialised would load as that.
     """
 
     @functools.wraps(function)
@@ -63,7 +65,7 @@ def _naming_nodes(space: ModuleSpace, function: Callable[..., Any]) -> Callable[
 
 
 def _functional_datapipe(space: ModuleSpace, decorator: Any) -> Any:
-    """The class `decorator` of torch, which gives all data pipes of the process a method."""
+    """Make a class that stands for `decorator`, with which torch gives all data pipes a method."""
 
     class functional_datapipe(decorator, metaclass=StandsForItsBase):  # type: ignore[misc]  # noqa: N801 -- torch's name
         def __call__(self, cls: Any) -> Any:
@@ -72,7 +74,11 @@ def _functional_datapipe(space: ModuleSpace, decorator: Any) -> Any:
                 (base for base in (bases.IterDataPipe, bases.MapDataPipe) if issubclass(cls, base)), None
             )
             first = base.functions.get(self.name) if base is not None else None
-            if base is None or first is None or (isinstance(first, _Method) and first.has(space.prefix)):
+            if (
+                base is None
+                or first is None
+                or (isinstance(first, _SharedMethod) and first.has(space.prefix))
+            ):
                 return super().__call__(cls)
 
             apart: Any = type("Apart", (base,), {"functions": {}})
@@ -80,7 +86,7 @@ def _functional_datapipe(space: ModuleSpace, decorator: Any) -> Any:
                 {} if base is bases.MapDataPipe else {"enable_df_api_tracing": self.enable_df_api_tracing}
             )
             apart.register_datapipe_as_function(self.name, cls, **options)
-            method = first if isinstance(first, _Method) else _Method(first)
+            method = first if isinstance(first, _SharedMethod) else _SharedMethod(first)
             method.add(space, apart.functions[self.name])
             base.functions[self.name] = method
             return cls
@@ -88,11 +94,11 @@ def _functional_datapipe(space: ModuleSpace, decorator: Any) -> Any:
     return functional_datapipe
 
 
-class _Method:
-    """A method of data pipes that several packages have given the same name.
+class _SharedMethod:
+    """A method of data pipes that several packages have defined under the same name.
 
-    The caller's package decides; for a caller that has none under this name the pipe's; or else it
-    is the first. A package's function goes with the package.
+    A call runs the function of the caller's package; if that has none, that of the pipe's package; if
+    that has none either, the function that was registered first. A function is dropped with its package.
     """
 
     def __init__(self, first: Callable[..., Any]) -> None:
@@ -107,7 +113,7 @@ class _Method:
         return prefix in self._of_packages
 
     def add(self, space: ModuleSpace, function: Callable[..., Any]) -> None:
-        """Have `function` for the package of `space`, as long as there is any of its code."""
+        """Run `function` for the package of `space`, as long as the package is alive."""
         self._of_packages[space.prefix] = function
         space.kept_alive.append(function)
 

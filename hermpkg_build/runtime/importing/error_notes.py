@@ -1,4 +1,4 @@
-"""What errors of packaged code would not tell: that names, paths and folders of packages are special."""
+"""Adds to errors of packaged code what their messages lack: how packaged names, paths and folders differ."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import NoReturn
 from hermpkg_build.runtime.importing.roles import ModuleRole
 from hermpkg_build.runtime.importing.space import CLOSED_ARTIFACTS, OPEN_SPACES, ModuleSpace
 
-_SPEAK_OF_MODULES = (ImportError, AttributeError, NameError)
-"""These give a module's name to say which it is, and nobody has refused it."""
+_ERRORS_THAT_NAME_MODULES = (ImportError, AttributeError, NameError)
+"""Their messages name a module to say where the error is, not because something refused the name."""
 _PATH = re.compile(r"[^\s'\"():,;]*(?:/|\.py\b)[^\s'\"():,;]*")
 
 
 def missing_module(space: ModuleSpace, name: str) -> ModuleNotFoundError:
-    """The error for a module that packaged code may not see, with what would help.
+    """Make the error for a module that packaged code may not import; it says what would help.
 
     Raises ValueError for an empty name, as every import does.
     """
@@ -32,21 +32,21 @@ def missing_module(space: ModuleSpace, name: str) -> ModuleNotFoundError:
         )
     else:
         text += (
-            f": {top!r} is packaged, but this part of it is not: nothing was seen to need it."
+            f": {top!r} is packaged, but this part of it is not: nothing was seen to import it."
             f" {_how_to_add(name)}"
         )
     return ModuleNotFoundError(text, name=name)
 
 
 def attributes_of_folder(name: str, artifact: str) -> Callable[[str], NoReturn]:
-    """The ``__getattr__`` of a package that is a mere folder of `artifact`, whatever it is elsewhere."""
+    """Make the ``__getattr__`` of the package `name`, a folder without ``__init__.py`` in `artifact`."""
 
     def look_up(attribute: str) -> NoReturn:
         text = f"module {name!r} has no attribute {attribute!r}"
         if not attribute.startswith("__"):
             text += (
-                f": the artifact {artifact} has what lies below {name}, but not its __init__.py."
-                f" If it has one elsewhere: {_how_to_add(name)}"
+                f": the artifact {artifact} has modules below {name}, but not its __init__.py."
+                f" If there is one: {_how_to_add(name)}"
             )
         raise AttributeError(text, name=attribute)
 
@@ -54,15 +54,15 @@ def attributes_of_folder(name: str, artifact: str) -> Callable[[str], NoReturn]:
 
 
 def explain(error: Exception, name: str, space: ModuleSpace) -> None:
-    """Add to `error`, which the packaged module `name` ended in, what its reader may not know.
+    """Add notes to `error`, which the packaged module `name` raised, where its cause may not be obvious.
 
-    Other libraries do not know mangled names: some look for the file of a function, some take only
-    names that an import statement could have. And a table of an extern library that takes a name once,
-    such as torch's of operators, refuses the second copy of the code that registers it.
+    Other libraries do not know mangled names: some look for the file of a function, some accept only
+    names that an import statement could have. And a table of an extern library that takes each name only
+    once, such as torch's of operators, refuses the second copy of the code that registers it.
     """
-    if not isinstance(error, (ImportError, OSError)):  # What is missing is not a name that is taken.
+    if not isinstance(error, (ImportError, OSError)):  # A missing file is not a taken name.
         _explain_other_copy(error, name, space)
-    if not isinstance(error, _SPEAK_OF_MODULES):
+    if not isinstance(error, _ERRORS_THAT_NAME_MODULES):
         _explain_mangled_name(error, space)
 
 
@@ -78,7 +78,7 @@ def _explain_other_copy(error: Exception, name: str, space: ModuleSpace) -> None
         _add_note(
             error,
             f"{name} of the artifact {space.archive.name} runs beside the copy of it from {places[0]}. If the"
-            " error is of a name that is taken, in a table that both register in: extern the module, load"
+            " error is about a name that is taken, in a table in which both register: extern the module, load"
             " only one of the copies, or have the code look before it registers.",
         )
 
@@ -89,19 +89,19 @@ def _explain_mangled_name(error: Exception, space: ModuleSpace) -> None:
     if path is not None:
         _add_note(
             error,
-            f"{path[0]} is in the artifact {space.archive.name} and has no path here. Give its code real"
+            f"{path[0]} is in the artifact {space.archive.name}, not on disk. Give its code real"
             ' paths: files = "real" in the model_package, or PackageImporter(..., files="real").',
         )
     elif found and isinstance(error, ValueError):
         _add_note(
             error,
-            f"Names of packaged modules begin with {space.prefix}, to tell them from other copies. Where that"
-            " is what is refused: pass another name if one can be passed, or extern the module that has it.",
+            f"Names of packaged modules begin with {space.prefix}, to tell them from other copies. If the"
+            " prefix is what was refused: pass another name where one can be passed, or extern the module.",
         )
 
 
 def _add_note(error: BaseException, text: str) -> None:
-    """Show `text`, once, with the message of `error`, whose type its importers may expect."""
+    """Show `text` once with the message of `error`, whose type stays as it is."""
     if hasattr(error, "add_note"):
         if text not in getattr(error, "__notes__", ()):
             error.add_note(text)

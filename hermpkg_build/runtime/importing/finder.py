@@ -1,4 +1,4 @@
-"""The one finder in ``sys.meta_path`` for mangled names, which opens and closes module spaces.
+"""The finder in ``sys.meta_path`` for mangled names; it opens and closes module spaces.
 
 Nothing here keeps a space alive.
 """
@@ -21,20 +21,20 @@ from hermpkg_build.runtime.mangling import demangle, mangle_prefix
 _STANDARD_FINDERS = (BuiltinImporter, FrozenImporter, PathFinder)
 
 _modules_at_last_sweep: dict[str, int] = {}
-"""How many modules a space had, by its prefix, when typing's caches were last emptied."""
+"""How many modules a space had when typing's caches were last emptied, by prefix."""
 _unreachable: dict[str, str] = {}
-"""Why artifacts that other processes have sent objects of cannot be opened here, by prefix."""
+"""Why an artifact, of which another process has sent objects, cannot be opened here, by prefix."""
 
 
 class _MangledFinder:
-    """Finds modules by mangled name; knows no other."""
+    """Finds modules by mangled names only."""
 
     def find_spec(
         self, fullname: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if not fullname.startswith("<torch_package_"):
             if fullname in torch_tables.TORCH_ARRIVALS:
-                _meet_torch()
+                _introduce_to_torch()
             return None
         prefix = mangle_prefix(fullname)
         owner = OPEN_SPACES.get(prefix)
@@ -48,10 +48,10 @@ _finder = _MangledFinder()
 
 
 def open_space(space: ModuleSpace) -> weakref.finalize[[str, set[str], str], ModuleSpace]:
-    """Serve the modules of `space` until it is freed, or until the returned finalizer is called.
+    """Let the modules of `space` be found until it is freed, or until the returned finalizer is called.
 
-    The finder stands first in ``sys.meta_path`` because the others would look for the mangled
-    names on disk; it is there as long as it has something to find.
+    The finder is the first in ``sys.meta_path``, because others would look for mangled names on disk;
+    it is there as long as it has something to find.
     """
     OPEN_SPACES[space.prefix] = space
     _install_finder()
@@ -64,20 +64,20 @@ def open_space(space: ModuleSpace) -> weakref.finalize[[str, set[str], str], Mod
 
 
 def is_known_to_others(mangled: str) -> bool:
-    """Whether a finder of packaged code, which is none of Python's, finds the module."""
+    """Tell whether a finder other than Python's, which packaged code may have added, finds the module."""
     for other in list(sys.meta_path):
         if other is not _finder and other not in _STANDARD_FINDERS and hasattr(other, "find_spec"):
             try:
-                # No folder to look in: none is to find a file.
+                # With no folder to look in, so that none finds a file.
                 if other.find_spec(mangled, []) is not None:
                     return True
-            except Exception:  # noqa: BLE001, S112 -- it may be anyone's, and made for other names
+            except Exception:  # noqa: BLE001, S112 -- anyone may have made it, for other names
                 continue
     return False
 
 
 def note_unreachable(prefix: str, reason: str) -> None:
-    """Have imports of modules with this prefix, which nothing here serves, say why that is."""
+    """Make imports of modules with this prefix, which is not open here, fail with the reason."""
     if prefix not in OPEN_SPACES:
         _unreachable[prefix] = reason
         _install_finder()
@@ -88,14 +88,14 @@ def _install_finder() -> None:
         sys.meta_path.insert(0, _finder)
 
 
-def _meet_torch() -> None:
+def _introduce_to_torch() -> None:
     torch_tables.introduce_importers()
     for space in list(OPEN_SPACES.values()):
         torch_tables.show_modules(space.registered)
 
 
 def _close(prefix: str, names: set[str], artifact: str) -> None:
-    """Take everything that belongs to a space out of the interpreter's global tables."""
+    """Remove everything that belongs to a space from the tables of the process."""
     OPEN_SPACES.pop(prefix, None)
     for name in list(names):
         sys.modules.pop(name, None)
@@ -125,7 +125,7 @@ def _around_collection(phase: str, info: dict[str, int]) -> None:
 
 
 def _sweep_typing_caches() -> None:
-    """Empty typing's caches where packaged modules have run since that was last done."""
+    """Empty typing's caches if packaged modules have run since they were last emptied."""
     modules = {space.prefix: len(space.registered) for space in list(OPEN_SPACES.values())}
     if any(_modules_at_last_sweep.get(prefix) != count for prefix, count in modules.items()):
         _modules_at_last_sweep.update(modules)

@@ -1,14 +1,13 @@
-"""The imports of packaged code: what its ``import`` statements give, and `import_module` of an importer.
+"""The imports of packaged code: its ``import`` statements, and `import_module` of an importer.
 
-Packaged code reaches a module of its package by the plain name, because its builtins have an
-``__import__`` that mangles. What the artifact lists as extern comes from the environment, and some of
-that as a view; anything else is missing.
+Packaged code imports a module of its package by the plain name, because its builtins have an
+``__import__`` that mangles names. Modules that the artifact lists as extern come from the environment,
+some of them as views; all others are missing.
 """
 
 from __future__ import annotations
 
 import builtins
-import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,28 +21,18 @@ from hermpkg_build.runtime.importing.roles import ModuleRole
 from hermpkg_build.runtime.importing.space import IMPORTER_MODULE, JUST_THE_MODULE, ModuleSpace
 from hermpkg_build.runtime.mangling import demangle
 
-# Part of the language rather than of the environment: no artifact lists them for certain.
+# Parts of the language rather than of the environment: artifacts need not list them.
 _LANGUAGE_MODULES = frozenset({"builtins", "__future__"})
 
 
 def import_module(space: ModuleSpace, name: str, package: str | None = None) -> Any:
-    """The module with the plain or mangled name `name`, as the host sees it.
+    """Import the module with the plain or mangled name `name`, as the host sees it.
 
-    A relative name counts from `package`. Raises ModuleNotFoundError for what the artifact neither holds
-    nor may take from outside.
+    A relative name counts from `package`. Raises ModuleNotFoundError for a module that the artifact
+    neither holds nor lists as extern.
     """
     name = resolve(space, name, package)
-    if is_wholly_extern(space, name):
-        return _import_extern(space, name)
-    if holds(space, name):
-        return space.views.host_of(_import_packaged(space, name, ()))
-    if name == IMPORTER_MODULE:
-        return space.importer
-    if name == space.prefix:
-        return real_module(importlib.import_module(name), space, name)
-    if name in _LANGUAGE_MODULES:
-        return _import_language(space, name, ())
-    raise missing_module(space, name)
+    return space.views.host_of(import_statement(space, name, fromlist=JUST_THE_MODULE))
 
 
 def import_statement(
@@ -54,7 +43,7 @@ def import_statement(
     fromlist: Sequence[str] | None = (),
     level: int = 0,
 ) -> Any:
-    """What ``__import__`` is to packaged code."""
+    """Import as ``__import__`` does, for packaged code."""
     if level:
         return _import_relative(space, name, globals, fromlist, level)
     if type(fromlist) is list and not fromlist and _comes_from_c(globals, locals):
@@ -73,14 +62,17 @@ def import_statement(
     if name == IMPORTER_MODULE:
         return space.importer
     if name.startswith(f"{space.prefix}.") or name == space.prefix:
-        return builtins.__import__(name, None, None, fromlist or (), 0)
+        module = builtins.__import__(name, None, None, fromlist or (), 0)
+        return real_module(module, space, name if fromlist else top)
     if name in _LANGUAGE_MODULES:
-        return _import_language(space, name, fromlist)
+        if not space.module_allowed(name):
+            raise ImportError(f"the module {name!r} is not allowed here", name=name)
+        return space.import_extern(name, fromlist)
     raise missing_module(space, name)
 
 
 def resolve(space: ModuleSpace, name: str, package: str | None) -> str:
-    """The plain absolute name of `name`, which may be mangled, or relative to `package`.
+    """Give the plain absolute name of `name`, which may be mangled, or relative to `package`.
 
     Raises TypeError for a relative name without a package, ImportError where it leads too far up.
     """
@@ -92,16 +84,16 @@ def resolve(space: ModuleSpace, name: str, package: str | None) -> str:
 
 
 def is_wholly_extern(space: ModuleSpace, name: str) -> bool:
-    """Whether `name` is extern all the way up, so that nothing packaged is involved."""
+    """Tell whether `name` and its top-level package are extern, so that no packaged code is involved."""
     role = space.tree.role
     return role(name) is ModuleRole.EXTERN and role(name.partition(".")[0]) is ModuleRole.EXTERN
 
 
 def holds(space: ModuleSpace, name: str) -> bool:
-    """Whether `name` is packaged, or was put into the package's ``sys.modules`` by its code, or would be.
+    """Tell whether `name` is packaged, or packaged code has put it, or would put it, into ``sys.modules``.
 
-    What stands above such a module is imported first, as for every import, because that is the code
-    that makes it, or that answers for it with a finder.
+    The parent of a module that is not packaged is imported first, as in every import: its code makes
+    such a module, or finds it with a finder.
     """
     mangled = space.mangle(name)
     if space.tree.role(name) is not ModuleRole.MISSING or mangled in space.registered:
@@ -116,7 +108,7 @@ def holds(space: ModuleSpace, name: str) -> bool:
 
 
 def _import_extern(space: ModuleSpace, name: str, fromlist: Sequence[str] | None = ()) -> ModuleType:
-    """The extern `name`, or what packaged code has put in its place in its ``sys.modules``."""
+    """Import the extern `name`, or take what packaged code has put in its place in ``sys.modules``."""
     mangled = space.mangle(name)
     if mangled not in space.registered or mangled not in sys.modules:
         return space.import_extern(name, fromlist)
@@ -126,14 +118,8 @@ def _import_extern(space: ModuleSpace, name: str, fromlist: Sequence[str] | None
     return module
 
 
-def _import_language(space: ModuleSpace, name: str, fromlist: Sequence[str] | None) -> ModuleType:
-    if not space.module_allowed(name):
-        raise ImportError(f"the module {name!r} is not allowed here", name=name)
-    return space.import_extern(name, fromlist)
-
-
 def _import_packaged(space: ModuleSpace, name: str, fromlist: Sequence[str] | None) -> Any:
-    """Import a packaged module and what stands above it, from the top down.
+    """Import a packaged module and its parents, from the top down.
 
     importlib itself locks a module before it imports its parent, so that one thread in ``pkg``
     and another on its way to ``pkg.child`` may wait for each other; this order avoids that.
@@ -164,24 +150,21 @@ def _import_relative(
     level: int,
 ) -> Any:
     package = space.plain(_package_of(namespace or {}))
-    segments = package.split(".") if package and package != space.prefix else []
-    if not segments:
+    if not package or package == space.prefix:
         raise ImportError("attempted relative import with no known parent package")
-    if level > len(segments):
-        raise ImportError("attempted relative import beyond top-level package")
-    base = ".".join(segments[: len(segments) - level + 1])
-    module = _import_packaged(space, f"{base}.{name}" if name else base, fromlist)
+    absolute = importlib.util.resolve_name("." * level + name, package)
+    module = _import_packaged(space, absolute, fromlist)
     if fromlist or not name:
         return module
-    first = space.mangle(f"{base}.{name.partition('.')[0]}")
+    first = space.mangle(absolute.removesuffix(name) + name.partition(".")[0])
     return real_module(sys.modules[first], space, first)
 
 
 def _import_or_take(mangled: str, fromlist: Sequence[str] | None) -> ModuleType:
-    """Import a module, or take it as far as it is, where waiting for the thread that makes it cannot end.
+    """Import a module, or take it half made where waiting for the thread that makes it would never end.
 
-    That is what importlib does about two threads in a circle of imports, save for a moment at the
-    start of each import, in which it raises an error.
+    importlib does the same for two threads in a circle of imports, except at the very start of an import,
+    where it raises an error.
     """
     try:
         module: ModuleType = builtins.__import__(mangled, None, None, fromlist or JUST_THE_MODULE, 0)
@@ -193,7 +176,7 @@ def _import_or_take(mangled: str, fromlist: Sequence[str] | None) -> ModuleType:
 
 
 def _package_of(namespace: Mapping[str, Any]) -> str:
-    """The package that a relative import counts from, by importlib's rule."""
+    """Give the package that a relative import counts from, by importlib's rule."""
     package = namespace.get("__package__")
     if package is not None:
         return str(package)
@@ -205,13 +188,13 @@ def _package_of(namespace: Mapping[str, Any]) -> str:
 
 
 def _comes_from_c(namespace: Mapping[str, Any] | None, local_names: Mapping[str, Any] | None) -> bool:
-    """Whether compiled code, called from packaged code, imports something for its own needs.
+    """Tell whether compiled code, called from packaged code, imports something for its own needs.
 
-    PyImport_Import runs the `__import__` of the Python frame below it: ``strptime`` so gets its
-    ``_strptime``, ``Tensor.numpy`` its numpy. Those are not the packaged code's imports, and it takes
-    the module from ``sys.modules`` afterwards. It passes an empty list, which no import statement
-    does, and one dictionary twice; a call written out in the source that does the same is told by
-    the name that it must use.
+    PyImport_Import runs the ``__import__`` of the Python frame that called it: so ``strptime`` gets its
+    ``_strptime``, and ``Tensor.numpy`` its numpy. These are not imports of the packaged code, and the
+    caller takes the module from ``sys.modules`` afterwards. PyImport_Import passes an empty list, which no
+    import statement does, and one dictionary twice; a call of ``__import__`` in the source that does the
+    same is told apart by the name, which its code must use.
     """
     if namespace is None or namespace is not local_names:
         return False

@@ -1,8 +1,7 @@
-"""Package-bound views of host modules: what packaged code gets for importlib, pkgutil and their like.
+"""Views of host modules: packaged code sees importlib, pickle and others with some attributes replaced.
 
-A view is the host's module with a few functions replaced by ones that know packaged names; all
-other attributes are the host's, live. Only packaged code's own imports give views, so host code
-never meets one.
+A view has a few functions that know packaged names; all other attributes are read from the host's
+module. Only imports in packaged code give views, so that host code never gets one.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any
 Overrides = Mapping[str, Any]
 """Attributes that packaged code sees in place of a host module's."""
 
-# Host modules that code gets a view of only where its source has a word, and then a use, of what changes.
+# Of these, code gets a view only where its source has a word, and then an expression, that needs one.
 _USES = {
     "sys": (
         re.compile(rb"modules"),
@@ -38,18 +37,18 @@ _USES = {
 
 
 class ModuleView(ModuleType):
-    """A host module seen with some attributes of its own; everything else is read from the host, live.
+    """A host module with some attributes replaced; all others are read from the host when asked for.
 
-    Its namespace also holds a copy of the host's, for tools that look into ``__dict__``, save for
-    the modules that have views themselves: those tools then ask for the attribute.
-    Assignments go to the host, as they would without the view, save those in the place of what is
-    bound to the package: host code that got these would import the package's modules.
+    Its ``__dict__`` also holds a copy of the host's, for tools that look there, except modules that have
+    views themselves, for which these tools then ask as for an attribute. Assignments go to the host, as
+    they would without the view, except those to replaced attributes: host code would get from them
+    what belongs to the package.
     """
 
     def __init__(self, host: ModuleType, overrides: Overrides, views: HostViews) -> None:
         super().__init__(host.__name__)
         namespace = object.__getattribute__(self, "__dict__")
-        # Of a copy, because another thread may import a submodule of the host's just now.
+        # A copy, because another thread may import a submodule of the host's meanwhile.
         names = dict(vars(host))
         namespace.update({name: value for name, value in names.items() if not views.can_view(value)})
         namespace.update(overrides)
@@ -91,7 +90,10 @@ class ModuleView(ModuleType):
 
 
 class HostViews:
-    """The views of one package, each made when first asked for; `overrides` makes what they replace."""
+    """The views of one package, each made when first asked for.
+
+    `overrides` has, by the name of each host module, the function that makes the attributes to replace.
+    """
 
     def __init__(self, overrides: Mapping[str, Callable[[ModuleType], Overrides]]) -> None:
         self._overrides = overrides
@@ -99,7 +101,7 @@ class HostViews:
         self._users: dict[str, set[str]] = {name: set() for name in _USES}
 
     def view_of(self, module: ModuleType, importing: Mapping[str, Any] | None = None) -> ModuleType:
-        """`module`, or the view of it that the code with the globals `importing` gets."""
+        """Give `module`, or the view of it that the code with the globals `importing` gets."""
         if not self.can_view(module):
             return module
         name = module.__name__
@@ -108,28 +110,28 @@ class HostViews:
         view = self._views.get(name)
         if view is None:
             made = ModuleView(module, self._overrides[name](module), self)
-            # Of two threads that make one, both get the first's: a view keeps what is assigned to it.
+            # Two threads that make one get the same, because a view keeps what is assigned to it.
             view = self._views.setdefault(name, made)
         return view
 
     def can_view(self, value: object) -> bool:
-        """Whether `value` is a module that packaged code can get a view of."""
+        """Tell whether `value` is a module that packaged code can get a view of."""
         if not isinstance(value, ModuleType):
             return False
         name = getattr(value, "__name__", "")
         return name in self._overrides and value is sys.modules.get(name)
 
     def host_of(self, value: Any) -> Any:
-        """The module behind a view; any other value is its own."""
+        """Give the module behind a view, or any other value as it is."""
         if type(value) is not ModuleView:
             return value
         return object.__getattribute__(value, "__dict__")["__view__"][0]
 
     def note_source(self, mangled_name: str, source: bytes) -> None:
-        """Remember which of `sys` and `torch` a module's code uses in such a way that it needs a view.
+        """Note whether the source of a module uses `sys` or `torch` in a way that needs a view.
 
-        A view costs time at each lookup and is one more thing for a compiler such as Dynamo to
-        understand, so code that only reads ``sys.version_info`` keeps the real module.
+        A view costs time at each lookup, and compilers such as Dynamo have to understand it, so code that
+        only reads ``sys.version_info`` keeps the real module.
         """
         for name, (word, use) in _USES.items():
             if word.search(source) and use.search(source):

@@ -1,4 +1,4 @@
-"""The importlib loader of a package's modules: specs, execution, source, data and resources."""
+"""PackageLoader: gives importlib the specs, code, sources, data and resources of a package's modules."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from hermpkg_build.runtime.contents.resources import PackageResourceReader
 else:
-    Loader = object  # The abstract class only matters to type checkers, and takes long to import.
+    Loader = object  # The abstract class matters only to type checkers, and takes long to import.
 
 
 class Content(NamedTuple):
-    """What a module is made of, the `loader_state` of its spec; `record` has its source, "" for none."""
+    """The role of a module and the record of its source, "" for none: the `loader_state` of its spec."""
 
     role: ModuleRole
     record: str
@@ -38,7 +38,8 @@ class PackageLoader(Loader):
     """Loads modules from an archive. Names may be mangled or plain.
 
     It refers to its space weakly: caches of the standard library (linecache) keep loaders, and
-    must not keep an artifact open. The modules themselves keep the space.
+    must not keep an artifact open. The modules themselves keep the space alive. All methods raise
+    ImportError once the importer is gone.
     """
 
     def __init__(self, space: ModuleSpace) -> None:
@@ -52,36 +53,24 @@ class PackageLoader(Loader):
         return space
 
     def find_spec(self, fullname: str) -> ModuleSpec | None:
-        """The spec of the module with the mangled name `fullname`, None where there is none.
-
-        Raises ImportError, as all methods do, once the importer is gone.
-        """
+        """Make the spec of the module with the mangled name `fullname`, None where there is none."""
         space, name = self._space, demangle(fullname)
         role = space.tree.role(name) if name else ModuleRole.NAMESPACE
         if role is ModuleRole.MISSING:
             return None
-        is_package = not name or space.tree.is_package(name)
         record = space.tree.source_record(name) if role is ModuleRole.SOURCE else ""
-        spec = ModuleSpec(
-            fullname, self, origin=space.path(record) if record else None, is_package=is_package
-        )
-        if is_package:
-            spec.submodule_search_locations = [space.path(name.replace(".", "/"))]
-        spec.loader_state = Content(role, record)
-        return spec
+        is_package = not name or space.tree.is_package(name)
+        folder = space.path(name.replace(".", "/")) if is_package else None
+        return self._spec(fullname, Content(role, record), space.path(record) if record else None, folder)
 
     def spec_of_file(self, name: str, path: str, record: str) -> ModuleSpec:
-        """The spec of a module with any plain name that runs `record`, which lies at `path`."""
+        """Make the spec of a module with any plain name that runs `record`, whose path is `path`."""
         folder, file = os.path.split(path)
-        is_package = file == "__init__.py"
-        spec = ModuleSpec(self._space.mangle(name), self, origin=path, is_package=is_package)
-        if is_package:
-            spec.submodule_search_locations = [folder]
-        spec.loader_state = Content(ModuleRole.SOURCE, record)
-        return spec
+        content = Content(ModuleRole.SOURCE, record)
+        return self._spec(self._space.mangle(name), content, path, folder if file == "__init__.py" else None)
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """Leave it to importlib to make the module object, and note that there will be one."""
+        """Register the name of the module, and leave it to importlib to make the object."""
         self._space.registered.add(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
@@ -117,40 +106,48 @@ class PackageLoader(Loader):
             torch_tables.show_modules([spec.name])
 
     def is_package(self, fullname: str) -> bool:
-        """Whether the module is a package."""
+        """Tell whether the module is a package."""
         return self._space.tree.is_package(demangle(fullname))
 
     def get_filename(self, fullname: str) -> str:
-        """What ``__file__`` says. Raises ImportError for a module without source."""
+        """Give the ``__file__`` of a module. Raises ImportError for one without source."""
         space, name = self._space, demangle(fullname)
         if space.tree.role(name) is not ModuleRole.SOURCE:
             raise ImportError(f"{name} has no source", name=name)
         return space.path(space.tree.source_record(name))
 
     def get_source(self, fullname: str) -> str | None:
-        """The decoded source text, None for a module without source."""
+        """Read the decoded source text, None for a module without source."""
         return self._space.source_text(demangle(fullname))
 
     def get_code(self, fullname: str) -> CodeType | None:
-        """The compiled source, None for a module without source."""
+        """Compile the source, None for a module without source."""
         space, name = self._space, demangle(fullname)
         if space.tree.role(name) is not ModuleRole.SOURCE:
             return None
         return space.compile_record(space.tree.source_record(name), space.mangle(name))
 
     def get_data(self, path: str) -> bytes:
-        """The bytes at a path such as ``<torch_package_0>.pkg/data.txt``, or a real one. Raises OSError."""
+        """Read the bytes at a path, real or as ``<torch_package_0>.pkg/data.txt``. Raises OSError."""
         record = self._space.record_at(path)
         if record is None:
             raise FileNotFoundError(2, "no such record in the artifact", path)
         return self._space.archive.read(record)
 
     def get_resource_reader(self, fullname: str) -> PackageResourceReader | None:
-        """What importlib.resources reads a package's files with; for a plain module, those beside it."""
+        """Make the reader of a package's files for importlib.resources; for a module, of those beside it."""
         return resource_reader(self._space, demangle(fullname))
 
+    def _spec(self, fullname: str, content: Content, origin: str | None, folder: str | None) -> ModuleSpec:
+        """Make a spec, that of a package with submodules in `folder`, unless it is None."""
+        spec = ModuleSpec(fullname, self, origin=origin, is_package=folder is not None)
+        if folder is not None:
+            spec.submodule_search_locations = [folder]
+        spec.loader_state = content
+        return spec
+
     def _register_source(self, record: str, filename: str) -> None:
-        """Let linecache find the source also where it is asked without a module, as by warnings."""
+        """Let linecache find the source for callers that do not pass the module, such as warnings."""
         import linecache
 
         getter = functools.partial(_source_of, self._space_reference, record)
@@ -159,7 +156,7 @@ class PackageLoader(Loader):
 
 
 def resource_reader(space: ModuleSpace, name: str) -> PackageResourceReader | None:
-    """What importlib.resources reads the files of the package `name` with, or those beside a module."""
+    """Make the reader for importlib.resources of the files in the package `name`, or beside the module."""
     from hermpkg_build.runtime.contents.resources import PackageResourceReader
 
     if space.tree.role(name) in (ModuleRole.MISSING, ModuleRole.EXTERN):
@@ -175,15 +172,15 @@ def _source_of(reference: weakref.ref[ModuleSpace], record: str) -> str | None:
     return importlib.util.decode_source(space.archive.read(record)) if space is not None else None
 
 
-# Tools that walk ``sys.modules`` ask every module for these; the answer is not worth an import.
+# Tools that walk over ``sys.modules`` ask every module for these, which is no reason to import one.
 _ASKED_OF_ALL_MODULES = frozenset({"__warningregistry__", "__wrapped__", "__test__", "__path__", "__file__"})
 
 
 def _overlay(namespace: dict[str, Any], name: str, space: ModuleSpace) -> None:
-    """Make a module whose packaged children come from the archive and all else from the environment.
+    """Take attributes that are not packaged modules from the environment's module `name`.
 
-    A package that is extern itself is imported now, as the import statement says; the mere parent
-    of an extern when something is looked up in it.
+    A package that is extern itself is imported now, as the import statement demands; one that is only
+    the parent of an extern, when something is looked up in it.
     """
     tree = space.tree
     if tree.is_extern(name):

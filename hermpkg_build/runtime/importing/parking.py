@@ -1,8 +1,8 @@
-"""Lets modules stand aside during a full garbage collection, so that a package nothing uses is freed.
+"""Parks modules during a full garbage collection, so that a package that nothing uses is freed.
 
-``sys.modules`` holds the modules, whose builtins hold the module space, and so would keep a dropped
-importer for ever. A stand-in with a weak reference takes the place of each module while the collector
-works: what only ``sys.modules`` reaches, it frees.
+``sys.modules`` holds the modules, whose builtins hold the module space: it would keep a dropped
+importer for ever. While the collector works, a stand-in with a weak reference takes the place of each
+module, and the collector frees what only ``sys.modules`` reached.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from hermpkg_build.runtime.importing.typing_tables import give_overloads, take_o
 def park(space: ModuleSpace) -> None:
     """Put a stand-in in the place of each module of `space`, which holds the modules meanwhile.
 
-    The collector then frees all of them or none. Values are replaced, never keys, because some caller
-    may be iterating over ``sys.modules`` right now.
+    The collector then frees all of them or none. Only values of ``sys.modules`` are replaced, because
+    some caller may be iterating over it.
     """
     for name in list(space.registered):
         module = sys.modules.get(name)
@@ -28,7 +28,7 @@ def park(space: ModuleSpace) -> None:
             try:
                 stand_in = _StandIn(name, weakref.ref(module))
             except TypeError:
-                continue  # Packaged code has put something here that takes no weak reference.
+                continue  # Packaged code has put something here that cannot be referred to weakly.
             space.parked[name] = module
             sys.modules[name] = stand_in
     space.parked_overloads += take_overloads(space.registered)
@@ -45,7 +45,7 @@ def unpark(space: ModuleSpace) -> None:
 
 
 def real_module(module: Any, space: ModuleSpace, mangled: str) -> Any:
-    """`module`, or the one that it stands in for: code that was handed a stand-in would keep it."""
+    """Give `module`, or the module that it stands in for, so that no code is given a stand-in to keep."""
     if type(module) is not _StandIn:
         return module
     original = object.__getattribute__(module, "_module")()
@@ -54,14 +54,14 @@ def real_module(module: Any, space: ModuleSpace, mangled: str) -> Any:
 
 
 def loaded_module(space: ModuleSpace, mangled: str) -> Any:
-    """What ``sys.modules`` has under `mangled`, None where it has nothing."""
+    """Give the module that ``sys.modules`` has under `mangled`, None where it has none."""
     return real_module(sys.modules.get(mangled), space, mangled)
 
 
 class _StandIn(ModuleType):
-    """Takes a module's place during a collection, for a thread or finalizer that looks just then.
+    """Takes a module's place during a collection, for threads and finalizers that look there meanwhile.
 
-    Only host code that looks into ``sys.modules`` meets one: see `real_module`.
+    Only host code that looks into ``sys.modules`` finds one: see `real_module`.
     """
 
     def __init__(self, name: str, module: weakref.ref[ModuleType]) -> None:

@@ -1,10 +1,10 @@
 """Names of packaged modules that other processes understand: their pickles say where the artifact lies.
 
 A pickle names classes and functions by module. A packaged module's name means nothing to a process
-that has not opened the artifact, as a spawned worker; so it pickles (from protocol 4 on, which
+that has not opened the artifact, such as a spawned worker; so it pickles (from protocol 4 on, which
 multiprocessing uses) as a call that opens the artifact there, once, under the same name. An artifact
-in memory is put into a file for that when a worker starts; where none can be opened, the name
-pickles with the reason, which the import that fails then gives.
+in memory is written to a file for that when a worker starts. Where the other process cannot open the
+artifact, the name pickles with the reason, and the import that fails there reports it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _plain: ContextVar[bool] = ContextVar("_plain", default=False)
 
 @contextmanager
 def plain_names() -> Iterator[None]:
-    """Names that this thread pickles meanwhile are plain, for the pickle goes into a package of its own."""
+    """Pickle names as plain ones in this thread meanwhile, because the pickle goes into a package itself."""
     token = _plain.set(True)
     try:
         yield
@@ -37,11 +37,11 @@ class _Prefix(str):
     __slots__ = ()
 
     def isidentifier(self) -> bool:
-        """Yes: imports find what the whole name names, as if it were one."""
+        """Say yes: imports find the whole name as if this were an identifier."""
         return True
 
     def __reduce_ex__(self, protocol: object) -> tuple[type[str], tuple[str]]:
-        """How a pickle makes the plain text again."""
+        """Pickle as plain text."""
         return str, (str(self),)
 
 
@@ -51,14 +51,14 @@ class PackagedName(str):
     __slots__ = ()
 
     def split(self, sep: str | None = None, maxsplit: SupportsIndex = -1) -> list[str]:
-        """As for any text. Code that sees to it that each part is an identifier finds that so."""
+        """Split as any text, except that the prefix passes a check that each part is an identifier."""
         parts = super().split(sep, maxsplit)
         if sep == ".":
             parts[0] = _Prefix(parts[0])
         return parts
 
     def __reduce_ex__(self, protocol: object) -> tuple[Callable[..., str], tuple[object, ...]]:
-        """How a pickle makes the name again: by opening the artifact where that is possible."""
+        """Pickle as a call that opens the artifact, where another process can open it."""
         if _plain.get():
             return str, (demangle(self),)
         space = OPEN_SPACES.get(mangle_prefix(self))
@@ -71,6 +71,6 @@ class PackagedName(str):
 
 
 def unreachable_name(name: str, reason: str) -> str:
-    """`name`, of an artifact that cannot be opened here: imports of it fail, and say why."""
+    """Give `name`, of an artifact that cannot be opened here; imports of it fail with the reason."""
     note_unreachable(mangle_prefix(name), reason)
     return name

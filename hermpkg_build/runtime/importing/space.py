@@ -1,9 +1,9 @@
-"""The state of one package's modules: what they are made of, their names, and which of them are loaded.
+"""The state of one package's modules: their records, their names, and which of them are loaded.
 
-Every packaged module lives in ``sys.modules`` under its mangled name, so that importlib's own
-machinery (locks, circular imports, reload) and everything that looks up
-``sys.modules[cls.__module__]`` works on it. How modules are found, loaded and imported is the
-business of the files beside this one, which know this one; PackageImporter puts them together.
+Every packaged module is in ``sys.modules`` under its mangled name, so that importlib itself (its
+locks, circular imports, reload) and everything that looks up ``sys.modules[cls.__module__]`` works
+on it. The files beside this one find, load and import modules; they know this one, and
+PackageImporter puts them together.
 """
 
 from __future__ import annotations
@@ -27,35 +27,36 @@ from hermpkg_build.runtime.importing.typing_tables import Overloads
 from hermpkg_build.runtime.mangling import new_prefix
 
 IMPORTER_MODULE = "torch_package_importer"
-"""The module that a package's code imports to get its importer."""
+"""The name that packaged code imports to get its importer."""
 
 JUST_THE_MODULE = ("__name__",)
-"""A `fromlist` with which ``__import__`` gives the module itself rather than the one on top of it."""
+"""A `fromlist` with which ``__import__`` returns the module itself rather than its top-level package."""
 
 OPEN_SPACES: weakref.WeakValueDictionary[str, ModuleSpace] = weakref.WeakValueDictionary()
 """The spaces whose modules this process can import, by prefix."""
 CLOSED_ARTIFACTS: dict[str, str] = {}
-"""The artifact that a module was loaded from last, by plain name, where that is closed."""
+"""The artifact, closed since, that a module was loaded from last, by the plain name of the module."""
 
 
 class SpecMaker(Protocol):
-    """What makes the specs of a package's modules: their loader."""
+    """Makes the specs of a package's modules, as their loader does."""
 
     def find_spec(self, fullname: str) -> ModuleSpec | None:
-        """The spec of the module with the mangled name `fullname`, None where there is none."""
+        """Make the spec of the module with the mangled name `fullname`, None where there is none."""
 
     def spec_of_file(self, name: str, path: str, record: str) -> ModuleSpec:
-        """The spec of a module with any plain name that runs `record`, which lies at `path`."""
+        """Make the spec of a module with any plain name that runs `record`, whose path is `path`."""
 
 
 class ModuleSpace:
-    """The modules of one package: of one artifact that one importer has opened.
+    """The modules of one package, that is, of one artifact that one importer has opened.
 
-    `importer` is what ``import torch_package_importer`` gives; `module_allowed` is asked for
-    language modules that the artifact does not list; `files` says which modules see real paths,
-    `location` where another process finds the artifact. `loader`, `import_statement` and `overrides`
-    make what stands on this state: the importlib loader of the modules, the ``__import__`` that
-    their code calls, and the attributes that it sees in place of the host's, by host module.
+    `tree` tells the role of each name. ``import torch_package_importer`` gives `importer`;
+    `module_allowed` is asked for language modules that the artifact does not list; `files` knows which
+    modules see real paths, `location` where another process finds the artifact. `loader`,
+    `import_statement` and `overrides` are the behaviour on top of this state: they make the importlib
+    loader of the modules, the ``__import__`` that their code calls, and, by host module, the attributes
+    that it sees in place of the host's.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class ModuleSpace:
         overrides: Mapping[str, Callable[[ModuleSpace, ModuleType], Overrides]],
     ) -> None:
         self.prefix = new_prefix()
-        while self.prefix in OPEN_SPACES:  # One that came from another process has it.
+        while self.prefix in OPEN_SPACES:  # An artifact that was opened for another process may have it.
             self.prefix = new_prefix()
         self.archive = archive
         self.tree = tree
@@ -81,12 +82,12 @@ class ModuleSpace:
         self.files = files
         self.location = location
         self.registered: set[str] = set()
-        """The mangled names of the modules that are in ``sys.modules``, or were."""
+        """The mangled names of modules that are in ``sys.modules``, or were."""
         self.imported_externs: dict[str, ModuleType] = {}
         self.kept_alive: list[object] = []
-        """What tables of the process hold weakly, and what is to be freed with the package."""
+        """Objects that tables of the process hold weakly, so that they are freed with the package."""
         self.parked: dict[str, ModuleType] = {}
-        """The modules themselves while others stand in for them: see parking."""
+        """The modules themselves while stand-ins take their places: see parking."""
         self.parked_overloads: Overloads = []
         self.loader = loader(self)
         self.views = HostViews({name: functools.partial(make, self) for name, make in overrides.items()})
@@ -95,49 +96,49 @@ class ModuleSpace:
 
     @property
     def is_open(self) -> bool:
-        """Whether modules can still be imported."""
+        """Whether modules can still be imported: the importer is not closed."""
         return OPEN_SPACES.get(self.prefix) is self
 
     def mangle(self, name: str) -> str:
-        """The name in ``sys.modules`` of the packaged module `name`."""
+        """Give the name in ``sys.modules`` of the packaged module `name`."""
         return f"{self.prefix}.{name}"
 
     def plain(self, name: str) -> str:
-        """`name` without this space's prefix; names of other spaces stay as they are."""
+        """Give `name` without this space's prefix; names of other spaces stay as they are."""
         return name[len(self.prefix) + 1 :] if name.startswith(f"{self.prefix}.") else name
 
     def path(self, record: str) -> str:
-        """What ``__file__`` and ``__path__`` say of a record or folder: a real path, or a mangled one."""
+        """Give the ``__file__`` of a record or the ``__path__`` of a folder: a real or a mangled path."""
         if self.files.covers(record):
             return self.files.path(record)
         return f"{self.prefix}.{record}" if record else self.prefix
 
     def name_at(self, path: str) -> str | None:
-        """The inverse of `path`: a record or folder, None for a path outside of the artifact."""
+        """Give the record or folder at a `path`; None for a path outside of the artifact."""
         if path == self.prefix:
             return ""
         start = f"{self.prefix}."
-        return path[len(start) :] if path.startswith(start) else self.files.name(path)
+        return path[len(start) :] if path.startswith(start) else self.files.name_at(path)
 
     def record_at(self, path: str) -> str | None:
-        """The record at a mangled or real path, None where there is none."""
+        """Give the record at a mangled or real path, None where there is none."""
         record = self.name_at(path)
         return record if record and self.archive.has(record) else None
 
     def source_text(self, name: str) -> str | None:
-        """The source of the packaged module `name`, decoded as its coding line says; None without one."""
+        """Read the source of the packaged module `name`, decoded by its coding line; None without one."""
         if self.tree.role(name) is not ModuleRole.SOURCE:
             return None
         return importlib.util.decode_source(self.archive.read(self.tree.source_record(name)))
 
     def compile_record(self, record: str, mangled: str) -> CodeType:
-        """The code of a record, for the module with the name `mangled`. Raises SyntaxError."""
+        """Compile a record for the module with the name `mangled`. Raises SyntaxError."""
         source = self.archive.read(record)
         self.views.note_source(mangled, source)
         return self._code.compile(source, self.path(record))
 
     def import_extern(self, name: str, fromlist: Sequence[str] | None = ()) -> ModuleType:
-        """The environment's module `name`, as host code gets it."""
+        """Import the environment's module `name`, as host code gets it."""
         module: ModuleType = builtins.__import__(name, None, None, fromlist or JUST_THE_MODULE, 0)
         self.imported_externs[name] = module
         return module

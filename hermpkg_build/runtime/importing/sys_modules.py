@@ -1,4 +1,4 @@
-"""The modules of a space by plain name: an importer's `modules`, and packaged code's ``sys.modules``."""
+"""PackageModules: the `modules` of an importer, which packaged code sees as ``sys.modules``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hermpkg_build.runtime.importing.space import IMPORTER_MODULE, ModuleSpace
 
 
 class PackageModules(MutableMapping[str, Any]):
-    """Loaded modules by plain name: the packaged ones and the externs that have been imported.
+    """Loaded modules by plain name: the packaged ones, and externs that have been imported.
 
-    A packaged module is also found by its mangled name. What is set or deleted changes this space
-    only, never the host's modules.
+    A packaged module is also found by its mangled name. Setting or deleting a module changes this
+    package only, never the host's modules.
     """
 
     def __init__(self, space: ModuleSpace) -> None:
@@ -39,7 +39,7 @@ class PackageModules(MutableMapping[str, Any]):
         mangled = self._mangled(name)
         is_known = mangled not in self._space.registered and name in self and self[name] is module
         if is_known and name != IMPORTER_MODULE:
-            # An extern that is put back after all were taken away is the environment's as before.
+            # Code that empties the mapping and puts an extern back gets the environment's as before.
             self._space.imported_externs[name] = module
         if is_known:
             return
@@ -72,13 +72,13 @@ class PackageModules(MutableMapping[str, Any]):
         return sum(1 for _ in self)
 
     def clear(self) -> None:
-        """Forget all modules but the importer itself, which is no entry that could be taken away."""
+        """Forget all modules but the importer itself, which cannot be removed."""
         for name in list(self):
             if name != IMPORTER_MODULE:
                 self.pop(name, None)
 
     def copy(self) -> dict[str, ModuleType]:
-        """The modules by name as a dictionary of its own."""
+        """Make a dictionary of the modules by name."""
         return dict(self)
 
     def __repr__(self) -> str:

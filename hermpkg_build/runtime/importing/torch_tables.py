@@ -1,4 +1,4 @@
-"""Tells torch, where it is loaded, of our importers and modules: it looks for them in tables of its own."""
+"""Enters our importers and modules in the tables of torch, where it is loaded, in which it looks for them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from types import ModuleType
 
 from hermpkg_build.runtime.importer_protocol import Importer
 
-# torch imports these after the modules that hold the tables and before it looks into them, so the
-# moment that one of them is imported is early enough for what was loaded before torch.
+# torch imports these after the modules that hold the tables and before it looks into them: an import of
+# one is the time to enter what was loaded before torch.
 TORCH_ARRIVALS = frozenset({"torch._dynamo.symbolic_convert", "torch.package.package_exporter"})
 
 
 def introduce_importers() -> None:
-    """Let torch's exporters take our importers as sources: they ask for instances of torch's class."""
+    """Let torch's exporters take our importers as sources: they accept instances of torch's class."""
     stock = getattr(sys.modules.get("torch.package.importer"), "Importer", None)
     if stock is not None:
         stock.register(Importer)

@@ -1,4 +1,4 @@
-"""What typing keeps of packaged code, its overloads and the types it made, would keep the package alive."""
+"""Clears the tables of typing, whose overloads and cached types would keep a package alive."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Overloads: TypeAlias = list[tuple[dict[str, Any], str, dict[str, Any]]]
 
 
 def take_overloads(modules: Iterable[str]) -> Overloads:
-    """Take out what the tables have of `modules`."""
+    """Remove the overloads of `modules` from the tables, and return them."""
     return [(table, name, table.pop(name)) for table in _tables() for name in modules if name in table]
 
 
 def give_overloads(taken: Overloads) -> None:
-    """Put back what `take_overloads` gave, beside what has come to the tables since then."""
+    """Put back what `take_overloads` returned, beside overloads that were added since."""
     for table, name, functions in taken:
         for function, definitions in table.get(name, {}).items():
             functions[function].update(definitions)
@@ -24,13 +24,13 @@ def give_overloads(taken: Overloads) -> None:
 
 
 def empty_caches() -> None:
-    """Forget the types that typing has made, such as ``Optional[Thing]``; it makes them again when asked."""
+    """Make typing forget types such as ``Optional[Thing]``, which it makes again when they are used."""
     for clear in getattr(sys.modules.get("typing"), "_cleanups", ()):
         clear()
 
 
 def _tables() -> Iterator[dict[str, Any]]:
-    """One that typing has from Python 3.11 on, typing_extensions one of its own before that."""
+    """Give the tables: that of typing, from Python 3.11 on, and that of typing_extensions before."""
     for keeper in ("typing", "typing_extensions"):
         table = getattr(sys.modules.get(keeper), "_overload_registry", None)
         if isinstance(table, dict):

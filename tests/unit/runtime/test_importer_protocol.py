@@ -85,7 +85,7 @@ def test_the_first_importer_with_content_answers(load) -> None:
     assert ordered.import_module("json").__name__ == "json"
     with pytest.raises(ModuleNotFoundError):
         ordered.import_module("no_such_module")
-    with pytest.raises(TypeError, match="no Importer"):
+    with pytest.raises(TypeError, match="takes objects of class Importer"):
         OrderedImporter("x").import_module("y")
 
 

@@ -90,7 +90,7 @@ def test_an_importer_with_a_guard_does_not_travel(load, tmp_path) -> None:
     importer = load({"lib.py": SOURCE}, module_allowed=lambda name: True)
     process = elsewhere(pickle.dumps(importer.import_module("lib").Thing(7)), tmp_path)
     assert process.returncode == 1
-    assert "is not open in this process: it was opened with a module_allowed" in process.stderr
+    assert "is not open in this process: it was opened with module_allowed" in process.stderr
 
 
 @pytest.fixture(params=[bytes, io.BytesIO], ids=["bytes", "stream"])
