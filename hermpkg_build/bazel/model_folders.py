@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.factories.make import ModelObject
 from hermpkg_build.factories.model_folder import contents_of
+from hermpkg_build.factories.request import ModelObject
 from hermpkg_build.store.content import ContentStore
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.results import BuildRequest, TargetResult
     from hermpkg_build.engine.runner import ActionRunner
     from hermpkg_build.engine.scheduler import Need
-    from hermpkg_build.factories.make import ModelObject, ModelRequest
+    from hermpkg_build.factories.request import ModelObject, ModelRequest
     from hermpkg_build.loading.workspace import Workspace
     from hermpkg_build.remote.cache import RemoteCache
     from hermpkg_build.store.content import ContentStore

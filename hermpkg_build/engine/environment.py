@@ -15,7 +15,7 @@ from hermpkg_build.disk.standard_library import standard_library
 
 if TYPE_CHECKING:
     from hermpkg_build.disk.source_tree import SourceTree
-    from hermpkg_build.factories.make import ObservedFiles
+    from hermpkg_build.factories.request import ObservedFiles
 
 PYTHON_REPOSITORY = "@python/"
 ABSENT = "absent"

@@ -1,1 +1,1 @@
-"""The processes that run a user's factory, and what they are seen to read."""
+"""The processes that run a user's factory, and the files and modules that these are seen to read."""

@@ -1,14 +1,14 @@
-"""Finding a factory by its name and calling it, with an error that points at what is wrong."""
+"""Finds a factory by its name, and checks its arguments, with errors that point at the mistake."""
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.spelling import question
 from hermpkg_build.errors import ActionError, Location
 from hermpkg_build.factories.places import Places
 
@@ -27,9 +27,8 @@ def find_factory(factory: str, modules: Mapping[str, str], places: Places) -> An
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise
         raise ActionError(
-            f"there is no module {error.name}, which the factory {factory} is to come from",
-            next_step=did_you_mean(module_name, modules)
-            or "add the python_modules target that holds it to deps",
+            f"there is no module {error.name}, which should hold the factory {factory}",
+            next_step=question(module_name, modules) or "add the python_modules target that holds it to deps",
         ) from error
     found: Any = module
     for part in qualname.split("."):
@@ -37,12 +36,12 @@ def find_factory(factory: str, modules: Mapping[str, str], places: Places) -> An
             raise ActionError(
                 f"{module_name} has no {qualname}",
                 location=_file_of(module, places),
-                next_step=did_you_mean(part, [n for n in dir(found) if not n.startswith("_")]),
+                next_step=question(part, [n for n in dir(found) if not n.startswith("_")]),
             )
         found = getattr(found, part)
     if not callable(found):
         raise ActionError(
-            f"{factory} is a {type(found).__qualname__}, not something to call",
+            f"{factory} is a {type(found).__qualname__}, which cannot be called",
             location=_file_of(module, places),
         )
     return found
@@ -65,23 +64,17 @@ def check_arguments(factory: str, function: Any, arguments: Mapping[str, Json], 
             f"{factory} does not take these args: {error}",
             location=_definition(function, places),
             facts=[("signature", f"{factory.partition(':')[2]}{signature}")],
-            next_step=did_you_mean(unknown, names) if unknown else "",
+            next_step=question(unknown, names) if unknown else "",
         ) from error
-
-
-def did_you_mean(wrong: str, known: Iterable[str]) -> str:
-    """A suggestion of the spelling meant, or ""."""
-    close = difflib.get_close_matches(wrong, sorted(known), n=3)
-    return f"did you mean {' or '.join(close)}?" if close else ""
 
 
 def _file_of(module: Any, places: Places) -> Location | None:
     path = getattr(module, "__file__", None)
-    return Location(places.shown(path)) if path else None
+    return Location(places.short_path(path)) if path else None
 
 
 def _definition(function: Any, places: Places) -> Location | None:
     """Where a function, or the constructor of a class, is written."""
     target = vars(function).get("__init__") if isinstance(function, type) else inspect.unwrap(function)
     code = getattr(getattr(target, "__func__", target), "__code__", None)
-    return Location(places.shown(code.co_filename), code.co_firstlineno) if code else None
+    return Location(places.short_path(code.co_filename), code.co_firstlineno) if code else None

@@ -1,4 +1,4 @@
-"""Running the worker in a process of its own that sees nothing of its user, and its end."""
+"""Runs the worker in a process of its own that sees nothing of its user's environment."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from hermpkg_build.disk.processes import Children, signal_name
 
 _OUTPUT_LINES = 20
 _OUTPUT_BYTES = 16 << 10
-# Without these the dynamic loader may not find what the user's own Python finds.
-_KEPT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
+# Without these the dynamic loader may not find libraries that the user's own Python finds.
+_LIBRARY_PATHS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class ChildExit:
     """How a child ended, and the last lines it wrote to standard output and error."""
 
     returncode: int
     output: str
 
     @property
-    def how(self) -> str:
-        """The end in words."""
+    def description(self) -> str:
+        """The end in words: ``killed by SIGKILL (perhaps out of memory)``."""
         if self.returncode >= 0:
             return f"exit status {self.returncode}"
         name = signal_name(-self.returncode)
@@ -40,7 +40,7 @@ def run_child(
     *,
     conditions: FactoryConditions,
     children: Children,
-) -> Ended | None:
+) -> ChildExit | None:
     """Run a Python script with `folder` as its argument; None where it was cancelled.
 
     Its working directory, home and temporary folder are new folders inside, unless the conditions
@@ -67,7 +67,7 @@ def run_child(
             process.wait()
     if children.is_cancelled():
         return None
-    return Ended(returncode=process.returncode, output=_last_lines(log))
+    return ChildExit(returncode=process.returncode, output=_last_lines(log))
 
 
 def environment(folder: Path, home: Path, conditions: FactoryConditions) -> dict[str, str]:
@@ -90,7 +90,7 @@ def environment(folder: Path, home: Path, conditions: FactoryConditions) -> dict
 
 def library_paths() -> dict[str, str]:
     """The environment variables of this process that tell the dynamic loader where to look."""
-    return {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {name: os.environ[name] for name in _LIBRARY_PATHS if name in os.environ}
 
 
 def _last_lines(log: Path) -> str:

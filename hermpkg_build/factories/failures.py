@@ -1,4 +1,4 @@
-"""The failure of a factory, and its way from the process it happened in to the one that reports it."""
+"""The failure of a factory, and its JSON form, in which it leaves the process that it happened in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hermpkg_build.factories.request import ObservedFiles
 class FactoryError(ActionError):
     """A factory, its weights or the pickling of what it returned failed.
 
-    `observed_files` is what had been asked of the file system until then, None where nobody can tell.
+    `observed_files` are the files that the factory asked for until then, None where this is unknown.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class FactoryError(ActionError):
 
 
 def error_to_json(error: HermpkgError) -> dict[str, Json]:
-    """All that a reader is told of an error."""
+    """The JSON form of an error."""
     return {
         "summary": error.summary,
         "location": to_json(error.location),

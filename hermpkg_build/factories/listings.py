@@ -15,7 +15,7 @@ def order_listings(order: Listing) -> None:
     """Let ``os.listdir`` and ``os.scandir``, and all that is made of them, list by name or backwards.
 
     File systems give entries in an order of their own that an application cannot choose, so it is
-    chosen here. There is no way back: this is for a process with one task.
+    chosen here. This cannot be undone: it is for a process with one task.
     """
     if order == "as-is":
         return
@@ -40,7 +40,7 @@ def order_listings(order: Listing) -> None:
 
 @final
 class _Entries(Closing):
-    """What scandir gives: an iterator that is a context manager too."""
+    """The result of ``os.scandir``: an iterator that is a context manager too."""
 
     def __init__(self, entries: list[os.DirEntry[Any]]) -> None:
         self._entries = iter(entries)

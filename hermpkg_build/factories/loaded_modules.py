@@ -1,4 +1,4 @@
-"""What loaded modules say of themselves, without running code by which some make that up."""
+"""Reads attributes of loaded modules without running code of theirs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from types import ModuleType
 from typing import Any
 
 
-def told_by(module: object, name: str) -> Any:
-    """What a module has under `name`; None for nothing, and where finding it out fails.
+def attribute_of(module: object, name: str) -> Any:
+    """The attribute `name` that lies in a module itself; None where there is none, or reading it fails.
 
-    One that would load itself when it is first asked for anything, or whose class makes attributes, is
-    not asked: what Python's own loaders put into a module lies in it.
+    Python's own loaders put all they know into a module. Code of its class is not run: it could load the
+    module when it is first asked for anything, or make attributes up.
     """
     read = ModuleType.__getattribute__ if isinstance(module, ModuleType) else getattr
     try:
         return read(module, name)
-    except Exception:  # noqa: BLE001 -- what stands in sys.modules is of anyone's own making
+    except Exception:  # noqa: BLE001 -- anything can stand in sys.modules
         return None

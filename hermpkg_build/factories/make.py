@@ -1,4 +1,4 @@
-"""Making a model object: the parent's side."""
+"""Makes a model object in a child process; this is the parent's side."""
 
 from __future__ import annotations
 
@@ -19,28 +19,15 @@ from hermpkg_build.factories.request import (
     ModelObject,
     ModelRequest,
     ObservedFiles,
-    ObservedImport,
     storage_file,
 )
-from hermpkg_build.pickles.pickled import GlobalReference, StoredStorage
 from hermpkg_build.store.failures import cannot_write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hermpkg_build.factories.child import Ended
+    from hermpkg_build.factories.child import ChildExit
     from hermpkg_build.store.content import ContentStore
-
-__all__ = [
-    "FactoryError",
-    "GlobalReference",
-    "ModelObject",
-    "ModelRequest",
-    "ObservedFiles",
-    "ObservedImport",
-    "StoredStorage",
-    "make_model_object",
-]
 
 # A script that is run, never imported: it is the main module of its own process.
 _WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
@@ -79,7 +66,7 @@ def make_model_object(
 
 @contextmanager
 def _staging_errors(folder: str) -> Iterator[None]:
-    """Files come and go in this folder only, so an error of the operating system is about it."""
+    """An error of the operating system is about this folder: files are written and moved here only."""
     try:
         yield
     except OSError as error:
@@ -92,26 +79,26 @@ def _staging_errors(folder: str) -> Iterator[None]:
         raise cannot_write(error, folder) from error
 
 
-def _result(folder: Path, request: ModelRequest, ended: Ended) -> dict[str, Any]:
+def _result(folder: Path, request: ModelRequest, ended: ChildExit) -> dict[str, Any]:
     try:
         result: Any = loads((folder / RESULT).read_bytes())
     except FileNotFoundError:
         raise ActionError(
-            f"the process of the factory {request.factory} ended before it had a result: {ended.how}",
+            f"the process of the factory {request.factory} ended before it had a result: {ended.description}",
             facts=_context(request, ended),
         ) from None
     return dict(result)
 
 
-def _error(result: dict[str, Any], request: ModelRequest, ended: Ended) -> FactoryError:
-    seen = result.get("observed_files")
+def _error(result: dict[str, Any], request: ModelRequest, ended: ChildExit) -> FactoryError:
+    observed = result.get("observed_files")
     return factory_error_from_json(
         result["error"],
         more_facts=_context(request, ended),
-        observed_files=None if seen is None else from_json(ObservedFiles, seen),
+        observed_files=None if observed is None else from_json(ObservedFiles, observed),
     )
 
 
-def _context(request: ModelRequest, ended: Ended) -> list[tuple[str, str]]:
+def _context(request: ModelRequest, ended: ChildExit) -> list[tuple[str, str]]:
     facts = [("target", request.label), ("factory", request.factory)]
     return [*facts, ("output", ended.output)] if ended.output else facts

@@ -1,4 +1,4 @@
-"""Model objects as folders: what an action that makes one somewhere else leaves for those that use it."""
+"""Model objects as folders: the outputs of an action that makes one elsewhere, for actions that use it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 from hermpkg_build.core.canonical_json import dumps, loads
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import from_json, to_json
-from hermpkg_build.factories.make import ModelObject, ModelRequest, ObservedFiles, make_model_object
+from hermpkg_build.factories.make import make_model_object
+from hermpkg_build.factories.request import ModelObject, ModelRequest, ObservedFiles
 from hermpkg_build.store.content import ContentStore
 
 DESCRIPTION = "model.json"
@@ -22,7 +23,7 @@ def make_model_folder(request: ModelRequest, folder: str) -> ModelObject:
 
     Raises what `make_model_object` raises.
     """
-    # Inside of the output, so that contents of any size are renamed and not copied.
+    # Inside the output, so that contents of any size are renamed and not copied.
     store = os.path.join(os.path.abspath(folder), _STORE)
     content = ContentStore(store)
     try:
@@ -34,8 +35,8 @@ def make_model_folder(request: ModelRequest, folder: str) -> ModelObject:
     finally:
         shutil.rmtree(store, ignore_errors=True)
     # Where files lay on this machine must not make two equal objects differ.
-    kept = replace(model, observed_files=ObservedFiles())
-    Path(folder, DESCRIPTION).write_bytes(dumps(to_json(kept)))
+    described = replace(model, observed_files=ObservedFiles())
+    Path(folder, DESCRIPTION).write_bytes(dumps(to_json(described)))
     return model
 
 

@@ -1,4 +1,4 @@
-"""What the making of a model touched: modules imported, files read, folders listed, paths asked for."""
+"""Observes what a factory asks for: modules imported, files read, folders listed, paths looked up."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from functools import wraps
 from types import FrameType, ModuleType
 from typing import Any
 
-from hermpkg_build.factories.importable import Importer, WorkspaceFinder
-from hermpkg_build.factories.loaded_modules import told_by
+from hermpkg_build.factories.loaded_modules import attribute_of
 from hermpkg_build.factories.places import Place, Places
 from hermpkg_build.factories.request import ObservedFiles, ObservedImport
+from hermpkg_build.factories.workspace_finder import ImportSite, WorkspaceFinder, paths_of_spec
 
 _CODE = (Place.WORKSPACE, Place.ENVIRONMENT)
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_OF_THE_KERNEL = ("/dev", "/proc", "/sys")
-_SHOW_SOURCE = frozenset(
+_KERNEL_FOLDERS = ("/dev", "/proc", "/sys")
+_SOURCE_READERS = frozenset(
     {"importlib._bootstrap_external", "inspect", "linecache", "pkgutil", "tokenize", "zipimport", __name__}
 )
-"""What looks for a source to run or to show it, which a module's loader has too."""
-_ON_THE_WAY = frozenset({"genericpath", "io", "ntpath", "os", "pathlib", "posixpath"})
-"""What code asks the file system by."""
-_WRITES_ANEW = os.O_WRONLY | os.O_TRUNC | os.O_CREAT
+"""The modules of Python that read a source to run or to show it, which a module's loader can give too."""
+_PATH_MODULES = frozenset({"genericpath", "io", "ntpath", "os", "pathlib", "posixpath"})
+"""The modules of Python through which code asks the file system."""
+_REPLACES = os.O_WRONLY | os.O_TRUNC | os.O_CREAT
 
 
 class FileObserver:
-    """Notes what Python code of this process asks the file system, from now on.
+    """Notes which paths the Python code of this process asks the file system for, from now on.
 
-    What is read or listed shows in audit events, failed attempts included. That a path is only
-    asked for (`os.path.exists` and all that is built on it) shows in none, so `os.stat` and
-    `os.access` are replaced by functions that take note. What native code does by itself is not
-    seen. None of this can be undone; it is for a process with one task.
+    Reading and listing, failed attempts included, show in audit events. Looking up a path
+    (`os.path.exists` and all that is built on it) shows in none, so `os.stat` and `os.access` are
+    replaced by functions that take note. Native code goes unnoticed. None of this can be undone; it is
+    for a process with one task.
     """
 
     def __init__(self) -> None:
@@ -50,35 +50,34 @@ class FileObserver:
             accessor.stat = staticmethod(os.stat)
 
     def note_read(self, path: object) -> None:
-        """Note a file that is about to be read in a way that shows in no event."""
+        """Note a file that native code is about to read."""
         if name := _absolute(path):
             self._read[name] = None
 
     def located_sources(self) -> list[str]:
-        """The loaded modules whose source code has looked for on disk, by name.
+        """The loaded modules whose sources code has looked for on disk, by name.
 
-        Code that got the path of a function so, not by ``__file__``, shows it in no source.
+        Code that gets a path from a function, not by ``__file__``, cannot be told from its own source.
         """
         return sorted(
             name
             for name, module in sys.modules.copy().items()
-            if any(os.path.abspath(path) in self._sources for path in _places_of_module(module))
+            if any(os.path.abspath(path) in self._sources for path in _paths_of_module(module))
         )
 
     def files(self, finder: WorkspaceFinder, places: Places, scratch: str) -> ObservedFiles:
-        """All that was noted, but for what lies in `scratch`, is the interpreter's own, or was first written.
+        """All that was noted, less `scratch`, the interpreter's own files, and files that were written first.
 
-        A source of an imported module counts as read also where the interpreter had it compiled
-        already and only looked at its time; the compiled file itself is none of the inputs. A
-        submodule that was asked for makes the folders of its package listed: what else appears
-        in them can take its place.
+        The source of an imported module counts as read also where the interpreter had it compiled
+        already and only looked at its time; compiled files are left out. An import of a submodule
+        counts as a listing of the folders of its package: a file that appears there can take its place.
         """
-        counts = _Counting(places, [scratch, os.path.realpath(scratch), _OURS, os.path.realpath(_OURS)])
+        counts = _Inputs(places, [scratch, os.path.realpath(scratch), _OURS, os.path.realpath(_OURS)])
         read, listed = dict(self._read), dict(self._listed)
-        for name in finder.requested:
-            read.update(dict.fromkeys(_places_of_module(sys.modules.get(name))))
+        for name in finder.sites:
+            read.update(dict.fromkeys(_paths_of_module(sys.modules.get(name))))
             listed.update(dict.fromkeys(_folders_of_package(name.rpartition(".")[0], places)))
-        asked = [path for path in self._asked if places.of(path) is Place.WORKSPACE]
+        asked = [path for path in self._asked if places.place_of(path) is Place.WORKSPACE]
         paths = [path for path in (*read, *asked) if path not in self._written and counts(path)]
         files = {path for path in paths if os.path.isfile(path)}
         return ObservedFiles(
@@ -91,7 +90,7 @@ class FileObserver:
         if event == "open":
             path, mode, flags = arguments
             name = _absolute(path)
-            if mode in ("w", "x", "a", "wb", "xb", "ab") or (flags or 0) & _WRITES_ANEW:
+            if mode in ("w", "x", "a", "wb", "xb", "ab") or (flags or 0) & _REPLACES:
                 if name not in self._read:
                     self._written[name] = None
             elif name:
@@ -104,7 +103,7 @@ class FileObserver:
 
     def _note_source(self, path: str) -> None:
         """Note the source of a module, save where Python's own ways of reading sources ask for it."""
-        if path.endswith(".py") and _asking_module() not in _SHOW_SOURCE:
+        if path.endswith(".py") and _asking_module() not in _SOURCE_READERS:
             self._sources[path] = None
 
     def _noting(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -124,21 +123,21 @@ class FileObserver:
         return noting
 
 
-class _Counting:
-    """Whether what a path holds can be an input of the factory's."""
+class _Inputs:
+    """Tells which paths can be inputs of a factory."""
 
     def __init__(self, places: Places, left_out: Iterable[str]) -> None:
         self._places = places
-        self._left_out = tuple(os.path.join(folder, "") for folder in (*left_out, *_OF_THE_KERNEL))
+        self._left_out = tuple(os.path.join(folder, "") for folder in (*left_out, *_KERNEL_FOLDERS))
 
     def __call__(self, path: str) -> bool:
         if path == sys.executable or f"{path}/".startswith(self._left_out):
             return False
-        return self._places.of(path) is not Place.STDLIB
+        return self._places.place_of(path) is not Place.STDLIB
 
 
 def observe_safetensors(safetensors: ModuleType, observer: FileObserver) -> None:
-    """Let the reader of ``safetensors``, which is native code, tell which files it opens."""
+    """Let the observer know of files that ``safetensors`` opens, which is native code."""
     native = safetensors.safe_open
 
     @wraps(native, updated=())
@@ -153,19 +152,19 @@ def observed_imports(finder: WorkspaceFinder, places: Places) -> list[ObservedIm
     """The modules of workspace and environment that are loaded, by name."""
     found = []
     for name, module in sorted(sys.modules.copy().items()):
-        importer = finder.requested.get(name)
-        if importer is not None and any(places.of(path) in _CODE for path in _places_of_module(module)):
-            found.append(_observed(name, importer, places))
+        site = finder.sites.get(name)
+        if site is not None and any(places.place_of(path) in _CODE for path in _paths_of_module(module)):
+            found.append(_observed(name, site, places))
     return found
 
 
-def _observed(name: str, importer: Importer, places: Places) -> ObservedImport:
+def _observed(name: str, site: ImportSite, places: Places) -> ObservedImport:
     return ObservedImport(
         module=name,
-        importer=importer.module,
-        path=places.shown(importer.path),
-        line=importer.line,
-        by_helper=importer.in_function and places.of(importer.path) is Place.ENVIRONMENT,
+        importer=site.module,
+        path=places.short_path(site.path),
+        line=site.line,
+        by_helper=site.in_function and places.place_of(site.path) is Place.ENVIRONMENT,
     )
 
 
@@ -174,13 +173,13 @@ def _asking_module() -> str:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__") == __name__:
         frame = frame.f_back
-    while frame is not None and frame.f_globals.get("__name__") in _ON_THE_WAY:
+    while frame is not None and frame.f_globals.get("__name__") in _PATH_MODULES:
         frame = frame.f_back
     return str(frame.f_globals.get("__name__", "")) if frame is not None else ""
 
 
 def _absolute(path: object) -> str:
-    """A path as it is now, for what is relative counts from where the process is; "" for no path."""
+    """A path made absolute by the current folder; "" for anything that is not a path."""
     try:
         return os.path.abspath(os.fsdecode(path))  # type: ignore[arg-type]
     except (TypeError, ValueError, OSError):
@@ -188,24 +187,18 @@ def _absolute(path: object) -> str:
 
 
 def _folders_of_package(name: str, places: Places) -> list[str]:
-    """The folders that submodules of a loaded package are looked for in, outside the workspace.
+    """The folders outside the workspace in which Python looks for submodules of a loaded package.
 
-    In the workspace only declared modules count, and the request lists them.
+    In the workspace only declared modules count, and the request lists these.
     """
-    spec = told_by(sys.modules.get(name), "__spec__")
+    spec = attribute_of(sys.modules.get(name), "__spec__")
     folders = getattr(spec, "submodule_search_locations", None) or ()
     return [
         os.path.abspath(folder)
         for folder in folders
-        if isinstance(folder, str) and places.of(folder) is not Place.WORKSPACE
+        if isinstance(folder, str) and places.place_of(folder) is not Place.WORKSPACE
     ]
 
 
-def _places_of_module(module: object) -> list[str]:
-    """Where a module comes from: its file, or the folders of a namespace package."""
-    spec = told_by(module, "__spec__")
-    origin = getattr(spec, "origin", None)
-    if getattr(spec, "has_location", False) and isinstance(origin, str):
-        return [origin]
-    locations = getattr(spec, "submodule_search_locations", None) or ()
-    return [path for path in locations if isinstance(path, str)]
+def _paths_of_module(module: object) -> list[str]:
+    return paths_of_spec(attribute_of(module, "__spec__"))

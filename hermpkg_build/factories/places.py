@@ -10,7 +10,7 @@ from hermpkg_build.disk.standard_library import standard_library
 
 
 class Place(enum.Enum):
-    """What a file belongs to."""
+    """Where a file can lie."""
 
     WORKSPACE = "workspace"
     ENVIRONMENT = "environment"
@@ -28,7 +28,7 @@ class Places:
     def __init__(self, *, workspace_root: str, search_path: Sequence[str]) -> None:
         self._root = os.path.join(workspace_root, "")
         self._folders: dict[str, Place] = {}
-        self._known: dict[str, Place] = {}
+        self._memo: dict[str, Place] = {}
         for folders, place in (
             ([workspace_root], Place.WORKSPACE),
             (search_path, Place.ENVIRONMENT),
@@ -38,7 +38,7 @@ class Places:
                 self._folders[os.path.abspath(folder)] = place
                 self._folders[os.path.realpath(folder)] = place
 
-    def of(self, path: str) -> Place:
+    def place_of(self, path: str) -> Place:
         """The place of a file or folder, whether or not it exists."""
         path = os.path.abspath(path)
         if path in self._folders:
@@ -46,17 +46,17 @@ class Places:
         return self._of_folder(os.path.dirname(path))
 
     def _of_folder(self, folder: str) -> Place:
-        place = self._folders.get(folder) or self._known.get(folder)
+        place = self._folders.get(folder) or self._memo.get(folder)
         if place is None:
             parent = os.path.dirname(folder)
             place = Place.ELSEWHERE if parent == folder else self._of_folder(parent)
-            self._known[folder] = place
+            self._memo[folder] = place
         return place
 
-    def shown(self, path: str) -> str:
+    def short_path(self, path: str) -> str:
         """The path for a message or a location: relative in the workspace."""
         return path.removeprefix(self._root)
 
-    def shown_in(self, text: str) -> str:
-        """A text in which files of the workspace are named, with their relative paths."""
+    def with_short_paths(self, text: str) -> str:
+        """A text with the paths of files of the workspace made relative."""
         return text.replace(self._root, "")

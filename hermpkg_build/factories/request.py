@@ -1,4 +1,4 @@
-"""What a model object is made from and what making it gives, with their JSON forms."""
+"""A request for a model object, and the object that is made: values with JSON forms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.pickles.pickled import GlobalReference, StoredStorage
 
-# The files of the folder that the worker gets: what it reads, and what it leaves.
+# The files of the worker's folder: it reads the first, and leaves the others.
 REQUEST = "request.json"
 RESULT = "result.json"
 PICKLE = "model.pkl"
@@ -29,8 +29,8 @@ class ModelRequest:
 
     `factory` reads ``models.resnet:resnet18``; `arguments` are its keyword arguments. `modules`
     maps dotted names to the files of the workspace that it may import, `search_path` is where
-    all else comes from. `source_roots` are relative to the workspace root. `conditions` are other
-    than the usual ones to find out that they do not matter.
+    all other modules come from. `source_roots` are relative to the workspace root. `conditions` are
+    unusual where a build is to show that they do not matter.
     """
 
     label: str
@@ -61,7 +61,7 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedImport:
-    """A module that was imported while the model was made, and what imported it first.
+    """A module that was imported while the model was made, and the place that imported it first.
 
     `path` and `line` are the place of that import, relative to the workspace where it lies in it;
     `importer` is "" where the worker itself asked. `by_helper` says that it was a function of the
@@ -79,10 +79,10 @@ class ObservedImport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedFiles:
-    """What the making of a model asked the file system: sorted absolute paths.
+    """The paths for which a factory asked the file system: absolute and sorted.
 
     `read` are the files that were read, sources of modules included; `listed` the folders whose
-    entries were asked for; `sought` the paths that were asked for and are no files.
+    entries were asked for; `sought` the paths that were asked for and do not lead to files.
     """
 
     read: tuple[str, ...] = ()
@@ -95,10 +95,10 @@ class ModelObject:
     """A pickled model whose bytes are in the content store.
 
     `globals`, `storages` and `key_offsets` are those of its PickledObject. `observed_modules` are
-    the modules of workspace and environment that were imported, by name; `observed_files` is all
-    else that the result depends on. `data_read` are those of these files that are no modules and
-    lie on the search path, relative to its entries. `located_sources` are the modules whose source
-    code has looked for on disk, by name.
+    the modules of workspace and environment that were imported, by name; `observed_files` all other
+    files that the result depends on. `data_read` are those of these files that lie on the search path
+    and are not modules, relative to its entries. `located_sources` are the modules whose sources code
+    has looked for on disk, by name.
     """
 
     pickle: Digest

@@ -1,4 +1,4 @@
-"""An exception of a factory as an error for its author: their frames, at their line."""
+"""Turns an exception of a factory into an error for its author: only their frames, at their line."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import traceback
 from collections.abc import Iterator
 
 from hermpkg_build.errors import ActionError, Location
-from hermpkg_build.factories.importable import UndeclaredModuleError, is_machinery
 from hermpkg_build.factories.places import Place, Places
+from hermpkg_build.factories.workspace_finder import UndeclaredModuleError, is_machinery
 
 _LONGEST_LINE = 1000
 
 
 def error_of_factory(factory: str, error: BaseException, places: Places) -> ActionError:
-    """What to tell of `error`, which left the factory or the import of its module."""
+    """The error for an exception that the factory, or the import of its module, raised."""
     undeclared = next((e for e in _chain(error) if isinstance(e, UndeclaredModuleError)), None)
     if undeclared is not None:
         return _undeclared(undeclared, places)
@@ -35,24 +35,24 @@ def error_of_factory(factory: str, error: BaseException, places: Places) -> Acti
 
 
 def _undeclared(error: UndeclaredModuleError, places: Places) -> ActionError:
-    importer = error.importer
+    site = error.site
     package = os.path.dirname(error.found)
-    location = Location(places.shown(importer.path), importer.line) if importer.path else None
+    location = Location(places.short_path(site.path), site.line) if site.path else None
     return ActionError(
         f"the module {error.name} is in the workspace, but the deps of the target do not reach it",
         location=location,
-        snippet=linecache.getline(importer.path, importer.line).strip(),
-        facts=[("file", error.found), ("imported by", importer.module or "the factory's name")],
+        snippet=linecache.getline(site.path, site.line).strip(),
+        facts=[("file", error.found), ("imported by", site.module or "the factory's name")],
         next_step=f"add the python_modules target of //{package} that holds {error.found} to deps",
     )
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """`error` and what it was raised from, as far as a traceback would show it."""
-    seen: set[int] = set()
+    """`error` and its causes, as far as a traceback shows them."""
+    passed: set[int] = set()
     here: BaseException | None = error
-    while here is not None and id(here) not in seen:
-        seen.add(id(here))
+    while here is not None and id(here) not in passed:
+        passed.add(id(here))
         yield here
         here = here.__cause__ or (None if here.__suppress_context__ else here.__context__)
 
@@ -60,17 +60,17 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _location(error: BaseException, places: Places) -> Location | None:
     """The deepest line of the workspace, or of anything where none of it took part."""
     if isinstance(error, SyntaxError) and error.filename:
-        return Location(places.shown(error.filename), error.lineno or 0, error.offset or 0)
+        return Location(places.short_path(error.filename), error.lineno or 0, error.offset or 0)
     frames = _frames(error)
-    own = [frame for frame in frames if places.of(frame[0]) is Place.WORKSPACE]
+    own = [frame for frame in frames if places.place_of(frame[0]) is Place.WORKSPACE]
     deepest = (own or frames)[-1:]
-    return Location(places.shown(deepest[0][0]), deepest[0][1]) if deepest else None
+    return Location(places.short_path(deepest[0][0]), deepest[0][1]) if deepest else None
 
 
 def _snippet(error: BaseException, places: Places) -> str:
     if isinstance(error, SyntaxError):
         return (error.text or "").strip()
-    own = [frame for frame in _frames(error) if places.of(frame[0]) is Place.WORKSPACE]
+    own = [frame for frame in _frames(error) if places.place_of(frame[0]) is Place.WORKSPACE]
     return linecache.getline(*own[-1]).strip() if own else ""
 
 
@@ -81,7 +81,7 @@ def _frames(error: BaseException) -> list[tuple[str, int]]:
 
 
 def _absolute(path: str) -> str:
-    """The absolute path of a source file; what has no file, such as ``<string>``, as it is."""
+    """The absolute path of a source file; names of code without a file, such as ``<string>``, stay."""
     return path if path.startswith("<") else os.path.abspath(path)
 
 
@@ -93,7 +93,7 @@ def _trimmed(error: BaseException, places: Places) -> str:
 
 
 def _shortened(line: str) -> str:
-    """A line of a message, which may hold a whole tensor or page, as far as one can take it in."""
+    """A line of a message, which may hold a whole tensor, cut to a length that can be read."""
     return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}… ({len(line):,} characters)"
 
 
@@ -104,7 +104,7 @@ def _trim(whole: traceback.TracebackException, places: Places) -> None:
         part.stack = traceback.StackSummary.from_list(
             [
                 traceback.FrameSummary(
-                    places.shown(f.filename), f.lineno, f.name, line=f.line, lookup_line=False
+                    places.short_path(f.filename), f.lineno, f.name, line=f.line, lookup_line=False
                 )
                 for f in part.stack
                 if not is_machinery(f.filename)
@@ -112,5 +112,5 @@ def _trim(whole: traceback.TracebackException, places: Places) -> None:
         )
         related = [part.__cause__, part.__context__, *(getattr(part, "exceptions", None) or ())]
         if getattr(part, "filename", None):  # that of a SyntaxError
-            part.filename = places.shown(part.filename)
+            part.filename = places.short_path(part.filename)
         pending += [other for other in related if other is not None]

@@ -118,7 +118,7 @@ def _fill_tied(model: Any, state: dict[str, Any]) -> None:
 
 
 def _memory(tensor: Any) -> object:
-    """Equal for tensors that are one; the object itself for what is no tensor with memory."""
+    """Equal for tensors in the same memory; only equal to itself for anything else."""
     if not hasattr(tensor, "untyped_storage") or not tensor.numel():
         return id(tensor)
     return tensor.data_ptr(), tuple(tensor.shape), tuple(tensor.stride()), tensor.dtype
@@ -153,7 +153,7 @@ def _some(lines: list[str]) -> str:
 
 
 def _prefix_hint(missing: list[str], unexpected: list[str]) -> str:
-    """What to do where the keys differ by a prefix alone, as those of a wrapped model do."""
+    """The next step: what to do about a prefix, where the keys differ by that alone."""
     for longer, shorter, whose in ((unexpected, missing, "file"), (missing, unexpected, "model")):
         if longer and shorter and longer[0].endswith(f".{shorter[0]}"):
             prefix = longer[0].removesuffix(shorter[0])

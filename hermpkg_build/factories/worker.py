@@ -34,13 +34,13 @@ from hermpkg_build.disk.standard_library import standard_library
 from hermpkg_build.errors import ActionError, HermpkgError
 from hermpkg_build.factories.call import check_arguments, find_factory
 from hermpkg_build.factories.failures import error_to_json
-from hermpkg_build.factories.importable import WorkspaceFinder
 from hermpkg_build.factories.listings import order_listings
 from hermpkg_build.factories.observation import FileObserver, observe_safetensors, observed_imports
 from hermpkg_build.factories.places import Places
 from hermpkg_build.factories.request import PICKLE, REQUEST, RESULT, ModelObject, ModelRequest, storage_file
 from hermpkg_build.factories.tracebacks import error_of_factory
 from hermpkg_build.factories.weights import load_weights
+from hermpkg_build.factories.workspace_finder import WorkspaceFinder
 from hermpkg_build.pickles.canonical import pickle_canonically
 from hermpkg_build.pickles.path_of_failure import UnpicklableError
 from hermpkg_build.pickles.pickled import PickledObject
@@ -66,7 +66,7 @@ def run(folder: Path) -> None:
         if os.getpid() != process:
             return
         pickled = pickle_canonically(model, name="model")
-        result = {"made": to_json(_keep(folder, pickled, finder, observer, places))}
+        result = {"made": to_json(_write_model(folder, pickled, finder, observer, places))}
     except HermpkgError as error:
         result = {"error": error_to_json(error)}
     except UnpicklableError as error:
@@ -75,7 +75,7 @@ def run(folder: Path) -> None:
         result = {"error": error_to_json(error_of_factory(request.factory, error, places))}
     if os.getpid() == process:
         if "error" in result:
-            # What it went wrong with is in these files, or that they are not there.
+            # The failure can depend on these files, or on their absence.
             with suppress(Exception):
                 result["observed_files"] = to_json(observer.files(finder, places, str(folder)))
         _flush()
@@ -105,11 +105,11 @@ def make(request: ModelRequest, places: Places) -> Any:
     """Call the factory; load the weights. Raises ActionError and whatever the factory raises."""
     factory = find_factory(request.factory, request.modules, places)
     check_arguments(request.factory, factory, request.arguments, places)
-    # Once more, so that what was imported on the way has no say in what the factory draws.
+    # Once more: modules that were imported since then may have drawn random numbers.
     _seed_all(request.seed)
     model = factory(**request.arguments)
     if request.weights is not None:
-        load_weights(model, request.weights, shown=places.shown(request.weights))
+        load_weights(model, request.weights, shown=places.short_path(request.weights))
     return model
 
 
@@ -120,7 +120,7 @@ def _confine(
     places: Places,
     observer: FileObserver,
 ) -> WorkspaceFinder:
-    """Let this process import what the request allows, and nothing else, from now on."""
+    """From now on, let this process import the modules that the request allows and no others."""
     os.umask(request.conditions.umask)
     order_listings(request.conditions.listing)
     sys.argv = [request.factory]
@@ -129,23 +129,23 @@ def _confine(
         modules=request.modules,
         source_roots=roots,
         places=places,
-        after={
+        callbacks={
             "torch": lambda torch: _prepare_torch(torch, request),
             "numpy.random": lambda numpy_random: _seed_numpy(numpy_random, request.seed),
             "safetensors": lambda safetensors: observe_safetensors(safetensors, observer),
         },
     )
     sys.meta_path.insert(0, finder)
-    _make_way_for(request.modules)
+    _unload(request.modules)
     random.seed(request.seed)
     return finder
 
 
-def _make_way_for(modules: Iterable[str]) -> None:
-    """Forget modules that were needed here and have the name of one of the workspace.
+def _unload(modules: Iterable[str]) -> None:
+    """Forget the loaded modules that have the names of modules of the workspace.
 
-    A factory gets its own, as it would from an interpreter that was started for it alone; that one
-    too has the frozen modules before anything else.
+    A factory gets its own, as in an interpreter that was started for it alone; only frozen modules come
+    first there too.
     """
     for name in modules:
         if name in sys.modules and name not in sys.builtin_module_names and not _imp.is_frozen(name):
@@ -170,10 +170,10 @@ def _seed_all(seed: int) -> None:
         _seed_numpy(sys.modules["numpy.random"], seed)
 
 
-def _keep(
+def _write_model(
     folder: Path, pickled: PickledObject, finder: WorkspaceFinder, observer: FileObserver, places: Places
 ) -> ModelObject:
-    """Write the pickle and the storages; what the parent is to know of them."""
+    """Write the pickle and the storages; their description for the parent."""
     imports = observed_imports(finder, places)
     files = observer.files(finder, places, str(folder))
     os.umask(UMASK)
@@ -195,7 +195,7 @@ def _keep(
 def _not_picklable(request: ModelRequest, error: UnpicklableError, places: Places) -> ActionError:
     return ActionError(
         f"what the factory {request.factory} returned cannot be pickled",
-        facts=[("object", error.path), ("reason", places.shown_in(error.reason))],
+        facts=[("object", error.path), ("reason", places.with_short_paths(error.reason))],
         next_step="leave it out by __getstate__, or make it from a class or function of a module",
     )
 
@@ -203,5 +203,5 @@ def _not_picklable(request: ModelRequest, error: UnpicklableError, places: Place
 if __name__ == "__main__":
     _end_with_parent()
     run(Path(sys.argv[1]))
-    # Neither threads that the factory left behind nor what is to run at exit concern the result.
+    # The result waits neither for threads of the factory nor for its exit handlers.
     os._exit(0)

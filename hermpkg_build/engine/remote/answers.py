@@ -12,8 +12,8 @@ from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.json_codec import from_json
 from hermpkg_build.engine.remote.worker import EXIT_FAILED, EXIT_MADE, EXIT_REFUSED, OUTPUT, REPORT
 from hermpkg_build.factories.failures import FactoryError, factory_error_from_json
-from hermpkg_build.factories.make import ModelObject
 from hermpkg_build.factories.model_folder import DESCRIPTION, contents_of
+from hermpkg_build.factories.request import ModelObject
 from hermpkg_build.remote.grpc.execution import ExecutionError
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hermpkg_build.core.target import Model
     from hermpkg_build.engine.context import TargetContext
     from hermpkg_build.engine.environment import BuildEnvironment
-    from hermpkg_build.factories.make import ModelRequest
+    from hermpkg_build.factories.request import ModelRequest
     from hermpkg_build.remote.settings import RemoteSettings
 
 _TOOL = "tool"

@@ -21,7 +21,7 @@ from hermpkg_build.engine.remote.inputs import model_inputs, shipped_environment
 from hermpkg_build.engine.remote.rebuilder import or_none
 from hermpkg_build.engine.remote.worker import EXIT_MADE
 from hermpkg_build.factories.failures import FactoryError
-from hermpkg_build.factories.make import ModelObject, ModelRequest, ObservedFiles, ObservedImport
+from hermpkg_build.factories.request import ModelObject, ModelRequest, ObservedFiles, ObservedImport
 from hermpkg_build.remote.failures import RemoteError, warning
 from hermpkg_build.remote.grpc.execution import ExecutionError
 

@@ -32,8 +32,8 @@ from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.environment import BuildEnvironment, current_environment
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.factories.failures import FactoryError, error_to_json
-from hermpkg_build.factories.make import ModelRequest, ObservedFiles
 from hermpkg_build.factories.model_folder import make_model_folder
+from hermpkg_build.factories.request import ModelRequest, ObservedFiles
 
 REQUEST = "request.json"
 WORKSPACE = "workspace"

@@ -15,7 +15,8 @@ from hermpkg_build.engine.context import Built
 from hermpkg_build.engine.environment import PYTHON_REPOSITORY
 from hermpkg_build.engine.results import TargetResult
 from hermpkg_build.engine.runner import Done, Ran
-from hermpkg_build.factories.make import ModelObject, ModelRequest, ObservedFiles, make_model_object
+from hermpkg_build.factories.make import make_model_object
+from hermpkg_build.factories.request import ModelObject, ModelRequest, ObservedFiles
 from hermpkg_build.store.action_cache import ActionResult
 from hermpkg_build.store.failures import log_corrupt
 

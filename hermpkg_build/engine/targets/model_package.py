@@ -33,7 +33,7 @@ from hermpkg_build.store.action_cache import ActionResult
 if TYPE_CHECKING:
     from hermpkg_build.engine.context import Build, NeedTargets, TargetContext
     from hermpkg_build.engine.journal import Journal
-    from hermpkg_build.factories.make import ModelObject
+    from hermpkg_build.factories.request import ModelObject
     from hermpkg_build.store.content import ContentStore
 
 _VERSION = 3

@@ -20,7 +20,7 @@ from hermpkg_build.errors import AnalysisError, GroupedError, Location
 if TYPE_CHECKING:
     from hermpkg_build.core.target import ModelPackage
     from hermpkg_build.engine.context import TargetContext
-    from hermpkg_build.factories.make import ModelObject
+    from hermpkg_build.factories.request import ModelObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

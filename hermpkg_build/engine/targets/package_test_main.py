@@ -55,13 +55,13 @@ def main() -> None:
     sys.path[:] = [*request["search_path"]]
     if request["tool_path"] not in sys.path:
         sys.path.append(request["tool_path"])
-    from hermpkg_build.factories.importable import WorkspaceFinder
     from hermpkg_build.factories.places import Places
+    from hermpkg_build.factories.workspace_finder import WorkspaceFinder
 
     hidden = packed_modules(request["artifact"])
     places = Places(workspace_root=request["workspace_root"], search_path=request["search_path"])
     helpers = WorkspaceFinder(
-        modules=request["modules"], source_roots=request["source_roots"], places=places, after={}
+        modules=request["modules"], source_roots=request["source_roots"], places=places, callbacks={}
     )
     sys.meta_path[:0] = [HiddenOriginals(hidden), helpers]
     for name in hidden & sys.modules.keys():

@@ -16,7 +16,7 @@ from hermpkg_build.core.module_names import parent_of
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.exporter.sources.environment import FoundModule
 from hermpkg_build.exporter.sources.loaded_module import describe_module, file_of, from_file
-from hermpkg_build.factories.loaded_modules import told_by
+from hermpkg_build.factories.loaded_modules import attribute_of
 from hermpkg_build.pickles.global_names import find_global
 from hermpkg_build.runtime.mangling import is_mangled
 
@@ -86,7 +86,7 @@ class InterpreterEnvironment:
         above = sys.modules.get(parent) if parent else None
         if parent and above is None:
             return None
-        path = list(told_by(above, "__path__") or ()) if above is not None else None
+        path = list(attribute_of(above, "__path__") or ()) if above is not None else None
         if above is not None and not path:
             return None
         for finder in (*self._meta_finders, *([PathFinder] if self._has_own_path(parent, path) else [])):

@@ -11,7 +11,7 @@ from typing import Any
 from hermpkg_build.analysis.modules import ModuleSource
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.exporter.sources.environment import FoundModule
-from hermpkg_build.factories.loaded_modules import told_by
+from hermpkg_build.factories.loaded_modules import attribute_of
 
 _NO_SOURCE = ModuleKind.BYTECODE
 """The kind of a module whose source is not where it was: only its code is left, in memory."""
@@ -21,8 +21,8 @@ def describe_module(name: str, module: Any) -> FoundModule:
     """The module `name` by the object that stands for it."""
     file = file_of(module)
     if file is not None:
-        is_package = told_by(module, "__path__") is not None
-        return from_file(name, file, is_package, told_by(module, "__loader__"))
+        is_package = attribute_of(module, "__path__") is not None
+        return from_file(name, file, is_package, attribute_of(module, "__loader__"))
     kind = ModuleKind.NAMESPACE if _is_folder(module) else ModuleKind.BUILTIN
     return FoundModule(ModuleSource(name=name, kind=kind, origin=Origin.ENVIRONMENT))
 
@@ -40,20 +40,20 @@ def from_file(name: str, file: str, is_package: bool, loader: Any) -> FoundModul
 
 def file_of(module: Any) -> str | None:
     """The file that a module was loaded from, as its spec or itself says."""
-    spec = told_by(module, "__spec__")
+    spec = attribute_of(module, "__spec__")
     loader = getattr(spec, "loader", None)
     if isinstance(loader, FileLoader):
         # A loader may take the source from elsewhere than the finder said.
         with suppress(ImportError):
             return os.fspath(loader.get_filename(loader.name))
     origin = getattr(spec, "origin", None) if getattr(spec, "has_location", False) else None
-    file = origin or told_by(module, "__file__")
+    file = origin or attribute_of(module, "__file__")
     return file if isinstance(file, str) and file else None
 
 
 def _is_folder(module: Any) -> bool:
     try:
-        return bool(list(told_by(module, "__path__")))
+        return bool(list(attribute_of(module, "__path__")))
     except TypeError:
         return False
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from hermpkg_build.factories.make import ModelObject, ModelRequest, make_model_object
+from hermpkg_build.factories.make import make_model_object
+from hermpkg_build.factories.request import ModelObject, ModelRequest
 from hermpkg_build.store.content import ContentStore
 
 

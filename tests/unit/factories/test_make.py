@@ -15,8 +15,9 @@ from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.disk.processes import Children
 from hermpkg_build.errors import ActionError, BuildInterruptedError, Location
-from hermpkg_build.factories.make import GlobalReference, ModelObject, ObservedImport, make_model_object
-from hermpkg_build.factories.request import ModelRequest
+from hermpkg_build.factories.make import make_model_object
+from hermpkg_build.factories.request import ModelObject, ModelRequest, ObservedImport
+from hermpkg_build.pickles.pickled import GlobalReference
 from tests.unit.factories.conftest import ModelWorkspace
 
 
@@ -398,16 +399,16 @@ def resnet(width, depth=2): return [width, depth]
             {},
             "models.net has no resne",
             Location("models/net.py"),
-            "did you mean resnet?",
+            "did you mean 'resnet'?",
         ),
-        ("models.nte:resnet", {}, "there is no module models.nte", None, "did you mean models.net?"),
-        ("models.net:LIMIT", {}, "is a int, not something to call", Location("models/net.py"), ""),
+        ("models.nte:resnet", {}, "there is no module models.nte", None, "did you mean 'models.net'?"),
+        ("models.net:LIMIT", {}, "is a int, which cannot be called", Location("models/net.py"), ""),
         (
             "models.net:resnet",
             {"widht": 1},
             "does not take these args",
             Location("models/net.py", 7),
-            "did you mean width?",
+            "did you mean 'width'?",
         ),
         ("models.net:resnet", {}, "missing a required argument: 'width'", Location("models/net.py", 7), ""),
         ("models.net:Net", {"with": 1}, "does not take these args", Location("models/net.py", 5), None),

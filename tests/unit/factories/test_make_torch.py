@@ -8,7 +8,7 @@ import pytest
 
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.errors import ActionError, Location
-from hermpkg_build.factories.make import ModelObject
+from hermpkg_build.factories.request import ModelObject
 from tests.unit.factories.conftest import ModelWorkspace
 
 torch = pytest.importorskip("torch")

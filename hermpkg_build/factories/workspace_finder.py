@@ -1,4 +1,4 @@
-"""Which modules a factory can import: those of the workspace its target names, and the environment's."""
+"""Finds the modules that a factory may import: those that its target names, and the environment's."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _MACHINERY = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Importer:
-    """Where an import was asked for, and whether by a function; all empty for one by the worker itself."""
+class ImportSite:
+    """The place of an import, and whether it is in a function; all fields are empty for the worker's own."""
 
     module: str = ""
     path: str = ""
@@ -37,10 +37,10 @@ class UndeclaredModuleError(ImportError):
     attribute of the package.
     """
 
-    def __init__(self, name: str, found: str, importer: Importer) -> None:
+    def __init__(self, name: str, found: str, site: ImportSite) -> None:
         super().__init__(f"the module {name} ({found}) is not among the deps of the target", name=name)
         self.found = found
-        self.importer = importer
+        self.site = site
 
 
 class FreshSourceLoader(SourceFileLoader):
@@ -51,7 +51,7 @@ class FreshSourceLoader(SourceFileLoader):
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
-class RunAfter(importlib.machinery.SourceFileLoader):
+class CallbackLoader(importlib.machinery.SourceFileLoader):
     """Loads a source module as usual, then calls back; it leaves no trace in the module."""
 
     def __init__(self, loader: SourceFileLoader, callback: Callable[[Any], None]) -> None:
@@ -72,9 +72,9 @@ class WorkspaceFinder:
     """Stands before all other finders of `sys.meta_path` and asks them itself.
 
     `modules` maps dotted names to files; their parents without a file are namespace packages.
-    What the other finders give counts only if it does not lie in the workspace, and what nobody
-    finds but `source_roots` hold on disk is refused with the place that asked for it. `after` are
-    callbacks by the name of a module of the environment, called once it is executed.
+    A module that another finder finds in the workspace, or that nobody finds although `source_roots`
+    hold it, is refused with the place of the import. `callbacks` are called with modules of the
+    environment, whose names are the keys, when these have been executed.
     """
 
     def __init__(
@@ -83,21 +83,21 @@ class WorkspaceFinder:
         modules: Mapping[str, str],
         source_roots: Sequence[str],
         places: Places,
-        after: Mapping[str, Callable[[Any], None]],
+        callbacks: Mapping[str, Callable[[Any], None]],
     ) -> None:
-        self.requested: dict[str, Importer] = {}
+        self.sites: dict[str, ImportSite] = {}
         self._modules = modules
         self._namespaces = {parent for name in modules for parent in parents_of(name)} - modules.keys()
         self._roots = source_roots
         self._places = places
-        self._after = after
+        self._callbacks = callbacks
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
     ) -> ModuleSpec | None:
         """The protocol of `sys.meta_path`. Raises UndeclaredModuleError."""
-        importer = _importer()
-        self.requested.setdefault(name, importer)
+        site = _import_site()
+        self.sites.setdefault(name, site)
         if name in self._modules:
             return _spec_of_file(name, self._modules[name])
         package = self._modules.get(package_of_init(name) or "", "")
@@ -107,14 +107,14 @@ class WorkspaceFinder:
             return self._namespace(name, path)
         spec = self._from_others(name, path, target)
         if spec is not None:
-            found = _place_of_spec(spec)
-            if found and self._places.of(found) is Place.WORKSPACE:
-                raise UndeclaredModuleError(name, self._places.shown(found), importer)
-            if name in self._after and type(spec.loader) is SourceFileLoader:
-                spec.loader = RunAfter(spec.loader, self._after[name])
+            paths = paths_of_spec(spec)[:1]
+            if paths and self._places.place_of(paths[0]) is Place.WORKSPACE:
+                raise UndeclaredModuleError(name, self._places.short_path(paths[0]), site)
+            if name in self._callbacks and type(spec.loader) is SourceFileLoader:
+                spec.loader = CallbackLoader(spec.loader, self._callbacks[name])
             return spec
         if on_disk := self._on_disk(name):
-            raise UndeclaredModuleError(name, self._places.shown(on_disk), importer)
+            raise UndeclaredModuleError(name, self._places.short_path(on_disk), site)
         return None
 
     def _from_others(
@@ -132,8 +132,10 @@ class WorkspaceFinder:
         """A package without a file, joined with portions of it that the environment has."""
         spec = ModuleSpec(name, None, is_package=True)
         theirs = PathFinder.find_spec(name, path)
-        portions = list(theirs.submodule_search_locations or ()) if theirs and theirs.origin is None else []
-        spec.submodule_search_locations = [p for p in portions if self._places.of(p) is not Place.WORKSPACE]
+        portions = paths_of_spec(theirs) if theirs and theirs.origin is None else []
+        spec.submodule_search_locations = [
+            folder for folder in portions if self._places.place_of(folder) is not Place.WORKSPACE
+        ]
         return spec
 
     def _on_disk(self, name: str) -> str | None:
@@ -157,11 +159,16 @@ def _spec_of_file(name: str, path: str) -> ModuleSpec | None:
     return spec_from_file_location(name, path, loader=loader, submodule_search_locations=locations)
 
 
-def _place_of_spec(spec: ModuleSpec) -> str:
-    """The file of a module, or a folder of a namespace package; "" for what is built in."""
-    if spec.has_location and spec.origin:
-        return spec.origin
-    return next(iter(spec.submodule_search_locations or ()), "")
+def paths_of_spec(spec: Any) -> list[str]:
+    """Where a module comes from: its file, or the folders of a namespace package; [] for a built-in module.
+
+    `spec` can be anything: a module says itself what its ``__spec__`` is.
+    """
+    origin = getattr(spec, "origin", None)
+    if getattr(spec, "has_location", False) and isinstance(origin, str):
+        return [origin]
+    locations = getattr(spec, "submodule_search_locations", None) or ()
+    return [path for path in locations if isinstance(path, str)]
 
 
 def is_machinery(path: str) -> bool:
@@ -169,17 +176,17 @@ def is_machinery(path: str) -> bool:
     return path.startswith("<frozen ") or os.path.dirname(path) in _MACHINERY
 
 
-def _importer() -> Importer:
-    """The nearest frame that is neither of the import system nor ours."""
+def _import_site() -> ImportSite:
+    """The nearest frame that is neither the import system's nor ours."""
     frame: types.FrameType | None = sys._getframe(2)
     while frame is not None:
         path = frame.f_code.co_filename
         if not is_machinery(path):
-            return Importer(
+            return ImportSite(
                 module=frame.f_globals.get("__name__", ""),
                 path=path,
                 line=frame.f_lineno,
                 in_function=frame.f_code.co_name != "<module>",
             )
         frame = frame.f_back
-    return Importer()
+    return ImportSite()
