@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from hermpkg_build.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.patterns import GlobGroup as GlobGroup
-    from hermpkg_build.core.patterns import GlobPattern as GlobPattern
+    from hermpkg_build.core.globs import GlobGroup as GlobGroup
+    from hermpkg_build.core.globs import GlobPattern as GlobPattern
     from hermpkg_build.errors import HermpkgError as HermpkgError
     from hermpkg_build.exporter.errors import EmptyMatchError as EmptyMatchError
     from hermpkg_build.exporter.errors import PackagingError as PackagingError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hermpkg_build.runtime.mangling import is_from_package as is_from_package
 
 _PUBLIC_NAMES = {
-    "core.patterns": ("GlobGroup", "GlobPattern"),
+    "core.globs": ("GlobGroup", "GlobPattern"),
     "errors": ("HermpkgError",),
     "exporter.errors": ("EmptyMatchError", "PackagingError", "PackagingErrorReason"),
     "exporter.package_exporter": ("PackageExporter",),

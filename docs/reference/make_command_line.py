@@ -14,7 +14,7 @@ from hermpkg_build.cli.arguments import Option, own_options
 from hermpkg_build.cli.command import Command, CommonArguments
 from hermpkg_build.cli.commands import all_commands
 from hermpkg_build.cli.commands.help import meaning, options_beside, spelling
-from hermpkg_build.inspection.verify.conditions import CONDITIONS
+from hermpkg_build.inspection.verify.varied_conditions import CONDITIONS
 
 PAGE = Path(__file__).with_name("command-line.md")
 

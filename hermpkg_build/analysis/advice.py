@@ -10,9 +10,9 @@ from hermpkg_build.analysis.modules import ModuleFinder
 from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.analysis.resolution import ModuleLookup
 from hermpkg_build.analysis.rule_problems import literal_stem, may_idle
+from hermpkg_build.core.globs import GlobGroup, covers
 from hermpkg_build.core.graph import EdgeKind, ModuleGraph, ModuleKind, Origin
 from hermpkg_build.core.module_names import top_of
-from hermpkg_build.core.patterns import GlobGroup, covers
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.core.spelling import did_you_mean
 

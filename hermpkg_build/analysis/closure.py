@@ -18,8 +18,8 @@ from hermpkg_build.analysis.resolution import (
 )
 from hermpkg_build.analysis.rule_problems import malformed_patterns, unused_rules
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.facts import DynamicImport, Import, ImportContext, ImportForm, SourceUse
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, ModuleNode, Origin
+from hermpkg_build.core.import_facts import DynamicImport, Import, ImportContext, ImportForm, SourceUse
 from hermpkg_build.core.module_names import is_module_name, parent_of, parents_of
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
 from hermpkg_build.errors import GroupedError, Location

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from hermpkg_build.analysis.distributions import Distributions
 from hermpkg_build.archive.layout import problem_with_name
-from hermpkg_build.core.facts import SourceUse
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin
+from hermpkg_build.core.import_facts import SourceUse
 from hermpkg_build.core.module_names import folder_of_module, record_of_module, top_of
 from hermpkg_build.core.policy import Policy
 

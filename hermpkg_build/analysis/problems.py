@@ -6,8 +6,8 @@ import enum
 from dataclasses import dataclass
 
 from hermpkg_build.analysis.modules import ModuleSource
-from hermpkg_build.core.facts import SyntaxProblem
 from hermpkg_build.core.graph import Edge
+from hermpkg_build.core.import_facts import SyntaxProblem
 
 
 class ProblemKind(enum.Enum):

@@ -8,8 +8,8 @@ from itertools import islice
 from typing import Protocol
 
 from hermpkg_build.analysis.modules import ModuleSource
-from hermpkg_build.core.facts import Import, ImportForm
 from hermpkg_build.core.graph import ModuleKind, Origin
+from hermpkg_build.core.import_facts import Import, ImportForm
 from hermpkg_build.core.module_names import is_module_name, parent_of, parents_of, top_of
 from hermpkg_build.core.policy import Policy, PolicyTable
 

@@ -8,7 +8,7 @@ from itertools import islice
 
 from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.analysis.resolution import ModuleLookup, Standing
-from hermpkg_build.core.patterns import GlobGroup
+from hermpkg_build.core.globs import GlobGroup
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
 
 

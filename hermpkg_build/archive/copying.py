@@ -1,4 +1,4 @@
-"""Moves slices of files: into memory, into a checksum, and by the kernel into another file."""
+"""Reads slices of files, computes their CRC-32, and has the kernel copy them into another file."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from hermpkg_build.archive.records import Content, FileSlice
 from hermpkg_build.errors import ActionError
 
 CHUNK = 8 << 20
-"""How many bytes one system call copies: few calls, and whoever follows never lags far behind."""
+"""How many bytes one system call copies: few calls, and the hash of the file never lags far behind."""
 
 _READ_CHUNK = 1 << 20
 
-# What the kernel answers where a way of copying does not work between these two files; the next
-# slower one is taken then. Everything else (a full disk, a failing one) is an error.
+# The errors by which the kernel says that it cannot copy between these two files in this way: the next
+# slower way is tried. All others, such as a full disk, are raised.
 _NOT_THIS_WAY = frozenset(
     {
         errno.EXDEV,
@@ -34,7 +34,7 @@ _NOT_THIS_WAY = frozenset(
 
 
 def read_slice(piece: FileSlice) -> bytes:
-    """The bytes of a slice. Raises ActionError where the file is missing, unreadable or too short."""
+    """Read a slice. Raises ActionError where the file is missing, unreadable or too short."""
     with _opened(piece) as source:
         data = os.pread(source, piece.size, piece.offset)
         while len(data) < piece.size:
@@ -46,7 +46,7 @@ def read_slice(piece: FileSlice) -> bytes:
 
 
 def crc32_of(content: Content) -> int:
-    """The CRC-32 of some content. Raises ActionError as `read_slice` does."""
+    """Compute the CRC-32 of some content. Raises ActionError as `read_slice` does."""
     if not isinstance(content, FileSlice):
         return zlib.crc32(content)
     crc32, done = 0, 0
@@ -61,7 +61,7 @@ def crc32_of(content: Content) -> int:
 
 
 def append_slice(piece: FileSlice, target: int, progress: Callable[[int], None]) -> None:
-    """Append a slice to the open file `target`; `progress` is told the size of every step.
+    """Append a slice to the open file `target`, and call `progress` with the size of every step.
 
     The kernel copies (copy_file_range, then sendfile) where it can, so that the bytes never pass
     through this process. Raises ActionError for a bad source, OSError for a bad target.
@@ -83,7 +83,7 @@ def _copy_by(
     done: int,
     progress: Callable[[int], None],
 ) -> int:
-    """Copy with `step` for as long as that works; how much of the slice is done then."""
+    """Copy with `step` for as long as that works; return how many bytes of the slice are copied then."""
     while done < piece.size:
         try:
             count = step(source, target, piece.offset + done, min(piece.size - done, CHUNK))
@@ -91,7 +91,7 @@ def _copy_by(
             if error.errno in _NOT_THIS_WAY:
                 return done
             raise
-        # Some file systems answer 0 instead of an error; only plain reading tells that from an end.
+        # Some file systems answer 0 instead of an error; plain reading shows whether the file ends here.
         if not count:
             return done
         done += count
@@ -125,9 +125,9 @@ def _opened(piece: FileSlice) -> Iterator[int]:
         source = os.open(piece.path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise ActionError(
-            "a file that belongs into an archive cannot be opened",
+            "a file to be packed cannot be opened",
             facts=[("file", piece.path), ("reason", error.strerror or str(error))],
-            next_step="run the build again; if it stays so, look at the file's permissions",
+            next_step="run the build again, or check the permissions of the file",
         ) from error
     try:
         yield source

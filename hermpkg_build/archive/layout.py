@@ -1,11 +1,11 @@
-"""Record names and versions of the artifact: what torch.package fixes, and what hermpkg adds."""
+"""The names of records and the versions of the format, those of torch.package and those of hermpkg."""
 
 from __future__ import annotations
 
 import os
 
 VERSION = 6
-"""The torch.package format version that artifacts carry."""
+"""The version of torch.package's format that hermpkg writes."""
 
 NEWEST_READABLE_VERSION = 10
 """The newest format version that torch's own reader accepts (kMaxSupportedFileFormatVersion)."""
@@ -22,11 +22,11 @@ MOCK_MODULE = "_mock"
 """The packed module that the stubs of mocked modules import."""
 
 LONGEST_NAME = 511
-"""The longest name in UTF-8 bytes, root folder included, that torch's reader does not cut short."""
+"""How many bytes of UTF-8 a name has at most, root folder included: torch's reader cuts longer ones."""
 
 
 def resource_record_name(package: str, resource: str) -> str:
-    """The record of a resource or pickle. Raises ValueError for a `resource` that is not the name of a file.
+    """Return the record of a resource or pickle. Raises ValueError where `resource` is not a file name.
 
     >>> resource_record_name("my.config", "words.txt"), resource_record_name("", "words.txt")
     ('my/config/words.txt', 'words.txt')
@@ -37,15 +37,15 @@ def resource_record_name(package: str, resource: str) -> str:
 
 
 def storage_record_name(key: int) -> str:
-    """The record of the tensor storage with the number `key`."""
+    """Return the record of the tensor storage with the number `key`."""
     return f".data/{key}.storage"
 
 
 def problem_with_name(name: str) -> str:
-    """Why `name` cannot be that of a record, as half a sentence; "" where it can.
+    """Say in half a sentence why `name` cannot be the name of a record; "" where it can.
 
-    A name is a relative path with ``/`` between its segments, none of which is empty, ``.`` or
-    ``..``: extracting it can never write outside the folder one extracts to.
+    A name is a relative path with ``/`` between its segments, none of which is empty, ``.`` or ``..``. So
+    unpacking an artifact never writes outside the folder that it is unpacked to.
     """
     if not name:
         return "it is empty"
@@ -55,7 +55,7 @@ def problem_with_name(name: str) -> str:
         return "it holds a NUL character"
     if name.startswith("/"):
         return "it is absolute"
-    # The quick test first: nearly all names pass, and archives have many.
+    # The quick test comes first: nearly all names pass it.
     if name[0] == "." or name[-1] in "./" or "/." in name or "//" in name:
         for segment in name.split("/"):
             if segment in ("", ".", ".."):

@@ -1,4 +1,4 @@
-"""Which modules a set of records holds, and which of the other records are their data files."""
+"""Tells which modules a set of records holds, and which of the other records are their data files."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class PackedModules:
         self.sources: Mapping[str, str] = sources
 
     def source(self, name: str) -> str | None:
-        """The record with the source of the module `name`, None where it has none."""
+        """Return the record with the source of the module `name`, None where it has none."""
         record, package = self.sources.get(name), package_of_init(name)
         if record is None and package is not None and package in self._regular:
             record = self.sources[package]
@@ -61,7 +61,7 @@ class PackedModules:
         return name in self.folders and name not in self.sources
 
     def children(self, package: str) -> list[str]:
-        """The last parts of the names directly below `package` ("" for the top), sorted."""
+        """Return the last parts of the names directly below `package` ("" for the top), sorted."""
         return sorted(self._children.get(package, ()))
 
     @cached_property
@@ -70,10 +70,10 @@ class PackedModules:
         return {parent for name in self.sources for parent in parents_of(name)}
 
     def data_files(self, modules: Iterable[str], files: Iterable[str]) -> Iterator[str]:
-        """Those of the records `files`, which are no modules' sources, that belong to `modules`.
+        """Return those of the records `files`, none of which is a module's source, that belong to `modules`.
 
-        A file belongs to the modules of its folder, or of the nearest folder above it that has any; in a
-        namespace package that has none itself, to all modules below it.
+        A file belongs to the modules of its folder, or of the nearest folder above it that has modules. In a
+        namespace package that only has modules further below it belongs to all of these.
         """
         direct = {folder_of_module(name, self.is_package(name)) for name in self.sources}
         inhabited = direct | {folder_of_module(name, True) for name in self.above_sources}

@@ -1,4 +1,4 @@
-"""The layout of an archive, computed before a byte is written: every header, pad and payload in order."""
+"""Computes the layout of an archive before a byte of it is written: its headers, padding and contents."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DOS_DATE_1980_01_01 = 0x0021
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Placed:
-    """A record with all that its two headers hold."""
+    """A record with the values of its two headers."""
 
     name: bytes
     content: Content
@@ -42,12 +42,12 @@ class _Placed:
 
 
 def plan_archive(root: str, records: Sequence[Record]) -> Iterator[Content]:
-    """The pieces of an archive with `records` in the folder `root`, in order; joined, they are the file.
+    """Return the pieces of an archive with `records` in the folder `root`; joined, they are the file.
 
-    Records are sorted by name (the bytes of its UTF-8), STORED and aligned to 64 bytes; nothing
-    depends on the order of `records`, on times, users or modes. ZIP64 structures appear where a
-    size, an offset or the number of records asks for them, and nowhere else.
-    Raises ArchiveError for a name that cannot be or that occurs twice, before the first piece.
+    Records are sorted by the UTF-8 bytes of their names, STORED and aligned to 64 bytes. Nothing depends on
+    the order of `records`, on times, users or modes. ZIP64 structures appear only where a size, an offset or
+    the number of records needs them.
+    Raises ArchiveError, before the first piece, for a name that is not allowed or that occurs twice.
     """
     named = _named(root, records)
     return _pieces(named)
@@ -118,7 +118,7 @@ def _local_header(record: _Placed) -> bytes:
 
 
 def _padding(count: int) -> bytes:
-    """An extra field that moves what follows it by `count` bytes modulo ALIGNMENT."""
+    """Return an extra field whose length is `count` modulo ALIGNMENT, b"" for 0."""
     if not count:
         return b""
     shortest = z.EXTRA.size + 2
@@ -129,7 +129,7 @@ def _padding(count: int) -> bytes:
 
 
 def _directory_entry(record: _Placed) -> bytes:
-    # The ZIP64 field holds, in this order, only what does not fit the fixed part [4.5.3].
+    # The ZIP64 field has, in this order, only the values that do not fit into the fixed part [4.5.3].
     large = [record.size, record.size] if record.is_big else []
     if record.offset >= z.MAX_32:
         large.append(record.offset)

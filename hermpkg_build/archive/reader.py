@@ -1,4 +1,4 @@
-"""Reads archives: maps the file, finds records by name, checks what it hands out."""
+"""Reads archives: maps the file, finds records by name, compares them with their checksums."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias, final
 
 from hermpkg_build.archive import zip_format as z
-from hermpkg_build.archive.central import Member, decode_name, read_central_directory
+from hermpkg_build.archive.central_directory import Member, decode_name, read_central_directory
 from hermpkg_build.archive.layout import VERSION_RECORD
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.errors import ArchiveError
@@ -22,17 +22,17 @@ __all__ = ["ArchiveReader", "ArchiveSource", "Entry"]
 
 ArchiveSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
-# Deflate cannot make more out of one byte than this; a record that claims to be larger is a lie.
+# Deflate packs at most so many bytes into one; a record that claims more is damaged.
 _MOST_INFLATION = 1032
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """Where and how one record lies in the archive.
+    """The place of one record in the archive.
 
-    `offset` is where its bytes start in the file; `size` counts them unpacked, `packed_size` as
-    they lie there; the two are equal for a record that `is_stored`.
+    Its bytes start at `offset` of the file; there are `packed_size` of them there, and `size` unpacked. The
+    two are equal for a record that `is_stored`.
     """
 
     name: str
@@ -47,12 +47,20 @@ class Entry:
 class ArchiveReader(Closing):
     """A ZIP archive with all records under one root folder, as torch.package writes it, edited or not.
 
-    `source` is a path, bytes, or a binary stream (read whole). Records are named without the root
-    folder. `root` is that folder, "" for an archive that was packed again without it; `duplicates`
-    are names that occur more than once, of which the last counts, as in zipfile; `strays` are
-    names outside the root folder, which no record name reaches; `prefix` counts foreign bytes
-    before the archive.
-    Opening reads the directory only. Raises ArchiveError for everything that is no sound archive.
+    `source` is a path, bytes, or a binary stream, which is read whole. Opening reads the directory only.
+
+    Records are named without the root folder. `root` is that folder, "" for an archive that was packed again
+    without it; `duplicates` are names that occur more than once, of which the last counts, as in zipfile;
+    `strays` are the names of members outside the root folder, which are not records; `prefix` is the number
+    of foreign bytes before the archive.
+    Raises ArchiveError where the source is missing, not an archive, or damaged.
+
+    >>> from hermpkg_build.archive.writer import Record, stream_archive
+    >>> stream = io.BytesIO()
+    >>> stream_archive(stream, root="net", records=[Record(name="a.txt", content=b"hello")])
+    >>> with ArchiveReader(stream) as archive:
+    ...     archive.root, archive.names(), archive.read("a.txt")
+    ('net', ['a.txt'], b'hello')
     """
 
     def __init__(self, source: ArchiveSource) -> None:
@@ -79,7 +87,7 @@ class ArchiveReader(Closing):
         self.strays = tuple(name for name in central.members if not name.startswith(folder))
 
     def names(self) -> Sequence[str]:
-        """The names of all records, in the archive's order; folders are no records."""
+        """Return the names of all records, in the archive's order; folders are not records."""
         return list(self._members)
 
     def has(self, name: str) -> bool:
@@ -87,7 +95,7 @@ class ArchiveReader(Closing):
         return name in self._members
 
     def entry(self, name: str) -> Entry:
-        """Where the record `name` lies. Raises ArchiveError where there is none or its header is damaged."""
+        """Return the place of the record `name`. Raises ArchiveError where it is missing or damaged."""
         member = self._member(name)
         return Entry(
             name=name,
@@ -99,11 +107,11 @@ class ArchiveReader(Closing):
         )
 
     def size(self, name: str) -> int:
-        """The number of bytes of the record `name`, unpacked. Raises ArchiveError."""
+        """Return the number of bytes of the record `name`, unpacked. Raises ArchiveError."""
         return self.entry(name).size
 
     def read(self, name: str) -> bytes:
-        """The bytes of the record `name`, checked against their CRC. Raises ArchiveError."""
+        """Return the bytes of the record `name`, compared with their CRC. Raises ArchiveError."""
         entry = self.entry(name)
         packed = self._data[entry.offset : entry.offset + entry.packed_size]
         data = bytes(packed) if entry.is_stored else self._inflate(entry, packed)
@@ -111,10 +119,11 @@ class ArchiveReader(Closing):
         return data
 
     def view(self, name: str) -> memoryview:
-        """The bytes of the record `name`, read-only and *not* checked.
+        """Return the bytes of the record `name`, read-only, shaped (size,).
 
-        Shaped (size,) of bytes; those of a stored record are the mapped file itself, and stay
-        usable after `close`. Raises ArchiveError.
+        They are *not* compared with their CRC. Those of a stored record are the mapped file itself, and stay
+        usable after `close`.
+        Raises ArchiveError.
         """
         entry = self.entry(name)
         if not entry.is_stored:
@@ -122,13 +131,13 @@ class ArchiveReader(Closing):
         return self._data[entry.offset : entry.offset + entry.size].toreadonly()
 
     def raw(self) -> memoryview:
-        """The whole file, read-only, shaped (size,) of bytes; usable after `close` where it is mapped."""
+        """Return the whole file, read-only, shaped (size,); usable after `close` where it is mapped."""
         return self._data.toreadonly()
 
     def open_path(self) -> str:
-        """A path that leads to the open file, "" where there is none.
+        """Return a path of the open file, "" where the archive is in memory.
 
-        On Linux it leads there also where the file's own name is gone or another's, until `close`.
+        On Linux it leads to this file until `close`, even if the file is renamed, removed or replaced.
         """
         if self._descriptor < 0:
             return ""
@@ -136,11 +145,11 @@ class ArchiveReader(Closing):
         return path if os.path.exists(path) else self._path
 
     def status(self) -> os.stat_result | None:
-        """The status of the open file, None where there is none."""
+        """Return the status of the open file, None where the archive is in memory."""
         return os.fstat(self._descriptor) if self._descriptor >= 0 else None
 
     def check(self, name: str) -> None:
-        """Compare a record of any size with its CRC, without holding it. Raises ArchiveError."""
+        """Compare a record of any size with its CRC, a piece at a time. Raises ArchiveError."""
         entry = self.entry(name)
         if not entry.is_stored:
             self.read(name)
@@ -151,15 +160,15 @@ class ArchiveReader(Closing):
         self._compare(entry, crc32)
 
     def private_views(self) -> PrivateViews:
-        """A new, writable copy of all records that costs memory only where it is written to."""
+        """Return a writable copy of all records, which takes memory only where it is written to."""
         return PrivateViews(self, self._descriptor, len(self._data))
 
     def close(self) -> None:
-        """Let go of the file. Views stay usable; everything else raises ArchiveError from now on."""
+        """Close the file. Views stay usable; every other method raises ArchiveError from now on."""
         self._members = {}
         self._data = memoryview(b"")
         if self._map is not None:
-            # With views about, the mapping lives as long as they do.
+            # The mapping lives as long as there are views of it.
             with suppress(BufferError):
                 self._map.close()
             self._map = None
@@ -168,7 +177,7 @@ class ArchiveReader(Closing):
             self._descriptor = -1
 
     def __del__(self) -> None:
-        # A descriptor outlives the interpreter's interest in it otherwise; __init__ may have failed early.
+        # Nobody else closes the descriptor; __init__ may have failed before it was set.
         if getattr(self, "_descriptor", -1) >= 0:
             self.close()
 
@@ -182,7 +191,7 @@ class ArchiveReader(Closing):
                     facts=[("file", self.name), ("reason", error.strerror or str(error))],
                 ) from error
         if isinstance(source, io.BytesIO):
-            # Shared as getbuffer would share them, without keeping the owner from writing or being freed.
+            # Not getbuffer(): with an open view the owner could neither write to the stream nor close it.
             return memoryview(source.getvalue())
         if isinstance(source, (bytes, bytearray, memoryview)):
             return memoryview(source).cast("B")
@@ -190,11 +199,11 @@ class ArchiveReader(Closing):
         return memoryview(source.read())
 
     def _map_file(self, path: str) -> memoryview:
-        # A pipe or device would block or answer nonsense, so the kind of file is asked for first.
+        # To open a pipe or a device could block, so its kind is asked for first.
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
-            what = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
-            raise ArchiveError(f"the archive is {what}", facts=[("file", path)])
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device, pipe or socket"
+            raise ArchiveError(f"the archive is {kind}, not a file", facts=[("file", path)])
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._path = os.path.abspath(path)
         size = os.fstat(self._descriptor).st_size
@@ -212,13 +221,13 @@ class ArchiveReader(Closing):
         return member
 
     def _data_offset(self, name: str, member: Member) -> int:
-        """Where a member's bytes start: after its local header, which must agree with the directory."""
+        """Return the offset of a member's bytes. Its local header must agree with the directory."""
         n: int
         x: int
         full_name = f"{self.root}/{name}" if self.root else name
         header = self._read_header(member.header, z.LOCAL.size + len(full_name.encode()))
         if len(header) < z.LOCAL.size:
-            raise self._bad(name, "the file ends before it, and did not when it was opened")
+            raise self._bad(name, "the file has become shorter since it was opened")
         signature, _, flags, method, _, _, _, _, _, n, x = z.LOCAL.unpack_from(header)
         if signature != z.LOCAL_SIGNATURE:
             raise self._bad(
@@ -229,13 +238,13 @@ class ArchiveReader(Closing):
         if member.is_symlink:
             raise self._bad(name, "it is a symbolic link")
         if method != member.method:
-            raise self._bad(name, "its header and the directory name two ways of compression")
+            raise self._bad(name, "its header and the directory name different compression methods")
         if method not in (z.STORED, z.DEFLATED):
             way = z.METHOD_NAMES.get(method, f"method {method}")
-            raise self._bad(name, "it is compressed in a way that is not read here", ("compression", way))
+            raise self._bad(name, "its compression method is not supported", ("method", way))
         start = member.header + z.LOCAL.size
         if start + n + x + member.packed_size > self._limit:
-            raise self._bad(name, "it reaches beyond the space for records")
+            raise self._bad(name, "it overlaps the directory")
         if len(header) < z.LOCAL.size + n:
             header = self._read_header(member.header, z.LOCAL.size + n)
         if decode_name(header[z.LOCAL.size : z.LOCAL.size + n], member.flags) != full_name:
@@ -244,17 +253,17 @@ class ArchiveReader(Closing):
         if member.size > most or (method == z.STORED and member.size != member.packed_size):
             raise self._bad(
                 name,
-                "its size cannot be",
+                "its sizes contradict each other",
                 ("packed", f"{member.packed_size} bytes"),
                 ("unpacked", f"{member.size} bytes"),
             )
         return start + n + x
 
     def _read_header(self, start: int, size: int) -> bytes:
-        """`size` bytes from `start` on, none of which the mapping has to hold.
+        """Read `size` bytes from `start` on, not through the mapping.
 
-        The kernel maps the pages around one that is touched, too, so that headers read through the
-        mapping would take 64 KiB of memory for each tensor, whether or not it is used.
+        The kernel also maps the pages around one that is touched, so that headers that are read through the
+        mapping would take 64 KiB of memory for each tensor, used or not.
         """
         if self._descriptor < 0:
             return bytes(self._data[start : start + size])
@@ -263,17 +272,15 @@ class ArchiveReader(Closing):
     def _inflate(self, entry: Entry, packed: memoryview) -> bytes:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
-            # One byte more than there should be: enough to notice, too little to do harm.
+            # One byte more than there should be is enough to notice that there are more.
             data = inflater.decompress(packed, entry.size + 1)
         except zlib.error as error:
-            raise self._bad(
-                entry.name, "its compressed bytes make no sense", ("reason", str(error))
-            ) from None
+            raise self._bad(entry.name, "its bytes cannot be decompressed", ("reason", str(error))) from None
         if len(data) != entry.size or not inflater.eof:
-            found = f"{len(data)} bytes" if inflater.eof and len(data) <= entry.size else "more, or no end"
+            found = f"{len(data)} bytes" if inflater.eof and len(data) <= entry.size else "more"
             raise self._bad(
                 entry.name,
-                "it unpacks to another size",
+                "its size is not the one in the directory",
                 ("expected", f"{entry.size} bytes"),
                 ("found", found),
             )
@@ -298,10 +305,10 @@ class ArchiveReader(Closing):
 
 @final
 class PrivateViews:
-    """Writable views of an archive's records: what is written stays here, the file never changes.
+    """Writable views of an archive's records; writing to them never changes the file.
 
-    All stored records of a file share one copy-on-write mapping, which reads from disk what is
-    touched and takes memory for what is written. Each view keeps the mapping alive by itself.
+    All stored records of a file share one copy-on-write mapping, which reads a page from disk when it is
+    touched and takes memory when it is written to. Each view keeps the mapping alive.
     """
 
     def __init__(self, reader: ArchiveReader, descriptor: int, size: int) -> None:
@@ -314,7 +321,7 @@ class PrivateViews:
             self._all = memoryview(mapped)
 
     def view(self, name: str) -> memoryview:
-        """The bytes of the record `name`, writable, shaped (size,), not checked. Raises ArchiveError."""
+        """Return the bytes of the record `name`, writable, shaped (size,), unchecked. Raises ArchiveError."""
         entry = self._reader.entry(name)
         if self._all is not None and entry.is_stored:
             return self._all[entry.offset : entry.offset + entry.size]
@@ -322,7 +329,7 @@ class PrivateViews:
 
 
 def _root_of(members: dict[str, Member]) -> str:
-    """The folder that holds the records: of the version record, else the first segment that all share."""
+    """Return the root folder: that of the version record, else the first segment, which all names share."""
     if VERSION_RECORD in members:
         return ""
     for name in members:
@@ -333,7 +340,7 @@ def _root_of(members: dict[str, Member]) -> str:
     if len(shared) == 1 and all("/" in name for name in members):
         return shared.pop()
     raise ArchiveError(
-        "the archive is no package: its records have no folder in common",
+        "the archive is not an artifact: its records do not lie in one root folder",
         facts=[("records", ", ".join(list(members)[:5]) or "none")],
     )
 

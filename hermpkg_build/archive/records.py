@@ -1,4 +1,4 @@
-"""What goes into an archive: named records whose content is bytes or a slice of a file."""
+"""The records that an archive is made of: names, with bytes or slices of files as their contents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Content: TypeAlias = Bytes | FileSlice
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One record of an archive. `name` is without the root folder; `crc32` None means: compute it."""
+    """One record of an archive, named without the root folder. A `crc32` of None is still to be computed."""
 
     name: str
     content: Content
@@ -35,5 +35,5 @@ class Record:
 
 
 def size_of(content: Content) -> int:
-    """The number of bytes of some content."""
+    """Return the number of bytes of some content."""
     return content.size if isinstance(content, FileSlice) else memoryview(content).nbytes

@@ -1,4 +1,4 @@
-"""Writes archives: sorted, aligned, without times, aside first and in place at once."""
+"""Writes archives: sorted, aligned, without times, each to a new file that then takes its place at once."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
+from hermpkg_build.archive.concurrent_hash import ConcurrentHash
 from hermpkg_build.archive.copying import append_slice, read_slice
-from hermpkg_build.archive.following import FollowingHash
 from hermpkg_build.archive.plan import plan_archive
 from hermpkg_build.archive.records import Content, FileSlice, Record
 from hermpkg_build.disk.replacing import NewFile
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Content", "FileSlice", "Record", "replace_archive", "stream_archive", "write_archive"]
 
 _SMALL = 256 << 10
-"""Up to this size a piece is joined with its neighbours: one system call for many small records."""
+"""Pieces up to this size are joined with their neighbours: one system call for many small records."""
 
 _BUFFER = 1 << 20
 
@@ -42,25 +42,25 @@ _ADVICE = {
 
 
 def write_archive(path: str, *, root: str, records: Sequence[Record]) -> Digest:
-    """Write `records` under the folder `root` to the file `path`; the digest of that file.
+    """Write `records` in the folder `root` to the file `path`, and return the digest of that file.
 
-    The bytes depend on `root`, the names and the contents only. Until all of them are written,
-    `path` is as it was; afterwards it is a new file of mode 0644, whatever the umask. A process
-    that is killed leaves nothing behind. Contents in files are copied by the kernel, and the
-    SHA-256 is computed beside the writing: memory use does not grow with the records.
-    The file is not forced to disk: an artifact can be built again, and `verify` sees a torn one.
+    The bytes depend on `root`, the names and the contents only. Until all of them are written, `path` is as
+    it was; afterwards it is a new file of mode 0644, whatever the umask. A process that is killed leaves no
+    file behind. The kernel copies contents that are files, and the SHA-256 is computed beside the writing:
+    memory use does not grow with the records. The file is not forced to disk: an artifact can be built
+    again, and ``hermpkg verify`` notices a torn one.
 
-    Raises ArchiveError for names that cannot be, ActionError for a content's file that is
-    missing or too short, LocalEnvironmentError where the target cannot be written.
+    Raises ArchiveError for names that are not allowed, ActionError for a content's file that is missing or
+    too short, LocalEnvironmentError where `path` cannot be written.
     """
     pieces = plan_archive(root, records)
-    with replacement_of(path) as target, FollowingHash(target) as following:
+    with replacement_of(path) as target, ConcurrentHash(target) as following:
         _write(pieces, target, following.advance)
         return following.result()
 
 
 def replace_archive(path: str, *, root: str, records: Sequence[Record]) -> None:
-    """As `write_archive`, for those who need no digest of the file."""
+    """Write a file as `write_archive` does, without computing its digest."""
     pieces = plan_archive(root, records)
     with replacement_of(path) as target:
         _write(pieces, target, _ignore)
@@ -68,16 +68,16 @@ def replace_archive(path: str, *, root: str, records: Sequence[Record]) -> None:
 
 @contextmanager
 def replacement_of(path: str) -> Iterator[int]:
-    """A context with the descriptor of a new empty file, which replaces the archive at `path` at its end.
+    """Give a context with the descriptor of a new file, which replaces the one at `path` at the end.
 
     When the body raises, or the process is killed, `path` stays as it was.
-    Raises LocalEnvironmentError for every OSError, of the body also, and where `path` is a device or a pipe:
-    replacing it would take it away from those who use it.
+    Raises LocalEnvironmentError for every OSError, also of the body, and where `path` is a device or a pipe:
+    to replace it would take it away from its users.
     """
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
         raise LocalEnvironmentError(
             "an archive cannot be written",
-            facts=[("file", path), ("reason", "it is no regular file, which can be replaced")],
+            facts=[("file", path), ("reason", "it is a device, pipe or socket, not a file")],
             next_step="choose the path of a file; PackageExporter also writes to open streams",
         )
     try:
@@ -95,7 +95,7 @@ def replacement_of(path: str) -> Iterator[int]:
 def stream_archive(stream: BinaryIO, *, root: str, records: Sequence[Record]) -> None:
     """Write the same bytes to an open binary stream, which need not be seekable.
 
-    Raises as `write_archive` does; what the stream itself raises passes through.
+    Raises as `write_archive` does, and whatever the stream raises.
     """
     for piece in _joined(plan_archive(root, records)):
         if not isinstance(piece, FileSlice):
@@ -108,7 +108,7 @@ def stream_archive(stream: BinaryIO, *, root: str, records: Sequence[Record]) ->
 
 
 def _write_all(stream: BinaryIO, data: Bytes) -> None:
-    """Write all of `data`, which is not empty: a stream without a buffer may take less at a time.
+    """Write all of `data`, which is not empty: a stream without a buffer may take a part at a time.
 
     Raises BlockingIOError where it takes nothing.
     """
@@ -116,14 +116,14 @@ def _write_all(stream: BinaryIO, data: Bytes) -> None:
     while left:
         count: int | None = stream.write(left)
         if count is None and not isinstance(stream, io.RawIOBase):
-            return  # A stream of someone's own that does not tell has taken everything.
+            return  # A stream of the user's own that returns None has taken everything.
         if not count:
-            raise BlockingIOError(errno.EAGAIN, "the stream takes no more just now: open one that blocks")
+            raise BlockingIOError(errno.EAGAIN, "the stream is full: open one that blocks")
         left = memoryview(left)[count:]
 
 
 def _ignore(_count: int) -> None:
-    """Take no note of progress."""
+    """Ignore progress."""
 
 
 def _write(pieces: Iterable[Content], target: int, progress: Callable[[int], None]) -> None:
@@ -139,7 +139,7 @@ def _write(pieces: Iterable[Content], target: int, progress: Callable[[int], Non
 
 
 def _joined(pieces: Iterable[Content]) -> Iterable[Content]:
-    """The same bytes in fewer pieces; large ones are passed on untouched."""
+    """Join small pieces into larger ones; large ones are passed on as they are."""
     buffer = bytearray()
     for piece in pieces:
         size = piece.size if isinstance(piece, FileSlice) else memoryview(piece).nbytes

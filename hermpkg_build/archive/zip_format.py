@@ -34,7 +34,7 @@ EXTRA = Struct("<HH")
 
 MAX_16 = 0xFFFF
 MAX_32 = 0xFFFFFFFF
-"""In a field of the old size, the value that says: look in the ZIP64 structure [4.4.1.4]."""
+"""In a field of the old size, the value that stands for: see the ZIP64 structure [4.4.1.4]."""
 
 ZIP64_EXTRA = 0x0001
 ALIGNMENT_EXTRA = 0xD935
@@ -60,4 +60,4 @@ METHOD_NAMES = {
     98: "ppmd",
     99: "AES encryption",
 }
-"""Names of the compression methods [4.4.5] that are not read here, for messages."""
+"""The names of the compression methods [4.4.5] that are not supported, for messages."""

@@ -1,1 +1,1 @@
-"""The one place that decides what an artifact holds."""
+"""Decides which records an artifact has."""

@@ -1,4 +1,4 @@
-"""Decides what an artifact holds: modules, mocks, models, resources, and what the format asks for."""
+"""Decides which records an artifact has: modules, stubs, models, resources and those of the format."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from hermpkg_build.archive import layout
 from hermpkg_build.archive.modules import PackedModules
 from hermpkg_build.archive.records import Record
-from hermpkg_build.assembly.contents import file_bytes, file_content
 from hermpkg_build.assembly.mocks import mock_parts
-from hermpkg_build.assembly.models import PackedModel, model_parts
+from hermpkg_build.assembly.model_records import PackedModel, model_parts
 from hermpkg_build.assembly.parts import Part, check_names
+from hermpkg_build.assembly.record_contents import file_bytes, file_content
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode
 from hermpkg_build.core.manifest import (
@@ -42,12 +42,12 @@ __all__ = [
 ]
 
 ASSEMBLY_VERSION = f"3 {__version__}"
-"""Part of the digest of every assembling action: changes whenever equal inputs could give other records."""
+"""Part of the digest of every assemble action. It changes whenever equal inputs could give other records."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceFile:
-    """A file to be packed as it is; `digest` is what its bytes were when they were judged."""
+    """A file that is packed as it is; `digest` is the one that it had when it was analysed."""
 
     path: str
     digest: Digest
@@ -56,13 +56,13 @@ class ResourceFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactRequest:
-    """Everything that decides an artifact's bytes, apart from its root folder.
+    """Everything that decides an artifact's bytes, except its root folder.
 
-    `sources` are the texts of modules that are not to be read from their files, by dotted name;
-    `models` and `resources` go by record name; `parts` are records made elsewhere, taken as they
-    are. `labels` are the targets of modules, by dotted name; `distributions` the versions of all
-    distributions that the graph's modules name; `requires` the versions (PEP 440) an importer may
-    accept; `real_files` the top-level modules whose code reads files by real paths.
+    `sources` are the texts of modules that are not read from their files, by dotted name; `models` and
+    `resources` go by record name; `parts` are records that were made elsewhere. `labels` are the targets of
+    modules, by dotted name; `distributions` the versions of all distributions that the graph's modules name;
+    `requires` the versions (PEP 440) that an importer may accept; `real_files` the top-level modules whose
+    code reads files by real paths.
     """
 
     graph: ModuleGraph
@@ -78,17 +78,16 @@ class ArtifactRequest:
 
 
 def lay_out(request: ArtifactRequest, content: ContentStore) -> tuple[Record, ...]:
-    """All records of the artifact, sorted by name, the manifest among them.
+    """Return all records of the artifact, sorted by name, with the manifest.
 
-    Raises AnalysisError (GroupedError of several) for records that cannot lie side by side,
-    ActionError for a file that is no longer what was analysed, LostContentError for content that
-    has vanished from the cache.
+    Raises AnalysisError (GroupedError of several) for records that cannot lie side by side, ActionError for a
+    file that has changed since it was analysed, LostContentError for content that the cache no longer has.
     """
     return lay_out_parts(request, [*model_parts(request.models, content), *_resource_parts(request, content)])
 
 
 def lay_out_parts(request: ArtifactRequest, stored: Sequence[Part] = ()) -> tuple[Record, ...]:
-    """As `lay_out`, with `stored` in place of the parts that the request's models and resources come to."""
+    """Return the records as `lay_out` does, with `stored` in place of the request's models and resources."""
     parts = [*_module_parts(request), *stored, *_framework_parts(request), *request.parts]
     parts += mock_parts(request.graph, _packages_among(parts, request.graph))
     check_names(parts)
@@ -125,7 +124,7 @@ def _module_parts(request: ArtifactRequest) -> Iterator[Part]:
 
 
 def _source_of(request: ArtifactRequest, node: ModuleNode) -> bytes:
-    """The bytes of a module's source, exactly as they are and as they were when it was analysed."""
+    """Read a module's source, which must have the bytes that were analysed."""
     if node.name in request.sources:
         return request.sources[node.name]
     return file_bytes(node.path, node.digest, needed_for=f"the module {node.name}")
@@ -156,7 +155,7 @@ def _framework_parts(request: ArtifactRequest) -> Iterator[Part]:
 
 
 def _packages_among(parts: Sequence[Part], graph: ModuleGraph) -> Collection[str]:
-    """The dotted names that something lies below: one of the parts, or the stub of a mocked module."""
+    """Return the dotted names of the folders that the parts and the stubs of mocked modules lie in."""
     stubs = [record_of_module(node.name, False) for node in graph.with_policy(Policy.MOCK)]
     return PackedModules([*(part.name for part in parts), *stubs]).folders
 

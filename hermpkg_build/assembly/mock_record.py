@@ -1,4 +1,4 @@
-"""What stands in an artifact for modules that were mocked when it was built: names without substance."""
+"""Stands for the objects of modules that were mocked when this artifact was built."""
 
 # This file is packed as it is. It imports nothing, so that no artifact needs a module because of
 # it, and runs on every Python that may load an artifact.

@@ -1,4 +1,4 @@
-"""Records that stand for mocked modules: a stub for each, and the module that all stubs share."""
+"""The records of mocked modules: a stub for each, and the module that all stubs share."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def __getattr__(name):
 
 
 def mock_parts(graph: ModuleGraph, packages: Collection[str]) -> Iterator[Part]:
-    """A stub for each mocked module of `graph`, and the module they share where there is any.
+    """Make a stub for each mocked module of `graph`, and the module that they share.
 
-    A stub is a package where the module was one, or where `packages` (dotted names) says that
-    something lies below it.
+    The stub of a package is a package, and so is that of a module whose dotted name is among `packages`,
+    because other records lie below it.
     """
     mocked = graph.with_policy(Policy.MOCK)
     if mocked:
@@ -38,7 +38,7 @@ def mock_parts(graph: ModuleGraph, packages: Collection[str]) -> Iterator[Part]:
             f"{MOCK_MODULE}.py",
             mock_source(),
             kind=RecordKind.MOCK,
-            cause="the module that stands behind all mocked modules",
+            cause="the module that all stubs of mocked modules import",
         )
     children: dict[str, list[str]] = {}
     for node in mocked:
@@ -57,10 +57,10 @@ def mock_parts(graph: ModuleGraph, packages: Collection[str]) -> Iterator[Part]:
 def mocked_modules(
     packed: PackedModules, manifest: Manifest | None, read: Callable[[str], bytes]
 ) -> frozenset[str]:
-    """The modules of an artifact that a stub stands for; `read` gives the bytes of its records.
+    """Return the modules of an artifact that are stubs; `read` gives the bytes of its records.
 
-    The manifest lists them. The stubs of an artifact without one, which torch.package wrote, import nothing
-    but the module that they share.
+    The manifest lists them. In an artifact without one, which torch.package wrote, they are the modules that
+    import nothing but the module that all stubs share.
     """
     if manifest is not None:
         kinds = {name: record.kind for name, record in manifest.records.items()}
@@ -81,14 +81,14 @@ def _is_stub(text: bytes) -> bool:
 
 
 def stub_source(module: str, submodules: tuple[str, ...] = ()) -> bytes:
-    """The source of the stub for `module`; `submodules` are the names of its mocked submodules."""
+    """Return the source of the stub for `module`; `submodules` are the names of its mocked submodules."""
     extra = f", {submodules!r}" if submodules else ""
     return _STUB.format(module=module, mock=MOCK_MODULE, submodules=extra).encode()
 
 
 @cache
 def mock_source() -> bytes:
-    """The source of the module that all stubs share, byte for byte as in this distribution."""
+    """Read the source of the module that all stubs share."""
     import importlib.resources
 
     return importlib.resources.files(__package__).joinpath("mock_record.py").read_bytes()

@@ -1,4 +1,4 @@
-"""Parts: what is to become one record of an artifact, with the reason it is there."""
+"""Parts of an artifact: each becomes one record, and knows why it is packed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OF_THE_FORMAT = (RecordKind.FRAMEWORK, RecordKind.STORAGE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One record to be. `cause` says in words where it comes from, for messages only."""
+    """One record of an artifact that is being made. `cause` says where it comes from, for messages only."""
 
     name: str
     kind: RecordKind
@@ -27,16 +27,16 @@ class Part:
 
     @classmethod
     def of_bytes(cls, name: str, data: Bytes, *, kind: RecordKind, cause: str) -> Part:
-        """A part whose content is in memory."""
+        """Make a part whose content is in memory."""
         return cls(name=name, kind=kind, content=data, digest=Digest.of(data), cause=cause)
 
     def record(self) -> Record:
-        """The record, as the archive's writer takes it."""
+        """Return the record that the archive's writer takes."""
         return Record(name=self.name, content=self.content, crc32=self.crc32)
 
 
 def _folders_of(names: Sequence[str]) -> dict[str, str]:
-    """Every folder that record names imply, with the first of `names` below it."""
+    """Return all folders that records with these names lie in, each with the first record in it."""
     folders: dict[str, str] = {}
     for name in names:
         folder = name.rpartition("/")[0]
@@ -47,17 +47,19 @@ def _folders_of(names: Sequence[str]) -> dict[str, str]:
 
 
 def check_names(parts: Sequence[Part]) -> None:
-    """See that the parts can lie side by side in one archive that every importer opens.
+    """Check that the parts can lie side by side in one archive that every importer opens.
 
-    Raises AnalysisError, or GroupedError of several: for a name that no record can have, for two
-    parts of one name, for a name that is also a folder's, and for a module ``a.py`` beside a folder
-    ``a/``, at which torch's importer refuses the whole archive.
+    Raises AnalysisError, GroupedError of several: for a name that no record can have, for two parts with one
+    name, for a name that is also that of a folder, and for a module ``a.py`` beside a folder ``a/``, for
+    which torch's importer would refuse the archive.
     """
     problems = list(_problems(parts))
     if len(problems) == 1:
         raise problems[0]
     if problems:
-        raise GroupedError(f"{len(problems)} parts of the package cannot be where they should be", problems)
+        raise GroupedError(
+            f"{len(problems)} parts of the artifact have names that they cannot have", problems
+        )
 
 
 def _problems(parts: Sequence[Part]) -> Iterator[HermpkgError]:
@@ -70,16 +72,18 @@ def _problems(parts: Sequence[Part]) -> Iterator[HermpkgError]:
                 next_step="choose another name",
             )
         elif part.name in by_name:
-            yield _clash("two parts of the package have one name", by_name[part.name], part)
+            yield _clash("two parts of the artifact have one name", by_name[part.name], part)
         else:
             by_name[part.name] = part
     folders = _folders_of(list(by_name))
     for name, part in by_name.items():
         if name in folders:
-            yield _clash("one name is that of a record and of a folder", part, by_name[folders[name]])
+            yield _clash("a record has the name of a folder", part, by_name[folders[name]])
         module = name.removesuffix(".py")
         if module != name and module in folders:
-            yield _clash("a module that is no package has something below it", part, by_name[folders[module]])
+            yield _clash(
+                "a module has records below it, but is not a package", part, by_name[folders[module]]
+            )
 
 
 def _problem_with(part: Part) -> str:

@@ -1,4 +1,4 @@
-"""Where the cache lies: the folder that a user chooses, or the platform's own."""
+"""Finds the cache folder: the one that the user chooses, else the platform's own."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import sys
 from collections.abc import Mapping
 
 _NOWHERE = "/nonexistent"
-"""Where nobody can write: what asks for a cache there does without."""
+"""A folder that nobody can write to: with it, a build runs without a cache."""
 
 
 def default_cache_directory(environ: Mapping[str, str], *, platform: str = sys.platform) -> str:
-    """The absolute path of the cache folder where the command line names none.
+    """Return the absolute path of the cache folder, for a command line that names none.
 
-    ``HERMPKG_CACHE_DIR``, else ``XDG_CACHE_HOME/hermpkg`` (ignored where it is relative, as the
-    XDG specification demands), else the platform's own folder for caches, which lies where nobody can
-    write for a user without a home.
+    That is ``HERMPKG_CACHE_DIR``, else ``XDG_CACHE_HOME/hermpkg`` (a relative one is ignored, as the XDG
+    specification demands), else the platform's folder for caches: ``~/.cache/hermpkg`` on Linux,
+    ``~/Library/Caches/hermpkg`` on macOS. A user without a home gets a folder that nobody can write to.
     """
     chosen = environ.get("HERMPKG_CACHE_DIR")
     if chosen:

@@ -10,7 +10,7 @@ Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Js
 
 
 def dumps(value: Json) -> bytes:
-    """Canonical bytes of `value`, without a final newline.
+    """Return the canonical bytes of `value`, without a final newline.
 
     Raises ValueError for NaN and infinities, TypeError for what JSON cannot hold.
     """
@@ -19,12 +19,12 @@ def dumps(value: Json) -> bytes:
 
 
 def pretty(value: Json) -> bytes:
-    """Canonical bytes for people: sorted keys, two-space indent, final newline."""
+    """Return canonical bytes for people to read: sorted keys, an indent of two spaces, a final newline."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, indent=2)
     return text.encode() + b"\n"
 
 
 def loads(data: bytes | str) -> Json:
-    """The value of some JSON text. Raises ValueError where it is none."""
+    """Return the value of a JSON text. Raises ValueError where `data` is not JSON."""
     value: Json = json.loads(data)
     return value

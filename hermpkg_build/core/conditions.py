@@ -1,4 +1,4 @@
-"""The conditions that a factory runs under: always the same, unless it is tried whether they matter."""
+"""The conditions that a factory runs under: the same in every build, other ones in `verify --rebuild`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Listing: TypeAlias = Literal["as-is", "sorted", "reversed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactoryConditions:
-    """What surrounds a factory and should not show in what it makes.
+    """The surroundings of a factory, which its result must not depend on.
 
     `environment` are variables beyond those that a factory always has. `home` and `working_folder` are
     absolute paths, new folders of their own where they are "". `listing` is the order in which folders

@@ -42,5 +42,5 @@ class Digest:
 
 
 def fingerprint(value: Json) -> Digest:
-    """The digest of a JSON value's canonical bytes: equal values, equal fingerprints."""
+    """Return the digest of a JSON value's canonical bytes: equal values have equal fingerprints."""
     return Digest.of(dumps(value))

@@ -1,4 +1,4 @@
-"""Names of distributions in the one form in which they are compared (PEP 503)."""
+"""The normalised form of distribution names, in which they are compared (PEP 503)."""
 
 from __future__ import annotations
 
@@ -6,5 +6,9 @@ import re
 
 
 def normalised(name: str) -> str:
-    """The name in lower case, with one "-" for each run of "-", "_" and "."."""
+    """Return `name` in lower case, with one "-" for each run of "-", "_" and ".".
+
+    >>> normalised("Zope.Interface__x")
+    'zope-interface-x'
+    """
     return re.sub(r"[-_.]+", "-", name).lower()

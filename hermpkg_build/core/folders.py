@@ -1,4 +1,4 @@
-"""The folders that a build makes in a workspace; cheap to import, for start-up asks for them."""
+"""The folders that a build makes in a workspace. Start-up imports this file, so that it imports nothing."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ OUTPUT_FOLDER = "hermpkg-out"
 """Where artifacts go, relative to the workspace root; never part of the sources."""
 
 STATE_FOLDER = f"{OUTPUT_FOLDER}/.hermpkg"
-"""Notes for the next build."""
+"""Where a build leaves notes for the next one."""

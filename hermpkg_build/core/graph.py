@@ -27,7 +27,7 @@ class Origin(str, enum.Enum):
 
 
 class ModuleKind(str, enum.Enum):
-    """What a module is on disk."""
+    """The form that a module has on disk."""
 
     SOURCE = "source"
     PACKAGE = "package"
@@ -45,7 +45,7 @@ class ModuleKind(str, enum.Enum):
 
 
 class EdgeKind(str, enum.Enum):
-    """What ties two modules together."""
+    """The reason why one module needs another."""
 
     IMPORT = "import"
     PARENT = "parent"
@@ -100,9 +100,9 @@ class Edge:
 
 
 class ModuleGraph:
-    """Modules by name and the edges between them; roots are edge sources that are no modules.
+    """Modules by name and the edges between them. A root is the source of edges and not a module.
 
-    Iteration and every query are in an order that depends on names only.
+    The order of iteration and of every result depends on names only.
     """
 
     def __init__(self, nodes: Mapping[str, ModuleNode], edges: Iterable[Edge], roots: Sequence[str]) -> None:
@@ -121,21 +121,21 @@ class ModuleGraph:
     __hash__ = None  # type: ignore[assignment]
 
     def with_policy(self, policy: Policy) -> list[ModuleNode]:
-        """The modules that have `policy`, by name."""
+        """Return the modules that have `policy`, sorted by name."""
         return [node for node in self.nodes.values() if node.policy is policy]
 
     def imports_of(self, name: str) -> Sequence[Edge]:
-        """The edges that leave `name`."""
+        """Return the edges whose source is `name`."""
         return self._out.get(name, ())
 
     def importers_of(self, name: str) -> Sequence[Edge]:
-        """The edges that reach `name`."""
+        """Return the edges whose target is `name`."""
         return self._in.get(name, ())
 
     def chain(self, name: str) -> list[Edge]:
-        """A shortest chain of edges from a root to `name`; [] where there is none.
+        """Return a shortest chain of edges from a root to `name`; [] where no root leads to it.
 
-        Breadth first from the roots in their order, so that equal graphs give equal chains.
+        The search is breadth first from the roots in their order, so that equal graphs give equal chains.
         """
         came_by: dict[str, Edge | None] = dict.fromkeys(self.roots)
         queue = deque(self.roots)
@@ -155,16 +155,15 @@ class ModuleGraph:
         return chain[::-1]
 
     def reachable(self, starts: Iterable[str], *, without: Collection[str] = ()) -> set[str]:
-        """All that `starts`, modules or roots, lead to, themselves included, by ways without `without`."""
+        """Return the modules and roots that `starts` lead to without passing `without`, `starts` included."""
         return _reachable(starts, lambda name: [edge.target for edge in self.imports_of(name)], without)
 
     def all_paths(self, source: str, target: str) -> ModuleGraph:
-        """The edges of all paths that lead from `source` to `target`, and the modules on them.
+        """Return the graph of all paths from `source` to `target`.
 
-        An edge belongs when its start can be reached from `source` without passing `target`, and
-        its end reaches `target` without passing `source`. Paths are not counted out one by one,
-        so that cycles and many paths cost no more than few. `source` may be a root; it is the
-        root of the result.
+        An edge belongs to it when its source can be reached from `source` without passing `target`, and its
+        target reaches `target` without passing `source`. Paths are never listed one by one, so that cycles
+        and many paths cost no more than a few. `source` may be a root; it is the root of the result.
         """
         forth = _reachable([source], lambda name: [e.target for e in self.imports_of(name) if name != target])
         back = _reachable(
@@ -183,7 +182,7 @@ class ModuleGraph:
         return ModuleGraph(nodes, edges, [source])
 
     def optional_modules(self) -> frozenset[str]:
-        """The modules to which only imports lead that may fail: what imports them can do without."""
+        """Return the modules that only optional imports lead to: the code runs without them."""
         starts = [*self.roots, *(name for name in self.nodes if name not in self._in)]
         needed = _reachable(starts, lambda name: [e.target for e in self.imports_of(name) if not e.optional])
         return frozenset(self.nodes) - needed
@@ -198,7 +197,7 @@ class ModuleGraph:
 
 
 def _edge_order(edge: Edge) -> tuple[str, str, str]:
-    # A kind is a string itself; to ask for its value is several times slower.
+    # An EdgeKind is a string; its `value` takes several times longer.
     return edge.source, edge.target, edge.kind
 
 

@@ -14,10 +14,10 @@ _STYLES = {
 
 
 def to_dot(graph: ModuleGraph) -> str:
-    """A digraph of modules and roots, an arrow from each to what it needs, without a final newline.
+    """Return a digraph with an arrow from each module or root to each module that it needs.
 
-    Interned modules are drawn solid, extern ones dashed, mocked ones dotted, denied ones red,
-    roots as ellipses; arrows of optional imports are dashed.
+    Interned modules are drawn solid, extern ones dashed, mocked ones dotted, denied ones red, roots as
+    ellipses; arrows of optional imports are dashed. The text has no final newline.
     """
     lines = ["digraph modules {", "  rankdir = LR;", "  node [shape=box];"]
     lines += [f"  {_quoted(root)} [shape=ellipse];" for root in graph.roots if root not in graph.nodes]

@@ -1,7 +1,7 @@
-"""Module graphs as JSON for caches: `encode` and `decode` are inverses, paths and locations included.
+"""Module graphs as JSON for caches; `decode` is the inverse of `encode`, paths and locations included.
 
-Names stand once, in a table, and edges refer to them by number, for a graph of thousands of
-modules is read on every build.
+Names stand once, in a table, and edges refer to them by number, because every build reads a graph of
+thousands of modules.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _FORMAT = 1
 
 
 def encode(graph: ModuleGraph) -> bytes:
-    """The graph as UTF-8 JSON; equal graphs with equal paths and locations give equal bytes."""
+    """Return `graph` as ASCII JSON; equal graphs with equal paths and locations give equal bytes."""
     table = _Table()
     nodes = [
         [
@@ -55,7 +55,7 @@ def encode(graph: ModuleGraph) -> bytes:
 
 
 def decode(data: bytes) -> ModuleGraph:
-    """The graph that `encode` made into `data`. Raises ValueError where the bytes are no graph."""
+    """Return the graph that `encode` wrote as `data`. Raises ValueError for any other bytes."""
     try:
         value = json.loads(data)
         if value["format"] != _FORMAT:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from hermpkg_build.errors import LabelError
 
-# https://bazel.build/concepts/labels: what a target name and a package path may hold.
-# Neither may hold what is no Unicode text: undecodable bytes of a file name or a command line.
+# The characters that https://bazel.build/concepts/labels allows in target names and package paths. Surrogates
+# stand for undecodable bytes of a file name or a command line.
 _TARGET_NAME = re.compile("[^\\0-\x1f\x7f:\\\\\ud800-\udfff]+")
 _REPOSITORY = re.compile(r"@[A-Za-z][A-Za-z0-9._~+-]*")
 
@@ -44,7 +44,7 @@ class Label:
             if not colon:
                 name = directory.rpartition("/")[2]
                 if not name:
-                    raise _bad(text, "the root package has no target of its own name; write //:NAME")
+                    raise _bad(text, "a label in the root package needs a target name: //:NAME")
         elif package is None:
             raise _bad(text, "an absolute label starts with //")
         else:
@@ -67,7 +67,7 @@ class TargetPattern:
     """One word of a command line that names targets.
 
     `target` is a label's name, or None for all rule targets (``:all``, ``:*``); `recursive` is
-    ``/...``; `negative` is a leading ``-``, which takes away what came before it.
+    ``/...``; `negative` is a leading ``-``, which takes targets away that earlier words have named.
     """
 
     text: str
@@ -88,7 +88,7 @@ class TargetPattern:
         negative = text.startswith("-")
         body = text[1:] if negative else text
         if not body:
-            raise _bad(text, "an empty target pattern")
+            raise _bad(text, "the target pattern is empty")
         absolute = body.startswith(("//", "@"))
         repository = ""
         if body.startswith("@"):
@@ -108,7 +108,7 @@ class TargetPattern:
         if name in ("all", "*", "all-targets") or (recursive and not colon):
             target = None
         elif recursive:
-            raise _bad(text, "after /... only :all can follow")
+            raise _bad(text, "only :all can follow /...")
         elif not colon:
             target = directory.rpartition("/")[2]
         if target is not None:
@@ -133,18 +133,18 @@ def _check_package(text: str, package: str) -> None:
         return
     for segment in package.split("/"):
         if segment in ("", ".", ".."):
-            raise _bad(text, f"a package path has no empty, '.' or '..' segments: {package!r}")
+            raise _bad(text, f"a segment of the package path is empty, '.' or '..': {package!r}")
         if not _TARGET_NAME.fullmatch(segment):
-            raise _bad(text, f"a character that a package path cannot hold: {package!r}")
+            raise _bad(text, f"the package path has a character that it cannot have: {package!r}")
 
 
 def _check_name(text: str, name: str) -> None:
     if not name:
         raise _bad(text, "the target name is empty")
     if not _TARGET_NAME.fullmatch(name):
-        raise _bad(text, f"a character that a target name cannot hold: {name!r}")
+        raise _bad(text, f"the target name has a character that it cannot have: {name!r}")
     if name.startswith("/") or name.endswith("/") or any(part in ("", ".", "..") for part in name.split("/")):
-        raise _bad(text, f"a target name has no empty, '.' or '..' segments: {name!r}")
+        raise _bad(text, f"a segment of the target name is empty, '.' or '..': {name!r}")
 
 
 def _bad(text: str, reason: str) -> LabelError:

@@ -1,4 +1,4 @@
-"""The lock: what artifacts were when they were last agreed on, as a text made for reading differences."""
+"""The lock file: the artifacts that were last agreed on, one fact a line, so that diffs are easy to read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manifest: what an artifact holds and what it needs, as canonical JSON inside it."""
+"""The manifest: an artifact's own list of what it holds and needs, as canonical JSON inside it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORMAT = 1
 
 
 class RecordKind(str, enum.Enum):
-    """What a record of an artifact is."""
+    """The purpose of a record in an artifact."""
 
     MODULE = "module"
     MOCK = "mock"
@@ -28,7 +28,7 @@ class RecordKind(str, enum.Enum):
     STORAGE = "storage"
     RESOURCE = "resource"
     FRAMEWORK = "framework"
-    """What torch.package itself asks for: versions, names of extern modules, byte order."""
+    """A record that torch.package reads itself: versions, names of extern modules, byte order."""
 
     __str__ = str.__str__
 
@@ -79,7 +79,7 @@ class ManifestTool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What an artifact holds and needs: no time, no path, no user, no host.
+    """The contents and the needs of an artifact, without any time, path, user or host.
 
     `records` are all records but the manifest itself, by name; `modules` by dotted name;
     `distributions` the versions, by normalised name, that the modules' distributions had when the
@@ -127,7 +127,7 @@ class Manifest:
                 "the artifact's manifest is not well formed",
                 facts=[("at", error.at), ("expected", error.expected), ("found", error.found)],
             ) from None
-        # Nesting deep enough to exhaust the stack is no manifest either.
+        # JSON that is nested too deeply to be read raises RecursionError.
         except (ValueError, RecursionError) as error:
             raise ArchiveError(
                 "the artifact's manifest is not JSON", facts=[("reason", str(error))]

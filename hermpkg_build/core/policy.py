@@ -1,4 +1,4 @@
-"""Module policies: what becomes of a module in a package, decided by the first rule that matches."""
+"""Module policies: the first rule that matches a module decides what becomes of it in an artifact."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from hermpkg_build.core.patterns import GlobGroup, covers
+from hermpkg_build.core.globs import GlobGroup, covers
 from hermpkg_build.errors import Location
 
 
 class Policy(str, enum.Enum):
-    """What becomes of a module in a package."""
+    """What a build does with a module: pack it, expect it of the machine, put a stub there, refuse it."""
 
     INTERN = "intern"
     EXTERN = "extern"
@@ -37,7 +37,7 @@ class PolicyRule:
 
     @property
     def is_for_the_rest(self) -> bool:
-        """Whether a pattern such as ``**`` takes all that is left: it names nothing to misspell."""
+        """Whether one of the patterns has wildcards only, such as ``**``: it cannot be misspelled."""
         return any(not pattern.strip("*.") for pattern in self.include)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Finds the spelling that was probably meant."""
+"""Finds the known word that a misspelled one probably means."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Iterable
 
 
 def did_you_mean(word: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
-    """The one of `known` nearest to `word`, or "" where none is like it by at least `likeness` (of 1).
+    """Return the word of `known` that is most like `word`, "" where no `likeness` reaches that (of 1).
 
-    Equal but for case counts as near, whatever the length.
+    A word that differs in case only comes before all others.
+
+    >>> did_you_mean("resource", ["resources", "models"])
+    'resources'
     """
     from difflib import get_close_matches
 
@@ -20,6 +23,6 @@ def did_you_mean(word: str, known: Iterable[str], *, likeness: float = 0.6) -> s
 
 
 def question(word: str, known: Iterable[str], *, prefix: str = "") -> str:
-    """A next step: ``did you mean 'x'?``, or "" where nothing is near."""
+    """Return the next step ``did you mean 'x'?``, or "" where no known word is much like `word`."""
     meant = did_you_mean(word, known)
     return f"did you mean '{prefix}{meant}'?" if meant else ""

@@ -1,4 +1,4 @@
-"""Syntax trees of Python text, made by one thread at a time."""
+"""Parses Python text, in one thread at a time."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ if TYPE_CHECKING:
     import warnings
 
 _alone = threading.RLock()
-"""What becomes of warnings is set for a whole process. Before Python 3.11.8 and 3.12.2 the depth of the tree
-that is being made is counted for a whole process too, and of two trees at once one can fail by chance
-(https://github.com/python/cpython/issues/106905).
+"""Filters of warnings hold for the whole process. Before Python 3.11.8 and 3.12.2 so does the count of a
+tree's depth, and one of two that are parsed at once can fail (https://github.com/python/cpython/issues/106905).
 """
 
 
 def parse_module(
     source: str | bytes, name: str = "<source>"
 ) -> tuple[ast.Module, list[warnings.WarningMessage]]:
-    """The tree of a module, and what the interpreter warns of, which nobody is shown.
+    """Return the syntax tree of a module and the warnings of the interpreter, which are not shown.
 
     Raises SyntaxError, ValueError, RecursionError and MemoryError, as `compile` does.
     """

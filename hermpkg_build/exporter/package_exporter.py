@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from hermpkg_build.analysis.roots import pickle_roots
 from hermpkg_build.assembly.artifact import ArtifactRequest, lay_out_parts
 from hermpkg_build.core.digest import Bytes
+from hermpkg_build.core.globs import GlobPattern
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind
 from hermpkg_build.core.graph_dot import to_dot
 from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.core.module_names import package_of_init
-from hermpkg_build.core.patterns import GlobPattern
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import AnalysisError, GroupedError
 from hermpkg_build.exporter.broken_modules import raise_for

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hermpkg_build.assembly.models import renumber_storages
+from hermpkg_build.assembly.model_records import renumber_storages
 from hermpkg_build.exporter.resolution import Modules
 from hermpkg_build.exporter.sources.environment import Environment
 from hermpkg_build.exporter.sources.given_importers import environments_of

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from hermpkg_build.analysis.closure import Root
+from hermpkg_build.core.globs import GlobGroup
 from hermpkg_build.core.graph import EdgeKind
-from hermpkg_build.core.patterns import GlobGroup
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.errors import Location
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hermpkg_build.core.patterns import GlobPattern
+from hermpkg_build.core.globs import GlobPattern
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.exporter.hooks import Hooks, ModuleHook, RemovableHandle
 from hermpkg_build.exporter.plan import Plan, calling_location

@@ -8,7 +8,7 @@ import zlib
 from typing import IO, TYPE_CHECKING, Any
 
 from hermpkg_build.archive.records import Content, FileSlice
-from hermpkg_build.assembly.models import storage_part
+from hermpkg_build.assembly.model_records import storage_part
 from hermpkg_build.assembly.parts import Part
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.errors import LocalEnvironmentError

@@ -1,4 +1,4 @@
-"""The module graph of an artifact, worked out from the sources and pickles that it holds."""
+"""Works out the module graph of an artifact from the sources and pickles in it."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from hermpkg_build.runtime.importing.roles import ModuleRole, ModuleTree
 from hermpkg_build.source.imports import analyse_source
 from hermpkg_build.source.source_facts import SourceFacts
 
-# The root that stands for the artifact itself; a dotted name could be that of a module, too.
+# The name of the root that stands for the artifact.
 _ARTIFACT = "the artifact"
 
 _PICKLE_START, _PICKLE_END = b"\x80", b"."
 
 
 def graph_of_archive(archive: ArchiveReader) -> ModuleGraph:
-    """Which module of `archive` imports which, from the pickles that name the first of them.
+    """Return the modules of `archive` and their imports.
 
-    Modules that nothing in the archive asks for are roots of their own, named by the artifact.
-    Raises ArchiveError for damaged records.
+    Roots are the pickles, which name modules, and the artifact itself, which asks for the modules that
+    nothing in it needs. Raises ArchiveError for damaged records.
     """
     modules = ArchiveModules(archive)
     rules = [
@@ -46,10 +46,10 @@ def graph_of_archive(archive: ArchiveReader) -> ModuleGraph:
 
 
 def _without_needless_roots(graph: ModuleGraph) -> ModuleGraph:
-    """`graph` with only those modules asked for by the artifact itself that nothing else leads to.
+    """Return `graph` without the edges from the artifact to modules that something else leads to.
 
-    Which modules a stock artifact was made for it does not say. A module without importers must have
-    been one; of a cycle that nothing outside imports the first by name stands for all.
+    An artifact of torch.package does not say which modules it was made for. Those that nothing imports must
+    be among them; of a cycle that nothing outside imports, the first by name stands for all.
     """
     edges = [edge for edge in graph.edges if edge.kind is not EdgeKind.DECLARED]
     imported = {edge.target for edge in edges}
@@ -66,10 +66,10 @@ def _without_needless_roots(graph: ModuleGraph) -> ModuleGraph:
 
 
 class ArchiveModules:
-    """The modules of an artifact, found and read as analysis finds and reads those of a workspace.
+    """The modules of an artifact, for analysis to find and read like those of a workspace.
 
-    `names` are the dotted names of packed modules, `mocks` those that only have a stub, and `externs`
-    those that the artifact expects of the machine.
+    `names` are the dotted names of the modules with a source in it, `mocks` of those with a stub, and
+    `externs` of those that it expects of the machine.
     """
 
     def __init__(self, archive: ArchiveReader) -> None:
@@ -84,7 +84,7 @@ class ArchiveModules:
         self.externs = tuple(sorted(externs))
 
     def find(self, name: str) -> ModuleSource | None:
-        """The packed module `name`, or what is known of an extern one; None for any other."""
+        """Return the module `name`, packed or extern; None for any other."""
         listed, record = self._listed.get(name), self._tree.packed.source(name) or ""
         role, is_stdlib = self._tree.role(name), top_of(name) in sys.stdlib_module_names
         if record:
@@ -106,13 +106,13 @@ class ArchiveModules:
         )
 
     def facts_of(self, modules: Sequence[ModuleSource]) -> Sequence[SourceFacts]:
-        """The import facts of packed modules."""
+        """Return the import facts of packed modules."""
         sources = [self._archive.read(module.path) for module in modules]
         return [SourceFacts(digest=Digest.of(data), facts=analyse_source(data)) for data in sources]
 
 
 def _pickle_roots(archive: ArchiveReader) -> Iterable[Root]:
-    """The modules that the archive's pickles name."""
+    """Return the modules that the archive's pickles name, as roots."""
     for record in archive.names():
         if record.startswith(DATA) or record.endswith(".py"):
             continue

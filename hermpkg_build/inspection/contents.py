@@ -1,4 +1,4 @@
-"""What an artifact holds: its records with sizes and digests, and what its manifest says."""
+"""Lists the contents of an artifact: its records with sizes and digests, and its manifest."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from hermpkg_build.core.policy import Policy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFacts:
-    """One record: its kind, by the manifest or else by its name, and size and SHA-256 of what it now holds.
+    """One record: its kind, by the manifest or else by its name, its size, and the SHA-256 that it has now.
 
-    `as_built` says whether these are the manifest's; None where the manifest does not list the record.
+    `as_built` is whether size and SHA-256 are those in the manifest, None where it does not list the record.
     """
 
     name: str
@@ -30,7 +30,7 @@ class RecordFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What an artifact holds; `manifest` is None for one that torch.package wrote.
+    """The contents of an artifact; `manifest` is None for one that torch.package wrote.
 
     ``hermpkg inspect --json`` prints its JSON form.
     """
@@ -41,19 +41,19 @@ class Contents:
 
 
 def contents_of(archive: ArchiveReader) -> Contents:
-    """Read everything in `archive` once. Raises ArchiveError for damaged records."""
+    """List what `archive` holds; every record is read once. Raises ArchiveError for damaged records."""
     manifest = manifest_of(archive)
     records = tuple(_record(archive, manifest, name) for name in sorted(archive.names()))
     return Contents(root=archive.root, records=records, manifest=manifest)
 
 
 def manifest_of(archive: ArchiveReader) -> Manifest | None:
-    """The manifest of `archive`; None where there is none. Raises ArchiveError where it is malformed."""
+    """Read the manifest of `archive`, None where it has none. Raises ArchiveError where it is malformed."""
     return Manifest.from_bytes(archive.read(MANIFEST)) if archive.has(MANIFEST) else None
 
 
 def modules_by_policy(manifest: Manifest) -> Mapping[Policy, tuple[str, ...]]:
-    """The names of the modules that have each policy, in order."""
+    """Return the names of the modules with each policy, sorted."""
     return {
         policy: tuple(sorted(name for name, module in manifest.modules.items() if module.policy is policy))
         for policy in Policy
@@ -75,13 +75,13 @@ def _record(archive: ArchiveReader, manifest: Manifest | None, name: str) -> Rec
 
 
 def kind_of_record(manifest: Manifest | None, name: str) -> str:
-    """What the record `name` is, by the manifest where that lists it, else by its name."""
+    """Return the kind of the record `name`: by the manifest where that lists it, else by its name."""
     listed = manifest.records.get(name) if manifest is not None else None
     return str(listed.kind) if listed is not None else _kind_by_name(name)
 
 
 def _kind_by_name(name: str) -> str:
-    """What torch.package would take a record of this name for; pickles are known by their usual suffix."""
+    """Return the kind that torch.package gives a record of this name; pickles have their usual suffix."""
     if name == BYTEORDER or name.startswith(DATA):
         return str(RecordKind.STORAGE if name.endswith(".storage") else RecordKind.FRAMEWORK)
     if module_of_record(name) is not None:

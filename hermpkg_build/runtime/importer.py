@@ -43,7 +43,7 @@ from hermpkg_build.runtime.importing.sys_modules import PackageModules
 from hermpkg_build.runtime.mangling import demangle, mangle_prefix
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.patterns import GlobPattern
+    from hermpkg_build.core.globs import GlobPattern
     from hermpkg_build.runtime.contents.file_tree import Directory
     from hermpkg_build.runtime.contents.resources import PackageResourceReader
     from hermpkg_build.runtime.contents.unpickling import PackageUnpickler, PickleLoad

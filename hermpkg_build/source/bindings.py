@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Final
 
-from hermpkg_build.core.facts import ImportForm
+from hermpkg_build.core.import_facts import ImportForm
 from hermpkg_build.source.import_statements import ImportStatement
 
 _IMPORTERS: Final = {
@@ -31,7 +31,7 @@ class Bindings:
     An import binds its name everywhere in the source, whatever its scope. `importers` are the functions
     that import (also by their usual names, imported or not), `source_readers` those that read a module's
     files, `type_checking` the names of the flag that only type checkers set; `uses` are those of
-    `core.facts.SourceUse` that the statements themselves are, with their offsets.
+    `core.import_facts.SourceUse` that the statements themselves are, with their offsets.
     """
 
     def __init__(self, statements: Sequence[ImportStatement]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Final
 
-from hermpkg_build.core.facts import ImportContext
+from hermpkg_build.core.import_facts import ImportContext
 from hermpkg_build.source.blocks import Header, Layout
 from hermpkg_build.source.expressions import (
     catches_import_error,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from hermpkg_build.core.facts import (
+from hermpkg_build.core.import_facts import (
     DynamicImport,
     Import,
     ImportContext,

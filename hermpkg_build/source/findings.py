@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Final
 
-from hermpkg_build.core.facts import ImportForm
+from hermpkg_build.core.import_facts import ImportForm
 from hermpkg_build.source.bindings import Bindings
 from hermpkg_build.source.blocks import Layout
 from hermpkg_build.source.contexts import CLASS, FUNCTION, TYPE_CHECKING, Contexts

@@ -16,7 +16,7 @@ from hermpkg_build.source.tokens import Kind
 
 
 class NamedImport(NamedTuple):
-    """What a call with constant arguments imports; the fields are those of `core.facts.Import`."""
+    """What a call with constant arguments imports; the fields are those of `core.import_facts.Import`."""
 
     module: str
     level: int

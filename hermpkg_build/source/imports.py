@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Final
 
-from hermpkg_build.core.facts import (
+from hermpkg_build.core.import_facts import (
     DynamicImport,
     Import,
     ImportFacts,

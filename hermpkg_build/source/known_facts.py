@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.facts import ImportFacts
+from hermpkg_build.core.import_facts import ImportFacts
 from hermpkg_build.source.facts_codec import decode, encode
 from hermpkg_build.source.source_facts import FACTS_VERSION, Source, SourceFacts, facts_of_source
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from hermpkg_build.core.facts import SyntaxProblem
+from hermpkg_build.core.import_facts import SyntaxProblem
 from hermpkg_build.core.syntax_trees import parse_module
 
 _HEADER_SIZE: Final = 16

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from hermpkg_build.inspection.verify.conditions import CONDITIONS
+from hermpkg_build.inspection.verify.varied_conditions import CONDITIONS
 
 # Control, conditions to vary, the one that alone causes it ("" for none), where it shows, what is said of it.
 CONTROLS = [

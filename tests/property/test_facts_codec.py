@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hermpkg_build.core.facts import (
+from hermpkg_build.core.import_facts import (
     DynamicImport,
     Import,
     ImportContext,

@@ -17,7 +17,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hermpkg_build.core.facts import ImportContext, ImportForm
+from hermpkg_build.core.import_facts import ImportContext, ImportForm
 from hermpkg_build.source.imports import analyse_source
 
 EVERYTHING = "HERMPKG_TEST_ALL_SOURCES"

@@ -7,7 +7,7 @@ import pickle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hermpkg_build.inspection.diff.pickles import compare_graphs, compare_opcodes, tensors_of
+from hermpkg_build.inspection.diff.object_graphs import compare_graphs, compare_opcodes, tensors_of
 from hermpkg_build.pickles.reading.nodes import Node, NodeKind, read_pickle
 
 ATOMS = (

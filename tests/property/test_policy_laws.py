@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hermpkg_build.core.patterns import GlobGroup, covers
+from hermpkg_build.core.globs import GlobGroup, covers
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
 
 segments = st.sampled_from(["a", "b", "ab", "ba", "aab"])

@@ -32,11 +32,11 @@ def run(arguments: DiffArguments, console: Console) -> ExitCode:
     from hermpkg_build.archive.reader import ArchiveReader
     from hermpkg_build.core.json_codec import to_json
     from hermpkg_build.inspection.diff.compare import compare_archives
-    from hermpkg_build.inspection.diff.report import tell
+    from hermpkg_build.inspection.diff.report import comparison_lines
 
     with ArchiveReader(arguments.before) as a, ArchiveReader(arguments.after) as b:
         comparison = compare_archives(a, b)
     console.give_json(to_json(comparison))
-    for line in tell(comparison, everything=console.verbose):
+    for line in comparison_lines(comparison, everything=console.verbose):
         console.mention(line)
     return ExitCode.SUCCESS if comparison.equal else ExitCode.TESTS_FAILED

@@ -33,7 +33,7 @@ def run(arguments: LockArguments, console: Console) -> ExitCode:
     from hermpkg_build.cli.building import build_artifacts
     from hermpkg_build.core.lock import LOCK_FILE, Lock
     from hermpkg_build.disk.replacing import replace_file
-    from hermpkg_build.inspection.verify.lock import TOOL, locked_target
+    from hermpkg_build.inspection.verify.lock_entries import TOOL, locked_target
 
     locked = {
         target.label: locked_target(target.path, sha256=target.sha256, size=target.bytes)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def _read_conditions(text: str) -> tuple[str, ...]:
     """The conditions that ``--vary`` names, or ``all``, in the order of their table."""
     from hermpkg_build.core.spelling import question
-    from hermpkg_build.inspection.verify.conditions import CONDITIONS
+    from hermpkg_build.inspection.verify.varied_conditions import CONDITIONS
 
     named = {*CONDITIONS} if text == "all" else {name.strip() for name in text.split(",")}
     for name in sorted(named - CONDITIONS.keys()):
@@ -171,8 +171,8 @@ def _check_rebuild(target: TargetResult, arguments: VerifyArguments, console: Co
     from hermpkg_build.core.folders import STATE_FOLDER
     from hermpkg_build.core.json_codec import to_json
     from hermpkg_build.core.label import Label
-    from hermpkg_build.inspection.verify.conditions import CONDITIONS
-    from hermpkg_build.inspection.verify.rebuild import RebuildRequest, tell_rebuilt, verify_rebuild
+    from hermpkg_build.inspection.verify.rebuild import RebuildRequest, rebuilt_lines, verify_rebuild
+    from hermpkg_build.inspection.verify.varied_conditions import CONDITIONS
     from hermpkg_build.inspection.verify.verdicts import Verdict
 
     started = time.perf_counter()
@@ -194,14 +194,14 @@ def _check_rebuild(target: TargetResult, arguments: VerifyArguments, console: Co
         check="rebuild",
         passed=not rebuilt.causes,
         summary=causes or f"{rebuilt.builds} rebuilds gave the same bytes",
-        lines=tuple(tell_rebuilt(rebuilt)),
+        lines=tuple(rebuilt_lines(rebuilt)),
         facts=to_json(rebuilt),
         seconds=time.perf_counter() - started,
     )
 
 
 def _check_against_lock(target: TargetResult, lock: Lock) -> Verdict:
-    from hermpkg_build.inspection.verify.lock import differences_from_lock, locked_target
+    from hermpkg_build.inspection.verify.lock_entries import differences_from_lock, locked_target
     from hermpkg_build.inspection.verify.verdicts import Verdict
 
     started = time.perf_counter()

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 import hermpkg_build
-from hermpkg_build.core.facts import ImportContext
+from hermpkg_build.core.import_facts import ImportContext
 from hermpkg_build.source.imports import analyse_source
 
 WORKER = "hermpkg_build/engine/remote/worker.py"

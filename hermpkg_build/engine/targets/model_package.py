@@ -14,7 +14,7 @@ from hermpkg_build.assembly.artifact import (
     ResourceFile,
     lay_out,
 )
-from hermpkg_build.assembly.notes import portability_notes
+from hermpkg_build.assembly.portability import portability_notes
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.core.folders import OUTPUT_FOLDER

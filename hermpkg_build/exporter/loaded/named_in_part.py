@@ -7,8 +7,8 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
-from hermpkg_build.core.facts import DynamicImport
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph
+from hermpkg_build.core.import_facts import DynamicImport
 from hermpkg_build.core.syntax_trees import parse_expression
 from hermpkg_build.errors import Location
 

@@ -1,1 +1,1 @@
-"""What differs between two artifacts, from records down to opcodes and tensors."""
+"""Compares two artifacts, from their records down to opcodes and tensors."""

@@ -1,4 +1,4 @@
-"""Compares two artifacts record by record, each kind of record in the terms its author thinks in."""
+"""Compares two artifacts record by record: tensors by name, pickles by object, sources line by line."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.inspection.contents import kind_of_record, manifest_of
+from hermpkg_build.inspection.diff.artifact_facts import compare_facts
+from hermpkg_build.inspection.diff.byte_pieces import first_difference
 from hermpkg_build.inspection.diff.differences import (
     BytesDifference,
     Comparison,
@@ -23,27 +25,30 @@ from hermpkg_build.inspection.diff.differences import (
     TensorDifference,
 )
 from hermpkg_build.inspection.diff.elements import compare_elements
-from hermpkg_build.inspection.diff.facts import compare_facts
-from hermpkg_build.inspection.diff.layout import compare_layouts
-from hermpkg_build.inspection.diff.pickles import TensorPair, compare_graphs, compare_opcodes, tensors_of
-from hermpkg_build.inspection.diff.same_bytes import first_difference
+from hermpkg_build.inspection.diff.file_layout import compare_layouts
+from hermpkg_build.inspection.diff.object_graphs import (
+    TensorPair,
+    compare_graphs,
+    compare_opcodes,
+    tensors_of,
+)
 from hermpkg_build.inspection.diff.texts import diff_texts, text_of
 from hermpkg_build.pickles.reading.nodes import Node, read_pickle
 from hermpkg_build.pickles.reading.tensors import Tensor
 
 _STORAGE = str(RecordKind.STORAGE)
 _PICKLE = str(RecordKind.PICKLE)
-# Told as facts, not as records: what artifacts say of themselves.
+# These are compared as facts, not as records.
 _FACTS = frozenset({MANIFEST, EXTERN_MODULES, PYTHON_VERSION})
 _MOST_DETAILS = 100
 _LARGEST_TEXT = 16 << 20
 
 
 def compare_archives(a: ArchiveReader, b: ArchiveReader) -> Comparison:
-    """How the artifact `b` differs from `a`; both may be hermpkg's or torch.package's.
+    """Return how the artifact `b` differs from `a`; both may be hermpkg's or torch.package's.
 
-    Tensors are read a piece at a time; a pickle or a text that differs is read whole. Raises
-    ArchiveError for damaged records.
+    Tensors are read a piece at a time; a pickle or a text that differs is read whole. Raises ArchiveError for
+    damaged records.
     """
     place = first_difference(a.raw(), b.raw())
     if place is None:
@@ -52,7 +57,7 @@ def compare_archives(a: ArchiveReader, b: ArchiveReader) -> Comparison:
     records = tuple(pair.record_differences())
     facts = tuple(pair.fact_differences())
     if not records and not facts:
-        records = tuple(pair.differences_of_what_is_told_as_facts())
+        records = tuple(pair.differences_behind_facts())
     layout = tuple(compare_layouts(a, b))
     if not (records or facts or layout):
         layout = (f"the files begin to differ at byte {place}, outside of every record",)
@@ -60,7 +65,7 @@ def compare_archives(a: ArchiveReader, b: ArchiveReader) -> Comparison:
 
 
 class _Pair:
-    """Two archives, with what is asked of them more than once."""
+    """Two archives that are compared; answers that are needed again are kept."""
 
     def __init__(self, a: ArchiveReader, b: ArchiveReader) -> None:
         self.a = a
@@ -71,14 +76,14 @@ class _Pair:
     def fact_differences(self) -> Iterator[FactDifference]:
         yield from compare_facts(self.a, self.b, *self.manifests)
 
-    def differences_of_what_is_told_as_facts(self) -> Iterator[RecordDifference]:
-        """The records behind the facts, for the case that they differ and no fact does."""
+    def differences_behind_facts(self) -> Iterator[RecordDifference]:
+        """Compare the records behind the facts, for two that differ without any fact that does."""
         for name in sorted(_FACTS):
             if self.a.has(name) and self.b.has(name) and not self.same(name, name):
                 yield self._changed(name, self.kind(name), self._details(name))
 
     def record_differences(self) -> Iterator[RecordDifference]:
-        """Records in the order of their names; storages are paired up by the tensors that use them."""
+        """Compare all records, in the order of their names, with storages paired by the tensors in them."""
         found = list(self._plain_differences())
         if self._some_storage_differs or any(record.kind == _PICKLE for record in found):
             by_name = {record.name: record for record in found}
@@ -93,7 +98,7 @@ class _Pair:
         yield from sorted(found, key=lambda record: record.name)
 
     def _plain_differences(self) -> Iterator[RecordDifference]:
-        """Everything but storages; pickles without details yet."""
+        """Compare all records except storages; pickles have no details yet."""
         for name in sorted({*self.a.names(), *self.b.names()} - _FACTS):
             kind = self.kind(name)
             if kind == _STORAGE:
@@ -151,7 +156,7 @@ class _Pair:
         )
 
     def _details(self, name: str) -> Sequence[Detail]:
-        """How a record that is no pickle differs: as text where it is one, else as bytes."""
+        """Compare a record that is not a pickle: as text where both are text, else as bytes."""
         views = self.a.view(name), self.b.view(name)
         if max(map(len, views)) <= _LARGEST_TEXT:
             a, b = text_of(self.a.read(name)), text_of(self.b.read(name))
@@ -160,12 +165,12 @@ class _Pair:
         return [_bytes_difference(*views)]
 
     def _compare_pickles(self, name: str) -> tuple[RecordDifference | None, list[RecordDifference]]:
-        """The difference of the pickle itself, and those of the storages of its tensors."""
+        """Return the difference of the pickle itself, and those of the storages of its tensors."""
         data = self.a.read(name), self.b.read(name)
         try:
             graphs = read_pickle(data[0]), read_pickle(data[1])
         except ValueError:
-            # Named like a pickle, and none.
+            # It has the name of a pickle, but is not one.
             changed = None if data[0] == data[1] else self._changed(name, _PICKLE, self._details(name))
             return changed, []
         compared = compare_graphs(*graphs, name)
@@ -223,11 +228,11 @@ class _Pair:
         )
 
     def _data(self, reader: ArchiveReader, tensor: Tensor) -> memoryview:
-        """The bytes of a tensor's elements, and of those between them where it is not contiguous."""
+        """Return the bytes from a tensor's first element to its last, also those between them."""
         start, count = tensor.span
         size = tensor.element_size
         if tensor.element_size == 1 and tensor.storage.count:
-            # Of a type that is not known here the storage tells how long an element is.
+            # An element of an unknown type is as long as the storage says.
             size = max(1, len(reader.view(tensor.storage.record)) // tensor.storage.count)
         view = reader.view(tensor.storage.record)[start * size : (start + count) * size]
         if reader.has(BYTEORDER) and reader.read(BYTEORDER).strip() == b"big" and size > 1:
@@ -235,10 +240,10 @@ class _Pair:
         return view
 
     def _unexplained_storages(self, explained: set[str]) -> Iterator[RecordDifference]:
-        """Storages that differ and that no tensor of a pickle in both archives has told of.
+        """Compare the storages that no comparison of tensors has `explained`.
 
-        Those of tensors that only one of the two has are added or removed; who they belong to is said by
-        the pickle, and where an added tensor has moved the others' keys, nothing is said of these.
+        Storages of tensors that only one archive has are added or removed. One that has another number now,
+        because a tensor before it was added or removed, is no difference.
         """
         used = [self._used_storages(reader) for reader in (self.a, self.b)]
         for name in sorted({*self.a.names(), *self.b.names()} - explained):
@@ -254,12 +259,12 @@ class _Pair:
                 yield self._only_in_one(name, _STORAGE)
 
     def _is_only_renumbered(self, name: str, used: Sequence[Mapping[str, str]]) -> bool:
-        """Whether the tensor of a storage in one archive has one of another number in the other."""
+        """Whether the tensor of a storage has a storage with another number in the other archive."""
         mine, other = (used[0], used[1]) if self.a.has(name) else (used[1], used[0])
         return name in mine and mine[name] in other.values()
 
     def _used_storages(self, reader: ArchiveReader) -> Mapping[str, str]:
-        """The storages that pickles use, each with the tensor that uses it first."""
+        """Return the storages that pickles use, each with the first tensor that uses it."""
         used: dict[str, str] = {}
         for name in reader.names():
             if self.kind(name) != _PICKLE:
@@ -274,7 +279,7 @@ class _Pair:
 
 
 def _merged(before: RecordDifference | None, record: RecordDifference) -> RecordDifference:
-    """One difference of a storage that tensors of several pickles use."""
+    """Join the differences of a storage that tensors of several pickles use."""
     if before is None:
         return record
     details = (*before.details, *record.details)
@@ -282,7 +287,7 @@ def _merged(before: RecordDifference | None, record: RecordDifference) -> Record
 
 
 def _index(tensor: Tensor, place: int) -> tuple[int, ...]:
-    """The index of the element number `place` of a contiguous tensor, else its place in the storage."""
+    """Return the index of element number `place` of a contiguous tensor, else its place in the storage."""
     if not tensor.is_contiguous:
         return (tensor.offset + place,)
     index: list[int] = []

@@ -1,4 +1,4 @@
-"""What a comparison of two artifacts finds: the values whose JSON forms ``hermpkg diff --json`` prints."""
+"""The differences between two artifacts, whose JSON forms ``hermpkg diff --json`` prints."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PickleSide:
-    """What one of the two pickles has: the value in a few words, and the opcode that makes it."""
+    """The value in one of the two pickles, in a few words, and the opcode that makes it."""
 
     value: str
     opcode: str
@@ -17,10 +17,11 @@ class PickleSide:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PickleDifference:
-    """A place in an object graph where two pickles differ; a side is None where it has nothing there.
+    """A place in an object graph where two pickles differ; a side without a value there is None.
 
-    `path` reads like Python (``model.layer1[0].note``); `what` is half a sentence; `hint` says what the
-    values look like (a time, an address) where they look like something.
+    `path` reads like Python (``model.layer1[0].note``); `what` says in half a sentence how they differ;
+    `hint` says what kind of value both look like, such as a time or an address, "" for nothing in
+    particular.
     """
 
     type: Literal["object"] = "object"
@@ -35,10 +36,9 @@ class PickleDifference:
 class TensorDifference:
     """A tensor that differs. `name` is its key in a state dict, or the path to it.
 
-    `a` and `b` say type and shape (``float32[64, 3, 7, 7]``). Where these are equal, `count` of `total`
-    elements differ, the first at `first` (an index in each dimension, or in the storage alone for a
-    tensor that is no contiguous part of it), by `largest` at most (None: no finite number). `note` says
-    what else differs.
+    `a` and `b` are type and shape (``float32[64, 3, 7, 7]``). Where these are equal, `count` of `total`
+    elements differ, the first at `first` (an index in each dimension; for a tensor that is not contiguous,
+    one in the storage), by `largest` at most (None: no finite number). `note` says in what else they differ.
     """
 
     type: Literal["tensor"] = "tensor"
@@ -55,7 +55,7 @@ class TensorDifference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextDifference:
-    """A unified diff without its head; `left_out` of its lines are not here."""
+    """A unified diff without its head; `left_out` counts the lines beyond those in `lines`."""
 
     type: Literal["text"] = "text"
     lines: tuple[str, ...]
@@ -64,7 +64,7 @@ class TextDifference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BytesDifference:
-    """Bytes that are nothing better known: where the first that differs is, and the 16 from there on."""
+    """A difference of bytes: the offset of the first that differs, and the 16 bytes from there on."""
 
     type: Literal["bytes"] = "bytes"
     offset: int
@@ -77,7 +77,7 @@ Detail: TypeAlias = PickleDifference | TensorDifference | TextDifference | Bytes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordSizes:
-    """How many bytes a record has in each of the artifacts; None where there is no such record."""
+    """The number of bytes of a record in each artifact, None where it lacks the record."""
 
     a: int | None
     b: int | None
@@ -87,7 +87,7 @@ class RecordSizes:
 class RecordDifference:
     """One record that is not the same in both.
 
-    `left_out` counts details beyond those that are here.
+    `left_out` counts the details beyond those in `details`.
     """
 
     name: str
@@ -100,9 +100,9 @@ class RecordDifference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactDifference:
-    """Something that the artifacts say of themselves: an extern module, a version, a module's policy.
+    """A statement of the artifacts about themselves: an extern module, a version, a module's policy.
 
-    "" stands for nothing on that side.
+    A side that does not have it is "".
     """
 
     subject: str
@@ -112,9 +112,9 @@ class FactDifference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """All that differs between the artifacts `a` and `b`; `equal` where every byte is the same.
+    """All differences between the artifacts `a` and `b`; `equal` where every byte is the same.
 
-    `layout` says, in sentences, how files differ whose records are the same.
+    `layout` are sentences on how the files differ apart from their records.
     """
 
     a: str

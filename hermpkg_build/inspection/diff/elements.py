@@ -1,4 +1,4 @@
-"""Compares the elements of two tensors in chunks: how many differ, where first, and by how much at most."""
+"""Compares the elements of two tensors: how many differ, where the first is, and the largest difference."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hermpkg_build.inspection.diff.same_bytes import PIECE, pieces
+from hermpkg_build.inspection.diff.byte_pieces import PIECE, pieces
 from hermpkg_build.pickles.reading.tensors import ELEMENT_SIZES
 
 _FORMATS = {
@@ -32,10 +32,10 @@ _FORMATS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ElementDifferences:
-    """`count` of `total` elements have other bits; `first` is the index of the first of them.
+    """`count` of `total` elements differ in their bits; `first` is the index of the first of them.
 
-    `largest` is the largest absolute difference, None where none is a finite number (one of the two is
-    NaN or infinite, or the numbers of this dtype are not told).
+    `largest` is the largest absolute difference, None where none is a finite number: one of the two is NaN or
+    infinite, or the dtype is unknown.
     """
 
     count: int
@@ -47,8 +47,8 @@ class ElementDifferences:
 def compare_elements(a: memoryview, b: memoryview, dtype: str, *, size: int = 0) -> ElementDifferences:
     """Compare two little-endian buffers of equal length, a chunk at a time.
 
-    `size` is the bytes of an element for a dtype that ELEMENT_SIZES lacks; its largest difference is
-    not told. With numpy, where it is installed, the arithmetic is quicker; the result is the same.
+    `size` is the number of bytes of an element whose dtype is not in ELEMENT_SIZES; the largest difference of
+    such elements is None. With numpy, where it is installed, the result is the same and comes sooner.
     Raises ValueError for buffers of different lengths.
     """
     if len(a) != len(b):
@@ -100,7 +100,7 @@ def _numbers(data: bytes, dtype: str) -> Sequence[float]:
 
 
 def _distance(left: Iterable[float], right: Iterable[float]) -> float | None:
-    """The distance of two numbers, complex ones as points of the plane; None where it is not finite."""
+    """Return the distance of two numbers, complex ones as points of the plane; None where not finite."""
     steps = [x - y for x, y in zip(left, right, strict=True)]
     distance = float(abs(steps[0])) if len(steps) == 1 else math.hypot(*steps)
     return distance if math.isfinite(distance) else None
@@ -125,7 +125,7 @@ def _compare_with_numpy(left: bytes, right: bytes, dtype: str, width: int) -> _F
 
 
 def _array(numpy: Any, data: Any, dtype: str) -> Any:
-    """The numbers in double precision, in which the difference of two of them is told."""
+    """Return the numbers in double precision, in which they are subtracted."""
     if dtype == "bfloat16":
         wide = data.view("<u2").astype("<u4") << 16
         return wide.view("<f4").astype("f8")
@@ -138,7 +138,7 @@ def _array(numpy: Any, data: Any, dtype: str) -> Any:
 
 
 def _numpy() -> Any:
-    """The module numpy, None where it is not installed."""
+    """Return the module numpy, None where it is not installed."""
     if "numpy" not in sys.modules:
         try:
             import numpy

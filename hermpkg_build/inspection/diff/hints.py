@@ -1,4 +1,4 @@
-"""Guesses what two values that should be equal are: a time, an address, a path, something drawn at random."""
+"""Guesses why two values differ that should be equal: they look like times, addresses, paths, UUIDs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LATEST = 10**20
 
 
 def hint_for(a: object, b: object) -> str:
-    """What both values look like, as half a sentence; "" for nothing in particular."""
+    """Say in half a sentence what kind of value both look like; "" for nothing in particular."""
     if isinstance(a, str) and isinstance(b, str):
         return next((words for pattern, words in _TEXTS if pattern.search(a) and pattern.search(b)), "")
     if isinstance(a, bool) or isinstance(b, bool):
@@ -37,7 +37,7 @@ _TEXTS = (
 
 
 def _is_recent(value: float) -> bool:
-    """Whether a number counts seconds, or thousandths, millionths or billionths, up to about now."""
+    """Whether a number is a recent time in seconds, or in thousandths, millionths or billionths of one."""
     if not 0 < value < _LATEST:
         return False
     now = time.time()

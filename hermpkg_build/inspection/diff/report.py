@@ -1,4 +1,4 @@
-"""A comparison in lines for people."""
+"""Writes a comparison as lines for people to read."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _MOST_FACTS = 20
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 
 
-def tell(comparison: Comparison, *, everything: bool = False) -> Iterator[str]:
-    """The lines of a comparison; without `everything` long lists are cut, and it is said by how much."""
+def comparison_lines(comparison: Comparison, *, everything: bool = False) -> Iterator[str]:
+    """Return the lines of a comparison; without `everything` long lists are cut, with a line that says so."""
     if comparison.equal:
         yield "the same bytes"
         return
     yield from _facts(comparison.facts, everything)
     for record in comparison.records:
-        yield from tell_record(record, everything=everything)
+        yield from record_lines(record, everything=everything)
     for sentence in comparison.layout:
         yield f"! {sentence}"
 
 
-def tell_record(record: RecordDifference, *, everything: bool = False) -> Iterator[str]:
-    """The lines on one record."""
+def record_lines(record: RecordDifference, *, everything: bool = False) -> Iterator[str]:
+    """Return the lines on one record."""
     sizes = [size for size in (record.bytes.a, record.bytes.b) if size is not None]
     size = (
         f"{sizes[0]} bytes" if len(set(sizes)) == 1 else " -> ".join(f"{size}" for size in sizes) + " bytes"
@@ -43,15 +43,15 @@ def tell_record(record: RecordDifference, *, everything: bool = False) -> Iterat
     yield f"{_SIGNS[record.change]} {record.name}  ({record.kind}, {size})"
     most = len(record.details) if everything else _MOST_DETAILS
     for detail in record.details[:most]:
-        for line in tell_detail(detail, everything=everything):
+        for line in detail_lines(detail, everything=everything):
             yield f"    {line}"
     left_out = max(0, len(record.details) - most) + record.left_out
     if left_out:
         yield f"    and {left_out} more"
 
 
-def tell_detail(detail: Detail, *, everything: bool = False) -> Iterator[str]:
-    """The lines on one difference within a record."""
+def detail_lines(detail: Detail, *, everything: bool = False) -> Iterator[str]:
+    """Return the lines on one difference within a record."""
     if isinstance(detail, PickleDifference):
         yield f"{detail.path}: {detail.what}"
         for sign, side in (("-", detail.a), ("+", detail.b)):

@@ -1,4 +1,4 @@
-"""Unified diffs of texts of any size."""
+"""Makes unified diffs of texts of any size."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from hermpkg_build.inspection.diff.differences import TextDifference
 
 _CONTEXT = 3
 _MOST_LINES = 200
-# difflib takes quadratic time; what lies between the ends that two texts share is bounded by this.
+# difflib takes quadratic time, so that it only gets texts of up to so many lines, shared ends not counted.
 _MOST_COMPARED = 5_000
 
 
 def text_of(data: bytes) -> str | None:
-    """`data` as text, None where it is none."""
+    """Decode `data`; None where it is not text."""
     if b"\0" in data:
         return None
     try:
@@ -25,7 +25,7 @@ def text_of(data: bytes) -> str | None:
 
 
 def diff_texts(a: str, b: str) -> TextDifference:
-    """How `b` differs from `a`, in unified form with three lines of context, without the two head lines."""
+    """Return a unified diff from `a` to `b` with three lines of context, without the two head lines."""
     left, right = a.splitlines(keepends=True), b.splitlines(keepends=True)
     head = _common(left, right)
     tail = _common(left[head:][::-1], right[head:][::-1])
@@ -42,7 +42,7 @@ def diff_texts(a: str, b: str) -> TextDifference:
 
 
 def _common(left: Sequence[str], right: Sequence[str]) -> int:
-    """How many lines are the same from the start on."""
+    """Return how many lines are the same from the start on."""
     count = 0
     for x, y in zip(left, right, strict=False):
         if x != y:
@@ -52,7 +52,7 @@ def _common(left: Sequence[str], right: Sequence[str]) -> int:
 
 
 def _unified(middle: tuple[list[str], list[str]], start: int) -> list[str]:
-    """The unified diff of two parts that begin `start` lines into their texts."""
+    """Return the unified diff of two parts that begin `start` lines into their texts."""
     lines: list[str] = []
     matcher = difflib.SequenceMatcher(None, *middle, autojunk=False)
     for group in matcher.get_grouped_opcodes(_CONTEXT):
@@ -68,7 +68,7 @@ def _unified(middle: tuple[list[str], list[str]], start: int) -> list[str]:
 
 
 def _visible(line: str) -> str:
-    """A line without its end, which is written out where it is not the usual one."""
+    """Return a line without its end, which is spelled out where it is not a plain line feed."""
     if line.endswith("\r\n"):
         return line[:-2] + "\\r\\n"
     if line.endswith("\n"):

@@ -1,1 +1,1 @@
-"""Whether an artifact is what its manifest and its targets say."""
+"""Verifies artifacts: against their manifests, the lock, and builds under other conditions."""

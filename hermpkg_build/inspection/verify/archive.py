@@ -1,4 +1,4 @@
-"""Verifies an artifact: its bytes against checksums, manifest and layout, its needs against this machine."""
+"""Verifies an artifact file: its bytes by checksums, manifest and layout, its needs by this machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hermpkg_build.core.manifest import Manifest
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.inspection.contents import manifest_of
-from hermpkg_build.inspection.diff.same_bytes import pieces
+from hermpkg_build.inspection.diff.byte_pieces import pieces
 from hermpkg_build.inspection.verify.layout_audit import Problem, audit_layout
 from hermpkg_build.runtime.contents.checks import (
     ArtifactEnvironmentError,
@@ -37,7 +37,7 @@ _TAIL = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """What is wrong with an artifact, nothing for a sound one; `notes` are no faults but worth knowing."""
+    """The result for one artifact: its problems, and notes on what is unusual without being wrong."""
 
     problems: tuple[Problem, ...]
     notes: tuple[str, ...] = ()
@@ -45,10 +45,10 @@ class Verification:
 
 
 def verify_archive(path: str, *, environment: bool = True) -> Verification:
-    """Read everything in the artifact at `path` once and compare it with what it must be.
+    """Read the artifact at `path` once, and find its problems.
 
-    With `environment` the extern modules' distributions must be installed here, in versions that the
-    artifact allows; nothing of it is imported. Raises ArchiveError where there is no such file.
+    With `environment` the distributions of its extern modules must be installed here, in versions that it
+    allows; none of its code is run. Raises ArchiveError where there is no such file.
     """
     try:
         reader = ArchiveReader(path)
@@ -65,7 +65,7 @@ def verify_archive(path: str, *, environment: bool = True) -> Verification:
             problems.append(_structural(error, MANIFEST))
             return Verification(problems=tuple(problems), records=len(reader.names()))
         if manifest is None:
-            # An archive of torch.package has a layout of its own, which is no fault of it.
+            # The layout is that of torch.package then, and not audited.
             problems.append(Problem(record=MANIFEST, rule="has a manifest", found="is missing"))
             return Verification(problems=tuple(problems), records=len(reader.names()))
         problems += audit_layout(reader)
@@ -85,7 +85,7 @@ def _structural(error: ArchiveError, record: str = "") -> Problem:
 
 
 def _bytes_behind(path: str) -> Problem | None:
-    """What makes a whole archive look cut off: bytes after its end record, which should be the last."""
+    """Return the problem of an archive that only looks cut off, because bytes follow its end record."""
     with open(path, "rb") as file:
         file.seek(max(0, os.path.getsize(path) - _TAIL))
         tail = file.read()
@@ -99,7 +99,7 @@ def _bytes_behind(path: str) -> Problem | None:
 
 
 def _record_problems(reader: ArchiveReader, digests: dict[str, str]) -> Iterator[Problem]:
-    """Read each record once: compare it with its checksum, and note its SHA-256 in `digests`."""
+    """Read each record once, compare it with its checksum, and note its SHA-256 in `digests`."""
     for name in reader.names():
         try:
             entry, view = reader.entry(name), reader.view(name)
@@ -127,7 +127,7 @@ def _manifest_problems(
             yield Problem(record=name, rule="in the manifest", found="is gone: the manifest lists it")
             continue
         digest = digests.get(name)
-        # What could not be read has no digest, and was told of.
+        # A record that cannot be read has no digest, and is among the problems already.
         if digest is not None and digest != record.digest.hash:
             found = f"was changed: sha256 {digest[:16]}..., {record.digest.hash[:16]}... by the manifest"
             yield Problem(record=name, rule="as in the manifest", found=found)
@@ -140,15 +140,15 @@ def _manifest_problems(
         (PYTHON_VERSION, manifest.python_version),
     ):
         if name in digests and digests[name] != Digest.of(expected.encode()).hash:
-            yield Problem(record=name, rule="agrees with the manifest", found="says something else")
+            yield Problem(record=name, rule="agrees with the manifest", found="contradicts the manifest")
 
 
 def _environment_problems(reader: ArchiveReader, manifest: Manifest) -> tuple[list[Problem], tuple[str, ...]]:
-    """What this machine lacks, and in what it only differs from where the artifact was built."""
+    """Return what this machine lacks, and notes on other versions than the artifact was built with."""
     problems: list[Problem] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        # Where it cannot be read, that was told of as of any record.
+        # A record that cannot be read is among the problems already.
         with suppress(ArchiveError):
             check_python(reader, "warn")
         try:

@@ -1,4 +1,4 @@
-"""Finds which of several conditions cause something, by halving them."""
+"""Finds which of several conditions cause an effect, by halving them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from collections.abc import Callable, Sequence
 
 
 def find_causes(conditions: Sequence[str], shows: Callable[[Sequence[str]], bool]) -> list[tuple[str, ...]]:
-    """The conditions that suffice alone, each as a tuple of one, in their order.
+    """Return the conditions that suffice alone for the effect, each as a tuple of one, in their order.
 
-    `shows` says whether it shows under some of the conditions; it is known to under all of them. Where
-    no single one suffices, the one tuple of the result are several that do together and of which none can
-    be left out. Each `shows` may take seconds: for one cause among n they are about 2 log n.
+    `shows` says whether the effect shows under some of the conditions; under all of them together it does.
+    Where no condition suffices alone, the result is one tuple of several that suffice together and none of
+    which can be left out. Each call of `shows` may take seconds; to find one cause among n takes about 2 log
+    n calls.
     """
     singles = _sufficient(tuple(conditions), shows)
     return singles or [_least(tuple(conditions), shows)]
 
 
 def _sufficient(conditions: tuple[str, ...], shows: Callable[[Sequence[str]], bool]) -> list[tuple[str, ...]]:
-    """Those of `conditions` that suffice alone, where it shows under all of them together."""
+    """Return those of `conditions` that suffice alone; under all of them together the effect shows."""
     if len(conditions) == 1:
         return [conditions]
     middle = len(conditions) // 2
@@ -26,7 +27,7 @@ def _sufficient(conditions: tuple[str, ...], shows: Callable[[Sequence[str]], bo
 
 
 def _least(conditions: tuple[str, ...], shows: Callable[[Sequence[str]], bool]) -> tuple[str, ...]:
-    """Some of `conditions` under which it shows and without any of which it does not."""
+    """Return some of `conditions` under which the effect shows, and without any of which it does not."""
     kept = conditions
     for condition in conditions:
         without = tuple(other for other in kept if other != condition)

@@ -1,4 +1,4 @@
-"""Holds an archive's file to the one layout that its records can have: nothing between, behind or beside."""
+"""Checks that an archive has the one layout that hermpkg writes, without hidden bytes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from hermpkg_build.archive import zip_format as z
-from hermpkg_build.archive.central import CentralDirectory, Member, read_central_directory
+from hermpkg_build.archive.central_directory import CentralDirectory, Member, read_central_directory
 from hermpkg_build.archive.plan import ALIGNMENT, plan_archive
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.records import FileSlice, Record
@@ -19,7 +19,7 @@ _MODE = 0o100644
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing that is wrong with an archive. `record` is "" for the file as a whole."""
+    """A rule that an archive breaks, and what was found. `record` is "" for the file as a whole."""
 
     record: str
     rule: str
@@ -27,10 +27,10 @@ class Problem:
 
 
 def audit_layout(reader: ArchiveReader) -> Iterator[Problem]:
-    """What is wrong with the layout of an archive that `reader` could open.
+    """Return the problems of the layout of an open archive.
 
-    The layout is computed again from names and contents, as the writer computes it; where the file's
-    bytes differ from that and no finer check has said why, the first byte that differs is named.
+    Where no finer check finds any, the layout is computed from names and contents, as for writing, and
+    compared with the bytes of the file.
     """
     found = list(_problems(reader))
     yield from found
@@ -88,7 +88,7 @@ def _time_text(stamp: int) -> str:
 
 
 def _problems_between(data: memoryview, central: CentralDirectory) -> Iterator[Problem]:
-    """Follow the records as they lie in the file, from its start to the directory."""
+    """Check the records in the order in which they lie in the file, from its start to the directory."""
     expected = 0
     for name, member in sorted(central.members.items(), key=lambda item: item[1].header):
         if member.header != expected:
@@ -122,7 +122,7 @@ def _problems_between(data: memoryview, central: CentralDirectory) -> Iterator[P
 
 
 def _problems_at_the_end(data: memoryview) -> Iterator[Problem]:
-    """A comment: the one thing that a sound archive can have behind its end record."""
+    """Find a comment, which is all that can follow the end record of an archive that opens."""
     tail = bytes(data[-(z.END.size + z.MAX_16) :])
     place = tail.rfind(z.END_SIGNATURE.to_bytes(4, "little"))
     behind = len(tail) - place - z.END.size
@@ -131,7 +131,7 @@ def _problems_at_the_end(data: memoryview) -> Iterator[Problem]:
 
 
 def _other_bytes(reader: ArchiveReader) -> Iterator[Problem]:
-    """The first header that is not as the writer would write it; contents are checked elsewhere."""
+    """Find the first header that differs from the one that hermpkg writes."""
     data = reader.raw()
     position = 0
     try:

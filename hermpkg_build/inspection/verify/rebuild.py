@@ -1,4 +1,4 @@
-"""Verifies that a target is reproducible: builds it again under other conditions, and finds what matters."""
+"""Verifies that a target is reproducible: builds it again under other conditions, and finds causes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.inspection.diff.compare import compare_archives
 from hermpkg_build.inspection.diff.differences import Comparison
-from hermpkg_build.inspection.diff.report import tell
+from hermpkg_build.inspection.diff.report import comparison_lines
 from hermpkg_build.inspection.verify.causes import find_causes
-from hermpkg_build.inspection.verify.conditions import CONDITIONS, surroundings
-from hermpkg_build.inspection.verify.laboratory import Attempt, Laboratory, same_files
+from hermpkg_build.inspection.verify.scratch_builds import Attempt, ScratchBuilds, same_files
+from hermpkg_build.inspection.verify.varied_conditions import CONDITIONS, build_conditions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RebuildRequest:
-    """What to build again and how.
+    """A target to be built again, and how.
 
     `artifact` is the file that was built as usual, `root` the workspace, `package` the folder of the
     target in it; `runs` (from 1) counts the builds that must all be equal to it, of which the first is
@@ -38,9 +38,9 @@ class RebuildRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """Why builds differ: the `conditions` that suffice for it (none: builds differ under equal ones).
+    """Why builds differ: the `conditions` that suffice, none where builds under equal ones differ.
 
-    `what` is a sentence; `comparison` is what differs, or `error` why the build failed.
+    `what` is a sentence; `comparison` are the differences, `error` is that of a build that failed.
     """
 
     conditions: tuple[str, ...]
@@ -51,7 +51,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebuilt:
-    """What came of the rebuilds: no cause where all were equal. `kept` are two artifacts that differ."""
+    """The result of rebuilds: no cause where all are equal. `kept` are the paths of two that differ."""
 
     builds: int
     causes: tuple[Cause, ...] = ()
@@ -59,21 +59,21 @@ class Rebuilt:
 
 
 def verify_rebuild(request: RebuildRequest, note: Callable[[str], None]) -> Rebuilt:
-    """Build the target of `request` again, from clean caches, and compare bytes.
+    """Build the target of `request` again, with empty caches, and compare the bytes.
 
-    Where they differ, further builds find the conditions that cause it. `note` is told of each build
-    before it begins. Raises LocalEnvironmentError where there is no room for copies of the workspace.
+    Where they differ, further builds find the conditions that cause it. `note` is called with a line before
+    each build. Raises LocalEnvironmentError where copies of the workspace do not fit on the disk.
     """
     with tempfile.TemporaryDirectory(prefix="hermpkg-rebuild-", ignore_cleanup_errors=True) as scratch:
         return _Experiment(request, scratch, note).run()
 
 
 class _Experiment:
-    """The builds of one verification, each compared with one under usual conditions."""
+    """The builds of one verification, each of which is compared with one under usual conditions."""
 
     def __init__(self, request: RebuildRequest, scratch: str, note: Callable[[str], None]) -> None:
         self._request = request
-        self._laboratory = Laboratory(
+        self._builder = ScratchBuilds(
             scratch, root=request.root, label=request.label, package=request.package
         )
         self._note = note
@@ -124,7 +124,7 @@ class _Experiment:
     def _build(self, conditions: Sequence[str], said: str, variant: int = 1) -> Attempt:
         self._note(f"{self._request.label}: {said}")
         self._builds += 1
-        return self._laboratory.build(surroundings(conditions, self._laboratory.scratch, variant))
+        return self._builder.build(build_conditions(conditions, self._builder.scratch, variant))
 
     def _differs(self, usual: Attempt, other: Attempt) -> bool:
         return bool(other.error) or not same_files(usual.artifact, other.artifact)
@@ -146,8 +146,8 @@ class _Experiment:
         return kept
 
 
-def tell_rebuilt(rebuilt: Rebuilt) -> Iterator[str]:
-    """Lines on why a target is not reproducible; none where it is."""
+def rebuilt_lines(rebuilt: Rebuilt) -> Iterator[str]:
+    """Return lines on why a target is not reproducible; none where it is."""
     for cause in rebuilt.causes:
         yield f"cause: {cause.what}"
         for name in cause.conditions:
@@ -155,7 +155,7 @@ def tell_rebuilt(rebuilt: Rebuilt) -> Iterator[str]:
         if not cause.conditions and not cause.error and "nothing distinguishes" in cause.what:
             yield "  a time, random numbers without a seed, an address, or threads that race"
         if cause.comparison is not None:
-            for line in tell(cause.comparison):
+            for line in comparison_lines(cause.comparison):
                 yield f"  {line}"
         for line in cause.error.splitlines():
             yield f"  {line}"

@@ -1,4 +1,4 @@
-"""Verdicts of checks, and the forms that continuous integration shows them in: JUnit XML and Markdown."""
+"""The verdicts of checks, as JUnit XML and as Markdown, which continuous integration shows."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _MOST_LINES = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What came of one check of one artifact.
+    """The result of one check of one artifact.
 
     `subject` is a label or a file, `check` is ``file``, ``rebuild`` or ``locked``; `summary` is one line,
-    `lines` say what is wrong and why, `facts` are the same as fields.
+    `lines` say what is wrong and why, `facts` say the same as fields.
     """
 
     subject: str
@@ -42,7 +42,7 @@ class Verdict:
 
 
 def junit_xml(verdicts: Sequence[Verdict]) -> str:
-    """One test suite with a case for each verdict, in the form that CI servers read as JUnit's."""
+    """Return a test suite with a case for each verdict, in JUnit's form."""
     failures = sum(not verdict.passed for verdict in verdicts)
     seconds = sum(verdict.seconds for verdict in verdicts)
     counts = f'tests="{len(verdicts)}" failures="{failures}"'
@@ -70,7 +70,7 @@ def _xml_text(text: str) -> str:
 
 
 def markdown(verdicts: Sequence[Verdict]) -> str:
-    """A table of all verdicts, and below it what is wrong with those that did not pass."""
+    """Return a table of all verdicts, with the lines of those that did not pass below it."""
     failed = [verdict for verdict in verdicts if not verdict.passed]
     state = f"{len(failed)} of {len(verdicts)} failed" if failed else f"{len(verdicts)} passed"
     lines = [f"### hermpkg verify: {state}", "", "| artifact | check | result | |", "|---|---|---|---|"]
@@ -94,7 +94,7 @@ def _cell(text: str) -> str:
 
 
 def _fence(text: str) -> str:
-    """A fence that is longer than every run of backticks inside."""
+    """Return a fence that is longer than every run of backticks in `text`."""
     fence = "```"
     while fence in text:
         fence += "`"

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-from hermpkg_build.archive.directory import DirectoryReader, PrivateFiles
 from hermpkg_build.archive.layout import (
     EXTERN_MODULES,
     NEWEST_READABLE_VERSION,
@@ -17,6 +16,7 @@ from hermpkg_build.archive.layout import (
     problem_with_name,
 )
 from hermpkg_build.archive.reader import ArchiveReader, PrivateViews
+from hermpkg_build.archive.unpacked import PrivateFiles, UnpackedReader
 from hermpkg_build.errors import ArchiveError
 
 _LONGEST_VERSION = 9
@@ -53,7 +53,7 @@ def _open(source: Source) -> Archive:
         path = os.fspath(source)
         if not os.path.exists(path):
             raise ArtifactNotFoundError("there is no such file", facts=[("file", path)])
-        return DirectoryReader(path) if os.path.isdir(path) else ArchiveReader(path)
+        return UnpackedReader(path) if os.path.isdir(path) else ArchiveReader(path)
     if isinstance(source, io.BytesIO):
         # A copy, as the owner may want to go on writing to the stream.
         return ArchiveReader(source.getvalue())
@@ -151,7 +151,7 @@ class PrivateCopies:
         return memoryview(bytearray(self._archive.read(name)))
 
 
-Archive: TypeAlias = ArchiveReader | DirectoryReader | TorchReaderArchive
+Archive: TypeAlias = ArchiveReader | UnpackedReader | TorchReaderArchive
 """An archive, wherever its bytes are; all have the same methods, which raise ArchiveError."""
 PrivateRecords: TypeAlias = PrivateViews | PrivateFiles | PrivateCopies
 """Writable views of the records of an archive, which do not write to its file."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from hermpkg_build.core.patterns import GlobGroup, GlobPattern
+from hermpkg_build.core.globs import GlobGroup, GlobPattern
 
 
 class Directory:

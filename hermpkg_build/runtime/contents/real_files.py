@@ -7,7 +7,7 @@ import threading
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from hermpkg_build.archive.directory import DirectoryReader
+from hermpkg_build.archive.unpacked import UnpackedReader
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.runtime.contents.archives import Archive
 
@@ -67,7 +67,7 @@ class RealFiles:
         return self._folder
 
     def _unpack(self) -> str:
-        if isinstance(self._archive, DirectoryReader):
+        if isinstance(self._archive, UnpackedReader):
             return self._archive.name
         from hermpkg_build.runtime.contents.unpacking import unpack
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import IO, Any
 
-from hermpkg_build.archive.directory import DirectoryReader
+from hermpkg_build.archive.unpacked import UnpackedReader
 from hermpkg_build.runtime.contents.archives import Archive
 
 if sys.version_info >= (3, 11):
@@ -23,7 +23,7 @@ class PackageResourceReader(TraversableResources):
     def __init__(self, archive: Archive, folder: str, real: str = "") -> None:
         self._archive = archive
         self._folder = folder
-        if not real and isinstance(archive, DirectoryReader):
+        if not real and isinstance(archive, UnpackedReader):
             real = os.path.join(archive.name, *folder.split("/"))
         self._real = real
 

@@ -287,12 +287,12 @@ def test_what_is_no_archive(tmp_path: Path) -> None:
         with pytest.raises(ArchiveError) as caught:
             ArchiveReader(path)
         assert ("file", str(path)) in caught.value.facts
-        assert ("empty" if not data else "no ZIP archive") in caught.value.summary
+        assert ("empty" if not data else "not a ZIP archive") in caught.value.summary
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    for name, word in (("none", "No such file"), ("fifo", "no regular file"), (".", "a folder")):
+    for name, word in (("none", "No such file"), ("fifo", "device, pipe or socket"), (".", "a folder")):
         with pytest.raises(ArchiveError, match=word):
             ArchiveReader(tmp_path / name)
 
@@ -357,7 +357,10 @@ def test_a_record_that_unpacks_to_another_size(claimed: int) -> None:
     data = deflated(b"x" * 10_000)
     central = data.rindex(b"PK\1\2")
     data[central + 24 : central + 28] = claimed.to_bytes(4, "little")
-    with ArchiveReader(data) as reader, pytest.raises(ArchiveError, match=r"another size|size cannot be"):
+    with (
+        ArchiveReader(data) as reader,
+        pytest.raises(ArchiveError, match=r"size is not|sizes contradict"),
+    ):
         reader.read("a")
 
 
@@ -382,7 +385,7 @@ def test_a_record_that_is_not_there(path: Path) -> None:
 def test_a_file_that_shrinks_while_it_is_open(path: Path) -> None:
     with ArchiveReader(path) as reader:
         os.truncate(path, 10)
-        with pytest.raises(ArchiveError, match="the file ends before it"):
+        with pytest.raises(ArchiveError, match="become shorter"):
             reader.entry("models/größe.py")
 
 

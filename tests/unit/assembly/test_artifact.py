@@ -8,9 +8,9 @@ import pytest
 
 from hermpkg_build.archive.records import FileSlice, Record
 from hermpkg_build.assembly.artifact import ArtifactRequest, PackedModel, Part, ResourceFile, lay_out
-from hermpkg_build.assembly.contents import LostContentError
-from hermpkg_build.assembly.models import renumber_storages
-from hermpkg_build.assembly.notes import portability_notes
+from hermpkg_build.assembly.model_records import renumber_storages
+from hermpkg_build.assembly.portability import portability_notes
+from hermpkg_build.assembly.record_contents import LostContentError
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin
 from hermpkg_build.core.manifest import Manifest, RecordKind
@@ -232,7 +232,7 @@ def test_a_module_and_a_resource_of_one_name(tmp_path: Path, content: ContentSto
 @pytest.mark.parametrize("below", ["a/b.py", "a/model.pkl", "a/deep/er/words.txt"])
 def test_a_plain_module_with_something_below_it(tmp_path: Path, content: ContentStore, below: str) -> None:
     text = clash(content, module("a"), resources={below: resource(tmp_path, "x")})
-    assert "no package" in text
+    assert "not a package" in text
     assert f"a.py and {below}" in text
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hermpkg_build.core.patterns import GlobGroup, covers
+from hermpkg_build.core.globs import GlobGroup, covers
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
 
 

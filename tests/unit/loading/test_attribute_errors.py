@@ -24,7 +24,7 @@ if TYPE_CHECKING:
                                           "2:27: model() attribute factory: expected a string, got int"]),
         ('model(name = "", factory = "a:b")', ["2:14: model() attribute name: '' is empty"]),
         ('model(name = "a:b", factory = "a:b")',
-         ["2:14: model() attribute name: 'a:b' cannot be the name of a target: a character that a target name cannot hold: 'a:b'"]),
+         ["2:14: model() attribute name: 'a:b' cannot be the name of a target: the target name has a character that it cannot have: 'a:b'"]),
         ('model(name = "a", factory = "ab")',
          ["2:29: model() attribute factory: 'ab' is not module:function, such as models.resnet:resnet18"]),
         ('model(name = "a", factory = "a b:c")',
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
          ["2:50: model() attribute deps[1]: '//p:x' is there twice"]),
         ('model(name = "a", factory = "a:b", deps = ["//a//b"])',
          ["2:44: model() attribute deps[0]: '//a//b' is not a label: "
-          "a package path has no empty, '.' or '..' segments: 'a//b'"]),
+          "a segment of the package path is empty, '.' or '..': 'a//b'"]),
         ('model(name = "a", factory = "a:b", deps = ["@python//kornia:x"])',
          ["2:44: model() attribute deps[0]: '@python//kornia:x' names another repository: "
           "only this workspace has targets"]),

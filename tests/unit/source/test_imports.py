@@ -6,7 +6,14 @@ import textwrap
 
 import pytest
 
-from hermpkg_build.core.facts import DynamicImport, Import, ImportContext, ImportFacts, ImportForm, SourceUse
+from hermpkg_build.core.import_facts import (
+    DynamicImport,
+    Import,
+    ImportContext,
+    ImportFacts,
+    ImportForm,
+    SourceUse,
+)
 from hermpkg_build.source.imports import analyse_source
 
 TOP = ImportContext.TOP_LEVEL

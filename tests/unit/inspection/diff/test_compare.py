@@ -24,7 +24,7 @@ from hermpkg_build.inspection.diff.differences import (
     TensorDifference,
     TextDifference,
 )
-from hermpkg_build.inspection.diff.report import tell
+from hermpkg_build.inspection.diff.report import comparison_lines
 
 _spec = importlib.util.spec_from_file_location("made_by_hand", Path(__file__).parents[1] / "conftest.py")
 assert _spec is not None
@@ -50,7 +50,7 @@ def only(values):
 def test_equal_archives(make_archive):
     comparison = compare_archives(make_archive({"a.txt": b"x"}), make_archive({"a.txt": b"x"}))
     assert comparison.equal
-    assert list(tell(comparison)) == ["the same bytes"]
+    assert list(comparison_lines(comparison)) == ["the same bytes"]
 
 
 def test_a_tensor_by_name(make_archive):
@@ -69,7 +69,7 @@ def test_a_tensor_by_name(make_archive):
         first=(1, 1),
         largest=4.0,
     )
-    text = "\n".join(tell(compare_archives(a, b)))
+    text = "\n".join(comparison_lines(compare_archives(a, b)))
     assert "weight: float32[2, 3], 2 of 6 elements differ, by 4 at most" in text
 
 
@@ -125,7 +125,7 @@ def test_sharing_of_storages_is_part_of_the_value(make_archive):
 def test_a_storage_that_is_missing(make_archive):
     tensors = {"w": by_hand.tensor(0, (1,))}
     a, b = make_archive(net(tensors, [floats(1)])), make_archive(net(tensors, []))
-    text = "\n".join(tell(compare_archives(a, b)))
+    text = "\n".join(comparison_lines(compare_archives(a, b)))
     assert ".data/0.storage" in text
 
 

@@ -1,4 +1,4 @@
-"""Locks artifacts as they are, and says in what they differ from how they were locked."""
+"""Describes artifacts for the lock, and compares them with what is locked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_SHOWN = 20
 
 
 def locked_target(path: str, *, sha256: str, size: int) -> LockedTarget:
-    """What the lock says of the artifact at `path`. Raises ArchiveError where it has no manifest."""
+    """Return the lock's entry for the artifact at `path`. Raises ArchiveError where it has no manifest."""
     with ArchiveReader(path) as reader:
         manifest = manifest_of(reader)
     if manifest is None:
@@ -36,7 +36,7 @@ def _externs(manifest: Manifest) -> dict[str, str]:
 
 
 def differences_from_lock(lock: Lock, label: str, now: LockedTarget) -> Iterator[str]:
-    """Lines on how an artifact differs from how it was locked; none where it does not."""
+    """Return lines on how an artifact differs from its entry in the lock; none where they agree."""
     before = lock.targets.get(label)
     if before is None:
         yield f"{label} is not in the lock"
@@ -56,7 +56,7 @@ def differences_from_lock(lock: Lock, label: str, now: LockedTarget) -> Iterator
 
 
 def _changes(what: str, before: Mapping[str, str], now: Mapping[str, str], *, show: bool) -> Iterator[str]:
-    """A line for each name whose value is not what it was; with `show` the values are told."""
+    """Return a line for each name whose value has changed, with the values if `show`."""
     names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
     for name in names[:_MOST_SHOWN]:
         old, new = before.get(name), now.get(name)

@@ -43,7 +43,7 @@ class GlobGroup:
 
 
 def covers(wide: GlobGroup, narrow: GlobGroup) -> bool:
-    """Whether every candidate that `narrow` matches is sure to be one that `wide` matches too.
+    """Whether `wide` is sure to match every candidate that `narrow` matches.
 
     Each pattern of `narrow` is tried with segments that no pattern can name in place of its
     wildcards, and zero to two of them for each ``**``. A group whose cover is made of several

@@ -1,4 +1,4 @@
-"""Model objects as records: pickles and storages, numbered anew where several models share an artifact."""
+"""The records of model objects: pickles and storages, renumbered where an artifact has several models."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.archive.layout import storage_record_name
 from hermpkg_build.archive.records import Content, FileSlice
-from hermpkg_build.assembly.contents import content_bytes, content_path
 from hermpkg_build.assembly.parts import Part
+from hermpkg_build.assembly.record_contents import content_bytes, content_path
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.errors import ActionError
@@ -25,7 +25,7 @@ _MOST_STORAGES = 0x7FFFFFFF
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackedModel:
-    """A model object on its way into an artifact, with the target and factory it comes from."""
+    """A model object to be packed, with the target and the factory that it comes from."""
 
     model: ModelObject
     label: str
@@ -33,12 +33,11 @@ class PackedModel:
 
 
 def model_parts(models: Mapping[str, PackedModel], content: ContentStore) -> Iterator[Part]:
-    """The pickles and storages of `models`, which are given by the record of their pickle.
+    """Make the pickles and storages of `models`, which go by the record of their pickle.
 
-    Storages are numbered through in the order of these names. Equal storages of two models stay
-    two records: sharing one would make one model's tensors the other's.
-    Raises LocalEnvironmentError for content that the cache has lost, ActionError for a model
-    object that contradicts itself.
+    Storages are numbered in the order of these names. Equal storages of two models stay two records: with
+    one, a change to a tensor of one model would show in the other.
+    Raises LostContentError for content that the cache has lost, ActionError for a damaged model object.
     """
     first_key = 0
     for name, packed in sorted(models.items()):
@@ -60,7 +59,7 @@ def model_parts(models: Mapping[str, PackedModel], content: ContentStore) -> Ite
 
 
 def storage_part(key: int, content: Content, stored: StoredStorage, cause: str) -> Part:
-    """The record of the tensor storage with the number `key`, whose bytes are `content`."""
+    """Make the record of the tensor storage with the number `key`, whose bytes are `content`."""
     return Part(
         name=storage_record_name(key),
         kind=RecordKind.STORAGE,
@@ -72,16 +71,17 @@ def storage_part(key: int, content: Content, stored: StoredStorage, cause: str) 
 
 
 def renumber_storages(data: bytes, key_offsets: Sequence[tuple[int, int]], keys: Sequence[int]) -> bytes:
-    """The pickle `data` with ``keys[k]`` in place of each storage key k.
+    """Return the pickle `data` with ``keys[k]`` in place of each storage key k.
 
-    Each (offset, k) of `key_offsets` is where the four little-endian bytes of a BININT opcode hold a key.
-    Raises ActionError where they do not, or where a key grows too large for them.
+    Each (offset, k) of `key_offsets` is a key and the offset of its four little-endian bytes, the argument
+    of a BININT opcode. Raises ActionError where the pickle has no such key there, or a new key needs more
+    bytes.
     """
     patched = bytearray(data)
     for offset, key in key_offsets:
         if offset < 1 or key >= len(keys) or data[offset - 1 : offset + 4] != encode_storage_key(key):
             raise ActionError(
-                "a model object is damaged: its pickle holds no storage key where its table says so",
+                "a model object is damaged: its pickle has no storage key where its table says so",
                 facts=[("offset", str(offset)), ("key", str(key))],
                 next_step="remove the cache (hermpkg clean) and build again",
             )

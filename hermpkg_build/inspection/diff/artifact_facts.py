@@ -1,4 +1,4 @@
-"""What two artifacts say of themselves: extern modules, versions, policies, origins of models."""
+"""Compares the facts in two artifacts: extern modules, versions, policies, origins of models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ABSENT = ""
 def compare_facts(
     a: ArchiveReader, b: ArchiveReader, left: Manifest | None, right: Manifest | None
 ) -> Iterator[FactDifference]:
-    """The facts in which the two differ; `left` and `right` are their manifests."""
+    """Return the facts that differ; `left` and `right` are the manifests of `a` and `b`."""
     if a.root != b.root:
         yield FactDifference(subject="root folder", a=a.root, b=b.root)
     yield from _differing("Python version", {"": _text(a, PYTHON_VERSION)}, {"": _text(b, PYTHON_VERSION)})

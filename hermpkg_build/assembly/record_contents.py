@@ -1,4 +1,4 @@
-"""Contents of records, read from the cache or from files, and never other than their digests say."""
+"""Reads the contents of records from the cache or from files, and compares them with their digests."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _IN_MEMORY = 1 << 20
-"""Up to this size a resource is held in memory; a larger one is copied into the cache first."""
+"""Resources up to this size are held in memory; larger ones are copied into the cache first."""
 
 
 class LostContentError(LocalEnvironmentError):
-    """The cache no longer holds what an earlier action put there; `digest` says what."""
+    """The cache has lost the content `digest`, which an earlier action put there."""
 
     def __init__(self, digest: Digest, needed_for: str) -> None:
         super().__init__(
-            "the cache no longer holds what the package is made of",
+            "the cache has lost a part of the artifact",
             facts=[("digest", str(digest)), ("needed for", needed_for)],
             next_step="run the build again",
         )
@@ -31,20 +31,20 @@ class LostContentError(LocalEnvironmentError):
 
 
 def content_bytes(content: ContentStore, digest: Digest, *, needed_for: str) -> bytes:
-    """The bytes with this digest. Raises LostContentError."""
+    """Return the bytes with this digest. Raises LostContentError."""
     return _still_there(content.get_bytes(digest), digest, needed_for)
 
 
 def content_path(content: ContentStore, digest: Digest, *, needed_for: str) -> str:
-    """A file with exactly the bytes of this digest. Raises LostContentError."""
+    """Return the path of a file with the bytes of this digest. Raises LostContentError."""
     return _still_there(content.path_of(digest), digest, needed_for)
 
 
 def file_bytes(path: str, digest: Digest | None, *, needed_for: str) -> bytes:
-    """The bytes of a file that had the digest `digest` when it was judged (None: it was not).
+    """Read a file that had the digest `digest` when it was analysed (None: it was not analysed).
 
-    Raises ActionError where the file is gone, or has other bytes by now: what was analysed and
-    what is packed must be one.
+    Raises ActionError where the file is missing, or has changed since: the bytes that are packed must be
+    those that were analysed.
     """
     try:
         with io.FileIO(path) as file:
@@ -61,7 +61,7 @@ def file_bytes(path: str, digest: Digest | None, *, needed_for: str) -> bytes:
 
 
 def file_content(content: ContentStore, path: str, digest: Digest, *, needed_for: str) -> Content:
-    """The content of a file of any size, safe from edits from here on. Raises as `file_bytes` does."""
+    """Return the content of a file of any size, which later edits do not change. Raises as `file_bytes`."""
     if digest.size <= _IN_MEMORY:
         return file_bytes(path, digest, needed_for=needed_for)
     if content.path_of(digest) is None:
@@ -80,7 +80,7 @@ def _still_there(found: _T | None, digest: Digest, needed_for: str) -> _T:
 
 def _unreadable(path: str, needed_for: str, error: OSError) -> ActionError:
     return ActionError(
-        "a file that belongs into the artifact cannot be read",
+        "a file to be packed cannot be read",
         facts=[("file", path), ("needed for", needed_for), ("reason", error.strerror or str(error))],
         next_step="run the build again",
     )

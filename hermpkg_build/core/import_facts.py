@@ -1,4 +1,4 @@
-"""Import facts: what one module's source says of its imports, a pure function of its bytes."""
+"""Import facts: the imports that one module's source contains, a pure function of its bytes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class DynamicImport:
-    """A call that imports what only run time knows.
+    """A call that imports a module whose name only run time knows.
 
     `text` is the call, each run of blanks made one, cut to 80 characters.
     """
@@ -95,7 +95,7 @@ class SyntaxProblem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportFacts:
-    """All that analysis needs of one module's source.
+    """Everything that analysis needs to know of one module's source.
 
     `exports` is ``__all__`` where it is made of constants (those of all branches together where some
     are conditional), None where there is none or it is computed. With a `syntax_problem` everything

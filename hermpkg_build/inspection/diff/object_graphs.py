@@ -1,4 +1,4 @@
-"""Compares two object graphs read from pickles: values, types, order, sharing; pairs up their tensors."""
+"""Compares two object graphs from pickles: values, types, order and sharing; pairs their tensors."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TensorPair:
 
 @dataclass(slots=True, kw_only=True)
 class GraphComparison:
-    """How two graphs differ outside of their tensors' numbers, and the tensors of both in their order.
+    """How two graphs differ apart from the elements of tensors, and the tensors of both in their order.
 
     At most a hundred differences are kept; `total` counts all.
     """
@@ -53,19 +53,19 @@ class GraphComparison:
 def compare_graphs(a: Node, b: Node, record: str) -> GraphComparison:
     """Compare the graphs of the pickle `record` in two archives.
 
-    Keys of storages are names, not values: they may differ as long as each of one graph stands for
-    one of the other.
+    Keys of storages are names, not values: they may differ as long as each key of one graph stands for one
+    key of the other.
     """
     comparer = _Comparer()
     stack = [(root_path(record), a, b)]
     while stack:
-        # In reverse, so that what is taken off next is what comes first in the pickle.
+        # In reverse, so that the first in the pickle is the next to be taken off.
         stack.extend(reversed(comparer.compare(*stack.pop())))
     return comparer.result
 
 
 def tensors_of(node: Node, record: str) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of the graph of the pickle `record`, by name; each object is looked at once."""
+    """Return the tensors of the graph of the pickle `record`, by name; each object is visited once."""
     seen: set[int] = set()
     stack = [(root_path(record), node)]
     while stack:
@@ -80,7 +80,7 @@ def tensors_of(node: Node, record: str) -> Iterator[tuple[str, Tensor]]:
 
 
 def compare_opcodes(a: bytes, b: bytes, graph: Node, record: str) -> Iterator[PickleDifference]:
-    """The first opcode that differs between two pickles of graphs that `compare_graphs` finds equal."""
+    """Return the first opcode that differs between two pickles whose graphs are equal."""
     for left, right in zip_longest(pickletools.genops(a), pickletools.genops(b)):
         if left is not None and right is not None and left[:2] == right[:2]:
             continue
@@ -100,7 +100,7 @@ def _opcode_side(opcode: str, argument: object, offset: int) -> PickleSide:
 
 
 def _path_at(graph: Node, record: str, offset: int) -> Path:
-    """The way to the last object that is begun before `offset`."""
+    """Return the path to the last object that begins before `offset`."""
     best, best_offset = root_path(record), -1
     seen: set[int] = set()
     stack = [(best, graph)]
@@ -119,7 +119,7 @@ _Task = tuple[Path, Node, Node]
 
 
 class _Comparer:
-    """Compares pairs of nodes one at a time; remembers which object stands for which."""
+    """Compares pairs of nodes one at a time, and remembers which object of one graph stands for which."""
 
     def __init__(self) -> None:
         self.result = GraphComparison()
@@ -128,7 +128,7 @@ class _Comparer:
         self._seen: set[tuple[int, int]] = set()
 
     def compare(self, path: Path, a: Node, b: Node) -> list[_Task]:
-        """Note how the two differ themselves; the pairs of their parts that are to be compared next."""
+        """Note how the two nodes differ, and return the pairs of their parts, to be compared next."""
         if (id(a), id(b)) in self._seen:
             return []
         self._seen.add((id(a), id(b)))
@@ -191,7 +191,7 @@ class _Comparer:
         return [(value_path(path, left[key][0]), left[key][1], right[key][1]) for key in common]
 
     def _compare_pairs_by_place(self, path: Path, a: Node, b: Node) -> list[_Task]:
-        """Pairs whose keys are objects themselves: the order is all there is to tell which is which."""
+        """Compare items whose keys are objects: only their order says which belong together."""
         tasks: list[_Task] = []
         for place, (left, right) in enumerate(zip_longest(a.pairs, b.pairs)):
             for what, part in (("key", 0), ("value", 1)):
@@ -207,7 +207,7 @@ class _Comparer:
         return []
 
     def _compare_storages(self, path: Path, a: Node, b: Node, left: Storage, right: Storage) -> None:
-        """Storages are told apart by their keys; a pair once made must stay one."""
+        """Note two storages whose keys stood for others before."""
         forward = self._storages[0].setdefault(left.record, right.record)
         backward = self._storages[1].setdefault(right.record, left.record)
         if (forward, backward) != (right.record, left.record):
@@ -224,14 +224,14 @@ class _Comparer:
         return tasks
 
     def _both(self, path: Path, a: Node | None, b: Node | None, what: str) -> list[_Task]:
-        """The pair to compare where there are two; otherwise a difference."""
+        """Return the pair to be compared; where one of the two is missing, note that."""
         if a is not None and b is not None:
             return [(path, a, b)]
         self._note(path, f"{what} was added" if a is None else f"{what} is gone", a, b)
         return []
 
     def _may_be_partners(self, path: Path, a: Node, b: Node) -> bool:
-        """Whether the objects stand for each other wherever they were met before."""
+        """Whether the objects stood for each other wherever they were met before; if not, note that."""
         for mine, node, other in ((self._partners[0], a, b), (self._partners[1], b, a)):
             partner, before = mine.setdefault(id(node), (other, path))
             if partner is not other:
@@ -259,7 +259,7 @@ class _Comparer:
 
 
 def _name(path: Path) -> str:
-    """A tensor's name: its key in a state dict where it has one."""
+    """Return a tensor's name: its key in a state dict where it has one, else the path to it."""
     return path.state_key() or str(path)
 
 
@@ -271,7 +271,7 @@ def _same_value(a: object, b: object) -> bool:
 
 
 def _shown(node: Node | None, other: Node | None) -> str:
-    """A value in a few words; of two long texts the part where they begin to differ."""
+    """Show a value in a few words; of two long texts the part where they begin to differ."""
     if node is None:
         return ""
     a, b = node.value, other.value if other is not None else None
@@ -284,7 +284,7 @@ def _shown(node: Node | None, other: Node | None) -> str:
 
 
 def _outline(node: Node, depth: int = 3) -> object:
-    """A hashable stand-in that is equal for equal values; None for what has none, or is made of too much."""
+    """Return a hashable value that is equal for equal nodes; None for objects and for large tuples."""
     if node.kind in (NodeKind.ATOM, NodeKind.GLOBAL):
         value = bytes(node.value) if isinstance(node.value, bytearray) else node.value
         return node.kind, type(node.value), repr(value) if isinstance(value, float) else value
@@ -297,7 +297,7 @@ def _outline(node: Node, depth: int = 3) -> object:
 
 
 def _is_reordered(a: Node, b: Node) -> bool:
-    """Whether two sequences have equal elements in another order; only told of simple elements."""
+    """Whether two sequences have equal elements in another order; False where elements are objects."""
     if a.kind not in _SEQUENCES or len(a.items) != len(b.items) or len(a.items) < 2:
         return False
     left = [_outline(item) for item in a.items]
@@ -306,7 +306,7 @@ def _is_reordered(a: Node, b: Node) -> bool:
 
 
 def _orders(a: Sequence[Node], b: Sequence[Node]) -> tuple[str, str]:
-    """Both orders from the first place where they part."""
+    """Show both orders from the first place where they differ."""
     pairs = zip(map(_outline, a), map(_outline, b), strict=False)
     start = next((place for place, (x, y) in enumerate(pairs) if x != y), 0)
     shown = []
@@ -317,6 +317,6 @@ def _orders(a: Sequence[Node], b: Sequence[Node]) -> tuple[str, str]:
 
 
 def _by_key(node: Node) -> dict[object, tuple[Node, Node]] | None:
-    """The pairs by their keys; None where a key is an object or occurs twice."""
+    """Return the items by their keys; None where a key is an object or occurs twice."""
     found = {_outline(key): (key, value) for key, value in node.pairs}
     return None if None in found or len(found) < len(node.pairs) else found

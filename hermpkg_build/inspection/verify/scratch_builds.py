@@ -1,4 +1,4 @@
-"""Builds a target again and again, each time with the real command in surroundings of its own."""
+"""Builds a target in copies of the workspace, with the real command, each time under other conditions."""
 
 from __future__ import annotations
 
@@ -16,32 +16,33 @@ from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.errors import ActionError, LocalEnvironmentError
-from hermpkg_build.inspection.verify.conditions import Surroundings
+from hermpkg_build.inspection.verify.varied_conditions import BuildConditions
 
 _NO_SOURCES = frozenset({OUTPUT_FOLDER, ".git", ".hg", ".svn", ".jj", "__pycache__", "node_modules"})
 _BAZEL_LINKS = "bazel-"
 """How the links begin that Bazel puts into a workspace, which lead to its outputs."""
 
 _ENVIRONMENT_MARKER = "pyvenv.cfg"
-_PASSED_ON = ("HERMPKG_CACHE_DIR", "HERMPKG_ARTIFACT")
+_NOT_PASSED_ON = ("HERMPKG_CACHE_DIR", "HERMPKG_ARTIFACT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """What came of one build: the artifact, or the error where there is none."""
+    """The result of one build: the path of the artifact, or the error of a build that failed."""
 
     artifact: str
     error: str = ""
 
 
-class Laboratory:
-    """A scratch folder with copies of the workspace at `root`; everything happens inside.
+class ScratchBuilds:
+    """Builds of the target `label` in the folder `scratch`, which gets copies of the workspace at `root`.
 
-    `package` is the folder of the target, relative to the workspace.
+    `package` is the target's package.
     """
 
     def __init__(self, scratch: str, *, root: str, label: str, package: str) -> None:
-        # What differs between builds is to be what was meant to: temporary folders may be symbolic links.
+        # A temporary folder may be a symbolic link, by which builds would differ in more than their
+        # conditions.
         self.scratch = os.path.realpath(scratch)
         self._root = root
         self._label = label
@@ -49,53 +50,53 @@ class Laboratory:
         self._count = 0
         self._present: dict[str, tuple[bool, int | None]] = {}
 
-    def build(self, around: Surroundings) -> Attempt:
-        """Build the target from a clean cache. Raises LocalEnvironmentError where there is no room."""
+    def build(self, conditions: BuildConditions) -> Attempt:
+        """Build the target with an empty cache. Raises LocalEnvironmentError where the disk is full."""
         self._count += 1
         folder = os.path.join(self.scratch, f"build-{self._count}")
         try:
             os.makedirs(folder)
-            workspace = self._workspace(around)
+            workspace = self._workspace(conditions)
             with open(os.path.join(folder, "conditions.json"), "wb") as file:
-                file.write(dumps(to_json(around.factory)))
+                file.write(dumps(to_json(conditions.factory)))
         except OSError as error:
             raise LocalEnvironmentError(
                 "the workspace cannot be copied for a rebuild",
                 facts=[("to", self.scratch), ("reason", str(error))],
                 next_step="set TMPDIR to a folder with space for copies of the workspace",
             ) from error
-        artifact = os.path.join(folder, around.output)
-        for path in (around.factory.home, around.factory.working_folder):
+        artifact = os.path.join(folder, conditions.output)
+        for path in (conditions.factory.home, conditions.factory.working_folder):
             shutil.rmtree(path, ignore_errors=True)
             os.makedirs(path, exist_ok=True)
-        problem = self._run(around, workspace, folder, artifact)
+        problem = self._run(conditions, workspace, folder, artifact)
         shutil.rmtree(os.path.join(folder, "cache"), ignore_errors=True)
         return Attempt(artifact=artifact, error=problem)
 
-    def _workspace(self, around: Surroundings) -> str:
-        """A copy of the workspace as `around` wants it: an earlier one where that is of the same kind."""
-        target = os.path.join(self.scratch, around.place)
-        kind = (around.backwards, around.age)
+    def _workspace(self, conditions: BuildConditions) -> str:
+        """Copy the workspace as the conditions say, unless an earlier build has copied it in the same way."""
+        target = os.path.join(self.scratch, conditions.place)
+        kind = (conditions.backwards, conditions.age)
         if self._present.get(target) != kind:
             shutil.rmtree(target, ignore_errors=True)
-            copy_sources(self._root, target, backwards=around.backwards, age=around.age)
+            copy_sources(self._root, target, backwards=conditions.backwards, age=conditions.age)
             self._present[target] = kind
         else:
             shutil.rmtree(os.path.join(target, OUTPUT_FOLDER), ignore_errors=True)
         return target
 
-    def _run(self, around: Surroundings, workspace: str, folder: str, artifact: str) -> str:
-        """Run the command; the error text, "" where it succeeded."""
-        words = ["--json", "--jobs", str(around.jobs), "--cache-dir", os.path.join(folder, "cache")]
+    def _run(self, conditions: BuildConditions, workspace: str, folder: str, artifact: str) -> str:
+        """Run the command, and return its error, "" where it succeeds."""
+        words = ["--json", "--jobs", str(conditions.jobs), "--cache-dir", os.path.join(folder, "cache")]
         words += ["build", self._label, "--out", artifact]
         words += ["--conditions", os.path.join(folder, "conditions.json")]
-        # What another machine built proves nothing of this one.
+        # An artifact from another machine would prove nothing about this one.
         words += ["--remote-cache=", "--remote-executor="]
         process = subprocess.Popen(
             [sys.executable, "-m", "hermpkg_build", *words],
-            cwd=os.path.join(workspace, self._package) if around.from_package else workspace,
-            env=_environment(around),
-            umask=around.factory.umask,
+            cwd=os.path.join(workspace, self._package) if conditions.from_package else workspace,
+            env=_environment(conditions),
+            umask=conditions.factory.umask,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -104,7 +105,7 @@ class Laboratory:
         try:
             stdout, stderr = process.communicate()
         except BaseException:
-            # SIGTERM lets the build end its own children, which lead groups of their own.
+            # On SIGTERM the build ends its children, which are in process groups of their own.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
             process.wait()
@@ -122,26 +123,27 @@ def _judge(code: int, stdout: bytes, stderr: bytes) -> str:
     return stderr.decode(errors="replace").strip() or summary
 
 
-def _environment(around: Surroundings) -> dict[str, str]:
-    """The environment of the whole build: the user's own, but for what is varied."""
-    kept = {name: value for name, value in os.environ.items() if name not in _PASSED_ON}
-    factory = around.factory
+def _environment(conditions: BuildConditions) -> dict[str, str]:
+    """Return the environment variables of the build: the user's own, with those of the conditions."""
+    kept = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
+    factory = conditions.factory
     fixed = {
         "PYTHONHASHSEED": str(factory.hash_seed),
         "TZ": factory.time_zone,
         "LC_ALL": factory.locale,
         "HOME": factory.home,
-        # The folder that the command is run in is none to import from.
+        # Nothing is imported from the folder that the command is run in.
         "PYTHONSAFEPATH": "1",
     }
     return {**kept, **fixed, **factory.environment}
 
 
 def copy_sources(root: str, target: str, *, backwards: bool, age: int | None) -> None:
-    """Copy a workspace without what no build reads: outputs, version control, virtual environments.
+    """Copy a workspace without its outputs, version control and virtual environments, which no build reads.
 
-    Entries are made in the order of their names, or `backwards`: some file systems list them so. With an
-    `age`, the times of all files are seconds from there on. Raises OSError.
+    Entries are made in the order of their names, or `backwards`, because some file systems list them in the
+    order in which they were made. With an `age`, the times of the files are seconds from there on.
+    Raises OSError.
     """
     for number, (source, copy) in enumerate(_entries(root, target, backwards)):
         if os.path.islink(source):
@@ -155,7 +157,7 @@ def copy_sources(root: str, target: str, *, backwards: bool, age: int | None) ->
 
 
 def _entries(root: str, target: str, backwards: bool) -> Iterator[tuple[str, str]]:
-    """Folders and files, each folder before what is in it, with their places in the copy."""
+    """Return folders and files with their paths in the copy, each folder before its entries."""
     if os.path.realpath(target).startswith(os.path.realpath(root) + os.sep):
         raise OSError(f"{target} lies in the workspace itself")
     yield root, target

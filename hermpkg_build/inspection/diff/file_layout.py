@@ -1,4 +1,4 @@
-"""How two archives lie in their files: order, compression, alignment, what does not belong."""
+"""Compares the layouts of two archives: order, compression, alignment, foreign bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ALIGNMENT = 64
 
 
 def compare_layouts(a: ArchiveReader, b: ArchiveReader) -> Iterator[str]:
-    """Sentences on how the files differ apart from what their records hold."""
+    """Return sentences on how the files differ apart from the contents of their records."""
     common = [name for name in a.names() if b.has(name)]
     if common != [name for name in b.names() if a.has(name)]:
         yield "the records are in another order"

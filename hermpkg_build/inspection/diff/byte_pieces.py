@@ -1,4 +1,4 @@
-"""Reads buffers of any size piece by piece, and finds where two of them begin to differ."""
+"""Reads buffers of any size in pieces, and finds the first byte in which two of them differ."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _KEPT = 64 << 20
 
 
 def pieces(view: memoryview) -> Iterator[memoryview]:
-    """`view` in pieces of one MiB, the last one shorter.
+    """Return `view` in pieces of one MiB, the last one shorter.
 
-    What has been read of a mapped file is let go of now and then, so that reading ten gigabytes never
-    takes more memory than a few pieces do.
+    Pages of a mapped file that have been read are released now and then, so that reading ten gigabytes takes
+    no more memory than a few pieces do.
     """
     for start in range(0, len(view), PIECE):
         yield view[start : start + PIECE]
@@ -24,12 +24,12 @@ def pieces(view: memoryview) -> Iterator[memoryview]:
 
 def _let_go(view: memoryview) -> None:
     if isinstance(view.obj, mmap.mmap) and view.readonly and hasattr(mmap, "MADV_DONTNEED"):
-        # The pages stay in the system's cache, and come back where they are read again.
+        # The pages stay in the system's cache, from which they come back when they are read again.
         view.obj.madvise(mmap.MADV_DONTNEED)
 
 
 def first_difference(a: memoryview, b: memoryview) -> int | None:
-    """The offset of the first byte that differs, that where the shorter ends, or None for equal buffers."""
+    """Return the offset of the first byte that differs, or the shorter length; None for equal buffers."""
     shorter = min(len(a), len(b))
     start = 0
     for left, right in zip(pieces(a[:shorter]), pieces(b[:shorter]), strict=True):
@@ -40,7 +40,7 @@ def first_difference(a: memoryview, b: memoryview) -> int | None:
 
 
 def _within(left: bytes, right: bytes) -> int:
-    """The place of the first difference of two unequal chunks, by halving."""
+    """Return the place of the first difference of two unequal pieces, by halving."""
     low, high = 0, len(left)
     while high - low > 1:
         middle = (low + high) // 2

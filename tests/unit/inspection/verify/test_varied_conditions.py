@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from hermpkg_build.inspection.verify.conditions import CONDITIONS, surroundings
-from hermpkg_build.inspection.verify.laboratory import copy_sources
+from hermpkg_build.inspection.verify.scratch_builds import copy_sources
+from hermpkg_build.inspection.verify.varied_conditions import CONDITIONS, build_conditions
 
 
 def fields(around):
@@ -18,7 +18,7 @@ def fields(around):
 
 
 def changed(varied, variant=1):
-    usual, other = fields(surroundings((), "/s")), fields(surroundings(varied, "/s", variant))
+    usual, other = fields(build_conditions((), "/s")), fields(build_conditions(varied, "/s", variant))
     return {name for name in usual if usual[name] != other[name]}
 
 
@@ -34,7 +34,7 @@ def test_each_changes_something_of_its_own(condition, variant):
 
 def test_all_together_are_the_sum():
     assert changed(CONDITIONS) == set().union(*(changed([name]) for name in CONDITIONS))
-    assert changed(CONDITIONS) == set(fields(surroundings((), "/s")))
+    assert changed(CONDITIONS) == set(fields(build_conditions((), "/s")))
 
 
 def tree(root):

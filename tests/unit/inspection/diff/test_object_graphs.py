@@ -6,7 +6,7 @@ import pickletools
 
 import pytest
 
-from hermpkg_build.inspection.diff.pickles import compare_graphs, compare_opcodes
+from hermpkg_build.inspection.diff.object_graphs import compare_graphs, compare_opcodes
 from hermpkg_build.pickles.reading.nodes import NodeKind, read_pickle
 
 

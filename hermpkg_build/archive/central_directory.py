@@ -1,4 +1,4 @@
-"""Reads a ZIP file's central directory: what records there are and where, without touching them."""
+"""Reads the central directory of a ZIP file: the names of its members, and where they lie."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hermpkg_build.errors import ArchiveError
 
 # CENTRAL with time and date as one number, without the fields that no reader needs.
 _CENTRAL = Struct("<IxBxxHHIIIIHHHH2xII")
-# What a bad name holds, each name between a slash and a line's end.
+# Finds a bad name among many, each of which stands between a slash and a line's end.
 _SUSPICIOUS = re.compile(r"[\\\0]|/\.{0,2}[/\n]")
 _UNIX = 3
 _SYMLINK = 0o120000
@@ -49,10 +49,10 @@ class Member(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CentralDirectory:
-    """The members of an archive by name, in their order; of two with one name the last counts.
+    """The members of an archive by name, in their order; of several with one name the last counts.
 
-    `start` is where the directory starts: everything a member owns lies before it. `prefix` is
-    the number of foreign bytes before the archive (a self-extracting one has them).
+    `start` is the offset of the directory, before which all members lie. `prefix` is the number of foreign
+    bytes before the archive, which a self-extracting one has.
     """
 
     members: dict[str, Member]
@@ -62,7 +62,7 @@ class CentralDirectory:
 
 
 class _End(NamedTuple):
-    """Where the directory is, from the end records; `prefix` foreign bytes shift all offsets."""
+    """The place of the directory, from the end records; `prefix` foreign bytes shift all offsets."""
 
     start: int
     size: int
@@ -71,10 +71,10 @@ class _End(NamedTuple):
 
 
 def read_central_directory(data: memoryview) -> CentralDirectory:
-    """The central directory of the archive in `data`.
+    """Read the central directory of the archive in `data`.
 
-    Raises ArchiveError, without naming the file, for anything that is not a whole ZIP archive on
-    one disk whose members lie apart from one another and have names that stay inside a folder.
+    Raises ArchiveError, without the name of the file, for a ZIP archive that is damaged, cut off or split
+    over several disks, whose members overlap, or whose names lead out of a folder.
     """
     end = _find_end(data)
     directory = bytes(data[end.start : end.start + end.size])
@@ -120,7 +120,7 @@ def read_central_directory(data: memoryview) -> CentralDirectory:
 
 
 def decode_name(raw: bytes, flags: int) -> str:
-    """The name in a header. Without the flag for UTF-8 it may still be that: zip writes so on Linux."""
+    """Decode the name in a header. It may be UTF-8 without the flag that says so: zip on Linux does that."""
     try:
         return raw.decode()
     except UnicodeDecodeError:
@@ -169,8 +169,7 @@ def _refuse_overlaps(spans: list[tuple[int, int]]) -> None:
 
 
 def _refuse_bad_names(names: Collection[str]) -> None:
-    # One search over all names finds nothing in nearly every archive, and far more quickly than
-    # a look at each.
+    # One search over all names at once, which is quick, finds nothing in nearly every archive.
     if not _SUSPICIOUS.search("\n/".join(["", *names, ""])):
         return
     for name in names:
@@ -205,7 +204,7 @@ def _find_end(data: memoryview) -> _End:
             facts=[("size", f"{len(data)} bytes")],
             next_step="copy or download the file again",
         )
-    raise ArchiveError("the file is no ZIP archive", facts=[("starts with", repr(bytes(data[:8])))])
+    raise ArchiveError("the file is not a ZIP archive", facts=[("starts with", repr(bytes(data[:8])))])
 
 
 def _read_end(data: memoryview, position: int, fields: tuple[int, ...]) -> _End:

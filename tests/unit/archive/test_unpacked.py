@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hermpkg_build.archive.directory import DirectoryReader
+from hermpkg_build.archive.unpacked import UnpackedReader
 from hermpkg_build.errors import ArchiveError
 
 
@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_files_are_records(folder: Path, slash: str) -> None:
-    with DirectoryReader(f"{folder}{slash}") as reader:
+    with UnpackedReader(f"{folder}{slash}") as reader:
         assert reader.names() == [".data/0.storage", ".data/version", "a/b/c.txt", "empty"]
         assert reader.read("a/b/c.txt") == reader.view("a/b/c.txt") == b"c"
         assert reader.has("empty")
@@ -36,7 +36,7 @@ def test_files_are_records(folder: Path, slash: str) -> None:
 
 
 def test_private_views_do_not_touch_the_files(folder: Path) -> None:
-    views = DirectoryReader(folder).private_views()
+    views = UnpackedReader(folder).private_views()
     view = views.view(".data/0.storage")
     view[0] = 0
     assert view == b"\x00234"
@@ -47,7 +47,7 @@ def test_private_views_do_not_touch_the_files(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["none", "a/b", "../secret", "/etc/passwd"])
 def test_what_is_no_record(folder: Path, name: str) -> None:
     (folder.parent / "secret").write_text("psst")
-    reader = DirectoryReader(folder)
+    reader = UnpackedReader(folder)
     for read in (reader.read, reader.view, reader.path_of, reader.private_views().view):
         with pytest.raises(ArchiveError) as caught:
             read(name)
@@ -56,7 +56,7 @@ def test_what_is_no_record(folder: Path, name: str) -> None:
 
 def test_what_is_no_package(folder: Path) -> None:
     with pytest.raises(ArchiveError, match="no such folder"):
-        DirectoryReader(folder / "none")
-    with pytest.raises(ArchiveError, match=r"no \.data folder") as caught:
-        DirectoryReader(folder.parent)
+        UnpackedReader(folder / "none")
+    with pytest.raises(ArchiveError, match=r"no folder \.data") as caught:
+        UnpackedReader(folder.parent)
     assert caught.value.next_step == f"open the folder inside it: {folder}"

@@ -1,4 +1,4 @@
-"""What is sound here, but is not read the same everywhere: notes on the names in an artifact."""
+"""Notes on names in an artifact that torch.package, or another disk, does not read as hermpkg does."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from hermpkg_build.core.module_names import parents_of
 
 
 def portability_notes(records: Sequence[str], extern_modules: Collection[str]) -> tuple[str, ...]:
-    """A sentence for each oddity among the names of an artifact's `records`, in their order.
+    """Return a sentence for each such name among an artifact's `records`.
 
-    torch's own importer finds records without regard to the case of ASCII letters, so that of two
-    which differ in nothing else it reads one for both; a disk may not keep both either. And it
-    refuses archives with records below an extern module.
+    torch's own importer ignores the case of ASCII letters in names, so that it reads one record for two that
+    differ in case only; some disks cannot keep both either. It refuses archives with records below an extern
+    module.
     """
     notes = []
     first: dict[str, str] = {}

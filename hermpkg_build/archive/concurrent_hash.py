@@ -1,4 +1,4 @@
-"""The SHA-256 of a file that another thread is writing: costs the longer of the two, not their sum."""
+"""Computes the SHA-256 of a file while another thread writes it: hashing and writing overlap."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import final
 from hermpkg_build.core.digest import Digest
 
 _CHUNK = 512 << 10
-"""Stays in the processor's cache between the read and the hash, both of which release the GIL."""
+"""So many bytes stay in the processor's cache from the read to the hash; both release the GIL."""
 
 
 @final
-class FollowingHash:
-    """A context that hashes the open, readable file `descriptor` from its start as far as `advance` told.
+class ConcurrentHash:
+    """A context that hashes the open file `descriptor`, from its start to where `advance` says it is written.
 
-    Bytes come back through the page cache, from the file itself: the digest is of what was
-    written, not of what should have been.
+    The bytes are read back from the file itself, through the page cache: the digest is that of the bytes that
+    were written, not of those that should have been.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -31,7 +31,7 @@ class FollowingHash:
         self._problem: BaseException | None = None
         self._thread = threading.Thread(target=self._follow, name="hermpkg-hash", daemon=True)
 
-    def __enter__(self) -> FollowingHash:
+    def __enter__(self) -> ConcurrentHash:
         self._thread.start()
         return self
 
@@ -39,13 +39,13 @@ class FollowingHash:
         self._end(forget=error is not None)
 
     def advance(self, count: int) -> None:
-        """Tell that `count` more bytes are in the file."""
+        """Say that `count` more bytes are written."""
         with self._changed:
             self._told += count
             self._changed.notify()
 
     def result(self) -> Digest:
-        """The digest of all bytes told. Raises OSError where they cannot be read back."""
+        """Return the digest of the bytes that are written. Raises OSError where they cannot be read back."""
         self._end(forget=False)
         if self._problem is not None:
             raise self._problem
@@ -71,7 +71,7 @@ class FollowingHash:
             self._problem = problem
 
     def _wait(self) -> int:
-        """How many bytes are there to hash; 0 at the end."""
+        """Wait for bytes to hash, and return how many there are; 0 at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._told > self._done or self._ended)
             return max(self._told - self._done, 0)

@@ -1,4 +1,4 @@
-"""Reads an archive that was unpacked into a folder, through the same methods as the archive itself."""
+"""Reads an artifact that was unpacked into a folder, with the methods that a packed one has."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hermpkg_build.errors import ArchiveError
 
 
 @final
-class DirectoryReader(Closing):
-    """The folder that an archive's root folder became; records are the files in it, by relative path.
+class UnpackedReader(Closing):
+    """The folder that an artifact's root folder became; its files are the records, by relative path.
 
-    Has the methods of ArchiveReader save `entry`. `names` are sorted. Symbolic links to files are
-    followed, folders named through one are not entered, and no name leads out of the folder.
-    Raises ArchiveError where `path` is no folder, or holds no package.
+    It has all methods of ArchiveReader except `entry`. Symbolic links to files are followed, those to folders
+    are not, and no name leads out of the folder.
+    Raises ArchiveError where `path` is not a folder, or the folder has no artifact in it.
     """
 
     root = ""
@@ -35,14 +35,14 @@ class DirectoryReader(Closing):
                 entry.path for entry in os.scandir(self.name) if os.path.isdir(os.path.join(entry.path, DATA))
             ]
             raise ArchiveError(
-                "the folder holds no unpacked package: it has no .data folder",
+                "the folder is not an unpacked artifact: it has no folder .data",
                 facts=[("folder", self.name)],
                 next_step=f"open the folder inside it: {min(inner)}" if inner else "",
             )
         self._names: list[str] | None = None
 
     def names(self) -> Sequence[str]:
-        """The names of all records, sorted."""
+        """Return the names of all records, sorted."""
         if self._names is None:
             self._names = sorted(
                 os.path.relpath(os.path.join(folder, file), self.name).replace(os.sep, "/")
@@ -56,7 +56,7 @@ class DirectoryReader(Closing):
         return not problem_with_name(name) and os.path.isfile(self._path(name))
 
     def size(self, name: str) -> int:
-        """The number of bytes of the record `name`. Raises ArchiveError."""
+        """Return the number of bytes of the record `name`. Raises ArchiveError."""
         path = self._path(name)
         try:
             return os.stat(path).st_size
@@ -64,7 +64,7 @@ class DirectoryReader(Closing):
             raise _unreadable(self.name, name, error) from error
 
     def read(self, name: str) -> bytes:
-        """The bytes of the record `name`. Raises ArchiveError where there is none or it cannot be read."""
+        """Return the bytes of the record `name`. Raises ArchiveError where it is missing or unreadable."""
         path = self._path(name)
         try:
             with io.FileIO(path) as file:
@@ -73,25 +73,25 @@ class DirectoryReader(Closing):
             raise _unreadable(self.name, name, error) from error
 
     def view(self, name: str) -> memoryview:
-        """The bytes of the record `name`, read-only. Raises ArchiveError."""
+        """Return the bytes of the record `name`, read-only. Raises ArchiveError."""
         return memoryview(self.read(name))
 
     def check(self, name: str) -> None:
-        """See that the record can be read; a folder keeps no checksums. Raises ArchiveError."""
+        """Check that the record can be read; a folder has no checksums. Raises ArchiveError."""
         self.read(name)
 
     def private_views(self) -> PrivateFiles:
-        """Writable views of the records that cost memory only where they are written to."""
+        """Return writable views of the records, which take memory only where they are written to."""
         return PrivateFiles(self)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file is held open."""
 
     def path_of(self, name: str) -> str:
-        """The absolute path of the record `name`. Raises ArchiveError where there is no such file."""
+        """Return the absolute path of the record `name`. Raises ArchiveError where it is missing."""
         if not self.has(name):
             raise ArchiveError(
-                "the unpacked package has no such record", facts=[("folder", self.name), ("record", name)]
+                "the unpacked artifact has no such record", facts=[("folder", self.name), ("record", name)]
             )
         return self._path(name)
 
@@ -105,13 +105,13 @@ class DirectoryReader(Closing):
 
 @final
 class PrivateFiles:
-    """Writable views of an unpacked archive's records, each file mapped copy-on-write by itself."""
+    """Writable views of an unpacked artifact's records, each of which is mapped copy-on-write by itself."""
 
-    def __init__(self, reader: DirectoryReader) -> None:
+    def __init__(self, reader: UnpackedReader) -> None:
         self._reader = reader
 
     def view(self, name: str) -> memoryview:
-        """The bytes of the record `name`, writable, shaped (size,). Raises ArchiveError."""
+        """Return the bytes of the record `name`, writable, shaped (size,). Raises ArchiveError."""
         import mmap
 
         path = self._reader.path_of(name)
@@ -129,8 +129,8 @@ class PrivateFiles:
 
 def _unreadable(folder: str, record: str, error: OSError) -> ArchiveError:
     return ArchiveError(
-        "the unpacked package has no such record"
+        "the unpacked artifact has no such record"
         if isinstance(error, FileNotFoundError)
-        else "a record of the unpacked package cannot be read",
+        else "a record of the unpacked artifact cannot be read",
         facts=[("folder", folder), ("record", record), ("reason", error.strerror or str(error))],
     )

@@ -1,4 +1,4 @@
-"""The conditions of a build that a rebuild varies: what each is, as usual and otherwise."""
+"""The conditions of a build that a rebuild varies, with their usual and their other values."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ CONDITIONS = {
     "jobs": "how many actions run at once",
     "output-name": "what the artifact's file is called",
 }
-"""What can be varied, with what it is in a few words."""
+"""The conditions that can be varied, each with an explanation in a few words."""
 
 _TIME_ZONES = ("Asia/Kathmandu", "America/St_Johns", "Pacific/Apia")
 _LOCALES = ("C", "POSIX", "tr_TR.UTF-8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """All that surrounds one build.
+class BuildConditions:
+    """The conditions of one build.
 
-    `factory` holds inside the factory's process, the same and the rest around the whole build. `place`
-    is where the workspace lies and `folder` what it is built from, both as names in a scratch folder and
-    the workspace; `age` is None for files as old as they are.
+    `factory` are those of the factory's process, which the whole build runs under too. `place` is the folder
+    of the copied workspace, in a scratch folder. The build is run in the workspace's root or, with
+    `from_package`, in the target's package. Folders list their entries `backwards` or by name; files have
+    the time `age`, in seconds since 1970, or None for their own times. `output` is the name of the
+    artifact's file.
     """
 
     factory: FactoryConditions
@@ -46,13 +48,13 @@ class Surroundings:
     output: str
 
 
-def surroundings(varied: Collection[str], scratch: str, variant: int = 1) -> Surroundings:
-    """What surrounds a build for which the conditions `varied` are not as usual.
+def build_conditions(varied: Collection[str], scratch: str, variant: int = 1) -> BuildConditions:
+    """Return the conditions of a build in the folder `scratch`, of which those named in `varied` are unusual.
 
-    `variant` counts from 1: each gives other values, where there are more than two.
+    `variant` counts from 1; each gives the varied conditions other values, where they have more than two.
     """
     other = variant % 3
-    return Surroundings(
+    return BuildConditions(
         factory=FactoryConditions(
             hash_seed=100 + variant if "hash-seed" in varied else 0,
             time_zone=_TIME_ZONES[other] if "time-zone" in varied else "UTC",
@@ -74,7 +76,7 @@ def surroundings(varied: Collection[str], scratch: str, variant: int = 1) -> Sur
 
 
 def _variables(variant: int) -> dict[str, str]:
-    """Variables that differ from user to user and from machine to machine."""
+    """Return variables that differ from user to user and from machine to machine."""
     return {
         "USER": f"someone{variant}",
         "LOGNAME": f"someone{variant}",
