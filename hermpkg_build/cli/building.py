@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hermpkg_build.cli.arguments import Given
     from hermpkg_build.cli.console import Console
     from hermpkg_build.core.canonical_json import Json
+    from hermpkg_build.engine.context import Build
 
     class EngineArguments(Protocol):
         """The arguments of a command that calls the engine."""
@@ -38,18 +39,16 @@ if TYPE_CHECKING:
 
 
 def call_engine(
-    use_case: Callable[..., T], request: BuildRequest, arguments: EngineArguments, display: Display
+    use_case: Callable[[Build], T], request: BuildRequest, arguments: EngineArguments, display: Display
 ) -> T:
-    """Call `build`, `run_tests` or `analyse` of the engine in the current folder.
+    """Call a use case of the engine, with the servers that the arguments and the workspace name."""
+    from hermpkg_build.engine.opening import open_build
 
-    Work is shared with the servers that the arguments and the workspace name.
-    """
     chosen = chosen_settings(arguments.remote)
     workspace = current_workspace()
-    package = os.path.relpath(os.getcwd(), workspace.root).replace(os.sep, "/")
-    request = replace(request, package="" if package == os.curdir else package)
     remote = remote_of(workspace, chosen)
-    return use_case(workspace, request, arguments.cache_dir, display, remote=remote)
+    with open_build(workspace, request, arguments.cache_dir, display, remote=remote) as opened:
+        return use_case(opened)
 
 
 def build_artifacts(
@@ -59,11 +58,11 @@ def build_artifacts(
 
     Raises CommandLineError where the patterns name no model_package.
     """
-    from hermpkg_build.engine.build import build
+    from hermpkg_build.engine.build import build_targets
 
-    request = BuildRequest(patterns=tuple(patterns), jobs=arguments.jobs)
+    request = BuildRequest(patterns=tuple(patterns), directory=os.getcwd(), jobs=arguments.jobs)
     with closing(Display(console)) as display:
-        result = call_engine(build, request, arguments, display)
+        result = call_engine(build_targets, request, arguments, display)
     root = current_workspace().root
     artifacts = [
         replace(target, path=os.path.join(root, target.path)) for target in result.targets if target.path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
@@ -10,10 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import ModelPackage, PackageTest
 from hermpkg_build.engine.context import Build, Built
-from hermpkg_build.engine.opening import MakeRebuilder, open_build
-from hermpkg_build.engine.rebuilder import CachingRebuilder
 from hermpkg_build.engine.results import (
-    BuildRequest,
     BuildResult,
     RemoteCounts,
 )
@@ -25,11 +21,9 @@ from hermpkg_build.engine.targets.package_test import run_package_test
 from hermpkg_build.engine.targets.table import BUILDERS
 from hermpkg_build.engine.test_results import TestRunResult
 from hermpkg_build.errors import CommandLineError, GroupedError, HermpkgError
-from hermpkg_build.loading.workspace import Workspace
 
 if TYPE_CHECKING:
-    from hermpkg_build.engine.observer import BuildObserver
-    from hermpkg_build.remote.opening import Remote
+    pass
 
 _SECONDS_TO_STOP = 5.0
 """Stopping a child takes a moment; what cannot be stopped, such as writing an archive, is left behind."""
@@ -43,95 +37,65 @@ class BuildFailedError(GroupedError):
         self.result = result
 
 
-def build(
-    workspace: Workspace,
-    request: BuildRequest,
-    cache_directory: str,
-    observer: BuildObserver,
-    *,
-    make_rebuilder: MakeRebuilder = CachingRebuilder,
-    remote: Remote | None = None,
-) -> BuildResult:
-    """Build the targets of `request`. Raises BuildFailedError where any of them fails.
+def build_targets(build: Build) -> BuildResult:
+    """Build the targets of a request. Raises BuildFailedError where any of them fails.
 
-    What `remote` names is shared with other machines, and closed in the end.
+    Raises CommandLineError where one file is to take the artifact of more or less than one target.
     """
-    started = time.perf_counter()
-    with open_build(
-        workspace, request, cache_directory, observer, make_rebuilder=make_rebuilder, remote=remote
-    ) as opened:
-        _check_single_output(opened)
-        outcomes = _build_targets(opened, opened.labels)
-        result = _result(opened, outcomes, started)
-        if errors := _errors(outcomes):
-            raise BuildFailedError(errors, result)
-        _keep_snapshot(opened, result)
-        return result
+    _check_single_output(build)
+    outcomes = _outcomes(build, build.labels)
+    result = _result(build, outcomes)
+    if errors := _errors(outcomes):
+        raise BuildFailedError(errors, result)
+    _keep_snapshot(build, result)
+    return result
 
 
-def run_tests(
-    workspace: Workspace,
-    request: BuildRequest,
-    cache_directory: str,
-    observer: BuildObserver,
-    *,
-    remote: Remote | None = None,
-) -> TestRunResult:
-    """Build what the package_test targets of `request` need, and run them.
+def run_tests(build: Build) -> TestRunResult:
+    """Build what the package_test targets of a request need, and run them.
 
     A test that fails is an outcome, not an exception; a target that does not build raises
     BuildFailedError. Raises CommandLineError where the patterns name no package_test.
     """
-    started = time.perf_counter()
-    with open_build(workspace, request, cache_directory, observer, remote=remote) as opened:
-        outcomes = _build_targets(opened, opened.labels)
-        if errors := _errors(outcomes):
-            raise BuildFailedError(errors, _result(opened, outcomes, started))
-        targets = [opened.context.targets[label] for label in opened.labels]
-        tests = [target for target in targets if isinstance(target, PackageTest)]
-        if not tests:
-            raise CommandLineError(
-                f"no package_test among {' '.join(request.patterns)}",
-                next_step="name a package_test target, or a folder with some: //...",
-            )
-        built = _built(outcomes)
-        ran = tuple(run_package_test(opened, test, built[test.label].result) for test in tests)
-        return TestRunResult(tests=ran, build=_result(opened, outcomes, started))
+    outcomes = _outcomes(build, build.labels)
+    if errors := _errors(outcomes):
+        raise BuildFailedError(errors, _result(build, outcomes))
+    tests = [target for target in build.requested() if isinstance(target, PackageTest)]
+    if not tests:
+        raise CommandLineError(
+            f"no package_test among {' '.join(build.request.patterns)}",
+            next_step="name a package_test target, or a folder with some: //...",
+        )
+    built = _built(outcomes)
+    ran = tuple(run_package_test(build, test, built[test.label].result) for test in tests)
+    return TestRunResult(tests=ran, build=_result(build, outcomes))
 
 
-def analyse(
-    workspace: Workspace,
-    request: BuildRequest,
-    cache_directory: str,
-    observer: BuildObserver,
-    *,
-    remote: Remote | None = None,
-) -> PackageAnalysis:
-    """Analyse the one `model_package` that `request` names; its models are built where needed.
+def analyse(build: Build) -> PackageAnalysis:
+    """Analyse the one `model_package` of a request; its models are built where needed.
 
-    Raises CommandLineError where it names anything else.
+    Raises CommandLineError where the patterns name anything else.
     """
-    with open_build(workspace, request, cache_directory, observer, remote=remote) as opened:
-        targets = [opened.context.targets[label] for label in opened.labels]
-        if len(targets) != 1 or not isinstance(target := targets[0], ModelPackage):
-            raise CommandLineError(
-                f"{' '.join(request.patterns)} is not one model_package",
-                next_step="name a single model_package target",
-            )
-        outcomes = _build_targets(opened, list(target.models.values()))
-        if errors := _errors(outcomes):
-            raise GroupedError(f"{target.label} cannot be analysed: its models failed", errors)
-        built = _built(outcomes)
-        models = model_objects(target, lambda labels: [built[label] for label in labels])
-        analysis = analyse_package(opened.context, target, models)
-        _finish_sharing(opened)
-        return analysis
+    targets = build.requested()
+    if len(targets) != 1 or not isinstance(target := targets[0], ModelPackage):
+        raise CommandLineError(
+            f"{' '.join(build.request.patterns)} is not one model_package",
+            next_step="name a single model_package target",
+        )
+    outcomes = _outcomes(build, list(target.models.values()))
+    if errors := _errors(outcomes):
+        raise GroupedError(f"{target.label} cannot be analysed: its models failed", errors)
+    built = _built(outcomes)
+    models = model_objects(target, lambda labels: [built[label] for label in labels])
+    analysis = analyse_package(build.context, target, models)
+    _finish_sharing(build)
+    return analysis
 
 
 Outcomes: TypeAlias = Mapping[Label, Built | BaseException]
 
 
-def _build_targets(build: Build, labels: Sequence[Label]) -> Outcomes:
+def _outcomes(build: Build, labels: Sequence[Label]) -> Outcomes:
     """What became of each target that was begun; what it needs is built first, when that turns out."""
 
     def compute(label: Label, need: Need[Label, Built]) -> Built:
@@ -151,10 +115,8 @@ def _build_targets(build: Build, labels: Sequence[Label]) -> Outcomes:
 
 
 def _check_single_output(build: Build) -> None:
-    if build.request.out is None:
-        return
-    targets = [build.context.targets[label] for label in build.labels]
-    if len(targets) != 1 or not isinstance(targets[0], ModelPackage):
+    targets = build.requested()
+    if build.request.out and (len(targets) != 1 or not isinstance(targets[0], ModelPackage)):
         raise CommandLineError(
             "--out is for one model_package, and these are not one",
             facts=[("targets", ", ".join(map(str, build.labels)) or "none")],
@@ -162,7 +124,7 @@ def _check_single_output(build: Build) -> None:
         )
 
 
-def _result(build: Build, outcomes: Outcomes, started: float) -> BuildResult:
+def _result(build: Build, outcomes: Outcomes) -> BuildResult:
     """What the build gave, once other machines can have it too."""
     # A package_test has the result of its artifact, which may be there itself too.
     targets = {built.result.label: built.result for built in _built(outcomes).values()}
@@ -170,7 +132,7 @@ def _result(build: Build, outcomes: Outcomes, started: float) -> BuildResult:
     return BuildResult(
         targets=tuple(targets.values()),
         actions=build.journal.counts(),
-        wall_s=time.perf_counter() - started,
+        wall_s=time.perf_counter() - build.started,
         executed=build.journal.executed,
         remote=remote,
     )
@@ -227,9 +189,7 @@ def _keep_snapshot(build: Build, result: BuildResult) -> None:
         result=result,
         warnings=build.journal.warnings,
     )
-    root = context.workspace.root
-    directory = os.path.join(root, build.request.package)
     try:
-        save(snapshot_path(root, directory, build.request), snapshot)
+        save(snapshot_path(context.workspace.root, build.request), snapshot)
     except OSError as error:
         build.journal.warn(f"cannot keep notes for the next build: {error}")

@@ -132,10 +132,11 @@ class Build:
 
     Nothing of it changes. Tasks use it from several threads; what they share is locked inside.
     `labels` are those of the request, in its order; `environment_inputs` gives what every action
-    depends on that runs code.
+    depends on that runs code; `started` is a time of `time.perf_counter`.
     """
 
     request: BuildRequest
+    started: float
     labels: tuple[Label, ...]
     context: TargetContext
     content: ContentStore
@@ -146,6 +147,10 @@ class Build:
     environment_inputs: Callable[[], Mapping[str, str]]
     shared: RemoteCache | None = None
     executor: ModelExecutor | None = None
+
+    def requested(self) -> list[Target]:
+        """The targets of the request, in its order."""
+        return [self.context.targets[label] for label in self.labels]
 
     def cancel(self) -> None:
         """Make actions end soon, from whichever thread they run in, with their child processes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import cache, partial
@@ -57,6 +58,7 @@ def open_build(
     Everything that a build reads goes through one SourceTree, so that what it saw can be kept in a
     snapshot for `snapshot.find_unchanged`.
     """
+    started = time.perf_counter()
     journal, children = Journal(observer), Children()
     with ExitStack() as stack:
         store = stack.enter_context(closing(open_cache(cache_directory)))
@@ -70,7 +72,7 @@ def open_build(
         tree = SourceTree(store.digests)
         _observe_workspace(tree, workspace, request)
         loader = Loader(workspace, tree, store.actions)
-        labels = expand(loader, request.patterns, package=request.package)
+        labels = expand(loader, request.patterns, package=_package(workspace, request))
         environment = current_environment(environment_search_path(), workspace.root)
         context = TargetContext(
             targets=closure(loader, labels),
@@ -84,6 +86,7 @@ def open_build(
         notes = NoteBook(workspace.root, journal)
         yield Build(
             request=request,
+            started=started,
             labels=labels,
             context=context,
             content=store.content,
@@ -97,9 +100,15 @@ def open_build(
         )
 
 
+def _package(workspace: Workspace, request: BuildRequest) -> str:
+    """The folder that a request was made in, relative to the workspace; "" for its root."""
+    path = os.path.relpath(request.directory, workspace.root)
+    return "" if path == os.curdir else path.replace(os.sep, "/")
+
+
 def _observe_workspace(tree: SourceTree, workspace: Workspace, request: BuildRequest) -> None:
     """Look at the files that make this folder the workspace, also at those absent on the way up to it."""
-    folder = os.path.join(workspace.root, request.package)
+    folder = os.path.join(workspace.root, _package(workspace, request))
     while True:
         for marker in WORKSPACE_MARKERS:
             path = os.path.join(folder, marker)

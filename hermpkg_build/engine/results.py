@@ -18,13 +18,14 @@ the file was put in place; ``up-to-date``: the file was there already and nothin
 class BuildRequest:
     """The targets to build and how.
 
-    `package` is the folder, relative to the workspace root, that relative `patterns` count from;
-    `out` is where the artifact goes instead of its place in the output folder (one target only;
-    absolute). `conditions` are those that factories run under, the usual ones where it is None.
+    `directory` is the absolute folder that the request is made in: its workspace is built, and relative
+    `patterns` count from it. `out` is where the artifact goes instead of its place in the output folder
+    (one target only; absolute). `conditions` are those that factories run under, the usual ones where it
+    is None.
     """
 
     patterns: tuple[str, ...]
-    package: str = ""
+    directory: str
     out: str | None = None
     keep_going: bool = False
     jobs: int = 1

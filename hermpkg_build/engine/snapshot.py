@@ -51,17 +51,17 @@ class Snapshot:
         self.warnings = tuple(warnings)
 
 
-def find_unchanged(directory: str, request: BuildRequest) -> tuple[BuildResult, tuple[str, ...]] | None:
+def find_unchanged(request: BuildRequest) -> tuple[BuildResult, tuple[str, ...]] | None:
     """The result and the warnings of the last build of `request` where nothing has changed since.
 
-    `directory` is the folder the request was made in. Its workspace is found by the snapshot
-    itself, which lists the files that make it the workspace; so no configuration is parsed here.
+    The workspace is found by the snapshot itself, which lists the files that make it the workspace; so
+    no configuration is parsed here.
     None where there is no snapshot of this user's, or anything differs, is gone, or cannot be read.
     """
     started = time.perf_counter()
-    here = os.path.abspath(directory)
+    here = request.directory
     while True:
-        path = snapshot_path(here, directory, request)
+        path = snapshot_path(here, request)
         snapshot = _load(path)
         if snapshot is not None:
             return _judge(snapshot, path, started)
@@ -71,15 +71,15 @@ def find_unchanged(directory: str, request: BuildRequest) -> tuple[BuildResult, 
         here = parent
 
 
-def snapshot_path(root: str, directory: str, request: BuildRequest) -> str:
-    """Where the snapshot of `request`, made in `directory`, lies in the workspace `root`."""
+def snapshot_path(root: str, request: BuildRequest) -> str:
+    """Where the snapshot of `request` lies in the workspace `root`."""
     words = [
         str(_FORMAT),
         __version__,
         sys.version,
         sys.executable,
         *sys.path,
-        os.path.abspath(directory),
+        request.directory,
         root,
         request.out or "",
         *request.patterns,

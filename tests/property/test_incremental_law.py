@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 from hermpkg_build.disk import signatures
 from hermpkg_build.engine import snapshot as uptodate
 from hermpkg_build.engine.action import Action
-from hermpkg_build.engine.build import MakeRebuilder, build
+from hermpkg_build.engine.build import build_targets
 from hermpkg_build.engine.observer import BuildObserver
+from hermpkg_build.engine.opening import MakeRebuilder, open_build
 from hermpkg_build.engine.rebuilder import CachingRebuilder, InputState
 from hermpkg_build.engine.results import BuildRequest
 from hermpkg_build.errors import HermpkgError
@@ -183,10 +184,14 @@ edits = st.one_of(*EDITS.values())
 
 def run(root: str, cache: str, make_rebuilder: MakeRebuilder) -> bytes | str:
     """What a build of the workspace at `root` gives: the bytes of the artifact, or the error's text."""
-    request = BuildRequest(patterns=("//pkg:out",))
+    request = BuildRequest(patterns=("//pkg:out",), directory=root)
     try:
-        if uptodate.find_unchanged(root, request) is None:
-            build(find_workspace(root), request, cache, BuildObserver(), make_rebuilder=make_rebuilder)
+        if uptodate.find_unchanged(request) is None:
+            workspace = find_workspace(root)
+            with open_build(
+                workspace, request, cache, BuildObserver(), make_rebuilder=make_rebuilder
+            ) as build:
+                build_targets(build)
     except HermpkgError as error:
         return str(error)
     return Path(root, "hermpkg-out/pkg/out.pt").read_bytes()

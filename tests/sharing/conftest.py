@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.engine.build import MakeRebuilder, build
+from hermpkg_build.engine.build import build_targets
 from hermpkg_build.engine.observer import BuildObserver
+from hermpkg_build.engine.opening import MakeRebuilder, open_build
 from hermpkg_build.engine.rebuilder import CachingRebuilder
 from hermpkg_build.engine.results import BuildRequest, BuildResult
 from hermpkg_build.loading.workspace import find_workspace
@@ -88,18 +89,14 @@ class MemoryServer:
         self.closed = True
 
 
-class Listener:
+class Listener(BuildObserver):
     """Remembers the warnings of a build; `BuildObserver` otherwise silent."""
 
     def __init__(self) -> None:
-        self.silent = BuildObserver()
         self.warnings: list[str] = []
 
     def warning(self, text: str) -> None:
         self.warnings.append(text)
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.silent, name)
 
 
 @dataclass
@@ -123,14 +120,15 @@ class Checkout:
         make_rebuilder: MakeRebuilder = CachingRebuilder,
     ) -> BuildResult:
         settings = RemoteSettings(cache="memory", upload=upload)
-        return build(
+        with open_build(
             find_workspace(str(self.root)),
-            BuildRequest(patterns=("//...",), jobs=jobs),
+            BuildRequest(patterns=("//...",), directory=str(self.root), jobs=jobs),
             str(self.cache),
-            self.observer,  # type: ignore[arg-type]
+            self.observer,
             make_rebuilder=make_rebuilder,
             remote=None if server is None else Remote(settings=settings, cache=server),
-        )
+        ) as build:
+            return build_targets(build)
 
     @property
     def cache(self) -> Path:

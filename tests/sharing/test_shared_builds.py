@@ -162,7 +162,7 @@ def test_a_server_that_was_gone_is_not_mourned_by_builds_that_do_not_ask_it(chec
     machine.write("app/helpers.py", "import csv, json\n")
     machine.build(server)
     assert len(machine.observer.warnings) == 2
-    unchanged = uptodate.find_unchanged(str(machine.root), BuildRequest(patterns=("//...",)))
+    unchanged = uptodate.find_unchanged(BuildRequest(patterns=("//...",), directory=str(machine.root)))
     assert unchanged is not None
     assert unchanged[1] == ()
 

@@ -98,6 +98,7 @@ def _build(arguments: BuildArguments, console: Console) -> tuple[BuildResult, He
 
     request = BuildRequest(
         patterns=arguments.patterns,
+        directory=os.getcwd(),
         out=arguments.out,
         keep_going=arguments.keep_going,
         jobs=arguments.jobs,
@@ -105,17 +106,17 @@ def _build(arguments: BuildArguments, console: Console) -> tuple[BuildResult, He
     )
     chosen_settings(arguments.remote)
     with closing(Display(console, explain=arguments.explain)) as display:
-        unchanged = find_unchanged(os.getcwd(), request)
+        unchanged = find_unchanged(request)
         if unchanged is not None:
             result, warnings = unchanged
             for text in warnings:
                 display.warning(text)
             told = [target for target in result.targets if target.path] or result.targets
         else:
-            from hermpkg_build.engine.build import BuildFailedError, build
+            from hermpkg_build.engine.build import BuildFailedError, build_targets
 
             try:
-                result = call_engine(build, request, arguments, display)
+                result = call_engine(build_targets, request, arguments, display)
             except BuildFailedError as error:
                 return error.result, error
             # The engine tells of artifacts as they are finished.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,7 +41,12 @@ def run(arguments: TestArguments, console: Console) -> ExitCode:
     from hermpkg_build.engine.build import run_tests
     from hermpkg_build.engine.results import BuildRequest
 
-    request = BuildRequest(patterns=arguments.patterns, keep_going=arguments.keep_going, jobs=arguments.jobs)
+    request = BuildRequest(
+        patterns=arguments.patterns,
+        directory=os.getcwd(),
+        keep_going=arguments.keep_going,
+        jobs=arguments.jobs,
+    )
     with closing(Display(console, explain=arguments.explain)) as display:
         outcome = call_engine(run_tests, request, arguments, display)
     tests: list[Json] = [_result_json(result) for result in outcome.tests]

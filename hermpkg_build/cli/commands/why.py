@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -67,7 +68,7 @@ def _graph_of_label(arguments: WhyArguments, console: Console) -> ModuleGraph:
     from hermpkg_build.engine.build import analyse
     from hermpkg_build.engine.results import BuildRequest
 
-    request = BuildRequest(patterns=(arguments.artifact,), jobs=arguments.jobs)
+    request = BuildRequest(patterns=(arguments.artifact,), directory=os.getcwd(), jobs=arguments.jobs)
     with closing(Display(console)) as display:
         return call_engine(analyse, request, arguments, display).closure.graph
 

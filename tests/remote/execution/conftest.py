@@ -23,8 +23,9 @@ pytest.importorskip("hermpkg_build.remote.grpc.library")
 pytest.importorskip("google.protobuf")
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.engine.build import build
+from hermpkg_build.engine.build import build_targets
 from hermpkg_build.engine.observer import BuildObserver
+from hermpkg_build.engine.opening import open_build
 from hermpkg_build.engine.results import BuildRequest, BuildResult
 from hermpkg_build.loading.workspace import find_workspace
 from hermpkg_build.remote.grpc import methods as grpc_methods
@@ -80,18 +81,14 @@ FILES = {
 }
 
 
-class Listener:
+class Listener(BuildObserver):
     """A build's observer that remembers warnings."""
 
     def __init__(self) -> None:
-        self.silent = BuildObserver()
         self.warnings: list[str] = []
 
     def warning(self, text: str) -> None:
         self.warnings.append(text)
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.silent, name)
 
 
 @dataclass
@@ -115,13 +112,14 @@ class Checkout:
     def build(self, server: str = "", *targets: str, jobs: int = 1, **settings: Any) -> BuildResult:
         """Build with the executor at the URL `server`, here where that is ""."""
         given = RemoteSettings(executor=server, **{"retries": 1, "timeout_s": 60.0, **settings})
-        return build(
+        with open_build(
             find_workspace(str(self.root)),
-            BuildRequest(patterns=targets or (self.target,), jobs=jobs),
+            BuildRequest(patterns=targets or (self.target,), directory=str(self.root), jobs=jobs),
             str(self.cache),
-            self.observer,  # type: ignore[arg-type]
+            self.observer,
             remote=Remote(settings=given, cache=None) if server else None,
-        )
+        ) as build:
+            return build_targets(build)
 
     @property
     def cache(self) -> Path:

@@ -10,26 +10,28 @@ import pytest
 from hermpkg_build.engine.results import BuildRequest, BuildResult, TargetResult
 from hermpkg_build.engine.snapshot import Snapshot, find_unchanged, save, snapshot_path
 
-REQUEST = BuildRequest(patterns=("//app",))
+
+def request_in(above: Path) -> BuildRequest:
+    return BuildRequest(patterns=("//app",), directory=str(above / "workspace"))
 
 
 @pytest.fixture
 def above(tmp_path: Path) -> Path:
     """A folder above that of the request, with a snapshot which says that all is done."""
+    (tmp_path / "workspace").mkdir()
     target = TargetResult(
         label="//app:app", path="/elsewhere/app.pt", sha256="0" * 64, bytes=1, status="built"
     )
     result = BuildResult(targets=(target,), actions={}, wall_s=0.0)
-    (tmp_path / "workspace").mkdir()
     save(
-        snapshot_path(str(tmp_path), str(tmp_path / "workspace"), REQUEST),
+        snapshot_path(str(tmp_path), request_in(tmp_path)),
         Snapshot(files={}, directories={}, outputs={}, result=result, warnings=()),
     )
     return tmp_path
 
 
 def test_a_snapshot_is_found_in_a_folder_above(above: Path) -> None:
-    found = find_unchanged(str(above / "workspace"), REQUEST)
+    found = find_unchanged(request_in(above))
     assert found is not None
     assert [target.label for target in found[0].targets] == ["//app:app"]
 
@@ -37,4 +39,4 @@ def test_a_snapshot_is_found_in_a_folder_above(above: Path) -> None:
 def test_a_snapshot_of_another_user_is_none(above: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     user = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: user + 1)
-    assert find_unchanged(str(above / "workspace"), REQUEST) is None
+    assert find_unchanged(request_in(above)) is None
