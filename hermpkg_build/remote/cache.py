@@ -62,8 +62,8 @@ class RemoteCache:
     """Action results and their contents on the server of `transport`, for one build.
 
     A server that fails is not asked again, which is told once: the build goes on without it. One that only
-    refuses uploads is still read. Methods never raise RemoteError, but
-    LocalEnvironmentError where `content` cannot be written.
+    refuses uploads is still read. Methods do not raise RemoteError; they raise LocalEnvironmentError where
+    `content` cannot be written.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class RemoteCache:
         self._lock = threading.Lock()
         self._asks = True
         self._uploads = upload
-        self._spoilt: set[Digest] = set()
+        self._damaged: set[Digest] = set()
 
     @property
     def asks(self) -> bool:
@@ -91,7 +91,7 @@ class RemoteCache:
         with self._exchange("fetch", action.subject) as transfer:
             data = self._transport.get_result(describe(action)[0])
             transfer.size = len(data or b"")
-        return None if data is None else self._believed(action, data)
+        return None if data is None else self._checked(action, data)
 
     def fetch(self, digests: Iterable[Digest], subject: str = "") -> bool:
         """Fetch contents into the content store; whether all of them are there now."""
@@ -107,7 +107,7 @@ class RemoteCache:
         with self._exchange("fetch", subject) as transfer:
             lost = self._transport.download(absent, self._content) & absent
             here = {digest for digest in absent - lost if self._content.path_of(digest) is not None}
-            self._note_spoilt(absent - here)
+            self._note_damaged(absent - here)
             transfer.size = sum(digest.size for digest in here)
         return here == absent
 
@@ -123,7 +123,7 @@ class RemoteCache:
         name, described = describe(action)
         blobs = {blob.digest: blob for blob in (*outputs, *described, Blob.of(stored))}
         with self._exchange("upload", action.subject) as transfer:
-            missing = (self._transport.missing(blobs) | self._spoilt) & blobs.keys()
+            missing = (self._transport.missing(blobs) | self._damaged) & blobs.keys()
             self._transport.upload([blobs[digest] for digest in sorted(missing)])
             entry = encode_entry(result.outputs, stored)
             self._transport.put_result(name, entry)
@@ -144,7 +144,7 @@ class RemoteCache:
         self._background.end()
         self._transport.close()
 
-    def _believed(self, action: SharedAction, data: bytes) -> ActionResult | None:
+    def _checked(self, action: SharedAction, data: bytes) -> ActionResult | None:
         """The result in an entry, if that is whole, ours, and this action's."""
         try:
             entry = decode_entry(data)
@@ -161,12 +161,12 @@ class RemoteCache:
             return None
         return result if self.fetch(result.outputs.values(), action.subject) else None
 
-    def _note_spoilt(self, digests: set[Digest]) -> None:
+    def _note_damaged(self, digests: set[Digest]) -> None:
         """Remember contents that the server says it has and does not have whole, to upload them again."""
         for digest in digests:
             log_corrupt("shared content", str(digest))
         with self._lock:
-            self._spoilt |= digests
+            self._damaged |= digests
 
     @contextmanager
     def _exchange(self, direction: Direction, subject: str) -> Iterator[_Transfer]:

@@ -6,7 +6,7 @@ import base64
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from hermpkg_build.errors import CommandLineError
 from hermpkg_build.remote.addresses import Address, parse_address
@@ -109,18 +109,37 @@ class Credentials:
             return bool(self._settings.token_file or _helper_of(self._settings, self._address))
 
     def _collect(self) -> Mapping[str, str]:
+        """The headers of all sources; of the same name the last one counts."""
         self._good_until = None
-        headers = _Headers(str(self._address), grpc=self._address.speaks_grpc)
+        by_name: dict[str, tuple[str, str]] = {}
+        for name, value, source in self._sources():
+            self._check(name, value, source)
+            by_name[name.lower()] = (name, value)
+        return dict(by_name.values())
+
+    def _sources(self) -> Iterator[tuple[str, str, str]]:
+        """Headers, each with where it comes from, in words."""
         if self._address.user or self._address.password:
-            headers.add("Authorization", _basic(self._address), "the URL")
+            yield "Authorization", _basic(self._address), "the URL"
         if self._settings.token_file:
-            headers.add("Authorization", f"Bearer {self._read_token()}", self._settings.token_file)
+            yield "Authorization", f"Bearer {self._read_token()}", self._settings.token_file
         if program := _helper_of(self._settings, self._address):
-            for name, value in self._ask(program).items():
-                headers.add(name, value, program)
-        for name, value in self._settings.headers:
-            headers.add(name, value, "the configured headers")
-        return dict(headers.by_name.values())
+            yield from ((name, value, program) for name, value in self._ask(program).items())
+        yield from ((name, value, "the configured headers") for name, value in self._settings.headers)
+
+    def _check(self, name: str, value: str, source: str) -> None:
+        """Raise RemoteError for an invalid header: a line's end in one could make a second one."""
+        grpc = self._address.speaks_grpc
+        # gRPC encodes the values of names that end in "-bin".
+        values = _GRPC_VALUE if grpc and not name.lower().endswith("-bin") else _VALUE
+        if not (_GRPC_NAME if grpc else _NAME).fullmatch(name) or not values.fullmatch(value):
+            raise RemoteError(
+                "denied",
+                f"cannot send the header {name!r}",
+                server=str(self._address),
+                reason=f"{source} has characters in it that no header can have",
+                next_step="a header is a name of ASCII letters, digits and hyphens, and a line of ASCII text",
+            )
 
     def _ask(self, program: str) -> Mapping[str, str]:
         from hermpkg_build.remote.credential_helper import ask_helper
@@ -133,49 +152,23 @@ class Credentials:
 
     def _read_token(self) -> str:
         path = self._settings.token_file
+        token, reason = "", "it is empty"
         try:
             with open(path, encoding="utf-8") as file:
                 token = file.read().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = (
-                error.strerror if isinstance(error, OSError) and error.strerror else "it is not UTF-8 text"
-            )
-            raise self._no_token(path, reason) from error
+        except OSError as error:
+            reason = error.strerror or str(error)
+        except UnicodeDecodeError:
+            reason = "it is not UTF-8 text"
         if not token:
-            raise self._no_token(path, "it is empty")
-        return token
-
-    def _no_token(self, path: str, reason: str) -> RemoteError:
-        return RemoteError(
-            "denied",
-            f"the token file {path} gives no token",
-            server=str(self._address),
-            reason=reason,
-            next_step="write the server's token into it, and nothing else",
-        )
-
-
-class _Headers:
-    """Headers gathered from several sources; a later one replaces an earlier one of the same name."""
-
-    def __init__(self, server: str, *, grpc: bool) -> None:
-        self.by_name: dict[str, tuple[str, str]] = {}
-        self._server = server
-        self._names, self._values = (_GRPC_NAME, _GRPC_VALUE) if grpc else (_NAME, _VALUE)
-
-    def add(self, name: str, value: str, source: str) -> None:
-        """Raises RemoteError for an invalid header: a line's end in one could make a second one."""
-        # gRPC encodes the values of names that end in "-bin".
-        values = _VALUE if name.lower().endswith("-bin") else self._values
-        if not self._names.fullmatch(name) or not values.fullmatch(value):
             raise RemoteError(
                 "denied",
-                f"cannot send the header {name!r}",
-                server=self._server,
-                reason=f"{source} has characters in it that no header can have",
-                next_step="a header is a name of ASCII letters, digits and hyphens, and a line of ASCII text",
+                f"the token file {path} gives no token",
+                server=str(self._address),
+                reason=reason,
+                next_step="write the server's token into it, and nothing else",
             )
-        self.by_name[name.lower()] = (name, value)
+        return token
 
 
 def _basic(address: Address) -> str:

@@ -97,26 +97,25 @@ class GrpcChannel(RemoteServer):
         `requests` is drawn from in another thread, and must not raise. It is not drawn from to its end
         where the server answers before.
         """
-        with self._calling(method) as metadata, IdleLimit(self.timeout_s) as idle:
+        idle = IdleLimit(self.timeout_s)
 
-            def watched() -> Iterator[Request]:
-                for request in requests:
-                    idle.moved()
-                    yield request
+        def watched() -> Iterator[Request]:
+            for request in requests:
+                idle.moved()
+                yield request
 
+        with self._calling(method) as metadata:
             call = self._channel.stream_unary(
                 method.path,
                 request_serializer=method.request.SerializeToString,
                 response_deserializer=method.response.FromString,
             ).future(watched(), metadata=metadata)
-            idle.ends_with(call.cancel)
-            try:
-                answer: Response = call.result()
-                return answer
-            except grpc.FutureCancelledError:
-                raise CallFailedError("CANCELLED", "") from None
-            finally:
-                call.cancel()
+            with idle.limits(call):
+                try:
+                    answer: Response = call.result()
+                except grpc.FutureCancelledError:
+                    raise CallFailedError("CANCELLED", "") from None
+        return answer
 
     def close(self) -> None:
         """Close the connection. Calls under way in other threads fail."""
@@ -132,19 +131,17 @@ class GrpcChannel(RemoteServer):
         request: Request,
         deserializer: Callable[[bytes], Any] | None,
     ) -> Iterator[Any]:
-        with self._calling(method) as metadata, IdleLimit(self.timeout_s) as idle:
+        idle = IdleLimit(self.timeout_s)
+        with self._calling(method) as metadata:
             call = self._channel.unary_stream(
                 method.path,
                 request_serializer=method.request.SerializeToString,
                 response_deserializer=deserializer,
             )(request, metadata=metadata)
-            idle.ends_with(call.cancel)
-            try:
+            with idle.limits(call):
                 for response in call:
                     with idle.suspended():
                         yield response
-            finally:
-                call.cancel()
 
     @contextmanager
     def _calling(self, method: Method[Any, Any]) -> Iterator[list[tuple[str, str | bytes]]]:

@@ -100,7 +100,12 @@ class Executor:
             skip_cache_lookup=anew,
             digest_function=messages.DigestFunction.SHA256,
         )
-        run = _Run(self._channel, request, self.settings.timeout_s, upload=lambda: self._upload(blobs))
+        run = _Run(
+            channel=self._channel,
+            request=request,
+            idle_s=self.settings.timeout_s,
+            upload=lambda: self._upload(blobs),
+        )
         response = run.wait(cancelled)
         try:
             return self._executed(response, command)
@@ -171,80 +176,73 @@ class Executor:
         return data
 
 
+@dataclass(slots=True, kw_only=True)
 class _Run:
     """One run of an action: followed in a thread of its own, so that waiting for it can be interrupted.
 
-    `upload` brings its inputs to the server.
+    `upload` brings its inputs to the server. A stream that was silent for `idle_s` was alive until then.
     """
 
-    def __init__(
-        self,
-        channel: GrpcChannel,
-        request: messages.ExecuteRequest,
-        idle_s: float,
-        *,
-        upload: Callable[[], None],
-    ) -> None:
-        self._channel = channel
-        self._request = request
-        self._idle_s = idle_s
-        self._upload = upload
-        self._operation = ""
-        self._outcome: Future[messages.ExecuteResponse] = Future()
+    channel: GrpcChannel
+    request: messages.ExecuteRequest
+    idle_s: float
+    upload: Callable[[], None]
+    operation: str = ""
+    outcome: Future[messages.ExecuteResponse] = field(default_factory=Future)
 
     def wait(self, cancelled: Callable[[], bool]) -> messages.ExecuteResponse:
         """Wait for the response. Raises BuildInterruptedError once `cancelled` says so."""
         threading.Thread(target=self._follow, name="hermpkg-execution", daemon=True).start()
         while not cancelled():
-            if wait([self._outcome], timeout=_POLL_S).done:
-                return self._outcome.result()
+            if wait([self.outcome], timeout=_POLL_S).done:
+                return self.outcome.result()
         self._give_up()
         raise BuildInterruptedError("the build was stopped while an executor worked for it")
 
     def _follow(self) -> None:
         try:
-            self._outcome.set_result(self._finished())
+            self.outcome.set_result(self._finished())
         except BaseException as error:  # noqa: BLE001 - raised again by `wait`, in the thread that asks
-            self._outcome.set_exception(error)
+            self.outcome.set_exception(error)
 
     def _finished(self) -> messages.ExecuteResponse:
         """Ask for the action, and go on asking, until it is done."""
-        attempts = self._channel.attempts(_DOING)
+        attempts = self.channel.attempts(_DOING)
         started = 0
         sent_again = False
-        self._upload()
+        self.upload()
         while True:
             since, heard = time.monotonic(), False
-            started += not self._operation
+            started += not self.operation
             try:
                 for operation in self._operations():
                     heard = True
-                    self._operation = operation.name
+                    self.operation = operation.name
                     if operation.done:
                         return self._response(operation)
                 raise CallFailedError("UNAVAILABLE", "the server ended its answer before the action was done")
             except CallFailedError as error:
-                if self._operation and error.code in _FORGOTTEN and started <= self._channel.retries:
-                    self._operation = ""
+                if self.operation and error.code in _FORGOTTEN and started <= self.channel.retries:
+                    self.operation = ""
                     continue
                 if error.code in _LACKS_INPUTS:
                     # They can have been thrown away between their upload and now.
                     if sent_again:
                         raise self._not_run(error) from error
                     sent_again = True
-                    self._operation = ""
-                    self._upload()
+                    self.operation = ""
+                    self.upload()
                     continue
-                if heard and time.monotonic() - since >= self._idle_s:
+                if heard and time.monotonic() - since >= self.idle_s:
                     # An action may take as long as it wants, and its server be silent, if it is still there.
                     attempts.progressed()
                 attempts.failed(error)
 
     def _operations(self) -> Iterable[messages.Operation]:
-        if self._operation:
-            waiting = messages.WaitExecutionRequest(name=self._operation)
-            return self._channel.responses(WAIT_EXECUTION, waiting)
-        return self._channel.responses(EXECUTE, self._request)
+        if self.operation:
+            waiting = messages.WaitExecutionRequest(name=self.operation)
+            return self.channel.responses(WAIT_EXECUTION, waiting)
+        return self.channel.responses(EXECUTE, self.request)
 
     def _response(self, operation: messages.Operation) -> messages.ExecuteResponse:
         """The response of a finished operation. Raises CallFailedError where trying again can help."""
@@ -255,14 +253,14 @@ class _Run:
             raise CallFailedError("INTERNAL", "the answer is not an ExecuteResponse")
         if response.status.code == 0:
             return response
-        self._operation = ""
+        self.operation = ""
         error = CallFailedError.of_status(response.status.code, response.status.message)
         if error.code == "DEADLINE_EXCEEDED":
             raise self._not_run(error)
         raise error
 
     def _not_run(self, error: CallFailedError) -> ExecutionError:
-        facts = [("executor", self._channel.name), ("reason", f"{error.details} ({error.code})")]
+        facts = [("executor", self.channel.name), ("reason", error.reason)]
         if error.code != "DEADLINE_EXCEEDED":
             return ExecutionError("the executor could not run the action", facts=facts)
         return ExecutionError(
@@ -273,9 +271,9 @@ class _Run:
 
     def _give_up(self) -> None:
         """Ask the executor to cancel the action; not all executors can."""
-        if self._operation:
+        if self.operation:
             with suppress(CallFailedError):
-                self._channel.call(CANCEL_OPERATION, messages.CancelOperationRequest(name=self._operation))
+                self.channel.call(CANCEL_OPERATION, messages.CancelOperationRequest(name=self.operation))
 
 
 def _describe(command: Command, root: InputRoot) -> dict[Digest, Blob]:

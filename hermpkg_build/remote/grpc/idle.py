@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from hermpkg_build.remote.grpc.failures import CallFailedError
 
@@ -13,23 +14,33 @@ from hermpkg_build.remote.grpc.failures import CallFailedError
 class IdleLimit:
     """Cancels a call when nothing has moved for `seconds`; the failure is then DEADLINE_EXCEEDED.
 
-    A context manager around the call. A transfer may take as long as it moves, so a deadline for the whole
-    of it would be wrong for any size but one.
+    A transfer may take as long as it moves, so a deadline for the whole of it would be wrong for any size
+    but one.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._cancel: Callable[[], object] | None = None
-        self._over = threading.Event()
         self._moved = time.monotonic()
         self._watches = True
         self._expired = False
 
-    def ends_with(self, cancel: Callable[[], object]) -> None:
-        """Call `cancel` when the limit is reached, from now on."""
-        self._cancel = cancel
+    @contextmanager
+    def limits(self, call: Any) -> Iterator[None]:
+        """Cancel `call` when the limit is reached within the block, and at its end in any case."""
+        over = threading.Event()
         self.moved()
-        threading.Thread(target=self._watch, name="hermpkg-idle-limit", daemon=True).start()
+        threading.Thread(
+            target=self._watch, args=(call, over), name="hermpkg-idle-limit", daemon=True
+        ).start()
+        try:
+            yield
+        except Exception as error:
+            if not self._expired:
+                raise
+            raise CallFailedError("DEADLINE_EXCEEDED", f"nothing moved for {self._seconds:g} s") from error
+        finally:
+            over.set()
+            call.cancel()
 
     def moved(self) -> None:
         """Note that something was sent or has arrived."""
@@ -45,21 +56,12 @@ class IdleLimit:
             self.moved()
             self._watches = True
 
-    def __enter__(self) -> IdleLimit:  # noqa: PYI034 -- typing.Self is not in Python 3.10
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._over.set()
-        if self._expired and error is not None and not isinstance(error, GeneratorExit):
-            raise CallFailedError("DEADLINE_EXCEEDED", f"nothing moved for {self._seconds:g} s") from error
-
-    def _watch(self) -> None:
+    def _watch(self, call: Any, over: threading.Event) -> None:
         while True:
             left = self._moved + self._seconds - time.monotonic()
             if left <= 0 and self._watches:
                 self._expired = True
-                assert self._cancel is not None
-                self._cancel()
+                call.cancel()
                 return
-            if self._over.wait(max(left, self._seconds / 10)):
+            if over.wait(max(left, self._seconds / 10)):
                 return
