@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from hermpkg_build.errors import HermpkgError
 
@@ -41,10 +41,23 @@ class Form:
     adds: bool = False
 
 
-def _text(value: Json, _base: str) -> str:
-    if not isinstance(value, str) or re.search(_CONTROL, value):
-        raise WrongValueError(f"is a text, not {value!r}")
-    return value
+def _checked(expected: str, is_right: Callable[[Any], bool]) -> Callable[[Json, str], Any]:
+    """Reads a value as it is; `expected` are the words for the right ones."""
+
+    def read(value: Json, _base: str) -> Any:
+        if not is_right(value):
+            raise WrongValueError(f"must be {expected}, not {value!r}")
+        return value
+
+    return read
+
+
+_text = _checked("a text", lambda value: isinstance(value, str) and not re.search(_CONTROL, value))
+_switch = _checked("true or false", lambda value: isinstance(value, bool))
+_count = _checked("a whole number from 0", lambda value: type(value) is int and value >= 0)
+_seconds = _checked(
+    "a number of seconds above 0", lambda value: type(value) in (int, float) and 0 < value < float("inf")
+)
 
 
 def _url(*schemes: str) -> Callable[[Json, str], str]:
@@ -72,7 +85,7 @@ def _file(value: Json, base: str) -> str:
     text = _text(value, base)
     path = _path(text, base) if text else ""
     if path and not os.path.isfile(path):
-        raise WrongValueError(f"names no file: {text}", facts=[("looked for", path)])
+        raise WrongValueError(f"names a missing file: {text}", facts=[("looked for", path)])
     return path
 
 
@@ -80,31 +93,13 @@ def _path(text: str, base: str) -> str:
     return os.path.normpath(os.path.join(base, os.path.expanduser(text)))
 
 
-def _switch(value: Json, _base: str) -> bool:
-    if not isinstance(value, bool):
-        raise WrongValueError(f"is true or false, not {value!r}")
-    return value
-
-
-def _seconds(value: Json, _base: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
-        raise WrongValueError(f"is a number of seconds above 0, not {value!r}")
-    return float(value)
-
-
-def _count(value: Json, _base: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise WrongValueError(f"is a whole number from 0, not {value!r}")
-    return value
-
-
 def _pairs(value: Json, _base: str) -> Pairs:
     """Names and texts; an error shows no text, which can be a secret."""
     if not isinstance(value, Mapping) or "" in value:
-        raise WrongValueError("is a table of names and texts")
+        raise WrongValueError("must be a table of names and texts")
     for name, text in value.items():
         if not isinstance(text, str) or re.search(_CONTROL, name + text):
-            raise WrongValueError(f"is a table of names and texts, but the value of {name!r} is not a text")
+            raise WrongValueError(f"must be a table of names and texts, but {name!r} has no text")
     return tuple(cast("Mapping[str, str]", value).items())
 
 
@@ -120,7 +115,7 @@ def _programs(value: Json, base: str) -> Pairs:
     """Hosts, "" for every one, and the program of each."""
     entries = [value] if isinstance(value, str) else value
     if not isinstance(entries, Sequence):
-        raise WrongValueError(f"is a program, or a list of them, not {value!r}")
+        raise WrongValueError(f"must be a program, or a list of them, not {value!r}")
     return tuple(_program(_text(entry, base), base) for entry in entries if entry != "")
 
 
@@ -133,7 +128,7 @@ def _program(text: str, base: str) -> tuple[str, str]:
     where = _path(program, base) if "/" in program else program
     if shutil.which(where) is None:
         raise WrongValueError(
-            f"names no program: {program or text}",
+            f"names a missing program: {program or text}",
             facts=[("looked for", where if "/" in where else f"{where} on PATH")],
         )
     return host.lower(), where
@@ -143,7 +138,7 @@ def _number_of_words(words: Sequence[str]) -> Json:
     try:
         number = float(words[-1])
     except ValueError:
-        raise WrongValueError(f"is a number, not {words[-1]!r}") from None
+        raise WrongValueError(f"must be a number, not {words[-1]!r}") from None
     return int(number) if number.is_integer() else number
 
 
@@ -153,7 +148,7 @@ def _table_of_words(words: Sequence[str]) -> Json:
         name, equals, text = word.partition("=")
         if not equals or not name.strip():
             # The word is not shown: it can be a secret that was put another way.
-            raise WrongValueError('is NAME=VALUE, but has no name or no "="')
+            raise WrongValueError('must be NAME=VALUE, but has no name or no "="')
         table[name.strip()] = text
     return table
 

@@ -256,7 +256,7 @@ def test_tokens(checkout, server, tmp_path):
     assert "wrong" not in outcome.stderr.replace(str(tmp_path / "wrong"), "")
     missing = checkout('remote-token-file = "none"\n').run("//app")
     assert missing.code == 2
-    assert "pyproject.toml:3: remote-token-file names no file: none" in missing.stderr
+    assert "pyproject.toml:3: remote-token-file names a missing file: none" in missing.stderr
 
 
 @pytest.mark.parametrize("status", [403, 405, 413, 507])
@@ -309,11 +309,14 @@ def test_an_interrupt_drops_what_is_not_uploaded(checkout, server):
 def test_settings_that_are_wrong_name_their_line(checkout):
     for line, text in (
         ("remote-cach = 'x'", "did you mean 'remote-cache'?"),
-        ("remote-timeout = 'long'", "remote-timeout is a number of seconds above 0, not 'long'"),
-        ("remote-upload = 1", "remote-upload is true or false, not 1"),
-        ("remote-headers = ['a']", "remote-headers is a table of names and texts"),
+        ("remote-timeout = 'long'", "remote-timeout must be a number of seconds above 0, not 'long'"),
+        ("remote-upload = 1", "remote-upload must be true or false, not 1"),
+        ("remote-headers = ['a']", "remote-headers must be a table of names and texts"),
         ("remote-executor = 'http://x'", "remote-executor cannot be 'http://x'"),
-        ("credential-helper = 'no-such-program'", "credential-helper names no program: no-such-program"),
+        (
+            "credential-helper = 'no-such-program'",
+            "credential-helper names a missing program: no-such-program",
+        ),
     ):
         outcome = checkout(f"{line}\n").run("//app")
         assert outcome.code == 2

@@ -127,7 +127,7 @@ def test_who_turns_servers_off_needs_no_file_for_them(read):
     assert read(f'remote-cache = "https://x"\n{files}', remote_cache=("",)).cache == ""
     both = f'remote-cache = "https://x"\nremote-executor = "grpcs://x"\n{files}'
     assert read(both, remote_cache=("",), remote_executor=("",)).executor == ""
-    with pytest.raises(WorkspaceError, match="names no file"):
+    with pytest.raises(WorkspaceError, match="names a missing file"):
         read(both, remote_cache=("",))
 
 
@@ -142,28 +142,28 @@ def test_who_turns_servers_off_needs_no_file_for_them(read):
         ("remote-cache = 'http://x?a=b'", "remote-cache cannot be 'http://x': it has a query or a fragment"),
         ("remote-cache = 'grpc://x/instance'", "'grpc://x/instance': servers that speak gRPC have no path"),
         ("remote-cache = 'grpcs://me@x'", "'grpcs://x': servers that speak gRPC have no user"),
-        ("remote-cache = 3", "remote-cache is a text, not 3"),
-        ('remote-instance = "a\\nb"', "remote-instance is a text"),
+        ("remote-cache = 3", "remote-cache must be a text, not 3"),
+        ('remote-instance = "a\\nb"', "remote-instance must be a text"),
         ("remote-executor = 'https://x'", "remote-executor cannot be 'https://x'"),
-        ("remote-upload = 'on'", "remote-upload is true or false"),
-        ("remote-headers = 'a=b'", "remote-headers is a table"),
+        ("remote-upload = 'on'", "remote-upload must be true or false"),
+        ("remote-headers = 'a=b'", "remote-headers must be a table"),
         (
             "remote-headers = { a = 1 }",
-            "names and texts, but the value of 'a' is not a text",
+            "names and texts, but 'a' has no text",
         ),
         ("remote-headers = { 'a b' = '1' }", "cannot have a header called 'a b'"),
-        ("remote-headers = { '' = '1' }", "remote-headers is a table"),
-        ("remote-token-file = 'none'", "remote-token-file names no file: none"),
-        ("remote-token-file = '.'", "remote-token-file names no file: ."),
-        ("credential-helper = ['./none']", "credential-helper names no program: ./none"),
-        ("credential-helper = 3", "credential-helper is a program"),
-        ("remote-timeout = 0", "remote-timeout is a number of seconds above 0"),
-        ("remote-timeout = inf", "remote-timeout is a number of seconds above 0"),
-        ("remote-timeout = nan", "remote-timeout is a number of seconds above 0"),
-        ("remote-timeout = true", "remote-timeout is a number of seconds above 0"),
-        ("remote-retries = -1", "remote-retries is a whole number from 0"),
-        ("remote-retries = 1.5", "remote-retries is a whole number from 0"),
-        ("remote-platform = []", "remote-platform is a table"),
+        ("remote-headers = { '' = '1' }", "remote-headers must be a table"),
+        ("remote-token-file = 'none'", "remote-token-file names a missing file: none"),
+        ("remote-token-file = '.'", "remote-token-file names a missing file: ."),
+        ("credential-helper = ['./none']", "credential-helper names a missing program: ./none"),
+        ("credential-helper = 3", "credential-helper must be a program"),
+        ("remote-timeout = 0", "remote-timeout must be a number of seconds above 0"),
+        ("remote-timeout = inf", "remote-timeout must be a number of seconds above 0"),
+        ("remote-timeout = nan", "remote-timeout must be a number of seconds above 0"),
+        ("remote-timeout = true", "remote-timeout must be a number of seconds above 0"),
+        ("remote-retries = -1", "remote-retries must be a whole number from 0"),
+        ("remote-retries = 1.5", "remote-retries must be a whole number from 0"),
+        ("remote-platform = []", "remote-platform must be a table"),
         ("remote-cahce = 'http://x'", "tool.hermpkg has no setting 'remote-cahce'"),
         ("remote_cache = 'http://x'", "tool.hermpkg has no setting 'remote_cache'"),
         ("remote-anything-else = 1", "tool.hermpkg has no setting 'remote-anything-else'"),
@@ -182,15 +182,15 @@ def test_wrong_settings_are_found_where_they_stand(read, tmp_path, line, what):
     ("option", "value", "what"),
     [
         ("remote_cache", "x", "--remote-cache cannot be 'x'"),
-        ("remote_header", "x", "--remote-header is NAME=VALUE"),
-        ("remote_header", "=x", "--remote-header is NAME=VALUE"),
-        ("remote_platform", "x", "--remote-platform is NAME=VALUE"),
-        ("remote_timeout", "soon", "--remote-timeout is a number, not 'soon'"),
-        ("remote_retries", "1.5", "--remote-retries is a whole number from 0, not 1.5"),
-        ("remote_retries", "-1", "--remote-retries is a whole number from 0, not -1"),
-        ("remote_timeout", "inf", "--remote-timeout is a number of seconds above 0, not inf"),
-        ("remote_ca", "none", "--remote-ca names no file: none"),
-        ("credential_helper", "host=", "--credential-helper names no program"),
+        ("remote_header", "x", "--remote-header must be NAME=VALUE"),
+        ("remote_header", "=x", "--remote-header must be NAME=VALUE"),
+        ("remote_platform", "x", "--remote-platform must be NAME=VALUE"),
+        ("remote_timeout", "soon", "--remote-timeout must be a number, not 'soon'"),
+        ("remote_retries", "1.5", "--remote-retries must be a whole number from 0, not 1.5"),
+        ("remote_retries", "-1", "--remote-retries must be a whole number from 0, not -1"),
+        ("remote_timeout", "inf", "--remote-timeout must be a number of seconds above 0, not inf"),
+        ("remote_ca", "none", "--remote-ca names a missing file: none"),
+        ("credential_helper", "host=", "--credential-helper names a missing program"),
     ],
 )
 def test_wrong_options(read, option, value, what):
@@ -277,7 +277,7 @@ def test_no_error_repeats_a_secret(read, option, value):
 
 @pytest.mark.parametrize("value", ["'a=hunter2'", "{ a = ['hunter2'] }", '{ a = "hunter2\\n" }'])
 def test_no_error_repeats_a_header_of_the_workspace(read, value):
-    with pytest.raises(WorkspaceError, match="is a table of names and texts") as caught:
+    with pytest.raises(WorkspaceError, match="must be a table of names and texts") as caught:
         read(f"remote-headers = {value}\n")
     assert "hunter2" not in caught.value.render()
 
