@@ -12,7 +12,7 @@ from typing import Any
 
 from hermpkg_build.cli.arguments import Given, parse
 from hermpkg_build.cli.command import Command, CommonArguments
-from hermpkg_build.cli.commands import command_names, find_command
+from hermpkg_build.cli.commands import find_command, unknown_command
 from hermpkg_build.cli.console import Console, error_json
 from hermpkg_build.errors import (
     BuildInterruptedError,
@@ -40,7 +40,7 @@ def main(words: Sequence[str] | None = None) -> int:
             verbose="verbose" in given,
         )
         if command is None:
-            raise _unknown_command(name)
+            raise unknown_command(name)
         if problems:
             raise problems[0] if len(problems) == 1 else GroupedError("several options are wrong", problems)
         code = _run(command, plain if is_implied else plain[1:], given, console)
@@ -93,21 +93,12 @@ def _run(command: Command[Any], words: Sequence[str], given: Given, console: Con
     return command.function(command.read(words, given), console)
 
 
-def _unknown_command(name: str) -> CommandLineError:
-    from hermpkg_build.core.spelling import question
-
-    return CommandLineError(
-        f"unknown command {name!r}",
-        next_step=question(name, command_names()) or f"to build a target: hermpkg build {name}",
-    )
-
-
 def _change_directory(path: str) -> None:
     try:
         os.chdir(path)
     except OSError as error:
         raise CommandLineError(
-            f"cannot work in {path!r}", facts=[("reason", error.strerror or str(error))]
+            f"cannot change to the folder {path!r}", facts=[("reason", error.strerror or str(error))]
         ) from None
 
 

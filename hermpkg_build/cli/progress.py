@@ -105,8 +105,8 @@ class Display(BuildObserver):
         details = f"{path}  {size_text(result.bytes)}  sha256:{sha256}"
         self._console.mention(strong(result.label), "  ", status, details)
         if self._explain:
-            same = "built before, of the same inputs" if result.status == "cached" else "nothing has changed"
-            for reason in result.reasons or (same,):
+            known = "built earlier, from the same inputs" if result.status == "cached" else "nothing changed"
+            for reason in result.reasons or (known,):
                 self._console.say(f"    {reason}")
 
 

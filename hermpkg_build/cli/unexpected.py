@@ -31,7 +31,7 @@ class InternalError(HermpkgError):
 
 
 def explain(error: Exception, arguments: Sequence[str]) -> HermpkgError:
-    """What to report for `error`, which nothing caught: what the machine lacks, or else a bug."""
+    """Make a report of an `error` that nothing caught: what the machine lacks, or else a bug."""
     if isinstance(error, MemoryError):
         return LocalEnvironmentError("not enough memory", next_step="run fewer actions at once: --jobs 1")
     if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
@@ -41,7 +41,7 @@ def explain(error: Exception, arguments: Sequence[str]) -> HermpkgError:
 
 
 def _bug_report(error: Exception, arguments: Sequence[str]) -> InternalError:
-    """What someone needs who is to find the bug: the traceback, the versions, the command line."""
+    """Report the traceback, the versions and the command line, for whoever looks for the bug."""
     import platform
     import shlex
     import traceback
@@ -57,6 +57,6 @@ def _bug_report(error: Exception, arguments: Sequence[str]) -> InternalError:
             ("platform", platform.platform()),
             ("command", shlex.join(["hermpkg", *arguments])),
         ],
-        next_step="please report this text with the BUILD file that brings it about; your sources and\n"
-        "outputs are as they were, and a build with an empty --cache-dir may get you further",
+        next_step="please report this text together with the BUILD file; your sources and outputs are\n"
+        "unchanged, and a build with an empty --cache-dir may avoid the bug",
     )

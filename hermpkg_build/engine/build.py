@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import ModelPackage, PackageTest
@@ -22,9 +22,7 @@ from hermpkg_build.engine.targets.table import BUILDERS
 from hermpkg_build.engine.test_results import TestRunResult
 from hermpkg_build.errors import CommandLineError, GroupedError, HermpkgError
 
-if TYPE_CHECKING:
-    pass
-
+_MOST_LISTED = 10
 _SECONDS_TO_STOP = 5.0
 """Stopping a child takes a moment; what cannot be stopped, such as writing an archive, is left behind."""
 
@@ -79,7 +77,8 @@ def analyse(build: Build) -> PackageAnalysis:
     targets = build.requested()
     if len(targets) != 1 or not isinstance(target := targets[0], ModelPackage):
         raise CommandLineError(
-            f"{' '.join(build.request.patterns)} is not one model_package",
+            f"{' '.join(build.request.patterns)} does not name exactly one model_package",
+            facts=[("targets", _listed(build.labels))],
             next_step="name a single model_package target",
         )
     outcomes = _outcomes(build, list(target.models.values()))
@@ -118,10 +117,14 @@ def _check_single_output(build: Build) -> None:
     targets = build.requested()
     if build.request.out and (len(targets) != 1 or not isinstance(targets[0], ModelPackage)):
         raise CommandLineError(
-            "--out is for one model_package, and these are not one",
-            facts=[("targets", ", ".join(map(str, build.labels)) or "none")],
+            f"--out needs exactly one model_package, but the patterns name: {_listed(build.labels)}",
             next_step="build them one at a time, or leave out --out",
         )
+
+
+def _listed(labels: Sequence[Label]) -> str:
+    shown = ", ".join(map(str, labels[:_MOST_LISTED])) or "nothing"
+    return shown if len(labels) <= _MOST_LISTED else f"{shown} and {len(labels) - _MOST_LISTED} more"
 
 
 def _result(build: Build, outcomes: Outcomes) -> BuildResult:

@@ -58,6 +58,8 @@ def test_out_is_for_one_target(app):
     )
     outcome = app.run("build", "//more:all", "--out", "x.pt")
     assert outcome.code == 2
+    assert "--out needs exactly one model_package" in outcome.stderr
+    assert "the patterns name: //more:one, //more:two" in outcome.stderr
     assert not (app.root / "x.pt").exists()
 
 

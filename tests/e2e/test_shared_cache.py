@@ -122,9 +122,9 @@ def runs(value: Any) -> int:
 def test_builds_explain_what_came_from_the_cache(checkout):
     first = checkout().run("//app", "--explain").stdout
     second = checkout().run("//app", "--explain").stdout
-    assert re.search(r"shared cache: 0 of \d+ results; 0 B fetched, [1-9].* uploaded", first)
-    assert re.search(r"shared cache: (\d+) of \1 results; [1-9].* fetched, 0 B uploaded", second)
-    assert "built before, of the same inputs" in second
+    assert re.search(r"shared cache: 0 of \d+ results found; 0 B fetched, [1-9].* uploaded", first)
+    assert re.search(r"shared cache: (\d+) of \1 results found; [1-9].* fetched, 0 B uploaded", second)
+    assert "built earlier, from the same inputs" in second
 
 
 def test_a_second_clean_checkout_runs_nothing(checkout, server):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from hermpkg_build.errors import CommandLineError
+
 if TYPE_CHECKING:
     from hermpkg_build.cli.command import Command
 
@@ -14,6 +16,17 @@ def command_names() -> list[str]:
     import pkgutil
 
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def unknown_command(name: str) -> CommandLineError:
+    """The error for a `name` that no command has."""
+    from hermpkg_build.core.spelling import question
+
+    return CommandLineError(
+        f"unknown command {name!r}",
+        next_step=question(name, command_names())
+        or f"hermpkg help lists the commands; to build a target: hermpkg build {name}",
+    )
 
 
 def all_commands() -> list[Command[Any]]:

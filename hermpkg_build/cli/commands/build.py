@@ -142,5 +142,5 @@ def _explain_actions(result: BuildResult, console: Console) -> None:
         fetched, uploaded = size_text(shared.downloaded_bytes), size_text(shared.uploaded_bytes)
         asked = shared.hits + shared.misses
         console.say(
-            f"  shared cache: {shared.hits} of {asked} results; {fetched} fetched, {uploaded} uploaded"
+            f"  shared cache: {shared.hits} of {asked} results found; {fetched} fetched, {uploaded} uploaded"
         )

@@ -8,9 +8,9 @@ from typing import Any, get_args
 
 from hermpkg_build.cli.arguments import Option, operand, option_groups, own_options
 from hermpkg_build.cli.command import Command, CommonArguments, Group, command
-from hermpkg_build.cli.commands import all_commands, command_names, find_command
+from hermpkg_build.cli.commands import all_commands, command_names, find_command, unknown_command
 from hermpkg_build.cli.console import Console
-from hermpkg_build.errors import CommandLineError, ExitCode
+from hermpkg_build.errors import ExitCode
 
 _WIDTH = 100
 
@@ -30,11 +30,7 @@ def run(arguments: HelpArguments, console: Console) -> ExitCode:
     """
     command = find_command(arguments.command) if arguments.command else None
     if arguments.command and command is None:
-        from hermpkg_build.core.spelling import question
-
-        raise CommandLineError(
-            f"unknown command {arguments.command!r}", next_step=question(arguments.command, command_names())
-        )
+        raise unknown_command(arguments.command)
     text = "\n".join(_overview() if command is None else _on_command(command))
     console.give_json({"help": text})
     console.say(text)
