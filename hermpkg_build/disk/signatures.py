@@ -1,7 +1,7 @@
-"""Stat signatures: what tells, without reading it, that a file is still the one that was read.
+"""Stat signatures, which tell without reading a file that it is still the one that was read.
 
-The check that nothing changed imports this module and nothing else of the store, so it needs no
-more than the interpreter has loaded already.
+The check that nothing changed imports this module and nothing else of the store, so it needs only
+modules that the interpreter has loaded already.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 FileSignature = tuple[int, int, int, int, int]
-"""Size in bytes, mtime and ctime in nanoseconds, inode, device; of what a symbolic link leads to."""
+"""Size in bytes, mtime and ctime in nanoseconds, inode, device; for a symbolic link, those of its target."""
 
 SETTLING_NS = 2_000_000_000
 """The coarsest clock of a file system in use ticks every two seconds (FAT)."""

@@ -14,18 +14,18 @@ from hermpkg_build.disk.files import changed_while_read, hash_file, read_file
 from hermpkg_build.disk.signatures import FileSignature, is_settled, signature_of
 
 _NO_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG)
-"""What says that a path leads to no folder that can be read. Anything else is a fault to report."""
+"""Errors by which a path does not lead to a folder that can be read. Any other is reported."""
 
 
-class KnownDigests(Protocol):
-    """Digests of files from earlier reads, which hold for as long as the file's signature is the same."""
+class RecordedDigests(Protocol):
+    """Digests of files from earlier reads, each valid as long as the file has the signature it had then."""
 
     def get(self, path: str, signature: FileSignature) -> Digest | None:
-        """The digest of the file at `path` when it had this signature; None where that is not known."""
+        """The digest of the file at `path` under this signature; None where none is recorded."""
         ...
 
     def load(self, folders: Iterable[str]) -> None:
-        """Get ready for questions about the files of many folders."""
+        """Prepare for `get` of files in many folders."""
         ...
 
     def record(self, path: str, signature: FileSignature, digest: Digest) -> None:
@@ -33,22 +33,22 @@ class KnownDigests(Protocol):
         ...
 
     def forget(self, path: str) -> None:
-        """Take back what is recorded for a file."""
+        """Remove the record of a file."""
         ...
 
 
 class SourceTree:
     """A view of the file system that stays the same for its lifetime, shared by any number of threads.
 
-    `started_ns` is a time before anything is read, the present one where it is not given: what
-    changed shortly before it, or after it, is not recorded (`signatures.is_settled`).
+    `started_ns` is a time before anything is read, the present one where it is not given: files that
+    changed shortly before it, or after it, are not recorded (`signatures.is_settled`).
 
-    Folders are listed once. A file is known by its first digest: a later read that gives other
-    bytes raises ActionError, for a result made of both would belong to no state of the sources.
+    Folders are listed once. The first digest of a file stands: a later read that gives other bytes
+    raises ActionError, for a result made of both would belong to no state of the sources.
     Paths are absolute and taken as they are written.
     """
 
-    def __init__(self, index: KnownDigests | None = None, *, started_ns: int | None = None) -> None:
+    def __init__(self, index: RecordedDigests | None = None, *, started_ns: int | None = None) -> None:
         self._index = index
         self._started_ns = time.time_ns() if started_ns is None else started_ns
         self._listings: dict[str, Mapping[str, bool] | None] = {}
@@ -57,10 +57,10 @@ class SourceTree:
         self._lock = threading.Lock()
 
     def entries(self, directory: str) -> Mapping[str, bool] | None:
-        """What is in a folder, by name: True for a folder, False for a file; None for no readable folder.
+        """The entries of a folder by name: True for a folder, False for a file. None where it cannot be read.
 
-        Symbolic links count as what they lead to. Left out are ``__pycache__``, which running
-        Python changes, and what is neither file nor folder (broken links, pipes, sockets).
+        Symbolic links count as their targets. Left out are ``__pycache__``, which running Python changes,
+        and entries that are neither file nor folder (broken links, pipes, sockets).
         """
         try:
             return self._listings[directory]
@@ -88,7 +88,7 @@ class SourceTree:
         return data
 
     def digest(self, path: str) -> Digest:
-        """The digest of a file's bytes, from the index where its signature is known. Raises as `read`."""
+        """The digest of a file's bytes, from the index where that has its signature. Raises as `read`."""
         return self._digests.get(path) or self._digest(path)
 
     def digests(self, paths: Sequence[str]) -> list[Digest]:
@@ -109,11 +109,10 @@ class SourceTree:
         return {directory: listing_digest(entries) for directory, entries in listings.items()}
 
     def observed_signatures(self) -> Mapping[str, FileSignature]:
-        """The signatures, by path, that vouch for what was observed for as long as they are the same.
+        """The signatures, by path, of files and folders: as long as one is the same, so is the observation.
 
-        A file or folder that changed too lately for its signature to tell, an absent folder, and a
-        folder with symbolic links (what they lead to can change without it) are not here: to know
-        whether such an observation still holds is to make it again.
+        Left out are those that changed too lately for a signature to tell, absent folders, and folders
+        with symbolic links, whose targets can change without the folder: these must be observed again.
         """
         with self._lock:
             return {
@@ -128,7 +127,7 @@ class SourceTree:
                 signature = signature_of(os.stat(path))
                 recorded = self._index.get(path, signature)
                 if recorded is not None:
-                    return self._keep(path, recorded, signature)
+                    return self._remember(path, recorded, signature)
             digest, signature = hash_file(path)
         except (FileNotFoundError, NotADirectoryError):
             self.entries(os.path.dirname(path))
@@ -136,27 +135,27 @@ class SourceTree:
         return self._observe(path, digest, signature)
 
     def _observe(self, path: str, digest: Digest, signature: FileSignature) -> Digest:
-        """Keep what was read now, and tell the index where that can be trusted later."""
-        known = self._keep(path, digest, signature)
+        """Remember what was read now, also in the index where the signature can be trusted later."""
+        first = self._remember(path, digest, signature)
         if self._index is not None and is_settled(signature, self._started_ns):
             self._index.record(path, signature, digest)
-        return known
+        return first
 
-    def _keep(self, path: str, digest: Digest, signature: FileSignature) -> Digest:
+    def _remember(self, path: str, digest: Digest, signature: FileSignature) -> Digest:
         with self._lock:
-            known = self._digests.setdefault(path, digest)
-            if known == digest:
+            first = self._digests.setdefault(path, digest)
+            if first == digest:
                 self._signatures.setdefault(path, signature)
-        if known != digest:
+        if first != digest:
             if self._index is not None:
                 # It may be the index that was wrong: a clock set back, times made up by a tool.
                 self._index.forget(path)
             raise changed_while_read(path)
-        return known
+        return first
 
 
 def listing_digest(entries: Mapping[str, bool] | None) -> Digest:
-    """The digest of a listing, over the names as the file system has them; None for no folder."""
+    """The digest of a listing, over the names as the file system has them; None for an absent folder."""
     if entries is None:
         return Digest.of(b"no folder")
     lines = [os.fsencode(name) + (b"/\0" if is_folder else b"\0") for name, is_folder in entries.items()]
@@ -164,7 +163,7 @@ def listing_digest(entries: Mapping[str, bool] | None) -> Digest:
 
 
 def _list(directory: str) -> tuple[Mapping[str, bool] | None, FileSignature | None]:
-    """A listing sorted by name, and the folder's signature where that vouches for the listing."""
+    """A listing by name, and the folder's signature where an equal one later means an equal listing."""
     assert os.path.isabs(directory), directory
     found: dict[str, bool] = {}
     links = False

@@ -1,1 +1,1 @@
-"""What is kept between builds: contents by digest, action results, file digests, import facts."""
+"""The local cache: contents by digest, action results, digests of files, import facts."""

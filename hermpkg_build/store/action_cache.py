@@ -1,4 +1,4 @@
-"""The action cache: what an action gave, by the digest of all that went into it."""
+"""The action cache: results of actions by the digest of all their inputs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hermpkg_build.store.failures import cannot_write, log_corrupt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionResult:
-    """What an action gave: contents by name, and facts small enough to keep here."""
+    """The result of an action: contents by name, and facts small enough to lie beside their digests."""
 
     outputs: Mapping[str, Digest]
     facts: Json
@@ -26,13 +26,13 @@ class ActionResult:
 class ActionCache:
     """Results in ``<root>/ac/<first two digits>/<hash>``, safe for any number of processes at once.
 
-    What an entry holds that is not the result of its key is a miss, removed and logged. Results are
-    looked for in `behind` too, which are roots of other caches that are only read.
+    An entry that is not the result of its key is a miss, removed and logged. Results are also looked
+    for in the caches whose roots are `read_only`; nothing is written there.
     """
 
-    def __init__(self, root: str, *, behind: Sequence[str] = ()) -> None:
+    def __init__(self, root: str, *, read_only: Sequence[str] = ()) -> None:
         self.root = root
-        self._roots = (root, *behind)
+        self._roots = (root, *read_only)
 
     def get(self, key: Digest) -> ActionResult | None:
         """The result of the action with this digest, None where there is none."""
@@ -50,7 +50,7 @@ class ActionCache:
         return None
 
     def put(self, key: Digest, result: ActionResult) -> None:
-        """Keep a result. Raises LocalEnvironmentError where the cache is full or not writable."""
+        """Store a result. Raises LocalEnvironmentError where the cache is full or not writable."""
         data = encode_result(key, result)
         temporary = os.path.join(self.root, "tmp")
         try:

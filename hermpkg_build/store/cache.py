@@ -26,15 +26,15 @@ TAG = (
 )
 
 _ABANDONED_S = 2 * 24 * 3600
-"""The age at which what lies in ``tmp`` belongs to a process that was killed."""
+"""The age at which an entry of ``tmp`` belongs to a process that was killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cache:
-    """What is kept between builds, in the folder `directory`; close it when the build is done.
+    """The cache in the folder `directory`; close it when the build is done.
 
-    Where the folder is not `writable`, what it holds is read, contents and results of this process
-    live in a temporary folder until `close`, and `warnings` says so.
+    Where the folder is not `writable`, it is only read, contents and results of this process lie in a
+    temporary folder until `close`, and `warnings` says so.
     """
 
     directory: str
@@ -52,7 +52,7 @@ class Cache:
         self._database.put_many({**self.digests.pending(), **self.facts.pending()})
 
     def close(self) -> None:
-        """Flush, and let go of files and of what is temporary."""
+        """Flush, close files, and remove the temporary folder."""
         self.flush()
         self._database.close()
         if self._scratch:
@@ -102,8 +102,8 @@ def delete_cache(directory: str) -> bool:
             folder = os.path.join(directory, name)
             if os.path.islink(folder) or not _is_cache(folder):
                 continue
-            # The name goes first and at once: a process that starts now starts with an empty cache. The
-            # new name keeps the marker, so that what a kill leaves is found the next time.
+            # The folder is renamed first: a process that starts now starts with an empty cache. It
+            # keeps its marker file, so that the rest is found the next time where this is killed.
             doomed = os.path.join(directory, f"deleted-{os.urandom(8).hex()}")
             os.rename(folder, doomed)
             shutil.rmtree(doomed)
@@ -145,8 +145,8 @@ def _open_read_only(root: str, reason: OSError) -> Cache:
     why = os.strerror(reason.errno) if reason.errno else str(reason)
     return Cache(
         directory=os.path.dirname(root),
-        content=ContentStore(scratch.path, behind=[root]),
-        actions=ActionCache(scratch.path, behind=[root]),
+        content=ContentStore(scratch.path, read_only=[root]),
+        actions=ActionCache(scratch.path, read_only=[root]),
         digests=DigestIndex(database),
         facts=FactsCache(database),
         writable=False,
@@ -159,7 +159,7 @@ def _open_read_only(root: str, reason: OSError) -> Cache:
 
 
 def _prepare(root: str) -> None:
-    """Make the folder with its marker, see that files can be made in it, clear what a kill left there.
+    """Make the folder with its marker file, check that it can be written, remove what killed processes left.
 
     Raises OSError.
     """

@@ -33,13 +33,13 @@ class ContentStore:
     seal instead of its place: removing it could remove a right one that another process has just
     put there, while an unsealed one is read as absent and replaced by the next put.
 
-    Contents are looked for in `behind` too, which are roots of other stores that are only read.
+    Contents are also looked for in the stores whose roots are `read_only`; nothing is written there.
     Methods that write raise LocalEnvironmentError where the cache is full or not writable.
     """
 
-    def __init__(self, root: str, *, behind: Sequence[str] = ()) -> None:
+    def __init__(self, root: str, *, read_only: Sequence[str] = ()) -> None:
         self.root = root
-        self._roots = (root, *behind)
+        self._roots = (root, *read_only)
         self._temporary = os.path.join(root, "tmp")
 
     def put_bytes(self, data: bytes) -> Digest:
@@ -56,7 +56,7 @@ class ContentStore:
 
         With `move` the digest is trusted and the file is renamed into the store where it can be;
         the path is gone either way. Without, the file stays as it is, and is hashed while it is copied.
-        Raises ActionError where a file is no longer what its digest says, OSError where it cannot be read.
+        Raises ActionError where the file has another digest, OSError where it cannot be read.
         """
         if not self._is_sealed(digest) and not (move and self._rename_in(path, digest)):
             self._copy_in(path, digest)
@@ -112,7 +112,7 @@ class ContentStore:
         _seal(new.descriptor)
 
     def _rename_in(self, path: str, digest: Digest) -> bool:
-        """Publish the file itself; False where it lies on another file system or is not ours alone.
+        """Publish the file itself; False where it lies on another file system or could be changed by others.
 
         A file with a second name, or a symbolic link, could later be changed through the other path.
         """
@@ -150,7 +150,7 @@ class ContentStore:
 
 @contextmanager
 def _cache_errors(root: str) -> Iterator[None]:
-    """What fails within is the cache's fault, not that of a file being read."""
+    """A context in which every OSError is the cache's fault, not that of a file being read."""
     try:
         yield
     except OSError as error:

@@ -33,10 +33,10 @@ class Database:
     Reads lock for the time of one query, writes for that of one transaction; the rollback journal
     (rather than a write-ahead log) also works on network and read-only file systems. A process
     killed in a transaction leaves a journal that the next one rolls back. Nothing is synchronised
-    to the disk: what a power failure leaves is caught by the checksums, as any other damage is.
+    to the disk: the checksums catch what a power failure leaves, as any other damage.
 
     Nothing raises for the state of the file: rows that cannot be read are absent, rows that cannot
-    be written are dropped, a file that is no database is replaced, and the log has it.
+    be written are dropped, a file that is not a database is replaced; all this is logged.
     """
 
     def __init__(self, folder: str, *, writable: bool) -> None:
@@ -71,7 +71,7 @@ class Database:
                 connection.close()
 
     def _attempt(self, work: Callable[[sqlite3.Connection], _T]) -> _T | None:
-        """What `work` gives, at the second attempt where the first finds the file damaged, else None."""
+        """The result of `work`, attempted again where the file is damaged; None where it fails."""
         with self._lock:
             done, result = self._attempt_once(work)
             if not done and self._writable:
@@ -79,7 +79,7 @@ class Database:
             return result
 
     def _attempt_once(self, work: Callable[[sqlite3.Connection], _T]) -> tuple[bool, _T | None]:
-        """Whether there is no use in trying again, and what `work` gave."""
+        """Whether another attempt would not help, and the result of `work`."""
         import sqlite3
 
         try:
@@ -133,7 +133,7 @@ def _select(connection: sqlite3.Connection, numbers: list[int]) -> list[tuple[in
 def _insert(connection: sqlite3.Connection, rows: dict[int, bytes]) -> None:
     """Write `rows` in one transaction; closing the connection after a failure rolls it back.
 
-    In a tree whose order is damaged SQLite writes without a word what it will not find again.
+    In a tree whose order is damaged SQLite reports success for rows that it will not find again.
     """
     import sqlite3
 
@@ -158,9 +158,9 @@ def _is_damage(error: Exception) -> bool:
 
 
 def _forbids_writing(path: str) -> bool:
-    """Whether the file, by the 19th byte of its header, is one that this SQLite only reads.
+    """Whether the file's header, by its 19th byte, forbids this version of SQLite to write to it.
 
-    None that we wrote is, and the error is that of a file which is not ours to write.
+    A newer version wrote it: the error is that of a file without the right to write.
     """
     try:
         with open(path, "rb") as file:

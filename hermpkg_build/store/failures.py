@@ -1,4 +1,4 @@
-"""What the store says where it fails, and what it logs where it can go on."""
+"""The errors of the store, and its log of damage that it can work around."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def cannot_write(error: OSError, folder: str) -> LocalEnvironmentError:
 
 
 def free_space(folder: str) -> int | None:
-    """Bytes that an ordinary user may still write where `folder` lies, None where nobody can tell."""
+    """Bytes that an ordinary user may still write where `folder` lies, None where the system does not say."""
     while not os.path.isdir(folder) and folder != os.path.dirname(folder):
         folder = os.path.dirname(folder)
     try:
@@ -40,8 +40,8 @@ def free_space(folder: str) -> int | None:
     return status.f_bavail * status.f_frsize
 
 
-def log_corrupt(what: str, path: str) -> None:
-    """Tell the log of something in the cache that is not what it must be, and is made anew."""
+def log_corrupt(subject: str, path: str) -> None:
+    """Log that something in the cache is damaged; it will be made again."""
     import logging
 
-    logging.getLogger("hermpkg_build.store").info("corrupt %s, treated as absent: %s", what, path)
+    logging.getLogger("hermpkg_build.store").info("corrupt %s, treated as absent: %s", subject, path)

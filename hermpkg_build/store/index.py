@@ -48,7 +48,7 @@ class DigestIndex:
                 self._folders[folder] = dict(_decode(rows.get(key, b"")))
 
     def record(self, path: str, signature: FileSignature, digest: Digest) -> None:
-        """Remember the digest of a file. What cannot be a regular file's is not remembered."""
+        """Remember the digest of a file, unless the signature cannot be a regular file's."""
         if signature[0] != digest.size or signature[1] not in _TIMES or signature[2] not in _TIMES:
             return
         folder, _, name = path.rpartition("/")
@@ -60,7 +60,7 @@ class DigestIndex:
                 self._changed.add(folder)
 
     def forget(self, path: str) -> None:
-        """Take back what is recorded for a file."""
+        """Remove the record of a file."""
         folder, _, name = path.rpartition("/")
         with self._lock:
             if self._folder(folder).pop(name, None) is not None:

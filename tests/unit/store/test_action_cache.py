@@ -83,7 +83,7 @@ def test_an_entry_under_the_name_of_another_is_a_miss(actions: ActionCache) -> N
 def test_results_behind_are_read_and_never_written(tmp_path: Path) -> None:
     behind = ActionCache(str(tmp_path / "behind"))
     behind.put(KEY, RESULT)
-    front = ActionCache(str(tmp_path / "front"), behind=[behind.root])
+    front = ActionCache(str(tmp_path / "front"), read_only=[behind.root])
     assert front.get(KEY) == RESULT
     front.put(KEY, ActionResult(outputs={}, facts="new"))
     assert front.get(KEY) == ActionResult(outputs={}, facts="new")

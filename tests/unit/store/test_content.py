@@ -210,7 +210,7 @@ def test_contents_behind_are_read_and_never_written(tmp_path: Path) -> None:
     behind = ContentStore(str(tmp_path / "behind"))
     digest = behind.put_bytes(b"old")
     before = sorted(files_in(behind.root))
-    store = ContentStore(str(tmp_path / "front"), behind=[behind.root])
+    store = ContentStore(str(tmp_path / "front"), read_only=[behind.root])
     assert store.get_bytes(digest) == b"old"
     assert store.path_of(digest) == behind.path_of(digest)
     new = store.put_bytes(b"new")
@@ -223,7 +223,7 @@ def test_what_is_damaged_behind_is_put_in_front(tmp_path: Path) -> None:
     behind = ContentStore(str(tmp_path / "behind"))
     digest = behind.put_bytes(b"data")
     damage(stored_path(behind, digest), b"dat4", keep_mtime=False)
-    store = ContentStore(str(tmp_path / "front"), behind=[behind.root])
+    store = ContentStore(str(tmp_path / "front"), read_only=[behind.root])
     assert store.get_bytes(digest) is None
     store.put_bytes(b"data")
     assert store.get_bytes(digest) == b"data"
