@@ -1,4 +1,4 @@
-"""The end of a ``with`` block closes what it was about."""
+"""A base class for objects that the end of a ``with`` block closes."""
 
 from __future__ import annotations
 

@@ -50,10 +50,10 @@ _LONGEST = 80
 
 
 class JsonFormError(ValueError):
-    """JSON that is not the form of what was to be read.
+    """JSON that is not the form of the value to read.
 
-    `at` is the place of the part at fault (``records['a.py']['digest']``), `expected` says what should be
-    there, and `found` what is, both in a few words.
+    `at` is the place of the part at fault (``records['a.py']['digest']``), `expected` describes the part
+    that should be there, and `found` the part that is, both in a few words.
     """
 
     def __init__(self, expected: str, found: object) -> None:

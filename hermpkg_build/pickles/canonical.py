@@ -1,16 +1,15 @@
 """The canonical pickler: one value, one sequence of bytes, for any unpickler of the standard library.
 
-What equal graphs have in common decides every byte, and nothing else does:
+Every byte depends only on what equal graphs have in common:
 
-- Atoms (see `values`) are memoised by value, everything else by identity, so that aliasing and
-  cycles among mutable objects are kept exactly, and that among equal strings is not seen.
-- A memo entry is made only for what a later reference needs, and numbered by first reference.
+- Atoms (see `values`) are memoised by value, everything else by identity, so that aliasing and cycles
+  of mutable objects are preserved exactly, and whether equal strings are one object does not matter.
+- Only objects that are referred to again have memo entries, numbered by first reference.
 - Sets are written in a total order, dicts in theirs, which is data.
 - Names of classes and functions come from the objects, not from the order of imports; the
   extension registry of `copyreg` is not used.
-
-- The elements of a set that are no atoms have an order only by what they contain and by what
-  else refers to them. A graph with such a set is surveyed as a whole first (see `survey`).
+- Set elements other than atoms have an order only by their contents and by the other references to
+  them. A graph with such a set is surveyed as a whole first (see `survey`).
 """
 
 from __future__ import annotations
@@ -50,13 +49,13 @@ def pickle_canonically(
 ) -> PickledObject:
     """Pickle `obj` so that equal values give equal bytes (protocols 3, 4 and 5).
 
-    `name` stands for `obj` in messages. `persistent_id` is asked about every object that is no
-    atom, list, dict, set, tuple, class or function; what it returns, unless None, is pickled in
-    the object's place. `resolve_global` gets an object with the module and qualified name it
-    has of itself (the module may be "") and returns those to write. `reduce_override` returns
-    what ``__reduce_ex__`` would, or NotImplemented.
+    `name` stands for `obj` in messages. `persistent_id` is called with every object other than an
+    atom, list, dict, set, tuple, class or function; its result, unless None, is pickled in the
+    object's place. `resolve_global` gets an object with its own ``__module__`` ("" for none) and
+    ``__qualname__``, and returns the names to write. `reduce_override` returns the same as
+    ``__reduce_ex__``, or NotImplemented.
 
-    Objects with such sets are asked to reduce themselves more than once, and so are the callbacks.
+    In a graph with sets that must be surveyed, objects are reduced, and callbacks called, more than once.
     Storages of torch are not in the pickle: see PickledObject.
     Raises UnpicklableError with the path to the object at fault, ValueError for another protocol.
     """

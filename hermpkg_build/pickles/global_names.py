@@ -73,9 +73,9 @@ def find_global(obj: object, name: str | None = None) -> tuple[str, str]:
         raise pickle.PicklingError(f"a lambda cannot be imported by name{_defined_at(obj)}")
     scope, inside_function, _ = qualname.partition(".<locals>.")
     if inside_function:
-        what = "a class" if isinstance(obj, type) else "a function"
+        kind = "a class" if isinstance(obj, type) else "a function"
         raise pickle.PicklingError(
-            f"{what} defined inside the function {scope} cannot be imported by name{_defined_at(obj)}"
+            f"{kind} defined inside the function {scope} cannot be imported by name{_defined_at(obj)}"
         )
     module = getattr(obj, "__module__", None) or _owner(obj, qualname)
     _check(obj, module, qualname)
@@ -83,7 +83,7 @@ def find_global(obj: object, name: str | None = None) -> tuple[str, str]:
 
 
 def _own_name(obj: object) -> str:
-    """The qualified name that `obj` has of itself, "" for none."""
+    """The ``__qualname__`` or ``__name__`` of `obj`, "" for none."""
     name: str = getattr(obj, "__qualname__", None) or getattr(obj, "__name__", None) or ""
     return name
 
@@ -106,7 +106,7 @@ def _check(obj: object, module: str, qualname: str) -> None:
 
 
 def _owner(obj: object, qualname: str) -> str:
-    """The module that holds an object which does not say where it belongs.
+    """The module that holds an object without a ``__module__``.
 
     Among all loaded modules that do, one of the library that made the object's type comes first,
     then the one with the shortest dotted name, so that neither the order of imports nor a user's

@@ -28,12 +28,12 @@ _REENTRIES = 1_000
 
 
 class OrderNeededError(Exception):
-    """A set has elements that only their place in the whole graph can put in order."""
+    """A set has elements that only their place in the whole graph orders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What `pickle_canonically` was asked for."""
+    """The options of `pickle_canonically`."""
 
     protocol: int
     name: str
@@ -45,8 +45,8 @@ class Settings:
 class GraphWriter:
     """One walk over one graph that writes it.
 
-    `ranks` orders the elements of sets that are no atoms, by their ids. Without it,
-    OrderNeededError says that it is needed.
+    `ranks` orders the elements of sets other than atoms, by their ids; without it, a set that needs
+    them raises OrderNeededError.
     """
 
     def __init__(self, settings: Settings, out: Output, ranks: Mapping[int, int] | None) -> None:
@@ -95,14 +95,14 @@ class GraphWriter:
         stack: list[tuple[Walk, object]] = []
         out = self._out
         by_identity = out.by_identity
-        known = by_identity.get
+        memoised = by_identity.get
         start = self._start.get
         other = self._other
         child: Any = None
         try:
             while True:
                 for child in current:
-                    if (reference := known(id(child))) is not None:
+                    if (reference := memoised(id(child))) is not None:
                         out.append(out.fetch(by_identity, id(child), reference))
                     elif (nested := start(type(child), other)(child)) is not None:
                         if len(stack) == _DEEPEST:
@@ -121,7 +121,7 @@ class GraphWriter:
 
     def failure(self, opened: Sequence[object], child: object, error: Exception) -> UnpicklableError:
         """The error for `child`, to which the objects `opened` lead, each a part of the one before."""
-        reductions = {id(kept.obj): kept for kept in self._out.alive if isinstance(kept, Reduced)}
+        reductions = {id(reduced.obj): reduced for reduced in self._out.alive if isinstance(reduced, Reduced)}
         path = path_of(self._settings.name, opened, child, reductions)
         return UnpicklableError(path, reason_for(child, error))
 
@@ -275,7 +275,7 @@ class GraphWriter:
             ranks = self._ranks
             if ranks is None:
                 raise OrderNeededError
-            # What was made for this walk alone has no rank, and comes last.
+            # Objects that were made for this walk alone have no rank, and come last.
             others.sort(key=lambda element: ranks.get(id(element), len(ranks)))
         return sort_atoms(atoms), others
 
@@ -367,9 +367,8 @@ class GraphWriter:
         yield from self._fill((storage.location, storage.numel), op.TUPLE + op.BINPERSID)
 
     def _reduced(self, reduced: Reduced, key: Hashable | None = None) -> Walk:
-        """An object by what its ``__reduce__`` returned; memoised by `key` where it has one."""
-        # Whatever was made for this call alone must outlive it, or its id could come to mean
-        # another object.
+        """Write an object as it reduces; it is memoised by `key` where it has one."""
+        # Objects that were made for this call alone must outlive it, or their ids could pass to others.
         self._out.alive.append(reduced)
         obj = reduced.obj
         self._enter(obj)
@@ -419,10 +418,10 @@ class GraphWriter:
             yield from self._fill((function, arguments), op.REDUCE)
 
     def _enter(self, obj: object) -> None:
-        """Note that `obj` is begun; it may come again before it is complete, but not for ever."""
+        """Note that `obj` is begun; it may be begun again before it is complete, but not endlessly."""
         count = self._building[id(obj)] = self._building.get(id(obj), 0) + 1
         if count > _REENTRIES:
-            raise pickle.PicklingError("what it reduces to needs the object itself before it can be made")
+            raise pickle.PicklingError("it reduces to a call that needs the object itself as an argument")
 
     def _leave(self, obj: object) -> None:
         count = self._building[id(obj)] = self._building[id(obj)] - 1

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 from hermpkg_build.pickles import opcodes as op
 
 Table: TypeAlias = "dict[Any, int | bytes]"
-"""What is memoised: by a key, the index of the piece that leaves the object on the stack, or from
-the first reference on the opcode that fetches it."""
+"""Memoised objects by key: the index of the piece that leaves the object on the stack, and, from the first
+reference on, the opcode that fetches it."""
 
 _BIG = 1 << 16
 
@@ -35,7 +35,7 @@ class Output:
         self._storage_keys: list[tuple[int, int]] = []
 
     def fetch(self, table: Table, key: Hashable, reference: int | bytes) -> bytes:
-        """The opcode that fetches what `table` has under `key`, which is `reference`."""
+        """The opcode that fetches the object that `table` has under `key` as `reference`."""
         if isinstance(reference, bytes):
             return reference
         opcode = table[key] = op.get(len(self._puts))
@@ -43,7 +43,7 @@ class Output:
         return opcode
 
     def written(self, table: Table, key: Hashable) -> bool:
-        """Write a reference to what `table` has under `key`, if it has anything."""
+        """Write a reference to the object that `table` has under `key`; False where there is none."""
         reference = table.get(key)
         if reference is None:
             return False
@@ -76,7 +76,7 @@ class Output:
             self.byte_strings[data] = len(self.pieces) - 1
 
     def block(self, header: bytes, data: bytes) -> None:
-        """Write what is one opcode with its data."""
+        """Write one opcode with its data."""
         if len(data) < _BIG:
             self.append(header + data)
         else:

@@ -31,10 +31,9 @@ class UnpicklableError(pickle.PicklingError):
 def path_of(name: str, opened: Sequence[object], bad: object, reductions: Mapping[int, Reduced]) -> str:
     """Python-like text that leads from `name`, the first of `opened`, to `bad`.
 
-    Each object is a part of the one before, or of what that one reduces to by `reductions`, whose keys are
-    ids; `bad` can also be the last of `opened` itself.
-    Attributes of torch modules read as one writes them: ``model.layer[2].hook``. A part that only
-    exists in what an object reduces to reads as an index into that.
+    Each object is a part of the one before, or of its reduction, which `reductions` has by the object's id;
+    `bad` can also be the last of `opened` itself. Attributes of torch modules read as one writes them:
+    ``model.layer[2].hook``. A part of a reduction alone reads as an index into that.
     """
     steps = [name]
     via = _Via(None)

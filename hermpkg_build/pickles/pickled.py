@@ -1,4 +1,4 @@
-"""What canonical pickling gives."""
+"""The results of canonical pickling."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class GlobalReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PickledObject:
-    """A canonical pickle and what it refers to.
+    """A canonical pickle and its references.
 
     `globals` are sorted and unique. `storages` are torch.UntypedStorage objects; the one at
     index k is what the persistent ids ("storage", type, k, location, numel) mean. Each pair of

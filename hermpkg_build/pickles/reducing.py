@@ -1,4 +1,4 @@
-"""What an object reduces to: the function, arguments and state that make it again."""
+"""Reduces an object to the function, arguments and state that make it again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SET_REDUCERS: Final[tuple[Any, ...]] = (set.__reduce__, frozenset.__reduce__)
 
 
 class Elements:
-    """Stands for the list of a set's elements in what a subclass of set reduces to."""
+    """Stands for the list of a set's elements among the arguments of a subclass of set."""
 
     __slots__ = ("members",)
 
@@ -47,7 +47,7 @@ def is_value(obj: object) -> bool:
 
 
 def reduce(obj: Any, protocol: int) -> Any:
-    """What `obj` says of itself when asked as `pickle` asks; NotImplemented for a class."""
+    """The result of ``__reduce_ex__``, or of a reducer for the type of `obj`; NotImplemented for a class."""
     by_type: Any = copyreg.dispatch_table.get(type(obj))
     if by_type is not None:
         return by_type(obj)
@@ -84,7 +84,7 @@ def _check_that_it_comes_back(method: MethodType) -> None:
 def checked(obj: object, returned: Any) -> Reduced:
     """`returned` by the ``__reduce__`` of `obj`, without the order of any hash table left in it.
 
-    Raises pickle.PicklingError where it is not what the protocol of reducing asks for.
+    Raises pickle.PicklingError where it breaks the rules of ``__reduce__``.
     """
     if not isinstance(returned, tuple) or not 2 <= len(returned) <= 6:
         raise pickle.PicklingError("its __reduce__ must return a string or a tuple of two to six items")
@@ -112,7 +112,7 @@ def checked(obj: object, returned: Any) -> Reduced:
 def _has_default_state(kind: Any) -> bool:
     """Whether instances give their attributes and slots themselves, the slots in class order.
 
-    That order is no order at all where ``__slots__`` is a set.
+    The slots have no order where ``__slots__`` is a set.
     """
     if kind.__reduce_ex__ is not _OBJECT.__reduce_ex__ or kind.__reduce__ is not _OBJECT.__reduce__:
         return False

@@ -1,4 +1,4 @@
-"""Storages of torch: what a pickle says of one, and its bytes on their way to a file."""
+"""Storages of torch: the reference that a pickle has to one, and writing its bytes to a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CHUNK = 4 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageReference:
-    """One use of a storage: the memory itself, and the type through which it is seen.
+    """One use of a storage: the memory, and the type that its bytes are read as.
 
     `kind` is the class that a persistent id names (torch.FloatStorage, or
     torch.storage.UntypedStorage), `numel` counts elements of it. Two uses with one `identity`
@@ -40,7 +40,7 @@ class StorageReference:
 
 
 def storage_reference(obj: object) -> StorageReference | None:
-    """What a pickle says of `obj` if it is a torch storage. Does not import torch."""
+    """The reference to `obj` if it is a torch storage; None for anything else. Does not import torch."""
     module = sys.modules.get("torch.storage")
     typed = getattr(module, "TypedStorage", None)
     untyped = getattr(module, "UntypedStorage", None)

@@ -1,4 +1,4 @@
-"""Values that have no identity worth keeping: when two of them are one, and in what order they stand.
+"""Values whose identity does not matter: when two of them are one, and their order.
 
 Numbers, strings, bytes, and the tuples and frozensets made only of them are *atoms*. Whether two
 equal atoms are one object depends on interning, constant folding and caches, so a canonical
@@ -36,10 +36,10 @@ class AtomKeys:
     def __init__(self) -> None:
         self._numbers: dict[Hashable, int] = {}
         # The object stands beside its key so that no other object can get its id meanwhile.
-        self._known: dict[int, tuple[Compound, Hashable | None]] = {}
+        self._keys: dict[int, tuple[Compound, Hashable | None]] = {}
 
     def key(self, obj: Compound) -> Hashable | None:
-        """The key of `obj`, or None where it contains something that is no atom."""
+        """The key of `obj`, or None where it contains anything but atoms."""
         kinds = set(map(type, obj))
         if kinds <= SIMPLE:
             return _flat_key(obj)
@@ -48,19 +48,19 @@ class AtomKeys:
         return self._nested_key(obj)
 
     def _nested_key(self, root: Compound) -> Hashable | None:
-        known = self._known
+        keys = self._keys
         pending = [root]
         while pending:
             obj = pending[-1]
-            if id(obj) in known:
+            if id(obj) in keys:
                 pending.pop()
             elif not set(map(type, obj)) <= _ATOMS:
-                known[id(obj)] = (obj, None)
-            elif inner := [part for part in obj if type(part) in _COMPOUND and id(part) not in known]:
+                keys[id(obj)] = (obj, None)
+            elif inner := [part for part in obj if type(part) in _COMPOUND and id(part) not in keys]:
                 pending += inner
             else:
-                known[id(obj)] = (obj, self._key_from_parts(obj))
-        return known[id(root)][1]
+                keys[id(obj)] = (obj, self._key_from_parts(obj))
+        return keys[id(root)][1]
 
     def _key_from_parts(self, obj: Compound) -> Hashable | None:
         parts: list[Hashable] = []
@@ -68,7 +68,7 @@ class AtomKeys:
             if type(part) not in _COMPOUND:
                 parts.append(marshal.dumps(part, _VERSION))
                 continue
-            key = self._known[id(part)][1]
+            key = self._keys[id(part)][1]
             if key is None:
                 return None
             parts.append(self._numbers.setdefault(key, len(self._numbers)))
@@ -124,6 +124,6 @@ def split_atoms(elements: Iterable[Any], keys: AtomKeys) -> tuple[list[Any], lis
     others: list[Any] = []
     for element in elements:
         kind = type(element)
-        known = kind in SIMPLE or (kind in _COMPOUND and keys.key(element) is not None)
-        (atoms if known else others).append(element)
+        is_atom = kind in SIMPLE or (kind in _COMPOUND and keys.key(element) is not None)
+        (atoms if is_atom else others).append(element)
     return atoms, others

@@ -160,7 +160,7 @@ def _is_damage(error: Exception) -> bool:
 def _forbids_writing(path: str) -> bool:
     """Whether the file's header, by its 19th byte, forbids this version of SQLite to write to it.
 
-    A newer version wrote it: the error is that of a file without the right to write.
+    Nothing here writes such a header. SQLite reports the same error for a file without the right to write.
     """
     try:
         with open(path, "rb") as file:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 
 class NodeKind(str, enum.Enum):
-    """What an object in a pickle is."""
+    """The kinds of objects in a pickle."""
 
     ATOM = "atom"
     """A number, text, bytes, None or a truth value."""
@@ -21,21 +21,21 @@ class NodeKind(str, enum.Enum):
     SET = "set"
     FROZENSET = "frozenset"
     CALL = "object"
-    """What calling something gives: every instance of a class is one."""
+    """The result of a call, such as every instance of a class."""
     PERSISTENT = "persistent"
-    """What the loader finds by an identifier: a tensor storage, in archives."""
+    """An object that the loader finds by an identifier: in archives, a tensor storage."""
 
     __str__ = str.__str__
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Node:
-    """One object: the opcode that makes it, where that stands, and what the object is made of.
+    """One object: the opcode that makes it, the offset of the opcode, and the parts of the object.
 
     `value` is an ATOM's value, or a GLOBAL's (module, name). `items` are the elements of a sequence or
-    set, also those appended to a CALL; `pairs` the items of a dict or those set on a CALL; `parts` what a
-    CALL calls and with what (function, arguments, keyword arguments), or a PERSISTENT's identifier;
-    `states` what an object is given by BUILD.
+    set, also those appended to a CALL; `pairs` the items of a dict or those set on a CALL; `parts` the
+    function, arguments and keyword arguments of a CALL, or a PERSISTENT's identifier; `states` the
+    states that BUILD gives an object.
     """
 
     kind: NodeKind
@@ -188,7 +188,7 @@ def _extension(reader: _Reader, opcode: str, argument: object, offset: int) -> N
 
 
 def _call(count: int) -> _Step:
-    """What makes an object of a function and `count` - 1 further values on the stack."""
+    """The step that calls a function with `count` - 1 further values on the stack."""
 
     def step(reader: _Reader, opcode: str, _: object, offset: int) -> None:
         parts = reader.stack[-count:]
@@ -201,7 +201,7 @@ def _call(count: int) -> _Step:
 
 
 def _instance(reader: _Reader, opcode: str, argument: object, offset: int) -> None:
-    """INST and OBJ of protocol 0 and 1: a class and what lies above the mark."""
+    """INST and OBJ of protocols 0 and 1: a class and the values above the mark."""
     items = reader.pop_marked()
     if opcode == "INST":
         _global(reader, opcode, argument, offset)

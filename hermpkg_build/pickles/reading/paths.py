@@ -31,7 +31,7 @@ class Path:
         return "".join(step.text for step in self._steps())
 
     def state_key(self) -> str | None:
-        """The key that a torch module's ``state_dict`` has for what is here: ``layer1.0.conv1.weight``."""
+        """The object's key in a torch module's ``state_dict``, ``layer1.weight``; None without one."""
         parts: list[str] = []
         for step in self._steps():
             if step.dotted is None:
@@ -76,7 +76,7 @@ def children(node: Node, path: Path) -> Iterator[tuple[Path, Node]]:
 
 
 def call_parts(node: Node, path: Path) -> Iterator[tuple[Path, Node]]:
-    """What an object's making calls, and with what."""
+    """The function that makes an object, and its arguments."""
     function, *arguments = node.parts
     made = node.opcode != "REDUCE"
     yield path.to(".__class__" if made else ".__reduce__()[0]"), function
@@ -117,7 +117,7 @@ def value_path(path: Path, key: Node) -> Path:
 
 
 def state_path(state: Node, path: Path) -> Path:
-    """The way to what BUILD gives an object: as attributes where it is a dict, or a pair of two."""
+    """The way to the state that BUILD gives an object: a dict, or a pair of two, holds attributes."""
     if state.kind is NodeKind.DICT:
         return path.to("", dotted="", role="attributes")
     if state.kind is NodeKind.TUPLE and len(state.items) == 2 and _are_attributes(state.items):
@@ -159,8 +159,8 @@ def _words(node: Node) -> str:
     if node.kind is NodeKind.DICT:
         return f"dict of {len(node.pairs)}"
     if node.kind is NodeKind.PERSISTENT:
-        known = node.parts[0].kind in (NodeKind.ATOM, NodeKind.TUPLE)
-        return f"persistent id {_words(node.parts[0])}" if known else "persistent id"
+        shown = node.parts[0].kind in (NodeKind.ATOM, NodeKind.TUPLE)
+        return f"persistent id {_words(node.parts[0])}" if shown else "persistent id"
     if node.kind is NodeKind.TUPLE and len(node.items) <= 4:
         inner = ", ".join(_words(item) if item.kind is NodeKind.ATOM else "..." for item in node.items)
         return f"({inner}{',' if len(node.items) == 1 else ''})"

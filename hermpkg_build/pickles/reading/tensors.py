@@ -27,7 +27,7 @@ ELEMENT_SIZES = {
     "complex64": 8,
     "complex128": 16,
 }
-"""The bytes of one element by dtype, for those whose numbers can be told."""
+"""Bytes per element by dtype, for the dtypes whose elements can be compared as numbers."""
 
 _REBUILD = frozenset({"_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3"})
 _REBUILD_TYPED = frozenset({"_rebuild_tensor_v3"})
@@ -49,7 +49,7 @@ _DTYPES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """What a persistent id says of a storage: its record, the type and number of its elements, its device."""
+    """A storage by its persistent id: its record, the type and number of its elements, its device."""
 
     record: str
     dtype: str
@@ -87,7 +87,7 @@ class Tensor:
 
     @property
     def element_size(self) -> int:
-        """The bytes of one element; 1 for types that are not known here."""
+        """Bytes per element; 1 for a dtype that `ELEMENT_SIZES` lacks."""
         return ELEMENT_SIZES.get(self.dtype, 1)
 
     def __str__(self) -> str:
@@ -134,7 +134,7 @@ def tensor_of(node: Node) -> Tensor | None:
 
 
 def other_arguments(node: Node) -> Sequence[tuple[str, Node]]:
-    """What a tensor is made of beyond its numbers, each with the step that leads to it."""
+    """The parts of a tensor beyond its numbers, each with the step that leads to it."""
     names = {4: ".requires_grad", 5: "._backward_hooks"}
     arguments = node.parts[1].items
     return [

@@ -1,9 +1,9 @@
-"""Telling the nodes of a graph apart by what they hold and where they stand, never by their order.
+"""Tells the nodes of a graph apart by their contents and their places, never by their order.
 
 This is colour refinement (Weisfeiler and Leman, 1968) with the smaller-part rule of Hopcroft
 (1971), and individualisation where it ends in a draw, as in McKay's search for canonical forms
-("Practical graph isomorphism", 1981). Every step depends only on what isomorphic graphs have in
-common, so equal graphs get equal colours. Nodes that refinement cannot tell apart are taken to be
+("Practical graph isomorphism", 1981). Every step depends only on properties that isomorphic
+graphs share, so equal graphs get equal colours. Nodes that refinement cannot tell apart are taken to be
 interchangeable. That is so in all but regular graphs made to defeat it.
 """
 
@@ -19,9 +19,9 @@ Colour: TypeAlias = int
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Node:
-    """One node: what it holds of itself, and its children, in order unless `unordered`.
+    """One node: its own label, and its children, in order unless `unordered`.
 
-    `content` is asked for more to tell it by, where all else has failed.
+    `content` gives more to tell it by, where everything else is equal.
     """
 
     unordered: bool = False

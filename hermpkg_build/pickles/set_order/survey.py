@@ -69,7 +69,7 @@ class _Unmemoised(Output):
         """The survey knows objects by its own index."""
 
     def take(self) -> bytes:
-        """What was written since last time."""
+        """The bytes that were written since the last call."""
         taken = b"".join(self.pieces)
         self.pieces.clear()
         return taken
@@ -102,7 +102,7 @@ class _Surveyor(GraphWriter):
         return self._nodes
 
     def walk(self, current: Walk) -> None:
-        """Run `current` and what it yields; an object met again is the node it was, complete or not."""
+        """Run `current` and the walks over objects that it yields; an object has one node from its start."""
         stack: list[tuple[Walk, Node, object]] = []
         here = self._nodes[0]
         child: Any = None
@@ -142,7 +142,7 @@ class _Surveyor(GraphWriter):
         return self._nodes[index]
 
     def _key(self, child: Any) -> Hashable:
-        """Equal for what is one node: an object by its id, an atom by its value."""
+        """The key of the node of `child`: its id, or its value if it is an atom."""
         kind = type(child)
         if kind is bytes:
             return "bytes", child
@@ -157,6 +157,6 @@ class _Surveyor(GraphWriter):
         return self.value_key(child) or id(child)
 
     def _storage(self, storage: StorageReference) -> Walk:
-        """A use of a storage; the memory itself is a node, told by its bytes if need be."""
+        """A use of a storage; the memory is a node of its own, told from others by its bytes if need be."""
         yield from self._fill(("storage", storage.kind, storage.location, storage.numel), b"")
         yield _Memory(storage)
