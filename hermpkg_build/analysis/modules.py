@@ -284,10 +284,7 @@ def _module_stem(file: str) -> str:
 def _workspace_sources(targets: Sequence[ModuleTarget], root: str) -> dict[str, ModuleSource]:
     sources: dict[str, ModuleSource] = {}
     for target in targets:
-        file = target.path.rpartition("/")[2]
-        kind = next((kind for suffix, kind in _SUFFIXES if file.endswith(suffix)), ModuleKind.SOURCE)
-        if file == "__init__.py":
-            kind = ModuleKind.PACKAGE
+        kind = ModuleKind.PACKAGE if target.is_package else ModuleKind.SOURCE
         earlier = sources.get(target.module)
         if earlier is None or (kind is ModuleKind.PACKAGE and earlier.kind is not ModuleKind.PACKAGE):
             sources[target.module] = ModuleSource(
@@ -304,7 +301,7 @@ def _workspace_sources(targets: Sequence[ModuleTarget], root: str) -> dict[str, 
 def _generated_sources(names: Collection[str]) -> dict[str, ModuleSource]:
     sources: dict[str, ModuleSource] = {}
     for given in sorted(names):
-        name = given.removesuffix(".__init__")
+        name = package_of_init(given) or given
         kind = ModuleKind.SOURCE if name == given else ModuleKind.PACKAGE
         shown = record_of_module(name, kind is ModuleKind.PACKAGE)
         sources[name] = ModuleSource(name=name, kind=kind, origin=Origin.GENERATED, shown=shown)

@@ -237,6 +237,11 @@ class ModuleTarget:
     path: str
     owner: Label
 
+    @property
+    def is_package(self) -> bool:
+        """Whether the file is an ``__init__.py``."""
+        return self.path.rpartition("/")[2] == "__init__.py"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildFile:

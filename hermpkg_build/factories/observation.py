@@ -10,6 +10,7 @@ from functools import wraps
 from types import FrameType, ModuleType
 from typing import Any
 
+from hermpkg_build.core.module_names import parent_of
 from hermpkg_build.factories.loaded_modules import attribute_of
 from hermpkg_build.factories.places import Place, Places
 from hermpkg_build.factories.request import ObservedFiles, ObservedImport
@@ -76,7 +77,7 @@ class FileObserver:
         read, listed = dict(self._read), dict(self._listed)
         for name in finder.sites:
             read.update(dict.fromkeys(_paths_of_module(sys.modules.get(name))))
-            listed.update(dict.fromkeys(_folders_of_package(name.rpartition(".")[0], places)))
+            listed.update(dict.fromkeys(_folders_of_package(parent_of(name), places)))
         asked = [path for path in self._asked if places.place_of(path) is Place.WORKSPACE]
         paths = [path for path in (*read, *asked) if path not in self._written and counts(path)]
         files = {path for path in paths if os.path.isfile(path)}

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from hermpkg_build.core.module_names import top_of
 from hermpkg_build.pickles import opcodes as op
 from hermpkg_build.pickles.output import Output
 from hermpkg_build.pickles.pickled import GlobalReference
@@ -112,10 +113,10 @@ def _owner(obj: object, qualname: str) -> str:
     then the one with the shortest dotted name, so that neither the order of imports nor a user's
     ``from numpy import add`` decides.
     """
-    library = type(obj).__module__.partition(".")[0]
+    library = top_of(type(obj).__module__)
     holders = [name for name, module in list(sys.modules.items()) if _holds(module, qualname, obj)]
     candidates = [
-        (name.partition(".")[0] != library, name.count("."), name)
+        (top_of(name) != library, name.count("."), name)
         for name in holders
         if name not in ("__main__", "__mp_main__")
     ]

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Final
 
 from hermpkg_build.core.import_facts import ImportForm
+from hermpkg_build.core.module_names import top_of
 from hermpkg_build.source.import_statements import ImportStatement
 
 _IMPORTERS: Final = {
@@ -46,7 +47,7 @@ class Bindings:
                 for name, bound in statement.names:
                     self._bind_module(statement.start, name, bound)
                 continue
-            if level == 0 and module.partition(".")[0] in _MODULES:
+            if level == 0 and top_of(module) in _MODULES:
                 for name, bound in statement.names:
                     self._bind_member(statement.start, f"{module}.{name}", bound or name)
             self.type_checking.update([b for name, b in statement.names if name == _TYPE_CHECKING and b])
@@ -67,7 +68,7 @@ class Bindings:
         for statement in self._statements:
             if statement.level == -1:
                 for name, bound in statement.names:
-                    top = name.partition(".")[0]
+                    top = top_of(name)
                     modules[bound or top] = name if bound else top
             else:
                 start = "." * statement.level + (f"{statement.module}." if statement.module else "")

@@ -14,6 +14,7 @@ from hermpkg_build.analysis.roots import pickle_roots
 from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleNode
 from hermpkg_build.core.label import Label
+from hermpkg_build.core.module_names import package_of_init, parent_of, top_of
 from hermpkg_build.engine.facts import FactsWithSources
 from hermpkg_build.errors import AnalysisError, GroupedError, Location
 
@@ -98,7 +99,7 @@ def _files(
 
 def _sources_of(target: ModelPackage) -> dict[str, bytes]:
     """The texts of `sources` by dotted name; ``a.__init__`` is the package ``a``."""
-    return {name.removesuffix(".__init__"): text.encode() for name, text in target.sources.items()}
+    return {package_of_init(name) or name: text.encode() for name, text in target.sources.items()}
 
 
 def _roots(
@@ -140,8 +141,8 @@ def _observed(models: Mapping[Label, ModelObject]) -> Iterable[Edge]:
     """
     for model in models.values():
         for seen in model.observed_modules:
-            package = seen.module.rpartition(".")[0]
-            is_helped = seen.by_helper and seen.importer.partition(".")[0] != seen.module.partition(".")[0]
+            package = parent_of(seen.module)
+            is_helped = seen.by_helper and top_of(seen.importer) != top_of(seen.module)
             for source in (seen.importer, package if is_helped else ""):
                 if source:
                     yield Edge(

@@ -44,7 +44,7 @@ def parsed(context: TargetContext, target: Target, modules: Sequence[ModuleTarge
     sources = [
         ModuleSource(
             name=module.module,
-            kind=ModuleKind.PACKAGE if module.path.endswith("__init__.py") else ModuleKind.SOURCE,
+            kind=ModuleKind.PACKAGE if module.is_package else ModuleKind.SOURCE,
             origin=Origin.WORKSPACE,
             path=context.absolute(module.path),
             label=module.label,

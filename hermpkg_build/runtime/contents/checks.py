@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from hermpkg_build.archive.layout import MANIFEST, PYTHON_VERSION
+from hermpkg_build.core.module_names import top_of
 from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
 from hermpkg_build.runtime.contents.archives import Archive
 
@@ -160,7 +161,7 @@ def _missing_modules(manifest: Manifest) -> dict[str, bool]:
     tops: dict[str, list[str]] = {}
     for name in manifest.extern_modules().get("", ()):
         if manifest.modules[name].origin in (Origin.WORKSPACE, Origin.ENVIRONMENT):
-            tops.setdefault(name.partition(".")[0], []).append(name)
+            tops.setdefault(top_of(name), []).append(name)
     return {top: _are_optional(manifest, names) for top, names in tops.items() if not _can_be_found(top)}
 
 

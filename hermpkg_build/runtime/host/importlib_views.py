@@ -12,6 +12,7 @@ from importlib.machinery import ModuleSpec
 from types import FunctionType, ModuleType
 from typing import Any
 
+from hermpkg_build.core.module_names import parent_of
 from hermpkg_build.runtime.importing import imports
 from hermpkg_build.runtime.importing.error_notes import missing_module
 from hermpkg_build.runtime.importing.module_views import ModuleView, Overrides
@@ -71,7 +72,7 @@ def find_spec(space: ModuleSpace, name: str) -> ModuleSpec | None:
     None where the package has no such module; raises ModuleNotFoundError where it lacks the parent.
     """
     if not imports.holds(space, name):
-        parent = name.rpartition(".")[0]
+        parent = parent_of(name)
         if parent and not imports.holds(space, parent):
             raise missing_module(space, parent)
         return None

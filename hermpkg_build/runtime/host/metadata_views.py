@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from hermpkg_build.core.distribution_names import normalised
+from hermpkg_build.core.module_names import top_of
 from hermpkg_build.runtime.contents.checks import read_manifest
 from hermpkg_build.runtime.host.importlib_views import run_in_package
 from hermpkg_build.runtime.importing.imports import import_module
@@ -100,7 +101,7 @@ def _packed_tops(space: ModuleSpace, packed: Mapping[str, PackedDistribution]) -
     for name, module in (manifest.modules if manifest is not None else {}).items():
         found = packed.get(normalised(module.distribution))
         if found is not None and space.tree.role(name) is ModuleRole.SOURCE:
-            tops.setdefault(name.partition(".")[0], set()).add(found.metadata["Name"])
+            tops.setdefault(top_of(name), set()).add(found.metadata["Name"])
     return {top: sorted(names) for top, names in tops.items()}
 
 

@@ -8,6 +8,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from hermpkg_build.core.module_names import top_of
 from hermpkg_build.runtime.host.importlib_views import run_in_package
 from hermpkg_build.runtime.importing.imports import holds, import_module
 from hermpkg_build.runtime.importing.module_views import Overrides
@@ -49,7 +50,7 @@ def pydoc_overrides(space: ModuleSpace, host: Any) -> Overrides:
 
     def locate(path: str, forceload: bool = False) -> Any:
         name = space.plain(path)
-        top = name.partition(".")[0]
+        top = top_of(name)
         if not top or not holds(space, top) or space.tree.is_extern(top):
             return host.locate(path, forceload)
         return copies["locate"](name)

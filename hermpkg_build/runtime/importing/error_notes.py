@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from hermpkg_build.core.module_names import top_of
 from hermpkg_build.runtime.importing.roles import ModuleRole
 from hermpkg_build.runtime.importing.space import CLOSED_ARTIFACTS, OPEN_SPACES, ModuleSpace
 
@@ -22,7 +23,7 @@ def missing_module(space: ModuleSpace, name: str) -> ModuleNotFoundError:
     """
     if not name:
         raise ValueError("Empty module name")
-    top = name.partition(".")[0]
+    top = top_of(name)
     text = f"No module named {name!r} in the artifact {space.archive.name}"
     if space.tree.role(top) is ModuleRole.MISSING:
         text += (

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+from hermpkg_build.core.module_names import parent_of, top_of
 from hermpkg_build.runtime.importing.error_notes import missing_module
 from hermpkg_build.runtime.importing.finder import is_known_to_others
 from hermpkg_build.runtime.importing.parking import loaded_module, real_module
@@ -48,7 +49,7 @@ def import_statement(
         return _import_relative(space, name, globals, fromlist, level)
     if type(fromlist) is list and not fromlist and _comes_from_c(globals, locals):
         return builtins.__import__(name, None, None, fromlist, 0)
-    top = name.partition(".")[0]
+    top = top_of(name)
     if is_wholly_extern(space, name):
         module = _import_extern(space, name, fromlist)
         if not fromlist and top != name:
@@ -86,7 +87,7 @@ def resolve(space: ModuleSpace, name: str, package: str | None) -> str:
 def is_wholly_extern(space: ModuleSpace, name: str) -> bool:
     """Tell whether `name` and its top-level package are extern, so that no packaged code is involved."""
     role = space.tree.role
-    return role(name) is ModuleRole.EXTERN and role(name.partition(".")[0]) is ModuleRole.EXTERN
+    return role(name) is ModuleRole.EXTERN and role(top_of(name)) is ModuleRole.EXTERN
 
 
 def holds(space: ModuleSpace, name: str) -> bool:
@@ -98,8 +99,8 @@ def holds(space: ModuleSpace, name: str) -> bool:
     mangled = space.mangle(name)
     if space.tree.role(name) is not ModuleRole.MISSING or mangled in space.registered:
         return True
-    above = name.rpartition(".")[0]
-    if space.tree.role(name.partition(".")[0]) is not ModuleRole.SOURCE or not holds(space, above):
+    above = parent_of(name)
+    if space.tree.role(top_of(name)) is not ModuleRole.SOURCE or not holds(space, above):
         return False
     _import_packaged(space, above, ())
     if mangled not in space.registered and is_known_to_others(mangled):
@@ -156,7 +157,7 @@ def _import_relative(
     module = _import_packaged(space, absolute, fromlist)
     if fromlist or not name:
         return module
-    first = space.mangle(absolute.removesuffix(name) + name.partition(".")[0])
+    first = space.mangle(absolute.removesuffix(name) + top_of(name))
     return real_module(sys.modules[first], space, first)
 
 
@@ -184,7 +185,7 @@ def _package_of(namespace: Mapping[str, Any]) -> str:
     if spec is not None:
         return str(spec.parent)
     name = str(namespace.get("__name__", ""))
-    return name if "__path__" in namespace else name.rpartition(".")[0]
+    return name if "__path__" in namespace else parent_of(name)
 
 
 def _comes_from_c(namespace: Mapping[str, Any] | None, local_names: Mapping[str, Any] | None) -> bool:

@@ -12,6 +12,7 @@ from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hermpkg_build.core.module_names import folder_of_module
 from hermpkg_build.runtime.importing import torch_tables
 from hermpkg_build.runtime.importing.error_notes import attributes_of_folder, explain
 from hermpkg_build.runtime.importing.pickled_names import PackagedName
@@ -60,7 +61,7 @@ class PackageLoader(Loader):
             return None
         record = space.tree.source_record(name) if role is ModuleRole.SOURCE else ""
         is_package = not name or space.tree.is_package(name)
-        folder = space.path(name.replace(".", "/")) if is_package else None
+        folder = space.path(folder_of_module(name, True)) if is_package else None
         return self._spec(fullname, Content(role, record), space.path(record) if record else None, folder)
 
     def spec_of_file(self, name: str, path: str, record: str) -> ModuleSpec:
@@ -161,9 +162,8 @@ def resource_reader(space: ModuleSpace, name: str) -> PackageResourceReader | No
 
     if space.tree.role(name) in (ModuleRole.MISSING, ModuleRole.EXTERN):
         return None
-    package = name if space.tree.is_package(name) else name.rpartition(".")[0]
-    folder = package.replace(".", "/")
-    real = space.files.path(folder) if package and space.files.covers(folder) else ""
+    folder = folder_of_module(name, space.tree.is_package(name))
+    real = space.files.path(folder) if folder and space.files.covers(folder) else ""
     return PackageResourceReader(space.archive, folder, real)
 
 
