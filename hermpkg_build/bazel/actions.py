@@ -59,10 +59,11 @@ def analyse(request: ActionRequest, _: FactsMemory) -> Warnings:
 
 
 def check(request: ActionRequest, memory: FactsMemory) -> Warnings:
-    """See that every source of a `python_modules` target parses and is a module."""
-    with _context(request, memory, PythonModules) as (context, target):
-        modules = modules_of_targets({target.label: target}, context.workspace.source_roots)
-        parsed(context, target, modules[target.label])
+    """See that the attributes of a target hold what they can; of `python_modules`, that the sources parse too."""
+    with _context(request, memory, RuleTarget) as (context, target):
+        if isinstance(target, PythonModules):
+            modules = modules_of_targets({target.label: target}, context.workspace.source_roots)
+            parsed(context, target, modules[target.label])
     with open(request.output, "wb"):
         return ()
 

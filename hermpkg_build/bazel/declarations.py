@@ -1,31 +1,32 @@
-"""Targets out of what Bazel read in BUILD files, checked and completed by our table of rules."""
+"""Targets out of what Bazel read in BUILD files, checked by our table of rules."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from hermpkg_build.core.attributes import Attribute, AttributeType
+from hermpkg_build.core.attributes import Attribute
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.core.target import ATTRIBUTES, ModuleTarget, PythonModules, RuleTarget
-from hermpkg_build.errors import GroupedError, HermpkgError, LoadingError
-from hermpkg_build.loading.modules import module_name, module_name_problem
-from hermpkg_build.loading.rules import POLICY_FUNCTIONS, RULES
-from hermpkg_build.loading.values import BadValueError, Problem, convert
+from hermpkg_build.errors import HermpkgError, LoadingError
+from hermpkg_build.loading.binding import described
+from hermpkg_build.loading.collected import raise_all
+from hermpkg_build.loading.modules import module_targets
+from hermpkg_build.loading.rules import POLICY_FUNCTIONS, RULES, Function
+from hermpkg_build.loading.values import BadValueError, convert
 
 
 def read_targets(declarations: Sequence[Mapping[str, Json]]) -> dict[Label, RuleTarget]:
-    """The declared targets by label. Raises GroupedError with all that the table of rules forbids."""
+    """The declared targets by label. Raises the one error, or GroupedError with all."""
     targets: dict[Label, RuleTarget] = {}
     errors: list[HermpkgError] = []
     for declaration in declarations:
         target = _read_target(declaration, errors)
         if target is not None:
             targets[target.label] = target
-    if errors:
-        raise GroupedError("the BUILD files give attributes what they cannot hold", errors)
+    raise_all(errors, "in the attributes of targets")
     return targets
 
 
@@ -34,7 +35,8 @@ def modules_of_targets(
 ) -> dict[Label, tuple[ModuleTarget, ...]]:
     """The modules of every `python_modules` target.
 
-    Raises GroupedError with each file that is no module, and each name that two files have.
+    Raises the one error, or GroupedError, with each file that cannot be a module, and each name that
+    two files have.
     """
     errors: list[HermpkgError] = []
     owners: dict[str, ModuleTarget] = {}
@@ -42,22 +44,21 @@ def modules_of_targets(
     for target in targets.values():
         if not isinstance(target, PythonModules):
             continue
-        modules = []
-        for src in target.srcs:
-            name = module_name(src.path, source_roots)
-            if name is None:
-                problem, step = module_name_problem(src.path, source_roots)
-                errors.append(LoadingError(problem, facts=[("target", str(target.label))], next_step=step))
-                continue
-            module = ModuleTarget(label=src, module=name, path=src.path, owner=target.label)
-            first = owners.setdefault(name, module)
+        try:
+            found[target.label] = module_targets(target, source_roots, _error_in_srcs)
+        except HermpkgError as error:
+            errors.append(error)
+            continue
+        for module in found[target.label]:
+            first = owners.setdefault(module.module, module)
             if first.path != module.path:
                 errors.append(_two_files(first, module))
-            modules.append(module)
-        found[target.label] = tuple(modules)
-    if errors:
-        raise GroupedError("not every source file can be a module", errors)
+    raise_all(errors, "in the sources of modules")
     return found
+
+
+def _error_in_srcs(target: PythonModules, _: Label, summary: str, next_step: str) -> LoadingError:
+    return LoadingError(summary, facts=[("target", str(target.label))], next_step=next_step)
 
 
 def _two_files(first: ModuleTarget, second: ModuleTarget) -> LoadingError:
@@ -72,35 +73,39 @@ def _read_target(declaration: Mapping[str, Json], errors: list[HermpkgError]) ->
     label = Label.parse(str(declaration["label"]))
     rule = RULES[str(declaration["rule"])]
     given = cast("Mapping[str, Any]", declaration["attributes"])
-    attributes: dict[str, Any] = {}
     before = len(errors)
-    for attribute in ATTRIBUTES[rule.target]:
-        value = given.get(attribute.name)
+    if given.get("policy"):
+        given = {**given, "policy": [_policy_rule(label, item, errors) for item in given["policy"]]}
+    values = _values(label, rule, ATTRIBUTES[rule.target], given, errors)
+    return rule.target(label=label, **values) if len(errors) == before else None
+
+
+def _policy_rule(label: Label, given: Mapping[str, Any], errors: list[HermpkgError]) -> PolicyRule:
+    """The policy rule that intern, extern, mock or deny of defs.bzl stand for; one for no module if it is wrong."""
+    function = POLICY_FUNCTIONS[given["policy"]]
+    values = _values(label, function, function.attributes.values(), given, errors)
+    return PolicyRule(policy=Policy(function.name), **{"include": (), **values})
+
+
+def _values(
+    label: Label,
+    function: Function,
+    attributes: Iterable[Attribute],
+    given: Mapping[str, Any],
+    errors: list[HermpkgError],
+) -> dict[str, Any]:
+    """The values of the `attributes` of `function`; what is wrong with those given is added to `errors`."""
+    values: dict[str, Any] = {}
+    for attribute in attributes:
         try:
-            if attribute.type is AttributeType.POLICY:
-                value = [_policy_rule(item, label.package) for item in value or ()]
-            attributes[attribute.name] = convert(attribute, value, label.package)
+            values[attribute.name] = convert(attribute, given.get(attribute.name), label.package)
         except BadValueError as error:
-            errors += [_bad_value(label, attribute, problem) for problem in error.problems]
-    return rule.target(label=label, **attributes) if len(errors) == before else None
-
-
-def _policy_rule(value: Mapping[str, Any], package: str) -> PolicyRule:
-    """The policy rule that intern, extern, mock or deny of defs.bzl stand for. Raises BadValueError."""
-    function = POLICY_FUNCTIONS[value["policy"]]
-    values = {
-        name: convert(attribute, value[name], package) for name, attribute in function.attributes.items()
-    }
-    if not values["include"]:
-        raise BadValueError([Problem(f"{function.name}() is for no module: include is empty")])
-    return PolicyRule(
-        policy=Policy(function.name),
-        include=cast("tuple[str, ...]", values["include"]),
-        exclude=cast("tuple[str, ...]", values["exclude"]),
-        allow_empty=bool(values["allow_empty"]),
-    )
-
-
-def _bad_value(label: Label, attribute: Attribute, problem: Problem) -> LoadingError:
-    where = attribute.name + "".join(f"[{step!r}]" for step in problem.path)
-    return LoadingError(f"{label}, {where}: {problem.message}", next_step=problem.next_step)
+            errors += [
+                LoadingError(
+                    described(function, attribute, problem),
+                    facts=[("target", str(label))],
+                    next_step=problem.next_step,
+                )
+                for problem in error.problems
+            ]
+    return values

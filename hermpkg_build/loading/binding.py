@@ -7,6 +7,7 @@ from typing import Any
 from hermpkg_build.core.attributes import Attribute, value_of_default
 from hermpkg_build.core.spelling import did_you_mean
 from hermpkg_build.errors import HermpkgError, LoadingError
+from hermpkg_build.loading.rules import Function
 from hermpkg_build.loading.site import Site
 from hermpkg_build.loading.values import BadValueError, Problem, convert
 
@@ -46,10 +47,15 @@ def bind(site: Site, package: str, errors: list[HermpkgError]) -> dict[str, Any]
     return values if len(errors) == before else None
 
 
-def _error(site: Site, attribute: Attribute, problem: Problem) -> LoadingError:
+def described(function: Function, attribute: Attribute, problem: Problem) -> str:
+    """The sentence that tells of a problem with what `attribute` of `function` was given."""
     part = "".join(f"[{step!r}]" for step in problem.path)
+    return f"{function.name}() attribute {attribute.name}{part}: {problem.message}"
+
+
+def _error(site: Site, attribute: Attribute, problem: Problem) -> LoadingError:
     return site.error(
-        f"{site.call.function.name}() attribute {attribute.name}{part}: {problem.message}",
+        described(site.call.function, attribute, problem),
         argument=attribute.name,
         path=problem.path,
         next_step=problem.next_step,

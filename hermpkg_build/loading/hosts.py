@@ -32,17 +32,8 @@ class _Host:
         """A policy rule; where the arguments are wrong, one that is for no module."""
         site = Site(call, self._sources)
         values = bind(site, self.package, self.errors)
-        include = values["include"] if values else ()
-        if values and not include:
-            summary = f"{call.function.name}() is for no module: include is empty"
-            self.errors.append(site.error(summary, argument="include"))
-        return PolicyRule(
-            policy=Policy(call.function.name),
-            include=include,
-            exclude=values["exclude"] if values else (),
-            allow_empty=bool(values and values["allow_empty"]),
-            location=site.location(),
-        )
+        policy = Policy(call.function.name)
+        return PolicyRule(policy=policy, location=site.location(), **(values or {"include": ()}))
 
     def message(self, call: Call, text: str) -> None:
         """Keep what was printed."""

@@ -19,9 +19,8 @@ from hermpkg_build.core.target import (
     Target,
 )
 from hermpkg_build.errors import HermpkgError, LabelError, LoadingError, Location
-from hermpkg_build.loading.collected import raise_all
 from hermpkg_build.loading.evaluated import EvaluatedCache
-from hermpkg_build.loading.modules import module_name, module_name_problem
+from hermpkg_build.loading.modules import module_targets
 from hermpkg_build.loading.packages import Packages
 from hermpkg_build.loading.visibility import PRIVATE
 from hermpkg_build.loading.workspace import Workspace
@@ -121,7 +120,7 @@ class Loader:
             target = self.target(label)
             if not isinstance(target, PythonModules):
                 raise LabelError(f"{label} is a {target.rule} target, not a python_modules target")
-            self._modules[label] = self._module_targets(target)
+            self._modules[label] = module_targets(target, self.workspace.source_roots, self._error_in_srcs)
         return self._modules[label]
 
     def declared_by(self, path: str) -> Label | None:
@@ -202,18 +201,8 @@ class Loader:
             }
         return self._owners[label.package].get(label.name)
 
-    def _module_targets(self, target: PythonModules) -> tuple[ModuleTarget, ...]:
-        modules: list[ModuleTarget] = []
-        errors: list[HermpkgError] = []
-        for src in target.srcs:
-            name = module_name(src.path, self.workspace.source_roots)
-            if name is None:
-                problem, step = module_name_problem(src.path, self.workspace.source_roots)
-                errors.append(self.error_in(target, problem, attribute="srcs", label=src, next_step=step))
-            else:
-                modules.append(ModuleTarget(label=src, module=name, path=src.path, owner=target.label))
-        raise_all(errors, f"in the files of {target.label}")
-        return tuple(modules)
+    def _error_in_srcs(self, target: Target, src: Label, summary: str, next_step: str) -> LoadingError:
+        return self.error_in(target, summary, attribute="srcs", label=src, next_step=next_step)
 
     def _no_such_target(self, label: Label) -> LabelError:
         if label.repository:

@@ -68,7 +68,7 @@ def starlark_type(value: object) -> str:
     if isinstance(value, Foreign):
         return value.type
     if isinstance(value, PolicyRule):
-        return f"the policy rule {value}"
+        return "a policy rule"
     return "string" if isinstance(value, str) else type(value).__name__
 
 
@@ -154,6 +154,8 @@ def _strings(context: _Context, value: object) -> tuple[str, ...]:
 def _string_or_strings(context: _Context, value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         return (context.string(value, (), context.attribute.form),)
+    if isinstance(value, list | tuple) and not value and context.attribute.mandatory:
+        context.bad("the list is empty")
     return _strings(context, value)
 
 

@@ -1,18 +1,17 @@
 """package_test: a program that is run with an artifact."""
 
+load("//rules/private:attributes.bzl", "declare", "rule_attributes")
 load("//rules/private:interpreter.bzl", "InterpreterInfo")
 load("//rules/private:providers.bzl", "ModelPackageInfo", "PythonModulesInfo", "merge_modules")
 load(
     "//rules/private:requests.bzl",
     "INTERPRETER_FLAGS",
-    "TOOL_ATTRS",
     "add",
     "add_files",
     "add_target",
-    "declare",
-    "file_label_text",
     "label_text",
     "new_request",
+    "run_check",
 )
 load("//rules/private:tool.bzl", "launcher_path")
 
@@ -26,14 +25,8 @@ def _package_test_impl(ctx):
     python = ctx.attr._python[InterpreterInfo]
     artifact = ctx.attr.package[ModelPackageInfo].artifact
     modules = merge_modules([dep[PythonModulesInfo] for dep in ctx.attr.deps])
-    declaration = declare(ctx, "package_test", {
-        "args": ctx.attr.arguments,
-        "deps": [label_text(dep.label) for dep in ctx.attr.deps],
-        "env": ctx.attr.variables,
-        "main": file_label_text(ctx.file.main),
-        "package": label_text(ctx.attr.package.label),
-        "timeout": json.decode(ctx.attr.seconds),
-    })
+    declaration = declare(ctx, "package_test")
+    checked = run_check(ctx, declaration)
     files = depset([ctx.file.main], transitive = [modules.sources, modules.resources])
     request = new_request(ctx)
     add_target(request, ctx, declaration, modules)
@@ -58,7 +51,7 @@ def _package_test_impl(ctx):
         is_executable = True,
     )
     runfiles = ctx.runfiles(
-        files = [artifact, python.environment, request_file],
+        files = [artifact, checked, python.environment, request_file],
         transitive_files = files,
     ).merge(ctx.attr._tool[DefaultInfo].default_runfiles)
     return [DefaultInfo(executable = script, runfiles = runfiles)]
@@ -66,22 +59,24 @@ def _package_test_impl(ctx):
 def _quoted(word):
     return "'%s'" % word.replace("'", "'\\''")
 
-package_test = rule(
+_package_test = rule(
     implementation = _package_test_impl,
-    attrs = dict(TOOL_ATTRS, **{
-        # A test rule has args, env and timeout of its own, which mean something else.
-        "arguments": attr.string_list(doc = "The program's command line."),
-        "deps": attr.label_list(providers = [PythonModulesInfo]),
-        "main": attr.label(
-            allow_single_file = [".py"],
-            mandatory = True,
-        ),
-        "package": attr.label(
-            mandatory = True,
-            providers = [ModelPackageInfo],
-        ),
-        "seconds": attr.string(doc = "A decimal number: after so many seconds the program has failed."),
-        "variables": attr.string_dict(doc = "Environment variables to add."),
-    }),
+    attrs = rule_attributes("package_test"),
     test = True,
 )
+
+def package_test(seconds = "60", **arguments):
+    """A test that Bazel grants the time that BUILD files give it.
+
+    Args:
+      seconds: a decimal number: after so many seconds the program has failed.
+      **arguments: those of the rule.
+    """
+    _package_test(seconds = seconds, timeout = _kind_of_test(json.decode(seconds)), **arguments)
+
+def _kind_of_test(seconds):
+    """One that gives the program its time and the report of its end some more."""
+    for kind, limit in [("short", 60), ("moderate", 300), ("long", 900)]:
+        if seconds < limit:
+            return kind
+    return "eternal"

@@ -1,6 +1,7 @@
 """Requests: how the rules tell hermpkg_build.bazel what to do, and the actions that carry them."""
 
 load("//rules/private:interpreter.bzl", "InterpreterInfo")
+load("//rules/private:providers.bzl", "merge_modules")
 load("//rules/private:settings.bzl", "StringListInfo")
 load("//rules/private:tool.bzl", "ToolInfo", "launcher_path")
 
@@ -52,30 +53,6 @@ def file_label_text(file):
         return label_text(file.owner)
     return "//%s:%s" % (package, file.short_path[len(prefix):])
 
-def declare(ctx, rule, attributes):
-    """A target as hermpkg reads it.
-
-    Args:
-      ctx: the context of the target.
-      rule: the name of its rule in BUILD files.
-      attributes: its attributes by name, labels as texts.
-
-    Returns:
-      A string, JSON.
-    """
-    return json.encode({"attributes": attributes, "label": label_text(ctx.label), "rule": rule})
-
-def source_roots(ctx):
-    """The folders that dotted module names count from.
-
-    Args:
-      ctx: the context of a target.
-
-    Returns:
-      A list of strings, empty for the workspace itself.
-    """
-    return ctx.attr._source_roots[StringListInfo].values
-
 def new_request(ctx):
     """An empty request.
 
@@ -114,7 +91,7 @@ def add_target(request, ctx, declaration, modules):
     """
     request.add(declaration, format = "{\"target\": %s}")
     request.add_all(modules.declarations, format_each = "{\"declared\": %s}")
-    for root in source_roots(ctx):
+    for root in ctx.attr._source_roots[StringListInfo].values:
         add(request, "source_root", root)
 
 def add_files(request, files, in_runfiles = False):
@@ -145,6 +122,37 @@ def _runfile_line(file):
 
 def _path_json(file):
     return json.encode(file.path)
+
+def run_check(ctx, declaration, modules = merge_modules([]), sources = [], facts = []):
+    """Registers the action that says what is wrong with a target, in the words of hermpkg's own engine.
+
+    Args:
+      ctx: the context of the target.
+      declaration: what declare gave for it.
+      modules: the PythonModulesInfo of its dependencies, where it has modules.
+      sources: the files of its modules.
+      facts: the import facts of these.
+
+    Returns:
+      A File, empty, which is there when nothing is wrong.
+    """
+    stamp = ctx.actions.declare_file(ctx.label.name + ".checked")
+    request = new_request(ctx)
+    add_target(request, ctx, declaration, modules)
+    add_files(request, sources)
+    add_paths(request, "facts", facts)
+    add(request, "output", stamp.path)
+    run_tool(
+        ctx,
+        "check",
+        request,
+        inputs = depset(sources + facts),
+        outputs = [stamp],
+        mnemonic = "HermpkgCheck",
+        progress_message = "Checking %s" % ctx.label,
+        worker = True,
+    )
+    return stamp
 
 def run_tool(ctx, action, request, inputs, outputs, mnemonic, progress_message, needs_environment = True, worker = False):
     """Registers an action.

@@ -1,0 +1,55 @@
+"""python_modules: sources with their import facts."""
+
+load("//rules/private:attributes.bzl", "declare", "rule_attributes")
+load("//rules/private:providers.bzl", "PythonModulesInfo", "merge_modules")
+load("//rules/private:requests.bzl", "add", "file_label_text", "new_request", "run_check", "run_tool")
+
+def _python_modules_impl(ctx):
+    dependencies = [dep[PythonModulesInfo] for dep in ctx.attr.deps]
+    facts = [_analyse(ctx, source) for source in ctx.files.srcs]
+    declaration = declare(ctx, "python_modules")
+    checked = run_check(
+        ctx,
+        declaration,
+        modules = merge_modules(dependencies),
+        sources = ctx.files.srcs,
+        facts = facts,
+    )
+    return [
+        # A target is built for itself to see that it is right. What depends on it is none the worse for
+        # a source that does not parse, as long as it does not need that one.
+        DefaultInfo(files = depset([checked])),
+        merge_modules(
+            dependencies,
+            declarations = [declaration],
+            facts = facts,
+            resources = ctx.files.resources,
+            sources = ctx.files.srcs,
+        ),
+    ]
+
+def _analyse(ctx, source):
+    """The import facts of one module, which depend on nothing but its bytes and Python's grammar."""
+    name = file_label_text(source).rpartition(":")[2]
+    facts = ctx.actions.declare_file("%s.facts/%s.facts" % (ctx.label.name, name))
+    request = new_request(ctx)
+    add(request, "source", source.path)
+    add(request, "output", facts.path)
+    run_tool(
+        ctx,
+        "analyse",
+        request,
+        inputs = depset([source]),
+        outputs = [facts],
+        mnemonic = "HermpkgAnalyse",
+        progress_message = "Analysing imports of " + source.short_path,
+        needs_environment = False,
+        worker = True,
+    )
+    return facts
+
+python_modules = rule(
+    implementation = _python_modules_impl,
+    attrs = rule_attributes("python_modules"),
+    provides = [PythonModulesInfo],
+)
