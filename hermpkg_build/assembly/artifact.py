@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from hermpkg_build.archive import layout
 from hermpkg_build.archive.modules import PackedModules
@@ -12,7 +11,7 @@ from hermpkg_build.archive.records import Record
 from hermpkg_build.assembly.mocks import mock_parts
 from hermpkg_build.assembly.model_records import PackedModel, model_parts
 from hermpkg_build.assembly.parts import Part, check_names
-from hermpkg_build.assembly.record_contents import file_bytes, file_content
+from hermpkg_build.assembly.record_contents import Contents, file_bytes, file_content
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode
 from hermpkg_build.core.manifest import (
@@ -27,9 +26,6 @@ from hermpkg_build.core.module_names import package_of_init, record_of_module
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import AnalysisError
 from hermpkg_build.version import __version__
-
-if TYPE_CHECKING:
-    from hermpkg_build.store.content import ContentStore
 
 __all__ = [
     "ASSEMBLY_VERSION",
@@ -77,7 +73,7 @@ class ArtifactRequest:
     real_files: tuple[str, ...] = ()
 
 
-def lay_out(request: ArtifactRequest, content: ContentStore) -> tuple[Record, ...]:
+def lay_out(request: ArtifactRequest, content: Contents) -> tuple[Record, ...]:
     """Return all records of the artifact, sorted by name, with the manifest.
 
     Raises AnalysisError (GroupedError of several) for records that cannot lie side by side, ActionError for a
@@ -130,7 +126,7 @@ def _source_of(request: ArtifactRequest, node: ModuleNode) -> bytes:
     return file_bytes(node.path, node.digest, needed_for=f"the module {node.name}")
 
 
-def _resource_parts(request: ArtifactRequest, content: ContentStore) -> Iterator[Part]:
+def _resource_parts(request: ArtifactRequest, content: Contents) -> Iterator[Part]:
     for name, resource in sorted(request.resources.items()):
         cause = resource.cause or f"the resource {name}"
         yield Part(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hermpkg_build.archive.layout import storage_record_name
 from hermpkg_build.archive.records import Content, FileSlice
 from hermpkg_build.assembly.parts import Part
-from hermpkg_build.assembly.record_contents import content_bytes, content_path
+from hermpkg_build.assembly.record_contents import Contents, content_bytes, content_path
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.errors import ActionError
@@ -18,7 +18,6 @@ from hermpkg_build.pickles.pickled import StoredStorage
 
 if TYPE_CHECKING:
     from hermpkg_build.factories.request import ModelObject
-    from hermpkg_build.store.content import ContentStore
 
 _MOST_STORAGES = 0x7FFFFFFF
 
@@ -32,7 +31,7 @@ class PackedModel:
     factory: str
 
 
-def model_parts(models: Mapping[str, PackedModel], content: ContentStore) -> Iterator[Part]:
+def model_parts(models: Mapping[str, PackedModel], content: Contents) -> Iterator[Part]:
     """Make the pickles and storages of `models`, which go by the record of their pickle.
 
     Storages are numbered in the order of these names. Equal storages of two models stay two records: with

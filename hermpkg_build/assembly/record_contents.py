@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
 from hermpkg_build.archive.records import Content, FileSlice
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.errors import ActionError, LocalEnvironmentError
 
-if TYPE_CHECKING:
-    from hermpkg_build.store.content import ContentStore
-
 _T = TypeVar("_T")
 
 _IN_MEMORY = 1 << 20
 """Resources up to this size are held in memory; larger ones are copied into the cache first."""
+
+
+class Contents(Protocol):
+    """Bytes that earlier actions left, by digest: a `ContentStore`, or files that lie elsewhere."""
+
+    def get_bytes(self, digest: Digest) -> bytes | None:
+        """Return the bytes with this digest, None where they are absent or corrupt."""
+
+    def path_of(self, digest: Digest) -> str | None:
+        """Return the path of a file with these bytes; None where they are absent or corrupt."""
+
+    def put_file(self, path: str, digest: Digest) -> None:
+        """Keep the bytes of a file, which have the given digest."""
 
 
 class LostContentError(LocalEnvironmentError):
@@ -30,12 +40,12 @@ class LostContentError(LocalEnvironmentError):
         self.digest = digest
 
 
-def content_bytes(content: ContentStore, digest: Digest, *, needed_for: str) -> bytes:
+def content_bytes(content: Contents, digest: Digest, *, needed_for: str) -> bytes:
     """Return the bytes with this digest. Raises LostContentError."""
     return _still_there(content.get_bytes(digest), digest, needed_for)
 
 
-def content_path(content: ContentStore, digest: Digest, *, needed_for: str) -> str:
+def content_path(content: Contents, digest: Digest, *, needed_for: str) -> str:
     """Return the path of a file with the bytes of this digest. Raises LostContentError."""
     return _still_there(content.path_of(digest), digest, needed_for)
 
@@ -60,7 +70,7 @@ def file_bytes(path: str, digest: Digest | None, *, needed_for: str) -> bytes:
     return data
 
 
-def file_content(content: ContentStore, path: str, digest: Digest, *, needed_for: str) -> Content:
+def file_content(content: Contents, path: str, digest: Digest, *, needed_for: str) -> Content:
     """Return the content of a file of any size, which later edits do not change. Raises as `file_bytes`."""
     if digest.size <= _IN_MEMORY:
         return file_bytes(path, digest, needed_for=needed_for)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from hermpkg_build.bazel.actions import ACTIONS
 from hermpkg_build.bazel.facts_files import FactsMemory
-from hermpkg_build.bazel.request import ActionRequest, as_found, parse_request
+from hermpkg_build.bazel.request import as_found, parse_request
 from hermpkg_build.errors import ExitCode, HermpkgError
 
 
@@ -32,27 +32,26 @@ def main(arguments: Sequence[str]) -> int:
         _serve(action)
         return ExitCode.SUCCESS
     lines = Path(request.removeprefix("@")).read_text(encoding="utf-8").split("\n")
-    code, text = _run(action, lines, {}, more)
+    code, text = _run(action, lines, {}, tuple(more))
     if text:
         print(text, file=sys.stderr)
     return code
 
 
-def _run(action: str, lines: Sequence[str], memory: FactsMemory, more: Sequence[str] = ()) -> tuple[int, str]:
+def _run(
+    action: str, lines: Sequence[str], memory: FactsMemory, arguments: tuple[str, ...] = ()
+) -> tuple[int, str]:
+    """The exit code of an action and the text to show; whatever goes wrong, a worker goes on."""
     try:
-        warnings = ACTIONS[action](_with_arguments(as_found(parse_request(lines)), more), memory)
+        request = replace(as_found(parse_request(lines)), arguments=arguments)
+        warnings = ACTIONS[action](request, memory)
     except HermpkgError as error:
         return error.exit_code, error.render()
+    except Exception:  # noqa: BLE001
+        import traceback
+
+        return ExitCode.INTERNAL, traceback.format_exc()
     return ExitCode.SUCCESS, "\n".join(f"warning: {text}" for text in warnings)
-
-
-def _with_arguments(request: ActionRequest, more: Sequence[str]) -> ActionRequest:
-    """The request with arguments that only the command line knows, behind those of the target."""
-    if not more:
-        return request
-    attributes = dict(request.target["attributes"])  # type: ignore[arg-type]
-    attributes["args"] = [*attributes["args"], *more]  # type: ignore[misc]
-    return replace(request, target={**request.target, "attributes": attributes})
 
 
 def _serve(action: str) -> None:
@@ -63,17 +62,7 @@ def _serve(action: str) -> None:
     os.dup2(2, 1)
     memory: FactsMemory = {}
     with responses:
-        serve(lambda lines: _run_safely(action, lines, memory), sys.stdin.buffer, responses)
-
-
-def _run_safely(action: str, lines: Sequence[str], memory: FactsMemory) -> tuple[int, str]:
-    """As `_run`; what went wrong in one request must not end those that follow."""
-    try:
-        return _run(action, lines, memory)
-    except Exception:  # noqa: BLE001
-        import traceback
-
-        return ExitCode.INTERNAL, traceback.format_exc()
+        serve(lambda lines: _run(action, lines, memory), sys.stdin.buffer, responses)
 
 
 if __name__ == "__main__":

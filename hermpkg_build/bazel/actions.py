@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NoReturn, TypeAlias, TypeVar
 
 from hermpkg_build.bazel.declarations import modules_of_targets, read_targets
@@ -59,7 +60,7 @@ def analyse(request: ActionRequest, _: FactsMemory) -> Warnings:
 
 
 def check(request: ActionRequest, memory: FactsMemory) -> Warnings:
-    """See that the attributes of a target hold what they can; of `python_modules`, that the sources parse too."""
+    """See that a target's attributes hold what they can, and that the sources of `python_modules` parse."""
     with _context(request, memory, RuleTarget) as (context, target):
         if isinstance(target, PythonModules):
             modules = modules_of_targets({target.label: target}, context.workspace.source_roots)
@@ -85,10 +86,7 @@ def assemble(request: ActionRequest, memory: FactsMemory) -> Warnings:
     with _context(request, memory, ModelPackage) as (context, target):
         models = {Label.parse(label): read_model_folder(path) for label, path in request.models.items()}
         analysis = analyse_package(context, target, models)
-        contents = DeclaredContents(
-            {request.models[str(label)]: model for label, model in models.items()},
-            root=context.workspace.root,
-        )
+        contents = DeclaredContents({request.models[str(label)]: model for label, model in models.items()})
         journal = _journal()
         asked = artifact_request(context, target, models, analysis)
         write_artifact(target, os.path.abspath(request.output), asked, contents, journal)
@@ -102,6 +100,7 @@ def test(request: ActionRequest, memory: FactsMemory) -> Warnings:
         tempfile.TemporaryDirectory(prefix="hermpkg-test-", dir=os.environ.get("TEST_TMPDIR")) as folder,
     ):
         artifact = os.path.abspath(request.artifact)
+        target = replace(target, args=(*target.args, *request.arguments))
         signal.signal(signal.SIGTERM, _end)
         process = subprocess.Popen(
             package_test_command(context, target, artifact, folder),

@@ -15,7 +15,7 @@ from hermpkg_build.loading.binding import described
 from hermpkg_build.loading.collected import raise_all
 from hermpkg_build.loading.modules import module_targets
 from hermpkg_build.loading.rules import POLICY_FUNCTIONS, RULES, Function
-from hermpkg_build.loading.values import BadValueError, convert
+from hermpkg_build.loading.values import convert
 
 
 def read_targets(declarations: Sequence[Mapping[str, Json]]) -> dict[Label, RuleTarget]:
@@ -24,8 +24,7 @@ def read_targets(declarations: Sequence[Mapping[str, Json]]) -> dict[Label, Rule
     errors: list[HermpkgError] = []
     for declaration in declarations:
         target = _read_target(declaration, errors)
-        if target is not None:
-            targets[target.label] = target
+        targets[target.label] = target
     raise_all(errors, "in the attributes of targets")
     return targets
 
@@ -69,22 +68,20 @@ def _two_files(first: ModuleTarget, second: ModuleTarget) -> LoadingError:
     )
 
 
-def _read_target(declaration: Mapping[str, Json], errors: list[HermpkgError]) -> RuleTarget | None:
+def _read_target(declaration: Mapping[str, Json], errors: list[HermpkgError]) -> RuleTarget:
     label = Label.parse(str(declaration["label"]))
     rule = RULES[str(declaration["rule"])]
     given = cast("Mapping[str, Any]", declaration["attributes"])
-    before = len(errors)
     if given.get("policy"):
         given = {**given, "policy": [_policy_rule(label, item, errors) for item in given["policy"]]}
-    values = _values(label, rule, ATTRIBUTES[rule.target], given, errors)
-    return rule.target(label=label, **values) if len(errors) == before else None
+    return rule.target(label=label, **_values(label, rule, ATTRIBUTES[rule.target], given, errors))
 
 
 def _policy_rule(label: Label, given: Mapping[str, Any], errors: list[HermpkgError]) -> PolicyRule:
-    """The policy rule that intern, extern, mock or deny of defs.bzl stand for; one for no module if it is wrong."""
+    """The policy rule that a call of intern, extern, mock or deny stands for."""
     function = POLICY_FUNCTIONS[given["policy"]]
     values = _values(label, function, function.attributes.values(), given, errors)
-    return PolicyRule(policy=Policy(function.name), **{"include": (), **values})
+    return PolicyRule(policy=Policy(function.name), **values)
 
 
 def _values(
@@ -97,15 +94,13 @@ def _values(
     """The values of the `attributes` of `function`; what is wrong with those given is added to `errors`."""
     values: dict[str, Any] = {}
     for attribute in attributes:
-        try:
-            values[attribute.name] = convert(attribute, given.get(attribute.name), label.package)
-        except BadValueError as error:
-            errors += [
-                LoadingError(
-                    described(function, attribute, problem),
-                    facts=[("target", str(label))],
-                    next_step=problem.next_step,
-                )
-                for problem in error.problems
-            ]
+        values[attribute.name], problems = convert(attribute, given.get(attribute.name), label.package)
+        errors += [
+            LoadingError(
+                described(function, attribute, problem),
+                facts=[("target", str(label))],
+                next_step=problem.next_step,
+            )
+            for problem in problems
+        ]
     return values

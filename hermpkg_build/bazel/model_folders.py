@@ -9,36 +9,35 @@ from pathlib import Path
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.factories.model_folder import contents_of
 from hermpkg_build.factories.request import ModelObject
-from hermpkg_build.store.content import ContentStore
 
 
-class DeclaredContents(ContentStore):
-    """A content store over files that stay where they are: inputs of an action, which do not change.
+class DeclaredContents:
+    """Contents in files that stay where they are: inputs of an action, which do not change.
 
-    Nothing is ever written to its root.
+    `models` are the model objects by the folder that each lies in. The bytes are those that Bazel took
+    from the action which made them, so that they are hashed only where they are read.
     """
 
-    def __init__(self, models: Mapping[str, ModelObject], *, root: str) -> None:
-        super().__init__(root)
+    def __init__(self, models: Mapping[str, ModelObject]) -> None:
         self._files = {
             digest: os.path.join(folder, digest.hash)
             for folder, model in models.items()
             for digest in contents_of(model)
         }
 
-    def put_file(self, path: str, digest: Digest, *, move: bool = False) -> None:  # noqa: ARG002 - see the class
-        """Remember where the bytes with this digest lie."""
-        self._files[digest] = path
-
     def get_bytes(self, digest: Digest) -> bytes | None:
-        """See ContentStore."""
+        """See `Contents`."""
         path = self._files.get(digest)
         data = None if path is None else Path(path).read_bytes()
         return data if data is not None and Digest.of(data) == digest else None
 
     def path_of(self, digest: Digest) -> str | None:
-        """See ContentStore; the bytes are those that Bazel took from the action which made them."""
+        """See `Contents`."""
         return self._files.get(digest)
+
+    def put_file(self, path: str, digest: Digest) -> None:
+        """See `Contents`; the file stays where it is."""
+        self._files[digest] = path
 
 
 def undeclared_reads(model: ModelObject, known: Iterable[str]) -> list[str]:

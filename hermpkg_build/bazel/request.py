@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,7 +27,8 @@ class ActionRequest:
     its label, rule and attributes. `files` are all workspace files that the action may see: workspace
     path and where the file lies. `facts` are files that the analysing action wrote, `models` the
     folders of the modelling one by label. `environment` describes the interpreter; `source` is the
-    only input of an analysis; `artifact` is what a test tests, `arguments` what it is called with.
+    only input of an analysis; `artifact` is what a test tests, `arguments` are words of the command line
+    behind those that its target gives it.
     """
 
     target: Mapping[str, Json] = field(default_factory=dict)
@@ -39,36 +40,29 @@ class ActionRequest:
     environment: str = ""
     source: str = ""
     artifact: str = ""
+    arguments: tuple[str, ...] = ()
     output: str = ""
 
 
-_NAMES = (
-    *("encoding", "target", "declared", "file", "facts", "model"),
-    *("source_root", "environment", "source", "artifact", "output"),
-)
+_ONCE = ("target", "environment", "source", "artifact", "output")
+_REPEATED = ("declared", "file", "facts", "model", "source_root")
 _PROBE = "é"
 
 
 def parse_request(lines: Iterable[str]) -> ActionRequest:
-    """Read a request. Raises CommandLineError for a line that is none of one."""
-    values: dict[str, list[Any]] = {name: [] for name in _NAMES}
-    for line in lines:
-        if line:
-            name, value = _parse_line(line)
-            values[name].append(value)
-    if values["encoding"] == [_as_latin_1(_PROBE)]:
-        values = {name: [_as_utf_8(value) for value in given] for name, given in values.items()}
+    """Read a request. Raises CommandLineError for a line that is not part of one."""
+    found = [_parse_line(line) for line in lines if line]
+    # The UTF-8 of the probe, taken for Latin-1.
+    if ("encoding", _PROBE.encode().decode("latin-1")) in found:
+        found = [(name, _as_utf_8(value)) for name, value in found]
+    repeated = {name: [value for other, value in found if other == name] for name in _REPEATED}
     return ActionRequest(
-        target=_last(values["target"], {}),
-        declared=tuple(values["declared"]),
-        files=dict(values["file"]),
-        facts=tuple(values["facts"]),
-        models=dict(values["model"]),
-        source_roots=tuple(values["source_root"]),
-        environment=_last(values["environment"], ""),
-        source=_last(values["source"], ""),
-        artifact=_last(values["artifact"], ""),
-        output=_last(values["output"], ""),
+        declared=tuple(repeated["declared"]),
+        files=dict(repeated["file"]),
+        facts=tuple(repeated["facts"]),
+        models=dict(repeated["model"]),
+        source_roots=tuple(repeated["source_root"]),
+        **{name: value for name, value in found if name in _ONCE},
     )
 
 
@@ -101,7 +95,7 @@ def _bytewise(path: str) -> str:
 def _parse_line(line: str) -> tuple[str, Any]:
     try:
         ((name, value),) = json.loads(line).items()
-        if name in _NAMES:
+        if name in ("encoding", *_ONCE, *_REPEATED):
             return name, value
         reason = f"there is no {name!r}"
     except (ValueError, AttributeError) as error:
@@ -111,11 +105,6 @@ def _parse_line(line: str) -> tuple[str, Any]:
         facts=[("line", line), ("reason", reason)],
         next_step="use the rules and the package of one release of hermpkg",
     )
-
-
-def _as_latin_1(text: str) -> str:
-    """What one sees who takes the UTF-8 of `text` for Latin-1."""
-    return text.encode().decode("latin-1")
 
 
 def _as_utf_8(value: Any) -> Any:
@@ -130,7 +119,3 @@ def _as_utf_8(value: Any) -> Any:
     if isinstance(value, dict):
         return {_as_utf_8(key): _as_utf_8(item) for key, item in value.items()}
     return value
-
-
-def _last(values: Sequence[Any], default: Any) -> Any:
-    return values[-1] if values else default

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from hermpkg_build.core.attributes import Attribute, value_of_default
+from hermpkg_build.core.attributes import Attribute
 from hermpkg_build.core.spelling import did_you_mean
 from hermpkg_build.errors import HermpkgError, LoadingError
 from hermpkg_build.loading.rules import Function
 from hermpkg_build.loading.site import Site
-from hermpkg_build.loading.values import BadValueError, Problem, convert
+from hermpkg_build.loading.values import Problem, convert
 
 
 def bind(site: Site, package: str, errors: list[HermpkgError]) -> dict[str, Any] | None:
@@ -37,13 +37,9 @@ def bind(site: Site, package: str, errors: list[HermpkgError]) -> dict[str, Any]
             if name not in meant and len(site.call.args) <= function.positional:
                 summary = f"{function.name}() needs the attribute {name!r}"
                 errors.append(site.error(summary, next_step=attribute.doc))
-        elif value is None and not attribute.mandatory:
-            values[name] = value_of_default(attribute.default)
         else:
-            try:
-                values[name] = convert(attribute, value, package)
-            except BadValueError as bad:
-                errors += [_error(site, attribute, problem) for problem in bad.problems]
+            values[name], problems = convert(attribute, value, package)
+            errors += [_error(site, attribute, problem) for problem in problems]
     return values if len(errors) == before else None
 
 

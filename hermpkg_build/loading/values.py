@@ -39,28 +39,17 @@ class Problem:
     next_step: str = ""
 
 
-class BadValueError(Exception):
-    """Carries the problems of one value. Never leaves this package."""
+def convert(attribute: Attribute, value: object, package: str) -> tuple[Any, Sequence[Problem]]:
+    """The value of `attribute` that `value`, as it came out of Starlark, stands for, and all that is wrong.
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__(problems)
-        self.problems = tuple(problems)
-
-
-def convert(attribute: Attribute, value: object, package: str) -> Any:
-    """The value of `attribute` that `value`, as it came out of Starlark, stands for.
-
-    Labels are read relative to `package`. Raises BadValueError with all that is wrong.
+    Labels are read relative to `package`. Where something is wrong, the value of the attribute means nothing.
     """
     if value is None:
         if attribute.mandatory:
-            raise BadValueError([Problem(f"expected {attribute.type.value}, got None")])
-        return value_of_default(attribute.default)
+            return None, [Problem(f"expected {attribute.type.value}, got None")]
+        return value_of_default(attribute.default), ()
     problems: list[Problem] = []
-    result = _CONVERTERS[attribute.type](_Context(attribute, package, problems), value)
-    if problems:
-        raise BadValueError(problems)
-    return result
+    return _CONVERTERS[attribute.type](_Context(attribute, package, problems), value), problems
 
 
 def starlark_type(value: object) -> str:
@@ -122,7 +111,9 @@ class _Context:
         if not isinstance(value, dict):
             self.mismatch(value)
             return {}
-        return {self.string(key, (key,), self.attribute.key_form): item for key, item in value.items()}
+        for key in value:
+            self.string(key, (key,), self.attribute.key_form)
+        return value
 
 
 def _string(context: _Context, value: object) -> str:
@@ -185,7 +176,7 @@ def _string_dict(context: _Context, value: object) -> dict[str, str]:
 def _json_dict(context: _Context, value: object) -> dict[str, Json]:
     entries = context.entries(value)
     for key in entries:
-        if key and not key.isidentifier():
+        if isinstance(key, str) and key and not key.isidentifier():
             context.bad(f"{key!r} cannot be the name of an argument", (key,))
     return {key: _json(context, item, (key,)) for key, item in entries.items()}
 

@@ -3,7 +3,7 @@
 load("//rules/private:checks.bzl", "check")
 load("//rules/private:providers.bzl", "ModelInfo", "ModelPackageInfo", "PythonModulesInfo")
 load("//rules/private:requests.bzl", "TOOL_ATTRS", "file_label_text", "label_text")
-load("//rules/private:table.bzl", "TABLE")
+load("//rules/private:table.bzl", "RULES")
 
 # Attributes that Bazel gives every rule.
 _COMMON = ["name", "tags"]
@@ -59,7 +59,7 @@ def given(rule, visibility, **values):
     Returns:
       A dictionary, the arguments of the rule of Bazel's.
     """
-    check(rule, values)
+    check(rule, RULES[rule], values)
     arguments = {"name": values["name"], "tags": values["tags"], "visibility": visibility}
     for name, row in _rows(rule):
         value = values[row.name]
@@ -107,7 +107,7 @@ def _target_text(target, row):
 
 def _rows(rule):
     """The rows of a rule that are no attributes of every rule, each with its attribute's name for Bazel."""
-    return [(_BAZEL_NAMES.get(row.name, row.name), row) for row in TABLE[rule] if row.name not in _COMMON]
+    return [(_BAZEL_NAMES.get(row.name, row.name), row) for row in RULES[rule] if row.name not in _COMMON]
 
 def _allowed(row, files):
     """What labels may name."""

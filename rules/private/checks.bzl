@@ -3,8 +3,6 @@
 What a string must look like is checked by the first action of a target, with the code of that engine.
 """
 
-load("//rules/private:table.bzl", "TABLE")
-
 _ITEMS = {
     "a dictionary from strings to labels": "a label",
     "a dictionary from strings to strings": "a string",
@@ -28,16 +26,17 @@ _JSON_LIMIT = int("1" + "0" * 1024, 16)
 # How deep JSON values may be nested: Starlark has no loop without an end.
 _JSON_DEPTH = 1000
 
-def check(function, values):
+def check(function, rows, values):
     """Fails, with all that is wrong, if a call has values of other types than its attributes.
 
     Args:
       function: the name of a rule or policy function.
+      rows: what the table has for it.
       values: what it was given, by the attribute's name. None stands for the default; what select() gave
         is known later only.
     """
     problems = []
-    for row in TABLE[function]:
+    for row in rows:
         value = values[row.name]
         if type(value) == "select" or (value == None and not row.mandatory):
             continue

@@ -1,6 +1,7 @@
 """Policy rules as values of BUILD files."""
 
 load("//rules/private:checks.bzl", "check")
+load("//rules/private:table.bzl", "POLICY_FUNCTION")
 
 PolicyRuleInfo = provider(
     doc = "One line of a policy. Made by intern, extern, mock and deny.",
@@ -22,5 +23,5 @@ def policy_rule(policy, **values):
     Returns:
       A PolicyRuleInfo.
     """
-    check(policy, values)
+    check(policy, POLICY_FUNCTION, values)
     return PolicyRuleInfo(policy = policy, **values)

@@ -31,10 +31,10 @@ from hermpkg_build.errors import AnalysisError, CommandLineError, LocalEnvironme
 from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
+    from hermpkg_build.assembly.record_contents import Contents
     from hermpkg_build.engine.context import Build, NeedTargets, TargetContext
     from hermpkg_build.engine.journal import Journal
     from hermpkg_build.factories.request import ModelObject
-    from hermpkg_build.store.content import ContentStore
 
 _VERSION = 3
 """Changes whenever this module gives another request for the same target, or records it in another way."""
@@ -231,7 +231,7 @@ def _write(build: Build, target: ModelPackage, request: ArtifactRequest, path: s
 
 
 def write_artifact(
-    target: ModelPackage, path: str, request: ArtifactRequest, content: ContentStore, journal: Journal
+    target: ModelPackage, path: str, request: ArtifactRequest, content: Contents, journal: Journal
 ) -> Digest:
     """Lay the artifact of `target` out and write it to `path`; what `lay_out` raises."""
     try:

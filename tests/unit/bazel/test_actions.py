@@ -107,17 +107,23 @@ def test_what_no_policy_settles_is_told(actions: Actions, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("attributes", "words"),
     [
-        ({"modules": ["no module"]}, ["//app:app, modules[0]", "dotted module name"]),
+        (
+            {"modules": ["no module"]},
+            ["model_package() attribute modules[0]: 'no module' is not a dotted module name", "//app:app"],
+        ),
         ({"requires": {"torch": "about 2"}}, ["requires['torch']", "PEP 440"]),
-        ({"policy": [{**POLICY[0], "include": []}]}, ["intern() is for no module"]),
+        ({"policy": [{**POLICY[0], "include": []}]}, ["intern() attribute include: the list is empty"]),
+        ({"policy": [{**POLICY[1], "exclude": "a**"}]}, ["deny() attribute exclude: 'a**' has **"]),
         ({"models": {"../x": "//app:m"}}, ["models"]),
     ],
 )
 def test_attributes_are_held_to_the_table(
     actions: Actions, capsys: pytest.CaptureFixture[str], attributes: dict[str, Any], words: list[str]
 ) -> None:
-    assert actions.run("assemble", package(**attributes), output="app.pt") == 1
+    assert actions.run("check", package(**attributes), output="checked", declared=False) == 1
     said = capsys.readouterr().err
+    assert actions.run("assemble", package(**attributes), output="app.pt") == 1
+    assert capsys.readouterr().err == said
     assert [word for word in words if word not in said] == []
 
 

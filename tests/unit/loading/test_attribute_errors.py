@@ -66,7 +66,7 @@ if TYPE_CHECKING:
         ('model(name = "a", factory = "a:b", args = {"x": range(2)})',
          ["2:49: model() attribute args['x']: expected a JSON value, got range"]),
         ('model(name = "a", factory = "a:b", args = {"x": intern("a")})',
-         ['2:49: model() attribute args[\'x\']: expected a JSON value, got the policy rule intern("a")']),
+         ['2:49: model() attribute args[\'x\']: expected a JSON value, got a policy rule']),
         ('model(name = "a", factory = "a:b", args = {"x": 1 << 5000})',
          ["2:49: model() attribute args['x']: an integer of more than 4096 bits"]),
         ('model(name = "a", factory = "a:b", tags = ["a b"])',
@@ -96,6 +96,10 @@ if TYPE_CHECKING:
          ["2:43: model_package() attribute sources['a']: expected a string, got int",
           "2:54: model_package() attribute sources['b..c']: 'b..c' is not a dotted module name, "
           "such as models.resnet"]),
+        ('model_package(name = "a", requires = {1: [], 2: 3})',
+         ["2:42: model_package() attribute requires[1]: expected a string, got int",
+          "2:42: model_package() attribute requires[1]: expected a string, got list",
+          "2:49: model_package() attribute requires[2]: expected a string, got int"]),
         ('model_package(name = "a", requires = {"torch": ">>2", "a b": ">1"})',
          ["2:48: model_package() attribute requires['torch']: '>>2' is not a PEP 440 version specifier, "
           "such as >=2.4,<3",
@@ -112,7 +116,7 @@ if TYPE_CHECKING:
           "2:45: model_package() attribute policy[1]: expected a policy rule, got int"]),
         ('model_package(name = "a", policy = intern("a"))',
          ['2:36: model_package() attribute policy: expected a list of policy rules, '
-          'got the policy rule intern("a")']),
+          'got a policy rule']),
         ('p = [intern("a**"), deny("a..b"), mock("a-b"), extern([]), intern(["a", 1])]',
          ["2:13: intern() attribute include: 'a**' has ** as a part of the segment 'a**': "
           "it can only be a whole one",
@@ -120,7 +124,7 @@ if TYPE_CHECKING:
           "such as models.** or torch.*.fx",
           "2:40: mock() attribute include: 'a-b' is not a glob over dotted module names, "
           "such as models.** or torch.*.fx",
-          "2:55: extern() is for no module: include is empty",
+          "2:55: extern() attribute include: the list is empty",
           "2:73: intern() attribute include[1]: expected a string, got int"]),
         ('p = [intern("a", "b"), intern("a", include = "b"), intern("a", allow_empty = 1)]',
          ["2:6: intern() takes at most 1 without a name, got 2 without a name",

@@ -54,7 +54,7 @@ def test_every_entry_makes_sense(function: Function) -> None:
         assert set(attribute.rules) <= RULES.keys()
         assert not (attribute.mandatory and attribute.default is not None)
         if attribute.default is not None:
-            assert convert(attribute, attribute.default, "p") == value_of_default(attribute.default)
+            assert convert(attribute, attribute.default, "p") == (value_of_default(attribute.default), [])
 
 
 def test_every_rule_has_the_common_attributes() -> None:

@@ -1,9 +1,7 @@
-"""rules/private/forms.bzl and table.bzl, for Bazel, against what the embedded engine asks of attributes."""
+"""What rules/private/checks.bzl, for Bazel, says of values, against what the embedded engine says of them."""
 
 from __future__ import annotations
 
-import keyword
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,102 +10,120 @@ import starlark
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hermpkg_build.core.attributes import AttributeType, Form
-from hermpkg_build.loading.forms import problem_with
-from hermpkg_build.loading.rules import POLICY_FUNCTIONS, RULES
+from hermpkg_build.core.attributes import Attribute, AttributeType
+from hermpkg_build.loading.binding import described
+from hermpkg_build.loading.rules import RULES, Function
+from hermpkg_build.loading.values import convert
 
 PRIVATE = Path(__file__).resolve().parents[3] / "rules" / "private"
+GLOBALS = starlark.Globals.extended_by([starlark.LibraryExtension.StructType])
+PREFIX = "x() attribute x"
 
 
-def evaluated(name: str) -> Any:
-    """A .bzl file of rules/private, with what it loads."""
-    dialect = starlark.Dialect.extended()
-    loader = starlark.FileLoader(lambda label: evaluated(label.rpartition(":")[2]).freeze())
+CALL = """
+load("checks.bzl", "check", "problems_with")
+load("table.bzl", "RULES")
+
+def check_call(rule, values):
+    check(rule, RULES[rule], values)
+"""
+
+
+def evaluated(name: str, text: str) -> starlark.Module:
+    """A .bzl file with a text, with what it loads of rules/private."""
+    loader = starlark.FileLoader(lambda name: evaluated(name, (PRIVATE / name).read_text()).freeze())
     module = starlark.Module()
-    tree = starlark.parse(name, (PRIVATE / name).read_text(), dialect)
-    starlark.eval(module, tree, starlark.Globals.standard(), loader)
+    starlark.eval(module, starlark.parse(name, text, starlark.Dialect.extended()), GLOBALS, loader)
     return module
 
 
-def function(name: str, symbol: str) -> Callable[..., Any]:
-    frozen = evaluated(name).freeze()
-    return lambda *values: frozen.call(symbol, *values)
+CHECK_CALL = evaluated("call.bzl", CALL).freeze()
 
 
-SAID_HERE = function("forms.bzl", "problem_with")
-FORMS = evaluated("forms.bzl")["FORMS"]
-TABLE = evaluated("table.bzl")["TABLE"]
-# Bazel sees to these itself, in its own words.
-LEFT_TO_BAZEL = {"TARGET_NAME", "VISIBILITY", "FILE", "PATH_GLOB"}
+def literal(value: object) -> str:
+    """A value as one writes it in Starlark: a call from Python would take no integer for a key."""
+    if isinstance(value, float):
+        return f'float("{value}")'
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{literal(key)}: {literal(item)}' for key, item in value.items())}}}"
+    return repr(value)
 
 
-def test_forms_have_the_words_of_the_embedded_engine() -> None:
-    assert {form.name for form in Form} == {*FORMS, *LEFT_TO_BAZEL, "POSITIVE"}
-    for name, words in FORMS.items():
-        assert words == Form[name].value
+def said_here(kind: AttributeType, value: object) -> list[str]:
+    module = evaluated("x.bzl", f'{CALL}\nfound = problems_with("{kind.value}", {literal(value)})')
+    return [PREFIX + problem for problem in module["found"]]
 
 
-@pytest.mark.parametrize("function", [*RULES.values(), *POLICY_FUNCTIONS.values()], ids=lambda f: f.name)
-def test_rows_are_those_of_the_table(function: Any) -> None:
-    rows = TABLE[function.name]
-    assert set(rows) == set(function.attributes) - {"visibility"}
-    for name, row in rows.items():
-        attribute = function.attributes[name]
-        form = attribute.form.name if attribute.form else None
-        assert AttributeType(row["type"]) is attribute.type, name
-        assert row["mandatory"] == attribute.mandatory, name
-        assert row["form"] == (None if form in LEFT_TO_BAZEL else form), name
-        assert row["key_form"] == (attribute.key_form.name if attribute.key_form else None), name
-
-
-def test_keywords_are_those_of_python() -> None:
-    for word in keyword.kwlist:
-        assert SAID_HERE("MODULE", f"a.{word}")
-
-
-_PARTS = st.sampled_from(
-    [
-        *("==", "===", "!=", "~=", "<", "<=", ">=", ">", "=", ",", " ", "\t", "\x1e", "\v"),
-        *(".*", "*", "**", ".", "..", "/", ":"),
-        *("1", "0", "12", "2.4", "3.11", "v", "!", "+", "-", "_", "a", "b", "rc", "r", "rev", "post", "dev"),
-        *("alpha", "beta", "pre", "preview", "c", ";", ")", "x", "A", "$"),
-        *("\\", "\n", "\x00", "\x1b", "\x7f", "'", '"'),
-        *("\\", "\n", "\x00", "\x1b", "\x7f", "'", '"'),
-        *(".data", "byteorder", "class", "None", "auto", "models", "torch"),
+def said_there(kind: AttributeType, value: object) -> list[str]:
+    attribute = Attribute(name="x", type=kind, doc="", suffixes=("",))
+    function = Function(name="x", doc="", attributes={"x": attribute})
+    _, problems = convert(attribute, value, "")
+    return [
+        described(function, attribute, problem) + (f"\n  -> {problem.next_step}" if problem.next_step else "")
+        for problem in problems
     ]
-)  # fmt: skip
-_TEXTS = st.lists(_PARTS, max_size=8).map("".join)
 
 
-@pytest.mark.parametrize("form", sorted(FORMS))
-@given(text=_TEXTS)
-def test_what_is_wrong_is_said_in_the_same_words(form: str, text: str) -> None:
-    assert SAID_HERE(form, text) == problem_with(Form[form], text)
-
-
-@given(
-    operator=st.sampled_from(["==", "!=", "~=", "<", ">=", "==="]),
-    parts=st.lists(
-        st.sampled_from(
-            ["1", ".2", "!", ".*", "a", "-a1", "rc_2", "-1", ".post3", "r", "-rev", ".dev", "dev4", "+l.1"]
-        ),
-        max_size=6,
-    ),
+# No text here can be wrong but for its type: what texts must look like is none of Bazel's business.
+_TEXTS = st.sampled_from(["a", "b", "c d"])
+_SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-9, 9), st.floats(), _TEXTS)
+_KEYS = st.one_of(st.integers(-9, 9), _TEXTS)
+_VALUES = st.recursive(
+    _SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=3)
 )
-@example(operator="~=", parts=["1"])
-@example(operator="==", parts=["1", "+l.1", "+l.1"])
-def test_version_specifiers_are_those_of_packaging(operator: str, parts: list[str]) -> None:
-    text = operator + "".join(parts)
-    assert SAID_HERE("SPECIFIER", text) == problem_with(Form.SPECIFIER, text)
 
 
-@pytest.mark.parametrize("form", sorted(FORMS))
-@given(text=st.text(max_size=8))
-@example(text="\x1f")
-@example(text=">=1,\x0b")
-@example(text="Ġ")
-def test_nothing_is_refused_that_the_engine_takes(form: str, text: str) -> None:
-    """Bazel shows UTF-8 as Latin-1, and what then cannot be told is left to the actions."""
-    if problem_with(Form[form], text) == "":
-        assert SAID_HERE(form, text) == ""
-        assert SAID_HERE(form, text.encode("utf-8", "surrogatepass").decode("latin-1")) == ""
+@pytest.mark.parametrize("kind", AttributeType)
+@given(value=_VALUES.filter(lambda value: value is not None))
+@example(value=[None])
+@example(value=["a", 1, "b"])
+@example(value={"a": "b", 1: 2})
+@example(value={"a": {"b": [{2: float("nan")}, float("-inf")]}})
+@example(
+    value={"a": 1 << 4095, "b": (1 << 4096) - 1, "c": 1 << 4096, "d": -(1 << 4096), "e": 1 - (1 << 4096)}
+)
+def test_types_are_refused_in_the_same_words(kind: AttributeType, value: Any) -> None:
+    there = said_there(kind, value)
+    if kind is AttributeType.INTEGER and isinstance(value, int) and not isinstance(value, bool):
+        there = []
+    if kind is AttributeType.JSON_DICT:
+        there = [text for text in there if not text.endswith("cannot be the name of an argument")]
+    if kind in (AttributeType.LABELS, AttributeType.LABEL_DICT):
+        there = [text for text in there if not text.endswith("is there twice")]
+    assert sorted(said_here(kind, value)) == sorted(there)
+
+
+def values_of(rule: str, **given: object) -> dict[str, object]:
+    return dict.fromkeys(RULES[rule].attributes) | given
+
+
+def refused(rule: str, **given: object) -> list[str]:
+    with pytest.raises(starlark.StarlarkError) as caught:
+        CHECK_CALL.call("check_call", rule, values_of(rule, **given))
+    text = str(caught.value)
+    return [line.removeprefix("error: fail: ") for line in text.splitlines() if f"{rule}()" in line]
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    assert refused("model", name="a", seed="x", deps=[1], tags=["a", "b c"]) == [
+        "model() attribute factory: expected a string, got None",
+        "model() attribute seed: expected an integer, got string",
+        "model() attribute deps[0]: expected a label, got int",
+        "model() attribute tags[1]: 'b c' has a blank",
+    ]
+
+
+def test_an_empty_text_is_not_taken_for_none() -> None:
+    assert refused("model_package", name="a", out="") == ["model_package() attribute out: '' is empty"]
+
+
+def test_what_is_right_passes() -> None:
+    given = {
+        "name": "a",
+        "factory": "no module: is Bazel's business",
+        "tags": ["a"],
+        "args": {"x": [1, None]},
+    }
+    assert CHECK_CALL.call("check_call", "model", values_of("model", **given)) is None
