@@ -5,7 +5,7 @@
 Written by `python rules/make_defs.py` from hermpkg_build/loading/rules.py.
 """
 
-load("//rules/private:attributes.bzl", "given")
+load("//rules/private:attributes.bzl", "rule_arguments")
 load("//rules/private:model.bzl", _model = "model")
 load("//rules/private:model_package.bzl", _model_package = "model_package")
 load("//rules/private:package_test.bzl", _package_test = "package_test")
@@ -75,7 +75,7 @@ def python_modules(name, srcs, resources = [], deps = [], visibility = None, tag
       visibility: The packages that may depend on the target. The default is that of `package()`, else private.
       tags: Free words. `manual` keeps the target out of `:all` and `...`.
     """
-    _python_modules(**given(
+    _python_modules(**rule_arguments(
         "python_modules",
         name = name,
         srcs = srcs,
@@ -98,7 +98,7 @@ def model(name, factory, args = {}, seed = 0, weights = None, deps = [], visibil
       visibility: The packages that may depend on the target. The default is that of `package()`, else private.
       tags: Free words. `manual` keeps the target out of `:all` and `...`.
     """
-    _model(**given(
+    _model(**rule_arguments(
         "model",
         name = name,
         factory = factory,
@@ -142,7 +142,7 @@ def model_package(
       visibility: The packages that may depend on the target. The default is that of `package()`, else private.
       tags: Free words. `manual` keeps the target out of `:all` and `...`.
     """
-    _model_package(**given(
+    _model_package(**rule_arguments(
         "model_package",
         name = name,
         models = models,
@@ -173,7 +173,7 @@ def package_test(name, package, main, args = [], env = {}, timeout = 60, deps = 
       visibility: The packages that may depend on the target. The default is that of `package()`, else private.
       tags: Free words. `manual` keeps the target out of `:all` and `...`.
     """
-    _package_test(**given(
+    _package_test(**rule_arguments(
         "package_test",
         name = name,
         package = package,

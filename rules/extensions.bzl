@@ -14,7 +14,7 @@ def _python_impl(module_ctx):
         for tag in module.tags.local
     ]
     if len(asked) > 1:
-        fail("python.local() is called twice, and there is one interpreter")
+        fail("python.local() is called twice, but there can be only one interpreter")
     python_repository(
         name = "hermpkg_python",
         interpreter = asked[0] if asked else "",
@@ -28,8 +28,8 @@ python = module_extension(
         "local": tag_class(
             attrs = {
                 "interpreter": attr.string(
-                    doc = "Its absolute path. Without one, HERMPKG_PYTHON of the environment or of " +
-                          "--repo_env has it, and else it is the python3 of the PATH.",
+                    doc = "Its absolute path. The default is that in HERMPKG_PYTHON, of the environment or " +
+                          "of --repo_env, else the python3 of the PATH.",
                 ),
             },
             doc = "An interpreter of this machine. Only the root module's call counts.",

@@ -24,7 +24,7 @@ def files() -> Mapping[Path, str]:
 
 
 def _definitions() -> str:
-    loads = [("attributes", '"given"')]
+    loads = [("attributes", '"rule_arguments"')]
     loads += [(name, f'_{name} = "{name}"') for name in RULES]
     loads += [("policy", '"policy_rule"')]
     functions = [_function(function) for function in (*POLICY_FUNCTIONS.values(), *RULES.values())]
@@ -43,7 +43,7 @@ def _function(function: Function) -> str:
     ]
     arguments = [f'"{function.name}"', *(f"{name} = {name}" for name in function.attributes)]
     if function.name in RULES:
-        call = [f"    _{function.name}(**given(", *(f"        {a}," for a in arguments), "    ))"]
+        call = [f"    _{function.name}(**rule_arguments(", *(f"        {a}," for a in arguments), "    ))"]
     else:
         call = [f"    return policy_rule({', '.join(arguments)})"]
     lines = [*_header(function.name, parameters), *_docstring(function), *call]

@@ -13,10 +13,10 @@ def hermpkg_python(name = "hermpkg_python", interpreter = "", workers = None):
     Args:
       name: the name of a repository for it. One with another name takes the place of the first by
         --@hermpkg//rules:python=@NAME//:python.
-      interpreter: its absolute path. Without one, HERMPKG_PYTHON of the environment or of --repo_env has
-        it, and else it is the python3 of the PATH.
-      workers: whether modules are analysed by processes that stay. The default is yes, but for Bazel 4,
-        which needs --experimental_worker_allow_json_protocol for it.
+      interpreter: its absolute path. The default is that in HERMPKG_PYTHON, of the environment or of
+        --repo_env, else the python3 of the PATH.
+      workers: whether persistent workers run the actions. The default is yes, except under Bazel 4, which
+        needs --experimental_worker_allow_json_protocol for them.
     """
     python_repository(
         name = name,
@@ -25,6 +25,6 @@ def hermpkg_python(name = "hermpkg_python", interpreter = "", workers = None):
     )
 
 def _has_json_workers():
-    """Whether this Bazel talks JSON to workers without being told to, which 5.0 was the first to do."""
+    """Whether this Bazel talks JSON to workers by default: 5.0 was the first."""
     major = (native.bazel_version or "").partition(".")[0]
     return major.isdigit() and int(major) >= 5

@@ -1,11 +1,11 @@
-"""``python -m hermpkg_build.bazel ACTION [--environment=DIGEST] @REQUEST``: what the rules for Bazel run.
+"""``python -m hermpkg_build.bazel ACTION [--environment=DIGEST] @REQUEST`` runs an action for Bazel.
 
-With ``--persistent_worker`` in place of the request, it goes on to answer requests until its standard
-input ends. An exit code other than 0 comes with the reason on standard error. The test action takes
-further arguments, which are those of the test.
+With ``--persistent_worker`` in place of the request, it answers requests until its standard input ends.
+An exit code other than 0 comes with the reason on standard error. The test action takes further arguments
+and appends them to those of the test.
 
-Bazel starts another worker where its command line is another. So that of an action which depends on what
-is installed has a digest of that: a process finds modules on the search path that it started with.
+Bazel starts another worker for another command line. A process finds modules on the search path that it
+started with, so the command line of an action that depends on the installed packages has a digest of them.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pathlib import Path
 
 from hermpkg_build.bazel.actions import ACTIONS
 from hermpkg_build.bazel.facts_files import FactsMemory
-from hermpkg_build.bazel.request import as_found, parse_request
+from hermpkg_build.bazel.request import parse_request, with_paths_on_disk
 from hermpkg_build.errors import ExitCode, HermpkgError
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the action that `arguments` name, or serve; the exit code."""
+    """Run the action that `arguments` name, or serve requests for it; the exit code."""
     action, *more = arguments
     if more[0].startswith("--environment="):
         more.pop(0)
@@ -41,9 +41,9 @@ def main(arguments: Sequence[str]) -> int:
 def _run(
     action: str, lines: Sequence[str], memory: FactsMemory, arguments: tuple[str, ...] = ()
 ) -> tuple[int, str]:
-    """The exit code of an action and the text to show; whatever goes wrong, a worker goes on."""
+    """Run one action; its exit code and the text to show. Never raises, so that a worker goes on."""
     try:
-        request = replace(as_found(parse_request(lines)), arguments=arguments)
+        request = replace(with_paths_on_disk(parse_request(lines)), arguments=arguments)
         warnings = ACTIONS[action](request, memory)
     except HermpkgError as error:
         return error.exit_code, error.render()

@@ -1,7 +1,7 @@
 """The actions of the rules for Bazel, each from its request to its output.
 
-An action takes its request and the memory of the process, and gives warnings for the user. Nothing but time
-depends on the memory.
+An action takes its request and the import facts that the process remembers, which save time and change
+nothing else. It returns warnings for the user.
 """
 
 from __future__ import annotations
@@ -48,19 +48,19 @@ _T = TypeVar("_T", bound=RuleTarget)
 
 
 def environment(request: ActionRequest, _: FactsMemory) -> Warnings:
-    """Describe the interpreter that runs this; on standard output, the fingerprint of the description."""
+    """Describe the interpreter that runs this, and print the fingerprint of the description."""
     print(write_environment(request.output))
     return ()
 
 
 def analyse(request: ActionRequest, _: FactsMemory) -> Warnings:
-    """Import facts of one module. A source that does not parse has facts too: it may never be needed."""
+    """Write the import facts of one module, also if its source does not parse: it may never be needed."""
     write_facts(request.source, request.output)
     return ()
 
 
 def check(request: ActionRequest, memory: FactsMemory) -> Warnings:
-    """See that a target's attributes hold what they can, and that the sources of `python_modules` parse."""
+    """Check the attributes of a target, and parse its sources if it is a `python_modules`."""
     with _context(request, memory, RuleTarget) as (context, target):
         if isinstance(target, PythonModules):
             modules = modules_of_targets({target.label: target}, context.workspace.source_roots)
@@ -70,7 +70,7 @@ def check(request: ActionRequest, memory: FactsMemory) -> Warnings:
 
 
 def model(request: ActionRequest, memory: FactsMemory) -> Warnings:
-    """The folder of a model object."""
+    """Make the object of a `model` and leave it in a folder."""
     with _context(request, memory, Model) as (context, target):
         asked = model_request(context, target, FactoryConditions())
         made = make_model_folder(asked, request.output)
@@ -82,7 +82,7 @@ def model(request: ActionRequest, memory: FactsMemory) -> Warnings:
 
 
 def assemble(request: ActionRequest, memory: FactsMemory) -> Warnings:
-    """The artifact of a `model_package`."""
+    """Write the artifact of a `model_package`."""
     with _context(request, memory, ModelPackage) as (context, target):
         models = {Label.parse(label): read_model_folder(path) for label, path in request.models.items()}
         analysis = analyse_package(context, target, models)
@@ -94,7 +94,7 @@ def assemble(request: ActionRequest, memory: FactsMemory) -> Warnings:
 
 
 def test(request: ActionRequest, memory: FactsMemory) -> Warnings:
-    """Run a `package_test`; what it prints goes where this process prints."""
+    """Run a `package_test`, which prints where this process prints."""
     with (
         _context(request, memory, PackageTest) as (context, target),
         tempfile.TemporaryDirectory(prefix="hermpkg-test-", dir=os.environ.get("TEST_TMPDIR")) as folder,
@@ -135,7 +135,7 @@ ACTIONS: Mapping[str, Callable[[ActionRequest, FactsMemory], Warnings]] = {
 def _context(
     request: ActionRequest, memory: FactsMemory, rule: type[_T]
 ) -> Iterator[tuple[TargetContext, _T]]:
-    """The context of a request's target, which is of `rule`, over a workspace of the declared files."""
+    """Give the target of a request, which is of `rule`, in a workspace of the declared files."""
     with staged_workspace(request.files) as root:
         workspace = Workspace(root=root, source_roots=request.source_roots or ("",))
         targets = read_targets([*request.declared, request.target])
@@ -160,5 +160,5 @@ def _journal() -> Journal:
 
 
 def _end(*_: object) -> NoReturn:
-    """Leave by way of every `finally` when Bazel stops the test."""
+    """Exit through every `finally` when Bazel stops the test."""
     sys.exit(128 + signal.SIGTERM)

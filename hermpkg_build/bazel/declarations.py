@@ -1,4 +1,4 @@
-"""Targets out of what Bazel read in BUILD files, checked by our table of rules."""
+"""Reads targets from what the rules for Bazel declare, and checks them by the table of rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Python environment as a declared input: what Bazel is told of it, and whether it is still so."""
+"""Describes the Python environment to Bazel, and checks that it is still the one described."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _SITE_FOLDERS = ("site-packages", "dist-packages")
 def describe_environment() -> dict[str, Json]:
     """This interpreter, its search path, and what is installed in the site folders on it.
 
-    Such a folder counts by its listing, by the ``.pth`` files in it, and by the RECORD of each distribution,
-    which has a digest for every file that was installed. Other folders are the standard library, which the
-    version stands for, or source trees of editable installs, in which people work.
+    A site folder counts by its listing, by its ``.pth`` files, and by the RECORD of each distribution,
+    which has a digest for every installed file. Other folders are the standard library, which the version
+    stands for, or source trees of editable installs, in which people work.
     """
     environment = current_environment(environment_search_path(), "")
     return {
@@ -54,7 +54,7 @@ def declared_environment(path: str, workspace_root: str) -> BuildEnvironment:
 
 
 def write_environment(path: str) -> str:
-    """Describe the environment in a file; the fingerprint of the description, as hexadecimal digits."""
+    """Describe the environment in a file; the fingerprint of the description, in hexadecimal digits."""
     description = describe_environment()
     Path(path).write_bytes(dumps(description) + b"\n")
     return fingerprint(description).hash

@@ -1,4 +1,4 @@
-"""Import facts in files of their own: what the analysing action writes and the assembling one reads."""
+"""Files of import facts, which the action `analyse` writes and `assemble` reads."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from hermpkg_build.source.facts_codec import encode
 from hermpkg_build.source.source_facts import FACTS_VERSION, facts_of_source
 
 FactsMemory: TypeAlias = dict[tuple[str, Digest], bytes]
-"""What a process has found out about sources, by the version of the analysis and their digest."""
+"""The encoded facts that a process knows, by the version of the analysis and the digest of the source."""
 
 
 def write_facts(source: str, output: str) -> None:
-    """Analyse the module at the path `source`, and leave its digest and facts in the file `output`."""
+    """Analyse the module at the path `source`; write its digest and facts to the file `output`."""
     found = facts_of_source(Path(source).read_bytes())
     Path(output).write_bytes(f"{FACTS_VERSION}\n{found.digest}\n".encode() + encode(found.facts))
 
 
 class DeclaredFacts:
-    """The facts in files that other actions wrote, and those of environment modules met on the way.
+    """A `FactsStore` of the facts in files that other actions wrote, and of those in `memory`.
 
-    The latter are kept in `memory`. They are facts of bytes, whoever has them and wherever they lie: what
-    one request of a worker finds out is as true for the next.
+    Facts of environment modules are added to `memory`. They depend on the bytes of a source alone, so they
+    hold for the next request of a worker too.
     """
 
     def __init__(self, paths: Iterable[str], memory: FactsMemory) -> None:

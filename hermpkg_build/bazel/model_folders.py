@@ -1,4 +1,4 @@
-"""The model objects that Bazel hands to an action, and what making one read beyond what Bazel knows."""
+"""The contents of model objects that other actions made, and the undeclared files that a factory read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a build system asks of one action: a file of lines, each a JSON object with one name and its value.
+"""Reads the request of an action: lines, each a JSON object with the name of an input and its value.
 
 An action of Bazel's gets its inputs through a params file, which is written while the build runs, so
 that lists of any length cost nothing while BUILD files are analysed.
@@ -23,12 +23,11 @@ from hermpkg_build.errors import CommandLineError
 class ActionRequest:
     """The inputs and the output of one action. All paths are relative to the working directory.
 
-    `target` is what the action works for, `declared` are the targets that it depends on, each with
-    its label, rule and attributes. `files` are all workspace files that the action may see: workspace
-    path and where the file lies. `facts` are files that the analysing action wrote, `models` the
-    folders of the modelling one by label. `environment` describes the interpreter; `source` is the
-    only input of an analysis; `artifact` is what a test tests, `arguments` are words of the command line
-    behind those that its target gives it.
+    `target` is the target that is built, `declared` are those that it depends on, each with its label,
+    rule and attributes. `files` are the places of all workspace files that the action may see, by workspace
+    path. `facts` are files that the action `analyse` wrote, `models` folders that `model` wrote, by label.
+    `environment` is a file that `environment` wrote. `source` is the only input of `analyse`. `artifact` is
+    the input of `test`, and `arguments` are appended to those of its target.
     """
 
     target: Mapping[str, Json] = field(default_factory=dict)
@@ -66,7 +65,7 @@ def parse_request(lines: Iterable[str]) -> ActionRequest:
     )
 
 
-def as_found(request: ActionRequest) -> ActionRequest:
+def with_paths_on_disk(request: ActionRequest) -> ActionRequest:
     """The request with its paths as they are on this machine.
 
     Bazel before version 8 gives executors the names of files as if each byte were a letter. Where an input
@@ -101,7 +100,7 @@ def _parse_line(line: str) -> tuple[str, Any]:
     except (ValueError, AttributeError) as error:
         reason = str(error)
     raise CommandLineError(
-        "a line of the request means nothing to this version",
+        "this version does not know a line of the request",
         facts=[("line", line), ("reason", reason)],
         next_step="use the rules and the package of one release of hermpkg",
     )

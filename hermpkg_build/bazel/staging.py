@@ -1,4 +1,4 @@
-"""A workspace that holds the declared files and nothing else, whatever lies around the action."""
+"""Makes a workspace of the declared files alone."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def staged_workspace(files: Mapping[str, str]) -> Iterator[str]:
-    """A folder with a link for each of `files`, by workspace path; removed at the end.
+    """A folder with a link to each of `files`, at its workspace path; removed at the end.
 
-    Generated files lie in it beside source files. An undeclared one cannot be found in it even where
-    Bazel runs the action outside of a sandbox.
+    Generated files lie in it beside source files. Undeclared files are absent, also where Bazel runs the
+    action outside a sandbox.
     """
     with tempfile.TemporaryDirectory(prefix="hermpkg-") as temporary:
         # The temporary folder can be a link, such as /tmp on macOS, and modules must not see two names.

@@ -2,7 +2,7 @@
 
 The fields of a rule's class are the attributes that BUILD files give it. They are the one table of
 rules: `loading.rules` reads it to check BUILD files, and the rules for Bazel and the reference are
-compared with it.
+made from it.
 """
 
 from __future__ import annotations

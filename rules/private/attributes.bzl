@@ -48,7 +48,7 @@ def rule_attributes(rule):
             attributes[name] = attr.string(mandatory = row.mandatory)
     return attributes
 
-def given(rule, visibility, **values):
+def rule_arguments(rule, visibility, **values):
     """What a rule of Bazel's is given for a call in a BUILD file. Fails for values of other types.
 
     Args:

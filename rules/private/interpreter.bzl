@@ -1,12 +1,12 @@
 """The interpreter that actions run with."""
 
 InterpreterInfo = provider(
-    doc = "A Python interpreter of this machine, with what is installed for it.",
+    doc = "A Python interpreter of this machine that has hermpkg's dependencies installed, and whatever models import.",
     fields = {
-        "environment": "A file that says what it is and what is installed: an input of what depends on that.",
+        "environment": "The file that the action `environment` of hermpkg_build.bazel writes: it names what is installed.",
         "fingerprint": "A digest of that file, for command lines.",
         "path": "Its absolute path.",
-        "workers": "Whether Bazel may keep processes of it that take one request after the other.",
+        "workers": "Whether Bazel may keep processes of it that talk its JSON protocol for workers.",
     },
 )
 
@@ -21,23 +21,10 @@ def _python_interpreter_impl(ctx):
 python_interpreter = rule(
     implementation = _python_interpreter_impl,
     attrs = {
-        "environment": attr.label(
-            doc = "What the action `environment` of hermpkg_build.bazel says of it.",
-            allow_single_file = [".json"],
-            mandatory = True,
-        ),
-        "fingerprint": attr.string(
-            doc = "What that action says on its standard output.",
-            mandatory = True,
-        ),
-        "path": attr.string(
-            doc = "Where a Python is that has hermpkg's dependencies installed, and whatever models import.",
-            mandatory = True,
-        ),
-        "workers": attr.bool(
-            doc = "Whether Bazel may keep processes that talk its JSON protocol for workers.",
-            mandatory = True,
-        ),
+        "environment": attr.label(allow_single_file = [".json"], mandatory = True),
+        "fingerprint": attr.string(mandatory = True),
+        "path": attr.string(mandatory = True),
+        "workers": attr.bool(mandatory = True),
     },
     provides = [InterpreterInfo],
 )

@@ -1,4 +1,4 @@
-"""What targets tell those that depend on them."""
+"""The providers of targets, for those that depend on them."""
 
 PythonModulesInfo = provider(
     doc = "Modules of the workspace, with those of all python_modules targets that they depend on.",

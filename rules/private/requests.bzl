@@ -1,4 +1,4 @@
-"""Requests: how the rules tell hermpkg_build.bazel what to do, and the actions that carry them."""
+"""Requests to hermpkg_build.bazel, and the actions that carry them out."""
 
 load("//rules/private:interpreter.bzl", "InterpreterInfo")
 load("//rules/private:providers.bzl", "merge_modules")
@@ -39,7 +39,7 @@ def label_text(label):
     return "%s//%s:%s" % (repository, label.package, label.name)
 
 def file_label_text(file):
-    """The label of a file by its place, for a generated file too, wherever it is declared.
+    """The label of the place that a file has among source files. A generated file has one too.
 
     Args:
       file: a File.
@@ -60,13 +60,13 @@ def new_request(ctx):
       ctx: the context of a target.
 
     Returns:
-      An Args that is always written to a file, a line for each of what is added.
+      An Args that is always written to a file, with a line for each thing that is added.
     """
     request = ctx.actions.args()
     request.set_param_file_format("multiline")
     request.use_param_file("@%s", use_always = True)
 
-    # The reader sees from this how Bazel came to write what is no ASCII.
+    # The reader sees from this how Bazel writes letters beyond ASCII.
     add(request, "encoding", "é")
     return request
 
@@ -75,13 +75,13 @@ def add(request, name, value):
 
     Args:
       request: what new_request gave.
-      name: which input it is.
-      value: anything that JSON has.
+      name: the input's name.
+      value: a JSON value.
     """
     request.add(json.encode({name: value}))
 
 def add_target(request, ctx, declaration, modules):
-    """Adds what every action for a target with dependencies is told.
+    """Adds a target and those that it depends on.
 
     Args:
       request: what new_request gave.
@@ -100,7 +100,7 @@ def add_files(request, files, in_runfiles = False):
     Args:
       request: what new_request gave.
       files: a depset or a list of files.
-      in_runfiles: whether it runs among runfiles, as tests do, and not as an action.
+      in_runfiles: whether the request is for a test, which runs among runfiles.
     """
     request.add_all(files, map_each = _runfile_line if in_runfiles else _file_line)
 
@@ -109,7 +109,7 @@ def add_paths(request, name, files):
 
     Args:
       request: what new_request gave.
-      name: which input they are.
+      name: the input's name.
       files: a depset or a list of files.
     """
     request.add_all(files, map_each = _path_json, format_each = "{\"" + name + "\": %s}")
@@ -124,7 +124,7 @@ def _path_json(file):
     return json.encode(file.path)
 
 def run_check(ctx, declaration, modules = merge_modules([]), sources = [], facts = []):
-    """Registers the action that says what is wrong with a target, in the words of hermpkg's own engine.
+    """Registers the action that refuses a target in the words of hermpkg's own engine.
 
     Args:
       ctx: the context of the target.
@@ -134,7 +134,7 @@ def run_check(ctx, declaration, modules = merge_modules([]), sources = [], facts
       facts: the import facts of these.
 
     Returns:
-      A File, empty, which is there when nothing is wrong.
+      A File, empty, that exists if nothing is wrong.
     """
     stamp = ctx.actions.declare_file(ctx.label.name + ".checked")
     request = new_request(ctx)
@@ -159,14 +159,14 @@ def run_tool(ctx, action, request, inputs, outputs, mnemonic, progress_message, 
 
     Args:
       ctx: the context of the target.
-      action: which one of hermpkg_build.bazel.
+      action: the name of an action of hermpkg_build.bazel.
       request: what new_request gave.
       inputs: a depset of files.
       outputs: a list of files.
       mnemonic: the action's kind, for Bazel.
       progress_message: what Bazel shows while it runs.
-      needs_environment: whether it depends on what is installed for the interpreter.
-      worker: whether a process that stays can do it.
+      needs_environment: whether it depends on the packages that are installed for the interpreter.
+      worker: whether a persistent worker can do it.
     """
     python = ctx.attr._python[InterpreterInfo]
     command = [action]

@@ -3,14 +3,13 @@
 ToolInfo = provider(
     doc = "A Python program that the interpreter of the rules runs.",
     fields = {
-        "launcher": "The file to start it by.",
+        "launcher": "The file that the interpreter runs.",
     },
 )
 
 def _python_tool_impl(ctx):
-    # Bazel starts a worker anew when an executable that its action names as a tool changes, or one of
-    # that one's runfiles. So there is one, though the rules start the launcher with an interpreter of
-    # their own.
+    # Bazel restarts a worker when an executable changes that its action names as a tool, or a runfile of
+    # that executable. So there is an executable, although the rules start the launcher with an interpreter.
     executable = ctx.actions.declare_file(ctx.label.name)
     ctx.actions.write(
         executable,

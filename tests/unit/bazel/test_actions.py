@@ -13,7 +13,7 @@ import pytest
 
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.bazel.__main__ import main
-from hermpkg_build.bazel.request import ActionRequest, as_found, parse_request
+from hermpkg_build.bazel.request import ActionRequest, parse_request, with_paths_on_disk
 from hermpkg_build.bazel.staging import staged_workspace
 from hermpkg_build.errors import CommandLineError
 
@@ -214,9 +214,9 @@ def test_what_a_worker_remembers_is_true_of_bytes_and_not_of_files(actions: Acti
 
 
 def test_a_line_of_another_version_is_told() -> None:
-    with pytest.raises(CommandLineError, match="means nothing"):
+    with pytest.raises(CommandLineError, match="does not know a line"):
         parse_request(['{"output": "x"}', '{"colour": "red"}'])
-    with pytest.raises(CommandLineError, match="means nothing"):
+    with pytest.raises(CommandLineError, match="does not know a line"):
         parse_request(["output=x"])
 
 
@@ -233,11 +233,11 @@ def test_files_are_found_under_the_names_that_executors_are_given(tmp_path: Path
     for name in ("größe.py", "plain.py"):
         mangled = tmp_path / name.encode().decode("latin-1")
         request = ActionRequest(source=str(tmp_path / name), output=str(tmp_path / f"{name}.facts"))
-        assert as_found(request) == request
+        assert with_paths_on_disk(request) == request
         mangled.touch()
-        assert as_found(request) == ActionRequest(source=str(mangled), output=f"{mangled}.facts")
+        assert with_paths_on_disk(request) == ActionRequest(source=str(mangled), output=f"{mangled}.facts")
         (tmp_path / name).touch()
-        assert as_found(request) == request
+        assert with_paths_on_disk(request) == request
 
 
 def test_only_declared_files_are_staged(tmp_path: Path) -> None:
