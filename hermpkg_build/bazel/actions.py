@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +24,7 @@ from hermpkg_build.bazel.staging import staged_workspace
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import Model, ModelPackage, PackageTest, PythonModules, RuleTarget
-from hermpkg_build.disk.processes import kill_group
+from hermpkg_build.disk.processes import Children
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.context import TargetContext
 from hermpkg_build.engine.facts import CachedFacts
@@ -34,11 +33,7 @@ from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.targets.model import model_request
 from hermpkg_build.engine.targets.model_package import artifact_request, write_artifact
 from hermpkg_build.engine.targets.model_package_analysis import analyse_package
-from hermpkg_build.engine.targets.package_test import (
-    package_test_command,
-    package_test_environment,
-    package_test_failure,
-)
+from hermpkg_build.engine.targets.package_test import exit_code_of, package_test_failure
 from hermpkg_build.engine.targets.python_modules import parsed
 from hermpkg_build.factories.model_folder import make_model_folder, read_model_folder
 from hermpkg_build.loading.workspace import Workspace
@@ -102,20 +97,7 @@ def test(request: ActionRequest, memory: FactsMemory) -> Warnings:
         artifact = os.path.abspath(request.artifact)
         target = replace(target, args=(*target.args, *request.arguments))
         signal.signal(signal.SIGTERM, _end)
-        process = subprocess.Popen(
-            package_test_command(context, target, artifact, folder),
-            cwd=folder,
-            env=package_test_environment(target, artifact, folder),
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            code: int | None = process.wait(target.timeout)
-        except subprocess.TimeoutExpired:
-            code = None
-        finally:
-            # Whatever the test started is in its group, and nothing of it outlives the test.
-            kill_group(process)
+        code = exit_code_of(context, target, artifact, folder, Children())
         if code != 0:
             raise package_test_failure(target, code, "")
         return ()

@@ -21,6 +21,7 @@ from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
     from hermpkg_build.core.target import PackageTest
+    from hermpkg_build.disk.processes import Children
     from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
     from hermpkg_build.engine.results import TargetResult
 
@@ -89,26 +90,39 @@ def _test(build: Build, target: PackageTest, artifact: TargetResult) -> Done[Pac
 def _run(build: Build, target: PackageTest, artifact: TargetResult) -> PackageTestError | None:
     path = build.context.absolute(artifact.path)
     with tempfile.TemporaryDirectory(prefix="hermpkg-test-") as folder, tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            package_test_command(build.context, target, path, folder),
-            cwd=folder,
-            env=package_test_environment(target, path, folder),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        with build.children.owned(process):
-            try:
-                code: int | None = process.wait(target.timeout)
-            except subprocess.TimeoutExpired:
-                code = None
+        code = exit_code_of(build.context, target, path, folder, build.children, output)
         return None if code == 0 else package_test_failure(target, code, _end_of(output))
 
 
-def package_test_command(
-    context: TargetContext, target: PackageTest, artifact: str, folder: str
-) -> list[str]:
+def exit_code_of(
+    context: TargetContext,
+    target: PackageTest,
+    artifact: str,
+    folder: str,
+    children: Children,
+    output: IO[bytes] | None = None,
+) -> int | None:
+    """Run `target` with the artifact at a path; its exit code, None where it does not end in time.
+
+    It runs in `folder` and prints to `output`, or where this process prints.
+    """
+    process = subprocess.Popen(
+        _command(context, target, artifact, folder),
+        cwd=folder,
+        env=_environment(target, artifact, folder),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT if output else None,
+        start_new_session=True,
+    )
+    with children.owned(process):
+        try:
+            return process.wait(target.timeout)
+        except subprocess.TimeoutExpired:
+            return None
+
+
+def _command(context: TargetContext, target: PackageTest, artifact: str, folder: str) -> list[str]:
     """The command line of the process that runs `target` with the artifact at a path.
 
     What it is to do lies in a file in `folder`, for a command line has no room for thousands of modules.
@@ -132,7 +146,7 @@ def package_test_command(
     return [sys.executable, "-I", "-B", package_test_main.__file__, path]
 
 
-def package_test_environment(target: PackageTest, artifact: str, folder: str) -> dict[str, str]:
+def _environment(target: PackageTest, artifact: str, folder: str) -> dict[str, str]:
     """All that a test sees of the user's environment: where programs and shared libraries are, no more.
 
     `folder` is its home and holds its temporary files.
