@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from hermpkg_build.engine.children import Children
+from hermpkg_build.disk.processes import Children
 
 
 def sleeper() -> subprocess.Popen[bytes]:
