@@ -9,9 +9,9 @@ from typing import TypeAlias
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import ModelPackage, PackageTest
 from hermpkg_build.engine.context import Build, Built
+from hermpkg_build.engine.executed import RemoteCounts
 from hermpkg_build.engine.results import (
     BuildResult,
-    RemoteCounts,
 )
 from hermpkg_build.engine.scheduler import DependencyFailedError, Need, Scheduler
 from hermpkg_build.engine.snapshot import Snapshot, present_signature, save, snapshot_path

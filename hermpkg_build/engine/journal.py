@@ -6,7 +6,8 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from hermpkg_build.engine.results import ActionCounts, ExecutedAction, RemoteCounts
+from hermpkg_build.engine.executed import ExecutedAction, RemoteCounts
+from hermpkg_build.engine.results import ActionCounts
 
 if TYPE_CHECKING:
     from hermpkg_build.engine.observer import BuildObserver

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from hermpkg_build.core.conditions import FactoryConditions
+    from hermpkg_build.engine.executed import ExecutedAction, RemoteCounts
 
 Status: TypeAlias = Literal["built", "cached", "up-to-date"]
 """``built``: an action ran for the target; ``cached``: every action's result was in the cache and
@@ -53,35 +54,6 @@ class ActionCounts:
 
     run: int = 0
     cached: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutedAction:
-    """An action that ran, and why: one clause for each input that differs from the last build.
-
-    `where` is the executor that ran it, "" for this machine. `recorded` is False where nobody may rely
-    on what it gave: an input changed while it ran, or a test failed.
-    """
-
-    kind: str
-    subject: str
-    reasons: tuple[str, ...]
-    where: str = ""
-    recorded: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteCounts:
-    """What went between a build and the shared cache.
-
-    `hits` and `misses` are actions that only it could answer, and could not; bytes are those of
-    entries and contents, before compression.
-    """
-
-    hits: int
-    misses: int
-    downloaded_bytes: int
-    uploaded_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

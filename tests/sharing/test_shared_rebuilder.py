@@ -11,11 +11,11 @@ import pytest
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.engine.action import Action
+from hermpkg_build.engine.executed import RemoteCounts
 from hermpkg_build.engine.journal import Journal
 from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.rebuilder import CachingRebuilder
 from hermpkg_build.engine.remote.rebuilder import SharedRebuilder
-from hermpkg_build.engine.results import RemoteCounts
 from hermpkg_build.remote.cache import RemoteCache
 from hermpkg_build.store.action_cache import ActionCache, ActionResult
 from hermpkg_build.store.content import ContentStore

@@ -15,7 +15,8 @@ from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError
 
 if TYPE_CHECKING:
     from hermpkg_build.core.conditions import FactoryConditions
-    from hermpkg_build.engine.results import BuildResult, ExecutedAction
+    from hermpkg_build.engine.executed import ExecutedAction
+    from hermpkg_build.engine.results import BuildResult
 
 _MOST_SHOWN = 20
 
