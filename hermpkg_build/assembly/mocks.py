@@ -10,7 +10,7 @@ from hermpkg_build.archive.modules import PackedModules
 from hermpkg_build.assembly.parts import Part
 from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.manifest import Manifest, RecordKind
-from hermpkg_build.core.module_names import record_of_module
+from hermpkg_build.core.module_names import package_of_init, record_of_module
 from hermpkg_build.core.policy import Policy
 
 _LONGEST_STUB = 2048
@@ -32,7 +32,8 @@ def mock_parts(graph: ModuleGraph, packages: Collection[str]) -> Iterator[Part]:
     The stub of a package is a package, and so is that of a module whose dotted name is among `packages`,
     because other records lie below it.
     """
-    mocked = graph.with_policy(Policy.MOCK)
+    names = {node.name for node in graph.with_policy(Policy.MOCK)}
+    mocked = [graph.nodes[name] for name in sorted(names) if package_of_init(name) not in names]
     if mocked:
         yield Part.of_bytes(
             f"{MOCK_MODULE}.py",

@@ -656,6 +656,13 @@ def test_a_package_that_is_imported_by_the_name_of_its_file_too(project):
         assert sum(name.startswith("par/") for name in importer.record_names()) == 2
 
 
+def test_a_mocked_package_that_is_imported_by_the_name_of_its_file_too(project):
+    project.module("own", "import away.__init__\nfrom away.__init__ import value\n")
+    importer = project.load(lambda e: (e.mock("away.**"), e.save_module("own")))
+    with pytest.raises(NotImplementedError):
+        importer.import_module("own").value()
+
+
 def test_a_source_under_the_name_of_a_packages_file_is_the_package(project):
     def save(exporter):
         exporter.save_source_string("par.__init__", "value = 7\n")
