@@ -12,6 +12,7 @@
 
 A field with the metadata `OMITTED` is left out of an object where it has its default.
 
+>>> from dataclasses import dataclass, field
 >>> @dataclass(frozen=True, kw_only=True)
 ... class Point:
 ...     x: int

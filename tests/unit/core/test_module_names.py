@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import doctest
-
 import pytest
 
-from hermpkg_build.core import module_names
 from hermpkg_build.core.module_names import is_module_name, module_of_record, record_of_module
 
 
@@ -54,8 +51,3 @@ def test_other_records_hold_no_module(record: str) -> None:
 )
 def test_what_names_no_module(name: str) -> None:
     assert not is_module_name(name)
-
-
-def test_the_examples_in_the_docstrings() -> None:
-    assert doctest.testmod(module_names).attempted
-    assert not doctest.testmod(module_names).failed
