@@ -5,8 +5,8 @@ from __future__ import annotations
 import _imp
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.machinery import EXTENSION_SUFFIXES
 from typing import TYPE_CHECKING
 
@@ -54,7 +54,8 @@ class ModuleSource:
     first of its folders). `shown` is the path that messages and graphs show: relative to the
     workspace, or to the search path entry the module lies under. `archive` is the ZIP file that
     holds the module, "" for none. `distribution` is the normalised name of the installed
-    distribution that owns it, `label` that of a workspace module's target.
+    distribution that owns it, `label` that of a workspace module's target. `data` is its source where
+    that is not the file at `path`.
     """
 
     name: str
@@ -65,6 +66,7 @@ class ModuleSource:
     archive: str = ""
     distribution: str = ""
     label: Label | None = None
+    data: bytes | None = field(default=None, repr=False)
 
     @property
     def is_made_by_code(self) -> bool:
@@ -81,8 +83,8 @@ class ModuleFinder:
     ``__init__.py`` is a namespace package; an installed regular package of that name does not
     hide it, so that what happens to be installed never changes whose code a target packs.
 
-    `generated` are dotted names, with ``.__init__`` at the end for packages. `declared_by` names
-    the target that lists a workspace file (a path relative to the root), for messages.
+    `generated` are source texts by dotted name, with ``.__init__`` at the end for packages.
+    `declared_by` names the target that lists a workspace file (a path relative to the root), for messages.
     """
 
     def __init__(
@@ -92,7 +94,7 @@ class ModuleFinder:
         workspace_modules: Sequence[ModuleTarget],
         workspace_root: str,
         search_path: Sequence[str],
-        generated: Collection[str] = (),
+        generated: Mapping[str, str] | None = None,
         source_roots: Sequence[str] = ("",),
         declared_by: Callable[[str], Label | None] | None = None,
     ) -> None:
@@ -103,7 +105,7 @@ class ModuleFinder:
         self.search_path = read_search_path(tree, search_path, workspace_root=workspace_root)
         self.distributions = Distributions([f.directory for f in self.search_path.folders], tree)
         own = _workspace_sources(workspace_modules, workspace_root)
-        patches = _generated_sources(generated)
+        patches = _generated_sources(generated or {})
         self._given = {**own, **_namespaces_above(own.values(), workspace_root), **patches}
         self._implied = _namespaces_above(patches.values(), workspace_root)
         self._found: dict[str, ModuleSource | None] = {}
@@ -298,13 +300,22 @@ def _workspace_sources(targets: Sequence[ModuleTarget], root: str) -> dict[str, 
     return sources
 
 
-def _generated_sources(names: Collection[str]) -> dict[str, ModuleSource]:
+def generated_module(name: str, data: bytes, *, is_package: bool) -> ModuleSource:
+    """The module `name` with a source that is in no file."""
+    return ModuleSource(
+        name=name,
+        kind=ModuleKind.PACKAGE if is_package else ModuleKind.SOURCE,
+        origin=Origin.GENERATED,
+        shown=record_of_module(name, is_package),
+        data=data,
+    )
+
+
+def _generated_sources(texts: Mapping[str, str]) -> dict[str, ModuleSource]:
     sources: dict[str, ModuleSource] = {}
-    for given in sorted(names):
+    for given, text in sorted(texts.items()):
         name = package_of_init(given) or given
-        kind = ModuleKind.SOURCE if name == given else ModuleKind.PACKAGE
-        shown = record_of_module(name, kind is ModuleKind.PACKAGE)
-        sources[name] = ModuleSource(name=name, kind=kind, origin=Origin.GENERATED, shown=shown)
+        sources[name] = generated_module(name, text.encode(), is_package=name != given)
     return sources
 
 

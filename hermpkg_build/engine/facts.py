@@ -56,10 +56,12 @@ class CachedFacts:
 
     def facts_of(self, modules: Sequence[ModuleSource]) -> list[SourceFacts]:
         """The digest and the facts of each module's source, in order. Raises AnalysisError."""
+        read = [module for module in modules if module.data is None]
         try:
-            return self._facts_of(modules)
+            shared = iter(self._facts_of(read))
         except OSError as error:
             raise _unreadable(modules, error) from error
+        return [next(shared) if module.data is None else facts_of_source(module.data) for module in modules]
 
     def _facts_of(self, modules: Sequence[ModuleSource]) -> list[SourceFacts]:
         with self._lock:
@@ -101,25 +103,6 @@ class CachedFacts:
                 self._journal.ran("analyse", module.name, ("its source was not analysed before",))
             else:
                 self._journal.recalled("analyse", module.name)
-
-
-class FactsWithSources:
-    """The facts provider of one target: its own `sources` by module name, everything else shared."""
-
-    def __init__(self, shared: CachedFacts, sources: Mapping[str, bytes]) -> None:
-        self._shared = shared
-        self._sources = sources
-
-    def facts_of(self, modules: Sequence[ModuleSource]) -> list[SourceFacts]:
-        """The digest and the facts of each module's source, in order. Raises AnalysisError."""
-        read = [module for module in modules if module.origin is not Origin.GENERATED]
-        shared = iter(self._shared.facts_of(read))
-        return [
-            next(shared)
-            if module.origin is not Origin.GENERATED
-            else facts_of_source(self._sources[module.name])
-            for module in modules
-        ]
 
 
 def _source(module: ModuleSource) -> Source:

@@ -11,13 +11,13 @@ from typing import Any
 from hermpkg_build.analysis.closure import Closure, explore
 from hermpkg_build.analysis.distributions import versions_of
 from hermpkg_build.analysis.files_read import FilesRead, files_read
-from hermpkg_build.analysis.modules import ModuleFinder, ModuleSource
+from hermpkg_build.analysis.modules import ModuleFinder, ModuleSource, generated_module
 from hermpkg_build.analysis.problems import Problem
 from hermpkg_build.analysis.resolution import Resolver
 from hermpkg_build.archive.modules import PackedModules
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import Edge, ModuleGraph, ModuleKind, Origin
-from hermpkg_build.core.module_names import parents_of, record_of_module, top_of
+from hermpkg_build.core.module_names import parents_of, top_of
 from hermpkg_build.core.policy import Policy, PolicyTable
 from hermpkg_build.exporter.facts_cache import kept_facts
 from hermpkg_build.exporter.loaded.held_externs import held_from_outside
@@ -25,7 +25,7 @@ from hermpkg_build.exporter.loaded.lazily_loaded import lazily_loaded, loaded_by
 from hermpkg_build.exporter.loaded.named_in_part import loaded_by_part_of_name
 from hermpkg_build.exporter.plan import GivenSource, Plan, effective_rules
 from hermpkg_build.exporter.sources.carried_files import Carried
-from hermpkg_build.exporter.sources.environment import Environment, FoundModule
+from hermpkg_build.exporter.sources.environment import Environment
 from hermpkg_build.exporter.sources.given_importers import environments_of
 from hermpkg_build.exporter.sources.interpreter import InterpreterEnvironment
 from hermpkg_build.exporter.sources.packaged import PackagedEnvironment
@@ -162,15 +162,10 @@ class Modules:
         self._folders.update(PackedModules(records).folders)
         self._environments = environments
         self._interpreter = interpreter
-        self._found: dict[str, FoundModule | None] = {}
+        self._found: dict[str, ModuleSource | None] = {}
 
     def find(self, name: str) -> ModuleSource | None:
         """The module `name`, None where there is none."""
-        found = self.find_with_text(name)
-        return found.source if found else None
-
-    def find_with_text(self, name: str) -> FoundModule | None:
-        """The same, with its text where that is not in a file."""
         if name not in self._found:
             self._found[name] = self._find(name)
         return self._found[name]
@@ -189,25 +184,22 @@ class Modules:
         folder = None
         for environment in self._environments:
             found = environment.find(name)
-            if found is not None and found.source.kind is not ModuleKind.NAMESPACE:
+            if found is not None and found.kind is not ModuleKind.NAMESPACE:
                 return environment
             folder = folder or (environment if found else None)
         return folder
 
-    def _find(self, name: str) -> FoundModule | None:
+    def _find(self, name: str) -> ModuleSource | None:
         given = self._given.get(name)
         if given is not None:
-            kind = ModuleKind.PACKAGE if given.is_package else ModuleKind.SOURCE
-            shown = record_of_module(name, given.is_package)
-            source = ModuleSource(name=name, kind=kind, origin=Origin.GENERATED, shown=shown)
-            return FoundModule(source, text=given.data)
+            return generated_module(name, given.data, is_package=given.is_package)
         if name == OWN_IMPORTER:
-            return FoundModule(ModuleSource(name=name, kind=ModuleKind.BUILTIN, origin=Origin.STDLIB))
+            return ModuleSource(name=name, kind=ModuleKind.BUILTIN, origin=Origin.STDLIB)
         provider = self.provider_of(name)
         if provider is not None:
             return provider.find(name)
         if name in self._folders:
-            return FoundModule(ModuleSource(name=name, kind=ModuleKind.NAMESPACE, origin=Origin.GENERATED))
+            return ModuleSource(name=name, kind=ModuleKind.NAMESPACE, origin=Origin.GENERATED)
         top = top_of(name)
         return self._interpreter.find(name) if top == "torch" or top in sys.stdlib_module_names else None
 
@@ -226,23 +218,19 @@ class SourcesRead:
         sources: dict[Digest, Source] = {}
         for module in modules:
             if module.name not in self._digests:
-                source = self._read(module)
-                sources[self._digests[module.name]] = source
+                data = self.sources[module.name] = _source_of(module)
+                digest = self._digests[module.name] = Digest.of(data)
+                sources[digest] = Source(path=module.path if module.data is None else "", data=data)
         self._facts.recall(sources)
         self._facts.work_out(sources)
         return [self._facts[self._digests[module.name]] for module in modules]
 
-    def _read(self, module: ModuleSource) -> Source:
-        found = self._modules.find_with_text(module.name)
-        assert found is not None
-        data, path = found.text, ""
-        if data is None:
-            path = module.path
-            with open(path, "rb") as file:
-                data = file.read()
-        self.sources[module.name] = data
-        self._digests[module.name] = Digest.of(data)
-        return Source(path=path, data=data)
+
+def _source_of(module: ModuleSource) -> bytes:
+    if module.data is not None:
+        return module.data
+    with open(module.path, "rb") as file:
+        return file.read()
 
 
 def _without(graph: ModuleGraph, name: str) -> ModuleGraph:

@@ -15,7 +15,6 @@ from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleNode
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.module_names import package_of_init, parent_of, top_of
-from hermpkg_build.engine.facts import FactsWithSources
 from hermpkg_build.errors import AnalysisError, GroupedError, Location
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def analyse_package(
         list(_roots(target, models, sources)),
         target.policy,
         finder,
-        FactsWithSources(context.facts, sources),
+        context.facts,
         target=str(target.label),
         observed=list(_observed(models)),
     )

@@ -14,7 +14,6 @@ from hermpkg_build.analysis.modules import ModuleFinder, ModuleSource
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.module_names import parent_of
 from hermpkg_build.disk.source_tree import SourceTree
-from hermpkg_build.exporter.sources.environment import FoundModule
 from hermpkg_build.exporter.sources.loaded_module import describe_module, file_of, from_file
 from hermpkg_build.factories.loaded_modules import attribute_of
 from hermpkg_build.pickles.global_names import find_global
@@ -42,7 +41,7 @@ class InterpreterEnvironment:
             tree=SourceTree(), workspace_modules=(), workspace_root=os.devnull, search_path=_search_path()
         )
 
-    def find(self, name: str) -> FoundModule | None:
+    def find(self, name: str) -> ModuleSource | None:
         """The module `name`; nothing is imported."""
         static = self.finder.find(name)
         loaded = sys.modules.get(name)
@@ -71,7 +70,7 @@ class InterpreterEnvironment:
     def __str__(self) -> str:
         return "sys_importer"
 
-    def _loaded(self, name: str, module: ModuleType, static: ModuleSource | None) -> FoundModule:
+    def _loaded(self, name: str, module: ModuleType, static: ModuleSource | None) -> ModuleSource:
         """A module by the object that stands for it in ``sys.modules``."""
         file = file_of(module)
         if static is not None:
@@ -80,7 +79,7 @@ class InterpreterEnvironment:
                 return self._readable(static)
         return self._placed(describe_module(name, module))
 
-    def _found_by_finders(self, name: str) -> FoundModule | None:
+    def _found_by_finders(self, name: str) -> ModuleSource | None:
         """What finders know that are not part of Python, or the path that a loaded parent has of its own."""
         parent = parent_of(name)
         above = sys.modules.get(parent) if parent else None
@@ -99,7 +98,7 @@ class InterpreterEnvironment:
                 if spec.origin and spec.has_location:
                     return self._placed(from_file(name, spec.origin, is_package, spec.loader))
                 kind = ModuleKind.NAMESPACE if spec.loader is None else ModuleKind.BUILTIN
-                return FoundModule(ModuleSource(name=name, kind=kind, origin=Origin.ENVIRONMENT))
+                return ModuleSource(name=name, kind=kind, origin=Origin.ENVIRONMENT)
         return None
 
     def _has_own_path(self, parent: str, path: list[str] | None) -> bool:
@@ -108,23 +107,21 @@ class InterpreterEnvironment:
             return bool(path)
         return static is None or path != [os.path.dirname(static.path)]
 
-    def _placed(self, found: FoundModule) -> FoundModule:
+    def _placed(self, found: ModuleSource) -> ModuleSource:
         """The same, with what is known of the place of its file."""
-        path = found.source.path
-        if not path:
+        if not found.path:
             return found
-        owner = self.finder.distributions.owner_of(path)
-        source = replace(found.source, shown=self._shown(path), distribution=owner.name if owner else "")
-        return replace(found, source=source)
+        owner = self.finder.distributions.owner_of(found.path)
+        return replace(found, shown=self._shown(found.path), distribution=owner.name if owner else "")
 
-    def _readable(self, source: ModuleSource) -> FoundModule:
-        """The same, with its text where that lies in a ZIP file."""
+    def _readable(self, source: ModuleSource) -> ModuleSource:
+        """The same, with its source where that lies in a ZIP file."""
         if not source.archive or source.kind not in (ModuleKind.SOURCE, ModuleKind.PACKAGE):
-            return FoundModule(source)
+            return source
         import zipimport
 
-        text = zipimport.zipimporter(source.archive).get_data(source.path)
-        return FoundModule(replace(source, archive=""), text=text)
+        data = zipimport.zipimporter(source.archive).get_data(source.path)
+        return replace(source, archive="", data=data)
 
     def _shown(self, file: str) -> str:
         """The path for messages: below the deepest entry of the search path that holds it."""

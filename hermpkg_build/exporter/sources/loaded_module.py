@@ -10,32 +10,30 @@ from typing import Any
 
 from hermpkg_build.analysis.modules import ModuleSource
 from hermpkg_build.core.graph import ModuleKind, Origin
-from hermpkg_build.exporter.sources.environment import FoundModule
 from hermpkg_build.factories.loaded_modules import attribute_of
 
 _NO_SOURCE = ModuleKind.BYTECODE
 """The kind of a module whose source is not where it was: only its code is left, in memory."""
 
 
-def describe_module(name: str, module: Any) -> FoundModule:
+def describe_module(name: str, module: Any) -> ModuleSource:
     """The module `name` by the object that stands for it."""
     file = file_of(module)
     if file is not None:
         is_package = attribute_of(module, "__path__") is not None
         return from_file(name, file, is_package, attribute_of(module, "__loader__"))
     kind = ModuleKind.NAMESPACE if _is_folder(module) else ModuleKind.BUILTIN
-    return FoundModule(ModuleSource(name=name, kind=kind, origin=Origin.ENVIRONMENT))
+    return ModuleSource(name=name, kind=kind, origin=Origin.ENVIRONMENT)
 
 
-def from_file(name: str, file: str, is_package: bool, loader: Any) -> FoundModule:
+def from_file(name: str, file: str, is_package: bool, loader: Any) -> ModuleSource:
     """The module `name` in `file`, whose text the loader may keep in an archive or in memory."""
-    kind, text = _kind_of(file, is_package), None
+    kind, data = _kind_of(file, is_package), None
     if not os.path.isfile(file):
-        text = _text_from_loader(loader, name, file) if file.endswith(".py") else None
-        kind = kind if text is not None else _NO_SOURCE
+        data = _source_from_loader(loader, name, file) if file.endswith(".py") else None
+        kind = kind if data is not None else _NO_SOURCE
     path = os.path.abspath(file)
-    source = ModuleSource(name=name, kind=kind, origin=Origin.ENVIRONMENT, path=path, shown=path)
-    return FoundModule(source, text=text)
+    return ModuleSource(name=name, kind=kind, origin=Origin.ENVIRONMENT, path=path, shown=path, data=data)
 
 
 def file_of(module: Any) -> str | None:
@@ -66,7 +64,7 @@ def _kind_of(file: str, is_package: bool) -> ModuleKind:
     return ModuleKind.PACKAGE if is_package else ModuleKind.SOURCE
 
 
-def _text_from_loader(loader: Any, name: str, file: str) -> bytes | None:
+def _source_from_loader(loader: Any, name: str, file: str) -> bytes | None:
     """The source that a loader keeps elsewhere than in a file; None where it has none."""
     try:
         return bytes(loader.get_data(file))

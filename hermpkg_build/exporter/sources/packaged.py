@@ -15,7 +15,7 @@ from hermpkg_build.assembly.mocks import mocked_modules
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.manifest import Manifest
 from hermpkg_build.exporter.sources.carried_files import Carried
-from hermpkg_build.exporter.sources.environment import Environment, FoundModule
+from hermpkg_build.exporter.sources.environment import Environment
 from hermpkg_build.exporter.sources.loaded_module import describe_module
 from hermpkg_build.runtime.importer import PackageImporter
 from hermpkg_build.runtime.importing.roles import ModuleRole, ModuleTree
@@ -92,7 +92,7 @@ class PackagedEnvironment(ImporterEnvironment):
         self._manifest = Manifest.from_bytes(package.read(MANIFEST)) if MANIFEST in package.records else None
         self.mocked = mocked_modules(self._tree.packed, self._manifest, package.read)
 
-    def find(self, name: str) -> FoundModule | None:
+    def find(self, name: str) -> ModuleSource | None:
         """The module `name`; an extern one as it is outside of the package."""
         if self._tree.is_extern(name):
             return self._outside.find(name)
@@ -100,14 +100,14 @@ class PackagedEnvironment(ImporterEnvironment):
         if record is None and role is not ModuleRole.NAMESPACE:
             return None
         kind = ModuleKind.PACKAGE if self._tree.is_package(name) else ModuleKind.SOURCE
-        source = ModuleSource(
+        return ModuleSource(
             name=name,
             kind=kind if record else ModuleKind.NAMESPACE,
             origin=Origin.ENVIRONMENT,
             shown=f"{self._package.shown}/{record}" if record else "",
             distribution=self._distribution(name),
+            data=bytes(self._package.read(record)) if record else None,
         )
-        return FoundModule(source, text=bytes(self._package.read(record)) if record else None)
 
     def carried(self, modules: Collection[str]) -> Carried:
         """What `modules`, of those that are packed here, bring into another package."""
@@ -130,7 +130,7 @@ class CustomEnvironment(ImporterEnvironment):
         super().__init__(importer)
         self._may_import = may_import
 
-    def find(self, name: str) -> FoundModule | None:
+    def find(self, name: str) -> ModuleSource | None:
         """The module `name`, imported only where `may_import` says so."""
         module = (getattr(self.importer, "modules", None) or {}).get(name)
         if module is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,23 +10,19 @@ import pytest
 from hermpkg_build.analysis.closure import Closure, Root, close_over
 from hermpkg_build.analysis.modules import ModuleFinder, ModuleSource
 from hermpkg_build.analysis.search_path import environment_search_path
-from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import EdgeKind
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.target import ModuleTarget
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.errors import AnalysisError, GroupedError
-from hermpkg_build.source.imports import analyse_source
-from hermpkg_build.source.source_facts import SourceFacts
-from hermpkg_build.source.syntax import check_syntax
+from hermpkg_build.source.source_facts import SourceFacts, facts_of_source
 
 
 class ReadingFacts:
     """A facts provider that analyses what it is asked for, and remembers each wave."""
 
-    def __init__(self, generated: dict[str, str] | None = None) -> None:
-        self.generated = generated or {}
+    def __init__(self) -> None:
         self.waves: list[list[str]] = []
         self._memo: dict[str, SourceFacts] = {}
 
@@ -37,11 +32,8 @@ class ReadingFacts:
 
     def _read(self, module: ModuleSource) -> SourceFacts:
         if module.name not in self._memo:
-            data = Path(module.path).read_bytes() if module.path else self.generated[module.name].encode()
-            facts = analyse_source(data)
-            problem = facts.syntax_problem or check_syntax(data)
-            found = replace(facts, syntax_problem=problem) if problem else facts
-            self._memo[module.name] = SourceFacts(digest=Digest.of(data), facts=found)
+            data = Path(module.path).read_bytes() if module.data is None else module.data
+            self._memo[module.name] = facts_of_source(data)
         return self._memo[module.name]
 
 
@@ -67,8 +59,8 @@ class Workspace:
         write(self.site, files)
         return self
 
-    def facts(self, generated: dict[str, str]) -> ReadingFacts:
-        return ReadingFacts(generated)
+    def facts(self) -> ReadingFacts:
+        return ReadingFacts()
 
     def finder(self, **options: object) -> ModuleFinder:
         stdlib = [entry for entry in environment_search_path() if "site-packages" not in entry]

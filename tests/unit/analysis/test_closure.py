@@ -220,7 +220,7 @@ def test_observed_imports_count_where_reading_did_not_find_them(workspace):
         [Root(source="//a:b", module="app", kind=EdgeKind.DECLARED)],
         [intern("**")],
         workspace.finder(),
-        workspace.facts({}),
+        workspace.facts(),
         target="//a:b",
         observed=observed,
     )
@@ -230,11 +230,9 @@ def test_observed_imports_count_where_reading_did_not_find_them(workspace):
 
 
 def test_generated_modules_are_followed(workspace):
-
     workspace.own({"app.py": "import made.up"})
-    finder = workspace.finder(generated=["made.up"])
-    facts = workspace.facts({"made.up": "import json"})
-    closure = workspace.close("app", intern("**"), facts=facts, finder=finder)
+    finder = workspace.finder(generated={"made.up": "import json"})
+    closure = workspace.close("app", intern("**"), finder=finder)
     assert closure.graph.nodes["made.up"].origin is Origin.GENERATED
     assert "json" in edges_of(closure, "made.up")
 

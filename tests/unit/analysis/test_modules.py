@@ -76,7 +76,9 @@ def test_site_folder_inside_the_workspace_is_searched(tmp_path):
 
 def test_generated_modules_override_everything_and_hide_nothing_else(workspace):
     workspace.own({"models/resnet.py": ""}).installed({"pkg/__init__.py": "", "pkg/real.py": ""})
-    finder = workspace.finder(generated=["models.resnet", "pkg.extra", "fresh.__init__", "new.deep.leaf"])
+    finder = workspace.finder(
+        generated=dict.fromkeys(["models.resnet", "pkg.extra", "fresh.__init__", "new.deep.leaf"], "x = 1\n")
+    )
     assert finder.find("models.resnet").origin is Origin.GENERATED
     assert finder.find("pkg.extra").origin is Origin.GENERATED
     assert finder.find("pkg").kind is ModuleKind.PACKAGE

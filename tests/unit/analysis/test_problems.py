@@ -212,7 +212,7 @@ def test_malformed_names(workspace):
 def test_objects_of_main_have_no_module_to_load_them_from(workspace):
     root = Root(source="model/model.pkl", module="__main__", kind=EdgeKind.PICKLE)
     with pytest.raises(GroupedError) as caught:
-        close_over([root], [], workspace.finder(), workspace.facts({}), target="//a:b")
+        close_over([root], [], workspace.finder(), workspace.facts(), target="//a:b")
     (error,) = caught.value.errors
     assert "a module of its own" in error.next_step
 
@@ -286,7 +286,7 @@ def test_all_problems_come_together_in_a_stable_order(workspace):
         [Root(source="//a:b", module="app", kind=EdgeKind.DECLARED)],
         rules,
         workspace.finder(),
-        workspace.facts({}),
+        workspace.facts(),
     )
     assert [problem.kind for problem in problems] == [
         ProblemKind.NOT_FOUND,
@@ -389,7 +389,7 @@ def test_objects_of_a_mocked_module(workspace, rules):
     ]
 
     def close(rules):
-        return close_over(roots, rules, workspace.finder(), workspace.facts({}), target="//a:b")
+        return close_over(roots, rules, workspace.finder(), workspace.facts(), target="//a:b")
 
     with pytest.raises(GroupedError) as caught:
         close(rules)
