@@ -7,10 +7,11 @@ again. Only paths go out; digests and encoded facts come back.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.source.facts_codec import decode, encode
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
 _BATCH: Final = 32
 """Files a helper is given at a time: few enough that all end together, many enough to keep it busy."""
 
-_SIZE: Final = 4
 _HELPER: Final = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
     "from hermpkg_build.source.parallel import serve; serve(sys.stdin.buffer, sys.stdout.buffer)"
 )
+
+_Answer: TypeAlias = "tuple[str, str] | None"
+"""The digest and the encoded facts of a file; None where it cannot be read."""
 
 
 def facts_of_files(files: Sequence[Source], jobs: int) -> list[SourceFacts]:
@@ -39,10 +42,10 @@ def facts_of_files(files: Sequence[Source], jobs: int) -> list[SourceFacts]:
 
     waiting = [range(start, min(start + _BATCH, len(files))) for start in range(0, len(files), _BATCH)]
     waiting.reverse()
-    encoded: dict[int, bytes] = {}
+    answers: dict[int, _Answer] = {}
     helpers = [_start_helper() for _ in range(min(jobs, len(waiting)) - 1)]
     threads = [
-        threading.Thread(target=_feed, args=(helper, files, waiting, encoded), daemon=True)
+        threading.Thread(target=_feed, args=(helper, files, waiting, answers), daemon=True)
         for helper in helpers
         if helper
     ]
@@ -57,42 +60,26 @@ def facts_of_files(files: Sequence[Source], jobs: int) -> list[SourceFacts]:
         waiting.clear()
         for thread in threads:
             thread.join()
-    return [
-        found[index]
-        if index in found
-        else _decoded(encoded[index])
-        if encoded.get(index)
-        else _analyse(files[index])
-        for index in range(len(files))
-    ]
+    for index, answer in answers.items():
+        if answer is not None:
+            digest, encoded = answer
+            found[index] = SourceFacts(digest=Digest.parse(digest), facts=decode(encoded.encode()))
+    return [found[index] if index in found else _analyse(file) for index, file in enumerate(files)]
 
 
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    """Be a helper: answer lists of files by lists of encoded facts, empty for files that cannot be read."""
-    while True:
-        try:
-            batch = _receive(requests)
-        except EOFError:
-            return
-        _send(answers, [_answer(request) for request in batch])
+    """Be a helper: answer each list of files, on a line of its own, by a list of what is in them."""
+    for batch in requests:
+        files = [Source(path=path, trusts_bytecode=trusts) for path, trusts in json.loads(batch)]
+        _send(answers, [_answer(file) for file in files])
 
 
-def _request(file: Source) -> bytes:
-    return (b"+" if file.trusts_bytecode else b"-") + file.path.encode("utf-8", "surrogateescape")
-
-
-def _answer(request: bytes) -> bytes:
+def _answer(file: Source) -> _Answer:
     try:
-        path = request[1:].decode("utf-8", "surrogateescape")
-        found = _analyse(Source(path=path, trusts_bytecode=request[:1] == b"+"))
+        found = _analyse(file)
     except OSError:
-        return b""
-    return f"{found.digest}\n".encode() + encode(found.facts)
-
-
-def _decoded(answer: bytes) -> SourceFacts:
-    digest, _, facts = answer.partition(b"\n")
-    return SourceFacts(digest=Digest.parse(digest.decode()), facts=decode(facts))
+        return None
+    return str(found.digest), encode(found.facts).decode()
 
 
 def _analyse(file: Source) -> SourceFacts:
@@ -124,17 +111,20 @@ def _start_helper() -> Popen[bytes] | None:
 
 
 def _feed(
-    helper: Popen[bytes], files: Sequence[Source], waiting: list[range], encoded: dict[int, bytes]
+    helper: Popen[bytes],
+    files: Sequence[Source],
+    waiting: list[range],
+    answers: dict[int, _Answer],
 ) -> None:
     """Give batches to one helper until none is left or it fails; what it leaves undone stays unanswered."""
     assert helper.stdin
     assert helper.stdout
     try:
         while batch := _next(waiting):
-            _send(helper.stdin, [_request(files[index]) for index in batch])
-            encoded.update(zip(batch, _receive(helper.stdout), strict=True))
+            _send(helper.stdin, [(files[index].path, files[index].trusts_bytecode) for index in batch])
+            answers.update(zip(batch, json.loads(helper.stdout.readline()), strict=True))
         helper.stdin.close()
-    except (OSError, EOFError, ValueError):
+    except (OSError, ValueError):
         helper.kill()
         with suppress(OSError):
             helper.stdin.close()
@@ -142,25 +132,6 @@ def _feed(
     helper.wait()
 
 
-def _send(stream: IO[bytes], items: Sequence[bytes]) -> None:
-    parts = [len(items).to_bytes(_SIZE, "little")]
-    for item in items:
-        parts += (len(item).to_bytes(_SIZE, "little"), item)
-    stream.write(b"".join(parts))
+def _send(stream: IO[bytes], items: list[Any]) -> None:
+    stream.write(json.dumps(items).encode() + b"\n")
     stream.flush()
-
-
-def _receive(stream: IO[bytes]) -> list[bytes]:
-    return [_read(stream, _number(stream)) for _ in range(_number(stream))]
-
-
-def _number(stream: IO[bytes]) -> int:
-    return int.from_bytes(_read(stream, _SIZE), "little")
-
-
-def _read(stream: IO[bytes], size: int) -> bytes:
-    """Exactly `size` bytes. Raises EOFError where the other side has ended."""
-    data = stream.read(size)
-    if len(data) != size:
-        raise EOFError
-    return data

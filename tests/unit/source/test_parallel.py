@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 from pathlib import Path
 
@@ -56,16 +57,10 @@ def test_a_file_that_cannot_be_read_is_an_error(paths: list[str], position: int,
 
 
 def test_a_helper_answers_until_its_input_ends(paths: list[str]) -> None:
-    path = paths[1].encode()
-    request = (2).to_bytes(4, "little") + b"".join(
-        len(p).to_bytes(4, "little") + p for p in (b"+" + path, b"-/nowhere/x.py")
-    )
     answers = io.BytesIO()
-    serve(io.BytesIO(request), answers)
-    data = answers.getvalue()
-    size = int.from_bytes(data[4:8], "little")
-    assert data[:4] == (2).to_bytes(4, "little")
-    digest, _, facts = data[8 : 8 + size].partition(b"\n")
-    assert digest.decode() == str(Digest.of(Path(paths[1]).read_bytes()))
-    assert decode(facts).imports[0].module == "a1"
-    assert data[8 + size :] == bytes(4)
+    request = json.dumps([(paths[1], True), ("/nowhere/x.py", False)]).encode()
+    serve(io.BytesIO(request + b"\n" + request), answers)
+    (digest, facts), absent = json.loads(answers.getvalue().splitlines()[1])
+    assert digest == str(Digest.of(Path(paths[1]).read_bytes()))
+    assert decode(facts.encode()).imports[0].module == "a1"
+    assert absent is None
