@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from hermpkg_build.analysis.modules import ModuleFinder, ModuleSource
 from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.analysis.resolution import (
-    Fault,
     Meaning,
     ModuleLookup,
     Resolver,
@@ -19,7 +18,14 @@ from hermpkg_build.analysis.resolution import (
 from hermpkg_build.analysis.rule_problems import malformed_patterns, unused_rules
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, ModuleNode, Origin
-from hermpkg_build.core.import_facts import DynamicImport, Import, ImportContext, ImportForm, SourceUse
+from hermpkg_build.core.import_facts import (
+    DynamicImport,
+    Import,
+    ImportContext,
+    ImportForm,
+    SourceUse,
+    SyntaxProblem,
+)
 from hermpkg_build.core.module_names import is_module_name, parent_of, parents_of
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
 from hermpkg_build.errors import GroupedError, Location
@@ -30,11 +36,6 @@ _CONTEXTS = [ImportContext(bits) for bits in range(16)]
 _OPTIONAL = [bool(context & (ImportContext.TRY | ImportContext.CONDITIONAL)) for context in _CONTEXTS]
 _TYPE_CHECKING = [bool(context & ImportContext.TYPE_CHECKING) for context in _CONTEXTS]
 _WITH_SOURCE = (ModuleKind.SOURCE, ModuleKind.PACKAGE)
-_FAULTS = {
-    Fault.NOT_FOUND: ProblemKind.NOT_FOUND,
-    Fault.BEYOND_TOP: ProblemKind.BEYOND_TOP,
-    Fault.MALFORMED: ProblemKind.MALFORMED_NAME,
-}
 
 
 class FactsProvider(Protocol):
@@ -57,6 +58,17 @@ class Root:
     kind: EdgeKind
     location: Location | None = None
     names: tuple[str, ...] = ()
+
+
+def pickle_roots(
+    source: str, references: Iterable[tuple[str, str]], location: Location | None = None
+) -> Iterator[Root]:
+    """A root for each module, by name, of the (module, name) pairs that the pickle `source` refers to."""
+    names: dict[str, list[str]] = {}
+    for module, name in sorted(references):
+        names.setdefault(module, []).append(name)
+    for module, asked in names.items():
+        yield Root(source=source, module=module, kind=EdgeKind.PICKLE, location=location, names=tuple(asked))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,9 +194,9 @@ class _Walk:
         edge = Edge(source=root.source, target=root.module, kind=root.kind, location=root.location)
         standing = self._resolver.standing(root.module)
         if not is_module_name(root.module):
-            self._report(ProblemKind.MALFORMED_NAME, edge)
+            self._report(ProblemKind.MALFORMED_NAME, edge, standing)
         elif standing.is_lost or (root.module == "__main__" and standing.rule is None):
-            self._report(ProblemKind.NOT_FOUND, edge, standing)
+            self._report(ProblemKind.NOT_FOUND, edge, standing, root.names)
         else:
             if root.kind is EdgeKind.PICKLE and standing.policy is Policy.MOCK:
                 self._report(ProblemKind.MOCKED_BUT_USED, edge, standing, root.names)
@@ -195,16 +207,8 @@ class _Walk:
         facts, name = found.facts, source.name
         self._digests[name] = found.digest
         if facts.syntax_problem is not None:
-            self.problems.append(
-                Problem(
-                    kind=ProblemKind.SYNTAX,
-                    module=name,
-                    trail=self._trail(name),
-                    source=source,
-                    rule=self.verdicts[name].rule,
-                    syntax=facts.syntax_problem,
-                )
-            )
+            standing = self.verdicts[name]
+            self._report(ProblemKind.SYNTAX, self._came_by[name], standing, syntax=facts.syntax_problem)
             return
         if name in self._alone:
             return
@@ -232,8 +236,8 @@ class _Walk:
                 self._note(self._missing, source, imported, meaning.named)
             else:
                 standing = self._resolver.standing(meaning.named)
-                in_vain = _edge(source, imported, meaning.named)
-                self._report(_FAULTS[meaning.fault], in_vain, standing, imported.names)
+                failing = _edge(source, imported, meaning.named)
+                self._report(meaning.fault, failing, standing, imported.names)
         known = self._edges.get((source.name, EdgeKind.IMPORT))
         for name in meaning.modules if self._whole_packages else self._named_by(imported, meaning):
             # The same pair again says nothing new, unless what was optional no longer is.
@@ -261,15 +265,7 @@ class _Walk:
         """A star import imports the submodules that ``__all__`` names."""
         for name in self._resolver.submodules_named(star.target, self._exports[star.target]):
             if name != star.source:
-                self._visit(
-                    Edge(
-                        source=star.source,
-                        target=name,
-                        kind=star.kind,
-                        location=star.location,
-                        optional=star.optional,
-                    )
-                )
+                self._visit(replace(star, target=name))
 
     def _visit(self, edge: Edge) -> None:
         """Record an edge; a module that is new gets its verdict, and its parents are visited."""
@@ -322,16 +318,23 @@ class _Walk:
         return source.is_made_by_code and packed
 
     def _report(
-        self, kind: ProblemKind, edge: Edge, standing: Standing | None = None, names: tuple[str, ...] = ()
+        self,
+        kind: ProblemKind,
+        edge: Edge,
+        standing: Standing,
+        names: tuple[str, ...] = (),
+        syntax: SyntaxProblem | None = None,
     ) -> None:
+        """Note what is wrong with the module that `edge` leads to."""
         self.problems.append(
             Problem(
                 kind=kind,
                 module=edge.target,
                 trail=(*self._trail(edge.source), edge),
-                source=standing.source if standing else None,
-                rule=standing.rule if standing else None,
+                source=standing.source,
+                rule=standing.rule,
                 names=names,
+                syntax=syntax,
             )
         )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
 from hermpkg_build.analysis.modules import ModuleSource
+from hermpkg_build.analysis.problems import ProblemKind
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.import_facts import Import, ImportForm
 from hermpkg_build.core.module_names import is_module_name, parent_of, parents_of, top_of
@@ -61,25 +61,17 @@ class Standing:
         return self.source is not None and self.source.kind is ModuleKind.NAMESPACE
 
 
-class Fault(enum.Enum):
-    """Why an import cannot mean anything."""
-
-    NOT_FOUND = "not found"
-    BEYOND_TOP = "beyond the top-level package"
-    MALFORMED = "not a module name"
-
-
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """The modules that an import asks for: the one it names first, then submodules it names.
 
-    With a `fault`, `named` is what the import asks for in vain, and `modules` at most the nearest
-    package that there is, whose code runs before the import fails.
+    With a `fault`, `named` is the module at which the import fails, and `modules` at most the nearest
+    package that there is, whose code runs before that.
     """
 
     named: str
     modules: tuple[str, ...] = ()
-    fault: Fault | None = None
+    fault: ProblemKind | None = None
 
 
 class Resolver:
@@ -124,7 +116,7 @@ class Resolver:
         standing = self.standing(named)
         if standing.is_lost:
             there = (above for above in parents_of(named) if self.standing(above).source is not None)
-            return Meaning(named, tuple(islice(there, 1)), Fault.NOT_FOUND)
+            return Meaning(named, tuple(islice(there, 1)), ProblemKind.NOT_FOUND)
         if imported.form is ImportForm.IMPORT_MODULE:
             return Meaning(named, (named,))
         if standing.is_bare_namespace or (standing.is_namespace and standing.policy is Policy.INTERN):
@@ -136,7 +128,7 @@ class Resolver:
         children = [f"{namespace}.{name}" for name in names if name != "*" and not name.startswith("__")]
         lost = [child for child in children if self.standing(child).is_lost]
         found = (namespace, *(child for child in children if child not in lost))
-        return Meaning(lost[0], found, Fault.NOT_FOUND) if lost else Meaning(namespace, found)
+        return Meaning(lost[0], found, ProblemKind.NOT_FOUND) if lost else Meaning(namespace, found)
 
     def submodules_named(self, package: str, names: tuple[str, ...]) -> list[str]:
         """Those of `names` that importing them from `package` imports as modules of their own.
@@ -165,7 +157,7 @@ def package_of(source: ModuleSource) -> str:
     return source.name if source.kind is ModuleKind.PACKAGE else parent_of(source.name)
 
 
-def _absolute_name(imported: Import, package: str) -> tuple[str, Fault | None]:
+def _absolute_name(imported: Import, package: str) -> tuple[str, ProblemKind | None]:
     name = imported.module
     if imported.level:
         anchor = package
@@ -173,7 +165,7 @@ def _absolute_name(imported: Import, package: str) -> tuple[str, Fault | None]:
             anchor = imported.names[0]
         parts = anchor.split(".") if anchor else []
         if imported.level > len(parts):
-            return "." * imported.level + name, Fault.BEYOND_TOP
+            return "." * imported.level + name, ProblemKind.BEYOND_TOP
         base = ".".join(parts[: len(parts) - imported.level + 1])
         name = f"{base}.{name}" if name else base
-    return name, None if is_module_name(name) else Fault.MALFORMED
+    return name, None if is_module_name(name) else ProblemKind.MALFORMED_NAME

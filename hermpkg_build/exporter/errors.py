@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import indent
 
 from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.errors import AnalysisError, Location
@@ -42,6 +43,15 @@ class BrokenModule:
     path: Sequence[str] = ()
     fix: str = ""
 
+    def render(self) -> str:
+        """The name, the facts and the fix as plain text."""
+        facts = [*self.context]
+        if self.location is not None:
+            facts.append(("imported at", str(self.location)))
+        if self.chain:
+            facts.append(("chain", "\n".join(self.chain)))
+        return AnalysisError(self.module, facts=facts, next_step=self.fix).render()
+
 
 class PackagingError(AnalysisError):
     """A package cannot be made: `broken` are all modules at fault, `dependency_graph` is what was followed.
@@ -75,8 +85,7 @@ class PackagingError(AnalysisError):
         lines = [super().render()]
         for reason, modules in groups.items():
             lines += ["", f"* {reason.value}"]
-            for broken in modules:
-                lines += _lines_of(broken)
+            lines += [indent(broken.render(), "    ") for broken in modules]
         if self.details:
             lines += ["", self.details]
         return "\n".join(lines)
@@ -84,21 +93,3 @@ class PackagingError(AnalysisError):
 
 class EmptyMatchError(AnalysisError):
     """A rule that was given with ``allow_empty=False`` decided for no module."""
-
-
-def _lines_of(broken: BrokenModule) -> Iterable[str]:
-    yield f"    {broken.module}"
-    facts = [*broken.context]
-    if broken.location is not None:
-        facts.append(("imported at", str(broken.location)))
-    if broken.chain:
-        facts.append(("chain", "\n".join(broken.chain)))
-    width = max((len(name) for name, _ in facts), default=0) + 1
-    for name, value in facts:
-        first, *rest = value.splitlines() or [""]
-        yield f"      {name + ':':<{width}} {first}"
-        yield from (f"      {'':<{width}} {line}" for line in rest)
-    if broken.fix:
-        first, *rest = broken.fix.splitlines()
-        yield f"      -> {first}"
-        yield from (f"         {line}" for line in rest)

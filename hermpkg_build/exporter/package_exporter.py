@@ -7,7 +7,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hermpkg_build.analysis.roots import pickle_roots
+from hermpkg_build.analysis.closure import pickle_roots
 from hermpkg_build.assembly.artifact import ArtifactRequest, lay_out_parts
 from hermpkg_build.core.digest import Bytes
 from hermpkg_build.core.globs import GlobPattern
