@@ -49,6 +49,13 @@ class HermpkgError(Exception):
 
     `summary` is one sentence without a full stop; `facts` are aligned name-value pairs;
     `snippet` shows the source where the fault lies; `next_step` says what to do.
+
+    >>> place = Location("app/BUILD", 3, 5)
+    >>> facts = [("looked for", "app/word.txt")]
+    >>> print(HermpkgError("no such file", location=place, facts=facts, next_step="write the file"))
+    app/BUILD:3:5: no such file
+      looked for: app/word.txt
+      -> write the file
     """
 
     exit_code: ExitCode = ExitCode.BUILD_FAILED

@@ -10,6 +10,15 @@ def find_first_use_of_broken_modules(exc: PackagingError) -> dict[str, list[str]
 
     It begins with a pickle, where one led to the module, and ends with the module itself:
     ``{"m.n": ["<model.model.pkl>", "a.b", "m.n"]}``.
+
+    >>> from hermpkg_build import PackageExporter
+    >>> exporter = PackageExporter("model.pt")
+    >>> exporter.save_source_string("app", "import numpy")
+    >>> try:
+    ...     exporter.close()
+    ... except PackagingError as error:
+    ...     print(find_first_use_of_broken_modules(error))
+    {'numpy': ['app', 'numpy']}
     """
     if not isinstance(exc, PackagingError):
         raise TypeError(f"expected a PackagingError, not {type(exc).__name__}")

@@ -13,6 +13,9 @@ def dumps(value: Json) -> bytes:
     """Return the canonical bytes of `value`, without a final newline.
 
     Raises ValueError for NaN and infinities, TypeError for values that JSON cannot hold.
+
+    >>> dumps({"b": [1, 2], "a": "é"}) == '{"a":"é","b":[1,2]}'.encode()
+    True
     """
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.encode("utf-8", "backslashreplace")

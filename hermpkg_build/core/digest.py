@@ -16,7 +16,14 @@ _TEXT = re.compile(r"([0-9a-f]{64})/(0|[1-9][0-9]*)")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Digest:
-    """The SHA-256 of some bytes (64 hexadecimal digits) and how many bytes they are."""
+    """The SHA-256 of some bytes (64 hexadecimal digits) and how many bytes they are.
+
+    >>> digest = Digest.of(b"hello")
+    >>> str(digest)
+    '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824/5'
+    >>> Digest.parse(str(digest)) == digest
+    True
+    """
 
     JSON_TEXT: ClassVar = "<sha256>/<size>"
 

@@ -17,6 +17,10 @@ class GlobGroup:
     one segment and ``**``, as a whole segment, for zero or more segments.
     Raises ValueError for ``**`` as a part of a segment.
 
+    >>> group = GlobGroup("models.**", exclude="models.old.**")
+    >>> [group.matches(name) for name in ("models", "models.resnet", "models.old.vgg", "modelsets")]
+    [True, True, False, False]
+
     `regex` is the group as one regular expression without capturing groups, for candidates that
     begin with a separator; it must match to their end.
     """

@@ -19,6 +19,11 @@ class Label:
 
     `package` is the directory of the BUILD file relative to its root ("" for the root itself),
     `name` the target's own name, `repository` the part after ``@`` ("" for the workspace).
+
+    >>> Label.parse("//models:resnet")
+    Label(package='models', name='resnet', repository='')
+    >>> str(Label.parse(":resnet.py", package="models")), Label.parse("//models:resnet.py").path
+    ('//models:resnet.py', 'models/resnet.py')
     """
 
     package: str
@@ -68,6 +73,10 @@ class TargetPattern:
 
     `target` is a label's name, or None for all rule targets (``:all``, ``:*``); `recursive` is
     ``/...``; `negative` is a leading ``-``, which takes targets away that earlier words have named.
+
+    >>> pattern = TargetPattern.parse("-//models/...")
+    >>> pattern.package, pattern.target, pattern.recursive, pattern.negative
+    ('models', None, True, True)
     """
 
     text: str

@@ -25,7 +25,11 @@ class Policy(str, enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyRule:
-    """One line of a policy: a kind and the modules it is for. Equal whatever its `location`."""
+    """One line of a policy: a kind and the modules it is for. Equal whatever its `location`.
+
+    >>> print(PolicyRule(policy=Policy.MOCK, include=("wandb.**",), allow_empty=True))
+    mock("wandb.**", allow_empty = True)
+    """
 
     JSON_ARRAY: ClassVar = True
 
@@ -58,6 +62,12 @@ class PolicyTable:
     module that is `implicit_extern`. So ``deny("**")`` may stand at the end of every policy, and
     ``deny("subprocess")`` bites.
     Raises ValueError for a malformed pattern.
+
+    >>> own = PolicyRule(policy=Policy.INTERN, include=("app.**",))
+    >>> others = PolicyRule(policy=Policy.DENY, include=("**",))
+    >>> table = PolicyTable([own, others])
+    >>> table.decide("app.main"), table.decide("requests"), table.decide("json", implicit_extern=True)
+    (0, 1, None)
     """
 
     def __init__(self, rules: Sequence[PolicyRule]) -> None:

@@ -57,6 +57,17 @@ class PackagingError(AnalysisError):
     """A package cannot be made: `broken` are all modules at fault, `dependency_graph` is what was followed.
 
     Nothing was written. The exporter stays open, so that rules can be added and `close` called again.
+
+    >>> from hermpkg_build import PackageExporter
+    >>> exporter = PackageExporter("model.pt")
+    >>> exporter.save_source_string("app", "import numpy")
+    >>> try:
+    ...     exporter.close()
+    ... except PackagingError as error:
+    ...     print(error.reasons)
+    {'numpy': <PackagingErrorReason.NO_ACTION>}
+    >>> exporter.extern("numpy")
+    >>> exporter.close()
     """
 
     def __init__(

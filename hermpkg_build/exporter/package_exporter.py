@@ -59,6 +59,13 @@ class PackageExporter(ModulePolicies):
     `root` is the folder that the archive unpacks to.
     Raises TypeError for another `f` or `importer`, OutputError for a path that cannot be written, ValueError
     for a version that is none.
+
+    >>> with PackageExporter("model.pt") as exporter:
+    ...     exporter.intern("app.**")
+    ...     exporter.save_source_string("app.main", "import json")
+    ...     exporter.save_pickle("model", "model.pkl", {"classes": 10})
+    >>> exporter.interned_modules(), exporter.externed_modules()
+    (['app.main'], ['json'])
     """
 
     def __init__(

@@ -69,8 +69,14 @@ class PackageImporter(Importer, Closing):
     Raises ArchiveError (which is a FileNotFoundError too where there is no file), ImportError for a module
     that is not allowed, ArtifactEnvironmentError.
 
-        with PackageImporter("resnet.pt") as importer:
-            model = importer.load_pickle("model", "model.pkl")
+    >>> from hermpkg_build import PackageExporter
+    >>> with PackageExporter("model.pt") as exporter:
+    ...     exporter.save_source_string("app.words", "def count(text): return len(text.split())")
+    ...     exporter.save_text("app", "words.txt", "one two")
+    >>> with PackageImporter("model.pt") as importer:
+    ...     words = importer.import_module("app.words")
+    ...     print(words.count(importer.load_text("app", "words.txt")))
+    2
     """
 
     def __init__(

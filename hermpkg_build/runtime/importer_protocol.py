@@ -81,7 +81,11 @@ class Importer(ABC):
 
 
 class _SysImporter(Importer):
-    """The interpreter's own environment."""
+    """The interpreter's own environment.
+
+    >>> sys_importer.import_module("json").dumps([1])
+    '[1]'
+    """
 
     @property
     def modules(self) -> Mapping[str, Any]:  # type: ignore[override]
@@ -96,7 +100,14 @@ sys_importer: Importer = _SysImporter()
 
 
 class OrderedImporter(Importer):
-    """Several importers, asked in order; the first that has the module or object answers."""
+    """Several importers, asked in order; the first that has the module or object answers.
+
+    An exporter is given one so that objects out of a package can be packed again, with
+    ``OrderedImporter(package_importer, sys_importer)``.
+
+    >>> OrderedImporter(sys_importer).get_name(dict)
+    ('builtins', 'dict')
+    """
 
     def __init__(self, *args: Importer) -> None:
         self._importers: Sequence[Importer] = args

@@ -54,6 +54,14 @@ def is_from_package(obj: object) -> bool:
     """Tell whether `obj` is a packaged module, or an object whose type is defined in one.
 
     An object whose type an extern module defines is not, even where packaged code made it.
+
+    >>> from hermpkg_build import PackageExporter, PackageImporter
+    >>> with PackageExporter("model.pt") as exporter:
+    ...     exporter.save_source_string("app", "class Model: pass")
+    >>> with PackageImporter("model.pt") as importer:
+    ...     app = importer.import_module("app")
+    >>> is_from_package(app), is_from_package(app.Model()), is_from_package("text")
+    (True, True, False)
     """
     if isinstance(obj, ModuleType):
         return is_mangled(obj.__name__)
