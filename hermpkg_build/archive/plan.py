@@ -33,12 +33,15 @@ class _Placed:
     offset: int
 
     @property
-    def flags(self) -> int:
-        return 0 if self.name.isascii() else z.FLAG_UTF8
-
-    @property
     def is_big(self) -> bool:
         return self.size >= z.MAX_32
+
+    @property
+    def shared_fields(self) -> tuple[int, ...]:
+        """The fields that both headers have in the same order: from the flags to the length of the name."""
+        flags = 0 if self.name.isascii() else z.FLAG_UTF8
+        size = min(self.size, z.MAX_32)
+        return flags, z.STORED, 0, _DOS_DATE_1980_01_01, self.crc32, size, size, len(self.name)
 
 
 def plan_archive(root: str, records: Sequence[Record]) -> Iterator[Content]:
@@ -97,24 +100,8 @@ def _local_header(record: _Placed) -> bytes:
         extra = z.EXTRA.pack(z.ZIP64_EXTRA, 16) + record.size.to_bytes(8, "little") * 2
     unpadded = record.offset + z.LOCAL.size + len(record.name) + len(extra)
     extra += _padding(-unpadded % ALIGNMENT)
-    size = min(record.size, z.MAX_32)
-    return (
-        z.LOCAL.pack(
-            z.LOCAL_SIGNATURE,
-            _VERSION_NEEDED_ZIP64 if record.is_big else _VERSION_NEEDED,
-            record.flags,
-            z.STORED,
-            0,
-            _DOS_DATE_1980_01_01,
-            record.crc32,
-            size,
-            size,
-            len(record.name),
-            len(extra),
-        )
-        + record.name
-        + extra
-    )
+    needed = _VERSION_NEEDED_ZIP64 if record.is_big else _VERSION_NEEDED
+    return z.LOCAL.pack(z.LOCAL_SIGNATURE, needed, *record.shared_fields, len(extra)) + record.name + extra
 
 
 def _padding(count: int) -> bytes:
@@ -137,30 +124,19 @@ def _directory_entry(record: _Placed) -> bytes:
     if large:
         extra = z.EXTRA.pack(z.ZIP64_EXTRA, len(extra)) + extra
     needed = _VERSION_NEEDED_ZIP64 if large else _VERSION_NEEDED
-    size = min(record.size, z.MAX_32)
-    return (
-        z.CENTRAL.pack(
-            z.CENTRAL_SIGNATURE,
-            _MADE_BY_UNIX | needed,
-            needed,
-            record.flags,
-            z.STORED,
-            0,
-            _DOS_DATE_1980_01_01,
-            record.crc32,
-            size,
-            size,
-            len(record.name),
-            len(extra),
-            0,
-            0,
-            0,
-            _REGULAR_FILE_0644,
-            min(record.offset, z.MAX_32),
-        )
-        + record.name
-        + extra
+    header = z.CENTRAL.pack(
+        z.CENTRAL_SIGNATURE,
+        _MADE_BY_UNIX | needed,
+        needed,
+        *record.shared_fields,
+        len(extra),
+        0,
+        0,
+        0,
+        _REGULAR_FILE_0644,
+        min(record.offset, z.MAX_32),
     )
+    return header + record.name + extra
 
 
 def _end(count: int, directory_size: int, directory_offset: int) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import groupby
 from math import prod
 
 from hermpkg_build.archive.layout import BYTEORDER, EXTERN_MODULES, MANIFEST, PYTHON_VERSION
@@ -131,7 +130,7 @@ class _Pair:
             self._same[a, b] = first_difference(self.a.view(a), self.b.view(b)) is None
         return self._same[a, b]
 
-    def _only_in_one(self, name: str, kind: str, details: Sequence[Detail] = ()) -> RecordDifference:
+    def _only_in_one(self, name: str, kind: str) -> RecordDifference:
         here = self.a.has(name)
         size = len((self.a if here else self.b).view(name))
         return RecordDifference(
@@ -139,12 +138,12 @@ class _Pair:
             kind=kind,
             change="removed" if here else "added",
             bytes=RecordSizes(a=size if here else None, b=None if here else size),
-            details=tuple(details),
         )
 
     def _changed(
         self, name: str, kind: str, details: Sequence[Detail], other: str = "", left_out: int = 0
     ) -> RecordDifference:
+        """Return the difference of the record `name` of `a` from the record `other` of `b` ("": `name`)."""
         shown = tuple(details[:_MOST_DETAILS])
         return RecordDifference(
             name=name,
@@ -183,22 +182,21 @@ class _Pair:
         difference = self._changed(name, _PICKLE, details, left_out=left_out) if details else None
         return difference, self._by_storage([tensor for tensor in tensors if tensor[1].count is not None])
 
-    def _by_storage(self, tensors: Sequence[tuple[Tensor, TensorDifference]]) -> list[RecordDifference]:
-        records: list[RecordDifference] = []
-        ordered = sorted(tensors, key=lambda pair: pair[0].storage.record)
-        for record, group in groupby(ordered, key=lambda pair: pair[0].storage.record):
-            records.append(self._changed(record, _STORAGE, [difference for _, difference in group]))
-        return records
+    def _by_storage(self, tensors: Sequence[tuple[TensorPair, TensorDifference]]) -> list[RecordDifference]:
+        """Return the differences of the storages of tensors, each under its name in `a`."""
+        groups: dict[str, list[tuple[TensorPair, TensorDifference]]] = {}
+        for pair, difference in tensors:
+            groups.setdefault(pair.a.storage.record, []).append((pair, difference))
+        return [
+            self._changed(record, _STORAGE, [d for _, d in group], other=group[0][0].b.storage.record)
+            for record, group in sorted(groups.items())
+        ]
 
     def _tensor_differences(
         self, pickle: str, pairs: Sequence[TensorPair]
-    ) -> list[tuple[Tensor, TensorDifference]]:
-        found: list[tuple[Tensor, TensorDifference]] = []
-        for pair in pairs:
-            difference = self._compare_tensors(pickle, pair)
-            if difference is not None:
-                found.append((pair.a, difference))
-        return found
+    ) -> list[tuple[TensorPair, TensorDifference]]:
+        compared = [(pair, self._compare_tensors(pickle, pair)) for pair in pairs]
+        return [(pair, difference) for pair, difference in compared if difference is not None]
 
     def _compare_tensors(self, pickle: str, pair: TensorPair) -> TensorDifference | None:
         a, b = pair.a, pair.b

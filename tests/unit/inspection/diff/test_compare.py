@@ -242,3 +242,17 @@ def test_json_can_be_written(make_archive):
     a = make_archive({**net(tensors, [floats(1)]), "t": b"1\n", "b": b"\0"})
     b = make_archive({**net(tensors, [floats(2)]), "t": b"2\n", "b": b"\1"})
     assert b'"largest":1.0' in dumps(to_json(compare_archives(a, b)))
+
+
+def test_a_tensor_that_differs_and_has_a_number_that_the_other_archive_lacks(make_archive):
+    both = {"first": by_hand.tensor(0, (1,)), "last": by_hand.tensor(1, (1,))}
+    a = make_archive(net(both, [floats(1), floats(2)]))
+    b = make_archive(net({"last": by_hand.tensor(0, (1,))}, [floats(3)]))
+    for before, after in ((a, b), (b, a)):
+        found = [
+            detail
+            for record in compare_archives(before, after).records
+            for detail in record.details
+            if isinstance(detail, TensorDifference)
+        ]
+        assert [(detail.name, detail.count) for detail in found] == [("last", 1)]
