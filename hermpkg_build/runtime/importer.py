@@ -221,12 +221,14 @@ class PackageImporter(Importer, Closing):
     @property
     def storage_context(self) -> Any:
         """The DeserializationStorageContext of torch for the load that runs in this thread, else None."""
-        return getattr(self._running.load, "storage_context", None)
+        load = self._running.load
+        return load.storage_context if load is not None else None
 
     @property
     def last_map_location(self) -> Any:
         """The `map_location` of the load that runs in this thread, else None."""
-        return getattr(self._running.load, "map_location", None)
+        load = self._running.load
+        return load.map_location if load is not None else None
 
     def Unpickler(self, file: Any) -> PackageUnpickler:  # noqa: N802 -- the name torch's importer has
         """Make an unpickler of the stream `file` that finds globals with this importer."""
