@@ -37,7 +37,7 @@ __all__ = [
     "lay_out_parts",
 ]
 
-ASSEMBLY_VERSION = f"3 {__version__}"
+ASSEMBLY_VERSION = f"4 {__version__}"
 """Part of the digest of every assemble action. It changes whenever equal inputs could give other records."""
 
 
@@ -167,7 +167,7 @@ def _manifest_of(request: ArtifactRequest, parts: Sequence[Part]) -> Manifest:
         distributions={name: version for name, version in request.distributions.items() if name in named},
         requires=request.requires,
         models={
-            record: ManifestModel(label=packed.label, factory=packed.factory)
+            record: ManifestModel(label=packed.label, factory=packed.factory, computed_on=packed.computed_on)
             for record, packed in request.models.items()
         },
         real_files=request.real_files,

@@ -24,11 +24,15 @@ _MOST_STORAGES = 0x7FFFFFFF
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackedModel:
-    """A model object to be packed, with the target and the factory that it comes from."""
+    """A model object to be packed, with the target and the factory that it comes from.
+
+    `computed_on` is as in `ManifestModel`.
+    """
 
     model: ModelObject
     label: str
     factory: str
+    computed_on: str = ""
 
 
 def model_parts(models: Mapping[str, PackedModel], content: Contents) -> Iterator[Part]:

@@ -46,6 +46,7 @@ class Form(enum.Enum):
     TAG = "a word without blanks"
     POSITIVE = "a positive number"
     FILES = 'one of "auto", "real" and "mangled"'
+    CPU = 'one of "baseline" and "native"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

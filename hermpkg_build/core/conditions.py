@@ -18,7 +18,9 @@ class FactoryConditions:
 
     `environment` are variables beyond those that a factory always has. `home` and `working_folder` are
     absolute paths, new folders of their own where they are "". `listing` is the order in which folders
-    are listed: that of the file system, by name, or by name backwards.
+    are listed: that of the file system, by name, or by name backwards. `processor` is one that QEMU's
+    user mode emulates, such as ``Nehalem``; "" for this machine's, and ``limited`` for this machine's held to
+    the baseline, also for models that ask for more.
     """
 
     hash_seed: int = 0
@@ -30,6 +32,7 @@ class FactoryConditions:
     working_folder: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     listing: Listing = "as-is"
+    processor: str = ""
 
     def __post_init__(self) -> None:
         for name in ("hash_seed", "umask", "threads"):

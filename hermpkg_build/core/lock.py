@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hermpkg_build.core.canonical_json import loads, pretty
-from hermpkg_build.core.json_codec import from_json, to_json
+from hermpkg_build.core.json_codec import OMITTED, from_json, to_json
 from hermpkg_build.errors import WorkspaceError
 
 LOCK_FILE = "hermpkg.lock"
@@ -20,7 +20,8 @@ class LockedTarget:
     """One artifact: its SHA-256 in hexadecimal and its size.
 
     `externs` are the distributions that its extern modules come from, with the versions they had;
-    `records` the SHA-256 of each record, so that a later difference can be told from the lock alone.
+    `records` the SHA-256 of each record, so that a later difference can be told from the lock alone;
+    `computed_on` what computed models may depend on besides, by the record of their pickle.
     """
 
     sha256: str
@@ -28,6 +29,7 @@ class LockedTarget:
     python_version: str
     externs: Mapping[str, str] = field(default_factory=dict)
     records: Mapping[str, str] = field(default_factory=dict)
+    computed_on: Mapping[str, str] = field(default_factory=dict, metadata=OMITTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,10 +63,15 @@ class ManifestModule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestModel:
-    """Where the object in a pickle comes from: the `model` target and its factory."""
+    """Where the object in a pickle comes from: the `model` target and its factory.
+
+    `computed_on` is what the numbers that the factory computed may depend on besides code and externs, such
+    as ``x86_64 glibc 2.36``; "" where the weights come from a file.
+    """
 
     label: str
     factory: str
+    computed_on: str = field(default="", metadata=OMITTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

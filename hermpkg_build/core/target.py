@@ -119,6 +119,12 @@ class Model(RuleTarget):
         default=None,
         suffixes=[".safetensors", ".pt", ".pth", ".bin"],
     )
+    cpu: str = attribute(
+        "What the factory computes with: `baseline` is what every processor of the architecture has, so that "
+        "numbers are the same on all of them; `native` is all that the building processor has.",
+        default="baseline",
+        form=Form.CPU,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hermpkg_build.core.digest import fingerprint
 from hermpkg_build.disk.source_tree import listing_digest
 from hermpkg_build.disk.standard_library import standard_library
+from hermpkg_build.factories.processor import c_library
 
 if TYPE_CHECKING:
     from hermpkg_build.disk.source_tree import SourceTree
@@ -110,7 +111,7 @@ def current_environment(search_path: tuple[str, ...], workspace_root: str) -> Bu
     """The environment of this interpreter, with modules found in `search_path`, for one workspace."""
     return BuildEnvironment(
         python_version=platform.python_version(),
-        platform=f"{sys.implementation.cache_tag} {sysconfig.get_platform()}",
+        platform=f"{sys.implementation.cache_tag} {sysconfig.get_platform()} {c_library()}",
         search_path=search_path,
         workspace_root=workspace_root,
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.disk.processes import Children, signal_name
+from hermpkg_build.factories.processor import emulation_of
 
 _OUTPUT_LINES = 20
 _OUTPUT_BYTES = 16 << 10
@@ -39,9 +41,13 @@ def run_child(
     folder: Path,
     *,
     conditions: FactoryConditions,
+    variables: Mapping[str, str],
     children: Children,
 ) -> ChildExit | None:
     """Run a Python script with `folder` as its argument; None where it was cancelled.
+
+    `variables` are environment variables beyond those that every factory has. Raises
+    LocalEnvironmentError where the processor of `conditions` cannot be emulated here.
 
     Its working directory, home and temporary folder are new folders inside, unless the conditions
     name others, which are made where they are missing; standard input is empty; what it prints goes
@@ -51,13 +57,14 @@ def run_child(
     home, work = Path(conditions.home or folder / "home"), Path(conditions.working_folder or folder / "work")
     for path in (work, home, folder / "tmp"):
         path.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-s", "-B", "-X", "utf8", "-X", "faulthandler", script, str(folder)]
+    python = [sys.executable, "-s", "-B", "-X", "utf8", "-X", "faulthandler"]
+    command = [*emulation_of(conditions.processor), *python, script, str(folder)]
     log = folder / "output"
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
             cwd=work,
-            env=environment(folder, home, conditions),
+            env={**environment(folder, home, conditions), **variables},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

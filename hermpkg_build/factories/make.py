@@ -13,6 +13,7 @@ from hermpkg_build.disk.processes import Children
 from hermpkg_build.errors import ActionError, BuildInterruptedError, LocalEnvironmentError
 from hermpkg_build.factories.failures import FactoryError, factory_error_from_json
 from hermpkg_build.factories.request import (
+    BASELINE,
     PICKLE,
     REQUEST,
     RESULT,
@@ -47,11 +48,19 @@ def make_model_object(
     from pathlib import Path
 
     from hermpkg_build.factories.child import run_child
+    from hermpkg_build.factories.processor import LIMITED, baseline_variables
 
+    held = request.cpu == BASELINE or request.conditions.processor == LIMITED
     with content.staging() as staging, _staging_errors(staging):
         folder = Path(staging)
         (folder / REQUEST).write_bytes(dumps(to_json(request)))
-        ended = run_child(_WORKER, folder, conditions=request.conditions, children=children or Children())
+        ended = run_child(
+            _WORKER,
+            folder,
+            conditions=request.conditions,
+            variables=baseline_variables() if held else {},
+            children=children or Children(),
+        )
         if ended is None:
             raise BuildInterruptedError(f"the factory of {request.label} was stopped")
         result = _result(folder, request, ended)

@@ -18,6 +18,10 @@ RESULT = "result.json"
 PICKLE = "model.pkl"
 
 
+BASELINE = "baseline"
+"""Compute with what every processor of the architecture has; the other choice is ``native``."""
+
+
 def storage_file(key: int) -> str:
     """The name of the file with the bytes of a storage."""
     return f"{key}.storage"
@@ -30,7 +34,8 @@ class ModelRequest:
     `factory` reads ``models.resnet:resnet18``; `arguments` are its keyword arguments. `modules`
     maps dotted names to the files of the workspace that it may import, `search_path` is where
     all other modules come from. `source_roots` are relative to the workspace root. `conditions` are
-    unusual where a build is to show that they do not matter.
+    unusual where a build is to show that they do not matter. `cpu` is "baseline" or "native": see
+    `factories.processor`.
     """
 
     label: str
@@ -42,6 +47,7 @@ class ModelRequest:
     workspace_root: str
     search_path: tuple[str, ...]
     source_roots: tuple[str, ...] = ("",)
+    cpu: str = BASELINE
     conditions: FactoryConditions = field(default_factory=FactoryConditions)
 
     def moved(self, workspace_root: str) -> ModelRequest:
@@ -98,7 +104,8 @@ class ModelObject:
     the modules of workspace and environment that were imported, by name; `observed_files` all other
     files that the result depends on. `data_read` are those of these files that lie on the search path
     and are not modules, relative to its entries. `located_sources` are the modules whose sources code
-    has looked for on disk, by name.
+    has looked for on disk, by name. `computed_on` is the platform that its numbers may depend on, and
+    `unpinned` are the features of the processor that a library used although it was told not to.
     """
 
     pickle: Digest
@@ -109,3 +116,5 @@ class ModelObject:
     observed_files: ObservedFiles
     data_read: tuple[str, ...] = ()
     located_sources: tuple[str, ...] = ()
+    computed_on: str = ""
+    unpinned: tuple[str, ...] = ()

@@ -22,6 +22,7 @@ import random
 import signal
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,16 @@ from hermpkg_build.factories.failures import error_to_json
 from hermpkg_build.factories.listings import order_listings
 from hermpkg_build.factories.observation import FileObserver, observe_safetensors, observed_imports
 from hermpkg_build.factories.places import Places
-from hermpkg_build.factories.request import PICKLE, REQUEST, RESULT, ModelObject, ModelRequest, storage_file
+from hermpkg_build.factories.processor import describe_platform, hold_torch_to_baseline, numpy_features_left
+from hermpkg_build.factories.request import (
+    BASELINE,
+    PICKLE,
+    REQUEST,
+    RESULT,
+    ModelObject,
+    ModelRequest,
+    storage_file,
+)
 from hermpkg_build.factories.tracebacks import error_of_factory
 from hermpkg_build.factories.weights import load_weights
 from hermpkg_build.factories.workspace_finder import WorkspaceFinder
@@ -47,6 +57,9 @@ from hermpkg_build.pickles.pickled import PickledObject
 from hermpkg_build.pickles.storages import write_storage
 
 UMASK = 0o022
+_kept: list[Any] = []
+"""What must live as long as this process."""
+
 _PR_SET_PDEATHSIG = 1
 """From <linux/prctl.h>."""
 
@@ -66,7 +79,12 @@ def run(folder: Path) -> None:
         if os.getpid() != process:
             return
         pickled = pickle_canonically(model, name="model")
-        result = {"made": to_json(_write_model(folder, pickled, finder, observer, places))}
+        made = replace(
+            _write_model(folder, pickled, finder, observer, places),
+            computed_on=describe_platform(native=request.cpu != BASELINE),
+            unpinned=numpy_features_left(sys.modules) if request.cpu == BASELINE else (),
+        )
+        result = {"made": to_json(made)}
     except HermpkgError as error:
         result = {"error": error_to_json(error)}
     except UnpicklableError as error:
@@ -156,6 +174,8 @@ def _prepare_torch(torch: Any, request: ModelRequest) -> None:
     torch.manual_seed(request.seed)
     torch.set_num_threads(request.conditions.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    if request.cpu == BASELINE:
+        _kept.append(hold_torch_to_baseline(torch))
 
 
 def _seed_numpy(numpy_random: Any, seed: int) -> None:

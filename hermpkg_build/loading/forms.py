@@ -130,6 +130,10 @@ def _files(text: str) -> str:
     return "" if text in ("auto", "real", "mangled") else f"is not {Form.FILES.value}"
 
 
+def _cpu(text: str) -> str:
+    return "" if text in ("baseline", "native") else f"is not {Form.CPU.value}"
+
+
 _CHECKS: Mapping[Form, Callable[[str], str]] = {
     Form.FACTORY: _factory,
     Form.MODULE: _module,
@@ -143,6 +147,7 @@ _CHECKS: Mapping[Form, Callable[[str], str]] = {
     Form.SPECIFIER: _specifier,
     Form.PYTHON_VERSION: _python_version,
     Form.FILES: _files,
+    Form.CPU: _cpu,
     Form.TARGET_NAME: _target_name,
     Form.VISIBILITY: _visibility,
     Form.FILE: path_problem,

@@ -11,7 +11,7 @@ from hermpkg_build.core.target import ATTRIBUTES, RuleTarget
 DEFS_LABEL = "@hermpkg//rules:defs.bzl"
 """The file that BUILD files load rules and policy functions from."""
 
-RULES_VERSION = "3"
+RULES_VERSION = "4"
 """Changes whenever the same BUILD file could give other targets."""
 
 

@@ -117,6 +117,22 @@ def test_a_target_that_is_not_locked(locked):
     assert locked.run("verify", "--locked").code == 0
 
 
+def test_computed_on_another_machine(locked):
+    """What computed numbers may depend on is told as the reason, before what follows from it."""
+    locked.write("app/factory.py", "def make():\n    return 2**0.5\n")
+    text = (locked.root / "app/BUILD").read_text()
+    locked.write(
+        "app/BUILD",
+        text.replace('name = "app",', 'name = "app",\n    models = {"m/m.pkl": ":number"},', 1)
+        + '\nmodel(name = "number", factory = "app.factory:make", deps = [":modules"])\n',
+    )
+    assert locked.run("lock").code == 0
+    here = lock_of(locked)["targets"]["//app:app"]["computed_on"]["m/m.pkl"]
+    elsewhere = (locked.root / "hermpkg.lock").read_text().replace(here, "x86_64 glibc 2.1")
+    locked.write("hermpkg.lock", elsewhere)
+    assert reasons(locked)[0] == f"m/m.pkl: locked as computed on x86_64 glibc 2.1, and built on {here}"
+
+
 def test_no_lock(app):
     outcome = app.run("verify", "--locked")
     assert outcome.code == 2

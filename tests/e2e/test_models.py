@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from hermpkg_build import PackageImporter
+from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.factories.processor import describe_platform
+from hermpkg_build.inspection.contents import manifest_of
 
 BUILD = """
 python_modules(name = "modules", srcs = glob(["*.py"], exclude = ["hidden.py"]))
@@ -59,6 +62,23 @@ def test_changed_arguments_are_the_reason(models: Any) -> None:
     outcome = models.run("build", "//app", "--explain")
     assert 'args changed from {"size":2} to {"size":3}' in outcome.stderr + outcome.stdout
     assert load(models).size == 3
+
+
+def computed_on(models: Any) -> str:
+    outcome = models.build("//app")
+    assert outcome.code == 0, outcome.stderr
+    with ArchiveReader(str(models.root / "hermpkg-out/app/app.pt")) as reader:
+        manifest = manifest_of(reader)
+    assert manifest is not None
+    return manifest.models["model/model.pkl"].computed_on
+
+
+def test_the_manifest_says_what_computed_numbers_depend_on(models: Any) -> None:
+    baseline = computed_on(models)
+    assert baseline == describe_platform(native=False)
+    models.build_file(BUILD.replace('"size": 2}', '"size": 2}, cpu = "native"'))
+    assert computed_on(models) == describe_platform(native=True)
+    assert computed_on(models).startswith(f"{baseline} ")
 
 
 def test_a_package_that_is_imported_by_the_name_of_its_file_too(models: Any) -> None:

@@ -16,7 +16,8 @@ from hermpkg_build.engine.environment import PYTHON_REPOSITORY
 from hermpkg_build.engine.results import TargetResult
 from hermpkg_build.engine.runner import Done, Ran
 from hermpkg_build.factories.make import make_model_object
-from hermpkg_build.factories.request import ModelObject, ModelRequest, ObservedFiles
+from hermpkg_build.factories.processor import describe_platform
+from hermpkg_build.factories.request import BASELINE, ModelObject, ModelRequest, ObservedFiles
 from hermpkg_build.store.action_cache import ActionResult
 from hermpkg_build.store.failures import log_corrupt
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.context import Build, NeedTargets, TargetContext
 
 
-_MODEL_VERSION = 5
+_MODEL_VERSION = 6
 """Changes whenever making a model object gives other bytes for the same inputs."""
 
 
@@ -54,6 +55,11 @@ def _make(build: Build, target: Model, request: ModelRequest) -> Done[ModelObjec
     started_ns = time.time_ns()
     model, where = _made(build, target, request)
     model = replace(model, data_read=_data_read(build.context, model))
+    for feature in model.unpinned:
+        build.journal.warn(
+            f"{target.label}: NumPy chose its kernels by the processor's {feature}, which this version of"
+            " hermpkg cannot switch off: computed numbers may differ on other processors"
+        )
     names = build.context.environment.names_of(model.observed_files)
     discovered = {name: build.context.state_of(name) for name in names}
     moved = _changed_since(started_ns, request, model.observed_files)
@@ -71,9 +77,9 @@ def _make(build: Build, target: Model, request: ModelRequest) -> Done[ModelObjec
 def _made(build: Build, target: Model, request: ModelRequest) -> tuple[ModelObject, str]:
     """The model object, and the executor that made it, "" where it was this machine.
 
-    An executor has conditions of its own, so the ones that are asked for can only be had here.
+    An executor has conditions and a processor of its own, so those that are asked for can only be had here.
     """
-    if build.executor is not None and build.request.conditions is None:
+    if build.executor is not None and build.request.conditions is None and request.cpu == BASELINE:
         made = build.executor.make(target, request)
         if made is not None:
             return made, build.executor.server
@@ -93,6 +99,7 @@ def model_request(context: TargetContext, target: Model, conditions: FactoryCond
         workspace_root=context.workspace.root,
         search_path=context.environment.search_path,
         source_roots=context.workspace.source_roots,
+        cpu=target.cpu,
         conditions=conditions,
     )
 
@@ -106,6 +113,7 @@ def _action(build: Build, target: Model, request: ModelRequest) -> Action:
         "factory": request.factory,
         "args": dumps(request.arguments).decode(),
         "seed": str(request.seed),
+        "cpu": request.cpu if request.cpu == BASELINE else describe_platform(native=True),
         "importable workspace modules": "\n".join(sorted(request.modules)),
         **build.environment_inputs(),
     }

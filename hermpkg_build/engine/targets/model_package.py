@@ -145,7 +145,12 @@ def artifact_request(
 def _packed(context: TargetContext, label: Label, model: ModelObject) -> PackedModel:
     target = context.targets[label]
     assert isinstance(target, Model)
-    return PackedModel(model=model, label=str(label), factory=target.factory)
+    return PackedModel(
+        model=model,
+        label=str(label),
+        factory=target.factory,
+        computed_on="" if target.weights else model.computed_on,
+    )
 
 
 def _resources(
@@ -209,7 +214,9 @@ def _state_of(node: ModuleNode, label: str) -> str:
 
 def _state_of_model(packed: PackedModel) -> str:
     storages = [str(storage.digest) for storage in packed.model.storages]
-    return fingerprint([packed.label, packed.factory, str(packed.model.pickle), storages]).hash
+    return fingerprint(
+        [packed.label, packed.factory, packed.computed_on, str(packed.model.pickle), storages]
+    ).hash
 
 
 def _root_folder(target: ModelPackage) -> str:

@@ -27,6 +27,7 @@ def locked_target(path: str, *, sha256: str, size: int) -> LockedTarget:
         python_version=manifest.python_version,
         externs=_externs(manifest),
         records={name: record.digest.hash for name, record in manifest.records.items()},
+        computed_on={name: model.computed_on for name, model in manifest.models.items() if model.computed_on},
     )
 
 
@@ -45,6 +46,10 @@ def differences_from_lock(lock: Lock, label: str, now: LockedTarget) -> Iterator
         return
     if before.python_version != now.python_version:
         yield f"Python: {before.python_version} became {now.python_version} (python_version can pin it)"
+    for record, where in now.computed_on.items():
+        if before.computed_on.get(record, where) != where:
+            yield f"{record}: locked as computed on {before.computed_on[record]}, and built on {where}"
+            yield "  computed numbers are the same only on one architecture, with one C library"
     yield from _changes("extern distribution", before.externs, now.externs, show=True)
     yield from _changes("record", before.records, now.records, show=False)
     if lock.tool != TOOL:

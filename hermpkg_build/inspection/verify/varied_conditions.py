@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from hermpkg_build.core.conditions import FactoryConditions
+from hermpkg_build.factories.processor import other_processor
 
 CONDITIONS = {
     "hash-seed": "the seed of Python's string hashes, which the order of sets depends on",
@@ -15,6 +16,7 @@ CONDITIONS = {
     "home": "the home folder",
     "environment": "environment variables: who the user is, what the machine is called",
     "threads": "how many threads computations use",
+    "processor": "the processor: one that QEMU emulates where it is installed, else what this one can do",
     "directory-order": "the order in which folders are listed",
     "working-folder": "the folder that the build and the factory are run in",
     "checkout-path": "where the workspace lies",
@@ -63,6 +65,7 @@ def build_conditions(varied: Collection[str], scratch: str, variant: int = 1) ->
             home=f"{scratch}/{'another home' if 'home' in varied else 'home'}",
             environment=_variables(variant) if "environment" in varied else {},
             threads=2 + variant if "threads" in varied else 1,
+            processor=other_processor(variant) if "processor" in varied else "",
             listing="reversed" if "directory-order" in varied else "sorted",
             working_folder=f"{scratch}/{'work 2/deeper' if 'working-folder' in varied else 'work'}",
         ),

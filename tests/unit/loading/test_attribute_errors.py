@@ -164,7 +164,7 @@ def test_errors(files: WorkspaceFiles, text: str, expected: list[str]) -> None:
         ('model(nam = "a", factory = "a:b")', "did you mean 'name'?"),
         ('model(name = "a", factory = "a:b", Deps = [])', "did you mean 'deps'?"),
         ('model(name = "a", factory = "a:b", color = 1)',
-         "it has: name, factory, args, seed, weights, deps, visibility, tags"),
+         "it has: name, factory, args, seed, weights, cpu, deps, visibility, tags"),
         ('model_package(name = "a", policy = ["a.**"])', 'write intern("a.**"), extern(...), mock(...) or deny(...)'),
         ('model(name = "a")', "The function that makes the model, as `module:function`."),
         ("modle()", "did you mean 'model'?"),
