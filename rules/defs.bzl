@@ -85,7 +85,16 @@ def python_modules(name, srcs, resources = [], deps = [], visibility = None, tag
         tags = tags,
     ))
 
-def model(name, factory, args = {}, seed = 0, weights = None, deps = [], visibility = None, tags = []):
+def model(
+        name,
+        factory,
+        args = {},
+        seed = 0,
+        weights = None,
+        cpu = "baseline",
+        deps = [],
+        visibility = None,
+        tags = []):
     """A model object: what a factory function returns, run in a process of its own.
 
     Args:
@@ -94,6 +103,8 @@ def model(name, factory, args = {}, seed = 0, weights = None, deps = [], visibil
       args: Keyword arguments of the factory.
       seed: The seed of torch's, numpy's and Python's random numbers.
       weights: A file of tensors for `load_state_dict`: `.safetensors`, or what `torch.save` wrote.
+      cpu: What the factory computes with: `baseline` is what every processor of the architecture has, so that numbers
+        are the same on all of them; `native` is all that the building processor has.
       deps: The `python_modules` targets whose modules this target may use.
       visibility: The packages that may depend on the target. The default is that of `package()`, else private.
       tags: Free words. `manual` keeps the target out of `:all` and `...`.
@@ -105,6 +116,7 @@ def model(name, factory, args = {}, seed = 0, weights = None, deps = [], visibil
         args = args,
         seed = seed,
         weights = weights,
+        cpu = cpu,
         deps = deps,
         visibility = visibility,
         tags = tags,

@@ -13,6 +13,7 @@ RULES = {
         struct(name = "args", type = "a dictionary of JSON values", mandatory = False, rules = [], suffixes = []),
         struct(name = "seed", type = "an integer", mandatory = False, rules = [], suffixes = []),
         struct(name = "weights", type = "a label", mandatory = False, rules = [], suffixes = [".safetensors", ".pt", ".pth", ".bin"]),
+        struct(name = "cpu", type = "a string", mandatory = False, rules = [], suffixes = []),
         struct(name = "deps", type = "a list of labels", mandatory = False, rules = ["python_modules"], suffixes = []),
         struct(name = "tags", type = "a list of strings", mandatory = False, rules = [], suffixes = []),
     ],
