@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hermpkg_build.analysis.modules import ModuleFinder
+from hermpkg_build.analysis.import_resolution import ModuleLookup
+from hermpkg_build.analysis.module_finder import ModuleFinder
 from hermpkg_build.analysis.problems import Problem, ProblemKind
-from hermpkg_build.analysis.resolution import ModuleLookup
 from hermpkg_build.analysis.rule_problems import literal_stem, may_idle
 from hermpkg_build.core.globs import GlobGroup, covers
 from hermpkg_build.core.graph import EdgeKind, ModuleGraph, ModuleKind, Origin

@@ -6,15 +6,15 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from hermpkg_build.analysis.modules import ModuleFinder, ModuleSource
-from hermpkg_build.analysis.problems import Problem, ProblemKind
-from hermpkg_build.analysis.resolution import (
+from hermpkg_build.analysis.import_resolution import (
     Meaning,
     ModuleLookup,
     Resolver,
-    Standing,
+    Verdict,
     package_of,
 )
+from hermpkg_build.analysis.module_finder import ModuleFinder, ModuleSource
+from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.analysis.rule_problems import malformed_patterns, unused_rules
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, ModuleNode, Origin
@@ -164,7 +164,7 @@ class _Walk:
     def __init__(
         self, resolver: Resolver, observed: Sequence[Edge], alone: Collection[str], whole_packages: bool
     ) -> None:
-        self.verdicts: dict[str, Standing] = {}
+        self.verdicts: dict[str, Verdict] = {}
         self.problems: list[Problem] = []
         self._resolver = resolver
         self._alone = frozenset(alone)
@@ -192,14 +192,14 @@ class _Walk:
     def start(self, root: Root) -> None:
         """Visit a root."""
         edge = Edge(source=root.source, target=root.module, kind=root.kind, location=root.location)
-        standing = self._resolver.standing(root.module)
+        verdict = self._resolver.verdict(root.module)
         if not is_module_name(root.module):
-            self._report(ProblemKind.MALFORMED_NAME, edge, standing)
-        elif standing.is_lost or (root.module == "__main__" and standing.rule is None):
-            self._report(ProblemKind.NOT_FOUND, edge, standing, root.names)
+            self._report(ProblemKind.MALFORMED_NAME, edge, verdict)
+        elif verdict.is_missing or (root.module == "__main__" and verdict.rule is None):
+            self._report(ProblemKind.NOT_FOUND, edge, verdict, root.names)
         else:
-            if root.kind is EdgeKind.PICKLE and standing.policy is Policy.MOCK:
-                self._report(ProblemKind.MOCKED_BUT_USED, edge, standing, root.names)
+            if root.kind is EdgeKind.PICKLE and verdict.policy is Policy.MOCK:
+                self._report(ProblemKind.MOCKED_BUT_USED, edge, verdict, root.names)
             self._visit(edge)
 
     def follow(self, source: ModuleSource, found: SourceFacts) -> None:
@@ -207,8 +207,8 @@ class _Walk:
         facts, name = found.facts, source.name
         self._digests[name] = found.digest
         if facts.syntax_problem is not None:
-            standing = self.verdicts[name]
-            self._report(ProblemKind.SYNTAX, self._came_by[name], standing, syntax=facts.syntax_problem)
+            verdict = self.verdicts[name]
+            self._report(ProblemKind.SYNTAX, self._came_by[name], verdict, syntax=facts.syntax_problem)
             return
         if name in self._alone:
             return
@@ -220,7 +220,7 @@ class _Walk:
         for edge in self._observed.get(name, ()):
             # A module without a file is one that code made while it ran, and will make again.
             known = edge.target in self._edges.get((name, EdgeKind.IMPORT), {})
-            if not known and not self._resolver.standing(edge.target).is_lost:
+            if not known and not self._resolver.verdict(edge.target).is_missing:
                 self._visit(edge)
         self._exports[name] = facts.exports or ()
         for star in self._stars.pop(name, ()):
@@ -235,9 +235,9 @@ class _Walk:
             if _OPTIONAL[imported.context]:
                 self._note(self._missing, source, imported, meaning.named)
             else:
-                standing = self._resolver.standing(meaning.named)
+                verdict = self._resolver.verdict(meaning.named)
                 failing = _edge(source, imported, meaning.named)
-                self._report(meaning.fault, failing, standing, imported.names)
+                self._report(meaning.fault, failing, verdict, imported.names)
         known = self._edges.get((source.name, EdgeKind.IMPORT))
         for name in meaning.modules if self._whole_packages else self._named_by(imported, meaning):
             # The same pair again says nothing new, unless what was optional no longer is.
@@ -257,7 +257,7 @@ class _Walk:
         """The modules that an import gives names to: submodules without their package, or with it."""
         if imported.form in (ImportForm.IMPORT, ImportForm.DUNDER_IMPORT) and not imported.names:
             above = reversed([*parents_of(meaning.named)])
-            return (*(name for name in above if self._resolver.standing(name).is_ruled), *meaning.modules)
+            return (*(name for name in above if self._resolver.verdict(name).is_decided), *meaning.modules)
         submodules = meaning.modules[1:]
         return submodules if submodules and len(submodules) == len(imported.names) else meaning.modules
 
@@ -271,49 +271,49 @@ class _Walk:
         """Record an edge; a module that is new gets its verdict, and its parents are visited."""
         while True:
             name = edge.target
-            standing = self._resolver.standing(name)
-            if standing.is_bare_namespace:
+            verdict = self._resolver.verdict(name)
+            if verdict.is_unpacked_folder:
                 return
             edges = self._edges.setdefault((edge.source, edge.kind), {})
             if name not in edges or (edges[name].optional and not edge.optional):
                 edges[name] = edge
             if name in self.verdicts:
                 return
-            self.verdicts[name] = standing
+            self.verdicts[name] = verdict
             self._came_by[name] = edge
-            self._judge(edge, standing)
+            self._judge(edge, verdict)
             parent = parent_of(name)
-            if not parent or name in self._alone or not self._needs_parent(standing, parent):
+            if not parent or name in self._alone or not self._needs_parent(verdict, parent):
                 return
             edge = Edge(source=name, target=parent, kind=EdgeKind.PARENT)
 
-    def _needs_parent(self, standing: Standing, name: str) -> bool:
+    def _needs_parent(self, verdict: Verdict, name: str) -> bool:
         """Packed code runs its parents' code first; what is not packed comes with parents of its own."""
-        parent = self._resolver.standing(name)
-        if standing.policy is Policy.INTERN:
+        parent = self._resolver.verdict(name)
+        if verdict.policy is Policy.INTERN:
             return parent.source is not None and self._whole_packages
         return parent.policy in (Policy.EXTERN, Policy.MOCK) or (
             parent.policy is Policy.INTERN and parent.source is not None and self._whole_packages
         )
 
-    def _judge(self, edge: Edge, standing: Standing) -> None:
-        source, name = standing.source, edge.target
-        if standing.policy is None:
+    def _judge(self, edge: Edge, verdict: Verdict) -> None:
+        source, name = verdict.source, edge.target
+        if verdict.policy is None:
             self._left_out.add(name)
-            self._report(ProblemKind.NO_POLICY, edge, standing)
-        elif standing.policy is Policy.DENY:
-            self._report(ProblemKind.DENIED, edge, standing)
-        elif standing.policy is Policy.INTERN and source is not None:
+            self._report(ProblemKind.NO_POLICY, edge, verdict)
+        elif verdict.policy is Policy.DENY:
+            self._report(ProblemKind.DENIED, edge, verdict)
+        elif verdict.policy is Policy.INTERN and source is not None:
             if source.kind in _WITH_SOURCE and not source.archive:
                 self._wave.append(source)
             elif source.kind is not ModuleKind.NAMESPACE:
                 self._left_out.add(name)
                 if not self._is_made_by_packed_code(source):
-                    self._report(ProblemKind.NO_SOURCE, edge, standing)
+                    self._report(ProblemKind.NO_SOURCE, edge, verdict)
 
     def _is_made_by_packed_code(self, source: ModuleSource) -> bool:
         """Whether the package of a module without a file is packed, and will make it again."""
-        above = self._resolver.standing(parent_of(source.name))
+        above = self._resolver.verdict(parent_of(source.name))
         packed = above.policy is Policy.INTERN and above.source is not None
         return source.is_made_by_code and packed
 
@@ -321,7 +321,7 @@ class _Walk:
         self,
         kind: ProblemKind,
         edge: Edge,
-        standing: Standing,
+        verdict: Verdict,
         names: tuple[str, ...] = (),
         syntax: SyntaxProblem | None = None,
     ) -> None:
@@ -331,8 +331,8 @@ class _Walk:
                 kind=kind,
                 module=edge.target,
                 trail=(*self._trail(edge.source), edge),
-                source=standing.source,
-                rule=standing.rule,
+                source=verdict.source,
+                rule=verdict.rule,
                 names=names,
                 syntax=syntax,
             )
@@ -355,8 +355,8 @@ class _Walk:
     def closure(self, roots: Sequence[str]) -> Closure:
         """What was found."""
         nodes = {
-            name: self._node(name, standing)
-            for name, standing in self.verdicts.items()
+            name: self._node(name, verdict)
+            for name, verdict in self.verdicts.items()
             if name not in self._left_out
         }
         edges = [edge for found in self._edges.values() for edge in found.values() if edge.target in nodes]
@@ -368,15 +368,15 @@ class _Walk:
             uses_files=tuple(self._uses),
         )
 
-    def _node(self, name: str, standing: Standing) -> ModuleNode:
-        source = standing.source
-        assert standing.policy is not None
+    def _node(self, name: str, verdict: Verdict) -> ModuleNode:
+        source = verdict.source
+        assert verdict.policy is not None
         return ModuleNode(
             name=name,
-            policy=standing.policy,
+            policy=verdict.policy,
             kind=source.kind if source else ModuleKind.MISSING,
             origin=source.origin if source else Origin.MISSING,
-            rule=standing.rule,
+            rule=verdict.rule,
             digest=self._digests.get(name),
             distribution=source.distribution if source else "",
             path=source.path if source else "",

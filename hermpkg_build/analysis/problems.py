@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from hermpkg_build.analysis.modules import ModuleSource
+from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.core.graph import Edge
 from hermpkg_build.core.import_facts import SyntaxProblem
 

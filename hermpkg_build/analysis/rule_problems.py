@@ -6,8 +6,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
+from hermpkg_build.analysis.import_resolution import ModuleLookup, Verdict
 from hermpkg_build.analysis.problems import Problem, ProblemKind
-from hermpkg_build.analysis.resolution import ModuleLookup, Standing
 from hermpkg_build.core.globs import GlobGroup
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
 
@@ -30,7 +30,7 @@ def malformed_patterns(rules: Sequence[PolicyRule]) -> list[Problem]:
 
 
 def unused_rules(
-    table: PolicyTable, finder: ModuleLookup, verdicts: Mapping[str, Standing], problems: Iterable[Problem]
+    table: PolicyTable, finder: ModuleLookup, verdicts: Mapping[str, Verdict], problems: Iterable[Problem]
 ) -> list[Problem]:
     """The rules that decided for no module, though they had to.
 
@@ -40,7 +40,7 @@ def unused_rules(
     the benefit of the doubt.
     """
     problems = list(problems)
-    used = {standing.rule for standing in verdicts.values()} | {problem.rule for problem in problems}
+    used = {verdict.rule for verdict in verdicts.values()} | {problem.rule for problem in problems}
     names = sorted(verdicts)
     found: list[Problem] = []
     for index, rule in enumerate(table.rules):

@@ -13,7 +13,7 @@ from hermpkg_build.source.known_facts import FactsStore, KnownFacts
 from hermpkg_build.source.source_facts import Source, SourceFacts, facts_of_source
 
 if TYPE_CHECKING:
-    from hermpkg_build.analysis.modules import ModuleSource
+    from hermpkg_build.analysis.module_finder import ModuleSource
     from hermpkg_build.disk.source_tree import SourceTree
     from hermpkg_build.engine.journal import Journal
 

@@ -15,7 +15,7 @@ from hermpkg_build.exporter.errors import (
     PackagingError,
     PackagingErrorReason,
 )
-from hermpkg_build.exporter.resolution import Resolution
+from hermpkg_build.exporter.export_analysis import ExportAnalysis
 
 _RULE_PROBLEMS = (ProblemKind.EMPTY_RULE, ProblemKind.DEAD_RULE)
 
@@ -56,17 +56,17 @@ _CALLS = Voice(
 )
 
 
-def raise_for(resolution: Resolution, given: Sequence[PolicyRule], *, debug: bool) -> None:
+def raise_for(analysis: ExportAnalysis, given: Sequence[PolicyRule], *, debug: bool) -> None:
     """Raise PackagingError where modules are broken, else EmptyMatchError where a rule decides for none.
 
     With `debug`, every import that needs a broken module is told, not only the first.
     """
     teller = Teller(
-        problems=resolution.problems,
-        graph=resolution.graph,
-        rules=[given[index] if index is not None else None for index in resolution.given_rules],
-        modules=resolution.modules,
-        environment=resolution.modules.installed,
+        problems=analysis.problems,
+        graph=analysis.graph,
+        rules=[given[index] if index is not None else None for index in analysis.given_rules],
+        modules=analysis.modules,
+        environment=analysis.modules.installed,
         voice=_CALLS,
     )
     broken = [
@@ -81,21 +81,19 @@ def raise_for(resolution: Resolution, given: Sequence[PolicyRule], *, debug: boo
         raise PackagingError(
             f"the package cannot be made: {modules} broken",
             broken=broken,
-            dependency_graph=resolution.graph,
+            dependency_graph=analysis.graph,
         )
     idle = {
-        resolution.given_rules[problem.rule]: problem
-        for problem in resolution.problems
+        analysis.given_rules[problem.rule]: problem
+        for problem in analysis.problems
         if problem.rule is not None
     }
-    used = {resolution.given_rules[node.rule] for node in resolution.graph if node.rule is not None}
+    used = {analysis.given_rules[node.rule] for node in analysis.graph if node.rule is not None}
     for index, rule in enumerate(given):
         problem = idle.get(index)
         if rule.is_for_the_rest and not rule.allow_empty and index not in used:
             # A build lets a rule for all that is left have nothing to do; here it was asked for.
-            problem = Problem(
-                kind=ProblemKind.EMPTY_RULE, module="", rule=resolution.given_rules.index(index)
-            )
+            problem = Problem(kind=ProblemKind.EMPTY_RULE, module="", rule=analysis.given_rules.index(index))
         if problem is not None:
             raise EmptyMatchError(
                 f"{call_text(rule)} did not match any modules, which it must (allow_empty=False)",

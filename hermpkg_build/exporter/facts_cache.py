@@ -13,7 +13,7 @@ from hermpkg_build.store.index import FactsCache
 
 
 @contextmanager
-def kept_facts() -> Iterator[FactsCache | None]:
+def open_facts_cache() -> Iterator[FactsCache | None]:
     """The facts that are known, and the place to keep more; None where this user can have no cache.
 
     What is put there is written at the end.

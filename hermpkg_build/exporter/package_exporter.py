@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.analysis.closure import pickle_roots
+from hermpkg_build.analysis.module_finder import generated_module
 from hermpkg_build.assembly.artifact import ArtifactRequest, lay_out_parts
 from hermpkg_build.core.digest import Bytes
 from hermpkg_build.core.globs import GlobPattern
@@ -18,9 +19,9 @@ from hermpkg_build.core.module_names import package_of_init
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import AnalysisError, GroupedError
 from hermpkg_build.exporter.broken_modules import raise_for
-from hermpkg_build.exporter.contents import Contents, data_files
 from hermpkg_build.exporter.destination import destination_of
 from hermpkg_build.exporter.errors import PackagingError
+from hermpkg_build.exporter.export_analysis import ExportAnalysis, analyse_export
 from hermpkg_build.exporter.names import (
     encoded_source,
     is_pickle,
@@ -29,11 +30,11 @@ from hermpkg_build.exporter.names import (
     source_files,
 )
 from hermpkg_build.exporter.pickling import PackagePickler
-from hermpkg_build.exporter.plan import GivenSource, calling_location
+from hermpkg_build.exporter.plan import calling_location
 from hermpkg_build.exporter.policies import ModulePolicies
-from hermpkg_build.exporter.resolution import Modules, Resolution, resolve
-from hermpkg_build.exporter.sources.given_importers import environments_of, importers_in_order
-from hermpkg_build.exporter.sources.interpreter import InterpreterEnvironment
+from hermpkg_build.exporter.saved_data import SavedData, data_files
+from hermpkg_build.exporter.sources.available_modules import AvailableModules
+from hermpkg_build.exporter.sources.given_importers import importers_in_order
 from hermpkg_build.runtime.contents.file_tree import Directory
 from hermpkg_build.runtime.importer_protocol import Importer, OrderedImporter, sys_importer
 from hermpkg_build.runtime.mangling import demangle
@@ -85,9 +86,9 @@ class PackageExporter(ModulePolicies):
         for name, text in self._requires.items():
             _see_that_it_is_a_specifier(name, text)
         self._root = root
-        self._contents = Contents(self._destination.spool_folder)
-        self._pickler = PackagePickler(self, self.importer, self._contents.storages)
-        self._resolved: tuple[tuple[int, int], Resolution] | None = None
+        self._saved = SavedData(self._destination.spool_folder)
+        self._pickler = PackagePickler(self, self.importer, self._saved.storages)
+        self._analysed: tuple[tuple[int, int], ExportAnalysis] | None = None
         self._written: tuple[str, ...] = ()
         self._next_id = 0
 
@@ -100,7 +101,7 @@ class PackageExporter(ModulePolicies):
         """
         self._see_that_it_is_open()
         name = plain_name(module_name, self.importer)
-        if self._modules().find(name) is None:
+        if AvailableModules(self.importer, lambda _name: True).find(name) is None:
             raise ModuleNotFoundError(f"no importer of this exporter has a module {name!r}", name=name)
         self._plan.save(name, cause="save_module", dependencies=dependencies)
 
@@ -144,7 +145,7 @@ class PackageExporter(ModulePolicies):
         self._see_that_it_is_open()
         if pickle_protocol not in _PROTOCOLS:
             raise ValueError(f"pickle_protocol is 3, 4 or 5, not {pickle_protocol!r}")
-        record = self._contents.reserve(package, resource)
+        record = self._saved.reserve(package, resource)
         stem = resource.partition(".")[0]
         pickled = self._pickler.pickle(
             obj,
@@ -152,7 +153,7 @@ class PackageExporter(ModulePolicies):
             name=stem if stem.isidentifier() else "obj",
             cause=f"the pickle {record}",
         )
-        self._contents.add(self._contents.reserve(package, resource), pickled.data, RecordKind.PICKLE)
+        self._saved.add(self._saved.reserve(package, resource), pickled.data, RecordKind.PICKLE)
         if dependencies:
             references = [(reference.module, reference.name) for reference in pickled.globals]
             self._plan.add_roots(
@@ -166,9 +167,9 @@ class PackageExporter(ModulePolicies):
     def save_binary(self, package: str, resource: str, binary: Bytes) -> None:
         """Pack `binary` under the name `resource` of `package`. Raises TypeError for what is no bytes."""
         self._see_that_it_is_open()
-        record = self._contents.reserve(package, resource)
+        record = self._saved.reserve(package, resource)
         # By way of a view: of a number, bytes() would make that many zeros.
-        self._contents.add(record, bytes(memoryview(binary)), RecordKind.RESOURCE)
+        self._saved.add(record, bytes(memoryview(binary)), RecordKind.RESOURCE)
 
     def get_unique_id(self) -> str:
         """A number that this exporter gives only once."""
@@ -202,15 +203,15 @@ class PackageExporter(ModulePolicies):
     @property
     def dependency_graph(self) -> ModuleGraph:
         """All modules that were reached, and the imports that connect them."""
-        return self._resolve().graph
+        return self._analyse().graph
 
     def get_rdeps(self, module_name: str) -> list[str]:
         """The modules and pickles that depend on the module `module_name` directly, sorted."""
-        resolution = self._resolve()
+        analysis = self._analyse()
         name = demangle(module_name)
-        edges = [*resolution.graph.importers_of(name)]
-        edges += [problem.trail[-1] for problem in resolution.problems if problem.trail]
-        nodes = resolution.graph.nodes
+        edges = [*analysis.graph.importers_of(name)]
+        edges += [problem.trail[-1] for problem in analysis.problems if problem.trail]
+        nodes = analysis.graph.nodes
         return sorted(
             {e.source for e in edges if e.target == name and (e.source in nodes or is_pickle(e.source))}
         )
@@ -225,7 +226,7 @@ class PackageExporter(ModulePolicies):
 
     def file_structure(self, include: GlobPattern = "**", exclude: GlobPattern = ()) -> Directory:
         """The files that the package has, or would have now, as a printable tree."""
-        names = self._written or [record.name for record in self._lay_out(self._resolve())]
+        names = self._written or [record.name for record in self._lay_out(self._analyse())]
         name = getattr(self._destination, "path", "<binary>")
         return Directory.of_files(name, names, include=include, exclude=exclude)
 
@@ -235,13 +236,13 @@ class PackageExporter(ModulePolicies):
     def script_module_serializer(self) -> Any:
         """The torch ScriptModuleSerializer that TorchScript modules write themselves with."""
         self._see_that_it_is_open()
-        return self._contents.torchscript.serializer
+        return self._saved.torchscript.serializer
 
     @property
     def storage_context(self) -> Any:
         """The torch SerializationStorageContext that numbers storages for TorchScript and for pickles."""
         self._see_that_it_is_open()
-        return self._contents.torchscript.storage_context
+        return self._saved.torchscript.storage_context
 
     # ---- the end
 
@@ -253,14 +254,14 @@ class PackageExporter(ModulePolicies):
         """
         if not self._is_open:
             return
-        self._resolved = None
-        resolution = self._settle()
-        self._contents.finish()
+        self._analysed = None
+        analysis = self._settle()
+        self._saved.finish()
         try:
-            records = self._lay_out(resolution)
+            records = self._lay_out(analysis)
         except (AnalysisError, GroupedError) as error:
             raise PackagingError(
-                "the package cannot be made", dependency_graph=resolution.graph, details=str(error)
+                "the package cannot be made", dependency_graph=analysis.graph, details=str(error)
             ) from error
         self._destination.write(self._root, records)
         self._written = tuple(record.name for record in records)
@@ -276,41 +277,41 @@ class PackageExporter(ModulePolicies):
         finally:
             self._release()
 
-    def _settle(self) -> Resolution:
+    def _settle(self) -> ExportAnalysis:
         """The final modules, after all hooks have been told, which may save more."""
         while True:
-            resolution = self._resolve()
-            raise_for(resolution, self._plan.rules, debug=self.debug)
+            analysis = self._analyse()
+            raise_for(analysis, self._plan.rules, debug=self.debug)
             told = [hooks.tell(self, [*self._with_policy(policy)]) for policy, hooks in self._hooks.items()]
             if not any(told):
-                return resolution
+                return analysis
 
     def _release(self) -> None:
         """Give up everything that is only needed to write."""
         self._is_open = False
-        self._contents.release()
-        self._pickler = PackagePickler(self, self.importer, self._contents.storages)
+        self._saved.release()
+        self._pickler = PackagePickler(self, self.importer, self._saved.storages)
 
-    def _lay_out(self, resolution: Resolution) -> tuple[Record, ...]:
+    def _lay_out(self, analysis: ExportAnalysis) -> tuple[Record, ...]:
         request = ArtifactRequest(
-            graph=resolution.graph,
+            graph=analysis.graph,
             python_version=platform.python_version(),
-            sources=resolution.sources,
+            sources=analysis.sources,
             parts=[
-                *self._contents.parts(),
-                *data_files(resolution.files.data, resolution.carried.files, self._contents.records),
+                *self._saved.parts(),
+                *data_files(analysis.files.data, analysis.repacked.files, self._saved.records),
             ],
-            real_files=tuple(sorted({*resolution.files.real, *resolution.carried.real})),
-            distributions=resolution.distributions,
+            real_files=tuple(sorted({*analysis.files.real, *analysis.repacked.real})),
+            distributions=analysis.distributions,
             requires=self._requires,
         )
         return lay_out_parts(request)
 
-    def _resolve(self) -> Resolution:
-        state = self._plan.version, len(self._contents.records)
-        if self._resolved is None or (self._is_open and self._resolved[0] != state):
-            self._resolved = state, resolve(self._plan, self.importer, self._contents.records)
-        return self._resolved[1]
+    def _analyse(self) -> ExportAnalysis:
+        state = self._plan.version, len(self._saved.records)
+        if self._analysed is None or (self._is_open and self._analysed[0] != state):
+            self._analysed = state, analyse_export(self._plan, self.importer, self._saved.records)
+        return self._analysed[1]
 
     def _with_policy(self, policy: Policy) -> list[str]:
         found = self.dependency_graph.with_policy(policy)
@@ -321,15 +322,10 @@ class PackageExporter(ModulePolicies):
         ]
 
     def _give_source(self, name: str, data: bytes, is_package: bool, dependencies: bool, cause: str) -> None:
-        source = GivenSource(data=data, is_package=is_package)
         name = plain_name(name, self.importer)
-        if package := package_of_init(name):
-            name, source = package, GivenSource(data=data, is_package=True)
-        self._plan.give_source(name, source, cause=cause, dependencies=dependencies)
-
-    def _modules(self) -> Modules:
-        interpreter = InterpreterEnvironment()
-        return Modules({}, environments_of(self.importer, lambda _name: True, interpreter), interpreter)
+        package = package_of_init(name)
+        module = generated_module(package or name, data, is_package=is_package or package is not None)
+        self._plan.give_source(module, cause=cause, dependencies=dependencies)
 
 
 def _see_that_it_is_a_specifier(name: str, text: str) -> None:

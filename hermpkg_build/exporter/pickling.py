@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.assembly.model_records import renumber_storages
-from hermpkg_build.exporter.resolution import Modules
-from hermpkg_build.exporter.sources.environment import Environment
-from hermpkg_build.exporter.sources.given_importers import environments_of
-from hermpkg_build.exporter.sources.interpreter import InterpreterEnvironment
+from hermpkg_build.exporter.sources.available_modules import AvailableModules
+from hermpkg_build.exporter.sources.provider import ModuleProvider
 from hermpkg_build.pickles.canonical import GlobalReference, pickle_canonically
 from hermpkg_build.runtime.importing.pickled_names import plain_names
 from hermpkg_build.runtime.mangling import is_mangled, mangle_prefix
@@ -84,10 +82,7 @@ class GlobalNames:
     """Finds the names of classes and functions; what was found once is kept, and kept alive."""
 
     def __init__(self, importer: Any) -> None:
-        self._importer = importer
-        interpreter = InterpreterEnvironment()
-        self._environments: list[Environment] = environments_of(importer, _may_not_import, interpreter)
-        self._modules = Modules({}, self._environments, interpreter)
+        self._modules = AvailableModules(importer, _may_not_import)
         self._known: dict[tuple[int, str], tuple[str, str]] = {}
         self._alive: list[Any] = []
 
@@ -106,27 +101,27 @@ class GlobalNames:
 
     def _resolve(self, obj: Any, module: str, name: str) -> tuple[str, str]:
         reasons: list[str] = []
-        for environment in self._environments:
+        for provider in self._modules.providers:
             try:
-                found = environment.name_of(obj, name)
+                found = provider.name_of(obj, name)
             except pickle.PicklingError as error:
-                reasons.append(f"{environment}: {error}")
+                reasons.append(f"{provider}: {error}")
                 continue
-            self._see_that_it_is_packed_from(environment, obj, found)
+            self._see_that_it_is_packed_from(provider, obj, found)
             return found
         raise pickle.PicklingError(self._explain(module, name, reasons))
 
-    def _see_that_it_is_packed_from(self, environment: Environment, obj: Any, found: tuple[str, str]) -> None:
+    def _see_that_it_is_packed_from(self, own: ModuleProvider, obj: Any, found: tuple[str, str]) -> None:
         module, name = found
-        if len(self._environments) == 1:
+        if len(self._modules.providers) == 1:
             return
-        provider = self._modules.provider_of(module)
-        if provider is None or provider is environment or provider.provides(obj, module, name):
+        other = self._modules.provider_of(module)
+        if other is None or other is own or other.provides(obj, module, name):
             return
         raise pickle.PicklingError(
-            f"{name} is that of {environment}, but the source of {module} would come from {provider},"
-            f" which the exporter asks first. List {environment} before {provider}:"
-            f" PackageExporter(..., importer=({environment}, {provider}))"
+            f"{name} is that of {own}, but the source of {module} would come from {other},"
+            f" which the exporter asks first. List {own} before {other}:"
+            f" PackageExporter(..., importer=({own}, {other}))"
         )
 
     def _explain(self, module: str, name: str, reasons: list[str]) -> str:
@@ -137,7 +132,7 @@ class GlobalNames:
                 else "no importer has it\n" + "\n".join(reasons)
             )
         prefix = mangle_prefix(module)
-        own = ", ".join(str(environment) for environment in self._environments)
+        own = ", ".join(str(provider) for provider in self._modules.providers)
         return (
             f"{name} comes from the importer {prefix}, which this exporter does not know:"
             f" its importers are {own}. Pass that one too:"

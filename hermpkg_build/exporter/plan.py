@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from hermpkg_build.analysis.closure import Root
+from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.core.globs import GlobGroup
 from hermpkg_build.core.graph import EdgeKind
 from hermpkg_build.core.policy import Policy, PolicyRule
@@ -17,34 +18,26 @@ _OWN_CODE = (f"{__name__.partition('.')[0]}.", "torch.")
 """Modules that never call an exporter of their own accord."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GivenSource:
-    """Source text that was saved for a module."""
-
-    data: bytes
-    is_package: bool
-
-
 @dataclass(slots=True, kw_only=True)
 class Plan:
     """The modules and the rules of an export; `version` changes with every change.
 
-    `sources` are texts by dotted name, `saved` the modules whose sources are to be found, `alone`
-    those of both whose imports are not to be followed.
+    `sources` are modules that came with a source, by dotted name, `saved` those whose sources are to be
+    found, `alone` those of both whose imports are not to be followed.
     """
 
-    sources: dict[str, GivenSource] = field(default_factory=dict)
+    sources: dict[str, ModuleSource] = field(default_factory=dict)
     saved: dict[str, None] = field(default_factory=dict)
     alone: set[str] = field(default_factory=set)
     roots: list[Root] = field(default_factory=list)
     rules: list[PolicyRule] = field(default_factory=list)
     version: int = 0
 
-    def give_source(self, name: str, source: GivenSource, *, cause: str, dependencies: bool) -> None:
-        """Pack `source` as the module `name`, whatever there was of that name."""
-        self.saved.pop(name, None)
-        self.sources[name] = source
-        self._add_root(name, cause, dependencies)
+    def give_source(self, module: ModuleSource, *, cause: str, dependencies: bool) -> None:
+        """Pack `module`, which has a source, whatever there was of its name."""
+        self.saved.pop(module.name, None)
+        self.sources[module.name] = module
+        self._add_root(module.name, cause, dependencies)
 
     def save(self, name: str, *, cause: str, dependencies: bool) -> None:
         """Pack the module `name` with the source that the importers have, whatever the rules say."""

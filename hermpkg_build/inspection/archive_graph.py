@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from hermpkg_build.analysis.closure import Root, explore
-from hermpkg_build.analysis.modules import ModuleSource
+from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.archive.layout import DATA, EXTERN_MODULES
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.assembly.mocks import mocked_modules

@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hermpkg_build.analysis.modules import ModuleFinder
+from hermpkg_build.analysis.module_finder import ModuleFinder
 from hermpkg_build.core.graph import ModuleKind
 from hermpkg_build.disk.source_tree import SourceTree
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hermpkg_build.analysis.closure import Closure, Root, close_over, pickle_roots
 from hermpkg_build.analysis.distributions import versions_of
 from hermpkg_build.analysis.files_read import FilesRead, all_tops, files_read
-from hermpkg_build.analysis.modules import ModuleFinder
+from hermpkg_build.analysis.module_finder import ModuleFinder
 from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleNode
 from hermpkg_build.core.label import Label

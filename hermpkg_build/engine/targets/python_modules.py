@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hermpkg_build.analysis.modules import ModuleSource
+from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.engine.context import Built

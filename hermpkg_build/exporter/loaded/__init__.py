@@ -1,1 +1,1 @@
-"""What can only be told from modules that are loaded: held externs, lazy names."""
+"""What can only be told from modules that are loaded: imports by names that only run time knows."""

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from hermpkg_build.exporter.sources.environment import Environment
-from hermpkg_build.exporter.sources.interpreter import InterpreterEnvironment
-from hermpkg_build.exporter.sources.packaged import CustomEnvironment, packaged_environment
+from hermpkg_build.exporter.sources.interpreter import InterpreterProvider
+from hermpkg_build.exporter.sources.packaged import CustomProvider, package_provider
+from hermpkg_build.exporter.sources.provider import ModuleProvider
 from hermpkg_build.runtime.importer_protocol import sys_importer
 
 
@@ -32,22 +32,20 @@ def importers_in_order(importer: Any) -> Iterator[Any]:
     yield importer
 
 
-def environments_of(
-    importer: Any, may_import: Callable[[str], bool], interpreter: InterpreterEnvironment
-) -> list[Environment]:
-    """The environment of each importer, made anew: what they have is looked up as it is now.
+def providers_of(
+    importer: Any, may_import: Callable[[str], bool], interpreter: InterpreterProvider
+) -> list[ModuleProvider]:
+    """A provider for each importer, made anew: what they have is looked up as it is now.
 
     `interpreter` is that of sys_importer, and where packages take their extern modules from.
     `may_import` is asked before a module is imported because nothing else tells of it, which
     happens for importers of a user's own kind only.
     """
     torch_importer = getattr(sys.modules.get("torch.package.importer"), "sys_importer", sys_importer)
-    environments: list[Environment] = []
+    providers: list[ModuleProvider] = []
     for part in importers_in_order(importer):
         if part is sys_importer or part is torch_importer:
-            environments.append(interpreter)
+            providers.append(interpreter)
         else:
-            environments.append(
-                packaged_environment(part, interpreter) or CustomEnvironment(part, may_import)
-            )
-    return environments
+            providers.append(package_provider(part, interpreter) or CustomProvider(part, may_import))
+    return providers

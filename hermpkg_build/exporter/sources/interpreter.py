@@ -10,7 +10,7 @@ from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
 from types import ModuleType
 from typing import Any
 
-from hermpkg_build.analysis.modules import ModuleFinder, ModuleSource
+from hermpkg_build.analysis.module_finder import ModuleFinder, ModuleSource
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.module_names import parent_of
 from hermpkg_build.disk.source_tree import SourceTree
@@ -22,7 +22,7 @@ from hermpkg_build.runtime.mangling import is_mangled
 _STATIC_FINDERS = (BuiltinImporter, FrozenImporter, PathFinder)
 
 
-class InterpreterEnvironment:
+class InterpreterProvider:
     """What ``import`` would find here and now.
 
     A module that is loaded is the file it was loaded from. For all others the path is searched as

@@ -8,7 +8,7 @@ from importlib.abc import FileLoader
 from importlib.machinery import EXTENSION_SUFFIXES
 from typing import Any
 
-from hermpkg_build.analysis.modules import ModuleSource
+from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.factories.loaded_modules import attribute_of
 

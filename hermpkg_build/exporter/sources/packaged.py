@@ -9,14 +9,14 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from hermpkg_build.analysis.modules import ModuleSource
+from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.archive.layout import MANIFEST
 from hermpkg_build.assembly.mocks import mocked_modules
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.manifest import Manifest
-from hermpkg_build.exporter.sources.carried_files import Carried
-from hermpkg_build.exporter.sources.environment import Environment
 from hermpkg_build.exporter.sources.loaded_module import describe_module
+from hermpkg_build.exporter.sources.provider import ModuleProvider
+from hermpkg_build.exporter.sources.repacked import Repacked
 from hermpkg_build.runtime.importer import PackageImporter
 from hermpkg_build.runtime.importing.roles import ModuleRole, ModuleTree
 
@@ -49,7 +49,7 @@ def open_package(importer: Any) -> OpenPackage | None:
     )
 
 
-class ImporterEnvironment:
+class ImporterProvider:
     """An importer as one that gives names to objects, and objects for names."""
 
     def __init__(self, importer: Any) -> None:
@@ -77,14 +77,14 @@ class ImporterEnvironment:
         return repr(self.importer)
 
 
-class PackagedEnvironment(ImporterEnvironment):
+class PackageProvider(ImporterProvider):
     """The modules of an artifact that an importer has open.
 
     `mocked` are those that were mocked when it was made: a stub stands for them, and its source is
     that of the tool that made the artifact. `outside` is where the extern ones come from.
     """
 
-    def __init__(self, importer: Any, package: OpenPackage, outside: Environment) -> None:
+    def __init__(self, importer: Any, package: OpenPackage, outside: ModuleProvider) -> None:
         super().__init__(importer)
         self._package = package
         self._outside = outside
@@ -109,11 +109,11 @@ class PackagedEnvironment(ImporterEnvironment):
             data=bytes(self._package.read(record)) if record else None,
         )
 
-    def carried(self, modules: Collection[str]) -> Carried:
+    def repacked(self, modules: Collection[str]) -> Repacked:
         """What `modules`, of those that are packed here, bring into another package."""
         if self._manifest is None:
-            return Carried()
-        return Carried.of(modules, self._tree.packed, self._manifest, self._package.read)
+            return Repacked()
+        return Repacked.of(modules, self._tree.packed, self._manifest, self._package.read)
 
     def _distribution(self, name: str) -> str:
         known = self._manifest.modules.get(name) if self._manifest is not None else None
@@ -123,7 +123,7 @@ class PackagedEnvironment(ImporterEnvironment):
         return f"the importer of {self._package.shown}"
 
 
-class CustomEnvironment(ImporterEnvironment):
+class CustomProvider(ImporterProvider):
     """An importer of a user's own kind: what its modules say of their files and loaders."""
 
     def __init__(self, importer: Any, may_import: Callable[[str], bool]) -> None:
@@ -143,7 +143,7 @@ class CustomEnvironment(ImporterEnvironment):
         return describe_module(name, module)
 
 
-def packaged_environment(importer: Any, outside: Environment) -> PackagedEnvironment | None:
-    """The environment of an importer of packages, ours or torch's; None for any other."""
+def package_provider(importer: Any, outside: ModuleProvider) -> PackageProvider | None:
+    """What an importer of packages, ours or torch's, provides; None for any other importer."""
     package = open_package(importer)
-    return PackagedEnvironment(importer, package, outside) if package is not None else None
+    return PackageProvider(importer, package, outside) if package is not None else None

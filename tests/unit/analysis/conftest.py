@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hermpkg_build.analysis.closure import Closure, Root, close_over
-from hermpkg_build.analysis.modules import ModuleFinder, ModuleSource
+from hermpkg_build.analysis.module_finder import ModuleFinder, ModuleSource
 from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.graph import EdgeKind
 from hermpkg_build.core.label import Label

@@ -11,7 +11,7 @@ import pytest
 
 from hermpkg_build import EmptyMatchError, PackageExporter, PackagingError
 from hermpkg_build.analysis.closure import Root, close_over
-from hermpkg_build.analysis.modules import ModuleFinder
+from hermpkg_build.analysis.module_finder import ModuleFinder
 from hermpkg_build.core.graph import EdgeKind
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import Policy, PolicyRule

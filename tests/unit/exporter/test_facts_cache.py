@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hermpkg_build import PackageExporter
-from hermpkg_build.exporter.facts_cache import kept_facts
+from hermpkg_build.exporter.facts_cache import open_facts_cache
 from hermpkg_build.source import known_facts
 
 
@@ -81,6 +81,6 @@ def test_the_lack_of_a_cache_is_not_told_with_other_errors(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("HERMPKG_CACHE_DIR", str(tmp_path / "file"))
-    with pytest.raises(ZeroDivisionError) as caught, kept_facts():
+    with pytest.raises(ZeroDivisionError) as caught, open_facts_cache():
         _ = 1 / 0
     assert caught.value.__context__ is None

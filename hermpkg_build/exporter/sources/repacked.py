@@ -17,7 +17,7 @@ from hermpkg_build.core.module_names import top_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Carried:
+class Repacked:
     """What comes with `modules`: files by record, top-level modules that want real paths, versions."""
 
     modules: frozenset[str] = frozenset()
@@ -32,7 +32,7 @@ class Carried:
         packed: PackedModules,
         manifest: Manifest,
         read: Callable[[str], bytes],
-    ) -> Carried:
+    ) -> Repacked:
         """What `modules` bring out of the package that holds `packed`, whose records `read` gives."""
         return cls(
             modules=frozenset(modules),
@@ -41,9 +41,9 @@ class Carried:
             distributions=manifest.distributions,
         )
 
-    def beside(self, other: Carried) -> Carried:
+    def beside(self, other: Repacked) -> Repacked:
         """Both; what is in both is taken from this one."""
-        return Carried(
+        return Repacked(
             modules=self.modules | other.modules,
             files={**other.files, **self.files},
             real=self.real | other.real,

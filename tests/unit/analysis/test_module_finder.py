@@ -11,7 +11,7 @@ from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
 
 import pytest
 
-from hermpkg_build.analysis.modules import ModuleFinder
+from hermpkg_build.analysis.module_finder import ModuleFinder
 from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.label import Label

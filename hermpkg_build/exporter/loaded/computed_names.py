@@ -21,7 +21,7 @@ _Parts = Sequence["str | None"]
 """A text in pieces; None is one that only run time knows."""
 
 
-def loaded_by_part_of_name(
+def loaded_by_computed_name(
     dynamic: Iterable[tuple[str, DynamicImport]], graph: ModuleGraph
 ) -> Iterator[Edge]:
     """The loaded modules that calls such as ``import_module(f"lib.backends.{name}")`` may have imported.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from hermpkg_build.analysis.modules import ModuleSource
+from hermpkg_build.analysis.module_finder import ModuleSource
 
 
-class Environment(Protocol):
+class ModuleProvider(Protocol):
     """One place that has modules."""
 
     def find(self, name: str) -> ModuleSource | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hermpkg_build.exporter.torchscript import TorchScript
 
 
-class Contents:
+class SavedData:
     """Records to be; large ones wait in a file in `spool_folder` (None: the system's)."""
 
     def __init__(self, spool_folder: str | None) -> None:
@@ -69,17 +69,17 @@ class Contents:
 
 
 def data_files(
-    files: Mapping[str, str], carried: Mapping[str, bytes], taken: Collection[str]
+    files: Mapping[str, str], repacked: Mapping[str, bytes], taken: Collection[str]
 ) -> Iterator[Part]:
     """Files that packed code reads, by record, but for records that are `taken`. Raises OSError.
 
-    Those that are `carried` from another package come before those of the environment.
+    Those that are `repacked` from another package come before those of the environment.
     """
-    for record, data in carried.items():
+    for record, data in repacked.items():
         if record not in taken:
             yield Part.of_bytes(record, data, kind=RecordKind.RESOURCE, cause=f"the data file {record}")
     for record, path in files.items():
-        if record not in taken and record not in carried:
+        if record not in taken and record not in repacked:
             digest, _ = hash_file(path)
             yield Part(
                 name=record,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
-from hermpkg_build.analysis.modules import ModuleSource
+from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.analysis.problems import ProblemKind
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.import_facts import Import, ImportForm
@@ -23,7 +23,7 @@ class ModuleLookup(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Verdict:
     """Where a module comes from (None: it is not to be found) and what the policies make of it.
 
     `rule` is the index of the rule that decides; `policy` is None where no rule does and the
@@ -36,22 +36,22 @@ class Standing:
     policy: Policy | None
 
     @property
-    def is_lost(self) -> bool:
+    def is_missing(self) -> bool:
         """Whether the module would have to be read, but is not to be found."""
         return self.source is None and self.policy in (None, Policy.INTERN)
 
     @property
-    def is_ruled(self) -> bool:
+    def is_decided(self) -> bool:
         """Whether there is such a module, and something decides for it."""
         return self.source is not None and self.policy is not None
 
     @property
     def is_allowed(self) -> bool:
         """Whether there is such a module, and the package may have it or ask for it."""
-        return self.is_ruled and self.policy is not Policy.DENY
+        return self.is_decided and self.policy is not Policy.DENY
 
     @property
-    def is_bare_namespace(self) -> bool:
+    def is_unpacked_folder(self) -> bool:
         """A folder that no rule packs: it has no code, so that nobody need allow or can forbid it."""
         return self.is_namespace and self.policy in (None, Policy.DENY)
 
@@ -75,20 +75,20 @@ class Meaning:
 
 
 class Resolver:
-    """Gives names their standing and imports their meaning; every answer is worked out once."""
+    """Gives names their verdict and imports their meaning; every answer is worked out once."""
 
     def __init__(self, table: PolicyTable, finder: ModuleLookup) -> None:
         self._table = table
         self._finder = finder
-        self._standings: dict[str, Standing] = {}
+        self._verdicts: dict[str, Verdict] = {}
         self._meanings: dict[tuple[str, str, int, tuple[str, ...], ImportForm], Meaning] = {}
 
-    def standing(self, name: str) -> Standing:
-        """The standing of a module by its dotted name."""
-        standing = self._standings.get(name)
-        if standing is None:
-            standing = self._standings[name] = self._decide(name)
-        return standing
+    def verdict(self, name: str) -> Verdict:
+        """The verdict of a module by its dotted name."""
+        verdict = self._verdicts.get(name)
+        if verdict is None:
+            verdict = self._verdicts[name] = self._decide(name)
+        return verdict
 
     def meaning(self, imported: Import, package: str) -> Meaning:
         """What an import means in a module of `package` ("" for a top-level module)."""
@@ -99,7 +99,7 @@ class Resolver:
             meaning = self._meanings[key] = self._resolve(imported, package)
         return meaning
 
-    def _decide(self, name: str) -> Standing:
+    def _decide(self, name: str) -> Verdict:
         """The standard library and torch are extern unless a rule names them; own code is not."""
         source = self._finder.find(name)
         implicit = source is not None and source.origin is Origin.STDLIB
@@ -107,26 +107,26 @@ class Resolver:
             implicit = top_of(name) == "torch"
         rule = self._table.decide(name, implicit_extern=implicit)
         policy = self._table.rules[rule].policy if rule is not None else Policy.EXTERN if implicit else None
-        return Standing(source, implicit, rule, policy)
+        return Verdict(source, implicit, rule, policy)
 
     def _resolve(self, imported: Import, package: str) -> Meaning:
         named, fault = _absolute_name(imported, package)
         if fault is not None:
             return Meaning(named, (), fault)
-        standing = self.standing(named)
-        if standing.is_lost:
-            there = (above for above in parents_of(named) if self.standing(above).source is not None)
+        verdict = self.verdict(named)
+        if verdict.is_missing:
+            there = (above for above in parents_of(named) if self.verdict(above).source is not None)
             return Meaning(named, tuple(islice(there, 1)), ProblemKind.NOT_FOUND)
         if imported.form is ImportForm.IMPORT_MODULE:
             return Meaning(named, (named,))
-        if standing.is_bare_namespace or (standing.is_namespace and standing.policy is Policy.INTERN):
+        if verdict.is_unpacked_folder or (verdict.is_namespace and verdict.policy is Policy.INTERN):
             return self._from_namespace(named, imported.names)
         return Meaning(named, (named, *self.submodules_named(named, imported.names)))
 
     def _from_namespace(self, namespace: str, names: tuple[str, ...]) -> Meaning:
         """A folder has no code that could define a name: all that it can give are modules."""
         children = [f"{namespace}.{name}" for name in names if name != "*" and not name.startswith("__")]
-        lost = [child for child in children if self.standing(child).is_lost]
+        lost = [child for child in children if self.verdict(child).is_missing]
         found = (namespace, *(child for child in children if child not in lost))
         return Meaning(lost[0], found, ProblemKind.NOT_FOUND) if lost else Meaning(namespace, found)
 
@@ -137,7 +137,7 @@ class Resolver:
         rule gives another policy than the package has. A name that is a module only because the
         package's code says so while it runs is that code's business.
         """
-        above = self.standing(package)
+        above = self.verdict(package)
         if above.source is not None and above.source.kind in (ModuleKind.SOURCE, ModuleKind.BYTECODE):
             return []
         wanted: list[str] = []
@@ -146,8 +146,12 @@ class Resolver:
             source = self._finder.find(child)
             if source is None or (source.is_made_by_code and above.policy is Policy.INTERN):
                 continue
-            policy = self.standing(child).policy
-            if above.policy is Policy.INTERN or above.is_bare_namespace or policy not in (None, above.policy):
+            policy = self.verdict(child).policy
+            if (
+                above.policy is Policy.INTERN
+                or above.is_unpacked_folder
+                or policy not in (None, above.policy)
+            ):
                 wanted.append(child)
         return wanted
 
