@@ -49,7 +49,7 @@ def environment(request: ActionRequest, _: FactsMemory) -> Warnings:
 
 
 def analyse(request: ActionRequest, _: FactsMemory) -> Warnings:
-    """Write the import facts of one module, also if its source does not parse: it may never be needed."""
+    """Write the import facts of one module, also of one that does not parse: it may not be needed."""
     write_facts(request.source, request.output)
     return ()
 
@@ -104,12 +104,7 @@ def test(request: ActionRequest, memory: FactsMemory) -> Warnings:
 
 
 ACTIONS: Mapping[str, Callable[[ActionRequest, FactsMemory], Warnings]] = {
-    "environment": environment,
-    "analyse": analyse,
-    "check": check,
-    "model": model,
-    "assemble": assemble,
-    "test": test,
+    action.__name__: action for action in (environment, analyse, check, model, assemble, test)
 }
 
 

@@ -11,7 +11,7 @@ from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.core.target import ATTRIBUTES, ModuleTarget, PythonModules, RuleTarget
 from hermpkg_build.errors import HermpkgError, LoadingError
-from hermpkg_build.loading.binding import described
+from hermpkg_build.loading.binding import problem_sentence
 from hermpkg_build.loading.collected import raise_all
 from hermpkg_build.loading.modules import module_targets
 from hermpkg_build.loading.rules import POLICY_FUNCTIONS, RULES, Function
@@ -97,7 +97,7 @@ def _values(
         values[attribute.name], problems = convert(attribute, given.get(attribute.name), label.package)
         errors += [
             LoadingError(
-                described(function, attribute, problem),
+                problem_sentence(function, attribute, problem),
                 facts=[("target", str(label))],
                 next_step=problem.next_step,
             )

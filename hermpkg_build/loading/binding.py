@@ -43,15 +43,15 @@ def bind(site: Site, package: str, errors: list[HermpkgError]) -> dict[str, Any]
     return values if len(errors) == before else None
 
 
-def described(function: Function, attribute: Attribute, problem: Problem) -> str:
-    """The sentence that tells of a problem with what `attribute` of `function` was given."""
+def problem_sentence(function: Function, attribute: Attribute, problem: Problem) -> str:
+    """Tell a problem with the value of `attribute` in a call of `function`, as one sentence."""
     part = "".join(f"[{step!r}]" for step in problem.path)
     return f"{function.name}() attribute {attribute.name}{part}: {problem.message}"
 
 
 def _error(site: Site, attribute: Attribute, problem: Problem) -> LoadingError:
     return site.error(
-        described(site.call.function, attribute, problem),
+        problem_sentence(site.call.function, attribute, problem),
         argument=attribute.name,
         path=problem.path,
         next_step=problem.next_step,

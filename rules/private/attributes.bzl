@@ -1,4 +1,4 @@
-"""The attributes of rules on their way from BUILD files through Bazel to the actions, as the table has them."""
+"""Takes the attributes of rules from BUILD files through Bazel to the actions, by the table of rules."""
 
 load("//rules/private:checks.bzl", "check")
 load("//rules/private:providers.bzl", "ModelInfo", "ModelPackageInfo", "PythonModulesInfo")
@@ -8,12 +8,12 @@ load("//rules/private:table.bzl", "RULES")
 # Attributes that Bazel gives every rule.
 _COMMON = ["name", "tags"]
 
-# A test rule has args, env and timeout of its own, which mean something else.
+# Bazel gives test rules attributes args, env and timeout, which mean something else.
 _BAZEL_NAMES = {"args": "arguments", "env": "variables", "timeout": "seconds"}
 
 _LABEL_DICT = "a dictionary from strings to labels"
 
-# Values that Bazel has no attributes for travel as JSON.
+# Bazel has no attributes for values of these types: they travel as JSON.
 _IN_JSON = ["a dictionary of JSON values", "a list of policy rules", "an integer"]
 
 _PROVIDERS = {
@@ -23,14 +23,14 @@ _PROVIDERS = {
 }
 
 def rule_attributes(rule):
-    """The attributes of a rule of Bazel's.
+    """Defines the attributes that a rule has for Bazel.
 
     Args:
       rule: the name of a rule in BUILD files.
 
     Returns:
-      A dictionary. A dictionary of labels is two attributes: the labels, each once, and the place of each key's
-      label among them.
+      A dictionary for rule(). Bazel has two attributes for a dictionary of labels: a list of the labels, each
+      once, and the index in that list for each key.
     """
     attributes = dict(TOOL_ATTRS)
     for name, row in _rows(rule):
@@ -39,7 +39,7 @@ def rule_attributes(rule):
         elif row.type in ("a list of labels", _LABEL_DICT):
             attributes[name] = attr.label_list(mandatory = row.mandatory, **_allowed(row, "allow_files"))
             if row.type == _LABEL_DICT:
-                attributes[name + "_places"] = attr.string_dict()
+                attributes[name + "_indices"] = attr.string_dict()
         elif row.type == "a list of strings":
             attributes[name] = attr.string_list()
         elif row.type == "a dictionary from strings to strings":
@@ -49,7 +49,7 @@ def rule_attributes(rule):
     return attributes
 
 def rule_arguments(rule, visibility, **values):
-    """What a rule of Bazel's is given for a call in a BUILD file. Fails for values of other types.
+    """Checks the types of what a BUILD file gives a rule, and turns it into the arguments that Bazel's rule takes.
 
     Args:
       rule: the name of a rule in BUILD files.
@@ -57,7 +57,7 @@ def rule_arguments(rule, visibility, **values):
       **values: the other attributes. None stands for the default.
 
     Returns:
-      A dictionary, the arguments of the rule of Bazel's.
+      A dictionary of arguments.
     """
     check(rule, RULES[rule], values)
     arguments = {"name": values["name"], "tags": values["tags"], "visibility": visibility}
@@ -70,12 +70,12 @@ def rule_arguments(rule, visibility, **values):
         elif row.type == _LABEL_DICT:
             texts = {key: _absolute(label) for key, label in value.items()}
             value = {text: None for text in texts.values()}.keys()
-            arguments[name + "_places"] = {key: str(value.index(text)) for key, text in texts.items()}
+            arguments[name + "_indices"] = {key: str(value.index(text)) for key, text in texts.items()}
         arguments[name] = value
     return arguments
 
 def declare(ctx, rule):
-    """A target as hermpkg reads it.
+    """Writes down a target for the actions.
 
     Args:
       ctx: the context of the target.
@@ -99,24 +99,24 @@ def _declared(ctx, name, row):
         return [label_text(target.label) for target in value]
     if row.type == _LABEL_DICT:
         texts = [_target_text(target, row) for target in value]
-        return {key: texts[int(place)] for key, place in getattr(ctx.attr, name + "_places").items()}
+        return {key: texts[int(index)] for key, index in getattr(ctx.attr, name + "_indices").items()}
     return None if value == "" and not row.mandatory else value
 
 def _target_text(target, row):
     return file_label_text(target.files.to_list()[0]) if row.suffixes else label_text(target.label)
 
 def _rows(rule):
-    """The rows of a rule that are no attributes of every rule, each with its attribute's name for Bazel."""
+    """The rows of a rule, without those that Bazel gives every rule, each with the name that Bazel knows."""
     return [(_BAZEL_NAMES.get(row.name, row.name), row) for row in RULES[rule] if row.name not in _COMMON]
 
 def _allowed(row, files):
-    """What labels may name."""
+    """Restricts what labels may name: targets with a provider, or files with a suffix."""
     if row.rules:
         return {"providers": [_PROVIDERS[rule] for rule in row.rules]}
     return {files: True if row.suffixes == [""] else row.suffixes}
 
 def _absolute(label):
-    """The label with one spelling, as far as text alone can tell."""
+    """Spells a label in one way, as far as text alone can tell."""
     label = str(label)
     if label.startswith(("//", "@")):
         return label if ":" in label else "%s:%s" % (label, label.rpartition("/")[2])

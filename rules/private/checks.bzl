@@ -1,6 +1,6 @@
-"""Checks the types of what BUILD files give for attributes, in the words of hermpkg's own engine.
+"""Checks the types of attributes in BUILD files, in the words of hermpkg's own engine.
 
-What a string must look like is checked by the first action of a target, with the code of that engine.
+The first action of a target checks the forms of its strings, with the code of that engine.
 """
 
 _ITEMS = {
@@ -27,13 +27,13 @@ _JSON_LIMIT = int("1" + "0" * 1024, 16)
 _JSON_DEPTH = 1000
 
 def check(function, rows, values):
-    """Fails, with all that is wrong, if a call has values of other types than its attributes.
+    """Fails with all problems if values have other types than their attributes.
 
     Args:
       function: the name of a rule or policy function.
-      rows: what the table has for it.
-      values: what it was given, by the attribute's name. None stands for the default; what select() gave
-        is known later only.
+      rows: its rows of the table.
+      values: the values by the attribute's name. None stands for the default. A select() passes: its value
+        is not known yet.
     """
     problems = []
     for row in rows:
@@ -47,22 +47,22 @@ def check(function, rows, values):
                 for index, tag in enumerate(value)
                 if [character for character in tag.elems() if character.isspace()]
             ]
-        elif value == "" and not row.mandatory:
-            # Bazel cannot tell it from a string that is not given.
+        elif value == "" and row.type == "a string" and not row.mandatory:
+            # An attribute of Bazel's does not tell it from None.
             found = [": '' is empty"]
         problems += ["%s() attribute %s%s" % (function, row.name, problem) for problem in found]
     if problems:
         fail("\n".join(problems))
 
 def problems_with(expected, value):
-    """Which parts of a value are of another type than the one expected.
+    """Finds the parts of a value that have another type than expected.
 
     Args:
       expected: a type of the table.
-      value: anything.
+      value: any value.
 
     Returns:
-      A list of strings, each the path of a part and what is wrong with it.
+      A list of strings, each the path of a part and the problem.
     """
     is_dict = type(value) == "dict"
     if expected == "a dictionary of JSON values":

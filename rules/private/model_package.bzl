@@ -47,7 +47,7 @@ def _model_package_impl(ctx):
     ]
 
 def _output(ctx):
-    """The artifact's path. Bazel refuses one outside of the package before the check can: there it is another."""
+    """The artifact's path. Where Bazel would refuse `out` before the check does, it is the default."""
     default = ctx.label.name + ".pt"
     out = ctx.attr.out or default
     return default if [part for part in out.split("/") if part in ("", ".", "..")] else out

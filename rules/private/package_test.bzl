@@ -66,17 +66,17 @@ _package_test = rule(
 )
 
 def package_test(seconds = "60", **arguments):
-    """A test that Bazel grants the time that BUILD files give it.
+    """Declares a test with a timeout for Bazel that is long enough.
 
     Args:
-      seconds: a decimal number: after so many seconds the program has failed.
-      **arguments: those of the rule.
+      seconds: the timeout in BUILD files, a number as JSON.
+      **arguments: the other arguments of the rule.
     """
-    _package_test(seconds = seconds, timeout = _kind_of_test(json.decode(seconds)), **arguments)
+    _package_test(seconds = seconds, timeout = _bazel_timeout(json.decode(seconds)), **arguments)
 
-def _kind_of_test(seconds):
-    """One that gives the program its time and the report of its end some more."""
-    for kind, limit in [("short", 60), ("moderate", 300), ("long", 900)]:
+def _bazel_timeout(seconds):
+    """The shortest timeout that leaves the program its seconds, and some for the report."""
+    for timeout, limit in [("short", 60), ("moderate", 300), ("long", 900)]:
         if seconds < limit:
-            return kind
+            return timeout
     return "eternal"

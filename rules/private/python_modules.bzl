@@ -8,16 +8,10 @@ def _python_modules_impl(ctx):
     dependencies = [dep[PythonModulesInfo] for dep in ctx.attr.deps]
     facts = [_analyse(ctx, source) for source in ctx.files.srcs]
     declaration = declare(ctx, "python_modules")
-    checked = run_check(
-        ctx,
-        declaration,
-        modules = merge_modules(dependencies),
-        sources = ctx.files.srcs,
-        facts = facts,
-    )
+    checked = run_check(ctx, declaration, merge_modules(dependencies), ctx.files.srcs, facts)
     return [
-        # A target is built for itself to see that it is right. What depends on it is none the worse for
-        # a source that does not parse, as long as it does not need that one.
+        # Only building the target itself checks it: a target that depends on it does not mind a source
+        # that does not parse, unless it needs that source.
         DefaultInfo(files = depset([checked])),
         merge_modules(
             dependencies,
@@ -29,7 +23,7 @@ def _python_modules_impl(ctx):
     ]
 
 def _analyse(ctx, source):
-    """The import facts of one module, which depend on nothing but its bytes and Python's grammar."""
+    """Registers the analysis of one module, which depends on its bytes and Python's grammar alone."""
     name = file_label_text(source).rpartition(":")[2]
     facts = ctx.actions.declare_file("%s.facts/%s.facts" % (ctx.label.name, name))
     request = new_request(ctx)

@@ -296,6 +296,36 @@ model_package(
         assert archive.read("app/note.txt") == b"V = 1\n"
 
 
+def test_attributes_may_be_chosen_by_the_configuration(workspace: Any) -> None:
+    workspace.declare()
+    workspace.write(
+        {
+            "app/BUILD": RULES
+            + """
+config_setting(name = "optimized", values = {"compilation_mode": "opt"})
+
+python_modules(
+    name = "modules",
+    srcs = select({":optimized": ["fast.py"], "//conditions:default": ["slow.py"]}),
+)
+
+model_package(
+    name = "app",
+    modules = select({":optimized": ["app.fast"], "//conditions:default": ["app.slow"]}),
+    policy = [intern("app.**"), deny("**")],
+    deps = [":modules"],
+)
+""",
+            "app/fast.py": "",
+            "app/slow.py": "",
+        }
+    )
+    for mode, module in (("opt", "fast"), ("fastbuild", "slow")):
+        workspace.build("//app", f"--compilation_mode={mode}")
+        with ArchiveReader(str(workspace.output("app/app.pt"))) as archive:
+            assert [name for name in archive.names() if name.endswith(".py")] == [f"app/{module}.py"]
+
+
 def test_another_checkout_takes_everything_from_a_shared_cache(checkouts: Any, tmp_path: Path) -> None:
     digests = []
     # The tool is an input of every action, so both must have the same: a copy that nobody works on.

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hermpkg_build.core.attributes import Attribute, AttributeType
-from hermpkg_build.loading.binding import described
+from hermpkg_build.loading.binding import problem_sentence
 from hermpkg_build.loading.rules import RULES, Function
 from hermpkg_build.loading.values import convert
 
@@ -61,7 +61,8 @@ def said_there(kind: AttributeType, value: object) -> list[str]:
     function = Function(name="x", doc="", attributes={"x": attribute})
     _, problems = convert(attribute, value, "")
     return [
-        described(function, attribute, problem) + (f"\n  -> {problem.next_step}" if problem.next_step else "")
+        problem_sentence(function, attribute, problem)
+        + (f"\n  -> {problem.next_step}" if problem.next_step else "")
         for problem in problems
     ]
 
