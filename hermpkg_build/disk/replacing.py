@@ -39,6 +39,11 @@ class NewFile(Closing):
             self.close()
             raise
 
+    @property
+    def path(self) -> str:
+        """A path that leads to the file as long as it is open and has replaced nothing."""
+        return self._aside if self._is_aside else f"{_DESCRIPTORS}/{self.descriptor}"
+
     def replace(self, path: str) -> None:
         """Take the place of the file at `path`, which is on the same file system; done once, at the end."""
         if not self._is_aside:

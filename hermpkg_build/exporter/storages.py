@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import zlib
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.archive.records import Content, FileSlice
 from hermpkg_build.assembly.model_records import storage_part
 from hermpkg_build.assembly.parts import Part
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.disk.replacing import NewFile
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.pickles.pickled import StoredStorage
-from hermpkg_build.pickles.storages import chunks
+from hermpkg_build.pickles.storages import chunks, copy_storage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,32 +25,20 @@ _IN_MEMORY = 256 << 20
 
 
 class Spool:
-    """Bytes that wait for the package to be written, in a nameless file in `folder` (None: the system's).
-
-    Where the file must have a name, it has one that nobody lists by accident, and loses it in `close`.
-    """
+    """Bytes that wait for the package to be written, in a nameless file in `folder` (None: the system's)."""
 
     def __init__(self, folder: str | None) -> None:
         self._folder = folder
-        self._file: IO[bytes] | None = None
+        self._file: NewFile | None = None
 
     @property
-    def file(self) -> IO[bytes]:
-        """The file, made when first asked for."""
+    def file(self) -> NewFile:
+        """The file, made when first asked for. Raises OSError."""
         if self._file is None:
             import tempfile
 
-            if os.path.isdir("/proc/self/fd"):
-                self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115
-            else:
-                self._file = tempfile.NamedTemporaryFile(dir=self._folder, prefix=".hermpkg-")  # noqa: SIM115
+            self._file = NewFile(self._folder or tempfile.gettempdir(), mode=0o600)
         return self._file
-
-    @property
-    def path(self) -> str:
-        """A path that leads to the file as long as it is open."""
-        file = self.file
-        return f"/proc/self/fd/{file.fileno()}" if os.path.isdir("/proc/self/fd") else file.name
 
     def close(self) -> None:
         """Give up all that is in the file."""
@@ -118,13 +106,7 @@ class Storages:
 
     def _set_aside(self, storage: Any, size: int) -> tuple[Content, StoredStorage]:
         """A copy of a storage at the end of the spool. Raises OSError."""
-        sha, crc32 = hashlib.sha256(), 0
         file = self._spool.file
-        offset = file.seek(0, os.SEEK_END)
-        for chunk in chunks(storage):
-            sha.update(chunk)
-            crc32 = zlib.crc32(chunk, crc32)
-            file.write(chunk)
-        file.flush()
-        content = FileSlice(path=self._spool.path, offset=offset, size=size)
-        return content, StoredStorage(digest=Digest(sha.hexdigest(), size), crc32=crc32)
+        offset = os.lseek(file.descriptor, 0, os.SEEK_END)
+        stored = copy_storage(storage, file.descriptor)
+        return FileSlice(path=file.path, offset=offset, size=size), stored

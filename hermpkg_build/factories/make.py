@@ -100,12 +100,10 @@ def _result(folder: Path, request: ModelRequest, ended: ChildExit) -> dict[str, 
 
 
 def _error(result: dict[str, Any], request: ModelRequest, ended: ChildExit) -> FactoryError:
-    observed = result.get("observed_files")
-    return factory_error_from_json(
-        result["error"],
-        more_facts=_context(request, ended),
-        observed_files=None if observed is None else from_json(ObservedFiles, observed),
-    )
+    error = factory_error_from_json(result["error"], more_facts=_context(request, ended))
+    if "observed_files" in result:
+        error.observed_files = from_json(ObservedFiles, result["observed_files"])
+    return error
 
 
 def _context(request: ModelRequest, ended: ChildExit) -> list[tuple[str, str]]:

@@ -73,17 +73,17 @@ class FileObserver:
         already and only looked at its time; compiled files are left out. An import of a submodule
         counts as a listing of the folders of its package: a file that appears there can take its place.
         """
-        counts = _Inputs(places, [scratch, os.path.realpath(scratch), _OURS, os.path.realpath(_OURS)])
+        is_input = _input_test(places, [scratch, os.path.realpath(scratch), _OURS, os.path.realpath(_OURS)])
         read, listed = dict(self._read), dict(self._listed)
         for name in finder.sites:
             read.update(dict.fromkeys(_paths_of_module(sys.modules.get(name))))
             listed.update(dict.fromkeys(_folders_of_package(parent_of(name), places)))
         asked = [path for path in self._asked if places.place_of(path) is Place.WORKSPACE]
-        paths = [path for path in (*read, *asked) if path not in self._written and counts(path)]
+        paths = [path for path in (*read, *asked) if path not in self._written and is_input(path)]
         files = {path for path in paths if os.path.isfile(path)}
         return ObservedFiles(
             read=tuple(sorted(path for path in files if not path.endswith(".pyc"))),
-            listed=tuple(sorted(path for path in listed if counts(path))),
+            listed=tuple(sorted(path for path in listed if is_input(path))),
             sought=tuple(sorted({path for path in paths if not path.endswith(".pyc")} - files)),
         )
 
@@ -124,17 +124,16 @@ class FileObserver:
         return noting
 
 
-class _Inputs:
-    """Tells which paths can be inputs of a factory."""
+def _input_test(places: Places, left_out: Iterable[str]) -> Callable[[str], bool]:
+    """A function that tells whether a path can be an input of a factory."""
+    others = tuple(os.path.join(folder, "") for folder in (*left_out, *_KERNEL_FOLDERS))
 
-    def __init__(self, places: Places, left_out: Iterable[str]) -> None:
-        self._places = places
-        self._left_out = tuple(os.path.join(folder, "") for folder in (*left_out, *_KERNEL_FOLDERS))
-
-    def __call__(self, path: str) -> bool:
-        if path == sys.executable or f"{path}/".startswith(self._left_out):
+    def is_input(path: str) -> bool:
+        if path == sys.executable or f"{path}/".startswith(others):
             return False
-        return self._places.place_of(path) is not Place.STDLIB
+        return places.place_of(path) is not Place.STDLIB
+
+    return is_input
 
 
 def observe_safetensors(safetensors: ModuleType, observer: FileObserver) -> None:

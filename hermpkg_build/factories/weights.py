@@ -53,12 +53,7 @@ def _read_safetensors(path: str, shown: str) -> Any:
     try:
         from safetensors.torch import load_file
     except ImportError as error:
-        raise ActionError(
-            "weights in a .safetensors file need the distributions safetensors and torch",
-            location=Location(shown),
-            facts=[("reason", str(error))],
-            next_step="pip install safetensors torch",
-        ) from error
+        raise _not_installed(".safetensors", "safetensors torch", shown, error) from error
     try:
         return load_file(path)
     except Exception as error:
@@ -69,12 +64,7 @@ def _read_torch(path: str, shown: str) -> Any:
     try:
         import torch
     except ImportError as error:
-        raise ActionError(
-            "weights in a .pt file need the distribution torch",
-            location=Location(shown),
-            facts=[("reason", str(error))],
-            next_step="pip install torch",
-        ) from error
+        raise _not_installed(".pt", "torch", shown, error) from error
     import zipfile
 
     try:
@@ -83,6 +73,15 @@ def _read_torch(path: str, shown: str) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:
         raise _unreadable(shown, error) from error
+
+
+def _not_installed(suffix: str, distributions: str, shown: str, error: ImportError) -> ActionError:
+    return ActionError(
+        f"weights in a {suffix} file need {distributions.replace(' ', ' and ')}",
+        location=Location(shown),
+        facts=[("reason", str(error))],
+        next_step=f"pip install {distributions}",
+    )
 
 
 def _unreadable(shown: str, error: Exception) -> ActionError:

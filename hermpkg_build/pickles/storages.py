@@ -7,7 +7,6 @@ import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hermpkg_build.core.digest import Digest
@@ -99,15 +98,19 @@ def _chunks_of_device(storage: Any, size: int) -> Iterator[memoryview]:
 
 
 def write_storage(storage: Any, path: str) -> StoredStorage:
-    """Write the bytes of a torch.UntypedStorage to a new file, digesting them on the way."""
-    sha = hashlib.sha256()
-    crc = 0
-    with Path(path).open("xb", buffering=0) as file:
-        for chunk in chunks(storage):
-            sha.update(chunk)
-            crc = zlib.crc32(chunk, crc)
-            write_all(file.fileno(), chunk)
-    return StoredStorage(digest=Digest(sha.hexdigest(), storage.nbytes()), crc32=crc)
+    """Write the bytes of a torch.UntypedStorage to a new file. Raises OSError."""
+    with open(path, "xb", buffering=0) as file:
+        return copy_storage(storage, file.fileno())
+
+
+def copy_storage(storage: Any, descriptor: int) -> StoredStorage:
+    """Write the bytes of a torch.UntypedStorage to an open file, and digest them. Raises OSError."""
+    sha, crc32 = hashlib.sha256(), 0
+    for chunk in chunks(storage):
+        sha.update(chunk)
+        crc32 = zlib.crc32(chunk, crc32)
+        write_all(descriptor, chunk)
+    return StoredStorage(digest=Digest(sha.hexdigest(), storage.nbytes()), crc32=crc32)
 
 
 def storage_digest(storage: Any) -> str:
