@@ -36,28 +36,24 @@ class Display(BuildObserver):
     def __init__(self, console: Console, *, explain: bool = False) -> None:
         self._console = console
         self._explain = explain
-        on_terminal = _errors_go_to_a_terminal() and not console.json and not console.quiet
-        self._moving = _Moving(console.color_errors) if on_terminal else None
+        self._spinners = _Spinners(console)
         self._waiting: list[Callable[[], None]] = []
 
     def close(self) -> None:
         """End the moving display, and print what waited for its end."""
-        if self._moving is not None:
-            self._moving.stop()
+        self._spinners.stop()
         for show in self._waiting:
             show()
 
     def action_started(self, kind: str, subject: str) -> None:
         """Show the action as running."""
-        if self._moving is not None:
-            self._moving.start(kind, subject)
-        elif self._console.verbose:
+        self._spinners.start(kind, subject)
+        if self._console.verbose and not self._spinners.are_shown:
             self._console.note(f"{_WORDS.get(kind, kind)} {subject}")
 
     def action_finished(self, kind: str, subject: str, *, cached: bool, where: str = "") -> None:
         """Show the action no longer."""
-        if self._moving is not None:
-            self._moving.finish(kind, subject)
+        self._spinners.stop_one(kind, subject)
         if self._console.verbose and cached:
             self._later(lambda: self._console.note(f"cached: {kind} {subject}"))
         if self._console.verbose and where:
@@ -69,22 +65,19 @@ class Display(BuildObserver):
 
     def transfer_started(self, direction: Literal["fetch", "upload"], subject: str) -> None:
         """Show that something is fetched from the shared cache, or uploaded."""
-        if self._moving is not None:
-            self._moving.start(direction, subject)
+        self._spinners.start(direction, subject)
 
     def transfer_ended(self, direction: Literal["fetch", "upload"], subject: str, size: int) -> None:
         """Show the transfer no longer; with -v say how many bytes it moved."""
-        if self._moving is not None:
-            self._moving.finish(direction, subject)
+        self._spinners.stop_one(direction, subject)
         if self._console.verbose and size:
             self._later(lambda: self._console.note(f"{direction}ed: {subject}  {size_text(size)}"))
 
     def uploads_awaited(self, number: int) -> None:
         """Say which uploads the end of the build waits for, and how to give them up."""
         text = f"{counted(number, 'upload')} to the shared cache; Ctrl-C gives up those that are not done"
-        if self._moving is not None:
-            self._moving.start("waiting for", text)
-        else:
+        self._spinners.start("waiting for", text)
+        if not self._spinners.are_shown:
             self._console.note(f"waiting for {text}")
 
     def warning(self, text: str) -> None:
@@ -93,10 +86,10 @@ class Display(BuildObserver):
 
     def _later(self, show: Callable[[], None]) -> None:
         """Print now, or once the moving display has gone."""
-        if self._moving is None:
-            show()
-        else:
+        if self._spinners.are_shown:
             self._waiting.append(show)
+        else:
+            show()
 
     def _print_target(self, result: TargetResult) -> None:
         status = good(result.status) if result.status == "built" else faint(result.status)
@@ -110,25 +103,28 @@ class Display(BuildObserver):
                 self._console.say(f"    {reason}")
 
 
-class _Moving:
-    """The actions that run now, each with a spinner and its time, redrawn on standard error.
+class _Spinners:
+    """The actions that run now, each with a spinner and its time, redrawn where errors go to a terminal.
 
     Rich is imported when the first action starts: a build that has nothing to do never pays for it.
     """
 
-    def __init__(self, color: bool) -> None:
-        self._color = color
+    def __init__(self, console: Console) -> None:
+        self.are_shown = _errors_go_to_a_terminal() and not console.json and not console.quiet
+        self._color = console.color_errors
         self._progress: Progress | None = None
         self._tasks: dict[tuple[str, str], TaskID] = {}
 
     def start(self, kind: str, subject: str) -> None:
+        if not self.are_shown:
+            return
         if self._progress is None:
             self._progress = _make_progress(self._color)
             self._progress.start()
         text = f"{_WORDS.get(kind, kind)} {printable(subject)}"
         self._tasks[kind, subject] = self._progress.add_task(text, total=None)
 
-    def finish(self, kind: str, subject: str) -> None:
+    def stop_one(self, kind: str, subject: str) -> None:
         task = self._tasks.pop((kind, subject), None)
         if task is not None and self._progress is not None:
             self._progress.remove_task(task)

@@ -158,7 +158,6 @@ def _check_file(path: str, subject: str, arguments: VerifyArguments) -> Verdict:
     return Verdict(
         subject=subject,
         check="file",
-        passed=not rows,
         summary=counted(len(rows), "problem") if rows else f"{found.records} records, each as it was built",
         lines=tuple(aligned([("record", "rule", "found"), *rows])) if rows else (),
         notes=found.notes,
@@ -192,7 +191,6 @@ def _check_rebuild(target: TargetResult, arguments: VerifyArguments, console: Co
     return Verdict(
         subject=target.label,
         check="rebuild",
-        passed=not rebuilt.causes,
         summary=causes or f"{rebuilt.builds} rebuilds gave the same bytes",
         lines=tuple(rebuilt_lines(rebuilt)),
         facts=to_json(rebuilt),
@@ -210,7 +208,6 @@ def _check_against_lock(target: TargetResult, lock: Lock) -> Verdict:
     return Verdict(
         subject=target.label,
         check="locked",
-        passed=not lines,
         summary="not as locked" if lines else "as locked",
         lines=(*lines, "to accept this, run hermpkg lock") if lines else (),
         facts={"differences": list(lines)},

@@ -16,17 +16,21 @@ class Verdict:
     """The result of one check of one artifact.
 
     `subject` is a label or a file, `check` is ``file``, ``rebuild`` or ``locked``; `summary` is one line,
-    `lines` say what is wrong and why, `facts` say the same as fields.
+    `lines` say what is wrong and why, none where nothing is; `facts` say the same as fields.
     """
 
     subject: str
     check: str
-    passed: bool
     summary: str
     lines: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Json] = field(default_factory=dict)
     seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.lines
 
     def to_json(self) -> dict[str, Json]:
         """All fields by name; `facts` lie beside them."""
