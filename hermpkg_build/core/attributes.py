@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from hermpkg_build.core.canonical_json import Json
@@ -73,14 +73,15 @@ def attribute(
     doc: str,
     *,
     default: Any = MISSING,
+    type: AttributeType | None = None,  # noqa: A002 - the field of Attribute that it is
     rules: Sequence[str] = (),
     suffixes: Sequence[str] = (),
     form: Form | None = None,
     key_form: Form | None = None,
 ) -> Any:
-    """A field of a target's dataclass that a BUILD file gives; mandatory without a `default`.
+    """A field of a dataclass that a BUILD file gives a value; mandatory without a `default`.
 
-    `attributes_of` reads its type from the annotation. The rest is as in `Attribute`.
+    Its type is that of the annotation, if it is not given. The rest is as in `Attribute`.
     """
     table = {
         "doc": doc,
@@ -88,10 +89,38 @@ def attribute(
         "suffixes": tuple(suffixes),
         "form": form,
         "key_form": key_form,
+        **({} if type is None else {"type": type}),
     }
     if default is MISSING:
         return field(metadata={**table, "mandatory": True})
     return field(default_factory=lambda: value_of_default(default), metadata={**table, "default": default})
+
+
+def attributes_of(kind: Any) -> tuple[Attribute, ...]:
+    """The fields of a dataclass that `attribute` made, in their order."""
+    return tuple(
+        Attribute(**{"name": item.name, "type": _TYPES[str(item.type)], **item.metadata})
+        for item in fields(kind)
+        if item.metadata
+    )
+
+
+_TYPES: Mapping[str, AttributeType] = {
+    "bool": AttributeType.BOOLEAN,
+    "int": AttributeType.INTEGER,
+    "str": AttributeType.STRING,
+    "str | None": AttributeType.STRING,
+    "tuple[str, ...]": AttributeType.STRINGS,
+    "tuple[str, ...] | None": AttributeType.STRINGS,
+    "Label": AttributeType.LABEL,
+    "Label | None": AttributeType.LABEL,
+    "tuple[Label, ...]": AttributeType.LABELS,
+    "Mapping[str, Label]": AttributeType.LABEL_DICT,
+    "Mapping[str, str]": AttributeType.STRING_DICT,
+    "Mapping[str, Json]": AttributeType.JSON_DICT,
+    "tuple[PolicyRule, ...]": AttributeType.POLICY,
+}
+"""The types of attributes by the annotations of their fields."""
 
 
 def value_of_default(default: Json) -> Any:

@@ -8,10 +8,10 @@ made from it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from hermpkg_build.core.attributes import Attribute, AttributeType, Form, attribute
+from hermpkg_build.core.attributes import Attribute, AttributeType, Form, attribute, attributes_of
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import PolicyRule
@@ -200,33 +200,9 @@ class PackageTest(RuleTarget):
     )
 
 
-_TYPES: Mapping[str, AttributeType] = {
-    "str": AttributeType.STRING,
-    "str | None": AttributeType.STRING,
-    "int": AttributeType.INTEGER,
-    "tuple[str, ...]": AttributeType.STRINGS,
-    "Label": AttributeType.LABEL,
-    "Label | None": AttributeType.LABEL,
-    "tuple[Label, ...]": AttributeType.LABELS,
-    "Mapping[str, Label]": AttributeType.LABEL_DICT,
-    "Mapping[str, str]": AttributeType.STRING_DICT,
-    "Mapping[str, Json]": AttributeType.JSON_DICT,
-    "tuple[PolicyRule, ...]": AttributeType.POLICY,
-}
-"""The types of attributes by the annotations of their fields."""
-
-
-def _attributes(rule: type[RuleTarget]) -> tuple[Attribute, ...]:
-    found = [
-        Attribute(name=item.name, type=_TYPES[str(item.type)], **item.metadata)
-        for item in fields(rule)
-        if item.metadata
-    ]
-    return tuple(sorted(found, key=lambda attribute: attribute.name == "deps"))
-
-
 ATTRIBUTES: Mapping[type[RuleTarget], tuple[Attribute, ...]] = {
-    rule: _attributes(rule) for rule in (PythonModules, Model, ModelPackage, PackageTest)
+    rule: tuple(sorted(attributes_of(rule), key=lambda known: known.name == "deps"))
+    for rule in (PythonModules, Model, ModelPackage, PackageTest)
 }
 """The rules, each with its attributes: its own in their order, then `deps`."""
 

@@ -6,21 +6,19 @@ from typing import Any
 
 from hermpkg_build.core.attributes import Attribute
 from hermpkg_build.core.spelling import did_you_mean
-from hermpkg_build.errors import HermpkgError, LoadingError
+from hermpkg_build.loading.call_site import CallSite
 from hermpkg_build.loading.rules import Function
-from hermpkg_build.loading.site import Site
 from hermpkg_build.loading.values import Problem, convert
 
 
-def bind(site: Site, package: str, errors: list[HermpkgError]) -> dict[str, Any] | None:
+def bind(site: CallSite, package: str) -> dict[str, Any] | None:
     """The values of all attributes of the function that is called, given or default.
 
-    None where something is wrong: that is added to `errors`, all of it. Labels are read relative
-    to `package`.
+    None where something is wrong, all of which is reported. Labels are read relative to `package`.
     """
     function = site.call.function
-    before = len(errors)
-    given = _given(site, errors)
+    before = len(site.errors)
+    given = _given(site)
     meant: set[str] = set()
     for name in given:
         if name not in function.attributes:
@@ -29,18 +27,24 @@ def bind(site: Site, package: str, errors: list[HermpkgError]) -> dict[str, Any]
             known = f"it has: {', '.join(function.attributes) or 'none'}"
             step = f"did you mean {meaning!r}?" if meaning else known
             summary = f"{function.name}() has no attribute {name!r}"
-            errors.append(site.error(summary, argument=name, path=None, next_step=step))
+            site.report(summary, argument=name, path=None, next_step=step)
     values: dict[str, Any] = {}
     for name, attribute in function.attributes.items():
         value = given.get(name)
         if name not in given and attribute.mandatory:
             if name not in meant and len(site.call.args) <= function.positional:
                 summary = f"{function.name}() needs the attribute {name!r}"
-                errors.append(site.error(summary, next_step=attribute.doc))
+                site.report(summary, next_step=attribute.doc)
         else:
             values[name], problems = convert(attribute, value, package)
-            errors += [_error(site, attribute, problem) for problem in problems]
-    return values if len(errors) == before else None
+            for problem in problems:
+                site.report(
+                    problem_sentence(function, attribute, problem),
+                    argument=name,
+                    path=problem.path,
+                    next_step=problem.next_step,
+                )
+    return values if len(site.errors) == before else None
 
 
 def problem_sentence(function: Function, attribute: Attribute, problem: Problem) -> str:
@@ -49,16 +53,7 @@ def problem_sentence(function: Function, attribute: Attribute, problem: Problem)
     return f"{function.name}() attribute {attribute.name}{part}: {problem.message}"
 
 
-def _error(site: Site, attribute: Attribute, problem: Problem) -> LoadingError:
-    return site.error(
-        problem_sentence(site.call.function, attribute, problem),
-        argument=attribute.name,
-        path=problem.path,
-        next_step=problem.next_step,
-    )
-
-
-def _given(site: Site, errors: list[HermpkgError]) -> dict[str, object]:
+def _given(site: CallSite) -> dict[str, object]:
     """The arguments by name."""
     call = site.call
     given = dict(call.kwargs)
@@ -66,9 +61,9 @@ def _given(site: Site, errors: list[HermpkgError]) -> dict[str, object]:
         most = len(site.positional)
         allowed = f"at most {most} without a name" if most else "named arguments only"
         summary = f"{call.function.name}() takes {allowed}, got {len(call.args)} without a name"
-        errors.append(site.error(summary))
+        site.report(summary)
     for name, value in zip(site.positional, call.args, strict=False):
         if name in given:
-            errors.append(site.error(f"{call.function.name}() got {name!r} twice", argument=name))
+            site.report(f"{call.function.name}() got {name!r} twice", argument=name)
         given[name] = value
     return given

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.module_names import parents_of, record_of_module
 from hermpkg_build.core.target import ModelPackage, PythonModules, RuleTarget
-from hermpkg_build.errors import LoadingError, Location
-from hermpkg_build.loading.site import Site
+from hermpkg_build.errors import Location
+from hermpkg_build.loading.call_site import CallSite
 
 
 class _Places:
@@ -37,84 +35,65 @@ class Conflicts:
         self._outputs = _Places()
         self._owners: dict[Label, PythonModules] = {}
 
-    def named(self, name: str) -> Location | None:
-        """Where the target of this name is declared, None where it is free."""
-        return self._names.get(name)
+    def take_name(self, name: str, location: Location) -> Location | None:
+        """Note a target's name. Where it is taken, the place of whoever has it."""
+        first = self._names.setdefault(name, location)
+        return None if first is location else first
 
-    def take_name(self, name: str, location: Location) -> None:
-        """Note a target's name."""
-        self._names[name] = location
-
-    def add(self, target: RuleTarget, site: Site) -> list[LoadingError]:
-        """Note the outputs and modules of a target. Returns what stands against them."""
+    def add(self, target: RuleTarget, site: CallSite) -> None:
+        """Note the outputs and modules of a target, and report what stands against them."""
         if isinstance(target, ModelPackage):
-            return [*self._add_output(target, site), *_record_conflicts(target, site)]
-        if isinstance(target, PythonModules):
-            return self._add_modules(target, site)
-        return []
+            self._add_output(target, site)
+            _report_records(target, site)
+        elif isinstance(target, PythonModules):
+            self._add_modules(target, site)
 
-    def _add_output(self, target: ModelPackage, site: Site) -> list[LoadingError]:
+    def _add_output(self, target: ModelPackage, site: CallSite) -> None:
         owner = self._outputs.take(target.output, f"{target.label} at {target.location}")
-        if owner is None:
-            return []
-        return [
-            site.error(
+        if owner is not None:
+            site.report(
                 f"the output {target.output!r} of {target.label} is in the way of another target's",
                 argument="out",
                 facts=[("other", owner)],
                 next_step="give one of the two another out",
             )
-        ]
 
-    def _add_modules(self, target: PythonModules, site: Site) -> list[LoadingError]:
-        errors: list[LoadingError] = []
+    def _add_modules(self, target: PythonModules, site: CallSite) -> None:
         for index, label in enumerate(target.srcs):
             if label.package != target.label.package:
-                errors.append(
-                    site.error(
-                        f"{str(label)!r} is a file of another package",
-                        argument="srcs",
-                        path=(index,),
-                        next_step=f"declare its python_modules in //{label.package}, and name that in deps",
-                    )
+                site.report(
+                    f"{str(label)!r} is a file of another package",
+                    argument="srcs",
+                    path=(index,),
+                    next_step=f"declare its python_modules in //{label.package}, and name that in deps",
                 )
-                continue
-            owner = self._owners.setdefault(label, target)
-            if owner is not target:
-                errors.append(
-                    site.error(
-                        f"the module {str(label)!r} is in two python_modules targets",
-                        argument="srcs",
-                        path=(index,),
-                        facts=[("first", f"{owner.label} at {owner.location}")],
-                        next_step="leave it to one of the two, and name that in deps of the other",
-                    )
+            elif (owner := self._owners.setdefault(label, target)) is not target:
+                site.report(
+                    f"the module {str(label)!r} is in two python_modules targets",
+                    argument="srcs",
+                    path=(index,),
+                    facts=[("first", f"{owner.label} at {owner.location}")],
+                    next_step="leave it to one of the two, and name that in deps of the other",
                 )
-        return errors
 
 
-def _record_conflicts(target: ModelPackage, site: Site) -> Iterable[LoadingError]:
-    """Two attributes of a model_package that put different things at one place of the artifact."""
+def _report_records(target: ModelPackage, site: CallSite) -> None:
+    """Report attributes of a model_package that put different things at one place of the artifact."""
     places = _Places()
-    yield from _below_modules(target.sources, site)
     for attribute in ("models", "resources", "sources"):
         for key in getattr(target, attribute):
             record = record_of_module(key, False) if attribute == "sources" else key
             other = places.take(record, f"{attribute} {key!r}")
             if other is not None:
-                yield site.error(
+                site.report(
                     f"{attribute} {key!r} is at the same place of the artifact as {other}",
                     argument=attribute,
                     path=(key,),
                     facts=[("place", record)],
                 )
-
-
-def _below_modules(sources: Mapping[str, object], site: Site) -> Iterable[LoadingError]:
-    """Modules of `sources` whose parent is there as a module, not as a package."""
-    for key in sources:
-        for parent in (parent for parent in reversed([*parents_of(key)]) if parent in sources):
-            yield site.error(
+    for key in target.sources:
+        for parent in (parent for parent in reversed([*parents_of(key)]) if parent in target.sources):
+            site.report(
                 f"sources {key!r} is below sources {parent!r}, which is a module and no package",
                 argument="sources",
                 path=(key,),

@@ -10,6 +10,7 @@ import starlark
 
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.errors import LoadingError, Location
+from hermpkg_build.loading.call_site import Call
 from hermpkg_build.loading.prelude import (
     BUILD_SYMBOLS,
     BZL_SYMBOLS,
@@ -21,7 +22,6 @@ from hermpkg_build.loading.prelude import (
     unseal,
 )
 from hermpkg_build.loading.rules import BUILD_FUNCTIONS, DEFS_LABEL, POLICY_FUNCTIONS, RULES, Function
-from hermpkg_build.loading.site import Call
 from hermpkg_build.loading.source import StarlarkSource
 
 _MAX_CALLS = 200

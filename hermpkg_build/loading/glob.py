@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
+from hermpkg_build.core.attributes import Form, attribute
 from hermpkg_build.loading.links import identities_above, identity_of
 
 
@@ -15,9 +16,9 @@ from hermpkg_build.loading.links import identities_above, identity_of
 class GlobCall:
     """The arguments of one call of `glob`."""
 
-    include: tuple[str, ...]
-    exclude: tuple[str, ...]
-    allow_empty: bool
+    include: tuple[str, ...] = attribute("Patterns of files to take.", form=Form.PATH_GLOB)
+    exclude: tuple[str, ...] = attribute("Patterns of files to leave out.", default=[], form=Form.PATH_GLOB)
+    allow_empty: bool = attribute("Whether a pattern that matches nothing is allowed.", default=False)
 
 
 class Listing(Protocol):

@@ -10,11 +10,12 @@ from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.core.target import ATTRIBUTES, BuildFile, RuleTarget
 from hermpkg_build.errors import HermpkgError, Location
 from hermpkg_build.loading.binding import bind
+from hermpkg_build.loading.call_site import Call, CallSite
 from hermpkg_build.loading.conflicts import Conflicts
 from hermpkg_build.loading.glob import GlobCall, GlobError
 from hermpkg_build.loading.rules import RULES, Rule
-from hermpkg_build.loading.site import Call, Site
 from hermpkg_build.loading.source import StarlarkSource
+from hermpkg_build.loading.values import Path
 from hermpkg_build.loading.visibility import PRIVATE, PUBLIC, absolute_visibility
 
 
@@ -28,16 +29,19 @@ class _Host:
         self.messages: list[tuple[Location, str]] = []
         self._sources = sources
 
+    def _site(self, call: Call) -> CallSite:
+        return CallSite(call, self._sources, self.errors)
+
     def policy(self, call: Call) -> PolicyRule:
         """A policy rule; where the arguments are wrong, one that is for no module."""
-        site = Site(call, self._sources)
-        values = bind(site, self.package, self.errors)
+        site = self._site(call)
+        values = bind(site, self.package)
         policy = Policy(call.function.name)
         return PolicyRule(policy=policy, location=site.location(), **(values or {"include": ()}))
 
     def message(self, call: Call, text: str) -> None:
         """Keep what was printed."""
-        self.messages.append((Site(call, self._sources).location(), text))
+        self.messages.append((self._site(call).location(), text))
 
 
 class BzlHost(_Host):
@@ -53,11 +57,9 @@ class BzlHost(_Host):
         return []
 
     def _refuse(self, call: Call) -> None:
-        self.errors.append(
-            Site(call, self._sources).error(
-                f"{call.function.name}() is called while a .bzl file is loaded",
-                next_step="move the call into a function, and call that in a BUILD file",
-            )
+        self._site(call).report(
+            f"{call.function.name}() is called while a .bzl file is loaded",
+            next_step="move the call into a function, and call that in a BUILD file",
         )
 
 
@@ -96,19 +98,19 @@ class BuildHost(_Host):
 
     def declare(self, call: Call) -> None:
         """Add a target."""
-        site = Site(call, self._sources)
-        values = bind(site, self.package, self.errors)
+        site = self._site(call)
+        values = bind(site, self.package)
         name = call.kwargs.get("name")
-        if not isinstance(name, str) or not self._takes_name(site, name) or values is None:
+        if not isinstance(name, str) or not self._takes_name(site, name, "name") or values is None:
             return
         target = self._target(RULES[call.function.name], name, values, site)
-        self.errors += self._conflicts.add(target, site)
+        self._conflicts.add(target, site)
         self._targets[name] = target
 
     def call(self, call: Call) -> object:
         """Call a function of BUILD files."""
-        site = Site(call, self._sources)
-        values = bind(site, self.package, self.errors)
+        site = self._site(call)
+        values = bind(site, self.package)
         name = call.function.name
         if name == "package_name":
             return self.package
@@ -120,86 +122,69 @@ class BuildHost(_Host):
             self._export(site, values)
         return None
 
-    def _takes_name(self, site: Site, name: str) -> bool:
-        """Whether `name` is free for a new target. One that is malformed has been reported."""
-        first = self._conflicts.named(name)
+    def _takes_name(self, site: CallSite, name: str, argument: str, path: Path = ()) -> bool:
+        """Take `name`, which is given in a part of an argument; whether it is free. Else that is reported."""
+        first = self._conflicts.take_name(name, site.outermost())
         if first is not None:
-            self.errors.append(
-                site.error(
-                    f"the name {name!r} is taken",
-                    argument="name",
-                    facts=[("first", str(first))],
-                    next_step="give one of the two another name",
-                )
+            site.report(
+                f"the name {name!r} is taken",
+                argument=argument,
+                path=path,
+                facts=[("first", str(first))],
+                next_step="give one of the two another name",
             )
-            return False
-        self._conflicts.take_name(name, site.outermost())
-        return True
+        return first is None
 
-    def _target(self, rule: Rule, name: str, values: Mapping[str, Any], site: Site) -> RuleTarget:
-        visibility = values["visibility"]
+    def _target(self, rule: Rule, name: str, values: Mapping[str, Any], site: CallSite) -> RuleTarget:
         default = (PRIVATE,) if self._default_visibility is None else self._default_visibility
         return rule.target(
             label=Label(self.package, name),
-            visibility=default if visibility is None else absolute_visibility(visibility, self.package),
+            visibility=self._visibility(values["visibility"], default),
             tags=values["tags"],
             location=site.outermost(),
             **{attribute.name: values[attribute.name] for attribute in ATTRIBUTES[rule.target]},
         )
 
-    def _glob(self, site: Site, values: Mapping[str, Any]) -> list[str]:
-        call = GlobCall(
-            include=values["include"], exclude=values["exclude"], allow_empty=values["allow_empty"]
-        )
+    def _visibility(self, given: tuple[str, ...] | None, default: tuple[str, ...]) -> tuple[str, ...]:
+        return default if given is None else absolute_visibility(given, self.package)
+
+    def _glob(self, site: CallSite, values: Mapping[str, Any]) -> list[str]:
+        call = GlobCall(**values)
         try:
             found = tuple(self._glob_files(call))
         except GlobError as error:
             path = (call.include.index(error.pattern),) if error.pattern is not None else ()
             what = f"the pattern {error.pattern!r}" if error.pattern is not None else "glob()"
-            self.errors.append(
-                site.error(
-                    f"{what} {error.reason}",
-                    argument="include",
-                    path=path,
-                    next_step="correct the pattern, or pass allow_empty = True",
-                )
+            site.report(
+                f"{what} {error.reason}",
+                argument="include",
+                path=path,
+                next_step="correct the pattern, or pass allow_empty = True",
             )
             return []
         for name in found:
             if not name.isprintable() and any(0xD800 <= ord(character) < 0xE000 for character in name):
                 shown = name.encode(errors="backslashreplace").decode()
-                self.errors.append(
-                    site.error(
-                        f"glob() matches a file whose name is not UTF-8: {shown}",
-                        argument="include",
-                        next_step="rename the file, or exclude it",
-                    )
+                site.report(
+                    f"glob() matches a file whose name is not UTF-8: {shown}",
+                    argument="include",
+                    next_step="rename the file, or exclude it",
                 )
                 return []
         self.globs[call] = found
         return list(found)
 
-    def _set_defaults(self, site: Site, values: Mapping[str, Any]) -> None:
+    def _set_defaults(self, site: CallSite, values: Mapping[str, Any]) -> None:
         if self._default_visibility is not None:
-            self.errors.append(site.error("package() is called twice", next_step="join the two calls"))
+            site.report("package() is called twice", next_step="join the two calls")
         if self._targets or self._exports:
-            self.errors.append(
-                site.error(
-                    "package() comes after a target", next_step="move it up, just below the load statements"
-                )
+            site.report(
+                "package() comes after a target", next_step="move it up, just below the load statements"
             )
-        value = values["default_visibility"]
-        self._default_visibility = (PRIVATE,) if value is None else absolute_visibility(value, self.package)
+        self._default_visibility = self._visibility(values["default_visibility"], (PRIVATE,))
 
-    def _export(self, site: Site, values: Mapping[str, Any]) -> None:
-        visibility = values["visibility"]
-        words = (PUBLIC,) if visibility is None else absolute_visibility(visibility, self.package)
+    def _export(self, site: CallSite, values: Mapping[str, Any]) -> None:
+        words = self._visibility(values["visibility"], (PUBLIC,))
         for index, name in enumerate(values["srcs"]):
-            first = self._conflicts.named(name)
-            if first is not None and name not in self._exports:
-                summary = f"the name {name!r} is taken"
-                error = site.error(summary, argument="srcs", path=(index,), facts=[("first", str(first))])
-                self.errors.append(error)
-            else:
+            if name in self._exports or self._takes_name(site, name, "srcs", (index,)):
                 self._exports[name] = words
-                self._conflicts.take_name(name, site.outermost())

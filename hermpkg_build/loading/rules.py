@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from hermpkg_build.core.attributes import Attribute, AttributeType, Form
+from hermpkg_build.core.attributes import Attribute, AttributeType, Form, attribute, attributes_of
 from hermpkg_build.core.target import ATTRIBUTES, RuleTarget
+from hermpkg_build.loading.glob import GlobCall
 
 DEFS_LABEL = "@hermpkg//rules:defs.bzl"
 """The file that BUILD files load rules and policy functions from."""
@@ -70,108 +72,77 @@ def _rule(target: type[RuleTarget]) -> Rule:
 RULES: Mapping[str, Rule] = {target.rule: _rule(target) for target in ATTRIBUTES}
 
 
-def _function(name: str, doc: str, *parameters: Attribute, positional: int = 0) -> Function:
-    return Function(name=name, doc=doc, attributes={p.name: p for p in parameters}, positional=positional)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ModuleGlobs:
+    """What policy functions take."""
+
+    include: tuple[str, ...] = attribute(
+        "Modules that the rule is for.", type=AttributeType.STRING_OR_STRINGS, form=Form.MODULE_GLOB
+    )
+    exclude: tuple[str, ...] = attribute(
+        "Modules that it is not for.",
+        type=AttributeType.STRING_OR_STRINGS,
+        default=[],
+        form=Form.MODULE_GLOB,
+    )
+    allow_empty: bool = attribute("Whether a rule that matches no module is allowed.", default=False)
 
 
-_MODULE_GLOBS = AttributeType.STRING_OR_STRINGS
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PackageDefaults:
+    """What `package` takes."""
 
-
-def _policy_function(name: str, doc: str) -> Function:
-    return _function(
-        name,
-        doc,
-        Attribute(
-            name="include",
-            type=_MODULE_GLOBS,
-            mandatory=True,
-            form=Form.MODULE_GLOB,
-            doc="Modules that the rule is for.",
-        ),
-        Attribute(
-            name="exclude",
-            type=_MODULE_GLOBS,
-            default=[],
-            form=Form.MODULE_GLOB,
-            doc="Modules that it is not for.",
-        ),
-        Attribute(
-            name="allow_empty",
-            type=AttributeType.BOOLEAN,
-            default=False,
-            doc="Whether a rule that matches no module is allowed.",
-        ),
-        positional=1,
+    default_visibility: tuple[str, ...] | None = attribute(
+        "The visibility of targets that give none.", default=None, form=Form.VISIBILITY
     )
 
 
-POLICY_FUNCTIONS: Mapping[str, Function] = {
-    function.name: function
-    for function in (
-        _policy_function("intern", "Packs the modules' source."),
-        _policy_function("extern", "Leaves the modules to the environment that loads the artifact."),
-        _policy_function("mock", "Replaces the modules by stubs that fail when they are used."),
-        _policy_function("deny", "Refuses the modules: needing one is an error."),
-    )
-}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Exports:
+    """What `exports_files` takes."""
 
-BUILD_FUNCTIONS: Mapping[str, Function] = {
-    function.name: function
-    for function in (
-        _function(
-            "glob",
-            "The sorted names of files of the package that match.",
-            Attribute(
-                name="include",
-                type=AttributeType.STRINGS,
-                mandatory=True,
-                form=Form.PATH_GLOB,
-                doc="Patterns of files to take.",
-            ),
-            Attribute(
-                name="exclude",
-                type=AttributeType.STRINGS,
-                default=[],
-                form=Form.PATH_GLOB,
-                doc="Patterns of files to leave out.",
-            ),
-            Attribute(
-                name="allow_empty",
-                type=AttributeType.BOOLEAN,
-                default=False,
-                doc="Whether a pattern that matches nothing is allowed.",
-            ),
-            positional=2,
-        ),
-        _function(
-            "package",
-            "Sets defaults for the targets of the file. At most once, before any target.",
-            Attribute(
-                name="default_visibility",
-                type=AttributeType.STRINGS,
-                form=Form.VISIBILITY,
-                doc="The visibility of targets that give none.",
-            ),
-        ),
-        _function(
-            "exports_files",
-            "Lets other packages name files of this one.",
-            Attribute(
-                name="srcs", type=AttributeType.STRINGS, mandatory=True, form=Form.FILE, doc="The files."
-            ),
-            Attribute(
-                name="visibility",
-                type=AttributeType.STRINGS,
-                form=Form.VISIBILITY,
-                doc="The packages that may name them. The default is public.",
-            ),
-            positional=1,
-        ),
-        _function(
-            "package_name", "The path of the package from the workspace root, without slashes at the ends."
-        ),
+    srcs: tuple[str, ...] = attribute("The files.", form=Form.FILE)
+    visibility: tuple[str, ...] | None = attribute(
+        "The packages that may name them. The default is public.", default=None, form=Form.VISIBILITY
     )
-}
+
+
+def _functions(*functions: tuple[str, str, Any, int]) -> Mapping[str, Function]:
+    """Functions by name; each is its name, what it is for, the class of what it takes, and `positional`."""
+    return {
+        name: Function(
+            name=name,
+            doc=doc,
+            attributes={known.name: known for known in attributes_of(takes)} if takes else {},
+            positional=positional,
+        )
+        for name, doc, takes, positional in functions
+    }
+
+
+POLICY_FUNCTIONS = _functions(
+    ("intern", "Packs the modules' source.", _ModuleGlobs, 1),
+    ("extern", "Leaves the modules to the environment that loads the artifact.", _ModuleGlobs, 1),
+    ("mock", "Replaces the modules by stubs that fail when they are used.", _ModuleGlobs, 1),
+    ("deny", "Refuses the modules: needing one is an error.", _ModuleGlobs, 1),
+)
+
+BUILD_FUNCTIONS = _functions(
+    ("glob", "The sorted names of files of the package that match.", GlobCall, 2),
+    (
+        "package",
+        "Sets defaults for the targets of the file. At most once, before any target.",
+        _PackageDefaults,
+        0,
+    ),
+    ("exports_files", "Lets other packages name files of this one.", _Exports, 1),
+    (
+        "package_name",
+        "The path of the package from the workspace root, without slashes at the ends.",
+        None,
+        0,
+    ),
+)
 
 DEFS_SYMBOLS = (*RULES, *POLICY_FUNCTIONS)
 """What can be loaded from DEFS_LABEL."""

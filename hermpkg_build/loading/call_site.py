@@ -1,4 +1,4 @@
-"""A call in a BUILD or .bzl file: where it is, where its arguments are, and what is wrong with it."""
+"""A call in a BUILD or .bzl file: where it is, where its arguments are, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hermpkg_build.errors import LoadingError, Location
+from hermpkg_build.errors import HermpkgError, Location
 from hermpkg_build.loading.prelude import Frame
 from hermpkg_build.loading.rules import Function
 from hermpkg_build.loading.source import Facts, StarlarkSource, find_argument, find_keyword
@@ -23,15 +23,16 @@ class Call:
     kwargs: Mapping[str, object]
 
 
-class Site:
-    """The place of a call.
+class CallSite:
+    """The place of a call, which adds to `errors` what is wrong there.
 
     The interpreter tells the line of each call; the column, and the places of the arguments, come
     from the syntax trees in `sources`.
     """
 
-    def __init__(self, call: Call, sources: Mapping[str, StarlarkSource]) -> None:
+    def __init__(self, call: Call, sources: Mapping[str, StarlarkSource], errors: list[HermpkgError]) -> None:
         self.call = call
+        self.errors = errors
         self.positional = tuple(call.function.attributes)[: call.function.positional]
         self._sources = sources
 
@@ -43,7 +44,7 @@ class Site:
         """Where the file that is evaluated makes the call, or calls the macro that makes it."""
         return self._location(0)
 
-    def error(
+    def report(
         self,
         summary: str,
         *,
@@ -51,8 +52,8 @@ class Site:
         path: Path | None = (),
         next_step: str = "",
         facts: Facts = (),
-    ) -> LoadingError:
-        """An error at a part of an argument, at all of it with its name (`path` None), or at the call.
+    ) -> None:
+        """Add an error at a part of an argument, at all of it with its name (`path` None), or at the call.
 
         Where the call is made by a macro, the error is at the call of the macro, and a fact says
         where the macro makes it: the target is the caller's.
@@ -63,14 +64,15 @@ class Site:
             inner = [str(self._location(index)) for index in range(1, len(frames))]
             facts = [*facts, ("in the macro at", "\n".join(inner))]
         if node is None:
-            return source.error_at(self.outermost(), summary, facts=facts, next_step=next_step)
+            self.errors.append(source.error_at(self.outermost(), summary, facts=facts, next_step=next_step))
+            return
         place: ast.AST = node.func
         if argument and len(frames) == 1:
             if path is None:
                 place = find_keyword(node, argument)
             else:
                 place = find_argument(node, argument, path, self.positional)
-        return source.error(place, summary, facts=facts, next_step=next_step)
+        self.errors.append(source.error(place, summary, facts=facts, next_step=next_step))
 
     def _node(self, index: int) -> tuple[StarlarkSource, ast.Call | None]:
         """The call in progress at a frame: the last is the call itself, the others lead to it.
