@@ -18,7 +18,6 @@ from hermpkg_build.core.target import (
 from hermpkg_build.errors import HermpkgError, LabelError
 from hermpkg_build.loading.collected import raise_all
 from hermpkg_build.loading.loader import Loader
-from hermpkg_build.loading.rules import RULES
 from hermpkg_build.loading.visibility import is_visible
 
 
@@ -62,30 +61,28 @@ class _Walk:
         way: dict[Label, Target] = {root.label: root}
         pending = [self._dependencies(root)]
         while pending:
-            found = next(pending[-1], None)
-            if found is None:
+            target = next(pending[-1], None)
+            if target is None:
                 pending.pop()
                 label, target = way.popitem()
                 done[label] = target
-                continue
-            attribute, target = found
-            if target.label in way:
-                self._report_cycle(list(way.values()), attribute, target)
+            elif target.label in way:
+                self._report_cycle(list(way.values()), target)
             elif target.label not in done:
                 way[target.label] = target
                 pending.append(self._dependencies(target))
 
-    def _dependencies(self, target: Target) -> Iterator[tuple[Attribute, Target]]:
-        """The rule targets that `target` names, each with the attribute that names it."""
+    def _dependencies(self, target: Target) -> Iterator[Target]:
+        """The targets of rules that `target` names."""
         if isinstance(target, ModuleFile):
-            yield _NO_ATTRIBUTE, self._loader.target(target.owner)
+            yield self._loader.target(target.owner)
         if not isinstance(target, RuleTarget):
             return
         errors_before = len(self._errors)
         for attribute, label in target.labelled():
             dependency = self._dependency(target, attribute, label)
             if isinstance(dependency, RuleTarget):
-                yield attribute, dependency
+                yield dependency
         if len(self._errors) == errors_before:
             self._check(target)
 
@@ -195,7 +192,7 @@ class _Walk:
             step,
         )
 
-    def _report_cycle(self, way: Sequence[Target], attribute: Attribute, target: Target) -> None:
+    def _report_cycle(self, way: Sequence[Target], target: Target) -> None:
         index = [place.label for place in way].index(target.label)
         chain = [*way[index:], target]
         lines = [f"{place.label}  ({place.location})" for place in chain]
@@ -203,12 +200,8 @@ class _Walk:
             self._loader.error_in(
                 way[-1],
                 f"a cycle of dependencies through {target.label}",
-                attribute=attribute.name,
                 label=target.label,
                 facts=[("cycle", "\n".join(lines))],
                 next_step="take one of these dependencies away",
             )
         )
-
-
-_NO_ATTRIBUTE = RULES["python_modules"].attributes["srcs"]

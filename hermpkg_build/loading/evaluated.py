@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
-from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.digest import Digest, fingerprint
+from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.core.target import BuildFile
 from hermpkg_build.errors import LabelError
 from hermpkg_build.loading.build_file_codec import decode_build_file, encode_build_file
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 class BzlLoad:
     """That a file of `package` loads `label`, which is the file at the workspace path `path`."""
 
+    JSON_ARRAY: ClassVar = True
+
     package: str
     label: str
     path: str
@@ -38,6 +40,14 @@ class EvaluatedFile:
     build_file: BuildFile
     loads: tuple[BzlLoad, ...]
     globs: Mapping[GlobCall, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LookedAt:
+    """What the evaluation of a BUILD file looked at besides its text."""
+
+    loads: tuple[BzlLoad, ...]
+    globs: tuple[GlobCall, ...]
 
 
 class EvaluatedCache:
@@ -61,17 +71,14 @@ class EvaluatedCache:
             seen = self._cache.get(text_key)
             if seen is None:
                 return None
-            facts: Any = seen.facts
-            loads = [BzlLoad(package=p, label=label, path=bzl) for p, label, bzl in facts["loads"]]
-            calls = [
-                GlobCall(include=tuple(i), exclude=tuple(e), allow_empty=a) for i, e, a in facts["globs"]
-            ]
+            looked = from_json(_LookedAt, seen.facts)
             if any(
-                bzl_path(load.label, load.package, self._packages, self._tree) != load.path for load in loads
+                bzl_path(load.label, load.package, self._packages, self._tree) != load.path
+                for load in looked.loads
             ):
                 return None
-            globs = {call: self._packages.glob(package, call) for call in calls}
-            known = self._cache.get(self._full_key(text_key, loads, globs))
+            globs = {call: self._packages.glob(package, call) for call in looked.globs}
+            known = self._cache.get(self._full_key(text_key, looked.loads, globs))
             return None if known is None else decode_build_file(known.facts)
         except (LabelError, GlobError, OSError):
             return None
@@ -84,13 +91,10 @@ class EvaluatedCache:
         from hermpkg_build.store.action_cache import ActionResult
 
         text_key = self._text_key(file.build_file.package, file.build_file.path)
-        facts: Json = {
-            "loads": [[load.package, load.label, load.path] for load in file.loads],
-            "globs": [[list(call.include), list(call.exclude), call.allow_empty] for call in file.globs],
-        }
+        looked = _LookedAt(loads=file.loads, globs=tuple(file.globs))
         full_key = self._full_key(text_key, file.loads, file.globs)
         self._cache.put(full_key, ActionResult(outputs={}, facts=encode_build_file(file.build_file)))
-        self._cache.put(text_key, ActionResult(outputs={}, facts=facts))
+        self._cache.put(text_key, ActionResult(outputs={}, facts=to_json(looked)))
 
     def _text_key(self, package: str, path: str) -> Digest:
         digest = self._tree.digest(os.path.join(self._root, path))
@@ -103,8 +107,8 @@ class EvaluatedCache:
             [
                 "what a BUILD file declares",
                 str(text_key),
-                [[load.package, load.label, load.path, str(self._digest(load.path))] for load in loads],
-                [[c.include, c.exclude, c.allow_empty, list(names)] for c, names in globs.items()],
+                [[to_json(load), str(self._digest(load.path))] for load in loads],
+                [[to_json(call), list(names)] for call, names in globs.items()],
             ]
         )
 

@@ -76,8 +76,8 @@ def _below(pattern: TargetPattern, loader: Loader, errors: list[HermpkgError]) -
     if not packages:
         raise LabelError(f"no packages at or below //{pattern.package}", facts=[("pattern", str(pattern))])
     for package in packages:
-        if error := loader.error_of(package):
-            errors.append(error)
-        else:
+        try:
             labels += _all_of(package, loader, with_manual=pattern.negative)
+        except HermpkgError as error:  # noqa: PERF203 - one package's error hides no other's
+            errors.append(error)
     return labels

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from hermpkg_build.core.attributes import Form, attribute
 from hermpkg_build.loading.links import identities_above, identity_of
@@ -15,6 +15,8 @@ from hermpkg_build.loading.links import identities_above, identity_of
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GlobCall:
     """The arguments of one call of `glob`."""
+
+    JSON_ARRAY: ClassVar = True
 
     include: tuple[str, ...] = attribute("Patterns of files to take.", form=Form.PATH_GLOB)
     exclude: tuple[str, ...] = attribute("Patterns of files to leave out.", default=[], form=Form.PATH_GLOB)

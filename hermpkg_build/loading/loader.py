@@ -72,21 +72,14 @@ class Loader:
 
         Raises LabelError where there is none, LoadingError or GroupedError where it is wrong.
         """
-        error = self.error_of(package)
-        if error is not None:
-            raise error
-        known = self._files[package]
-        assert isinstance(known, BuildFile)
-        return known
-
-    def error_of(self, package: str) -> HermpkgError | None:
-        """What `build_file` raises for `package`, if it does."""
         if package not in self._files:
             with self._loading:
                 if package not in self._files:
                     self._files[package] = self._load(package)
         known = self._files[package]
-        return known if isinstance(known, HermpkgError) else None
+        if isinstance(known, HermpkgError):
+            raise known
+        return known
 
     def target(self, label: Label) -> Target:
         """The target, module or file with this label. Raises LabelError, or what `build_file` raises."""
