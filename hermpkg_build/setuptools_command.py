@@ -15,10 +15,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from setuptools import Command, Distribution
 from setuptools.errors import ExecError, OptionError
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.label import Label
+    from hermpkg_build.disk.source_tree import SourceTree
+    from hermpkg_build.loading.loader import Loader
 
 NAME = "package_model"
 _DEFAULT_OUTPUT = os.path.join("dist", "models")
@@ -106,25 +111,21 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
 
     def get_source_files(self) -> list[str]:
         """The files that the artifacts are built from, for source distributions."""
-        from hermpkg_build.core.label import Label
         from hermpkg_build.core.target import PythonModules, RuleTarget
         from hermpkg_build.disk.source_tree import SourceTree
         from hermpkg_build.loading.dependencies import closure
-        from hermpkg_build.loading.expansion import expand
-        from hermpkg_build.loading.loader import Loader
-        from hermpkg_build.loading.workspace import find_workspace
 
-        workspace = find_workspace(os.getcwd())
         tree = SourceTree()
-        loader = Loader(workspace, tree)
-        labels: set[Label] = set()
-        for label, target in closure(loader, expand(loader, list(self.targets or ()))).items():
+        loader, requested = self._load(tree)
+        labels = set(requested)
+        for label, target in closure(loader, requested).items():
             labels.add(label)
             if isinstance(target, RuleTarget):
                 labels.update(named for _, named in target.labelled())
             if isinstance(target, PythonModules):
                 labels.update(module.label for module in loader.module_targets(label))
-        paths = {os.path.join(workspace.root, label.path) for label in labels if not label.repository}
+        root = loader.workspace.root
+        paths = {os.path.join(root, label.path) for label in labels if not label.repository}
         # BUILD and .bzl files are all that loading reads.
         paths.update(tree.observed_files())
         here = os.getcwd()
@@ -149,13 +150,19 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
         """The file names of the artifacts, found without building them."""
         from hermpkg_build.core.target import ModelPackage
         from hermpkg_build.disk.source_tree import SourceTree
+
+        loader, requested = self._load(SourceTree())
+        targets = [loader.target(label) for label in requested]
+        return [os.path.basename(target.output) for target in targets if isinstance(target, ModelPackage)]
+
+    def _load(self, tree: SourceTree) -> tuple[Loader, tuple[Label, ...]]:
+        """What loads the workspace's BUILD files, and the labels of the targets."""
         from hermpkg_build.loading.expansion import expand
         from hermpkg_build.loading.loader import Loader
         from hermpkg_build.loading.workspace import find_workspace
 
-        loader = Loader(find_workspace(os.getcwd()), SourceTree())
-        targets = [loader.target(label) for label in expand(loader, list(self.targets or ()))]
-        return [os.path.basename(target.output) for target in targets if isinstance(target, ModelPackage)]
+        loader = Loader(find_workspace(os.getcwd()), tree)
+        return loader, expand(loader, list(self.targets or ()))
 
     def _folder(self) -> str:
         """Where the artifacts go."""

@@ -64,7 +64,7 @@ def open_build(
         store = stack.enter_context(closing(open_cache(cache_directory)))
         for text in store.warnings:
             journal.warn(text)
-        shared = _shared_cache(remote, store, journal, stack)
+        shared, rebuilder, packs = _shared(remote, make_rebuilder(store.actions), store, journal, stack)
         # The folder must be there before the workspace root is listed, or the first build's own
         # output would look like a change to the second.
         with suppress(OSError):
@@ -79,7 +79,7 @@ def open_build(
             workspace=workspace,
             environment=environment,
             tree=tree,
-            facts=CachedFacts(tree, store.facts, journal, request.jobs, packs=_packs(shared, store)),
+            facts=CachedFacts(tree, store.facts, journal, request.jobs, packs=packs),
             modules_of_target=loader.module_targets,
             declared_by=loader.declared_by,
         )
@@ -90,7 +90,7 @@ def open_build(
             labels=labels,
             context=context,
             content=store.content,
-            actions=ActionRunner(_rebuilder(make_rebuilder(store.actions), shared, journal), journal, notes),
+            actions=ActionRunner(rebuilder, journal, notes),
             notes=notes,
             journal=journal,
             children=children,
@@ -119,32 +119,20 @@ def _observe_workspace(tree: SourceTree, workspace: Workspace, request: BuildReq
         folder = os.path.dirname(folder.rstrip("/"))
 
 
-def _shared_cache(
-    remote: Remote | None, store: Cache, journal: Journal, stack: ExitStack
-) -> RemoteCache | None:
-    """The cache that machines share; None where there is none."""
+def _shared(
+    remote: Remote | None, local: Rebuilder, store: Cache, journal: Journal, stack: ExitStack
+) -> tuple[RemoteCache | None, Rebuilder, SharedFacts | None]:
+    """The cache that machines share, the rebuilder over it, and its packs of facts; else `local` alone."""
     if remote is None or remote.cache is None:
-        return None
+        return None, local, None
+    from hermpkg_build.engine.remote.facts import SharedFacts
+    from hermpkg_build.engine.remote.rebuilder import SharedRebuilder
     from hermpkg_build.remote.cache import RemoteCache
 
-    shared = RemoteCache(remote.cache, store.content, journal, upload=remote.settings.upload)
-    return stack.enter_context(closing(shared))
-
-
-def _packs(shared: RemoteCache | None, store: Cache) -> SharedFacts | None:
-    if shared is None:
-        return None
-    from hermpkg_build.engine.remote.facts import SharedFacts
-
-    return SharedFacts(shared, store.content, FACTS_VERSION)
-
-
-def _rebuilder(local: Rebuilder, shared: RemoteCache | None, journal: Journal) -> Rebuilder:
-    if shared is None:
-        return local
-    from hermpkg_build.engine.remote.rebuilder import SharedRebuilder
-
-    return SharedRebuilder(local, shared, journal)
+    cache = RemoteCache(remote.cache, store.content, journal, upload=remote.settings.upload)
+    stack.callback(cache.close)
+    packs = SharedFacts(cache, store.content, FACTS_VERSION)
+    return cache, SharedRebuilder(local, cache, journal), packs
 
 
 def _executor(
@@ -161,8 +149,10 @@ def _executor(
     from hermpkg_build.engine.remote.models import RemoteModels
     from hermpkg_build.remote.grpc.execution import Executor
 
+    executor = Executor(remote.settings, store.content)
+    stack.callback(executor.close)
     return RemoteModels(
-        stack.enter_context(closing(Executor(remote.settings, store.content))),
+        executor,
         context,
         journal,
         cancelled=children.is_cancelled,

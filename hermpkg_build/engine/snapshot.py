@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from hermpkg_build.core.folders import STATE_FOLDER
@@ -29,26 +30,18 @@ Entries: TypeAlias = dict[str, tuple[str, "FileSignature | None"]]
 """Absolute paths with the hash of what they hold and the signature that vouches for it, if any."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """What one successful build looked at and gave.
 
     `files` are hashed by their contents, `directories` by their listings; `outputs` are artifacts.
     """
 
-    def __init__(
-        self,
-        *,
-        files: Entries,
-        directories: Entries,
-        outputs: Entries,
-        result: BuildResult,
-        warnings: Sequence[str],
-    ) -> None:
-        self.files = files
-        self.directories = directories
-        self.outputs = outputs
-        self.result = result
-        self.warnings = tuple(warnings)
+    files: Entries
+    directories: Entries
+    outputs: Entries
+    result: BuildResult
+    warnings: tuple[str, ...]
 
 
 def find_unchanged(request: BuildRequest) -> tuple[BuildResult, tuple[str, ...]] | None:
@@ -131,7 +124,7 @@ def _load(path: str) -> Snapshot | None:
             directories=_entries(stored["directories"]),
             outputs=_entries(stored["outputs"]),
             result=BuildResult(targets=targets, actions=counts, wall_s=0.0),
-            warnings=stored["warnings"],
+            warnings=tuple(stored["warnings"]),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

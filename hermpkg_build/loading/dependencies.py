@@ -17,6 +17,7 @@ from hermpkg_build.core.target import (
 )
 from hermpkg_build.errors import HermpkgError, LabelError
 from hermpkg_build.loading.collected import raise_all
+from hermpkg_build.loading.depth_first import depth_first
 from hermpkg_build.loading.loader import Loader
 from hermpkg_build.loading.visibility import is_visible
 
@@ -37,52 +38,36 @@ class _Walk:
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
         self._errors: list[HermpkgError] = []
+        self._targets: dict[Label, Target] = {}
         self._modules: dict[str, tuple[ModuleTarget, PythonModules]] = {}
 
     def run(self, labels: Sequence[Label]) -> Mapping[Label, Target]:
-        done: dict[Label, Target] = {}
-        for label in labels:
-            self._start(label, done)
+        roots = [label for label in labels if self._is_found(label)]
+        order = list(depth_first(roots, self._dependencies, self._report_cycle))
         raise_all(self._errors, "in the targets and what they depend on")
-        return done
+        return {label: self._targets[label] for label in order}
 
-    def _start(self, label: Label, done: dict[Label, Target]) -> None:
+    def _is_found(self, label: Label) -> bool:
         try:
-            root = self._loader.target(label)
+            self._targets[label] = self._loader.target(label)
         except HermpkgError as error:
             self._errors.append(error)
-        else:
-            self._walk(root, done)
+        return label in self._targets
 
-    def _walk(self, root: Target, done: dict[Label, Target]) -> None:
-        """Depth first without recursion, so that chains of any length can be walked."""
-        if root.label in done:
-            return
-        way: dict[Label, Target] = {root.label: root}
-        pending = [self._dependencies(root)]
-        while pending:
-            target = next(pending[-1], None)
-            if target is None:
-                pending.pop()
-                label, target = way.popitem()
-                done[label] = target
-            elif target.label in way:
-                self._report_cycle(list(way.values()), target)
-            elif target.label not in done:
-                way[target.label] = target
-                pending.append(self._dependencies(target))
-
-    def _dependencies(self, target: Target) -> Iterator[Target]:
-        """The targets of rules that `target` names."""
+    def _dependencies(self, label: Label) -> Iterator[Label]:
+        """The targets of rules that the target at `label` names; they are noted on the way."""
+        target = self._targets[label]
         if isinstance(target, ModuleFile):
-            yield self._loader.target(target.owner)
+            self._targets[target.owner] = self._loader.target(target.owner)
+            yield target.owner
         if not isinstance(target, RuleTarget):
             return
         errors_before = len(self._errors)
-        for attribute, label in target.labelled():
-            dependency = self._dependency(target, attribute, label)
+        for attribute, named in target.labelled():
+            dependency = self._dependency(target, attribute, named)
             if isinstance(dependency, RuleTarget):
-                yield dependency
+                self._targets[named] = dependency
+                yield named
         if len(self._errors) == errors_before:
             self._check(target)
 
@@ -192,15 +177,13 @@ class _Walk:
             step,
         )
 
-    def _report_cycle(self, way: Sequence[Target], target: Target) -> None:
-        index = [place.label for place in way].index(target.label)
-        chain = [*way[index:], target]
-        lines = [f"{place.label}  ({place.location})" for place in chain]
+    def _report_cycle(self, way: Sequence[Label]) -> None:
+        lines = [f"{label}  ({self._targets[label].location})" for label in way]
         self._errors.append(
             self._loader.error_in(
-                way[-1],
-                f"a cycle of dependencies through {target.label}",
-                label=target.label,
+                self._targets[way[-2]],
+                f"a cycle of dependencies through {way[-1]}",
+                label=way[-1],
                 facts=[("cycle", "\n".join(lines))],
                 next_step="take one of these dependencies away",
             )

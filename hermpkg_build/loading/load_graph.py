@@ -11,6 +11,7 @@ from hermpkg_build.core.spelling import question
 from hermpkg_build.errors import HermpkgError, LabelError, LoadingError
 from hermpkg_build.loading.bzl_labels import bzl_path
 from hermpkg_build.loading.collected import raise_all
+from hermpkg_build.loading.depth_first import depth_first
 from hermpkg_build.loading.evaluated import BzlLoad
 from hermpkg_build.loading.packages import Packages
 from hermpkg_build.loading.resolve import Load, Resolved, resolve
@@ -59,24 +60,16 @@ class LoadGraph:
 
         Raises LoadingError, or GroupedError with all that is wrong in any of them.
         """
-        order: list[str] = []
         errors: list[HermpkgError] = []
-        way = [(top, iter(self._file(top).loads))]
-        on_way, done = {top}, set[str]()
-        while way:
-            path, loads = way[-1]
-            load = next(loads, None)
-            if load is None:
-                way.pop()
-                on_way.remove(path)
-                done.add(path)
-                order.append(path)
-                errors += [*self._file(path).errors, *self._unknown_symbols(path)]
-            elif load.path in on_way:
-                errors.append(self._cycle([place for place, _ in way], load))
-            elif load.path not in done:
-                way.append((load.path, iter(self._file(load.path).loads)))
-                on_way.add(load.path)
+        order = list(
+            depth_first(
+                [top],
+                lambda path: [load.path for load in self._file(path).loads],
+                lambda way: errors.append(self._cycle(way)),
+            )
+        )
+        for path in order:
+            errors += [*self._file(path).errors, *self._unknown_symbols(path)]
         raise_all(errors, f"in {top} and what it loads" if len(order) > 1 else f"in {top}")
         return order[:-1]
 
@@ -126,10 +119,11 @@ class LoadGraph:
                     errors.append(self.sources[path].error(node, summary, next_step=step))
         return errors
 
-    def _cycle(self, way: Sequence[str], last: BzlLoad) -> LoadingError:
-        chain = " loads ".join([*way[way.index(last.path) :], last.path])
-        file = self._file(way[-1])
-        call = next(load.call for load in file.resolved.loads if load.label == last.label)
-        return self.sources[way[-1]].error(
-            call, f"a cycle of load statements: {chain}", next_step="move what both need into a third file"
+    def _cycle(self, way: Sequence[str]) -> LoadingError:
+        last = next(load for load in self._file(way[-2]).loads if load.path == way[-1])
+        call = next(load.call for load in self._file(way[-2]).resolved.loads if load.label == last.label)
+        return self.sources[way[-2]].error(
+            call,
+            f"a cycle of load statements: {' loads '.join(way)}",
+            next_step="move what both need into a third file",
         )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hermpkg_build.core.spelling import question
 from hermpkg_build.errors import LoadingError
+from hermpkg_build.loading.depth_first import depth_first
 from hermpkg_build.loading.grammar import grammar_problems
 from hermpkg_build.loading.source import StarlarkSource
 
@@ -273,25 +274,17 @@ class _Resolver:
 
     def _check_recursion(self) -> None:
         """Refuse top-level functions that can reach themselves by calls of each other by name."""
-        done: set[str] = set()
-        for start in self._calls:
-            if start in done:
-                continue
-            path: list[str] = [start]
-            pending = [iter(self._calls[start])]
-            while pending:
-                step = next(pending[-1], None)
-                if step is None:
-                    pending.pop()
-                    done.add(path.pop())
-                    continue
-                name, call = step
-                if name in path:
-                    chain = " calls ".join([*path[path.index(name) :], name])
+
+        def report(way: Sequence[str]) -> None:
+            for name, call in self._calls[way[-2]]:
+                if name == way[-1]:
+                    chain = " calls ".join(way)
                     self._error(call, f"recursion: {chain}", "Starlark has no recursion: use a for loop")
-                elif name not in done and name in self._calls:
-                    path.append(name)
-                    pending.append(iter(self._calls[name]))
+
+        def called(name: str) -> Iterable[str]:
+            return dict.fromkeys(callee for callee, _ in self._calls.get(name, ()))
+
+        list(depth_first(self._calls, called, report))
 
 
 def _is_load(statement: ast.stmt) -> bool:
