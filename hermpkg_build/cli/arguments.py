@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias, TypeVar
 
+from hermpkg_build.core.spelling import question
 from hermpkg_build.errors import CommandLineError
 
 T = TypeVar("T")
@@ -192,7 +193,7 @@ def _parse_option(word: str, rest: Iterator[str], table: Mapping[str, Option]) -
         spelled = word.partition("=")[0]
         raise CommandLineError(
             f"unknown option {spelled}",
-            next_step=_question(spelled, table) or "hermpkg --help lists the options",
+            next_step=question(spelled, table) or "hermpkg --help lists the options",
         )
     if not option.value:
         if value is not None:
@@ -205,15 +206,9 @@ def _parse_option(word: str, rest: Iterator[str], table: Mapping[str, Option]) -
         raise CommandLineError(
             f"{name} cannot be {value!r}",
             facts=[("choices", ", ".join(option.choices))],
-            next_step=_question(value, option.choices),
+            next_step=question(value, option.choices),
         )
     return option, value
-
-
-def _question(word: str, known: Iterable[str]) -> str:
-    from hermpkg_build.core.spelling import question
-
-    return question(word, known)
 
 
 def whole_number(least: int) -> Callable[[str], int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from hermpkg_build.core.spelling import question
 from hermpkg_build.errors import CommandLineError
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ def command_names() -> list[str]:
 
 def unknown_command(name: str) -> CommandLineError:
     """The error for a `name` that no command has."""
-    from hermpkg_build.core.spelling import question
-
     return CommandLineError(
         f"unknown command {name!r}",
         next_step=question(name, command_names())

@@ -13,6 +13,7 @@ from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.console import Console, aligned, bad, counted, good, strong
 from hermpkg_build.cli.operands import current_workspace, is_file
 from hermpkg_build.cli.remote import remote_options
+from hermpkg_build.core.spelling import question
 from hermpkg_build.errors import CommandLineError, ExitCode, WorkspaceError
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 def _read_conditions(text: str) -> tuple[str, ...]:
     """The conditions that ``--vary`` names, or ``all``, in the order of their table."""
-    from hermpkg_build.core.spelling import question
     from hermpkg_build.inspection.verify.varied_conditions import CONDITIONS
 
     named = {*CONDITIONS} if text == "all" else {name.strip() for name in text.split(",")}
