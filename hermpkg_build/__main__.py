@@ -1,4 +1,4 @@
-"""``python -m hermpkg_build``, and what the ``hermpkg`` script runs."""
+"""The entry point of ``python -m hermpkg_build`` and of the ``hermpkg`` script."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 
 
 def main() -> int:
-    """Run the command line; the exit code."""
+    """Run the command line; return the exit code."""
     # Nearly all that a command makes lives until it ends: graphs of modules, tables of facts. Looking
     # through them for cycles again and again took a third of the time of a large analysis.
     gc.set_threshold(1_000_000)

@@ -120,17 +120,17 @@ def option_group(title: str, table: Callable[[], Sequence[Option]]) -> Given:
 
 
 def operand_forms(arguments: type[Any]) -> list[str]:
-    """How usage shows the words that a command takes."""
+    """Return the words that a command takes, as usage shows them."""
     return [each.metadata["operand"] for each in fields(arguments) if "operand" in each.metadata]
 
 
 def own_options(arguments: type[Any]) -> list[Option]:
-    """The options of `arguments` that are fields of their own."""
+    """Return the options of `arguments` that are fields of their own."""
     return [each.metadata["option"] for each in fields(arguments) if "option" in each.metadata]
 
 
 def option_groups(arguments: type[Any]) -> dict[str, Sequence[Option]]:
-    """The other options of `arguments`, by the title they have in help."""
+    """Return the other options of `arguments`, by the title they have in help."""
     return {
         each.metadata["title"]: each.metadata["table"]()
         for each in fields(arguments)
@@ -212,7 +212,14 @@ def _parse_option(word: str, rest: Iterator[str], table: Mapping[str, Option]) -
 
 
 def whole_number(least: int) -> Callable[[str], int]:
-    """The reader of a number that is at least `least`."""
+    """Return the reader of a number that is at least `least`.
+
+    >>> whole_number(1)("4")
+    4
+    >>> whole_number(1)("0")
+    Traceback (most recent call last):
+    ValueError: a whole number from 1
+    """
 
     def read(text: str) -> int:
         if not text.isascii() or not text.isdigit() or int(text) < least:

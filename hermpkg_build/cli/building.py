@@ -76,7 +76,7 @@ def build_artifacts(
 
 
 def result_json(result: BuildResult) -> dict[str, Json]:
-    """A build's result as the object that ``--json`` prints."""
+    """Return a build's result as the object that ``--json`` prints."""
     value: dict[str, Json] = {
         "targets": [asdict(target) for target in result.targets],
         "actions": {kind: asdict(counts) for kind, counts in sorted(result.actions.items())},

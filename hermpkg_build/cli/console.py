@@ -26,22 +26,22 @@ Styled: TypeAlias = "tuple[str, str]"
 
 
 def good(text: str) -> Styled:
-    """`text` in the colour of success."""
+    """Give `text` the colour of success."""
     return text, "\x1b[32m"
 
 
 def bad(text: str) -> Styled:
-    """`text` in the colour of failure."""
+    """Give `text` the colour of failure."""
     return text, _RED
 
 
 def strong(text: str) -> Styled:
-    """`text` in bold."""
+    """Print `text` in bold."""
     return text, "\x1b[1m"
 
 
 def faint(text: str) -> Styled:
-    """`text` dimmed."""
+    """Print `text` dimmed."""
     return text, "\x1b[2m"
 
 
@@ -125,14 +125,18 @@ def _joined(pieces: Iterable[str | Styled], color: bool) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` with those control characters escaped that steer a terminal."""
+    """Escape the control characters in `text` that could steer a terminal."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n\t" or ord(c) > 0x9F else f"\\x{ord(c):02x}" for c in text)
 
 
 def aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """A line for each of `rows`, whose columns are all but the last as wide as their widest text."""
+    """Yield a line for each of `rows`, with columns of one width; the last is as wide as its text.
+
+    >>> list(aligned([("build", "Build it"), ("why", "Explain it")]))
+    ['build  Build it', 'why    Explain it']
+    """
     rows = list(rows)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
     for row in rows:
@@ -141,17 +145,21 @@ def aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 
 def counted(count: int, thing: str) -> str:
-    """A number of things: ``1 upload``, ``2 uploads``."""
+    """Write a number of things: ``1 upload``, ``2 uploads``."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def location_json(location: Location | None) -> Json:
-    """A place in a source file as fields; null where it is not known."""
+    """Return the fields of a place in a source file; None where it is not known."""
     return None if location is None else asdict(location)
 
 
 def size_text(count: int) -> str:
-    """A number of bytes for people, in powers of ten: ``46.8 MB``."""
+    """Write a number of bytes for people, in powers of ten.
+
+    >>> size_text(46_827_351)
+    '46.8 MB'
+    """
     if count < 1000:
         return f"{count} B"
     size = float(count)
@@ -163,7 +171,7 @@ def size_text(count: int) -> str:
 
 
 def error_json(error: HermpkgError) -> dict[str, Json]:
-    """An error as fields."""
+    """Return an error as the fields that ``--json`` prints."""
     value: dict[str, Json] = {
         "kind": type(error).__name__,
         "summary": error.summary,

@@ -24,7 +24,7 @@ from hermpkg_build.errors import (
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the command that `words` (default: the process's arguments) ask for; the exit code."""
+    """Run the command that `words` ask for, by default the process's arguments; return the exit code."""
     arguments = tuple(sys.argv[1:] if words is None else words)
     _let_output_hold_any_name()
     _stop_on_signals()
@@ -61,14 +61,14 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _command_name(arguments: Sequence[str]) -> tuple[str, bool]:
-    """The command that `arguments` name, and whether they leave its name out.
+    """Find the name of the command, and whether `arguments` leave it out.
 
     A target pattern alone means ``build``, nothing but options ``help``.
     """
     end = arguments.index("--") if "--" in arguments else len(arguments)
     plain, _, problems = parse(arguments[:end], CommonArguments)
     if problems:
-        # An option that only some commands have: where its value may be, no command's name is looked for.
+        # Where there is an option of some commands only, its value must not be taken for a command's name.
         plain, _, _ = parse(arguments[:end], _command("build").arguments)
     if plain:
         is_pattern = any(mark in plain[0] for mark in ("/", ":", "..."))
@@ -103,7 +103,7 @@ def _change_directory(path: str) -> None:
 
 
 def _report(error: HermpkgError, console: Console) -> int:
-    """Show `error`; its exit code, also where the reader has gone."""
+    """Show `error`, unless the reader has gone; return its exit code."""
     try:
         console.describe(error)
         console.give_json({"error": error_json(error)})

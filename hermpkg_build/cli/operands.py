@@ -1,4 +1,4 @@
-"""What words of a command line mean here: files or labels, and the workspace that labels are of."""
+"""Tells files from labels on a command line, and finds the workspace that the labels belong to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def is_file(word: str) -> bool:
-    """Whether `word` names a file rather than a label or a target pattern.
+    """Tell whether `word` names a file rather than a label or a target pattern.
 
     No label ends in ``.pt`` or ``.zip``: such a word is a file, so that a mistyped one is reported as one.
     """

@@ -18,7 +18,7 @@ def remote_options() -> Given:
 
 
 def remote_option_table() -> tuple[Option, ...]:
-    """An option for each setting of remote servers."""
+    """Make an option for each setting of remote servers."""
     from hermpkg_build.remote.settings import SETTINGS
 
     return tuple(

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def command_names() -> list[str]:
-    """The names of all commands, sorted."""
+    """List the names of all commands, sorted."""
     import pkgutil
 
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def unknown_command(name: str) -> CommandLineError:
-    """The error for a `name` that no command has."""
+    """Make the error for a `name` that no command has."""
     return CommandLineError(
         f"unknown command {name!r}",
         next_step=question(name, command_names())
@@ -29,12 +29,12 @@ def unknown_command(name: str) -> CommandLineError:
 
 
 def all_commands() -> list[Command[Any]]:
-    """All commands, sorted by name; their modules are imported."""
+    """Import all commands, sorted by name."""
     return [command for name in command_names() if (command := find_command(name)) is not None]
 
 
 def find_command(name: str) -> Command[Any] | None:
-    """The command `name`, None where there is none; no other command's module is imported."""
+    """Import the command `name`, and no other; None where there is none."""
     module = f"{__name__}.{name}"
     if not name.isidentifier() or name.startswith("_"):
         return None

@@ -64,7 +64,7 @@ def _on_command(command: Command[Any]) -> Iterator[str]:
 
 
 def options_beside(common: Sequence[Option], command: Command[Any]) -> list[Option]:
-    """The options of `command`, without those in groups and the `common` ones."""
+    """List the options of `command`, without those in groups and the `common` ones."""
     return [option for option in own_options(command.arguments) if option not in common]
 
 
@@ -78,10 +78,10 @@ def _options(options: Iterable[Option]) -> Iterator[str]:
 
 
 def spelling(option: Option) -> str:
-    """How an option is spelled: ``-o, --out FILE``."""
+    """Spell an option: ``-o, --out FILE``."""
     return f"{', '.join(option.names)} {option.value}".rstrip()
 
 
 def meaning(option: Option) -> str:
-    """What an option does, and what holds without it."""
+    """Say what an option does, and what holds without it."""
     return f"{option.help} (default: {option.default})" if option.default else option.help

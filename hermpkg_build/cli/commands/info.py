@@ -57,7 +57,6 @@ def run(arguments: CommonArguments, console: Console) -> ExitCode:
 
 
 def _workspace() -> Workspace | None:
-
     try:
         return current_workspace()
     except WorkspaceError:
@@ -74,7 +73,7 @@ def _version_of(distribution: str) -> str | None:
 
 
 def _size_of(directory: str) -> int:
-    """The bytes of all files under `directory`; what goes away meanwhile or cannot be read counts nothing."""
+    """Add up the sizes of all files under `directory` that can be read."""
     total = 0
     for folder, _, names in os.walk(directory):
         for name in names:
