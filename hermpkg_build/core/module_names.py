@@ -37,17 +37,17 @@ def is_dotted_identifier(text: str) -> bool:
 
 
 def top_of(name: str) -> ModuleName:
-    """The first part of `name`: the top-level module that it is, or lies below."""
+    """Return the first part of `name`: the top-level module that it is, or that it lies in."""
     return ModuleName(name.partition(".")[0])
 
 
 def parent_of(name: str) -> ModuleName:
-    """The package that `name` lies in, "" for a top-level module."""
+    """Return the package that `name` lies in, "" for a top-level module."""
     return ModuleName(name.rpartition(".")[0])
 
 
 def parents_of(name: str) -> Iterator[ModuleName]:
-    """The packages above `name`, nearest first.
+    """Return the packages that `name` lies in, the nearest first.
 
     >>> list(parents_of("a.b.c"))
     ['a.b', 'a']
@@ -59,10 +59,10 @@ def parents_of(name: str) -> Iterator[ModuleName]:
 
 
 def package_of_init(name: str) -> ModuleName | None:
-    """The package `a` for the name ``a.__init__``, None for any other name.
+    """Return the package `a` for the name ``a.__init__``, None for any other name.
 
-    To Python that is a plain module with the source of the package, which runs once more: some code says
-    ``from .__init__ import x``.
+    Python imports ``a.__init__`` as a plain module, for which it runs the source of `a` once more. That is
+    what ``from .__init__ import x`` does.
 
     >>> package_of_init("a.b.__init__"), package_of_init("a.b")
     ('a.b', None)
@@ -71,7 +71,7 @@ def package_of_init(name: str) -> ModuleName | None:
 
 
 def record_of_module(name: str, is_package: bool) -> str:
-    """The record of a module's source, which is also its path below a folder of ``sys.path``.
+    """Return the record of a module's source, which is also its path below a folder of ``sys.path``.
 
     >>> record_of_module("a.b", False), record_of_module("a.b", True)
     ('a/b.py', 'a/b/__init__.py')
@@ -81,9 +81,9 @@ def record_of_module(name: str, is_package: bool) -> str:
 
 
 def module_of_record(record: str) -> tuple[ModuleName, bool] | None:
-    """The module whose source a record holds, and whether it is a package; None for any other record.
+    """Return the module whose source a record holds, and whether it is a package; None for another record.
 
-    The inverse of `record_of_module`, save that a module ``a.__init__`` has the record of the package ``a``.
+    This is the inverse of `record_of_module`, except that ``a.__init__`` has the record of the package ``a``.
 
     >>> module_of_record("a/b.py"), module_of_record("a/b/__init__.py"), module_of_record("a/b.txt")
     (('a.b', False), ('a.b', True), None)
@@ -93,5 +93,5 @@ def module_of_record(record: str) -> tuple[ModuleName, bool] | None:
 
 
 def folder_of_module(name: str, is_package: bool) -> str:
-    """The folder that a module's source lies in, which is a package's own; "" for the top."""
+    """Return the folder of a module's source, for a package its own; "" for the top."""
     return (name if is_package else parent_of(name)).replace(".", "/")
