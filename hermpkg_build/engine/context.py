@@ -69,6 +69,23 @@ class TargetContext:
                 next_step=next_step,
             ) from error
 
+    def declared_resources(self, target: Target) -> dict[str, str]:
+        """The hashes of the resources that `target` and all that it depends on declare, by their paths.
+
+        They are inputs whether code was seen to read them or not: what native code reads is not seen. Raises
+        LoadingError where one cannot be read.
+        """
+        return {
+            label.path: self.digest(
+                target,
+                self.absolute(label.path),
+                f"the resource {label} of {owner.label}",
+                next_step="create the file, or take it out of resources",
+            ).hash
+            for owner in self.python_modules(target.dependencies)
+            for label in owner.resources
+        }
+
     def module_path(self, path: str) -> str:
         """The place of a workspace file among modules: its path below the source root it lies in."""
         roots = [root for root in self.workspace.source_roots if not root or path.startswith(f"{root}/")]

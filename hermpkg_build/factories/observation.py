@@ -97,6 +97,11 @@ class FileObserver:
             elif name:
                 self._read[name] = None
                 self._note_source(name)
+        elif event in ("ctypes.dlopen", "sqlite3.connect"):
+            # Native code opens these, and says so here only. A database that is not there is written first.
+            name = _absolute(arguments[0])
+            if name and os.path.isfile(name):
+                self._read[name] = None
         elif event in ("os.listdir", "os.scandir"):
             path = arguments[0]
             if name := _absolute(os.curdir if path is None else path):

@@ -115,6 +115,7 @@ def _action(build: Build, target: Model, request: ModelRequest) -> Action:
         "seed": str(request.seed),
         "cpu": request.cpu if request.cpu == BASELINE else describe_platform(native=True),
         "importable workspace modules": "\n".join(sorted(request.modules)),
+        **build.context.declared_resources(target),
         **build.environment_inputs(),
     }
     if build.request.conditions is not None:
@@ -144,7 +145,12 @@ def _data_read(context: TargetContext, model: ModelObject) -> tuple[str, ...]:
 
 
 def _changed_since(started_ns: int, request: ModelRequest, seen: ObservedFiles) -> str:
-    """A path that the factory's result depends on and that has changed since it started; "" for none."""
+    """A path that the factory's result depends on and that has changed since it started; "" for none.
+
+    The time of the last change of any kind (ctime) tells: no program sets it, while a file's other times can
+    lie in the future, out of an archive or from a machine whose clock is fast.
+    """
+    now_ns = time.time_ns()
     weights = [request.weights] if request.weights is not None else []
     for path in (*seen.read, *seen.listed, *weights):
         try:
@@ -153,7 +159,7 @@ def _changed_since(started_ns: int, request: ModelRequest, seen: ObservedFiles) 
             if path in seen.listed:  # it may never have been there
                 continue
             return path
-        if max(status.st_mtime_ns, status.st_ctime_ns) >= started_ns:
+        if started_ns <= status.st_ctime_ns <= now_ns:
             return path
     return next((path for path in seen.sought if os.path.isfile(path)), "")
 

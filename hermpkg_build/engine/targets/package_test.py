@@ -11,12 +11,20 @@ import time
 from typing import IO, TYPE_CHECKING
 
 import hermpkg_build
+from hermpkg_build.analysis.module_finder import ModuleFinder
+from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.core.digest import fingerprint
+from hermpkg_build.core.graph import ModuleKind, Origin
+from hermpkg_build.core.module_names import top_of
+from hermpkg_build.core.policy import Policy
 from hermpkg_build.disk.processes import signal_name
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.runner import Done, Ran
 from hermpkg_build.engine.targets import package_test_main
 from hermpkg_build.engine.test_results import PackageTestResult
 from hermpkg_build.errors import PackageTestError
+from hermpkg_build.factories.child import library_paths
+from hermpkg_build.inspection.contents import manifest_of
 from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
@@ -25,7 +33,10 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
     from hermpkg_build.engine.results import TargetResult
 
-_TEST_VERSION = 1
+_TEST_VERSION = 2
+_CODE_SUFFIXES = (".py", ".so", ".pyd", ".dylib")
+"""Files of extern packages that tests may run."""
+
 _OUTPUT_LIMIT = 1 << 20
 """Bytes of a test's output that are kept: its end, where the failure stands."""
 
@@ -65,13 +76,69 @@ def _action(build: Build, target: PackageTest, artifact: TargetResult) -> Action
     helpers = context.modules_of(target.deps)
     inputs = {
         **{module.path: context.tree.digest(context.absolute(module.path)).hash for module in helpers},
+        **context.declared_resources(target),
+        **_extern_inputs(context, context.absolute(artifact.path)),
         artifact.label: artifact.sha256,
         main: digest.hash,
         "args": json.dumps(target.args),
         "env": json.dumps(target.env, sort_keys=True),
+        "timeout": str(target.timeout),
+        "library paths": json.dumps(library_paths(), sort_keys=True),
         **build.environment_inputs(),
     }
     return Action(kind="test", version=_TEST_VERSION, subject=str(target.label), inputs=inputs)
+
+
+def _extern_inputs(context: TargetContext, artifact: str) -> dict[str, str]:
+    """The code that the artifact leaves to this environment, by its top-level names: the test runs it."""
+    with ArchiveReader(artifact) as archive:
+        manifest = manifest_of(archive)
+    modules = manifest.modules if manifest else {}
+    finder = ModuleFinder(
+        tree=context.tree,
+        workspace_modules=(),
+        workspace_root=context.workspace.root,
+        search_path=context.environment.search_path,
+    )
+    tops = {
+        top_of(name)
+        for name, module in modules.items()
+        if module.policy is Policy.EXTERN and module.origin is not Origin.STDLIB
+    }
+    return {
+        f"module {top}": fingerprint(_code_at(context, _places_of(context, finder, top))).hash
+        for top in sorted(tops)
+    }
+
+
+def _places_of(context: TargetContext, finder: ModuleFinder, top: str) -> list[str]:
+    """The file or the folder of a top-level module; all that could be, where analysis finds none."""
+    source = finder.find(top)
+    if source is None:
+        return [
+            os.path.join(folder, name)
+            for folder in context.environment.search_path
+            for name in (top, f"{top}.py")
+        ]
+    return [
+        os.path.dirname(source.path) if source.kind is ModuleKind.PACKAGE else source.archive or source.path
+    ]
+
+
+def _code_at(context: TargetContext, places: list[str]) -> list[list[str]]:
+    """The files among `places` and in the folders among them, each with its name and its hash."""
+    tree, files = context.tree, []
+    for place in places:
+        entries = tree.entries(place)
+        if entries is None:
+            files += [place] if tree.is_file(place) else []
+        for name, is_folder in (entries or {}).items():
+            if is_folder:
+                places.append(os.path.join(place, name))
+            elif name.endswith(_CODE_SUFFIXES):
+                files.append(os.path.join(place, name))
+    names = [context.environment.name_of(path) or path for path in files]
+    return [[name, digest.hash] for name, digest in zip(names, tree.digests(files), strict=True)]
 
 
 def _test(build: Build, target: PackageTest, artifact: TargetResult) -> Done[PackageTestResult]:
@@ -147,13 +214,20 @@ def _command(context: TargetContext, target: PackageTest, artifact: str, folder:
 
 
 def _environment(target: PackageTest, artifact: str, folder: str) -> dict[str, str]:
-    """All that a test sees of the user's environment: where programs and shared libraries are, no more.
+    """All that a test sees of the user's environment: where shared libraries are, no more.
 
-    `folder` is its home and holds its temporary files.
+    Programs are those of the system, whoever runs the test; `env` can name others. `folder` is its home and
+    holds its temporary files.
     """
-    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-    fixed = {"HOME": folder, "TMPDIR": folder, "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"}
-    return {**kept, **fixed, "HERMPKG_ARTIFACT": artifact, **target.env}
+    fixed = {
+        "HOME": folder,
+        "TMPDIR": folder,
+        "PATH": os.defpath,
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "PYTHONHASHSEED": "0",
+    }
+    return {**library_paths(), **fixed, "HERMPKG_ARTIFACT": artifact, **target.env}
 
 
 def _end_of(output: IO[bytes]) -> str:
