@@ -19,6 +19,7 @@ from hermpkg_build.analysis.rule_problems import malformed_patterns, unused_rule
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, ModuleNode, Origin
 from hermpkg_build.core.import_facts import (
+    IMPORT_CONTEXTS,
     DynamicImport,
     Import,
     ImportContext,
@@ -31,10 +32,8 @@ from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
 from hermpkg_build.errors import GroupedError, Location
 from hermpkg_build.source.source_facts import SourceFacts
 
-# By context: arithmetic on flags makes new flags, which is slow for tens of thousands of imports.
-_CONTEXTS = [ImportContext(bits) for bits in range(16)]
-_OPTIONAL = [bool(context & (ImportContext.TRY | ImportContext.CONDITIONAL)) for context in _CONTEXTS]
-_TYPE_CHECKING = [bool(context & ImportContext.TYPE_CHECKING) for context in _CONTEXTS]
+_OPTIONAL = [bool(context & (ImportContext.TRY | ImportContext.CONDITIONAL)) for context in IMPORT_CONTEXTS]
+_TYPE_CHECKING = [bool(context & ImportContext.TYPE_CHECKING) for context in IMPORT_CONTEXTS]
 _WITH_SOURCE = (ModuleKind.SOURCE, ModuleKind.PACKAGE)
 
 
@@ -75,13 +74,11 @@ def pickle_roots(
 class Closure:
     """The modules that a set of roots needs, and what was seen on the way.
 
-    `missing_optional` are imports that may fail and would fail here; `type_only` those that only
-    type checkers follow. Neither is in the graph. `dynamic` and `uses_files` pair the name of an
-    interned module with what reading its source cannot resolve.
+    `type_only` are the imports that only type checkers follow; they are not in the graph. `dynamic` and
+    `uses_files` pair the name of an interned module with what reading its source cannot resolve.
     """
 
     graph: ModuleGraph
-    missing_optional: tuple[Edge, ...] = ()
     type_only: tuple[Edge, ...] = ()
     dynamic: tuple[tuple[str, DynamicImport], ...] = ()
     uses_files: tuple[tuple[str, SourceUse], ...] = ()
@@ -176,7 +173,6 @@ class _Walk:
         self._digests: dict[str, Digest] = {}
         self._exports: dict[str, tuple[str, ...]] = {}
         self._stars: dict[str, list[Edge]] = {}
-        self._missing: dict[tuple[str, str], Edge] = {}
         self._type_only: dict[tuple[str, str], Edge] = {}
         self._dynamic: list[tuple[str, DynamicImport]] = []
         self._uses: list[tuple[str, SourceUse]] = []
@@ -228,16 +224,16 @@ class _Walk:
 
     def _follow_import(self, source: ModuleSource, package: str, imported: Import) -> None:
         if _TYPE_CHECKING[imported.context]:
-            self._note(self._type_only, source, imported, _written(imported))
+            written = "." * imported.level + imported.module
+            self._type_only.setdefault(
+                (source.name, written), _edge(source, imported, written, optional=True)
+            )
             return
         meaning = self._resolver.meaning(imported, package)
-        if meaning.fault is not None:
-            if _OPTIONAL[imported.context]:
-                self._note(self._missing, source, imported, meaning.named)
-            else:
-                verdict = self._resolver.verdict(meaning.named)
-                failing = _edge(source, imported, meaning.named)
-                self._report(meaning.fault, failing, verdict, imported.names)
+        if meaning.fault is not None and not _OPTIONAL[imported.context]:
+            verdict = self._resolver.verdict(meaning.named)
+            failing = _edge(source, imported, meaning.named)
+            self._report(meaning.fault, failing, verdict, imported.names)
         known = self._edges.get((source.name, EdgeKind.IMPORT))
         for name in meaning.modules if self._whole_packages else self._named_by(imported, meaning):
             # The same pair again says nothing new, unless what was optional no longer is.
@@ -346,12 +342,6 @@ class _Walk:
             name = trail[-1].source
         return tuple(reversed(trail))
 
-    def _note(
-        self, noted: dict[tuple[str, str], Edge], source: ModuleSource, imported: Import, name: str
-    ) -> None:
-        if (source.name, name) not in noted:
-            noted[source.name, name] = _edge(source, imported, name, optional=True)
-
     def closure(self, roots: Sequence[str]) -> Closure:
         """What was found."""
         nodes = {
@@ -362,7 +352,6 @@ class _Walk:
         edges = [edge for found in self._edges.values() for edge in found.values() if edge.target in nodes]
         return Closure(
             graph=ModuleGraph(nodes, edges, roots),
-            missing_optional=tuple(self._missing.values()),
             type_only=tuple(self._type_only.values()),
             dynamic=tuple(self._dynamic),
             uses_files=tuple(self._uses),
@@ -381,10 +370,6 @@ class _Walk:
             distribution=source.distribution if source else "",
             path=source.path if source else "",
         )
-
-
-def _written(imported: Import) -> str:
-    return "." * imported.level + imported.module
 
 
 def _edge(source: ModuleSource, imported: Import, name: str, *, optional: bool = False) -> Edge:

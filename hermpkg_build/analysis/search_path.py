@@ -105,12 +105,8 @@ def read_search_path(tree: SourceTree, entries: Sequence[str], *, workspace_root
                         startup_code.append(os.path.join(site, name))
                 else:
                     added = os.path.normpath(os.path.join(site, line))
-                    if (
-                        added not in folders
-                        and _may_be_searched(added, root)
-                        and tree.entries(added) is not None
-                    ):
-                        folders[added] = _folder(added)
+                    if _may_be_searched(added, root) and tree.entries(added) is not None:
+                        folders.setdefault(added, _folder(added))
     return SearchPath(
         folders=tuple(folders.values()),
         mapping=mapping,
@@ -143,14 +139,12 @@ def _read_editable_finder(source: bytes) -> tuple[dict[str, str], dict[str, list
     values: dict[str, object] = {"MAPPING": {}, "NAMESPACES": {}}
     try:
         for statement in parse_module(source)[0].body:
-            targets: Sequence[ast.expr] = ()
-            if isinstance(statement, ast.Assign):
-                targets = statement.targets
-            elif isinstance(statement, ast.AnnAssign):
-                targets = [statement.target]
-            for target in targets:
-                if isinstance(target, ast.Name) and target.id in values:
-                    values[target.id] = ast.literal_eval(statement.value)  # type: ignore[attr-defined]
+            match statement:
+                case (
+                    ast.Assign(targets=[ast.Name(id=name)], value=ast.expr() as value)
+                    | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+                ) if name in values:
+                    values[name] = ast.literal_eval(value)
     except (SyntaxError, ValueError):
         return {}, {}
     mapping, namespaces = values["MAPPING"], values["NAMESPACES"]

@@ -22,6 +22,10 @@ class ImportContext(enum.IntFlag):
     platforms or versions. (Not the else of ``if TYPE_CHECKING``, which always runs.)"""
 
 
+IMPORT_CONTEXTS = tuple(ImportContext(bits) for bits in range(16))
+"""The contexts by their bits: arithmetic on members of an enumeration is slow."""
+
+
 class ImportForm(enum.IntEnum):
     """How an import is written."""
 

@@ -46,9 +46,9 @@ class PolicyRule:
 
     def __str__(self) -> str:
         """As one would write it in a BUILD file."""
-        arguments = [_starlark(self.include)]
+        arguments = [patterns_text(self.include)]
         if self.exclude:
-            arguments.append(f"exclude = {_starlark(self.exclude)}")
+            arguments.append(f"exclude = {patterns_text(self.exclude)}")
         if self.allow_empty:
             arguments.append("allow_empty = True")
         return f"{self.policy}({', '.join(arguments)})"
@@ -114,6 +114,7 @@ def _first_match(groups: Sequence[GlobGroup]) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{group.regex})()" for group in groups) or "(?!)")
 
 
-def _starlark(patterns: tuple[str, ...]) -> str:
+def patterns_text(patterns: tuple[str, ...]) -> str:
+    """Patterns as an argument in Starlark or Python: one alone, or several in a list."""
     quoted = [f'"{pattern}"' for pattern in patterns]
     return quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"

@@ -8,7 +8,7 @@ from hermpkg_build.analysis.advice import Voice
 from hermpkg_build.analysis.diagnosis import Teller, chain_lines
 from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind
-from hermpkg_build.core.policy import PolicyRule
+from hermpkg_build.core.policy import PolicyRule, patterns_text
 from hermpkg_build.exporter.errors import (
     BrokenModule,
     EmptyMatchError,
@@ -34,17 +34,12 @@ _KINDS_WITHOUT_SOURCE = {
 
 def call_text(rule: PolicyRule) -> str:
     """A rule as the call that gives it to an exporter: ``exporter.extern("lib.**")``."""
-    arguments = [_literal(rule.include)]
+    arguments = [patterns_text(rule.include)]
     if rule.exclude:
-        arguments.append(f"exclude={_literal(rule.exclude)}")
+        arguments.append(f"exclude={patterns_text(rule.exclude)}")
     if not rule.allow_empty:
         arguments.append("allow_empty=False")
     return f"exporter.{rule.policy}({', '.join(arguments)})"
-
-
-def _literal(patterns: Sequence[str]) -> str:
-    quoted = [f'"{pattern}"' for pattern in patterns]
-    return quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
 
 
 _CALLS = Voice(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 
 from hermpkg_build.core.cache_directory import default_cache_directory
 from hermpkg_build.errors import LocalEnvironmentError
@@ -18,12 +18,9 @@ def open_facts_cache() -> Iterator[FactsCache | None]:
 
     What is put there is written at the end.
     """
-    cache = None
-    # An export needs no cache: it only takes longer.
-    with suppress(LocalEnvironmentError):
-        cache = open_cache(default_cache_directory(os.environ))
-    if cache is None:
-        yield None
-        return
-    with closing(cache):
-        yield cache.facts
+    with ExitStack() as stack:
+        facts = None
+        # An export needs no cache: it only takes longer.
+        with suppress(LocalEnvironmentError):
+            facts = stack.enter_context(closing(open_cache(default_cache_directory(os.environ)))).facts
+        yield facts

@@ -23,9 +23,6 @@ CONDITIONAL: Final = int(ImportContext.CONDITIONAL)
 CLASS: Final = 16
 """Within a class body: no import context, but `__all__` is not the module's there."""
 
-IMPORT_CONTEXTS: Final = tuple(ImportContext(flags) for flags in range(16))
-"""The contexts by their bits: operators on members of an enumeration are slow."""
-
 
 class Contexts:
     """The contexts of one source's statements, as sums of the flags above.

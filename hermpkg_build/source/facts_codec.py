@@ -10,9 +10,9 @@ import json
 from typing import Any, Final
 
 from hermpkg_build.core.import_facts import (
+    IMPORT_CONTEXTS,
     DynamicImport,
     Import,
-    ImportContext,
     ImportFacts,
     ImportForm,
     SourceUse,
@@ -20,7 +20,6 @@ from hermpkg_build.core.import_facts import (
 )
 
 _MARK: Final = b"hif2"
-_CONTEXTS: Final = tuple(ImportContext(flags) for flags in range(16))
 _FORMS: Final = tuple(ImportForm(form) for form in range(4))
 _decode_json: Final = json.JSONDecoder().decode
 
@@ -47,13 +46,13 @@ def decode(data: bytes) -> ImportFacts:
         return ImportFacts(
             imports=tuple(
                 [
-                    Import(module, level, tuple(names), _FORMS[form], _CONTEXTS[context], line, column)
+                    Import(module, level, tuple(names), _FORMS[form], IMPORT_CONTEXTS[context], line, column)
                     for module, level, names, form, context, line, column in imports
                 ]
             ),
             dynamic=tuple(
                 [
-                    DynamicImport(text, _CONTEXTS[context], line, column)
+                    DynamicImport(text, IMPORT_CONTEXTS[context], line, column)
                     for text, context, line, column in dynamic
                 ]
             ),

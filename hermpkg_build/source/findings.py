@@ -124,10 +124,8 @@ class _LineReader:
 
     def statement(self, index: int) -> Tokens:
         """The tokens of the simple statement that begins at `index`."""
-        for end in range(index, len(self.tokens)):
-            if self.tokens[end].text == b";":
-                return self.tokens[index:end]
-        return self.tokens[index:]
+        ends = (end for end in range(index, len(self.tokens)) if self.tokens[end].text == b";")
+        return self.tokens[index : next(ends, None)]
 
     def is_read(self, index: int) -> bool:
         """Whether the name at `index` stands for a variable: no attribute, keyword argument or definition."""

@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import Final
 
 from hermpkg_build.core.import_facts import (
+    IMPORT_CONTEXTS,
     DynamicImport,
     Import,
     ImportFacts,
@@ -21,7 +22,7 @@ from hermpkg_build.core.import_facts import (
 )
 from hermpkg_build.source.bindings import Bindings
 from hermpkg_build.source.blocks import Layout
-from hermpkg_build.source.contexts import IMPORT_CONTEXTS, Contexts
+from hermpkg_build.source.contexts import Contexts
 from hermpkg_build.source.findings import EXPORTS, PLACE_NAMES, Findings
 from hermpkg_build.source.import_statements import ImportStatement, import_statements
 from hermpkg_build.source.normal_form import SourceError, normal_form

@@ -11,7 +11,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.source.facts_codec import decode, encode
@@ -28,9 +28,6 @@ _HELPER: Final = (
     "from hermpkg_build.source.parallel import serve; serve(sys.stdin.buffer, sys.stdout.buffer)"
 )
 
-_Answer: TypeAlias = "tuple[str, str] | None"
-"""The digest and the encoded facts of a file; None where it cannot be read."""
-
 
 def facts_of_files(files: Sequence[Source], jobs: int) -> list[SourceFacts]:
     """The facts of `files`, in order, by up to `jobs` processes, this one included.
@@ -42,16 +39,15 @@ def facts_of_files(files: Sequence[Source], jobs: int) -> list[SourceFacts]:
 
     waiting = [range(start, min(start + _BATCH, len(files))) for start in range(0, len(files), _BATCH)]
     waiting.reverse()
-    answers: dict[int, _Answer] = {}
+    found: dict[int, SourceFacts] = {}
     helpers = [_start_helper() for _ in range(min(jobs, len(waiting)) - 1)]
     threads = [
-        threading.Thread(target=_feed, args=(helper, files, waiting, answers), daemon=True)
+        threading.Thread(target=_feed, args=(helper, files, waiting, found), daemon=True)
         for helper in helpers
         if helper
     ]
     for thread in threads:
         thread.start()
-    found: dict[int, SourceFacts] = {}
     try:
         while batch := _next(waiting):
             found.update((index, _analyse(files[index])) for index in batch)
@@ -60,10 +56,6 @@ def facts_of_files(files: Sequence[Source], jobs: int) -> list[SourceFacts]:
         waiting.clear()
         for thread in threads:
             thread.join()
-    for index, answer in answers.items():
-        if answer is not None:
-            digest, encoded = answer
-            found[index] = SourceFacts(digest=Digest.parse(digest), facts=decode(encoded.encode()))
     return [found[index] if index in found else _analyse(file) for index, file in enumerate(files)]
 
 
@@ -74,7 +66,8 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
         _send(answers, [_answer(file) for file in files])
 
 
-def _answer(file: Source) -> _Answer:
+def _answer(file: Source) -> tuple[str, str] | None:
+    """The digest and the encoded facts of a file; None where it cannot be read."""
     try:
         found = _analyse(file)
     except OSError:
@@ -114,7 +107,7 @@ def _feed(
     helper: Popen[bytes],
     files: Sequence[Source],
     waiting: list[range],
-    answers: dict[int, _Answer],
+    found: dict[int, SourceFacts],
 ) -> None:
     """Give batches to one helper until none is left or it fails; what it leaves undone stays unanswered."""
     assert helper.stdin
@@ -122,7 +115,10 @@ def _feed(
     try:
         while batch := _next(waiting):
             _send(helper.stdin, [(files[index].path, files[index].trusts_bytecode) for index in batch])
-            answers.update(zip(batch, json.loads(helper.stdout.readline()), strict=True))
+            for index, answer in zip(batch, json.loads(helper.stdout.readline()), strict=True):
+                if answer is not None:
+                    digest, encoded = answer
+                    found[index] = SourceFacts(digest=Digest.parse(digest), facts=decode(encoded.encode()))
         helper.stdin.close()
     except (OSError, ValueError):
         helper.kill()
