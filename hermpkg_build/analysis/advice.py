@@ -165,15 +165,12 @@ class Adviser:
 
     def _build_file(self, file: str) -> str:
         """Where the nearest BUILD file above a workspace file is, in words."""
-        folder = os.path.dirname(file)
-        while True:
+        while file:
+            file = os.path.dirname(file)
             for name in ("BUILD.bazel", "BUILD"):
-                path = os.path.join(self.environment.workspace_root, folder, name)
-                if self.environment.tree.is_file(path):
-                    return f" of {os.path.join(folder, name)}"
-            if not folder:
-                return ""
-            folder = os.path.dirname(folder)
+                if self.environment.tree.is_file(os.path.join(self.environment.workspace_root, file, name)):
+                    return f" of {os.path.join(file, name)}"
+        return ""
 
     def _similar(self, name: str) -> str:
         parent, _, tail = name.rpartition(".")

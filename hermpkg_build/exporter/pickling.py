@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.assembly.model_records import renumber_storages
 from hermpkg_build.exporter.sources.available_modules import AvailableModules
 from hermpkg_build.exporter.sources.provider import ModuleProvider
-from hermpkg_build.pickles.canonical import GlobalReference, pickle_canonically
+from hermpkg_build.pickles.canonical import pickle_canonically
+from hermpkg_build.pickles.pickled import PickledObject
 from hermpkg_build.runtime.importing.pickled_names import plain_names
 from hermpkg_build.runtime.mangling import is_mangled, mangle_prefix
 
 if TYPE_CHECKING:
     from hermpkg_build.exporter.storages import Storages
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackagedPickle:
-    """A pickle as it lies in a package, and the classes and functions that it names, sorted."""
-
-    data: bytes
-    globals: tuple[GlobalReference, ...]
 
 
 class PackagePickler:
@@ -40,9 +33,10 @@ class PackagePickler:
         self._reduced: dict[int, tuple[Any, ...]] = {}
         self._alive: list[Any] = []
 
-    def pickle(self, obj: Any, *, protocol: int, name: str, cause: str) -> PackagedPickle:
-        """Pickle `obj`, which messages call `name`; `cause` says what for.
+    def pickle(self, obj: Any, *, protocol: int, name: str, cause: str) -> PickledObject:
+        """Pickle `obj`, which messages call `name`, with the package's keys of storages.
 
+        `cause` says what the storages are for.
         Raises PicklingError with the path to the object at fault.
         """
         # What the objects pickle into bytes of their own is part of the package too.
@@ -54,11 +48,8 @@ class PackagePickler:
                 persistent_id=self._persistent_id,
                 resolve_global=self._names.resolve,
             )
-        data = pickled.data
-        if pickled.storages:
-            keys = self._storages.keys_of(pickled.storages, cause)
-            data = renumber_storages(data, pickled.key_offsets, keys)
-        return PackagedPickle(data=data, globals=pickled.globals)
+        keys = self._storages.keys_of(pickled.storages, cause)
+        return replace(pickled, data=renumber_storages(pickled.data, pickled.key_offsets, keys))
 
     def _persistent_id(self, obj: Any) -> tuple[Any, ...] | None:
         reduce_package: Callable[[Any, Any], Any] | None = getattr(type(obj), "__reduce_package__", None)

@@ -96,8 +96,7 @@ def text_constants(tokens: Tokens, *, bare: bool = False) -> list[str] | None:
     """
     if not tokens:
         return None
-    comma = any(d == 0 and t.text == b"," for t, d in zip(tokens, depths(tokens), strict=True))
-    if bare and comma:
+    if bare and _has_comma(tokens):
         return _elements(tokens)
     terms = split(tokens, b"+")
     if len(terms) > 1:
@@ -110,8 +109,7 @@ def text_constants(tokens: Tokens, *, bare: bool = False) -> list[str] | None:
     inner = tokens[1:-1]
     if tokens[0].text == b"[" or not inner:
         return _elements(inner)
-    comma = any(d == 0 and t.text == b"," for t, d in zip(inner, depths(inner), strict=True))
-    return _elements(inner) if comma else text_constants(inner)
+    return _elements(inner) if _has_comma(inner) else text_constants(inner)
 
 
 def arguments(tokens: Tokens, parameters: Sequence[str]) -> dict[str, Tokens] | None:
@@ -208,6 +206,11 @@ def lambda_colon(tokens: Tokens, nesting: Sequence[int], index: int) -> int:
 
 
 _ENDS_LAMBDA: Final = frozenset({b",", b":", b";", b")", b"]", b"}", b"for", b"async", b"as", b"from"})
+
+
+def _has_comma(tokens: Tokens) -> bool:
+    """Whether a comma stands outside brackets."""
+    return any(depth == 0 and t.text == b"," for t, depth in zip(tokens, depths(tokens), strict=True))
 
 
 def _elements(tokens: Tokens) -> list[str] | None:

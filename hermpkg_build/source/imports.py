@@ -7,7 +7,7 @@ taken to be valid; `analysis.syntax.check_syntax` makes sure of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Final
 
@@ -31,6 +31,9 @@ from hermpkg_build.source.tokens import check_encoding
 from hermpkg_build.source.words import find_words
 
 __all__ = ["ANALYSER_VERSION", "analyse_source", "check_syntax"]
+
+_START: Final = itemgetter(0)
+"""Where a statement, a call or a use begins."""
 
 ANALYSER_VERSION: Final = "4"
 """Changes whenever the facts of any source could change."""
@@ -63,35 +66,35 @@ def _facts(source: bytes) -> ImportFacts:
     words = find_words(source, {EXPORTS, *PLACE_NAMES, *functions})
     findings = Findings(layout, bindings, contexts, words)
 
-    imports = _imports_of(source, statements, contexts)
-    dynamic, places = [], _Places(source)
+    uses = sorted({*bindings.uses, *findings.uses})
+    places = _places(source, [*map(_START, statements), *map(_START, findings.calls), *map(_START, uses)])
+    imports = _imports_of(statements, contexts, places)
+    dynamic = []
     for start, form, found, text, flags in findings.calls:
         context = IMPORT_CONTEXTS[flags & 15]
         if found:
-            entry = Import(found.module, found.level, found.names, form, context, *places.of(start))
+            entry = Import(found.module, found.level, found.names, form, context, *places[start])
             imports.append((start, entry))
         else:
-            dynamic.append(DynamicImport(text, context, *places.of(start)))
+            dynamic.append(DynamicImport(text, context, *places[start]))
     if findings.calls:
-        imports.sort(key=itemgetter(0))
-    places = _Places(source)
-    uses = sorted({*bindings.uses, *findings.uses})
+        imports.sort(key=_START)
     return ImportFacts(
         imports=tuple([entry for _, entry in imports]),
         dynamic=tuple(dynamic),
         exports=findings.exports.value(),
-        uses=tuple([SourceUse(name, *places.of(start)) for start, name in uses]),
+        uses=tuple([SourceUse(name, *places[start]) for start, name in uses]),
     )
 
 
 def _imports_of(
-    source: bytes, statements: Sequence[ImportStatement], contexts: Contexts
+    statements: Sequence[ImportStatement], contexts: Contexts, places: Mapping[int, tuple[int, int]]
 ) -> list[tuple[int, Import]]:
-    imports, places = [], _Places(source)
+    imports = []
     for start, module, level, names, width, line in statements:
         flags = contexts.of_statement(start, width) if line is None else contexts.of_line(line)[1]
         context = IMPORT_CONTEXTS[flags & 15]
-        row, column = places.of(start)
+        row, column = places[start]
         if level >= 0:
             taken = tuple([name for name, _ in names])
             imports.append((start, Import(module, level, taken, ImportForm.FROM, context, row, column)))
@@ -101,30 +104,24 @@ def _imports_of(
     return imports
 
 
-class _Places:
-    """Lines and columns of offsets that are asked for in ascending order."""
-
-    def __init__(self, source: bytes) -> None:
-        self._source = source
-        self._is_ascii = source.isascii()
-        self._line = 0
-        self._counted = 0
-
-    def of(self, offset: int) -> tuple[int, int]:
-        """The line and the column in characters, both from 1."""
-        self._line += self._source.count(b"\n", self._counted, offset)
-        self._counted = offset
-        edge = self._source.rfind(b"\n", 0, offset)
-        if self._is_ascii:
-            return self._line, offset - edge
-        return self._line, len(self._source[edge:offset].decode("utf-8", "replace"))
+def _places(source: bytes, offsets: Iterable[int]) -> dict[int, tuple[int, int]]:
+    """The line and the column in characters, both from 1, of each offset in a source."""
+    places = {}
+    line, counted, is_ascii = 0, 0, source.isascii()
+    for offset in sorted(offsets):
+        line += source.count(b"\n", counted, offset)
+        counted = offset
+        edge = source.rfind(b"\n", 0, offset)
+        column = offset - edge if is_ascii else len(source[edge:offset].decode("utf-8", "replace"))
+        places[offset] = line, column
+    return places
 
 
 def _located(problem: SourceError, source: bytes) -> SyntaxProblem:
     if problem.offset < 0:
         return SyntaxProblem(problem.message, 0, 0, "")
     offset = max(problem.offset, 1)
-    line, column = _Places(source).of(offset)
+    line, column = _places(source, [offset])[offset]
     end = source.find(b"\n", offset)
     begin = source.rfind(b"\n", 0, offset) + 1
     text = source[begin : end if end >= 0 else len(source)].decode("utf-8", "replace")
