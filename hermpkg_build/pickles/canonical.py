@@ -23,19 +23,8 @@ from hermpkg_build.pickles.graph_writer import (
     Settings,
 )
 from hermpkg_build.pickles.output import Output
-from hermpkg_build.pickles.path_of_failure import UnpicklableError
-from hermpkg_build.pickles.pickled import GlobalReference, PickledObject
+from hermpkg_build.pickles.pickled import PickledObject
 from hermpkg_build.pickles.set_order.survey import survey
-
-__all__ = [
-    "GlobalReference",
-    "PersistentId",
-    "PickledObject",
-    "ReduceOverride",
-    "ResolveGlobal",
-    "UnpicklableError",
-    "pickle_canonically",
-]
 
 
 def pickle_canonically(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from hermpkg_build.core.canonical_json import Json, dumps, loads
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.disk.files import read_file
 from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.store.failures import cannot_write, log_corrupt
@@ -65,8 +66,7 @@ class ActionCache:
 
 def encode_result(key: Digest, result: ActionResult) -> bytes:
     """The stored form of a result: a line with a checksum over key and result, then its canonical JSON."""
-    outputs = {name: str(digest) for name, digest in result.outputs.items()}
-    text = dumps({"facts": result.facts, "outputs": outputs})
+    text = dumps(to_json(result))
     return _checksum(key, text) + b"\n" + text + b"\n"
 
 
@@ -77,19 +77,9 @@ def decode_result(key: Digest, data: bytes) -> ActionResult:
     if checksum != _checksum(key, text):
         raise ValueError("the checksum does not match")
     try:
-        value = loads(text)
+        return from_json(ActionResult, loads(text))
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if not isinstance(value, dict) or "facts" not in value or not isinstance(value.get("outputs"), dict):
-        raise ValueError("not an action result")
-    outputs = {name: _digest(text) for name, text in value["outputs"].items()}
-    return ActionResult(outputs=outputs, facts=value["facts"])
-
-
-def _digest(text: Json) -> Digest:
-    if not isinstance(text, str):
-        raise ValueError("not a digest")
-    return Digest.parse(text)
 
 
 def _checksum(key: Digest, text: bytes) -> bytes:

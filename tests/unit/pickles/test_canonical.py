@@ -24,7 +24,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from hermpkg_build.pickles.canonical import GlobalReference, UnpicklableError, pickle_canonically
+from hermpkg_build.pickles.canonical import pickle_canonically
+from hermpkg_build.pickles.path_of_failure import UnpicklableError
+from hermpkg_build.pickles.pickled import GlobalReference
 
 PROTOCOLS = [3, 4, 5]
 

@@ -11,12 +11,9 @@ from typing import Any
 import pytest
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.pickles.canonical import (
-    GlobalReference,
-    PickledObject,
-    UnpicklableError,
-    pickle_canonically,
-)
+from hermpkg_build.pickles.canonical import pickle_canonically
+from hermpkg_build.pickles.path_of_failure import UnpicklableError
+from hermpkg_build.pickles.pickled import GlobalReference, PickledObject
 from hermpkg_build.pickles.storages import chunks, write_storage
 
 torch = pytest.importorskip("torch")
