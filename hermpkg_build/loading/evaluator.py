@@ -14,14 +14,13 @@ from hermpkg_build.loading.call_site import Call
 from hermpkg_build.loading.prelude import (
     BUILD_SYMBOLS,
     BZL_SYMBOLS,
-    HOST_FUNCTIONS,
     Frame,
     frames_of,
     prelude_path,
     prelude_text,
     unseal,
 )
-from hermpkg_build.loading.rules import BUILD_FUNCTIONS, DEFS_LABEL, POLICY_FUNCTIONS, RULES, Function
+from hermpkg_build.loading.rules import DEFS_LABEL, FUNCTIONS, Function
 from hermpkg_build.loading.source import StarlarkSource
 
 _MAX_CALLS = 200
@@ -42,14 +41,8 @@ SealedItems: TypeAlias = Sequence[tuple[str, object]]
 class Host(Protocol):
     """Who a file is evaluated for: what its calls come to."""
 
-    def declare(self, call: Call) -> None:
-        """A rule was called."""
-
-    def policy(self, call: Call) -> PolicyRule:
-        """A policy function was called."""
-
     def call(self, call: Call) -> object:
-        """A function of BUILD files was called; the result is made of strings and lists."""
+        """A function of the table was called; the result is a policy rule, or made of strings and lists."""
 
     def message(self, call: Call, text: str) -> None:
         """`print` was called."""
@@ -113,8 +106,8 @@ class Evaluator:
 
     def _load_prelude(self) -> starlark.FrozenModule:
         module = starlark.Module()
-        for name in HOST_FUNCTIONS:
-            module.add_callable(name, self._guarded(getattr(self, f"_on{name}")))
+        module.add_callable("_call", self._guarded(self._on_call))
+        module.add_callable("_print", self._guarded(self._on_print))
         tree = starlark.parse(prelude_path(), prelude_text(), self._dialect)
         starlark.eval_with(self._options, module, tree, self._globals)
         return module.freeze()
@@ -131,18 +124,10 @@ class Evaluator:
 
         return call
 
-    def _on_declare(self, rule: str, stack: str, args: Sealed, kwargs: SealedItems) -> None:
-        assert self._host is not None
-        self._host.declare(_call(RULES[rule], stack, args, kwargs))
-
-    def _on_policy(self, function: str, stack: str, args: Sealed, kwargs: SealedItems) -> object:
-        assert self._host is not None
-        rule = self._host.policy(_call(POLICY_FUNCTIONS[function], stack, args, kwargs))
-        return starlark.OpaquePythonObject(rule)
-
     def _on_call(self, function: str, stack: str, args: Sealed, kwargs: SealedItems) -> object:
         assert self._host is not None
-        return self._host.call(_call(BUILD_FUNCTIONS[function], stack, args, kwargs))
+        result = self._host.call(_call(FUNCTIONS[function], stack, args, kwargs))
+        return starlark.OpaquePythonObject(result) if isinstance(result, PolicyRule) else result
 
     def _on_print(self, stack: str, text: str) -> None:
         assert self._host is not None

@@ -13,7 +13,7 @@ from hermpkg_build.loading.binding import bind
 from hermpkg_build.loading.call_site import Call, CallSite
 from hermpkg_build.loading.conflicts import Conflicts
 from hermpkg_build.loading.glob import GlobCall, GlobError
-from hermpkg_build.loading.rules import RULES, Rule
+from hermpkg_build.loading.rules import POLICY_FUNCTIONS, Rule
 from hermpkg_build.loading.source import StarlarkSource
 from hermpkg_build.loading.values import Path
 from hermpkg_build.loading.visibility import PRIVATE, PUBLIC, absolute_visibility
@@ -32,7 +32,7 @@ class _Host:
     def _site(self, call: Call) -> CallSite:
         return CallSite(call, self._sources, self.errors)
 
-    def policy(self, call: Call) -> PolicyRule:
+    def _policy(self, call: Call) -> PolicyRule:
         """A policy rule; where the arguments are wrong, one that is for no module."""
         site = self._site(call)
         values = bind(site, self.package)
@@ -47,20 +47,15 @@ class _Host:
 class BzlHost(_Host):
     """What a .bzl file can do while it is loaded; there is no package yet."""
 
-    def declare(self, call: Call) -> None:
-        """Refused: targets belong to BUILD files."""
-        self._refuse(call)
-
     def call(self, call: Call) -> object:
-        """Refused: it is about a package."""
-        self._refuse(call)
-        return []
-
-    def _refuse(self, call: Call) -> None:
+        """Make a policy rule; all else is refused, for it is about a package."""
+        if call.function.name in POLICY_FUNCTIONS:
+            return self._policy(call)
         self._site(call).report(
             f"{call.function.name}() is called while a .bzl file is loaded",
             next_step="move the call into a function, and call that in a BUILD file",
         )
+        return []
 
 
 class BuildHost(_Host):
@@ -96,31 +91,38 @@ class BuildHost(_Host):
             messages=tuple(self.messages),
         )
 
-    def declare(self, call: Call) -> None:
-        """Add a target."""
-        site = self._site(call)
-        values = bind(site, self.package)
-        name = call.kwargs.get("name")
-        if not isinstance(name, str) or not self._takes_name(site, name, "name") or values is None:
-            return
-        target = self._target(RULES[call.function.name], name, values, site)
-        self._conflicts.add(target, site)
-        self._targets[name] = target
-
     def call(self, call: Call) -> object:
-        """Call a function of BUILD files."""
+        """Add a target, make a policy rule, or do what a function of BUILD files does."""
+        name = call.function.name
+        if name in POLICY_FUNCTIONS:
+            return self._policy(call)
         site = self._site(call)
         values = bind(site, self.package)
-        name = call.function.name
-        if name == "package_name":
+        if isinstance(call.function, Rule):
+            self._declare(site, call.function, values)
+        elif name == "package_name":
             return self.package
-        if name == "glob":
+        elif name == "glob":
             return self._glob(site, values) if values else []
-        if values and name == "package":
+        elif values and name == "package":
             self._set_defaults(site, values)
         elif values and name == "exports_files":
             self._export(site, values)
         return None
+
+    def _declare(self, site: CallSite, rule: Rule, values: Mapping[str, Any] | None) -> None:
+        name = site.call.kwargs.get("name")
+        if not isinstance(name, str) or not self._takes_name(site, name, "name") or values is None:
+            return
+        default = (PRIVATE,) if self._default_visibility is None else self._default_visibility
+        self._targets[name] = target = rule.target(
+            label=Label(self.package, name),
+            visibility=self._visibility(values["visibility"], default),
+            tags=values["tags"],
+            location=site.outermost(),
+            **{attribute.name: values[attribute.name] for attribute in ATTRIBUTES[rule.target]},
+        )
+        self._conflicts.add(target, site)
 
     def _takes_name(self, site: CallSite, name: str, argument: str, path: Path = ()) -> bool:
         """Take `name`, which is given in a part of an argument; whether it is free. Else that is reported."""
@@ -134,16 +136,6 @@ class BuildHost(_Host):
                 next_step="give one of the two another name",
             )
         return first is None
-
-    def _target(self, rule: Rule, name: str, values: Mapping[str, Any], site: CallSite) -> RuleTarget:
-        default = (PRIVATE,) if self._default_visibility is None else self._default_visibility
-        return rule.target(
-            label=Label(self.package, name),
-            visibility=self._visibility(values["visibility"], default),
-            tags=values["tags"],
-            location=site.outermost(),
-            **{attribute.name: values[attribute.name] for attribute in ATTRIBUTES[rule.target]},
-        )
 
     def _visibility(self, given: tuple[str, ...] | None, default: tuple[str, ...]) -> tuple[str, ...]:
         return default if given is None else absolute_visibility(given, self.package)

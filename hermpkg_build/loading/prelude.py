@@ -5,11 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from hermpkg_build.loading.rules import BUILD_FUNCTIONS, POLICY_FUNCTIONS, RULES
+from hermpkg_build.loading.rules import BUILD_FUNCTIONS, FUNCTIONS
 from hermpkg_build.loading.values import Foreign
-
-HOST_FUNCTIONS = ("_declare", "_policy", "_call", "_print")
-"""The Python functions that the prelude calls."""
 
 BUILD_SYMBOLS = (*BUILD_FUNCTIONS, "print")
 BZL_SYMBOLS = ("native", "print")
@@ -30,6 +27,12 @@ def _seal(value):
     if kind == "float":
         return [kind, [value, repr(value)]]
     return [kind, repr(value)]
+"""
+
+# The Python functions that are called are `_call` and `_print`.
+_FORWARD = """
+def %s(*args, **kwargs):
+    return _call("%s", call_stack(strip_frames = 1), _seal(args)[1], _seal(kwargs)[1])
 """
 
 _PRINT = """
@@ -57,18 +60,9 @@ def prelude_path() -> str:
 
 def prelude_text() -> str:
     """The prelude, made from the table of rules and functions."""
-    parts = [_SEAL, _PRINT]
-    parts += [_forward(name, f'_declare("{name}", ') for name in RULES]
-    parts += [_forward(name, f'return _policy("{name}", ') for name in POLICY_FUNCTIONS]
-    parts += [_forward(name, f'return _call("{name}", ') for name in BUILD_FUNCTIONS]
     members = ", ".join(f"{name} = {name}" for name in BUILD_FUNCTIONS if name != "package")
-    return "\n".join([*parts, f"native = struct({members})"])
-
-
-def _forward(name: str, call: str) -> str:
-    return (
-        f"def {name}(*args, **kwargs):\n"
-        f"    {call}call_stack(strip_frames = 1), _seal(args)[1], _seal(kwargs)[1])\n"
+    return "\n".join(
+        [_SEAL, _PRINT, *(_FORWARD % (name, name) for name in FUNCTIONS), f"native = struct({members})"]
     )
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hermpkg_build.core.attributes import Attribute, AttributeType, Form, attribute, attributes_of
+from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.digest import fingerprint
+from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.core.target import ATTRIBUTES, RuleTarget
 from hermpkg_build.loading.glob import GlobCall
 
 DEFS_LABEL = "@hermpkg//rules:defs.bzl"
 """The file that BUILD files load rules and policy functions from."""
-
-RULES_VERSION = "4"
-"""Changes whenever the same BUILD file could give other targets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +143,28 @@ BUILD_FUNCTIONS = _functions(
         0,
     ),
 )
+
+FUNCTIONS: Mapping[str, Function] = {**RULES, **POLICY_FUNCTIONS, **BUILD_FUNCTIONS}
+"""All that BUILD files call, by name."""
+
+_LOADING_VERSION = 5
+"""Changes whenever the code that loads BUILD files makes other targets of the same file and table."""
+
+
+def version_of(functions: Iterable[Function]) -> str:
+    """A text that is another whenever a BUILD file could give other targets by these functions."""
+    table: Json = [
+        [
+            function.name,
+            function.positional,
+            *({**to_json(a), "doc": ""} for a in function.attributes.values()),
+        ]
+        for function in functions
+    ]
+    return f"{_LOADING_VERSION} {fingerprint(table).hash}"
+
+
+RULES_VERSION = version_of(FUNCTIONS.values())
 
 DEFS_SYMBOLS = (*RULES, *POLICY_FUNCTIONS)
 """What can be loaded from DEFS_LABEL."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from hermpkg_build.core.attributes import Attribute, AttributeType, value_of_default
-from hermpkg_build.core.canonical_json import Json
-from hermpkg_build.core.digest import fingerprint
+from hermpkg_build.core.attributes import AttributeType, Form, value_of_default
 from hermpkg_build.core.target import ATTRIBUTES
 from hermpkg_build.loading.rules import (
     BUILD_FUNCTIONS,
@@ -17,6 +15,7 @@ from hermpkg_build.loading.rules import (
     RULES,
     RULES_VERSION,
     Function,
+    version_of,
 )
 from hermpkg_build.loading.values import convert
 
@@ -31,17 +30,17 @@ LABEL_TYPES = (AttributeType.LABEL, AttributeType.LABELS, AttributeType.LABEL_DI
 
 def test_the_version_follows_the_table() -> None:
     """Evaluated files are cached under the version, so a change of the table must change it too."""
+    model = RULES["model"]
 
-    def without_words(attribute: Attribute) -> Json:
-        fields = dataclasses.asdict(attribute)
-        del fields["doc"]
-        return {name: getattr(value, "name", value) for name, value in fields.items()}
+    def version(**changes: object) -> str:
+        seed = replace(model.attributes["seed"], **changes)
+        return version_of([replace(model, attributes={**model.attributes, "seed": seed})])
 
-    table: Json = [
-        [function.name, function.positional, [without_words(a) for a in function.attributes.values()]]
-        for function in FUNCTIONS
-    ]
-    assert (RULES_VERSION, fingerprint(table).hash[:16]) == ("4", "072c84a254caee6b")
+    assert version() == version_of([model])
+    assert version(doc="Other words.") == version()
+    assert len({version(), version(default=1), version(form=Form.POSITIVE), version_of([])}) == 4
+    assert version_of([replace(model, positional=1)]) != version()
+    assert version_of(FUNCTIONS) == RULES_VERSION
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
