@@ -21,9 +21,9 @@ from setuptools import Command, Distribution
 from setuptools.errors import ExecError, OptionError
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.label import Label
     from hermpkg_build.disk.source_tree import SourceTree
     from hermpkg_build.loading.loader import Loader
+    from hermpkg_build.loading.requested import Requested
 
 NAME = "package_model"
 _DEFAULT_OUTPUT = os.path.join("dist", "models")
@@ -113,12 +113,11 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
         """The files that the artifacts are built from, for source distributions."""
         from hermpkg_build.core.target import PythonModules, RuleTarget
         from hermpkg_build.disk.source_tree import SourceTree
-        from hermpkg_build.loading.dependencies import closure
 
         tree = SourceTree()
         loader, requested = self._load(tree)
-        labels = set(requested)
-        for label, target in closure(loader, requested).items():
+        labels = set(requested.labels)
+        for label, target in requested.targets.items():
             labels.add(label)
             if isinstance(target, RuleTarget):
                 labels.update(named for _, named in target.labelled())
@@ -151,18 +150,18 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
         from hermpkg_build.core.target import ModelPackage
         from hermpkg_build.disk.source_tree import SourceTree
 
-        loader, requested = self._load(SourceTree())
-        targets = [loader.target(label) for label in requested]
+        _, requested = self._load(SourceTree())
+        targets = [requested.targets[label] for label in requested.labels]
         return [os.path.basename(target.output) for target in targets if isinstance(target, ModelPackage)]
 
-    def _load(self, tree: SourceTree) -> tuple[Loader, tuple[Label, ...]]:
-        """What loads the workspace's BUILD files, and the labels of the targets."""
-        from hermpkg_build.loading.expansion import expand
+    def _load(self, tree: SourceTree) -> tuple[Loader, Requested]:
+        """What loads the workspace's BUILD files, and what the targets are."""
         from hermpkg_build.loading.loader import Loader
+        from hermpkg_build.loading.requested import load_requested
         from hermpkg_build.loading.workspace import find_workspace
 
         loader = Loader(find_workspace(os.getcwd()), tree)
-        return loader, expand(loader, list(self.targets or ()))
+        return loader, load_requested(loader, list(self.targets or ()))
 
     def _folder(self) -> str:
         """Where the artifacts go."""

@@ -30,9 +30,9 @@ from hermpkg_build.engine.context import TargetContext
 from hermpkg_build.engine.facts import CachedFacts
 from hermpkg_build.engine.journal import Journal
 from hermpkg_build.engine.observer import BuildObserver
+from hermpkg_build.engine.targets.artifact_contents import artifact_request
+from hermpkg_build.engine.targets.artifact_file import write_artifact
 from hermpkg_build.engine.targets.model import model_request
-from hermpkg_build.engine.targets.model_package import artifact_request, write_artifact
-from hermpkg_build.engine.targets.model_package_analysis import analyse_package
 from hermpkg_build.engine.targets.package_test import exit_code_of, package_test_failure
 from hermpkg_build.engine.targets.python_modules import parsed
 from hermpkg_build.factories.model_folder import make_model_folder, read_model_folder
@@ -80,10 +80,9 @@ def assemble(request: ActionRequest, memory: FactsMemory) -> Warnings:
     """Write the artifact of a `model_package`."""
     with _context(request, memory, ModelPackage) as (context, target):
         models = {Label.parse(label): read_model_folder(path) for label, path in request.models.items()}
-        analysis = analyse_package(context, target, models)
         contents = DeclaredContents({request.models[str(label)]: model for label, model in models.items()})
         journal = _journal()
-        asked = artifact_request(context, target, models, analysis)
+        asked = artifact_request(context, target, models)
         write_artifact(target, os.path.abspath(request.output), asked, contents, journal)
         return journal.warnings
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TypeAlias
 
+from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import ModelPackage, PackageTest
 from hermpkg_build.engine.context import Build, Built
@@ -13,12 +15,12 @@ from hermpkg_build.engine.executed import RemoteCounts
 from hermpkg_build.engine.results import (
     BuildResult,
 )
-from hermpkg_build.engine.scheduler import DependencyFailedError, Need, Scheduler
+from hermpkg_build.engine.scheduler import DependencyFailedError, Scheduler
 from hermpkg_build.engine.snapshot import Snapshot, present_signature, save, snapshot_path
+from hermpkg_build.engine.targets.artifact_contents import module_graph
 from hermpkg_build.engine.targets.model_package import model_objects
-from hermpkg_build.engine.targets.model_package_analysis import PackageAnalysis, analyse_package
 from hermpkg_build.engine.targets.package_test import run_package_test
-from hermpkg_build.engine.targets.table import BUILDERS
+from hermpkg_build.engine.targets.table import build_target
 from hermpkg_build.engine.test_results import TestRunResult
 from hermpkg_build.errors import CommandLineError, GroupedError, HermpkgError
 
@@ -69,8 +71,8 @@ def run_tests(build: Build) -> TestRunResult:
     return TestRunResult(tests=ran, build=_result(build, outcomes))
 
 
-def analyse(build: Build) -> PackageAnalysis:
-    """Analyse the one `model_package` of a request; its models are built where needed.
+def analyse(build: Build) -> ModuleGraph:
+    """The module graph of the one `model_package` of a request; its models are built where needed.
 
     Raises CommandLineError where the patterns name anything else.
     """
@@ -86,9 +88,9 @@ def analyse(build: Build) -> PackageAnalysis:
         raise GroupedError(f"{target.label} cannot be analysed: its models failed", errors)
     built = _built(outcomes)
     models = model_objects(target, lambda labels: [built[label] for label in labels])
-    analysis = analyse_package(build.context, target, models)
+    graph = module_graph(build.context, target, models)
     _finish_sharing(build)
-    return analysis
+    return graph
 
 
 Outcomes: TypeAlias = Mapping[Label, Built | BaseException]
@@ -96,13 +98,8 @@ Outcomes: TypeAlias = Mapping[Label, Built | BaseException]
 
 def _outcomes(build: Build, labels: Sequence[Label]) -> Outcomes:
     """What became of each target that was begun; what it needs is built first, when that turns out."""
-
-    def compute(label: Label, need: Need[Label, Built]) -> Built:
-        target = build.context.targets[label]
-        return BUILDERS[type(target)](build, target, need)
-
     scheduler: Scheduler[Label, Built] = Scheduler(
-        build.request.jobs, compute, keep_going=build.request.keep_going
+        build.request.jobs, partial(build_target, build), keep_going=build.request.keep_going
     )
     try:
         return scheduler.run(labels)

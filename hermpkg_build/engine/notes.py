@@ -19,6 +19,7 @@ from hermpkg_build.engine.snapshot import present_signature
 from hermpkg_build.errors import ActionError
 
 if TYPE_CHECKING:
+    from hermpkg_build.core.label import Label
     from hermpkg_build.engine.action import Action
     from hermpkg_build.engine.journal import Journal
 
@@ -59,10 +60,12 @@ class NoteBook:
         """Note the inputs of `action`."""
         self._update(action.subject, lambda notes: {"inputs": {**notes.inputs, action.kind: action.inputs}})
 
-    def keep_artifact(self, subject: str, path: str, digest: Digest) -> None:
-        """Note that an artifact was put at `path`."""
-        note = ArtifactNote(path=path, digest=digest, signature=present_signature(path))
-        self._update(subject, lambda _: {"artifact": note})
+    def keep_artifact(self, label: Label, path: str, digest: Digest) -> None:
+        """Note that the artifact of a target is at `path`."""
+        self._keep(label, ArtifactNote(path=path, digest=digest, signature=present_signature(path)))
+
+    def _keep(self, label: Label, note: ArtifactNote) -> None:
+        self._update(str(label), lambda _: {"artifact": note})
 
     def _update(self, subject: str, changes: Callable[[TargetNotes], Mapping[str, Any]]) -> None:
         with self._lock:
@@ -72,18 +75,21 @@ class NoteBook:
             except OSError as error:
                 self._journal.warn(f"cannot keep notes for the next build: {error}")
 
-    def is_in_place(self, subject: str, path: str, digest: Digest) -> bool:
-        """Whether the file at `path` holds `digest`: by its signature where noted, else by reading."""
-        note = self._load(subject).artifact
+    def is_in_place(self, label: Label, path: str, digest: Digest) -> bool:
+        """Whether a target's artifact is at `path`: by its signature where noted, else by reading."""
+        note = self._load(str(label)).artifact
         signature = present_signature(path)
         if signature is None:
             return False
         if note is not None and (note.path, note.signature) == (path, signature):
             return note.digest == digest
         try:
-            return hash_file(path)[0] == digest
+            found, signature = hash_file(path)
         except (OSError, ActionError):  # it cannot be read, or is being written
             return False
+        if found == digest:
+            self._keep(label, ArtifactNote(path=path, digest=digest, signature=signature))
+        return found == digest
 
     def _path(self, subject: str) -> str:
         return os.path.join(self._folder, f"{fingerprint(subject).hash[:32]}.json")

@@ -20,9 +20,8 @@ from hermpkg_build.engine.journal import Journal
 from hermpkg_build.engine.notes import NoteBook
 from hermpkg_build.engine.rebuilder import CachingRebuilder, Rebuilder
 from hermpkg_build.engine.runner import ActionRunner
-from hermpkg_build.loading.dependencies import closure
-from hermpkg_build.loading.expansion import expand
 from hermpkg_build.loading.loader import Loader
+from hermpkg_build.loading.requested import load_requested
 from hermpkg_build.loading.workspace import WORKSPACE_MARKERS, Workspace
 from hermpkg_build.source.source_facts import FACTS_VERSION
 from hermpkg_build.store.action_cache import ActionCache
@@ -52,8 +51,8 @@ def open_build(
 ) -> Iterator[Build]:
     """A build of the targets that `request` names, which are loaded and checked with all they depend on.
 
-    What `remote` names is shared with other machines, and closed in the end. Raises what `expand`
-    and `closure` raise, and LocalEnvironmentError where nothing can be cached.
+    What `remote` names is shared with other machines, and closed in the end. Raises what
+    `load_requested` raises, and LocalEnvironmentError where nothing can be cached.
 
     Everything that a build reads goes through one SourceTree, so that what it saw can be kept in a
     snapshot for `snapshot.find_unchanged`.
@@ -72,10 +71,10 @@ def open_build(
         tree = SourceTree(store.digests)
         _observe_workspace(tree, workspace, request)
         loader = Loader(workspace, tree, store.actions)
-        labels = expand(loader, request.patterns, package=_package(workspace, request))
+        requested = load_requested(loader, request.patterns, package=_package(workspace, request))
         environment = current_environment(environment_search_path(), workspace.root)
         context = TargetContext(
-            targets=closure(loader, labels),
+            targets=requested.targets,
             workspace=workspace,
             environment=environment,
             tree=tree,
@@ -87,7 +86,7 @@ def open_build(
         yield Build(
             request=request,
             started=started,
-            labels=labels,
+            labels=requested.labels,
             context=context,
             content=store.content,
             actions=ActionRunner(rebuilder, journal, notes),

@@ -70,7 +70,7 @@ def _graph_of_label(arguments: WhyArguments, console: Console) -> ModuleGraph:
 
     request = BuildRequest(patterns=(arguments.artifact,), directory=os.getcwd(), jobs=arguments.jobs)
     with closing(Display(console)) as display:
-        return call_engine(analyse, request, arguments, display).closure.graph
+        return call_engine(analyse, request, arguments, display)
 
 
 def _tell(console: Console, reason: Reason, artifact: str) -> None:

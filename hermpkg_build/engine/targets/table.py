@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import (
     Model,
     ModelPackage,
@@ -16,7 +17,7 @@ from hermpkg_build.core.target import (
 )
 from hermpkg_build.engine.context import Build, Built, NeedTargets
 from hermpkg_build.engine.targets.model import build_model
-from hermpkg_build.engine.targets.model_package import build_package
+from hermpkg_build.engine.targets.model_package import build_artifact
 from hermpkg_build.engine.targets.package_test import build_tested_artifact
 from hermpkg_build.engine.targets.python_modules import build_file, build_module, build_modules
 
@@ -28,6 +29,15 @@ BUILDERS: Mapping[type[Target], Builder] = {
     ModuleFile: build_module,
     PythonModules: build_modules,
     Model: build_model,
-    ModelPackage: build_package,
+    ModelPackage: build_artifact,
     PackageTest: build_tested_artifact,
 }
+
+
+def build_target(build: Build, label: Label, need: NeedTargets) -> Built:
+    """Build the target at `label`; what it needs is built first, when it turns out to be needed."""
+    target = build.context.targets[label]
+    built = BUILDERS[type(target)](build, target, need)
+    if isinstance(target, ModelPackage):
+        build.journal.target(built.result)
+    return built

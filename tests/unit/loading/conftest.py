@@ -12,9 +12,8 @@ from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import BuildFile, Target
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.errors import GroupedError, HermpkgError, Location
-from hermpkg_build.loading.dependencies import closure
-from hermpkg_build.loading.expansion import expand
 from hermpkg_build.loading.loader import Loader
+from hermpkg_build.loading.requested import load_requested
 from hermpkg_build.loading.workspace import find_workspace
 from hermpkg_build.store.action_cache import ActionCache
 
@@ -57,8 +56,7 @@ class WorkspaceFiles:
         return self.loader().target(Label.parse(label))
 
     def closure(self, *patterns: str) -> Mapping[Label, Target]:
-        loader = self.loader()
-        return closure(loader, expand(loader, patterns or ["//..."]))
+        return load_requested(self.loader(), patterns or ["//..."]).targets
 
     def errors(self, act: Callable[[], object]) -> list[HermpkgError]:
         """The errors that `act` raises, one by one."""

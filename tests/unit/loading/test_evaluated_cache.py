@@ -13,8 +13,7 @@ import pytest
 
 from hermpkg_build.core.target import ATTRIBUTES, BuildFile, ModelPackage, RuleTarget
 from hermpkg_build.errors import HermpkgError
-from hermpkg_build.loading.dependencies import closure
-from hermpkg_build.loading.expansion import expand
+from hermpkg_build.loading.requested import load_requested
 from hermpkg_build.store.action_cache import ActionCache
 
 if TYPE_CHECKING:
@@ -201,7 +200,7 @@ def test_damaged_entries_are_misses(cached: WorkspaceFiles, tmp_path: Path) -> N
 def test_errors_of_labels_point_into_cached_files_too(cached: WorkspaceFiles, tmp_path: Path) -> None:
     def errors() -> list[str]:
         loader = cached.loader(CountingCache(str(tmp_path / "cache")))
-        return [str(error) for error in cached.errors(lambda: closure(loader, expand(loader, ["//p:all"])))]
+        return [str(error) for error in cached.errors(lambda: load_requested(loader, ["//p:all"]))]
 
     fresh = errors()
     assert any("p/BUILD:7:" in error and "^" in error for error in fresh)

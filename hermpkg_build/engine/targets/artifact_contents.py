@@ -1,8 +1,8 @@
-"""What a `model_package` is made of: its roots, and all that they need under its policy."""
+"""What the artifact of a `model_package` holds: all that its roots need under its policy, and files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,36 +10,64 @@ from hermpkg_build.analysis.closure import Closure, Root, close_over, pickle_roo
 from hermpkg_build.analysis.distributions import versions_of
 from hermpkg_build.analysis.files_read import FilesRead, all_tops, files_read
 from hermpkg_build.analysis.module_finder import ModuleFinder
+from hermpkg_build.assembly.artifact import ArtifactRequest, PackedModel, ResourceFile
 from hermpkg_build.core.distribution_names import normalised
-from hermpkg_build.core.graph import Edge, EdgeKind, ModuleNode
+from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleNode
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.module_names import package_of_init, parent_of, top_of
+from hermpkg_build.core.target import Model
 from hermpkg_build.errors import AnalysisError, GroupedError, Location
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.target import ModelPackage
+    from hermpkg_build.core.target import ModelPackage, ModuleTarget
     from hermpkg_build.engine.context import TargetContext
     from hermpkg_build.factories.request import ModelObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PackageAnalysis:
-    """The closure of a `model_package`, with what its modules' distributions and labels are.
-
-    `files` are those that its code reads, besides what targets declare.
-    """
+class _Analysis:
+    """The modules that a `model_package` needs, and how they were found."""
 
     closure: Closure
-    files: FilesRead
-    distributions: Mapping[str, str]
-    labels: Mapping[str, str]
+    finder: ModuleFinder
+    modules: Sequence[ModuleTarget]
     sources: Mapping[str, bytes]
 
 
-def analyse_package(
+def module_graph(
     context: TargetContext, target: ModelPackage, models: Mapping[Label, ModelObject]
-) -> PackageAnalysis:
-    """The modules that `target` needs: from its models' pickles, its `modules`, and its `sources`."""
+) -> ModuleGraph:
+    """The modules that `target` needs: from its models' pickles, its `modules`, and its `sources`.
+
+    Raises GroupedError with everything that its policy does not settle.
+    """
+    return _analyse(context, target, models).closure.graph
+
+
+def artifact_request(
+    context: TargetContext, target: ModelPackage, models: Mapping[Label, ModelObject]
+) -> ArtifactRequest:
+    """Everything that decides the bytes of the artifact of `target`, which holds `models`.
+
+    Raises what `module_graph` raises, and LoadingError for a file that cannot be read.
+    """
+    found = _analyse(context, target, models)
+    graph = found.closure.graph
+    files = _files_read(context, target, found, models)
+    return ArtifactRequest(
+        graph=graph,
+        python_version=target.python_version or context.environment.python_version,
+        sources=found.sources,
+        models={record: _packed(context, label, models[label]) for record, label in target.models.items()},
+        resources=_resources(context, target, files.data),
+        real_files=files.real,
+        labels={module.module: str(module.label) for module in found.modules},
+        distributions=versions_of(graph, found.finder.distributions),
+        requires=target.requires,
+    )
+
+
+def _analyse(context: TargetContext, target: ModelPackage, models: Mapping[Label, ModelObject]) -> _Analysis:
     sources = _sources_of(target)
     modules = context.modules_of(target.dependencies)
     finder = ModuleFinder(
@@ -60,39 +88,67 @@ def analyse_package(
         observed=list(_observed(models)),
     )
     _check_requires(target, finder)
-    return PackageAnalysis(
-        closure=closure,
-        files=_files(context, target, closure, finder, sources, models),
-        distributions=versions_of(closure.graph, finder.distributions),
-        labels={module.module: str(module.label) for module in modules},
-        sources=sources,
-    )
+    return _Analysis(closure=closure, finder=finder, modules=modules, sources=sources)
 
 
-def _files(
+def _files_read(
     context: TargetContext,
     target: ModelPackage,
-    closure: Closure,
-    finder: ModuleFinder,
-    sources: Mapping[str, bytes],
+    analysis: _Analysis,
     models: Mapping[Label, ModelObject],
 ) -> FilesRead:
+    """The files that packed code reads, besides what targets declare."""
+    graph, sources = analysis.closure.graph, analysis.sources
+
     def source_of(node: ModuleNode) -> bytes:
         return sources[node.name] if node.name in sources else context.tree.read(node.path)
 
     found = files_read(
-        closure.graph,
-        closure.uses_files,
+        graph,
+        analysis.closure.uses_files,
         entries=context.tree.entries,
         source_of=source_of,
-        distributions=finder.distributions,
+        distributions=analysis.finder.distributions,
         seen={name for model in models.values() for name in model.data_read},
         located={name for model in models.values() for name in model.located_sources},
     )
     if target.files == "auto":
         return found
-    real = all_tops(closure.graph) if target.files == "real" else ()
-    return replace(found, real=real)
+    return replace(found, real=all_tops(graph) if target.files == "real" else ())
+
+
+def _packed(context: TargetContext, label: Label, model: ModelObject) -> PackedModel:
+    target = context.targets[label]
+    assert isinstance(target, Model)
+    return PackedModel(
+        model=model,
+        label=str(label),
+        factory=target.factory,
+        computed_on="" if target.weights else model.computed_on,
+    )
+
+
+def _resources(
+    context: TargetContext, target: ModelPackage, data: Mapping[str, str]
+) -> dict[str, ResourceFile]:
+    """The files that go in as they are, by record: the target's own, those of its modules, and `data`."""
+    wanted = {
+        record: (context.absolute(label.path), f"the resource {record} of {target.label}")
+        for record, label in target.resources.items()
+    }
+    for owner in context.python_modules(target.dependencies):
+        for label in owner.resources:
+            found = (context.absolute(label.path), f"the resource {label} of {owner.label}")
+            wanted.setdefault(context.module_path(label.path), found)
+    for record, path in data.items():
+        wanted.setdefault(record, (path, f"the data file {record}"))
+    next_step = "create the file, or take it out of resources"
+    return {
+        record: ResourceFile(
+            path=path, digest=context.digest(target, path, cause, next_step=next_step), cause=cause
+        )
+        for record, (path, cause) in wanted.items()
+    }
 
 
 def _sources_of(target: ModelPackage) -> dict[str, bytes]:

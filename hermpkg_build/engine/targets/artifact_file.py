@@ -1,0 +1,106 @@
+"""The file of an artifact: assembled at its place, or found there as it was."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from hermpkg_build.archive.writer import write_archive
+from hermpkg_build.assembly.artifact import ArtifactRequest, lay_out
+from hermpkg_build.assembly.portability import portability_notes
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.folders import OUTPUT_FOLDER
+from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.target import ModelPackage
+from hermpkg_build.engine.runner import Done, Ran
+from hermpkg_build.errors import AnalysisError, CommandLineError, LocalEnvironmentError
+from hermpkg_build.store.action_cache import ActionResult
+
+if TYPE_CHECKING:
+    from hermpkg_build.assembly.record_contents import Contents
+    from hermpkg_build.engine.context import Build
+    from hermpkg_build.engine.journal import Journal
+
+
+def output_path(build: Build, target: ModelPackage) -> str:
+    """Where the artifact of `target` goes. Raises CommandLineError where it would overwrite an input."""
+    context = build.context
+    default = os.path.join(OUTPUT_FOLDER, target.label.package, target.output)
+    path = build.request.out or context.absolute(default)
+    if not context.tree.observed_files().keys().isdisjoint((path, os.path.realpath(path))):
+        raise CommandLineError(
+            "the artifact would overwrite a file that the build has read",
+            facts=[("file", context.shown(path))],
+            next_step="give another file with --out",
+        )
+    return path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactFile:
+    """The artifact that `request` describes, at its place in the output folder or elsewhere."""
+
+    build: Build
+    target: ModelPackage
+    request: ArtifactRequest
+    path: str
+
+    def assemble(self) -> Done[Digest]:
+        """Write the file. Raises what `write_artifact` raises, LocalEnvironmentError for its folder."""
+        digest = self._write()
+        # The artifact is where the target wants it, not in the content store; so it is no output there.
+        return Done(value=digest, result=ActionResult(outputs={}, facts={"artifact": str(digest)}))
+
+    def recall(self, result: ActionResult) -> Ran[Digest] | None:
+        """Have the artifact of a recorded result in its place; None where it cannot be had again."""
+        try:
+            known = Digest.parse(cast("Mapping[str, str]", result.facts)["artifact"])
+        except (KeyError, TypeError, ValueError):
+            return None
+        if self.build.notes.is_in_place(self.target.label, self.path, known):
+            return Ran(value=known, status="up-to-date")
+        if self._write() == known:
+            return Ran(value=known, status="cached")
+        label = self.target.label
+        self.build.journal.warn(
+            f"{label}: an earlier build gave other bytes for the same inputs (sha256 {known.hash[:16]})\n"
+            f"  -> hermpkg verify --rebuild {label} looks for what makes them differ"
+        )
+        return None
+
+    def _write(self) -> Digest:
+        folder = os.path.dirname(self.path)
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except OSError as error:
+            raise LocalEnvironmentError(
+                f"there can be no folder for the artifact of {self.target.label}",
+                facts=[("folder", folder), ("reason", error.strerror or str(error))],
+                next_step="remove what stands in its place, or write elsewhere with --out FILE",
+            ) from error
+        build = self.build
+        digest = write_artifact(self.target, self.path, self.request, build.content, build.journal)
+        build.notes.keep_artifact(self.target.label, self.path, digest)
+        return digest
+
+
+def write_artifact(
+    target: ModelPackage, path: str, request: ArtifactRequest, content: Contents, journal: Journal
+) -> Digest:
+    """Lay the artifact of `target` out and write it to `path`. Raises what `lay_out` raises."""
+    try:
+        records = lay_out(request, content)
+    except AnalysisError as error:
+        error.location = error.location or target.location
+        raise
+    externs = [node.name for node in request.graph.with_policy(Policy.EXTERN)]
+    for note in portability_notes([record.name for record in records], externs):
+        journal.warn(f"{target.label}: {note}")
+    return write_archive(path, root=root_folder(target), records=records)
+
+
+def root_folder(target: ModelPackage) -> str:
+    """The artifact's root folder: the target's name, which is the same whatever the file is called."""
+    return target.label.name.replace("/", "_")
