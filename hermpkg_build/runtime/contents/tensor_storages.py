@@ -58,7 +58,7 @@ class StorageGeneration:
     def get_or_read(self, key: int | str, size: int, dtype: Any) -> Any:
         """Give the UntypedStorage of `key`, of `size` bytes that hold elements of `dtype`.
 
-        Raises RecordNotFoundError, ArchiveError for a record shorter than `size`.
+        Raises RecordNotFoundError, ArchiveError for a record of any other size.
         """
         storage = self.get(key)
         if storage is None:
@@ -90,9 +90,9 @@ class StorageGeneration:
         if self._records is None:
             self._records = self._archive.private_views()
         view = self._records.view(name)
-        if len(view) < size:
+        if len(view) != size:
             raise ArchiveError(
-                "a tensor's data is too short",
+                "a tensor's data has another size than the pickle says",
                 facts=[
                     ("file", self._archive.name),
                     ("record", name),
@@ -101,7 +101,7 @@ class StorageGeneration:
                 ],
                 next_step="copy or build the archive again",
             )
-        return view[:size]
+        return view
 
     def _is_foreign(self) -> bool:
         if self._swaps_bytes is None:

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from hermpkg_build.archive.layout import DATA
+from hermpkg_build.errors import ArchiveError
 from hermpkg_build.runtime.contents.tensor_storages import StorageSource
 
 _READ_AHEAD = 1 << 17
@@ -73,6 +75,14 @@ def _dtype_of(storage_type: Any) -> Any:
     return known if known is not None else storage_type.dtype
 
 
+def _beyond_the_data(key: int | str, size: int) -> ArchiveError:
+    return ArchiveError(
+        "a tensor reaches beyond its data",
+        facts=[("record", f"{DATA}{key}.storage"), ("size", f"{size} bytes")],
+        next_step="copy or build the archive again; do not trust one that you were sent",
+    )
+
+
 class PickleLoad:
     """One call of `load_pickle`: its storages, its reduced objects, and where its tensors go.
 
@@ -86,6 +96,7 @@ class PickleLoad:
         self._source = source
         self._shared = source.generation_for(record)
         self._restored: dict[int | str, Any] = {}
+        self._sizes: dict[int | str, int] = {}
         self._reduced: dict[Any, Any] = {}
         self._context: Any = None
 
@@ -114,10 +125,13 @@ class PickleLoad:
         dtype = _dtype_of(storage_type)
         if key not in self._restored:
             untyped = self._untyped(key, size * torch._utils._element_size(dtype), dtype)
+            self._sizes[key] = untyped.nbytes()
             typed = torch.storage.TypedStorage(wrap_storage=untyped, dtype=dtype, _internal=True)
             place = location.decode("ascii") if isinstance(location, bytes) else location
             self._restored[key] = self._restore(typed, place)
         restored = self._restored[key]
+        if size * torch._utils._element_size(dtype) > self._sizes[key]:
+            raise _beyond_the_data(key, self._sizes[key])
         return torch.storage.TypedStorage(
             wrap_storage=getattr(restored, "_untyped_storage", restored), dtype=dtype, _internal=True
         )
@@ -148,7 +162,15 @@ class PickleLoad:
             self._context.add_storage(f"{key}.storage", torch.empty(0, dtype=torch.uint8).set_(storage))
 
     def validate(self) -> None:
-        """Check sparse tensors, as torch does at the end of a load. Raises RuntimeError."""
+        """Check what was loaded, at its end.
+
+        Raises ArchiveError where a tensor reaches beyond its data, for which torch makes a storage larger
+        by memory that nobody has written, and RuntimeError for a sparse tensor that torch refuses.
+        """
+        for key, restored in self._restored.items():
+            storage = getattr(restored, "_untyped_storage", restored)
+            if storage.nbytes() > self._sizes[key]:
+                raise _beyond_the_data(key, self._sizes[key])
         torch_utils = sys.modules.get("torch._utils")
         if torch_utils is not None:
             torch_utils._validate_loaded_sparse_tensors()
