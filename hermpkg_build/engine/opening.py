@@ -18,13 +18,12 @@ from hermpkg_build.engine.environment import current_environment
 from hermpkg_build.engine.facts import CachedFacts
 from hermpkg_build.engine.journal import Journal
 from hermpkg_build.engine.notes import NoteBook
-from hermpkg_build.engine.rebuilder import CachingRebuilder, Rebuilder
+from hermpkg_build.engine.rebuilder import ActionResults, CachingRebuilder, Rebuilder
 from hermpkg_build.engine.runner import ActionRunner
 from hermpkg_build.loading.loader import Loader
 from hermpkg_build.loading.requested import load_requested
 from hermpkg_build.loading.workspace import WORKSPACE_MARKERS, Workspace
 from hermpkg_build.source.source_facts import FACTS_VERSION
-from hermpkg_build.store.action_cache import ActionCache
 from hermpkg_build.store.cache import open_cache
 
 if TYPE_CHECKING:
@@ -34,9 +33,10 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.results import BuildRequest
     from hermpkg_build.remote.cache import RemoteCache
     from hermpkg_build.remote.opening import Remote
+    from hermpkg_build.source.known_facts import FactsStore
     from hermpkg_build.store.cache import Cache
 
-MakeRebuilder = Callable[[ActionCache], Rebuilder]
+MakeRebuilder = Callable[[ActionResults], Rebuilder]
 
 
 @contextmanager
@@ -63,7 +63,8 @@ def open_build(
         store = stack.enter_context(closing(open_cache(cache_directory)))
         for text in store.warnings:
             journal.warn(text)
-        shared, rebuilder, packs = _shared(remote, make_rebuilder(store.actions), store, journal, stack)
+        results, facts = _stores(remote, store)
+        shared, rebuilder, packs = _shared(remote, make_rebuilder(results), store, journal, stack)
         # The folder must be there before the workspace root is listed, or the first build's own
         # output would look like a change to the second.
         with suppress(OSError):
@@ -78,7 +79,7 @@ def open_build(
             workspace=workspace,
             environment=environment,
             tree=tree,
-            facts=CachedFacts(tree, store.facts, journal, request.jobs, packs=packs),
+            facts=CachedFacts(tree, facts, journal, request.jobs, packs=packs),
             modules_of_target=loader.module_targets,
             declared_by=loader.declared_by,
         )
@@ -116,6 +117,16 @@ def _observe_workspace(tree: SourceTree, workspace: Workspace, request: BuildReq
         if len(folder.rstrip("/")) <= len(workspace.root.rstrip("/")):
             return
         folder = os.path.dirname(folder.rstrip("/"))
+
+
+def _stores(remote: Remote | None, store: Cache) -> tuple[ActionResults, FactsStore]:
+    """Where results and import facts are kept on this machine, apart for each server that has a say."""
+    if remote is None:
+        return store.actions, store.facts
+    from hermpkg_build.engine.remote.origin import FactsOfOrigin, ResultsOfOrigin, origin_of
+
+    origin = origin_of(remote.settings)
+    return ResultsOfOrigin(store.actions, origin), FactsOfOrigin(store.facts, origin)
 
 
 def _shared(
