@@ -1,1 +1,1 @@
-"""Source is read, never imported: imports, modules by name, and the closure of a set of roots."""
+"""Finds modules by name and follows their imports from a set of roots, without importing any."""

@@ -20,7 +20,7 @@ _NAMED = 8
 """How many modules of one package are named one by one."""
 
 _LIKENESS = 0.75
-"""How like a module's name must be to be suggested: hundreds of names are installed."""
+"""How like the name of a suggested module must be: hundreds are installed."""
 
 _MEANINGS = {
     Policy.EXTERN: "imported from where the package is loaded",
@@ -39,9 +39,9 @@ _WITHOUT_RULES = {
 class Voice:
     """How the people who gave a policy write its rules, and where.
 
-    `rule` writes one, and `end` follows it; `add` says where a new one goes, `add_unsaved` the same
-    for modules that are packed because they were saved, before any rule is asked. `allow_empty` is
-    what a rule has that does not say whether it may decide for no module.
+    `rule` writes one, and `end` follows it. `add` says where a new one goes; `add_unsaved` says it for a
+    module that was saved, and is therefore packed before any rule is asked. `allow_empty` is the default
+    of rules.
 
     In a BUILD file: ``add to the policy of //a:b:`` and ``extern("lib.**"),``.
     """
@@ -66,8 +66,8 @@ def build_file_voice(target: str) -> Voice:
 class Adviser:
     """Knows what to do about the `problems` of one walk over imports, in the `voice` of those who asked.
 
-    `graph` is what was walked over. `rules` are those that the indices in both count; None stands for
-    what is packed because it was saved. `modules` finds modules as the walk did, `environment` those that
+    `graph` has the modules found. `rules` are those that the indices in both count; None stands for
+    modules that were saved. `modules` finds modules as the walk did, `environment` those that
     are installed.
     """
 
@@ -90,7 +90,7 @@ class Adviser:
         group = [problem, *others]
         names = tuple(sorted({each.module for each in group}))
         if kind is ProblemKind.NO_POLICY:
-            # A package that is only needed above an interned module says little of all below it.
+            # The package of an interned module alone says little of the other modules in it.
             lead = next((each for each in group if not _is_parent(each)), None)
             patterns = names if lead is None else (_whole(problem),)
             return self._give(self._fitting(lead or problem), patterns, problem)
@@ -105,7 +105,7 @@ class Adviser:
         return f"correct the file, or {self._give(policies, names, problem)}"
 
     def _fitting(self, problem: Problem) -> list[Policy]:
-        """The policies with which the module could be loaded and used, the most fitting one first."""
+        """The policies with which the module can be loaded and used, the best first."""
         source, rule = problem.source, self._rule(problem)
         if source is None or source.origin is Origin.STDLIB:
             return [Policy.EXTERN]
@@ -113,11 +113,11 @@ class Adviser:
             return [Policy.INTERN]
         owner = self.environment.distributions.named(source.distribution) if source.distribution else None
         compiled = owner is not None and self.environment.distributions.is_compiled(owner)
-        # What was mocked though a rule interns it is a stub in the package that it comes from.
+        # A module that is mocked though a rule interns it is a stub in the package that it comes from.
         is_stub = problem.kind is ProblemKind.MOCKED_BUT_USED and rule and rule.policy is Policy.INTERN
         if compiled or is_stub or source.kind is ModuleKind.EXTENSION:
             return [Policy.EXTERN]
-        # What no distribution has is not to be had where the package is loaded.
+        # A module of no distribution cannot be installed where the package is loaded.
         return [Policy.EXTERN, Policy.INTERN] if source.distribution else [Policy.INTERN, Policy.EXTERN]
 
     def _denied(self, problem: Problem, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -196,7 +196,7 @@ class Adviser:
         return self.rules[problem.rule] if problem.rule is not None else None
 
     def _give(self, policies: Sequence[Policy], patterns: tuple[str, ...], problem: Problem) -> str:
-        """Words for: give one of these rules, where it takes effect and leaves no other without a module."""
+        """The words to give one of these rules where it takes effect and leaves no other without a module."""
         voice, rule = self.voice, self._rule(problem)
         if rule is not None and self._is_replaced(rule, patterns, problem):
             where = f"put in place of {voice.located(rule)}"
@@ -211,7 +211,7 @@ class Adviser:
         return "\n".join(lines)
 
     def _is_replaced(self, rule: PolicyRule, patterns: tuple[str, ...], problem: Problem) -> bool:
-        """Whether `rule` would be an error behind one for `patterns`, which left it no module."""
+        """Whether one for `patterns` would leave `rule` behind it without a module, which is an error."""
         if rule.allow_empty or problem.rule is None:
             return False
         group = GlobGroup(patterns)

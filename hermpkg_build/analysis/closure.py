@@ -38,7 +38,7 @@ _WITH_SOURCE = (ModuleKind.SOURCE, ModuleKind.PACKAGE)
 
 
 class FactsProvider(Protocol):
-    """Reads modules; asked for many at a time, so that those in no cache can be analysed in parallel."""
+    """Analyses modules, many at a time, so that it can do so in parallel."""
 
     def facts_of(self, modules: Sequence[ModuleSource]) -> Sequence[SourceFacts]:
         """The facts of each of `modules`, in their order."""
@@ -47,9 +47,10 @@ class FactsProvider(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Root:
-    """A module needed from the start; `source` is what names it: ``//models:resnet``, ``model/model.pkl``.
+    """A module that is needed from the start.
 
-    `names` are those that a pickle asks of the module.
+    `source` names the target, pickle or call that needs it: ``//models:resnet``, ``model/model.pkl``,
+    ``save_module``. `names` are those that a pickle asks of the module.
     """
 
     source: str
@@ -72,10 +73,10 @@ def pickle_roots(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closure:
-    """The modules that a set of roots needs, and what was seen on the way.
+    """The modules that a set of roots needs.
 
     `type_only` are the imports that only type checkers follow; they are not in the graph. `dynamic` and
-    `uses_files` pair the name of an interned module with what reading its source cannot resolve.
+    `uses_files` pair the name of an interned module with calls and uses that its source does not resolve.
     """
 
     graph: ModuleGraph
@@ -128,15 +129,15 @@ def explore(
     facts: FactsProvider,
     observed: Sequence[Edge] = (),
     *,
-    alone: Collection[str] = (),
+    without_imports: Collection[str] = (),
     whole_packages: bool = True,
     resolver: Resolver | None = None,
 ) -> tuple[Closure, Sequence[Problem]]:
-    """As `close_over`, with the problems as values beside what could be followed in spite of them.
+    """As `close_over`, but return the problems as values, with all modules that could be followed.
 
     Problems come in the order of the walk, those of the rules last. Denied modules are in the
     graph; modules without a policy, and ones that would have to be read but cannot, are not.
-    Modules named in `alone` are packed without anything that they need. Unless `whole_packages`, the
+    Of modules named in `without_imports` the imports are not followed. Unless `whole_packages`, the
     package of a packed module is a mere folder, save where an import names it too (``import a.b``
     names ``a``, ``from a import b`` does not) and a rule decides for it. A `resolver` of the same
     rules and finder spares what an earlier walk has worked out.
@@ -145,7 +146,7 @@ def explore(
     if malformed:
         return Closure(graph=ModuleGraph({}, (), ())), malformed
     table = PolicyTable(rules)
-    walk = _Walk(resolver or Resolver(table, finder), observed, alone, whole_packages)
+    walk = _Walk(resolver or Resolver(table, finder), observed, without_imports, whole_packages)
     for root in roots:
         walk.start(root)
     while wave := walk.next_wave():
@@ -159,15 +160,19 @@ class _Walk:
     """One breadth-first walk over imports; `verdicts` has every module that was reached."""
 
     def __init__(
-        self, resolver: Resolver, observed: Sequence[Edge], alone: Collection[str], whole_packages: bool
+        self,
+        resolver: Resolver,
+        observed: Sequence[Edge],
+        without_imports: Collection[str],
+        whole_packages: bool,
     ) -> None:
         self.verdicts: dict[str, Verdict] = {}
         self.problems: list[Problem] = []
         self._resolver = resolver
-        self._alone = frozenset(alone)
+        self._without_imports = frozenset(without_imports)
         self._whole_packages = whole_packages
         self._wave: list[ModuleSource] = []
-        self._came_by: dict[str, Edge] = {}
+        self._first_edge: dict[str, Edge] = {}
         self._edges: dict[tuple[str, EdgeKind], dict[str, Edge]] = {}
         self._left_out: set[str] = set()
         self._digests: dict[str, Digest] = {}
@@ -199,14 +204,14 @@ class _Walk:
             self._visit(edge)
 
     def follow(self, source: ModuleSource, found: SourceFacts) -> None:
-        """Visit what an interned module imports."""
+        """Visit the imports of an interned module."""
         facts, name = found.facts, source.name
         self._digests[name] = found.digest
         if facts.syntax_problem is not None:
             verdict = self.verdicts[name]
-            self._report(ProblemKind.SYNTAX, self._came_by[name], verdict, syntax=facts.syntax_problem)
+            self._report(ProblemKind.SYNTAX, self._first_edge[name], verdict, syntax=facts.syntax_problem)
             return
-        if name in self._alone:
+        if name in self._without_imports:
             return
         self._dynamic += [(name, dynamic) for dynamic in facts.dynamic]
         self._uses += [(name, use) for use in facts.uses]
@@ -214,7 +219,7 @@ class _Walk:
         for imported in facts.imports:
             self._follow_import(source, package, imported)
         for edge in self._observed.get(name, ()):
-            # A module without a file is one that code made while it ran, and will make again.
+            # A module without a file was made by running code, which will make it again.
             known = edge.target in self._edges.get((name, EdgeKind.IMPORT), {})
             if not known and not self._resolver.verdict(edge.target).is_missing:
                 self._visit(edge)
@@ -236,7 +241,7 @@ class _Walk:
             self._report(meaning.fault, failing, verdict, imported.names)
         known = self._edges.get((source.name, EdgeKind.IMPORT))
         for name in meaning.modules if self._whole_packages else self._named_by(imported, meaning):
-            # The same pair again says nothing new, unless what was optional no longer is.
+            # The same pair again adds nothing, unless the import was optional and no longer is.
             edge = known.get(name) if known is not None else None
             if edge is not None and (not edge.optional or _OPTIONAL[imported.context]):
                 continue
@@ -250,7 +255,7 @@ class _Walk:
                 self._stars.setdefault(meaning.named, []).append(star)
 
     def _named_by(self, imported: Import, meaning: Meaning) -> tuple[str, ...]:
-        """The modules that an import gives names to: submodules without their package, or with it."""
+        """The modules that an import binds to names: submodules, with their package where it is named."""
         if imported.form in (ImportForm.IMPORT, ImportForm.DUNDER_IMPORT) and not imported.names:
             above = reversed([*parents_of(meaning.named)])
             return (*(name for name in above if self._resolver.verdict(name).is_decided), *meaning.modules)
@@ -276,10 +281,10 @@ class _Walk:
             if name in self.verdicts:
                 return
             self.verdicts[name] = verdict
-            self._came_by[name] = edge
+            self._first_edge[name] = edge
             self._judge(edge, verdict)
             parent = parent_of(name)
-            if not parent or name in self._alone or not self._needs_parent(verdict, parent):
+            if not parent or name in self._without_imports or not self._needs_parent(verdict, parent):
                 return
             edge = Edge(source=name, target=parent, kind=EdgeKind.PARENT)
 
@@ -337,13 +342,13 @@ class _Walk:
     def _trail(self, name: str) -> tuple[Edge, ...]:
         """The edges from a root to `name`, by the way it was first reached."""
         trail: list[Edge] = []
-        while name in self._came_by:
-            trail.append(self._came_by[name])
+        while name in self._first_edge:
+            trail.append(self._first_edge[name])
             name = trail[-1].source
         return tuple(reversed(trail))
 
     def closure(self, roots: Sequence[str]) -> Closure:
-        """What was found."""
+        """The modules and edges found."""
         nodes = {
             name: self._node(name, verdict)
             for name, verdict in self.verdicts.items()

@@ -1,4 +1,4 @@
-"""Problems told to people: what is wrong, where, the chain from the root, and what mends it."""
+"""Tells the problems of a policy: the fault, its place, the chain from the root, and what mends it."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ _SOURCELESS = {
 
 
 class Teller(Adviser):
-    """Tells what is wrong, where, and what to do about it."""
+    """Tells the fault of each problem, its place, and what mends it."""
 
     __slots__ = ()
 
     def groups(self) -> list[list[Problem]]:
-        """The problems in their order, those together that one rule, or one installation, would mend.
+        """The problems in their order, grouped by the rule or installation that would mend them.
 
         These are modules under one top-level name that the same rule decided or that are not
         installed, and several imports of one module that cannot be found.
@@ -72,7 +72,7 @@ class Teller(Adviser):
         return id(problem)
 
     def summary(self, problem: Problem, others: Sequence[Problem] = ()) -> str:
-        """What is wrong, as half a sentence."""
+        """The fault, as half a sentence."""
         name, source = f"'{problem.module}'", problem.source
         more = len({other.module for other in others} - {problem.module})
         if more:
@@ -87,7 +87,7 @@ class Teller(Adviser):
         )
 
     def facts(self, problem: Problem) -> Iterable[tuple[str, str]]:
-        """What there is to know, by name, besides the chain of imports."""
+        """The facts by name, without the chain of imports."""
         kind, source = problem.kind, problem.source
         if kind is ProblemKind.MALFORMED_PATTERN:
             yield "reason", problem.detail

@@ -134,7 +134,7 @@ class Distributions:
             if record is not None:
                 rows = csv.reader(record.decode("utf-8", "replace").splitlines())
                 files: set[str] = set()
-                with suppress(csv.Error):  # What is damaged lists what it lists up to there.
+                with suppress(csv.Error):  # A damaged record lists the files before the damage.
                     files.update(row[0] for row in rows if row)
             else:
                 sources = self._text(path, "SOURCES.txt") or b""
@@ -187,7 +187,7 @@ def _unlikeliness(distribution: str, top: str) -> tuple[int, str]:
 
 
 def _stem(file: str) -> str:
-    """The module that a top-level file is: what stands before its first dot."""
+    """The module that a top-level file is: its name up to the first dot."""
     return file.partition(".")[0]
 
 

@@ -1,4 +1,4 @@
-"""Which packed code reads files by their place, and which data files of distributions it then needs.
+"""Finds the packed code that reads files by their path, and the data files of distributions that it needs.
 
 A source does not say which files it will read, only hints at them; so a data file counts as read
 where it was seen to be, or where the code of its package both asks for its own place and names
@@ -34,9 +34,9 @@ Listing = Callable[[str], "Mapping[str, bool] | None"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilesRead:
-    """What packed code needs of the file system.
+    """The files that packed code needs.
 
-    `real` are the top-level modules whose code wants real paths, sorted; `data` the files to be
+    `real` are the top-level modules whose code needs real paths, sorted; `data` the files to be
     packed beside it: record name -> absolute path.
     """
 
@@ -56,10 +56,10 @@ def files_read(
 ) -> FilesRead:
     """The files that the interned modules of `graph` read.
 
-    `uses` are the uses of their places that were found in them. `seen` are paths of files that were
+    `uses` are the places in their sources that use their own path. `seen` are paths of files that were
     read while the code ran, relative to the entries of the search path, with ``/``; `located` are
-    modules whose source was looked for on disk meanwhile. Where the code asks for what is installed,
-    the metadata of its own distributions are among the files.
+    modules whose source was looked for on disk meanwhile. Where the code reads the metadata of
+    distributions, those of its own are among the files.
     Data files of the workspace are not looked for: targets declare those.
     """
     tops: dict[str, list[ModuleNode]] = {}
@@ -80,7 +80,7 @@ def files_read(
         candidates = dict(_candidates(nodes, entries))
         hints = None
         if candidates and top in asking:
-            # What names the files may stand in the code that asks, or beside it in the library.
+            # The names of files may stand in the code that asks, or elsewhere in its library.
             others = [graph.nodes[name] for name in sorted(asking[top]) if top_of(name) != top]
             hints = _Hints([*nodes, *others], source_of)
         for record, path in candidates.items():
@@ -109,7 +109,7 @@ def _add_what_data_names(data: dict[str, str], candidates: Mapping[str, str]) ->
 
 
 def _text(path: str) -> bytes:
-    """The bytes of a text file; none of what is large, or no text, or gone by now."""
+    """The bytes of a text file; none where it is large, binary, or gone."""
     try:
         with open(path, "rb") as file:
             data = file.read(_LARGEST_TEXT + 1)
@@ -129,7 +129,7 @@ def _metadata(
 ) -> Iterator[tuple[str, str]]:
     """The metadata of distributions with interned modules, where one of these imports their reader.
 
-    What lies in no file was not taken from what is installed.
+    A module without a file does not come from an installed distribution.
     """
     readers = [edge.source for name in _METADATA_READERS for edge in graph.importers_of(name)]
     interned = {node.name: node for node in graph.with_policy(Policy.INTERN)}
@@ -150,7 +150,7 @@ def all_tops(graph: ModuleGraph) -> tuple[str, ...]:
 
 
 def _candidates(nodes: Sequence[ModuleNode], entries: Listing) -> Iterator[tuple[str, str]]:
-    """The data files in the folders of interned modules, and in folders below that are no packages."""
+    """The data files in the folders of interned modules, and in folders below them that are not packages."""
     folders: dict[str, str] = {}
     for node in nodes:
         if node.kind in _WITH_SOURCE and node.origin is Origin.ENVIRONMENT and node.path:
@@ -186,7 +186,7 @@ def _stub(node: ModuleNode) -> str:
 
 
 class _Hints:
-    """What the sources of some modules name in their text."""
+    """The names of files in the sources of some modules."""
 
     def __init__(self, nodes: Sequence[ModuleNode], source_of: Callable[[ModuleNode], bytes]) -> None:
         with_source = [node for node in nodes if node.kind in _WITH_SOURCE]

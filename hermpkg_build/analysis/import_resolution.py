@@ -1,4 +1,4 @@
-"""What one import statement asks for, by name, and what the policies make of each module."""
+"""Resolves an import to modules, and a module to the policy that it gets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hermpkg_build.core.policy import Policy, PolicyTable
 
 
 class ModuleLookup(Protocol):
-    """Finds modules by name: a `ModuleFinder`, or what knows the modules of an artifact."""
+    """Finds modules by name: in the environment, or in an artifact."""
 
     def find(self, name: str) -> ModuleSource | None:
         """The module `name`; None where there is none."""
@@ -24,7 +24,7 @@ class ModuleLookup(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Where a module comes from (None: it is not to be found) and what the policies make of it.
+    """Where a module comes from (None where it cannot be found), and its policy.
 
     `rule` is the index of the rule that decides; `policy` is None where no rule does and the
     module is not extern by default.
@@ -37,7 +37,7 @@ class Verdict:
 
     @property
     def is_missing(self) -> bool:
-        """Whether the module would have to be read, but is not to be found."""
+        """Whether the module would have to be read, but cannot be found."""
         return self.source is None and self.policy in (None, Policy.INTERN)
 
     @property
@@ -52,7 +52,7 @@ class Verdict:
 
     @property
     def is_unpacked_folder(self) -> bool:
-        """A folder that no rule packs: it has no code, so that nobody need allow or can forbid it."""
+        """Whether it is a folder that no rule packs: it has no code that could be allowed or denied."""
         return self.is_namespace and self.policy in (None, Policy.DENY)
 
     @property
@@ -75,7 +75,7 @@ class Meaning:
 
 
 class Resolver:
-    """Gives names their verdict and imports their meaning; every answer is worked out once."""
+    """Gives modules their verdict and imports their meaning; remembers every answer."""
 
     def __init__(self, table: PolicyTable, finder: ModuleLookup) -> None:
         self._table = table
@@ -124,7 +124,7 @@ class Resolver:
         return Meaning(named, (named, *self.submodules_named(named, imported.names)))
 
     def _from_namespace(self, namespace: str, names: tuple[str, ...]) -> Meaning:
-        """A folder has no code that could define a name: all that it can give are modules."""
+        """The meaning of an import from a folder, which has no code: all names must be modules."""
         children = [f"{namespace}.{name}" for name in names if name != "*" and not name.startswith("__")]
         lost = [child for child in children if self.verdict(child).is_missing]
         found = (namespace, *(child for child in children if child not in lost))

@@ -1,4 +1,4 @@
-"""Modules by dotted name: which file Python would take for a name, found without importing anything."""
+"""Finds the file that Python would import for a module name, without importing anything."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SUFFIXES = (
 
 _BUILTIN = frozenset(sys.builtin_module_names)
 
-# Entries that the standard library puts into sys.modules below modules that are no packages.
+# Entries that the standard library puts into sys.modules below plain modules.
 _ALIASES = frozenset(
     {
         "os.path",
@@ -151,7 +151,7 @@ class ModuleFinder:
         return replace(package, name=name, kind=ModuleKind.SOURCE) if package and is_there else None
 
     def _search(self, name: str) -> tuple[ModuleSource | None, tuple[Folder, ...]]:
-        """What the environment has for `name`, whatever was handed in, and the folders of its submodules."""
+        """The module `name` of the environment, and the folders of its submodules."""
         parent, _, tail = name.rpartition(".")
         if not parent and (name in _BUILTIN or name == "__main__"):
             return _builtin(name), ()
@@ -194,7 +194,7 @@ class ModuleFinder:
         return self._namespace(name, portions), tuple(portions)
 
     def _in_editable(self, name: str) -> tuple[ModuleSource, tuple[Folder, ...]] | None:
-        """What the finders of editable installs know; they come after the path."""
+        """The module `name` by the finders of editable installs, which come after the path."""
         path = self.search_path.mapping.get(name)
         if path is None:
             return None
@@ -241,7 +241,7 @@ class ModuleFinder:
         try:
             return self._folders[name]
         except KeyError:
-            # From the top down, so that a name of a thousand parts needs no thousand calls in each other.
+            # From the top down: a name of a thousand parts must not need a thousand nested calls.
             for package in reversed([name, *parents_of(name), ""]):
                 if package not in self._folders:
                     self._folders[package] = self._find_folders(package)
@@ -340,7 +340,7 @@ def _namespaces_above(sources: Iterable[ModuleSource], root: str) -> dict[str, M
 
 
 def _zip_listings(path: str, data: bytes) -> dict[str, dict[str, bool]]:
-    """The folders of a ZIP file on the search path, as listings under its own path; {} if it is none."""
+    """The folders of a ZIP file on the search path, as listings under its own path; {} for another file."""
     import io
     import zipfile
 

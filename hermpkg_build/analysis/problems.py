@@ -1,4 +1,4 @@
-"""What can be wrong with a module or a rule of a policy, as values."""
+"""Problems of modules and of the rules of a policy, as values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hermpkg_build.core.import_facts import SyntaxProblem
 
 
 class ProblemKind(enum.Enum):
-    """Why a module or a rule cannot stand as it is."""
+    """The kinds of problems."""
 
     NO_POLICY = "no policy"
     DENIED = "denied"
@@ -33,7 +33,7 @@ class ProblemKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing that is wrong.
+    """One problem.
 
     `module` is the name of the module it is about (of a malformed pattern: the pattern), `trail`
     the edges from a root to it, the last of them the import at fault. `rule` is the index of the

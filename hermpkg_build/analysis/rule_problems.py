@@ -1,4 +1,4 @@
-"""What is wrong with the rules of a policy: patterns that mean nothing, rules that never decide."""
+"""Finds the problems of a policy: malformed patterns, and rules that never decide."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
 
 
 def malformed_patterns(rules: Sequence[PolicyRule]) -> list[Problem]:
-    """The patterns that mean nothing, each with the reason."""
+    """The malformed patterns, each with the reason."""
     problems = []
     for index, rule in enumerate(rules):
         for pattern in (*rule.include, *rule.exclude):

@@ -1,4 +1,4 @@
-"""The path that Python would search for modules, read from the file system without running site code."""
+"""Reads the path that Python would search for modules, without running site code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _SITE_FOLDERS = ("site-packages", "dist-packages")
 _HOOK_MARK = ".__path_hook__"
-"""How entries of the path end that are no paths: editable installs of namespace packages leave them there."""
+"""The end of entries that are not folders: editable installs of namespace packages add them."""
 
 _EDITABLE_IMPORT = re.compile(r"import\s+(__editable__\w+)")
 
@@ -44,7 +44,7 @@ class SearchPath:
 
     `mapping` and `namespaces` come from the finders that setuptools installs for editable
     projects: modules with their files (without suffix) or folders, and namespace packages with
-    their folders. `startup_code` are the ``.pth`` files that run code we do not run.
+    their folders. `startup_code` are the ``.pth`` files that run other code at the start.
     """
 
     folders: tuple[Folder, ...]
@@ -54,7 +54,7 @@ class SearchPath:
 
 
 def environment_search_path() -> tuple[str, ...]:
-    """The entries of this interpreter's sys.path, absolute, without what got there by accident.
+    """The entries of this interpreter's sys.path, absolute, without accidental ones.
 
     That is the current folder, the folder of the script, and the copies of other libraries that a
     setuptools adds when it is imported; entries of PYTHONPATH stay.

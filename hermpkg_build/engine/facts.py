@@ -1,4 +1,4 @@
-"""Import facts of modules: from the cache where their bytes are known, by analysis where not."""
+"""The import facts of a build's modules: from the cache, from packs that machines share, or by analysis."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class CachedFacts:
             return [self._facts[digest] for digest in digests]
 
     def _find_shared(self, packs: FactsPacks, sources: Mapping[Digest, ModuleSource]) -> None:
-        """Learn the facts that only the packs know, and which of these are behind the times."""
+        """Learn the facts that only the packs know; packs that miss some are outdated."""
         for digest, module in sources.items():
             self._packed.setdefault(_pack_of(module), {})[digest] = None
         wanted = {digest: _pack_of(module) for digest, module in sources.items() if digest not in self._facts}
@@ -84,7 +84,7 @@ class CachedFacts:
         self._outdated.update(name for digest, name in wanted.items() if digest not in self._facts)
 
     def share(self) -> None:
-        """Bring what this build had to find out itself into the packs."""
+        """Add the facts that this build had to find out itself to the packs."""
         if self._packs is None:
             return
         with self._lock:
@@ -106,7 +106,7 @@ class CachedFacts:
 
 
 def _source(module: ModuleSource) -> Source:
-    # What people edit is parsed: its bytecode can be that of another text of this size and time.
+    # Files that people edit are parsed: bytecode can be that of another text of the same size and time.
     return Source(path=module.path, trusts_bytecode=module.origin is not Origin.WORKSPACE)
 
 
@@ -122,7 +122,7 @@ def _pack_of(module: ModuleSource) -> str:
 
 
 def _unreadable(modules: Sequence[ModuleSource], error: OSError) -> AnalysisError:
-    """The error for a source that is listed and cannot be read, or is gone by now."""
+    """The error for a source that is listed but cannot be read."""
     module = next((module for module in modules if module.path == error.filename), None)
     return AnalysisError(
         f"the source of {module.name} cannot be read" if module else "a source cannot be read",

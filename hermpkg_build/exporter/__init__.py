@@ -1,1 +1,1 @@
-"""PackageExporter: the imperative face of the core that the build engine stands on."""
+"""PackageExporter: packages made by calls of Python code, without BUILD files."""

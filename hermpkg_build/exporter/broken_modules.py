@@ -1,4 +1,4 @@
-"""Problems of an export, told as broken modules with the call that mends each."""
+"""The problems of an export as broken modules, each with the call that mends it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _CALLS = Voice(
 def raise_for(analysis: ExportAnalysis, given: Sequence[PolicyRule], *, debug: bool) -> None:
     """Raise PackagingError where modules are broken, else EmptyMatchError where a rule decides for none.
 
-    With `debug`, every import that needs a broken module is told, not only the first.
+    With `debug`, a broken module has all imports that need it, not only the first.
     """
     teller = Teller(
         problems=analysis.problems,
@@ -99,7 +99,7 @@ def raise_for(analysis: ExportAnalysis, given: Sequence[PolicyRule], *, debug: b
 
 
 def _broken(teller: Teller, problem: Problem, others: Sequence[Problem], *, debug: bool) -> BrokenModule:
-    """`problem` as a broken module; the fix is that for `others` too."""
+    """The broken module of `problem`; its fix mends `others` too."""
     is_beyond = problem.kind is ProblemKind.BEYOND_TOP and problem.trail
     reason = _reason(problem)
     context = [*teller.facts(problem)]
@@ -124,7 +124,7 @@ def _reason(problem: Problem) -> PackagingErrorReason:
 
 
 def _also(problem: Problem, graph: ModuleGraph) -> Iterator[tuple[str, str]]:
-    """Every other import of the module that was followed."""
+    """All imports of the module except the first one."""
     first = problem.trail[-1].source if problem.trail else None
     others = [
         f"{edge.source}  {edge.location or ''}".rstrip()

@@ -1,4 +1,4 @@
-"""Where a package is written to: a file that is replaced at once, or a stream of the caller's."""
+"""The destination of a package: a file that is replaced at once, or a stream of the caller."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hermpkg_build.errors import LocalEnvironmentError
 
 
 class OutputError(LocalEnvironmentError, OSError):
-    """A package cannot be written where it is to be."""
+    """A package cannot be written to its destination."""
 
 
 class FileDestination:
-    """A file. Raises OutputError for a path that no file can have.
+    """A file. Raises OutputError for a path that cannot be that of a file.
 
-    What waits to be written has room in `spool_folder`; None is the system's.
+    `spool_folder` is where data may wait until it is written; None is the system's temporary folder.
     """
 
     def __init__(self, path: str) -> None:
@@ -35,7 +35,7 @@ class FileDestination:
         if problem or not os.path.basename(path):
             raise OutputError(
                 "a package cannot be written there",
-                facts=[("file", path or "''"), ("reason", problem or "it is no name of a file")],
+                facts=[("file", path or "''"), ("reason", problem or "the name of the file is missing")],
                 next_step="give the path of a file in a folder that exists and may be written to",
             )
 
@@ -52,7 +52,7 @@ class StreamDestination:
         self.spool_folder: str | None = None
 
     def write(self, root: str, records: Sequence[Record]) -> None:
-        """Write to the stream, from where it stands."""
+        """Write to the stream, from its current position."""
         stream_archive(self._stream, root=root, records=records)
         flush = getattr(self._stream, "flush", None)
         if flush is not None:

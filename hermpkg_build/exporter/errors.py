@@ -1,4 +1,4 @@
-"""What an export can fail with: every broken module with its reason, its import, and the fix."""
+"""The errors of an export: every broken module with its reason, its import, and the fix."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from hermpkg_build.errors import AnalysisError, Location
 
 
 class PackagingErrorReason(enum.Enum):
-    """Why a module cannot have its place in a package."""
+    """Why a module is broken."""
 
     IS_EXTENSION_MODULE = "The module is compiled: only modules with Python source can be interned."
     NO_DUNDER_FILE = "The module has no file that its source could be read from."
     SOURCE_FILE_NOT_FOUND = "The module's source is not where it was loaded from."
-    DEPENDENCY_RESOLUTION_FAILED = "What the module imports cannot be told from its source."
+    DEPENDENCY_RESOLUTION_FAILED = "The imports of the module cannot be read from its source."
     MODULE_NOT_FOUND = "No importer has the module."
     NO_ACTION = "The module matches no pattern: intern, extern, mock or deny it."
     DENIED = "The module was denied by a pattern."
@@ -54,7 +54,7 @@ class BrokenModule:
 
 
 class PackagingError(AnalysisError):
-    """A package cannot be made: `broken` are all modules at fault, `dependency_graph` is what was followed.
+    """A package cannot be made: `broken` are all modules at fault, `dependency_graph` has all modules found.
 
     Nothing was written. The exporter stays open, so that rules can be added and `close` called again.
 
@@ -89,7 +89,7 @@ class PackagingError(AnalysisError):
         return {broken.module: broken.reason for broken in self.broken}
 
     def render(self) -> str:
-        """The whole message: modules by reason, then what it comes to."""
+        """The whole message: the summary, then the broken modules by reason."""
         groups: dict[PackagingErrorReason, list[BrokenModule]] = {}
         for broken in self.broken:
             groups.setdefault(broken.reason, []).append(broken)

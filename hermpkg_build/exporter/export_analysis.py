@@ -1,4 +1,4 @@
-"""What an exporter's plan comes to: every module with its policy and source, and what is wrong."""
+"""Finds the modules of an export: each with its policy and source, and all problems."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class ExportAnalysis:
 
     `sources` are the bytes of the interned ones, by dotted name. The index of a rule in `problems` and
     in the graph counts in `given_rules`, which has the index of the given rule that each stands for,
-    None for what was saved. `modules` are those that there were to choose from. `files` are those that
-    the interned code reads, `repacked` what came with modules of other packages.
+    None for saved modules. `modules` are all that could have been packed. `files` are those that the
+    interned code reads, `repacked` those that came with modules of other packages.
     """
 
     graph: ModuleGraph
@@ -47,9 +47,9 @@ class ExportAnalysis:
 
 
 def analyse_export(plan: Plan, importer: Importer, records: Collection[str] = ()) -> ExportAnalysis:
-    """Follow the imports of all that `plan` asks for, with the modules that `importer` has.
+    """Follow the imports of all roots of `plan`, among the modules that `importer` has.
 
-    `records` are those of the package that are no modules: their folders can be imported.
+    `records` are the records of data in the package: their folders can be imported.
     """
     table = PolicyTable(())
 
@@ -87,9 +87,9 @@ def analyse_export(plan: Plan, importer: Importer, records: Collection[str] = ()
 def _explore_with_loaded_modules(
     plan: Plan, table: PolicyTable, modules: AvailableModules, sources: PackedSources
 ) -> tuple[Closure, Sequence[Problem]]:
-    """Explore until the modules that were found have loaded no more that their sources do not name.
+    """Explore again as long as modules that were found have loaded others that no source names.
 
-    What they may have loaded need not be what they did, so that no module is an error for it.
+    Whether they have is a guess, so that it never makes a module an error.
     """
     observed: set[Edge] = set()
     resolver = Resolver(table, modules)
@@ -100,7 +100,7 @@ def _explore_with_loaded_modules(
             modules,
             sources,
             sorted(observed, key=lambda edge: (edge.source, edge.target)),
-            alone=plan.alone,
+            without_imports=plan.without_imports,
             whole_packages=False,
             resolver=resolver,
         )

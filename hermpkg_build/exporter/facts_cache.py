@@ -1,4 +1,4 @@
-"""Import facts that outlive an export: those of the user's cache, where builds keep theirs."""
+"""The import facts in the user's cache, which exports share with builds."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ from hermpkg_build.store.index import FactsCache
 
 @contextmanager
 def open_facts_cache() -> Iterator[FactsCache | None]:
-    """The facts that are known, and the place to keep more; None where this user can have no cache.
-
-    What is put there is written at the end.
-    """
+    """The import facts of the user's cache; None where there can be none. New ones are written at the end."""
     with ExitStack() as stack:
         facts = None
         # An export needs no cache: it only takes longer.

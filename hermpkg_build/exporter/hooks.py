@@ -1,4 +1,4 @@
-"""Hooks that are told of each module of an export, with handles to remove them."""
+"""Hooks that are called for each module of an export, with handles to remove them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ ModuleHook: TypeAlias = Callable[[Any, str], None]
 
 
 class RemovableHandle:
-    """Takes one hook away again, by `remove` or at the end of a ``with``. Twice is harmless."""
+    """Removes one hook, by `remove` or at the end of a ``with`` block."""
 
     def __init__(self, hooks: dict[int, ModuleHook], key: int) -> None:
         self._hooks = hooks
         self.id = key
 
     def remove(self) -> None:
-        """Take the hook away."""
+        """Remove the hook; a second call does nothing."""
         self._hooks.pop(self.id, None)
 
     def __enter__(self) -> RemovableHandle:  # noqa: PYI034 -- typing.Self is not in Python 3.10
@@ -42,7 +42,7 @@ class Hooks:
         return RemovableHandle(self._hooks, self._count)
 
     def tell(self, exporter: Any, modules: Iterable[str]) -> bool:
-        """Call every hook for each of `modules` that was not told of before; whether there was one."""
+        """Call every hook for each of `modules` that is new; True where there was one."""
         new = [module for module in modules if module not in self._told]
         for module in new:
             self._told.add(module)

@@ -1,4 +1,4 @@
-"""Names that calls of an exporter give: of modules, of resources, of files that are to become modules."""
+"""Checks the names that calls of an exporter give: of modules, of resources, of files with sources."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hermpkg_build.source.normal_form import declared_encoding
 def plain_name(module: str, importer: Any) -> str:
     """The plain name of a module, which may have the prefix of one of the importers.
 
-    Raises TypeError for what is no string, ModuleNotFoundError for the prefix of any other importer.
+    Raises TypeError for anything but a string, ModuleNotFoundError for the prefix of another importer.
     """
     if not isinstance(module, str):
         raise TypeError(f"the name of a module is a string: pass its __name__, not {module!r}")
@@ -38,12 +38,12 @@ def new_record(package: str, resource: str, taken: Collection[str]) -> str:
     if problem:
         raise ValueError(f"{record!r} cannot be the name of a record: {problem}")
     if record in taken:
-        raise ValueError(f"{resource!r} of {package!r} has been saved before")
+        raise ValueError(f"{resource!r} of {package!r} is saved already")
     return record
 
 
 def source_files(module: str, path: str) -> list[tuple[str, str]]:
-    """The modules, with their files, that the file or folder `path` comes to as `module`."""
+    """The modules, each with its file, that the file or folder `path` holds where it is named `module`."""
     if not os.path.isdir(path):
         return [(module, path)]
     found = []
@@ -69,7 +69,7 @@ def encoded_source(text: str) -> bytes:
 
 
 def pickle_name(package: str, resource: str) -> str:
-    """What a pickle is called among modules: ``<model.model.pkl>``."""
+    """The name of a pickle among modules, such as ``<model.model.pkl>``."""
     return f"<{demangle(package)}.{resource}>"
 
 

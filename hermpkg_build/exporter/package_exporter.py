@@ -1,4 +1,4 @@
-"""PackageExporter: code, objects, texts and bytes into one package, by calls instead of BUILD files."""
+"""PackageExporter: packs code, objects, texts and bytes into one package."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ class PackageExporter(ModulePolicies):
     the standard library and torch are extern unless a call names them. Nothing is written before that
     succeeds: a file is replaced as a whole, or stays as it was.
 
-    `debug` has errors list all imports of a broken module. `requires` are the versions (PEP 440) of
-    distributions that whoever opens the package must have. The bytes depend on what is saved only;
+    With `debug`, errors list all imports of a broken module. `requires` are the versions (PEP 440) of
+    distributions that whoever opens the package must have. The bytes depend only on the data saved;
     `root` is the folder that the archive unpacks to.
     Raises TypeError for another `f` or `importer`, OutputError for a path that cannot be written, ValueError
-    for a version that is none.
+    for a malformed version.
 
     >>> with PackageExporter("model.pt") as exporter:
     ...     exporter.intern("app.**")
@@ -84,7 +84,7 @@ class PackageExporter(ModulePolicies):
         self._destination = destination_of(f)
         self._requires = dict(requires or {})
         for name, text in self._requires.items():
-            _see_that_it_is_a_specifier(name, text)
+            _check_specifier(name, text)
         self._root = root
         self._saved = SavedData(self._destination.spool_folder)
         self._pickler = PackagePickler(self, self.importer, self._saved.storages)
@@ -99,7 +99,7 @@ class PackageExporter(ModulePolicies):
 
         Raises ModuleNotFoundError.
         """
-        self._see_that_it_is_open()
+        self._check_open()
         name = plain_name(module_name, self.importer)
         if AvailableModules(self.importer, lambda _name: True).find(name) is None:
             raise ModuleNotFoundError(f"no importer of this exporter has a module {name!r}", name=name)
@@ -108,8 +108,8 @@ class PackageExporter(ModulePolicies):
     def save_source_string(
         self, module_name: str, src: str, is_package: bool = False, dependencies: bool = True
     ) -> None:
-        """Pack `src` as the source of the module `module_name`, in place of what was saved as it before."""
-        self._see_that_it_is_open()
+        """Pack `src` as the source of the module `module_name`, in place of any saved before."""
+        self._check_open()
         self._give_source(module_name, encoded_source(src), is_package, dependencies, "save_source_string")
 
     def save_source_file(
@@ -119,7 +119,7 @@ class PackageExporter(ModulePolicies):
 
         A file ``__init__.py`` makes a package. Raises OSError.
         """
-        self._see_that_it_is_open()
+        self._check_open()
         path = os.fspath(file_or_directory)
         for name, file in source_files(module_name, path):
             with open(file, "rb") as source:
@@ -128,8 +128,8 @@ class PackageExporter(ModulePolicies):
             self._give_source(name, data, is_package, dependencies, "save_source_file")
 
     def add_dependency(self, module_name: str, dependencies: bool = True) -> None:
-        """Do with the module `module_name` what the patterns say, as if something packed imported it."""
-        self._see_that_it_is_open()
+        """Treat the module `module_name` by the rules, as if a packed module imported it."""
+        self._check_open()
         name = plain_name(module_name, self.importer)
         self._plan.need(name, cause="add_dependency", dependencies=dependencies)
 
@@ -142,7 +142,7 @@ class PackageExporter(ModulePolicies):
 
         Raises PicklingError with the path to the object that cannot be pickled.
         """
-        self._see_that_it_is_open()
+        self._check_open()
         if pickle_protocol not in _PROTOCOLS:
             raise ValueError(f"pickle_protocol is 3, 4 or 5, not {pickle_protocol!r}")
         record = self._saved.reserve(package, resource)
@@ -165,19 +165,19 @@ class PackageExporter(ModulePolicies):
         self.save_binary(package, resource, text.encode())
 
     def save_binary(self, package: str, resource: str, binary: Bytes) -> None:
-        """Pack `binary` under the name `resource` of `package`. Raises TypeError for what is no bytes."""
-        self._see_that_it_is_open()
+        """Pack `binary` under the name `resource` of `package`. Raises TypeError for anything else."""
+        self._check_open()
         record = self._saved.reserve(package, resource)
-        # By way of a view: of a number, bytes() would make that many zeros.
+        # A view first: bytes() of a number would be that many zeros.
         self._saved.add(record, bytes(memoryview(binary)), RecordKind.RESOURCE)
 
     def get_unique_id(self) -> str:
-        """A number that this exporter gives only once."""
+        """A number that this exporter returns only once."""
         number = self._next_id
         self._next_id += 1
         return str(number)
 
-    # ---- what was found
+    # ---- results
 
     def interned_modules(self) -> list[str]:
         """The modules that are packed, sorted."""
@@ -188,7 +188,7 @@ class PackageExporter(ModulePolicies):
         return self._with_policy(Policy.EXTERN)
 
     def mocked_modules(self) -> list[str]:
-        """The modules that stand-ins are packed for, sorted."""
+        """The modules that are replaced by stand-ins, sorted."""
         return self._with_policy(Policy.MOCK)
 
     def denied_modules(self) -> list[str]:
@@ -230,27 +230,27 @@ class PackageExporter(ModulePolicies):
         name = getattr(self._destination, "path", "<binary>")
         return Directory.of_files(name, names, include=include, exclude=exclude)
 
-    # ---- what torch asks a packager for
+    # ---- called by torch
 
     @property
     def script_module_serializer(self) -> Any:
         """The torch ScriptModuleSerializer that TorchScript modules write themselves with."""
-        self._see_that_it_is_open()
+        self._check_open()
         return self._saved.torchscript.serializer
 
     @property
     def storage_context(self) -> Any:
         """The torch SerializationStorageContext that numbers storages for TorchScript and for pickles."""
-        self._see_that_it_is_open()
+        self._check_open()
         return self._saved.torchscript.storage_context
 
     # ---- the end
 
     def close(self) -> None:
-        """Write the package. Twice is harmless.
+        """Write the package; a second call does nothing.
 
-        Raises PackagingError with all that is wrong with the modules, EmptyMatchError for a rule
-        without a module; nothing is written then, and the exporter stays open.
+        Raises PackagingError with all broken modules, EmptyMatchError for a rule that decides for none;
+        nothing is written then, and the exporter stays open.
         """
         if not self._is_open:
             return
@@ -278,7 +278,7 @@ class PackageExporter(ModulePolicies):
             self._release()
 
     def _settle(self) -> ExportAnalysis:
-        """The final modules, after all hooks have been told, which may save more."""
+        """Analyse until no hook saves more; raises as `close`."""
         while True:
             analysis = self._analyse()
             raise_for(analysis, self._plan.rules, debug=self.debug)
@@ -287,7 +287,7 @@ class PackageExporter(ModulePolicies):
                 return analysis
 
     def _release(self) -> None:
-        """Give up everything that is only needed to write."""
+        """Drop everything that is only needed to write."""
         self._is_open = False
         self._saved.release()
         self._pickler = PackagePickler(self, self.importer, self._saved.storages)
@@ -328,7 +328,7 @@ class PackageExporter(ModulePolicies):
         self._plan.give_source(module, cause=cause, dependencies=dependencies)
 
 
-def _see_that_it_is_a_specifier(name: str, text: str) -> None:
+def _check_specifier(name: str, text: str) -> None:
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     try:

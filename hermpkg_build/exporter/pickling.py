@@ -1,4 +1,4 @@
-"""Objects as pickles of a package: globals as the importers name them, everything else by number."""
+"""Pickles objects for a package: classes and functions by the names of importers, tensors by number."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class PackagePickler:
     def pickle(self, obj: Any, *, protocol: int, name: str, cause: str) -> PickledObject:
         """Pickle `obj`, which messages call `name`, with the package's keys of storages.
 
-        `cause` says what the storages are for.
+        `cause` names what the storages are for, in messages.
         Raises PicklingError with the path to the object at fault.
         """
-        # What the objects pickle into bytes of their own is part of the package too.
+        # Objects may hold pickles of others, in bytes of their own; their names are plain, too.
         with plain_names():
             pickled = pickle_canonically(
                 obj,
@@ -70,7 +70,7 @@ class PackagePickler:
 
 
 class GlobalNames:
-    """Finds the names of classes and functions; what was found once is kept, and kept alive."""
+    """Finds the names of classes and functions, and remembers them; the objects are kept alive."""
 
     def __init__(self, importer: Any) -> None:
         self._modules = AvailableModules(importer, _may_not_import)
@@ -98,11 +98,11 @@ class GlobalNames:
             except pickle.PicklingError as error:
                 reasons.append(f"{provider}: {error}")
                 continue
-            self._see_that_it_is_packed_from(provider, obj, found)
+            self._check_packed_from(provider, obj, found)
             return found
         raise pickle.PicklingError(self._explain(module, name, reasons))
 
-    def _see_that_it_is_packed_from(self, own: ModuleProvider, obj: Any, found: tuple[str, str]) -> None:
+    def _check_packed_from(self, own: ModuleProvider, obj: Any, found: tuple[str, str]) -> None:
         module, name = found
         if len(self._modules.providers) == 1:
             return

@@ -1,4 +1,4 @@
-"""What an exporter was told so far: sources, roots and rules, in the order in which they were given."""
+"""The calls of an exporter so far, as sources, roots and rules in their order."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ class Plan:
     """The modules and the rules of an export; `version` changes with every change.
 
     `sources` are modules that came with a source, by dotted name, `saved` those whose sources are to be
-    found, `alone` those of both whose imports are not to be followed.
+    found, `without_imports` those of both whose imports are not followed.
     """
 
     sources: dict[str, ModuleSource] = field(default_factory=dict)
     saved: dict[str, None] = field(default_factory=dict)
-    alone: set[str] = field(default_factory=set)
+    without_imports: set[str] = field(default_factory=set)
     roots: list[Root] = field(default_factory=list)
     rules: list[PolicyRule] = field(default_factory=list)
     version: int = 0
 
     def give_source(self, module: ModuleSource, *, cause: str, dependencies: bool) -> None:
-        """Pack `module`, which has a source, whatever there was of its name."""
+        """Pack `module`, which has a source, in place of any other of its name."""
         self.saved.pop(module.name, None)
         self.sources[module.name] = module
         self._add_root(module.name, cause, dependencies)
@@ -46,25 +46,25 @@ class Plan:
         self._add_root(name, cause, dependencies)
 
     def need(self, name: str, *, cause: str, dependencies: bool) -> None:
-        """Do with the module `name` what the rules say."""
+        """Treat the module `name` by the rules."""
         if name not in self.sources and name not in self.saved:
             self._add_root(name, cause, dependencies)
 
     def add_roots(self, roots: Sequence[Root]) -> None:
-        """Need what a pickle refers to."""
+        """Add modules that a pickle refers to."""
         self.roots += roots
         self.version += 1
 
     def add_rule(self, rule: PolicyRule) -> None:
-        """Add a rule behind those there are. Raises ValueError for a malformed pattern."""
+        """Add a rule, which comes last. Raises ValueError for a malformed pattern."""
         GlobGroup(rule.include, exclude=rule.exclude)
         self.rules.append(rule)
         self.version += 1
 
     def _add_root(self, name: str, cause: str, dependencies: bool) -> None:
-        self.alone.discard(name)
+        self.without_imports.discard(name)
         if not dependencies:
-            self.alone.add(name)
+            self.without_imports.add(name)
         self.roots.append(
             Root(source=cause, module=name, kind=EdgeKind.DECLARED, location=calling_location())
         )
@@ -83,9 +83,9 @@ def calling_location() -> Location | None:
 
 
 def effective_rules(plan: Plan, mocked: Sequence[str]) -> Iterator[tuple[PolicyRule, int | None]]:
-    """The rules that a closure is to obey, each with the index of the given rule it stands for.
+    """The rules of the analysis, each with the index of the given rule that it stands for.
 
-    What was saved is interned before any rule is asked. torch is never interned, for it is
+    Saved modules are interned before any rule is asked. torch is never interned, for it is
     compiled; nor is the standard library because a wildcard happens to reach it. A module among
     `mocked`, which were mocked when the package they come from was made, stays mocked where a rule
     interns it: nothing else is left of it.

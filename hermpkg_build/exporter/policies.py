@@ -1,4 +1,4 @@
-"""The calls that say what becomes of modules, and the hooks that are told of it."""
+"""The calls that give modules their policies, and the hooks that are told of each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hermpkg_build.exporter.plan import Plan, calling_location
 
 
 class ModulePolicies:
-    """Rules in the order of their calls, of which the first that matches a module decides.
+    """Rules in the order of their calls: the first that matches a module decides.
 
     A pattern is a dotted name with ``*`` for any part of one segment and ``**`` for any number of
     segments. `include` and `exclude` are one pattern or several; ValueError for a malformed one.
@@ -21,7 +21,7 @@ class ModulePolicies:
         self._is_open = True
 
     def intern(self, include: GlobPattern, *, exclude: GlobPattern = (), allow_empty: bool = True) -> None:
-        """Pack the modules that match. Without `allow_empty` there must be one in the end."""
+        """Pack the modules that match. Without `allow_empty`, at least one must."""
         self._add_rule(Policy.INTERN, include, exclude, allow_empty)
 
     def extern(self, include: GlobPattern, *, exclude: GlobPattern = (), allow_empty: bool = True) -> None:
@@ -51,7 +51,7 @@ class ModulePolicies:
     def _add_rule(
         self, policy: Policy, include: GlobPattern, exclude: GlobPattern, allow_empty: bool
     ) -> None:
-        self._see_that_it_is_open()
+        self._check_open()
         self._plan.add_rule(
             PolicyRule(
                 policy=policy,
@@ -62,6 +62,6 @@ class ModulePolicies:
             )
         )
 
-    def _see_that_it_is_open(self) -> None:
+    def _check_open(self) -> None:
         if not self._is_open:
-            raise ValueError("the exporter is closed: its package was written, or given up")
+            raise ValueError("the exporter is closed: its package is written, or was dropped after an error")

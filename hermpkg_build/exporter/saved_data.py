@@ -1,4 +1,4 @@
-"""What a package is to hold besides modules: pickles, resources, storages, TorchScript."""
+"""The data saved for a package: pickles, resources, storages, TorchScript."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class SavedData:
-    """Records to be; large ones wait in a file in `spool_folder` (None: the system's)."""
+    """The records of saved data; large storages wait in a file in `spool_folder` (None: the system's)."""
 
     def __init__(self, spool_folder: str | None) -> None:
         self._spool = Spool(spool_folder)
@@ -26,11 +26,11 @@ class SavedData:
         self._torchscript: TorchScript | None = None
 
     def reserve(self, package: str, resource: str) -> str:
-        """The record of a new resource. Raises ValueError for a name that is taken, or that none can have."""
+        """The record of a new resource. Raises ValueError for a name that is taken or malformed."""
         return new_record(package, resource, self._records)
 
     def add(self, record: str, data: bytes, kind: RecordKind) -> None:
-        """Hold `data`."""
+        """Add a record with `data`."""
         self._records[record] = Part.of_bytes(record, data, kind=kind, cause=f"the {kind} {record}")
 
     @property
@@ -40,7 +40,7 @@ class SavedData:
 
     @property
     def torchscript(self) -> TorchScript:
-        """What TorchScript is written to, made when first asked for; storages are shared with it."""
+        """The archive of TorchScript, made at the first call; storages are numbered together with its own."""
         if self._torchscript is None:
             from hermpkg_build.exporter.torchscript import TorchScript
 
@@ -49,17 +49,17 @@ class SavedData:
         return self._torchscript
 
     def parts(self) -> Sequence[Part]:
-        """Everything, but for TorchScript before `finish`."""
+        """All records; those of TorchScript only after `finish`."""
         torchscript = self._torchscript.parts() if self._torchscript is not None else ()
         return [*self._records.values(), *self.storages.parts, *torchscript]
 
     def finish(self) -> None:
-        """Complete what is written bit by bit; nothing more may be added."""
+        """Complete TorchScript; nothing more may be added."""
         if self._torchscript is not None:
             self._torchscript.finish()
 
     def release(self) -> None:
-        """Give up all of it."""
+        """Drop all data."""
         self._records.clear()
         self.storages = Storages(self._spool)
         self._spool.close()
@@ -71,9 +71,9 @@ class SavedData:
 def data_files(
     files: Mapping[str, str], repacked: Mapping[str, bytes], taken: Collection[str]
 ) -> Iterator[Part]:
-    """Files that packed code reads, by record, but for records that are `taken`. Raises OSError.
+    """The parts for files that packed code reads, except those whose record is `taken`. Raises OSError.
 
-    Those that are `repacked` from another package come before those of the environment.
+    Files `repacked` from another package come before those of the environment.
     """
     for record, data in repacked.items():
         if record not in taken:

@@ -25,7 +25,7 @@ _IN_MEMORY = 256 << 20
 
 
 class Spool:
-    """Bytes that wait for the package to be written, in a nameless file in `folder` (None: the system's)."""
+    """A temporary file in `folder` (None: the system's), for bytes until the package is written."""
 
     def __init__(self, folder: str | None) -> None:
         self._folder = folder
@@ -41,14 +41,14 @@ class Spool:
         return self._file
 
     def close(self) -> None:
-        """Give up all that is in the file."""
+        """Drop the file."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
 
 class Storages:
-    """The storages of one export, by the memory they are; each as it was when it was first saved."""
+    """The storages of one export, each as it was when it was first saved; one memory has one number."""
 
     def __init__(self, spool: Spool) -> None:
         self.parts: list[Part] = []
@@ -78,7 +78,7 @@ class Storages:
             return known
         shared = self._torchscript
         is_new = shared is None or not shared.has(storage)
-        # First of all: what there is no room for has no number, and can be saved again when there is.
+        # Before it has a number: where there is no room for it, it can be saved again later.
         copy = self._copied(storage) if is_new else None
         key = len(self._keys) if shared is None else shared.enter(storage)
         self._keys[identity] = key
@@ -99,7 +99,7 @@ class Storages:
             return self._set_aside(storage, size)
         except OSError as error:
             raise LocalEnvironmentError(
-                "a tensor cannot be set aside until the package is written",
+                "there is no room for a tensor until the package is written",
                 facts=[("bytes", str(size)), ("reason", error.strerror or str(error))],
                 next_step="free some space on the file system that the package is written to",
             ) from error

@@ -1,4 +1,4 @@
-"""TorchScript in a package: torch writes it to an archive of its own, whose records are taken over."""
+"""TorchScript in a package: torch writes an archive of its own, whose records become the package's."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from hermpkg_build.core.manifest import RecordKind
 _CODE = f"{DATA}ts_code/"
 _STORAGE = ".storage"
 _SOURCE_PLACES = ".debug_pkl"
-"""Where each line of TorchScript was written: paths of the machine that made it, only used in messages."""
+"""Records that say which source each line comes from, with paths of the machine; only messages use them."""
 
 
 class TorchScript:
     """A ScriptModuleSerializer with the archive that it writes to.
 
-    `serializer` and `storage_context` are what ``__reduce_package__`` of TorchScript modules asks
-    an exporter for. Storages are numbered by the context, so that modules of both kinds share them.
+    ``__reduce_package__`` of TorchScript modules uses `serializer` and `storage_context`. Storages are
+    numbered by the context, so that modules of both kinds share them.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class TorchScript:
         return int(self.storage_context.get_or_add_storage(storage))
 
     def finish(self) -> None:
-        """Have torch write what it has not yet; after this, nothing more can be serialized."""
+        """Have torch write the rest; after this, nothing more can be serialized."""
         if not self._is_finished:
             self._is_finished = True
             self.serializer.write_files()
@@ -77,5 +77,5 @@ class TorchScript:
                 )
 
     def close(self) -> None:
-        """Give up the archive."""
+        """Drop the archive."""
         self._file.close()

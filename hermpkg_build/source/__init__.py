@@ -1,1 +1,1 @@
-"""One module's bytes in, its import facts out."""
+"""Reads the import facts of a module from its source."""

@@ -1,4 +1,4 @@
-"""What the names of a source stand for, as far as its import statements say."""
+"""The names that the import statements of a source bind, and the modules and functions they stand for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a source is laid out: its long strings, where its statements start, which blocks enclose them.
+"""The layout of a source: its long strings, the starts of its statements, and the blocks around them.
 
 Little is read, and only when asked for: long strings are found by their quotes, blocks by the lines that
 begin with a keyword, and only where such a line could be the middle of a bracket is the text before it
@@ -66,7 +66,7 @@ def indent_width(blanks: bytes) -> int:
 
 
 class Layout:
-    """Answers about one source in the normal form of `source_bytes`; all may raise SourceError."""
+    """Answers about one source in the normal form of `normal_form`; all may raise SourceError."""
 
     def __init__(self, source: bytes) -> None:
         self.source = source

@@ -1,4 +1,4 @@
-"""In which contexts the statements of a source stand: what its enclosing blocks say of when they run."""
+"""The contexts of statements: under which conditions the blocks around them run."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Contexts:
     def of_line(self, line: Line) -> tuple[int, int, int]:
         """The contexts of a line's header and of what follows it, and the index of its first token that does.
 
-        Both contexts are the same, and the index 0, where the line is no header.
+        Both contexts are the same, and the index 0, where the line is not a header.
         """
         header = self._layout.header_at(line)
         colon = self._header_colon(line, header) if header else 0
@@ -100,7 +100,7 @@ class Contexts:
         return self._bodies[header.start]
 
     def _own(self, header: Header) -> int:
-        """What one header adds for its block."""
+        """The context that one header adds for its block."""
         keyword = self._keyword(header)
         if keyword == b"def":
             return FUNCTION
@@ -127,7 +127,7 @@ class Contexts:
         return any(name.encode() in self._layout.source for name in self._aliases)
 
     def _branch(self, header: Header) -> tuple[int, int, int]:
-        """What an ``if`` or ``elif`` adds for its test, for its block, and for the clauses that follow it."""
+        """The contexts that an ``if`` or ``elif`` adds for its test, its block, and the following clauses."""
         chain: list[Header] = []
         clause: Header | None = header
         while clause and clause.start not in self._branches:

@@ -1,4 +1,4 @@
-"""What a module's ``__all__`` comes to, statement by statement."""
+"""The value of a module's ``__all__``, followed statement by statement."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ def suppresses_import_error(items: Tokens) -> bool:
 
 
 def type_checking_test(tokens: Tokens, aliases: frozenset[str]) -> bool | None:
-    """What a test that only asks for TYPE_CHECKING amounts to at run time; None for any other test.
+    """The value at run time of a test that only asks for TYPE_CHECKING; None for any other test.
 
     `aliases` are names for the flag itself; as an attribute it is known by its own name.
     """

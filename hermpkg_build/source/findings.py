@@ -1,4 +1,4 @@
-"""What the lines around telling words hold: calls that import, uses of a module's place, ``__all__``."""
+"""Reads the lines around certain words: calls that import, uses of a module's path, ``__all__``."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ PLACE_NAMES: Final = frozenset({"__file__", "__path__"})
 
 
 class Findings:
-    """What a source holds besides import statements; each with its offset, in order of the words given.
+    """The facts of a source besides import statements, in the order of the words given.
 
-    `calls` are (offset, form, what it imports or None, text, context), `uses` (offset, name).
+    `calls` are (offset, form, import or None, text, context), `uses` (offset, name).
     """
 
     def __init__(self, layout: Layout, bindings: Bindings, contexts: Contexts, words: Sequence[Word]) -> None:
@@ -136,7 +136,7 @@ class _LineReader:
         return not (behind == b"=" and self._nesting[index] > 0)
 
     def is_pattern(self, index: int) -> bool:
-        """Whether the token at `index` is part of a pattern of match, where a call is none."""
+        """Whether the token at `index` is part of a pattern of match, where a call calls nothing."""
         if not (index < self._first and self.tokens[0].text == b"case"):
             return False
         guard = (i for i in range(self._first) if self.tokens[i].text == b"if" and self._nesting[i] == 0)

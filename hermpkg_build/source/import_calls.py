@@ -16,7 +16,7 @@ from hermpkg_build.source.tokens import Kind
 
 
 class NamedImport(NamedTuple):
-    """What a call with constant arguments imports; the fields are those of `core.import_facts.Import`."""
+    """The import of a call with constant arguments; the fields are those of `core.import_facts.Import`."""
 
     module: str
     level: int
@@ -24,10 +24,10 @@ class NamedImport(NamedTuple):
 
 
 def read_dunder_import(tokens: Tokens) -> NamedImport | None:
-    """What ``__import__(name, globals, locals, fromlist, level)`` imports; None where that is computed.
+    """The import of ``__import__(name, globals, locals, fromlist, level)``; None where it is computed.
 
-    `tokens` are those between the parentheses. A `fromlist` that is no constant is left aside: it can
-    add submodules, never another module.
+    `tokens` are those between the parentheses. A computed `fromlist` is ignored: it can add
+    submodules, never another module.
     """
     bound = arguments(tokens, ("name", "globals", "locals", "fromlist", "level"))
     if bound is None or "name" not in bound:
@@ -45,7 +45,7 @@ def read_dunder_import(tokens: Tokens) -> NamedImport | None:
 
 
 def read_import_module(tokens: Tokens) -> NamedImport | None:
-    """What ``importlib.import_module(name, package)`` imports; None where that is computed.
+    """The import of ``importlib.import_module(name, package)``; None where it is computed.
 
     The names hold the anchor package where it is constant, and are empty where it is ``__package__`` or
     ``__name__``: the package of the module itself.

@@ -1,4 +1,4 @@
-"""The import statements of a source: found by the word, read by one pattern, lexed where they are odd."""
+"""Finds the import statements of a source by the word, and reads nearly all by one pattern."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WORD: Final = b"import"
 
 _BEFORE: Final = frozenset(b" \t\f\n;:.\\")
 _AFTER: Final = frozenset(b" \t\f\\(*")
-"""What can stand right before and right behind the keyword."""
+"""The bytes that can stand right before and right behind the keyword."""
 
 _STATEMENT: Final = re.compile(
     rb"([ \t]*)(?:import[ \t]+([\w., \t]+)"
@@ -25,7 +25,7 @@ _STATEMENT: Final = re.compile(
 """An import statement that has its line for itself, as nearly all do."""
 
 _BEGINNING: Final = re.compile(rb"(?:\A|[;:])[ \t\f\\]*(?:from(?!" + NAME_BYTE + rb")[^;:#\"']*)?\Z")
-"""What stands on the line before the keyword if a statement begins there."""
+"""The text on the line before the keyword if a statement begins there."""
 
 _NAMES: Final = re.compile(r"(\w+)(?:\s+as\s+(\w+))?")
 

@@ -1,8 +1,8 @@
-"""Import facts of one module's source: every import, where it stands, and what ties the code to its place.
+"""Import facts of one module's source: every import, where it stands, and the uses of the module's own path.
 
 Exactly the imports that `ast` finds are found, without building a syntax tree: nearly all of a source
 is stepped over by searches for a few words, and only the lines around those are looked at. Sources are
-taken to be valid; `analysis.syntax.check_syntax` makes sure of it.
+taken to be valid; `syntax.check_syntax` makes sure of it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Import facts of many sources: known ones from memory and a store, all others worked out and kept."""
+"""Import facts of many sources: known ones from memory and a store, others analysed and kept."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class FactsStore(Protocol):
     """Import facts as bytes, by the digest of the source and the version that made them."""
 
     def get_many(self, digests: Collection[Digest], *, version: str) -> dict[Digest, bytes]:
-        """Those that are there."""
+        """The facts that the store has."""
         ...
 
     def put_many(self, facts: Mapping[Digest, bytes], *, version: str) -> None:
-        """Keep some more."""
+        """Add facts to the store."""
         ...
 
 
 class KnownFacts:
     """The facts of all sources that were asked for, by digest; new ones go into `store`, too.
 
-    Up to `jobs` processes work them out. `read` gives the bytes of a file that no other process has read.
+    Up to `jobs` processes analyse sources. `read` gives the bytes of a file that this process analyses.
     """
 
     def __init__(

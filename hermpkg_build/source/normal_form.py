@@ -12,7 +12,7 @@ _BLANK: Final = re.compile(rb"[ \t\f]*(?:#.*)?$")
 
 
 class SourceError(Exception):
-    """What is wrong with a source; `offset` is a place in the normal form, or -1 where there is none yet."""
+    """The fault of a source; `offset` is a place in the normal form, or -1 where there is none yet."""
 
     def __init__(self, message: str, offset: int = -1) -> None:
         super().__init__(message)
@@ -24,7 +24,7 @@ def normal_form(data: bytes) -> bytes:
     r"""The source as UTF-8 without byte order mark, newlines as ``\n``, one before and one behind it.
 
     The newline in front gives every line the same left edge. Offsets, less one, are those that the
-    interpreter counts. Bytes that are no UTF-8 are left where the source declares no encoding: the
+    interpreter counts. Bytes that are not UTF-8 are left where the source declares no encoding: the
     interpreter minds them in strings and names only, see `tokens.check_encoding`.
     Raises SourceError for an unknown encoding, bytes that are not of it, and null bytes.
     """

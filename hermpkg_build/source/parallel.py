@@ -1,4 +1,4 @@
-"""Import facts of many files at once, worked out together with helper processes: for cold starts.
+"""Import facts of many files at once, analysed by helper processes: for cold starts.
 
 A helper is a plain child interpreter that loads the analysis alone. It is neither forked, so that
 threads here do not matter, nor made by `multiprocessing`, which would run this program's main module
@@ -32,7 +32,7 @@ _HELPER: Final = (
 def facts_of_files(files: Sequence[Source], jobs: int) -> list[SourceFacts]:
     """The facts of `files`, in order, by up to `jobs` processes, this one included.
 
-    A helper that cannot be started, or dies, takes nothing with it: its files are analysed here. Raises
+    A helper that cannot be started, or dies, loses nothing: its files are analysed here. Raises
     OSError for a file that cannot be read.
     """
     import threading
@@ -60,7 +60,7 @@ def facts_of_files(files: Sequence[Source], jobs: int) -> list[SourceFacts]:
 
 
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    """Be a helper: answer each list of files, on a line of its own, by a list of what is in them."""
+    """Be a helper: answer each line, a list of files, by a line with the list of their facts."""
     for batch in requests:
         files = [Source(path=path, trusts_bytecode=trusts) for path, trusts in json.loads(batch)]
         _send(answers, [_answer(file) for file in files])
@@ -109,7 +109,7 @@ def _feed(
     waiting: list[range],
     found: dict[int, SourceFacts],
 ) -> None:
-    """Give batches to one helper until none is left or it fails; what it leaves undone stays unanswered."""
+    """Give batches to one helper until none is left or it fails; files that it leaves stay without facts."""
     assert helper.stdin
     assert helper.stdout
     try:

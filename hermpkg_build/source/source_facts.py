@@ -37,7 +37,7 @@ class Source:
 def facts_of_source(data: bytes, path: str = "") -> SourceFacts:
     """The digest and the facts of a source, with the verdict of a full parse.
 
-    The parse is left out where the file at `path`, which has these bytes, was compiled by this interpreter.
+    The parse is left out where this interpreter has compiled the file at `path`, which has these bytes.
     """
     facts = analyse_source(data)
     if facts.syntax_problem is None and not (path and has_current_bytecode(path, data)):

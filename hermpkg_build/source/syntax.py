@@ -1,4 +1,4 @@
-"""Whether a source is valid Python: the running interpreter's word, asked for as seldom as possible."""
+"""Whether a source is valid Python for the running interpreter; parses as seldom as possible."""
 
 from __future__ import annotations
 
@@ -27,11 +27,10 @@ def check_syntax(data: bytes) -> SyntaxProblem | None:
 def has_current_bytecode(path: str, data: bytes) -> bool:
     """Whether this interpreter has compiled `data`, the source at `path`, before: it is known to parse.
 
-    Looks at the header of the file in
-    ``__pycache__`` as the import system does (PEP 552): this interpreter's magic number, and the size
-    and time of the source, or its hash. The compiler writes that file only after it has accepted the
-    source. What is trusted is no more than any import of that module trusts, and a wrong answer does no
-    harm to an artifact: it leaves out a check, and the source that is packed stays the same.
+    Looks at the header of the file in ``__pycache__`` as the import system does (PEP 552): this
+    interpreter's magic number, and the size and time of the source, or its hash. The compiler writes that
+    file only after it has accepted the source. Any import of the module trusts it as much, and a wrong
+    answer does no harm to an artifact: it leaves out a check, and the source that is packed stays the same.
     """
     from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
 

@@ -1,6 +1,6 @@
 """An exact lexer for single logical lines of Python, old and new f-strings included.
 
-It reads sources in the normal form of `source_bytes` and assumes that they are valid. What differs
+It reads sources in the normal form of `normal_form` and assumes that they are valid. What differs
 between Python versions is read by the newest rules, of which the older are a part: a string literal of
 3.11 ends at the same place by the rules of PEP 701.
 """
@@ -143,7 +143,7 @@ def next_string(source: bytes, begin: int) -> int | None:
 
 
 def check_encoding(source: bytes) -> None:
-    """Raise SourceError where bytes outside comments are no UTF-8."""
+    """Raise SourceError where bytes outside comments are not UTF-8."""
     checked, place = 0, 0
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Finding names in a source by their spelling, before anything is lexed."""
+"""Finds names in a source by their spelling, before anything is lexed."""
 
 from __future__ import annotations
 

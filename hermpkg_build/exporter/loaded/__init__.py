@@ -1,1 +1,1 @@
-"""What can only be told from modules that are loaded: imports by names that only run time knows."""
+"""Finds imports that sources do not show, by the modules that this process has loaded."""

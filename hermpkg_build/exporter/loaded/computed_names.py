@@ -1,4 +1,4 @@
-"""Loaded modules that packed code imports by names which its source has in part."""
+"""Finds the loaded modules that packed code imports by names it computes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hermpkg_build.core.syntax_trees import parse_expression
 from hermpkg_build.errors import Location
 
 _FIELD = re.compile(r"\{[^{}]*\}")
-"""What str.format fills in."""
+"""A field that str.format replaces."""
 _CONVERSION = re.compile(r"%(?:\(\w*\))?[-#0 +]*\d*(?:\.\d+)?\w")
-"""What the operator % fills in."""
+"""A field that the operator % replaces."""
 
 _Parts = Sequence["str | None"]
-"""A text in pieces; None is one that only run time knows."""
+"""A text in pieces; None stands for one that is computed."""
 
 
 def loaded_by_computed_name(
@@ -26,8 +26,8 @@ def loaded_by_computed_name(
 ) -> Iterator[Edge]:
     """The loaded modules that calls such as ``import_module(f"lib.backends.{name}")`` may have imported.
 
-    `dynamic` pairs modules of `graph` with their calls. One that shows nothing of the package it
-    imports from gives nothing: all of a library would fit.
+    `dynamic` pairs modules of `graph` with their calls. A call whose text does not show the package
+    it imports from is left out: all of a library would fit.
     """
     for source, call in dynamic:
         module = sys.modules.get(source)
@@ -41,7 +41,7 @@ def loaded_by_computed_name(
 
 
 def _pattern(call: str, module: str, package: str) -> re.Pattern[str] | None:
-    """What the names that a call in `module` of `package` imports look like, as far as its text says."""
+    """The pattern of the names that a call in `module` of `package` imports; None where none shows."""
     try:
         expression = parse_expression(call)
     except (SyntaxError, ValueError):

@@ -1,4 +1,4 @@
-"""Imports that no source shows, but that the modules loaded in this process must have done."""
+"""Finds imports that no source shows, but that loaded modules must have done."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _NO_MODULES = frozenset({"", "__main__"})
 
 
 def loaded_on_demand(type_only: Iterable[Edge]) -> Iterator[Edge]:
-    """Those of the imports for type checkers by which a package says what it loads later, and has loaded.
+    """The loaded submodules that packages load on demand, by the imports that declare them to type checkers.
 
     A package that makes its attributes on demand (PEP 562, or with a class of its own for modules)
-    writes down for type checkers where they come from. That alone would take in all of a large
-    library; what is loaded is what the objects at hand needed.
+    writes down for type checkers where they come from. To follow them all would take in a whole
+    library; those that are loaded are the ones that the saved objects needed.
     """
     for edge in type_only:
         # As it is written: what begins with one dot counts from the package itself.
@@ -28,9 +28,9 @@ def loaded_on_demand(type_only: Iterable[Edge]) -> Iterator[Edge]:
 
 
 def loaded_by_helpers(packages: Collection[str]) -> Iterator[Edge]:
-    """The loaded submodules of those of `packages` whose attributes are made by a helper on demand.
+    """The loaded submodules of those of `packages` whose attributes another module's helper makes on demand.
 
-    The helper is another module's; what it can load stands in its arguments, or in files that it reads.
+    The names that it can load stand in its arguments, or in files that it reads.
     """
     helped = [package for package in packages if _has_helper(package)]
     for name in sorted(sys.modules) if helped else ():
@@ -51,11 +51,11 @@ def _is_lazy(name: str) -> bool:
 
 
 def externs_in_use(graph: ModuleGraph) -> Iterator[Edge]:
-    """The top-level modules outside of `graph` that its packed modules hold something of.
+    """The top-level modules outside of `graph` whose modules, classes or functions its packed modules hold.
 
-    That is a module, class or function. What was imported by a name that only run time knew shows in
-    no source, but stays with whoever imported it. Such imports may mostly fail: they are optional.
-    The standard library is left out, whose parts come by way of others too often.
+    An import by a computed name shows in no source, but its result stays with the importer. Such imports
+    are mostly allowed to fail: they are optional. The standard library is left out: its parts often come
+    by way of other modules.
     """
     known = {top_of(node.name) for node in graph}
     for node in graph.with_policy(Policy.INTERN):

@@ -1,1 +1,1 @@
-"""Where an exporter finds a module: the interpreter, given importers, loaded modules, packages."""
+"""The places that an exporter takes modules from: the interpreter, packages, other importers."""

@@ -1,4 +1,4 @@
-"""All modules that an exporter can pack, from whichever of its importers, and what comes along with them."""
+"""All modules that an exporter can pack, and the data that comes with them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from hermpkg_build.exporter.sources.repacked import Repacked
 from hermpkg_build.runtime.importer_protocol import Importer
 
 OWN_IMPORTER = "torch_package_importer"
-"""The module that every importer provides of itself: no package holds it."""
+"""A module that every importer provides itself; no package holds it."""
 
 
 class AvailableModules:
     """The modules that were `given`, then those of each of the importers in `importer`, in order.
 
-    The standard library and torch are there even where no importer has them. So are the folders of
-    `records`, which are those of the package that are no modules. `may_import` tells whether a module may
-    be imported because nothing else tells of it.
+    The standard library and torch are there even where no importer has them, and so are the folders of
+    `records`, the records of data in the package. `may_import` tells whether a module may be imported to
+    learn where it comes from.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class AvailableModules:
         return self._found[name]
 
     def provider_of(self, name: str) -> ModuleProvider | None:
-        """The first provider that has the module `name` with more than a folder, else with a folder."""
+        """The first provider that has the module `name`; one that has a folder without code comes last."""
         folder = None
         for provider in self.providers:
             found = provider.find(name)
@@ -66,12 +66,12 @@ class AvailableModules:
         return folder
 
     def mocked(self) -> list[str]:
-        """The modules of which the packages that importers have open hold only stubs, sorted."""
+        """The modules that are mocked in the packages of the importers, sorted."""
         packages = [provider for provider in self.providers if isinstance(provider, PackageProvider)]
         return sorted({name for package in packages for name in package.mocked})
 
     def repacked(self, graph: ModuleGraph) -> Repacked:
-        """What the interned modules of `graph` that come from packages bring along; the first has its way."""
+        """The data that comes with those interned modules of `graph` that other packages provide."""
         names: dict[ModuleProvider | None, list[str]] = {}
         for node in graph.with_policy(Policy.INTERN):
             if node.name not in self._given:
@@ -79,7 +79,7 @@ class AvailableModules:
         repacked = Repacked()
         for provider in self.providers:
             if isinstance(provider, PackageProvider) and provider in names:
-                repacked = repacked.beside(provider.repacked(names[provider]))
+                repacked = repacked.joined(provider.repacked(names[provider]))
         return repacked
 
     def _find(self, name: str) -> ModuleSource | None:

@@ -1,4 +1,4 @@
-"""The places that the importers given to an exporter stand for, in their order."""
+"""The providers of modules that stand for the importers given to an exporter."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from hermpkg_build.runtime.importer_protocol import sys_importer
 
 
 def importers_in_order(importer: Any) -> Iterator[Any]:
-    """The importers that `importer` is made of, first asked first; one alone is itself.
+    """The importers that `importer` combines, in the order in which they are asked; else itself.
 
-    torch's own are accepted as well. Raises TypeError for what is no importer.
+    Importers of torch are accepted, too. Raises TypeError for anything else.
     """
     parts = getattr(importer, "_importers", None)
     if isinstance(parts, Sequence):
@@ -35,11 +35,11 @@ def importers_in_order(importer: Any) -> Iterator[Any]:
 def providers_of(
     importer: Any, may_import: Callable[[str], bool], interpreter: InterpreterProvider
 ) -> list[ModuleProvider]:
-    """A provider for each importer, made anew: what they have is looked up as it is now.
+    """A new provider for each importer, which looks up modules as they are now.
 
     `interpreter` is that of sys_importer, and where packages take their extern modules from.
-    `may_import` is asked before a module is imported because nothing else tells of it, which
-    happens for importers of a user's own kind only.
+    `may_import` is asked before a module is imported to learn where it comes from, which only importers of
+    a user's own class need.
     """
     torch_importer = getattr(sys.modules.get("torch.package.importer"), "sys_importer", sys_importer)
     providers: list[ModuleProvider] = []

@@ -1,4 +1,4 @@
-"""The running interpreter as a place that modules are packed from: found without importing any."""
+"""The running interpreter as a provider of modules; finds them without importing any."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STATIC_FINDERS = (BuiltinImporter, FrozenImporter, PathFinder)
 
 
 class InterpreterProvider:
-    """What ``import`` would find here and now.
+    """The modules that ``import`` would find now.
 
     A module that is loaded is the file it was loaded from. For all others the path is searched as
     it is, the current folder and that of the script included, and the finders that packages have put
@@ -80,7 +80,7 @@ class InterpreterProvider:
         return self._placed(describe_module(name, module))
 
     def _found_by_finders(self, name: str) -> ModuleSource | None:
-        """What finders know that are not part of Python, or the path that a loaded parent has of its own."""
+        """The module by finders that are not part of Python, or by the path of a loaded parent."""
         parent = parent_of(name)
         above = sys.modules.get(parent) if parent else None
         if parent and above is None:
@@ -91,7 +91,7 @@ class InterpreterProvider:
         for finder in (*self._meta_finders, *([PathFinder] if self._has_own_path(parent, path) else [])):
             try:
                 spec = finder.find_spec(name, path)
-            except Exception:  # noqa: BLE001, S112 -- a finder is anyone's code; one that fails has found nothing
+            except Exception:  # noqa: BLE001, S112 -- a finder can run any code; one that fails finds nothing
                 continue
             if spec is not None:
                 is_package = spec.submodule_search_locations is not None
@@ -108,14 +108,14 @@ class InterpreterProvider:
         return static is None or path != [os.path.dirname(static.path)]
 
     def _placed(self, found: ModuleSource) -> ModuleSource:
-        """The same, with what is known of the place of its file."""
+        """`found` with the distribution and the short path of its file."""
         if not found.path:
             return found
         owner = self.finder.distributions.owner_of(found.path)
         return replace(found, shown=self._shown(found.path), distribution=owner.name if owner else "")
 
     def _readable(self, source: ModuleSource) -> ModuleSource:
-        """The same, with its source where that lies in a ZIP file."""
+        """`source` with its data where that lies in a ZIP file."""
         if not source.archive or source.kind not in (ModuleKind.SOURCE, ModuleKind.PACKAGE):
             return source
         import zipimport

@@ -1,4 +1,4 @@
-"""Modules that are loaded: the file or loader that their source comes from, told by themselves."""
+"""Finds the source of a loaded module by its file or its loader."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.factories.loaded_modules import attribute_of
 
 _NO_SOURCE = ModuleKind.BYTECODE
-"""The kind of a module whose source is not where it was: only its code is left, in memory."""
+"""The kind of a module whose source is gone: only its code is left, in memory."""
 
 
 def describe_module(name: str, module: Any) -> ModuleSource:
-    """The module `name` by the object that stands for it."""
+    """The module `name`, by its module object."""
     file = file_of(module)
     if file is not None:
         is_package = attribute_of(module, "__path__") is not None
@@ -27,7 +27,7 @@ def describe_module(name: str, module: Any) -> ModuleSource:
 
 
 def from_file(name: str, file: str, is_package: bool, loader: Any) -> ModuleSource:
-    """The module `name` in `file`, whose text the loader may keep in an archive or in memory."""
+    """The module `name` in `file`, whose source the loader may have in an archive or in memory."""
     kind, data = _kind_of(file, is_package), None
     if not os.path.isfile(file):
         data = _source_from_loader(loader, name, file) if file.endswith(".py") else None
@@ -65,7 +65,7 @@ def _kind_of(file: str, is_package: bool) -> ModuleKind:
 
 
 def _source_from_loader(loader: Any, name: str, file: str) -> bytes | None:
-    """The source that a loader keeps elsewhere than in a file; None where it has none."""
+    """The source that a loader has elsewhere than in a file; None where it has none."""
     try:
         return bytes(loader.get_data(file))
     except (ImportError, OSError, AttributeError, TypeError):

@@ -1,4 +1,4 @@
-"""Importers of packages, and of a user's own kind, as places that modules are packed from."""
+"""Importers of packages, and those of a user's own class, as providers of modules."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class OpenPackage:
 
 
 def open_package(importer: Any) -> OpenPackage | None:
-    """What an importer of packages has open; None for an importer of another kind."""
+    """The artifact that an importer of packages has open; None for any other importer."""
     torchs: Any = getattr(sys.modules.get("torch.package.package_importer"), "PackageImporter", ())
     if isinstance(importer, PackageImporter):
         records, read = importer.record_names(), importer.read_record
@@ -50,7 +50,7 @@ def open_package(importer: Any) -> OpenPackage | None:
 
 
 class ImporterProvider:
-    """An importer as one that gives names to objects, and objects for names."""
+    """An importer that names objects, and finds objects by name."""
 
     def __init__(self, importer: Any) -> None:
         self.importer = importer
@@ -69,7 +69,7 @@ class ImporterProvider:
             found: Any = self.importer.import_module(module)
             for attribute in name.split("."):
                 found = getattr(found, attribute)
-        except Exception:  # noqa: BLE001 -- importing runs anyone's code; what fails provides nothing
+        except Exception:  # noqa: BLE001 -- importing can run any code; a module that fails provides nothing
             return False
         return found is obj
 
@@ -93,7 +93,7 @@ class PackageProvider(ImporterProvider):
         self.mocked = mocked_modules(self._tree.packed, self._manifest, package.read)
 
     def find(self, name: str) -> ModuleSource | None:
-        """The module `name`; an extern one as it is outside of the package."""
+        """The module `name`; an extern one comes from `outside`."""
         if self._tree.is_extern(name):
             return self._outside.find(name)
         record, role = self._tree.packed.source(name), self._tree.role(name)
@@ -110,7 +110,7 @@ class PackageProvider(ImporterProvider):
         )
 
     def repacked(self, modules: Collection[str]) -> Repacked:
-        """What `modules`, of those that are packed here, bring into another package."""
+        """The data that comes with `modules`, which are packed here, into another package."""
         if self._manifest is None:
             return Repacked()
         return Repacked.of(modules, self._tree.packed, self._manifest, self._package.read)
@@ -124,7 +124,7 @@ class PackageProvider(ImporterProvider):
 
 
 class CustomProvider(ImporterProvider):
-    """An importer of a user's own kind: what its modules say of their files and loaders."""
+    """An importer of a user's own class, whose modules say which file or loader they come from."""
 
     def __init__(self, importer: Any, may_import: Callable[[str], bool]) -> None:
         super().__init__(importer)
@@ -138,12 +138,12 @@ class CustomProvider(ImporterProvider):
                 return None
             try:
                 module = self.importer.import_module(name)
-            except Exception:  # noqa: BLE001 -- whatever an importer raises, it has no such module
+            except Exception:  # noqa: BLE001 -- an importer that raises has no such module
                 return None
         return describe_module(name, module)
 
 
 def package_provider(importer: Any, outside: ModuleProvider) -> PackageProvider | None:
-    """What an importer of packages, ours or torch's, provides; None for any other importer."""
+    """The provider for an importer of packages, ours or torch's; None for any other importer."""
     package = open_package(importer)
     return PackageProvider(importer, package, outside) if package is not None else None

@@ -1,4 +1,4 @@
-"""A place that modules are packed from."""
+"""The protocol of places that modules are packed from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hermpkg_build.analysis.module_finder import ModuleSource
 
 
 class ModuleProvider(Protocol):
-    """One place that has modules."""
+    """A place that has modules."""
 
     def find(self, name: str) -> ModuleSource | None:
         """The module with the dotted name `name`; None where this place has none."""
@@ -19,5 +19,5 @@ class ModuleProvider(Protocol):
         ...
 
     def provides(self, obj: Any, module: str, name: str) -> bool:
-        """Whether `obj` is what `name` of `module` is here."""
+        """Whether `name` of `module` is `obj` here."""
         ...

@@ -1,7 +1,7 @@
-"""What modules that were packed before bring into another package: the data files that lie beside them.
+"""The data files that come with modules of one package into another.
 
-Which files packed code reads was judged when its first package was made, where the code may have been
-seen to read them; so all that lie beside its modules there go along.
+Which files packed code reads was found out when its first package was made, perhaps by running the code;
+so all files beside its modules there come along.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hermpkg_build.core.module_names import top_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repacked:
-    """What comes with `modules`: files by record, top-level modules that want real paths, versions."""
+    """The data of `modules`: files by record, top-level modules that need real paths, versions."""
 
     modules: frozenset[str] = frozenset()
     files: Mapping[str, bytes] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Repacked:
         manifest: Manifest,
         read: Callable[[str], bytes],
     ) -> Repacked:
-        """What `modules` bring out of the package that holds `packed`, whose records `read` gives."""
+        """The data of `modules` in the package that holds `packed`, whose records `read` gives."""
         return cls(
             modules=frozenset(modules),
             files={record: bytes(read(record)) for record in _data_files(modules, packed, manifest)},
@@ -41,8 +41,8 @@ class Repacked:
             distributions=manifest.distributions,
         )
 
-    def beside(self, other: Repacked) -> Repacked:
-        """Both; what is in both is taken from this one."""
+    def joined(self, other: Repacked) -> Repacked:
+        """This and `other` together; this one counts where both have something."""
         return Repacked(
             modules=self.modules | other.modules,
             files={**other.files, **self.files},
@@ -51,7 +51,7 @@ class Repacked:
         )
 
     def versions(self, graph: ModuleGraph, installed: Mapping[str, str]) -> dict[str, str]:
-        """The versions of distributions: of those that all come along, the ones that came."""
+        """The versions of distributions: those `installed`, unless all their modules come from packages."""
         others = {node.distribution for node in graph if node.name not in self.modules}
         came = {name: version for name, version in self.distributions.items() if name not in others}
         return {**installed, **came}

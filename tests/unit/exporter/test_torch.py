@@ -58,7 +58,7 @@ def test_a_tensor_for_which_there_was_no_room_can_be_saved_again(tmp_path, monke
     tensor = torch.arange(3)
     with PackageExporter(folder / "t.pt") as exporter:
         folder.rmdir()
-        with pytest.raises(LocalEnvironmentError, match="set aside"):
+        with pytest.raises(LocalEnvironmentError, match="no room for a tensor"):
             exporter.save_pickle("t", "t.pkl", tensor)
         folder.mkdir()
         exporter.save_pickle("t", "t.pkl", tensor)

@@ -120,7 +120,7 @@ def test_a_name_is_used_once():
     exporter = PackageExporter(io.BytesIO())
     exporter.save_text("a.b", "c", "x")
     for save in (exporter.save_text, exporter.save_pickle):
-        with pytest.raises(ValueError, match="saved before"):
+        with pytest.raises(ValueError, match="is saved already"):
             save("a.b", "c", "x")
 
 
