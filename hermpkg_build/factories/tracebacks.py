@@ -25,12 +25,9 @@ def error_of_factory(factory: str, error: BaseException, places: Places) -> Acti
         summary = f"the factory {factory} ended the process: sys.exit({error.code!r})"
     elif isinstance(error, KeyboardInterrupt):
         summary = f"the factory {factory} raised KeyboardInterrupt"
-    location = _location(error, places)
+    location, snippet = _place(error, places)
     return ActionError(
-        summary,
-        location=location,
-        facts=[("traceback", _trimmed(error, places))],
-        snippet=_snippet(error, places),
+        summary, location=location, facts=[("traceback", _trimmed(error, places))], snippet=snippet
     )
 
 
@@ -57,21 +54,17 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         here = here.__cause__ or (None if here.__suppress_context__ else here.__context__)
 
 
-def _location(error: BaseException, places: Places) -> Location | None:
-    """The deepest line of the workspace, or of anything where none of it took part."""
+def _place(error: BaseException, places: Places) -> tuple[Location | None, str]:
+    """The deepest line of the workspace with its text, or that of anything where none of it took part."""
     if isinstance(error, SyntaxError) and error.filename:
-        return Location(places.short_path(error.filename), error.lineno or 0, error.offset or 0)
+        place = Location(places.short_path(error.filename), error.lineno or 0, error.offset or 0)
+        return place, (error.text or "").strip()
     frames = _frames(error)
     own = [frame for frame in frames if places.place_of(frame[0]) is Place.WORKSPACE]
-    deepest = (own or frames)[-1:]
-    return Location(places.short_path(deepest[0][0]), deepest[0][1]) if deepest else None
-
-
-def _snippet(error: BaseException, places: Places) -> str:
-    if isinstance(error, SyntaxError):
-        return (error.text or "").strip()
-    own = [frame for frame in _frames(error) if places.place_of(frame[0]) is Place.WORKSPACE]
-    return linecache.getline(*own[-1]).strip() if own else ""
+    if not frames:
+        return None, ""
+    path, line = (own or frames)[-1]
+    return Location(places.short_path(path), line), linecache.getline(path, line).strip() if own else ""
 
 
 def _frames(error: BaseException) -> list[tuple[str, int]]:
