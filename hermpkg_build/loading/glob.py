@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import ClassVar, Protocol
 
 from hermpkg_build.core.attributes import Form, attribute
-from hermpkg_build.loading.links import identities_above, identity_of
+from hermpkg_build.loading.folder_walk import folders_below
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +87,7 @@ class _Walk:
                 states = {
                     _join(folder, name)
                     for folder in states
-                    for name in _select(segment, self._list(folder)[0])
-                    if not self._is_boundary(_join(folder, name))
+                    for name in _select(segment, self._to_enter(folder))
                 }
         last = segments[-1]
         if last == "**":
@@ -107,21 +106,10 @@ class _Walk:
 
     def _self_and_below(self, top: str) -> list[str]:
         """`top` and all folders below it, but for packages and for links to folders above."""
-        found: list[str] = []
-        pending = [(top, identities_above(self._path(top)))]
-        while pending:
-            folder, way = pending.pop()
-            identity = identity_of(self._path(folder))
-            if identity is not None:
-                if identity in way:
-                    continue
-                way |= {identity}
-            found.append(folder)
-            for name in self._list(folder)[0]:
-                inner = _join(folder, name)
-                if not self._is_boundary(inner):
-                    pending.append((inner, way))
-        return found
+        return list(folders_below(top, self._path, self._to_enter))
+
+    def _to_enter(self, folder: str) -> list[str]:
+        return [name for name in self._list(folder)[0] if not self._is_boundary(_join(folder, name))]
 
     def _path(self, folder: str) -> str:
         return f"{self._directory}/{folder}" if folder else self._directory

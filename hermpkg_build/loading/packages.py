@@ -10,8 +10,8 @@ from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.spelling import did_you_mean
 from hermpkg_build.errors import LabelError, WorkspaceError
+from hermpkg_build.loading.folder_walk import folders_below
 from hermpkg_build.loading.glob import GlobCall, glob_files
-from hermpkg_build.loading.links import identities_above, identity_of
 from hermpkg_build.loading.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -85,23 +85,20 @@ class Packages:
         Folders whose names begin with a dot, and virtual environments, are not entered: what lies
         there was put there by tools. Links that lead back up are not followed.
         """
-        pending = [(package, identities_above(self.directory(package)))]
-        while pending:
-            folder, way = pending.pop()
-            if self.is_ignored(folder):
-                # Not even listed: what a build puts into its output folder is no change to what it saw.
-                continue
-            entries = self._tree.entries(self.directory(folder))
-            identity = identity_of(self.directory(folder))
-            if entries is None or identity is None or identity in way:
-                continue
-            if "pyvenv.cfg" in entries:
-                continue
-            if self.build_file(folder) is not None:
+        for folder in folders_below(package, self.directory, self._to_enter):
+            if self.build_file(folder) is not None and not self._is_environment(folder):
                 yield folder
-            inner = [name for name, is_folder in entries.items() if is_folder and not name.startswith(".")]
-            way |= {identity}
-            pending += [(f"{folder}/{name}" if folder else name, way) for name in reversed(inner)]
+
+    def _to_enter(self, folder: str) -> list[str]:
+        # What is ignored is not even listed: what a build puts into its output folder is no change to what
+        # the build saw.
+        if self.is_ignored(folder) or self._is_environment(folder):
+            return []
+        entries = self._tree.entries(self.directory(folder)) or {}
+        return [name for name, is_folder in entries.items() if is_folder and not name.startswith(".")]
+
+    def _is_environment(self, folder: str) -> bool:
+        return self._tree.is_file(os.path.join(self.directory(folder), "pyvenv.cfg"))
 
     def is_ignored(self, folder: str) -> bool:
         """Whether a folder is no part of the workspace."""
