@@ -1,1 +1,1 @@
-"""Requests in, results out: actions run when their inputs changed."""
+"""Builds what a request names: loads its targets, orders them, and runs the actions whose inputs changed."""

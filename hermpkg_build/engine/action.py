@@ -1,4 +1,4 @@
-"""Actions: units of work whose named inputs give both their digest and the words for why they ran."""
+"""Actions: units of work with named inputs, which give both their digest and the words for why they ran."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from hermpkg_build.core.digest import Digest, fingerprint
 class Action:
     """One unit of work.
 
-    `kind` is ``analyse``, ``make-model``, ``assemble`` or ``test``; `version` changes whenever the
-    code that does the work could give another result for the same inputs; `subject` names what
-    the work is for and takes no part in the digest. `inputs` maps a name a reader knows (a path, an
-    attribute, a module) to a text that is equal exactly when the input is.
+    `kind` is ``analyse``, ``make-model``, ``assemble`` or ``test``; `version` changes whenever the code
+    that does the work could give another result for the same inputs; `subject` names what the work is for
+    and takes no part in the digest. `inputs` maps names that people know (a path, an attribute, a module)
+    to texts; two texts are equal exactly when the inputs are.
     """
 
     kind: str
@@ -25,11 +25,11 @@ class Action:
 
     @property
     def key(self) -> Digest:
-        """The action digest: what the action cache knows the result by."""
+        """Return the action digest, by which the action cache knows the result."""
         return fingerprint([self.kind, self.version, dict(self.inputs)])
 
     def with_inputs(self, more: Mapping[str, str]) -> Action:
-        """The same action with inputs that were discovered while it ran."""
+        """Return the same action with inputs that were discovered while it ran."""
         return Action(
             kind=self.kind,
             version=self.version,
@@ -39,10 +39,15 @@ class Action:
 
 
 def reasons_to_run(before: Mapping[str, str] | None, now: Mapping[str, str]) -> tuple[str, ...]:
-    """Why an action whose inputs were `before` must run with `now`: one clause for each difference.
+    """Say why an action whose inputs were `before` must run with `now`: one clause for each difference.
 
-    The walk is over the very inputs that make the digest, so a reason is missing only when the
-    digests are equal.
+    The walk is over the very inputs that make the digest, so there is no reason exactly when the digests
+    are equal.
+
+    >>> reasons_to_run({"seed": "1", "a.py": "0" * 64}, {"seed": "2", "a.py": "1" * 64})
+    ('a.py changed', 'seed changed from 1 to 2')
+    >>> reasons_to_run(None, {"seed": "1"})
+    ('not built before',)
     """
     if before is None:
         return ("not built before",)
@@ -63,5 +68,5 @@ def reasons_to_run(before: Mapping[str, str] | None, now: Mapping[str, str]) -> 
 
 
 def _is_short(value: str) -> bool:
-    """Whether a value says more to a reader than that it changed; digests do not."""
+    """Whether a value is worth showing to people; digests are not."""
     return len(value) <= 40

@@ -1,4 +1,4 @@
-"""Requests in, results out: the use cases of the engine, top to bottom."""
+"""The use cases of the engine: build the targets of a request, run its tests, analyse its artifact."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ class BuildFailedError(GroupedError):
 
 
 def build_targets(build: Build) -> BuildResult:
-    """Build the targets of a request. Raises BuildFailedError where any of them fails.
+    """Build the targets of a request.
 
-    Raises CommandLineError where one file is to take the artifact of more or less than one target.
+    Raises BuildFailedError where any of them fails, and CommandLineError where the request names one file
+    for the artifact but not exactly one model_package.
     """
     _check_single_output(build)
     outcomes = _outcomes(build, build.labels)
@@ -54,8 +55,8 @@ def build_targets(build: Build) -> BuildResult:
 def run_tests(build: Build) -> TestRunResult:
     """Build what the package_test targets of a request need, and run them.
 
-    A test that fails is an outcome, not an exception; a target that does not build raises
-    BuildFailedError. Raises CommandLineError where the patterns name no package_test.
+    A test that fails is an outcome, not an exception; a target that does not build raises BuildFailedError.
+    Raises CommandLineError where the patterns name no package_test.
     """
     outcomes = _outcomes(build, build.labels)
     if errors := _errors(outcomes):
@@ -72,7 +73,7 @@ def run_tests(build: Build) -> TestRunResult:
 
 
 def analyse(build: Build) -> ModuleGraph:
-    """The module graph of the one `model_package` of a request; its models are built where needed.
+    """Return the module graph of the one `model_package` of a request, whose models are built where needed.
 
     Raises CommandLineError where the patterns name anything else.
     """
@@ -97,7 +98,7 @@ Outcomes: TypeAlias = Mapping[Label, Built | BaseException]
 
 
 def _outcomes(build: Build, labels: Sequence[Label]) -> Outcomes:
-    """What became of each target that was begun; what it needs is built first, when that turns out."""
+    """Build targets, and what they turn out to need before them. Targets that were not begun are left out."""
     scheduler: Scheduler[Label, Built] = Scheduler(
         build.request.jobs, partial(build_target, build), keep_going=build.request.keep_going
     )
@@ -125,7 +126,7 @@ def _listed(labels: Sequence[Label]) -> str:
 
 
 def _result(build: Build, outcomes: Outcomes) -> BuildResult:
-    """What the build gave, once other machines can have it too."""
+    """Sum up the build, once the shared cache has what it found out."""
     # A package_test has the result of its artifact, which may be there itself too.
     targets = {built.result.label: built.result for built in _built(outcomes).values()}
     remote = _finish_sharing(build)
@@ -139,7 +140,7 @@ def _result(build: Build, outcomes: Outcomes) -> BuildResult:
 
 
 def _finish_sharing(build: Build) -> RemoteCounts | None:
-    """Wait until the shared cache has what this build found out; what went there and came from there.
+    """Wait until the shared cache has what this build found out; count what was transferred.
 
     An interrupt gives up the uploads, not the build, which is done.
     """
@@ -159,7 +160,7 @@ def _built(outcomes: Outcomes) -> dict[Label, Built]:
 
 
 def _errors(outcomes: Outcomes) -> list[HermpkgError]:
-    """The errors to report: what failed itself, and what failed only because something else did."""
+    """List the errors of targets, and those of others that targets failed for, each once."""
     errors: dict[int, HermpkgError] = {}
     for outcome in outcomes.values():
         failure = outcome.cause if isinstance(outcome, DependencyFailedError) else outcome
@@ -173,7 +174,7 @@ def _errors(outcomes: Outcomes) -> list[HermpkgError]:
 def _keep_snapshot(build: Build, result: BuildResult) -> None:
     """Leave a snapshot for the next request of the same words.
 
-    None where an action could not be recorded: its inputs changed while it ran.
+    There is none where the result of an action could not be recorded: its inputs changed while it ran.
     """
     if not all(action.recorded for action in result.executed):
         return

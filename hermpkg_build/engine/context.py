@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetContext:
-    """The targets of a request with all that they depend on, and what surrounds them.
+    """The targets of a request with all that they depend on, and where their files lie.
 
-    It does not matter who read the BUILD files: `modules_of_target` gives the modules of a
+    Who read the BUILD files makes no difference: `modules_of_target` gives the modules of a
     `python_modules` target, and `declared_by` the target that lists a workspace file, if one does.
     """
 
@@ -46,18 +46,18 @@ class TargetContext:
     declared_by: Callable[[str], Label | None]
 
     def absolute(self, path: str) -> str:
-        """The absolute path of a workspace path."""
+        """Return the absolute path of a workspace path."""
         return os.path.join(self.workspace.root, path)
 
     def shown(self, path: str) -> str:
-        """An absolute path as results show it: relative to the workspace where it lies inside."""
+        """Return an absolute path as results show it: relative to the workspace where it lies inside."""
         inside = path.startswith(self.workspace.root.rstrip("/") + "/")
         return os.path.relpath(path, self.workspace.root) if inside else path
 
     def digest(self, target: Target, path: str, what: str, *, next_step: str) -> Digest:
-        """The digest of a file that `target` is made of, by its absolute path.
+        """Return the digest of a file that `target` is made of, by its absolute path.
 
-        Raises LoadingError where `what`, which is that file, cannot be read.
+        `what` names the file in an error. Raises LoadingError where it cannot be read.
         """
         try:
             return self.tree.digest(path)
@@ -70,9 +70,9 @@ class TargetContext:
             ) from error
 
     def declared_resources(self, target: Target) -> dict[str, str]:
-        """The hashes of the resources that `target` and all that it depends on declare, by their paths.
+        """Hash the resources that `target` and all that it depends on declare; by their paths.
 
-        They are inputs whether code was seen to read them or not: what native code reads is not seen. Raises
+        They are inputs whether code was seen to read them or not: reads by native code are not seen. Raises
         LoadingError where one cannot be read.
         """
         return {
@@ -87,12 +87,12 @@ class TargetContext:
         }
 
     def module_path(self, path: str) -> str:
-        """The place of a workspace file among modules: its path below the source root it lies in."""
+        """Return the path of a workspace file among modules, below the source root that it lies in."""
         roots = [root for root in self.workspace.source_roots if not root or path.startswith(f"{root}/")]
         return path[len(max(roots, key=len, default="")) :].lstrip("/")
 
     def modules_of(self, labels: Sequence[Label]) -> tuple[ModuleTarget, ...]:
-        """The modules of the `python_modules` targets among `labels` and all that they depend on, by name."""
+        """List the modules of `python_modules` targets: of `labels`, and of all they depend on; by name."""
         modules = {
             module.module: module
             for target in self.python_modules(labels)
@@ -101,7 +101,7 @@ class TargetContext:
         return tuple(module for _, module in sorted(modules.items()))
 
     def python_modules(self, labels: Sequence[Label]) -> list[PythonModules]:
-        """The `python_modules` targets among `labels` and all that they depend on, near ones first."""
+        """List the `python_modules` targets among `labels` and all they depend on, near ones first."""
         queue = list(dict.fromkeys(labels))
         known = set(queue)
         found = []
@@ -114,7 +114,7 @@ class TargetContext:
         return found
 
     def state_of(self, name: str) -> str:
-        """What is now at an observed path, by its name. See `BuildEnvironment.state_of`."""
+        """Say what is at an observed path now, by its name. See `BuildEnvironment.state_of`."""
         return self.environment.state_of(name, self.tree)
 
 
@@ -127,17 +127,17 @@ class ModelExecutor(Protocol):
 
     @property
     def server(self) -> str:
-        """Where they are made, for people."""
+        """Return where they are made, for people."""
         ...
 
     def make(self, target: Model, request: ModelRequest) -> ModelObject | None:
-        """The model object of `request`, its bytes in the content store; None where it is to be made here."""
+        """Make a model object, its bytes in the content store; None where it must be made here."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """What building a target gave: its result, and of a `model` target the model object."""
+    """What building a target gives: its result, and for a `model` target the model object."""
 
     result: TargetResult
     model: ModelObject | None = None
@@ -145,11 +145,11 @@ class Built:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """One build: what was asked for, what it is made of, and what does the work.
+    """One build: what was asked for, what the targets are made of, and what does the work.
 
-    Nothing of it changes. Tasks use it from several threads; what they share is locked inside.
-    `labels` are those of the request, in its order; `environment_inputs` gives what every action
-    depends on that runs code; `started` is a time of `time.perf_counter`.
+    Nothing of it is replaced while it lasts. Tasks use it from several threads, and what they share is
+    locked inside. `labels` are those of the request, in its order; `environment_inputs` returns the inputs
+    of every action that runs code; `started` is a time of `time.perf_counter`.
     """
 
     request: BuildRequest
@@ -166,11 +166,11 @@ class Build:
     executor: ModelExecutor | None = None
 
     def requested(self) -> list[Target]:
-        """The targets of the request, in its order."""
+        """List the targets of the request, in its order."""
         return [self.context.targets[label] for label in self.labels]
 
     def cancel(self) -> None:
-        """Make actions end soon, from whichever thread they run in, with their child processes."""
+        """Make actions end soon, whatever thread they run in, with their child processes."""
         self.children.cancel()
         if self.shared is not None:
             self.shared.close()

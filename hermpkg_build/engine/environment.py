@@ -25,7 +25,7 @@ ABSENT = "absent"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildEnvironment:
-    """The interpreter, the folders that it finds modules in, in order, and the workspace."""
+    """The interpreter, the folders where it finds modules, in order, and the workspace."""
 
     python_version: str
     platform: str
@@ -33,10 +33,10 @@ class BuildEnvironment:
     workspace_root: str
 
     def inputs(self, tree: SourceTree) -> dict[str, str]:
-        """What running code here depends on beyond the files it was seen to read.
+        """Return what running code here depends on, beyond the files that it was seen to read.
 
-        The listings of the search path's folders stand for what is installed: code that asks
-        whether a module exists depends on them even when it does not.
+        The listings of the search path's folders stand for what is installed: code that asks whether a
+        module exists depends on them even where it does not.
         """
         listings = [list((tree.entries(folder) or {}).items()) for folder in self.search_path]
         return {
@@ -45,15 +45,14 @@ class BuildEnvironment:
         }
 
     def installed(self, tree: SourceTree) -> list[list[str]]:
-        """The names in each folder of the search path: what the listings are of, for people to compare."""
+        """List the names in each folder of the search path, for people to compare."""
         return [list(tree.entries(folder) or ()) for folder in self.search_path]
 
     def name_of(self, path: str) -> str | None:
-        """The name of an observed file in digests and messages.
+        """Name an observed file in digests and messages.
 
-        ``models/resnet.py`` in the workspace, ``@python/torch/nn/functional.py`` on the search path,
-        the absolute path elsewhere, and None for the interpreter's own files, which its version
-        stands for.
+        It is ``models/resnet.py`` in the workspace, ``@python/torch/nn/functional.py`` on the search path,
+        the absolute path elsewhere, and None for the interpreter's own files, for which its version stands.
         """
         inside = _relative(path, self.workspace_root)
         if inside is not None and not _below_any(path, self.search_path):
@@ -69,18 +68,18 @@ class BuildEnvironment:
         return inside if inside is not None else path
 
     def folder_name_of(self, path: str) -> str | None:
-        """The name of an observed folder: as `name_of`, with a slash at the end."""
+        """Name an observed folder, as `name_of` does, with a slash at the end."""
         name = self.name_of(f"{path.rstrip('/')}/")
         return "./" if name == "" else name
 
     def paths_of(self, name: str) -> list[str]:
-        """The inverse of `name_of`: the paths that a name can stand for, the first that exists first."""
+        """List the paths that a name from `name_of` can stand for; the first that exists counts."""
         if name.startswith(PYTHON_REPOSITORY):
             return [os.path.join(folder, name[len(PYTHON_REPOSITORY) :]) for folder in self.search_path]
         return [os.path.join(self.workspace_root, name)]
 
     def names_of(self, seen: ObservedFiles) -> list[str]:
-        """The names of all that was observed, in order."""
+        """List the names of all that was observed, in order."""
         names = {
             *(self.name_of(path) for path in (*seen.read, *seen.sought)),
             *(self.folder_name_of(path) for path in seen.listed),
@@ -88,10 +87,11 @@ class BuildEnvironment:
         return sorted(name for name in names if name is not None)
 
     def state_of(self, name: str, tree: SourceTree) -> str:
-        """What is now at an observed path, by its name: a hash of the file or, with a slash, of the listing.
+        """Say what is at an observed path now, by its name.
 
-        A path without a slash can also be a folder, or absent. `tree` is asked for all of it, so
-        that a later change is noticed.
+        That is the hash of a file or, for a name with a slash at the end, of a folder's listing; a path
+        without a slash can also be a folder, or absent. `tree` is asked for all of it, so that a later
+        change is noticed.
         """
         paths = self.paths_of(name)
         if name.endswith("/"):
@@ -108,7 +108,7 @@ class BuildEnvironment:
 
 
 def current_environment(search_path: tuple[str, ...], workspace_root: str) -> BuildEnvironment:
-    """The environment of this interpreter, with modules found in `search_path`, for one workspace."""
+    """Return the environment of this interpreter, with modules found in `search_path`, for one workspace."""
     return BuildEnvironment(
         python_version=platform.python_version(),
         platform=f"{sys.implementation.cache_tag} {sysconfig.get_platform()} {c_library()}",

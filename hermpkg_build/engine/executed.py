@@ -1,4 +1,4 @@
-"""What a build did: the actions that ran, and what was shared; apart from `results`, to be quick without."""
+"""What a build did: the actions that ran, and what was shared. Apart from `results`, which must load fast."""
 
 from __future__ import annotations
 

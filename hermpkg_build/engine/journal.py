@@ -1,4 +1,4 @@
-"""The journal of a build: counts actions, keeps why they ran, and tells the observer one at a time."""
+"""The journal of a build: counts actions, keeps why they ran, and tells an observer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Journal:
-    """Takes reports from any thread and passes them on in one."""
+    """Takes reports from any thread and tells the observer one at a time."""
 
     def __init__(self, observer: BuildObserver) -> None:
         self._observer = observer
@@ -30,14 +30,14 @@ class Journal:
         self._uploaded = 0
 
     def started(self, kind: str, subject: str) -> None:
-        """An action begins to run."""
+        """Report that an action begins to run."""
         with self._lock:
             self._observer.action_started(kind, subject)
 
     def ran(
         self, kind: str, subject: str, reasons: Sequence[str], *, where: str = "", recorded: bool = True
     ) -> None:
-        """An action ran. The arguments are those of `ExecutedAction`."""
+        """Report that an action ran. The arguments are those of `ExecutedAction`."""
         executed = ExecutedAction(
             kind=kind, subject=subject, reasons=tuple(reasons), where=where, recorded=recorded
         )
@@ -47,41 +47,41 @@ class Journal:
             self._observer.action_finished(kind, subject, cached=False, where=where)
 
     def recalled(self, kind: str, subject: str) -> None:
-        """The cache answered for an action."""
+        """Report that a cache had the result of an action."""
         with self._lock:
             self._cached[kind] = self._cached.get(kind, 0) + 1
             self._observer.action_finished(kind, subject, cached=True)
 
     def target(self, result: TargetResult) -> None:
-        """A target is done."""
+        """Report that the artifact of a target is in place."""
         with self._lock:
             self._observer.target_finished(result)
 
     def warn(self, text: str) -> None:
-        """Tell the user something, once."""
+        """Tell people something once, also when a later build of the same words finds nothing changed."""
         with self._lock:
             if text not in self._warnings:
                 self._warnings.append(text)
                 self._observer.warning(text)
 
     def warn_of_now(self, text: str) -> None:
-        """Tell the user something that holds for this build alone; one that repeats its words does not."""
+        """Tell people something about this build alone, which a later build does not repeat."""
         with self._lock:
             self._observer.warning(text)
 
     def shared(self, *, hit: bool) -> None:
-        """The shared cache was asked for an action, and could answer or not."""
+        """Report whether the shared cache had the result of an action that it was asked for."""
         with self._lock:
             self._hits += hit
             self._misses += not hit
 
     def transfer_started(self, direction: Literal["fetch", "upload"], subject: str) -> None:
-        """The shared cache is asked for what an action gave, or told."""
+        """Report that a transfer from or to the shared cache begins."""
         with self._lock:
             self._observer.transfer_started(direction, subject)
 
     def transfer_ended(self, direction: Literal["fetch", "upload"], subject: str, size: int) -> None:
-        """That is over; `size` bytes went over."""
+        """Report that a transfer ended, in which `size` bytes were of use."""
         with self._lock:
             if direction == "fetch":
                 self._fetched += size
@@ -90,22 +90,22 @@ class Journal:
             self._observer.transfer_ended(direction, subject, size)
 
     def uploads_awaited(self, number: int) -> None:
-        """The build is done but for so many uploads to the shared cache, and has been for a while."""
+        """Report that the build is done but for so many uploads to the shared cache, which take long."""
         with self._lock:
             self._observer.uploads_awaited(number)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """All warnings so far, but for those of the moment."""
+        """Return all warnings of `warn` so far."""
         return tuple(self._warnings)
 
     @property
     def executed(self) -> tuple[ExecutedAction, ...]:
-        """The actions that ran, in an order that does not depend on threads."""
+        """Return the actions that ran, in an order that does not depend on threads."""
         return tuple(sorted(self._executed, key=lambda a: (a.kind, a.subject)))
 
     def remote_counts(self) -> RemoteCounts:
-        """What went between this build and the shared cache."""
+        """Count what went between this build and the shared cache."""
         return RemoteCounts(
             hits=self._hits,
             misses=self._misses,
@@ -114,7 +114,7 @@ class Journal:
         )
 
     def counts(self) -> dict[str, ActionCounts]:
-        """How many actions of each kind ran and were recalled, kinds in order of the flow."""
+        """Count the actions of each kind that ran and that were recalled, kinds in the order of a build."""
         kinds = ("analyse", "make-model", "assemble", "test")
         seen = self._run.keys() | self._cached.keys()
         return {

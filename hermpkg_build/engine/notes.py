@@ -1,4 +1,4 @@
-"""Notes on each target's last build, kept beside its output: inputs to explain, the artifact to trust."""
+"""Notes on the last build of each target: the inputs of its actions, to explain; its artifact, to trust."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactNote:
-    """A file that a build put in place: what it held, and how it looked to stat."""
+    """A file that a build put in place: its digest, and its stat signature."""
 
     path: str
     digest: Digest
@@ -35,7 +35,7 @@ class ArtifactNote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetNotes:
-    """The inputs of a target's actions in the last build by kind of action, and its artifact."""
+    """The inputs of a target's actions in the last build, by kind of action, and its artifact."""
 
     inputs: Mapping[str, Mapping[str, str]]
     artifact: ArtifactNote | None = None
@@ -44,7 +44,7 @@ class TargetNotes:
 class NoteBook:
     """The notes of one workspace, for any number of threads.
 
-    A note that is lost or damaged costs an explanation, never a byte; one that cannot be kept, a warning.
+    A lost or damaged note costs an explanation, never a byte; one that cannot be kept is a warning.
     """
 
     def __init__(self, workspace_root: str, journal: Journal) -> None:
@@ -53,7 +53,7 @@ class NoteBook:
         self._lock = threading.Lock()
 
     def inputs_before(self, action: Action) -> Mapping[str, str] | None:
-        """The inputs that `action` had in the last build; None where there was none."""
+        """Return the inputs that `action` had in the last build; None where there was none."""
         return self._load(action.subject).inputs.get(action.kind)
 
     def keep_inputs(self, action: Action) -> None:

@@ -1,4 +1,4 @@
-"""How a build tells of its progress."""
+"""Observers, which a build tells of its progress."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ if TYPE_CHECKING:
 
 
 class BuildObserver:
-    """Hears what a build does, while it does it, and says nothing; subclasses do.
+    """An observer that does nothing; others override what they want to hear of.
 
-    The engine calls all methods from one thread. `kind` is an action's kind (``analyse``,
-    ``make-model``, ``assemble``), `subject` what it works on, for people: a label or a module.
+    The engine calls one method at a time. `kind` is an action's kind (``analyse``, ``make-model``,
+    ``assemble``, ``test``), `subject` its target's label or its module's name.
     """
 
     def action_started(self, kind: str, subject: str) -> None:
-        """An action that no cache could answer begins to run."""
+        """Note that an action begins to run."""
 
     def action_finished(self, kind: str, subject: str, *, cached: bool, where: str = "") -> None:
-        """An action is done: it ran, or the cache answered and it never started.
+        """Note that an action is done: it ran, or a cache had its result and it never started.
 
         `where` is the executor that ran it, "" for this machine.
         """
 
     def target_finished(self, result: TargetResult) -> None:
-        """A target's artifact is in place."""
+        """Note that a target's artifact is in place."""
 
     def transfer_started(self, direction: Literal["fetch", "upload"], subject: str) -> None:
-        """The shared cache is asked for what an action gave, or told; also while nothing else happens."""
+        """Note that the shared cache is asked for what an action gave, or told."""
 
     def transfer_ended(self, direction: Literal["fetch", "upload"], subject: str, size: int) -> None:
-        """That is over; `size` bytes went over, 0 where there was nothing."""
+        """Note that a transfer ended, in which `size` bytes were of use, 0 where there was nothing."""
 
     def uploads_awaited(self, number: int) -> None:
-        """The build is done but for so many uploads to the shared cache, and has been for a while.
+        """Note that the build is done but for so many uploads to the shared cache, which take long.
 
         KeyboardInterrupt gives them up, and nothing else of the build.
         """
 
     def warning(self, text: str) -> None:
-        """Something the user should know that does not stop the build; `text` is one or more lines."""
+        """Note something people should know that does not stop the build; `text` has one or more lines."""

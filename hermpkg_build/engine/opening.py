@@ -1,4 +1,4 @@
-"""Opens a build: loads the targets of a request, and brings together what does the work."""
+"""Opens builds: loads the targets of a request, and makes what does the work."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def open_build(
     make_rebuilder: MakeRebuilder = CachingRebuilder,
     remote: Remote | None = None,
 ) -> Iterator[Build]:
-    """A build of the targets that `request` names, which are loaded and checked with all they depend on.
+    """Open a build of the targets that `request` names, loaded and checked with all that they depend on.
 
-    What `remote` names is shared with other machines, and closed in the end. Raises what
-    `load_requested` raises, and LocalEnvironmentError where nothing can be cached.
+    What `remote` names is shared with other machines, and closed at the end. Raises what `load_requested`
+    raises, and LocalEnvironmentError where nothing can be cached.
 
-    Everything that a build reads goes through one SourceTree, so that what it saw can be kept in a
-    snapshot for `snapshot.find_unchanged`.
+    Everything that a build reads goes through one SourceTree, so that what it saw can be kept in a snapshot
+    for `snapshot.find_unchanged`.
     """
     started = time.perf_counter()
     journal, children = Journal(observer), Children()
@@ -101,7 +101,7 @@ def open_build(
 
 
 def _package(workspace: Workspace, request: BuildRequest) -> str:
-    """The folder that a request was made in, relative to the workspace; "" for its root."""
+    """Return the folder that a request was made in, relative to the workspace; "" for its root."""
     path = os.path.relpath(request.directory, workspace.root)
     return "" if path == os.curdir else path.replace(os.sep, "/")
 
@@ -132,7 +132,7 @@ def _stores(remote: Remote | None, store: Cache) -> tuple[ActionResults, FactsSt
 def _shared(
     remote: Remote | None, local: Rebuilder, store: Cache, journal: Journal, stack: ExitStack
 ) -> tuple[RemoteCache | None, Rebuilder, SharedFacts | None]:
-    """The cache that machines share, the rebuilder over it, and its packs of facts; else `local` alone."""
+    """Return the shared cache, the rebuilder over it, and its packs of facts; without one, `local` alone."""
     if remote is None or remote.cache is None:
         return None, local, None
     from hermpkg_build.engine.remote.facts import SharedFacts
@@ -153,7 +153,7 @@ def _executor(
     children: Children,
     stack: ExitStack,
 ) -> ModelExecutor | None:
-    """What makes models elsewhere; None where they are made here."""
+    """Return what makes models on other machines; None where they are made here."""
     if remote is None or not remote.settings.executor:
         return None
     from hermpkg_build.engine.remote.models import RemoteModels

@@ -1,9 +1,9 @@
-"""The rebuilder: judges whether the result of an action can be recalled instead of running it.
+"""Rebuilders judge whether the result of an action can be recalled instead of running it.
 
-It never orders anything. A result is recalled when the digest of the action, which covers every
-input, is in the action cache: a constructive trace. Inputs that only show while an action
-runs (the files a model's factory read) are kept as a trace under the digest of the inputs known
-before; a recall checks the inputs of that trace as they are now.
+They never order anything. A result is recalled when the digest of the action, which covers every input, is
+in the action cache (a constructive trace). Inputs that only show while an action runs, such as the files
+that a model's factory read, are kept as a trace under the digest of the inputs known before; a recall
+checks the inputs of that trace as they are now.
 """
 
 from __future__ import annotations
@@ -27,21 +27,24 @@ class Rebuilder(Protocol):
     """Recalls results and records new ones."""
 
     def recall(self, action: Action, state: InputState | None = None) -> tuple[Action, ActionResult] | None:
-        """The result of `action` with its complete inputs, or None where it must run."""
+        """Return the action with its complete inputs, and its result; None where it must run.
+
+        `state` gives discovered inputs as they are now; without it, the action has none.
+        """
         ...
 
     def record(
         self, action: Action, result: ActionResult, discovered: Mapping[str, str] | None = None
     ) -> Action:
-        """Keep `result`; gives the action with its complete inputs."""
+        """Keep `result`, and return the action with its complete inputs."""
         ...
 
 
 class ActionResults(Protocol):
-    """Action results by the digest of the action: an `ActionCache`, or what stands for one."""
+    """Action results by the digest of the action."""
 
     def get(self, key: Digest) -> ActionResult | None:
-        """The result of the action with this digest, None where there is none."""
+        """Return the result of the action with this digest, None where there is none."""
         ...
 
     def put(self, key: Digest, result: ActionResult) -> None:

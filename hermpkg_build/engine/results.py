@@ -1,4 +1,4 @@
-"""What a build is asked for, and what it gives: the values that pass between the engine and its callers."""
+"""What a build is asked for, and what it gives: the values between the engine and its callers."""
 
 from __future__ import annotations
 
@@ -35,9 +35,11 @@ class BuildRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetResult:
-    """One artifact. `path` is relative to the workspace where it lies inside, `sha256` in hexadecimal.
+    """The artifact of a target, or what stands for one.
 
-    `reasons` are sentences on why the target was built again, [] where it was not.
+    `path` is relative to the workspace where it lies inside, and "" for a target without a file of its own;
+    `sha256` is in hexadecimal. `reasons` are clauses on why the target was built again, none where it was
+    not.
     """
 
     label: str
@@ -58,9 +60,9 @@ class ActionCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildResult:
-    """What a build gave: targets in the order of the command line, action counts by kind, seconds.
+    """What a build gave: targets in the order of the request, action counts by kind, seconds.
 
-    `remote` is None where no shared cache was there to be asked.
+    `remote` is None where there was no shared cache.
     """
 
     targets: tuple[TargetResult, ...]

@@ -1,4 +1,4 @@
-"""Runs actions: what can be recalled is not done again, and what is done is recorded and explained."""
+"""Runs actions: recalls their results, or does their work, records the result and says why."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done(Generic[T]):
-    """What doing an action gave.
+    """What doing the work of an action gave.
 
     `result` is what the caches keep of `value`, None where nobody may rely on it. `discovered` are the
     inputs that only showed while the action ran; `where` is the executor that did it, "" for this machine.
@@ -35,7 +35,7 @@ class Done(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran(Generic[T]):
-    """The value of an action, whether it was done or recalled; `reasons` say why it was done."""
+    """The value of an action, whether its work was done or its result recalled, and the reasons to do it."""
 
     value: T
     status: Status
@@ -43,7 +43,7 @@ class Ran(Generic[T]):
 
 
 class ActionRunner:
-    """Runs the actions of one build, from any thread."""
+    """Runs the actions of one build, in any thread."""
 
     def __init__(self, rebuilder: Rebuilder, journal: Journal, notes: NoteBook) -> None:
         self._rebuilder = rebuilder
@@ -58,10 +58,10 @@ class ActionRunner:
         reuse: Callable[[ActionResult], Ran[T] | None],
         state: InputState | None = None,
     ) -> Ran[T]:
-        """Recall the result of `action`, or `do` it and record the result.
+        """Recall the result of `action`, or `do` its work and record the result.
 
-        `reuse` makes the value of a recalled result, None where it is of no use any more. `state`
-        tells of inputs that only show while the action runs.
+        `reuse` makes the value of a recalled result, and returns None where that is of no use any more,
+        such as for a file that is gone. `state` gives discovered inputs as they are now.
         """
         recalled = self._rebuilder.recall(action, state)
         reused = reuse(recalled[1]) if recalled else None
@@ -80,7 +80,7 @@ class ActionRunner:
         return Ran(value=done.value, status="built", reasons=reasons)
 
     def _record(self, action: Action, done: Done[T]) -> Action:
-        """The action with its complete inputs."""
+        """Record what was done, and return the action with its complete inputs."""
         if done.result is None:
             return action.with_inputs(done.discovered or {})
         return self._rebuilder.record(action, done.result, done.discovered)

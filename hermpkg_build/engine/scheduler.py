@@ -1,9 +1,9 @@
-"""The scheduler: computes keys and what they turn out to need, each once, on a few threads.
+"""The scheduler computes keys and what they turn out to need, each once, on a few threads.
 
-It orders and never judges: whether a result may be reused is the rebuilder's business. A task
-finds its dependencies while it runs, by calling `need`, as in the suspending scheduler of
-"Build Systems a la Carte" (Mokhov, Mitchell, Peyton Jones, ICFP 2018); here the needing thread
-does not sleep but works on what it needs, so that no thread waits while there is work.
+It orders and never judges: whether a result may be reused is the rebuilder's business. A task finds its
+dependencies while it runs, by calling `need`, as in the suspending scheduler of "Build Systems a la Carte"
+(Mokhov, Mitchell, Peyton Jones, ICFP 2018); here the needing thread does not sleep but works on what it
+needs, so that no thread waits while there is work.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ V = TypeVar("V")
 
 
 class Need(Protocol[K_contra, V]):
-    """What a task calls to get the values of other keys; raises what computing them raised."""
+    """What a task calls to get the values of other keys."""
 
     def __call__(self, keys: Sequence[K_contra]) -> list[V]:
-        """The values of `keys`, in order."""
+        """Return the values of `keys`, in order. Raises DependencyFailedError where computing one failed."""
         ...
 
 
 class DependencyFailedError(Exception):
-    """A key failed because one that it needs did; `cause` is what went wrong there, if it was started."""
+    """A key failed because one that it needs did; `cause` is its error, None if it was not begun."""
 
     def __init__(self, key: object, cause: BaseException | None) -> None:
         super().__init__(f"{key} failed")
@@ -65,10 +65,10 @@ class Scheduler(Generic[K, V]):
         self._at_work: set[str] = set()
 
     def run(self, keys: Iterable[K]) -> dict[K, V | BaseException]:
-        """Compute `keys`; each gives its value or its error. Keys not started are left out.
+        """Compute `keys`; each gives its value or its error. Keys that were not begun are left out.
 
-        A KeyboardInterrupt is raised at once; the threads finish the task they are at and start
-        no other. `wait` until they have.
+        A KeyboardInterrupt is raised at once; the threads finish the task they are at and start no other.
+        `wait` until they have.
         """
         wanted = list(dict.fromkeys(keys))
         self._offer(wanted)
@@ -101,7 +101,7 @@ class Scheduler(Generic[K, V]):
             raise
 
     def wait(self, seconds: float) -> bool:
-        """Wait until all threads have ended, or time is up; whether they have.
+        """Wait until all threads have ended, or for some seconds; return whether they have.
 
         `threading.Thread.join` will not do: once it is interrupted, a thread that runs counts as ended.
         """

@@ -1,9 +1,9 @@
-"""The shortest way through a build: nothing that the last one looked at has changed.
+"""Snapshots: what a build looked at, by which the next one knows that nothing has changed.
 
-A build that succeeds leaves a snapshot of every file and folder it looked at, by stat signature
-and digest. The next request of the same words compares signatures, reads again only what they
-leave in doubt, and where all is as it was answers with the recorded result: no BUILD file is
-loaded, no module analysed, and nothing heavy imported. This module must stay cheap to import.
+A build that succeeds leaves a snapshot of every file and folder it looked at, by stat signature and digest.
+The next request of the same words compares signatures, and reads again only what they leave in doubt. Where
+all is as it was, the recorded result is the answer: no BUILD file is loaded, no module analysed, and
+nothing heavy imported. This module must stay cheap to import.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class Snapshot:
 
 
 def find_unchanged(request: BuildRequest) -> tuple[BuildResult, tuple[str, ...]] | None:
-    """The result and the warnings of the last build of `request` where nothing has changed since.
+    """Return the result and the warnings of the last build of `request` if nothing has changed since.
 
-    The workspace is found by the snapshot itself, which lists the files that make it the workspace; so
-    no configuration is parsed here.
-    None where there is no snapshot of this user's, or anything differs, is gone, or cannot be read.
+    The workspace is found by the snapshot itself, which lists the files that make it the workspace, so no
+    configuration is parsed here. None where there is no snapshot of this user, or anything differs, is
+    gone, or cannot be read.
     """
     started = time.perf_counter()
     here = request.directory
@@ -65,7 +65,7 @@ def find_unchanged(request: BuildRequest) -> tuple[BuildResult, tuple[str, ...]]
 
 
 def snapshot_path(root: str, request: BuildRequest) -> str:
-    """Where the snapshot of `request` lies in the workspace `root`."""
+    """Return where the snapshot of `request` lies in the workspace `root`."""
     words = [
         str(_FORMAT),
         __version__,
@@ -86,7 +86,7 @@ def snapshot_path(root: str, request: BuildRequest) -> str:
 
 
 def save(path: str, snapshot: Snapshot) -> None:
-    """Write `snapshot` aside and put it in place. Raises OSError."""
+    """Put `snapshot` at `path`. Raises OSError."""
     from hermpkg_build.disk.replacing import replace_file
 
     targets = [[t.label, t.path, t.sha256, t.bytes, list(t.reasons)] for t in snapshot.result.targets]
@@ -155,7 +155,7 @@ def _judge(snapshot: Snapshot, path: str, started: float) -> tuple[BuildResult, 
 
 
 def _holds_again(snapshot: Snapshot, doubtful: Sequence[tuple[Entries, str]]) -> bool:
-    """Whether what signatures do not vouch for is as it was, by reading it; renews the signatures."""
+    """Whether all that signatures do not vouch for is as it was, by reading it; renews signatures."""
     from hermpkg_build.disk.source_tree import SourceTree, listing_digest
     from hermpkg_build.errors import HermpkgError
 
@@ -174,7 +174,7 @@ def _holds_again(snapshot: Snapshot, doubtful: Sequence[tuple[Entries, str]]) ->
 
 
 def present_signature(path: str) -> FileSignature | None:
-    """The signature of a file or folder as it is now; None where there is none."""
+    """Return the signature of a file or folder as it is now; None where there is none."""
     try:
         return signature_of(os.stat(path))
     except (OSError, ValueError):

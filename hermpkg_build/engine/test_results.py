@@ -1,4 +1,4 @@
-"""What running package_test targets gives: not in `results`, which a build with nothing to do imports."""
+"""What running package_test targets gives. Apart from `results`, which must load fast."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageTestResult:
-    """One package_test.
+    """The outcome of one package_test.
 
-    `cached` where it passed before with the same inputs and was not run again; `failure` says what
-    went wrong, with the end of the test's output.
+    `cached` where it passed before with the same inputs and was not run again; `failure` says what went
+    wrong, with the end of the test's output.
     """
 
     label: str
@@ -27,7 +27,7 @@ class PackageTestResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestRunResult:
-    """What `test` gave: the tests in the order of the command line, and the build before them."""
+    """The tests of a request in its order, and the build before them."""
 
     tests: tuple[PackageTestResult, ...]
     build: BuildResult

@@ -1,1 +1,1 @@
-"""One module for each rule: how a target of it is built or run."""
+"""Builds targets: a module for each rule, collected in a table."""

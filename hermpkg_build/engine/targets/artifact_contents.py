@@ -1,4 +1,4 @@
-"""What the artifact of a `model_package` holds: all that its roots need under its policy, and files."""
+"""Gathers what the artifact of a `model_package` holds: modules that its roots need, models, and files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class _Analysis:
 def module_graph(
     context: TargetContext, target: ModelPackage, models: Mapping[Label, ModelObject]
 ) -> ModuleGraph:
-    """The modules that `target` needs: from its models' pickles, its `modules`, and its `sources`.
+    """Return the graph of modules that `target` needs: for its models, `modules` and `sources`.
 
     Raises GroupedError with everything that its policy does not settle.
     """
@@ -47,7 +47,7 @@ def module_graph(
 def artifact_request(
     context: TargetContext, target: ModelPackage, models: Mapping[Label, ModelObject]
 ) -> ArtifactRequest:
-    """Everything that decides the bytes of the artifact of `target`, which holds `models`.
+    """Gather everything that decides the bytes of the artifact of `target`, which holds `models`.
 
     Raises what `module_graph` raises, and LoadingError for a file that cannot be read.
     """
@@ -97,7 +97,7 @@ def _files_read(
     analysis: _Analysis,
     models: Mapping[Label, ModelObject],
 ) -> FilesRead:
-    """The files that packed code reads, besides what targets declare."""
+    """Find the files that packed code reads, besides what targets declare."""
     graph, sources = analysis.closure.graph, analysis.sources
 
     def source_of(node: ModuleNode) -> bytes:
@@ -131,7 +131,7 @@ def _packed(context: TargetContext, label: Label, model: ModelObject) -> PackedM
 def _resources(
     context: TargetContext, target: ModelPackage, data: Mapping[str, str]
 ) -> dict[str, ResourceFile]:
-    """The files that go in as they are, by record: the target's own, those of its modules, and `data`."""
+    """Gather files that are packed as they are: the target's, its modules', and `data`; by record."""
     wanted = {
         record: (context.absolute(label.path), f"the resource {record} of {target.label}")
         for record, label in target.resources.items()
@@ -152,7 +152,7 @@ def _resources(
 
 
 def _sources_of(target: ModelPackage) -> dict[str, bytes]:
-    """The texts of `sources` by dotted name; ``a.__init__`` is the package ``a``."""
+    """Return the texts of `sources` by dotted name; ``a.__init__`` is the package ``a``."""
     return {package_of_init(name) or name: text.encode() for name, text in target.sources.items()}
 
 
@@ -167,7 +167,7 @@ def _roots(
 
 
 def _check_requires(target: ModelPackage, finder: ModuleFinder) -> None:
-    """See that what `requires` allows includes what is installed here, which the artifact is built for."""
+    """Check that `requires` allows what is installed here, which the artifact is built for."""
     if not target.requires:
         return
     from packaging.specifiers import SpecifierSet
@@ -188,10 +188,10 @@ def _check_requires(target: ModelPackage, finder: ModuleFinder) -> None:
 
 
 def _observed(models: Mapping[Label, ModelObject]) -> Iterable[Edge]:
-    """The imports that modules were seen to do while the models' factories ran.
+    """Give the imports that modules were seen to do while the models' factories ran.
 
-    A submodule that a helper of another library imported is its package's, which has the helper
-    answer for it: a package that loads its parts on demand may leave that to one.
+    A submodule that a helper of another library imported counts as an import of its package too, on whose
+    behalf the helper acts: a package that loads its parts on demand may leave that to a library.
     """
     for model in models.values():
         for seen in model.observed_modules:

@@ -1,4 +1,4 @@
-"""The file of an artifact: assembled at its place, or found there as it was."""
+"""Puts artifacts in their place: assembles them, or finds that they are there."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def output_path(build: Build, target: ModelPackage) -> str:
-    """Where the artifact of `target` goes. Raises CommandLineError where it would overwrite an input."""
+    """Return where the artifact goes. Raises CommandLineError where it would overwrite an input."""
     context = build.context
     default = os.path.join(OUTPUT_FOLDER, target.label.package, target.output)
     path = build.request.out or context.absolute(default)
@@ -48,13 +48,13 @@ class ArtifactFile:
     path: str
 
     def assemble(self) -> Done[Digest]:
-        """Write the file. Raises what `write_artifact` raises, LocalEnvironmentError for its folder."""
+        """Write the file. Raises as `write_artifact`, and LocalEnvironmentError for its folder."""
         digest = self._write()
         # The artifact is where the target wants it, not in the content store; so it is no output there.
         return Done(value=digest, result=ActionResult(outputs={}, facts={"artifact": str(digest)}))
 
     def recall(self, result: ActionResult) -> Ran[Digest] | None:
-        """Have the artifact of a recorded result in its place; None where it cannot be had again."""
+        """Put the artifact of a recorded result in its place; None where it cannot be had again."""
         try:
             known = Digest.parse(cast("Mapping[str, str]", result.facts)["artifact"])
         except (KeyError, TypeError, ValueError):
@@ -102,5 +102,5 @@ def write_artifact(
 
 
 def root_folder(target: ModelPackage) -> str:
-    """The artifact's root folder: the target's name, which is the same whatever the file is called."""
+    """Return the artifact's root folder: the target's name, whatever the file is called."""
     return target.label.name.replace("/", "_")

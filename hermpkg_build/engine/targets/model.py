@@ -1,4 +1,4 @@
-"""Model objects of `model` targets: made in a child process, or recalled with all that they read."""
+"""Makes the model objects of `model` targets in child processes, or recalls them with all that they read."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MODEL_VERSION = 6
 
 
 def build_model(build: Build, target: Model, _: NeedTargets) -> Built:
-    """The model object of a `model` target. Raises ActionError where its factory fails."""
+    """Make the model object of a `model` target. Raises ActionError where its factory fails."""
     request = model_request(build.context, target, build.request.conditions or FactoryConditions())
     ran = build.actions.run(
         _action(build, target, request),
@@ -87,7 +87,7 @@ def _made(build: Build, target: Model, request: ModelRequest) -> tuple[ModelObje
 
 
 def model_request(context: TargetContext, target: Model, conditions: FactoryConditions) -> ModelRequest:
-    """The factory of `target` with everything that it may see."""
+    """Describe the factory of `target`, with everything that it may see."""
     modules = context.modules_of(target.dependencies)
     return ModelRequest(
         label=str(target.label),
@@ -105,7 +105,7 @@ def model_request(context: TargetContext, target: Model, conditions: FactoryCond
 
 
 def _action(build: Build, target: Model, request: ModelRequest) -> Action:
-    """The action with the inputs known before the factory runs.
+    """Return the action with the inputs that are known before the factory runs.
 
     Modules count by name here: which of them exist decides how imports resolve, whatever is read.
     """
@@ -133,7 +133,7 @@ def _action(build: Build, target: Model, request: ModelRequest) -> Action:
 
 
 def _data_read(context: TargetContext, model: ModelObject) -> tuple[str, ...]:
-    """The files of the environment that were read and are no modules, relative to the search path."""
+    """List the files of the environment that were read and are not modules, relative to the search path."""
     names = {context.environment.name_of(path) for path in model.observed_files.read}
     return tuple(
         sorted(
@@ -145,10 +145,10 @@ def _data_read(context: TargetContext, model: ModelObject) -> tuple[str, ...]:
 
 
 def _changed_since(started_ns: int, request: ModelRequest, seen: ObservedFiles) -> str:
-    """A path that the factory's result depends on and that has changed since it started; "" for none.
+    """Find a path that the factory's result depends on and that changed since it started; "" for none.
 
-    The time of the last change of any kind (ctime) tells: no program sets it, while a file's other times can
-    lie in the future, out of an archive or from a machine whose clock is fast.
+    The time of the last change of any kind (ctime) tells: no program sets it, while a file's other times
+    can lie in the future, out of an archive or from a machine whose clock is fast.
     """
     now_ns = time.time_ns()
     weights = [request.weights] if request.weights is not None else []
@@ -172,7 +172,7 @@ def _outputs(model: ModelObject) -> dict[str, Digest]:
 
 
 def _recalled(build: Build, result: ActionResult) -> Ran[ModelObject] | None:
-    """The model object of a recorded result; None where it is damaged, or the store lost some of it."""
+    """Return the model object of a recorded result; None where it is damaged or partly lost."""
     try:
         model = from_json(ModelObject, result.facts)
     except JsonFormError:

@@ -1,4 +1,4 @@
-"""Artifacts of `model_package` targets: analysed, made the subject of an action, written."""
+"""Builds the artifacts of `model_package` targets."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _VERSION = 3
 
 
 def build_artifact(build: Build, target: ModelPackage, need: NeedTargets) -> Built:
-    """The artifact of `target`, in its place, once the models are built that it holds.
+    """Build the artifact of `target`, and the models before it that it holds.
 
-    Raises GroupedError with everything that the policies do not settle, LocalEnvironmentError
-    where the file cannot be written, CommandLineError where it would take the place of an input.
+    Raises GroupedError with everything that the policy does not settle, LocalEnvironmentError where the
+    file cannot be written, CommandLineError where it would take the place of an input.
     """
     request = artifact_request(build.context, target, model_objects(target, need))
     path = output_path(build, target)
@@ -49,14 +49,14 @@ def build_artifact(build: Build, target: ModelPackage, need: NeedTargets) -> Bui
 
 
 def model_objects(target: ModelPackage, need: NeedTargets) -> dict[Label, ModelObject]:
-    """The model objects that the artifact of `target` holds, by label."""
+    """Return the model objects that the artifact of `target` holds, by label; they are built where needed."""
     labels = list(dict.fromkeys(target.models.values()))
     found = zip(labels, need(labels), strict=True)
     return {label: built.model for label, built in found if built.model is not None}
 
 
 def _assemble_action(context: TargetContext, target: ModelPackage, request: ArtifactRequest) -> Action:
-    """The action with one input for everything that can change the artifact's bytes."""
+    """Return the action, with an input for everything that can change the artifact's bytes."""
     inputs = {
         "root folder": root_folder(target),
         "Python version": request.python_version,
@@ -77,14 +77,14 @@ def _assemble_action(context: TargetContext, target: ModelPackage, request: Arti
 
 
 def _name_of(context: TargetContext, node: ModuleNode) -> str:
-    """A module as a reader knows it: its file where it is packed, else its dotted name."""
+    """Name a module as people know it: by its file where it is packed, else by its dotted name."""
     if node.policy is Policy.INTERN and node.digest and node.path:
         return context.environment.name_of(node.path) or node.path
     return f"module {node.name}"
 
 
 def _state_of(node: ModuleNode, label: str) -> str:
-    """All of a node that reaches the artifact."""
+    """Return all of a node that reaches the artifact, as a text."""
     words = [node.name, node.policy, node.kind, node.origin, node.distribution, label]
     if node.digest:
         words.append(node.digest.hash)

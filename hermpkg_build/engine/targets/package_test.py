@@ -1,4 +1,4 @@
-"""`package_test` targets: a main file that runs with the artifact where its originals are out of reach."""
+"""Runs `package_test` targets: a main file with the artifact, where its originals are out of reach."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def build_tested_artifact(
     target: PackageTest,
     need: NeedTargets,
 ) -> Built:
-    """The artifact that a `package_test` target tests: all that there is to build of it."""
+    """Build the artifact that a `package_test` target tests; the test itself runs later."""
     return need([target.package])[0]
 
 
@@ -169,7 +169,7 @@ def exit_code_of(
     children: Children,
     output: IO[bytes] | None = None,
 ) -> int | None:
-    """Run `target` with the artifact at a path; its exit code, None where it does not end in time.
+    """Run `target` with the artifact at a path; return its exit code, None where it does not end in time.
 
     It runs in `folder` and prints to `output`, or where this process prints.
     """
@@ -190,7 +190,7 @@ def exit_code_of(
 
 
 def _command(context: TargetContext, target: PackageTest, artifact: str, folder: str) -> list[str]:
-    """The command line of the process that runs `target` with the artifact at a path.
+    """Return the command line of the process that runs `target` with the artifact at a path.
 
     What it is to do lies in a file in `folder`, for a command line has no room for thousands of modules.
     The process removes the file before the test begins.
@@ -237,7 +237,7 @@ def _end_of(output: IO[bytes]) -> str:
 
 
 def package_test_failure(target: PackageTest, code: int | None, output: str) -> PackageTestError:
-    """What a test that did not exit with 0 is told of; None for `code`: it did not end in time."""
+    """Describe the failure of a test that did not exit with 0; None for `code`: it did not end in time."""
     if code is None:
         what = f"did not end within {target.timeout:g} s"
         next_step = "make the test faster, or give the target a larger timeout"

@@ -1,8 +1,8 @@
 """The child process of a package_test: hides what the artifact holds, then runs the test's main file.
 
-It is started by its path in an isolated interpreter, with one argument: the path of a file with a JSON
-object, which it removes. That has the artifact, the main file, its arguments, the workspace modules it may
-import, and the folders to find all others in.
+It is started by its path in an isolated interpreter, with one argument: the path of a file, which it
+removes, with a JSON object. That has the artifact, the main file, its arguments, the workspace modules it
+may import, and the folders to find all others in.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class HiddenOriginals:
 
 
 def packed_modules(artifact: str) -> frozenset[str]:
-    """The dotted names of the modules whose source or stub `artifact` holds."""
+    """Return the dotted names of the modules whose source or stub `artifact` holds."""
     from hermpkg_build.archive.modules import PackedModules
     from hermpkg_build.archive.reader import ArchiveReader
 

@@ -1,4 +1,4 @@
-"""`python_modules`, modules and files: building one means that its sources can be read, and parse."""
+"""Builds `python_modules`, modules and files: checks that they can be read, and that modules parse."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _analysed(build: Build, target: Target, modules: Sequence[ModuleTarget]) -> 
 
 
 def parsed(context: TargetContext, target: Target, modules: Sequence[ModuleTarget]) -> list[SourceFacts]:
-    """The facts of the `modules` of `target`. Raises GroupedError with each source that does not parse."""
+    """Return the facts of modules. Raises GroupedError with each source that does not parse."""
     sources = [
         ModuleSource(
             name=module.module,
@@ -64,7 +64,7 @@ def parsed(context: TargetContext, target: Target, modules: Sequence[ModuleTarge
 
 
 def build_file(build: Build, target: SourceFile, _: NeedTargets) -> Built:
-    """A file as it is, with its own SHA-256. Raises LoadingError where it cannot be read."""
+    """Digest a file. Raises LoadingError where it cannot be read."""
     path = build.context.absolute(target.label.path)
     digest = build.context.digest(
         target, path, str(target.label), next_step="check the path and its permissions"

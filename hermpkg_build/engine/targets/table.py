@@ -1,4 +1,4 @@
-"""How a target of each kind is built: the modules beside this one, collected by type."""
+"""The table of how targets of each type are built."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BUILDERS: Mapping[type[Target], Builder] = {
 
 
 def build_target(build: Build, label: Label, need: NeedTargets) -> Built:
-    """Build the target at `label`; what it needs is built first, when it turns out to be needed."""
+    """Build the target at `label`; what it needs is built before it, when it turns out to be needed."""
     target = build.context.targets[label]
     built = BUILDERS[type(target)](build, target, need)
     if isinstance(target, ModelPackage):
