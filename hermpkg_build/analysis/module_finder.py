@@ -22,7 +22,7 @@ from hermpkg_build.core.module_names import (
     record_of_module,
     top_of,
 )
-from hermpkg_build.core.target import ModuleTarget
+from hermpkg_build.core.target import DeclaredModule
 
 if TYPE_CHECKING:
     from hermpkg_build.disk.source_tree import SourceTree
@@ -91,7 +91,7 @@ class ModuleFinder:
         self,
         *,
         tree: SourceTree,
-        workspace_modules: Sequence[ModuleTarget],
+        workspace_modules: Sequence[DeclaredModule],
         workspace_root: str,
         search_path: Sequence[str],
         generated: Mapping[str, str] | None = None,
@@ -283,7 +283,7 @@ def _module_stem(file: str) -> str:
     return next((file[: -len(suffix)] for suffix, _ in _SUFFIXES if file.endswith(suffix)), "")
 
 
-def _workspace_sources(targets: Sequence[ModuleTarget], root: str) -> dict[str, ModuleSource]:
+def _workspace_sources(targets: Sequence[DeclaredModule], root: str) -> dict[str, ModuleSource]:
     sources: dict[str, ModuleSource] = {}
     for target in targets:
         kind = ModuleKind.PACKAGE if target.is_package else ModuleKind.SOURCE

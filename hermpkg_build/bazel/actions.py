@@ -34,7 +34,7 @@ from hermpkg_build.engine.targets.artifact_contents import artifact_request
 from hermpkg_build.engine.targets.artifact_file import write_artifact
 from hermpkg_build.engine.targets.model import model_request
 from hermpkg_build.engine.targets.package_test import exit_code_of, package_test_failure
-from hermpkg_build.engine.targets.python_modules import parsed
+from hermpkg_build.engine.targets.python_modules import facts_of_modules
 from hermpkg_build.factories.model_folder import make_model_folder, read_model_folder
 from hermpkg_build.loading.workspace import Workspace
 
@@ -59,7 +59,7 @@ def check(request: ActionRequest, memory: FactsMemory) -> Warnings:
     with _context(request, memory, RuleTarget) as (context, target):
         if isinstance(target, PythonModules):
             modules = modules_of_targets({target.label: target}, context.workspace.source_roots)
-            parsed(context, target, modules[target.label])
+            facts_of_modules(context, target, modules[target.label])
     with open(request.output, "wb"):
         return ()
 

@@ -9,7 +9,7 @@ from hermpkg_build.core.attributes import Attribute
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import Policy, PolicyRule
-from hermpkg_build.core.target import ATTRIBUTES, ModuleTarget, PythonModules, RuleTarget
+from hermpkg_build.core.target import ATTRIBUTES, DeclaredModule, PythonModules, RuleTarget
 from hermpkg_build.errors import HermpkgError, LoadingError
 from hermpkg_build.loading.binding import problem_sentence
 from hermpkg_build.loading.collected import raise_all
@@ -31,15 +31,15 @@ def read_targets(declarations: Sequence[Mapping[str, Json]]) -> dict[Label, Rule
 
 def modules_of_targets(
     targets: Mapping[Label, RuleTarget], source_roots: tuple[str, ...]
-) -> dict[Label, tuple[ModuleTarget, ...]]:
+) -> dict[Label, tuple[DeclaredModule, ...]]:
     """The modules of every `python_modules` target.
 
     Raises the one error, or GroupedError, with each file that cannot be a module, and each name that
     two files have.
     """
     errors: list[HermpkgError] = []
-    owners: dict[str, ModuleTarget] = {}
-    found: dict[Label, tuple[ModuleTarget, ...]] = {}
+    owners: dict[str, DeclaredModule] = {}
+    found: dict[Label, tuple[DeclaredModule, ...]] = {}
     for target in targets.values():
         if not isinstance(target, PythonModules):
             continue
@@ -60,7 +60,7 @@ def _error_in_srcs(target: PythonModules, _: Label, summary: str, next_step: str
     return LoadingError(summary, facts=[("target", str(target.label))], next_step=next_step)
 
 
-def _two_files(first: ModuleTarget, second: ModuleTarget) -> LoadingError:
+def _two_files(first: DeclaredModule, second: DeclaredModule) -> LoadingError:
     return LoadingError(
         f"two files are the module {second.module!r}",
         facts=[("this", f"{second.path}, of {second.owner}"), ("other", f"{first.path}, of {first.owner}")],

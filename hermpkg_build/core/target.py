@@ -40,14 +40,14 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SourceFile(Target):
+class FileTarget(Target):
     """A file of a package that no `python_modules` target lists."""
 
     rule: ClassVar[str] = "file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModuleFile(Target):
+class ModuleTarget(Target):
     """A file that the `python_modules` target `owner` lists."""
 
     rule: ClassVar[str] = "module"
@@ -208,7 +208,7 @@ ATTRIBUTES: Mapping[type[RuleTarget], tuple[Attribute, ...]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModuleTarget:
+class DeclaredModule:
     """One Python module of a `python_modules` target: a file with a label and a dotted name.
 
     `path` is relative to the workspace root; `owner` is the `python_modules` target.

@@ -151,7 +151,9 @@ def _finish_sharing(build: Build) -> RemoteCounts | None:
         build.shared.finish()
     except KeyboardInterrupt:
         build.shared.close()
-        build.journal.warn_of_now("interrupted while uploading: the build is done, but not shared in whole")
+        build.journal.warn_for_this_build(
+            "interrupted while uploading: the build is done, but not shared in whole"
+        )
     return build.journal.remote_counts()
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.target import ModuleTarget, PythonModules, Target
+from hermpkg_build.core.target import DeclaredModule, PythonModules, Target
 from hermpkg_build.errors import LoadingError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class TargetContext:
     environment: BuildEnvironment
     tree: SourceTree
     facts: CachedFacts
-    modules_of_target: Callable[[Label], tuple[ModuleTarget, ...]]
+    modules_of_target: Callable[[Label], tuple[DeclaredModule, ...]]
     declared_by: Callable[[str], Label | None]
 
     def absolute(self, path: str) -> str:
@@ -91,7 +91,7 @@ class TargetContext:
         roots = [root for root in self.workspace.source_roots if not root or path.startswith(f"{root}/")]
         return path[len(max(roots, key=len, default="")) :].lstrip("/")
 
-    def modules_of(self, labels: Sequence[Label]) -> tuple[ModuleTarget, ...]:
+    def modules_of(self, labels: Sequence[Label]) -> tuple[DeclaredModule, ...]:
         """List the modules of `python_modules` targets: of `labels`, and of all they depend on; by name."""
         modules = {
             module.module: module

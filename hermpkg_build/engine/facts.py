@@ -100,9 +100,9 @@ class CachedFacts:
                 continue
             self._told.add(module.path)
             if digest in missing:
-                self._journal.ran("analyse", module.name, ("its source was not analysed before",))
+                self._journal.action_ran("analyse", module.name, ("its source was not analysed before",))
             else:
-                self._journal.recalled("analyse", module.name)
+                self._journal.action_recalled("analyse", module.name)
 
 
 def _source(module: ModuleSource) -> Source:

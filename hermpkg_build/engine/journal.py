@@ -29,12 +29,12 @@ class Journal:
         self._fetched = 0
         self._uploaded = 0
 
-    def started(self, kind: str, subject: str) -> None:
+    def action_started(self, kind: str, subject: str) -> None:
         """Report that an action begins to run."""
         with self._lock:
             self._observer.action_started(kind, subject)
 
-    def ran(
+    def action_ran(
         self, kind: str, subject: str, reasons: Sequence[str], *, where: str = "", recorded: bool = True
     ) -> None:
         """Report that an action ran. The arguments are those of `ExecutedAction`."""
@@ -46,13 +46,13 @@ class Journal:
             self._executed.append(executed)
             self._observer.action_finished(kind, subject, cached=False, where=where)
 
-    def recalled(self, kind: str, subject: str) -> None:
+    def action_recalled(self, kind: str, subject: str) -> None:
         """Report that a cache had the result of an action."""
         with self._lock:
             self._cached[kind] = self._cached.get(kind, 0) + 1
             self._observer.action_finished(kind, subject, cached=True)
 
-    def target(self, result: TargetResult) -> None:
+    def target_finished(self, result: TargetResult) -> None:
         """Report that the artifact of a target is in place."""
         with self._lock:
             self._observer.target_finished(result)
@@ -64,12 +64,12 @@ class Journal:
                 self._warnings.append(text)
                 self._observer.warning(text)
 
-    def warn_of_now(self, text: str) -> None:
+    def warn_for_this_build(self, text: str) -> None:
         """Tell people something about this build alone, which a later build does not repeat."""
         with self._lock:
             self._observer.warning(text)
 
-    def shared(self, *, hit: bool) -> None:
+    def shared_cache_asked(self, *, hit: bool) -> None:
         """Report whether the shared cache had the result of an action that it was asked for."""
         with self._lock:
             self._hits += hit

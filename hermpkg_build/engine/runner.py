@@ -66,14 +66,14 @@ class ActionRunner:
         recalled = self._rebuilder.recall(action, state)
         reused = reuse(recalled[1]) if recalled else None
         if recalled and reused:
-            self._journal.recalled(action.kind, action.subject)
+            self._journal.action_recalled(action.kind, action.subject)
             self._notes.keep_inputs(recalled[0])
             return reused
-        self._journal.started(action.kind, action.subject)
+        self._journal.action_started(action.kind, action.subject)
         done = do()
         complete = self._record(action, done)
         reasons = reasons_to_run(self._notes.inputs_before(complete), complete.inputs)
-        self._journal.ran(
+        self._journal.action_ran(
             action.kind, action.subject, reasons, where=done.where, recorded=done.result is not None
         )
         self._notes.keep_inputs(complete)

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from hermpkg_build.core.attributes import Attribute
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import (
+    DeclaredModule,
+    FileTarget,
     ModelPackage,
-    ModuleFile,
     ModuleTarget,
     PythonModules,
     RuleTarget,
-    SourceFile,
     Target,
 )
 from hermpkg_build.errors import HermpkgError, LabelError
@@ -39,7 +39,7 @@ class _Walk:
         self._loader = loader
         self._errors: list[HermpkgError] = []
         self._targets: dict[Label, Target] = {}
-        self._modules: dict[str, tuple[ModuleTarget, PythonModules]] = {}
+        self._modules: dict[str, tuple[DeclaredModule, PythonModules]] = {}
 
     def run(self, labels: Sequence[Label]) -> Mapping[Label, Target]:
         roots = [label for label in labels if self._is_found(label)]
@@ -57,7 +57,7 @@ class _Walk:
     def _dependencies(self, label: Label) -> Iterator[Label]:
         """The targets of rules that the target at `label` names; they are noted on the way."""
         target = self._targets[label]
-        if isinstance(target, ModuleFile):
+        if isinstance(target, ModuleTarget):
             self._targets[target.owner] = self._loader.target(target.owner)
             yield target.owner
         if not isinstance(target, RuleTarget):
@@ -90,7 +90,7 @@ class _Walk:
             given = f"{label} is a {dependency.rule}" + (
                 " target" if isinstance(dependency, RuleTarget) else ""
             )
-            step = f"did you mean '{dependency.owner}'?" if isinstance(dependency, ModuleFile) else ""
+            step = f"did you mean '{dependency.owner}'?" if isinstance(dependency, ModuleTarget) else ""
             self._report(
                 target, attribute, label, f"{attribute.name} takes {what}, and {given}", next_step=step
             )
@@ -161,11 +161,11 @@ class _Walk:
 
     def _report_invisible(self, target: RuleTarget, attribute: Attribute, dependency: Target) -> None:
         label, user = dependency.label, target.label.package
-        if isinstance(dependency, SourceFile):
+        if isinstance(dependency, FileTarget):
             path = self._loader.build_file(label.package).path
             step = f'add to {path}: exports_files(["{label.name}"])'
         else:
-            owner = dependency.owner if isinstance(dependency, ModuleFile) else label
+            owner = dependency.owner if isinstance(dependency, ModuleTarget) else label
             step = f'add to the visibility of {owner}: "//{user}:__pkg__"'
         visibility = ", ".join(dependency.visibility) or "none"
         self._report(

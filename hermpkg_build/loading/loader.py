@@ -12,10 +12,10 @@ from hermpkg_build.core.label import Label, is_package_path
 from hermpkg_build.core.spelling import question
 from hermpkg_build.core.target import (
     BuildFile,
-    ModuleFile,
+    DeclaredModule,
+    FileTarget,
     ModuleTarget,
     PythonModules,
-    SourceFile,
     Target,
 )
 from hermpkg_build.errors import HermpkgError, LabelError, LoadingError, Location
@@ -62,7 +62,7 @@ class Loader:
         self._said: set[tuple[Location, str]] = set()
         self._files: dict[str, BuildFile | HermpkgError] = {}
         self._owners: dict[str, Mapping[str, PythonModules]] = {}
-        self._modules: dict[Label, tuple[ModuleTarget, ...]] = {}
+        self._modules: dict[Label, tuple[DeclaredModule, ...]] = {}
         self._evaluation: Evaluation | None = None
         # The interpreter evaluates one file at a time; everything else here can be asked at once.
         self._loading = threading.RLock()
@@ -92,9 +92,9 @@ class Loader:
             raise self._no_such_target(label)
         owner = self._owner(label)
         if owner is not None:
-            return ModuleFile(label=label, owner=owner.label, visibility=owner.visibility)
+            return ModuleTarget(label=label, owner=owner.label, visibility=owner.visibility)
         exports = self.build_file(label.package).exports
-        return SourceFile(label=label, visibility=exports.get(label.name, (PRIVATE,)))
+        return FileTarget(label=label, visibility=exports.get(label.name, (PRIVATE,)))
 
     def has_file(self, label: Label) -> bool:
         """Whether there is a source file with this label in its package."""
@@ -104,7 +104,7 @@ class Loader:
             and self.packages.crossed_by(label) is None
         )
 
-    def module_targets(self, label: Label) -> tuple[ModuleTarget, ...]:
+    def module_targets(self, label: Label) -> tuple[DeclaredModule, ...]:
         """The modules of a `python_modules` target, in the order of its srcs.
 
         Raises LoadingError or GroupedError for files that are no modules or do not exist.
@@ -125,7 +125,7 @@ class Loader:
             target = self.target(label)
         except HermpkgError:
             return None
-        return target.owner if isinstance(target, ModuleFile) else None
+        return target.owner if isinstance(target, ModuleTarget) else None
 
     def error_in(
         self,

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.module_names import is_dotted_identifier
-from hermpkg_build.core.target import ModuleTarget, PythonModules
+from hermpkg_build.core.target import DeclaredModule, PythonModules
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.loading.collected import raise_all
 
@@ -16,20 +16,20 @@ def module_targets(
     target: PythonModules,
     source_roots: tuple[str, ...],
     error_in: Callable[[PythonModules, Label, str, str], HermpkgError],
-) -> tuple[ModuleTarget, ...]:
+) -> tuple[DeclaredModule, ...]:
     """The modules of a `python_modules` target, in the order of its srcs.
 
     Raises the one error, or GroupedError with all, that `error_in` makes for a file which cannot be a module,
     of its label, the problem and the next step.
     """
-    modules: list[ModuleTarget] = []
+    modules: list[DeclaredModule] = []
     errors: list[HermpkgError] = []
     for src in target.srcs:
         name = module_name(src.path, source_roots)
         if name is None:
             errors.append(error_in(target, src, *_module_name_problem(src.path, source_roots)))
         else:
-            modules.append(ModuleTarget(label=src, module=name, path=src.path, owner=target.label))
+            modules.append(DeclaredModule(label=src, module=name, path=src.path, owner=target.label))
     raise_all(errors, f"in the files of {target.label}")
     return tuple(modules)
 

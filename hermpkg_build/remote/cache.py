@@ -47,7 +47,7 @@ class Listener(Protocol):
     def uploads_awaited(self, number: int) -> None:
         """The build is done and has been waiting for so many uploads."""
 
-    def warn_of_now(self, text: str) -> None:
+    def warn_for_this_build(self, text: str) -> None:
         """The server is not used any longer in this build, or only to read."""
 
 
@@ -179,7 +179,7 @@ class RemoteCache:
             with self._lock:
                 consequence = self._stop(direction, error)
             if consequence:
-                self._listener.warn_of_now(warning(error, consequence))
+                self._listener.warn_for_this_build(warning(error, consequence))
         finally:
             self._listener.transfer_ended(direction, subject, transfer.size)
 

@@ -38,7 +38,7 @@ class Heard:
     been_told: threading.Event = field(default_factory=threading.Event)
     under_way: int = 0
 
-    def warn_of_now(self, text: str) -> None:
+    def warn_for_this_build(self, text: str) -> None:
         self.warnings.append(text)
 
     def transfer_started(self, direction: str, subject: str) -> None:

@@ -80,11 +80,11 @@ class RemoteModels:
             with self._lock:
                 told, self._useless = self._useless, True
             if not told:
-                self._journal.warn_of_now(warning(error, "models are made on this machine"))
+                self._journal.warn_for_this_build(warning(error, "models are made on this machine"))
         except ExecutionError as error:
             if not self._fallback:
                 raise
-            self._journal.warn_of_now(warning(error, f"{target.label} is made on this machine"))
+            self._journal.warn_for_this_build(warning(error, f"{target.label} is made on this machine"))
         return None
 
     def _make(self, target: Model, request: ModelRequest) -> ModelObject:

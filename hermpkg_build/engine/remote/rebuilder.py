@@ -37,7 +37,7 @@ class SharedRebuilder:
         if not self._remote.asks:
             return None
         found = self._judge(action).recall(action, state and or_none(state))
-        self._journal.shared(hit=found is not None)
+        self._journal.shared_cache_asked(hit=found is not None)
         if found is not None:
             complete, result = found
             self._local.record(action, result, None if state is None else _discovered(action, complete))

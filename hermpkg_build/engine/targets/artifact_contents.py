@@ -19,7 +19,7 @@ from hermpkg_build.core.target import Model
 from hermpkg_build.errors import AnalysisError, GroupedError, Location
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.target import ModelPackage, ModuleTarget
+    from hermpkg_build.core.target import DeclaredModule, ModelPackage
     from hermpkg_build.engine.context import TargetContext
     from hermpkg_build.factories.request import ModelObject
 
@@ -30,7 +30,7 @@ class _Analysis:
 
     closure: Closure
     finder: ModuleFinder
-    modules: Sequence[ModuleTarget]
+    modules: Sequence[DeclaredModule]
     sources: Mapping[str, bytes]
 
 

@@ -14,7 +14,7 @@ from hermpkg_build.errors import AnalysisError, GroupedError, Location
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hermpkg_build.core.target import ModuleFile, ModuleTarget, PythonModules, SourceFile, Target
+    from hermpkg_build.core.target import DeclaredModule, FileTarget, ModuleTarget, PythonModules, Target
     from hermpkg_build.engine.context import Build, NeedTargets, TargetContext
     from hermpkg_build.source.source_facts import SourceFacts
 
@@ -27,19 +27,21 @@ def build_modules(build: Build, target: PythonModules, _: NeedTargets) -> Built:
     return _analysed(build, target, build.context.modules_of_target(target.label))
 
 
-def build_module(build: Build, target: ModuleFile, _: NeedTargets) -> Built:
+def build_module(build: Build, target: ModuleTarget, _: NeedTargets) -> Built:
     """Analyse one module. Raises GroupedError where it does not parse."""
     modules = build.context.modules_of_target(target.owner)
     return _analysed(build, target, [module for module in modules if module.label == target.label])
 
 
-def _analysed(build: Build, target: Target, modules: Sequence[ModuleTarget]) -> Built:
-    found = parsed(build.context, target, modules)
+def _analysed(build: Build, target: Target, modules: Sequence[DeclaredModule]) -> Built:
+    found = facts_of_modules(build.context, target, modules)
     digests = {module.path: str(source.digest) for module, source in zip(modules, found, strict=True)}
     return _up_to_date(target, Digest(fingerprint(digests).hash, sum(source.digest.size for source in found)))
 
 
-def parsed(context: TargetContext, target: Target, modules: Sequence[ModuleTarget]) -> list[SourceFacts]:
+def facts_of_modules(
+    context: TargetContext, target: Target, modules: Sequence[DeclaredModule]
+) -> list[SourceFacts]:
     """Return the facts of modules. Raises GroupedError with each source that does not parse."""
     sources = [
         ModuleSource(
@@ -63,7 +65,7 @@ def parsed(context: TargetContext, target: Target, modules: Sequence[ModuleTarge
     return found
 
 
-def build_file(build: Build, target: SourceFile, _: NeedTargets) -> Built:
+def build_file(build: Build, target: FileTarget, _: NeedTargets) -> Built:
     """Digest a file. Raises LoadingError where it cannot be read."""
     path = build.context.absolute(target.label.path)
     digest = build.context.digest(

@@ -7,12 +7,12 @@ from typing import Any, TypeAlias
 
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import (
+    FileTarget,
     Model,
     ModelPackage,
-    ModuleFile,
+    ModuleTarget,
     PackageTest,
     PythonModules,
-    SourceFile,
     Target,
 )
 from hermpkg_build.engine.context import Build, Built, NeedTargets
@@ -25,8 +25,8 @@ Builder: TypeAlias = Callable[[Build, Any, NeedTargets], Built]
 """Builds a target of one type; the last argument builds those that it needs."""
 
 BUILDERS: Mapping[type[Target], Builder] = {
-    SourceFile: build_file,
-    ModuleFile: build_module,
+    FileTarget: build_file,
+    ModuleTarget: build_module,
     PythonModules: build_modules,
     Model: build_model,
     ModelPackage: build_artifact,
@@ -39,5 +39,5 @@ def build_target(build: Build, label: Label, need: NeedTargets) -> Built:
     target = build.context.targets[label]
     built = BUILDERS[type(target)](build, target, need)
     if isinstance(target, ModelPackage):
-        build.journal.target(built.result)
+        build.journal.target_finished(built.result)
     return built

@@ -13,7 +13,7 @@ from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.graph import EdgeKind
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import PolicyRule
-from hermpkg_build.core.target import ModuleTarget
+from hermpkg_build.core.target import DeclaredModule
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.errors import AnalysisError, GroupedError
 from hermpkg_build.source.source_facts import SourceFacts, facts_of_source
@@ -105,10 +105,12 @@ def write(folder: Path, files: dict[str, str]) -> None:
         path.write_text(text, encoding="utf-8", newline="")
 
 
-def module_target(path: str) -> ModuleTarget:
+def module_target(path: str) -> DeclaredModule:
     package, _, name = path.rpartition("/")
     module = path.split(".")[0].removesuffix("/__init__").replace("/", ".")
-    return ModuleTarget(label=Label(package, name), module=module, path=path, owner=Label(package, "modules"))
+    return DeclaredModule(
+        label=Label(package, name), module=module, path=path, owner=Label(package, "modules")
+    )
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from hermpkg_build.analysis.module_finder import ModuleFinder
 from hermpkg_build.core.graph import EdgeKind
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import Policy, PolicyRule
-from hermpkg_build.core.target import ModuleTarget
+from hermpkg_build.core.target import DeclaredModule
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.errors import GroupedError
 from hermpkg_build.source.source_facts import facts_of_source
@@ -96,7 +96,7 @@ def test_a_build_advises_the_same(library, tmp_path, source, calls):
     rules = [
         PolicyRule(policy=Policy(policy), include=(include,), allow_empty=True) for policy, include in calls
     ]
-    own = ModuleTarget(label=Label("", "own.py"), module="own", path="own.py", owner=Label("", "own"))
+    own = DeclaredModule(label=Label("", "own.py"), module="own", path="own.py", owner=Label("", "own"))
     finder = ModuleFinder(
         tree=SourceTree(),
         workspace_modules=[own],
