@@ -110,7 +110,7 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
             self.announce(f"{label} -> {target}", level=logging.INFO)
 
     def get_source_files(self) -> list[str]:
-        """The files that the artifacts are built from, for source distributions."""
+        """List the files that the artifacts are built from, for source distributions."""
         from hermpkg_build.core.target import PythonModules, RuleTarget
         from hermpkg_build.disk.source_tree import SourceTree
 
@@ -132,21 +132,21 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
         return sorted(path for path in inside if not path.startswith(os.pardir))
 
     def get_outputs(self) -> list[str]:
-        """The artifacts in the folder that the wheel is made of."""
+        """List the artifacts in the folder that the wheel is made of."""
         if self.output_dir or not self.package:
             return []
         folder = os.path.join(self.build_lib, *self.package.split("."))
         return [os.path.join(folder, name) for name in self._names()]
 
     def get_output_mapping(self) -> dict[str, str]:
-        """For editable installations: the wheel's files, and those in the source tree that stand for them."""
+        """Map files of the wheel to those in the source tree, for editable installations."""
         if not self.editable_mode:
             return {}
         folder = self._folder()
         return {path: os.path.join(folder, os.path.basename(path)) for path in self.get_outputs()}
 
     def _names(self) -> list[str]:
-        """The file names of the artifacts, found without building them."""
+        """List the file names of the artifacts, without building them."""
         from hermpkg_build.core.target import ModelPackage
         from hermpkg_build.disk.source_tree import SourceTree
 
@@ -155,7 +155,7 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
         return [os.path.basename(target.output) for target in targets if isinstance(target, ModelPackage)]
 
     def _load(self, tree: SourceTree) -> tuple[Loader, Requested]:
-        """What loads the workspace's BUILD files, and what the targets are."""
+        """Load the targets; return the loader too."""
         from hermpkg_build.loading.loader import Loader
         from hermpkg_build.loading.requested import load_requested
         from hermpkg_build.loading.workspace import find_workspace
@@ -164,7 +164,7 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
         return loader, load_requested(loader, list(self.targets or ()))
 
     def _folder(self) -> str:
-        """Where the artifacts go."""
+        """Return where the artifacts go."""
         if self.output_dir:
             return self.output_dir
         if not self.package:
@@ -174,7 +174,7 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
         return os.path.join(self.build_lib, *self.package.split("."))
 
     def _hermpkg(self, command: str, *options: str) -> Mapping[str, Any]:
-        """Run the command line tool on the targets; its JSON. What it says goes where it always does."""
+        """Run the command line tool on the targets, and return its JSON."""
         words = ["--json", *([f"--cache-dir={self.cache_dir}"] if self.cache_dir else [])]
         words += [command, *options, "--", *(self.targets or ())]
         completed = subprocess.run(
@@ -195,7 +195,7 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
 
 
 def _why(value: Mapping[str, Any], code: int) -> str:
-    """The reason in one line, from what the tool gave as JSON."""
+    """Return the reason in one line, from what the tool gave as JSON."""
     if "error" in value:
         return str(value["error"]["summary"])
     failed = [check for check in value.get("checks", ()) if not check["passed"]]
@@ -211,7 +211,7 @@ def _workspace_root() -> str:
 
 
 def _settings() -> Mapping[str, Any]:
-    """The table ``[tool.hermpkg.setuptools]`` of the workspace; empty where there is none."""
+    """Return the table ``[tool.hermpkg.setuptools]`` of the workspace; empty where there is none."""
     from hermpkg_build.errors import WorkspaceError
     from hermpkg_build.loading.workspace import find_workspace
 

@@ -1,4 +1,4 @@
-"""Attributes of BUILD files: what each may be given, and how errors and documentation say so."""
+"""Attributes of BUILD files: what each may hold, and how errors and documentation say so."""
 
 from __future__ import annotations
 
@@ -79,9 +79,15 @@ def attribute(
     form: Form | None = None,
     key_form: Form | None = None,
 ) -> Any:
-    """A field of a dataclass that a BUILD file gives a value; mandatory without a `default`.
+    """Declare a field of a dataclass to be an attribute, which is mandatory without a `default`.
 
     Its type is that of the annotation, if it is not given. The rest is as in `Attribute`.
+
+    >>> @dataclass
+    ... class Greeting:
+    ...     text: str = attribute("What to say.", default="hello")
+    >>> Greeting(), attributes_of(Greeting)[0].type
+    (Greeting(text='hello'), <AttributeType.STRING: 'a string'>)
     """
     table = {
         "doc": doc,
@@ -97,7 +103,7 @@ def attribute(
 
 
 def attributes_of(kind: Any) -> tuple[Attribute, ...]:
-    """The fields of a dataclass that `attribute` made, in their order."""
+    """List the fields of a dataclass that `attribute` declared, in their order."""
     return tuple(
         Attribute(**{"name": item.name, "type": _TYPES[str(item.type)], **item.metadata})
         for item in fields(kind)
@@ -124,7 +130,7 @@ _TYPES: Mapping[str, AttributeType] = {
 
 
 def value_of_default(default: Json) -> Any:
-    """The value that a `default` stands for: empty tuples and dictionaries for the empty ones it writes.
+    """Return the value of a target's field for a `default` written as in a BUILD file.
 
     >>> value_of_default([]), value_of_default("auto")
     ((), 'auto')

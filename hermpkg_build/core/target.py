@@ -1,8 +1,7 @@
-"""Targets: one class for each rule of BUILD files, and what stands for source files.
+"""Targets: a class for each rule of BUILD files, and classes for source files.
 
-The fields of a rule's class are the attributes that BUILD files give it. They are the one table of
-rules: `loading.rules` reads it to check BUILD files, and the rules for Bazel and the reference are
-made from it.
+The fields of a rule's class are the attributes that BUILD files give it. They are the one table of rules:
+`loading.rules` reads it to check BUILD files, and the rules for Bazel and the reference are made from it.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ class Target:
 
     @property
     def dependencies(self) -> tuple[Label, ...]:
-        """The targets of rules that this one names, each once."""
+        """List the targets of rules that this one names, each once."""
         return ()
 
 
@@ -56,7 +55,7 @@ class ModuleTarget(Target):
 
     @property
     def dependencies(self) -> tuple[Label, ...]:
-        """Its owner."""
+        """List its owner."""
         return (self.owner,)
 
 
@@ -75,7 +74,7 @@ class RuleTarget(Target):
     tags: tuple[str, ...] = ()
 
     def labelled(self) -> Iterator[tuple[Attribute, Label]]:
-        """The labels in its attributes, in the order of the table, each with its attribute."""
+        """Give the labels in its attributes, in the order of the table, each with its attribute."""
         for known in ATTRIBUTES[type(self)]:
             value = getattr(self, known.name)
             if known.type is AttributeType.LABEL and value is not None:
@@ -87,7 +86,7 @@ class RuleTarget(Target):
 
     @property
     def dependencies(self) -> tuple[Label, ...]:
-        """The targets of rules that this one names, each once."""
+        """List the targets of rules that this one names, each once."""
         return tuple(dict.fromkeys(label for known, label in self.labelled() if known.rules))
 
 
@@ -181,7 +180,7 @@ class ModelPackage(RuleTarget):
 
     @property
     def output(self) -> str:
-        """The artifact's path in the output folder of its package: `out`, or the name with ``.pt``."""
+        """Return the artifact's path in the output folder of its package: `out`, or the name with ``.pt``."""
         return self.out or f"{self.label.name}.pt"
 
 

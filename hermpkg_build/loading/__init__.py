@@ -1,1 +1,1 @@
-"""BUILD files in, targets out."""
+"""Loads BUILD files: Starlark in, targets out."""

@@ -12,7 +12,7 @@ from hermpkg_build.loading.values import Problem, convert
 
 
 def bind(site: CallSite, package: str) -> dict[str, Any] | None:
-    """The values of all attributes of the function that is called, given or default.
+    """Return the values of all attributes of the function that is called, given or default.
 
     None where something is wrong, all of which is reported. Labels are read relative to `package`.
     """
@@ -54,7 +54,7 @@ def problem_sentence(function: Function, attribute: Attribute, problem: Problem)
 
 
 def _given(site: CallSite) -> dict[str, object]:
-    """The arguments by name."""
+    """Return the arguments by name."""
     call = site.call
     given = dict(call.kwargs)
     if len(call.args) > len(site.positional):

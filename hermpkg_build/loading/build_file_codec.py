@@ -1,4 +1,4 @@
-"""BuildFiles as JSON, exactly: `decode_build_file` is the inverse of `encode_build_file`."""
+"""Writes and reads BuildFiles as JSON: `decode_build_file` is the exact inverse of `encode_build_file`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hermpkg_build.loading.rules import RULES
 
 
 def encode_build_file(file: BuildFile) -> Json:
-    """The file as a JSON value."""
+    """Return the file as a JSON value."""
     return {
         "package": file.package,
         "path": file.path,
@@ -27,7 +27,7 @@ def encode_build_file(file: BuildFile) -> Json:
 
 
 def decode_build_file(value: Any) -> BuildFile:
-    """The file that a JSON value stands for. Raises KeyError, TypeError or ValueError for others."""
+    """Return the file that a JSON value stands for. Raises KeyError, TypeError or ValueError for others."""
     package = value["package"]
     targets = [_decode_target(item, package) for item in value["targets"]]
     return BuildFile(
@@ -40,7 +40,7 @@ def decode_build_file(value: Any) -> BuildFile:
 
 
 def _encode_target(target: RuleTarget) -> Json:
-    """A target, without what is as the table has it: most attributes of most targets are."""
+    """Encode a target without the attributes that have their default, as most do."""
     package = target.label.package
     values = [(known, getattr(target, known.name)) for known in ATTRIBUTES[type(target)]]
     return {

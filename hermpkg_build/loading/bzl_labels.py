@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def bzl_path(text: str, package: str, packages: Packages, tree: SourceTree) -> str:
-    """The workspace path of the .bzl file that a file of `package` calls `text`. Raises LabelError."""
+    """Return the workspace path of the .bzl file that a file of `package` calls `text`. Raises LabelError."""
     if not text.startswith((":", "//", "@")):
         raise LabelError(
             f"{text!r} is not the label of a .bzl file", next_step=f"write ':{text}' or '//pkg:{text}'"

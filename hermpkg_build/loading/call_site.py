@@ -1,4 +1,4 @@
-"""A call in a BUILD or .bzl file: where it is, where its arguments are, and what is wrong with them."""
+"""Calls in BUILD and .bzl files: where they and their arguments are, and errors at these places."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hermpkg_build.loading.values import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call of a function of the table, while a file is evaluated. `frames` are outermost first."""
+    """A call of a function of the table, while a file is evaluated. `frames` are outermost first."""
 
     function: Function
     frames: Sequence[Frame]
@@ -24,10 +24,10 @@ class Call:
 
 
 class CallSite:
-    """The place of a call, which adds to `errors` what is wrong there.
+    """The place of a call. What is wrong there is added to `errors`.
 
-    The interpreter tells the line of each call; the column, and the places of the arguments, come
-    from the syntax trees in `sources`.
+    The interpreter tells the line of each call; the column, and the places of the arguments, come from the
+    syntax trees in `sources`.
     """
 
     def __init__(self, call: Call, sources: Mapping[str, StarlarkSource], errors: list[HermpkgError]) -> None:
@@ -37,11 +37,11 @@ class CallSite:
         self._sources = sources
 
     def location(self) -> Location:
-        """Where the call itself begins."""
+        """Return where the call itself begins."""
         return self._location(len(self.call.frames) - 1)
 
     def outermost(self) -> Location:
-        """Where the file that is evaluated makes the call, or calls the macro that makes it."""
+        """Return where the file that is evaluated makes the call, or calls the macro that makes it."""
         return self._location(0)
 
     def report(
@@ -53,10 +53,10 @@ class CallSite:
         next_step: str = "",
         facts: Facts = (),
     ) -> None:
-        """Add an error at a part of an argument, at all of it with its name (`path` None), or at the call.
+        """Add an error: at a part of an argument, at all of it with its name (`path` None), or at the call.
 
-        Where the call is made by a macro, the error is at the call of the macro, and a fact says
-        where the macro makes it: the target is the caller's.
+        Where a macro makes the call, the error is at the call of the macro, and a fact says where the macro
+        makes it: the target is the caller's.
         """
         source, node = self._node(0)
         frames = self.call.frames
@@ -75,10 +75,10 @@ class CallSite:
         self.errors.append(source.error(place, summary, facts=facts, next_step=next_step))
 
     def _node(self, index: int) -> tuple[StarlarkSource, ast.Call | None]:
-        """The call in progress at a frame: the last is the call itself, the others lead to it.
+        """Find the call in progress at a frame: the last is the call itself, the others lead to it.
 
-        Several calls of one function may begin on one line. The one that gives the arguments that
-        were given is the one, as far as it gives literals.
+        Several calls of one function may begin on one line. The right one has the arguments that were
+        given, as far as those in the source are literals.
         """
         frame = self.call.frames[index]
         source = self._sources[frame.path]
@@ -91,7 +91,7 @@ class CallSite:
         return source, next(iter(nodes), None)
 
     def _likeness(self, node: ast.Call) -> int:
-        """How many arguments a call in the source gives that the call at hand was given."""
+        """Count the arguments of a call in the source that are those of the call at hand."""
         written = [*enumerate(node.args), *((k.arg, k.value) for k in node.keywords)]
         if len(node.args) != len(self.call.args) or len(node.keywords) != len(self.call.kwargs):
             return -1
@@ -110,7 +110,7 @@ class CallSite:
 
 
 def _literal(node: ast.AST) -> object:
-    """The value of an expression that is made of literals; for another, what equals nothing."""
+    """Return the value of a literal; for another expression an object that equals nothing."""
     try:
         value: object = ast.literal_eval(node)
     except ValueError:

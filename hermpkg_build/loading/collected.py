@@ -1,4 +1,4 @@
-"""Raises errors that were collected: one as itself, several together in source order."""
+"""Raises collected errors: one as itself, several together in the order of their places."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from hermpkg_build.errors import GroupedError, HermpkgError, Location
 
 
 def raise_all(errors: Sequence[HermpkgError], where: str) -> None:
-    """Raise what was collected, if anything: the one error, or a GroupedError in source order.
+    """Raise the errors, if there are any: the only one, or a GroupedError in the order of their places.
 
-    `where` ends the summary "3 errors ...". Groups among several are taken apart, and what is
-    said twice is said once.
+    `where` ends the summary "3 errors ...". Groups among several are taken apart, and equal errors are told
+    once.
     """
     if len(errors) == 1:
         raise errors[0]

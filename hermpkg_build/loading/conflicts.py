@@ -1,4 +1,4 @@
-"""Finds targets of one BUILD file that cannot both be: two names, two outputs, two owners of a module."""
+"""Finds targets of one BUILD file that exclude each other: by a name, an output, or a module of both."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from hermpkg_build.loading.call_site import CallSite
 
 
 class _Places:
-    """Paths that are taken, by whom. A path is in the way of itself and of its folders."""
+    """Paths that are taken, and by whom. Nothing else can take a path or its folders."""
 
     def __init__(self) -> None:
         self._files: dict[str, str] = {}
         self._folders: dict[str, str] = {}
 
     def take(self, path: str, owner: str) -> str | None:
-        """Take a path. Returns the owner of what is in the way, if anything is."""
+        """Take a path. Return the owner of what is in the way, if anything is."""
         folders = [path[:i] for i, character in enumerate(path) if character == "/"]
         in_way = self._files.get(path) or self._folders.get(path)
         in_way = in_way or next((self._files[folder] for folder in folders if folder in self._files), None)
@@ -28,7 +28,7 @@ class _Places:
 
 
 class Conflicts:
-    """What the targets of one file have laid claim to so far."""
+    """The names, outputs and modules that the targets of one file have taken so far."""
 
     def __init__(self) -> None:
         self._names: dict[str, Location] = {}
@@ -36,12 +36,12 @@ class Conflicts:
         self._owners: dict[Label, PythonModules] = {}
 
     def take_name(self, name: str, location: Location) -> Location | None:
-        """Note a target's name. Where it is taken, the place of whoever has it."""
+        """Take a target's name. Return the place of the target that has it already, if one does."""
         first = self._names.setdefault(name, location)
         return None if first is location else first
 
     def add(self, target: RuleTarget, site: CallSite) -> None:
-        """Note the outputs and modules of a target, and report what stands against them."""
+        """Take the outputs and modules of a target, and report what is taken already."""
         if isinstance(target, ModelPackage):
             self._add_output(target, site)
             _report_records(target, site)

@@ -1,4 +1,4 @@
-"""Follows the dependencies of targets and checks each of them."""
+"""Follows the dependencies of targets, and checks each target on the way."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from hermpkg_build.loading.visibility import is_visible
 
 
 def closure(loader: Loader, labels: Sequence[Label]) -> Mapping[Label, Target]:
-    """The targets of `labels` and all targets of rules that they depend on, dependencies first.
+    """Return the targets of `labels` and all targets of rules that they depend on, dependencies first.
 
-    Checked on the way: that every label names something visible of the right kind, that there is
-    no cycle, and that every module has one name and every name one module. Raises the one error,
-    or GroupedError with all.
+    Checked on the way: that every label names something visible of the right kind, that there is no cycle,
+    and that every module has one name and every name one module. Raises the one error, or GroupedError with
+    all.
     """
     return _Walk(loader).run(labels)
 
@@ -55,7 +55,7 @@ class _Walk:
         return label in self._targets
 
     def _dependencies(self, label: Label) -> Iterator[Label]:
-        """The targets of rules that the target at `label` names; they are noted on the way."""
+        """Give the targets of rules that the target at `label` names, and note them."""
         target = self._targets[label]
         if isinstance(target, ModuleTarget):
             self._targets[target.owner] = self._loader.target(target.owner)
@@ -72,7 +72,7 @@ class _Walk:
             self._check(target)
 
     def _dependency(self, target: RuleTarget, attribute: Attribute, label: Label) -> Target | None:
-        """What `label` names; None for a file, and where it is not what it should be."""
+        """Find what `label` names; None for a file, and where it is not what it should be."""
         own = label.package == target.label.package
         if own and attribute.suffixes and self._loader.has_file(label) and not self._is_declared(label):
             # A file of the same package: thousands of them in srcs, and nothing more to ask.
@@ -110,7 +110,7 @@ class _Walk:
         return bool(attribute.suffixes) and dependency.label.name.endswith(attribute.suffixes)
 
     def _check(self, target: RuleTarget) -> None:
-        """What is to be checked of one target beside its labels."""
+        """Check a target apart from its labels."""
         if isinstance(target, PythonModules):
             self._check_modules(target)
         elif isinstance(target, ModelPackage):

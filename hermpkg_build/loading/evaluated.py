@@ -1,4 +1,4 @@
-"""The cache of evaluated BUILD files: what a file declared, by all that its evaluation looked at."""
+"""The cache of evaluated BUILD files: what each declared, by everything that its evaluation looked at."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BzlLoad:
-    """That a file of `package` loads `label`, which is the file at the workspace path `path`."""
+    """A load statement of a file of `package`: `label` is the file at the workspace path `path`."""
 
     JSON_ARRAY: ClassVar = True
 
@@ -35,7 +35,7 @@ class BzlLoad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluatedFile:
-    """A BUILD file, all loads behind it, and the globs that it asked for with their results."""
+    """A BUILD file, all load statements behind it, and its globs with their results."""
 
     build_file: BuildFile
     loads: tuple[BzlLoad, ...]
@@ -51,11 +51,11 @@ class _LookedAt:
 
 
 class EvaluatedCache:
-    """Evaluated files in an action cache, in two steps.
+    """Evaluated files in an action cache, found in two steps.
 
-    Which .bzl files and globs a BUILD file looks at is known only once it has been evaluated. So
-    the digest of its text leads to those that it looked at the last time, and their digests and
-    results as they are now lead to what it declares. A load that now fails, or a glob, is a miss.
+    Which .bzl files and globs a BUILD file looks at is known only once it has been evaluated. So the digest
+    of its text leads to those that it looked at the last time, and their digests and results as they are
+    now lead to what it declares. A load or a glob that fails now is a miss.
     """
 
     def __init__(self, cache: ActionCache, root: str, tree: SourceTree, packages: Packages) -> None:
@@ -65,7 +65,7 @@ class EvaluatedCache:
         self._packages = packages
 
     def get(self, package: str, path: str) -> BuildFile | None:
-        """What the BUILD file at `path` declares, if it is known."""
+        """Return what the BUILD file at `path` declares, if that is known."""
         try:
             text_key = self._text_key(package, path)
             seen = self._cache.get(text_key)

@@ -1,4 +1,4 @@
-"""Evaluates a BUILD file with all the .bzl files that it loads."""
+"""Evaluates BUILD files with the .bzl files that they load."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Evaluation:
         return EvaluatedFile(build_file=host.result(), loads=tuple(loads), globs=host.globs)
 
     def source(self, path: str) -> StarlarkSource:
-        """The file at a workspace path, parsed. Raises LoadingError."""
+        """Return the file at a workspace path, parsed. Raises LoadingError."""
         return self._graph.source(path)
 
     def _run_bzl(self, path: str) -> None:

@@ -1,4 +1,4 @@
-"""Evaluates BUILD and .bzl files: the one module that knows the Starlark interpreter."""
+"""Runs the Starlark interpreter on BUILD and .bzl files; no other module knows it."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ SealedItems: TypeAlias = Sequence[tuple[str, object]]
 
 
 class Host(Protocol):
-    """Who a file is evaluated for: what its calls come to."""
+    """What a file is evaluated for: it is told of calls."""
 
     def call(self, call: Call) -> object:
-        """A function of the table was called; the result is a policy rule, or made of strings and lists."""
+        """Do what a call says; return a policy rule, strings and lists, or None."""
 
     def message(self, call: Call, text: str) -> None:
-        """`print` was called."""
+        """Take what `print` was called with."""
 
 
 class Evaluator:
-    """One interpreter with the prelude loaded. `sources` are all files it may meet, by path."""
+    """An interpreter with the prelude loaded. `sources` are all files it may meet, by path."""
 
     def __init__(self, sources: Mapping[str, StarlarkSource]) -> None:
         extensions = starlark.LibraryExtension
@@ -113,7 +113,7 @@ class Evaluator:
         return module.freeze()
 
     def _guarded(self, function: Callable[..., object]) -> Callable[..., object]:
-        """`function`, with its exceptions kept: the interpreter would turn them into text."""
+        """Return `function` with its exceptions kept: the interpreter would turn them into text."""
 
         def call(*args: object) -> object:
             try:
@@ -134,7 +134,7 @@ class Evaluator:
         self._host.message(_call(_PRINT, stack, [], []), text)
 
     def _translated(self, source: StarlarkSource, text: str) -> LoadingError:
-        """The interpreter's error in our words, with the calls that led to it."""
+        """Return the interpreter's error in our words, with the calls that led to it."""
         match = _ERROR.search(text)
         frames: Sequence[Frame] = frames_of(text)
         message = match["message"].strip() if match else text
@@ -163,13 +163,13 @@ def _call(function: Function, stack: str, args: Sealed, kwargs: SealedItems) -> 
 
 
 def _called_from(frames: Sequence[Frame]) -> list[tuple[str, str]]:
-    """A fact with the calls that led to a place inside a function, innermost first."""
+    """Return a fact with the calls that led to a place inside a function, innermost first."""
     outer = [f"{frame.path}:{frame.line}" for frame in reversed(frames[:-1])]
     return [("called from", "\n".join(outer))] if outer else []
 
 
 def _overflow(frames: Sequence[Frame], *, in_prelude: bool) -> tuple[str, Sequence[Frame]]:
-    """What a stack overflow comes from, and the calls up to the first that repeats."""
+    """Say where a stack overflow comes from, with the calls up to the first that repeats."""
     seen: set[tuple[str, str]] = set()
     for index, frame in enumerate(frames):
         key = (frame.path, frame.function)

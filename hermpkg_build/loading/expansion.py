@@ -1,4 +1,4 @@
-"""What target patterns stand for."""
+"""Expands target patterns to labels."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ MANUAL = "manual"
 
 
 def expand(loader: Loader, patterns: Sequence[str], *, package: str = "") -> tuple[Label, ...]:
-    """The labels that target patterns stand for, in their order and without duplicates.
+    """Return the labels that target patterns stand for, in their order and without duplicates.
 
-    Relative patterns count from the folder `package`. ``:all`` and ``...`` stand for rule targets
-    without the tag `manual`; a pattern with a leading ``-`` takes away. Raises LabelError, what
-    `Loader.build_file` raises, or GroupedError with all that is wrong.
+    Relative patterns count from the folder `package`. ``:all`` and ``...`` stand for rule targets without
+    the tag `manual`; a pattern with a leading ``-`` takes away. Raises LabelError, what `Loader.build_file`
+    raises, or GroupedError with all that is wrong.
     """
     chosen: dict[Label, None] = {}
     errors: list[HermpkgError] = []
@@ -52,7 +52,7 @@ def _labels(pattern: TargetPattern, loader: Loader, errors: list[HermpkgError]) 
 
 
 def _label(pattern: TargetPattern, name: str, loader: Loader) -> Label:
-    """The one label that a pattern without wildcards names.
+    """Return the one label that a pattern without wildcards names.
 
     A relative word without a colon is a package's path, or else a target's in the innermost package.
     """
@@ -70,7 +70,7 @@ def _all_of(package: str, loader: Loader, *, with_manual: bool) -> list[Label]:
 
 
 def _below(pattern: TargetPattern, loader: Loader, errors: list[HermpkgError]) -> list[Label]:
-    """All targets at or below a folder; what is wrong with one BUILD file hides no other's."""
+    """List the targets at or below a folder; an error in one BUILD file does not hide those of others."""
     labels: list[Label] = []
     packages = list(loader.packages.below(pattern.package))
     if not packages:

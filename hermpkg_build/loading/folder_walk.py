@@ -1,4 +1,4 @@
-"""Walks the folders below a folder, whatever symbolic links there are among them."""
+"""Walks the folders below a folder, whatever symbolic links are among them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def folders_below(
 
 
 def _identity_of(folder: str) -> _Identity | None:
-    """What all paths of one folder have in common; None where there is no folder."""
+    """Return what all paths of one folder have in common; None where there is no folder."""
     try:
         status = os.stat(folder)
     except OSError:
@@ -37,7 +37,7 @@ def _identity_of(folder: str) -> _Identity | None:
 
 
 def _identities_above(folder: str) -> frozenset[_Identity]:
-    """The identities of all folders that the absolute path `folder` lies in."""
+    """Return the identities of all folders that the absolute path `folder` lies in."""
     found: set[_Identity] = set()
     while folder != os.path.dirname(folder):
         folder = os.path.dirname(folder)

@@ -1,4 +1,4 @@
-"""Bazel's `glob`: the files of a package whose paths match."""
+"""Finds the files of a package that match, as Bazel's `glob` does."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Listing(Protocol):
     """Lists folders."""
 
     def entries(self, directory: str) -> Mapping[str, bool] | None:
-        """Name -> whether it is a folder; None where there is no readable folder."""
+        """Map the names in a folder to whether each is a folder; None where no folder can be read."""
 
 
 class GlobError(Exception):
-    """A pattern that matched nothing, though it had to. Never leaves this package."""
+    """A pattern matched nothing, though it had to. Never leaves `loading`."""
 
     def __init__(self, pattern: str | None, reason: str) -> None:
         super().__init__(reason)
@@ -42,15 +42,14 @@ class GlobError(Exception):
 def glob_files(
     directory: str, call: GlobCall, listing: Listing, is_boundary: Callable[[str], bool]
 ) -> tuple[str, ...]:
-    """The files below `directory` that match one of `call.include` and none of `call.exclude`, sorted.
+    """Return the files below `directory` that match `call.include` and not `call.exclude`, sorted.
 
-    A pattern is split at "/": ``*`` stands for any part of one segment, and the segment ``**`` for
-    any number of folders, but for links to folders above. A name that begins with a dot is matched
-    by ``*`` and ``**`` alone and by segments that begin with a dot, not by ``*.py``. Folders never
-    match. Folders for which `is_boundary` holds, given by their path below `directory`, are not
-    entered: they are packages of their own. Raises GlobError, unless `call.allow_empty`, where a
-    pattern of `include` matches nothing or where everything is excluded.
-    See https://bazel.build/reference/be/functions#glob.
+    A pattern is split at "/": ``*`` stands for any part of one segment, and the segment ``**`` for any
+    number of folders, but for links to folders above. A name that begins with a dot is matched by ``*`` and
+    ``**`` alone and by segments that begin with a dot, not by ``*.py``. Folders never match. Folders for
+    which `is_boundary` holds, given by their path below `directory`, are not entered: they are packages of
+    their own. Raises GlobError, unless `call.allow_empty`, where a pattern of `include` matches nothing or
+    where everything is excluded. See https://bazel.build/reference/be/functions#glob.
     """
     walk = _Walk(directory, listing, is_boundary)
     found: set[str] = set()
@@ -77,7 +76,7 @@ class _Walk:
         self._below: dict[str, tuple[list[str], list[str]]] = {}
 
     def matches(self, pattern: str) -> set[str]:
-        """The files that match `pattern`."""
+        """Return the files that match `pattern`."""
         states: set[str] = {""}
         segments = pattern.split("/")
         for segment in segments[:-1]:
@@ -96,7 +95,7 @@ class _Walk:
         return {_join(folder, name) for folder in states for name in _select(last, self._list(folder)[1])}
 
     def _list(self, folder: str) -> tuple[list[str], list[str]]:
-        """The names of the folders and of the files in `folder`."""
+        """Return the names of the folders and of the files in `folder`."""
         known = self._below.get(folder)
         if known is None:
             entries = (self._listing.entries(self._path(folder)) or {}).items()
@@ -105,7 +104,7 @@ class _Walk:
         return known
 
     def _self_and_below(self, top: str) -> list[str]:
-        """`top` and all folders below it, but for packages and for links to folders above."""
+        """List `top` and all folders below it, but for packages and for links to folders above."""
         return list(folders_below(top, self._path, self._to_enter))
 
     def _to_enter(self, folder: str) -> list[str]:
@@ -141,10 +140,10 @@ def _segment(segment: str) -> str:
 
 
 def _exclusion(pattern: str) -> Callable[[str], bool]:
-    """Whether a path is excluded by `pattern`.
+    """Return a function that tells whether a path is excluded by `pattern`.
 
-    In ``head**/*tail`` without other wildcards Bazel compares beginning and end only, so that
-    such a pattern excludes names that begin with a dot as well.
+    In ``head**/*tail`` without other wildcards Bazel compares beginning and end only, so that such a
+    pattern excludes names that begin with a dot as well.
     """
     head, wildcard, tail = pattern.partition("**/*")
     if wildcard and "*" not in head and "*" not in tail:

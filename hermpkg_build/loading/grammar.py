@@ -1,4 +1,4 @@
-"""What Python's grammar has and Starlark's has not."""
+"""Finds what Python's grammar has and Starlark's does not."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _NOT_STARLARK_OPERATORS: Mapping[type[ast.AST], str] = {
 
 
 def grammar_problems(node: ast.AST) -> Iterator[Problem]:
-    """What of `node` itself, not of what is inside of it, is not Starlark."""
+    """Give what is not Starlark in `node` itself, not in the nodes inside it."""
     text = _NOT_STARLARK.get(type(node))
     if text is not None:
         yield node, f"Starlark has no {text}", ""

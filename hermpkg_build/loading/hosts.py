@@ -1,4 +1,4 @@
-"""What the calls in a BUILD file and in a .bzl file come to: targets, policy rules, and errors."""
+"""Does what the calls in BUILD and .bzl files say: collects targets, policy rules and errors."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Host:
         return CallSite(call, self._sources, self.errors)
 
     def _policy(self, call: Call) -> PolicyRule:
-        """A policy rule; where the arguments are wrong, one that is for no module."""
+        """Make a policy rule; where the arguments are wrong, one that matches no module."""
         site = self._site(call)
         values = bind(site, self.package)
         policy = Policy(call.function.name)
@@ -45,10 +45,10 @@ class _Host:
 
 
 class BzlHost(_Host):
-    """What a .bzl file can do while it is loaded; there is no package yet."""
+    """What a .bzl file can do while it is loaded, when there is no package yet."""
 
     def call(self, call: Call) -> object:
-        """Make a policy rule; all else is refused, for it is about a package."""
+        """Make a policy rule, and refuse everything else, which needs a package."""
         if call.function.name in POLICY_FUNCTIONS:
             return self._policy(call)
         self._site(call).report(
@@ -82,7 +82,7 @@ class BuildHost(_Host):
         self._default_visibility: tuple[str, ...] | None = None
 
     def result(self) -> BuildFile:
-        """What the file declares."""
+        """Return what the file declares."""
         return BuildFile(
             package=self.package,
             path=self._path,
@@ -125,7 +125,7 @@ class BuildHost(_Host):
         self._conflicts.add(target, site)
 
     def _takes_name(self, site: CallSite, name: str, argument: str, path: Path = ()) -> bool:
-        """Take `name`, which is given in a part of an argument; whether it is free. Else that is reported."""
+        """Take `name`, which a part of an argument gives. Return whether it is free; else report it."""
         first = self._conflicts.take_name(name, site.outermost())
         if first is not None:
             site.report(

@@ -1,4 +1,4 @@
-"""Reads a BUILD file and all .bzl files behind it, and checks them before any is evaluated."""
+"""Reads BUILD files and all .bzl files behind them, and checks them before any is evaluated."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _File:
 
 
 class LoadGraph:
-    """The files of one workspace that load each other, each read once. `sources` holds what was read."""
+    """The files of one workspace that load each other, each read once; `sources` are those read so far."""
 
     def __init__(self, root: str, tree: SourceTree, packages: Packages) -> None:
         self.sources: dict[str, StarlarkSource] = {}
@@ -42,7 +42,7 @@ class LoadGraph:
         self._files: dict[str, _File] = {}
 
     def source(self, path: str) -> StarlarkSource:
-        """The file at a workspace path, parsed. Raises LoadingError."""
+        """Return the file at a workspace path, parsed. Raises LoadingError."""
         if path not in self.sources:
             try:
                 data = self._tree.read(os.path.join(self._root, path))
@@ -52,11 +52,11 @@ class LoadGraph:
         return self.sources[path]
 
     def loads_of(self, path: str) -> Sequence[BzlLoad]:
-        """The load statements of a file that name files of the workspace."""
+        """Return the load statements of a file that name files of the workspace."""
         return self._file(path).loads
 
     def behind(self, top: str) -> list[str]:
-        """The .bzl files that the file `top` loads, directly or not, each after those that it loads.
+        """List the .bzl files that the file `top` loads, directly or not, each after those that it loads.
 
         Raises LoadingError, or GroupedError with all that is wrong in any of them.
         """
@@ -104,7 +104,7 @@ class LoadGraph:
         return BzlLoad(package=package, label=load.label, path=path)
 
     def _unknown_symbols(self, path: str) -> list[LoadingError]:
-        """The symbols that a file loads and that do not exist, where what it loads could be read."""
+        """Report the symbols that a file loads and that do not exist, where what it loads could be read."""
         file = self._file(path)
         exports = {load.label: self._file(load.path).resolved.exports for load in file.loads}
         exports[DEFS_LABEL] = frozenset(DEFS_SYMBOLS)

@@ -1,4 +1,4 @@
-"""The loading phase: labels and patterns in, targets of BUILD files out."""
+"""Loads BUILD files, and finds what labels name."""
 
 from __future__ import annotations
 
@@ -36,12 +36,10 @@ _FEW = 20
 
 
 class Loader:
-    """Reads the BUILD files of one workspace, each once, and only those that are asked for.
+    """Reads the BUILD files of one workspace, each once, and only those that are asked for, in any thread.
 
-    Any number of threads may use it.
-
-    `cache` keeps evaluated files between processes. `on_message` is told what `print` was given
-    in a BUILD file, once; by default it goes to standard error.
+    `cache` keeps evaluated files between processes. `on_message` is told once what `print` was given in a
+    BUILD file; by default it goes to standard error.
     """
 
     def __init__(
@@ -68,7 +66,7 @@ class Loader:
         self._loading = threading.RLock()
 
     def build_file(self, package: str) -> BuildFile:
-        """What the BUILD file of `package` declares.
+        """Return what the BUILD file of `package` declares.
 
         Raises LabelError where there is none, LoadingError or GroupedError where it is wrong.
         """
@@ -82,7 +80,7 @@ class Loader:
         return known
 
     def target(self, label: Label) -> Target:
-        """The target, module or file with this label. Raises LabelError, or what `build_file` raises."""
+        """Return the target with this label. Raises LabelError, or what `build_file` raises."""
         if not label.repository and self.packages.build_file(label.package) is None:
             raise self.packages.no_such_package(label)
         targets = self.build_file(label.package).targets if not label.repository else {}
@@ -105,9 +103,9 @@ class Loader:
         )
 
     def module_targets(self, label: Label) -> tuple[DeclaredModule, ...]:
-        """The modules of a `python_modules` target, in the order of its srcs.
+        """List the modules of a `python_modules` target, in the order of its srcs.
 
-        Raises LoadingError or GroupedError for files that are no modules or do not exist.
+        Raises LoadingError or GroupedError for files that cannot be modules or do not exist.
         """
         if label not in self._modules:
             target = self.target(label)
@@ -117,7 +115,7 @@ class Loader:
         return self._modules[label]
 
     def declared_by(self, path: str) -> Label | None:
-        """The `python_modules` target that lists the workspace file `path`, if one does."""
+        """Return the `python_modules` target that lists the workspace file `path`, if one does."""
         label = self.packages.label_of(path)
         if label is None:
             return None
@@ -137,7 +135,7 @@ class Loader:
         facts: Sequence[tuple[str, str]] = (),
         next_step: str = "",
     ) -> LoadingError:
-        """An error at the place in a BUILD file where `target` says `label`, as well as that is known."""
+        """Return an error at the place in a BUILD file where `target` says `label`, or as near as is known."""
         from hermpkg_build.loading.source import find_argument, find_string
 
         location = target.location
@@ -183,7 +181,7 @@ class Loader:
         return self._evaluation
 
     def _owner(self, label: Label) -> PythonModules | None:
-        """The `python_modules` target that a file belongs to."""
+        """Return the `python_modules` target that a file belongs to."""
         if label.package not in self._owners:
             targets = self.build_file(label.package).targets.values()
             self._owners[label.package] = {
@@ -227,7 +225,7 @@ class Loader:
 
 
 def _spellings(label: Label, package: str) -> list[str]:
-    """How a BUILD file of `package` may write `label`."""
+    """List the ways to write `label` in a BUILD file of `package`."""
     spellings = [str(label)]
     if label.package == package:
         spellings += [f":{label.name}", label.name]

@@ -1,4 +1,4 @@
-"""The dotted name that a workspace file has as a module."""
+"""Finds the dotted name that a workspace file has as a module."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def module_targets(
 
 
 def module_name(path: str, source_roots: tuple[str, ...]) -> str | None:
-    """The module that the file at a workspace path is, counted from the longest source root above it.
+    """Return the module at a workspace path, counted from the longest source root above it.
 
     ``__init__.py`` is its folder's package. None where no module can have that name.
     """
@@ -52,7 +52,7 @@ def module_name(path: str, source_roots: tuple[str, ...]) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _package_of(folder: str, source_roots: tuple[str, ...]) -> str | None:
-    """The dotted name of a folder, "" for a source root; None where files in it cannot be imported."""
+    """Return the dotted name of a folder, "" for a source root; None where files in it cannot be imported."""
     root = _root_of(folder + "/", source_roots)
     if root is None:
         return None
@@ -63,7 +63,7 @@ def _package_of(folder: str, source_roots: tuple[str, ...]) -> str | None:
 
 
 def _module_name_problem(path: str, source_roots: Sequence[str]) -> tuple[str, str]:
-    """Why a file is no module, and what to do; for a path that `module_name` says None of."""
+    """Say why a file cannot be a module, and what to do; for a path that `module_name` gives None for."""
     root = _root_of(path, source_roots)
     if root is None:
         roots = ", ".join(repr(root) for root in source_roots)
@@ -86,6 +86,6 @@ def _module_name_problem(path: str, source_roots: Sequence[str]) -> tuple[str, s
 
 
 def _root_of(path: str, source_roots: Sequence[str]) -> str | None:
-    """The longest of the source roots that `path` lies under."""
+    """Return the longest of the source roots that `path` lies under."""
     above = [root for root in source_roots if not root or path.startswith(root + "/")]
     return max(above, key=len, default=None)

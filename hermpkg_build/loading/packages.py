@@ -1,4 +1,4 @@
-"""Which folders of the workspace are packages, and which package a path belongs to."""
+"""Finds the folders of a workspace that are packages, and the package that a path belongs to."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Packages:
         self._build_files: dict[str, str | None] = {}
 
     def directory(self, package: str) -> str:
-        """The absolute path of a package's folder."""
+        """Return the absolute path of a package's folder."""
         return f"{self._root}/{package}" if package else self._root
 
     def build_file(self, package: str) -> str | None:
-        """The workspace path of a package's BUILD file, None where the folder is no package."""
+        """Return the workspace path of a package's BUILD file, None where the folder is not a package."""
         if package not in self._build_files:
             self._build_files[package] = self._find_build_file(package)
         return self._build_files[package]
@@ -51,14 +51,14 @@ class Packages:
         return self.build_file(folder) is not None or self.is_ignored(folder)
 
     def glob(self, package: str, call: GlobCall) -> tuple[str, ...]:
-        """The files of a package that a call of `glob` matches. Raises GlobError."""
+        """Return the files of a package that a call of `glob` matches. Raises GlobError."""
         prefix = f"{package}/" if package else ""
         return glob_files(
             self.directory(package), call, self._tree, lambda folder: self.is_boundary(prefix + folder)
         )
 
     def package_of(self, path: str) -> str | None:
-        """The innermost package whose folder `path` is or lies in."""
+        """Return the innermost package whose folder `path` is or lies in."""
         while True:
             if self.build_file(path) is not None:
                 return path
@@ -67,12 +67,12 @@ class Packages:
             path = path.rpartition("/")[0]
 
     def label_of(self, path: str) -> Label | None:
-        """The label of the file at a workspace path."""
+        """Return the label of the file at a workspace path."""
         package = self.package_of(path.rpartition("/")[0])
         return None if package is None else Label(package, path[len(package) + 1 :] if package else path)
 
     def crossed_by(self, label: Label) -> str | None:
-        """The package below that of `label` that its name reaches into, if it does."""
+        """Return the package below that of `label` that its name reaches into, if it does."""
         folder = label.path.rpartition("/")[0]
         if len(folder) <= len(label.package):
             return None
@@ -80,10 +80,10 @@ class Packages:
         return inner if inner is not None and len(inner) > len(label.package) else None
 
     def below(self, package: str) -> Iterator[str]:
-        """All packages at or below a folder, sorted by path, parents first.
+        """Give all packages at or below a folder, sorted by path, parents first.
 
-        Folders whose names begin with a dot, and virtual environments, are not entered: what lies
-        there was put there by tools. Links that lead back up are not followed.
+        Folders whose names begin with a dot, and virtual environments, are not entered: tools put there
+        what is in them. Links that lead back up are not followed.
         """
         for folder in folders_below(package, self.directory, self._to_enter):
             if self.build_file(folder) is not None and not self._is_environment(folder):
@@ -101,14 +101,14 @@ class Packages:
         return self._tree.is_file(os.path.join(self.directory(folder), "pyvenv.cfg"))
 
     def is_ignored(self, folder: str) -> bool:
-        """Whether a folder is no part of the workspace."""
+        """Whether a folder is left out of the workspace."""
         first = folder.partition("/")[0]
         if first == OUTPUT_FOLDER or (first.startswith("bazel-") and self._is_link(first)):
             return True
         return any(folder == ignored or folder.startswith(ignored + "/") for ignored in self._ignored)
 
     def no_such_package(self, label: Label) -> LabelError:
-        """An error that says that the package of `label` does not exist."""
+        """Return an error that says that the package of `label` does not exist."""
         package = label.package
         entries = self._tree.entries(self.directory(package))
         facts = [
@@ -129,7 +129,7 @@ class Packages:
         return LabelError(summary, facts=facts, next_step=next_step)
 
     def _nearest(self, package: str, label: Label) -> str:
-        """Did you mean: the first folder of the path that does not exist, spelt like one that does."""
+        """Suggest a label in which the first folder that does not exist is spelt like one that does."""
         segments = package.split("/")
         for depth, segment in enumerate(segments):
             parent = "/".join(segments[:depth])

@@ -1,4 +1,4 @@
-"""What BUILD and .bzl files find built in: Starlark functions that hand their arguments to Python."""
+"""Defines what is built in for BUILD and .bzl files: Starlark functions that call Python."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _PRELUDE_PATH = "hermpkg prelude"
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One call in progress: the file and line it is at, and the function it is in."""
+    """A call in progress: the file and line it is at, and the function it is in."""
 
     path: str
     line: int
@@ -54,12 +54,12 @@ class Frame:
 
 
 def prelude_path() -> str:
-    """The name under which the evaluator knows the prelude; no workspace file can have it."""
+    """Return the name under which the evaluator knows the prelude; no workspace file can have it."""
     return _PRELUDE_PATH
 
 
 def prelude_text() -> str:
-    """The prelude, made from the table of rules and functions."""
+    """Return the prelude, made from the table of rules and functions."""
     members = ", ".join(f"{name} = {name}" for name in BUILD_FUNCTIONS if name != "package")
     return "\n".join(
         [_SEAL, _PRINT, *(_FORWARD % (name, name) for name in FUNCTIONS), f"native = struct({members})"]
@@ -67,7 +67,7 @@ def prelude_text() -> str:
 
 
 def unseal(value: object) -> object:
-    """The inverse of the prelude's `_seal`, with Foreign for what has no counterpart in Python."""
+    """Return the value that the prelude's `_seal` was given, with Foreign where Python has no counterpart."""
     if not isinstance(value, list):
         return value
     kind, contents = value
@@ -84,7 +84,7 @@ def unseal(value: object) -> object:
 
 
 def _as_key(value: object) -> object:
-    """A dictionary key; Starlark's tuples may hold what Python cannot hash."""
+    """Return a dictionary key; Starlark's tuples may hold what Python cannot hash."""
     try:
         hash(value)
     except TypeError:
@@ -93,6 +93,6 @@ def _as_key(value: object) -> object:
 
 
 def frames_of(stack: str) -> tuple[Frame, ...]:
-    """The calls of a stack as the evaluator prints it, outermost first, without the prelude's own."""
+    """Return the calls of a stack as the evaluator prints it, outermost first, without the prelude's own."""
     found = (Frame(m["path"], int(m["line"]), m["function"]) for m in _FRAME.finditer(stack))
     return tuple(frame for frame in found if frame.path != _PRELUDE_PATH)

@@ -1,4 +1,4 @@
-"""What target patterns ask for: labels, and their targets with all that these depend on."""
+"""Loads what target patterns ask for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hermpkg_build.loading.loader import Loader
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requested:
-    """The labels of a request in its order, and their targets with all that these depend on."""
+    """The labels that patterns stand for, in their order, and their targets with all they depend on."""
 
     labels: tuple[Label, ...]
     targets: Mapping[Label, Target]

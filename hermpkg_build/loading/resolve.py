@@ -1,4 +1,4 @@
-"""Checks a BUILD or .bzl file without evaluating it: names, Starlark's grammar, Bazel's dialect."""
+"""Checks BUILD and .bzl files without evaluating them: names, Starlark's grammar, Bazel's dialect."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _NO_SELECT = "hermpkg has no configurations to select from: write the value itse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """One load statement: the label as written, and the symbols as (local, loaded) names."""
+    """A load statement: the label as written, and the symbols as (local, loaded) names."""
 
     label: str
     symbols: tuple[tuple[str, str], ...]
@@ -72,7 +72,7 @@ def resolve(source: StarlarkSource, *, is_build: bool) -> Resolved:
 
 
 class _Scope:
-    """The names of a function, a lambda or a comprehension, and what it lies in."""
+    """The names of a function, a lambda or a comprehension, and the scope around it."""
 
     __slots__ = ("names", "parent")
 
@@ -273,7 +273,7 @@ class _Resolver:
                 self._calls.setdefault(self._function, []).append((name, node))
 
     def _check_recursion(self) -> None:
-        """Refuse top-level functions that can reach themselves by calls of each other by name."""
+        """Refuse top-level functions that can reach themselves by calling each other by name."""
 
         def report(way: Sequence[str]) -> None:
             for name, call in self._calls[way[-2]]:
@@ -326,7 +326,7 @@ def _defaults(arguments: ast.arguments) -> list[ast.expr]:
 
 
 def _targets(node: ast.AST) -> list[ast.Name]:
-    """The names that an assignment to `node` binds."""
+    """List the names that an assignment to `node` binds."""
     if isinstance(node, ast.Name):
         return [node]
     if isinstance(node, ast.Tuple | ast.List):
@@ -335,7 +335,7 @@ def _targets(node: ast.AST) -> list[ast.Name]:
 
 
 def _assigned(statements: Iterable[ast.stmt]) -> list[ast.Name]:
-    """The names that statements bind, those of nested blocks too, of nested functions not."""
+    """List the names that statements bind, in nested blocks too, but not in nested functions."""
     names: list[ast.Name] = []
     for statement in statements:
         if isinstance(statement, ast.Assign):

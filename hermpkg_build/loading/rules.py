@@ -1,4 +1,4 @@
-"""The table of rules and functions of BUILD files: the one place that says what each may be given."""
+"""The table of rules and functions of BUILD files: what each may be given."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class _Exports:
 
 
 def _functions(*functions: tuple[str, str, Any, int]) -> Mapping[str, Function]:
-    """Functions by name; each is its name, what it is for, the class of what it takes, and `positional`."""
+    """Return functions by name, each given as (name, doc, the class of what it takes, positional)."""
     return {
         name: Function(
             name=name,
@@ -152,7 +152,7 @@ _LOADING_VERSION = 5
 
 
 def version_of(functions: Iterable[Function]) -> str:
-    """A text that is another whenever a BUILD file could give other targets by these functions."""
+    """Return a text that is another whenever a BUILD file could give other targets by these functions."""
     table: Json = [
         [
             function.name,

@@ -1,4 +1,4 @@
-"""A BUILD or .bzl file as text and syntax tree, and the places in it that errors point at."""
+"""BUILD and .bzl files as text and syntax tree, with the places that errors point at."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _CLIP = "…"
 
 
 class StarlarkSource:
-    """One file that parses.
+    """A file that parses.
 
-    Starlark's grammar is a subset of Python's, so Python's parser gives the tree; what Python
-    takes and Starlark does not is refused by `resolve`. `path` is relative to the workspace root.
+    Starlark's grammar is a subset of Python's, so Python's parser gives the tree; `resolve` refuses what
+    Python accepts and Starlark does not. `path` is relative to the workspace root.
     """
 
     def __init__(self, path: str, text: str, tree: ast.Module) -> None:
@@ -55,12 +55,12 @@ class StarlarkSource:
         return source
 
     def location(self, node: ast.AST) -> Location:
-        """Where `node` begins."""
+        """Return where `node` begins."""
         line, column = _begin(node)
         return Location(self.path, line, self._column(line, column))
 
     def snippet(self, node: ast.AST) -> str:
-        """The first line of `node`, underlined."""
+        """Return the first line of `node`, underlined."""
         line, column = _begin(node)
         end_line, end_column = getattr(node, "end_lineno", line), getattr(node, "end_col_offset", column)
         begin = self._column(line, column)
@@ -68,7 +68,7 @@ class StarlarkSource:
         return self._underlined(line, begin, end)
 
     def error(self, node: ast.AST, summary: str, *, next_step: str = "", facts: Facts = ()) -> LoadingError:
-        """An error that points at `node`."""
+        """Return an error that points at `node`."""
         return LoadingError(
             summary,
             location=self.location(node),
@@ -80,27 +80,27 @@ class StarlarkSource:
     def error_at(
         self, location: Location, summary: str, *, width: int = 1, next_step: str = "", facts: Facts = ()
     ) -> LoadingError:
-        """An error that points at a place in this file, `width` characters wide."""
+        """Return an error that points at a place in this file, `width` characters wide."""
         snippet = (
             self._underlined(location.line, location.column, location.column + width) if location.line else ""
         )
         return LoadingError(summary, location=location, snippet=snippet, facts=facts, next_step=next_step)
 
     def calls_at(self, line: int, function: str) -> list[ast.Call]:
-        """The calls of `function` that begin on `line`.
+        """List the calls of `function` that begin on `line`.
 
-        Where there are none it is all calls on that line, from the outside in: a load statement or
-        an assignment may have given the function another name.
+        Where there are none these are all calls on that line, from the outside in: a load statement or an
+        assignment may have given the function another name.
         """
         calls = self._calls.get(line, [])
         return [call for call in calls if _function_name(call) == function] or calls
 
     def call_from(self, location: Location) -> ast.Call | None:
-        """The call that begins at `location`, exactly."""
+        """Return the call that begins exactly at `location`."""
         return next((c for c in self._calls.get(location.line, []) if self.location(c) == location), None)
 
     def _column(self, line: int, offset: int) -> int:
-        """The column, from 1 in characters, of a byte offset into a line, which is what `ast` gives."""
+        """Return the column, from 1 in characters, of a byte offset into a line, as `ast` gives it."""
         text = self._lines[line - 1]
         if text.isascii():
             return offset + 1
@@ -129,9 +129,13 @@ Facts = Sequence[tuple[str, str]]
 
 
 def underlined(text: str, line: int, begin: int, end: int) -> str:
-    """Line number `line` with `text`, and carets below the columns from `begin` to before `end`.
+    """Return line number `line` with `text`, and carets below the columns from `begin` to before `end`.
 
     Without a column (0) there is no second line.
+
+    >>> print(underlined("model(nmae = 1)", 3, 7, 11))
+    3 | model(nmae = 1)
+      |       ^^^^
     """
     shown = text.rstrip().expandtabs(_TAB_WIDTH)
     gutter = str(line)
@@ -147,7 +151,7 @@ def underlined(text: str, line: int, begin: int, end: int) -> str:
 
 
 def _clipped(text: str, start: int) -> str:
-    """As much of a long line from `start` as is shown, with a mark where something is left out."""
+    """Return as much of a long line from `start` as is shown, with a mark where something is left out."""
     end = start + _SHOWN_WIDTH
     return (_CLIP if start else "") + text[start:end] + (_CLIP if end < len(text) else "")
 
@@ -155,10 +159,10 @@ def _clipped(text: str, start: int) -> str:
 def find_argument(
     call: ast.Call, name: str, path: Iterable[int | str] = (), positional: Sequence[str] = ()
 ) -> ast.AST:
-    """The node in `call` that gives the part `path` of the argument `name`; the nearest there is.
+    """Return the node in `call` that gives the part `path` of the argument `name`, or the nearest there is.
 
-    `path` goes into lists by index and into dictionaries by key; `positional` are the names of
-    arguments that may be given without.
+    `path` goes into lists by index and into dictionaries by key; `positional` are the names of arguments
+    that may be given without them.
     """
     given: dict[str, ast.expr] = dict(zip(positional, call.args, strict=False))
     given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg is not None}
@@ -174,12 +178,12 @@ def find_argument(
 
 
 def find_keyword(call: ast.Call, name: str) -> ast.AST:
-    """The node in `call` that is the argument `name` with its name, or the function's."""
+    """Return the node in `call` that is the argument `name` with its name, or the function's."""
     return next((keyword for keyword in call.keywords if keyword.arg == name), call.func)
 
 
 def find_string(root: ast.AST, values: Iterable[str]) -> ast.AST | None:
-    """The first string literal under `root` that is one of `values`."""
+    """Return the first string literal under `root` that is one of `values`."""
     wanted = set(values)
     for node in ast.walk(root):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in wanted:

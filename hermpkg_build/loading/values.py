@@ -1,4 +1,4 @@
-"""Turns what a BUILD file gives for an attribute into the attribute's value, or says what is wrong."""
+"""Turns what a BUILD file gives for an attribute into its value, or says what is wrong with it."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Problem:
 
 
 def convert(attribute: Attribute, value: object, package: str) -> tuple[Any, Sequence[Problem]]:
-    """The value of `attribute` that `value`, as it came out of Starlark, stands for, and all that is wrong.
+    """Return the value that `value`, as it came out of Starlark, gives to `attribute`, and all that is wrong.
 
-    Labels are read relative to `package`. Where something is wrong, the value of the attribute means nothing.
+    Labels are read relative to `package`. Where something is wrong, the value means nothing.
     """
     if value is None:
         if attribute.mandatory:
@@ -53,7 +53,7 @@ def convert(attribute: Attribute, value: object, package: str) -> tuple[Any, Seq
 
 
 def starlark_type(value: object) -> str:
-    """The name of a value's type, as Starlark's `type` gives it, or of a policy rule."""
+    """Return the name of a value's type, as Starlark's `type` gives it, or of a policy rule."""
     if isinstance(value, Foreign):
         return value.type
     if isinstance(value, PolicyRule):

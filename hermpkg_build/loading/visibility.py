@@ -9,12 +9,16 @@ PRIVATE = "//visibility:private"
 
 
 def absolute_visibility(words: Iterable[str], package: str) -> tuple[str, ...]:
-    """Visibility as written in `package`, with relative words (``:__pkg__``) made absolute."""
+    """Return visibility as written in `package`, with relative words (``:__pkg__``) made absolute."""
     return tuple(f"//{package}{word}" if word.startswith(":") else word for word in words)
 
 
 def is_visible(visibility: Iterable[str], owner: str, user: str) -> bool:
-    """Whether a target of the package `owner` with this visibility can be used by the package `user`."""
+    """Whether a target of the package `owner` with this visibility can be used by the package `user`.
+
+    >>> is_visible(["//a:__subpackages__"], "b", "a/x"), is_visible(["//a:__pkg__"], "b", "a/x")
+    (True, False)
+    """
     if owner == user:
         return True
     for word in visibility:

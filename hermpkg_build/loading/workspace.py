@@ -36,11 +36,10 @@ class Workspace:
 
 
 def find_workspace(start: str) -> Workspace:
-    """The workspace of the folder `start`: that of the nearest marker, upward.
+    """Return the workspace of the folder `start`: that of the nearest marker, upward.
 
-    A marker is a `pyproject.toml` with ``[tool.hermpkg]``, or Bazel's `MODULE.bazel`,
-    `WORKSPACE` or `WORKSPACE.bazel`. Raises WorkspaceError where there is none, or where the
-    settings are wrong.
+    A marker is a `pyproject.toml` with ``[tool.hermpkg]``, or Bazel's `MODULE.bazel`, `WORKSPACE` or
+    `WORKSPACE.bazel`. Raises WorkspaceError where there is none, or where the settings are wrong.
     """
     folder = os.path.abspath(start)
     while True:
@@ -65,7 +64,7 @@ def find_workspace(start: str) -> Workspace:
 
 
 def _hermpkg_table(path: str) -> object:
-    """The value of ``tool.hermpkg``; None where the file has none."""
+    """Return the value of ``tool.hermpkg``; None where the file has none."""
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -130,7 +129,7 @@ def _check_names(settings: Iterable[str], path: str) -> None:
 
 
 def line_of_setting(path: str, name: str) -> int:
-    """The line that sets `name` in the file at `path`, 0 where none is found.
+    """Return the line that sets `name` in the file at `path`, 0 where none is found.
 
     A parser of TOML does not tell; this looks for the line as people write it.
     """
