@@ -11,11 +11,11 @@ from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.core.target import ATTRIBUTES, DeclaredModule, PythonModules, RuleTarget
 from hermpkg_build.errors import HermpkgError, LoadingError
+from hermpkg_build.loading.attribute_values import convert
 from hermpkg_build.loading.binding import problem_sentence
-from hermpkg_build.loading.collected import raise_all
-from hermpkg_build.loading.modules import module_targets
+from hermpkg_build.loading.collected_errors import raise_all
+from hermpkg_build.loading.declared_modules import module_targets
 from hermpkg_build.loading.rules import POLICY_FUNCTIONS, RULES, Function
-from hermpkg_build.loading.values import convert
 
 
 def read_targets(declarations: Sequence[Mapping[str, Json]]) -> dict[Label, RuleTarget]:

@@ -152,7 +152,7 @@ def _finish_sharing(build: Build) -> RemoteCounts | None:
     except KeyboardInterrupt:
         build.shared.close()
         build.journal.warn_for_this_build(
-            "interrupted while uploading: the build is done, but not shared in whole"
+            "interrupted while uploading: the build is done, but not all of it is shared"
         )
     return build.journal.remote_counts()
 

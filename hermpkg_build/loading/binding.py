@@ -6,9 +6,9 @@ from typing import Any
 
 from hermpkg_build.core.attributes import Attribute
 from hermpkg_build.core.spelling import did_you_mean
+from hermpkg_build.loading.attribute_values import Problem, convert
 from hermpkg_build.loading.call_site import CallSite
 from hermpkg_build.loading.rules import Function
-from hermpkg_build.loading.values import Problem, convert
 
 
 def bind(site: CallSite, package: str) -> dict[str, Any] | None:

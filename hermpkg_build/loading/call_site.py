@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hermpkg_build.errors import HermpkgError, Location
+from hermpkg_build.loading.attribute_values import Path
 from hermpkg_build.loading.prelude import Frame
 from hermpkg_build.loading.rules import Function
-from hermpkg_build.loading.source import Facts, StarlarkSource, find_argument, find_keyword
-from hermpkg_build.loading.values import Path
+from hermpkg_build.loading.starlark_source import Facts, StarlarkSource, find_argument, find_keyword
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

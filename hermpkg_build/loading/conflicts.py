@@ -52,7 +52,7 @@ class Conflicts:
         owner = self._outputs.take(target.output, f"{target.label} at {target.location}")
         if owner is not None:
             site.report(
-                f"the output {target.output!r} of {target.label} is in the way of another target's",
+                f"the output {target.output!r} of {target.label} collides with the output of another target",
                 argument="out",
                 facts=[("other", owner)],
                 next_step="give one of the two another out",
@@ -94,7 +94,7 @@ def _report_records(target: ModelPackage, site: CallSite) -> None:
     for key in target.sources:
         for parent in (parent for parent in reversed([*parents_of(key)]) if parent in target.sources):
             site.report(
-                f"sources {key!r} is below sources {parent!r}, which is a module and no package",
+                f"sources {key!r} is below sources {parent!r}, which is a module, not a package",
                 argument="sources",
                 path=(key,),
                 next_step=f"name the package itself {parent + '.__init__'!r}",

@@ -16,7 +16,7 @@ from hermpkg_build.core.target import (
     Target,
 )
 from hermpkg_build.errors import HermpkgError, LabelError
-from hermpkg_build.loading.collected import raise_all
+from hermpkg_build.loading.collected_errors import raise_all
 from hermpkg_build.loading.depth_first import depth_first
 from hermpkg_build.loading.loader import Loader
 from hermpkg_build.loading.visibility import is_visible
@@ -185,6 +185,6 @@ class _Walk:
                 f"a cycle of dependencies through {way[-1]}",
                 label=way[-1],
                 facts=[("cycle", "\n".join(lines))],
-                next_step="take one of these dependencies away",
+                next_step="remove one of these dependencies",
             )
         )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hermpkg_build.errors import LoadingError, Location
-from hermpkg_build.loading.collected import raise_all
-from hermpkg_build.loading.evaluated import EvaluatedFile
-from hermpkg_build.loading.evaluator import Evaluator
+from hermpkg_build.loading.collected_errors import raise_all
+from hermpkg_build.loading.evaluation_cache import EvaluatedFile
 from hermpkg_build.loading.hosts import BuildHost, BzlHost
+from hermpkg_build.loading.interpreter import Interpreter
 from hermpkg_build.loading.load_graph import LoadGraph
 from hermpkg_build.loading.packages import Packages
-from hermpkg_build.loading.source import StarlarkSource
+from hermpkg_build.loading.starlark_source import StarlarkSource
 
 if TYPE_CHECKING:
     import starlark
@@ -25,7 +25,7 @@ class Evaluation:
     def __init__(self, root: str, tree: SourceTree, packages: Packages) -> None:
         self._packages = packages
         self._graph = LoadGraph(root, tree, packages)
-        self._evaluator = Evaluator(self._graph.sources)
+        self._interpreter = Interpreter(self._graph.sources)
         self._modules: dict[str, starlark.FrozenModule] = {}
         self._messages: dict[str, tuple[tuple[Location, str], ...]] = {}
 
@@ -40,7 +40,7 @@ class Evaluation:
         )
         host.messages += [message for bzl in bzl_paths for message in self._messages[bzl]]
         try:
-            self._evaluator.run_build(source, self._imports(path), host)
+            self._interpreter.run_build(source, self._imports(path), host)
         except LoadingError as error:
             host.errors.append(error)
         raise_all(host.errors, f"in {path}")
@@ -56,7 +56,7 @@ class Evaluation:
             return
         host = BzlHost(self._graph.sources)
         try:
-            module = self._evaluator.run_bzl(self.source(path), self._imports(path), host)
+            module = self._interpreter.run_bzl(self.source(path), self._imports(path), host)
         except LoadingError as error:
             raise_all([*host.errors, error], f"in {path}")
             raise

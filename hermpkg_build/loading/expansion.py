@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from hermpkg_build.core.label import Label, TargetPattern
 from hermpkg_build.errors import HermpkgError, LabelError
-from hermpkg_build.loading.collected import raise_all
+from hermpkg_build.loading.collected_errors import raise_all
 from hermpkg_build.loading.loader import Loader
 
 MANUAL = "manual"

@@ -9,13 +9,13 @@ from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.core.target import ATTRIBUTES, BuildFile, RuleTarget
 from hermpkg_build.errors import HermpkgError, Location
+from hermpkg_build.loading.attribute_values import Path
 from hermpkg_build.loading.binding import bind
 from hermpkg_build.loading.call_site import Call, CallSite
 from hermpkg_build.loading.conflicts import Conflicts
 from hermpkg_build.loading.glob import GlobCall, GlobError
 from hermpkg_build.loading.rules import POLICY_FUNCTIONS, Rule
-from hermpkg_build.loading.source import StarlarkSource
-from hermpkg_build.loading.values import Path
+from hermpkg_build.loading.starlark_source import StarlarkSource
 from hermpkg_build.loading.visibility import PRIVATE, PUBLIC, absolute_visibility
 
 

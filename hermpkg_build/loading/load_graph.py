@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from hermpkg_build.core.spelling import question
 from hermpkg_build.errors import HermpkgError, LabelError, LoadingError
 from hermpkg_build.loading.bzl_labels import bzl_path
-from hermpkg_build.loading.collected import raise_all
+from hermpkg_build.loading.collected_errors import raise_all
 from hermpkg_build.loading.depth_first import depth_first
-from hermpkg_build.loading.evaluated import BzlLoad
+from hermpkg_build.loading.evaluation_cache import BzlLoad
 from hermpkg_build.loading.packages import Packages
 from hermpkg_build.loading.resolve import Load, Resolved, resolve
 from hermpkg_build.loading.rules import DEFS_LABEL, DEFS_SYMBOLS
-from hermpkg_build.loading.source import StarlarkSource
+from hermpkg_build.loading.starlark_source import StarlarkSource
 
 if TYPE_CHECKING:
     from hermpkg_build.disk.source_tree import SourceTree

@@ -19,8 +19,8 @@ from hermpkg_build.core.target import (
     Target,
 )
 from hermpkg_build.errors import HermpkgError, LabelError, LoadingError, Location
-from hermpkg_build.loading.evaluated import EvaluatedCache
-from hermpkg_build.loading.modules import module_targets
+from hermpkg_build.loading.declared_modules import module_targets
+from hermpkg_build.loading.evaluation_cache import EvaluationCache
 from hermpkg_build.loading.packages import Packages
 from hermpkg_build.loading.visibility import PRIVATE
 from hermpkg_build.loading.workspace import Workspace
@@ -54,7 +54,7 @@ class Loader:
         self.packages = Packages(workspace, tree)
         self._tree = tree
         self._cache = (
-            EvaluatedCache(cache, workspace.root, tree, self.packages) if cache is not None else None
+            EvaluationCache(cache, workspace.root, tree, self.packages) if cache is not None else None
         )
         self._on_message = on_message or _print_message
         self._said: set[tuple[Location, str]] = set()
@@ -135,13 +135,13 @@ class Loader:
         facts: Sequence[tuple[str, str]] = (),
         next_step: str = "",
     ) -> LoadingError:
-        """Return an error at the place in a BUILD file where `target` says `label`, or as near as is known."""
-        from hermpkg_build.loading.source import find_argument, find_string
+        """Return an error at the place in a BUILD file where `target` says `label`, or near it."""
+        from hermpkg_build.loading.starlark_source import find_argument, find_string
 
         location = target.location
         if location is None:
             return LoadingError(summary, facts=facts, next_step=next_step)
-        source = self._evaluator().source(location.path)
+        source = self._evaluating().source(location.path)
         call = source.call_from(location)
         if call is None:
             return source.error_at(location, summary, facts=facts, next_step=next_step)
@@ -160,7 +160,7 @@ class Loader:
         try:
             file = self._cache.get(package, path) if self._cache is not None else None
             if file is None:
-                evaluated = self._evaluator().evaluate(package, path)
+                evaluated = self._evaluating().evaluate(package, path)
                 if self._cache is not None:
                     self._cache.put(evaluated)
                 file = evaluated.build_file
@@ -172,7 +172,7 @@ class Loader:
                 self._on_message(*message)
         return file
 
-    def _evaluator(self) -> Evaluation:
+    def _evaluating(self) -> Evaluation:
         if self._evaluation is None:
             # Only here, so that a build whose BUILD files are all known loads no interpreter.
             from hermpkg_build.loading.evaluation import Evaluation

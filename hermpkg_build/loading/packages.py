@@ -124,7 +124,7 @@ class Packages:
         summary = (
             f"no such package: //{package}"
             if package
-            else "the workspace root is no package: it has no BUILD file"
+            else "the workspace root is not a package: it has no BUILD file"
         )
         return LabelError(summary, facts=facts, next_step=next_step)
 

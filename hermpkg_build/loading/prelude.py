@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from hermpkg_build.loading.attribute_values import Foreign
 from hermpkg_build.loading.rules import BUILD_FUNCTIONS, FUNCTIONS
-from hermpkg_build.loading.values import Foreign
 
 BUILD_SYMBOLS = (*BUILD_FUNCTIONS, "print")
 BZL_SYMBOLS = ("native", "print")
@@ -54,7 +54,7 @@ class Frame:
 
 
 def prelude_path() -> str:
-    """Return the name under which the evaluator knows the prelude; no workspace file can have it."""
+    """Return the name under which the interpreter knows the prelude; no workspace file can have it."""
     return _PRELUDE_PATH
 
 
@@ -93,6 +93,6 @@ def _as_key(value: object) -> object:
 
 
 def frames_of(stack: str) -> tuple[Frame, ...]:
-    """Return the calls of a stack as the evaluator prints it, outermost first, without the prelude's own."""
+    """Return the calls of a stack as the interpreter prints it, outermost first, without the prelude."""
     found = (Frame(m["path"], int(m["line"]), m["function"]) for m in _FRAME.finditer(stack))
     return tuple(frame for frame in found if frame.path != _PRELUDE_PATH)

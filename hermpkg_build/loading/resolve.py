@@ -10,9 +10,9 @@ from hermpkg_build.core.spelling import question
 from hermpkg_build.errors import LoadingError
 from hermpkg_build.loading.depth_first import depth_first
 from hermpkg_build.loading.grammar import grammar_problems
-from hermpkg_build.loading.source import StarlarkSource
+from hermpkg_build.loading.starlark_source import StarlarkSource
 
-# What both kinds of file may use of the evaluator's own globals; all of it exists in Bazel too.
+# What both kinds of file may use of the interpreter's own globals; all of it exists in Bazel too.
 _CONSTANTS = frozenset(("None", "True", "False"))
 _FUNCTIONS = frozenset(
     (

@@ -97,7 +97,7 @@ def _json_problems(value):
             elif kind in ("list", "tuple"):
                 below += [(path + _at(index), item) for index, item in enumerate(part)]
             elif kind == "float" and str(part) in ("nan", "+inf", "-inf", "inf"):
-                problems.append("%s: %s is no JSON value" % (path, str(part).lstrip("+")))
+                problems.append("%s: %s is not a JSON value" % (path, str(part).lstrip("+")))
             elif kind == "int" and (part >= _JSON_LIMIT or part <= -_JSON_LIMIT):
                 problems.append(path + ": an integer of more than 4096 bits")
             elif kind not in ("NoneType", "bool", "float", "int", "string"):

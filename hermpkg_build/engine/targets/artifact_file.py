@@ -76,7 +76,7 @@ class ArtifactFile:
             os.makedirs(folder, exist_ok=True)
         except OSError as error:
             raise LocalEnvironmentError(
-                f"there can be no folder for the artifact of {self.target.label}",
+                f"cannot make a folder for the artifact of {self.target.label}",
                 facts=[("folder", folder), ("reason", error.strerror or str(error))],
                 next_step="remove what stands in its place, or write elsewhere with --out FILE",
             ) from error

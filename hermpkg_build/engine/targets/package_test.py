@@ -246,7 +246,7 @@ def package_test_failure(target: PackageTest, code: int | None, output: str) -> 
         next_step = "the output above ends where it died"
     else:
         what = f"exited with code {code}"
-        next_step = "mend what the output above shows"
+        next_step = "fix what the output above shows"
     return PackageTestError(
         f"{target.label} {what}", location=target.location, snippet=output.rstrip(), next_step=next_step
     )

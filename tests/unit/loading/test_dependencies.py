@@ -284,11 +284,11 @@ def test_the_longest_source_root_counts(files: WorkspaceFiles) -> None:
 @pytest.mark.parametrize(
     ("name", "summary", "step"),
     [
-        ("my-file.py", "my-file.py cannot be imported: 'my-file' is no identifier", "rename"),
-        ("a.b.py", "a.b.py cannot be imported: 'a.b' is no identifier", "rename"),
-        ("3d.py", "3d.py cannot be imported: '3d' is no identifier", "rename"),
+        ("my-file.py", "my-file.py cannot be imported: 'my-file' is not an identifier", "rename"),
+        ("a.b.py", "a.b.py cannot be imported: 'a.b' is not an identifier", "rename"),
+        ("3d.py", "3d.py cannot be imported: '3d' is not an identifier", "rename"),
         ("class.py", "class.py cannot be imported: 'class' is a keyword of Python", "rename"),
-        ("a b/c.py", "a b/c.py cannot be imported: 'a b' is no identifier", "rename"),
+        ("a b/c.py", "a b/c.py cannot be imported: 'a b' is not an identifier", "rename"),
         (
             "__init__.py",
             "__init__.py is the __init__.py of a source root, which no import can name",

@@ -134,4 +134,4 @@ def test_a_folder_that_no_label_can_name(files: WorkspaceFiles) -> None:
 def test_no_build_file_in_the_root(files: WorkspaceFiles) -> None:
     with pytest.raises(HermpkgError) as caught:
         expansion.expand(files.loader(), ["//:x"])
-    assert caught.value.summary == "the workspace root is no package: it has no BUILD file"
+    assert caught.value.summary == "the workspace root is not a package: it has no BUILD file"

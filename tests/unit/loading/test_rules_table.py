@@ -9,6 +9,7 @@ import pytest
 
 from hermpkg_build.core.attributes import AttributeType, Form, value_of_default
 from hermpkg_build.core.target import ATTRIBUTES
+from hermpkg_build.loading.attribute_values import convert
 from hermpkg_build.loading.rules import (
     BUILD_FUNCTIONS,
     POLICY_FUNCTIONS,
@@ -17,7 +18,6 @@ from hermpkg_build.loading.rules import (
     Function,
     version_of,
 )
-from hermpkg_build.loading.values import convert
 
 if TYPE_CHECKING:
     from conftest import WorkspaceFiles

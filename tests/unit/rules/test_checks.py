@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hermpkg_build.core.attributes import Attribute, AttributeType
+from hermpkg_build.loading.attribute_values import convert
 from hermpkg_build.loading.binding import problem_sentence
 from hermpkg_build.loading.rules import RULES, Function
-from hermpkg_build.loading.values import convert
 
 PRIVATE = Path(__file__).resolve().parents[3] / "rules" / "private"
 GLOBALS = starlark.Globals.extended_by([starlark.LibraryExtension.StructType])

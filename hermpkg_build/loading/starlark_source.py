@@ -10,7 +10,7 @@ from hermpkg_build.core.syntax_trees import parse_module
 from hermpkg_build.errors import LoadingError, Location
 
 MAX_NESTING = 200
-"""How deep expressions may nest. The evaluator has no limit of its own and dies of a stack overflow."""
+"""How deep expressions may nest. The interpreter has no limit of its own and dies of a stack overflow."""
 
 _TAB_WIDTH = 4
 _SHOWN_WIDTH = 100

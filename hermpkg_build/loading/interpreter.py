@@ -21,7 +21,7 @@ from hermpkg_build.loading.prelude import (
     unseal,
 )
 from hermpkg_build.loading.rules import DEFS_LABEL, FUNCTIONS, Function
-from hermpkg_build.loading.source import StarlarkSource
+from hermpkg_build.loading.starlark_source import StarlarkSource
 
 _MAX_CALLS = 200
 """How deep calls may nest. Without recursion a stack is no deeper than there are functions."""
@@ -48,7 +48,7 @@ class Host(Protocol):
         """Take what `print` was called with."""
 
 
-class Evaluator:
+class Interpreter:
     """An interpreter with the prelude loaded. `sources` are all files it may meet, by path."""
 
     def __init__(self, sources: Mapping[str, StarlarkSource]) -> None:

@@ -50,7 +50,7 @@ class _LookedAt:
     globs: tuple[GlobCall, ...]
 
 
-class EvaluatedCache:
+class EvaluationCache:
     """Evaluated files in an action cache, found in two steps.
 
     Which .bzl files and globs a BUILD file looks at is known only once it has been evaluated. So the digest
@@ -119,4 +119,4 @@ class EvaluatedCache:
 def _log_damaged(path: str) -> None:
     import logging
 
-    logging.getLogger(__name__).info("what the cache has of %s cannot be read, treated as absent", path)
+    logging.getLogger(__name__).info("the cache entry for %s is damaged, treated as a miss", path)

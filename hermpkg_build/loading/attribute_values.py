@@ -184,7 +184,7 @@ def _json_dict(context: _Context, value: object) -> dict[str, Json]:
 def _json(context: _Context, value: object, path: Path) -> Json:
     if isinstance(value, float):
         if not math.isfinite(value):
-            context.bad(f"{value} is no JSON value", path)
+            context.bad(f"{value} is not a JSON value", path)
         return value
     if isinstance(value, int) and value.bit_length() > _MAX_BITS:
         context.bad(f"an integer of more than {_MAX_BITS} bits", path)

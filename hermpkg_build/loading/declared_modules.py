@@ -9,7 +9,7 @@ from hermpkg_build.core.label import Label
 from hermpkg_build.core.module_names import is_dotted_identifier
 from hermpkg_build.core.target import DeclaredModule, PythonModules
 from hermpkg_build.errors import HermpkgError
-from hermpkg_build.loading.collected import raise_all
+from hermpkg_build.loading.collected_errors import raise_all
 
 
 def module_targets(
@@ -78,7 +78,7 @@ def _module_name_problem(path: str, source_roots: Sequence[str]) -> tuple[str, s
             "leave it out, or move the source root one folder up",
         )
     part = next(part for part in inner.split("/") if not is_dotted_identifier(part) or "." in part)
-    why = "is a keyword of Python" if part.isidentifier() else "is no identifier"
+    why = "is a keyword of Python" if part.isidentifier() else "is not an identifier"
     return (
         f"{path} cannot be imported: {part!r} {why}",
         "rename the file or folder, or leave it out: glob(..., exclude = [...])",
