@@ -16,6 +16,7 @@ def zoo_package(name, library):
     model(
         name = "model",
         factory = native.package_name().replace("/", ".") + ".factory:make",
+        cpu = "native",  # the outputs are compared with those of the library as it is installed
         deps = [":factory"],
     )
     model_package(

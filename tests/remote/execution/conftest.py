@@ -26,6 +26,7 @@ from hermpkg_build.core.digest import Digest
 from hermpkg_build.engine.build import build_targets
 from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.opening import open_build
+from hermpkg_build.engine.remote.origin import ResultsOfOrigin
 from hermpkg_build.engine.results import BuildRequest, BuildResult
 from hermpkg_build.loading.workspace import find_workspace
 from hermpkg_build.remote.grpc import methods as grpc_methods
@@ -155,6 +156,12 @@ def checkout_at(root: Path) -> Checkout:
 def make_checkout(tmp_path: Path) -> Callable[[], Checkout]:
     """Makes one more checkout of the same sources."""
     return lambda: checkout_at(tmp_path / f"checkout{len(list(tmp_path.iterdir()))}")
+
+
+@pytest.fixture(autouse=True)
+def keys_as_without_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets the keys of results be compared with those of a build on this machine alone."""
+    monkeypatch.setattr(ResultsOfOrigin, "_own", lambda _, key: key)
 
 
 @pytest.fixture(scope="session")
