@@ -30,8 +30,7 @@ class PackagePickler:
         self._exporter = exporter
         self._storages = storages
         self._names = GlobalNames(importer)
-        self._reduced: dict[int, tuple[Any, ...]] = {}
-        self._alive: list[Any] = []
+        self._reduced: dict[int, tuple[Any, tuple[Any, ...]]] = {}
 
     def pickle(self, obj: Any, *, protocol: int, name: str, cause: str) -> PickledObject:
         """Pickle `obj`, which messages call `name`, with the package's keys of storages.
@@ -55,18 +54,14 @@ class PackagePickler:
         reduce_package: Callable[[Any, Any], Any] | None = getattr(type(obj), "__reduce_package__", None)
         if reduce_package is None:
             return None
-        known = self._reduced.get(id(obj))
-        if known is not None:
-            return known
-        returned = reduce_package(obj, self._exporter)
-        if not (isinstance(returned, tuple) and len(returned) == 2 and callable(returned[0])):
-            raise pickle.PicklingError(
-                "its __reduce_package__ must return a function and a tuple of arguments for it"
-            )
-        function, arguments = returned
-        self._alive.append(obj)
-        persistent = self._reduced[id(obj)] = ("reduce_package", len(self._reduced), function, arguments)
-        return persistent
+        if id(obj) not in self._reduced:
+            returned = reduce_package(obj, self._exporter)
+            if not (isinstance(returned, tuple) and len(returned) == 2 and callable(returned[0])):
+                raise pickle.PicklingError(
+                    "its __reduce_package__ must return a function and a tuple of arguments for it"
+                )
+            self._reduced[id(obj)] = obj, ("reduce_package", len(self._reduced), *returned)
+        return self._reduced[id(obj)][1]
 
 
 class GlobalNames:
@@ -74,8 +69,7 @@ class GlobalNames:
 
     def __init__(self, importer: Any) -> None:
         self._modules = AvailableModules(importer, _may_not_import)
-        self._known: dict[tuple[int, str], tuple[str, str]] = {}
-        self._alive: list[Any] = []
+        self._known: dict[tuple[int, str], tuple[Any, tuple[str, str]]] = {}
 
     def resolve(self, obj: Any, module: str, name: str) -> tuple[str, str]:
         """The module and qualified name to write for `obj`, which calls itself `name` of `module`.
@@ -84,11 +78,9 @@ class GlobalNames:
         another importer than the one it belongs to.
         """
         key = id(obj), name
-        known = self._known.get(key)
-        if known is None:
-            known = self._known[key] = self._resolve(obj, module, name)
-            self._alive.append(obj)
-        return known
+        if key not in self._known:
+            self._known[key] = obj, self._resolve(obj, module, name)
+        return self._known[key][1]
 
     def _resolve(self, obj: Any, module: str, name: str) -> tuple[str, str]:
         reasons: list[str] = []

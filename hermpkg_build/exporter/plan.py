@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FrameType
 
 from hermpkg_build.analysis.closure import Root
@@ -104,15 +104,7 @@ def effective_rules(plan: Plan, mocked: Sequence[str]) -> Iterator[tuple[PolicyR
         stubs = [name for name in mocked if group.matches(name)]
         if stubs:
             yield PolicyRule(policy=Policy.MOCK, include=tuple(stubs), allow_empty=True), index
-        yield (
-            PolicyRule(
-                policy=Policy.INTERN,
-                include=rule.include,
-                exclude=(*rule.exclude, *_never_interned(rule)),
-                allow_empty=rule.allow_empty,
-            ),
-            index,
-        )
+        yield replace(rule, exclude=(*rule.exclude, *_never_interned(rule))), index
 
 
 def _never_interned(rule: PolicyRule) -> list[str]:

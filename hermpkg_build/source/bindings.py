@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Final
+from typing import Final, TypeVar
 
 from hermpkg_build.core.import_facts import ImportForm
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.source.import_statements import ImportStatement
+
+_T = TypeVar("_T")
 
 _IMPORTERS: Final = {
     "__import__": ImportForm.DUNDER_IMPORT,
@@ -77,12 +79,8 @@ class Bindings:
 
     def _bind_module(self, start: int, name: str, bound: str) -> None:
         if name in _MODULES:
-            for function, form in _IMPORTERS.items():
-                if function.startswith(f"{name}."):
-                    self.importers[(bound or name) + function[len(name) :]] = form
-            for function, use in _SOURCE_READERS.items():
-                if function.startswith(f"{name}."):
-                    self.source_readers[(bound or name) + function[len(name) :]] = use
+            self.importers.update(_as_bound(_IMPORTERS, name, bound))
+            self.source_readers.update(_as_bound(_SOURCE_READERS, name, bound))
         elif f"{name}.".startswith(f"{_RESOURCES}."):
             self.uses.append((start, _RESOURCES))
 
@@ -93,3 +91,9 @@ class Bindings:
             self.uses.append((start, _SOURCE_READERS[full]))
         elif f"{full}.".startswith(f"{_RESOURCES}."):
             self.uses.append((start, _RESOURCES))
+
+
+def _as_bound(functions: Mapping[str, _T], module: str, bound: str) -> dict[str, _T]:
+    """Those of `functions` that lie in a module, by the names that they have where it is bound to a name."""
+    inside = [name for name in functions if name.startswith(f"{module}.")]
+    return {(bound or module) + name[len(module) :]: functions[name] for name in inside}

@@ -13,6 +13,7 @@ from hermpkg_build.source.expressions import (
     lambda_colon,
     suppresses_import_error,
     type_checking_test,
+    until_as,
 )
 from hermpkg_build.source.tokens import Line, Token
 
@@ -151,11 +152,7 @@ class Contexts:
             tokens = self._tokens(clause)
             if tokens and tokens[0].text == b"*":
                 tokens = tokens[1:]
-            for place, token in enumerate(tokens):
-                if token.text == b"as":
-                    tokens = tokens[:place]
-                    break
-            if catches_import_error(tokens):
+            if catches_import_error(until_as(tokens)):
                 return True
             clause = self._layout.clause_after(clause)
         return False

@@ -25,13 +25,10 @@ class Exports:
 
     def follow(self, statement: Tokens, *, always: bool) -> None:
         """Take in one statement; `always` tells that it runs whenever the module is imported."""
-        if len(statement) > 1 and statement[1].text == b":":
-            value = next((i for i, token in enumerate(statement) if token.text == b"="), 0)
-            if not value:
-                return
-            self._assign(text_constants(statement[value + 1 :], bare=True), always=always)
-        elif len(statement) > 1 and statement[1].text == b"=":
-            self._assign(text_constants(statement[2:], bare=True), always=always)
+        if len(statement) > 1 and statement[1].text in (b":", b"="):
+            equals = next((i for i, token in enumerate(statement) if token.text == b"="), 0)
+            if equals:
+                self._assign(text_constants(statement[equals + 1 :], bare=True), always=always)
         else:
             self._extend(_added(statement))
 

@@ -144,7 +144,7 @@ def catches_import_error(tokens: Tokens) -> bool:
 def suppresses_import_error(items: Tokens) -> bool:
     """Whether the items of a with statement have a ``contextlib.suppress`` that covers ImportError."""
     for item in split(without_parentheses(items), b","):
-        call = without_parentheses(_until_as(item))
+        call = without_parentheses(until_as(item))
         opening = next((i for i, token in enumerate(call) if token.text == b"("), 0)
         if not opening or closing(call, opening) != len(call) - 1:
             continue
@@ -222,7 +222,8 @@ def _last_name(tokens: Tokens) -> str:
     return dotted(without_parentheses(tokens)).rpartition(".")[2]
 
 
-def _until_as(tokens: Tokens) -> Tokens:
+def until_as(tokens: Tokens) -> Tokens:
+    """The tokens before an ``as`` outside brackets; all of them where there is none."""
     for index, depth in enumerate(depths(tokens)):
         if depth == 0 and tokens[index].text == b"as" and tokens[index].kind is Kind.NAME:
             return tokens[:index]

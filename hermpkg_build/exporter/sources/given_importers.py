@@ -42,10 +42,9 @@ def providers_of(
     a user's own class need.
     """
     torch_importer = getattr(sys.modules.get("torch.package.importer"), "sys_importer", sys_importer)
-    providers: list[ModuleProvider] = []
-    for part in importers_in_order(importer):
-        if part is sys_importer or part is torch_importer:
-            providers.append(interpreter)
-        else:
-            providers.append(package_provider(part, interpreter) or CustomProvider(part, may_import))
-    return providers
+    return [
+        interpreter
+        if part is sys_importer or part is torch_importer
+        else package_provider(part, interpreter) or CustomProvider(part, may_import)
+        for part in importers_in_order(importer)
+    ]

@@ -82,11 +82,8 @@ class InterpreterProvider:
     def _found_by_finders(self, name: str) -> ModuleSource | None:
         """The module by finders that are not part of Python, or by the path of a loaded parent."""
         parent = parent_of(name)
-        above = sys.modules.get(parent) if parent else None
-        if parent and above is None:
-            return None
-        path = list(attribute_of(above, "__path__") or ()) if above is not None else None
-        if above is not None and not path:
+        path = list(attribute_of(sys.modules.get(parent), "__path__") or ()) if parent else None
+        if parent and not path:
             return None
         for finder in (*self._meta_finders, *([PathFinder] if self._has_own_path(parent, path) else [])):
             try:
