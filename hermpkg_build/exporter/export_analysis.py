@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -124,7 +123,8 @@ class PackedSources:
     def __init__(self, store: FactsStore | None) -> None:
         self.data: dict[str, bytes] = {}
         self._digests: dict[str, Digest] = {}
-        self._facts = KnownFacts(store, os.cpu_count() or 1)
+        # In one process: `sys.executable`, which helpers run, can be any program that embeds Python.
+        self._facts = KnownFacts(store, 1)
 
     def facts_of(self, modules: Sequence[ModuleSource]) -> list[SourceFacts]:
         """The digest and the facts of each module's source, in order. Raises OSError."""
