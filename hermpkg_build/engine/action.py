@@ -29,12 +29,15 @@ class Action:
         return fingerprint([self.kind, self.version, dict(self.inputs)])
 
     def with_inputs(self, more: Mapping[str, str]) -> Action:
-        """Return the same action with inputs that were discovered while it ran."""
+        """Return the same action with the files `more` among its inputs, by path.
+
+        A file at the workspace's root may be called as an attribute is (``seed``): then it is ``./seed``.
+        """
+        files = {
+            name if self.inputs.get(name, text) == text else f"./{name}": text for name, text in more.items()
+        }
         return Action(
-            kind=self.kind,
-            version=self.version,
-            subject=self.subject,
-            inputs={**self.inputs, **more},
+            kind=self.kind, version=self.version, subject=self.subject, inputs={**self.inputs, **files}
         )
 
 

@@ -115,7 +115,6 @@ def _action(build: Build, target: Model, request: ModelRequest) -> Action:
         "seed": str(request.seed),
         "cpu": request.cpu if request.cpu == BASELINE else describe_platform(native=True),
         "importable workspace modules": "\n".join(sorted(request.modules)),
-        **build.context.declared_resources(target),
         **build.environment_inputs(),
     }
     if build.request.conditions is not None:
@@ -129,7 +128,8 @@ def _action(build: Build, target: Model, request: ModelRequest) -> Action:
             next_step="check the path and its permissions",
         )
         inputs[f"weights {path}"] = weights.hash
-    return Action(kind="make-model", version=_MODEL_VERSION, subject=str(target.label), inputs=inputs)
+    action = Action(kind="make-model", version=_MODEL_VERSION, subject=str(target.label), inputs=inputs)
+    return action.with_inputs(build.context.declared_resources(target))
 
 
 def _data_read(context: TargetContext, model: ModelObject) -> tuple[str, ...]:

@@ -75,18 +75,21 @@ def _action(build: Build, target: PackageTest, artifact: TargetResult) -> Action
     )
     helpers = context.modules_of(target.deps)
     inputs = {
-        **{module.path: context.tree.digest(context.absolute(module.path)).hash for module in helpers},
-        **context.declared_resources(target),
         **_extern_inputs(context, context.absolute(artifact.path)),
         artifact.label: artifact.sha256,
-        main: digest.hash,
         "args": json.dumps(target.args),
         "env": json.dumps(target.env, sort_keys=True),
         "timeout": str(target.timeout),
         "library paths": json.dumps(library_paths(), sort_keys=True),
         **build.environment_inputs(),
     }
-    return Action(kind="test", version=_TEST_VERSION, subject=str(target.label), inputs=inputs)
+    files = {
+        **{module.path: context.tree.digest(context.absolute(module.path)).hash for module in helpers},
+        **context.declared_resources(target),
+        main: digest.hash,
+    }
+    action = Action(kind="test", version=_TEST_VERSION, subject=str(target.label), inputs=inputs)
+    return action.with_inputs(files)
 
 
 def _extern_inputs(context: TargetContext, artifact: str) -> dict[str, str]:

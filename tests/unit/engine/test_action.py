@@ -40,6 +40,16 @@ def test_short_values_are_shown_and_long_ones_are_not() -> None:
     )
 
 
+def test_a_file_that_is_called_as_an_attribute_is_another_input() -> None:
+    """Neither stands for the other, in whichever order they change."""
+    keys = {
+        Action(kind="k", version=1, subject="s", inputs={"seed": seed}).with_inputs({"seed": file}).key
+        for seed in ("0", "1")
+        for file in ("a" * 64, "b" * 64)
+    }
+    assert len(keys) == 4
+
+
 def test_a_first_build_has_its_own_reason() -> None:
     assert reasons_to_run(None, {"a": "1"}) == ("not built before",)
 
