@@ -133,6 +133,12 @@ def test_code_that_the_artifact_leaves_outside(tested: Any) -> None:
     assert run_test(tested) == "passed earlier"
 
 
+def test_a_link_in_that_code_that_leads_back(tested: Any) -> None:
+    os.symlink("..", tested.root / "installed/extlib/back")
+    os.symlink(".", tested.root / "installed/extlib/here")
+    assert run_test(tested) == "passed earlier"
+
+
 def test_the_time_that_a_test_has(tested: Any) -> None:
     slow = (tested.root / "app/check.py").read_text().replace("time.sleep(0)", "time.sleep(3)")
     tested.write("app/check.py", slow)

@@ -25,6 +25,7 @@ from hermpkg_build.engine.test_results import PackageTestResult
 from hermpkg_build.errors import PackageTestError
 from hermpkg_build.factories.child import library_paths
 from hermpkg_build.inspection.contents import manifest_of
+from hermpkg_build.loading.folder_walk import folders_below
 from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
@@ -129,17 +130,17 @@ def _places_of(context: TargetContext, finder: ModuleFinder, top: str) -> list[s
 
 
 def _code_at(context: TargetContext, places: list[str]) -> list[list[str]]:
-    """The files among `places` and in the folders among them, each with its name and its hash."""
-    tree, files = context.tree, []
+    """The files among `places` and below the folders among them, each with its name and its hash."""
+    tree = context.tree
+
+    def inner_folders(folder: str) -> list[str]:
+        return [name for name, is_folder in (tree.entries(folder) or {}).items() if is_folder]
+
+    files = [place for place in places if tree.is_file(place)]
     for place in places:
-        entries = tree.entries(place)
-        if entries is None:
-            files += [place] if tree.is_file(place) else []
-        for name, is_folder in (entries or {}).items():
-            if is_folder:
-                places.append(os.path.join(place, name))
-            elif name.endswith(_CODE_SUFFIXES):
-                files.append(os.path.join(place, name))
+        for folder in folders_below(place, str, inner_folders):
+            code = [name for name in tree.entries(folder) or {} if name.endswith(_CODE_SUFFIXES)]
+            files += [path for name in code if tree.is_file(path := os.path.join(folder, name))]
     names = [context.environment.name_of(path) or path for path in files]
     return [[name, digest.hash] for name, digest in zip(names, tree.digests(files), strict=True)]
 
