@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -76,15 +76,18 @@ class TargetContext:
         LoadingError where one cannot be read.
         """
         return {
-            label.path: self.digest(
-                target,
-                self.absolute(label.path),
-                f"the resource {label} of {owner.label}",
-                next_step="create the file, or take it out of resources",
-            ).hash
-            for owner in self.python_modules(target.dependencies)
-            for label in owner.resources
+            label.path: self.resource_digest(target, self.absolute(label.path), cause).hash
+            for label, cause in self.resources_of_modules(target)
         }
+
+    def resources_of_modules(self, target: Target) -> Iterator[tuple[Label, str]]:
+        """Give the resources of the `python_modules` that `target` reaches, each with what to call it."""
+        for owner in self.python_modules(target.dependencies):
+            yield from ((label, f"the resource {label} of {owner.label}") for label in owner.resources)
+
+    def resource_digest(self, target: Target, path: str, cause: str) -> Digest:
+        """Return the digest of a resource, which `cause` names. Raises LoadingError as `digest` does."""
+        return self.digest(target, path, cause, next_step="create the file, or take it out of resources")
 
     def module_path(self, path: str) -> str:
         """Return the path of a workspace file among modules, below the source root that it lies in."""

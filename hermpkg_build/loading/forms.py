@@ -126,12 +126,8 @@ def _tag(text: str) -> str:
     return "has a blank" if any(character.isspace() for character in text) else ""
 
 
-def _files(text: str) -> str:
-    return "" if text in ("auto", "real", "mangled") else f"is not {Form.FILES.value}"
-
-
-def _cpu(text: str) -> str:
-    return "" if text in ("baseline", "native") else f"is not {Form.CPU.value}"
+def _one_of(form: Form, *words: str) -> Callable[[str], str]:
+    return lambda text: "" if text in words else f"is not {form.value}"
 
 
 _CHECKS: Mapping[Form, Callable[[str], str]] = {
@@ -146,8 +142,8 @@ _CHECKS: Mapping[Form, Callable[[str], str]] = {
     Form.DISTRIBUTION: _distribution,
     Form.SPECIFIER: _specifier,
     Form.PYTHON_VERSION: _python_version,
-    Form.FILES: _files,
-    Form.CPU: _cpu,
+    Form.FILES: _one_of(Form.FILES, "auto", "real", "mangled"),
+    Form.CPU: _one_of(Form.CPU, "baseline", "native"),
     Form.TARGET_NAME: _target_name,
     Form.VISIBILITY: _visibility,
     Form.FILE: path_problem,

@@ -136,17 +136,12 @@ def _resources(
         record: (context.absolute(label.path), f"the resource {record} of {target.label}")
         for record, label in target.resources.items()
     }
-    for owner in context.python_modules(target.dependencies):
-        for label in owner.resources:
-            found = (context.absolute(label.path), f"the resource {label} of {owner.label}")
-            wanted.setdefault(context.module_path(label.path), found)
+    for label, cause in context.resources_of_modules(target):
+        wanted.setdefault(context.module_path(label.path), (context.absolute(label.path), cause))
     for record, path in data.items():
         wanted.setdefault(record, (path, f"the data file {record}"))
-    next_step = "create the file, or take it out of resources"
     return {
-        record: ResourceFile(
-            path=path, digest=context.digest(target, path, cause, next_step=next_step), cause=cause
-        )
+        record: ResourceFile(path=path, digest=context.resource_digest(target, path, cause), cause=cause)
         for record, (path, cause) in wanted.items()
     }
 
