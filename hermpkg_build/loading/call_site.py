@@ -63,11 +63,8 @@ class CallSite:
         if len(frames) > 1:
             inner = [str(self._location(index)) for index in range(1, len(frames))]
             facts = [*facts, ("in the macro at", "\n".join(inner))]
-        if node is None:
-            self.errors.append(source.error_at(self.outermost(), summary, facts=facts, next_step=next_step))
-            return
-        place: ast.AST = node.func
-        if argument and len(frames) == 1:
+        place: ast.AST | Location = self.outermost() if node is None else node.func
+        if node is not None and argument and len(frames) == 1:
             if path is None:
                 place = find_keyword(node, argument)
             else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hermpkg_build.errors import LoadingError, Location
 from hermpkg_build.loading.collected_errors import raise_all
 from hermpkg_build.loading.evaluation_cache import EvaluatedFile
-from hermpkg_build.loading.hosts import BuildHost, BzlHost
+from hermpkg_build.loading.hosts import BuildHost, BzlHost, Host
 from hermpkg_build.loading.interpreter import Interpreter
 from hermpkg_build.loading.load_graph import LoadGraph
 from hermpkg_build.loading.packages import Packages
@@ -39,11 +39,7 @@ class Evaluation:
             package, source, self._graph.sources, lambda call: self._packages.glob(package, call)
         )
         host.messages += [message for bzl in bzl_paths for message in self._messages[bzl]]
-        try:
-            self._interpreter.run_build(source, self._imports(path), host)
-        except LoadingError as error:
-            host.errors.append(error)
-        raise_all(host.errors, f"in {path}")
+        self._run(path, host)
         loads = [load for file in (path, *bzl_paths) for load in self._graph.loads_of(file)]
         return EvaluatedFile(build_file=host.result(), loads=tuple(loads), globs=host.globs)
 
@@ -55,14 +51,16 @@ class Evaluation:
         if path in self._modules:
             return
         host = BzlHost(self._graph.sources)
+        self._modules[path] = self._run(path, host)
+        self._messages[path] = tuple(host.messages)
+
+    def _run(self, path: str, host: Host) -> starlark.FrozenModule:
+        """Evaluate one file for `host`, after those that it loads. Raises all that is wrong."""
+        loads = {load.label: self._modules[load.path] for load in self._graph.loads_of(path)}
         try:
-            module = self._interpreter.run_bzl(self.source(path), self._imports(path), host)
+            module = self._interpreter.run(self.source(path), loads, host)
         except LoadingError as error:
             raise_all([*host.errors, error], f"in {path}")
             raise
         raise_all(host.errors, f"in {path}")
-        self._modules[path] = module
-        self._messages[path] = tuple(host.messages)
-
-    def _imports(self, path: str) -> dict[str, starlark.FrozenModule]:
-        return {load.label: self._modules[load.path] for load in self._graph.loads_of(path)}
+        return module

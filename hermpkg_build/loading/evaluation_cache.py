@@ -97,8 +97,8 @@ class EvaluationCache:
         self._cache.put(text_key, ActionResult(outputs={}, facts=to_json(looked)))
 
     def _text_key(self, package: str, path: str) -> Digest:
-        digest = self._tree.digest(os.path.join(self._root, path))
-        return fingerprint(["what a BUILD file looks at", RULES_VERSION, package, path, str(digest)])
+        digest = str(self._digest(path))
+        return fingerprint(["what a BUILD file looks at", RULES_VERSION, package, path, digest])
 
     def _full_key(
         self, text_key: Digest, loads: Sequence[BzlLoad], globs: Mapping[GlobCall, Sequence[str]]

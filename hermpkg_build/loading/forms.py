@@ -10,9 +10,6 @@ from hermpkg_build.core.label import Label, is_package_path
 from hermpkg_build.core.module_names import is_dotted_identifier
 from hermpkg_build.errors import LabelError
 
-_DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PYTHON_VERSION = re.compile(r"3\.[0-9]+(?:\.[0-9]+)?")
 _VISIBILITY = re.compile(r"//visibility:(?:public|private)|(?://[^:]*)?:__(?:pkg|subpackages)__")
 _GLOB_SEGMENT = re.compile(r"[^\W\d*]?[\w*]*")
 _RESERVED_FOLDERS = (".data", "byteorder")
@@ -22,6 +19,8 @@ def problem_with(form: Form, text: str) -> str:
     """Why `text` does not have this form, as the end of a sentence; "" where it does."""
     if not text:
         return "is empty"
+    if form in _TESTS:
+        return "" if _TESTS[form](text) else f"is not {form.value}"
     return _CHECKS[form](text)
 
 
@@ -37,19 +36,6 @@ def path_problem(text: str) -> str:
         if segment in ("", ".", ".."):
             return f"has the segment {segment!r}"
     return ""
-
-
-def _factory(text: str) -> str:
-    module, colon, function = text.partition(":")
-    return (
-        ""
-        if colon and is_dotted_identifier(module) and is_dotted_identifier(function)
-        else f"is not {Form.FACTORY.value}"
-    )
-
-
-def _module(text: str) -> str:
-    return "" if is_dotted_identifier(text) else f"is not {Form.MODULE.value}"
 
 
 def _module_glob(text: str) -> str:
@@ -85,28 +71,6 @@ def _pickle(text: str) -> str:
     return _record(text) or ("" if "/" in text else f"is not {Form.PICKLE.value}")
 
 
-def _variable(text: str) -> str:
-    return "" if _VARIABLE.fullmatch(text) else f"is not {Form.VARIABLE.value}"
-
-
-def _distribution(text: str) -> str:
-    return "" if _DISTRIBUTION.fullmatch(text) else f"is not {Form.DISTRIBUTION.value}"
-
-
-def _specifier(text: str) -> str:
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-    try:
-        SpecifierSet(text)
-    except InvalidSpecifier:
-        return f"is not {Form.SPECIFIER.value}"
-    return ""
-
-
-def _python_version(text: str) -> str:
-    return "" if _PYTHON_VERSION.fullmatch(text) else f"is not {Form.PYTHON_VERSION.value}"
-
-
 def _target_name(text: str) -> str:
     try:
         Label.parse(f":{text}", package="")
@@ -115,37 +79,51 @@ def _target_name(text: str) -> str:
     return ""
 
 
-def _visibility(text: str) -> str:
-    package = text.removeprefix("//").partition(":")[0]
-    if _VISIBILITY.fullmatch(text) and is_package_path(package):
-        return ""
-    return f"is not {Form.VISIBILITY.value}"
-
-
 def _tag(text: str) -> str:
     return "has a blank" if any(character.isspace() for character in text) else ""
 
 
-def _one_of(form: Form, *words: str) -> Callable[[str], str]:
-    return lambda text: "" if text in words else f"is not {form.value}"
+def _is_factory(text: str) -> bool:
+    module, colon, function = text.partition(":")
+    return bool(colon) and is_dotted_identifier(module) and is_dotted_identifier(function)
 
+
+def is_version_specifier(text: str) -> bool:
+    """Whether `text` says which versions are allowed, as PEP 440 has it."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier:
+        return False
+    return True
+
+
+def _is_visibility(text: str) -> bool:
+    package = text.removeprefix("//").partition(":")[0]
+    return _VISIBILITY.fullmatch(text) is not None and is_package_path(package)
+
+
+_TESTS: Mapping[Form, Callable[[str], object]] = {
+    Form.FACTORY: _is_factory,
+    Form.MODULE: is_dotted_identifier,
+    Form.VARIABLE: re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch,
+    Form.DISTRIBUTION: re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?").fullmatch,
+    Form.SPECIFIER: is_version_specifier,
+    Form.PYTHON_VERSION: re.compile(r"3\.[0-9]+(?:\.[0-9]+)?").fullmatch,
+    Form.FILES: ("auto", "real", "mangled").__contains__,
+    Form.CPU: ("baseline", "native").__contains__,
+    Form.VISIBILITY: _is_visibility,
+}
+"""Forms that a string has or has not, for which there is nothing more to say."""
 
 _CHECKS: Mapping[Form, Callable[[str], str]] = {
-    Form.FACTORY: _factory,
-    Form.MODULE: _module,
     Form.MODULE_GLOB: _module_glob,
     Form.PATH_GLOB: _path_glob,
     Form.RECORD: _record,
     Form.PICKLE: _pickle,
     Form.OUTPUT: path_problem,
-    Form.VARIABLE: _variable,
-    Form.DISTRIBUTION: _distribution,
-    Form.SPECIFIER: _specifier,
-    Form.PYTHON_VERSION: _python_version,
-    Form.FILES: _one_of(Form.FILES, "auto", "real", "mangled"),
-    Form.CPU: _one_of(Form.CPU, "baseline", "native"),
     Form.TARGET_NAME: _target_name,
-    Form.VISIBILITY: _visibility,
     Form.FILE: path_problem,
     Form.TAG: _tag,
 }

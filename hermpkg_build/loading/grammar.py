@@ -77,14 +77,12 @@ def _function_problems(node: ast.FunctionDef) -> Iterator[Problem]:
         yield decorator, "Starlark has no decorators", ""
     if node.args.posonlyargs:
         yield node, "Starlark has no positional-only parameters", ""
-    arguments = node.args
-    every = [
-        *arguments.posonlyargs,
-        *arguments.args,
-        *arguments.kwonlyargs,
-        arguments.vararg,
-        arguments.kwarg,
-    ]
-    for annotation in (*(a.annotation for a in every if a is not None), node.returns):
+    for annotation in (*(each.annotation for each in parameters(node.args)), node.returns):
         if annotation is not None:
             yield annotation, "Starlark has no type annotations", ""
+
+
+def parameters(arguments: ast.arguments) -> list[ast.arg]:
+    """List the parameters of a function, ``*args`` and ``**kwargs`` last."""
+    plain = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return [*plain, *(rest for rest in (arguments.vararg, arguments.kwarg) if rest is not None)]

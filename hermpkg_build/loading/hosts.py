@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import Policy, PolicyRule
@@ -14,20 +15,25 @@ from hermpkg_build.loading.binding import bind
 from hermpkg_build.loading.call_site import Call, CallSite
 from hermpkg_build.loading.conflicts import Conflicts
 from hermpkg_build.loading.glob import GlobCall, GlobError
-from hermpkg_build.loading.rules import POLICY_FUNCTIONS, Rule
+from hermpkg_build.loading.rules import BUILD_FUNCTIONS, POLICY_FUNCTIONS, Rule
 from hermpkg_build.loading.starlark_source import StarlarkSource
 from hermpkg_build.loading.visibility import PRIVATE, PUBLIC, absolute_visibility
 
 
-class _Host:
-    """What every file can do: make policy rules, and print."""
+class Host(ABC):
+    """What a file is evaluated for. Every file can use the `symbols`, make policy rules, and print."""
 
+    symbols: ClassVar[Sequence[str]]
     package = ""
 
     def __init__(self, sources: Mapping[str, StarlarkSource]) -> None:
         self.errors: list[HermpkgError] = []
         self.messages: list[tuple[Location, str]] = []
         self._sources = sources
+
+    @abstractmethod
+    def call(self, call: Call) -> object:
+        """Do what a call says; return a policy rule, strings and lists, or None."""
 
     def _site(self, call: Call) -> CallSite:
         return CallSite(call, self._sources, self.errors)
@@ -44,8 +50,10 @@ class _Host:
         self.messages.append((self._site(call).location(), text))
 
 
-class BzlHost(_Host):
+class BzlHost(Host):
     """What a .bzl file can do while it is loaded, when there is no package yet."""
+
+    symbols = ("native", "print")
 
     def call(self, call: Call) -> object:
         """Make a policy rule, and refuse everything else, which needs a package."""
@@ -58,11 +66,13 @@ class BzlHost(_Host):
         return []
 
 
-class BuildHost(_Host):
+class BuildHost(Host):
     """Collects what one BUILD file declares, and all that is wrong with it.
 
     `glob` lists files of the package and raises GlobError.
     """
+
+    symbols = (*BUILD_FUNCTIONS, "print")
 
     def __init__(
         self,

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import starlark
 
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.errors import LoadingError, Location
 from hermpkg_build.loading.call_site import Call
+from hermpkg_build.loading.hosts import Host
 from hermpkg_build.loading.prelude import (
-    BUILD_SYMBOLS,
-    BZL_SYMBOLS,
+    PRELUDE_PATH,
     Frame,
     frames_of,
-    prelude_path,
     prelude_text,
     unseal,
 )
@@ -38,16 +37,6 @@ Sealed: TypeAlias = Sequence[object]
 SealedItems: TypeAlias = Sequence[tuple[str, object]]
 
 
-class Host(Protocol):
-    """What a file is evaluated for: it is told of calls."""
-
-    def call(self, call: Call) -> object:
-        """Do what a call says; return a policy rule, strings and lists, or None."""
-
-    def message(self, call: Call, text: str) -> None:
-        """Take what `print` was called with."""
-
-
 class Interpreter:
     """An interpreter with the prelude loaded. `sources` are all files it may meet, by path."""
 
@@ -65,33 +54,21 @@ class Interpreter:
         self._failure: BaseException | None = None
         self._prelude = self._load_prelude()
 
-    def run_build(
-        self, source: StarlarkSource, modules: Mapping[str, starlark.FrozenModule], host: Host
-    ) -> None:
-        """Evaluate a BUILD file; `modules` are what its load statements name. Raises LoadingError."""
-        self._run(source, BUILD_SYMBOLS, modules, host)
-
-    def run_bzl(
+    def run(
         self, source: StarlarkSource, modules: Mapping[str, starlark.FrozenModule], host: Host
     ) -> starlark.FrozenModule:
-        """Evaluate a .bzl file. Raises LoadingError."""
-        return self._run(source, BZL_SYMBOLS, modules, host).freeze()
+        """Evaluate a file, whose calls go to `host`; `modules` are what its load statements name.
 
-    def _run(
-        self,
-        source: StarlarkSource,
-        builtins: Sequence[str],
-        modules: Mapping[str, starlark.FrozenModule],
-        host: Host,
-    ) -> starlark.Module:
+        Raises LoadingError.
+        """
         module = starlark.Module()
-        known = {**modules, DEFS_LABEL: self._prelude, prelude_path(): self._prelude}
+        known = {**modules, DEFS_LABEL: self._prelude, PRELUDE_PATH: self._prelude}
         loader = starlark.FileLoader(known.__getitem__)
-        symbols = "".join(f', "{name}"' for name in builtins)
+        symbols = "".join(f', "{name}"' for name in host.symbols)
         self._host, self._failure = host, None
         try:
             for path, text in (
-                (prelude_path(), f'load("{prelude_path()}"{symbols})'),
+                (PRELUDE_PATH, f'load("{PRELUDE_PATH}"{symbols})'),
                 (source.path, source.text),
             ):
                 tree = starlark.parse(path, text, self._dialect)
@@ -102,13 +79,13 @@ class Interpreter:
             raise self._translated(source, str(error)) from None
         finally:
             self._host = None
-        return module
+        return module.freeze()
 
     def _load_prelude(self) -> starlark.FrozenModule:
         module = starlark.Module()
         module.add_callable("_call", self._guarded(self._on_call))
         module.add_callable("_print", self._guarded(self._on_print))
-        tree = starlark.parse(prelude_path(), prelude_text(), self._dialect)
+        tree = starlark.parse(PRELUDE_PATH, prelude_text(), self._dialect)
         starlark.eval_with(self._options, module, tree, self._globals)
         return module.freeze()
 
@@ -139,18 +116,18 @@ class Interpreter:
         frames: Sequence[Frame] = frames_of(text)
         message = match["message"].strip() if match else text
         location = Location(source.path)
-        if match and match["path"] and match["path"] != prelude_path():
+        if match and match["path"] and match["path"] != PRELUDE_PATH:
             location = Location(match["path"], int(match["line"]), int(match["column"]))
         elif frames:
             location = Location(frames[-1].path, frames[-1].line)
         if "call stack overflow" in message:
             message, frames = _overflow(
-                frames, in_prelude=match is not None and match["path"] == prelude_path()
+                frames, in_prelude=match is not None and match["path"] == PRELUDE_PATH
             )
         message = message.removeprefix("Parse error: ").partition(", expected one of")[0]
         origin = self._sources.get(location.path, source)
         width = len(max(re.findall(r"\^+", text), key=len, default="^"))
-        return origin.error_at(location, message, width=width, facts=_called_from(frames))
+        return origin.error(location, message, width=width, facts=_called_from(frames))
 
 
 def _call(function: Function, stack: str, args: Sealed, kwargs: SealedItems) -> Call:

@@ -14,7 +14,7 @@ from hermpkg_build.loading.collected_errors import raise_all
 from hermpkg_build.loading.depth_first import depth_first
 from hermpkg_build.loading.evaluation_cache import BzlLoad
 from hermpkg_build.loading.packages import Packages
-from hermpkg_build.loading.resolve import Load, Resolved, resolve
+from hermpkg_build.loading.resolve import Resolved, resolve
 from hermpkg_build.loading.rules import DEFS_LABEL, DEFS_SYMBOLS
 from hermpkg_build.loading.starlark_source import StarlarkSource
 
@@ -88,20 +88,17 @@ class LoadGraph:
         loads: list[BzlLoad] = []
         errors: list[HermpkgError] = list(resolved.errors)
         for load in resolved.loads:
-            found = self._follow(source, load, package) if load.label != DEFS_LABEL else None
-            if isinstance(found, BzlLoad):
-                loads.append(found)
-            elif found is not None:
-                errors.append(found)
+            if load.label == DEFS_LABEL:
+                continue
+            try:
+                found = bzl_path(load.label, package, self._packages, self._tree)
+                loads.append(BzlLoad(package=package, label=load.label, path=found))
+            except LabelError as error:
+                place = load.call.args[0]
+                errors.append(
+                    source.error(place, error.summary, facts=error.facts, next_step=error.next_step)
+                )
         return _File(resolved=resolved, loads=tuple(loads), errors=tuple(errors))
-
-    def _follow(self, source: StarlarkSource, load: Load, package: str) -> BzlLoad | HermpkgError:
-        try:
-            path = bzl_path(load.label, package, self._packages, self._tree)
-        except LabelError as error:
-            place = load.call.args[0]
-            return source.error(place, error.summary, facts=error.facts, next_step=error.next_step)
-        return BzlLoad(package=package, label=load.label, path=path)
 
     def _unknown_symbols(self, path: str) -> list[LoadingError]:
         """Report the symbols that a file loads and that do not exist, where what it loads could be read."""

@@ -81,9 +81,11 @@ class Loader:
 
     def target(self, label: Label) -> Target:
         """Return the target with this label. Raises LabelError, or what `build_file` raises."""
-        if not label.repository and self.packages.build_file(label.package) is None:
+        if label.repository:
+            raise LabelError(f"{label} is in another repository: only this workspace has targets")
+        if self.packages.build_file(label.package) is None:
             raise self.packages.no_such_package(label)
-        targets = self.build_file(label.package).targets if not label.repository else {}
+        targets = self.build_file(label.package).targets
         if label.name in targets:
             return targets[label.name]
         if not self.has_file(label):
@@ -96,11 +98,8 @@ class Loader:
 
     def has_file(self, label: Label) -> bool:
         """Whether there is a source file with this label in its package."""
-        return (
-            not label.repository
-            and self._tree.is_file(self.packages.directory(label.path))
-            and self.packages.crossed_by(label) is None
-        )
+        path = self.packages.directory(label.path)
+        return self._tree.is_file(path) and self.packages.crossed_by(label) is None
 
     def module_targets(self, label: Label) -> tuple[DeclaredModule, ...]:
         """List the modules of a `python_modules` target, in the order of its srcs.
@@ -144,7 +143,7 @@ class Loader:
         source = self._evaluating().source(location.path)
         call = source.call_from(location)
         if call is None:
-            return source.error_at(location, summary, facts=facts, next_step=next_step)
+            return source.error(location, summary, facts=facts, next_step=next_step)
         node = find_argument(call, attribute, ())
         if label is not None:
             spellings = _spellings(label, target.label.package)
@@ -196,8 +195,6 @@ class Loader:
         return self.error_in(target, summary, attribute="srcs", label=src, next_step=next_step)
 
     def _no_such_target(self, label: Label) -> LabelError:
-        if label.repository:
-            return LabelError(f"{label} is in another repository: only this workspace has targets")
         inner = self.packages.crossed_by(label)
         if inner is not None:
             meant = self.packages.label_of(label.path)

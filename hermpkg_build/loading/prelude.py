@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from hermpkg_build.loading.attribute_values import Foreign
 from hermpkg_build.loading.rules import BUILD_FUNCTIONS, FUNCTIONS
 
-BUILD_SYMBOLS = (*BUILD_FUNCTIONS, "print")
-BZL_SYMBOLS = ("native", "print")
-
 # Values cross into Python by way of JSON, which loses NaN, tells no tuple from a list and fails
 # on functions; so they are sealed first: what is no plain scalar becomes [kind, contents].
 _SEAL = """
@@ -41,7 +38,8 @@ def print(*args, sep = " "):
 """
 
 _FRAME = re.compile(r"^  \* (?P<path>.*):(?P<line>[0-9]+), in (?P<function>.*)$", re.MULTILINE)
-_PRELUDE_PATH = "hermpkg prelude"
+PRELUDE_PATH = "hermpkg prelude"
+"""The name under which the interpreter knows the prelude; no workspace file can have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +49,6 @@ class Frame:
     path: str
     line: int
     function: str
-
-
-def prelude_path() -> str:
-    """Return the name under which the interpreter knows the prelude; no workspace file can have it."""
-    return _PRELUDE_PATH
 
 
 def prelude_text() -> str:
@@ -95,4 +88,4 @@ def _as_key(value: object) -> object:
 def frames_of(stack: str) -> tuple[Frame, ...]:
     """Return the calls of a stack as the interpreter prints it, outermost first, without the prelude."""
     found = (Frame(m["path"], int(m["line"]), m["function"]) for m in _FRAME.finditer(stack))
-    return tuple(frame for frame in found if frame.path != _PRELUDE_PATH)
+    return tuple(frame for frame in found if frame.path != PRELUDE_PATH)

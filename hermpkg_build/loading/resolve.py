@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from hermpkg_build.core.spelling import question
 from hermpkg_build.errors import LoadingError
 from hermpkg_build.loading.depth_first import depth_first
-from hermpkg_build.loading.grammar import grammar_problems
+from hermpkg_build.loading.grammar import grammar_problems, parameters
 from hermpkg_build.loading.starlark_source import StarlarkSource
 
 # What both kinds of file may use of the interpreter's own globals; all of it exists in Bazel too.
@@ -71,22 +72,8 @@ def resolve(source: StarlarkSource, *, is_build: bool) -> Resolved:
     return Resolved(loads=tuple(resolver.loads), exports=frozenset(exports), errors=tuple(errors))
 
 
-class _Scope:
-    """The names of a function, a lambda or a comprehension, and the scope around it."""
-
-    __slots__ = ("names", "parent")
-
-    def __init__(self, names: Iterable[str], parent: _Scope | None) -> None:
-        self.names = set(names)
-        self.parent = parent
-
-    def has(self, name: str) -> bool:
-        scope: _Scope | None = self
-        while scope is not None:
-            if name in scope.names:
-                return True
-            scope = scope.parent
-        return False
+_Scope: TypeAlias = frozenset[str]
+"""The names of the functions, lambdas and comprehensions around a place; not those of the file."""
 
 
 class _Resolver:
@@ -109,8 +96,8 @@ class _Resolver:
         for statement in body:
             if isinstance(statement, ast.If | ast.For):
                 self._top_level_control(statement)
-            if not _is_load(statement):
-                self._visit(statement, None)
+            if _load_call(statement) is None:
+                self._visit(statement, frozenset())
         self._check_recursion()
 
     def _error(self, node: ast.AST, summary: str, next_step: str = "") -> None:
@@ -119,10 +106,9 @@ class _Resolver:
     # Names of the file's top level.
 
     def _bind_globals(self, statement: ast.stmt) -> None:
-        if _is_load(statement):
-            assert isinstance(statement, ast.Expr)
-            assert isinstance(statement.value, ast.Call)
-            self._read_load(statement.value)
+        call = _load_call(statement)
+        if call is not None:
+            self._read_load(call)
         elif isinstance(statement, ast.FunctionDef):
             self._bind(statement.name, statement)
         else:
@@ -142,29 +128,28 @@ class _Resolver:
     def _read_load(self, call: ast.Call) -> None:
         arguments = [*call.args, *call.keywords]
         values = [node.value if isinstance(node, ast.keyword) else node for node in arguments]
-        symbols = arguments[1:]
-        if not call.args or not all(_is_string(value) for value in values):
-            self._error(call, "load() takes string literals only", 'write load("//pkg:file.bzl", "symbol")')
-            return
-        if not symbols:
-            self._error(call, "load() names no symbol", 'write load("//pkg:file.bzl", "symbol")')
+        texts = [text for text in map(_string, values) if text is not None]
+        fault = "takes string literals only" if not call.args or len(texts) < len(values) else ""
+        if not fault and len(texts) == 1:
+            fault = "names no symbol"
+        if fault:
+            self._error(call, f"load() {fault}", 'write load("//pkg:file.bzl", "symbol")')
             return
         names: list[tuple[str, str]] = []
-        for node, value in zip(symbols, values[1:], strict=True):
-            loaded = _string(value)
+        for node, value, loaded in zip(arguments[1:], values[1:], texts[1:], strict=True):
             local = node.arg if isinstance(node, ast.keyword) and node.arg else loaded
             if loaded.startswith("_"):
                 self._error(value, f"{loaded!r} is private to its file and cannot be loaded")
             self._bind(local, value)
             names.append((local, loaded))
-        self.loads.append(Load(label=_string(values[0]), symbols=tuple(names), call=call))
+        self.loads.append(Load(label=texts[0], symbols=tuple(names), call=call))
 
     def _check_load_order(self, body: list[ast.stmt]) -> None:
         if self.is_build:
             return
         seen_other = False
         for statement in body:
-            if not _is_load(statement):
+            if _load_call(statement) is None:
                 seen_other = seen_other or not _is_docstring(statement)
             elif seen_other:
                 self._error(
@@ -181,16 +166,13 @@ class _Resolver:
 
     # Everything else, from the outside in.
 
-    def _visit(self, node: ast.AST, scope: _Scope | None) -> None:
+    def _visit(self, node: ast.AST, scope: _Scope) -> None:
         for place, summary, next_step in grammar_problems(node):
             self._error(place, summary, next_step)
         if isinstance(node, ast.Name):
             self._check_name(node, scope)
-        elif isinstance(node, ast.FunctionDef):
+        elif isinstance(node, ast.FunctionDef | ast.Lambda):
             self._visit_function(node, scope)
-            return
-        elif isinstance(node, ast.Lambda):
-            self._visit_lambda(node, scope)
             return
         elif isinstance(node, ast.ListComp | ast.DictComp):
             self._visit_comprehension(node, scope)
@@ -200,44 +182,40 @@ class _Resolver:
         for child in ast.iter_child_nodes(node):
             self._visit(child, scope)
 
-    def _visit_function(self, node: ast.FunctionDef, scope: _Scope | None) -> None:
+    def _visit_function(self, node: ast.FunctionDef | ast.Lambda, scope: _Scope) -> None:
         if self.is_build:
             self._error(node, "a function in a BUILD file", "move it to a .bzl file and load() it")
-        for default in _defaults(node.args):
-            self._visit(default, scope)
-        inner = _Scope([*_parameters(node.args), *(name.id for name in _assigned(node.body))], scope)
-        inner.names.update(child.name for child in ast.walk(node) if isinstance(child, ast.FunctionDef))
-        if scope is None:
-            inner.names.discard(node.name)
+        for default in (*node.args.defaults, *node.args.kw_defaults):
+            if default is not None:
+                self._visit(default, scope)
+        names = {parameter.arg for parameter in parameters(node.args)}
+        if isinstance(node, ast.Lambda):
+            self._visit(node.body, scope | names)
+            return
+        names.update(name.id for name in _assigned(node.body))
+        names.update(child.name for child in ast.walk(node) if isinstance(child, ast.FunctionDef))
+        if not self._function:
+            names.discard(node.name)
         outer, self._function = self._function, self._function or node.name
         for statement in node.body:
-            self._visit(statement, inner)
+            self._visit(statement, scope | names)
         self._function = outer
 
-    def _visit_lambda(self, node: ast.Lambda, scope: _Scope | None) -> None:
-        if self.is_build:
-            self._error(node, "a function in a BUILD file", "move it to a .bzl file and load() it")
-        for default in _defaults(node.args):
-            self._visit(default, scope)
-        self._visit(node.body, _Scope(_parameters(node.args), scope))
-
-    def _visit_comprehension(self, node: ast.ListComp | ast.DictComp, scope: _Scope | None) -> None:
+    def _visit_comprehension(self, node: ast.ListComp | ast.DictComp, scope: _Scope) -> None:
         inner = scope
         for index, part in enumerate(node.generators):
             # As in Python the first iterable is read outside of the comprehension.
             self._visit(part.iter, inner if index else scope)
-            inner = _Scope((name.id for name in _targets(part.target)), inner)
+            inner |= {name.id for name in _targets(part.target)}
             self._visit(part.target, inner)
             for condition in part.ifs:
                 self._visit(condition, inner)
         for child in [node.elt] if isinstance(node, ast.ListComp) else [node.key, node.value]:
             self._visit(child, inner)
 
-    def _check_name(self, node: ast.Name, scope: _Scope | None) -> None:
+    def _check_name(self, node: ast.Name, scope: _Scope) -> None:
         name = node.id
-        if name in self.globals or name in self.builtins or (scope is not None and scope.has(name)):
-            return
-        if name in self._unknown:
+        if any(name in known for known in (self.globals, self.builtins, scope, self._unknown)):
             return
         self._unknown.add(name)
         if name == "load":
@@ -249,27 +227,23 @@ class _Resolver:
         else:
             self._error(node, f"name {name!r} is not defined", self._where_it_is(name, scope))
 
-    def _where_it_is(self, name: str, scope: _Scope | None) -> str:
+    def _where_it_is(self, name: str, scope: _Scope) -> str:
         from hermpkg_build.loading.rules import DEFS_LABEL, DEFS_SYMBOLS
 
         if name in DEFS_SYMBOLS:
             return f'add: load("{DEFS_LABEL}", "{name}")'
         if name in _BAZEL_GLOBALS:
             return _BAZEL_ONLY
-        known = {*self.globals, *self.builtins, *DEFS_SYMBOLS}
-        while scope is not None:
-            known |= scope.names
-            scope = scope.parent
-        return question(name, known)
+        return question(name, {*self.globals, *self.builtins, *DEFS_SYMBOLS, *scope})
 
-    def _check_call(self, node: ast.Call, scope: _Scope | None) -> None:
+    def _check_call(self, node: ast.Call, scope: _Scope) -> None:
         if self.is_build:
             stars = [a for a in node.args if isinstance(a, ast.Starred)]
             for starred in [*stars, *(k for k in node.keywords if k.arg is None)]:
                 self._error(starred, "*args or **kwargs in a call in a BUILD file", "write the arguments out")
         if self._function and isinstance(node.func, ast.Name):
             name = node.func.id
-            if name in self.globals and not (scope is not None and scope.has(name)):
+            if name in self.globals and name not in scope:
                 self._calls.setdefault(self._function, []).append((name, node))
 
     def _check_recursion(self) -> None:
@@ -287,42 +261,21 @@ class _Resolver:
         list(depth_first(self._calls, called, report))
 
 
-def _is_load(statement: ast.stmt) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Call)
-        and isinstance(statement.value.func, ast.Name)
-        and statement.value.func.id == "load"
-    )
+def _load_call(statement: ast.stmt) -> ast.Call | None:
+    """Return the call of `load` that a statement is; None for any other statement."""
+    match statement:
+        case ast.Expr(value=ast.Call(func=ast.Name(id="load")) as call):
+            return call
+    return None
 
 
 def _is_docstring(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Expr) and _is_string(statement.value)
+    return isinstance(statement, ast.Expr) and _string(statement.value) is not None
 
 
-def _is_string(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
-
-
-def _string(node: ast.AST) -> str:
-    assert isinstance(node, ast.Constant)
-    assert isinstance(node.value, str)
-    return node.value
-
-
-def _parameters(arguments: ast.arguments) -> list[str]:
-    every = [
-        *arguments.posonlyargs,
-        *arguments.args,
-        *arguments.kwonlyargs,
-        arguments.vararg,
-        arguments.kwarg,
-    ]
-    return [argument.arg for argument in every if argument is not None]
-
-
-def _defaults(arguments: ast.arguments) -> list[ast.expr]:
-    return [default for default in (*arguments.defaults, *arguments.kw_defaults) if default is not None]
+def _string(node: ast.AST) -> str | None:
+    """Return the value of a string literal; None for any other expression."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
 def _targets(node: ast.AST) -> list[ast.Name]:

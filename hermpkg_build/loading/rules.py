@@ -37,30 +37,24 @@ class Rule(Function):
     target: type[RuleTarget]
 
 
-_NAME = Attribute(
-    name="name",
-    type=AttributeType.STRING,
-    mandatory=True,
-    form=Form.TARGET_NAME,
-    doc="The target's name, unique in its package.",
-)
-_VISIBILITY = Attribute(
-    name="visibility",
-    type=AttributeType.STRINGS,
-    form=Form.VISIBILITY,
-    doc="The packages that may depend on the target. The default is that of `package()`, else private.",
-)
-_TAGS = Attribute(
-    name="tags",
-    type=AttributeType.STRINGS,
-    default=[],
-    form=Form.TAG,
-    doc="Free words. `manual` keeps the target out of `:all` and `...`.",
-)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Common:
+    """What every rule takes: `name` before its own attributes, the others behind them."""
+
+    name: str = attribute("The target's name, unique in its package.", form=Form.TARGET_NAME)
+    visibility: tuple[str, ...] | None = attribute(
+        "The packages that may depend on the target. The default is that of `package()`, else private.",
+        default=None,
+        form=Form.VISIBILITY,
+    )
+    tags: tuple[str, ...] = attribute(
+        "Free words. `manual` keeps the target out of `:all` and `...`.", default=[], form=Form.TAG
+    )
 
 
 def _rule(target: type[RuleTarget]) -> Rule:
-    attributes = (_NAME, *ATTRIBUTES[target], _VISIBILITY, _TAGS)
+    name, *others = attributes_of(_Common)
+    attributes = (name, *ATTRIBUTES[target], *others)
     return Rule(
         name=target.rule,
         doc=target.__doc__ or "",

@@ -46,7 +46,7 @@ class StarlarkSource:
         for warning in caught:
             # Python warns of "\d"; Starlark has no such escape and Bazel refuses it.
             if "invalid escape sequence" in str(warning.message):
-                raise source.error_at(
+                raise source.error(
                     Location(path, warning.lineno),
                     str(warning.message).splitlines()[0],
                     next_step='write the backslash twice, or a raw string: r"..."',
@@ -67,23 +67,21 @@ class StarlarkSource:
         end = self._column(line, end_column) if end_line == line else len(self._lines[line - 1].rstrip()) + 1
         return self._underlined(line, begin, end)
 
-    def error(self, node: ast.AST, summary: str, *, next_step: str = "", facts: Facts = ()) -> LoadingError:
-        """Return an error that points at `node`."""
-        return LoadingError(
-            summary,
-            location=self.location(node),
-            snippet=self.snippet(node),
-            facts=facts,
-            next_step=next_step,
-        )
-
-    def error_at(
-        self, location: Location, summary: str, *, width: int = 1, next_step: str = "", facts: Facts = ()
+    def error(
+        self,
+        place: ast.AST | Location,
+        summary: str,
+        *,
+        width: int = 1,
+        next_step: str = "",
+        facts: Facts = (),
     ) -> LoadingError:
-        """Return an error that points at a place in this file, `width` characters wide."""
-        snippet = (
-            self._underlined(location.line, location.column, location.column + width) if location.line else ""
-        )
+        """Return an error that points at a node, or at `width` characters from a place in this file on."""
+        if isinstance(place, ast.AST):
+            location, snippet = self.location(place), self.snippet(place)
+        else:
+            location = place
+            snippet = self._underlined(place.line, place.column, place.column + width)
         return LoadingError(summary, location=location, snippet=snippet, facts=facts, next_step=next_step)
 
     def calls_at(self, line: int, function: str) -> list[ast.Call]:
