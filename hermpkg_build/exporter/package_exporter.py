@@ -35,6 +35,7 @@ from hermpkg_build.exporter.policies import ModulePolicies
 from hermpkg_build.exporter.saved_data import SavedData, data_files
 from hermpkg_build.exporter.sources.available_modules import AvailableModules
 from hermpkg_build.exporter.sources.given_importers import importers_in_order
+from hermpkg_build.loading.forms import is_version_specifier
 from hermpkg_build.runtime.contents.file_tree import Directory
 from hermpkg_build.runtime.importer_protocol import Importer, OrderedImporter, sys_importer
 from hermpkg_build.runtime.mangling import demangle
@@ -84,7 +85,9 @@ class PackageExporter(ModulePolicies):
         self._destination = destination_of(f)
         self._requires = dict(requires or {})
         for name, text in self._requires.items():
-            _check_specifier(name, text)
+            if not is_version_specifier(text):
+                expected = "is a PEP 440 version specifier, such as '>=2.4,<3'"
+                raise ValueError(f"requires[{name!r}] {expected}, not {text!r}")
         self._root = root
         self._saved = SavedData(self._destination.spool_folder)
         self._pickler = PackagePickler(self, self.importer, self._saved.storages)
@@ -326,17 +329,6 @@ class PackageExporter(ModulePolicies):
         package = package_of_init(name)
         module = generated_module(package or name, data, is_package=is_package or package is not None)
         self._plan.give_source(module, cause=cause, dependencies=dependencies)
-
-
-def _check_specifier(name: str, text: str) -> None:
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-    try:
-        SpecifierSet(text)
-    except InvalidSpecifier:
-        raise ValueError(
-            f"requires[{name!r}] is a PEP 440 version specifier, such as '>=2.4,<3', not {text!r}"
-        ) from None
 
 
 def _one_importer(importer: Any) -> Any:

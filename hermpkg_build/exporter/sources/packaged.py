@@ -6,7 +6,6 @@ import os
 import pickle
 import sys
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import Any
 
 from hermpkg_build.analysis.module_finder import ModuleSource
@@ -19,34 +18,6 @@ from hermpkg_build.exporter.sources.provider import ModuleProvider
 from hermpkg_build.exporter.sources.repacked import Repacked
 from hermpkg_build.runtime.importer import PackageImporter
 from hermpkg_build.runtime.importing.roles import ModuleRole, ModuleTree
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenPackage:
-    """The artifact that an importer has open; `shown` is the name of its file."""
-
-    shown: str
-    records: Collection[str]
-    externs: Collection[str]
-    read: Callable[[str], bytes]
-
-
-def open_package(importer: Any) -> OpenPackage | None:
-    """The artifact that an importer of packages has open; None for any other importer."""
-    torchs: Any = getattr(sys.modules.get("torch.package.package_importer"), "PackageImporter", ())
-    if isinstance(importer, PackageImporter):
-        records, read = importer.record_names(), importer.read_record
-    elif isinstance(importer, torchs):
-        reader = importer.zip_reader
-        records, read = [str(name) for name in reader.get_all_records()], reader.get_record
-    else:
-        return None
-    return OpenPackage(
-        shown=os.path.basename(str(importer.filename)),
-        records=frozenset(records),
-        externs=frozenset(importer.extern_modules),
-        read=read,
-    )
 
 
 class ImporterProvider:
@@ -81,16 +52,20 @@ class PackageProvider(ImporterProvider):
     """The modules of an artifact that an importer has open.
 
     `mocked` are those that were mocked when it was made: a stub stands for them, and its source is
-    that of the tool that made the artifact. `outside` is where the extern ones come from.
+    that of the tool that made the artifact. `read` gives the bytes of one of the `records`; `outside` is
+    where the extern ones come from.
     """
 
-    def __init__(self, importer: Any, package: OpenPackage, outside: ModuleProvider) -> None:
+    def __init__(
+        self, importer: Any, records: Collection[str], read: Callable[[str], bytes], outside: ModuleProvider
+    ) -> None:
         super().__init__(importer)
-        self._package = package
+        self._file = os.path.basename(str(importer.filename))
+        self._read = read
         self._outside = outside
-        self._tree = ModuleTree(package.records, package.externs)
-        self._manifest = Manifest.from_bytes(package.read(MANIFEST)) if MANIFEST in package.records else None
-        self.mocked = mocked_modules(self._tree.packed, self._manifest, package.read)
+        self._tree = ModuleTree(frozenset(records), frozenset(importer.extern_modules))
+        self._manifest = Manifest.from_bytes(read(MANIFEST)) if MANIFEST in records else None
+        self.mocked = mocked_modules(self._tree.packed, self._manifest, read)
 
     def find(self, name: str) -> ModuleSource | None:
         """The module `name`; an extern one comes from `outside`."""
@@ -104,23 +79,23 @@ class PackageProvider(ImporterProvider):
             name=name,
             kind=kind if record else ModuleKind.NAMESPACE,
             origin=Origin.ENVIRONMENT,
-            shown=f"{self._package.shown}/{record}" if record else "",
+            shown=f"{self._file}/{record}" if record else "",
             distribution=self._distribution(name),
-            data=bytes(self._package.read(record)) if record else None,
+            data=bytes(self._read(record)) if record else None,
         )
 
     def repacked(self, modules: Collection[str]) -> Repacked:
         """The data that comes with `modules`, which are packed here, into another package."""
         if self._manifest is None:
             return Repacked()
-        return Repacked.of(modules, self._tree.packed, self._manifest, self._package.read)
+        return Repacked.of(modules, self._tree.packed, self._manifest, self._read)
 
     def _distribution(self, name: str) -> str:
         known = self._manifest.modules.get(name) if self._manifest is not None else None
         return known.distribution if known is not None else ""
 
     def __str__(self) -> str:
-        return f"the importer of {self._package.shown}"
+        return f"the importer of {self._file}"
 
 
 class CustomProvider(ImporterProvider):
@@ -145,5 +120,11 @@ class CustomProvider(ImporterProvider):
 
 def package_provider(importer: Any, outside: ModuleProvider) -> PackageProvider | None:
     """The provider for an importer of packages, ours or torch's; None for any other importer."""
-    package = open_package(importer)
-    return PackageProvider(importer, package, outside) if package is not None else None
+    torchs: Any = getattr(sys.modules.get("torch.package.package_importer"), "PackageImporter", ())
+    if isinstance(importer, PackageImporter):
+        return PackageProvider(importer, importer.record_names(), importer.read_record, outside)
+    if isinstance(importer, torchs):
+        reader = importer.zip_reader
+        records = [str(name) for name in reader.get_all_records()]
+        return PackageProvider(importer, records, reader.get_record, outside)
+    return None
