@@ -55,21 +55,28 @@ def build_targets(build: Build) -> BuildResult:
 def run_tests(build: Build) -> TestRunResult:
     """Build what the package_test targets of a request need, and run them.
 
-    A test that fails is an outcome, not an exception; a target that does not build raises BuildFailedError.
+    A test that fails is an outcome, not an exception. A target that does not build raises BuildFailedError;
+    where the request keeps going, the tests of what was built run, and the result holds that error.
     Raises CommandLineError where the patterns name no package_test.
     """
     outcomes = _outcomes(build, build.labels)
-    if errors := _errors(outcomes):
+    errors = _errors(outcomes)
+    if errors and not build.request.keep_going:
         raise BuildFailedError(errors, _result(build, outcomes))
     tests = [target for target in build.requested() if isinstance(target, PackageTest)]
-    if not tests:
+    if not tests and not errors:
         raise CommandLineError(
             f"no package_test among {' '.join(build.request.patterns)}",
             next_step="name a package_test target, or a folder with some: //...",
         )
     built = _built(outcomes)
-    ran = tuple(run_package_test(build, test, built[test.label].result) for test in tests)
-    return TestRunResult(tests=ran, build=_result(build, outcomes))
+    ran = tuple(
+        run_package_test(build, test, built[test.label].result) for test in tests if test.label in built
+    )
+    result = _result(build, outcomes)
+    return TestRunResult(
+        tests=ran, build=result, failure=BuildFailedError(errors, result) if errors else None
+    )
 
 
 def analyse(build: Build) -> ModuleGraph:

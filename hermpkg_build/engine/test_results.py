@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from hermpkg_build.engine.results import BuildResult
-    from hermpkg_build.errors import PackageTestError
+    from hermpkg_build.errors import HermpkgError, PackageTestError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,11 @@ class PackageTestResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestRunResult:
-    """The tests of a request in its order, and the build before them."""
+    """The tests of a request in its order, and the build before them.
+
+    `failure` says which targets could not be built, where the request keeps going; their tests did not run.
+    """
 
     tests: tuple[PackageTestResult, ...]
     build: BuildResult
+    failure: HermpkgError | None = None

@@ -120,3 +120,21 @@ def test_a_test_that_does_not_end_is_stopped(tested: Any) -> None:
     outcome = tested.run("test", "//app:app_test")
     assert outcome.code == 3
     assert "did not end within 1 s" in outcome.stdout + outcome.stderr
+
+
+def test_keep_going_runs_the_tests_of_what_was_built(tested: Any) -> None:
+    bad = BUILD.partition("model_package")[2].replace('"app.main"', '"app.nowhere"')
+    bad = bad.replace('"app"', '"bad"').replace('"app_test"', '"bad_test"').replace('":app"', '":bad"')
+    tested.build_file(f"{BUILD}model_package{bad}")
+    stopped = tested.run("test", "--json", "//app:all")
+    assert stopped.code == 1
+    assert "tests" not in stopped.json
+    outcome = tested.run("test", "-k", "--json", "//app:all")
+    assert outcome.code == 1
+    assert [(test["label"], test["status"]) for test in outcome.json["tests"]] == [
+        ("//app:app_test", "passed")
+    ]
+    assert "app.nowhere" in str(outcome.json["error"])
+    text = tested.run("test", "-k", "//app:all")
+    assert text.code == 1
+    assert "1 of 1 tests passed" in text.stdout + text.stderr

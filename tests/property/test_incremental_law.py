@@ -12,9 +12,10 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -198,10 +199,12 @@ def run(root: str, cache: str, make_rebuilder: MakeRebuilder) -> bytes | str:
 
 
 def broken_at(
-    history: list[Callable[[Sources], object]], make_rebuilder: MakeRebuilder
+    history: list[Callable[[Any], object]],
+    make_rebuilder: MakeRebuilder,
+    make_sources: Callable[[], Sources] = lambda: Sources(imports={"a": frozenset({"b"}), "b": frozenset()}),
 ) -> tuple[int, bytes | str, bytes | str] | None:
     """The first edit after which the incremental and the clean build differ, and what they gave."""
-    sources = Sources(imports={"a": frozenset({"b"}), "b": frozenset()})
+    sources = make_sources()
     with tempfile.TemporaryDirectory() as folder:
         root, cache = os.path.join(folder, "workspace"), os.path.join(folder, "cache")
         for number, edit in enumerate([lambda s: None, *history]):
@@ -241,26 +244,124 @@ def test_incremental_builds_give_the_bytes_of_clean_builds(
     assert broken_at(history, CachingRebuilder) is None
 
 
+FACTORY = """
+import ctypes
+import mmap
+import os
+import sqlite3
+import subprocess
+
+
+def process(path):
+    return subprocess.run(["cat", path], capture_output=True, check=True).stdout
+
+
+def mapped(path):
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as memory:
+        return bytes(memory)
+
+
+def native(path):
+    libc = ctypes.CDLL(None)
+    descriptor = libc.open(os.fsencode(path), os.O_RDONLY)
+    buffer = ctypes.create_string_buffer(100)
+    libc.read(descriptor, buffer, 100)
+    libc.close(descriptor)
+    return buffer.value
+
+
+def nothing(path):
+    return b""
+
+
+def make():
+    return [READ(os.path.join(os.path.dirname(__file__), name)) for name in NAMES]
+"""
+READS = ("process", "mapped", "native", "nothing")
+
+
+@dataclass
+class NativelyRead(Sources):
+    """A workspace with a model whose factory reads resources by ways that Python cannot see."""
+
+    contents: dict[str, str] = field(default_factory=lambda: {"one.bin": "1", "two.bin": "2"})
+    read: str = "process"
+    names: tuple[str, ...] = ("one.bin",)
+
+    def files(self) -> dict[str, str | Path]:
+        factory = FACTORY.replace("READ", self.read).replace("NAMES", repr(list(self.names)))
+        return {
+            "pyproject.toml": "[tool.hermpkg]\n",
+            "pkg/BUILD": NATIVE_BUILD,
+            "pkg/__init__.py": "",
+            "pkg/factory.py": factory,
+            **{f"pkg/{name}": content for name, content in self.contents.items()},
+        }
+
+
+NATIVE_BUILD = """
+load("@hermpkg//rules:defs.bzl", "deny", "intern", "model", "model_package", "python_modules")
+python_modules(name = "modules", srcs = glob(["*.py"]), resources = glob(["*.bin"]))
+model(name = "words", factory = "pkg.factory:make", deps = [":modules"])
+model_package(
+    name = "out",
+    models = {"m/m.pkl": ":words"},
+    policy = [intern("pkg.**", allow_empty = True), deny("**", allow_empty = True)],
+    deps = [":modules"],
+)
+"""
+resources = st.sampled_from(("one.bin", "two.bin", "three.bin"))
+native_edits: st.SearchStrategy[Callable[[Any], object]] = st.one_of(
+    st.tuples(resources, st.sampled_from("123")).map(lambda t: lambda s: s.contents.__setitem__(t[0], t[1])),
+    st.sampled_from(READS).map(lambda read: lambda s: setattr(s, "read", read)),
+    st.sampled_from((("one.bin",), ("one.bin", "two.bin"), ("two.bin",))).map(
+        lambda read: lambda s: setattr(s, "names", read)
+    ),
+)
+
+
+@settings(max_examples=4, deadline=None, phases=[Phase.generate])
+@given(st.lists(native_edits, min_size=2, max_size=3))
+def test_incremental_builds_see_what_native_code_reads(history: list[Callable[[Any], object]]) -> None:
+    assert broken_at(history, CachingRebuilder, NativelyRead) is None
+
+
 class ForgetfulRebuilder(CachingRebuilder):
-    """A rebuilder with a bug: it overlooks the inputs whose names end in `.py`."""
+    """A rebuilder with a bug: it overlooks the inputs whose names end in `suffix`."""
+
+    suffix = ".py"
 
     def recall(self, action: Action, state: InputState | None = None) -> tuple[Action, ActionResult] | None:
         found = super().recall(self._blinded(action), state)
         return (action, found[1]) if found else None
 
-    def record(self, action: Action, result: ActionResult, discovered: object = None) -> Action:
-        super().record(self._blinded(action), result)
+    def record(
+        self, action: Action, result: ActionResult, discovered: Mapping[str, str] | None = None
+    ) -> Action:
+        super().record(self._blinded(action), result, discovered)
         return action
 
-    @staticmethod
-    def _blinded(action: Action) -> Action:
-        kept = {name: text for name, text in action.inputs.items() if not name.endswith(".py")}
+    @classmethod
+    def _blinded(cls, action: Action) -> Action:
+        kept = {name: text for name, text in action.inputs.items() if not name.endswith(cls.suffix)}
         return Action(kind=action.kind, version=action.version, subject=action.subject, inputs=kept)
 
 
 def test_a_rebuilder_that_overlooks_sources_breaks_the_law() -> None:
     history: list[Callable[[Sources], object]] = [lambda s: s.comments.__setitem__("a", 1)]
     broken = broken_at(history, ForgetfulRebuilder)
+    assert broken is not None
+    assert broken[0] == 1
+
+
+class BelievingRebuilder(ForgetfulRebuilder):
+    """A rebuilder that believes what Python saw: it overlooks the resources that a target declares."""
+
+    suffix = ".bin"
+
+
+def test_a_rebuilder_that_overlooks_declared_resources_breaks_the_law() -> None:
+    broken = broken_at([lambda s: s.contents.__setitem__("one.bin", "9")], BelievingRebuilder, NativelyRead)
     assert broken is not None
     assert broken[0] == 1
 

@@ -24,7 +24,7 @@ class TestArguments(CommonArguments):
 
     patterns: tuple[str, ...] = operands("PATTERN...")
     explain: bool = flag("--explain", "say why each target was built again")
-    keep_going: bool = flag("-k, --keep-going", "build what can be built although a target fails")
+    keep_going: bool = flag("-k, --keep-going", "build and test what can be built although a target fails")
     remote: Given = remote_options()
 
 
@@ -34,7 +34,8 @@ def run(arguments: TestArguments, console: Console) -> ExitCode:
 
     Each runs in a process of its own where the modules that its artifact holds cannot be imported from this
     machine. ``$HERMPKG_ARTIFACT`` and the first argument name the artifact. A test that passed is not run
-    again until something it depends on changes.
+    again until something it depends on changes. With ``-k`` the tests of what could be built run although
+    another target failed, and the exit code is that of the failed build.
     """
     from hermpkg_build.cli.building import call_engine, result_json
     from hermpkg_build.cli.progress import Display
@@ -50,11 +51,21 @@ def run(arguments: TestArguments, console: Console) -> ExitCode:
     with closing(Display(console, explain=arguments.explain)) as display:
         outcome = call_engine(run_tests, request, arguments, display)
     tests: list[Json] = [_result_json(result) for result in outcome.tests]
-    console.give_json({**result_json(outcome.build), "tests": tests})
+    failure = outcome.failure
+    console.give_json(
+        {
+            **result_json(outcome.build),
+            "tests": tests,
+            **({"error": error_json(failure)} if failure else {}),
+        }
+    )
     for result in outcome.tests:
         _tell(console, result)
     passed = sum(result.status == "passed" for result in outcome.tests)
     console.mention(f"{passed} of {len(tests)} tests passed")
+    if failure is not None:
+        console.describe(failure)
+        return failure.exit_code
     return ExitCode.SUCCESS if passed == len(tests) else ExitCode.TESTS_FAILED
 
 
