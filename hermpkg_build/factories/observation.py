@@ -12,6 +12,7 @@ from typing import Any
 
 from hermpkg_build.core.module_names import parent_of
 from hermpkg_build.factories.loaded_modules import attribute_of
+from hermpkg_build.factories.native_reads import NativeReads
 from hermpkg_build.factories.places import Place, Places
 from hermpkg_build.factories.request import ObservedFiles, ObservedImport
 from hermpkg_build.factories.workspace_finder import ImportSite, WorkspaceFinder, paths_of_spec
@@ -33,11 +34,12 @@ class FileObserver:
 
     Reading and listing, failed attempts included, show in audit events. Looking up a path
     (`os.path.exists` and all that is built on it) shows in none, so `os.stat` and `os.access` are
-    replaced by functions that take note. Native code goes unnoticed. None of this can be undone; it is
-    for a process with one task.
+    replaced by functions that take note. What native code opens shows as far as `native` sees it. None of
+    this can be undone; it is for a process with one task.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, native: NativeReads) -> None:
+        self._native = native
         self._read: dict[str, None] = {}
         self._listed: dict[str, None] = {}
         self._asked: dict[str, None] = {}
@@ -74,7 +76,7 @@ class FileObserver:
         counts as a listing of the folders of its package: a file that appears there can take its place.
         """
         is_input = _input_test(places, [scratch, os.path.realpath(scratch), _OURS, os.path.realpath(_OURS)])
-        read, listed = dict(self._read), dict(self._listed)
+        read, listed = {**self._read, **dict.fromkeys(self._native.files())}, dict(self._listed)
         for name in finder.sites:
             read.update(dict.fromkeys(_paths_of_module(sys.modules.get(name))))
             listed.update(dict.fromkeys(_folders_of_package(parent_of(name), places)))

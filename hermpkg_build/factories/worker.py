@@ -36,6 +36,7 @@ from hermpkg_build.errors import ActionError, HermpkgError
 from hermpkg_build.factories.call import check_arguments, find_factory
 from hermpkg_build.factories.failures import error_to_json
 from hermpkg_build.factories.listings import order_listings
+from hermpkg_build.factories.native_reads import NativeReads
 from hermpkg_build.factories.observation import FileObserver, observe_safetensors, observed_imports
 from hermpkg_build.factories.places import Places
 from hermpkg_build.factories.processor import describe_platform, hold_torch_to_baseline, numpy_features_left
@@ -71,7 +72,8 @@ def run(folder: Path) -> None:
     roots = [os.path.normpath(os.path.join(request.workspace_root, root)) for root in request.source_roots]
     search_path = [p for p in request.search_path if os.path.realpath(p) not in map(os.path.realpath, roots)]
     places = Places(workspace_root=request.workspace_root, search_path=search_path)
-    observer = FileObserver()
+    folders = map(os.path.dirname, request.modules.values())
+    observer = FileObserver(NativeReads(folders, request.workspace_root))
     finder = _confine(request, roots, search_path, places, observer)
     result: dict[str, Json]
     try:

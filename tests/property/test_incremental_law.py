@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -287,12 +288,13 @@ class NativelyRead(Sources):
     contents: dict[str, str] = field(default_factory=lambda: {"one.bin": "1", "two.bin": "2"})
     read: str = "process"
     names: tuple[str, ...] = ("one.bin",)
+    declared: bool = True
 
     def files(self) -> dict[str, str | Path]:
         factory = FACTORY.replace("READ", self.read).replace("NAMES", repr(list(self.names)))
         return {
             "pyproject.toml": "[tool.hermpkg]\n",
-            "pkg/BUILD": NATIVE_BUILD,
+            "pkg/BUILD": NATIVE_BUILD.replace("RESOURCES", 'glob(["*.bin"])' if self.declared else "[]"),
             "pkg/__init__.py": "",
             "pkg/factory.py": factory,
             **{f"pkg/{name}": content for name, content in self.contents.items()},
@@ -301,7 +303,7 @@ class NativelyRead(Sources):
 
 NATIVE_BUILD = """
 load("@hermpkg//rules:defs.bzl", "deny", "intern", "model", "model_package", "python_modules")
-python_modules(name = "modules", srcs = glob(["*.py"]), resources = glob(["*.bin"]))
+python_modules(name = "modules", srcs = glob(["*.py"]), resources = RESOURCES)
 model(name = "words", factory = "pkg.factory:make", deps = [":modules"])
 model_package(
     name = "out",
@@ -310,17 +312,20 @@ model_package(
     deps = [":modules"],
 )
 """
+LINUX = sys.platform == "linux"
+"""Elsewhere what native code reads is seen only where a target declares it."""
 resources = st.sampled_from(("one.bin", "two.bin", "three.bin"))
 native_edits: st.SearchStrategy[Callable[[Any], object]] = st.one_of(
     st.tuples(resources, st.sampled_from("123")).map(lambda t: lambda s: s.contents.__setitem__(t[0], t[1])),
     st.sampled_from(READS).map(lambda read: lambda s: setattr(s, "read", read)),
+    *([st.booleans().map(lambda yes: lambda s: setattr(s, "declared", yes))] if LINUX else []),
     st.sampled_from((("one.bin",), ("one.bin", "two.bin"), ("two.bin",))).map(
         lambda read: lambda s: setattr(s, "names", read)
     ),
 )
 
 
-@settings(max_examples=4, deadline=None, phases=[Phase.generate])
+@settings(max_examples=6, deadline=None, phases=[Phase.generate])
 @given(st.lists(native_edits, min_size=2, max_size=3))
 def test_incremental_builds_see_what_native_code_reads(history: list[Callable[[Any], object]]) -> None:
     assert broken_at(history, CachingRebuilder, NativelyRead) is None

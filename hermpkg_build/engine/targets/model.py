@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.context import Build, NeedTargets, TargetContext
 
 
-_MODEL_VERSION = 6
+_MODEL_VERSION = 7
 """Changes whenever making a model object gives other bytes for the same inputs."""
 
 

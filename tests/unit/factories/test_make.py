@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -219,6 +220,23 @@ def test_files_that_are_read_are_observed(models: ModelWorkspace) -> None:
     )
     made = models.make("models.net:make")
     assert made.observed_files.read == (str(words), str(models.root / "models/net.py"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what native code opens")
+def test_undeclared_files_that_native_code_reads_are_observed(models: ModelWorkspace) -> None:
+    words = [models.write(f"data/{name}.txt", name) for name in ("one", "two", "three")]
+    models.write(
+        "models/net.py",
+        """
+        import ctypes, os, subprocess
+        def make():
+            data = os.path.join(os.path.dirname(os.path.dirname(__file__)), "data")
+            os.close(ctypes.CDLL(None).open(os.fsencode(f"{data}/one.txt"), os.O_RDONLY))
+            return subprocess.check_output(["cat", f"{data}/two.txt"])
+        """,
+    )
+    made = models.make("models.net:make")
+    assert made.observed_files.read == (str(words[0]), str(words[1]), str(models.root / "models/net.py"))
 
 
 @pytest.mark.parametrize(

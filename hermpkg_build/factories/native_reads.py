@@ -1,0 +1,116 @@
+"""Notices files of the workspace that are opened unseen by Python: by native code and by other processes."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+
+from hermpkg_build.core.folders import OUTPUT_FOLDER
+
+_MOST_FOLDERS = 2048
+"""Each watched folder costs the kernel about a kilobyte, and this process two system calls."""
+# From <sys/inotify.h>.
+_IN_CLOSE_WRITE, _IN_CLOSE_NOWRITE, _IN_OPEN, _IN_MOVED_TO, _IN_CREATE, _IN_ISDIR = (
+    0x8,
+    0x10,
+    0x20,
+    0x80,
+    0x100,
+    0x40000000,
+)
+_MADE = _IN_CREATE | _IN_MOVED_TO
+_WATCHED = _IN_OPEN | _IN_CLOSE_WRITE | _IN_CLOSE_NOWRITE | _MADE
+"""The kernel tells equal events in a row once; that a file was closed stands between two that open it."""
+_IN_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
+_EVENT = struct.Struct("iIII")
+_BUFFER_BYTES = 1 << 16
+_CODE_SUFFIXES = (".py", ".pyc")
+"""Python code reads these, and so do the builds beside this one, whenever they like."""
+
+
+class NativeReads:
+    """Watches folders, as far as the operating system can: Linux tells of files that any process opens.
+
+    A file that any other program happens to open meanwhile is noticed too: an input too many makes a model
+    again for nothing, one too few gives a wrong model. Python sees the sources of modules, so these are left
+    out.
+    """
+
+    def __init__(self, first: Iterable[str], top: str) -> None:
+        """Watch the folders `first` and those below `top`, the outer ones first, 2,048 at most."""
+        self._folders: dict[int, str] = {}
+        self._reads: Counter[str] = Counter()
+        self._made: set[str] = set()
+        self._descriptor = -1
+        if sys.platform != "linux":
+            return
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._descriptor = libc.inotify_init1(_IN_FLAGS)
+        if self._descriptor < 0:
+            return
+        for folder in islice(chain(dict.fromkeys(first), _folders_of_project(top)), _MOST_FOLDERS):
+            watch = libc.inotify_add_watch(self._descriptor, os.fsencode(folder), _WATCHED)
+            if watch >= 0:
+                self._folders.setdefault(watch, folder)
+        self._drain()
+        self._reads.clear()
+
+    def files(self) -> list[str]:
+        """The paths of files that were there when the watch began, and were opened since to read."""
+        self._drain()
+        return [path for path, reads in self._reads.items() if reads > 0 and path not in self._made]
+
+    def _drain(self) -> None:
+        while self._descriptor >= 0:
+            try:
+                events = os.read(self._descriptor, _BUFFER_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:  # the factory closed a descriptor that is not its own
+                self._descriptor = -1
+                return
+            for watch, mask, name in _events(events):
+                if mask & _IN_ISDIR or not name or name.endswith(_CODE_SUFFIXES):
+                    continue
+                path = os.path.join(self._folders.get(watch, ""), name)
+                if mask & _IN_OPEN:
+                    self._reads[path] += 1
+                elif mask & _IN_CLOSE_WRITE:
+                    self._reads[path] -= 1
+                elif mask & _MADE and not self._reads[path]:
+                    self._made.add(path)
+
+
+def _events(data: bytes) -> Iterator[tuple[int, int, str]]:
+    """The watch, the mask and the name of each event in what the kernel gave."""
+    start = 0
+    while start < len(data):
+        watch, mask, _, length = _EVENT.unpack_from(data, start)
+        start += _EVENT.size
+        yield watch, mask, os.fsdecode(data[start : start + length].rstrip(b"\0"))
+        start += length
+
+
+def _folders_of_project(top: str) -> Iterator[str]:
+    """The folder `top` and those below it, without outputs, hidden folders, links and environments."""
+    pending = [top]
+    for folder in pending:
+        try:
+            entries = list(os.scandir(folder))
+        except OSError:
+            continue
+        names = {entry.name for entry in entries}
+        if "pyvenv.cfg" in names:
+            continue
+        yield folder
+        pending += sorted(
+            entry.path
+            for entry in entries
+            if not entry.name.startswith((".", OUTPUT_FOLDER, "__pycache__"))
+            and entry.is_dir(follow_symlinks=False)
+        )
