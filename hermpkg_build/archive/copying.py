@@ -35,28 +35,26 @@ _NOT_THIS_WAY = frozenset(
 
 def read_slice(piece: FileSlice) -> bytes:
     """Read a slice. Raises ActionError where the file is missing, unreadable or too short."""
+    return b"".join(slice_chunks(piece))
+
+
+def slice_chunks(piece: FileSlice) -> Iterator[bytes]:
+    """Read a slice in pieces of at most a mebibyte. Raises ActionError as `read_slice` does."""
+    done = 0
     with _opened(piece) as source:
-        data = os.pread(source, piece.size, piece.offset)
-        while len(data) < piece.size:
-            more = os.pread(source, piece.size - len(data), piece.offset + len(data))
-            if not more:
-                raise _too_short(piece, len(data))
-            data += more
-    return data
+        while done < piece.size:
+            data = os.pread(source, min(piece.size - done, _READ_CHUNK), piece.offset + done)
+            if not data:
+                raise _too_short(piece, done)
+            yield data
+            done += len(data)
 
 
 def crc32_of(content: Content) -> int:
     """Compute the CRC-32 of some content. Raises ActionError as `read_slice` does."""
-    if not isinstance(content, FileSlice):
-        return zlib.crc32(content)
-    crc32, done = 0, 0
-    with _opened(content) as source:
-        while done < content.size:
-            data = os.pread(source, min(content.size - done, _READ_CHUNK), content.offset + done)
-            if not data:
-                raise _too_short(content, done)
-            crc32 = zlib.crc32(data, crc32)
-            done += len(data)
+    crc32 = 0
+    for data in slice_chunks(content) if isinstance(content, FileSlice) else (content,):
+        crc32 = zlib.crc32(data, crc32)
     return crc32
 
 

@@ -7,7 +7,7 @@ import mmap
 import os
 import stat
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias, final
@@ -75,7 +75,8 @@ class ArchiveReader(Closing):
             self.root = _root_of(central.members)
         except ArchiveError as error:
             self.close()
-            raise _in_file(error, self.name) from None
+            facts = [("file", self.name), *error.facts]
+            raise ArchiveError(error.summary, facts=facts, next_step=error.next_step) from None
         self.prefix = central.prefix
         self._limit = central.start
         skip = len(self.root) + 1 if self.root else 0
@@ -159,9 +160,27 @@ class ArchiveReader(Closing):
             crc32 = zlib.crc32(self._data[start : min(start + _CHUNK, entry.offset + entry.size)], crc32)
         self._compare(entry, crc32)
 
-    def private_views(self) -> PrivateViews:
-        """Return a writable copy of all records, which takes memory only where it is written to."""
-        return PrivateViews(self, self._descriptor, len(self._data))
+    def private_views(self) -> Callable[[str], memoryview]:
+        """Return a function that gives the bytes of a record, writable, shaped (size,), unchecked.
+
+        Writing to them never changes the file. All stored records of a file share one copy-on-write mapping,
+        which reads a page from disk when it is touched and takes memory when it is written to. Each view
+        keeps the mapping alive. The function raises ArchiveError.
+        """
+        whole: memoryview | None = None
+        if self._descriptor >= 0:
+            # NORESERVE: an archive may be larger than the memory, most of it is never written to.
+            flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0)
+            access = mmap.PROT_READ | mmap.PROT_WRITE
+            whole = memoryview(mmap.mmap(self._descriptor, len(self._data), flags=flags, prot=access))
+
+        def private_view(name: str) -> memoryview:
+            entry = self.entry(name)
+            if whole is not None and entry.is_stored:
+                return whole[entry.offset : entry.offset + entry.size]
+            return memoryview(bytearray(self.view(name)))
+
+        return private_view
 
     def close(self) -> None:
         """Close the file. Views stay usable; every other method raises ArchiveError from now on."""
@@ -303,31 +322,6 @@ class ArchiveReader(Closing):
         )
 
 
-@final
-class PrivateViews:
-    """Writable views of an archive's records; writing to them never changes the file.
-
-    All stored records of a file share one copy-on-write mapping, which reads a page from disk when it is
-    touched and takes memory when it is written to. Each view keeps the mapping alive.
-    """
-
-    def __init__(self, reader: ArchiveReader, descriptor: int, size: int) -> None:
-        self._reader = reader
-        self._all: memoryview | None = None
-        if descriptor >= 0:
-            # NORESERVE: an archive may be larger than the memory, most of it is never written to.
-            flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0)
-            mapped = mmap.mmap(descriptor, size, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
-            self._all = memoryview(mapped)
-
-    def view(self, name: str) -> memoryview:
-        """Return the bytes of the record `name`, writable, shaped (size,), unchecked. Raises ArchiveError."""
-        entry = self._reader.entry(name)
-        if self._all is not None and entry.is_stored:
-            return self._all[entry.offset : entry.offset + entry.size]
-        return memoryview(bytearray(self._reader.view(name)))
-
-
 def _root_of(members: dict[str, Member]) -> str:
     """Return the root folder: that of the version record, else the first segment, which all names share."""
     if VERSION_RECORD in members:
@@ -343,7 +337,3 @@ def _root_of(members: dict[str, Member]) -> str:
         "the archive is not an artifact: its records do not lie in one root folder",
         facts=[("records", ", ".join(list(members)[:5]) or "none")],
     )
-
-
-def _in_file(error: ArchiveError, name: str) -> ArchiveError:
-    return ArchiveError(error.summary, facts=[("file", name), *error.facts], next_step=error.next_step)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import final
 
 from hermpkg_build.archive.layout import DATA, problem_with_name
@@ -57,20 +58,13 @@ class UnpackedReader(Closing):
 
     def size(self, name: str) -> int:
         """Return the number of bytes of the record `name`. Raises ArchiveError."""
-        path = self._path(name)
-        try:
+        with self._reading(name) as path:
             return os.stat(path).st_size
-        except OSError as error:
-            raise _unreadable(self.name, name, error) from error
 
     def read(self, name: str) -> bytes:
         """Return the bytes of the record `name`. Raises ArchiveError where it is missing or unreadable."""
-        path = self._path(name)
-        try:
-            with io.FileIO(path) as file:
-                return file.readall()
-        except OSError as error:
-            raise _unreadable(self.name, name, error) from error
+        with self._reading(name) as path, io.FileIO(path) as file:
+            return file.readall()
 
     def view(self, name: str) -> memoryview:
         """Return the bytes of the record `name`, read-only. Raises ArchiveError."""
@@ -80,9 +74,12 @@ class UnpackedReader(Closing):
         """Check that the record can be read; a folder has no checksums. Raises ArchiveError."""
         self.read(name)
 
-    def private_views(self) -> PrivateFiles:
-        """Return writable views of the records, which take memory only where they are written to."""
-        return PrivateFiles(self)
+    def private_views(self) -> Callable[[str], memoryview]:
+        """Return a function that gives the bytes of a record, writable, each mapped copy-on-write by itself.
+
+        Writing to them never changes the file. The function raises ArchiveError.
+        """
+        return self._private_view
 
     def close(self) -> None:
         """Do nothing: no file is held open."""
@@ -102,35 +99,24 @@ class UnpackedReader(Closing):
             )
         return os.path.join(self.name, name)
 
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[str]:
+        """Give the path of a record, and raise ArchiveError where it cannot be read."""
+        try:
+            yield self._path(name)
+        except OSError as error:
+            raise ArchiveError(
+                "the unpacked artifact has no such record"
+                if isinstance(error, FileNotFoundError)
+                else "a record of the unpacked artifact cannot be read",
+                facts=[("folder", self.name), ("record", name), ("reason", error.strerror or str(error))],
+            ) from error
 
-@final
-class PrivateFiles:
-    """Writable views of an unpacked artifact's records, each of which is mapped copy-on-write by itself."""
-
-    def __init__(self, reader: UnpackedReader) -> None:
-        self._reader = reader
-
-    def view(self, name: str) -> memoryview:
-        """Return the bytes of the record `name`, writable, shaped (size,). Raises ArchiveError."""
+    def _private_view(self, name: str) -> memoryview:
         import mmap
 
-        path = self._reader.path_of(name)
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                if not (size := os.fstat(descriptor).st_size):
-                    return memoryview(bytearray())
-                return memoryview(mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY))
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise _unreadable(self._reader.name, name, error) from error
-
-
-def _unreadable(folder: str, record: str, error: OSError) -> ArchiveError:
-    return ArchiveError(
-        "the unpacked artifact has no such record"
-        if isinstance(error, FileNotFoundError)
-        else "a record of the unpacked artifact cannot be read",
-        facts=[("folder", folder), ("record", record), ("reason", error.strerror or str(error))],
-    )
+        path = self.path_of(name)
+        with self._reading(name), io.FileIO(path) as file:
+            if not (size := os.fstat(file.fileno()).st_size):
+                return memoryview(bytearray())
+            return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY))

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from hermpkg_build.archive.concurrent_hash import ConcurrentHash
-from hermpkg_build.archive.copying import append_slice, read_slice
+from hermpkg_build.archive.copying import append_slice, read_slice, slice_chunks
 from hermpkg_build.archive.plan import plan_archive
-from hermpkg_build.archive.records import Content, FileSlice, Record
+from hermpkg_build.archive.records import Content, FileSlice, Record, size_of
 from hermpkg_build.disk.replacing import NewFile
 from hermpkg_build.errors import LocalEnvironmentError
 
@@ -98,13 +98,8 @@ def stream_archive(stream: BinaryIO, *, root: str, records: Sequence[Record]) ->
     Raises as `write_archive` does, and whatever the stream raises.
     """
     for piece in _joined(plan_archive(root, records)):
-        if not isinstance(piece, FileSlice):
-            _write_all(stream, piece)
-            continue
-        for offset in range(0, piece.size, _BUFFER):
-            size = min(_BUFFER, piece.size - offset)
-            part = FileSlice(path=piece.path, offset=piece.offset + offset, size=size)
-            _write_all(stream, read_slice(part))
+        for data in slice_chunks(piece) if isinstance(piece, FileSlice) else (piece,):
+            _write_all(stream, data)
 
 
 def _write_all(stream: BinaryIO, data: Bytes) -> None:
@@ -142,7 +137,7 @@ def _joined(pieces: Iterable[Content]) -> Iterable[Content]:
     """Join small pieces into larger ones; large ones are passed on as they are."""
     buffer = bytearray()
     for piece in pieces:
-        size = piece.size if isinstance(piece, FileSlice) else memoryview(piece).nbytes
+        size = size_of(piece)
         if size <= _SMALL:
             buffer += read_slice(piece) if isinstance(piece, FileSlice) else piece
         if len(buffer) >= _BUFFER or (buffer and size > _SMALL):

@@ -56,7 +56,7 @@ def read_all(data: bytes) -> dict[str, bytes]:
         views = reader.private_views()
         for name, expected in found.items():
             reader.check(name)
-            assert reader.view(name) == views.view(name) == expected
+            assert reader.view(name) == views(name) == expected
         return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -15,8 +15,8 @@ from hermpkg_build.archive.layout import (
     VERSION_RECORD,
     problem_with_name,
 )
-from hermpkg_build.archive.reader import ArchiveReader, PrivateViews
-from hermpkg_build.archive.unpacked import PrivateFiles, UnpackedReader
+from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.archive.unpacked import UnpackedReader
 from hermpkg_build.errors import ArchiveError
 
 _LONGEST_VERSION = 9
@@ -132,29 +132,16 @@ class TorchReaderArchive:
         """Compare a record with its checksum."""
         self.read(name)
 
-    def private_views(self) -> PrivateCopies:
-        """Make writable copies of records."""
-        return PrivateCopies(self)
+    def private_views(self) -> Callable[[str], memoryview]:
+        """Give a function that copies a record; writes to the copy do not reach the archive."""
+        return lambda name: memoryview(bytearray(self.read(name)))
 
     def close(self) -> None:
         """Do nothing: the reader belongs to the caller."""
 
 
-class PrivateCopies:
-    """Writable copies of records."""
-
-    def __init__(self, archive: TorchReaderArchive) -> None:
-        self._archive = archive
-
-    def view(self, name: str) -> memoryview:
-        """Copy a record; writes to the copy do not reach the archive."""
-        return memoryview(bytearray(self._archive.read(name)))
-
-
 Archive: TypeAlias = ArchiveReader | UnpackedReader | TorchReaderArchive
 """An archive, wherever its bytes are; all have the same methods, which raise ArchiveError."""
-PrivateRecords: TypeAlias = PrivateViews | PrivateFiles | PrivateCopies
-"""Writable views of the records of an archive, which do not write to its file."""
 
 
 @contextmanager

@@ -6,11 +6,12 @@ torch is imported inside the functions: an artifact without tensors can be used 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from hermpkg_build.archive.layout import BYTEORDER, DATA
 from hermpkg_build.errors import ArchiveError
-from hermpkg_build.runtime.contents.archives import Archive, PrivateRecords, RecordNotFoundError
+from hermpkg_build.runtime.contents.archives import Archive, RecordNotFoundError
 
 _ALIGNMENT = 16
 """The bytes to which a storage must be aligned for vector instructions to be as fast as they can."""
@@ -42,7 +43,7 @@ class StorageGeneration:
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
-        self._records: PrivateRecords | None = None
+        self._private_view: Callable[[str], memoryview] | None = None
         self._known: dict[int | str, Any] = {}
         self._swaps_bytes: bool | None = None
 
@@ -87,9 +88,9 @@ class StorageGeneration:
             raise RecordNotFoundError(
                 "the archive lacks a tensor's data", facts=[("file", self._archive.name), ("record", name)]
             )
-        if self._records is None:
-            self._records = self._archive.private_views()
-        view = self._records.view(name)
+        if self._private_view is None:
+            self._private_view = self._archive.private_views()
+        view = self._private_view(name)
         if len(view) != size:
             raise ArchiveError(
                 "a tensor's data has another size than the pickle says",

@@ -95,7 +95,7 @@ def test_private_views_are_written_to_without_touching_file_or_each_other(path: 
     for source in (path, path.read_bytes()):
         with ArchiveReader(source) as reader:
             one, other = reader.private_views(), reader.private_views()
-            first, again, second = (views.view(".data/0.storage") for views in (one, one, other))
+            first, again, second = (views(".data/0.storage") for views in (one, one, other))
             first[0] = 99
             assert second[0] == 0
             assert reader.view(".data/0.storage")[0] == 0
@@ -115,7 +115,7 @@ def test_a_private_view_costs_no_memory_until_it_is_touched(tmp_path: Path) -> N
         "import resource, sys\n"
         "from hermpkg_build.archive.reader import ArchiveReader\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "view = ArchiveReader(sys.argv[1]).private_views().view('a')\n"
+        "view = ArchiveReader(sys.argv[1]).private_views()('a')\n"
         "view[0], view[-1] = 1, 2\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, len(view))\n"
     )
@@ -130,7 +130,7 @@ def test_a_replaced_file_does_not_disturb_a_reader(path: Path) -> None:
     with ArchiveReader(path) as reader:
         write_archive(str(path), root="r", records=[Record(name="other", content=b"1")])
         assert contents_of(reader) == CONTENTS
-        assert reader.private_views().view(".data/0.storage") == CONTENTS[".data/0.storage"]
+        assert reader.private_views()(".data/0.storage") == CONTENTS[".data/0.storage"]
 
 
 def zip_again(path: Path, **options: object) -> None:
@@ -150,7 +150,7 @@ def test_an_archive_packed_again_by_zipfile(path: Path, compression: int) -> Non
     with ArchiveReader(path) as reader:
         assert contents_of(reader) == CONTENTS
         assert reader.view("models/größe.py") == CONTENTS["models/größe.py"]
-        assert reader.private_views().view(".data/0.storage") == CONTENTS[".data/0.storage"]
+        assert reader.private_views()(".data/0.storage") == CONTENTS[".data/0.storage"]
 
 
 def test_an_archive_appended_to_with_a_second_record_of_one_name(path: Path) -> None:
@@ -241,7 +241,7 @@ def test_bytes_before_the_archive_are_skipped(path: Path) -> None:
     with ArchiveReader(path) as reader:
         assert reader.prefix == 17
         assert contents_of(reader) == CONTENTS
-        assert reader.private_views().view(".data/0.storage") == CONTENTS[".data/0.storage"]
+        assert reader.private_views()(".data/0.storage") == CONTENTS[".data/0.storage"]
 
 
 @pytest.mark.parametrize("name", ["r/.data/version", "r/version"])
@@ -377,7 +377,7 @@ def test_records_that_overlap() -> None:
 
 def test_a_record_that_is_not_there(path: Path) -> None:
     with ArchiveReader(path) as reader:
-        for read in (reader.read, reader.view, reader.entry, reader.check, reader.private_views().view):
+        for read in (reader.read, reader.view, reader.entry, reader.check, reader.private_views()):
             with pytest.raises(ArchiveError, match="no such record"):
                 read("none")
 
@@ -396,7 +396,7 @@ def test_finding_records_takes_no_memory_of_the_mapping(tmp_path: Path) -> None:
     path.write_bytes(archive_bytes({".data/version": b"6\n", **storages}))
     with ArchiveReader(path) as reader:
         before, views = resident(path), reader.private_views()
-        assert all(len(views.view(name)) == 1 << 18 for name in storages)
+        assert all(len(views(name)) == 1 << 18 for name in storages)
         assert resident(path) == before
 
 

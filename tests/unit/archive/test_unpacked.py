@@ -37,18 +37,18 @@ def test_files_are_records(folder: Path, slash: str) -> None:
 
 def test_private_views_do_not_touch_the_files(folder: Path) -> None:
     views = UnpackedReader(folder).private_views()
-    view = views.view(".data/0.storage")
+    view = views(".data/0.storage")
     view[0] = 0
     assert view == b"\x00234"
     assert (folder / ".data" / "0.storage").read_bytes() == b"1234"
-    assert views.view("empty") == b""
+    assert views("empty") == b""
 
 
 @pytest.mark.parametrize("name", ["none", "a/b", "../secret", "/etc/passwd"])
 def test_what_is_no_record(folder: Path, name: str) -> None:
     (folder.parent / "secret").write_text("psst")
     reader = UnpackedReader(folder)
-    for read in (reader.read, reader.view, reader.path_of, reader.private_views().view):
+    for read in (reader.read, reader.view, reader.path_of, reader.private_views()):
         with pytest.raises(ArchiveError) as caught:
             read(name)
         assert ("folder", str(folder)) in caught.value.facts
