@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.target import DeclaredModule, PythonModules, Target
+from hermpkg_build.core.target import DeclaredModule, Model, PythonModules, Target
 from hermpkg_build.errors import LoadingError
 
 if TYPE_CHECKING:
     from hermpkg_build.core.digest import Digest
-    from hermpkg_build.core.target import Model
     from hermpkg_build.disk.processes import Children
     from hermpkg_build.disk.source_tree import SourceTree
     from hermpkg_build.engine.environment import BuildEnvironment

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.digest import fingerprint
-from hermpkg_build.disk.source_tree import listing_digest
+from hermpkg_build.disk.source_tree import SourceTree, listing_digest
 from hermpkg_build.disk.standard_library import standard_library
 from hermpkg_build.factories.processor import c_library
 
 if TYPE_CHECKING:
-    from hermpkg_build.disk.source_tree import SourceTree
     from hermpkg_build.factories.request import ObservedFiles
 
 PYTHON_REPOSITORY = "@python/"

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from hermpkg_build.engine.executed import ExecutedAction, RemoteCounts
-from hermpkg_build.engine.results import ActionCounts
+from hermpkg_build.engine.results import ActionCounts, TargetResult
 
 if TYPE_CHECKING:
     from hermpkg_build.engine.observer import BuildObserver
-    from hermpkg_build.engine.results import TargetResult
 
 
 class Journal:

@@ -13,7 +13,7 @@ from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.disk.processes import Children
 from hermpkg_build.disk.source_tree import SourceTree
-from hermpkg_build.engine.context import Build, TargetContext
+from hermpkg_build.engine.context import Build, ModelExecutor, TargetContext
 from hermpkg_build.engine.environment import current_environment
 from hermpkg_build.engine.facts import CachedFacts
 from hermpkg_build.engine.journal import Journal
@@ -24,17 +24,15 @@ from hermpkg_build.loading.loader import Loader
 from hermpkg_build.loading.requested import load_requested
 from hermpkg_build.loading.workspace import WORKSPACE_MARKERS, Workspace
 from hermpkg_build.source.source_facts import FACTS_VERSION
-from hermpkg_build.store.cache import open_cache
+from hermpkg_build.store.cache import Cache, open_cache
 
 if TYPE_CHECKING:
-    from hermpkg_build.engine.context import ModelExecutor
     from hermpkg_build.engine.observer import BuildObserver
     from hermpkg_build.engine.remote.facts import SharedFacts
     from hermpkg_build.engine.results import BuildRequest
     from hermpkg_build.remote.cache import RemoteCache
     from hermpkg_build.remote.opening import Remote
     from hermpkg_build.source.known_facts import FactsStore
-    from hermpkg_build.store.cache import Cache
 
 MakeRebuilder = Callable[[ActionResults], Rebuilder]
 

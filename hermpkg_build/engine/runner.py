@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from hermpkg_build.engine.action import reasons_to_run
+from hermpkg_build.engine.action import Action, reasons_to_run
 
 if TYPE_CHECKING:
-    from hermpkg_build.engine.action import Action
     from hermpkg_build.engine.journal import Journal
     from hermpkg_build.engine.notes import NoteBook
     from hermpkg_build.engine.rebuilder import InputState, Rebuilder

@@ -11,18 +11,12 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.remote.background import Background
 from hermpkg_build.remote.failures import RemoteError, warning
-from hermpkg_build.remote.reapi.entries import (
-    SharedAction,
-    decode_entry,
-    describe,
-    encode_entry,
-)
-from hermpkg_build.remote.transport import EMPTY, Blob
+from hermpkg_build.remote.reapi.entries import SharedAction, decode_entry, describe, encode_entry
+from hermpkg_build.remote.transport import EMPTY, Blob, Transport
 from hermpkg_build.store.action_cache import ActionResult, decode_result, encode_result
 from hermpkg_build.store.failures import log_corrupt
 
 if TYPE_CHECKING:
-    from hermpkg_build.remote.transport import Transport
     from hermpkg_build.store.content import ContentStore
 
 _THREADS = 4

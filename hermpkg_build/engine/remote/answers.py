@@ -14,11 +14,10 @@ from hermpkg_build.engine.remote.worker import EXIT_FAILED, EXIT_MADE, EXIT_REFU
 from hermpkg_build.factories.failures import FactoryError, factory_error_from_json
 from hermpkg_build.factories.model_folder import DESCRIPTION, contents_of
 from hermpkg_build.factories.request import ModelObject
-from hermpkg_build.remote.grpc.execution import ExecutionError
+from hermpkg_build.remote.grpc.execution import Executed, ExecutionError, Executor
 
 if TYPE_CHECKING:
     from hermpkg_build.core.digest import Digest
-    from hermpkg_build.remote.grpc.execution import Executed, Executor
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _MOST_NAMED = 5

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hermpkg_build.engine.environment import ABSENT
+from hermpkg_build.engine.environment import ABSENT, BuildEnvironment
 from hermpkg_build.engine.remote.answers import (
     Answer,
     OtherEnvironmentError,
@@ -23,14 +23,12 @@ from hermpkg_build.engine.remote.worker import EXIT_MADE
 from hermpkg_build.factories.failures import FactoryError
 from hermpkg_build.factories.request import ModelObject, ModelRequest, ObservedFiles, ObservedImport
 from hermpkg_build.remote.failures import RemoteError, warning
-from hermpkg_build.remote.grpc.execution import ExecutionError
+from hermpkg_build.remote.grpc.execution import Executed, ExecutionError, Executor
 
 if TYPE_CHECKING:
     from hermpkg_build.core.target import Model
     from hermpkg_build.engine.context import TargetContext
-    from hermpkg_build.engine.environment import BuildEnvironment
     from hermpkg_build.engine.journal import Journal
-    from hermpkg_build.remote.grpc.execution import Executed, Executor
     from hermpkg_build.remote.reapi.merkle import InputRoot
 
 

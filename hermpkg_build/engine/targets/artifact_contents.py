@@ -15,11 +15,10 @@ from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleNode
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.module_names import package_of_init, parent_of, top_of
-from hermpkg_build.core.target import Model
+from hermpkg_build.core.target import DeclaredModule, Model, ModelPackage
 from hermpkg_build.errors import AnalysisError, GroupedError, Location
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.target import DeclaredModule, ModelPackage
     from hermpkg_build.engine.context import TargetContext
     from hermpkg_build.factories.request import ModelObject
 

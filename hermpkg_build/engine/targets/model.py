@@ -11,7 +11,7 @@ from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.json_codec import JsonFormError, from_json, to_json
 from hermpkg_build.engine.action import Action
-from hermpkg_build.engine.context import Built
+from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
 from hermpkg_build.engine.environment import PYTHON_REPOSITORY
 from hermpkg_build.engine.results import TargetResult
 from hermpkg_build.engine.runner import Done, Ran
@@ -24,7 +24,6 @@ from hermpkg_build.store.failures import log_corrupt
 if TYPE_CHECKING:
     from hermpkg_build.core.digest import Digest
     from hermpkg_build.core.target import Model
-    from hermpkg_build.engine.context import Build, NeedTargets, TargetContext
 
 
 _MODEL_VERSION = 7

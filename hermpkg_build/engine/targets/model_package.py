@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hermpkg_build.assembly.artifact import ASSEMBLY_VERSION
+from hermpkg_build.assembly.artifact import ASSEMBLY_VERSION, ArtifactRequest, PackedModel
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.digest import fingerprint
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.engine.action import Action
-from hermpkg_build.engine.context import Built
+from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
 from hermpkg_build.engine.results import TargetResult
 from hermpkg_build.engine.targets.artifact_contents import artifact_request
 from hermpkg_build.engine.targets.artifact_file import ArtifactFile, output_path, root_folder
 
 if TYPE_CHECKING:
-    from hermpkg_build.assembly.artifact import ArtifactRequest, PackedModel
     from hermpkg_build.core.graph import ModuleNode
     from hermpkg_build.core.label import Label
     from hermpkg_build.core.target import ModelPackage
-    from hermpkg_build.engine.context import Build, NeedTargets, TargetContext
     from hermpkg_build.factories.request import ModelObject
 
 _VERSION = 3

@@ -17,7 +17,7 @@ from hermpkg_build.core.digest import fingerprint
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.policy import Policy
-from hermpkg_build.disk.processes import signal_name
+from hermpkg_build.disk.processes import Children, signal_name
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.runner import Done, Ran
 from hermpkg_build.engine.targets import package_test_main
@@ -30,7 +30,6 @@ from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
     from hermpkg_build.core.target import PackageTest
-    from hermpkg_build.disk.processes import Children
     from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
     from hermpkg_build.engine.results import TargetResult
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.core.graph import ModuleKind, Origin
-from hermpkg_build.engine.context import Built
+from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
 from hermpkg_build.engine.results import TargetResult
 from hermpkg_build.errors import AnalysisError, GroupedError, Location
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hermpkg_build.core.target import DeclaredModule, FileTarget, ModuleTarget, PythonModules, Target
-    from hermpkg_build.engine.context import Build, NeedTargets, TargetContext
     from hermpkg_build.source.source_facts import SourceFacts
 
 

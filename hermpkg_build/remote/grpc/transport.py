@@ -12,11 +12,7 @@ from hermpkg_build.remote.grpc.batches import in_batches, read_batch, write_batc
 from hermpkg_build.remote.grpc.capabilities import CacheAbilities, cache_abilities
 from hermpkg_build.remote.grpc.channel import GrpcChannel
 from hermpkg_build.remote.grpc.failures import CallFailedError
-from hermpkg_build.remote.grpc.methods import (
-    FIND_MISSING_BLOBS,
-    GET_ACTION_RESULT,
-    UPDATE_ACTION_RESULT,
-)
+from hermpkg_build.remote.grpc.methods import FIND_MISSING_BLOBS, GET_ACTION_RESULT, UPDATE_ACTION_RESULT
 from hermpkg_build.remote.grpc.streams import read_blob, write_blob
 from hermpkg_build.remote.reapi import messages
 from hermpkg_build.remote.reapi.encoding import message_digest
