@@ -15,7 +15,7 @@ from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, Or
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.inspection.contents import manifest_of
-from hermpkg_build.pickles.reading.globals import globals_of_pickle
+from hermpkg_build.pickles.reading.nodes import globals_of_pickle
 from hermpkg_build.runtime.contents.archives import read_externs
 from hermpkg_build.runtime.importing.roles import ModuleRole, ModuleTree
 from hermpkg_build.source.imports import analyse_source

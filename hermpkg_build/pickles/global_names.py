@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 import sys
 from collections.abc import Callable
@@ -49,13 +50,13 @@ class GlobalWriter:
         if self._protocol >= 4:
             out.text(module)
             out.text(qualname)
-            out.append(op.STACK_GLOBAL)
+            out.append(pickle.STACK_GLOBAL)
         elif dot:
             # GLOBAL does not follow dots in protocol 3.
             self.write_name("builtins", "getattr")
             self.write_name(module, scope)
             out.text(last)
-            out.append(op.TUPLE_OF[2] + op.REDUCE)
+            out.append(op.TUPLE_OF[2] + pickle.REDUCE)
         else:
             out.append(op.encode_global(module, qualname))
         out.memoise_value(key)
@@ -94,10 +95,8 @@ def _check(obj: object, module: str, qualname: str) -> None:
         __import__(module)
     except ImportError as error:
         raise pickle.PicklingError(f"its module {module} cannot be imported: {error}") from error
-    found: object = sys.modules[module]
     try:
-        for part in qualname.split("."):
-            found = getattr(found, part)
+        found: object = functools.reduce(getattr, qualname.split("."), sys.modules[module])
     except AttributeError:
         raise pickle.PicklingError(f"module {module} has no {qualname}{_defined_at(obj)}") from None
     if found is not obj:
@@ -126,13 +125,10 @@ def _owner(obj: object, qualname: str) -> str:
 
 
 def _holds(module: object, qualname: str, obj: object) -> bool:
-    found = module
     try:
-        for part in qualname.split("."):
-            found = getattr(found, part)
+        return functools.reduce(getattr, qualname.split("."), module) is obj
     except Exception:  # noqa: BLE001 - a lazy module may run any code in __getattr__
         return False
-    return found is obj
 
 
 def _defined_at(obj: object) -> str:

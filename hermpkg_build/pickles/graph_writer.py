@@ -80,7 +80,7 @@ class GraphWriter:
 
     def dump(self, obj: object) -> PickledObject:
         """Pickle `obj`; a writer is used once."""
-        self.walk(self._fill((obj,), op.STOP))
+        self.walk(self._fill((obj,), pickle.STOP))
         data, key_offsets = self._out.finish()
         return PickledObject(
             data=data,
@@ -151,31 +151,31 @@ class GraphWriter:
             write(closing)
 
     def _list(self, obj: list[Any]) -> Walk | None:
-        self._out.append(op.EMPTY_LIST)
+        self._out.append(pickle.EMPTY_LIST)
         self._out.memoise(obj)
         return self._fill_list(obj) if obj else None
 
     def _fill_list(self, items: list[Any]) -> Walk:
         if len(items) == 1:
-            return self._fill(items, op.APPEND)
-        self._out.append(op.MARK)
-        return self._fill(items, op.APPENDS)
+            return self._fill(items, pickle.APPEND)
+        self._out.append(pickle.MARK)
+        return self._fill(items, pickle.APPENDS)
 
     def _dict(self, obj: dict[Any, Any]) -> Walk | None:
-        self._out.append(op.EMPTY_DICT)
+        self._out.append(pickle.EMPTY_DICT)
         self._out.memoise(obj)
         return self._fill_dict(len(obj), obj.items()) if obj else None
 
     def _fill_dict(self, size: int, items: Iterable[tuple[Any, Any]]) -> Walk:
         flat = chain.from_iterable(items)
         if size == 1:
-            return self._fill(flat, op.SETITEM)
-        self._out.append(op.MARK)
-        return self._fill(flat, op.SETITEMS)
+            return self._fill(flat, pickle.SETITEM)
+        self._out.append(pickle.MARK)
+        return self._fill(flat, pickle.SETITEMS)
 
     def _tuple(self, obj: tuple[Any, ...]) -> Walk | None:
         if not obj:
-            self._out.append(op.EMPTY_TUPLE)
+            self._out.append(pickle.EMPTY_TUPLE)
             return None
         key = self._atoms.key(obj)
         if key is None:
@@ -200,7 +200,7 @@ class GraphWriter:
         self._leave(obj)
         if self._out.is_memoised(obj):
             # It contains itself and was completed further down: that one is the object.
-            self._out.append(op.POP_MARK if opening else op.POP * len(obj))
+            self._out.append(pickle.POP_MARK if opening else pickle.POP * len(obj))
             self._out.written(self._out.by_identity, id(obj))
         else:
             self._out.append(closing)
@@ -209,29 +209,29 @@ class GraphWriter:
     def _set(self, obj: set[Any]) -> Walk:
         atoms, others = self._in_order(obj)
         if self._protocol >= 4:
-            self._out.append(op.EMPTY_SET)
+            self._out.append(pickle.EMPTY_SET)
             self._out.memoise(obj)
             if obj:
-                self._out.append(op.MARK)
-                yield from self._fill(chain(atoms, others), op.ADDITEMS)
+                self._out.append(pickle.MARK)
+                yield from self._fill(chain(atoms, others), pickle.ADDITEMS)
         elif not others:
             self._globals.write(set)
             if atoms:
                 yield from self._list_of(atoms)
-                self._out.append(op.TUPLE_OF[1] + op.REDUCE)
+                self._out.append(op.TUPLE_OF[1] + pickle.REDUCE)
             else:
-                self._out.append(op.EMPTY_TUPLE + op.REDUCE)
+                self._out.append(pickle.EMPTY_TUPLE + pickle.REDUCE)
             self._out.memoise(obj)
         else:
             # Protocol 3 can only call set(elements), which is too late for a set that one of its
             # elements refers to; so the empty set is made first, and updated.
             self._globals.write(set)
-            self._out.append(op.EMPTY_TUPLE + op.REDUCE)
+            self._out.append(pickle.EMPTY_TUPLE + pickle.REDUCE)
             self._out.memoise(obj)
             yield set.update
             self._out.written(self._out.by_identity, id(obj))
             yield from self._list_of(chain(atoms, others))
-            self._out.append(op.TUPLE_OF[2] + op.REDUCE + op.POP)
+            self._out.append(op.TUPLE_OF[2] + pickle.REDUCE + pickle.POP)
 
     def _frozenset(self, obj: frozenset[Any]) -> Walk | None:
         key = self._atoms.key(obj)
@@ -243,17 +243,17 @@ class GraphWriter:
         atoms, others = self._in_order(obj)
         self._enter(obj)
         if self._protocol >= 4:
-            self._out.append(op.MARK)
+            self._out.append(pickle.MARK)
             yield from self._fill(chain(atoms, others), b"")
         else:
             self._globals.write(frozenset)
             yield from self._list_of(chain(atoms, others))
         self._leave(obj)
         if self._out.is_memoised(obj):
-            self._out.append(op.POP_MARK if self._protocol >= 4 else op.POP * 2)
+            self._out.append(pickle.POP_MARK if self._protocol >= 4 else pickle.POP * 2)
             self._out.written(self._out.by_identity, id(obj))
             return
-        self._out.append(op.FROZENSET if self._protocol >= 4 else op.TUPLE_OF[1] + op.REDUCE)
+        self._out.append(pickle.FROZENSET if self._protocol >= 4 else op.TUPLE_OF[1] + pickle.REDUCE)
         if key is None:
             self._out.memoise(obj)
         else:
@@ -261,8 +261,8 @@ class GraphWriter:
 
     def _list_of(self, elements: Iterable[Any]) -> Walk:
         """A list that only the next opcode sees."""
-        self._out.append(op.EMPTY_LIST + op.MARK)
-        yield from self._fill(elements, op.APPENDS)
+        self._out.append(pickle.EMPTY_LIST + pickle.MARK)
+        yield from self._fill(elements, pickle.APPENDS)
 
     def _elements(self, obj: Elements) -> Walk:
         atoms, others = self._in_order(obj.members)
@@ -299,7 +299,7 @@ class GraphWriter:
         key = ("complex", op.encode_float(obj.real), op.encode_float(obj.imag))
         if not self._out.written(self._out.by_value, key):
             self._globals.write(complex)
-            self._out.append(key[1] + key[2] + op.TUPLE_OF[2] + op.REDUCE)
+            self._out.append(key[1] + key[2] + op.TUPLE_OF[2] + pickle.REDUCE)
             self._out.memoise_value(key)
 
     def _constant(self, name: str, _: object) -> None:
@@ -354,17 +354,17 @@ class GraphWriter:
 
     def _persistent(self, obj: object, persistent: object) -> Walk:
         self._out.alive += (obj, persistent)
-        yield from self._fill((persistent,), op.BINPERSID)
+        yield from self._fill((persistent,), pickle.BINPERSID)
 
     def _storage(self, storage: StorageReference) -> Walk:
         """The persistent id of a storage, written anew each time since its key is to be found again."""
         key = self._storage_keys.setdefault(storage.identity, len(self._storages))
         if key == len(self._storages):
             self._storages.append(storage.untyped)
-        self._out.append(op.MARK)
+        self._out.append(pickle.MARK)
         yield from self._fill(("storage", storage.kind), b"")
         self._out.storage_key(key)
-        yield from self._fill((storage.location, storage.numel), op.TUPLE + op.BINPERSID)
+        yield from self._fill((storage.location, storage.numel), pickle.TUPLE + pickle.BINPERSID)
 
     def _reduced(self, reduced: Reduced, key: Hashable | None = None) -> Walk:
         """Write an object as it reduces; it is memoised by `key` where it has one."""
@@ -375,7 +375,7 @@ class GraphWriter:
         yield from self._construct(reduced)
         self._leave(obj)
         if self._out.is_memoised(obj):
-            self._out.append(op.POP)
+            self._out.append(pickle.POP)
             self._out.written(self._out.by_identity, id(obj))
             return
         if key is None:
@@ -389,11 +389,11 @@ class GraphWriter:
         if reduced.state is None:
             return
         if reduced.setter is None:
-            yield from self._fill((reduced.state,), op.BUILD)
+            yield from self._fill((reduced.state,), pickle.BUILD)
         else:
             yield reduced.setter
             self._out.written(self._out.by_identity, id(obj))
-            yield from self._fill((reduced.state,), op.TUPLE_OF[2] + op.REDUCE + op.POP)
+            yield from self._fill((reduced.state,), op.TUPLE_OF[2] + pickle.REDUCE + pickle.POP)
 
     def _construct(self, reduced: Reduced) -> Walk:
         """Leave the new object on the stack, before its state."""
@@ -406,16 +406,16 @@ class GraphWriter:
             if reduced.obj is not None and cls is not reduced.obj.__class__:
                 raise pickle.PicklingError(f"the first argument of {name} is not the object's class")
         if name == "__newobj__":
-            yield from self._fill((cls, arguments[1:]), op.NEWOBJ)
+            yield from self._fill((cls, arguments[1:]), pickle.NEWOBJ)
         elif name == "__newobj_ex__" and self._protocol >= 4:
-            yield from self._fill(arguments, op.NEWOBJ_EX)
+            yield from self._fill(arguments, pickle.NEWOBJ_EX)
         elif name == "__newobj_ex__":
             _, positional, keywords = arguments
             make = partial(cls.__new__, cls, *positional, **keywords)
             self._out.alive.append(make)
-            yield from self._fill((make, ()), op.REDUCE)
+            yield from self._fill((make, ()), pickle.REDUCE)
         else:
-            yield from self._fill((function, arguments), op.REDUCE)
+            yield from self._fill((function, arguments), pickle.REDUCE)
 
     def _enter(self, obj: object) -> None:
         """Note that `obj` is begun; it may be begun again before it is complete, but not endlessly."""
@@ -437,4 +437,4 @@ _INSTANCES: dict[type, object] = {
 
 
 def _tuple_opcodes(size: int) -> tuple[bytes, bytes]:
-    return (b"", op.TUPLE_OF[size]) if size < len(op.TUPLE_OF) else (op.MARK, op.TUPLE)
+    return (b"", op.TUPLE_OF[size]) if size < len(op.TUPLE_OF) else (pickle.MARK, pickle.TUPLE)

@@ -1,4 +1,4 @@
-"""The pickle opcodes this project writes, and the encoding of every value that is one opcode.
+"""The encoding of every value that is one opcode of a pickle; `pickle` has the opcodes themselves.
 
 The format is the one the standard library documents in `pickletools`. Frames (protocol 4) are
 left out: they only help readers of unbuffered streams, and every unpickler accepts their absence.
@@ -6,37 +6,13 @@ left out: they only help readers of unbuffered streams, and every unpickler acce
 
 from __future__ import annotations
 
+import pickle
 import struct
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-PROTO: Final = b"\x80"
-STOP: Final = b"."
-MARK: Final = b"("
-POP: Final = b"0"
-POP_MARK: Final = b"1"
-GLOBAL: Final = b"c"
-STACK_GLOBAL: Final = b"\x93"
-REDUCE: Final = b"R"
-BUILD: Final = b"b"
-NEWOBJ: Final = b"\x81"
-NEWOBJ_EX: Final = b"\x92"
-BINPERSID: Final = b"Q"
-BININT: Final = b"J"
-EMPTY_TUPLE: Final = b")"
-TUPLE: Final = b"t"
-TUPLE_OF: Final = (EMPTY_TUPLE, b"\x85", b"\x86", b"\x87")
+TUPLE_OF: Final = (pickle.EMPTY_TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3)
 """The opcodes that make tuples of zero to three elements without a mark."""
-EMPTY_LIST: Final = b"]"
-APPEND: Final = b"a"
-APPENDS: Final = b"e"
-EMPTY_DICT: Final = b"}"
-SETITEM: Final = b"s"
-SETITEMS: Final = b"u"
-EMPTY_SET: Final = b"\x8f"
-ADDITEMS: Final = b"\x90"
-FROZENSET: Final = b"\x91"
-BYTEARRAY8: Final = b"\x96"
 
 _U16 = struct.Struct("<H").pack
 _U32 = struct.Struct("<I").pack
@@ -64,7 +40,7 @@ def encode_int(value: int) -> bytes:
 
 def encode_storage_key(key: int) -> bytes:
     """A BININT whatever the size of `key`, so that it can be renumbered without moving a byte."""
-    return BININT + _I32(key)
+    return pickle.BININT + _I32(key)
 
 
 def encode_float(value: float) -> bytes:
@@ -115,12 +91,12 @@ def bytes_header(size: int, protocol: int) -> bytes:
 
 def bytearray_header(size: int) -> bytes:
     """What stands before the bytes of a bytearray (protocol 5)."""
-    return BYTEARRAY8 + _U64(size)
+    return pickle.BYTEARRAY8 + _U64(size)
 
 
 def encode_global(module: str, name: str) -> bytes:
     """GLOBAL, which looks `name` up without regard for dots."""
-    return GLOBAL + f"{module}\n{name}\n".encode()
+    return pickle.GLOBAL + f"{module}\n{name}\n".encode()
 
 
 def get(number: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Hashable
 from typing import Any, TypeAlias
 
@@ -22,7 +23,7 @@ class Output:
     """
 
     def __init__(self, protocol: int) -> None:
-        self.pieces: list[bytes] = [op.PROTO + bytes((protocol,))]
+        self.pieces: list[bytes] = [pickle.PROTO + bytes((protocol,))]
         self.append = self.pieces.append
         self.by_identity: Table = {}
         self.by_value: Table = {}
@@ -97,5 +98,5 @@ class Output:
         for piece, key in self._storage_keys:
             offset += sum(map(len, self.pieces[counted:piece]))
             counted = piece
-            offsets.append((offset + len(op.BININT), key))
+            offsets.append((offset + len(pickle.BININT), key))
         return b"".join(self.pieces), tuple(offsets)

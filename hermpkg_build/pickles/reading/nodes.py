@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import pickletools
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 
@@ -50,18 +51,15 @@ class Node:
 
 def read_pickle(data: bytes) -> Node:
     """The object that the pickle `data` holds. Raises ValueError where it makes no sense."""
+    return _Reader().read(data)
+
+
+def globals_of_pickle(data: bytes) -> set[tuple[str, str]]:
+    """The (module, qualified name) pairs that `data` names, up to where it makes no sense."""
     reader = _Reader()
-    try:
-        for opcode, argument, offset in pickletools.genops(data):
-            name = opcode.name
-            if name == "STOP":
-                return reader.stack.pop()
-            step = _STEPS.get(name)
-            if step is not None:
-                step(reader, name, argument, offset or 0)
-    except (IndexError, KeyError, AttributeError, TypeError, RecursionError) as error:
-        raise ValueError(f"not a sound pickle: {error}") from None
-    raise ValueError("not a sound pickle: it has no end")
+    with suppress(ValueError):
+        reader.read(data)
+    return reader.globals
 
 
 class _Reader:
@@ -71,11 +69,30 @@ class _Reader:
         self.stack: list[Node] = []
         self.marked: list[list[Node]] = []
         self.memo: dict[int, Node] = {}
+        self.globals: set[tuple[str, str]] = set()
+
+    def read(self, data: bytes) -> Node:
+        """See `read_pickle`."""
+        try:
+            for opcode, argument, offset in pickletools.genops(data):
+                name = opcode.name
+                if name == "STOP":
+                    return self.stack.pop()
+                step = _STEPS.get(name)
+                if step is not None:
+                    step(self, name, argument, offset or 0)
+        except (IndexError, KeyError, AttributeError, TypeError, RecursionError) as error:
+            raise ValueError(f"not a sound pickle: {error}") from None
+        raise ValueError("not a sound pickle: it has no end")
 
     def push(self, kind: NodeKind, opcode: str, offset: int, value: object = None) -> Node:
         node = Node(kind=kind, opcode=opcode, offset=offset, value=value)
         self.stack.append(node)
         return node
+
+    def push_global(self, opcode: str, offset: int, module: str, name: str) -> None:
+        self.globals.add((module, name))
+        self.push(NodeKind.GLOBAL, opcode, offset, (module, name))
 
     def pop_marked(self) -> list[Node]:
         items = self.stack
@@ -175,12 +192,12 @@ def _get(reader: _Reader, _: str, argument: object, __: int) -> None:
 
 def _global(reader: _Reader, opcode: str, argument: object, offset: int) -> None:
     module, _, name = str(argument).partition(" ")
-    reader.push(NodeKind.GLOBAL, opcode, offset, (module, name))
+    reader.push_global(opcode, offset, module, name)
 
 
 def _stack_global(reader: _Reader, opcode: str, _: object, offset: int) -> None:
     name, module = reader.stack.pop(), reader.stack.pop()
-    reader.push(NodeKind.GLOBAL, opcode, offset, (str(module.value), str(name.value)))
+    reader.push_global(opcode, offset, str(module.value), str(name.value))
 
 
 def _extension(reader: _Reader, opcode: str, argument: object, offset: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import partial
@@ -98,7 +99,7 @@ class _Surveyor(GraphWriter):
     def graph(self, obj: object) -> list[Node]:
         """The nodes of everything that `obj` reaches, in no particular order."""
         self._nodes = [Node()]
-        self.walk(self._fill((obj,), op.STOP))
+        self.walk(self._fill((obj,), pickle.STOP))
         return self._nodes
 
     def walk(self, current: Walk) -> None:

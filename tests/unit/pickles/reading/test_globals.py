@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from hermpkg_build.pickles.reading.globals import globals_of_pickle
+from hermpkg_build.pickles.reading.nodes import globals_of_pickle
 
 VALUE = [
     collections.OrderedDict(a=1),
