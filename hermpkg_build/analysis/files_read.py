@@ -11,8 +11,15 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from hermpkg_build.analysis.distributions import Distributions
+from hermpkg_build.analysis.native_libraries import (
+    is_library,
+    loads_libraries,
+    names_library,
+    needed_libraries,
+)
 from hermpkg_build.archive.layout import problem_with_name
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin
 from hermpkg_build.core.import_facts import SourceUse
@@ -26,8 +33,6 @@ _METADATA_FILES = ("METADATA", "PKG-INFO", "entry_points.txt")
 _NEVER_DATA = (".py", ".pyc", ".pyo")
 _WITH_SOURCE = (ModuleKind.SOURCE, ModuleKind.PACKAGE)
 _LARGEST_TEXT = 1 << 18
-_LIBRARIES = (".so", ".pyd", ".dylib", ".dll")
-
 Listing = Callable[[str], "Mapping[str, bool] | None"]
 """The entries of a folder, name -> whether it is a folder; None where there is none."""
 
@@ -37,11 +42,13 @@ class FilesRead:
     """The files that packed code needs.
 
     `real` are the top-level modules whose code needs real paths, sorted; `data` the files to be
-    packed beside it: record name -> absolute path.
+    packed beside it: record name -> absolute path. `libraries` are the records of shared libraries that lie
+    there too, of packages that load some by names that they compute.
     """
 
     real: tuple[str, ...] = ()
     data: Mapping[str, str] = field(default_factory=dict)
+    libraries: tuple[str, ...] = ()
 
 
 def files_read(
@@ -74,15 +81,17 @@ def files_read(
             asking.setdefault(top, set()).add(name)
     seen = frozenset(seen)
     data = dict(_metadata(graph, entries, distributions))
+    libraries: list[str] = []
+    modules = {record_of_module(name, False).removesuffix(".py") for name in graph.nodes}
     for top, nodes in tops.items():
         if top not in asking and not any(name.startswith(f"{top}/") for name in seen):
             continue
-        candidates = dict(_candidates(nodes, entries))
         hints = None
-        if candidates and top in asking:
+        if top in asking:
             # The names of files may stand in the code that asks, or elsewhere in its library.
             others = [graph.nodes[name] for name in sorted(asking[top]) if top_of(name) != top]
-            hints = _Hints([*nodes, *others], source_of)
+            hints = _Hints([*nodes, *others], source_of, entries)
+        candidates = dict(_candidates(nodes, _Folders(entries, hints, seen)))
         for record, path in candidates.items():
             if record in seen:
                 real.add(top)
@@ -90,10 +99,33 @@ def files_read(
             elif record.endswith(".pyi"):
                 if record in stubs:
                     data[record] = path
+            elif is_library(record):
+                # One that an import statement loads is a module, for which the policy decides.
+                if hints is not None and record.partition(".")[0] not in modules:
+                    if names_library(hints.text, record):
+                        data[record] = path
+                    elif loads_libraries(hints.text):
+                        libraries.append(record)
             elif hints is not None and hints.name(record):
                 data[record] = path
         _add_what_data_names(data, candidates)
-    return FilesRead(real=tuple(sorted(real & tops.keys())), data=dict(sorted(data.items())))
+    _add_what_libraries_need(data, entries)
+    real = (real & tops.keys()) | {top_of(record.partition("/")[0]) for record in data if is_library(record)}
+    return FilesRead(
+        real=tuple(sorted(real)),
+        data=dict(sorted(data.items())),
+        libraries=tuple(sorted(record for record in libraries if record not in data)),
+    )
+
+
+def _add_what_libraries_need(data: dict[str, str], entries: Listing) -> None:
+    """Add the libraries that those among `data` need."""
+    unread = [(record, path) for record, path in data.items() if is_library(record)]
+    while unread:
+        for record, path in needed_libraries(*unread.pop(), entries):
+            if record not in data:
+                data[record] = path
+                unread.append((record, path))
 
 
 def _add_what_data_names(data: dict[str, str], candidates: Mapping[str, str]) -> None:
@@ -149,35 +181,70 @@ def all_tops(graph: ModuleGraph) -> tuple[str, ...]:
     return tuple(sorted({top_of(node.name) for node in graph.with_policy(Policy.INTERN)}))
 
 
-def _candidates(nodes: Sequence[ModuleNode], entries: Listing) -> Iterator[tuple[str, str]]:
-    """The data files in the folders of interned modules, and in folders below them that are not packages."""
-    folders: dict[str, str] = {}
+def _candidates(nodes: Sequence[ModuleNode], folders: _Folders) -> Iterator[tuple[str, str]]:
+    """The data files in the folders of interned modules, and in folders below them that hold data."""
+    tops: dict[str, str] = {}
     for node in nodes:
         if node.kind in _WITH_SOURCE and node.origin is Origin.ENVIRONMENT and node.path:
             folder = os.path.dirname(node.path)
             record = folder_of_module(node.name, node.is_package)
             # A loader may have a module's file somewhere else.
             if record and os.path.basename(record) == os.path.basename(folder):
-                folders.setdefault(record, folder)
-    for record, folder in folders.items():
-        yield from _data_below(record, folder, entries, (os.path.realpath(folder),))
+                tops.setdefault(record, folder)
+    for record, folder in tops.items():
+        yield from folders.data_below(record, folder, (os.path.realpath(folder),))
 
 
-def _data_below(
-    record: str, folder: str, entries: Listing, around: tuple[str, ...]
-) -> Iterator[tuple[str, str]]:
-    """The data files in a folder that lies in `around`, real paths with its own last: links may lead back."""
-    for name, is_folder in (entries(folder) or {}).items():
-        path = os.path.join(folder, name)
-        if problem_with_name(name):
-            continue  # No record can have it.
-        if not is_folder:
-            if not name.endswith(_NEVER_DATA) and name != "py.typed":
-                yield f"{record}/{name}", path
-        elif "__init__.py" not in (entries(path) or {}):
-            real = os.path.realpath(path) if os.path.islink(path) else os.path.join(around[-1], name)
-            if real not in around:
-                yield from _data_below(f"{record}/{name}", path, entries, (*around, real))
+def _is_data_package(node: ModuleNode, entries: Listing) -> bool:
+    """Whether a package has no module but itself: its name means its files."""
+    if not node.is_package or not node.path:
+        return False
+    folder = os.path.dirname(node.path) if node.kind is ModuleKind.PACKAGE else node.path
+    return not any(
+        "__init__.py" in (entries(os.path.join(folder, name)) or {})
+        if is_folder
+        else (name.endswith(_NEVER_DATA) or is_library(name)) and name != "__init__.py"
+        for name, is_folder in (entries(folder) or {}).items()
+    )
+
+
+class _Folders:
+    """Folders of a library, in which data files lie.
+
+    A package that is not packed counts as one where the code names it, or a file in it was `seen` to be
+    read; all others are none of a library's business.
+    """
+
+    def __init__(self, entries: Listing, hints: _Hints | None, seen: Collection[str]) -> None:
+        self._entries = entries
+        self._hints = hints
+        self._seen_in = {folder for record in seen for folder in _folders_above(record)}
+
+    def data_below(self, record: str, folder: str, around: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+        """The data files in a folder that lies in `around`, real paths, its own last: links may lead back."""
+        for name, is_folder in (self._entries(folder) or {}).items():
+            path = os.path.join(folder, name)
+            if problem_with_name(name):
+                continue  # No record can have it.
+            if not is_folder:
+                if not name.endswith(_NEVER_DATA) and name != "py.typed":
+                    yield f"{record}/{name}", path
+            elif self._holds_data(f"{record}/{name}", path):
+                real = os.path.realpath(path) if os.path.islink(path) else os.path.join(around[-1], name)
+                if real not in around:
+                    yield from self.data_below(f"{record}/{name}", path, (*around, real))
+
+    def _holds_data(self, record: str, path: str) -> bool:
+        if "__init__.py" not in (self._entries(path) or {}) or record in self._seen_in:
+            return True
+        return self._hints is not None and self._hints.names_folder(record)
+
+
+def _folders_above(record: str) -> Iterator[str]:
+    """The folders that a record lies in, the nearest first."""
+    while "/" in record:
+        record = record.rpartition("/")[0]
+        yield record
 
 
 def _stub(node: ModuleNode) -> str:
@@ -188,30 +255,34 @@ def _stub(node: ModuleNode) -> str:
 class _Hints:
     """The names of files in the sources of some modules."""
 
-    def __init__(self, nodes: Sequence[ModuleNode], source_of: Callable[[ModuleNode], bytes]) -> None:
-        with_source = [node for node in nodes if node.kind in _WITH_SOURCE]
-        self._text = b"\n".join(source_of(node) for node in with_source)
-        self._packages = {folder_of_module(node.name, True) for node in nodes if node.is_package}
-        self._packages.update(folder_of_module(node.name, node.is_package) for node in with_source)
+    def __init__(
+        self, nodes: Sequence[ModuleNode], source_of: Callable[[ModuleNode], bytes], entries: Listing
+    ) -> None:
+        self._nodes = [node for node in nodes if node.kind in _WITH_SOURCE]
+        self._source_of = source_of
+        code = [node for node in nodes if not _is_data_package(node, entries)]
+        self._packages = {folder_of_module(node.name, node.is_package) for node in code}
+
+    @cached_property
+    def text(self) -> bytes:
+        """The sources, one after the other."""
+        return b"\n".join(self._source_of(node) for node in self._nodes)
 
     def name(self, record: str) -> bool:
         """Whether the text names the file of a record, its folder, or its suffix by itself."""
-        folder, _, file = record.rpartition("/")
-        if file.encode() in self._text:
+        file = os.path.basename(record)
+        if file.encode() in self.text:
             return True
-        if file.endswith(_LIBRARIES):
-            return False
         suffix = os.path.splitext(file)[1]
         if suffix and self._finds(rb"""[*}"']""" + re.escape(suffix.encode()) + rb"""["']"""):
             return True
-        folders = [folder]
-        while "/" in folders[-1]:
-            folders.append(folders[-1].rpartition("/")[0])
-        return any(
-            self._finds(rb"""["'/]""" + re.escape(os.path.basename(name).encode()) + rb"""["'/]""")
-            for name in folders
-            if name not in self._packages
-        )
+        return any(self.names_folder(folder) for folder in _folders_above(record))
+
+    def names_folder(self, record: str) -> bool:
+        """Whether the text names a folder that is not packed as a package, by its path or as one."""
+        if record in self._packages:
+            return False
+        return self._finds(rb"""["'/.]""" + re.escape(os.path.basename(record).encode()) + rb"""["'/]""")
 
     def _finds(self, pattern: bytes) -> bool:
-        return re.search(pattern, self._text) is not None
+        return re.search(pattern, self.text) is not None

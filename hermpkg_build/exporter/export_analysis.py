@@ -16,6 +16,7 @@ from hermpkg_build.core.graph import Edge, ModuleGraph
 from hermpkg_build.core.policy import Policy, PolicyTable
 from hermpkg_build.exporter.facts_cache import open_facts_cache
 from hermpkg_build.exporter.loaded.computed_names import loaded_by_computed_name
+from hermpkg_build.exporter.loaded.native_libraries import loaded_libraries
 from hermpkg_build.exporter.loaded.observed_imports import externs_in_use, loaded_by_helpers, loaded_on_demand
 from hermpkg_build.exporter.plan import Plan, effective_rules
 from hermpkg_build.exporter.sources.available_modules import OWN_IMPORTER, AvailableModules
@@ -79,6 +80,7 @@ def analyse_export(plan: Plan, importer: Importer, records: Collection[str] = ()
             entries=installed.tree.entries,
             source_of=lambda node: sources.data[node.name],
             distributions=installed.distributions,
+            seen=loaded_libraries([folder.directory for folder in installed.search_path.folders]),
         ),
     )
 

@@ -24,7 +24,10 @@ _SOURCE_READERS: Final = {
     "inspect.getsourcelines": "inspect.getsource",
 }
 _RESOURCES: Final = "importlib.resources"
-_MODULES: Final = frozenset({"builtins", "importlib", "inspect", "pkgutil"})
+_RESOURCE_READERS: Final = (f"{_RESOURCES}.", "importlib_resources.", "pkg_resources.")
+_MODULES: Final = frozenset(
+    {"builtins", "importlib", "importlib_resources", "inspect", "pkg_resources", "pkgutil"}
+)
 _TYPE_CHECKING: Final = "TYPE_CHECKING"
 
 
@@ -81,7 +84,7 @@ class Bindings:
         if name in _MODULES:
             self.importers.update(_as_bound(_IMPORTERS, name, bound))
             self.source_readers.update(_as_bound(_SOURCE_READERS, name, bound))
-        elif f"{name}.".startswith(f"{_RESOURCES}."):
+        if f"{name}.".startswith(_RESOURCE_READERS):
             self.uses.append((start, _RESOURCES))
 
     def _bind_member(self, start: int, full: str, bound: str) -> None:
@@ -89,7 +92,7 @@ class Bindings:
             self.importers[bound] = _IMPORTERS[full]
         elif full in _SOURCE_READERS:
             self.uses.append((start, _SOURCE_READERS[full]))
-        elif f"{full}.".startswith(f"{_RESOURCES}."):
+        elif f"{full}.".startswith(_RESOURCE_READERS):
             self.uses.append((start, _RESOURCES))
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hermpkg_build.core.target import ModelPackage
     from hermpkg_build.factories.request import ModelObject
 
-_VERSION = 3
+_VERSION = 4
 """Changes whenever `artifact_request` gives another one for the same target, or it is recorded otherwise."""
 
 

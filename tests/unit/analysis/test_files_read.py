@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,10 +24,14 @@ ASKS = "import os\nHERE = os.path.dirname(__file__)\n"
 
 
 def read(
-    workspace: Workspace, root: str = "lib", seen: tuple[str, ...] = (), located: tuple[str, ...] = ()
+    workspace: Workspace,
+    root: str = "lib",
+    seen: tuple[str, ...] = (),
+    located: tuple[str, ...] = (),
+    rules: tuple[PolicyRule, ...] = RULES,
 ) -> FilesRead:
     finder = workspace.finder()
-    closure = workspace.close(root, *RULES, finder=finder)
+    closure = workspace.close(root, *rules, finder=finder)
     return files_read(
         closure.graph,
         closure.uses_files,
@@ -48,6 +53,12 @@ def read(
         ('glob(HERE + "/*.json")', ["a.json", "x/b.json", "b.txt"], ["a.json", "x/b.json"]),
         ('open(HERE + name + ".json")', ["a.json", "b.txt"], ["a.json"]),
         ('ctypes.CDLL(HERE + "/libx.so")', ["libx.so", "liby.so"], ["libx.so"]),
+        ('load_library("_ops")', ["_ops.so", "_other.so"], ["_ops.so"]),
+        (
+            'ctypes.CDLL(f"{HERE}/lib{name}.so") if name else load("x")',
+            ["libx.so.1", "liby.so"],
+            ["libx.so.1"],
+        ),
         ('names = "a.json"', ["b.json", "py.typed", "a.pyi", "LICENSE"], []),
     ],
 )
@@ -101,11 +112,42 @@ def test_the_place_and_the_name_may_stand_in_different_modules(workspace: Worksp
             "lib/deep.py": "from lib import HERE\nopen(HERE + '/sub/a.txt')\n",
             "lib/sub/__init__.py": "",
             "lib/sub/a.txt": "",
+            "lib/other/__init__.py": "",
+            "lib/other/a.txt": "",
             "lib/a.txt": "",
         }
     )
-    # lib.sub is not packed, and what lies in it is none of this package's business.
-    assert list(read(workspace).data) == ["lib/a.txt"]
+    # lib.other is neither packed nor named, and what lies in it is none of this package's business.
+    assert list(read(workspace).data) == ["lib/a.txt", "lib/sub/a.txt"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'open(os.path.join(HERE, "data", "words.txt"))',
+        'open(f"{HERE}/data/{name}")',
+        'from importlib import resources\nresources.files("lib.data").joinpath("words.txt")',
+        'import pkgutil\npkgutil.get_data("lib.data", name + ".txt")',
+        'import importlib_resources\nimportlib_resources.files("lib.data").iterdir()',
+        'import pkg_resources\npkg_resources.resource_filename("lib.data", "words.txt")',
+    ],
+)
+@pytest.mark.parametrize("is_imported", [False, True])
+@pytest.mark.parametrize("has_init", [False, True])
+def test_data_lies_in_a_package_as_in_a_folder(
+    workspace: Workspace, code: str, has_init: bool, is_imported: bool
+) -> None:
+    lines = ["import lib.data"] if is_imported else []
+    files = {"lib/__init__.py": "\n".join([*lines, ASKS * ("HERE" in code) + code])}
+    if has_init:
+        files["lib/data/__init__.py"] = ""
+    workspace.installed({**files, "lib/data/words.txt": "", "lib/code/__init__.py": "", "lib/code/b.txt": ""})
+    assert list(read(workspace).data) == ["lib/data/words.txt"]
+
+
+def test_files_that_were_seen_in_a_package_that_is_not_packed(workspace: Workspace) -> None:
+    workspace.installed({"lib/__init__.py": "", "lib/a/b/__init__.py": "", "lib/a/b/c.txt": ""})
+    assert list(read(workspace, seen=("lib/a/b/c.txt",)).data) == ["lib/a/b/c.txt"]
 
 
 def test_files_that_were_seen_to_be_read_are_packed(workspace: Workspace) -> None:
@@ -203,3 +245,37 @@ def test_metadata_goes_with_code_that_asks_for_it(workspace: Workspace, code: st
 def test_all_tops_are_those_of_packed_code(workspace: Workspace) -> None:
     workspace.installed({"lib/__init__.py": "import lib.a, os, other", "lib/a.py": "", "other.py": ""})
     assert all_tops(workspace.close("lib", *RULES).graph) == ("lib",)
+
+
+def test_a_library_that_is_a_module_is_left_to_the_policy(workspace: Workspace) -> None:
+    code = ASKS + 'NAMES = ["_C"]\ntry:\n    from lib import _C\nexcept ImportError:\n    pass\n'
+    workspace.installed({"lib/__init__.py": code, f"lib/_C{EXTENSION_SUFFIXES[0]}": ""})
+    extern = PolicyRule(policy=Policy.EXTERN, include=("lib._C",))
+    assert read(workspace, rules=(extern, *RULES)).data == {}
+
+
+def test_libraries_come_with_those_that_they_need(workspace: Workspace) -> None:
+    def library(*needed: str, search: str) -> str:
+        return "\0".join(["", *needed, f"$ORIGIN/{search}", ""])
+
+    workspace.installed(
+        {
+            "lib/__init__.py": ASKS + 'load_library("_ops")',
+            "lib/_ops.so": library("libjpeg-1a2b.so.9", "libc.so.6", search="../lib.libs"),
+            "lib.libs/libjpeg-1a2b.so.9": library("libz-3c.so", search=""),
+            "lib.libs/libz-3c.so": library(search="../../outside"),
+            "lib.libs/libpng-4d.so": "",
+            "outside/libz-3c.so": "",
+        }
+    )
+    found = read(workspace)
+    assert list(found.data) == ["lib.libs/libjpeg-1a2b.so.9", "lib.libs/libz-3c.so", "lib/_ops.so"]
+    assert found.real == ("lib",)
+
+
+def test_libraries_with_computed_names_are_told(workspace: Workspace) -> None:
+    code = ASKS + 'ctypes.CDLL(os.path.join(HERE, f"libx_{version}.so"))\n'
+    workspace.installed({"lib/__init__.py": code, "lib/libx_130.so": "", "lib/libx_cpu.so": ""})
+    found = read(workspace, seen=("lib/libx_cpu.so",))
+    assert list(found.data) == ["lib/libx_cpu.so"]
+    assert found.libraries == ("lib/libx_130.so",)
