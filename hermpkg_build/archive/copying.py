@@ -1,8 +1,9 @@
-"""Reads slices of files, computes their CRC-32, and has the kernel copy them into another file."""
+"""Reads slices of files, compares them with their checksums, and has the kernel copy them elsewhere."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import zlib
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ CHUNK = 8 << 20
 """How many bytes one system call copies: few calls, and the hash of the file never lags far behind."""
 
 _READ_CHUNK = 1 << 20
+_READ_BACK = 256 << 10
+"""So many bytes stay in the processor's cache while their CRC-32 is computed."""
 
 # The errors by which the kernel says that it cannot copy between these two files in this way: the next
 # slower way is tried. All others, such as a full disk, are raised.
@@ -33,25 +36,41 @@ _NOT_THIS_WAY = frozenset(
 )
 
 
+class OtherBytesError(ActionError):
+    """A file to be packed has not the bytes that it had when they were computed."""
+
+
 def read_slice(piece: FileSlice) -> bytes:
-    """Read a slice. Raises ActionError where the file is missing, unreadable or too short."""
+    """Read a slice. Raises as `slice_chunks`."""
     return b"".join(slice_chunks(piece))
 
 
 def slice_chunks(piece: FileSlice) -> Iterator[bytes]:
-    """Read a slice in pieces of at most a mebibyte. Raises ActionError as `read_slice` does."""
-    done = 0
+    """Read a slice, a chunk at a time.
+
+    Raises ActionError where the file is missing, unreadable or too short, and OtherBytesError, after the last
+    chunk, where the bytes have another CRC-32 or digest than they should.
+    """
+    crc32, done = 0, 0
+    sha256 = hashlib.sha256() if piece.digest is not None else None
     with _opened(piece) as source:
         while done < piece.size:
             data = os.pread(source, min(piece.size - done, _READ_CHUNK), piece.offset + done)
             if not data:
                 raise _too_short(piece, done)
-            yield data
             done += len(data)
+            if piece.crc32 is not None:
+                crc32 = zlib.crc32(data, crc32)
+            if sha256 is not None:
+                sha256.update(data)
+            yield data
+    _compare_crc32(piece, crc32)
+    if sha256 is not None and piece.digest is not None and sha256.hexdigest() != piece.digest.hash:
+        raise _other_bytes(piece, f"SHA-256 {piece.digest.hash}", f"SHA-256 {sha256.hexdigest()}")
 
 
 def crc32_of(content: Content) -> int:
-    """Compute the CRC-32 of some content. Raises ActionError as `read_slice` does."""
+    """Compute the CRC-32 of some content. Raises as `slice_chunks`."""
     crc32 = 0
     for data in slice_chunks(content) if isinstance(content, FileSlice) else (content,):
         crc32 = zlib.crc32(data, crc32)
@@ -61,16 +80,47 @@ def crc32_of(content: Content) -> int:
 def append_slice(piece: FileSlice, target: int, progress: Callable[[int], None]) -> None:
     """Append a slice to the open file `target`, and call `progress` with the size of every step.
 
-    The kernel copies (copy_file_range, then sendfile) where it can, so that the bytes never pass
-    through this process. Raises ActionError for a bad source, OSError for a bad target.
+    The kernel copies (copy_file_range, then sendfile) where it can. What it wrote is read back from its
+    cache and compared with the CRC-32 of the slice, where that is known.
+    Raises ActionError for a bad source, OtherBytesError for one that has changed, OSError for a bad target.
     """
+    written = _WrittenBytes(target)
+
+    def follow(count: int) -> None:
+        progress(count)
+        if piece.crc32 is not None:
+            written.advance(count)
+
     with _opened(piece) as source:
         done = 0
         for step in _STEPS:
-            done = _copy_by(step, piece, source, target, done, progress)
+            done = _copy_by(step, piece, source, target, done, follow)
             if done == piece.size:
-                return
-        raise _too_short(piece, done)
+                break
+        else:
+            raise _too_short(piece, done)
+    _compare_crc32(piece, written.crc32)
+
+
+class _WrittenBytes:
+    """The CRC-32 of what is written to the open file `target` from where it stands now."""
+
+    def __init__(self, target: int) -> None:
+        self.crc32 = 0
+        self._target = target
+        self._position = os.lseek(target, 0, os.SEEK_CUR)
+        self._buffer = memoryview(bytearray(_READ_BACK))
+
+    def advance(self, count: int) -> None:
+        """Follow `count` bytes more. Raises OSError where they cannot be read back."""
+        end = self._position + count
+        while self._position < end:
+            part = self._buffer[: end - self._position]
+            size = os.preadv(self._target, [part], self._position)
+            if not size:
+                raise OSError(errno.EIO, "written bytes cannot be read back")
+            self.crc32 = zlib.crc32(part[:size], self.crc32)
+            self._position += size
 
 
 def _copy_by(
@@ -142,4 +192,17 @@ def _too_short(piece: FileSlice, found: int) -> ActionError:
             ("found", f"{found} bytes"),
         ],
         next_step="run the build again when nothing writes to the file",
+    )
+
+
+def _compare_crc32(piece: FileSlice, crc32: int) -> None:
+    if piece.crc32 is not None and crc32 != piece.crc32:
+        raise _other_bytes(piece, f"CRC-32 {piece.crc32:08x}", f"CRC-32 {crc32:08x}")
+
+
+def _other_bytes(piece: FileSlice, expected: str, found: str) -> OtherBytesError:
+    return OtherBytesError(
+        "a file to be packed has other bytes than when they were computed",
+        facts=[("file", piece.path), ("expected", expected), ("found", found)],
+        next_step="remove the file and run the build again; look whether the disk has errors",
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.copying import crc32_of
 from hermpkg_build.archive.layout import LONGEST_NAME, problem_with_name
-from hermpkg_build.archive.records import Content, Record
+from hermpkg_build.archive.records import Content, FileSlice, Record
 from hermpkg_build.errors import ArchiveError
 
 ALIGNMENT = 64
@@ -61,7 +61,10 @@ def _pieces(named: Sequence[tuple[bytes, Record]]) -> Iterator[Content]:
     offset = 0
     for name, record in named:
         crc32 = record.crc32 if record.crc32 is not None else crc32_of(record.content)
-        placed = _Placed(name=name, content=record.content, size=record.size, crc32=crc32, offset=offset)
+        content = record.content
+        if isinstance(content, FileSlice):
+            content = replace(content, digest=None, crc32=crc32)
+        placed = _Placed(name=name, content=content, size=record.size, crc32=crc32, offset=offset)
         header = _local_header(placed)
         yield header
         yield placed.content

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from hermpkg_build.core.digest import Bytes
+from hermpkg_build.core.digest import Bytes, Digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSlice:
-    """`size` bytes of the file `path` from `offset`."""
+    """`size` bytes of the file `path` from `offset`, with the digest or the CRC-32 that they should have."""
 
     path: str
     offset: int = 0
     size: int
+    digest: Digest | None = None
+    crc32: int | None = None
 
 
 Content: TypeAlias = Bytes | FileSlice

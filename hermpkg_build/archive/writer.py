@@ -51,7 +51,8 @@ def write_archive(path: str, *, root: str, records: Sequence[Record]) -> Digest:
     again, and ``hermpkg verify`` notices a torn one.
 
     Raises ArchiveError for names that are not allowed, ActionError for a content's file that is missing or
-    too short, LocalEnvironmentError where `path` cannot be written.
+    too short, OtherBytesError for one whose bytes are not those of its checksum, LocalEnvironmentError where
+    `path` cannot be written.
     """
     pieces = plan_archive(root, records)
     with replacement_of(path) as target, ConcurrentHash(target) as following:

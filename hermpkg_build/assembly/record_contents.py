@@ -79,7 +79,8 @@ def file_content(content: Contents, path: str, digest: Digest, *, needed_for: st
             content.put_file(path, digest)
         except OSError as error:
             raise _unreadable(path, needed_for, error) from error
-    return FileSlice(path=content_path(content, digest, needed_for=needed_for), size=digest.size)
+    stored = content_path(content, digest, needed_for=needed_for)
+    return FileSlice(path=stored, size=digest.size, digest=digest)
 
 
 def _still_there(found: _T | None, digest: Digest, needed_for: str) -> _T:

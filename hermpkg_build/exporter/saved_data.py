@@ -84,7 +84,7 @@ def data_files(
             yield Part(
                 name=record,
                 kind=RecordKind.RESOURCE,
-                content=FileSlice(path=path, size=digest.size),
+                content=FileSlice(path=path, size=digest.size, digest=digest),
                 digest=digest,
                 cause=f"the data file {record}",
             )

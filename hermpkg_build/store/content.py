@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 
 from hermpkg_build.core.digest import Digest
@@ -31,7 +31,8 @@ class ContentStore:
     mtime. Whoever changes it later changes the mtime too, so that size and mtime are enough to hand
     out its path; bytes are hashed whenever they are handed out themselves. A wrong file loses its
     seal instead of its place: removing it could remove a right one that another process has just
-    put there, while an unsealed one is read as absent and replaced by the next put.
+    put there, while an unsealed one is read as absent and replaced by the next put. A disk changes bytes
+    without changing times: who finds that calls `check`.
 
     Contents are also looked for in the stores whose roots are `read_only`; nothing is written there.
     Methods that write raise LocalEnvironmentError where the cache is full or not writable.
@@ -41,6 +42,7 @@ class ContentStore:
         self.root = root
         self._roots = (root, *read_only)
         self._temporary = os.path.join(root, "tmp")
+        self._distrusted: set[str] = set()
 
     def put_bytes(self, data: bytes) -> Digest:
         """Store `data`; its digest."""
@@ -72,12 +74,22 @@ class ContentStore:
                 continue
             if Digest.of(data) == digest:
                 return data
-            _unseal(path)
+            self._unseal(path)
         return None
 
     def path_of(self, digest: Digest) -> str | None:
         """A read-only file with exactly these bytes; None where they are absent or corrupt."""
-        return next((path for path in self._paths(digest) if _holds(path, digest)), None)
+        return next((path for path in self._paths(digest) if self._holds(path, digest)), None)
+
+    def check(self, digests: Iterable[Digest]) -> None:
+        """Hash contents whose seals are not to be believed, as some bytes were found wrong.
+
+        Those that are corrupt are absent from now on.
+        """
+        for digest in digests:
+            for path in self._paths(digest):
+                if _hash_of(path) not in (digest, None):
+                    self._unseal(path)
 
     @contextmanager
     def staging(self) -> Iterator[str]:
@@ -93,7 +105,38 @@ class ContentStore:
 
     def _is_sealed(self, digest: Digest) -> bool:
         """Whether a checked file is there already, at the price of one stat."""
-        return any(_seal_of(path, digest) for path in self._paths(digest))
+        return any(self._has_seal(path, digest) for path in self._paths(digest))
+
+    def _has_seal(self, path: str, digest: Digest) -> bool:
+        try:
+            status = os.lstat(path)
+        except OSError:
+            return False
+        if not stat.S_ISREG(status.st_mode) or path in self._distrusted:
+            return False
+        return status.st_size == digest.size and status.st_mtime_ns == SEALED_NS
+
+    def _holds(self, path: str, digest: Digest) -> bool:
+        """Whether a file is there with these bytes, hashed only where its seal is broken."""
+        if self._has_seal(path, digest):
+            return True
+        found = _hash_of(path)
+        if found != digest:
+            if found is not None:
+                self._unseal(path)
+            return False
+        with suppress(OSError):
+            os.chmod(path, 0o444)
+        _seal(path)
+        return True
+
+    def _unseal(self, path: str) -> None:
+        """Take back the seal of a file that turned out wrong, so that the next put replaces it."""
+        log_corrupt("content", path)
+        try:
+            os.utime(path, ns=(0, 0))
+        except OSError:
+            self._distrusted.add(path)
 
     def _new_file(self, digest: Digest) -> NewFile:
         self._make_folder(digest)
@@ -157,29 +200,11 @@ def _cache_errors(root: str) -> Iterator[None]:
         raise cannot_write(error, root) from error
 
 
-def _seal_of(path: str, digest: Digest) -> bool:
+def _hash_of(path: str) -> Digest | None:
     try:
-        status = os.lstat(path)
+        return hash_file(path)[0]
     except OSError:
-        return False
-    return stat.S_ISREG(status.st_mode) and status.st_size == digest.size and status.st_mtime_ns == SEALED_NS
-
-
-def _holds(path: str, digest: Digest) -> bool:
-    """Whether a file is there with these bytes, hashed only where its seal is broken."""
-    if _seal_of(path, digest):
-        return True
-    try:
-        found, _ = hash_file(path)
-    except OSError:
-        return False
-    if found != digest:
-        _unseal(path)
-        return False
-    with suppress(OSError):
-        os.chmod(path, 0o444)
-    _seal(path)
-    return True
+        return None
 
 
 def _seal(file: str | int) -> None:
@@ -189,10 +214,3 @@ def _seal(file: str | int) -> None:
     """
     with suppress(OSError):
         os.utime(file, ns=(SEALED_NS, SEALED_NS))
-
-
-def _unseal(path: str) -> None:
-    """Take back the seal of a file that turned out wrong, so that the next put replaces it."""
-    log_corrupt("content", path)
-    with suppress(OSError):
-        os.utime(path, ns=(0, 0))

@@ -135,6 +135,49 @@ def test_a_damaged_cache_is_a_miss(app, damage):
     assert "Traceback" not in outcome.stderr
 
 
+def test_bits_that_a_disk_flips_in_the_cache_reach_no_artifact(app):
+    """A disk does not change times, so that nothing but the bytes themselves can tell."""
+    pytest.importorskip("torch")
+    app.write(
+        "app/net.py",
+        """
+        import torch
+
+        def make():
+            return {"small": torch.arange(500.0), "large": torch.arange(200_000.0)}
+        """,
+    )
+    (app.root / "app/large.bin").write_bytes(bytes(range(256)) * 5000)
+    app.build_file(
+        """
+        python_modules(name = "modules", srcs = ["net.py"])
+        model(name = "net", factory = "app.net:make", deps = [":modules"])
+        model_package(
+            name = "app",
+            models = {"m/m.pkl": ":net"},
+            resources = {"m/words.txt": "words.txt", "m/large.bin": "large.bin"},
+            policy = [extern("**")],
+        )
+        """
+    )
+    first = app.build("//app:app").target
+    app.write("app/words.txt", "three\n")
+    for path in app.cache.glob("*/cas/*/*"):
+        status = path.stat()
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 16
+        path.chmod(0o644)
+        path.write_bytes(data)
+        path.chmod(0o444)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    outcome = app.build("//app:app")
+    assert outcome.ran("make-model") == 1
+    assert "made again where it is damaged" in outcome.stderr
+    assert outcome.target["sha256"] != first["sha256"]
+    app.write("app/words.txt", "one\ntwo\n")
+    assert app.build("//app:app").target["sha256"] == first["sha256"]
+
+
 def test_a_cache_that_is_deleted_between_builds(app):
     first = app.build("//app").target
     assert app.run("clean", "--cache").code == 0

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hermpkg_build.archive.copying import OtherBytesError
 from hermpkg_build.assembly.artifact import ASSEMBLY_VERSION, ArtifactRequest, PackedModel
+from hermpkg_build.assembly.record_contents import LostContentError
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.digest import fingerprint
 from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.target import Model
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
 from hermpkg_build.engine.results import TargetResult
 from hermpkg_build.engine.targets.artifact_contents import artifact_request
 from hermpkg_build.engine.targets.artifact_file import ArtifactFile, output_path, root_folder
+from hermpkg_build.engine.targets.model import build_model
+from hermpkg_build.factories.model_folder import contents_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hermpkg_build.core.digest import Digest
     from hermpkg_build.core.graph import ModuleNode
     from hermpkg_build.core.label import Label
     from hermpkg_build.core.target import ModelPackage
@@ -27,10 +35,38 @@ _VERSION = 4
 def build_artifact(build: Build, target: ModelPackage, need: NeedTargets) -> Built:
     """Build the artifact of `target`, and the models before it that it holds.
 
+    What the cache has lost, or turns out to hold with other bytes while it is packed, is made again.
     Raises GroupedError with everything that the policy does not settle, LocalEnvironmentError where the
     file cannot be written, CommandLineError where it would take the place of an input.
     """
     request = artifact_request(build.context, target, model_objects(target, need))
+    try:
+        return _built(build, target, request)
+    except (LostContentError, OtherBytesError) as error:
+        build.journal.warn_for_this_build(
+            f"{target.label}: {error.summary}: all that the cache holds of it is checked, and made again"
+            " where it is damaged"
+        )
+    build.content.check(_contents_of(request))
+    again = model_objects(target, lambda labels: [_built_again(build, label, need) for label in labels])
+    return _built(build, target, artifact_request(build.context, target, again))
+
+
+def _contents_of(request: ArtifactRequest) -> Iterator[Digest]:
+    """Give what the cache may hold of an artifact."""
+    for packed in request.models.values():
+        yield from contents_of(packed.model)
+    yield from (resource.digest for resource in request.resources.values())
+
+
+def _built_again(build: Build, label: Label, need: NeedTargets) -> Built:
+    """Build a model that this build has built: its factory runs only where the cache lacks its bytes."""
+    model = build.context.targets[label]
+    assert isinstance(model, Model)
+    return build_model(build, model, need)
+
+
+def _built(build: Build, target: ModelPackage, request: ArtifactRequest) -> Built:
     path = output_path(build, target)
     artifact = ArtifactFile(build=build, target=target, request=request, path=path)
     action = _assemble_action(build.context, target, request)

@@ -14,13 +14,16 @@ import textwrap
 import time
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from hermpkg_build.archive.copying import OtherBytesError
 from hermpkg_build.archive.plan import plan_archive
 from hermpkg_build.archive.reader import ArchiveReader
-from hermpkg_build.archive.writer import FileSlice, Record, stream_archive, write_archive
+from hermpkg_build.archive.writer import FileSlice, Record, replace_archive, stream_archive, write_archive
+from hermpkg_build.core.digest import Digest
 from hermpkg_build.errors import ActionError, ArchiveError, LocalEnvironmentError
 
 GIB = 1 << 30
@@ -73,6 +76,30 @@ def test_a_stream_gets_the_same_bytes(tmp_path: Path) -> None:
     records = some_records(tmp_path)
     write_archive(str(tmp_path / "out.pt"), root="r", records=records)
     assert archive_bytes(records) == (tmp_path / "out.pt").read_bytes()
+
+
+def write_to_stream(path: str, *, root: str, records: list[Record]) -> None:
+    stream_archive(io.BytesIO(), root=root, records=records)
+
+
+@pytest.mark.parametrize("size", [1, 1000, 300_000, 3_000_000])
+@pytest.mark.parametrize("known", ["crc32", "digest"])
+@pytest.mark.parametrize("write", [write_archive, replace_archive, write_to_stream])
+def test_bytes_that_changed_since_they_were_computed_are_not_written(
+    tmp_path: Path, size: int, known: str, write: Callable[..., object]
+) -> None:
+    data = random.Random(1).randbytes(size)
+    source, out = tmp_path / "source", tmp_path / "out.pt"
+    digest = Digest.of(data) if known == "digest" else None
+    piece = FileSlice(path=str(source), size=size, digest=digest)
+    record = Record(name="w", content=piece, crc32=zlib.crc32(data) if known == "crc32" else None)
+    source.write_bytes(data)
+    write(str(out), root="r", records=[record])
+    before = out.read_bytes() if out.exists() else b""
+    source.write_bytes(data[:-1] + bytes([data[-1] ^ 0x40]))
+    with pytest.raises(OtherBytesError, match="has other bytes"):
+        write(str(out), root="r", records=[record])
+    assert (out.read_bytes() if out.exists() else b"") == before
 
 
 class Raw(io.RawIOBase):

@@ -308,3 +308,26 @@ def test_moving_a_file_of_another_user_copies_it(plain_user: str) -> None:
     store.put_file(str(source), Digest.of(b"data"), move=True)
     assert store.get_bytes(Digest.of(b"data")) == b"data"
     assert not source.exists()
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_check_finds_what_the_disk_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writable: bool
+) -> None:
+    ours, shared = ContentStore(str(tmp_path / "ours")), ContentStore(str(tmp_path / "shared"))
+    store = ContentStore(ours.root, read_only=[shared.root])
+    rotten, sound = (ours if writable else shared).put_bytes(b"rotten"), ours.put_bytes(b"sound")
+    damage(stored_path(store, rotten), b"rottem", keep_mtime=True)
+    assert store.path_of(rotten) is not None  # Its size and time are as they were.
+    with monkeypatch.context() as read_only:
+        if not writable:
+            read_only.setattr(os, "utime", _refuse)
+        store.check([rotten, sound, Digest.of(b"absent")])
+    assert store.path_of(rotten) is None
+    assert store.path_of(sound) is not None
+    store.put_bytes(b"rotten")
+    assert stored_path(store, rotten).read_bytes() == b"rotten"
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise PermissionError
