@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hermpkg_build.core.digest import Digest, fingerprint
 
@@ -36,9 +36,7 @@ class Action:
         files = {
             name if self.inputs.get(name, text) == text else f"./{name}": text for name, text in more.items()
         }
-        return Action(
-            kind=self.kind, version=self.version, subject=self.subject, inputs={**self.inputs, **files}
-        )
+        return replace(self, inputs={**self.inputs, **files})
 
 
 def reasons_to_run(before: Mapping[str, str] | None, now: Mapping[str, str]) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ class RemoteCounts:
     entries and contents, before compression.
     """
 
-    hits: int
-    misses: int
-    downloaded_bytes: int
-    uploaded_bytes: int
+    hits: int = 0
+    misses: int = 0
+    downloaded_bytes: int = 0
+    uploaded_bytes: int = 0

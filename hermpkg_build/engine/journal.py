@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -19,14 +20,11 @@ class Journal:
     def __init__(self, observer: BuildObserver) -> None:
         self._observer = observer
         self._lock = threading.Lock()
-        self._run: dict[str, int] = {}
-        self._cached: dict[str, int] = {}
+        self._run: Counter[str] = Counter()
+        self._cached: Counter[str] = Counter()
         self._executed: list[ExecutedAction] = []
         self._warnings: list[str] = []
-        self._hits = 0
-        self._misses = 0
-        self._fetched = 0
-        self._uploaded = 0
+        self._shared: Counter[str] = Counter()
 
     def action_started(self, kind: str, subject: str) -> None:
         """Report that an action begins to run."""
@@ -41,14 +39,14 @@ class Journal:
             kind=kind, subject=subject, reasons=tuple(reasons), where=where, recorded=recorded
         )
         with self._lock:
-            self._run[kind] = self._run.get(kind, 0) + 1
+            self._run[kind] += 1
             self._executed.append(executed)
             self._observer.action_finished(kind, subject, cached=False, where=where)
 
     def action_recalled(self, kind: str, subject: str) -> None:
         """Report that a cache had the result of an action."""
         with self._lock:
-            self._cached[kind] = self._cached.get(kind, 0) + 1
+            self._cached[kind] += 1
             self._observer.action_finished(kind, subject, cached=True)
 
     def target_finished(self, result: TargetResult) -> None:
@@ -71,8 +69,7 @@ class Journal:
     def shared_cache_asked(self, *, hit: bool) -> None:
         """Report whether the shared cache had the result of an action that it was asked for."""
         with self._lock:
-            self._hits += hit
-            self._misses += not hit
+            self._shared["hits" if hit else "misses"] += 1
 
     def transfer_started(self, direction: Literal["fetch", "upload"], subject: str) -> None:
         """Report that a transfer from or to the shared cache begins."""
@@ -82,10 +79,7 @@ class Journal:
     def transfer_ended(self, direction: Literal["fetch", "upload"], subject: str, size: int) -> None:
         """Report that a transfer ended, in which `size` bytes were of use."""
         with self._lock:
-            if direction == "fetch":
-                self._fetched += size
-            else:
-                self._uploaded += size
+            self._shared["downloaded_bytes" if direction == "fetch" else "uploaded_bytes"] += size
             self._observer.transfer_ended(direction, subject, size)
 
     def uploads_awaited(self, number: int) -> None:
@@ -105,19 +99,14 @@ class Journal:
 
     def remote_counts(self) -> RemoteCounts:
         """Count what went between this build and the shared cache."""
-        return RemoteCounts(
-            hits=self._hits,
-            misses=self._misses,
-            downloaded_bytes=self._fetched,
-            uploaded_bytes=self._uploaded,
-        )
+        return RemoteCounts(**self._shared)
 
     def counts(self) -> dict[str, ActionCounts]:
         """Count the actions of each kind that ran and that were recalled, kinds in the order of a build."""
         kinds = ("analyse", "make-model", "assemble", "test")
         seen = self._run.keys() | self._cached.keys()
         return {
-            kind: ActionCounts(self._run.get(kind, 0), self._cached.get(kind, 0))
+            kind: ActionCounts(self._run[kind], self._cached[kind])
             for kind in kinds
             if kind in seen or kind != "test"
         }

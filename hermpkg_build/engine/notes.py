@@ -60,18 +60,19 @@ class NoteBook:
         """Note the inputs of `action`."""
         self._update(action.subject, lambda notes: {"inputs": {**notes.inputs, action.kind: action.inputs}})
 
-    def keep_artifact(self, label: Label, path: str, digest: Digest) -> None:
-        """Note that the artifact of a target is at `path`."""
-        self._keep(label, ArtifactNote(path=path, digest=digest, signature=present_signature(path)))
-
-    def _keep(self, label: Label, note: ArtifactNote) -> None:
+    def keep_artifact(
+        self, label: Label, path: str, digest: Digest, signature: FileSignature | None = None
+    ) -> None:
+        """Note that the artifact of a target is at `path`, with its signature, by default the present one."""
+        note = ArtifactNote(path=path, digest=digest, signature=signature or present_signature(path))
         self._update(str(label), lambda _: {"artifact": note})
 
     def _update(self, subject: str, changes: Callable[[TargetNotes], Mapping[str, Any]]) -> None:
         with self._lock:
             notes = self._load(subject)
             try:
-                self._save(subject, replace(notes, **changes(notes)))
+                text = json.dumps(to_json(replace(notes, **changes(notes))))
+                replace_file(self._path(subject), text.encode(errors="surrogateescape"))
             except OSError as error:
                 self._journal.warn(f"cannot keep notes for the next build: {error}")
 
@@ -88,7 +89,7 @@ class NoteBook:
         except (OSError, ActionError):  # it cannot be read, or is being written
             return False
         if found == digest:
-            self._keep(label, ArtifactNote(path=path, digest=digest, signature=signature))
+            self.keep_artifact(label, path, digest, signature)
         return found == digest
 
     def _path(self, subject: str) -> str:
@@ -100,7 +101,3 @@ class NoteBook:
                 return from_json(TargetNotes, json.loads(file.read().decode(errors="surrogateescape")))
         except (OSError, ValueError):
             return TargetNotes(inputs={})
-
-    def _save(self, subject: str, notes: TargetNotes) -> None:
-        text = json.dumps(to_json(notes))
-        replace_file(self._path(subject), text.encode(errors="surrogateescape"))

@@ -159,10 +159,4 @@ def _executor(
 
     executor = Executor(remote.settings, store.content)
     stack.callback(executor.close)
-    return RemoteModels(
-        executor,
-        context,
-        journal,
-        cancelled=children.is_cancelled,
-        fallback=remote.settings.execution_fallback,
-    )
+    return RemoteModels(executor, context, journal, cancelled=children.is_cancelled)

@@ -8,8 +8,9 @@ checks the inputs of that trace as they are now.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, cast
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol, cast
 
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.digest import Digest
@@ -90,16 +91,12 @@ class CachingRebuilder:
 
     def _traces(self, action: Action) -> list[list[str]]:
         known = self._cache.get(self._trace_key(action))
-        facts = known.facts if known else None
-        if not isinstance(facts, Mapping):
+        facts: Any = known.facts if known else None
+        try:
+            return [[str(name) for name in names] for names in facts["traces"]]
+        except (KeyError, TypeError):
             return []
-        traces = facts.get("traces")
-        if not isinstance(traces, Sequence):
-            return []
-        return [[str(name) for name in names] for names in traces if isinstance(names, Sequence)]
 
     @staticmethod
     def _trace_key(action: Action) -> Digest:
-        return Action(
-            kind=f"{action.kind} trace", version=action.version, subject=action.subject, inputs=action.inputs
-        ).key
+        return replace(action, kind=f"{action.kind} trace").key

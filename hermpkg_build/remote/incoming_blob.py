@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.core.digest import Bytes, Digest
+from hermpkg_build.disk.files import write_all
 from hermpkg_build.remote.hashing import SideHash
-from hermpkg_build.store.failures import cannot_write
+from hermpkg_build.store.failures import cache_errors
 
 if TYPE_CHECKING:
     from hermpkg_build.store.content import ContentStore
@@ -25,10 +26,8 @@ class IncomingBlob(Closing):
         self.received = 0
         self._content = content
         self._path = os.path.join(staging, digest.hash)
-        try:
+        with cache_errors(content.root):
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise cannot_write(error, content.root) from error
         self._hasher = SideHash(digest.size)
 
     @property
@@ -43,11 +42,8 @@ class IncomingBlob(Closing):
         if self.received > self.digest.size:
             return
         self._hasher.update(view)
-        try:
-            while view:
-                view = view[os.write(self._file, view) :]
-        except OSError as error:
-            raise cannot_write(error, self._content.root) from error
+        with cache_errors(self._content.root):
+            write_all(self._file, view)
 
     def restart(self) -> None:
         """Drop what came, to take the blob from its beginning."""

@@ -13,7 +13,7 @@ from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.disk.files import read_file
 from hermpkg_build.disk.replacing import replace_file
-from hermpkg_build.store.failures import cannot_write, log_corrupt
+from hermpkg_build.store.failures import cache_errors, log_corrupt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +54,9 @@ class ActionCache:
         """Store a result. Raises LocalEnvironmentError where the cache is full or not writable."""
         data = encode_result(key, result)
         temporary = os.path.join(self.root, "tmp")
-        try:
+        with cache_errors(self.root):
             os.makedirs(temporary, exist_ok=True)
             replace_file(self._paths(key)[0], data, aside=temporary)
-        except OSError as error:
-            raise cannot_write(error, self.root) from error
 
     def _paths(self, key: Digest) -> list[str]:
         return [f"{root}/ac/{key.hash[:2]}/{key.hash}" for root in self._roots]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hermpkg_build.disk.files import read_file, write_all
 from hermpkg_build.disk.replacing import NewFile, remove_abandoned
@@ -12,7 +12,7 @@ from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.store.action_cache import ActionCache
 from hermpkg_build.store.content import ContentStore
 from hermpkg_build.store.database import Database
-from hermpkg_build.store.failures import cannot_write
+from hermpkg_build.store.failures import cache_errors, cannot_write
 from hermpkg_build.store.index import DigestIndex, FactsCache
 
 FORMAT_FOLDER = "v1"
@@ -42,10 +42,14 @@ class Cache:
     actions: ActionCache
     digests: DigestIndex
     facts: FactsCache
-    writable: bool
     warnings: tuple[str, ...] = ()
     _database: Database = field(repr=False)
     _scratch: _Scratch | None = field(default=None, repr=False)
+
+    @property
+    def writable(self) -> bool:
+        """Whether what is found out is kept for later builds."""
+        return self._scratch is None
 
     def flush(self) -> None:
         """Write the new digests and facts, in one transaction."""
@@ -76,16 +80,7 @@ def open_cache(directory: str) -> Cache:
         ) from error
     except OSError as error:
         return _open_read_only(root, error)
-    database = Database(root, writable=True)
-    return Cache(
-        directory=os.path.dirname(root),
-        content=ContentStore(root),
-        actions=ActionCache(root),
-        digests=DigestIndex(database),
-        facts=FactsCache(database),
-        writable=True,
-        _database=database,
-    )
+    return _opened(root, root)
 
 
 def delete_cache(directory: str) -> bool:
@@ -97,7 +92,7 @@ def delete_cache(directory: str) -> bool:
     import shutil
 
     deleted = False
-    try:
+    with cache_errors(directory), suppress(FileNotFoundError):
         for name in sorted(os.listdir(directory)):
             folder = os.path.join(directory, name)
             if os.path.islink(folder) or not _is_cache(folder):
@@ -111,10 +106,6 @@ def delete_cache(directory: str) -> bool:
         if deleted:
             with suppress(OSError):
                 os.rmdir(directory)
-    except FileNotFoundError:
-        return deleted
-    except OSError as error:
-        raise cannot_write(error, directory) from error
     return deleted
 
 
@@ -141,20 +132,22 @@ def _open_read_only(root: str, reason: OSError) -> Cache:
         scratch = _Scratch()
     except OSError as error:
         raise cannot_write(reason, root) from error
-    database = Database(root, writable=False)
     why = os.strerror(reason.errno) if reason.errno else str(reason)
+    warning = f"nothing of this build is kept: the cache {os.path.dirname(root)} cannot be written ({why})"
+    return replace(_opened(scratch.path, root), warnings=(warning,), _scratch=scratch)
+
+
+def _opened(folder: str, root: str) -> Cache:
+    """The cache of `root` that writes contents and results to `folder`: `root` itself, or one apart."""
+    read_only = [root] if folder != root else []
+    database = Database(root, writable=not read_only)
     return Cache(
         directory=os.path.dirname(root),
-        content=ContentStore(scratch.path, read_only=[root]),
-        actions=ActionCache(scratch.path, read_only=[root]),
+        content=ContentStore(folder, read_only=read_only),
+        actions=ActionCache(folder, read_only=read_only),
         digests=DigestIndex(database),
         facts=FactsCache(database),
-        writable=False,
-        warnings=(
-            f"nothing of this build is kept: the cache {os.path.dirname(root)} cannot be written ({why})",
-        ),
         _database=database,
-        _scratch=scratch,
     )
 
 

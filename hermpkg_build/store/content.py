@@ -18,7 +18,7 @@ from hermpkg_build.disk.files import (
     write_all,
 )
 from hermpkg_build.disk.replacing import NewFile, new_folder
-from hermpkg_build.store.failures import cannot_write, log_corrupt
+from hermpkg_build.store.failures import cache_errors, log_corrupt
 
 SEALED_NS = 1_000_000_000 * 10**9
 """The mtime of a file whose bytes were checked: 9 September 2001, on a tick of any file system."""
@@ -48,7 +48,7 @@ class ContentStore:
         """Store `data`; its digest."""
         digest = Digest.of(data)
         if not self._is_sealed(digest):
-            with _cache_errors(self.root), self._new_file(digest) as new:
+            with cache_errors(self.root), self._new_file(digest) as new:
                 write_all(new.descriptor, data)
                 self._publish(new, digest)
         return digest
@@ -95,7 +95,7 @@ class ContentStore:
     def staging(self) -> Iterator[str]:
         """A private folder on the file system of the store, removed with all it holds at the end."""
         with ExitStack() as stack:
-            with _cache_errors(self.root):
+            with cache_errors(self.root):
                 os.makedirs(self._temporary, exist_ok=True)
                 folder = stack.enter_context(new_folder(self._temporary))
             yield folder
@@ -164,7 +164,7 @@ class ContentStore:
             return False
         if status.st_size != digest.size:
             raise changed_while_read(path)
-        with _cache_errors(self.root):
+        with cache_errors(self.root):
             stored = self._make_folder(digest)
         try:
             os.chmod(path, 0o444)
@@ -177,27 +177,18 @@ class ContentStore:
     def _copy_in(self, path: str, digest: Digest) -> None:
         """Publish a copy of the file, if it has the digest that it should have."""
         hasher, size = hashlib.sha256(), 0
-        with _cache_errors(self.root):
+        with cache_errors(self.root):
             new = self._new_file(digest)
         with new:
             for chunk in read_chunks(path):
                 hasher.update(chunk)
                 size += len(chunk)
-                with _cache_errors(self.root):
+                with cache_errors(self.root):
                     write_all(new.descriptor, chunk)
             if Digest(hasher.hexdigest(), size) != digest:
                 raise changed_while_read(path)
-            with _cache_errors(self.root):
+            with cache_errors(self.root):
                 self._publish(new, digest)
-
-
-@contextmanager
-def _cache_errors(root: str) -> Iterator[None]:
-    """A context in which every OSError is the cache's fault, not that of a file being read."""
-    try:
-        yield
-    except OSError as error:
-        raise cannot_write(error, root) from error
 
 
 def _hash_of(path: str) -> Digest | None:

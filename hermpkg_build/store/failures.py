@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from hermpkg_build.errors import LocalEnvironmentError
 
@@ -27,6 +29,15 @@ def cannot_write(error: OSError, folder: str) -> LocalEnvironmentError:
         facts=facts,
         next_step="give the folder to this user, or choose another with --cache-dir DIR",
     )
+
+
+@contextmanager
+def cache_errors(folder: str) -> Iterator[None]:
+    """A context in which every OSError is the fault of the cache in `folder`."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(error, folder) from error
 
 
 def free_space(folder: str) -> int | None:

@@ -36,23 +36,17 @@ class RemoteModels:
     """Makes model objects on the executor of a build, for as long as it can be used.
 
     An executor that fails, or that has another Python environment, is not used again, which is told once.
-    With `fallback` models are then made on this machine, else the build fails.
+    Where the settings allow it, models are then made on this machine, else the build fails.
     """
 
     def __init__(
-        self,
-        executor: Executor,
-        context: TargetContext,
-        journal: Journal,
-        *,
-        cancelled: Callable[[], bool],
-        fallback: bool,
+        self, executor: Executor, context: TargetContext, journal: Journal, *, cancelled: Callable[[], bool]
     ) -> None:
         self._executor = executor
         self._context = context
         self._journal = journal
         self._cancelled = cancelled
-        self._fallback = fallback
+        self._fallback = executor.settings.execution_fallback
         self._useless = False
         self._lock = threading.Lock()
 
@@ -66,7 +60,7 @@ class RemoteModels:
 
         Its observed files are named as they are on this machine. Raises FactoryError where the factory
         failed having seen what it would have seen here, BuildInterruptedError where the build is
-        cancelled, and without `fallback` RemoteError and ExecutionError.
+        cancelled, and where it must not be made here RemoteError and ExecutionError.
         """
         if self._useless:
             return None

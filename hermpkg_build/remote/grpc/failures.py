@@ -11,30 +11,13 @@ from hermpkg_build.remote.failures import (
     AttemptFailedError,
     FailureKind,
 )
+from hermpkg_build.remote.grpc.library import grpc
 
 OK = 0
 ALREADY_EXISTS = 6
 
-_CODES = (
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-)
-"""gRPC's status codes in their order, as ``google.rpc.Status`` numbers them."""
+_CODES = {code.value[0]: code.name for code in grpc.StatusCode}
+"""gRPC's status codes, as ``google.rpc.Status`` numbers them."""
 
 PASSING = frozenset(
     ("ABORTED", "CANCELLED", "DEADLINE_EXCEEDED", "INTERNAL", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "UNKNOWN")
@@ -91,8 +74,7 @@ class CallFailedError(AttemptFailedError):
     @classmethod
     def of_status(cls, code: int, details: str, *, writes: bool = False) -> CallFailedError:
         """The failure of one part of a batch, by its ``google.rpc.Status``."""
-        name = _CODES[code] if 0 <= code < len(_CODES) else f"status {code}"
-        return cls(name, details, writes=writes)
+        return cls(_CODES.get(code, f"status {code}"), details, writes=writes)
 
 
 def _reason(code: str, details: str) -> str:
