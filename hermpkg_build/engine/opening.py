@@ -13,6 +13,7 @@ from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.disk.processes import Children
 from hermpkg_build.disk.source_tree import SourceTree
+from hermpkg_build.disk.trust import check_no_link
 from hermpkg_build.engine.context import Build, ModelExecutor, TargetContext
 from hermpkg_build.engine.environment import current_environment
 from hermpkg_build.engine.facts import CachedFacts
@@ -20,6 +21,7 @@ from hermpkg_build.engine.journal import Journal
 from hermpkg_build.engine.notes import NoteBook
 from hermpkg_build.engine.rebuilder import ActionResults, CachingRebuilder, Rebuilder
 from hermpkg_build.engine.runner import ActionRunner
+from hermpkg_build.engine.snapshot import mark_origin
 from hermpkg_build.loading.loader import Loader
 from hermpkg_build.loading.requested import load_requested
 from hermpkg_build.loading.workspace import WORKSPACE_MARKERS, Workspace
@@ -65,8 +67,9 @@ def open_build(
         shared, rebuilder, packs = _shared(remote, make_rebuilder(results), store, journal, stack)
         # The folder must be there before the workspace root is listed, or the first build's own
         # output would look like a change to the second.
+        check_no_link(workspace.root, STATE_FOLDER)
         with suppress(OSError):
-            os.makedirs(os.path.join(workspace.root, STATE_FOLDER), exist_ok=True)
+            mark_origin(workspace.root)
         tree = SourceTree(store.digests)
         _observe_workspace(tree, workspace, request)
         loader = Loader(workspace, tree, store.actions)

@@ -4,6 +4,9 @@ A build that succeeds leaves a snapshot of every file and folder it looked at, b
 The next request of the same words compares signatures, and reads again only what they leave in doubt. Where
 all is as it was, the recorded result is the answer: no BUILD file is loaded, no module analysed, and
 nothing heavy imported. This module must stay cheap to import.
+
+A snapshot vouches for artifacts, so that one which came with a checkout is not to be found: the names of
+snapshots depend on the inode and the time of change of a file beside them, which nobody can choose.
 """
 
 from __future__ import annotations
@@ -54,19 +57,36 @@ def find_unchanged(request: BuildRequest) -> tuple[BuildResult, tuple[str, ...]]
     started = time.perf_counter()
     here = request.directory
     while True:
-        path = snapshot_path(here, request)
-        snapshot = _load(path)
-        if snapshot is not None:
-            return _judge(snapshot, path, started)
+        with suppress(OSError):
+            path = snapshot_path(here, request)
+            snapshot = _load(path)
+            if snapshot is not None:
+                return _judge(snapshot, path, started)
         parent = os.path.dirname(here)
         if parent == here:
             return None
         here = parent
 
 
+def mark_origin(root: str) -> None:
+    """Let snapshots of the workspace `root` be kept, in folders that are made. Raises OSError."""
+    os.makedirs(os.path.join(root, STATE_FOLDER), exist_ok=True)
+    with suppress(FileExistsError):
+        os.close(os.open(_origin(root), os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def _origin(root: str) -> str:
+    return os.path.join(root, STATE_FOLDER, "made-here")
+
+
 def snapshot_path(root: str, request: BuildRequest) -> str:
-    """Return where the snapshot of `request` lies in the workspace `root`."""
+    """Return where the snapshot of `request` lies in the workspace `root`.
+
+    Raises OSError where there can be none: `mark_origin` was not called.
+    """
+    origin = os.lstat(_origin(root))
     words = [
+        f"{origin.st_ino} {origin.st_ctime_ns}",
         str(_FORMAT),
         __version__,
         sys.version,

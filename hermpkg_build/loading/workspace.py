@@ -11,6 +11,7 @@ from typing import cast
 
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.spelling import question
+from hermpkg_build.disk.trust import VARIABLE, is_own, is_trusted, owner_of
 from hermpkg_build.errors import Location, WorkspaceError
 
 _BAZEL_MARKERS = ("MODULE.bazel", "WORKSPACE", "WORKSPACE.bazel")
@@ -39,16 +40,20 @@ def find_workspace(start: str) -> Workspace:
     """Return the workspace of the folder `start`: that of the nearest marker, upward.
 
     A marker is a `pyproject.toml` with ``[tool.hermpkg]``, or Bazel's `MODULE.bazel`, `WORKSPACE` or
-    `WORKSPACE.bazel`. Raises WorkspaceError where there is none, or where the settings are wrong.
+    `WORKSPACE.bazel`. Raises WorkspaceError where there is none, where the settings are wrong, and where
+    another user has put it above `start`.
     """
     folder = os.path.abspath(start)
     while True:
         path = os.path.join(folder, "pyproject.toml")
         table = _hermpkg_table(path) if os.path.isfile(path) else None
         if table is not None:
+            _check_owner(path, start)
             return _workspace(folder, path, table)
-        if any(os.path.isfile(os.path.join(folder, marker)) for marker in _BAZEL_MARKERS):
-            return Workspace(root=folder)
+        for marker in _BAZEL_MARKERS:
+            if os.path.isfile(path := os.path.join(folder, marker)):
+                _check_owner(path, start)
+                return Workspace(root=folder)
         parent = os.path.dirname(folder)
         if parent == folder:
             break
@@ -61,6 +66,23 @@ def find_workspace(start: str) -> Workspace:
         ],
         next_step="add the line [tool.hermpkg] to the pyproject.toml at the root of your code",
     )
+
+
+def _check_owner(path: str, start: str) -> None:
+    """Raise WorkspaceError where the marker at `path` belongs to neither this user nor the owner of `start`.
+
+    Who goes into a folder of somebody else means to build it; who is in one of their own does not know what
+    others have put into the folders above.
+    """
+    for status in (os.lstat(path), os.stat(path)):
+        if is_own(status) or status.st_uid == os.stat(start).st_uid or is_trusted(path):
+            continue
+        raise WorkspaceError(
+            "the workspace above this folder belongs to another user",
+            facts=[("workspace", path), ("owner", owner_of(status)), ("folder", os.path.abspath(start))],
+            next_step=f"add a pyproject.toml with the line [tool.hermpkg] to your own code, or trust what\n"
+            f"its owner has put there: {VARIABLE}={os.path.dirname(path)}",
+        )
 
 
 def _hermpkg_table(path: str) -> object:

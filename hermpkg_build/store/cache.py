@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from hermpkg_build.disk.files import read_file, write_all
 from hermpkg_build.disk.replacing import NewFile, remove_abandoned
+from hermpkg_build.disk.trust import VARIABLE, is_trusted, stranger_in
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.store.action_cache import ActionCache
 from hermpkg_build.store.content import ContentStore
@@ -33,8 +34,8 @@ _ABANDONED_S = 2 * 24 * 3600
 class Cache:
     """The cache in the folder `directory`; close it when the build is done.
 
-    Where the folder is not `writable`, it is only read, contents and results of this process lie in a
-    temporary folder until `close`, and `warnings` says so.
+    Where the folder is not `writable`, contents and results of this process lie in a temporary folder until
+    `close`, and `warnings` says so.
     """
 
     directory: str
@@ -66,10 +67,17 @@ class Cache:
 def open_cache(directory: str) -> Cache:
     """The cache in the folder `directory`, which is made where it is missing.
 
-    A folder that cannot be written is read only. Raises LocalEnvironmentError where the path is
-    no folder, or nothing at all can be written.
+    A folder that cannot be written is read only; where other users can exchange files it is not even read.
+    Raises LocalEnvironmentError where the path is no folder, or nothing at all can be written.
     """
-    root = os.path.join(os.path.abspath(directory), FORMAT_FOLDER)
+    # Links are followed once: their owners cannot let them lead elsewhere afterwards.
+    root = os.path.join(os.path.realpath(directory), FORMAT_FOLDER)
+    if (stranger := stranger_in(root)) and not is_trusted(root):
+        warning = (
+            f"nothing of the cache {directory} is used, nor of this build kept: {stranger}\n"
+            f"  -> choose a folder of your own with --cache-dir DIR, or trust it: {VARIABLE}={directory}"
+        )
+        return _open_scratch(root, warning, believed=False)
     try:
         _prepare(root)
     except (FileExistsError, NotADirectoryError) as error:
@@ -128,13 +136,19 @@ class _Scratch:
 
 
 def _open_read_only(root: str, reason: OSError) -> Cache:
+    why = os.strerror(reason.errno) if reason.errno else str(reason)
+    warning = f"nothing of this build is kept: the cache {os.path.dirname(root)} cannot be written ({why})"
+    return _open_scratch(root, warning, believed=True)
+
+
+def _open_scratch(root: str, warning: str, *, believed: bool) -> Cache:
+    """A cache in a temporary folder; where the one in `root` is `believed`, that is read too."""
     try:
         scratch = _Scratch()
     except OSError as error:
-        raise cannot_write(reason, root) from error
-    why = os.strerror(reason.errno) if reason.errno else str(reason)
-    warning = f"nothing of this build is kept: the cache {os.path.dirname(root)} cannot be written ({why})"
-    return replace(_opened(scratch.path, root), warnings=(warning,), _scratch=scratch)
+        raise cannot_write(error, root) from error
+    opened = _opened(scratch.path, root if believed else scratch.path)
+    return replace(opened, directory=os.path.dirname(root), warnings=(warning,), _scratch=scratch)
 
 
 def _opened(folder: str, root: str) -> Cache:

@@ -246,11 +246,10 @@ def test_tokens(checkout, server, tmp_path):
     server.token = "right"
     for name in ("right", "wrong"):
         (tmp_path / name).write_text(f"{name}\n")
-    right = checkout('remote-token-file = "../right"\n')
-    assert "warning" not in right.run("//app").stderr
+    right = checkout().run("//app", "--remote-token-file", "../right")
+    assert "warning" not in right.stderr
     assert server.of_kind("ac")
-    wrong = checkout('remote-token-file = "../wrong"\n')
-    outcome = wrong.run("//app")
+    outcome = checkout().run("//app", "--remote-token-file", "../wrong")
     assert outcome.code == 0
     assert outcome.stderr.count("warning:") == 1
     assert "wrong" not in outcome.stderr.replace(str(tmp_path / "wrong"), "")

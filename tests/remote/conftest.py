@@ -210,7 +210,12 @@ class Checkout:
         outcome = subprocess.run(
             [sys.executable, "-m", "hermpkg_build", "--json", "//...", *words],
             cwd=self.root,
-            env={**kept, "HOME": str(self.cache), "HERMPKG_CACHE_DIR": str(self.cache)},
+            env={
+                **kept,
+                "HOME": str(self.cache),
+                "HERMPKG_CACHE_DIR": str(self.cache),
+                "HERMPKG_TRUST": str(self.root),
+            },
             check=False,
             capture_output=True,
             text=True,

@@ -90,3 +90,16 @@ def plain_user(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         for name in names:
             os.chmod(os.path.join(parent, name), 0o700)
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def give_away():
+    """Gives a file or folder to another user; returns its status."""
+    if os.geteuid() != 0:
+        pytest.skip("giving files away takes rights that this user does not have")
+
+    def give(path: Path) -> os.stat_result:
+        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+        return os.lstat(path)
+
+    return give

@@ -170,6 +170,7 @@ def _check_rebuild(target: TargetResult, arguments: VerifyArguments, console: Co
     from hermpkg_build.core.folders import STATE_FOLDER
     from hermpkg_build.core.json_codec import to_json
     from hermpkg_build.core.label import Label
+    from hermpkg_build.disk.trust import check_no_link
     from hermpkg_build.inspection.verify.rebuild import RebuildRequest, rebuilt_lines, verify_rebuild
     from hermpkg_build.inspection.verify.varied_conditions import CONDITIONS
     from hermpkg_build.inspection.verify.verdicts import Verdict
@@ -177,6 +178,8 @@ def _check_rebuild(target: TargetResult, arguments: VerifyArguments, console: Co
     started = time.perf_counter()
     label = Label.parse(target.label)
     root = current_workspace().root
+    keep = f"{STATE_FOLDER}/rebuilt/{label.package}/{label.name}".replace("//", "/")
+    check_no_link(root, keep)
     request = RebuildRequest(
         label=target.label,
         artifact=target.path,
@@ -184,7 +187,7 @@ def _check_rebuild(target: TargetResult, arguments: VerifyArguments, console: Co
         package=label.package,
         conditions=arguments.vary or tuple(CONDITIONS),
         runs=arguments.runs or 2,
-        keep=os.path.join(root, STATE_FOLDER, "rebuilt", label.package, label.name),
+        keep=os.path.join(root, keep),
     )
     rebuilt = verify_rebuild(request, console.note)
     causes = "; ".join(cause.what for cause in rebuilt.causes)

@@ -14,6 +14,7 @@ from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.core.target import ModelPackage
+from hermpkg_build.disk.trust import check_no_link
 from hermpkg_build.engine.runner import Done, Ran
 from hermpkg_build.errors import AnalysisError, CommandLineError, LocalEnvironmentError
 from hermpkg_build.store.action_cache import ActionResult
@@ -25,10 +26,16 @@ if TYPE_CHECKING:
 
 
 def output_path(build: Build, target: ModelPackage) -> str:
-    """Return where the artifact goes. Raises CommandLineError where it would overwrite an input."""
+    """Return where the artifact goes.
+
+    Raises CommandLineError where it would overwrite an input, WorkspaceError where a link would lead it out.
+    """
     context = build.context
-    default = os.path.join(OUTPUT_FOLDER, target.label.package, target.output)
-    path = build.request.out or context.absolute(default)
+    path = build.request.out
+    if path is None:
+        default = os.path.join(OUTPUT_FOLDER, target.label.package, target.output)
+        check_no_link(context.workspace.root, os.path.dirname(default))
+        path = context.absolute(default)
     if not context.tree.observed_files().keys().isdisjoint((path, os.path.realpath(path))):
         raise CommandLineError(
             "the artifact would overwrite a file that the build has read",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from hermpkg_build.engine.results import BuildRequest, BuildResult, TargetResult
-from hermpkg_build.engine.snapshot import Snapshot, find_unchanged, save, snapshot_path
+from hermpkg_build.engine.snapshot import Snapshot, find_unchanged, mark_origin, save, snapshot_path
 
 
 def request_in(above: Path) -> BuildRequest:
@@ -23,6 +24,7 @@ def above(tmp_path: Path) -> Path:
         label="//app:app", path="/elsewhere/app.pt", sha256="0" * 64, bytes=1, status="built"
     )
     result = BuildResult(targets=(target,), actions={}, wall_s=0.0)
+    mark_origin(str(tmp_path))
     save(
         snapshot_path(str(tmp_path), request_in(tmp_path)),
         Snapshot(files={}, directories={}, outputs={}, result=result, warnings=()),
@@ -40,3 +42,14 @@ def test_a_snapshot_of_another_user_is_none(above: Path, monkeypatch: pytest.Mon
     user = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: user + 1)
     assert find_unchanged(request_in(above)) is None
+
+
+def test_a_snapshot_that_came_with_a_copy_is_none(above: Path, tmp_path: Path) -> None:
+    moved = above.rename(above.with_name("moved"))
+    shutil.copytree(moved, above)
+    assert find_unchanged(request_in(above)) is None
+    mark_origin(str(above))
+    assert find_unchanged(request_in(above)) is None
+    shutil.rmtree(above)
+    moved.rename(above)
+    assert find_unchanged(request_in(above)) is not None

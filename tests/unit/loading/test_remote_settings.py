@@ -22,10 +22,10 @@ Read = Callable[..., RemoteSettings]
 def read(tmp_path: Path) -> Read:
     """Reads the settings of a pyproject.toml with these lines, and of these options."""
 
-    def read(text: str = "", **options: tuple[str, ...]) -> RemoteSettings:
-        (tmp_path / "pyproject.toml").write_text(f"[tool.hermpkg]\n{text}")
+    def read(text: str = "", root: Path = tmp_path, **options: tuple[str, ...]) -> RemoteSettings:
+        (root / "pyproject.toml").write_text(f"[tool.hermpkg]\n{text}")
         given = {name.replace("_", "-"): values for name, values in options.items()}
-        return remote_settings(find_workspace(str(tmp_path)), settings_of_options(given))
+        return remote_settings(find_workspace(str(root)), settings_of_options(given))
 
     return read
 
@@ -34,7 +34,8 @@ def test_nothing_said_is_nothing_shared(read):
     assert read() == RemoteSettings()
 
 
-def test_all_settings_of_a_workspace(read, tmp_path):
+def test_all_settings_of_a_workspace(read, tmp_path, monkeypatch):
+    monkeypatch.setenv("HERMPKG_TRUST", str(tmp_path))
     for name in ("token", "ca.pem", "client.pem", "client.key", "helper"):
         (tmp_path / name).write_text("")
     (tmp_path / "helper").chmod(0o755)
@@ -298,3 +299,50 @@ def test_every_setting_is_an_option_and_takes_its_default():
     given = {setting.option: (setting.default,) for setting in SETTINGS.values() if setting.default}
     assert len(given) == 7
     assert RemoteSettings(**settings_of_options(given)) == RemoteSettings()
+
+
+@pytest.mark.parametrize(
+    ("setting", "given"),
+    [
+        ('remote-token-file = "{0}"', {"remote_token_file": "{0}"}),
+        ('remote-client-key = "{0}"\nremote-client-certificate = "own"', {"remote_client_key": "{0}"}),
+        ('remote-client-certificate = "{0}"\nremote-client-key="own"', {"remote_client_certificate": "{0}"}),
+        ('credential-helper = "{0}"', {"credential_helper": "{0}"}),
+        ('credential-helper = "*.example.com=true"', {"credential_helper": "true"}),
+        ('credential-helper = "./own"', {"credential_helper": "./own"}),
+    ],
+)
+@pytest.mark.parametrize("spelling", ["absolute", "relative", "home", "link"])
+def test_what_is_the_users_is_used_where_the_user_says_so(
+    read, tmp_path, monkeypatch, setting, given, spelling
+):
+    root = tmp_path / "workspace"
+    root.mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(root)
+    for file in (tmp_path / "secret", root / "own"):
+        file.write_text("secret")
+        file.chmod(0o755)
+    (root / "link").symlink_to("../secret")
+    secret = {
+        "absolute": str(tmp_path / "secret"),
+        "relative": "../secret",
+        "home": "~/secret",
+        "link": "./link",
+    }
+    lines = f'remote-cache = "https://x"\n{setting.format(secret[spelling])}\n'
+    with pytest.raises(WorkspaceError, match="not used because a workspace says so") as caught:
+        read(lines, root=root)
+    assert "HERMPKG_TRUST=" in caught.value.next_step
+    assert ("server", "https://x") in caught.value.facts
+    assert read(lines, root=root, remote_cache=("",)).cache == ""
+    options = {name: (value.format(secret[spelling]),) for name, value in given.items()}
+    assert read(lines, root=root, **options).cache == "https://x"
+    monkeypatch.setenv("HERMPKG_TRUST", str(root))
+    assert read(lines, root=root).cache == "https://x"
+
+
+def test_a_workspaces_own_files_are_its_own(read, tmp_path):
+    (tmp_path / "token").write_text("t")
+    settings = read('remote-cache = "https://x"\nremote-token-file = "token"\n')
+    assert settings.token_file == str(tmp_path / "token")

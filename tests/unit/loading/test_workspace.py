@@ -28,6 +28,35 @@ def test_bazels_markers_count(tmp_path: Path, marker: str) -> None:
     assert find_workspace(str(inner)).root == str(inner)
 
 
+@pytest.mark.parametrize("marker", ["pyproject.toml", "MODULE.bazel", "WORKSPACE"])
+@pytest.mark.parametrize("link", [False, True])
+def test_what_another_user_has_put_above_is_refused(
+    tmp_path: Path, marker: str, link: bool, give_away, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = tmp_path / "mine"
+    inner.mkdir()
+    if link:
+        (tmp_path / "text").write_text("[tool.hermpkg]\n")
+        (tmp_path / marker).symlink_to("text")
+    else:
+        (tmp_path / marker).write_text("[tool.hermpkg]\n")
+    give_away(tmp_path / marker)
+    for start in (inner, tmp_path):
+        with pytest.raises(WorkspaceError, match="another user"):
+            find_workspace(str(start))
+    monkeypatch.setenv("HERMPKG_TRUST", str(tmp_path))
+    assert find_workspace(str(inner)).root == str(tmp_path)
+
+
+def test_who_goes_into_the_folder_of_another_user_means_to_build_it(tmp_path: Path, give_away) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.hermpkg]\n")
+    inner = tmp_path / "theirs"
+    inner.mkdir()
+    give_away(tmp_path / "pyproject.toml")
+    give_away(inner)
+    assert find_workspace(str(inner)).root == str(tmp_path)
+
+
 def test_settings(tmp_path: Path) -> None:
     (tmp_path / "src" / "lib").mkdir(parents=True)
     (tmp_path / "pyproject.toml").write_text(

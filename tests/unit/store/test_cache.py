@@ -176,6 +176,27 @@ def test_a_folder_of_another_user_is_read(plain_user: str) -> None:
             os.chmod(folder, 0o700)
 
 
+def test_a_folder_in_which_others_can_exchange_files_is_not_believed(
+    cache_directory: str, give_away, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(cache_directory)
+    give_away(Path(cache_directory))
+    before = tree_of(cache_directory)
+    cache = open_cache(cache_directory)
+    assert not cache.writable
+    assert "belongs to" in cache.warnings[0]
+    assert holds(cache) == [False] * 4
+    fill(cache)
+    assert holds(cache) == [True] * 4
+    cache.close()
+    assert tree_of(cache_directory) == before
+    monkeypatch.setenv("HERMPKG_TRUST", cache_directory)
+    cache = open_cache(cache_directory)
+    assert cache.warnings == ()
+    assert holds(cache) == [True] * 4
+    cache.close()
+
+
 def test_a_folder_that_cannot_be_made_is_done_without(plain_user: str) -> None:
     os.chmod(plain_user, 0o500)
     cache = open_cache(os.path.join(plain_user, "cache"))

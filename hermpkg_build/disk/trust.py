@@ -1,0 +1,91 @@
+"""Tells whom files belong to: what another user of the machine can change is not to decide what a build does.
+
+Folders that the user names in ``HERMPKG_TRUST``, separated as in ``PATH``, are trusted all the same.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from hermpkg_build.errors import WorkspaceError
+
+VARIABLE = "HERMPKG_TRUST"
+
+
+def is_trusted(path: str) -> bool:
+    """Whether `path` is, or lies below, a folder that the user has named as trusted."""
+    real = os.path.realpath(path)
+    named = [folder for folder in os.environ.get(VARIABLE, "").split(os.pathsep) if os.path.isabs(folder)]
+    return any(is_within(real, os.path.realpath(folder)) for folder in named)
+
+
+def is_within(path: str, folder: str) -> bool:
+    """Whether `path` is `folder` or lies below it; both are absolute and normal."""
+    return path == folder or path.startswith(os.path.join(folder, ""))
+
+
+def is_own(status: os.stat_result) -> bool:
+    """Whether a file belongs to this user, to who became it by sudo, or to the superuser."""
+    user = os.geteuid()
+    return status.st_uid in (0, user) or (user == 0 and str(status.st_uid) == os.environ.get("SUDO_UID"))
+
+
+def owner_of(status: os.stat_result) -> str:
+    """Name the owner of a file."""
+    import pwd
+
+    try:
+        return f"{pwd.getpwuid(status.st_uid).pw_name} (user {status.st_uid})"
+    except KeyError:
+        return f"user {status.st_uid}"
+
+
+def stranger_in(folder: str) -> str:
+    """Say how others could exchange what lies in `folder`: it, or one above it, is theirs; "" if they cannot.
+
+    The group of a folder is trusted as its owner is. What does not exist yet is passed over.
+    """
+    path = last = os.path.realpath(folder)
+    while True:
+        try:
+            status = os.stat(path)
+        except OSError:
+            status = None
+        if status is not None:
+            if not is_own(status) and not (path != last and _is_unmapped(status)):
+                return f"{path} belongs to {owner_of(status)}"
+            # In a folder with the sticky bit, such as /tmp, entries are exchanged by their owners alone.
+            if status.st_mode & stat.S_IWOTH and not (path != last and status.st_mode & stat.S_ISVTX):
+                return f"everyone can write to {path}"
+        if path == os.path.dirname(path):
+            return ""
+        path = os.path.dirname(path)
+
+
+def check_no_link(root: str, path: str) -> None:
+    """Raise WorkspaceError where a folder for outputs, relative to the workspace `root`, leads elsewhere.
+
+    A link there can have come with a checkout, and lead to any folder of the user's.
+    """
+    here = root
+    for name in path.split("/"):
+        here = os.path.join(here, name)
+        if os.path.islink(here) and not is_trusted(root):
+            raise WorkspaceError(
+                "outputs do not go through a symbolic link",
+                facts=[("link", here), ("leads to", os.path.realpath(here))],
+                next_step=f"remove the link, or where it is yours trust the workspace: {VARIABLE}={root}",
+            )
+
+
+def _is_unmapped(status: os.stat_result) -> bool:
+    """Whether a file's owner has no name in this container, where all such owners look like one."""
+    try:
+        with open("/proc/sys/kernel/overflowuid") as file:
+            overflow = int(file.read())
+        with open("/proc/self/uid_map") as file:
+            mapped = sum(int(line.split()[2]) for line in file)
+    except (OSError, ValueError):
+        return False
+    return status.st_uid == overflow and mapped <= overflow

@@ -1,0 +1,43 @@
+"""A checkout from a stranger decides what its own artifacts are, and nothing else on the machine."""
+
+import hashlib
+import json
+import shutil
+
+import pytest
+
+
+def test_artifacts_that_come_with_a_checkout_are_not_believed(app):
+    first = app.build("//app").target
+    artifact = app.root / "hermpkg-out/app/app.pt"
+    artifact.unlink()
+    artifact.write_bytes(b"what a stranger likes")
+    forged = hashlib.sha256(artifact.read_bytes()).hexdigest()
+    for snapshot in (app.root / "hermpkg-out/.hermpkg/requests").iterdir():
+        stored = json.loads(snapshot.read_text())
+        for entries in (stored["files"], stored["directories"], stored["outputs"]):
+            entries.update({path: [hash_, None] for path, (hash_, _) in entries.items()})
+        stored["outputs"] = {path: [forged, None] for path in stored["outputs"]}
+        snapshot.write_text(json.dumps(stored))
+    # The forgery is good: who writes into the folder of a build, rather than a copy of it, is believed.
+    assert app.build("//app").target["status"] == "up-to-date"
+    moved = app.root.rename(app.root.with_name("moved"))
+    shutil.copytree(moved, app.root)
+    again = app.build("--cache-dir", str(app.cache.with_name("empty")), "//app").target
+    assert (again["status"], again["sha256"]) == ("built", first["sha256"])
+
+
+@pytest.mark.parametrize("link", ["hermpkg-out", "hermpkg-out/app", "hermpkg-out/.hermpkg"])
+def test_outputs_go_through_no_link(app, tmp_path, link):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    precious = elsewhere / "app.pt"
+    precious.write_text("precious")
+    (app.root / link).parent.mkdir(exist_ok=True)
+    (app.root / link).symlink_to(elsewhere)
+    outcome = app.run("//app")
+    assert outcome.code == 2
+    assert f"link:     {app.root / link}" in outcome.stderr
+    assert precious.read_text() == "precious"
+    assert [path.name for path in elsewhere.iterdir()] == ["app.pt"]
+    assert app.build("//app", env={"HERMPKG_TRUST": str(app.root)}).target["status"] == "built"
