@@ -114,6 +114,78 @@ def test_each_copy_has_its_own_operator(copies, namespace, definition) -> None:
     assert torch.equal(getattr(torch.ops, namespace).op(x), x)
 
 
+OVERLOADS = {
+    "define": """
+        def define(name, schema):
+            torch.library.define(f"{NS}::{name}", schema)
+        impl = lambda name, kernel: torch.library.impl(f"{NS}::{name}", "CPU")(kernel)
+    """,
+    "Library, DEF": """
+        lib = torch.library.Library(NS, "DEF")
+        define = lambda name, schema: lib.define(name + schema)
+        impl = lambda name, kernel: lib.impl(name, kernel, "CPU")
+    """,
+    "Library, FRAGMENT": """
+        lib = torch.library.Library(NS, "FRAGMENT")
+        define = lambda name, schema: lib.define(name + schema)
+        impl = lambda name, kernel: torch.library.impl(f"{NS}::{name}", "CPU", lib=lib)(kernel)
+    """,
+}
+OVERLOADED = """
+def out(x, *, out):
+    return out.copy_(x * FACTOR)
+OVERLOADS = {
+    "op": ("(Tensor x) -> Tensor", lambda x: x * FACTOR),
+    "op.out": ("(Tensor x, *, Tensor(a!) out) -> Tensor(a!)", out),
+    "op.add": ("(Tensor x, Tensor y) -> Tensor", lambda x, y: (x + y) * FACTOR),
+}
+def register(*names):
+    for name in names:
+        define(name, OVERLOADS[name][0])
+    for name in names:
+        impl(name, OVERLOADS[name][1])
+def use():
+    one, op = torch.ones(()), getattr(torch.ops, NS).op
+    filled = torch.zeros(())
+    op(one, out=filled)
+    op.out(one, out=filled)
+    return {int(x) for x in (op(one), op.default(one), filled, op(one, one) / 2, op.add(one, one) / 2)}
+"""
+
+
+@pytest.mark.parametrize("order", [["op", "op.out", "op.add"], ["op.add", "op.out", "op"]])
+@pytest.mark.parametrize("how", OVERLOADS)
+@pytest.mark.parametrize("host_too", [True, False])
+def test_the_overloads_of_each_copy_are_its_own(copies, how, order, host_too) -> None:
+    source = "import torch\n" + textwrap.dedent(OVERLOADS[how]).strip() + OVERLOADED
+    guard = "True" if host_too else "FACTOR > 1"
+    modules = copies(f"{source}\nif {guard}:\n    register(*{order})")
+    assert [module.use() for module in modules[not host_too :]] == [{1}, {2}, {3}][not host_too :]
+
+
+@pytest.mark.parametrize("how", ["define", "Library, FRAGMENT"])
+def test_overloads_that_packages_add_to_an_operator_of_the_host(copies, how) -> None:
+    source = "import torch\n" + textwrap.dedent(OVERLOADS[how]).strip() + OVERLOADED
+    _, *packages = copies(f"{source}\nregister(*(['op'] if FACTOR == 1 else ['op.add']))")
+    one = torch.ones(())
+    for factor, module in enumerate(packages, 2):
+        op = getattr(module.torch.ops, module.NS).op
+        assert [int(op(one)), int(op.default(one))] == [1, 1]
+        assert [int(op(one, one)), int(op.add(one, one))] == [2 * factor, 2 * factor]
+
+
+def test_torch_ops_may_be_an_attribute_of_torch_alone(copies, monkeypatch) -> None:
+    """So it is before torch 2.5."""
+    monkeypatch.delitem(sys.modules, "torch.ops")
+    monkeypatch.delitem(sys.modules, "torch.classes")
+    modules = copies(
+        textwrap.dedent(DEFINITIONS["define"])
+        + "\nfrom torch import ops\ndef use():\n"
+        + "    return {int(op(torch.ones(()))) for op in (getattr(torch.ops, NS).op, getattr(ops, NS).op)}\n"
+    )
+    assert [module.use() for module in modules] == [{1}, {2}, {3}]
+
+
 def test_torch_may_go_by_another_name(copies) -> None:
     modules = copies(
         """

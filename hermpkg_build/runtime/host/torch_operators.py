@@ -10,6 +10,7 @@ here, finds it there by the plain name.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -86,8 +87,14 @@ def _namespace_class(names: OperatorNames, ops: Any) -> Any:
     class PackageNamespace(type(ops.aten)):  # type: ignore[misc]
         def __getattr__(self, operator: str) -> Any:
             # The operator is not kept in the namespace: the name may mean another one later.
-            namespace = names.resolve(f"{self.name}::{operator}").partition("::")[0]
-            return getattr(getattr(ops, namespace), operator)
+            name = f"{self.name}::{operator}"
+            private = getattr(ops, names.private_namespace(self.name))
+            if names.is_private(name):
+                return getattr(private, operator)
+            packet = getattr(getattr(ops, self.name), operator)
+            if names.has_private_overloads(name):
+                return _ExtendedOperator(names.private_name(name), getattr(private, operator), packet)
+            return packet
 
         def __iter__(self) -> Iterator[str]:
             return iter(dir(self))
@@ -97,6 +104,25 @@ def _namespace_class(names: OperatorNames, ops: Any) -> Any:
             return sorted({name for space in spaces for name in space})
 
     return PackageNamespace
+
+
+class _ExtendedOperator:
+    """An operator of others with overloads that the package has added privately, as others have the same."""
+
+    def __init__(self, private_name: str, private: Any, packet: Any) -> None:
+        self._private_name = private_name
+        self._private = private
+        self._packet = packet
+
+    def __getattr__(self, overload: str) -> Any:
+        return getattr(self._private if hasattr(self._private, overload) else self._packet, overload)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            sys.modules["torch"]._C._jit_resolve_packet(self._private_name, *args, **kwargs)
+        except RuntimeError:  # None of the private overloads takes such arguments.
+            return self._packet(*args, **kwargs)
+        return self._private(*args, **kwargs)
 
 
 def _library_class(names: OperatorNames, host: Any) -> Any:
@@ -110,14 +136,14 @@ def _library_class(names: OperatorNames, host: Any) -> Any:
             try:
                 super().__init__(ns, kind, dispatch_key)
             except RuntimeError:
-                if kind != "DEF" or ns in names.registered:
+                if kind != "DEF" or ns in names.namespaces:
                     raise
                 super().__init__(names.private_namespace(ns), kind, dispatch_key)
                 names.private_namespaces.add(ns)
                 self._is_private = True
             else:
                 if kind == "DEF":
-                    names.registered.add(ns)
+                    names.namespaces.add(ns)
 
         def private_library(self) -> Any:
             """The library that registers in the private namespace: this one, or a second one."""
@@ -133,13 +159,10 @@ def _library_class(names: OperatorNames, host: Any) -> Any:
             name = f"{self._namespace}::{schema.partition('(')[0].strip()}"
             if not names.becomes_private(name) and names.claim(name):
                 try:
-                    result = super().define(schema, *args, **kwargs)
+                    return super().define(schema, *args, **kwargs)
                 except RuntimeError:
-                    if name in names.registered or not exists(name):
+                    if names.is_own(name) or not exists(name):
                         raise
-                else:
-                    names.registered.add(name)
-                    return result
             result = self.private_library().define(schema, *args, **kwargs)
             names.make_private(name)
             return result

@@ -119,7 +119,11 @@ class HostViews:
         if not isinstance(value, ModuleType):
             return False
         name = getattr(value, "__name__", "")
-        return name in self._overrides and value is sys.modules.get(name)
+        if name not in self._overrides:
+            return False
+        parent, _, leaf = name.rpartition(".")
+        # A module may be an attribute of its parent alone, as torch.ops is before torch 2.5.
+        return value is (sys.modules.get(name) or vars(sys.modules.get(parent, sys)).get(leaf))
 
     def host_of(self, value: Any) -> Any:
         """Give the module behind a view, or any other value as it is."""
