@@ -286,18 +286,22 @@ def _module_stem(file: str) -> str:
 def _workspace_sources(targets: Sequence[DeclaredModule], root: str) -> dict[str, ModuleSource]:
     sources: dict[str, ModuleSource] = {}
     for target in targets:
-        kind = ModuleKind.PACKAGE if target.is_package else ModuleKind.SOURCE
         earlier = sources.get(target.module)
-        if earlier is None or (kind is ModuleKind.PACKAGE and earlier.kind is not ModuleKind.PACKAGE):
-            sources[target.module] = ModuleSource(
-                name=target.module,
-                kind=kind,
-                origin=Origin.WORKSPACE,
-                path=os.path.join(root, *target.path.split("/")),
-                shown=target.path,
-                label=target.label,
-            )
+        if earlier is None or (target.is_package and earlier.kind is not ModuleKind.PACKAGE):
+            sources[target.module] = declared_module(target, root)
     return sources
+
+
+def declared_module(target: DeclaredModule, root: str) -> ModuleSource:
+    """The module of a target, whose source is a file of the workspace at `root`."""
+    return ModuleSource(
+        name=target.module,
+        kind=ModuleKind.PACKAGE if target.is_package else ModuleKind.SOURCE,
+        origin=Origin.WORKSPACE,
+        path=os.path.join(root, *target.path.split("/")),
+        shown=target.path,
+        label=target.label,
+    )
 
 
 def generated_module(name: str, data: bytes, *, is_package: bool) -> ModuleSource:

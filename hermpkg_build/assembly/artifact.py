@@ -16,7 +16,6 @@ from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode
 from hermpkg_build.core.manifest import (
     Manifest,
-    ManifestModel,
     ManifestModule,
     ManifestRecord,
     ManifestTool,
@@ -166,10 +165,7 @@ def _manifest_of(request: ArtifactRequest, parts: Sequence[Part]) -> Manifest:
         modules={node.name: _manifest_module(request, node, optional) for node in request.graph},
         distributions={name: version for name, version in request.distributions.items() if name in named},
         requires=request.requires,
-        models={
-            record: ManifestModel(label=packed.label, factory=packed.factory, computed_on=packed.computed_on)
-            for record, packed in request.models.items()
-        },
+        models={record: packed.origin for record, packed in request.models.items()},
         real_files=request.real_files,
     )
 

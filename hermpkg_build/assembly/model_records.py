@@ -11,7 +11,7 @@ from hermpkg_build.archive.records import Content, FileSlice
 from hermpkg_build.assembly.parts import Part
 from hermpkg_build.assembly.record_contents import Contents, content_bytes, content_path
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.manifest import RecordKind
+from hermpkg_build.core.manifest import ManifestModel, RecordKind
 from hermpkg_build.errors import ActionError
 from hermpkg_build.pickles.opcodes import encode_storage_key
 from hermpkg_build.pickles.pickled import StoredStorage
@@ -24,15 +24,10 @@ _MOST_STORAGES = 0x7FFFFFFF
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackedModel:
-    """A model object to be packed, with the target and the factory that it comes from.
-
-    `computed_on` is as in `ManifestModel`.
-    """
+    """A model object to be packed, and what the manifest says of it."""
 
     model: ModelObject
-    label: str
-    factory: str
-    computed_on: str = ""
+    origin: ManifestModel
 
 
 def model_parts(models: Mapping[str, PackedModel], content: Contents) -> Iterator[Part]:
@@ -45,7 +40,7 @@ def model_parts(models: Mapping[str, PackedModel], content: Contents) -> Iterato
     first_key = 0
     for name, packed in sorted(models.items()):
         model = packed.model
-        cause = f"the model {packed.label}"
+        cause = f"the model {packed.origin.label}"
         data = content_bytes(content, model.pickle, needed_for=cause)
         if first_key:
             keys = range(first_key, first_key + len(model.storages))

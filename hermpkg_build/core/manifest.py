@@ -55,11 +55,6 @@ class ManifestModule:
     distribution: str = field(default="", metadata=OMITTED)
     optional: bool = field(default=False, metadata=OMITTED)
 
-    @property
-    def is_package(self) -> bool:
-        """Whether the module can have submodules."""
-        return self.kind in (ModuleKind.PACKAGE, ModuleKind.NAMESPACE)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestModel:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import DeclaredModule, Model, PythonModules, Target
+from hermpkg_build.engine.results import TargetResult
 from hermpkg_build.errors import LoadingError
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.facts import CachedFacts
     from hermpkg_build.engine.journal import Journal
     from hermpkg_build.engine.notes import NoteBook
-    from hermpkg_build.engine.results import BuildRequest, TargetResult
-    from hermpkg_build.engine.runner import ActionRunner
+    from hermpkg_build.engine.results import BuildRequest
+    from hermpkg_build.engine.runner import ActionRunner, Ran
     from hermpkg_build.engine.scheduler import Need
     from hermpkg_build.factories.request import ModelObject, ModelRequest
     from hermpkg_build.loading.workspace import Workspace
@@ -143,6 +144,27 @@ class Built:
 
     result: TargetResult
     model: ModelObject | None = None
+
+    @classmethod
+    def of(
+        cls,
+        target: Target,
+        digest: Digest,
+        ran: Ran[Any],
+        *,
+        path: str = "",
+        model: ModelObject | None = None,
+    ) -> Built:
+        """Make the result of `target`, whose file or files have `digest`, by the action that gave them."""
+        result = TargetResult(
+            label=str(target.label),
+            path=path,
+            sha256=digest.hash,
+            bytes=digest.size,
+            status=ran.status,
+            reasons=ran.reasons,
+        )
+        return cls(result=result, model=model)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

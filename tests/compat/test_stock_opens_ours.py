@@ -15,6 +15,7 @@ from hermpkg_build.archive.writer import FileSlice, Record, write_archive  # noq
 from hermpkg_build.assembly.artifact import ArtifactRequest, PackedModel, ResourceFile, lay_out  # noqa: E402
 from hermpkg_build.core.digest import Digest  # noqa: E402
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin  # noqa: E402
+from hermpkg_build.core.manifest import ManifestModel  # noqa: E402
 from hermpkg_build.core.policy import Policy  # noqa: E402
 from hermpkg_build.factories.request import ModelObject, ObservedFiles  # noqa: E402
 from hermpkg_build.pickles.canonical import pickle_canonically  # noqa: E402
@@ -87,7 +88,9 @@ def importer(tmp_path_factory: pytest.TempPathFactory) -> PackageImporter:
         python_version="3.11.7",
         sources=SOURCES,
         models={
-            name: PackedModel(model=model(content, value, folder), label="//:m", factory="m:m")
+            name: PackedModel(
+                model=model(content, value, folder), origin=ManifestModel(label="//:m", factory="m:m")
+            )
             for name, value in models.items()
         },
         resources=resources,

@@ -14,6 +14,7 @@ from hermpkg_build.assembly.artifact import ArtifactRequest, PackedModel, Resour
 from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleNode
 from hermpkg_build.core.label import Label
+from hermpkg_build.core.manifest import ManifestModel
 from hermpkg_build.core.module_names import package_of_init, parent_of, top_of
 from hermpkg_build.core.target import DeclaredModule, Model, ModelPackage
 from hermpkg_build.errors import AnalysisError, GroupedError, Location
@@ -119,12 +120,9 @@ def _files_read(
 def _packed(context: TargetContext, label: Label, model: ModelObject) -> PackedModel:
     target = context.targets[label]
     assert isinstance(target, Model)
-    return PackedModel(
-        model=model,
-        label=str(label),
-        factory=target.factory,
-        computed_on="" if target.weights else model.computed_on,
-    )
+    computed_on = "" if target.weights else model.computed_on
+    origin = ManifestModel(label=str(label), factory=target.factory, computed_on=computed_on)
+    return PackedModel(model=model, origin=origin)
 
 
 def _resources(

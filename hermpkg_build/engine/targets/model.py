@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.conditions import FactoryConditions
+from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import JsonFormError, from_json, to_json
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
 from hermpkg_build.engine.environment import PYTHON_REPOSITORY
-from hermpkg_build.engine.results import TargetResult
 from hermpkg_build.engine.runner import Done, Ran
 from hermpkg_build.factories.make import make_model_object
 from hermpkg_build.factories.processor import describe_platform
@@ -22,7 +22,6 @@ from hermpkg_build.store.action_cache import ActionResult
 from hermpkg_build.store.failures import log_corrupt
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.digest import Digest
     from hermpkg_build.core.target import Model
 
 
@@ -39,15 +38,8 @@ def build_model(build: Build, target: Model, _: NeedTargets) -> Built:
         reuse=lambda result: _recalled(build, result),
         state=build.context.state_of,
     )
-    result = TargetResult(
-        label=str(target.label),
-        path="",
-        sha256=ran.value.pickle.hash,
-        bytes=sum(digest.size for digest in _outputs(ran.value).values()),
-        status=ran.status,
-        reasons=ran.reasons,
-    )
-    return Built(result=result, model=ran.value)
+    size = sum(digest.size for digest in _outputs(ran.value).values())
+    return Built.of(target, Digest(ran.value.pickle.hash, size), ran, model=ran.value)
 
 
 def _make(build: Build, target: Model, request: ModelRequest) -> Done[ModelObject]:

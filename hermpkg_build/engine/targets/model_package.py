@@ -13,7 +13,6 @@ from hermpkg_build.core.policy import Policy
 from hermpkg_build.core.target import Model
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
-from hermpkg_build.engine.results import TargetResult
 from hermpkg_build.engine.targets.artifact_contents import artifact_request
 from hermpkg_build.engine.targets.artifact_file import ArtifactFile, output_path, root_folder
 from hermpkg_build.engine.targets.model import build_model
@@ -71,15 +70,7 @@ def _built(build: Build, target: ModelPackage, request: ArtifactRequest) -> Buil
     artifact = ArtifactFile(build=build, target=target, request=request, path=path)
     action = _assemble_action(build.context, target, request)
     ran = build.actions.run(action, artifact.assemble, reuse=artifact.recall)
-    result = TargetResult(
-        label=str(target.label),
-        path=build.context.shown(path),
-        sha256=ran.value.hash,
-        bytes=ran.value.size,
-        status=ran.status,
-        reasons=ran.reasons,
-    )
-    return Built(result=result)
+    return Built.of(target, ran.value, ran, path=build.context.shown(path))
 
 
 def model_objects(target: ModelPackage, need: NeedTargets) -> dict[Label, ModelObject]:
@@ -101,7 +92,7 @@ def _assemble_action(context: TargetContext, target: ModelPackage, request: Arti
     for node in request.graph:
         inputs[_name_of(context, node)] = _state_of(node, request.labels.get(node.name, ""))
     for record, packed in request.models.items():
-        inputs[f"model {packed.label} as {record}"] = _state_of_model(packed)
+        inputs[f"model {packed.origin.label} as {record}"] = _state_of_model(packed)
     for record, resource in request.resources.items():
         name = context.environment.name_of(resource.path) or resource.path
         inputs[f"{name} as {record}"] = resource.digest.hash
@@ -127,6 +118,7 @@ def _state_of(node: ModuleNode, label: str) -> str:
 
 def _state_of_model(packed: PackedModel) -> str:
     storages = [str(storage.digest) for storage in packed.model.storages]
+    origin = packed.origin
     return fingerprint(
-        [packed.label, packed.factory, packed.computed_on, str(packed.model.pickle), storages]
+        [origin.label, origin.factory, origin.computed_on, str(packed.model.pickle), storages]
     ).hash

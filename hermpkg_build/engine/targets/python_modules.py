@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hermpkg_build.analysis.module_finder import ModuleSource
+from hermpkg_build.analysis.module_finder import declared_module
 from hermpkg_build.core.digest import Digest, fingerprint
-from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
-from hermpkg_build.engine.results import TargetResult
+from hermpkg_build.engine.runner import Ran
 from hermpkg_build.errors import AnalysisError, GroupedError, Location
 
 if TYPE_CHECKING:
@@ -42,17 +41,8 @@ def facts_of_modules(
     context: TargetContext, target: Target, modules: Sequence[DeclaredModule]
 ) -> list[SourceFacts]:
     """Return the facts of modules. Raises GroupedError with each source that does not parse."""
-    sources = [
-        ModuleSource(
-            name=module.module,
-            kind=ModuleKind.PACKAGE if module.is_package else ModuleKind.SOURCE,
-            origin=Origin.WORKSPACE,
-            path=context.absolute(module.path),
-            label=module.label,
-        )
-        for module in modules
-    ]
-    found = context.facts.facts_of(sources)
+    root = context.workspace.root
+    found = context.facts.facts_of([declared_module(module, root) for module in modules])
     errors = []
     for module, source in zip(modules, found, strict=True):
         problem = source.facts.syntax_problem
@@ -74,8 +64,4 @@ def build_file(build: Build, target: FileTarget, _: NeedTargets) -> Built:
 
 
 def _up_to_date(target: Target, digest: Digest) -> Built:
-    return Built(
-        result=TargetResult(
-            label=str(target.label), path="", sha256=digest.hash, bytes=digest.size, status="up-to-date"
-        )
-    )
+    return Built.of(target, digest, Ran(value=digest, status="up-to-date"))

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from hermpkg_build.disk.processes import signal_name
 from hermpkg_build.errors import LocalEnvironmentError
 
 PATIENCE_S = 60.0
@@ -108,5 +109,4 @@ def _wait_for(child: int) -> str:
         return ""
     if not os.WIFSIGNALED(status):
         return ""
-    number = os.WTERMSIG(status)
-    return f" ({signal.Signals(number).name if number in set(signal.Signals) else f'signal {number}'})"
+    return f" ({signal_name(os.WTERMSIG(status))})"

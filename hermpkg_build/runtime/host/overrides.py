@@ -2,64 +2,43 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any
+from typing import TypeAlias
 
 from hermpkg_build.runtime.host import importlib_views
 from hermpkg_build.runtime.importing.module_views import Overrides
 from hermpkg_build.runtime.importing.space import ModuleSpace
 
-# Few packages import these modules of the host: the code that handles them is loaded when one does.
+Maker: TypeAlias = Callable[[ModuleSpace, ModuleType], Overrides]
 
 
-def _machinery(space: ModuleSpace, host: Any) -> Overrides:
-    from hermpkg_build.runtime.host.source_files import machinery_overrides
+def _loaded_when_called(module: str, function: str) -> Maker:
+    """Make a function of a file in this folder that is loaded at its first call: few packages need it."""
 
-    return machinery_overrides(space, host)
+    def overrides(space: ModuleSpace, host: ModuleType) -> Overrides:
+        make: Maker = getattr(importlib.import_module(f"{__package__}.{module}"), function)
+        return make(space, host)
 
-
-def _metadata(space: ModuleSpace, host: Any) -> Overrides:
-    from hermpkg_build.runtime.host.metadata_views import metadata_overrides
-
-    return metadata_overrides(space, host)
+    return overrides
 
 
-def _pickle(space: ModuleSpace, host: Any) -> Overrides:
-    from hermpkg_build.runtime.host.pickle_views import pickle_overrides
+_metadata = _loaded_when_called("metadata_views", "metadata_overrides")
+_pickle = _loaded_when_called("pickle_views", "pickle_overrides")
+_torch = _loaded_when_called("torch_views", "torch_overrides")
 
-    return pickle_overrides(space, host)
-
-
-def _pkgutil(space: ModuleSpace, host: Any) -> Overrides:
-    from hermpkg_build.runtime.host.pkgutil_views import pkgutil_overrides
-
-    return pkgutil_overrides(space, host)
-
-
-def _pydoc(space: ModuleSpace, host: Any) -> Overrides:
-    from hermpkg_build.runtime.host.pkgutil_views import pydoc_overrides
-
-    return pydoc_overrides(space, host)
-
-
-def _torch(space: ModuleSpace, host: Any) -> Overrides:
-    from hermpkg_build.runtime.host.torch_views import torch_overrides
-
-    return torch_overrides(space, host)
-
-
-OVERRIDES: Mapping[str, Callable[[ModuleSpace, ModuleType], Overrides]] = {
+OVERRIDES: Mapping[str, Maker] = {
     "_pickle": _pickle,
     "importlib": importlib_views.importlib_overrides,
     "importlib.util": importlib_views.util_overrides,
-    "importlib.machinery": _machinery,
+    "importlib.machinery": _loaded_when_called("source_files", "machinery_overrides"),
     "importlib.metadata": _metadata,
     "importlib.resources": importlib_views.resources_overrides,
     "importlib_metadata": _metadata,
     "pickle": _pickle,
-    "pkgutil": _pkgutil,
-    "pydoc": _pydoc,
+    "pkgutil": _loaded_when_called("pkgutil_views", "pkgutil_overrides"),
+    "pydoc": _loaded_when_called("pkgutil_views", "pydoc_overrides"),
     "sys": importlib_views.sys_overrides,
     "torch": _torch,
     "torch.classes": _torch,

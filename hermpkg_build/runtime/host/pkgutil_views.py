@@ -68,7 +68,7 @@ class _FolderFinder:
     def iter_modules(self, prefix: str = "") -> Iterator[tuple[str, bool]]:
         """Give the name of each module, after `prefix`, and whether it is a package."""
         tree = self._space.tree
-        for child in tree.children(self._package):
+        for child in tree.packed.children(self._package):
             name = self._below(child)
             if tree.role(name) is ModuleRole.SOURCE:
                 yield prefix + child, tree.is_package(name)

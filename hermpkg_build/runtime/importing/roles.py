@@ -59,10 +59,6 @@ class ModuleTree:
         """Whether `name` is extern, itself or below an extern package, packaged parts or not."""
         return self.packed.source(name) is None and self._covered(name)
 
-    def children(self, name: str) -> list[str]:
-        """The last parts of the packaged modules directly below `name` ("" for the top), sorted."""
-        return self.packed.children(name)
-
     def _role(self, name: str) -> ModuleRole:
         if self.packed.source(name) is not None:
             return ModuleRole.SOURCE

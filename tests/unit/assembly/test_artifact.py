@@ -13,7 +13,7 @@ from hermpkg_build.assembly.portability import portability_notes
 from hermpkg_build.assembly.record_contents import LostContentError
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin
-from hermpkg_build.core.manifest import Manifest, RecordKind
+from hermpkg_build.core.manifest import Manifest, ManifestModel, RecordKind
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import ActionError, AnalysisError, GroupedError
 from hermpkg_build.factories.request import ModelObject, ObservedFiles, StoredStorage
@@ -122,7 +122,7 @@ def test_the_manifest_tells_of_all_records(tmp_path: Path, content: ContentStore
     assert manifest.distributions == {"lib-dist": "1.2"}
     assert manifest.requires == {"lib-dist": ">=1"}
     assert manifest.modules["app"].label == "//:app.py"
-    assert manifest.modules["space"].is_package
+    assert manifest.modules["space"].kind is ModuleKind.NAMESPACE
     assert manifest.extern_modules() == {"": ("json",), "lib-dist": ("lib",)}
     assert records[".data/extern_modules"] == b"json\nlib\n"
 
@@ -166,8 +166,7 @@ def model(content: ContentStore, storages: list[bytes], *keys: int) -> PackedMod
             observed_modules=(),
             observed_files=ObservedFiles(),
         ),
-        label="//m:m",
-        factory="m:make",
+        origin=ManifestModel(label="//m:m", factory="m:make"),
     )
 
 
