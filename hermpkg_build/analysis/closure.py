@@ -29,6 +29,7 @@ from hermpkg_build.core.import_facts import (
 )
 from hermpkg_build.core.module_names import is_module_name, parent_of, parents_of
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
+from hermpkg_build.core.texts import counted
 from hermpkg_build.errors import GroupedError, Location
 from hermpkg_build.source.source_facts import SourceFacts
 
@@ -117,8 +118,7 @@ def close_over(
                 voice=build_file_voice(target),
             )
         )
-        count = "1 problem" if len(errors) == 1 else f"{len(errors)} problems"
-        raise GroupedError(f"{target} cannot be packaged: {count}", errors)
+        raise GroupedError(f"{target} cannot be packaged: {counted(len(errors), 'problem')}", errors)
     return closure
 
 

@@ -9,6 +9,7 @@ from hermpkg_build.analysis.advice import Adviser, undeclared_file
 from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleKind, Origin
 from hermpkg_build.core.module_names import top_of
+from hermpkg_build.core.texts import counted, first_of
 from hermpkg_build.errors import AnalysisError, Location
 from hermpkg_build.source.normal_form import SourceError, normal_form
 
@@ -17,6 +18,8 @@ _SHOWN_ENDS = 5
 
 _MANY = 12
 """How many names of a long list are shown."""
+
+_REST = "... {:,} more"
 
 _ONE_RULE_MENDS = (
     ProblemKind.NO_POLICY,
@@ -76,7 +79,7 @@ class Teller(Adviser):
         name, source = f"'{problem.module}'", problem.source
         more = len({other.module for other in others} - {problem.module})
         if more:
-            name += f" and {more} more module{'s' if more > 1 else ''} of it"
+            name += f" and {counted(more, 'more module')} of it"
         sourceless = _SOURCELESS.get(source.kind, "has no source") if source else ""
         return _SUMMARIES[problem.kind].format(
             name=name,
@@ -102,7 +105,7 @@ class Teller(Adviser):
         if kind is ProblemKind.DEAD_RULE:
             if problem.earlier_rule is not None:
                 yield "taken by", self._written(problem.earlier_rule, placed=True)
-            yield "matches", _listed(problem.detail.splitlines())
+            yield "matches", "\n".join(first_of(problem.detail.splitlines(), _MANY, _REST))
 
     def _what_is_there(self, problem: Problem) -> Iterable[tuple[str, str]]:
         if problem.names and problem.trail[-1].kind is EdgeKind.PICKLE:
@@ -161,7 +164,8 @@ def errors_of(teller: Teller) -> list[AnalysisError]:
     for problem, *others in teller.groups():
         facts = [*teller.facts(problem)]
         if others:
-            facts.append(("also", _listed(f"{o.module}  {_reason(o.trail[-1])}".rstrip() for o in others)))
+            also = [f"{other.module}  {_reason(other.trail[-1])}".rstrip() for other in others]
+            facts.append(("also", "\n".join(first_of(also, _MANY, _REST))))
         if problem.trail:
             facts.append(("chain", "\n".join(chain_lines(problem.trail))))
         errors.append(
@@ -194,13 +198,6 @@ def _reason(edge: Edge) -> str:
         return f"the package of {edge.source}"
     reason = "" if edge.kind in (EdgeKind.IMPORT, EdgeKind.DECLARED) else str(edge.kind)
     return f"{reason} {edge.location or ''}".strip()
-
-
-def _listed(names: Iterable[str]) -> str:
-    lines = list(names)
-    if len(lines) > _MANY:
-        lines = [*lines[:_MANY], f"... {len(lines) - _MANY:,} more"]
-    return "\n".join(lines)
 
 
 def _with_caret(line: str, column: int) -> str:

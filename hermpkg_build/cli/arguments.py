@@ -71,13 +71,9 @@ def operands(form: str) -> tuple[str, ...]:
 
 def flag(form: str, help: str) -> bool:
     """Declare a field that is True where its option is given; `form` is how help shows it."""
-    option = Option(names=tuple(form.split(", ")), help=help, read=_true)
+    option = Option(names=tuple(form.split(", ")), help=help, read=lambda _: True)
     value: bool = field(default=False, metadata={"option": option})
     return value
-
-
-def _true(_: str) -> bool:
-    return True
 
 
 def option(
@@ -101,12 +97,8 @@ def option(
         choices=choices,
         read=read,
     )
-    metadata = {"option": option}
-    made: T
-    if callable(default):
-        made = field(default_factory=default, metadata=metadata)
-    else:
-        made = field(default=default, metadata=metadata)
+    make: Callable[[], T] = default if callable(default) else lambda: default
+    made: T = field(default_factory=make, metadata={"option": option})
     return made
 
 

@@ -6,34 +6,18 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from hermpkg_build.cli.operands import current_workspace
 from hermpkg_build.cli.progress import Display
-from hermpkg_build.cli.remote import chosen_settings, remote_of
+from hermpkg_build.cli.remote import EngineArguments, chosen_settings, remote_of
 from hermpkg_build.engine.results import BuildRequest, BuildResult, TargetResult
 from hermpkg_build.errors import CommandLineError
 
 if TYPE_CHECKING:
-    from hermpkg_build.cli.arguments import Given
     from hermpkg_build.cli.console import Console
     from hermpkg_build.core.canonical_json import Json
     from hermpkg_build.engine.context import Build
-
-    class EngineArguments(Protocol):
-        """The arguments of a command that calls the engine."""
-
-        @property
-        def cache_dir(self) -> str:
-            """The cache's folder."""
-
-        @property
-        def jobs(self) -> int:
-            """How many actions run at once."""
-
-        @property
-        def remote(self) -> Given:
-            """The options for remote servers."""
 
     T = TypeVar("T")
 
@@ -51,6 +35,23 @@ def call_engine(
         return use_case(opened)
 
 
+def ask_engine(
+    use_case: Callable[[Build], T],
+    patterns: Sequence[str],
+    arguments: EngineArguments,
+    console: Console,
+    *,
+    keep_going: bool = False,
+    explain: bool = False,
+) -> T:
+    """Call a use case for `patterns`, which count from the current folder, and show what runs meanwhile."""
+    request = BuildRequest(
+        patterns=tuple(patterns), directory=os.getcwd(), keep_going=keep_going, jobs=arguments.jobs
+    )
+    with closing(Display(console, explain=explain)) as display:
+        return call_engine(use_case, request, arguments, display)
+
+
 def build_artifacts(
     patterns: Sequence[str], arguments: EngineArguments, console: Console
 ) -> list[TargetResult]:
@@ -60,9 +61,7 @@ def build_artifacts(
     """
     from hermpkg_build.engine.build import build_targets
 
-    request = BuildRequest(patterns=tuple(patterns), directory=os.getcwd(), jobs=arguments.jobs)
-    with closing(Display(console)) as display:
-        result = call_engine(build_targets, request, arguments, display)
+    result = ask_engine(build_targets, patterns, arguments, console)
     root = current_workspace().root
     artifacts = [
         replace(target, path=os.path.join(root, target.path)) for target in result.targets if target.path

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
@@ -129,24 +129,6 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n\t" or ord(c) > 0x9F else f"\\x{ord(c):02x}" for c in text)
-
-
-def aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Yield a line for each of `rows`, with columns of one width; the last is as wide as its text.
-
-    >>> list(aligned([("build", "Build it"), ("why", "Explain it")]))
-    ['build  Build it', 'why    Explain it']
-    """
-    rows = list(rows)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
-    for row in rows:
-        cells = [f"{cell:<{width}}  " for cell, width in zip(row, widths, strict=False)]
-        yield "".join([*cells, row[-1]]).rstrip()
-
-
-def counted(count: int, thing: str) -> str:
-    """Write a number of things: ``1 upload``, ``2 uploads``."""
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def location_json(location: Location | None) -> Json:

@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from hermpkg_build.cli.console import Console, counted, faint, good, printable, size_text, strong
+from hermpkg_build.cli.console import Console, faint, good, printable, size_text, strong
+from hermpkg_build.core.texts import counted
 from hermpkg_build.engine.observer import BuildObserver
 
 if TYPE_CHECKING:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.cli.arguments import Given, Option, option_group
+from hermpkg_build.cli.command import CommonArguments
 from hermpkg_build.errors import HermpkgError
 
 if TYPE_CHECKING:
     from hermpkg_build.loading.workspace import Workspace
     from hermpkg_build.remote.opening import Remote
-
-
-def remote_options() -> Given:
-    """Declare a field for the options of the commands that build which say where work is shared."""
-    return option_group("options for remote servers", remote_option_table)
 
 
 def remote_option_table() -> tuple[Option, ...]:
@@ -32,6 +29,13 @@ def remote_option_table() -> tuple[Option, ...]:
         )
         for setting in SETTINGS.values()
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineArguments(CommonArguments):
+    """The arguments of the commands that build: also where work is shared."""
+
+    remote: Given = option_group("options for remote servers", remote_option_table)
 
 
 def chosen_settings(given: Given) -> dict[str, Any]:

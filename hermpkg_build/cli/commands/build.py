@@ -7,10 +7,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hermpkg_build.cli.arguments import Given, flag, operands, option
-from hermpkg_build.cli.command import CommonArguments, command
+from hermpkg_build.cli.arguments import flag, operands, option
+from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, error_json, size_text
-from hermpkg_build.cli.remote import chosen_settings, remote_options
+from hermpkg_build.cli.remote import EngineArguments, chosen_settings
 from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _read_conditions(path: str) -> FactoryConditions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuildArguments(CommonArguments):
+class BuildArguments(EngineArguments):
     """What ``hermpkg build`` is told; `out` is absolute."""
 
     patterns: tuple[str, ...] = operands("PATTERN...")
@@ -58,7 +58,6 @@ class BuildArguments(CommonArguments):
         read=os.path.abspath,
         default=None,
     )
-    remote: Given = remote_options()
 
 
 @command(BuildArguments, group="build and test", example="hermpkg build //models:resnet")

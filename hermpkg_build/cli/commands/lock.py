@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from hermpkg_build.cli.arguments import Given, operands
-from hermpkg_build.cli.command import CommonArguments, command
+from hermpkg_build.cli.arguments import operands
+from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, strong
 from hermpkg_build.cli.operands import current_workspace
-from hermpkg_build.cli.remote import remote_options
+from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.errors import ExitCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LockArguments(CommonArguments):
+class LockArguments(EngineArguments):
     """What ``hermpkg lock`` is told."""
 
     patterns: tuple[str, ...] = operands("[PATTERN...]")
-    remote: Given = remote_options()
 
 
 @command(LockArguments, group="build and test", example="hermpkg lock //models/...")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hermpkg_build.cli.arguments import Given, flag, operands
-from hermpkg_build.cli.command import CommonArguments, command
+from hermpkg_build.cli.arguments import flag, operands
+from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, bad, error_json, good, strong
-from hermpkg_build.cli.remote import remote_options
+from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -19,13 +17,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TestArguments(CommonArguments):
+class TestArguments(EngineArguments):
     """What ``hermpkg test`` is told."""
 
     patterns: tuple[str, ...] = operands("PATTERN...")
     explain: bool = flag("--explain", "say why each target was built again")
     keep_going: bool = flag("-k, --keep-going", "build and test what can be built although a target fails")
-    remote: Given = remote_options()
 
 
 @command(TestArguments, group="build and test", example="hermpkg test //models:resnet_test")
@@ -37,19 +34,17 @@ def run(arguments: TestArguments, console: Console) -> ExitCode:
     again until something it depends on changes. With ``-k`` the tests of what could be built run although
     another target failed, and the exit code is that of the failed build.
     """
-    from hermpkg_build.cli.building import call_engine, result_json
-    from hermpkg_build.cli.progress import Display
+    from hermpkg_build.cli.building import ask_engine, result_json
     from hermpkg_build.engine.build import run_tests
-    from hermpkg_build.engine.results import BuildRequest
 
-    request = BuildRequest(
-        patterns=arguments.patterns,
-        directory=os.getcwd(),
+    outcome = ask_engine(
+        run_tests,
+        arguments.patterns,
+        arguments,
+        console,
         keep_going=arguments.keep_going,
-        jobs=arguments.jobs,
+        explain=arguments.explain,
     )
-    with closing(Display(console, explain=arguments.explain)) as display:
-        outcome = call_engine(run_tests, request, arguments, display)
     tests: list[Json] = [_result_json(result) for result in outcome.tests]
     failure = outcome.failure
     console.give_json(

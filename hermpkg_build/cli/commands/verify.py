@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from hermpkg_build.cli.arguments import Given, flag, operands, option, whole_number
-from hermpkg_build.cli.command import CommonArguments, command
-from hermpkg_build.cli.console import Console, aligned, bad, counted, good, strong
+from hermpkg_build.cli.arguments import flag, operands, option, whole_number
+from hermpkg_build.cli.command import command
+from hermpkg_build.cli.console import Console, bad, good, strong
 from hermpkg_build.cli.operands import current_workspace, is_file
-from hermpkg_build.cli.remote import remote_options
+from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.core.spelling import question
 from hermpkg_build.errors import CommandLineError, ExitCode, WorkspaceError
 
 if TYPE_CHECKING:
     from hermpkg_build.core.lock import Lock
-    from hermpkg_build.engine.results import TargetResult
     from hermpkg_build.inspection.verify.verdicts import Verdict
 
 
@@ -37,7 +37,7 @@ def _read_conditions(text: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyArguments(CommonArguments):
+class VerifyArguments(EngineArguments):
     """What ``hermpkg verify`` is told. `vary` and `runs` are None where they are left out."""
 
     words: tuple[str, ...] = operands("[FILE|PATTERN...]")
@@ -70,7 +70,6 @@ class VerifyArguments(CommonArguments):
         read=str,
         default=None,
     )
-    remote: Given = remote_options()
 
 
 @command(VerifyArguments, group="build and test", example="hermpkg verify //models:resnet --rebuild")
@@ -87,7 +86,9 @@ def run(arguments: VerifyArguments, console: Console) -> ExitCode:
     """
     verdicts: list[Verdict] = []
     try:
-        for verdict in _verdicts(arguments, console):
+        for check in _checks(arguments, console):
+            started = time.perf_counter()
+            verdict = replace(check(), seconds=time.perf_counter() - started)
             verdicts.append(verdict)
             _tell(console, verdict)
     finally:
@@ -98,14 +99,16 @@ def run(arguments: VerifyArguments, console: Console) -> ExitCode:
     return ExitCode.SUCCESS if passed else ExitCode.TESTS_FAILED
 
 
-def _verdicts(arguments: VerifyArguments, console: Console) -> Iterator[Verdict]:
+def _checks(arguments: VerifyArguments, console: Console) -> Iterator[Callable[[], Verdict]]:
+    """Yield what is to be checked, file after file and target after target."""
     from hermpkg_build.cli.building import build_artifacts
+    from hermpkg_build.inspection.verify.archive import verify_archive
 
     files = [word for word in arguments.words if is_file(word)]
     patterns = [word for word in arguments.words if not is_file(word)]
     _check_options(arguments, files)
     for path in files:
-        yield _check_file(path, path, arguments)
+        yield partial(verify_archive, path, path, environment=not arguments.file_only)
     lock = _read_lock() if arguments.locked else None
     if lock is not None and not patterns:
         patterns = list(lock.targets)
@@ -113,10 +116,23 @@ def _verdicts(arguments: VerifyArguments, console: Console) -> Iterator[Verdict]
         return
     for target in build_artifacts(patterns, arguments, console):
         if lock is not None:
-            yield _check_against_lock(target, lock)
-        yield _check_file(target.path, target.label, arguments)
+            from hermpkg_build.inspection.verify.lock_entries import hold_to_lock
+
+            yield partial(hold_to_lock, target.label, target.path, target.sha256, target.bytes, lock)
+        yield partial(verify_archive, target.path, target.label, environment=not arguments.file_only)
         if arguments.rebuild:
-            yield _check_rebuild(target, arguments, console)
+            from hermpkg_build.core.label import Label
+            from hermpkg_build.inspection.verify.rebuild import RebuildRequest, verify_rebuild
+            from hermpkg_build.inspection.verify.varied_conditions import CONDITIONS
+
+            request = RebuildRequest(
+                label=Label.parse(target.label),
+                artifact=target.path,
+                root=current_workspace().root,
+                conditions=arguments.vary or tuple(CONDITIONS),
+                runs=arguments.runs or 2,
+            )
+            yield partial(verify_rebuild, request, console.note)
 
 
 def _check_options(arguments: VerifyArguments, files: Sequence[str]) -> None:
@@ -145,77 +161,6 @@ def _read_lock() -> Lock:
             facts=[("looked for", path)],
             next_step="write it with hermpkg lock, and keep it under version control",
         ) from None
-
-
-def _check_file(path: str, subject: str, arguments: VerifyArguments) -> Verdict:
-    from hermpkg_build.core.json_codec import to_json
-    from hermpkg_build.inspection.verify.archive import verify_archive
-    from hermpkg_build.inspection.verify.verdicts import Verdict
-
-    started = time.perf_counter()
-    found = verify_archive(path, environment=not arguments.file_only)
-    rows = [(problem.record or "the file", problem.rule, problem.found) for problem in found.problems]
-    return Verdict(
-        subject=subject,
-        check="file",
-        summary=counted(len(rows), "problem") if rows else f"{found.records} records, each as it was built",
-        lines=tuple(aligned([("record", "rule", "found"), *rows])) if rows else (),
-        notes=found.notes,
-        facts={"problems": to_json(found.problems)},
-        seconds=time.perf_counter() - started,
-    )
-
-
-def _check_rebuild(target: TargetResult, arguments: VerifyArguments, console: Console) -> Verdict:
-    from hermpkg_build.core.folders import STATE_FOLDER
-    from hermpkg_build.core.json_codec import to_json
-    from hermpkg_build.core.label import Label
-    from hermpkg_build.disk.trust import check_no_link
-    from hermpkg_build.inspection.verify.rebuild import RebuildRequest, rebuilt_lines, verify_rebuild
-    from hermpkg_build.inspection.verify.varied_conditions import CONDITIONS
-    from hermpkg_build.inspection.verify.verdicts import Verdict
-
-    started = time.perf_counter()
-    label = Label.parse(target.label)
-    root = current_workspace().root
-    keep = f"{STATE_FOLDER}/rebuilt/{label.package}/{label.name}".replace("//", "/")
-    check_no_link(root, keep)
-    request = RebuildRequest(
-        label=target.label,
-        artifact=target.path,
-        root=root,
-        package=label.package,
-        conditions=arguments.vary or tuple(CONDITIONS),
-        runs=arguments.runs or 2,
-        keep=os.path.join(root, keep),
-    )
-    rebuilt = verify_rebuild(request, console.note)
-    causes = "; ".join(cause.what for cause in rebuilt.causes)
-    return Verdict(
-        subject=target.label,
-        check="rebuild",
-        summary=causes or f"{rebuilt.builds} rebuilds gave the same bytes",
-        lines=tuple(rebuilt_lines(rebuilt)),
-        facts=to_json(rebuilt),
-        seconds=time.perf_counter() - started,
-    )
-
-
-def _check_against_lock(target: TargetResult, lock: Lock) -> Verdict:
-    from hermpkg_build.inspection.verify.lock_entries import differences_from_lock, locked_target
-    from hermpkg_build.inspection.verify.verdicts import Verdict
-
-    started = time.perf_counter()
-    now = locked_target(target.path, sha256=target.sha256, size=target.bytes)
-    lines = tuple(differences_from_lock(lock, target.label, now))
-    return Verdict(
-        subject=target.label,
-        check="locked",
-        summary="not as locked" if lines else "as locked",
-        lines=(*lines, "to accept this, run hermpkg lock") if lines else (),
-        facts={"differences": list(lines)},
-        seconds=time.perf_counter() - started,
-    )
 
 
 def _tell(console: Console, verdict: Verdict) -> None:

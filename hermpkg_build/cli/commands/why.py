@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hermpkg_build.cli.arguments import Given, operand
-from hermpkg_build.cli.command import CommonArguments, command
-from hermpkg_build.cli.console import Console, aligned, location_json, strong
+from hermpkg_build.cli.arguments import operand
+from hermpkg_build.cli.command import command
+from hermpkg_build.cli.console import Console, location_json, strong
 from hermpkg_build.cli.operands import is_file
-from hermpkg_build.cli.remote import remote_options
+from hermpkg_build.cli.remote import EngineArguments
+from hermpkg_build.core.texts import aligned
 from hermpkg_build.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -29,12 +28,11 @@ _ORIGINS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WhyArguments(CommonArguments):
+class WhyArguments(EngineArguments):
     """What ``hermpkg why`` is told: a label or a file, and a module's dotted name."""
 
     artifact: str = operand("LABEL|FILE")
     module: str = operand("MODULE")
-    remote: Given = remote_options()
 
 
 @command(WhyArguments, group="look into artifacts", example="hermpkg why //models:resnet numpy")
@@ -63,14 +61,10 @@ def _graph_of_file(path: str) -> ModuleGraph:
 
 
 def _graph_of_label(arguments: WhyArguments, console: Console) -> ModuleGraph:
-    from hermpkg_build.cli.building import call_engine
-    from hermpkg_build.cli.progress import Display
+    from hermpkg_build.cli.building import ask_engine
     from hermpkg_build.engine.build import analyse
-    from hermpkg_build.engine.results import BuildRequest
 
-    request = BuildRequest(patterns=(arguments.artifact,), directory=os.getcwd(), jobs=arguments.jobs)
-    with closing(Display(console)) as display:
-        return call_engine(analyse, request, arguments, display)
+    return ask_engine(analyse, [arguments.artifact], arguments, console)
 
 
 def _tell(console: Console, reason: Reason, artifact: str) -> None:

@@ -8,7 +8,6 @@ import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 
 from hermpkg_build.archive.layout import (
     EXTERN_MODULES,
@@ -20,12 +19,15 @@ from hermpkg_build.archive.layout import (
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.zip_format import END, END_SIGNATURE
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.core.manifest import Manifest
 from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.texts import aligned, counted
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.inspection.contents import manifest_of
 from hermpkg_build.inspection.diff.byte_pieces import pieces
 from hermpkg_build.inspection.verify.layout_audit import Problem, audit_layout
+from hermpkg_build.inspection.verify.verdicts import Verdict
 from hermpkg_build.runtime.contents.checks import (
     ArtifactEnvironmentError,
     check_environment,
@@ -35,46 +37,49 @@ from hermpkg_build.runtime.contents.checks import (
 _TAIL = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verification:
-    """The result for one artifact: its problems, and notes on what is unusual without being wrong."""
-
-    problems: tuple[Problem, ...]
-    notes: tuple[str, ...] = ()
-    records: int = 0
-
-
-def verify_archive(path: str, *, environment: bool = True) -> Verification:
-    """Read the artifact at `path` once, and find its problems.
+def verify_archive(path: str, subject: str, *, environment: bool = True) -> Verdict:
+    """Read the artifact at `path` once, and judge it under the name `subject`.
 
     With `environment` the distributions of its extern modules must be installed here, in versions that it
     allows; none of its code is run. Raises ArchiveError where there is no such file.
     """
+    notes: list[str] = []
     try:
         reader = ArchiveReader(path)
     except ArchiveError as error:
         if not os.path.isfile(path):
             raise
-        return Verification(problems=(_bytes_behind(path) or _structural(error),))
-    with reader:
-        digests: dict[str, str] = {}
-        problems = list(_record_problems(reader, digests))
-        try:
-            manifest = manifest_of(reader)
-        except ArchiveError as error:
-            problems.append(_structural(error, MANIFEST))
-            return Verification(problems=tuple(problems), records=len(reader.names()))
-        if manifest is None:
-            # The layout is that of torch.package then, and not audited.
-            problems.append(Problem(record=MANIFEST, rule="has a manifest", found="is missing"))
-            return Verification(problems=tuple(problems), records=len(reader.names()))
-        problems += audit_layout(reader)
-        problems += _manifest_problems(reader, manifest, digests)
-        notes: tuple[str, ...] = ()
-        if environment:
-            found, notes = _environment_problems(reader, manifest)
-            problems += found
-        return Verification(problems=tuple(problems), notes=notes, records=len(reader.names()))
+        problems, records = [_bytes_behind(path) or _structural(error)], 0
+    else:
+        with reader:
+            problems, records = list(_problems(reader, environment, notes)), len(reader.names())
+    rows = [(problem.record or "the file", problem.rule, problem.found) for problem in problems]
+    return Verdict(
+        subject=subject,
+        check="file",
+        summary=counted(len(rows), "problem") if rows else f"{records} records, each as it was built",
+        lines=tuple(aligned([("record", "rule", "found"), *rows])) if rows else (),
+        notes=tuple(notes),
+        facts={"problems": to_json(problems)},
+    )
+
+
+def _problems(reader: ArchiveReader, environment: bool, notes: list[str]) -> Iterator[Problem]:
+    digests: dict[str, str] = {}
+    yield from _record_problems(reader, digests)
+    try:
+        manifest = manifest_of(reader)
+    except ArchiveError as error:
+        yield _structural(error, MANIFEST)
+        return
+    if manifest is None:
+        # The layout is that of torch.package then, and not audited.
+        yield Problem(record=MANIFEST, rule="has a manifest", found="is missing")
+        return
+    yield from audit_layout(reader)
+    yield from _manifest_problems(reader, manifest, digests)
+    if environment:
+        yield from _environment_problems(reader, manifest, notes)
 
 
 def _structural(error: ArchiveError, record: str = "") -> Problem:
@@ -143,8 +148,8 @@ def _manifest_problems(
             yield Problem(record=name, rule="agrees with the manifest", found="contradicts the manifest")
 
 
-def _environment_problems(reader: ArchiveReader, manifest: Manifest) -> tuple[list[Problem], tuple[str, ...]]:
-    """Return what this machine lacks, and notes on other versions than the artifact was built with."""
+def _environment_problems(reader: ArchiveReader, manifest: Manifest, notes: list[str]) -> list[Problem]:
+    """Find what this machine lacks, and note other versions than the artifact was built with."""
     problems: list[Problem] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -155,4 +160,5 @@ def _environment_problems(reader: ArchiveReader, manifest: Manifest) -> tuple[li
             check_environment(reader, manifest, "warn")
         except ArtifactEnvironmentError as error:
             problems = [Problem(record=n, rule="allowed here", found=what) for n, what in error.facts]
-    return problems, tuple(str(warning.message) for warning in caught)
+    notes += [str(warning.message) for warning in caught]
+    return problems

@@ -9,6 +9,7 @@ from hermpkg_build.core.lock import Lock, LockedTarget
 from hermpkg_build.core.manifest import Manifest
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.inspection.contents import manifest_of
+from hermpkg_build.inspection.verify.verdicts import Verdict
 from hermpkg_build.version import __version__
 
 TOOL = f"hermpkg {__version__}"
@@ -36,8 +37,19 @@ def _externs(manifest: Manifest) -> dict[str, str]:
     return {name: manifest.distributions.get(name, "") for name in names}
 
 
-def differences_from_lock(lock: Lock, label: str, now: LockedTarget) -> Iterator[str]:
-    """Return lines on how an artifact differs from its entry in the lock; none where they agree."""
+def hold_to_lock(label: str, path: str, sha256: str, size: int, lock: Lock) -> Verdict:
+    """Judge whether the artifact at `path` agrees with the entry of `label` in the lock."""
+    lines = tuple(_differences(lock, label, locked_target(path, sha256=sha256, size=size)))
+    return Verdict(
+        subject=label,
+        check="locked",
+        summary="not as locked" if lines else "as locked",
+        lines=(*lines, "to accept this, run hermpkg lock") if lines else (),
+        facts={"differences": list(lines)},
+    )
+
+
+def _differences(lock: Lock, label: str, now: LockedTarget) -> Iterator[str]:
     before = lock.targets.get(label)
     if before is None:
         yield f"{label} is not in the lock"

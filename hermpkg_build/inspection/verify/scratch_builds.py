@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.core.json_codec import to_json
+from hermpkg_build.core.label import Label
 from hermpkg_build.errors import ActionError, LocalEnvironmentError
 from hermpkg_build.inspection.verify.varied_conditions import BuildConditions
 
@@ -35,18 +36,14 @@ class Attempt:
 
 
 class ScratchBuilds:
-    """Builds of the target `label` in the folder `scratch`, which gets copies of the workspace at `root`.
+    """Builds of the target `label` in the folder `scratch`, which gets copies of the workspace at `root`."""
 
-    `package` is the target's package.
-    """
-
-    def __init__(self, scratch: str, *, root: str, label: str, package: str) -> None:
+    def __init__(self, scratch: str, *, root: str, label: Label) -> None:
         # A temporary folder may be a symbolic link, by which builds would differ in more than their
         # conditions.
         self.scratch = os.path.realpath(scratch)
         self._root = root
         self._label = label
-        self._package = package
         self._count = 0
         self._present: dict[str, tuple[bool, int | None]] = {}
 
@@ -88,13 +85,13 @@ class ScratchBuilds:
     def _run(self, conditions: BuildConditions, workspace: str, folder: str, artifact: str) -> str:
         """Run the command, and return its error, "" where it succeeds."""
         words = ["--json", "--jobs", str(conditions.jobs), "--cache-dir", os.path.join(folder, "cache")]
-        words += ["build", self._label, "--out", artifact]
+        words += ["build", str(self._label), "--out", artifact]
         words += ["--conditions", os.path.join(folder, "conditions.json")]
         # An artifact from another machine would prove nothing about this one.
         words += ["--remote-cache=", "--remote-executor="]
         process = subprocess.Popen(
             [sys.executable, "-m", "hermpkg_build", *words],
-            cwd=os.path.join(workspace, self._package) if conditions.from_package else workspace,
+            cwd=os.path.join(workspace, self._label.package) if conditions.from_package else workspace,
             env=_environment(conditions),
             umask=conditions.factory.umask,
             stdin=subprocess.DEVNULL,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from xml.sax.saxutils import escape, quoteattr
 
 from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.texts import first_of
 
 _MOST_LINES = 60
 
@@ -84,9 +85,7 @@ def markdown(verdicts: Sequence[Verdict]) -> str:
             f"| `{_cell(verdict.subject)}` | {verdict.check} | {result} | {_cell(verdict.summary)} |"
         )
     for verdict in failed:
-        shown = [*verdict.lines[:_MOST_LINES]]
-        if len(verdict.lines) > _MOST_LINES:
-            shown.append(f"... {len(verdict.lines) - _MOST_LINES} more lines")
+        shown = first_of(verdict.lines, _MOST_LINES, "... {} more lines")
         fence = _fence("\n".join(shown))
         lines += ["", f"<details open><summary>{escape(verdict.subject)}</summary>", ""]
         lines += [f"{fence}text", *shown, fence, "", "</details>"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hermpkg_build.cli.console import Console, aligned, error_json, printable, size_text, strong
+from hermpkg_build.cli.console import Console, error_json, printable, size_text, strong
 from hermpkg_build.errors import GroupedError, LabelError, LoadingError, Location
 
 
@@ -97,8 +97,3 @@ def test_nothing_that_is_printed_can_steer_a_terminal(capsys, color, bold):
     for letter in "cdef":
         assert f"{letter}\\x1b[2J" in shown.err
     assert "\x1b[2J" not in shown.err
-
-
-def test_columns_are_aligned():
-    assert list(aligned([("a", "bcd", "e"), ("fgh", "", "")])) == ["a    bcd  e", "fgh"]
-    assert list(aligned([])) == []

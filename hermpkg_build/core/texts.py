@@ -1,0 +1,33 @@
+"""Lays out texts for people: columns, numbers of things, long lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+
+def aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield a line for each of `rows`, with columns of one width; the last is as wide as its text.
+
+    >>> list(aligned([("build", "Build it"), ("why", "Explain it")]))
+    ['build  Build it', 'why    Explain it']
+    """
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    for row in rows:
+        cells = [f"{cell:<{width}}  " for cell, width in zip(row, widths, strict=False)]
+        yield "".join([*cells, row[-1]]).rstrip()
+
+
+def counted(count: int, thing: str) -> str:
+    """Write a number of things: ``1 upload``, ``2 uploads``."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
+def first_of(lines: Sequence[str], most: int, rest: str = "and {} more") -> list[str]:
+    """Return `most` of the lines, and behind them `rest` with the number of those left out.
+
+    >>> first_of(["a", "b", "c", "d"], 2)
+    ['a', 'b', 'and 2 more']
+    """
+    left_out = len(lines) - most
+    return [*lines[:most], rest.format(left_out)] if left_out > 0 else [*lines]
