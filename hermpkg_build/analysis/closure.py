@@ -94,16 +94,17 @@ def close_over(
     *,
     target: str,
     observed: Sequence[Edge] = (),
+    without_imports: Collection[str] = (),
 ) -> Closure:
     """Follow imports from `roots`; the first rule that matches a module decides what becomes of it.
 
     Interned modules are read and their imports followed, with their parents; extern and mocked
     ones are recorded. `target` is the label whose policy `rules` is, for messages. `observed` are
     imports that modules were seen to do while they ran; they count where reading their sources
-    did not find them.
+    did not find them. Of modules named in `without_imports` the imports are not followed.
     Raises GroupedError of AnalysisError with everything that is wrong.
     """
-    closure, problems = explore(roots, rules, finder, facts, observed)
+    closure, problems = explore(roots, rules, finder, facts, observed, without_imports=without_imports)
     if problems:
         from hermpkg_build.analysis.advice import build_file_voice
         from hermpkg_build.analysis.diagnosis import Teller, errors_of

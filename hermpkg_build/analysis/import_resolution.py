@@ -52,8 +52,16 @@ class Verdict:
 
     @property
     def is_unpacked_folder(self) -> bool:
-        """Whether it is a folder that no rule packs: it has no code that could be allowed or denied."""
-        return self.is_namespace and self.policy in (None, Policy.DENY)
+        """Whether it is a folder that no rule packs: it has no code that could be allowed or denied.
+
+        One that no environment has is none either where a rule leaves it to the environment.
+        """
+        if self.source is None or not self.is_namespace:
+            return False
+        return self.policy in (None, Policy.DENY) or (
+            self.policy in (Policy.EXTERN, Policy.MOCK)
+            and self.source.origin in (Origin.WORKSPACE, Origin.GENERATED)
+        )
 
     @property
     def is_namespace(self) -> bool:

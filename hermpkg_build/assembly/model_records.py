@@ -12,14 +12,13 @@ from hermpkg_build.assembly.parts import Part
 from hermpkg_build.assembly.record_contents import Contents, content_bytes, content_path
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.manifest import ManifestModel, RecordKind
-from hermpkg_build.errors import ActionError
-from hermpkg_build.pickles.opcodes import encode_storage_key
+from hermpkg_build.errors import AnalysisError
+from hermpkg_build.factories.request import SavedRecord
 from hermpkg_build.pickles.pickled import StoredStorage
+from hermpkg_build.pickles.storage_numbers import renumber_storages
 
 if TYPE_CHECKING:
     from hermpkg_build.factories.request import ModelObject
-
-_MOST_STORAGES = 0x7FFFFFFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,27 +32,62 @@ class PackedModel:
 def model_parts(models: Mapping[str, PackedModel], content: Contents) -> Iterator[Part]:
     """Make the pickles and storages of `models`, which go by the record of their pickle.
 
-    Storages are numbered in the order of these names. Equal storages of two models stay two records: with
-    one, a change to a tensor of one model would show in the other.
-    Raises LostContentError for content that the cache has lost, ActionError for a damaged model object.
+    Storages are numbered in the order of these names, those that TorchScript knows by number first. Equal
+    storages of two models stay two records: with one, a change to a tensor of one model would show in the
+    other. Records that objects of a model saved beside it are there once for each label.
+    Raises AnalysisError for two models with TorchScript, LostContentError for content that the cache has
+    lost, ActionError for a damaged model object.
     """
+    _check_torchscript(models)
     first_key = 0
-    for name, packed in sorted(models.items()):
+    saved: dict[str, Part] = {}
+    labels: set[str] = set()
+    order = sorted(models.items(), key=lambda item: (not item[1].model.beside.has_torchscript, item[0]))
+    for name, packed in order:
         model = packed.model
         cause = f"the model {packed.origin.label}"
-        data = content_bytes(content, model.pickle, needed_for=cause)
-        if first_key:
-            keys = range(first_key, first_key + len(model.storages))
-            data = renumber_storages(data, model.key_offsets, keys)
-            digest = Digest.of(data)
-        else:
-            digest = model.pickle
-        yield Part(name=name, kind=RecordKind.PICKLE, content=data, digest=digest, cause=cause)
-        for key, storage in enumerate(model.storages, first_key):
+        keys = range(first_key, first_key + len(model.storages))
+        main = SavedRecord(
+            name=name, kind=RecordKind.PICKLE, digest=model.pickle, key_offsets=model.key_offsets
+        )
+        yield _record_part(main, keys, content, cause)
+        for record in model.beside.records if packed.origin.label not in labels else ():
+            part = _record_part(record, keys, content, cause)
+            # Models may save the same text under one name; another one's is told as a clash of names.
+            if saved.setdefault(part.name, part).digest != part.digest or saved[part.name] is part:
+                yield part
+        labels.add(packed.origin.label)
+        for key, storage in zip(keys, model.storages, strict=True):
             path = content_path(content, storage.digest, needed_for=cause)
-            part = FileSlice(path=path, size=storage.digest.size)
-            yield storage_part(key, part, storage, cause)
+            slice_ = FileSlice(path=path, size=storage.digest.size)
+            yield storage_part(key, slice_, storage, cause)
         first_key += len(model.storages)
+
+
+def _check_torchscript(models: Mapping[str, PackedModel]) -> None:
+    """Check that only one model has TorchScript, whose classes are named for one serializer alone."""
+    scripted = sorted(name for name, packed in models.items() if packed.model.beside.has_torchscript)
+    if len(scripted) > 1:
+        raise AnalysisError(
+            "an artifact holds TorchScript of one model only",
+            facts=[("pickles", "\n".join(f"{name} of {models[name].origin.label}" for name in scripted))],
+            next_step="make one model of them, whose factory returns a dict, or a package for each",
+        )
+
+
+def _record_part(record: SavedRecord, keys: Sequence[int], content: Contents, cause: str) -> Part:
+    """Make the part of a record of a model, with its storages numbered by `keys`."""
+    digest = record.digest
+    data: Content
+    if record.kind is RecordKind.PICKLE:
+        data = content_bytes(content, digest, needed_for=cause)
+        if keys and keys[0]:
+            data = renumber_storages(data, record.key_offsets, keys)
+            digest = Digest.of(data)
+    else:
+        path = content_path(content, digest, needed_for=cause)
+        data = FileSlice(path=path, size=digest.size, digest=digest)
+    return Part(name=record.name, kind=record.kind, content=data, digest=digest, cause=cause)
 
 
 def storage_part(key: int, content: Content, stored: StoredStorage, cause: str) -> Part:
@@ -66,24 +100,3 @@ def storage_part(key: int, content: Content, stored: StoredStorage, cause: str) 
         crc32=stored.crc32,
         cause=f"a tensor of {cause}",
     )
-
-
-def renumber_storages(data: bytes, key_offsets: Sequence[tuple[int, int]], keys: Sequence[int]) -> bytes:
-    """Return the pickle `data` with ``keys[k]`` in place of each storage key k.
-
-    Each (offset, k) of `key_offsets` is a key and the offset of its four little-endian bytes, the argument
-    of a BININT opcode. Raises ActionError where the pickle has no such key there, or a new key needs more
-    bytes.
-    """
-    patched = bytearray(data)
-    for offset, key in key_offsets:
-        if offset < 1 or key >= len(keys) or data[offset - 1 : offset + 4] != encode_storage_key(key):
-            raise ActionError(
-                "a model object is damaged: its pickle has no storage key where its table says so",
-                facts=[("offset", str(offset)), ("key", str(key))],
-                next_step="remove the cache (hermpkg clean) and build again",
-            )
-        if keys[key] > _MOST_STORAGES:
-            raise ActionError(f"an artifact holds at most {_MOST_STORAGES + 1} tensor storages")
-        patched[offset - 1 : offset + 4] = encode_storage_key(keys[key])
-    return bytes(patched)

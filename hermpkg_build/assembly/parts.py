@@ -51,7 +51,7 @@ def check_names(parts: Sequence[Part]) -> None:
 
     Raises AnalysisError, GroupedError of several: for a name that no record can have, for two parts with one
     name, for a name that is also that of a folder, and for a module ``a.py`` beside a folder ``a/``, for
-    which torch's importer would refuse the archive.
+    which torch's importer would refuse the archive. Nothing below ``.data`` is a module.
     """
     problems = list(_problems(parts))
     if len(problems) == 1:
@@ -80,7 +80,7 @@ def _problems(parts: Sequence[Part]) -> Iterator[HermpkgError]:
         if name in folders:
             yield _clash("a record has the name of a folder", part, by_name[folders[name]])
         module = name.removesuffix(".py")
-        if module != name and module in folders:
+        if module != name and module in folders and not name.startswith(DATA):
             yield _clash(
                 "a module has records below it, but is not a package", part, by_name[folders[module]]
             )

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.factories.model_folder import contents_of
 from hermpkg_build.factories.request import ModelObject
 
 
@@ -22,7 +21,7 @@ class DeclaredContents:
         self._files = {
             digest: os.path.join(folder, digest.hash)
             for folder, model in models.items()
-            for digest in contents_of(model)
+            for digest in model.contents
         }
 
     def get_bytes(self, digest: Digest) -> bytes | None:

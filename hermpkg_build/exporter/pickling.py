@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hermpkg_build.assembly.model_records import renumber_storages
 from hermpkg_build.exporter.sources.available_modules import AvailableModules
 from hermpkg_build.exporter.sources.provider import ModuleProvider
 from hermpkg_build.pickles.canonical import pickle_canonically
+from hermpkg_build.pickles.package_reductions import PackageReductions
 from hermpkg_build.pickles.pickled import PickledObject
+from hermpkg_build.pickles.storage_numbers import renumber_storages
 from hermpkg_build.runtime.importing.pickled_names import plain_names
 from hermpkg_build.runtime.mangling import is_mangled, mangle_prefix
 
@@ -20,17 +20,12 @@ if TYPE_CHECKING:
 
 
 class PackagePickler:
-    """Pickles objects for one `exporter`, with the names that its `importer` has for them.
-
-    An object with ``__reduce_package__`` is reduced once for all pickles, and numbered by its first
-    appearance; it is kept alive, for its number is tied to its identity.
-    """
+    """Pickles objects for one `exporter`, with the names that its `importer` has for them."""
 
     def __init__(self, exporter: Any, importer: Any, storages: Storages) -> None:
-        self._exporter = exporter
+        self._reductions = PackageReductions(exporter)
         self._storages = storages
         self._names = GlobalNames(importer)
-        self._reduced: dict[int, tuple[Any, tuple[Any, ...]]] = {}
 
     def pickle(self, obj: Any, *, protocol: int, name: str, cause: str) -> PickledObject:
         """Pickle `obj`, which messages call `name`, with the package's keys of storages.
@@ -44,24 +39,11 @@ class PackagePickler:
                 obj,
                 protocol=protocol,
                 name=name,
-                persistent_id=self._persistent_id,
+                persistent_id=self._reductions.persistent_id,
                 resolve_global=self._names.resolve,
             )
         keys = self._storages.keys_of(pickled.storages, cause)
         return replace(pickled, data=renumber_storages(pickled.data, pickled.key_offsets, keys))
-
-    def _persistent_id(self, obj: Any) -> tuple[Any, ...] | None:
-        reduce_package: Callable[[Any, Any], Any] | None = getattr(type(obj), "__reduce_package__", None)
-        if reduce_package is None:
-            return None
-        if id(obj) not in self._reduced:
-            returned = reduce_package(obj, self._exporter)
-            if not (isinstance(returned, tuple) and len(returned) == 2 and callable(returned[0])):
-                raise pickle.PicklingError(
-                    "its __reduce_package__ must return a function and a tuple of arguments for it"
-                )
-            self._reduced[id(obj)] = obj, ("reduce_package", len(self._reduced), *returned)
-        return self._reduced[id(obj)][1]
 
 
 class GlobalNames:

@@ -13,7 +13,7 @@ from hermpkg_build.exporter.names import new_record
 from hermpkg_build.exporter.storages import Spool, Storages
 
 if TYPE_CHECKING:
-    from hermpkg_build.exporter.torchscript import TorchScript
+    from hermpkg_build.pickles.torchscript import TorchScript, TorchScriptRecord
 
 
 class SavedData:
@@ -42,7 +42,7 @@ class SavedData:
     def torchscript(self) -> TorchScript:
         """The archive of TorchScript, made at the first call; storages are numbered together with its own."""
         if self._torchscript is None:
-            from hermpkg_build.exporter.torchscript import TorchScript
+            from hermpkg_build.pickles.torchscript import TorchScript
 
             self._torchscript = TorchScript()
             self.storages.share_with(self._torchscript)
@@ -50,8 +50,8 @@ class SavedData:
 
     def parts(self) -> Sequence[Part]:
         """All records; those of TorchScript only after `finish`."""
-        torchscript = self._torchscript.parts() if self._torchscript is not None else ()
-        return [*self._records.values(), *self.storages.parts, *torchscript]
+        written = self._torchscript.records() if self._torchscript is not None else ()
+        return [*self._records.values(), *self.storages.parts, *map(_torchscript_part, written)]
 
     def finish(self) -> None:
         """Complete TorchScript; nothing more may be added."""
@@ -66,6 +66,17 @@ class SavedData:
         if self._torchscript is not None:
             self._torchscript.close()
             self._torchscript = None
+
+
+def _torchscript_part(record: TorchScriptRecord) -> Part:
+    return Part(
+        name=record.name,
+        kind=RecordKind.FRAMEWORK if record.storage is None else RecordKind.STORAGE,
+        content=record.content,
+        digest=record.digest,
+        crc32=record.crc32,
+        cause="TorchScript",
+    )
 
 
 def data_files(

@@ -13,12 +13,13 @@ from hermpkg_build.core.digest import Digest
 from hermpkg_build.disk.replacing import NewFile
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.pickles.pickled import StoredStorage
+from hermpkg_build.pickles.storage_numbers import StorageNumbers
 from hermpkg_build.pickles.storages import chunks, copy_storage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hermpkg_build.exporter.torchscript import TorchScript
+    from hermpkg_build.pickles.torchscript import TorchScript
 
 _IN_MEMORY = 256 << 20
 """How many bytes of all storages together wait in memory; those that come later wait in a file."""
@@ -53,40 +54,21 @@ class Storages:
     def __init__(self, spool: Spool) -> None:
         self.parts: list[Part] = []
         self._spool = spool
-        self._keys: dict[int, int] = {}
-        self._alive: list[Any] = []
+        self._numbers = StorageNumbers(self._copied)
         self._in_memory = 0
-        self._torchscript: TorchScript | None = None
 
     def keys_of(self, storages: Sequence[Any], cause: str) -> list[int]:
         """The numbers of torch.UntypedStorage objects, of which those that are new are copied.
 
         Raises LocalEnvironmentError where there is no room for the copies.
         """
-        return [self._key_of(storage, cause) for storage in storages]
+        keys = self._numbers.keys_of(storages)
+        self.parts += [storage_part(key, *copy, cause) for key, copy in self._numbers.take_new()]
+        return keys
 
     def share_with(self, torchscript: TorchScript) -> None:
         """From now on number storages together with those of TorchScript."""
-        self._torchscript = torchscript
-        for storage in self._alive:
-            torchscript.enter(storage)
-
-    def _key_of(self, storage: Any, cause: str) -> int:
-        identity: int = storage._cdata
-        known = self._keys.get(identity)
-        if known is not None:
-            return known
-        shared = self._torchscript
-        is_new = shared is None or not shared.has(storage)
-        # Before it has a number: where there is no room for it, it can be saved again later.
-        copy = self._copied(storage) if is_new else None
-        key = len(self._keys) if shared is None else shared.enter(storage)
-        self._keys[identity] = key
-        # The number counts only as long as no other storage can come to lie at that address.
-        self._alive.append(storage)
-        if copy is not None:
-            self.parts.append(storage_part(key, *copy, cause))
-        return key
+        self._numbers.share_with(torchscript)
 
     def _copied(self, storage: Any) -> tuple[Content, StoredStorage]:
         """The bytes of a storage as they are now."""

@@ -20,6 +20,7 @@ from hermpkg_build.factories.request import (
     ModelObject,
     ModelRequest,
     ObservedFiles,
+    saved_file,
     storage_file,
 )
 from hermpkg_build.store.failures import cannot_write
@@ -70,6 +71,8 @@ def make_model_object(
         content.put_file(str(folder / PICKLE), made.pickle, move=True)
         for key, stored in enumerate(made.storages):
             content.put_file(str(folder / storage_file(key)), stored.digest, move=True)
+        for digest in {record.digest: None for record in made.beside.records}:
+            content.put_file(str(folder / saved_file(digest)), digest, move=True)
         return made
 
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from hermpkg_build.core.canonical_json import dumps, loads
-from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.factories.make import make_model_object
 from hermpkg_build.factories.request import ModelObject, ModelRequest, ObservedFiles
@@ -28,7 +27,7 @@ def make_model_folder(request: ModelRequest, folder: str) -> ModelObject:
     content = ContentStore(store)
     try:
         model = make_model_object(request, content)
-        for digest in contents_of(model):
+        for digest in model.contents:
             path = content.path_of(digest)
             assert path is not None
             os.rename(path, os.path.join(folder, digest.hash))
@@ -43,8 +42,3 @@ def make_model_folder(request: ModelRequest, folder: str) -> ModelObject:
 def read_model_folder(folder: str) -> ModelObject:
     """The object that `make_model_folder` left in `folder`."""
     return from_json(ModelObject, loads(Path(folder, DESCRIPTION).read_bytes()))
-
-
-def contents_of(model: ModelObject) -> tuple[Digest, ...]:
-    """The digests of its pickle and storages, each once."""
-    return tuple(dict.fromkeys([model.pickle, *(storage.digest for storage in model.storages)]))

@@ -10,6 +10,8 @@ from typing import ClassVar
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.json_codec import OMITTED
+from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.pickles.pickled import GlobalReference, StoredStorage
 
 # The files of the worker's folder: it reads the first, and leaves the others.
@@ -20,6 +22,11 @@ PICKLE = "model.pkl"
 
 BASELINE = "baseline"
 """Compute with what every processor of the architecture has; the other choice is ``native``."""
+
+
+def saved_file(digest: Digest) -> str:
+    """The name of the file with the bytes of a record that was saved beside the model."""
+    return f"{digest.hash}.saved"
 
 
 def storage_file(key: int) -> str:
@@ -97,6 +104,41 @@ class ObservedFiles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SavedRecord:
+    """A record that an object of the model saved beside it: a pickle, a resource, or one of TorchScript's.
+
+    `globals` and `key_offsets` are those of a pickle; its keys count among the model's storages.
+    """
+
+    name: str
+    kind: RecordKind
+    digest: Digest
+    globals: tuple[GlobalReference, ...] = ()
+    key_offsets: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedBeside:
+    """What the objects of a model saved for its artifact when they reduced themselves.
+
+    `sources` are texts of modules by dotted name, with ``.__init__`` at the end for packages; `modules`
+    are packed whatever the policy says, and `dependencies` as it says; of those among `without_imports`
+    the imports are not followed.
+    """
+
+    records: tuple[SavedRecord, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+    modules: tuple[str, ...] = ()
+    dependencies: tuple[str, ...] = ()
+    without_imports: tuple[str, ...] = ()
+
+    @property
+    def has_torchscript(self) -> bool:
+        """Whether TorchScript is among the records."""
+        return any(record.kind is RecordKind.FRAMEWORK for record in self.records)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelObject:
     """A pickled model whose bytes are in the content store.
 
@@ -106,6 +148,7 @@ class ModelObject:
     and are not modules, relative to its entries. `located_sources` are the modules whose sources code
     has looked for on disk, by name. `computed_on` is the platform that its numbers may depend on, and
     `unpinned` are the features of the processor that a library used although it was told not to.
+    `beside` is what its objects saved besides.
     """
 
     pickle: Digest
@@ -118,3 +161,11 @@ class ModelObject:
     located_sources: tuple[str, ...] = ()
     computed_on: str = ""
     unpinned: tuple[str, ...] = ()
+    beside: SavedBeside = field(default=SavedBeside(), metadata=OMITTED)
+
+    @property
+    def contents(self) -> tuple[Digest, ...]:
+        """The digests of its pickle, storages and other records, each once."""
+        storages = (storage.digest for storage in self.storages)
+        records = (record.digest for record in self.beside.records)
+        return tuple(dict.fromkeys([self.pickle, *storages, *records]))

@@ -34,6 +34,7 @@ from hermpkg_build.disk.replacing import NewFile
 from hermpkg_build.disk.standard_library import standard_library
 from hermpkg_build.errors import ActionError, HermpkgError
 from hermpkg_build.factories.call import check_arguments, find_factory
+from hermpkg_build.factories.factory_exporter import FactoryExporter
 from hermpkg_build.factories.failures import error_to_json
 from hermpkg_build.factories.listings import order_listings
 from hermpkg_build.factories.native_reads import NativeReads
@@ -42,20 +43,16 @@ from hermpkg_build.factories.places import Places
 from hermpkg_build.factories.processor import describe_platform, hold_torch_to_baseline, numpy_features_left
 from hermpkg_build.factories.request import (
     BASELINE,
-    PICKLE,
     REQUEST,
     RESULT,
     ModelObject,
     ModelRequest,
-    storage_file,
 )
 from hermpkg_build.factories.tracebacks import error_of_factory
 from hermpkg_build.factories.weights import load_weights
 from hermpkg_build.factories.workspace_finder import WorkspaceFinder
-from hermpkg_build.pickles.canonical import pickle_canonically
 from hermpkg_build.pickles.path_of_failure import UnpicklableError
 from hermpkg_build.pickles.pickled import PickledObject
-from hermpkg_build.pickles.storages import write_storage
 
 UMASK = 0o022
 _kept: list[Any] = []
@@ -80,9 +77,11 @@ def run(folder: Path) -> None:
         model = make(request, places)
         if os.getpid() != process:
             return
-        pickled = pickle_canonically(model, name="model")
+        os.umask(UMASK)
+        exporter = FactoryExporter(folder, request.label)
+        pickled = exporter.save_model(model)
         made = replace(
-            _write_model(folder, pickled, finder, observer, places),
+            _describe_model(exporter, pickled, finder, observer, places, folder),
             computed_on=describe_platform(native=request.cpu != BASELINE),
             unpinned=numpy_features_left(sys.modules) if request.cpu == BASELINE else (),
         )
@@ -192,25 +191,24 @@ def _seed_all(seed: int) -> None:
         _seed_numpy(sys.modules["numpy.random"], seed)
 
 
-def _write_model(
-    folder: Path, pickled: PickledObject, finder: WorkspaceFinder, observer: FileObserver, places: Places
+def _describe_model(
+    exporter: FactoryExporter,
+    pickled: PickledObject,
+    finder: WorkspaceFinder,
+    observer: FileObserver,
+    places: Places,
+    folder: Path,
 ) -> ModelObject:
-    """Write the pickle and the storages; their description for the parent."""
-    imports = observed_imports(finder, places)
-    files = observer.files(finder, places, str(folder))
-    os.umask(UMASK)
-    (folder / PICKLE).write_bytes(pickled.data)
+    """The description, for the parent, of what `exporter` has written."""
     return ModelObject(
         pickle=Digest.of(pickled.data),
         globals=pickled.globals,
-        storages=tuple(
-            write_storage(storage, str(folder / storage_file(key)))
-            for key, storage in enumerate(pickled.storages)
-        ),
+        storages=exporter.storages,
         key_offsets=pickled.key_offsets,
-        observed_modules=tuple(imports),
-        observed_files=files,
+        observed_modules=tuple(observed_imports(finder, places)),
+        observed_files=observer.files(finder, places, str(folder)),
         located_sources=tuple(observer.located_sources()),
+        beside=exporter.beside,
     )
 
 

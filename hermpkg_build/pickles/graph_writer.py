@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from hermpkg_build.pickles import opcodes as op
 from hermpkg_build.pickles.global_names import GlobalWriter, ResolveGlobal
 from hermpkg_build.pickles.output import Output
+from hermpkg_build.pickles.package_reductions import copied
 from hermpkg_build.pickles.path_of_failure import UnpicklableError, path_of, reason_for
 from hermpkg_build.pickles.pickled import PickledObject
 from hermpkg_build.pickles.reducing import Elements, Reduced, checked, is_value, reduce
@@ -353,8 +354,13 @@ class GraphWriter:
         return key
 
     def _persistent(self, obj: object, persistent: object) -> Walk:
+        """Write what stands for an object, out of containers of its own where its parts refer to it."""
+        if id(obj) in self._building:
+            persistent = copied(persistent)
         self._out.alive += (obj, persistent)
+        self._enter(obj)
         yield from self._fill((persistent,), pickle.BINPERSID)
+        self._leave(obj)
 
     def _storage(self, storage: StorageReference) -> Walk:
         """The persistent id of a storage, written anew each time since its key is to be found again."""

@@ -12,7 +12,7 @@ from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.json_codec import from_json
 from hermpkg_build.engine.remote.worker import EXIT_FAILED, EXIT_MADE, EXIT_REFUSED, OUTPUT, REPORT
 from hermpkg_build.factories.failures import FactoryError, factory_error_from_json
-from hermpkg_build.factories.model_folder import DESCRIPTION, contents_of
+from hermpkg_build.factories.model_folder import DESCRIPTION
 from hermpkg_build.factories.request import ModelObject
 from hermpkg_build.remote.grpc.execution import Executed, ExecutionError, Executor
 
@@ -75,7 +75,7 @@ class _Reader:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise self._unusable("the worker's answer cannot be read", reason) from error
-        self._fetch({digest.hash: digest for digest in contents_of(model)})
+        self._fetch({digest.hash: digest for digest in model.contents})
         return Answer(outcome=model, seen=seen, search_path=search_path)
 
     def _failed(self, report: Any) -> Answer:

@@ -16,12 +16,14 @@ from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleNode
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.manifest import ManifestModel
 from hermpkg_build.core.module_names import package_of_init, parent_of, top_of
+from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.core.target import DeclaredModule, Model, ModelPackage
 from hermpkg_build.errors import AnalysisError, GroupedError, Location
 
 if TYPE_CHECKING:
     from hermpkg_build.engine.context import TargetContext
-    from hermpkg_build.factories.request import ModelObject
+    from hermpkg_build.factories.request import ModelObject, SavedBeside
+    from hermpkg_build.pickles.pickled import GlobalReference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,24 +70,28 @@ def artifact_request(
 
 
 def _analyse(context: TargetContext, target: ModelPackage, models: Mapping[Label, ModelObject]) -> _Analysis:
-    sources = _sources_of(target)
+    beside = [model.beside for model in models.values()]
+    texts = {name: text for saved in beside for name, text in saved.sources.items()}
+    texts.update(target.sources)
+    sources = {package_of_init(name) or name: text.encode() for name, text in texts.items()}
     modules = context.modules_of(target.dependencies)
     finder = ModuleFinder(
         tree=context.tree,
         workspace_modules=modules,
         workspace_root=context.workspace.root,
         search_path=context.environment.search_path,
-        generated=target.sources,
+        generated=texts,
         source_roots=context.workspace.source_roots,
         declared_by=context.declared_by,
     )
     closure = close_over(
-        list(_roots(target, models, sources)),
-        target.policy,
+        list(_roots(target, models)),
+        [*_saved_modules(beside), *target.policy],
         finder,
         context.facts,
         target=str(target.label),
         observed=list(_observed(models)),
+        without_imports={name for saved in beside for name in saved.without_imports},
     )
     _check_requires(target, finder)
     return _Analysis(closure=closure, finder=finder, modules=modules, sources=sources)
@@ -143,19 +149,36 @@ def _resources(
     }
 
 
-def _sources_of(target: ModelPackage) -> dict[str, bytes]:
-    """Return the texts of `sources` by dotted name; ``a.__init__`` is the package ``a``."""
-    return {package_of_init(name) or name: text.encode() for name, text in target.sources.items()}
+def _saved_modules(beside: Sequence[SavedBeside]) -> Iterable[PolicyRule]:
+    """Intern what the objects of models saved, before any rule is asked."""
+    names = [package_of_init(name) or name for saved in beside for name in (*saved.sources, *saved.modules)]
+    if names:
+        yield PolicyRule(policy=Policy.INTERN, include=tuple(dict.fromkeys(names)), allow_empty=True)
 
 
-def _roots(
-    target: ModelPackage, models: Mapping[Label, ModelObject], sources: Mapping[str, bytes]
-) -> Iterable[Root]:
+def _roots(target: ModelPackage, models: Mapping[Label, ModelObject]) -> Iterable[Root]:
     for record, label in target.models.items():
-        references = [(reference.module, reference.name) for reference in models[label].globals]
-        yield from pickle_roots(record, references, target.location)
-    for module in (*target.modules, *sources):
-        yield Root(source=str(target.label), module=module, kind=EdgeKind.DECLARED, location=target.location)
+        yield from _pickle_roots(record, models[label].globals, target)
+    for label, model in models.items():
+        beside = model.beside
+        for saved in beside.records:
+            yield from _pickle_roots(saved.name, saved.globals, target)
+        for module in (*beside.sources, *beside.modules, *beside.dependencies):
+            yield _declared(str(label), module, target)
+    for module in (*target.modules, *target.sources):
+        yield _declared(str(target.label), module, target)
+
+
+def _pickle_roots(
+    record: str, globals_of_pickle: Iterable[GlobalReference], target: ModelPackage
+) -> Iterable[Root]:
+    references = [(reference.module, reference.name) for reference in globals_of_pickle]
+    return pickle_roots(record, references, target.location)
+
+
+def _declared(source: str, module: str, target: ModelPackage) -> Root:
+    name = package_of_init(module) or module
+    return Root(source=source, module=name, kind=EdgeKind.DECLARED, location=target.location)
 
 
 def _check_requires(target: ModelPackage, finder: ModuleFinder) -> None:

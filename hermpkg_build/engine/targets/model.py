@@ -159,6 +159,7 @@ def _outputs(model: ModelObject) -> dict[str, Digest]:
     return {
         "pickle": model.pickle,
         **{f"{key}.storage": storage.digest for key, storage in enumerate(model.storages)},
+        **{f"beside {record.name}": record.digest for record in model.beside.records},
     }
 
 

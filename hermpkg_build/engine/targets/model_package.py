@@ -16,7 +16,6 @@ from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContex
 from hermpkg_build.engine.targets.artifact_contents import artifact_request
 from hermpkg_build.engine.targets.artifact_file import ArtifactFile, output_path, root_folder
 from hermpkg_build.engine.targets.model import build_model
-from hermpkg_build.factories.model_folder import contents_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +53,7 @@ def build_artifact(build: Build, target: ModelPackage, need: NeedTargets) -> Bui
 def _contents_of(request: ArtifactRequest) -> Iterator[Digest]:
     """Give what the cache may hold of an artifact."""
     for packed in request.models.values():
-        yield from contents_of(packed.model)
+        yield from packed.model.contents
     yield from (resource.digest for resource in request.resources.values())
 
 
@@ -117,8 +116,9 @@ def _state_of(node: ModuleNode, label: str) -> str:
 
 
 def _state_of_model(packed: PackedModel) -> str:
-    storages = [str(storage.digest) for storage in packed.model.storages]
-    origin = packed.origin
+    model, origin = packed.model, packed.origin
+    storages = [str(storage.digest) for storage in model.storages]
+    beside = [f"{record.name} {record.digest}" for record in model.beside.records]
     return fingerprint(
-        [origin.label, origin.factory, origin.computed_on, str(packed.model.pickle), storages]
+        [origin.label, origin.factory, origin.computed_on, str(model.pickle), storages, beside]
     ).hash

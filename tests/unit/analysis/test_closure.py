@@ -190,6 +190,15 @@ def test_an_edge_is_optional_only_while_no_import_needs_it(workspace):
     assert (edge.optional, edge.location.line) == (False, 5)
 
 
+@pytest.mark.parametrize("policy", ["extern", "mock"])
+def test_a_folder_that_only_the_workspace_has_is_not_left_to_the_environment(workspace, policy):
+    workspace.own({"space/deep/main.py": "from space.deep import other", "space/deep/other.py": ""})
+    closure = workspace.close("space.deep.main", intern("space.deep.*"), rule(policy, "**"))
+    assert interned(closure) == ["space.deep.main", "space.deep.other"]
+    assert "space" not in closure.graph.nodes
+    assert "space.deep" not in closure.graph.nodes
+
+
 def test_namespace_packages_need_no_rule(workspace):
     workspace.own({"app/main.py": "from space import leaf"}).installed({"space/leaf.py": ""})
     closure = workspace.close("app.main", intern("app.main", "space.leaf"), rule("deny", "**"))

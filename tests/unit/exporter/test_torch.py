@@ -118,6 +118,29 @@ def test_torchscript_can_be_exported_again(project):
     assert torch.equal(second.load_pickle("m", "s.pkl")(x), module(x))
 
 
+@pytest.mark.parametrize("opened_with", [PackageImporter, torch.package.PackageImporter])
+def test_one_class_of_torchscript_in_several_shapes(project, opened_with):
+    """Torch names the code of the second ``linear/___torch_mangle_0.py``, beside ``linear.py``."""
+    module = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2, bias=False)).eval()
+    traced = torch.jit.trace(module, torch.ones(1, 2))
+    records = project.records(lambda e: e.save_pickle("m", "m.pkl", [traced]))
+    assert any("___torch_mangle" in name for name in records)
+    (loaded,) = opened_with(io.BytesIO(project.exported)).load_pickle("m", "m.pkl")
+    assert torch.equal(loaded(torch.ones(3, 2)), module(torch.ones(3, 2)))
+
+
+@pytest.mark.parametrize("opened_with", [PackageImporter, torch.package.PackageImporter])
+def test_a_graph_module_that_holds_its_own_graph(project, opened_with):
+    graph = torch.fx.symbolic_trace(torch.nn.Linear(2, 2))
+    graph.train_graph, graph.eval_graph = graph.graph, torch.fx.symbolic_trace(torch.nn.Linear(2, 2)).graph
+    project.export(lambda e: (e.extern("**"), e.save_pickle("m", "m.pkl", [graph, graph.train_graph])))
+    loaded, kept = opened_with(io.BytesIO(project.exported)).load_pickle("m", "m.pkl")
+    assert torch.equal(loaded(torch.ones(3, 2)), graph(torch.ones(3, 2)))
+    assert loaded.train_graph is kept
+    assert [node.op for node in kept.nodes] == [node.op for node in graph.graph.nodes]
+    assert len(loaded.eval_graph.nodes) == len(graph.eval_graph.nodes)
+
+
 def test_graph_modules_of_own_modules(project):
     project.module(
         "net",

@@ -1,21 +1,31 @@
-"""TorchScript in a package: torch writes an archive of its own, whose records become the package's."""
+"""TorchScript beside a pickle: torch writes an archive of its own, whose records go into the artifact."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import IO, Any
 
 from hermpkg_build.archive.layout import DATA
 from hermpkg_build.archive.reader import ArchiveReader
-from hermpkg_build.archive.records import FileSlice
-from hermpkg_build.assembly.parts import Part
+from hermpkg_build.archive.records import Content, FileSlice
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.manifest import RecordKind
 
 _CODE = f"{DATA}ts_code/"
 _STORAGE = ".storage"
 _SOURCE_PLACES = ".debug_pkl"
 """Records that say which source each line comes from, with paths of the machine; only messages use them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorchScriptRecord:
+    """A record that torch wrote: `storage` is the number of a tensor storage, None for code and constants."""
+
+    name: str
+    content: Content
+    digest: Digest
+    crc32: int
+    storage: int | None
 
 
 class TorchScript:
@@ -52,7 +62,7 @@ class TorchScript:
             self.serializer.write_files()
             self._writer.write_end_of_file()
 
-    def parts(self) -> Iterator[Part]:
+    def records(self) -> Iterator[TorchScriptRecord]:
         """The records that torch wrote: code, constants, and the storages that no pickle had before.
 
         There are none before `finish`.
@@ -65,15 +75,14 @@ class TorchScript:
                 if not is_storage and (not name.startswith(_CODE) or name.endswith(_SOURCE_PLACES)):
                     continue
                 entry = archive.entry(name)
-                yield Part(
+                yield TorchScriptRecord(
                     name=name,
-                    kind=RecordKind.STORAGE if is_storage else RecordKind.FRAMEWORK,
                     content=FileSlice(path=self._file.name, offset=entry.offset, size=entry.size)
                     if entry.is_stored
                     else archive.read(name),
                     digest=Digest.of(archive.view(name)),
                     crc32=entry.crc32,
-                    cause="TorchScript",
+                    storage=int(name[len(DATA) : -len(_STORAGE)]) if is_storage else None,
                 )
 
     def close(self) -> None:
