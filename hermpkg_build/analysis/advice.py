@@ -145,10 +145,7 @@ class Adviser:
             )
         file = undeclared_file(problem, self.environment)
         if file is not None:
-            declared = self.environment.declared_by(file) if self.environment.declared_by else None
-            if declared is not None:
-                return f'add to the deps of the target that imports it:\n    "{declared}",'
-            return f"list {file} in a python_modules target{self._build_file(file)} and add that to the deps"
+            return self._advice_on_undeclared(file)
         meant = self._similar(name)
         if meant and "." in name:
             return f"did you mean '{meant}'?"
@@ -162,6 +159,13 @@ class Adviser:
         imported = problem.trail and problem.trail[-1].kind is EdgeKind.IMPORT
         attempt = ", import it in a try that catches ImportError" if imported else ""
         return f"{question}install the distribution that has it{attempt}, or {give}"
+
+    def _advice_on_undeclared(self, file: str) -> str:
+        """How to have a file of the workspace packed."""
+        declared = self.environment.declared_by(file) if self.environment.declared_by else None
+        if declared is not None:
+            return f'add to the deps of the target that imports it:\n    "{declared}",'
+        return f"list {file} in a python_modules target{self._build_file(file)} and add that to the deps"
 
     def _build_file(self, file: str) -> str:
         """Where the nearest BUILD file above a workspace file is, in words."""
@@ -180,12 +184,17 @@ class Adviser:
 
     def _advice_on_rule(self, problem: Problem) -> str:
         rule = self._rule(problem)
+        if problem.module and (file := undeclared_file(problem, self.environment)):
+            return self._advice_on_undeclared(file)
         allow = "leave out allow_empty=False" if self.voice.allow_empty else "give it allow_empty = True"
         if problem.kind is ProblemKind.DEAD_RULE:
             first = problem.earlier_rule is not None
             before = "put it before the rule that takes its modules, " if first else ""
             return f"{before}remove it, or {allow}"
-        for pattern in rule.include if rule else ():
+        patterns = rule.include if rule else ()
+        if problem.kind is ProblemKind.EMPTY_RULE and problem.module:
+            patterns = (problem.module,)
+        for pattern in patterns:
             stem = literal_stem(pattern)
             meant = self._similar(stem) if stem and self.modules.find(stem) is None else ""
             if meant:

@@ -13,7 +13,7 @@ from hermpkg_build.analysis.import_resolution import (
     Verdict,
     package_of,
 )
-from hermpkg_build.analysis.module_finder import ModuleFinder, ModuleSource
+from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.analysis.rule_problems import malformed_patterns, unused_rules
 from hermpkg_build.core.digest import Digest
@@ -29,8 +29,7 @@ from hermpkg_build.core.import_facts import (
 )
 from hermpkg_build.core.module_names import is_module_name, parent_of, parents_of
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
-from hermpkg_build.core.texts import counted
-from hermpkg_build.errors import GroupedError, Location
+from hermpkg_build.errors import Location
 from hermpkg_build.source.source_facts import SourceFacts
 
 _OPTIONAL = [bool(context & (ImportContext.TRY | ImportContext.CONDITIONAL)) for context in IMPORT_CONTEXTS]
@@ -76,51 +75,16 @@ def pickle_roots(
 class Closure:
     """The modules that a set of roots needs.
 
-    `type_only` are the imports that only type checkers follow; they are not in the graph. `dynamic` and
-    `uses_files` pair the name of an interned module with calls and uses that its source does not resolve.
+    `type_only` are the imports that only type checkers follow; they are not in the graph. `unmet` are
+    imports of modules that there are not, which is no error: they may fail, or mean something else. `dynamic`
+    and `uses_files` pair the name of an interned module with calls and uses that its source does not resolve.
     """
 
     graph: ModuleGraph
     type_only: tuple[Edge, ...] = ()
+    unmet: tuple[Edge, ...] = ()
     dynamic: tuple[tuple[str, DynamicImport], ...] = ()
     uses_files: tuple[tuple[str, SourceUse], ...] = ()
-
-
-def close_over(
-    roots: Sequence[Root],
-    rules: Sequence[PolicyRule],
-    finder: ModuleFinder,
-    facts: FactsProvider,
-    *,
-    target: str,
-    observed: Sequence[Edge] = (),
-    without_imports: Collection[str] = (),
-) -> Closure:
-    """Follow imports from `roots`; the first rule that matches a module decides what becomes of it.
-
-    Interned modules are read and their imports followed, with their parents; extern and mocked
-    ones are recorded. `target` is the label whose policy `rules` is, for messages. `observed` are
-    imports that modules were seen to do while they ran; they count where reading their sources
-    did not find them. Of modules named in `without_imports` the imports are not followed.
-    Raises GroupedError of AnalysisError with everything that is wrong.
-    """
-    closure, problems = explore(roots, rules, finder, facts, observed, without_imports=without_imports)
-    if problems:
-        from hermpkg_build.analysis.advice import build_file_voice
-        from hermpkg_build.analysis.diagnosis import Teller, errors_of
-
-        errors = errors_of(
-            Teller(
-                problems=problems,
-                graph=closure.graph,
-                rules=rules,
-                modules=finder,
-                environment=finder,
-                voice=build_file_voice(target),
-            )
-        )
-        raise GroupedError(f"{target} cannot be packaged: {counted(len(errors), 'problem')}", errors)
-    return closure
 
 
 def explore(
@@ -134,11 +98,14 @@ def explore(
     whole_packages: bool = True,
     resolver: Resolver | None = None,
 ) -> tuple[Closure, Sequence[Problem]]:
-    """As `close_over`, but return the problems as values, with all modules that could be followed.
+    """Follow imports from `roots`; the first rule that matches a module decides what becomes of it.
 
-    Problems come in the order of the walk, those of the rules last. Denied modules are in the
-    graph; modules without a policy, and ones that would have to be read but cannot, are not.
-    Of modules named in `without_imports` the imports are not followed. Unless `whole_packages`, the
+    Interned modules are read and their imports followed, with their parents; extern and mocked
+    ones are recorded. `observed` are imports that modules were seen to do while they ran; they count
+    where reading their sources did not find them.
+    What is wrong is returned as values, in the order of the walk, the problems of the rules last. Denied
+    modules are in the graph; modules without a policy, and ones that would have to be read but cannot, are
+    not. Of modules named in `without_imports` the imports are not followed. Unless `whole_packages`, the
     package of a packed module is a mere folder, save where an import names it too (``import a.b``
     names ``a``, ``from a import b`` does not) and a rule decides for it. A `resolver` of the same
     rules and finder spares what an earlier walk has worked out.
@@ -180,6 +147,7 @@ class _Walk:
         self._exports: dict[str, tuple[str, ...]] = {}
         self._stars: dict[str, list[Edge]] = {}
         self._type_only: dict[tuple[str, str], Edge] = {}
+        self._unmet: dict[tuple[str, str], Edge] = {}
         self._dynamic: list[tuple[str, DynamicImport]] = []
         self._uses: list[tuple[str, SourceUse]] = []
         self._observed: dict[str, list[Edge]] = {}
@@ -240,6 +208,9 @@ class _Walk:
             verdict = self._resolver.verdict(meaning.named)
             failing = _edge(source, imported, meaning.named)
             self._report(meaning.fault, failing, verdict, imported.names)
+        else:
+            for name in self._resolver.not_found(imported, meaning):
+                self._unmet.setdefault((source.name, name), _edge(source, imported, name))
         known = self._edges.get((source.name, EdgeKind.IMPORT))
         for name in meaning.modules if self._whole_packages else self._named_by(imported, meaning):
             # The same pair again adds nothing, unless the import was optional and no longer is.
@@ -359,6 +330,7 @@ class _Walk:
         return Closure(
             graph=ModuleGraph(nodes, edges, roots),
             type_only=tuple(self._type_only.values()),
+            unmet=tuple(self._unmet.values()),
             dynamic=tuple(self._dynamic),
             uses_files=tuple(self._uses),
         )

@@ -39,7 +39,7 @@ _SUMMARIES = {
     ProblemKind.BEYOND_TOP: "relative import {name} goes beyond the top-level package",
     ProblemKind.MALFORMED_NAME: "{name} cannot be the name of a module",
     ProblemKind.MALFORMED_PATTERN: "{name} is not a pattern",
-    ProblemKind.EMPTY_RULE: "{rule} matches no module",
+    ProblemKind.EMPTY_RULE: "{of}{rule} matches no module",
     ProblemKind.DEAD_RULE: "{rule} never decides: rules before it take all that it matches",
 }
 
@@ -87,6 +87,7 @@ class Teller(Adviser):
             sourceless="lies in a ZIP file" if source and source.archive else sourceless,
             syntax=problem.syntax.message if problem.syntax else "",
             rule=self._written(problem.rule),
+            of=f'"{problem.module}" of ' if problem.module else "",
         )
 
     def facts(self, problem: Problem) -> Iterable[tuple[str, str]]:
@@ -100,7 +101,7 @@ class Teller(Adviser):
             yield "objects", f"{', '.join(problem.names)} in {problem.trail[-1].source}"
         if kind is ProblemKind.NO_SOURCE and source is not None and source.path:
             yield "file", source.shown if source.origin is Origin.WORKSPACE else source.path
-        if kind is ProblemKind.NOT_FOUND:
+        if kind is ProblemKind.NOT_FOUND or (kind is ProblemKind.EMPTY_RULE and problem.module):
             yield from self._what_is_there(problem)
         if kind is ProblemKind.DEAD_RULE:
             if problem.earlier_rule is not None:

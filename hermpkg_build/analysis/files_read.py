@@ -43,12 +43,14 @@ class FilesRead:
 
     `real` are the top-level modules whose code needs real paths, sorted; `data` the files to be
     packed beside it: record name -> absolute path. `libraries` are the records of shared libraries that lie
-    there too, of packages that load some by names that they compute.
+    there too, of packages that load some by names that they compute; `own` are files of the workspace that
+    would be data if an installed distribution had them.
     """
 
     real: tuple[str, ...] = ()
     data: Mapping[str, str] = field(default_factory=dict)
     libraries: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
 
 
 def files_read(
@@ -67,7 +69,7 @@ def files_read(
     read while the code ran, relative to the entries of the search path, with ``/``; `located` are
     modules whose source was looked for on disk meanwhile. Where the code reads the metadata of
     distributions, those of its own are among the files.
-    Data files of the workspace are not looked for: targets declare those.
+    Data files of the workspace are not among `data`: targets declare those.
     """
     tops: dict[str, list[ModuleNode]] = {}
     stubs = {_stub(graph.nodes[name]) for name, use in uses if use.name == "__file__"}
@@ -82,6 +84,7 @@ def files_read(
     seen = frozenset(seen)
     data = dict(_metadata(graph, entries, distributions))
     libraries: list[str] = []
+    own: list[str] = []
     modules = {record_of_module(name, False).removesuffix(".py") for name in graph.nodes}
     for top, nodes in tops.items():
         if top not in asking and not any(name.startswith(f"{top}/") for name in seen):
@@ -91,7 +94,11 @@ def files_read(
             # The names of files may stand in the code that asks, or elsewhere in its library.
             others = [graph.nodes[name] for name in sorted(asking[top]) if top_of(name) != top]
             hints = _Hints([*nodes, *others], source_of, entries)
-        candidates = dict(_candidates(nodes, _Folders(entries, hints, seen)))
+        folders = _Folders(entries, hints, seen)
+        if hints is not None:
+            of_workspace = _candidates(nodes, folders, Origin.WORKSPACE)
+            own += [record for record, _ in of_workspace if record in seen or hints.name_exactly(record)]
+        candidates = dict(_candidates(nodes, folders, Origin.ENVIRONMENT))
         for record, path in candidates.items():
             if record in seen:
                 real.add(top)
@@ -115,6 +122,7 @@ def files_read(
         real=tuple(sorted(real)),
         data=dict(sorted(data.items())),
         libraries=tuple(sorted(record for record in libraries if record not in data)),
+        own=tuple(sorted(own)),
     )
 
 
@@ -181,11 +189,11 @@ def all_tops(graph: ModuleGraph) -> tuple[str, ...]:
     return tuple(sorted({top_of(node.name) for node in graph.with_policy(Policy.INTERN)}))
 
 
-def _candidates(nodes: Sequence[ModuleNode], folders: _Folders) -> Iterator[tuple[str, str]]:
-    """The data files in the folders of interned modules, and in folders below them that hold data."""
+def _candidates(nodes: Sequence[ModuleNode], folders: _Folders, origin: Origin) -> Iterator[tuple[str, str]]:
+    """The data files in the folders of interned modules of `origin`, and in folders below that hold data."""
     tops: dict[str, str] = {}
     for node in nodes:
-        if node.kind in _WITH_SOURCE and node.origin is Origin.ENVIRONMENT and node.path:
+        if node.kind in _WITH_SOURCE and node.origin is origin and node.path:
             folder = os.path.dirname(node.path)
             record = folder_of_module(node.name, node.is_package)
             # A loader may have a module's file somewhere else.
@@ -270,9 +278,16 @@ class _Hints:
 
     def name(self, record: str) -> bool:
         """Whether the text names the file of a record, its folder, or its suffix by itself."""
+        return os.path.basename(record).encode() in self.text or self._names_kind(record)
+
+    def name_exactly(self, record: str) -> bool:
+        """As `name`, where the file is named by no more than the whole of a text, or the end of a path."""
+        file = re.escape(os.path.basename(record).encode())
+        return self._finds(rb"""["'/]""" + file + rb"""["']""") or self._names_kind(record)
+
+    def _names_kind(self, record: str) -> bool:
+        """Whether the text names the folder of a record, or its suffix by itself."""
         file = os.path.basename(record)
-        if file.encode() in self.text:
-            return True
         suffix = os.path.splitext(file)[1]
         if suffix and self._finds(rb"""[*}"']""" + re.escape(suffix.encode()) + rb"""["']"""):
             return True

@@ -163,6 +163,22 @@ class Resolver:
                 wanted.append(child)
         return wanted
 
+    def not_found(self, imported: Import, meaning: Meaning) -> tuple[str, ...]:
+        """The modules that an import names or may name, and that there are not.
+
+        A name that is no module of a package of the workspace may be a variable of it, or a module that no
+        target lists.
+        """
+        if meaning.fault is ProblemKind.NOT_FOUND:
+            return (meaning.named,)
+        if meaning.fault is not None or not imported.names or imported.form is ImportForm.IMPORT_MODULE:
+            return ()
+        source = self.verdict(meaning.named).source
+        if source is None or source.kind is not ModuleKind.PACKAGE or source.origin is not Origin.WORKSPACE:
+            return ()
+        children = (f"{meaning.named}.{name}" for name in imported.names if name != "*")
+        return tuple(child for child in children if self._finder.find(child) is None)
+
 
 def package_of(source: ModuleSource) -> str:
     """The package that relative imports in a module count from ("" for a top-level module)."""

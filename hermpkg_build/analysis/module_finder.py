@@ -144,6 +144,18 @@ class ModuleFinder:
                     return path
         return None
 
+    def undeclared_submodules(self, package: str) -> list[str]:
+        """The modules that workspace files in the folder of `package` would be if targets listed them."""
+        found = set()
+        for root in self.source_roots:
+            folder = os.path.join(self.workspace_root, *root.split("/"), *package.split("."))
+            for entry, is_folder in (self.tree.entries(folder) or {}).items():
+                stem = entry if is_folder else entry.removesuffix(".py")
+                name = f"{package}.{stem}"
+                if stem.isidentifier() and stem != "__init__" and (is_folder or entry.endswith(".py")):
+                    found.add(name)
+        return sorted(name for name in found if self.find(name) is None and self.undeclared_file(name))
+
     def _init_as_module(self, name: str) -> ModuleSource | None:
         """The source of a package that was handed in, as the plain module ``package.__init__``."""
         package = self._given.get(package_of_init(name) or "")

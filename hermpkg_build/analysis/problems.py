@@ -26,7 +26,7 @@ class ProblemKind(enum.Enum):
     MALFORMED_NAME = "malformed name"
     MALFORMED_PATTERN = "malformed pattern"
     EMPTY_RULE = "empty rule"
-    """Matched nothing."""
+    """Matched nothing, or the module that it names in full."""
     DEAD_RULE = "dead rule"
     """All it matched was taken by rules before it."""
 

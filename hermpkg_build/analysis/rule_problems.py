@@ -9,6 +9,7 @@ from itertools import islice
 from hermpkg_build.analysis.import_resolution import ModuleLookup, Verdict
 from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.core.globs import GlobGroup
+from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
 
 
@@ -66,6 +67,17 @@ def unused_rules(
         elif not met and not may_idle(rule) and not (problems and _could_match(rule, finder)):
             found.append(Problem(kind=ProblemKind.EMPTY_RULE, module="", rule=index))
     return found
+
+
+def misspelt_names(rules: Sequence[PolicyRule], finder: ModuleLookup, graph: ModuleGraph) -> list[Problem]:
+    """The modules that rules name in full, to have them packed, and that there are not."""
+    return [
+        Problem(kind=ProblemKind.EMPTY_RULE, module=name, rule=index)
+        for index, rule in enumerate(rules)
+        if rule.policy is Policy.INTERN and not rule.allow_empty
+        for name in rule.include
+        if "*" not in name and name not in graph.nodes and finder.find(name) is None
+    ]
 
 
 def may_idle(rule: PolicyRule) -> bool:

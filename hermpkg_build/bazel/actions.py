@@ -82,7 +82,7 @@ def assemble(request: ActionRequest, memory: FactsMemory) -> Warnings:
         models = {Label.parse(label): read_model_folder(path) for label, path in request.models.items()}
         contents = DeclaredContents({request.models[str(label)]: model for label, model in models.items()})
         journal = _journal()
-        asked = artifact_request(context, target, models)
+        asked = artifact_request(context, target, models, journal.warn)
         write_artifact(target, os.path.abspath(request.output), asked, contents, journal)
         return journal.warnings
 

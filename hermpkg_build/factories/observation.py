@@ -14,7 +14,7 @@ from hermpkg_build.core.module_names import parent_of
 from hermpkg_build.factories.loaded_modules import attribute_of
 from hermpkg_build.factories.native_reads import NativeReads
 from hermpkg_build.factories.places import Place, Places
-from hermpkg_build.factories.request import ObservedFiles, ObservedImport
+from hermpkg_build.factories.request import ModelRequest, ObservedFiles, ObservedImport
 from hermpkg_build.factories.workspace_finder import ImportSite, WorkspaceFinder, paths_of_spec
 
 _CODE = (Place.WORKSPACE, Place.ENVIRONMENT)
@@ -163,6 +163,22 @@ def observed_imports(finder: WorkspaceFinder, places: Places) -> list[ObservedIm
         if site is not None and any(places.place_of(path) in _CODE for path in _paths_of_module(module)):
             found.append(_observed(name, site, places))
     return found
+
+
+def data_among(paths: Iterable[str], request: ModelRequest, places: Places) -> tuple[str, ...]:
+    """The `paths` of files that are not modules, relative to the search path or source root they lie in."""
+    roots = {
+        Place.ENVIRONMENT: request.search_path,
+        Place.WORKSPACE: [os.path.join(request.workspace_root, root) for root in request.source_roots],
+    }
+    found = set()
+    for path in paths:
+        given = roots.get(places.place_of(path), ())
+        starts = [os.path.join(root, "") for folder in given for root in (folder, os.path.realpath(folder))]
+        start = max((start for start in starts if path.startswith(start)), key=len, default="")
+        if start and not path.endswith(".py"):
+            found.add(path.removeprefix(start))
+    return tuple(sorted(found))
 
 
 def _observed(name: str, site: ImportSite, places: Places) -> ObservedImport:

@@ -144,11 +144,11 @@ class ModelObject:
 
     `globals`, `storages` and `key_offsets` are those of its PickledObject. `observed_modules` are
     the modules of workspace and environment that were imported, by name; `observed_files` all other
-    files that the result depends on. `data_read` are those of these files that lie on the search path
-    and are not modules, relative to its entries. `located_sources` are the modules whose sources code
-    has looked for on disk, by name. `computed_on` is the platform that its numbers may depend on, and
-    `unpinned` are the features of the processor that a library used although it was told not to.
-    `beside` is what its objects saved besides.
+    files that the result depends on. `data_read` are those of these files that are not modules,
+    relative to the entry of the search path or the source root that they lie in. `located_sources` are the
+    modules whose sources code has looked for on disk, by name. `computed_on` is the platform that its numbers
+    may depend on, and `unpinned` are the features of the processor that a library used although it was told
+    not to. `beside` is what its objects saved besides.
     """
 
     pickle: Digest

@@ -38,7 +38,12 @@ from hermpkg_build.factories.factory_exporter import FactoryExporter
 from hermpkg_build.factories.failures import error_to_json
 from hermpkg_build.factories.listings import order_listings
 from hermpkg_build.factories.native_reads import NativeReads
-from hermpkg_build.factories.observation import FileObserver, observe_safetensors, observed_imports
+from hermpkg_build.factories.observation import (
+    FileObserver,
+    data_among,
+    observe_safetensors,
+    observed_imports,
+)
 from hermpkg_build.factories.places import Places
 from hermpkg_build.factories.processor import describe_platform, hold_torch_to_baseline, numpy_features_left
 from hermpkg_build.factories.request import (
@@ -80,8 +85,10 @@ def run(folder: Path) -> None:
         os.umask(UMASK)
         exporter = FactoryExporter(folder, request.label)
         pickled = exporter.save_model(model)
+        described = _describe_model(exporter, pickled, finder, observer, places, folder)
         made = replace(
-            _describe_model(exporter, pickled, finder, observer, places, folder),
+            described,
+            data_read=data_among(described.observed_files.read, request, places),
             computed_on=describe_platform(native=request.cpu != BASELINE),
             unpinned=numpy_features_left(sys.modules) if request.cpu == BASELINE else (),
         )

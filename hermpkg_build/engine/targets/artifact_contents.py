@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hermpkg_build.analysis.closure import Closure, Root, close_over, pickle_roots
+from hermpkg_build.analysis.closure import Closure, Root, pickle_roots
 from hermpkg_build.analysis.distributions import versions_of
 from hermpkg_build.analysis.files_read import FilesRead, all_tops, files_read
+from hermpkg_build.analysis.left_out import files_left_out
 from hermpkg_build.analysis.module_finder import ModuleFinder
+from hermpkg_build.analysis.target_closure import close_over
 from hermpkg_build.assembly.artifact import ArtifactRequest, PackedModel, ResourceFile
 from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleNode
@@ -47,13 +49,17 @@ def module_graph(
 
 
 def artifact_request(
-    context: TargetContext, target: ModelPackage, models: Mapping[Label, ModelObject]
+    context: TargetContext,
+    target: ModelPackage,
+    models: Mapping[Label, ModelObject],
+    warn: Callable[[str], None],
 ) -> ArtifactRequest:
     """Gather everything that decides the bytes of the artifact of `target`, which holds `models`.
 
-    Raises what `module_graph` raises, and LoadingError for a file that cannot be read.
+    `warn` is told of what the artifact will lack. Raises what `module_graph` raises, and LoadingError for a
+    file that cannot be read.
     """
-    found = _analyse(context, target, models)
+    found = _analyse(context, target, models, warn)
     graph = found.closure.graph
     files = _files_read(context, target, found, models)
     return ArtifactRequest(
@@ -61,7 +67,7 @@ def artifact_request(
         python_version=target.python_version or context.environment.python_version,
         sources=found.sources,
         models={record: _packed(context, label, models[label]) for record, label in target.models.items()},
-        resources=_resources(context, target, files.data),
+        resources=_resources(context, target, files, warn),
         real_files=files.real,
         labels={module.module: str(module.label) for module in found.modules},
         distributions=versions_of(graph, found.finder.distributions),
@@ -69,7 +75,12 @@ def artifact_request(
     )
 
 
-def _analyse(context: TargetContext, target: ModelPackage, models: Mapping[Label, ModelObject]) -> _Analysis:
+def _analyse(
+    context: TargetContext,
+    target: ModelPackage,
+    models: Mapping[Label, ModelObject],
+    warn: Callable[[str], None] = lambda _: None,
+) -> _Analysis:
     beside = [model.beside for model in models.values()]
     texts = {name: text for saved in beside for name, text in saved.sources.items()}
     texts.update(target.sources)
@@ -92,6 +103,7 @@ def _analyse(context: TargetContext, target: ModelPackage, models: Mapping[Label
         target=str(target.label),
         observed=list(_observed(models)),
         without_imports={name for saved in beside for name in saved.without_imports},
+        warn=warn,
     )
     _check_requires(target, finder)
     return _Analysis(closure=closure, finder=finder, modules=modules, sources=sources)
@@ -132,17 +144,19 @@ def _packed(context: TargetContext, label: Label, model: ModelObject) -> PackedM
 
 
 def _resources(
-    context: TargetContext, target: ModelPackage, data: Mapping[str, str]
+    context: TargetContext, target: ModelPackage, files: FilesRead, warn: Callable[[str], None]
 ) -> dict[str, ResourceFile]:
-    """Gather files that are packed as they are: the target's, its modules', and `data`; by record."""
+    """Gather files that are packed as they are: the target's, its modules', and data `files`; by record."""
     wanted = {
         record: (context.absolute(label.path), f"the resource {record} of {target.label}")
         for record, label in target.resources.items()
     }
     for label, cause in context.resources_of_modules(target):
         wanted.setdefault(context.module_path(label.path), (context.absolute(label.path), cause))
-    for record, path in data.items():
+    for record, path in files.data.items():
         wanted.setdefault(record, (path, f"the data file {record}"))
+    for text in files_left_out(files, wanted):
+        warn(f"{target.label}: {text}")
     return {
         record: ResourceFile(path=path, digest=context.resource_digest(target, path, cause), cause=cause)
         for record, (path, cause) in wanted.items()

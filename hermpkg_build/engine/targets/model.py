@@ -13,7 +13,6 @@ from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import JsonFormError, from_json, to_json
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
-from hermpkg_build.engine.environment import PYTHON_REPOSITORY
 from hermpkg_build.engine.runner import Done, Ran
 from hermpkg_build.factories.make import make_model_object
 from hermpkg_build.factories.processor import describe_platform
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from hermpkg_build.core.target import Model
 
 
-_MODEL_VERSION = 7
+_MODEL_VERSION = 8
 """Changes whenever making a model object gives other bytes for the same inputs."""
 
 
@@ -45,7 +44,6 @@ def build_model(build: Build, target: Model, _: NeedTargets) -> Built:
 def _make(build: Build, target: Model, request: ModelRequest) -> Done[ModelObject]:
     started_ns = time.time_ns()
     model, where = _made(build, target, request)
-    model = replace(model, data_read=_data_read(build.context, model))
     for feature in model.unpinned:
         build.journal.warn(
             f"{target.label}: NumPy chose its kernels by the processor's {feature}, which this version of"
@@ -121,18 +119,6 @@ def _action(build: Build, target: Model, request: ModelRequest) -> Action:
         inputs[f"weights {path}"] = weights.hash
     action = Action(kind="make-model", version=_MODEL_VERSION, subject=str(target.label), inputs=inputs)
     return action.with_inputs(build.context.declared_resources(target))
-
-
-def _data_read(context: TargetContext, model: ModelObject) -> tuple[str, ...]:
-    """List the files of the environment that were read and are not modules, relative to the search path."""
-    names = {context.environment.name_of(path) for path in model.observed_files.read}
-    return tuple(
-        sorted(
-            name[len(PYTHON_REPOSITORY) :]
-            for name in names
-            if name is not None and name.startswith(PYTHON_REPOSITORY) and not name.endswith(".py")
-        )
-    )
 
 
 def _changed_since(started_ns: int, request: ModelRequest, seen: ObservedFiles) -> str:

@@ -37,7 +37,7 @@ def build_artifact(build: Build, target: ModelPackage, need: NeedTargets) -> Bui
     Raises GroupedError with everything that the policy does not settle, LocalEnvironmentError where the
     file cannot be written, CommandLineError where it would take the place of an input.
     """
-    request = artifact_request(build.context, target, model_objects(target, need))
+    request = artifact_request(build.context, target, model_objects(target, need), build.journal.warn)
     try:
         return _built(build, target, request)
     except (LostContentError, OtherBytesError) as error:
@@ -47,7 +47,7 @@ def build_artifact(build: Build, target: ModelPackage, need: NeedTargets) -> Bui
         )
     build.content.check(_contents_of(request))
     again = model_objects(target, lambda labels: [_built_again(build, label, need) for label in labels])
-    return _built(build, target, artifact_request(build.context, target, again))
+    return _built(build, target, artifact_request(build.context, target, again, build.journal.warn))
 
 
 def _contents_of(request: ArtifactRequest) -> Iterator[Digest]:

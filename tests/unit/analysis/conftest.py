@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from hermpkg_build.analysis.closure import Closure, Root, close_over
+from hermpkg_build.analysis.closure import Closure, Root
 from hermpkg_build.analysis.module_finder import ModuleFinder, ModuleSource
 from hermpkg_build.analysis.search_path import environment_search_path
+from hermpkg_build.analysis.target_closure import close_over
 from hermpkg_build.core.graph import EdgeKind
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import PolicyRule
@@ -78,6 +79,7 @@ class Workspace:
         *rules: PolicyRule,
         facts: ReadingFacts | None = None,
         finder: ModuleFinder | None = None,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> Closure:
         names = [root] if isinstance(root, str) else root
         return close_over(
@@ -86,7 +88,15 @@ class Workspace:
             finder or self.finder(),
             facts or ReadingFacts(),
             target="//a:b",
+            warn=warn,
         )
+
+    def told(self, root: str | Sequence[str], *rules: PolicyRule) -> list[str]:
+        """What closing over `root` says is left out, without the target."""
+        texts: list[str] = []
+        self.close(root, *rules, warn=texts.append)
+        assert all(text.startswith("//a:b: ") for text in texts)
+        return [text.removeprefix("//a:b: ") for text in texts]
 
     def problems(
         self, root: str | Sequence[str], *rules: PolicyRule, **options: object

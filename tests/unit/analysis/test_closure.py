@@ -9,9 +9,10 @@ from importlib.machinery import EXTENSION_SUFFIXES
 
 import pytest
 
-from hermpkg_build.analysis.closure import Root, close_over
+from hermpkg_build.analysis.closure import Root
 from hermpkg_build.analysis.module_finder import ModuleFinder
 from hermpkg_build.analysis.search_path import environment_search_path
+from hermpkg_build.analysis.target_closure import close_over
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleKind, Origin
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.disk.source_tree import SourceTree

@@ -10,8 +10,9 @@ from importlib.machinery import EXTENSION_SUFFIXES
 import pytest
 
 from hermpkg_build import EmptyMatchError, PackageExporter, PackagingError
-from hermpkg_build.analysis.closure import Root, close_over
+from hermpkg_build.analysis.closure import Root
 from hermpkg_build.analysis.module_finder import ModuleFinder
+from hermpkg_build.analysis.target_closure import close_over
 from hermpkg_build.core.graph import EdgeKind
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import Policy, PolicyRule

@@ -1,0 +1,56 @@
+"""The closure of a target's roots: what is wrong with it is raised, what may be missed is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from hermpkg_build.analysis.closure import Closure, FactsProvider, Root, explore
+from hermpkg_build.analysis.module_finder import ModuleFinder
+from hermpkg_build.analysis.rule_problems import misspelt_names
+from hermpkg_build.core.graph import Edge
+from hermpkg_build.core.policy import PolicyRule
+from hermpkg_build.core.texts import counted
+from hermpkg_build.errors import GroupedError
+
+
+def close_over(
+    roots: Sequence[Root],
+    rules: Sequence[PolicyRule],
+    finder: ModuleFinder,
+    facts: FactsProvider,
+    *,
+    target: str,
+    observed: Sequence[Edge] = (),
+    without_imports: Collection[str] = (),
+    warn: Callable[[str], None] = lambda _: None,
+) -> Closure:
+    """Follow imports from `roots` as `explore` does, for `target`, the label whose policy `rules` is.
+
+    `warn` is told of what the artifact will lack, though the code can do without it or may not mean it.
+    Raises GroupedError of AnalysisError with everything that is wrong.
+    """
+    closure, problems = explore(roots, rules, finder, facts, observed, without_imports=without_imports)
+    problems = problems or misspelt_names(rules, finder, closure.graph)
+    if not (problems or closure.unmet or closure.dynamic or closure.uses_files):
+        return closure
+    from hermpkg_build.analysis.advice import build_file_voice
+    from hermpkg_build.analysis.left_out import left_out
+
+    voice = build_file_voice(target)
+    for text in left_out(closure, rules, finder, voice, [problem.module for problem in problems]):
+        warn(f"{target}: {text}")
+    if problems:
+        from hermpkg_build.analysis.diagnosis import Teller, errors_of
+
+        errors = errors_of(
+            Teller(
+                problems=problems,
+                graph=closure.graph,
+                rules=rules,
+                modules=finder,
+                environment=finder,
+                voice=voice,
+            )
+        )
+        raise GroupedError(f"{target} cannot be packaged: {counted(len(errors), 'problem')}", errors)
+    return closure

@@ -1,0 +1,57 @@
+"""A build says what its artifact leaves out although the code may ask for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+BUILD = """
+python_modules(name = "modules", srcs = glob(["*.py"], exclude = ["fast.py"]), resources = RESOURCES)
+model_package(name = "app", modules = ["app"], policy = [intern("app.**"), deny("**")], deps = [":modules"])
+"""
+CODE = """
+import os
+
+try:
+    from app import fast
+except ImportError:
+    fast = None
+
+PLACE = os.path.join(os.path.dirname(__file__), "words.txt")
+"""
+
+
+def test_it_is_said_again_as_long_as_it_is_so(workspace: Any) -> None:
+    workspace.write("app/__init__.py", CODE)
+    workspace.write("app/fast.py", "")
+    workspace.write("app/words.txt", "one two")
+    workspace.build_file(BUILD.replace("RESOURCES", "[]"))
+    for _ in range(2):
+        said = workspace.run("//app").stderr
+        assert said.count("warning: ") == 2
+        assert "'app.fast' is imported at app/__init__.py:5:5 and left out" in said
+        assert "list app/fast.py in a python_modules target of app/BUILD" in said
+        assert "names files that are not in the artifact: app/words.txt" in said
+    workspace.build_file(BUILD.replace("RESOURCES", '["words.txt"]').replace(', exclude = ["fast.py"]', ""))
+    assert "warning" not in workspace.run("//app").stderr
+
+
+def test_a_file_that_the_factory_read(workspace: Any) -> None:
+    workspace.write("app/__init__.py", "import os\nKIND = 'x' + 'y'\nHERE = os.path.dirname(__file__)\n")
+    workspace.write(
+        "app/factory.py", "import app\ndef make():\n    return len(open(f'{app.HERE}/{app.KIND}').read())\n"
+    )
+    workspace.write("app/xy", "one two")
+    workspace.build_file(
+        """
+        python_modules(name = "modules", srcs = ["__init__.py", "factory.py"])
+        model(name = "size", factory = "app.factory:make", deps = [":modules"])
+        model_package(
+            name = "app",
+            models = {"m/m.pkl": ":size"},
+            modules = ["app"],
+            policy = [intern("app.**"), deny("**")],
+            deps = [":modules"],
+        )
+        """
+    )
+    assert "not in the artifact: app/xy\n" in workspace.run("//app").stderr
