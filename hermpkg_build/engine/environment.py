@@ -54,9 +54,9 @@ class BuildEnvironment:
         the absolute path elsewhere, and None for the interpreter's own files, for which its version stands.
         """
         inside = _relative(path, self.workspace_root)
-        if inside is not None and not _below_any(path, self.search_path):
-            return inside
         folders = [folder for folder in self.search_path if _relative(path, folder) is not None]
+        if inside is not None and not folders:
+            return inside
         if folders:
             folder = max(folders, key=len)
             if folder in standard_library():
@@ -126,7 +126,3 @@ def _hash_of(path: str, tree: SourceTree) -> str:
 def _relative(path: str, folder: str) -> str | None:
     prefix = folder.rstrip("/") + "/"
     return path[len(prefix) :] if path.startswith(prefix) else None
-
-
-def _below_any(path: str, folders: tuple[str, ...]) -> bool:
-    return any(_relative(path, folder) is not None for folder in folders)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from hermpkg_build.errors import HermpkgError, LocalEnvironmentError
@@ -35,6 +36,7 @@ class RemoteError(LocalEnvironmentError):
         self.reason = reason
 
 
+@dataclass(eq=False)
 class AttemptFailedError(Exception):
     """One attempt at asking a server failed; once that is final, `remote_error` tells of it.
 
@@ -42,25 +44,16 @@ class AttemptFailedError(Exception):
     server has `refused` the credentials that were `sent`, None where it is not known which.
     """
 
-    def __init__(
-        self,
-        kind: FailureKind,
-        reason: str,
-        *,
-        next_step: str,
-        passing: bool = False,
-        retry_after_s: float = 0.0,
-        refused: bool = False,
-        sent: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(reason)
-        self.kind: FailureKind = kind
-        self.reason = reason
-        self.next_step = next_step
-        self.passing = passing
-        self.retry_after_s = retry_after_s
-        self.refused = refused
-        self.sent = sent
+    kind: FailureKind
+    reason: str
+    next_step: str
+    passing: bool = False
+    retry_after_s: float = 0.0
+    refused: bool = False
+    sent: Mapping[str, str] | None = None
+
+    def __str__(self) -> str:
+        return self.reason
 
     def remote_error(self, doing: str, *, server: str) -> RemoteError:
         """What to tell of it; `doing` completes the sentence "cannot ..."."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.core.digest import Bytes, Digest
+from hermpkg_build.disk.concurrent_hash import ConcurrentHash
 from hermpkg_build.disk.files import write_all
-from hermpkg_build.remote.hashing import SideHash
 from hermpkg_build.store.failures import cache_errors
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ class IncomingBlob(Closing):
         self._content = content
         self._path = os.path.join(staging, digest.hash)
         with cache_errors(content.root):
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        self._hasher = SideHash(digest.size)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self._hashed = ConcurrentHash(self._file)
 
     @property
     def complete(self) -> bool:
@@ -36,30 +36,31 @@ class IncomingBlob(Closing):
         return self.received >= self.digest.size
 
     def take(self, piece: Bytes) -> None:
-        """Take the next bytes, which must not change later; nothing is written of a blob that is too long."""
+        """Take the next bytes; nothing is written of a blob that is too long."""
         view = memoryview(piece)
         self.received += view.nbytes
         if self.received > self.digest.size:
             return
-        self._hasher.update(view)
         with cache_errors(self._content.root):
             write_all(self._file, view)
+        self._hashed.advance(view.nbytes)
 
     def restart(self) -> None:
         """Drop what came, to take the blob from its beginning."""
-        self._hasher.close()
-        self._hasher = SideHash(self.digest.size)
+        self._hashed.close()
+        self._hashed = ConcurrentHash(self._file)
         self.received = 0
         os.lseek(self._file, 0, os.SEEK_SET)
 
     def keep(self) -> bool:
         """Put the blob into the store if it is the right one; whether it is."""
-        if Digest(self._hasher.hexdigest(), self.received) != self.digest:
-            return False
+        with cache_errors(self._content.root):
+            if self.received != self.digest.size or self._hashed.result() != self.digest:
+                return False
         self._content.put_file(self._path, self.digest, move=True)
         return True
 
     def close(self) -> None:
         """Close the file."""
-        self._hasher.close()
+        self._hashed.close()
         os.close(self._file)

@@ -41,7 +41,7 @@ class OutgoingBlob:
         There is a last one, which may be empty, unless the blob is lost.
         """
         position, held = 0, b""
-        for piece in self._encoded():
+        for piece in compressed(self._verified()) if self.zstd else self._verified():
             skipped = min(max(offset - position, 0), len(piece))
             position += skipped
             if skipped == len(piece):
@@ -53,9 +53,6 @@ class OutgoingBlob:
         if not self.lost:
             self._length = position
             yield position - len(held), held, True
-
-    def _encoded(self) -> Iterator[bytes]:
-        return compressed(self._verified()) if self.zstd else self._verified()
 
     def _verified(self) -> Iterator[bytes]:
         """The bytes as they are; the last piece is held back until all of them have been checked."""

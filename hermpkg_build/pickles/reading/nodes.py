@@ -94,6 +94,13 @@ class _Reader:
         self.globals.add((module, name))
         self.push(NodeKind.GLOBAL, opcode, offset, (module, name))
 
+    def pop(self, count: int) -> list[Node]:
+        items = self.stack[-count:]
+        if len(items) < count:
+            raise IndexError("the stack is too short")
+        del self.stack[-count:]
+        return items
+
     def pop_marked(self) -> list[Node]:
         items = self.stack
         self.stack = self.marked.pop()
@@ -129,11 +136,7 @@ def _from_mark(kind: NodeKind) -> _Step:
 
 
 def _short_tuple(reader: _Reader, opcode: str, _: object, offset: int) -> None:
-    count = int(opcode[-1])
-    items = reader.stack[-count:]
-    if len(items) < count:
-        raise IndexError("the stack is too short")
-    del reader.stack[-count:]
+    items = reader.pop(int(opcode[-1]))
     reader.push(NodeKind.TUPLE, opcode, offset).items = items
 
 
@@ -208,10 +211,7 @@ def _call(count: int) -> _Step:
     """The step that calls a function with `count` - 1 further values on the stack."""
 
     def step(reader: _Reader, opcode: str, _: object, offset: int) -> None:
-        parts = reader.stack[-count:]
-        if len(parts) < count:
-            raise IndexError("the stack is too short")
-        del reader.stack[-count:]
+        parts = reader.pop(count)
         reader.push(NodeKind.CALL, opcode, offset).parts = parts
 
     return step

@@ -187,9 +187,8 @@ def _overlay(namespace: dict[str, Any], name: str, space: ModuleSpace) -> None:
         space.import_extern(name)
 
     def look_up(attribute: str) -> Any:
-        if tree.role(f"{name}.{attribute}") in (ModuleRole.SOURCE, ModuleRole.NAMESPACE, ModuleRole.OVERLAY):
-            raise AttributeError(f"module {name!r} has no attribute {attribute!r}", name=attribute)
-        if attribute in _ASKED_OF_ALL_MODULES and name not in sys.modules:
+        is_packaged = tree.role(f"{name}.{attribute}") not in (ModuleRole.EXTERN, ModuleRole.MISSING)
+        if is_packaged or (attribute in _ASKED_OF_ALL_MODULES and name not in sys.modules):
             raise AttributeError(f"module {name!r} has no attribute {attribute!r}", name=attribute)
         try:
             original = space.views.view_of(importlib.import_module(name))

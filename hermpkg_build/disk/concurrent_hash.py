@@ -7,6 +7,7 @@ import os
 import threading
 from typing import final
 
+from hermpkg_build.core.closing import Closing
 from hermpkg_build.core.digest import Digest
 
 _CHUNK = 512 << 10
@@ -14,8 +15,8 @@ _CHUNK = 512 << 10
 
 
 @final
-class ConcurrentHash:
-    """A context that hashes the open file `descriptor`, from its start to where `advance` says it is written.
+class ConcurrentHash(Closing):
+    """Hashes the open file `descriptor`, from its start to where `advance` says it is written.
 
     The bytes are read back from the file itself, through the page cache: the digest is that of the bytes that
     were written, not of those that should have been.
@@ -30,13 +31,11 @@ class ConcurrentHash:
         self._done = 0
         self._problem: BaseException | None = None
         self._thread = threading.Thread(target=self._follow, name="hermpkg-hash", daemon=True)
-
-    def __enter__(self) -> ConcurrentHash:
         self._thread.start()
-        return self
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._end(forget=error is not None)
+    def close(self) -> None:
+        """End the thread, whatever is left to hash."""
+        self._end(forget=True)
 
     def advance(self, count: int) -> None:
         """Say that `count` more bytes are written."""
