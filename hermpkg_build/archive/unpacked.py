@@ -17,15 +17,10 @@ from hermpkg_build.errors import ArchiveError
 class UnpackedReader(Closing):
     """The folder that an artifact's root folder became; its files are the records, by relative path.
 
-    It has all methods of ArchiveReader except `entry`. Symbolic links to files are followed, those to folders
+    It has the methods of ArchiveReader by which a package is imported. Symbolic links to files are followed, those to folders
     are not, and no name leads out of the folder.
     Raises ArchiveError where `path` is not a folder, or the folder has no artifact in it.
     """
-
-    root = ""
-    prefix = 0
-    duplicates: tuple[str, ...] = ()
-    strays: tuple[str, ...] = ()
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.name = os.path.abspath(path)
@@ -84,14 +79,6 @@ class UnpackedReader(Closing):
     def close(self) -> None:
         """Do nothing: no file is held open."""
 
-    def path_of(self, name: str) -> str:
-        """Return the absolute path of the record `name`. Raises ArchiveError where it is missing."""
-        if not self.has(name):
-            raise ArchiveError(
-                "the unpacked artifact has no such record", facts=[("folder", self.name), ("record", name)]
-            )
-        return self._path(name)
-
     def _path(self, name: str) -> str:
         if problem := problem_with_name(name):
             raise ArchiveError(
@@ -115,8 +102,7 @@ class UnpackedReader(Closing):
     def _private_view(self, name: str) -> memoryview:
         import mmap
 
-        path = self.path_of(name)
-        with self._reading(name), io.FileIO(path) as file:
+        with self._reading(name) as path, io.FileIO(path) as file:
             if not (size := os.fstat(file.fileno()).st_size):
                 return memoryview(bytearray())
             return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY))

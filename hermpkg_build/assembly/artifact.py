@@ -14,13 +14,7 @@ from hermpkg_build.assembly.parts import Part, check_names
 from hermpkg_build.assembly.record_contents import Contents, file_bytes, file_content
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode
-from hermpkg_build.core.manifest import (
-    Manifest,
-    ManifestModule,
-    ManifestRecord,
-    ManifestTool,
-    RecordKind,
-)
+from hermpkg_build.core.manifest import Manifest, ManifestModule, ManifestRecord, ManifestTool, RecordKind
 from hermpkg_build.core.module_names import package_of_init, record_of_module
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import AnalysisError

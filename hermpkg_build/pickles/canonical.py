@@ -60,5 +60,5 @@ def pickle_canonically(
     try:
         return GraphWriter(settings, Output(protocol), None).dump(obj)
     except OrderNeededError:
-        surveyed = survey(settings, obj)
-        return GraphWriter(settings, Output(protocol), surveyed.ranks).dump(obj)
+        ranks, _alive = survey(settings, obj)
+        return GraphWriter(settings, Output(protocol), ranks).dump(obj)

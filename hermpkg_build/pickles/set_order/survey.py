@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Hashable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,18 +18,10 @@ from hermpkg_build.pickles.storages import StorageReference, storage_digest
 _UNORDERED = frozenset({set, frozenset, Elements})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surveyed:
-    """Ranks of objects by their ids, which hold as long as `alive` does."""
-
-    ranks: dict[int, int]
-    alive: list[object]
-
-
-def survey(settings: Settings, obj: object) -> Surveyed:
+def survey(settings: Settings, obj: object) -> tuple[dict[int, int], list[object]]:
     """Rank every object of the graph under `obj`; the elements of one set have different ranks.
 
-    Equal graphs give their objects equal ranks. Where one set has elements that can be exchanged
+    Returns the ranks by the ids of the objects, and what must live as long as these are used. Equal graphs give their objects equal ranks. Where one set has elements that can be exchanged
     without changing the graph, either order will do.
     """
     surveyor = _Surveyor(settings)
@@ -38,7 +29,7 @@ def survey(settings: Settings, obj: object) -> Surveyed:
     refinement = Refinement(nodes)
     refinement.order_sets()
     ranks = {key: refinement.colours[index] for key, index in surveyor.indexes.items() if type(key) is int}
-    return Surveyed(ranks=ranks, alive=surveyor.alive)
+    return ranks, surveyor.alive
 
 
 class _Memory:

@@ -48,7 +48,7 @@ def test_private_views_do_not_touch_the_files(folder: Path) -> None:
 def test_what_is_no_record(folder: Path, name: str) -> None:
     (folder.parent / "secret").write_text("psst")
     reader = UnpackedReader(folder)
-    for read in (reader.read, reader.view, reader.path_of, reader.private_views()):
+    for read in (reader.read, reader.view, reader.private_views()):
         with pytest.raises(ArchiveError) as caught:
             read(name)
         assert ("folder", str(folder)) in caught.value.facts
