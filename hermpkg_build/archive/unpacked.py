@@ -17,8 +17,8 @@ from hermpkg_build.errors import ArchiveError
 class UnpackedReader(Closing):
     """The folder that an artifact's root folder became; its files are the records, by relative path.
 
-    It has the methods of ArchiveReader by which a package is imported. Symbolic links to files are followed, those to folders
-    are not, and no name leads out of the folder.
+    It has the methods of ArchiveReader by which a package is imported. Symbolic links to files are followed,
+    those to folders are not, and no name leads out of the folder.
     Raises ArchiveError where `path` is not a folder, or the folder has no artifact in it.
     """
 

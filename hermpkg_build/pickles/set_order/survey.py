@@ -21,8 +21,9 @@ _UNORDERED = frozenset({set, frozenset, Elements})
 def survey(settings: Settings, obj: object) -> tuple[dict[int, int], list[object]]:
     """Rank every object of the graph under `obj`; the elements of one set have different ranks.
 
-    Returns the ranks by the ids of the objects, and what must live as long as these are used. Equal graphs give their objects equal ranks. Where one set has elements that can be exchanged
-    without changing the graph, either order will do.
+    Returns the ranks by the ids of the objects, and what must live as long as these are used. Equal graphs
+    give their objects equal ranks. Where one set has elements that can be exchanged without changing the
+    graph, either order will do.
     """
     surveyor = _Surveyor(settings)
     nodes = surveyor.graph(obj)
