@@ -15,36 +15,66 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from setuptools import Command, Distribution
 from setuptools.errors import ExecError, OptionError
 
-if TYPE_CHECKING:
-    from hermpkg_build.disk.source_tree import SourceTree
-    from hermpkg_build.loading.loader import Loader
-    from hermpkg_build.loading.requested import Requested
-
 NAME = "package_model"
+_INPUTS = "package_model_inputs"
 _DEFAULT_OUTPUT = os.path.join("dist", "models")
 _FLAGS = ("verify", "rebuild")
 
 
-def join_build(_: Distribution) -> None:
-    """Make `package_model` a sub-command of ``build``; setuptools calls this for each distribution.
+def join_build(distribution: Distribution) -> None:
+    """Make `package_model` a sub-command of ``build``, and `package_model_inputs` one of ``sdist``.
 
-    It runs only for projects that name targets and a package.
+    setuptools calls this for each distribution. They run only for projects that name targets and a package.
     """
     from setuptools.command.build import build
+    from setuptools.command.sdist import sdist
 
-    if all(name != NAME for name, _ in build.sub_commands):
-        build.sub_commands.append((NAME, _is_configured))
+    distribution.cmdclass.setdefault(_INPUTS, package_model_inputs)
+    for command, name in ((build, NAME), (sdist, _INPUTS)):
+        if all(known != name for known, _ in command.sub_commands):
+            command.sub_commands.append((name, _is_configured))
 
 
-def _is_configured(build: Command) -> bool:
-    given = build.distribution.get_option_dict(NAME)
+def _is_configured(command: Command) -> bool:
+    """Whether a wheel gets artifacts: settings of a workspace above count for the project of the package."""
+    given = command.distribution.get_option_dict(NAME)
     settings = _settings()
-    return all(option in given or option in settings for option in ("targets", "package"))
+    if not all(option in given or option in settings for option in ("targets", "package")):
+        return False
+    if "package" in given or os.path.samefile(_workspace_root(), os.getcwd()):
+        return True
+    top = str(settings["package"]).partition(".")[0]
+    return any(name.partition(".")[0] == top for name in command.distribution.packages or ())
+
+
+class package_model_inputs(Command):  # type: ignore[misc]  # noqa: N801 - commands are named by their classes
+    """Put the files that artifacts are built from into a source distribution.
+
+    They go into the archive only: what is named in SOURCES.txt, which ``get_source_files`` of a command adds
+    to, becomes data of wheels where it lies in a package.
+    """
+
+    description = "add what artifacts are built from to a source distribution (hermpkg)"
+    user_options: ClassVar[list[tuple[str, str | None, str]]] = []
+
+    def initialize_options(self) -> None:
+        """Do nothing: there are no options."""
+
+    def finalize_options(self) -> None:
+        """Do nothing: there are no options."""
+
+    def run(self) -> None:
+        """Add the files to the list of ``sdist``. Raises what `package_model.workspace_inputs` raises."""
+        inputs = self.get_finalized_command(NAME).workspace_inputs()
+        files = self.get_finalized_command("sdist").filelist
+        files.extend(inputs)
+        files.sort()
+        files.remove_duplicates()
 
 
 class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are named by their classes
@@ -100,36 +130,30 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
         if self.verify or self.rebuild:
             self._hermpkg("verify", *(["--rebuild"] if self.rebuild else []))
         folder = self._folder()
-        os.makedirs(folder, exist_ok=True)
         root = _workspace_root()
+        places = {label: os.path.join(folder, os.path.basename(path)) for label, path in artifacts.items()}
+        _check_places(places)
+        os.makedirs(folder, exist_ok=True)
         for label, path in artifacts.items():
-            target = os.path.join(folder, os.path.basename(path))
+            target = places[label]
             shutil.copyfile(os.path.join(root, path), target)
             # Whatever the umask: the mode is a part of a wheel's bytes.
             os.chmod(target, 0o644)
             self.announce(f"{label} -> {target}", level=logging.INFO)
 
-    def get_source_files(self) -> list[str]:
-        """List the files that the artifacts are built from, for source distributions."""
-        from hermpkg_build.core.target import PythonModules, RuleTarget
-        from hermpkg_build.disk.source_tree import SourceTree
+    def workspace_inputs(self) -> list[str]:
+        """Build the artifacts, and list the files of the project that they are built from.
 
-        tree = SourceTree()
-        loader, requested = self._load(tree)
-        labels = set(requested.labels)
-        for label, target in requested.targets.items():
-            labels.add(label)
-            if isinstance(target, RuleTarget):
-                labels.update(named for _, named in target.labelled())
-            if isinstance(target, PythonModules):
-                labels.update(module.label for module in loader.module_targets(label))
-        root = loader.workspace.root
-        paths = {os.path.join(root, label.path) for label in labels if not label.repository}
-        # BUILD and .bzl files are all that loading reads.
-        paths.update(tree.observed_files())
-        here = os.getcwd()
-        inside = [os.path.relpath(path, here) for path in paths if os.path.isfile(path)]
-        return sorted(path for path in inside if not path.startswith(os.pardir))
+        Raises ExecError where the build fails, or where the workspace does not begin at the project.
+        """
+        root, project = _workspace_root(), os.getcwd()
+        if not os.path.samefile(root, project):
+            raise ExecError(
+                "a source distribution cannot hold what the artifacts are built from: the workspace\n"
+                f"{root} begins outside of the project {project}.\nMake wheels of the project itself: "
+                "python -m build --wheel, uv build --wheel, or pip wheel ."
+            )
+        return list(self._hermpkg("build", "--inputs")["inputs"])
 
     def get_outputs(self) -> list[str]:
         """List the artifacts in the folder that the wheel is made of."""
@@ -146,22 +170,21 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
         return {path: os.path.join(folder, os.path.basename(path)) for path in self.get_outputs()}
 
     def _names(self) -> list[str]:
-        """List the file names of the artifacts, without building them."""
+        """List the file names of the artifacts, without building them. Raises OptionError."""
         from hermpkg_build.core.target import ModelPackage
         from hermpkg_build.disk.source_tree import SourceTree
-
-        _, requested = self._load(SourceTree())
-        targets = [requested.targets[label] for label in requested.labels]
-        return [os.path.basename(target.output) for target in targets if isinstance(target, ModelPackage)]
-
-    def _load(self, tree: SourceTree) -> tuple[Loader, Requested]:
-        """Load the targets; return the loader too."""
+        from hermpkg_build.errors import HermpkgError
         from hermpkg_build.loading.loader import Loader
         from hermpkg_build.loading.requested import load_requested
         from hermpkg_build.loading.workspace import find_workspace
 
-        loader = Loader(find_workspace(os.getcwd()), tree)
-        return loader, load_requested(loader, list(self.targets or ()))
+        try:
+            loader = Loader(find_workspace(os.getcwd()), SourceTree())
+            requested = load_requested(loader, list(self.targets or ()))
+        except HermpkgError as error:
+            raise OptionError(str(error)) from error
+        targets = [requested.targets[label] for label in requested.labels]
+        return [os.path.basename(target.output) for target in targets if isinstance(target, ModelPackage)]
 
     def _folder(self) -> str:
         """Return where the artifacts go."""
@@ -194,6 +217,17 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
         return value
 
 
+def _check_places(places: Mapping[str, str]) -> None:
+    """Raise OptionError where two artifacts would have one place."""
+    owners: dict[str, str] = {}
+    for label, place in places.items():
+        if owners.setdefault(place, label) != label:
+            raise OptionError(
+                f"{owners[place]} and {label} would both be {place}: "
+                'give one of them another name with out = "..." in its BUILD file'
+            )
+
+
 def _why(value: Mapping[str, Any], code: int) -> str:
     """Return the reason in one line, from what the tool gave as JSON."""
     if "error" in value:
@@ -213,12 +247,15 @@ def _workspace_root() -> str:
 def _settings() -> Mapping[str, Any]:
     """Return the table ``[tool.hermpkg.setuptools]`` of the workspace; empty where there is none."""
     from hermpkg_build.errors import WorkspaceError
-    from hermpkg_build.loading.workspace import find_workspace
+    from hermpkg_build.loading.workspace import NoWorkspaceError, find_workspace
 
     try:
         table = find_workspace(os.getcwd()).settings.get("setuptools", {})
-    except WorkspaceError:
+    except NoWorkspaceError:
         return {}
+    except WorkspaceError as error:
+        # A wheel without its artifact must not come of it.
+        raise OptionError(str(error)) from error
     if not isinstance(table, Mapping):
         raise OptionError("tool.hermpkg.setuptools is a table")
     return table

@@ -91,4 +91,6 @@ def result_json(result: BuildResult) -> dict[str, Json]:
     }
     if result.remote is not None:
         value["remote"] = asdict(result.remote)
+    if result.inputs is not None:
+        value["inputs"] = list(result.inputs)
     return {**value, "wall_s": round(result.wall_s, 4)}

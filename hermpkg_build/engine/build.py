@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
@@ -12,6 +13,7 @@ from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import ModelPackage, PackageTest
 from hermpkg_build.engine.context import Build, Built
 from hermpkg_build.engine.executed import RemoteCounts
+from hermpkg_build.engine.inputs import workspace_inputs
 from hermpkg_build.engine.results import BuildResult
 from hermpkg_build.engine.scheduler import DependencyFailedError, Scheduler
 from hermpkg_build.engine.snapshot import Snapshot, present_signature, save, snapshot_path
@@ -48,6 +50,14 @@ def build_targets(build: Build) -> BuildResult:
         raise BuildFailedError(errors, result)
     _keep_snapshot(build, result)
     return result
+
+
+def build_with_inputs(build: Build) -> BuildResult:
+    """Build the targets of a request, and list the files of the workspace that they were built from.
+
+    Raises what `build_targets` raises.
+    """
+    return replace(build_targets(build), inputs=workspace_inputs(build))
 
 
 def run_tests(build: Build) -> TestRunResult:

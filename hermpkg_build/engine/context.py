@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.runner import ActionRunner, Ran
     from hermpkg_build.engine.scheduler import Need
     from hermpkg_build.factories.request import ModelObject, ModelRequest
+    from hermpkg_build.loading.packages import Packages
     from hermpkg_build.loading.workspace import Workspace
     from hermpkg_build.remote.cache import RemoteCache
     from hermpkg_build.store.content import ContentStore
@@ -180,6 +181,7 @@ class Build:
     started: float
     labels: tuple[Label, ...]
     context: TargetContext
+    packages: Packages
     content: ContentStore
     actions: ActionRunner
     notes: NoteBook

@@ -56,6 +56,10 @@ class NoteBook:
         """Return the inputs that `action` had in the last build; None where there was none."""
         return self._load(action.subject).inputs.get(action.kind)
 
+    def inputs_of(self, subject: str, kind: str) -> Mapping[str, str]:
+        """Return the inputs of the last action of a kind for `subject`; empty where none is noted."""
+        return self._load(subject).inputs.get(kind, {})
+
     def keep_inputs(self, action: Action) -> None:
         """Note the inputs of `action`."""
         self._update(action.subject, lambda notes: {"inputs": {**notes.inputs, action.kind: action.inputs}})

@@ -90,6 +90,7 @@ def open_build(
             started=started,
             labels=requested.labels,
             context=context,
+            packages=loader.packages,
             content=store.content,
             actions=ActionRunner(rebuilder, journal, notes),
             notes=notes,

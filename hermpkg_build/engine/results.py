@@ -62,7 +62,8 @@ class ActionCounts:
 class BuildResult:
     """What a build gave: targets in the order of the request, action counts by kind, seconds.
 
-    `remote` is None where there was no shared cache.
+    `remote` is None where there was no shared cache; `inputs` are files of the workspace, where they were
+    asked for.
     """
 
     targets: tuple[TargetResult, ...]
@@ -70,3 +71,4 @@ class BuildResult:
     wall_s: float
     executed: tuple[ExecutedAction, ...] = ()
     remote: RemoteCounts | None = None
+    inputs: tuple[str, ...] | None = None

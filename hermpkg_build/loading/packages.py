@@ -35,6 +35,7 @@ class Packages:
         self._tree = tree
         self._ignored = self._read_ignored()
         self._build_files: dict[str, str | None] = {}
+        self._globbed: set[tuple[str, GlobCall]] = set()
 
     def directory(self, package: str) -> str:
         """Return the absolute path of a package's folder."""
@@ -53,9 +54,14 @@ class Packages:
     def glob(self, package: str, call: GlobCall) -> tuple[str, ...]:
         """Return the files of a package that a call of `glob` matches. Raises GlobError."""
         prefix = f"{package}/" if package else ""
+        self._globbed.add((package, call))
         return glob_files(
             self.directory(package), call, self._tree, lambda folder: self.is_boundary(prefix + folder)
         )
+
+    def globbed(self) -> list[tuple[str, GlobCall]]:
+        """List the calls of `glob` so far, each with its package."""
+        return sorted(self._globbed, key=repr)
 
     def package_of(self, path: str) -> str | None:
         """Return the innermost package whose folder `path` is or lies in."""

@@ -36,12 +36,16 @@ class Workspace:
     settings: Mapping[str, Json] = field(default_factory=dict)
 
 
+class NoWorkspaceError(WorkspaceError):
+    """No folder on the way up is the root of a workspace."""
+
+
 def find_workspace(start: str) -> Workspace:
     """Return the workspace of the folder `start`: that of the nearest marker, upward.
 
     A marker is a `pyproject.toml` with ``[tool.hermpkg]``, or Bazel's `MODULE.bazel`, `WORKSPACE` or
-    `WORKSPACE.bazel`. Raises WorkspaceError where there is none, where the settings are wrong, and where
-    another user has put it above `start`.
+    `WORKSPACE.bazel`. Raises NoWorkspaceError where there is none, WorkspaceError where the settings are
+    wrong, and where another user has put it above `start`.
     """
     folder = os.path.abspath(start)
     while True:
@@ -58,7 +62,7 @@ def find_workspace(start: str) -> Workspace:
         if parent == folder:
             break
         folder = parent
-    raise WorkspaceError(
+    raise NoWorkspaceError(
         "no workspace here",
         facts=[
             ("searched", f"{os.path.abspath(start)} and every folder above it"),

@@ -97,6 +97,166 @@ def test_build_makes_the_wheel_from_the_source_distribution(make_project, tmp_pa
     assert completed.stdout == "Bonjour, Ada!\n", completed.stderr
 
 
+RULES = 'load("@hermpkg//rules:defs.bzl", "deny", "intern", "model", "model_package", "python_modules")'
+SETUPTOOLS = """
+[build-system]
+requires = ["setuptools>=77"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "shop"
+version = "1"
+[tool.setuptools.packages.find]
+where = ["src"]
+"""
+SETTINGS = """
+[tool.hermpkg]
+source-roots = ["src", "checks"]
+[tool.hermpkg.setuptools]
+targets = ["//src/shop/models:art"]
+package = "shop"
+"""
+# Everything here has something that only the build knows of: see the tests.
+SHOP = {
+    "src/shop/__init__.py": "",
+    "src/shop/labels.csv": "a,b\n",
+    "src/shop/models/BUILD": RULES
+    + """
+load("//tools/macros:m.bzl", "art")
+python_modules(name = "modules", srcs = glob(["*.py"]), resources = ["table.txt"])
+python_modules(name = "others", srcs = glob(["notes/*.py"]))
+model(name = "net", factory = "shop.models.net:make", deps = [":modules"])
+art(name = "art", models = {"m/m.pkl": ":net"}, deps = [":modules"])
+""",
+    "src/shop/models/__init__.py": "",
+    "src/shop/models/table.txt": "1\n",
+    "src/shop/models/net.py": """
+        import os
+
+        HERE = os.path.dirname(__file__)
+
+        def make():
+            with open(os.path.join(HERE, "data", "words.txt")) as file:
+                return file.read().split() + sorted(os.listdir(os.path.join(HERE, "listed")))
+        """,
+    "src/shop/models/data/words.txt": "x y\n",
+    "src/shop/models/listed/one": "1",
+    "src/shop/models/listed/two": "2",
+    "src/shop/models/notes/a.py": "",
+    "src/shop/models/notes/inner/BUILD": "",
+    "src/shop/models/never/asked/for.txt": "large",
+    "checks/test_shop.py": "",
+    "tools/macros/BUILD": "",
+    "tools/macros/m.bzl": RULES
+    + """
+
+def art(name, **more):
+    policy = [intern("shop.**"), deny("**")]
+    model_package(name = name, modules = ["shop.models.net"], policy = policy, **more)
+""",
+}
+SETUP = "from setuptools import setup\n\nsetup()\n"
+MANIFEST = "include src/shop/labels.csv\nprune tools\nglobal-exclude words.txt BUILD\n"
+
+
+@pytest.fixture
+def shop(make_workspace, tmp_path):
+    """A project whose model lies in a package of the wheel, with the code in src."""
+    project = Project(make_workspace(tmp_path / "shop", tmp_path / "cache"))
+    for path, text in {
+        **SHOP,
+        "pyproject.toml": SETUPTOOLS + SETTINGS,
+        "MANIFEST.in": MANIFEST,
+        "setup.py": SETUP,
+    }.items():
+        project.workspace.write(path, text)
+    return project
+
+
+def wheel_of(project: Project) -> dict[str, bytes]:
+    """The files of the wheel that setuptools makes of the project."""
+    project.run("-c", "from setuptools.build_meta import build_wheel as build; build('out')")
+    (wheel,) = (project.root / "out").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
+
+
+def test_the_wheel_gets_the_artifact_and_nothing_else(shop):
+    shop.workspace.write("pyproject.toml", SETUPTOOLS)
+    without = wheel_of(shop)
+    assert "shop/labels.csv" in without
+    shutil.rmtree(shop.root / "build")
+    shop.workspace.write("pyproject.toml", SETUPTOOLS + SETTINGS)
+    assert wheel_of(shop).keys() - without.keys() == {"shop/art.pt"}
+
+
+def test_a_source_distribution_builds_the_same_wheel(shop, make_workspace, tmp_path):
+    wheel = wheel_of(shop)
+    shop.run("-c", "from setuptools.build_meta import build_sdist as build; build('out')")
+    with tarfile.open(shop.root / "out/shop-1.tar.gz") as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+        archive.extractall(tmp_path / "unpacked", filter="data")
+    assert names >= SHOP.keys() - {"src/shop/models/never/asked/for.txt", "src/shop/models/notes/inner/BUILD"}
+    assert "src/shop/models/never/asked/for.txt" not in names
+    unpacked = Project(make_workspace(tmp_path / "unpacked/shop-1", tmp_path / "other cache"))
+    assert wheel_of(unpacked) == wheel
+
+
+def test_a_source_distribution_of_a_part_of_the_workspace(shop):
+    part = shop.root / "python"
+    shutil.copytree(shop.root / "src", part / "src")
+    (part / "pyproject.toml").write_text(SETUPTOOLS)
+    build = "import os; os.chdir('python'); import setuptools.build_meta as b; b.build_{}('../out')"
+    assert "begins outside of the project" in shop.run("-c", build.format("sdist"), code=1)
+    shop.run("-c", build.format("wheel"))
+    (wheel,) = (shop.root / "out").glob("*.whl")
+    assert "shop/art.pt" in zipfile.ZipFile(wheel).namelist()
+
+
+def test_settings_of_a_workspace_are_for_the_project_that_has_the_package(shop):
+    other = shop.root / "other"
+    other.mkdir()
+    (other / "setup.py").write_text("from setuptools import setup\nsetup(name='other', packages=['other'])\n")
+    (other / "other").mkdir()
+    shop.run("-c", "import os, runpy, sys; os.chdir('other'); sys.argv[1:] = ['-q', 'build']; "
+             "runpy.run_path('setup.py')")  # fmt: skip
+    assert not list(other.rglob("*.pt"))
+
+
+def test_wrong_settings_make_no_wheel(shop):
+    shop.workspace.write("pyproject.toml", SETUPTOOLS + SETTINGS.replace("checks", "cheques"))
+    assert "is not a folder" in shop.run("setup.py", "build", code=1)
+
+
+def test_two_artifacts_of_one_name(shop):
+    art = '\nmodel_package(name = "art", policy = [deny("**")])\n'
+    shop.workspace.write("other/BUILD", RULES + art)
+    output = shop.run("setup.py", "package_model", "-t", "//other:art,//src/shop/models:art", code=1)
+    assert "would both be" in output
+
+
+def test_inputs_that_lie_in_an_environment_are_those_that_a_target_lists(workspace):
+    workspace.build_file(
+        """
+        python_modules(name = "modules", srcs = ["net.py"])
+        model(name = "net", factory = "app.net:make", deps = [":modules"])
+        model_package(
+            name = "app",
+            models = {"m/m.pkl": ":net"},
+            resources = {"m/listed": "env/listed.txt"},
+            policy = [intern("**", allow_empty = True)],
+        )
+        """
+    )
+    workspace.write("app/net.py", """
+        def make():
+            return open(__file__.replace("net.py", "env/read.txt")).read()
+        """)  # fmt: skip
+    for name in ("pyvenv.cfg", "read.txt", "listed.txt"):
+        workspace.write(f"app/env/{name}", "")
+    inputs = workspace.build("build", "//app", "--inputs").json["inputs"]
+    assert inputs == ["app/BUILD", "app/env/listed.txt", "app/net.py", "pyproject.toml"]
+
+
 def test_options_in_setup_cfg(make_project):
     project = make_project()
     text = (project.root / "pyproject.toml").read_text()

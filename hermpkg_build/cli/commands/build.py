@@ -43,6 +43,10 @@ class BuildArguments(EngineArguments):
         "--explain",
         "say why each target was built again and each action ran, and what came from a shared cache",
     )
+    inputs: bool = flag(
+        "--inputs",
+        "list the files of the workspace that the targets are built from; a copy of these builds the same",
+    )
     keep_going: bool = flag("-k, --keep-going", "build what can be built although a target fails")
     conditions: FactoryConditions | None = option(
         "--conditions FILE",
@@ -78,6 +82,8 @@ def run(arguments: BuildArguments, console: Console) -> ExitCode:
         console.give_json({**result_json(result), **({"error": error_json(error)} if error else {})})
     elif arguments.explain:
         _explain_actions(result, console)
+    for path in result.inputs or ():
+        console.say(f"  {path}")
     if error is not None:
         console.describe(error)
         return error.exit_code
@@ -106,17 +112,19 @@ def _build(arguments: BuildArguments, console: Console) -> tuple[BuildResult, He
     )
     chosen_settings(arguments.remote)
     with closing(Display(console, explain=arguments.explain)) as display:
-        unchanged = find_unchanged(request)
+        # A snapshot knows what the build looked at, but not why.
+        unchanged = None if arguments.inputs else find_unchanged(request)
         if unchanged is not None:
             result, warnings = unchanged
             for text in warnings:
                 display.warning(text)
             told = [target for target in result.targets if target.path] or result.targets
         else:
-            from hermpkg_build.engine.build import BuildFailedError, build_targets
+            from hermpkg_build.engine.build import BuildFailedError, build_targets, build_with_inputs
 
+            use_case = build_with_inputs if arguments.inputs else build_targets
             try:
-                result = call_engine(build_targets, request, arguments, display)
+                result = call_engine(use_case, request, arguments, display)
             except BuildFailedError as error:
                 return error.result, error
             # The engine tells of artifacts as they are finished.
