@@ -163,7 +163,7 @@ def _entries(root: str, target: str, backwards: bool) -> Iterator[tuple[str, str
         source, copy = folders.pop()
         for name in sorted(os.listdir(source), reverse=backwards):
             path = os.path.join(source, name)
-            if name.startswith((*_BAZEL_LINKS, OUTPUT_FOLDER)) and os.path.islink(path):
+            if name.startswith((_BAZEL_LINKS, OUTPUT_FOLDER)) and os.path.islink(path):
                 continue
             is_folder = os.path.isdir(path) and not os.path.islink(path)
             if is_folder and (name in _NO_SOURCES or os.path.exists(os.path.join(path, _ENVIRONMENT_MARKER))):
