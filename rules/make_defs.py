@@ -14,7 +14,6 @@ from hermpkg_build.loading.rules import DEFS_LABEL, POLICY_FUNCTIONS, RULES, Att
 
 _ORIGIN = "Written by `python rules/make_defs.py` from hermpkg_build/loading/rules.py."
 _WIDTH = 120
-_WORDS = {None: "None", True: "True", False: "False"}
 
 
 def files() -> Mapping[Path, str]:
@@ -93,9 +92,7 @@ def _row(attribute: Attribute) -> str:
 
 
 def _starlark(value: object) -> str:
-    if value is None or isinstance(value, bool):
-        return _WORDS[value]
-    return json.dumps(value)
+    return repr(value) if value is None or isinstance(value, bool) else json.dumps(value)
 
 
 if __name__ == "__main__":

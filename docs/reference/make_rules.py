@@ -20,8 +20,6 @@ from hermpkg_build.loading.rules import (
 
 PAGE = Path(__file__).with_name("rules.md")
 
-_WORDS = {None: "None", True: "True", False: "False"}
-
 
 def page() -> str:
     """The whole page."""
@@ -83,9 +81,7 @@ def _type(attribute: Attribute) -> str:
 
 
 def _starlark(value: object) -> str:
-    if value is None or isinstance(value, bool):
-        return _WORDS[value]
-    return json.dumps(value)
+    return repr(value) if value is None or isinstance(value, bool) else json.dumps(value)
 
 
 if __name__ == "__main__":

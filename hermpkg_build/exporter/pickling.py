@@ -50,7 +50,7 @@ class GlobalNames:
     """Finds the names of classes and functions, and remembers them; the objects are kept alive."""
 
     def __init__(self, importer: Any) -> None:
-        self._modules = AvailableModules(importer, _may_not_import)
+        self._modules = AvailableModules(importer, lambda _name: False)
         self._known: dict[tuple[int, str], tuple[Any, tuple[str, str]]] = {}
 
     def resolve(self, obj: Any, module: str, name: str) -> tuple[str, str]:
@@ -103,7 +103,3 @@ class GlobalNames:
             f" its importers are {own}. Pass that one too:"
             " PackageExporter(..., importer=(that_importer, sys_importer)); its id() tells which it is"
         )
-
-
-def _may_not_import(_name: str) -> bool:
-    return False

@@ -10,7 +10,7 @@ from hermpkg_build.assembly.parts import Part
 from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.disk.files import hash_file
 from hermpkg_build.exporter.names import new_record
-from hermpkg_build.exporter.storages import Spool, Storages
+from hermpkg_build.exporter.storages import Storages
 
 if TYPE_CHECKING:
     from hermpkg_build.pickles.torchscript import TorchScript, TorchScriptRecord
@@ -20,8 +20,8 @@ class SavedData:
     """The records of saved data; large storages wait in a file in `spool_folder` (None: the system's)."""
 
     def __init__(self, spool_folder: str | None) -> None:
-        self._spool = Spool(spool_folder)
-        self.storages = Storages(self._spool)
+        self._spool_folder = spool_folder
+        self.storages = Storages(spool_folder)
         self._records: dict[str, Part] = {}
         self._torchscript: TorchScript | None = None
 
@@ -61,8 +61,8 @@ class SavedData:
     def release(self) -> None:
         """Drop all data."""
         self._records.clear()
-        self.storages = Storages(self._spool)
-        self._spool.close()
+        self.storages.close()
+        self.storages = Storages(self._spool_folder)
         if self._torchscript is not None:
             self._torchscript.close()
             self._torchscript = None

@@ -25,35 +25,16 @@ _IN_MEMORY = 256 << 20
 """How many bytes of all storages together wait in memory; those that come later wait in a file."""
 
 
-class Spool:
-    """A temporary file in `folder` (None: the system's), for bytes until the package is written."""
+class Storages:
+    """The storages of one export, each as it was when it was first saved; one memory has one number.
+
+    Those for which there is no room in memory wait in a file in `folder` (None: the system's).
+    """
 
     def __init__(self, folder: str | None) -> None:
-        self._folder = folder
-        self._file: NewFile | None = None
-
-    @property
-    def file(self) -> NewFile:
-        """The file, made when first asked for. Raises OSError."""
-        if self._file is None:
-            import tempfile
-
-            self._file = NewFile(self._folder or tempfile.gettempdir(), mode=0o600)
-        return self._file
-
-    def close(self) -> None:
-        """Drop the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-
-class Storages:
-    """The storages of one export, each as it was when it was first saved; one memory has one number."""
-
-    def __init__(self, spool: Spool) -> None:
         self.parts: list[Part] = []
-        self._spool = spool
+        self._folder = folder
+        self._spool: NewFile | None = None
         self._numbers = StorageNumbers(self._copied)
         self._in_memory = 0
 
@@ -69,6 +50,11 @@ class Storages:
     def share_with(self, torchscript: TorchScript) -> None:
         """From now on number storages together with those of TorchScript."""
         self._numbers.share_with(torchscript)
+
+    def close(self) -> None:
+        """Drop the file."""
+        if self._spool is not None:
+            self._spool.close()
 
     def _copied(self, storage: Any) -> tuple[Content, StoredStorage]:
         """The bytes of a storage as they are now."""
@@ -88,7 +74,11 @@ class Storages:
 
     def _set_aside(self, storage: Any, size: int) -> tuple[Content, StoredStorage]:
         """A copy of a storage at the end of the spool. Raises OSError."""
-        file = self._spool.file
+        if self._spool is None:
+            import tempfile
+
+            self._spool = NewFile(self._folder or tempfile.gettempdir(), mode=0o600)
+        file = self._spool
         offset = os.lseek(file.descriptor, 0, os.SEEK_END)
         stored = copy_storage(storage, file.descriptor)
         return FileSlice(path=file.path, offset=offset, size=size), stored

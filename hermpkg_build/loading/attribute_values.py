@@ -116,10 +116,6 @@ class _Context:
         return value
 
 
-def _string(context: _Context, value: object) -> str:
-    return context.string(value, (), context.attribute.form)
-
-
 def _integer(context: _Context, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         context.mismatch(value)
@@ -148,10 +144,6 @@ def _string_or_strings(context: _Context, value: object) -> tuple[str, ...]:
     if isinstance(value, list | tuple) and not value and context.attribute.mandatory:
         context.bad("the list is empty")
     return _strings(context, value)
-
-
-def _label(context: _Context, value: object) -> Label:
-    return context.label(value, ())
 
 
 def _labels(context: _Context, value: object) -> tuple[Label, ...]:
@@ -219,12 +211,12 @@ def _policy(context: _Context, value: object) -> tuple[PolicyRule, ...]:
 
 
 _CONVERTERS: Mapping[AttributeType, Callable[[_Context, object], object]] = {
-    AttributeType.STRING: _string,
+    AttributeType.STRING: lambda context, value: context.string(value, (), context.attribute.form),
     AttributeType.INTEGER: _integer,
     AttributeType.BOOLEAN: _boolean,
     AttributeType.STRINGS: _strings,
     AttributeType.STRING_OR_STRINGS: _string_or_strings,
-    AttributeType.LABEL: _label,
+    AttributeType.LABEL: lambda context, value: context.label(value, ()),
     AttributeType.LABELS: _labels,
     AttributeType.LABEL_DICT: _label_dict,
     AttributeType.STRING_DICT: _string_dict,

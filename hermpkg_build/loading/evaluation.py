@@ -11,7 +11,6 @@ from hermpkg_build.loading.hosts import BuildHost, BzlHost, Host
 from hermpkg_build.loading.interpreter import Interpreter
 from hermpkg_build.loading.load_graph import LoadGraph
 from hermpkg_build.loading.packages import Packages
-from hermpkg_build.loading.starlark_source import StarlarkSource
 
 if TYPE_CHECKING:
     import starlark
@@ -20,45 +19,42 @@ if TYPE_CHECKING:
 
 
 class Evaluation:
-    """Evaluates BUILD files of one workspace. A .bzl file is evaluated once, whoever loads it."""
+    """Evaluates BUILD files of one workspace. A .bzl file is evaluated once, whoever loads it.
+
+    `graph` has the files that were read.
+    """
 
     def __init__(self, root: str, tree: SourceTree, packages: Packages) -> None:
         self._packages = packages
-        self._graph = LoadGraph(root, tree, packages)
-        self._interpreter = Interpreter(self._graph.sources)
+        self.graph = LoadGraph(root, tree, packages)
+        self._interpreter = Interpreter(self.graph.sources)
         self._modules: dict[str, starlark.FrozenModule] = {}
         self._messages: dict[str, tuple[tuple[Location, str], ...]] = {}
 
     def evaluate(self, package: str, path: str) -> EvaluatedFile:
         """Evaluate the BUILD file at `path`. Raises LoadingError, or GroupedError with all that is wrong."""
-        bzl_paths = self._graph.behind(path)
+        bzl_paths = self.graph.behind(path)
         for bzl in bzl_paths:
             self._run_bzl(bzl)
-        source = self.source(path)
-        host = BuildHost(
-            package, source, self._graph.sources, lambda call: self._packages.glob(package, call)
-        )
+        source = self.graph.source(path)
+        host = BuildHost(package, source, self.graph.sources, lambda call: self._packages.glob(package, call))
         host.messages += [message for bzl in bzl_paths for message in self._messages[bzl]]
         self._run(path, host)
-        loads = [load for file in (path, *bzl_paths) for load in self._graph.loads_of(file)]
+        loads = [load for file in (path, *bzl_paths) for load in self.graph.loads_of(file)]
         return EvaluatedFile(build_file=host.result(), loads=tuple(loads), globs=host.globs)
-
-    def source(self, path: str) -> StarlarkSource:
-        """Return the file at a workspace path, parsed. Raises LoadingError."""
-        return self._graph.source(path)
 
     def _run_bzl(self, path: str) -> None:
         if path in self._modules:
             return
-        host = BzlHost(self._graph.sources)
+        host = BzlHost(self.graph.sources)
         self._modules[path] = self._run(path, host)
         self._messages[path] = tuple(host.messages)
 
     def _run(self, path: str, host: Host) -> starlark.FrozenModule:
         """Evaluate one file for `host`, after those that it loads. Raises all that is wrong."""
-        loads = {load.label: self._modules[load.path] for load in self._graph.loads_of(path)}
+        loads = {load.label: self._modules[load.path] for load in self.graph.loads_of(path)}
         try:
-            module = self._interpreter.run(self.source(path), loads, host)
+            module = self._interpreter.run(self.graph.source(path), loads, host)
         except LoadingError as error:
             raise_all([*host.errors, error], f"in {path}")
             raise

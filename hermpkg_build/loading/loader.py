@@ -140,7 +140,7 @@ class Loader:
         location = target.location
         if location is None:
             return LoadingError(summary, facts=facts, next_step=next_step)
-        source = self._evaluating().source(location.path)
+        source = self._evaluating().graph.source(location.path)
         call = source.call_from(location)
         if call is None:
             return source.error(location, summary, facts=facts, next_step=next_step)

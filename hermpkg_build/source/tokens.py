@@ -85,9 +85,7 @@ _CLOSING: Final = b")]}"
 
 def logical_line(source: bytes, begin: int) -> Line | None:
     """The first logical line with a token at or behind `begin`, which begins a line; None at the end."""
-    blank = _BLANK_LINES.match(source, begin)
-    assert blank
-    begin = blank.end()
+    begin = skip_blank_lines(source, begin)
     if begin >= len(source):
         return None
     tokens: list[Token] = []

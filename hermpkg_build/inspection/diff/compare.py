@@ -18,7 +18,6 @@ from hermpkg_build.inspection.diff.differences import (
     BytesDifference,
     Comparison,
     Detail,
-    FactDifference,
     RecordDifference,
     RecordSizes,
     TensorDifference,
@@ -54,7 +53,7 @@ def compare_archives(a: ArchiveReader, b: ArchiveReader) -> Comparison:
         return Comparison(a=a.name, b=b.name, equal=True)
     pair = _Pair(a, b)
     records = tuple(pair.record_differences())
-    facts = tuple(pair.fact_differences())
+    facts = tuple(compare_facts(a, b, *pair.manifests))
     if not records and not facts:
         records = tuple(pair.differences_behind_facts())
     layout = tuple(compare_layouts(a, b))
@@ -71,9 +70,6 @@ class _Pair:
         self.b = b
         self.manifests = manifest_of(a), manifest_of(b)
         self._same: dict[tuple[str, str], bool] = {}
-
-    def fact_differences(self) -> Iterator[FactDifference]:
-        yield from compare_facts(self.a, self.b, *self.manifests)
 
     def differences_behind_facts(self) -> Iterator[RecordDifference]:
         """Compare the records behind the facts, for two that differ without any fact that does."""
@@ -173,7 +169,8 @@ class _Pair:
             changed = None if data[0] == data[1] else self._changed(name, _PICKLE, self._details(name))
             return changed, []
         compared = compare_graphs(*graphs, name)
-        tensors = self._tensor_differences(name, compared.tensors)
+        pairs = [(pair, self._compare_tensors(name, pair)) for pair in compared.tensors]
+        tensors = [(pair, difference) for pair, difference in pairs if difference is not None]
         details: list[Detail] = list(compared.differences)
         details += [tensor for _, tensor in tensors if tensor.count is None]
         if data[0] != data[1] and not details:
@@ -192,15 +189,8 @@ class _Pair:
             for record, group in sorted(groups.items())
         ]
 
-    def _tensor_differences(
-        self, pickle: str, pairs: Sequence[TensorPair]
-    ) -> list[tuple[TensorPair, TensorDifference]]:
-        compared = [(pair, self._compare_tensors(pickle, pair)) for pair in pairs]
-        return [(pair, difference) for pair, difference in compared if difference is not None]
-
     def _compare_tensors(self, pickle: str, pair: TensorPair) -> TensorDifference | None:
         a, b = pair.a, pair.b
-
         base = TensorDifference(name=pair.name, pickle=pickle, a=str(a), b=str(b))
         if (a.dtype, a.shape) != (b.dtype, b.shape):
             return replace(base, note="another type or shape")

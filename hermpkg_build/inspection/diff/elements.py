@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import struct
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -139,10 +138,8 @@ def _array(numpy: Any, data: Any, dtype: str) -> Any:
 
 def _numpy() -> Any:
     """Return the module numpy, None where it is not installed."""
-    if "numpy" not in sys.modules:
-        try:
-            import numpy
-        except ImportError:
-            return None
-        return numpy
-    return sys.modules["numpy"]
+    try:
+        import numpy
+    except ImportError:
+        return None
+    return numpy

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
-from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.archive.reader import ArchiveReader, Entry
 
 _ALIGNMENT = 64
+_UNUSUAL: Mapping[str, Callable[[Entry], bool]] = {
+    "are compressed": lambda entry: not entry.is_stored,
+    "are not aligned to 64 bytes": lambda entry: entry.is_stored and entry.offset % _ALIGNMENT != 0,
+}
 
 
 def compare_layouts(a: ArchiveReader, b: ArchiveReader) -> Iterator[str]:
@@ -14,8 +18,8 @@ def compare_layouts(a: ArchiveReader, b: ArchiveReader) -> Iterator[str]:
     common = [name for name in a.names() if b.has(name)]
     if common != [name for name in b.names() if a.has(name)]:
         yield "the records are in another order"
-    for what, key in (("are compressed", "is_stored"), ("are not aligned to 64 bytes", "offset")):
-        counts = [_count(reader, common, key) for reader in (a, b)]
+    for what, differs in _UNUSUAL.items():
+        counts = [sum(differs(reader.entry(name)) for name in common) for reader in (a, b)]
         if counts[0] != counts[1]:
             yield f"{counts[0]} records {what} in {a.name}, {counts[1]} in {b.name}"
     for reader in (a, b):
@@ -25,10 +29,3 @@ def compare_layouts(a: ArchiveReader, b: ArchiveReader) -> Iterator[str]:
             yield f"{reader.name} holds {name} more than once"
         for name in reader.strays:
             yield f"{reader.name} holds {name} outside of its root folder"
-
-
-def _count(reader: ArchiveReader, names: list[str], what: str) -> int:
-    entries = [reader.entry(name) for name in names]
-    if what == "is_stored":
-        return sum(not entry.is_stored for entry in entries)
-    return sum(entry.is_stored and entry.offset % _ALIGNMENT != 0 for entry in entries)

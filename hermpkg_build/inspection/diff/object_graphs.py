@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickletools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
@@ -148,19 +148,17 @@ class _Comparer:
             return self._compare_tensors(path, a, b, tensors[0], tensors[1])
         tasks: list[_Task] = []
         if a.kind is NodeKind.CALL:
-            tasks += self._compare_calls(path, a, b)
+            tasks += self._compare_parts([call_parts(a, path), call_parts(b, path)], "an argument")
         tasks += self._compare_items(path, a, b)
         tasks += self._compare_pairs(path, a, b)
-        for left, right in zip_longest(a.states, b.states):
-            tasks += self._both(state_path(left or right, path), left, right, "a state")
-        return tasks
+        states = [[(state_path(state, path), state) for state in side.states] for side in (a, b)]
+        return tasks + self._compare_parts(states, "a state")
 
-    def _compare_calls(self, path: Path, a: Node, b: Node) -> list[_Task]:
-        lefts, rights = call_parts(a, path), call_parts(b, path)
+    def _compare_parts(self, sides: Iterable[Iterable[tuple[Path, Node]]], what: str) -> list[_Task]:
+        """Return the pairs of parts in the same places; where one side has more of them, note that."""
         tasks: list[_Task] = []
-        for left, right in zip_longest(lefts, rights):
-            where = (left or right)[0]
-            tasks += self._both(where, left and left[1], right and right[1], "an argument")
+        for left, right in zip_longest(*sides):
+            tasks += self._both((left or right)[0], left and left[1], right and right[1], what)
         return tasks
 
     def _compare_items(self, path: Path, a: Node, b: Node) -> list[_Task]:
@@ -218,10 +216,8 @@ class _Comparer:
     def _compare_tensors(self, path: Path, a: Node, b: Node, left: Tensor, right: Tensor) -> list[_Task]:
         self.result.tensors.append(TensorPair(name=_name(path), a=left, b=right))
         self._compare_storages(path, a, b, left.storage, right.storage)
-        tasks: list[_Task] = []
-        for x, y in zip_longest(other_arguments(a), other_arguments(b)):
-            tasks += self._both(path.to((x or y)[0]), x and x[1], y and y[1], "an argument")
-        return tasks
+        others = [[(path.to(step), part) for step, part in other_arguments(side)] for side in (a, b)]
+        return self._compare_parts(others, "an argument")
 
     def _both(self, path: Path, a: Node | None, b: Node | None, what: str) -> list[_Task]:
         """Return the pair to be compared; where one of the two is missing, note that."""

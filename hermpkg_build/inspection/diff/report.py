@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hermpkg_build.inspection.diff.differences import (
-    BytesDifference,
     Comparison,
     Detail,
     FactDifference,
@@ -68,7 +67,9 @@ def detail_lines(detail: Detail, *, everything: bool = False) -> Iterator[str]:
         if left_out:
             yield f"... {left_out} more lines"
     else:
-        yield from _bytes(detail)
+        yield f"bytes differ from offset {detail.offset} on"
+        for sign, data in (("-", detail.a), ("+", detail.b)):
+            yield f"  {sign} {data.hex(' ') or 'the end'}"
 
 
 def _side(side: PickleSide) -> str:
@@ -84,12 +85,6 @@ def _tensor(detail: TensorDifference) -> Iterator[str]:
     first = ", ".join(map(str, detail.first or ()))
     yield f"{detail.name}: {detail.a}, {detail.count} of {detail.total} elements differ, {largest}"
     yield f"  the first is [{first}]" + (f"; {detail.note}" if detail.note else "")
-
-
-def _bytes(detail: BytesDifference) -> Iterator[str]:
-    yield f"bytes differ from offset {detail.offset} on"
-    for sign, data in (("-", detail.a), ("+", detail.b)):
-        yield f"  {sign} {data.hex(' ') or 'the end'}"
 
 
 def _facts(facts: Sequence[FactDifference], everything: bool) -> Iterator[str]:

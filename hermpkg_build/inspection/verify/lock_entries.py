@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.lock import Lock, LockedTarget
-from hermpkg_build.core.manifest import Manifest
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.inspection.contents import manifest_of
 from hermpkg_build.inspection.verify.verdicts import Verdict
@@ -26,15 +25,10 @@ def locked_target(path: str, *, sha256: str, size: int) -> LockedTarget:
         sha256=sha256,
         bytes=size,
         python_version=manifest.python_version,
-        externs=_externs(manifest),
+        externs={name: manifest.distributions.get(name, "") for name in manifest.extern_modules() if name},
         records={name: record.digest.hash for name, record in manifest.records.items()},
         computed_on={name: model.computed_on for name, model in manifest.models.items() if model.computed_on},
     )
-
-
-def _externs(manifest: Manifest) -> dict[str, str]:
-    names = [name for name in manifest.extern_modules() if name]
-    return {name: manifest.distributions.get(name, "") for name in names}
 
 
 def hold_to_lock(label: str, path: str, sha256: str, size: int, lock: Lock) -> Verdict:
