@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hermpkg_build.analysis.import_resolution import ModuleLookup
 from hermpkg_build.analysis.module_finder import ModuleFinder
@@ -77,6 +77,7 @@ class Adviser:
     modules: ModuleLookup
     environment: ModuleFinder
     voice: Voice
+    _decided: dict[int, list[str]] = field(default_factory=dict, init=False)
 
     def advice(self, problem: Problem, others: Sequence[Problem] = ()) -> str:
         """The next step for `problem`, and for `others` that the same rule would mend."""
@@ -224,11 +225,16 @@ class Adviser:
         if rule.allow_empty or problem.rule is None:
             return False
         group = GlobGroup(patterns)
-        decided = [node.name for node in self.graph if node.rule == problem.rule]
-        decided += [other.module for other in self.problems if other.rule == problem.rule]
         return covers(group, GlobGroup(rule.include)) or (
-            not may_idle(rule) and all(group.matches(name) for name in decided)
+            not may_idle(rule) and all(map(group.matches, self._modules_of(problem.rule)))
         )
+
+    def _modules_of(self, rule: int) -> list[str]:
+        """The modules that a rule decided, by its index; counted once, however many problems ask."""
+        if rule not in self._decided:
+            names = [node.name for node in self.graph if node.rule == rule]
+            self._decided[rule] = names + [each.module for each in self.problems if each.rule == rule]
+        return self._decided[rule]
 
 
 def undeclared_file(problem: Problem, finder: ModuleFinder) -> str | None:

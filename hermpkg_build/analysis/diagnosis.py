@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from hermpkg_build.analysis.advice import Adviser, undeclared_file
 from hermpkg_build.analysis.problems import Problem, ProblemKind
@@ -50,10 +51,11 @@ _SOURCELESS = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Teller(Adviser):
     """Tells the fault of each problem, its place, and what mends it."""
 
-    __slots__ = ()
+    _lines: dict[str, list[str]] = field(default_factory=dict, init=False)
 
     def groups(self) -> list[list[Problem]]:
         """The problems in their order, grouped by the rule or installation that would mend them.
@@ -145,12 +147,17 @@ class Teller(Adviser):
         importer = next((edge.source for edge in reversed(problem.trail) if edge.location), "")
         source = self.modules.find(importer)
         path = source.path if source else os.path.join(self.environment.workspace_root, location.path)
-        try:
-            # An empty line comes first, so that the others count from 1.
-            lines = normal_form(self.environment.tree.read(path)).decode("utf-8", "replace").split("\n")
-        except (OSError, SourceError):
-            return ""
+        if path not in self._lines:
+            self._lines[path] = self._read_lines(path)
+        lines = self._lines[path]
         return _with_caret(lines[location.line], location.column) if location.line < len(lines) else ""
+
+    def _read_lines(self, path: str) -> list[str]:
+        """The lines of a source behind an empty one, to count from 1; none where it cannot be read."""
+        try:
+            return normal_form(self.environment.tree.read(path)).decode("utf-8", "replace").split("\n")
+        except (OSError, SourceError):
+            return []
 
     def _written(self, index: int | None, *, placed: bool = False) -> str:
         rule = self.rules[index] if index is not None else None

@@ -113,15 +113,12 @@ class Console:
 
 
 def _joined(pieces: Iterable[str | Styled], color: bool) -> str:
-    text = ""
-    for piece in pieces:
-        if isinstance(piece, str):
-            text += printable(piece)
-        elif color:
-            text += f"{piece[1]}{printable(piece[0])}{_RESET}"
-        else:
-            text += printable(piece[0])
-    return text
+    return "".join(_shown(piece, color) for piece in pieces)
+
+
+def _shown(piece: str | Styled, color: bool) -> str:
+    text, style = (piece, "") if isinstance(piece, str) else piece
+    return f"{style}{printable(text)}{_RESET}" if style and color else printable(text)
 
 
 def printable(text: str) -> str:
