@@ -16,22 +16,53 @@ def module_targets(
     target: PythonModules,
     source_roots: tuple[str, ...],
     error_in: Callable[[PythonModules, Label, str, str], HermpkgError],
+    is_environment: Callable[[str], bool] = lambda _folder: False,
 ) -> tuple[DeclaredModule, ...]:
     """The modules of a `python_modules` target, in the order of its srcs.
 
     Raises the one error, or GroupedError with all, that `error_in` makes for a file which cannot be a module,
-    of its label, the problem and the next step.
+    of its label, the problem and the next step; one for all files below a folder that is to be left out.
+    `is_environment` tells whether a folder is a virtual environment.
     """
     modules: list[DeclaredModule] = []
     errors: list[HermpkgError] = []
+    below: dict[str, list[Label]] = {}
     for src in target.srcs:
         name = module_name(src.path, source_roots)
-        if name is None:
-            errors.append(error_in(target, src, *_module_name_problem(src.path, source_roots)))
-        else:
+        if name is not None:
             modules.append(DeclaredModule(label=src, module=name, path=src.path, owner=target.label))
+        elif folder := _folder_to_leave_out(src, source_roots, is_environment):
+            below.setdefault(folder, []).append(src)
+        else:
+            errors.append(error_in(target, src, *_module_name_problem(src.path, source_roots)))
+    for folder, srcs in below.items():
+        problem, next_step = _module_name_problem(srcs[0].path, source_roots)
+        if is_environment(folder) or len(srcs) > 1:
+            pattern = f"{folder[len(target.label.package) :].lstrip('/')}/**"
+            next_step = (
+                f'leave them out: glob(..., exclude = ["{pattern}"]), or name {folder} in .bazelignore'
+            )
+            why = "a virtual environment" if is_environment(folder) else problem.rpartition(": ")[2]
+            problem = f"{len(srcs):,} files below {folder} cannot be imported: {why}"
+        errors.append(error_in(target, srcs[0], problem, next_step))
     raise_all(errors, f"in the files of {target.label}")
     return tuple(modules)
+
+
+def _folder_to_leave_out(
+    src: Label, source_roots: tuple[str, ...], is_environment: Callable[[str], bool]
+) -> str:
+    """Return the outermost folder below the package of `src` in which nothing can be imported.
+
+    That is a virtual environment, or a folder whose name no import can have; "" where the file is at fault.
+    """
+    parts, rooted = src.path.split("/"), _root_of(src.path, source_roots) is not None
+    depth = src.package.count("/") + 1 if src.package else 0
+    for end in range(depth + 1, len(parts)):
+        folder = "/".join(parts[:end])
+        if is_environment(folder) or (rooted and _package_of(folder, source_roots) is None):
+            return folder
+    return ""
 
 
 def module_name(path: str, source_roots: tuple[str, ...]) -> str | None:

@@ -110,7 +110,9 @@ class Loader:
             target = self.target(label)
             if not isinstance(target, PythonModules):
                 raise LabelError(f"{label} is a {target.rule} target, not a python_modules target")
-            self._modules[label] = module_targets(target, self.workspace.source_roots, self._error_in_srcs)
+            self._modules[label] = module_targets(
+                target, self.workspace.source_roots, self._error_in_srcs, self.packages.is_environment
+            )
         return self._modules[label]
 
     def declared_by(self, path: str) -> Label | None:

@@ -92,18 +92,19 @@ class Packages:
         what is in them. Links that lead back up are not followed.
         """
         for folder in folders_below(package, self.directory, self._to_enter):
-            if self.build_file(folder) is not None and not self._is_environment(folder):
+            if self.build_file(folder) is not None and not self.is_environment(folder):
                 yield folder
 
     def _to_enter(self, folder: str) -> list[str]:
         # What is ignored is not even listed: what a build puts into its output folder is no change to what
         # the build saw.
-        if self.is_ignored(folder) or self._is_environment(folder):
+        if self.is_ignored(folder) or self.is_environment(folder):
             return []
         entries = self._tree.entries(self.directory(folder)) or {}
         return [name for name, is_folder in entries.items() if is_folder and not name.startswith(".")]
 
-    def _is_environment(self, folder: str) -> bool:
+    def is_environment(self, folder: str) -> bool:
+        """Whether a folder is a virtual environment."""
         return self._tree.is_file(os.path.join(self.directory(folder), "pyvenv.cfg"))
 
     def is_ignored(self, folder: str) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterable, Sequence
 
 from hermpkg_build.core.syntax_trees import parse_module
@@ -42,7 +44,7 @@ class StarlarkSource:
             raise _syntax_error(path, text, error) from None
         except (RecursionError, MemoryError):
             raise LoadingError("an expression is nested too deeply", location=Location(path)) from None
-        source = cls(path, text, tree)
+        source = cls(path, _with_spaces(path, text) if "\t" in text else text, tree)
         for warning in caught:
             # Python warns of "\d"; Starlark has no such escape and Bazel refuses it.
             if "invalid escape sequence" in str(warning.message):
@@ -226,6 +228,38 @@ def _decode(path: str, data: bytes) -> str:
         column = nul - text.rfind("\n", 0, nul)
         raise LoadingError("a NUL byte in the text", location=Location(path, line, column))
     return text
+
+
+def _with_spaces(path: str, text: str) -> str:
+    """Put a space for each tab outside of strings and comments, which the interpreter takes nowhere.
+
+    Raises LoadingError where a tab indents a statement: Starlark has no width for it.
+    """
+    lines = text.split("\n")
+    kept: dict[int, list[tuple[int, int]]] = {}
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        (line, begin), (end_line, end) = token.start, token.end
+        if token.type == tokenize.INDENT and "\t" in token.string:
+            column = token.string.index("\t") + 1
+            raise LoadingError(
+                "a tab indents a statement",
+                location=Location(path, line, column),
+                snippet=underlined(lines[line - 1], line, column, column + 1),
+                next_step="indent with spaces",
+            )
+        if token.type in (tokenize.STRING, tokenize.COMMENT):
+            for number in range(line, end_line + 1):
+                first = begin if number == line else 0
+                last = end if number == end_line else len(lines[number - 1])
+                kept.setdefault(number, []).append((first, last))
+    for number, content in enumerate(lines, 1):
+        if "\t" in content:
+            parts, at = [], 0
+            for first, last in kept.get(number, []):
+                parts += [content[at:first].replace("\t", " "), content[first:last]]
+                at = last
+            lines[number - 1] = "".join([*parts, content[at:].replace("\t", " ")])
+    return "\n".join(lines)
 
 
 def _syntax_error(path: str, text: str, error: SyntaxError) -> LoadingError:

@@ -400,3 +400,12 @@ def test_objects_of_a_mocked_module(workspace, rules):
     assert [way[0].policy for way in ways] == [Policy.INTERN, Policy.EXTERN]
     for way in ways:
         close(way)
+
+
+def test_each_source_is_read_once_however_many_problems_are_in_it(workspace, monkeypatch):
+    workspace.own({"app.py": "".join(f"import absent{number}\n" for number in range(50))})
+    finder, reads = workspace.finder(), []
+    read = finder.tree.read
+    monkeypatch.setattr(finder.tree, "read", lambda path: reads.append(path) or read(path))
+    assert len(workspace.problems("app", rule("intern", "app"), rule("deny", "**"), finder=finder)) == 50
+    assert reads.count(str(workspace.root / "app.py")) == 1

@@ -304,6 +304,34 @@ def test_files_that_cannot_be_modules(files: WorkspaceFiles, name: str, summary:
     assert error.next_step.startswith(step)
 
 
+@pytest.mark.parametrize(
+    ("marker", "folder", "why"),
+    [
+        ("p/env/pyvenv.cfg", "p/env", "a virtual environment"),
+        ("p/env/conda-meta/history", "p/env/lib/python3.11", "'python3.11' is not an identifier"),
+    ],
+)
+def test_many_files_of_one_folder_that_cannot_be_modules(
+    files: WorkspaceFiles, marker: str, folder: str, why: str
+) -> None:
+    """They are one mistake, and one line mends it."""
+    files.write(marker)
+    for name in ("a", "b/c", "b/__init__", "d-e/f"):
+        files.write(f"p/env/lib/python3.11/site-packages/{name}.py")
+    files.write("p/my-file.py")
+    files.write("p/good.py")
+    files.build("p", 'python_modules(name = "lib", srcs = glob(["**/*.py"]))\n')
+    file, below = sorted(files.closure_errors(), key=lambda error: "below" in error.summary)
+    assert file.summary == "p/my-file.py cannot be imported: 'my-file' is not an identifier"
+    assert below.summary == f"4 files below {folder} cannot be imported: {why}"
+    pattern = f"{folder.removeprefix('p/')}/**"
+    assert f'glob(..., exclude = ["{pattern}"])' in below.next_step
+    files.build(
+        "p", f'python_modules(name = "lib", srcs = glob(["**/*.py"], exclude = ["{pattern}", "my-*"]))\n'
+    )
+    assert modules(files, "//p:lib") == {"p/good.py": "p.good"}
+
+
 def test_a_file_under_no_source_root(files: WorkspaceFiles) -> None:
     files.write("src/a.py")
     files.write("tests/t.py")

@@ -97,7 +97,8 @@ def test_refused_in_build_files(files: WorkspaceFiles, text: str, expected: str)
         ("def f():\n    return model()", "2:12: name 'model' is not defined"),
         ("x = 1\nload(':n.bzl', 'y')", "2:1: load() comes after another statement"),
         ("def f():\n    load(':n.bzl', 'y')", "2:5: load() inside another statement"),
-        ("def f():\n\treturn 1", "1:9: tabs are not allowed"),
+        ("def f():\n  if 1:\n  \treturn 1", "3:3: a tab indents a statement"),
+        ("def f():\n\treturn 1", "2:1: a tab indents a statement"),
         ("native.glob(['x'])", "1:1: glob() is called while a .bzl file is loaded"),
         ("native.package_name()", "1:1: package_name() is called while a .bzl file is loaded"),
         ("x = 1 // 0", "1:5: Floor division by zero: 1 // 0"),
@@ -109,6 +110,19 @@ def test_refused_in_bzl_files(files: WorkspaceFiles, text: str, expected: str) -
     files.write("p/BUILD", 'load(":m.bzl", "loaded")\n')
     errors = [f"{error.location}: {error.summary}" for error in files.errors(lambda: files.file("p"))]
     assert f"p/m.bzl:{expected}" in errors
+
+
+def test_tabs_between_tokens(files: WorkspaceFiles) -> None:
+    """Only those that indent statements are refused; in strings and comments they stay."""
+    files.write(
+        "p/m.bzl", 'def f(a,\tb = "\t"):\n    # a\tcomment\n\n    return \\\n\ta + b + """\n\t|"""\t\n'
+    )
+    files.write("p/BUILD", 'load(":m.bzl",\t"f")\nfail(\n\tf("x"),\n)\n')
+    (error,) = files.errors(lambda: files.file("p"))
+    assert "x\t\n\t|" in error.summary
+    files.write("q/BUILD", "x = [\n\tnope,\n]\n")
+    (error,) = files.errors(lambda: files.file("q"))
+    assert str(error.location) == "q/BUILD:2:2"
 
 
 def test_allowed(files: WorkspaceFiles) -> None:
