@@ -127,9 +127,7 @@ class WorkspaceError(HermpkgError):
 
 
 class LabelError(HermpkgError):
-    """A label or target pattern does not parse, or names nothing."""
-
-    exit_code = ExitCode.COMMAND_LINE
+    """A label or target pattern does not parse, or names nothing: as in Bazel, the build fails."""
 
 
 class LoadingError(HermpkgError):

@@ -28,6 +28,15 @@ def test_1_when_the_build_fails(app):
     assert "app/helpers.py:1" in outcome.stderr
 
 
+@pytest.mark.parametrize("label", ["//app:nothing", "//nowhere:app", "//nowhere/...", "//app:a:b"])
+def test_1_when_a_label_names_nothing(app, label):
+    """As in Bazel."""
+    outcome = app.run(label)
+    assert outcome.code == 1, outcome.stderr
+    assert outcome.stdout == ""
+    assert label in outcome.stderr or "nowhere" in outcome.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
@@ -42,8 +51,6 @@ def test_1_when_the_build_fails(app):
         (["version", "please"], "please"),
         (["-C", "nowhere", "version"], "nowhere"),
         (["help", "bild"], "did you mean 'build'?"),
-        (["//app:nothing"], "//app:nothing"),
-        (["//app:ap"], "app"),
         (["test", "//app:modules"], "package_test"),
     ],
 )

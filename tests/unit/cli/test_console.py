@@ -39,7 +39,7 @@ def test_an_error_as_fields():
     value = error_json(error)
     assert value["kind"] == "GroupedError"
     first, second = value["errors"]
-    assert first["exit_code"] == 2
+    assert first["exit_code"] == 1
     assert first["facts"] == [{"name": "reason", "value": "it is not there"}]
     assert first["location"] is None
     assert second["location"] == {"path": "a/BUILD", "line": 3, "column": 4}
