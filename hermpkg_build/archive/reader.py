@@ -69,6 +69,7 @@ class ArchiveReader(Closing):
         self._map: mmap.mmap | None = None
         self._descriptor = -1
         self._members: dict[str, Member] = {}
+        self._entries: dict[str, Entry] = {}
         self._data = self._open(source)
         try:
             central = read_central_directory(self._data)
@@ -97,15 +98,18 @@ class ArchiveReader(Closing):
 
     def entry(self, name: str) -> Entry:
         """Return the place of the record `name`. Raises ArchiveError where it is missing or damaged."""
-        member = self._member(name)
-        return Entry(
-            name=name,
-            offset=self._data_offset(name, member),
-            size=member.size,
-            packed_size=member.packed_size,
-            crc32=member.crc32,
-            is_stored=member.method == z.STORED,
-        )
+        entry = self._entries.get(name)
+        if entry is None:
+            member = self._member(name)
+            entry = self._entries[name] = Entry(
+                name=name,
+                offset=self._data_offset(name, member),
+                size=member.size,
+                packed_size=member.packed_size,
+                crc32=member.crc32,
+                is_stored=member.method == z.STORED,
+            )
+        return entry
 
     def size(self, name: str) -> int:
         """Return the number of bytes of the record `name`, unpacked. Raises ArchiveError."""
@@ -185,6 +189,7 @@ class ArchiveReader(Closing):
     def close(self) -> None:
         """Close the file. Views stay usable; every other method raises ArchiveError from now on."""
         self._members = {}
+        self._entries = {}
         self._data = memoryview(b"")
         if self._map is not None:
             # The mapping lives as long as there are views of it.
