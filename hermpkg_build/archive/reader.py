@@ -139,6 +139,10 @@ class ArchiveReader(Closing):
         """Return the whole file, read-only, shaped (size,); usable after `close` where it is mapped."""
         return self._data.toreadonly()
 
+    def directory(self) -> memoryview:
+        """Return the bytes of the central directory, to the end of the archive."""
+        return self._data[self._limit :]
+
     def open_path(self) -> str:
         """Return a path of the open file, "" where the archive is in memory.
 

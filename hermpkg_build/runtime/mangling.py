@@ -11,26 +11,28 @@ from __future__ import annotations
 
 import itertools
 import re
-import sys
 from types import ModuleType
 
 _PREFIX = re.compile(r"<torch_package_\d+>")
-_own_numbers = itertools.count()
+_OF_CONTENT = re.compile(r"<torch_package_0(\d{15})\d*>")
+_openings: dict[int, itertools.count[int]] = {}
 
 
-def new_prefix() -> str:
+def new_prefix(number: int) -> str:
     """Make a prefix that no other importer of this process has or will have, ours or torch's.
 
-    Where torch is loaded, its counter gives the number. Where it is not, it may be loaded later
-    and would count from 0: our own numbers then have a leading zero, which torch never writes
-    and always recognises.
+    The `number`, which is below 2^48, is that of an artifact's content: in other processes, too, no other
+    artifact has such a prefix, so that a name in a pickle leads to its own artifact or to none. A leading
+    zero tells it from the numbers of torch.
     """
-    torch_mangling = sys.modules.get("torch.package._mangling")
-    mangler = getattr(torch_mangling, "PackageMangler", None)
-    if mangler is None:
-        return f"<torch_package_0{next(_own_numbers)}>"
-    prefix: str = mangler().parent_name()
-    return prefix
+    count = next(_openings.setdefault(number, itertools.count()))
+    return f"<torch_package_0{number:015d}{count or ''}>"
+
+
+def is_of_another_process(prefix: str) -> bool:
+    """Tell whether another process made a prefix, for an artifact that was never open here."""
+    match = _OF_CONTENT.match(prefix)
+    return match is not None and int(match[1]) not in _openings
 
 
 def is_mangled(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import sys
@@ -64,6 +65,17 @@ def _open(source: Source) -> Archive:
     if isinstance(source, io.TextIOBase) or not (hasattr(source, "read") and hasattr(source, "seek")):
         raise TypeError(f"expected a path or a binary stream, not {type(source).__name__}")
     return ArchiveReader(source)
+
+
+def content_number(archive: Archive) -> int:
+    """Give a number below 2^48 that archives with other contents do not have.
+
+    It is that of the directory of a ZIP file, which has the checksum of each record; a random one where
+    there is no such directory.
+    """
+    if isinstance(archive, ArchiveReader):
+        return int.from_bytes(hashlib.blake2b(archive.directory(), digest_size=6).digest(), "big")
+    return int.from_bytes(os.urandom(6), "big")
 
 
 def read_externs(archive: Archive) -> list[str]:

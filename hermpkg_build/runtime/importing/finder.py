@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, PathFinder
 from types import ModuleType
 
-from hermpkg_build.runtime.importing import torch_tables
+from hermpkg_build.runtime.importing import torch_saving, torch_tables
 from hermpkg_build.runtime.importing.parking import park, unpark
 from hermpkg_build.runtime.importing.space import CLOSED_ARTIFACTS, OPEN_SPACES, ModuleSpace
 from hermpkg_build.runtime.importing.typing_tables import empty_caches, take_overloads
-from hermpkg_build.runtime.mangling import demangle, mangle_prefix
+from hermpkg_build.runtime.mangling import demangle, is_of_another_process, mangle_prefix
 
+_NOT_OPEN = "open it first, or pickle its objects with protocol 4 or later, which says where it lies"
 _STANDARD_FINDERS = (BuiltinImporter, FrozenImporter, PathFinder)
 
 _modules_at_last_sweep: dict[str, int] = {}
@@ -38,8 +39,9 @@ class _MangledFinder:
             return None
         prefix = mangle_prefix(fullname)
         owner = OPEN_SPACES.get(prefix)
-        if owner is None and prefix in _unreachable:
-            text = f"the artifact of {fullname} is not open in this process: {_unreachable[prefix]}"
+        if owner is None and (prefix in _unreachable or is_of_another_process(prefix)):
+            reason = _unreachable.get(prefix, _NOT_OPEN)
+            text = f"the artifact of {fullname} is not open in this process: {reason}"
             raise ModuleNotFoundError(text, name=fullname)
         return owner.loader.find_spec(fullname) if owner is not None else None
 
@@ -58,6 +60,7 @@ def open_space(space: ModuleSpace) -> weakref.finalize[[str, set[str], str], Mod
     if _around_collection not in gc.callbacks:
         gc.callbacks.append(_around_collection)
     torch_tables.introduce_importers()
+    torch_saving.carry_artifacts()
     finalizer = weakref.finalize(space, _close, space.prefix, space.registered, space.archive.name)
     finalizer.atexit = False
     return finalizer
@@ -90,6 +93,7 @@ def _install_finder() -> None:
 
 def _introduce_to_torch() -> None:
     torch_tables.introduce_importers()
+    torch_saving.carry_artifacts()
     for space in list(OPEN_SPACES.values()):
         torch_tables.show_modules(space.registered)
 

@@ -17,7 +17,7 @@ from importlib.machinery import ModuleSpec
 from types import CodeType, MethodType, ModuleType
 from typing import Any, Protocol
 
-from hermpkg_build.runtime.contents.archives import Archive
+from hermpkg_build.runtime.contents.archives import Archive, content_number
 from hermpkg_build.runtime.contents.code_cache import CodeCache
 from hermpkg_build.runtime.contents.location import ArtifactLocation
 from hermpkg_build.runtime.contents.real_files import RealFiles
@@ -72,9 +72,10 @@ class ModuleSpace:
         import_statement: Callable[..., Any],
         overrides: Mapping[str, Callable[[ModuleSpace, ModuleType], Overrides]],
     ) -> None:
-        self.prefix = new_prefix()
+        number = content_number(archive)
+        self.prefix = new_prefix(number)
         while self.prefix in OPEN_SPACES:  # An artifact that was opened for another process may have it.
-            self.prefix = new_prefix()
+            self.prefix = new_prefix(number)
         self.archive = archive
         self.tree = tree
         self.importer = importer

@@ -10,7 +10,9 @@ from hermpkg_build.runtime.importer_protocol import Importer
 
 # torch imports these after the modules that hold the tables and before it looks into them: an import of
 # one is the time to enter what was loaded before torch.
-TORCH_ARRIVALS = frozenset({"torch._dynamo.symbolic_convert", "torch.package.package_exporter"})
+TORCH_ARRIVALS = frozenset(
+    {"torch._dynamo.symbolic_convert", "torch.functional", "torch.package.package_exporter"}
+)
 
 
 def introduce_importers() -> None:

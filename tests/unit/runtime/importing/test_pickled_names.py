@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from hermpkg_build import PackageImporter
+from hermpkg_build.runtime.mangling import is_of_another_process
 
 SOURCE = """
 class Thing:
@@ -52,11 +53,42 @@ def test_workers_take_and_give_packaged_objects(load, method) -> None:
         assert pool.map(lib.double, [lib.Thing(1), lib.Thing(2)]) == [lib.Thing(2), lib.Thing(4)]
 
 
-def test_another_process_opens_the_artifact_once_more(load, tmp_path) -> None:
+def test_another_process_opens_the_artifact(load, tmp_path) -> None:
     importer = load({"lib.py": SOURCE})
     data = pickle.dumps(importer.import_module("lib").Thing(7), protocol=4)
-    process = elsewhere(data, tmp_path, importer.filename)
+    process = elsewhere(data, tmp_path)
     assert process.stdout == f"{importer.id()}.lib 7\nTrue\n", process.stderr
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_the_artifact_that_is_open_in_another_process_is_used(artifact, tmp_path, protocol) -> None:
+    """Pickles before protocol 4 cannot say where an artifact lies, but names are those of its content."""
+    path = artifact({"lib.py": SOURCE, "other.py": f"number = {protocol}"})
+    with PackageImporter(path) as importer:
+        data = pickle.dumps(importer.import_module("lib").Thing(7), protocol=protocol)
+        process = elsewhere(data, tmp_path, path)
+        assert process.stdout == f"{importer.id()}.lib 7\nFalse\n", process.stderr
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_no_artifact_is_taken_for_another(load, artifact, tmp_path, protocol) -> None:
+    other = artifact({"lib.py": SOURCE + "    name = 'other'"}, name="other.pt")
+    importer = load({"lib.py": SOURCE})
+    data = pickle.dumps(importer.import_module("lib").Thing(7), protocol=protocol)
+    process = elsewhere(data, tmp_path, other)
+    if protocol >= 4:
+        assert process.stdout == f"{importer.id()}.lib 7\nTrue\n", process.stderr
+    else:
+        assert "open it first, or pickle its objects with protocol 4 or later" in process.stderr
+
+
+def test_two_importers_of_one_artifact_have_their_own_names(artifact) -> None:
+    path = artifact({"lib.py": SOURCE})
+    with PackageImporter(path) as one, PackageImporter(path) as other, PackageImporter(Path(path)) as third:
+        assert len({one.id(), other.id(), third.id()}) == 3
+        assert not {is_of_another_process(each.id()) for each in (one, other, third)} - {False}
+    with PackageImporter(path) as again:
+        assert again.id() not in {one.id(), other.id(), third.id()}
 
 
 def test_another_artifact_is_not_taken_for_the_same(load, tmp_path) -> None:
