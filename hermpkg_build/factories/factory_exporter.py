@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from hermpkg_build.archive.copying import read_slice
 from hermpkg_build.archive.layout import problem_with_name, resource_record_name
 from hermpkg_build.archive.records import FileSlice
 from hermpkg_build.core.digest import Bytes, Digest
@@ -222,8 +223,4 @@ class _Interpreter:
 
 
 def _bytes_of(content: Content) -> bytes:
-    if not isinstance(content, FileSlice):
-        return bytes(content)
-    with open(content.path, "rb") as file:
-        file.seek(content.offset)
-        return file.read(content.size)
+    return read_slice(content) if isinstance(content, FileSlice) else bytes(content)

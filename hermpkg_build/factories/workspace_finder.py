@@ -7,11 +7,12 @@ import os
 import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from typing import Any
 
-from hermpkg_build.core.module_names import package_of_init, parents_of
+from hermpkg_build.core.module_names import ModuleName, package_of_init, parents_of
 from hermpkg_build.factories.places import Place, Places
 
 _OURS = os.path.dirname(__file__)
@@ -68,6 +69,7 @@ class CallbackLoader(importlib.machinery.SourceFileLoader):
         self._callback(module)
 
 
+@dataclass(eq=False, kw_only=True)
 class WorkspaceFinder:
     """Stands before all other finders of `sys.meta_path` and asks them itself.
 
@@ -77,20 +79,15 @@ class WorkspaceFinder:
     environment, whose names are the keys, when these have been executed.
     """
 
-    def __init__(
-        self,
-        *,
-        modules: Mapping[str, str],
-        source_roots: Sequence[str],
-        places: Places,
-        callbacks: Mapping[str, Callable[[Any], None]],
-    ) -> None:
-        self.sites: dict[str, ImportSite] = {}
-        self._modules = modules
-        self._namespaces = {parent for name in modules for parent in parents_of(name)} - modules.keys()
-        self._roots = source_roots
-        self._places = places
-        self._callbacks = callbacks
+    modules: Mapping[str, str]
+    source_roots: Sequence[str]
+    places: Places
+    callbacks: Mapping[str, Callable[[Any], None]] = field(default_factory=dict)
+    sites: dict[str, ImportSite] = field(default_factory=dict, init=False)
+
+    @cached_property
+    def _namespaces(self) -> set[ModuleName]:
+        return {parent for name in self.modules for parent in parents_of(name)} - self.modules.keys()
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
@@ -98,9 +95,9 @@ class WorkspaceFinder:
         """The protocol of `sys.meta_path`. Raises UndeclaredModuleError."""
         site = _import_site()
         self.sites.setdefault(name, site)
-        if name in self._modules:
-            return _spec_of_file(name, self._modules[name])
-        package = self._modules.get(package_of_init(name) or "", "")
+        if name in self.modules:
+            return _spec_of_file(name, self.modules[name])
+        package = self.modules.get(package_of_init(name) or "", "")
         if os.path.basename(package) == "__init__.py":
             return _spec_of_file(name, package)
         if name in self._namespaces:
@@ -108,13 +105,13 @@ class WorkspaceFinder:
         spec = self._from_others(name, path, target)
         if spec is not None:
             paths = paths_of_spec(spec)[:1]
-            if paths and self._places.place_of(paths[0]) is Place.WORKSPACE:
-                raise UndeclaredModuleError(name, self._places.short_path(paths[0]), site)
-            if name in self._callbacks and type(spec.loader) is SourceFileLoader:
-                spec.loader = CallbackLoader(spec.loader, self._callbacks[name])
+            if paths and self.places.place_of(paths[0]) is Place.WORKSPACE:
+                raise UndeclaredModuleError(name, self.places.short_path(paths[0]), site)
+            if name in self.callbacks and type(spec.loader) is SourceFileLoader:
+                spec.loader = CallbackLoader(spec.loader, self.callbacks[name])
             return spec
         if on_disk := self._on_disk(name):
-            raise UndeclaredModuleError(name, self._places.short_path(on_disk), site)
+            raise UndeclaredModuleError(name, self.places.short_path(on_disk), site)
         return None
 
     def _from_others(
@@ -134,14 +131,14 @@ class WorkspaceFinder:
         theirs = PathFinder.find_spec(name, path)
         portions = paths_of_spec(theirs) if theirs and theirs.origin is None else []
         spec.submodule_search_locations = [
-            folder for folder in portions if self._places.place_of(folder) is not Place.WORKSPACE
+            folder for folder in portions if self.places.place_of(folder) is not Place.WORKSPACE
         ]
         return spec
 
     def _on_disk(self, name: str) -> str | None:
         """The file of the workspace that `name` would be, were it declared."""
         relative = name.replace(".", os.sep)
-        for root in self._roots:
+        for root in self.source_roots:
             for suffix in (".py", f"{os.sep}__init__.py"):
                 candidate = os.path.join(root, relative + suffix)
                 if os.path.isfile(candidate):

@@ -120,7 +120,9 @@ class Credentials:
     def _sources(self) -> Iterator[tuple[str, str, str]]:
         """Headers, each with where it comes from, in words."""
         if self._address.user or self._address.password:
-            yield "Authorization", _basic(self._address), "the URL"
+            # In UTF-8: https://www.rfc-editor.org/rfc/rfc7617.
+            basic = base64.b64encode(f"{self._address.user}:{self._address.password}".encode()).decode()
+            yield "Authorization", f"Basic {basic}", "the URL"
         if self._settings.token_file:
             yield "Authorization", f"Bearer {self._read_token()}", self._settings.token_file
         if program := _helper_of(self._settings, self._address):
@@ -169,11 +171,6 @@ class Credentials:
                 next_step="write the server's token into it, and nothing else",
             )
         return token
-
-
-def _basic(address: Address) -> str:
-    """Basic authentication, in UTF-8: https://www.rfc-editor.org/rfc/rfc7617."""
-    return "Basic " + base64.b64encode(f"{address.user}:{address.password}".encode()).decode()
 
 
 def _helper_uri(address: Address) -> str:

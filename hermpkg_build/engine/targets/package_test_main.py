@@ -60,9 +60,7 @@ def main() -> None:
 
     hidden = packed_modules(request["artifact"])
     places = Places(workspace_root=request["workspace_root"], search_path=request["search_path"])
-    helpers = WorkspaceFinder(
-        modules=request["modules"], source_roots=request["source_roots"], places=places, callbacks={}
-    )
+    helpers = WorkspaceFinder(modules=request["modules"], source_roots=request["source_roots"], places=places)
     sys.meta_path[:0] = [HiddenOriginals(hidden), helpers]
     for name in hidden & sys.modules.keys():
         del sys.modules[name]

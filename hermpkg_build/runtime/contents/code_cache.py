@@ -17,7 +17,7 @@ import sys
 from types import CodeType
 
 from hermpkg_build.core.cache_directory import default_cache_directory
-from hermpkg_build.disk.private_folder import check_private_folder, is_private
+from hermpkg_build.disk.trust import check_private_folder, is_private
 
 _FORMAT = "v1"
 _DIGEST_SIZE = 32

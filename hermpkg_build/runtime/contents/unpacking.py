@@ -14,8 +14,8 @@ from contextlib import suppress
 
 from hermpkg_build.core.cache_directory import default_cache_directory
 from hermpkg_build.disk.files import write_file
-from hermpkg_build.disk.private_folder import check_private_folder
 from hermpkg_build.disk.replacing import ASIDE, new_folder, remove_abandoned, replace_file
+from hermpkg_build.disk.trust import check_private_folder
 from hermpkg_build.errors import LocalEnvironmentError
 
 _FORMAT = "v1"
