@@ -85,20 +85,25 @@ def append_slice(piece: FileSlice, target: int, progress: Callable[[int], None])
     Raises ActionError for a bad source, OtherBytesError for one that has changed, OSError for a bad target.
     """
     written = _WrittenBytes(target)
-
-    def follow(count: int) -> None:
-        progress(count)
-        if piece.crc32 is not None:
-            written.advance(count)
-
+    done = 0
     with _opened(piece) as source:
-        done = 0
         for step in _STEPS:
-            done = _copy_by(step, piece, source, target, done, follow)
-            if done == piece.size:
-                break
-        else:
-            raise _too_short(piece, done)
+            while done < piece.size:
+                try:
+                    count = step(source, target, piece.offset + done, min(piece.size - done, CHUNK))
+                except OSError as error:
+                    if error.errno in _NOT_THIS_WAY:
+                        break
+                    raise
+                # Some file systems answer 0 instead of an error; plain reading shows whether it ends here.
+                if not count:
+                    break
+                done += count
+                progress(count)
+                if piece.crc32 is not None:
+                    written.advance(count)
+    if done < piece.size:
+        raise _too_short(piece, done)
     _compare_crc32(piece, written.crc32)
 
 
@@ -121,30 +126,6 @@ class _WrittenBytes:
                 raise OSError(errno.EIO, "written bytes cannot be read back")
             self.crc32 = zlib.crc32(part[:size], self.crc32)
             self._position += size
-
-
-def _copy_by(
-    step: Callable[[int, int, int, int], int],
-    piece: FileSlice,
-    source: int,
-    target: int,
-    done: int,
-    progress: Callable[[int], None],
-) -> int:
-    """Copy with `step` for as long as that works; return how many bytes of the slice are copied then."""
-    while done < piece.size:
-        try:
-            count = step(source, target, piece.offset + done, min(piece.size - done, CHUNK))
-        except OSError as error:
-            if error.errno in _NOT_THIS_WAY:
-                return done
-            raise
-        # Some file systems answer 0 instead of an error; plain reading shows whether the file ends here.
-        if not count:
-            return done
-        done += count
-        progress(count)
-    return done
 
 
 def _by_copy_file_range(source: int, target: int, offset: int, count: int) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from hermpkg_build.archive.layout import storage_record_name
 from hermpkg_build.archive.records import Content, FileSlice
@@ -13,12 +12,9 @@ from hermpkg_build.assembly.record_contents import Contents, content_bytes, cont
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.manifest import ManifestModel, RecordKind
 from hermpkg_build.errors import AnalysisError
-from hermpkg_build.factories.request import SavedRecord
+from hermpkg_build.factories.request import ModelObject, SavedRecord
 from hermpkg_build.pickles.pickled import StoredStorage
 from hermpkg_build.pickles.storage_numbers import renumber_storages
-
-if TYPE_CHECKING:
-    from hermpkg_build.factories.request import ModelObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

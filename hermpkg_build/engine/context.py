@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import DeclaredModule, Model, PythonModules, Target
-from hermpkg_build.engine.results import TargetResult
+from hermpkg_build.engine.results import BuildRequest, TargetResult
 from hermpkg_build.errors import LoadingError
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.facts import CachedFacts
     from hermpkg_build.engine.journal import Journal
     from hermpkg_build.engine.notes import NoteBook
-    from hermpkg_build.engine.results import BuildRequest
     from hermpkg_build.engine.runner import ActionRunner, Ran
     from hermpkg_build.engine.scheduler import Need
     from hermpkg_build.factories.request import ModelObject, ModelRequest

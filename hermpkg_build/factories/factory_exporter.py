@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from hermpkg_build.archive.copying import read_slice
 from hermpkg_build.archive.layout import problem_with_name, resource_record_name
-from hermpkg_build.archive.records import FileSlice
+from hermpkg_build.archive.records import Content, FileSlice
 from hermpkg_build.core.digest import Bytes, Digest
 from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.core.module_names import is_module_name
@@ -24,7 +24,6 @@ from hermpkg_build.pickles.storages import write_storage
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hermpkg_build.archive.records import Content
     from hermpkg_build.pickles.torchscript import TorchScript
 
 _ID_BITS = 22

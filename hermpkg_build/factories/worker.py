@@ -22,7 +22,6 @@ import random
 import signal
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,18 +45,11 @@ from hermpkg_build.factories.observation import (
 )
 from hermpkg_build.factories.places import Places
 from hermpkg_build.factories.processor import describe_platform, hold_torch_to_baseline, numpy_features_left
-from hermpkg_build.factories.request import (
-    BASELINE,
-    REQUEST,
-    RESULT,
-    ModelObject,
-    ModelRequest,
-)
+from hermpkg_build.factories.request import BASELINE, REQUEST, RESULT, ModelObject, ModelRequest
 from hermpkg_build.factories.tracebacks import error_of_factory
 from hermpkg_build.factories.weights import load_weights
 from hermpkg_build.factories.workspace_finder import WorkspaceFinder
 from hermpkg_build.pickles.path_of_failure import UnpicklableError
-from hermpkg_build.pickles.pickled import PickledObject
 
 UMASK = 0o022
 _kept: list[Any] = []
@@ -85,12 +77,19 @@ def run(folder: Path) -> None:
         os.umask(UMASK)
         exporter = FactoryExporter(folder, request.label)
         pickled = exporter.save_model(model)
-        described = _describe_model(exporter, pickled, finder, observer, places, folder)
-        made = replace(
-            described,
-            data_read=data_among(described.observed_files.read, request, places),
+        files = observer.files(finder, places, str(folder))
+        made = ModelObject(
+            pickle=Digest.of(pickled.data),
+            globals=pickled.globals,
+            storages=exporter.storages,
+            key_offsets=pickled.key_offsets,
+            observed_modules=tuple(observed_imports(finder, places)),
+            observed_files=files,
+            data_read=data_among(files.read, request, places),
+            located_sources=tuple(observer.located_sources()),
             computed_on=describe_platform(native=request.cpu != BASELINE),
             unpinned=numpy_features_left(sys.modules) if request.cpu == BASELINE else (),
+            beside=exporter.beside,
         )
         result = {"made": to_json(made)}
     except HermpkgError as error:
@@ -196,27 +195,6 @@ def _seed_all(seed: int) -> None:
         sys.modules["torch"].manual_seed(seed)
     if "numpy.random" in sys.modules:
         _seed_numpy(sys.modules["numpy.random"], seed)
-
-
-def _describe_model(
-    exporter: FactoryExporter,
-    pickled: PickledObject,
-    finder: WorkspaceFinder,
-    observer: FileObserver,
-    places: Places,
-    folder: Path,
-) -> ModelObject:
-    """The description, for the parent, of what `exporter` has written."""
-    return ModelObject(
-        pickle=Digest.of(pickled.data),
-        globals=pickled.globals,
-        storages=exporter.storages,
-        key_offsets=pickled.key_offsets,
-        observed_modules=tuple(observed_imports(finder, places)),
-        observed_files=observer.files(finder, places, str(folder)),
-        located_sources=tuple(observer.located_sources()),
-        beside=exporter.beside,
-    )
 
 
 def _not_picklable(request: ModelRequest, error: UnpicklableError, places: Places) -> ActionError:

@@ -8,9 +8,9 @@ from hermpkg_build.archive.copying import OtherBytesError
 from hermpkg_build.assembly.artifact import ASSEMBLY_VERSION, ArtifactRequest, PackedModel
 from hermpkg_build.assembly.record_contents import LostContentError
 from hermpkg_build.core.canonical_json import dumps
-from hermpkg_build.core.digest import fingerprint
+from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.core.policy import Policy
-from hermpkg_build.core.target import Model
+from hermpkg_build.core.target import Model, ModelPackage
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
 from hermpkg_build.engine.targets.artifact_contents import artifact_request
@@ -20,10 +20,8 @@ from hermpkg_build.engine.targets.model import build_model
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hermpkg_build.core.digest import Digest
     from hermpkg_build.core.graph import ModuleNode
     from hermpkg_build.core.label import Label
-    from hermpkg_build.core.target import ModelPackage
     from hermpkg_build.factories.request import ModelObject
 
 _VERSION = 4
