@@ -80,10 +80,7 @@ def call_parts(node: Node, path: Path) -> Iterator[tuple[Path, Node]]:
     function, *arguments = node.parts
     made = node.opcode != "REDUCE"
     yield path.to(".__class__" if made else ".__reduce__()[0]"), function
-    if function.kind is NodeKind.GLOBAL and is_global(function, "torch._utils", _PARAMETERS):
-        role = "parameter"
-    else:
-        role = "arguments"
+    role = "parameter" if is_global(function, "torch._utils", _PARAMETERS) else "arguments"
     text = ".__getnewargs__()" if made else ".__reduce__()[1]"
     for place, part in enumerate(arguments):
         shown = text if place == 0 else ".__getnewargs_ex__()[1]"
