@@ -263,11 +263,9 @@ class _Walk:
     def _needs_parent(self, verdict: Verdict, name: str) -> bool:
         """Packed code runs its parents' code first; what is not packed comes with parents of its own."""
         parent = self._resolver.verdict(name)
-        if verdict.policy is Policy.INTERN:
+        if Policy.INTERN in (verdict.policy, parent.policy):
             return parent.source is not None and self._whole_packages
-        return parent.policy in (Policy.EXTERN, Policy.MOCK) or (
-            parent.policy is Policy.INTERN and parent.source is not None and self._whole_packages
-        )
+        return parent.policy in (Policy.EXTERN, Policy.MOCK)
 
     def _judge(self, edge: Edge, verdict: Verdict) -> None:
         source, name = verdict.source, edge.target

@@ -99,7 +99,7 @@ class Teller(Adviser):
             yield "reason", problem.detail
         if kind in (*_DECIDED, ProblemKind.MALFORMED_PATTERN) and self._written(problem.rule):
             yield "rule", self._written(problem.rule, placed=kind in _DECIDED)
-        if kind is ProblemKind.MOCKED_BUT_USED:
+        if problem.names and problem.trail[-1].kind is EdgeKind.PICKLE:
             yield "objects", f"{', '.join(problem.names)} in {problem.trail[-1].source}"
         if kind is ProblemKind.NO_SOURCE and source is not None and source.path:
             yield "file", source.shown if source.origin is Origin.WORKSPACE else source.path
@@ -111,8 +111,6 @@ class Teller(Adviser):
             yield "matches", "\n".join(first_of(problem.detail.splitlines(), _MANY, _REST))
 
     def _what_is_there(self, problem: Problem) -> Iterable[tuple[str, str]]:
-        if problem.names and problem.trail[-1].kind is EdgeKind.PICKLE:
-            yield "objects", f"{', '.join(problem.names)} in {problem.trail[-1].source}"
         file = undeclared_file(problem, self.environment)
         if file is not None:
             yield "file", f"{file} is there, but no dependency of the target lists it"

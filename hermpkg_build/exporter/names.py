@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
 from typing import Any
 
-from hermpkg_build.archive.layout import problem_with_name, resource_record_name
 from hermpkg_build.exporter.sources.given_importers import importers_in_order
 from hermpkg_build.runtime.mangling import demangle, is_mangled
 from hermpkg_build.source.normal_form import declared_encoding
@@ -28,18 +26,6 @@ def plain_name(module: str, importer: Any) -> str:
                 name=module,
             )
     return demangle(module)
-
-
-def new_record(package: str, resource: str, taken: Collection[str]) -> str:
-    """The record of a resource. Raises ValueError for a name that it cannot have, or that is `taken`."""
-    package = demangle(package)
-    record = resource_record_name(package, resource)
-    problem = problem_with_name(record)
-    if problem:
-        raise ValueError(f"{record!r} cannot be the name of a record: {problem}")
-    if record in taken:
-        raise ValueError(f"{resource!r} of {package!r} is saved already")
-    return record
 
 
 def source_files(module: str, path: str) -> list[tuple[str, str]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from hermpkg_build.archive.layout import free_record
 from hermpkg_build.archive.records import FileSlice
 from hermpkg_build.assembly.parts import Part
 from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.disk.files import hash_file
-from hermpkg_build.exporter.names import new_record
 from hermpkg_build.exporter.storages import Storages
+from hermpkg_build.runtime.mangling import demangle
 
 if TYPE_CHECKING:
     from hermpkg_build.pickles.torchscript import TorchScript, TorchScriptRecord
@@ -27,7 +28,7 @@ class SavedData:
 
     def reserve(self, package: str, resource: str) -> str:
         """The record of a new resource. Raises ValueError for a name that is taken or malformed."""
-        return new_record(package, resource, self._records)
+        return free_record(demangle(package), resource, self._records)
 
     def add(self, record: str, data: bytes, kind: RecordKind) -> None:
         """Add a record with `data`."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hermpkg_build.archive.copying import read_slice
-from hermpkg_build.archive.layout import problem_with_name, resource_record_name
+from hermpkg_build.archive.layout import free_record
 from hermpkg_build.archive.records import Content, FileSlice
 from hermpkg_build.core.digest import Bytes, Digest
 from hermpkg_build.core.manifest import RecordKind
@@ -122,15 +122,16 @@ class FactoryExporter:
 
     def save_binary(self, package: str, resource: str, binary: Bytes) -> None:
         """As PackageExporter has it."""
-        self._save(self._free_record(package, resource), RecordKind.RESOURCE, bytes(memoryview(binary)))
+        record = free_record(package, resource, self._records)
+        self._save(record, RecordKind.RESOURCE, bytes(memoryview(binary)))
 
     def save_pickle(
         self, package: str, resource: str, obj: Any, dependencies: bool = True, pickle_protocol: int = 3
     ) -> None:
         """As PackageExporter has it."""
-        self._free_record(package, resource)
+        free_record(package, resource, self._records)
         pickled = self._pickled(obj, name=resource.partition(".")[0], protocol=pickle_protocol)
-        record = self._free_record(package, resource)
+        record = free_record(package, resource, self._records)
         self._save(record, RecordKind.PICKLE, pickled.data)
         self._records[record] = replace(
             self._records[record],
@@ -185,14 +186,6 @@ class FactoryExporter:
         self._copies += 1
         path = str(self._folder / f"{self._copies}.new-storage")
         return path, write_storage(storage, path)
-
-    def _free_record(self, package: str, resource: str) -> str:
-        record = resource_record_name(package, resource)
-        if problem := problem_with_name(record):
-            raise ValueError(f"{record!r} cannot be the name of a record: {problem}")
-        if record in self._records:
-            raise ValueError(f"{resource!r} of {package!r} is saved already")
-        return record
 
     def _save(self, record: str, kind: RecordKind, data: bytes) -> None:
         digest = Digest.of(data)

@@ -2,16 +2,14 @@
 
 load("//rules/private:attributes.bzl", "declare", "rule_attributes")
 load("//rules/private:providers.bzl", "ModelInfo", "PythonModulesInfo", "merge_modules")
-load("//rules/private:requests.bzl", "add", "add_files", "add_target", "label_text", "new_request", "run_tool")
+load("//rules/private:requests.bzl", "add", "label_text", "run_tool", "target_request")
 
 def _model_impl(ctx):
     modules = merge_modules([dep[PythonModulesInfo] for dep in ctx.attr.deps])
     declaration = declare(ctx, "model")
     files = depset(ctx.files.weights, transitive = [modules.sources, modules.resources])
     folder = ctx.actions.declare_directory(ctx.label.name + ".model")
-    request = new_request(ctx)
-    add_target(request, ctx, declaration, modules)
-    add_files(request, files)
+    request = target_request(ctx, declaration, modules, files)
     add(request, "output", folder.path)
     run_tool(
         ctx,

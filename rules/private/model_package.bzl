@@ -2,16 +2,7 @@
 
 load("//rules/private:attributes.bzl", "declare", "rule_attributes")
 load("//rules/private:providers.bzl", "ModelInfo", "ModelPackageInfo", "PythonModulesInfo", "merge_modules")
-load(
-    "//rules/private:requests.bzl",
-    "add",
-    "add_files",
-    "add_paths",
-    "add_target",
-    "new_request",
-    "run_check",
-    "run_tool",
-)
+load("//rules/private:requests.bzl", "add", "add_paths", "run_check", "run_tool", "target_request")
 
 def _model_package_impl(ctx):
     models = [target[ModelInfo] for target in ctx.attr.models]
@@ -23,10 +14,8 @@ def _model_package_impl(ctx):
     artifact = ctx.actions.declare_file(_output(ctx))
     folders = [model.folder for model in models]
     files = depset(ctx.files.resources, transitive = [modules.sources, modules.resources])
-    request = new_request(ctx)
-    add_target(request, ctx, declaration, modules)
+    request = target_request(ctx, declaration, modules, files)
     request.add_all([model.declaration for model in models], format_each = "{\"declared\": %s}")
-    add_files(request, files)
     add_paths(request, "facts", modules.facts)
     for model in models:
         add(request, "model", [model.label, model.folder.path])

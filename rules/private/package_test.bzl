@@ -3,16 +3,7 @@
 load("//rules/private:attributes.bzl", "declare", "rule_attributes")
 load("//rules/private:interpreter.bzl", "InterpreterInfo")
 load("//rules/private:providers.bzl", "ModelPackageInfo", "PythonModulesInfo", "merge_modules")
-load(
-    "//rules/private:requests.bzl",
-    "INTERPRETER_FLAGS",
-    "add",
-    "add_files",
-    "add_target",
-    "label_text",
-    "new_request",
-    "run_check",
-)
+load("//rules/private:requests.bzl", "INTERPRETER_FLAGS", "add", "label_text", "run_check", "target_request")
 load("//rules/private:tool.bzl", "launcher_path")
 
 _SCRIPT = """#!/bin/sh
@@ -28,9 +19,7 @@ def _package_test_impl(ctx):
     declaration = declare(ctx, "package_test")
     checked = run_check(ctx, declaration)
     files = depset([ctx.file.main], transitive = [modules.sources, modules.resources])
-    request = new_request(ctx)
-    add_target(request, ctx, declaration, modules)
-    add_files(request, files, in_runfiles = True)
+    request = target_request(ctx, declaration, modules, files, in_runfiles = True)
     add(request, "artifact", artifact.short_path)
     add(request, "environment", python.environment.short_path)
     request_file = ctx.actions.declare_file(ctx.label.name + ".request")

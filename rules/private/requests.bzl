@@ -80,29 +80,26 @@ def add(request, name, value):
     """
     request.add(json.encode({name: value}))
 
-def add_target(request, ctx, declaration, modules):
-    """Adds a target and those that it depends on.
+def target_request(ctx, declaration, modules, files, in_runfiles = False):
+    """A request for a target and those that it depends on.
 
     Args:
-      request: what new_request gave.
       ctx: the context of the target.
       declaration: what declare gave for it.
       modules: the PythonModulesInfo of its dependencies.
+      files: the workspace files that the action may see: a depset or a list.
+      in_runfiles: whether the request is for a test, which runs among runfiles.
+
+    Returns:
+      What new_request gives, with lines for all of them.
     """
+    request = new_request(ctx)
     request.add(declaration, format = "{\"target\": %s}")
     request.add_all(modules.declarations, format_each = "{\"declared\": %s}")
     for root in ctx.attr._source_roots[StringListInfo].values:
         add(request, "source_root", root)
-
-def add_files(request, files, in_runfiles = False):
-    """Adds workspace files that the action may see.
-
-    Args:
-      request: what new_request gave.
-      files: a depset or a list of files.
-      in_runfiles: whether the request is for a test, which runs among runfiles.
-    """
     request.add_all(files, map_each = _runfile_line if in_runfiles else _file_line)
+    return request
 
 def add_paths(request, name, files):
     """Adds the paths of files.
@@ -137,9 +134,7 @@ def run_check(ctx, declaration, modules = merge_modules([]), sources = [], facts
       A File, empty, that exists if nothing is wrong.
     """
     stamp = ctx.actions.declare_file(ctx.label.name + ".checked")
-    request = new_request(ctx)
-    add_target(request, ctx, declaration, modules)
-    add_files(request, sources)
+    request = target_request(ctx, declaration, modules, sources)
     add_paths(request, "facts", facts)
     add(request, "output", stamp.path)
     run_tool(

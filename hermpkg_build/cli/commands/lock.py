@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hermpkg_build.cli.arguments import operands
@@ -40,19 +41,13 @@ def run(arguments: LockArguments, console: Console) -> ExitCode:
     }
     data = Lock(tool=TOOL, targets=locked).to_bytes()
     path = os.path.join(current_workspace().root, LOCK_FILE)
-    changed = _bytes_at(path) != data
-    if changed:
+    before = None
+    with suppress(FileNotFoundError), open(path, "rb") as file:
+        before = file.read()
+    if changed := before != data:
         replace_file(path, data)
     state = "written" if changed else "unchanged"
     hashes = {label: target.sha256 for label, target in locked.items()}
     console.give_json({"lock": path, "status": state, "targets": hashes})
     console.mention(strong(LOCK_FILE), f"  {state}  {len(locked)} artifacts")
     return ExitCode.SUCCESS
-
-
-def _bytes_at(path: str) -> bytes | None:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
