@@ -145,6 +145,10 @@ class ActionError(HermpkgError):
 class ArchiveError(HermpkgError):
     """A file is no archive, is damaged, or is one this version cannot read."""
 
+    def in_file(self, name: str) -> ArchiveError:
+        """The same error, with the name of the file that it is about."""
+        return ArchiveError(self.summary, facts=[("file", name), *self.facts], next_step=self.next_step)
+
 
 class PackageTestError(HermpkgError):
     """A package_test ran and did not pass."""

@@ -74,19 +74,19 @@ class ArchiveReader(Closing):
         try:
             central = read_central_directory(self._data)
             self.root = _root_of(central.members)
+            folder = f"{self.root}/" if self.root else ""
+            self.strays = tuple(name for name in central.members if not name.startswith(folder))
+            _refuse_second_root(self.root, self.strays)
         except ArchiveError as error:
             self.close()
-            facts = [("file", self.name), *error.facts]
-            raise ArchiveError(error.summary, facts=facts, next_step=error.next_step) from None
+            raise error.in_file(self.name) from None
         self.prefix = central.prefix
         self._limit = central.start
-        skip = len(self.root) + 1 if self.root else 0
-        folder = f"{self.root}/" if self.root else ""
+        skip = len(folder)
         self._members = {
             name[skip:]: member for name, member in central.members.items() if name.startswith(folder)
         }
         self.duplicates = tuple(name[skip:] for name in central.duplicates if name.startswith(folder))
-        self.strays = tuple(name for name in central.members if not name.startswith(folder))
 
     def names(self) -> Sequence[str]:
         """Return the names of all records, in the archive's order; folders are not records."""
@@ -346,3 +346,15 @@ def _root_of(members: dict[str, Member]) -> str:
         "the archive is not an artifact: its records do not lie in one root folder",
         facts=[("records", ", ".join(list(members)[:5]) or "none")],
     )
+
+
+def _refuse_second_root(root: str, strays: Sequence[str]) -> None:
+    """Refuse an archive in which others may see another artifact, as each reader chooses a root."""
+    for name in strays:
+        folder, _, rest = name.partition("/")
+        if rest == VERSION_RECORD:
+            raise ArchiveError(
+                "the archive holds several artifacts, each in a root folder of its own",
+                facts=[("folders", f"{root}, {folder}")],
+                next_step="take one out, but trust neither if it was sent to you",
+            )

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hermpkg_build.core.canonical_json import dumps, loads
+from hermpkg_build.core.canonical_json import dumps, loads, pretty
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.graph import ModuleKind, Origin
@@ -121,7 +121,11 @@ class Manifest:
         Raises ArchiveError, for JSON that is not a manifest's with the place of the field at fault.
         """
         try:
-            return from_json(cls, loads(data), ignore_unknown=True)
+            text = data.decode()
+            value = loads(text)
+            if "\\ud" in text.lower():
+                pretty(value)  # Raises UnicodeEncodeError for half of a surrogate pair, which is no text.
+            manifest = from_json(cls, value, ignore_unknown=True)
         except JsonFormError as error:
             raise ArchiveError(
                 "the artifact's manifest is not well formed",
@@ -132,3 +136,14 @@ class Manifest:
             raise ArchiveError(
                 "the artifact's manifest is not JSON", facts=[("reason", str(error))]
             ) from None
+        if not 1 <= manifest.format <= FORMAT:
+            raise ArchiveError(
+                "the artifact's manifest has a format that this version of hermpkg cannot read",
+                facts=[
+                    ("format", str(manifest.format)),
+                    ("newest", str(FORMAT)),
+                    ("written by", f"{manifest.tool.name} {manifest.tool.version}"),
+                ],
+                next_step="open it with the version of hermpkg that wrote it, or a newer one",
+            )
+        return manifest

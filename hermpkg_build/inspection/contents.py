@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hermpkg_build.archive.layout import BYTEORDER, DATA, MANIFEST
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.json_codec import OMITTED
 from hermpkg_build.core.manifest import Manifest, RecordKind
 from hermpkg_build.core.module_names import module_of_record
 from hermpkg_build.core.policy import Policy
+from hermpkg_build.errors import ArchiveError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,24 +34,39 @@ class RecordFacts:
 class Contents:
     """The contents of an artifact; `manifest` is None for one that torch.package wrote.
 
+    `duplicates` are names that occur more than once, of which the last counts, and `strays` members outside
+    of the root folder, which no reader gives.
     ``hermpkg inspect --json`` prints its JSON form.
     """
 
     root: str
     records: tuple[RecordFacts, ...]
     manifest: Manifest | None
+    duplicates: tuple[str, ...] = field(default=(), metadata=OMITTED)
+    strays: tuple[str, ...] = field(default=(), metadata=OMITTED)
 
 
 def contents_of(archive: ArchiveReader) -> Contents:
     """List what `archive` holds; every record is read once. Raises ArchiveError for damaged records."""
     manifest = manifest_of(archive)
     records = tuple(_record(archive, manifest, name) for name in sorted(archive.names()))
-    return Contents(root=archive.root, records=records, manifest=manifest)
+    return Contents(
+        root=archive.root,
+        records=records,
+        manifest=manifest,
+        duplicates=archive.duplicates,
+        strays=archive.strays,
+    )
 
 
 def manifest_of(archive: ArchiveReader) -> Manifest | None:
     """Read the manifest of `archive`, None where it has none. Raises ArchiveError where it is malformed."""
-    return Manifest.from_bytes(archive.read(MANIFEST)) if archive.has(MANIFEST) else None
+    if not archive.has(MANIFEST):
+        return None
+    try:
+        return Manifest.from_bytes(archive.read(MANIFEST))
+    except ArchiveError as error:
+        raise error.in_file(archive.name) from None
 
 
 def modules_by_policy(manifest: Manifest) -> Mapping[Policy, tuple[str, ...]]:

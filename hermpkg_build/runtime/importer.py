@@ -99,8 +99,8 @@ class PackageImporter(Importer, Closing):
         self._archive: Archive = open_archive(file_or_buffer)
         check_python(self._archive, check)
         manifest = read_manifest(self._archive)
+        check_content(self._archive, manifest, verify)
         if manifest is not None:
-            check_content(self._archive, manifest, verify)
             check_environment(self._archive, manifest, check)
         self.extern_modules = read_externs(self._archive)
         _check_allowed(module_allowed, self.extern_modules, self.filename)

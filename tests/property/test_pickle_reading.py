@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+from contextlib import suppress
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hermpkg_build.inspection.diff.object_graphs import compare_graphs, compare_opcodes, tensors_of
-from hermpkg_build.pickles.reading.nodes import Node, NodeKind, read_pickle
+from hermpkg_build.pickles.reading.nodes import Node, NodeKind, globals_of_pickle, read_pickle
 
 ATOMS = (
     st.none()
@@ -84,3 +87,67 @@ def test_integers_of_any_size():
     (found,) = compare_graphs(read_pickle(a), read_pickle(b), "m.pkl").differences
     assert found.b.value == "an integer of 90001 bits"
     list(compare_opcodes(a, b, read_pickle(a), "m.pkl"))
+
+
+class Anything(dict):
+    """Stands for any class and its instances; it can be called, filled and given a state."""
+
+    def __call__(self, *_: object) -> Anything:
+        return self
+
+    def __setstate__(self, _: object) -> None:
+        pass
+
+    def append(self, _: object) -> None:
+        pass
+
+    def extend(self, _: object) -> None:
+        pass
+
+
+class Asking(pickle.Unpickler):
+    """The real unpickler, which notes what it would look up in place of looking it up."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(io.BytesIO(data))
+        self.asked: set[tuple[str, str]] = set()
+
+    def find_class(self, module: str, name: str) -> Any:
+        self.asked.add((module, name))
+        return Anything
+
+    def persistent_load(self, _: object) -> Anything:
+        return Anything()
+
+
+NAMED = st.sampled_from(["os", "system", "größe", "a.b", ""])
+OPCODES = st.one_of(
+    NAMED.map(lambda text: b"\x8c" + bytes([len(text.encode())]) + text.encode()),
+    NAMED.map(lambda text: b"V" + text.encode("raw-unicode-escape") + b"\n"),
+    st.tuples(st.sampled_from([b"c", b"i"]), NAMED, NAMED).map(lambda t: t[0] + f"{t[1]}\n{t[2]}\n".encode()),
+    st.tuples(st.sampled_from([b"q", b"h"]), st.integers(0, 3)).map(lambda t: t[0] + bytes([t[1]])),
+    st.sampled_from(
+        [b"\x93", b"\x94", b"(", b"0", b"1", b"2", b"t", b"]", b"}", b")", b"R", b"o", b"b", b"N"]
+    ),
+    st.sampled_from(
+        [b"a", b"e", b"s", b"u", b"\x85", b"\x86", b"\x81", b"Q", b"K\x01", b"\x8f", b"\x90", b"\x91"]
+    ),
+)
+NAMING = st.tuples(NAMED, NAMED).map(
+    lambda t: b"".join(b"\x8c" + bytes([len(x.encode())]) + x.encode() for x in t) + b"\x93"
+)
+
+
+@settings(max_examples=500)
+@given(st.lists(OPCODES | NAMING, max_size=25))
+def test_reading_finds_whatever_the_unpickler_looks_up(opcodes):
+    data = b"\x80\x04" + b"".join(opcodes) + b"."
+    unpickler = Asking(data)
+    with suppress(Exception):
+        unpickler.load()
+    assert unpickler.asked <= globals_of_pickle(data)
+
+
+def test_names_are_utf_8_in_every_protocol():
+    assert globals_of_pickle("\x80\x03cmaße\nGröße\n.".encode("latin-1")) == set()  # Nor can it be loaded.
+    assert globals_of_pickle(b"\x80\x03c" + "maße\nGröße\n".encode() + b".") == {("maße", "Größe")}

@@ -89,6 +89,10 @@ def _differences(contents: Contents) -> Iterator[str]:
     """What an edit has added or taken away, by the manifest."""
     from hermpkg_build.archive.layout import MANIFEST
 
+    for name in contents.duplicates:
+        yield f"there more than once, of which the last counts: {name}"
+    for name in contents.strays:
+        yield f"outside of {contents.root}/, where no reader looks: {name}"
     if contents.manifest is None:
         yield "no manifest: written by torch.package, not by hermpkg"
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickletools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from itertools import zip_longest
 
 from hermpkg_build.inspection.diff.differences import PickleDifference, PickleSide
 from hermpkg_build.inspection.diff.hints import hint_for
-from hermpkg_build.pickles.reading.nodes import Node, NodeKind
+from hermpkg_build.pickles.reading.nodes import Node, NodeKind, opcodes_of
 from hermpkg_build.pickles.reading.paths import (
     Path,
     call_parts,
@@ -81,22 +80,22 @@ def tensors_of(node: Node, record: str) -> Iterator[tuple[str, Tensor]]:
 
 def compare_opcodes(a: bytes, b: bytes, graph: Node, record: str) -> Iterator[PickleDifference]:
     """Return the first opcode that differs between two pickles whose graphs are equal."""
-    for left, right in zip_longest(pickletools.genops(a), pickletools.genops(b)):
+    for left, right in zip_longest(opcodes_of(a), opcodes_of(b)):
         if left is not None and right is not None and left[:2] == right[:2]:
             continue
-        offset = left[2] if left is not None and left[2] is not None else len(a)
         yield PickleDifference(
-            path=str(_path_at(graph, record, offset)),
+            path=str(_path_at(graph, record, left[2] if left is not None else len(a))),
             what="the same values are written in another way",
-            a=None if left is None else _opcode_side(left[0].name, left[1], left[2] or 0),
-            b=None if right is None else _opcode_side(right[0].name, right[1], right[2] or 0),
+            a=None if left is None else _opcode_side(*left),
+            b=None if right is None else _opcode_side(*right),
         )
         return
 
 
 def _opcode_side(opcode: str, argument: object, offset: int) -> PickleSide:
-    shown = Node(kind=NodeKind.ATOM, opcode=opcode, offset=offset, value=argument)
-    return PickleSide(value="" if argument is None else key_text(shown), opcode=opcode, offset=offset)
+    value = " ".join(argument) if isinstance(argument, tuple) else argument
+    shown = Node(kind=NodeKind.ATOM, opcode=opcode, offset=offset, value=value)
+    return PickleSide(value="" if value is None else key_text(shown), opcode=opcode, offset=offset)
 
 
 def _path_at(graph: Node, record: str, offset: int) -> Path:

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from hermpkg_build.archive.layout import (
+    BYTEORDER,
+    DATA,
     EXTERN_MODULES,
     MANIFEST,
     PYTHON_VERSION,
@@ -20,7 +22,7 @@ from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.zip_format import END, END_SIGNATURE
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import to_json
-from hermpkg_build.core.manifest import Manifest
+from hermpkg_build.core.manifest import Manifest, RecordKind
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.core.texts import aligned, counted
 from hermpkg_build.errors import ArchiveError
@@ -124,6 +126,13 @@ def _record_problems(reader: ArchiveReader, digests: dict[str, str]) -> Iterator
 def _manifest_problems(
     reader: ArchiveReader, manifest: Manifest, digests: Mapping[str, str]
 ) -> Iterator[Problem]:
+    if (data := reader.read(MANIFEST)) != (canonical := manifest.to_bytes()):
+        differ = (at for at, (a, b) in enumerate(zip(data, canonical, strict=False)) if a != b)
+        place = next(differ, min(len(data), len(canonical)))
+        found = f"other bytes than hermpkg writes for what it says, from {place} on: {data[place:][:40]!r}"
+        yield Problem(record=MANIFEST, rule="canonical manifest", found=found)
+    for name in sorted(manifest.models.keys() - manifest.records.keys()):
+        yield Problem(record=name, rule="in the manifest", found="a model, but no record, by the manifest")
     present = set(reader.names()) - {MANIFEST}
     for name in sorted(present - manifest.records.keys()):
         yield Problem(record=name, rule="in the manifest", found="was added: the manifest does not list it")
@@ -133,6 +142,8 @@ def _manifest_problems(
             continue
         digest = digests.get(name)
         # A record that cannot be read has no digest, and is among the problems already.
+        if (record.kind is RecordKind.STORAGE) != (name.startswith(DATA) and name.endswith(".storage")):
+            yield Problem(record=name, rule="kind of its name", found=f"is a {record.kind} by the manifest")
         if digest is not None and digest != record.digest.hash:
             found = f"was changed: sha256 {digest[:16]}..., {record.digest.hash[:16]}... by the manifest"
             yield Problem(record=name, rule="as in the manifest", found=found)
@@ -143,8 +154,11 @@ def _manifest_problems(
         (VERSION_RECORD, f"{VERSION}\n"),
         (EXTERN_MODULES, externs),
         (PYTHON_VERSION, manifest.python_version),
+        (BYTEORDER, "little"),
     ):
-        if name in digests and digests[name] != Digest.of(expected.encode()).hash:
+        if name not in present:
+            yield Problem(record=name, rule="has all of the format", found="is missing")
+        elif name in digests and digests[name] != Digest.of(expected.encode()).hash:
             yield Problem(record=name, rule="agrees with the manifest", found="contradicts the manifest")
 
 

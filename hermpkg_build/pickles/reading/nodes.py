@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
+import io
 import pickletools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 
 class NodeKind(str, enum.Enum):
@@ -54,6 +56,32 @@ def read_pickle(data: bytes) -> Node:
     return _Reader().read(data)
 
 
+_OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
+
+
+def opcodes_of(data: bytes) -> Iterator[tuple[str, Any, int]]:
+    """The opcodes of `data` with their arguments and offsets, up to STOP.
+
+    As `pickletools.genops` does, but names are UTF-8, as the unpickler reads them: GLOBAL and INST have a
+    pair. Raises ValueError where there is no opcode.
+    """
+    stream = io.BytesIO(data)
+    while code := stream.read(1):
+        offset = stream.tell() - 1
+        opcode = _OPCODES.get(code)
+        if opcode is None:
+            raise ValueError(f"not a sound pickle: {code!r} at {offset} is no opcode")
+        argument: Any = None
+        if opcode.name in ("GLOBAL", "INST"):
+            argument = tuple(stream.readline().removesuffix(b"\n").decode() for _ in range(2))
+        elif opcode.arg is not None:
+            argument = opcode.arg.reader(stream)
+        yield opcode.name, argument, offset
+        if opcode.name == "STOP":
+            return
+    raise ValueError("not a sound pickle: it has no end")
+
+
 def globals_of_pickle(data: bytes) -> set[tuple[str, str]]:
     """The (module, qualified name) pairs that `data` names, up to where it makes no sense."""
     reader = _Reader()
@@ -74,16 +102,13 @@ class _Reader:
     def read(self, data: bytes) -> Node:
         """See `read_pickle`."""
         try:
-            for opcode, argument, offset in pickletools.genops(data):
-                name = opcode.name
-                if name == "STOP":
-                    return self.stack.pop()
+            for name, argument, offset in opcodes_of(data):
                 step = _STEPS.get(name)
                 if step is not None:
-                    step(self, name, argument, offset or 0)
+                    step(self, name, argument, offset)
+            return self.stack.pop()
         except (IndexError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise ValueError(f"not a sound pickle: {error}") from None
-        raise ValueError("not a sound pickle: it has no end")
 
     def push(self, kind: NodeKind, opcode: str, offset: int, value: object = None) -> Node:
         node = Node(kind=kind, opcode=opcode, offset=offset, value=value)
@@ -107,7 +132,7 @@ class _Reader:
         return items
 
 
-_Step = Callable[[_Reader, str, object, int], None]
+_Step = Callable[[_Reader, str, Any, int], None]
 
 
 def _atom(reader: _Reader, opcode: str, argument: object, offset: int) -> None:
@@ -193,8 +218,8 @@ def _get(reader: _Reader, _: str, argument: object, __: int) -> None:
     reader.stack.append(reader.memo[int(str(argument))])
 
 
-def _global(reader: _Reader, opcode: str, argument: object, offset: int) -> None:
-    module, _, name = str(argument).partition(" ")
+def _global(reader: _Reader, opcode: str, argument: Any, offset: int) -> None:
+    module, name = argument
     reader.push_global(opcode, offset, module, name)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.util
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from hermpkg_build.archive.layout import MANIFEST, PYTHON_VERSION
+from hermpkg_build.archive.layout import DATA, MANIFEST, PYTHON_VERSION
+from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
 from hermpkg_build.runtime.contents.archives import Archive
@@ -41,51 +42,52 @@ def read_manifest(archive: Archive) -> Manifest | None:
     if not archive.has(MANIFEST):
         return None
     # Archives of torch.package are opened without this module.
-    from hermpkg_build.core.manifest import FORMAT, Manifest
+    from hermpkg_build.core.manifest import Manifest
 
-    manifest = Manifest.from_bytes(archive.read(MANIFEST))
-    if manifest.format > FORMAT:
-        raise ArchiveError(
-            "the artifact's manifest has a format that this version of hermpkg cannot read",
-            facts=[
-                ("file", archive.name),
-                ("format", str(manifest.format)),
-                ("newest", str(FORMAT)),
-                ("written by", f"{manifest.tool.name} {manifest.tool.version}"),
-            ],
-            next_step="open it with the version of hermpkg that wrote it, or a newer one",
-        )
-    return manifest
+    try:
+        return Manifest.from_bytes(archive.read(MANIFEST))
+    except ArchiveError as error:
+        raise error.in_file(archive.name) from None
 
 
-def check_content(archive: Archive, manifest: Manifest, mode: VerifyMode) -> None:
-    """Compare the records with the manifest; give one warning that names the differences.
+def check_content(archive: Archive, manifest: Manifest | None, mode: VerifyMode) -> None:
+    """Compare the records with the manifest, if there is one; give one warning that names the differences.
 
     "code" compares everything but the bytes of tensors, of which it compares the sizes; "all" compares
-    these too. Raises ArchiveError for a record that does not match its own checksum.
+    these too. Members that no reader of the archive gives are differences, too.
+    Raises ArchiveError for a record that does not match its own checksum.
     """
     if mode == "off":
         return
-    import hashlib
-
-    from hermpkg_build.core.manifest import RecordKind
-
-    found = set(archive.names()) - {MANIFEST}
-    changes = [f"{name} was added" for name in sorted(found - manifest.records.keys())]
-    for name, record in sorted(manifest.records.items()):
-        if name not in found:
-            changes.append(f"{name} is gone")
-        elif archive.size(name) != record.digest.size:
-            changes.append(f"{name} was changed")
-        elif mode == "all" or record.kind is not RecordKind.STORAGE:
-            archive.check(name)
-            if hashlib.sha256(archive.view(name)).hexdigest() != record.digest.hash:
-                changes.append(f"{name} was changed")
+    changes = []
+    if isinstance(archive, ArchiveReader):
+        changes += [f"{name} is there more than once" for name in archive.duplicates]
+        changes += [f"{name} lies outside of {archive.root}/" for name in archive.strays]
+    if manifest is not None:
+        changes += _changed_records(archive, manifest, with_tensors=mode == "all")
     if changes:
         _warn(
             ArtifactModifiedWarning,
             f"the artifact {archive.name} was edited after it was built: {_shortened(changes, '; ')}",
         )
+
+
+def _changed_records(archive: Archive, manifest: Manifest, *, with_tensors: bool) -> Iterator[str]:
+    import hashlib
+
+    from hermpkg_build.core.manifest import RecordKind
+
+    found = set(archive.names()) - {MANIFEST}
+    yield from (f"{name} was added" for name in sorted(found - manifest.records.keys()))
+    for name, record in sorted(manifest.records.items()):
+        if name not in found:
+            yield f"{name} is gone"
+        elif archive.size(name) != record.digest.size:
+            yield f"{name} was changed"
+        elif with_tensors or record.kind is not RecordKind.STORAGE or not name.startswith(DATA):
+            archive.check(name)
+            if hashlib.sha256(archive.view(name)).hexdigest() != record.digest.hash:
+                yield f"{name} was changed"
 
 
 def check_python(archive: Archive, mode: CheckMode) -> None:
