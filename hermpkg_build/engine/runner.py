@@ -70,16 +70,13 @@ class ActionRunner:
             return reused
         self._journal.action_started(action.kind, action.subject)
         done = do()
-        complete = self._record(action, done)
+        if done.result is None:
+            complete = action.with_inputs(done.discovered or {})
+        else:
+            complete = self._rebuilder.record(action, done.result, done.discovered)
         reasons = reasons_to_run(self._notes.inputs_before(complete), complete.inputs)
         self._journal.action_ran(
             action.kind, action.subject, reasons, where=done.where, recorded=done.result is not None
         )
         self._notes.keep_inputs(complete)
         return Ran(value=done.value, status="built", reasons=reasons)
-
-    def _record(self, action: Action, done: Done[T]) -> Action:
-        """Record what was done, and return the action with its complete inputs."""
-        if done.result is None:
-            return action.with_inputs(done.discovered or {})
-        return self._rebuilder.record(action, done.result, done.discovered)

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-_Job = Callable[[], None]
+_Job = Callable[[], object]
 
 _TURN_S = 0.2
 """Seconds of one turn of waiting: an interrupt is noticed between two turns."""

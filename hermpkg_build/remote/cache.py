@@ -123,7 +123,7 @@ class RemoteCache:
             self._transport.put_result(name, entry)
             transfer.size = len(entry) + sum(digest.size for digest in missing)
 
-    def later(self, upload: Callable[[], None]) -> None:
+    def later(self, upload: Callable[[], object]) -> None:
         """Call `upload`, which ends in `put`, in the background."""
         if self._asks and self._uploads:
             self._background.submit(upload)

@@ -48,11 +48,8 @@ class SharedRebuilder:
     ) -> Action:
         """See `Rebuilder`."""
         complete = self._local.record(action, result, discovered)
-        self._remote.later(lambda: self._share(action, result, discovered))
+        self._remote.later(lambda: self._judge(action).record(action, result, discovered))
         return complete
-
-    def _share(self, action: Action, result: ActionResult, discovered: Mapping[str, str] | None) -> None:
-        self._judge(action).record(action, result, discovered)
 
     def _judge(self, action: Action) -> CachingRebuilder:
         return CachingRebuilder(_Results(self._remote, f"{action.kind} {action.version}", action.subject))
