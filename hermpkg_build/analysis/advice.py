@@ -88,6 +88,8 @@ class Adviser:
             return self._advice_on_rule(problem)
         if kind is ProblemKind.NOT_FOUND:
             return self._advice_on_missing(problem)
+        if kind is ProblemKind.PROGRAM:
+            return self._advice_on_program(problem)
         group = [problem, *others]
         names = tuple(sorted({each.module for each in group}))
         if kind is ProblemKind.NO_POLICY:
@@ -139,11 +141,6 @@ class Adviser:
 
     def _advice_on_missing(self, problem: Problem) -> str:
         name = problem.module
-        if name == "__main__":
-            return (
-                "define the class or function in a module of its own, so that it has a name to load it by,"
-                f" or {self._give([Policy.EXTERN], (name,), problem)}"
-            )
         file = undeclared_file(problem, self.environment)
         if file is not None:
             return self._advice_on_undeclared(file)
@@ -160,6 +157,15 @@ class Adviser:
         imported = problem.trail and problem.trail[-1].kind is EdgeKind.IMPORT
         attempt = ", import it in a try that catches ImportError" if imported else ""
         return f"{question}install the distribution that has it{attempt}, or {give}"
+
+    def _advice_on_program(self, problem: Problem) -> str:
+        """How to give what the running program defines a name to load it by."""
+        has_source = problem.source is not None and problem.source.kind is ModuleKind.SOURCE
+        policies = [Policy.INTERN, Policy.EXTERN] if has_source else [Policy.EXTERN]
+        return (
+            "define the class or function in a module of its own, so that it has a name to load it by,"
+            f" or {self._give(policies, (problem.module,), problem)}"
+        )
 
     def _advice_on_undeclared(self, file: str) -> str:
         """How to have a file of the workspace packed."""

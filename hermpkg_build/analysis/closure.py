@@ -165,12 +165,20 @@ class _Walk:
         verdict = self._resolver.verdict(root.module)
         if not is_module_name(root.module):
             self._report(ProblemKind.MALFORMED_NAME, edge, verdict)
-        elif verdict.is_missing or (root.module == "__main__" and verdict.rule is None):
+        elif root.module == "__main__" and root.kind is EdgeKind.PICKLE and self._is_left_to_chance(verdict):
+            self._report(ProblemKind.PROGRAM, edge, verdict, root.names)
+        elif verdict.is_missing:
             self._report(ProblemKind.NOT_FOUND, edge, verdict, root.names)
         else:
             if root.kind is EdgeKind.PICKLE and verdict.policy is Policy.MOCK:
                 self._report(ProblemKind.MOCKED_BUT_USED, edge, verdict, root.names)
             self._visit(edge)
+
+    def _is_left_to_chance(self, main: Verdict) -> bool:
+        """Whether no rule says what becomes of ``__main__``: one leaves it to the environment by its name."""
+        if main.rule is None:
+            return True
+        return main.policy is Policy.EXTERN and "__main__" not in self._resolver.rule(main).include
 
     def follow(self, source: ModuleSource, found: SourceFacts) -> None:
         """Visit the imports of an interned module."""

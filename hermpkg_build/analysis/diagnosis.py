@@ -28,7 +28,7 @@ _ONE_RULE_MENDS = (
     ProblemKind.NO_SOURCE,
     ProblemKind.MOCKED_BUT_USED,
 )
-_DECIDED = (*_ONE_RULE_MENDS, ProblemKind.NOT_FOUND)
+_DECIDED = (*_ONE_RULE_MENDS, ProblemKind.NOT_FOUND, ProblemKind.PROGRAM)
 
 _SUMMARIES = {
     ProblemKind.NO_POLICY: "no policy matches {name}",
@@ -36,6 +36,7 @@ _SUMMARIES = {
     ProblemKind.NO_SOURCE: "{name} is to be interned, but {sourceless}",
     ProblemKind.MOCKED_BUT_USED: "{name} is mocked, but a pickle holds objects of it",
     ProblemKind.NOT_FOUND: "no module named {name}",
+    ProblemKind.PROGRAM: "{name} is another program where the package is loaded, without what a pickle holds",
     ProblemKind.SYNTAX: "{name} does not parse: {syntax}",
     ProblemKind.BEYOND_TOP: "relative import {name} goes beyond the top-level package",
     ProblemKind.MALFORMED_NAME: "{name} cannot be the name of a module",

@@ -11,7 +11,7 @@ from hermpkg_build.analysis.problems import ProblemKind
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.import_facts import Import, ImportForm
 from hermpkg_build.core.module_names import is_module_name, parent_of, parents_of, top_of
-from hermpkg_build.core.policy import Policy, PolicyTable
+from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
 
 
 class ModuleLookup(Protocol):
@@ -97,6 +97,11 @@ class Resolver:
         if verdict is None:
             verdict = self._verdicts[name] = self._decide(name)
         return verdict
+
+    def rule(self, verdict: Verdict) -> PolicyRule:
+        """The rule that decided, which there must be."""
+        assert verdict.rule is not None
+        return self._table.rules[verdict.rule]
 
     def meaning(self, imported: Import, package: str) -> Meaning:
         """What an import means in a module of `package` ("" for a top-level module)."""

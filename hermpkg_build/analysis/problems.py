@@ -20,6 +20,8 @@ class ProblemKind(enum.Enum):
     NOT_FOUND = "not found"
     MOCKED_BUT_USED = "mocked but used"
     """A pickle holds objects of it, which a stand-in cannot make again."""
+    PROGRAM = "program"
+    """A pickle holds objects of ``__main__``, which is another program where the package is loaded."""
     SYNTAX = "syntax"
     BEYOND_TOP = "beyond top"
     """A relative import with more dots than there are packages."""

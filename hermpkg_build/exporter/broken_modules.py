@@ -23,6 +23,7 @@ _REASONS = {
     ProblemKind.NO_POLICY: PackagingErrorReason.NO_ACTION,
     ProblemKind.DENIED: PackagingErrorReason.DENIED,
     ProblemKind.MOCKED_BUT_USED: PackagingErrorReason.MOCKED_BUT_STILL_USED,
+    ProblemKind.PROGRAM: PackagingErrorReason.PROGRAM_IS_ANOTHER,
     ProblemKind.NOT_FOUND: PackagingErrorReason.MODULE_NOT_FOUND,
 }
 

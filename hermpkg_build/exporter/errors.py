@@ -19,6 +19,7 @@ class PackagingErrorReason(enum.Enum):
     SOURCE_FILE_NOT_FOUND = "The module's source is not where it was loaded from."
     DEPENDENCY_RESOLUTION_FAILED = "The imports of the module cannot be read from its source."
     MODULE_NOT_FOUND = "No importer has the module."
+    PROGRAM_IS_ANOTHER = "The module is the running program: another one will load the package."
     NO_ACTION = "The module matches no pattern: intern, extern, mock or deny it."
     DENIED = "The module was denied by a pattern."
     MOCKED_BUT_STILL_USED = "The module is mocked, but a pickle holds objects of it."

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from hermpkg_build.exporter.sources.given_importers import importers_in_order
+from hermpkg_build.exporter.sources.program import module_of_program
 from hermpkg_build.runtime.mangling import demangle, is_mangled
 from hermpkg_build.source.normal_form import declared_encoding
 
@@ -25,7 +26,7 @@ def plain_name(module: str, importer: Any) -> str:
                 " PackageExporter(..., importer=(that_importer, sys_importer))",
                 name=module,
             )
-    return demangle(module)
+    return module_of_program(demangle(module))
 
 
 def source_files(module: str, path: str) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from hermpkg_build.core.globs import GlobGroup
 from hermpkg_build.core.graph import EdgeKind
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.errors import Location
+from hermpkg_build.exporter.sources.program import with_program
 
 _OWN_CODE = (f"{__name__.partition('.')[0]}.", "torch.")
 """Modules that never call an exporter of their own accord."""
@@ -96,7 +97,9 @@ def effective_rules(plan: Plan, mocked: Sequence[str]) -> Iterator[tuple[PolicyR
         yield PolicyRule(policy=Policy.MOCK, include=tuple(stubs), allow_empty=True), None
     if given:
         yield PolicyRule(policy=Policy.INTERN, include=tuple(given), allow_empty=True), None
-    for index, rule in enumerate(plan.rules):
+    for index, given_rule in enumerate(plan.rules):
+        include, exclude = with_program(given_rule.include), with_program(given_rule.exclude)
+        rule = replace(given_rule, include=include, exclude=exclude)
         if rule.policy is not Policy.INTERN:
             yield rule, index
             continue

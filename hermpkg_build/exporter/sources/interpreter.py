@@ -15,6 +15,7 @@ from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.module_names import parent_of
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.exporter.sources.loaded_module import describe_module, file_of, from_file
+from hermpkg_build.exporter.sources.program import MAIN, module_of_program
 from hermpkg_build.factories.loaded_modules import attribute_of
 from hermpkg_build.pickles.global_names import find_global
 from hermpkg_build.runtime.mangling import is_mangled
@@ -47,7 +48,7 @@ class InterpreterProvider:
         loaded = sys.modules.get(name)
         if loaded is None:
             return self._readable(static) if static else self._found_by_finders(name)
-        if static is not None and static.origin is Origin.STDLIB and name != "__main__":
+        if static is not None and static.origin is Origin.STDLIB and name != MAIN:
             return self._readable(static)
         return self._loaded(name, loaded, static)
 
@@ -58,7 +59,7 @@ class InterpreterProvider:
         module, qualname = find_global(obj, name)
         if is_mangled(module):
             raise pickle.PicklingError("it belongs to an importer of a package")
-        return module, qualname
+        return module_of_program(module), qualname
 
     def provides(self, obj: Any, module: str, name: str) -> bool:
         """Whether `name` of the loaded module `module` is `obj`."""

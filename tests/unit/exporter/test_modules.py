@@ -4,13 +4,14 @@ import importlib
 import importlib.machinery
 import importlib.util
 import shutil
+import subprocess
 import sys
 import types
 import zipfile
 
 import pytest
 
-from hermpkg_build import PackagingError, PackagingErrorReason, sys_importer
+from hermpkg_build import PackageImporter, PackagingError, PackagingErrorReason, sys_importer
 from hermpkg_build.archive.layout import MANIFEST
 from hermpkg_build.core.manifest import Manifest
 
@@ -326,8 +327,6 @@ def test_what_was_found_is_what_is_packed(project):
 
 
 def test_the_main_module(project, tmp_path):
-    import subprocess
-
     script = tmp_path / "script.py"
     out = tmp_path / "out.pt"
     script.write_text(
@@ -342,6 +341,61 @@ def test_the_main_module(project, tmp_path):
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == ("5\n", 0), done.stderr
+
+
+PROGRAM = """\
+from . import helper
+
+class Thing:
+    x = helper.X
+
+def export(path, pattern):
+    from hermpkg_build import PackageExporter
+    with PackageExporter(path) as exporter:
+        exporter.intern(["app.helper", pattern])
+        exporter.extern("**")
+        exporter.save_pickle("m", "m.pkl", [Thing(), export])
+        print(exporter.interned_modules())
+
+if __name__ == "__main__":
+    import multiprocessing, sys
+    path, pattern = sys.argv[1:]
+    export(path, pattern)
+    worker = multiprocessing.get_context("spawn").Process(target=export, args=(path + "2", pattern))
+    worker.start()
+    worker.join()
+"""
+
+
+@pytest.mark.parametrize("pattern", ["__main__", "app.*"])
+def test_a_program_that_is_a_module_is_packed_by_the_name_of_that(project, tmp_path, pattern):
+    project.package("app")
+    project.module("app.helper", "X = 5\n")
+    project.module("app.train", PROGRAM)
+    command = [sys.executable, "-m", "app.train", str(tmp_path / "out.pt"), pattern]
+    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, check=True)
+    assert done.stdout == "['app.helper', 'app.train']\n" * 2, done.stderr
+    for name in ("out.pt", "out.pt2"):
+        with PackageImporter(tmp_path / name) as importer:
+            thing, function = importer.load_pickle("m", "m.pkl")
+            assert thing.x == 5
+            assert function.__module__ == f"{importer.id()}.app.train"
+
+
+def test_a_rule_for_all_does_not_leave_the_program_to_another_one(project, monkeypatch):
+    main = types.ModuleType("__main__")
+    main.__file__ = str(project.module("script", "class Thing:\n    x = 5\n"))
+    exec("class Thing:\n    x = 5\n", main.__dict__)
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    for pattern in ("**", "__*__"):
+        with pytest.raises(PackagingError) as caught:
+            project.export(lambda e: (e.extern(pattern), e.save_pickle("m", "m.pkl", main.Thing())))  # noqa: B023
+        assert caught.value.reasons == {"__main__": PackagingErrorReason.PROGRAM_IS_ANOTHER}
+        assert 'exporter.intern("__main__")' in str(caught.value)
+    project.export(lambda e: (e.extern("__main__"), e.save_pickle("m", "m.pkl", main.Thing())))
+    # Code that imports it may find any program.
+    project.module("own", "import __main__\n")
+    project.export(lambda e: (e.intern("own"), e.extern("**"), e.add_dependency("own")))
 
 
 def test_importing_from_a_submodule_does_not_need_its_package(project):
