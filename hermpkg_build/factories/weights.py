@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hermpkg_build.core.texts import first_of
 from hermpkg_build.errors import ActionError, Location
 
 _SHOWN = 8
@@ -134,7 +135,7 @@ def _misfit(model: Any, state: Mapping[str, Any], error: Exception, shown: str) 
         if getattr(state[key], "shape", None) != getattr(expected[key], "shape", None)
     ]
     facts = [
-        (name, _some(lines))
+        (name, "\n".join(first_of(lines, _SHOWN)))
         for name, lines in (("missing", missing), ("unexpected", unexpected), ("shapes", shapes))
         if lines
     ]
@@ -144,11 +145,6 @@ def _misfit(model: Any, state: Mapping[str, Any], error: Exception, shown: str) 
         facts=facts or [("reason", str(error))],
         next_step=_prefix_hint(missing, unexpected),
     )
-
-
-def _some(lines: list[str]) -> str:
-    more = len(lines) - _SHOWN
-    return "\n".join([*lines[:_SHOWN], f"and {more} more"] if more > 0 else lines)
 
 
 def _prefix_hint(missing: list[str], unexpected: list[str]) -> str:

@@ -36,13 +36,15 @@ class CallSite:
         self.positional = tuple(call.function.attributes)[: call.function.positional]
         self._sources = sources
 
-    def location(self) -> Location:
-        """Return where the call itself begins."""
-        return self._location(len(self.call.frames) - 1)
+    def location(self, index: int = -1) -> Location:
+        """Return where a call in progress begins: the call itself, or that of the macro around it.
 
-    def outermost(self) -> Location:
-        """Return where the file that is evaluated makes the call, or calls the macro that makes it."""
-        return self._location(0)
+        `index` is that of its frame; at 0 is the call that the file makes which is evaluated.
+        """
+        source, node = self._node(index)
+        if node is not None:
+            return source.location(node)
+        return Location(source.path, self.call.frames[index].line)
 
     def report(
         self,
@@ -61,9 +63,9 @@ class CallSite:
         source, node = self._node(0)
         frames = self.call.frames
         if len(frames) > 1:
-            inner = [str(self._location(index)) for index in range(1, len(frames))]
+            inner = [str(self.location(index)) for index in range(1, len(frames))]
             facts = [*facts, ("in the macro at", "\n".join(inner))]
-        place: ast.AST | Location = self.outermost() if node is None else node.func
+        place: ast.AST | Location = self.location(0) if node is None else node.func
         if node is not None and argument and len(frames) == 1:
             if path is None:
                 place = find_keyword(node, argument)
@@ -77,11 +79,11 @@ class CallSite:
         Several calls of one function may begin on one line. The right one has the arguments that were
         given, as far as those in the source are literals.
         """
-        frame = self.call.frames[index]
+        frame, *inner = self.call.frames[index:]
         source = self._sources[frame.path]
-        if index + 1 < len(self.call.frames):
-            inner = self.call.frames[index + 1].function.rpartition(".")[2]
-            return source, next(iter(source.calls_at(frame.line, inner)), None)
+        if inner:
+            called = inner[0].function.rpartition(".")[2]
+            return source, next(iter(source.calls_at(frame.line, called)), None)
         nodes = source.calls_at(frame.line, self.call.function.name)
         if len(nodes) > 1:
             return source, max(nodes, key=self._likeness)
@@ -98,12 +100,6 @@ class CallSite:
         if isinstance(name, int):
             return self.call.args[name]
         return self.call.kwargs.get(name or "")
-
-    def _location(self, index: int) -> Location:
-        source, node = self._node(index)
-        if node is not None:
-            return source.location(node)
-        return Location(source.path, self.call.frames[index].line)
 
 
 def _literal(node: ast.AST) -> object:

@@ -129,14 +129,14 @@ class BuildHost(Host):
             label=Label(self.package, name),
             visibility=self._visibility(values["visibility"], default),
             tags=values["tags"],
-            location=site.outermost(),
+            location=site.location(0),
             **{attribute.name: values[attribute.name] for attribute in ATTRIBUTES[rule.target]},
         )
         self._conflicts.add(target, site)
 
     def _takes_name(self, site: CallSite, name: str, argument: str, path: Path = ()) -> bool:
         """Take `name`, which a part of an argument gives. Return whether it is free; else report it."""
-        first = self._conflicts.take_name(name, site.outermost())
+        first = self._conflicts.take_name(name, site.location(0))
         if first is not None:
             site.report(
                 f"the name {name!r} is taken",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.json_codec import from_json
+from hermpkg_build.core.texts import first_of
 from hermpkg_build.engine.remote.worker import EXIT_FAILED, EXIT_MADE, EXIT_REFUSED, OUTPUT, REPORT
 from hermpkg_build.factories.failures import FactoryError, factory_error_from_json
 from hermpkg_build.factories.model_folder import DESCRIPTION
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from hermpkg_build.core.digest import Digest
 
 _HASH = re.compile(r"[0-9a-f]{64}")
-_MOST_NAMED = 5
+MOST_NAMED = 5
 _LARGEST_TEXT = 256 << 20
 """Bytes of a report or a description; a model of a million storages stays far below."""
 
@@ -146,13 +147,7 @@ class _Reader:
 def _only(where: str, some: Sequence[Any], others: Sequence[Any]) -> list[tuple[str, str]]:
     """The names that the folders of one search path have beyond those of another, as a fact."""
     names = [str(name) for one, other in zip(some, others, strict=False) for name in one if name not in other]
-    return [(where, ", ".join(first_of(names)))] if names else []
-
-
-def first_of(texts: Sequence[str]) -> list[str]:
-    """The first few texts, and in place of the others how many they are."""
-    more = len(texts) - _MOST_NAMED
-    return [*texts[:_MOST_NAMED], f"and {more} more"] if more > 0 else list(texts)
+    return [(where, ", ".join(first_of(names, MOST_NAMED)))] if names else []
 
 
 def side_by_side(here: str, there: str) -> str:

@@ -9,11 +9,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from hermpkg_build.core.texts import first_of
 from hermpkg_build.engine.environment import ABSENT, BuildEnvironment
 from hermpkg_build.engine.remote.answers import (
+    MOST_NAMED,
     Answer,
     OtherEnvironmentError,
-    first_of,
     read_answer,
     side_by_side,
 )
@@ -127,7 +128,7 @@ class RemoteModels:
         return answer
 
     def _saw_other_files(self, differs: Mapping[str, str]) -> ExecutionError:
-        files = first_of([f"{name}: {states}" for name, states in differs.items()])
+        files = first_of([f"{name}: {states}" for name, states in differs.items()], MOST_NAMED)
         workspace = any(not name.startswith(("/", "@")) for name in differs)
         return ExecutionError(
             "the factory saw other files on the executor than there are here",

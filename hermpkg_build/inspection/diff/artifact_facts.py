@@ -9,21 +9,17 @@ from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.manifest import Manifest
 from hermpkg_build.inspection.diff.differences import FactDifference
 
-_ABSENT = ""
-
 
 def compare_facts(
     a: ArchiveReader, b: ArchiveReader, left: Manifest | None, right: Manifest | None
 ) -> Iterator[FactDifference]:
     """Return the facts that differ; `left` and `right` are the manifests of `a` and `b`."""
-    if a.root != b.root:
-        yield FactDifference(subject="root folder", a=a.root, b=b.root)
+    yield from _differing("root folder", {"": a.root}, {"": b.root})
     yield from _differing("Python version", {"": _text(a, PYTHON_VERSION)}, {"": _text(b, PYTHON_VERSION)})
     externs = [dict.fromkeys(_text(reader, EXTERN_MODULES).splitlines(), "extern") for reader in (a, b)]
     yield from _differing("extern module", *externs)
     if left is None or right is None:
-        if left is not right:
-            yield FactDifference(subject="manifest", a=_manifest(left), b=_manifest(right))
+        yield from _differing("manifest", {"": _manifest(left)}, {"": _manifest(right)})
         return
     yield from _differing("manifest", {"format": str(left.format)}, {"format": str(right.format)})
     tools = [f"{manifest.tool.name} {manifest.tool.version}" for manifest in (left, right)]
@@ -36,10 +32,9 @@ def compare_facts(
 
 def _differing(subject: str, a: Mapping[str, str], b: Mapping[str, str]) -> Iterator[FactDifference]:
     for name in sorted({*a, *b}):
-        if a.get(name, _ABSENT) != b.get(name, _ABSENT):
-            yield FactDifference(
-                subject=f"{subject} {name}".rstrip(), a=a.get(name, _ABSENT), b=b.get(name, _ABSENT)
-            )
+        before, after = a.get(name, ""), b.get(name, "")
+        if before != after:
+            yield FactDifference(subject=f"{subject} {name}".rstrip(), a=before, b=after)
 
 
 def _text(reader: ArchiveReader, record: str) -> str:

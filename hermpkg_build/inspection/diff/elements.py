@@ -81,13 +81,9 @@ def _compare_plain(left: bytes, right: bytes, dtype: str, width: int) -> _Found:
     ]
     if not different:
         return 0, None, None
-    largest: float | None = None
-    if dtype in ELEMENT_SIZES:
-        for place in different:
-            piece = slice(place * width, (place + 1) * width)
-            by = _distance(_numbers(left[piece], dtype), _numbers(right[piece], dtype))
-            if by is not None and (largest is None or by > largest):
-                largest = by
+    parts = [slice(place * width, (place + 1) * width) for place in different if dtype in ELEMENT_SIZES]
+    distances = [_distance(_numbers(left[part], dtype), _numbers(right[part], dtype)) for part in parts]
+    largest = max((distance for distance in distances if distance is not None), default=None)
     return len(different), different[0], largest
 
 

@@ -36,9 +36,7 @@ def comparison_lines(comparison: Comparison, *, everything: bool = False) -> Ite
 def record_lines(record: RecordDifference, *, everything: bool = False) -> Iterator[str]:
     """Return the lines on one record."""
     sizes = [size for size in (record.bytes.a, record.bytes.b) if size is not None]
-    size = (
-        f"{sizes[0]} bytes" if len(set(sizes)) == 1 else " -> ".join(f"{size}" for size in sizes) + " bytes"
-    )
+    size = " -> ".join(str(size) for size in dict.fromkeys(sizes)) + " bytes"
     yield f"{_SIGNS[record.change]} {record.name}  ({record.kind}, {size})"
     most = len(record.details) if everything else _MOST_DETAILS
     for detail in record.details[:most]:
