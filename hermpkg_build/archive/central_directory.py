@@ -10,7 +10,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from hermpkg_build.archive import zip_format as z
-from hermpkg_build.archive.layout import problem_with_name
+from hermpkg_build.archive.layout import LONGEST_NAME, problem_with_name
 from hermpkg_build.errors import ArchiveError
 
 # CENTRAL with time and date as one number, without the fields that no reader needs.
@@ -170,13 +170,18 @@ def _refuse_overlaps(spans: list[tuple[int, int]]) -> None:
 
 def _refuse_bad_names(names: Collection[str]) -> None:
     # One search over all names at once, which is quick, finds nothing in nearly every archive.
-    if not _SUSPICIOUS.search("\n/".join(["", *names, ""])):
+    is_short = max(map(len, names), default=0) <= LONGEST_NAME
+    if is_short and not _SUSPICIOUS.search("\n/".join(["", *names, ""])):
         return
     for name in names:
         if problem := problem_with_name(name):
             raise _damaged(
-                "a record has a name that is not allowed", ("record", repr(name)), ("reason", problem)
+                "a record has a name that is not allowed", ("record", _shown(name)), ("reason", problem)
             )
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}...")
 
 
 def _find_end(data: memoryview) -> _End:

@@ -25,6 +25,20 @@ MOCK_MODULE = "_mock"
 LONGEST_NAME = 511
 """How many bytes of UTF-8 a name has at most, root folder included: torch's reader cuts longer ones."""
 
+LONGEST_READ_NAME = 4096
+MOST_SEGMENTS = 255
+"""How long names may be that others wrote. All parents of a name together take the square of its length."""
+
+_WORD = 64 << 10
+_LARGEST = {
+    VERSION_RECORD: _WORD,
+    PYTHON_VERSION: _WORD,
+    BYTEORDER: _WORD,
+    EXTERN_MODULES: 4 << 20,
+    MANIFEST: 16 << 20,
+}
+_LARGEST_MANIFEST_ENTRY = 2 << 10
+
 
 def resource_record_name(package: str, resource: str) -> str:
     """Return the record of a resource or pickle. Raises ValueError where `resource` is not a file name.
@@ -71,9 +85,29 @@ def problem_with_name(name: str) -> str:
         for segment in name.split("/"):
             if segment in ("", ".", ".."):
                 return f"it has the segment {segment!r}"
+    if len(name) > LONGEST_NAME and is_too_long(name, "/"):
+        return f"it is {len(name)} characters long, and has {name.count('/') + 1} segments"
     if not name.isascii():
         try:
             name.encode()
         except UnicodeEncodeError:
             return "it cannot be written in UTF-8"
     return ""
+
+
+def is_too_long(name: str, separator: str) -> bool:
+    """Whether no archive may have a name of a record (``/`` between segments) or a module (``.``) so long."""
+    return len(name) > LONGEST_READ_NAME or name.count(separator) >= MOST_SEGMENTS
+
+
+def problem_with_size(name: str, size: int, records: int) -> str:
+    """Say in half a sentence why the record `name` of an archive of so many records cannot have `size` bytes.
+
+    "" where it can, as all can that are not read on opening. Those that are have to fit in memory.
+    """
+    most = _LARGEST.get(name)
+    if most is None:
+        return ""
+    if name == MANIFEST:
+        most += _LARGEST_MANIFEST_ENTRY * records
+    return f"it is too large: {size} bytes, of {most} at most" if size > most else ""

@@ -7,14 +7,15 @@ import mmap
 import os
 import stat
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias, final
 
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.central_directory import Member, decode_name, read_central_directory
-from hermpkg_build.archive.layout import VERSION_RECORD
+from hermpkg_build.archive.layout import VERSION_RECORD, problem_with_size
+from hermpkg_build.archive.pieces import inflated, pieces
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.errors import ArchiveError
 
@@ -24,7 +25,8 @@ ArchiveSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryvi
 
 # Deflate packs at most so many bytes into one; a record that claims more is damaged.
 _MOST_INFLATION = 1032
-_CHUNK = 1 << 20
+_MOST_USUAL_INFLATION = 64
+_LARGEST_INFLATED = 16 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,11 @@ class Entry:
     packed_size: int
     crc32: int
     is_stored: bool
+
+    @property
+    def is_inflated(self) -> bool:
+        """Whether so few bytes unpack to so many that reading the record whole is not worth its memory."""
+        return self.size > max(_LARGEST_INFLATED, _MOST_USUAL_INFLATION * self.packed_size)
 
 
 @final
@@ -119,9 +126,18 @@ class ArchiveReader(Closing):
         """Return the bytes of the record `name`, compared with their CRC. Raises ArchiveError."""
         entry = self.entry(name)
         packed = self._data[entry.offset : entry.offset + entry.packed_size]
-        data = bytes(packed) if entry.is_stored else self._inflate(entry, packed)
+        data = bytes(packed) if entry.is_stored else b"".join(self._inflated(entry))
         self._compare(entry, zlib.crc32(data))
         return data
+
+    def pieces(self, name: str) -> Iterator[memoryview]:
+        """Give the bytes of the record `name` in pieces of one MiB, the last one shorter.
+
+        They are not compared with their CRC. No more than a piece of a deflated record is in memory. Raises
+        ArchiveError.
+        """
+        entry = self.entry(name)
+        return pieces(self.view(name)) if entry.is_stored else self._inflated(entry)
 
     def view(self, name: str) -> memoryview:
         """Return the bytes of the record `name`, read-only, shaped (size,).
@@ -159,14 +175,10 @@ class ArchiveReader(Closing):
 
     def check(self, name: str) -> None:
         """Compare a record of any size with its CRC, a piece at a time. Raises ArchiveError."""
-        entry = self.entry(name)
-        if not entry.is_stored:
-            self.read(name)
-            return
         crc32 = 0
-        for start in range(entry.offset, entry.offset + entry.size, _CHUNK):
-            crc32 = zlib.crc32(self._data[start : min(start + _CHUNK, entry.offset + entry.size)], crc32)
-        self._compare(entry, crc32)
+        for piece in self.pieces(name):
+            crc32 = zlib.crc32(piece, crc32)
+        self._compare(self.entry(name), crc32)
 
     def private_views(self) -> Callable[[str], memoryview]:
         """Return a function that gives the bytes of a record, writable, shaped (size,), unchecked.
@@ -285,6 +297,8 @@ class ArchiveReader(Closing):
                 ("packed", f"{member.packed_size} bytes"),
                 ("unpacked", f"{member.size} bytes"),
             )
+        if problem := problem_with_size(name, member.size, len(self._members)):
+            raise self._bad(name, problem)
         return start + n + x
 
     def _read_header(self, start: int, size: int) -> bytes:
@@ -297,22 +311,18 @@ class ArchiveReader(Closing):
             return bytes(self._data[start : start + size])
         return os.pread(self._descriptor, size, start)
 
-    def _inflate(self, entry: Entry, packed: memoryview) -> bytes:
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    def _inflated(self, entry: Entry) -> Iterator[memoryview]:
         try:
-            # One byte more than there should be is enough to notice that there are more.
-            data = inflater.decompress(packed, entry.size + 1)
+            yield from inflated(self._data[entry.offset : entry.offset + entry.packed_size], entry.size)
         except zlib.error as error:
             raise self._bad(entry.name, "its bytes cannot be decompressed", ("reason", str(error))) from None
-        if len(data) != entry.size or not inflater.eof:
-            found = f"{len(data)} bytes" if inflater.eof and len(data) <= entry.size else "more"
+        except ValueError as error:
             raise self._bad(
                 entry.name,
                 "its size is not the one in the directory",
                 ("expected", f"{entry.size} bytes"),
-                ("found", found),
-            )
-        return data
+                ("found", str(error)),
+            ) from None
 
     def _compare(self, entry: Entry, crc32: int) -> None:
         if crc32 != entry.crc32:

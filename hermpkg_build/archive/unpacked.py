@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import final
 
-from hermpkg_build.archive.layout import DATA, problem_with_name
+from hermpkg_build.archive.layout import DATA, MANIFEST, problem_with_name, problem_with_size
+from hermpkg_build.archive.pieces import PIECE
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.errors import ArchiveError
 
@@ -58,8 +61,14 @@ class UnpackedReader(Closing):
 
     def read(self, name: str) -> bytes:
         """Return the bytes of the record `name`. Raises ArchiveError where it is missing or unreadable."""
-        with self._reading(name) as path, io.FileIO(path) as file:
+        with self._open(name) as file:
             return file.readall()
+
+    def pieces(self, name: str) -> Iterator[memoryview]:
+        """Give the bytes of the record `name` in pieces of one MiB, the last shorter. Raises ArchiveError."""
+        with self._open(name) as file:
+            while piece := file.read(PIECE):
+                yield memoryview(piece)
 
     def view(self, name: str) -> memoryview:
         """Return the bytes of the record `name`, read-only. Raises ArchiveError."""
@@ -67,7 +76,8 @@ class UnpackedReader(Closing):
 
     def check(self, name: str) -> None:
         """Check that the record can be read; a folder has no checksums. Raises ArchiveError."""
-        self.read(name)
+        for _ in self.pieces(name):
+            pass
 
     def private_views(self) -> Callable[[str], memoryview]:
         """Return a function that gives the bytes of a record, writable, each mapped copy-on-write by itself.
@@ -99,10 +109,24 @@ class UnpackedReader(Closing):
                 facts=[("folder", self.name), ("record", name), ("reason", error.strerror or str(error))],
             ) from error
 
+    @contextmanager
+    def _open(self, name: str) -> Iterator[io.FileIO]:
+        """Open the file of a record; a pipe, whose opening would wait for its other end, is none."""
+        with self._reading(name) as path:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            with io.FileIO(descriptor) as file:
+                status = os.fstat(descriptor)
+                if not stat.S_ISREG(status.st_mode):
+                    raise OSError(errno.EINVAL, "it is no regular file")
+                records = len(self.names()) if name == MANIFEST else 0
+                if problem := problem_with_size(name, status.st_size, records):
+                    raise OSError(errno.EFBIG, problem)
+                yield file
+
     def _private_view(self, name: str) -> memoryview:
         import mmap
 
-        with self._reading(name) as path, io.FileIO(path) as file:
+        with self._open(name) as file:
             if not (size := os.fstat(file.fileno()).st_size):
                 return memoryview(bytearray())
             return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY))

@@ -14,6 +14,7 @@ from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, Origin
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.errors import ArchiveError
 from hermpkg_build.inspection.contents import manifest_of
 from hermpkg_build.pickles.reading.nodes import globals_of_pickle
 from hermpkg_build.runtime.contents.archives import read_externs
@@ -116,8 +117,14 @@ def _pickle_roots(archive: ArchiveReader) -> Iterable[Root]:
     for record in archive.names():
         if record.startswith(DATA) or record.endswith(".py"):
             continue
-        view = archive.view(record)
-        if bytes(view[:1]) != _PICKLE_START or bytes(view[-1:]) != _PICKLE_END:
+        if bytes(next(archive.pieces(record), memoryview(b""))[:1]) != _PICKLE_START:
+            continue
+        if archive.entry(record).is_inflated:
+            raise ArchiveError(
+                "a pickle of the archive unpacks to too many bytes for the modules in it to be told",
+                facts=[("file", archive.name), ("record", record), ("bytes", str(archive.size(record)))],
+            )
+        if bytes(archive.view(record)[-1:]) != _PICKLE_END:
             continue
         for module in sorted({module for module, _ in globals_of_pickle(archive.read(record))}):
             yield Root(source=record, module=module, kind=EdgeKind.PICKLE)

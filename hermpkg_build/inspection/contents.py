@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hermpkg_build.archive.layout import BYTEORDER, DATA, MANIFEST
+from hermpkg_build.archive.pieces import hash_of
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import OMITTED
@@ -79,8 +79,7 @@ def modules_by_policy(manifest: Manifest) -> Mapping[Policy, tuple[str, ...]]:
 
 def _record(archive: ArchiveReader, manifest: Manifest | None, name: str) -> RecordFacts:
     archive.check(name)
-    view = archive.view(name)
-    digest = Digest(hashlib.sha256(view).hexdigest(), view.nbytes)
+    digest = Digest(hash_of(archive.pieces(name)), archive.size(name))
     listed = manifest.records.get(name) if manifest is not None else None
     return RecordFacts(
         name=name,

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from math import prod
 
 from hermpkg_build.archive.layout import BYTEORDER, EXTERN_MODULES, MANIFEST, PYTHON_VERSION
+from hermpkg_build.archive.pieces import PIECE, first_difference, first_difference_of_pieces
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.inspection.contents import kind_of_record, manifest_of
 from hermpkg_build.inspection.diff.artifact_facts import compare_facts
-from hermpkg_build.inspection.diff.byte_pieces import first_difference
 from hermpkg_build.inspection.diff.differences import (
     BytesDifference,
     Comparison,
@@ -40,6 +40,7 @@ _PICKLE = str(RecordKind.PICKLE)
 _FACTS = frozenset({MANIFEST, EXTERN_MODULES, PYTHON_VERSION})
 _MOST_DETAILS = 100
 _LARGEST_TEXT = 16 << 20
+_EXCERPT = 16
 
 
 def compare_archives(a: ArchiveReader, b: ArchiveReader) -> Comparison:
@@ -123,12 +124,12 @@ class _Pair:
     def same(self, a: str, b: str) -> bool:
         """Whether two records hold the same bytes."""
         if (a, b) not in self._same:
-            self._same[a, b] = first_difference(self.a.view(a), self.b.view(b)) is None
+            self._same[a, b] = first_difference_of_pieces(self.a.pieces(a), self.b.pieces(b)) is None
         return self._same[a, b]
 
     def _only_in_one(self, name: str, kind: str) -> RecordDifference:
         here = self.a.has(name)
-        size = len((self.a if here else self.b).view(name))
+        size = (self.a if here else self.b).size(name)
         return RecordDifference(
             name=name,
             kind=kind,
@@ -145,22 +146,31 @@ class _Pair:
             name=name,
             kind=kind,
             change="changed",
-            bytes=RecordSizes(a=len(self.a.view(name)), b=len(self.b.view(other or name))),
+            bytes=RecordSizes(a=self.a.size(name), b=self.b.size(other or name)),
             details=shown,
             left_out=left_out + len(details) - len(shown),
         )
 
     def _details(self, name: str) -> Sequence[Detail]:
         """Compare a record that is not a pickle: as text where both are text, else as bytes."""
-        views = self.a.view(name), self.b.view(name)
-        if max(map(len, views)) <= _LARGEST_TEXT:
+        if max(self.a.size(name), self.b.size(name)) <= _LARGEST_TEXT:
             a, b = text_of(self.a.read(name)), text_of(self.b.read(name))
             if a is not None and b is not None:
                 return [diff_texts(a, b)]
-        return [_bytes_difference(*views)]
+        return [self._bytes_difference(name)]
+
+    def _bytes_difference(self, name: str) -> BytesDifference:
+        offset = first_difference_of_pieces(self.a.pieces(name), self.b.pieces(name))
+        if offset is None:
+            raise ArchiveError("a record changed while it was compared")
+        shown = [_excerpt(reader.pieces(name), offset) for reader in (self.a, self.b)]
+        return BytesDifference(offset=offset, a=shown[0], b=shown[1])
 
     def _compare_pickles(self, name: str) -> tuple[RecordDifference | None, list[RecordDifference]]:
         """Return the difference of the pickle itself, and those of the storages of its tensors."""
+        if self.a.entry(name).is_inflated or self.b.entry(name).is_inflated:
+            same = self.same(name, name)
+            return None if same else self._changed(name, _PICKLE, [self._bytes_difference(name)]), []
         data = self.a.read(name), self.b.read(name)
         try:
             graphs = read_pickle(data[0]), read_pickle(data[1])
@@ -200,6 +210,8 @@ class _Pair:
         note = "" if (a.stride, a.offset) == (b.stride, b.offset) else "another layout in its storage"
         if self.same(a.storage.record, b.storage.record) and not note:
             return None
+        if self.a.entry(a.storage.record).is_inflated or self.b.entry(b.storage.record).is_inflated:
+            return replace(base, note=note or "compressed too much to be compared by its elements")
         data = self._data(self.a, a), self._data(self.b, b)
         if len(data[0]) != len(data[1]) or (note and not (a.is_contiguous and b.is_contiguous)):
             return replace(base, note=note or "storages of other sizes")
@@ -241,8 +253,7 @@ class _Pair:
             if in_both and (self.same(name, name) or name in used[0] or name in used[1]):
                 continue
             if in_both:
-                views = self.a.view(name), self.b.view(name)
-                yield self._changed(name, _STORAGE, [_bytes_difference(*views)])
+                yield self._changed(name, _STORAGE, [self._bytes_difference(name)])
             elif not self._is_only_renumbered(name, used):
                 yield self._only_in_one(name, _STORAGE)
 
@@ -255,7 +266,7 @@ class _Pair:
         """Return the storages that pickles use, each with the first tensor that uses it."""
         used: dict[str, str] = {}
         for name in reader.names():
-            if self.kind(name) != _PICKLE:
+            if self.kind(name) != _PICKLE or reader.entry(name).is_inflated:
                 continue
             try:
                 graph: Node = read_pickle(reader.read(name))
@@ -286,8 +297,12 @@ def _index(tensor: Tensor, place: int) -> tuple[int, ...]:
     return tuple(index)
 
 
-def _bytes_difference(a: memoryview, b: memoryview) -> BytesDifference:
-    offset = first_difference(a, b)
-    if offset is None:
-        raise ArchiveError("a record changed while it was compared")
-    return BytesDifference(offset=offset, a=bytes(a[offset : offset + 16]), b=bytes(b[offset : offset + 16]))
+def _excerpt(pieces: Iterable[memoryview], offset: int) -> bytes:
+    """Return the sixteen bytes from `offset` on."""
+    found = b""
+    for number, piece in enumerate(pieces):
+        start = offset - number * PIECE
+        found += bytes(piece[max(0, start) : max(0, start + _EXCERPT)])
+        if len(piece) >= start + _EXCERPT:
+            break
+    return found

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hermpkg_build.inspection.diff.byte_pieces import PIECE, pieces
+from hermpkg_build.archive.pieces import PIECE, pieces
 from hermpkg_build.pickles.reading.tensors import ELEMENT_SIZES
 
 _FORMATS = {

@@ -23,9 +23,14 @@ from hermpkg_build.pickles.reading.paths import (
 from hermpkg_build.pickles.reading.tensors import Storage, Tensor, other_arguments, storage_of, tensor_of
 
 _SHARED = frozenset({NodeKind.LIST, NodeKind.DICT, NodeKind.SET, NodeKind.CALL})
+_LEAVES = frozenset({NodeKind.ATOM, NodeKind.GLOBAL})
 _SEQUENCES = frozenset({NodeKind.TUPLE, NodeKind.LIST, NodeKind.SET, NodeKind.FROZENSET})
 _MOST_KEPT = 100
 _LARGEST_OUTLINE = 8
+_LARGEST_HASHED = 1 << 32
+"""The hashes of larger integers can be chosen to be the same."""
+_MOST_PAIRS = 20_000_000
+"""Some minutes of work, which no real pickle takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +62,16 @@ def compare_graphs(a: Node, b: Node, record: str) -> GraphComparison:
     """
     comparer = _Comparer()
     stack = [(root_path(record), a, b)]
+    pairs = 0
     while stack:
         # In reverse, so that the first in the pickle is the next to be taken off.
-        stack.extend(reversed(comparer.compare(*stack.pop())))
+        tasks = comparer.compare(*stack.pop())
+        stack.extend(reversed(tasks))
+        pairs += len(tasks)
+        if pairs + comparer.result.total > _MOST_PAIRS:
+            path, left, right = stack[-1] if stack else (root_path(record), a, b)
+            comparer.note(path, "there is more than is compared, from here on", left, right)
+            break
     return comparer.result
 
 
@@ -124,21 +136,20 @@ class _Comparer:
         self.result = GraphComparison()
         self._partners: tuple[dict[int, tuple[Node, Path]], dict[int, tuple[Node, Path]]] = ({}, {})
         self._storages: tuple[dict[str, str], dict[str, str]] = ({}, {})
-        self._seen: set[tuple[int, int]] = set()
+        self._equal: dict[int, int] = {}
 
     def compare(self, path: Path, a: Node, b: Node) -> list[_Task]:
         """Note how the two nodes differ, and return the pairs of their parts, to be compared next."""
-        if (id(a), id(b)) in self._seen:
+        if a.kind not in _LEAVES and self._are_joined(id(a), id(b)):
             return []
-        self._seen.add((id(a), id(b)))
         if a.kind is not b.kind:
-            self._note(path, f"a {a.kind} became a {b.kind}", a, b)
+            self.note(path, f"a {a.kind} became a {b.kind}", a, b)
             return []
         if a.kind in _SHARED and not self._may_be_partners(path, a, b):
             return []
-        if a.kind in (NodeKind.ATOM, NodeKind.GLOBAL):
+        if a.kind in _LEAVES:
             if not _same_value(a.value, b.value):
-                self._note(path, "another value" if a.kind is NodeKind.ATOM else "another name", a, b)
+                self.note(path, "another value" if a.kind is NodeKind.ATOM else "another name", a, b)
             return []
         if a.kind is NodeKind.PERSISTENT:
             return self._compare_persistent(path, a, b)
@@ -153,6 +164,24 @@ class _Comparer:
         states = [[(state_path(state, path), state) for state in side.states] for side in (a, b)]
         return tasks + self._compare_parts(states, "a state")
 
+    def _are_joined(self, a: int, b: int) -> bool:
+        """Join two nodes to one class, and tell whether they were in one before.
+
+        Nodes of one class have been compared along a chain of pairs, so that comparing them would find no
+        difference that is not noted. Else each node could meet all of the other graph, as parts that many
+        tuples share do. There are fewer joins than nodes (Hopcroft and Karp, 1971).
+        """
+        left, right = self._class_of(a), self._class_of(b)
+        self._equal[left] = right
+        return left == right
+
+    def _class_of(self, node: int) -> int:
+        here = node
+        while (above := self._equal.get(here, here)) != here:
+            self._equal[here] = self._equal.get(above, above)
+            here = above
+        return here
+
     def _compare_parts(self, sides: Iterable[Iterable[tuple[Path, Node]]], what: str) -> list[_Task]:
         """Return the pairs of parts in the same places; where one side has more of them, note that."""
         tasks: list[_Task] = []
@@ -163,7 +192,7 @@ class _Comparer:
     def _compare_items(self, path: Path, a: Node, b: Node) -> list[_Task]:
         if _is_reordered(a, b):
             what = f"the same {len(a.items)} elements in another order"
-            self._note(path, what, a, b, values=_orders(a.items, b.items))
+            self.note(path, what, a, b, values=_orders(a.items, b.items))
             return []
         tasks: list[_Task] = []
         for place, (left, right) in enumerate(zip_longest(a.items, b.items)):
@@ -175,16 +204,16 @@ class _Comparer:
         if left is None or right is None:
             return self._compare_pairs_by_place(path, a, b)
         common = [key for key in left if key in right]
-        if common != [key for key in right if key in left]:
-            keys = [[pair[0] for key, pair in side.items() if key in common] for side in (left, right)]
+        if common != (others := [key for key in right if key in left]):
+            keys = [[left[key][0] for key in common], [right[key][0] for key in others]]
             what = f"the same {len(common)} keys in another order"
-            self._note(path, what, a, b, values=_orders(*keys))
+            self.note(path, what, a, b, values=_orders(*keys))
         for key, (node, value) in left.items():
             if key not in right:
-                self._note(value_path(path, node), "a key is gone", value, None)
+                self.note(value_path(path, node), "a key is gone", value, None)
         for key, (node, value) in right.items():
             if key not in left:
-                self._note(value_path(path, node), "a key was added", None, value)
+                self.note(value_path(path, node), "a key was added", None, value)
         return [(value_path(path, left[key][0]), left[key][1], right[key][1]) for key in common]
 
     def _compare_pairs_by_place(self, path: Path, a: Node, b: Node) -> list[_Task]:
@@ -208,9 +237,9 @@ class _Comparer:
         forward = self._storages[0].setdefault(left.record, right.record)
         backward = self._storages[1].setdefault(right.record, left.record)
         if (forward, backward) != (right.record, left.record):
-            self._note(path, "storages are shared in another way", a, b)
+            self.note(path, "storages are shared in another way", a, b)
         elif left.device != right.device:
-            self._note(path, f"another device: {left.device} became {right.device}", a, b)
+            self.note(path, f"another device: {left.device} became {right.device}", a, b)
 
     def _compare_tensors(self, path: Path, a: Node, b: Node, left: Tensor, right: Tensor) -> list[_Task]:
         self.result.tensors.append(TensorPair(name=_name(path), a=left, b=right))
@@ -222,7 +251,7 @@ class _Comparer:
         """Return the pair to be compared; where one of the two is missing, note that."""
         if a is not None and b is not None:
             return [(path, a, b)]
-        self._note(path, f"{what} was added" if a is None else f"{what} is gone", a, b)
+        self.note(path, f"{what} was added" if a is None else f"{what} is gone", a, b)
         return []
 
     def _may_be_partners(self, path: Path, a: Node, b: Node) -> bool:
@@ -230,14 +259,17 @@ class _Comparer:
         for mine, node, other in ((self._partners[0], a, b), (self._partners[1], b, a)):
             partner, before = mine.setdefault(id(node), (other, path))
             if partner is not other:
+                if len(self.result.differences) >= _MOST_KEPT:
+                    self.result.total += 1
+                    return False
                 first = mine is self._partners[0]
                 text = f"the same object as {before}" if first else "an object of its own"
                 values = (text, "an object of its own" if first else f"the same object as {before}")
-                self._note(path, "objects are shared in another way", a, b, values=values)
+                self.note(path, "objects are shared in another way", a, b, values=values)
                 return False
         return True
 
-    def _note(
+    def note(
         self, path: Path, what: str, a: Node | None, b: Node | None, *, values: tuple[str, str] | None = None
     ) -> None:
         self.result.total += 1
@@ -282,7 +314,11 @@ def _outline(node: Node, depth: int = 3) -> object:
     """Return a hashable value that is equal for equal nodes; None for objects and for large tuples."""
     if node.kind in (NodeKind.ATOM, NodeKind.GLOBAL):
         value = bytes(node.value) if isinstance(node.value, bytearray) else node.value
-        return node.kind, type(node.value), repr(value) if isinstance(value, float) else value
+        if isinstance(value, float):
+            value = repr(value)
+        elif isinstance(value, int) and abs(value) > _LARGEST_HASHED:
+            value = hex(value)
+        return node.kind, type(node.value), value
     if node.kind in (NodeKind.TUPLE, NodeKind.FROZENSET):
         if not depth or len(node.items) > _LARGEST_OUTLINE:
             return None

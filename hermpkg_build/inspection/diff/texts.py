@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from itertools import islice
+from typing import NamedTuple
 
 from hermpkg_build.inspection.diff.differences import TextDifference
+from hermpkg_build.inspection.diff.edits import common_runs
 
 _CONTEXT = 3
 _MOST_LINES = 200
-# difflib takes quadratic time, so that it only gets texts of up to so many lines, shared ends not counted.
-_MOST_COMPARED = 5_000
+_MOST_LINES_READ = 500_000
 
 
 def text_of(data: bytes) -> str | None:
-    """Decode `data`; None where it is not text."""
-    if b"\0" in data:
+    """Decode `data`; None where it is not text, or has too many lines to be compared one by one."""
+    if b"\0" in data or data.count(b"\n") > _MOST_LINES_READ:
         return None
     try:
         return data.decode("utf-8-sig")
@@ -31,12 +31,7 @@ def diff_texts(a: str, b: str) -> TextDifference:
     tail = _common(left[head:][::-1], right[head:][::-1])
     start, stop = max(0, head - _CONTEXT), max(0, tail - _CONTEXT)
     middle = left[start : len(left) - stop], right[start : len(right) - stop]
-    if max(map(len, middle)) > _MOST_COMPARED:
-        lines = [f"@@ -{start + 1} +{start + 1} @@"]
-        lines += ["-" + _visible(line) for line in middle[0][head - start : len(middle[0]) - (tail - stop)]]
-        lines += ["+" + _visible(line) for line in middle[1][head - start : len(middle[1]) - (tail - stop)]]
-    else:
-        lines = _unified(middle, start)
+    lines = _unified(middle, start)
     shown = tuple(islice(lines, _MOST_LINES))
     return TextDifference(lines=shown, left_out=len(lines) - len(shown))
 
@@ -53,18 +48,46 @@ def _common(left: Sequence[str], right: Sequence[str]) -> int:
 
 def _unified(middle: tuple[list[str], list[str]], start: int) -> list[str]:
     """Return the unified diff of two parts that begin `start` lines into their texts."""
+    left, right = middle
     lines: list[str] = []
-    matcher = difflib.SequenceMatcher(None, *middle, autojunk=False)
-    for group in matcher.get_grouped_opcodes(_CONTEXT):
-        a_from, a_to, b_from, b_to = group[0][1], group[-1][2], group[0][3], group[-1][4]
+    for changes in _grouped(middle):
+        a_from, b_from = max(0, changes[0].a_from - _CONTEXT), max(0, changes[0].b_from - _CONTEXT)
+        a_to, b_to = changes[-1].a_to + _CONTEXT, changes[-1].b_to + _CONTEXT
+        a_to, b_to = min(a_to, len(left)), min(b_to, len(right))
         lines.append(f"@@ -{start + a_from + 1},{a_to - a_from} +{start + b_from + 1},{b_to - b_from} @@")
-        for tag, i1, i2, j1, j2 in group:
-            if tag == "equal":
-                lines += [" " + _visible(line) for line in middle[0][i1:i2]]
-                continue
-            lines += ["-" + _visible(line) for line in middle[0][i1:i2]]
-            lines += ["+" + _visible(line) for line in middle[1][j1:j2]]
+        shown = a_from
+        for change in changes:
+            lines += [" " + _visible(line) for line in left[shown : change.a_from]]
+            lines += ["-" + _visible(line) for line in left[change.a_from : change.a_to]]
+            lines += ["+" + _visible(line) for line in right[change.b_from : change.b_to]]
+            shown = change.a_to
+        lines += [" " + _visible(line) for line in left[shown:a_to]]
     return lines
+
+
+class _Change(NamedTuple):
+    """Lines of `a` that became lines of `b`."""
+
+    a_from: int
+    a_to: int
+    b_from: int
+    b_to: int
+
+
+def _grouped(middle: tuple[list[str], list[str]]) -> list[list[_Change]]:
+    """Return the changes between two texts, those together whose contexts touch."""
+    groups: list[list[_Change]] = []
+    a_done = b_done = 0
+    ends = (len(middle[0]), len(middle[1]), 0)
+    for a, b, length in (*common_runs(*middle), ends):
+        if a > a_done or b > b_done:
+            change = _Change(a_done, a, b_done, b)
+            if groups and change.a_from - groups[-1][-1].a_to <= 2 * _CONTEXT:
+                groups[-1].append(change)
+            else:
+                groups.append([change])
+        a_done, b_done = a + length, b + length
+    return groups
 
 
 def _visible(line: str) -> str:

@@ -27,9 +27,9 @@ from hermpkg_build.core.policy import Policy
 from hermpkg_build.core.texts import aligned, counted
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.inspection.contents import manifest_of
-from hermpkg_build.inspection.diff.byte_pieces import pieces
 from hermpkg_build.inspection.verify.layout_audit import Problem, audit_layout
 from hermpkg_build.inspection.verify.verdicts import Verdict
+from hermpkg_build.runtime.contents.archives import read_externs
 from hermpkg_build.runtime.contents.checks import (
     ArtifactEnvironmentError,
     check_environment,
@@ -78,6 +78,12 @@ def _problems(reader: ArchiveReader, environment: bool, notes: list[str]) -> Ite
         # The layout is that of torch.package then, and not audited.
         yield Problem(record=MANIFEST, rule="has a manifest", found="is missing")
         return
+    try:
+        read_externs(reader)
+    except ArchiveError as error:
+        # A list that is missing or unreadable is among the problems already.
+        if EXTERN_MODULES in digests:
+            yield _structural(error, EXTERN_MODULES)
     yield from audit_layout(reader)
     yield from _manifest_problems(reader, manifest, digests)
     if environment:
@@ -108,15 +114,15 @@ def _bytes_behind(path: str) -> Problem | None:
 def _record_problems(reader: ArchiveReader, digests: dict[str, str]) -> Iterator[Problem]:
     """Read each record once, compare it with its checksum, and note its SHA-256 in `digests`."""
     for name in reader.names():
+        hasher, crc32 = hashlib.sha256(), 0
         try:
-            entry, view = reader.entry(name), reader.view(name)
+            entry = reader.entry(name)
+            for piece in reader.pieces(name):
+                hasher.update(piece)
+                crc32 = zlib.crc32(piece, crc32)
         except ArchiveError as error:
             yield _structural(error, name)
             continue
-        hasher, crc32 = hashlib.sha256(), 0
-        for piece in pieces(view):
-            hasher.update(piece)
-            crc32 = zlib.crc32(piece, crc32)
         digests[name] = hasher.hexdigest()
         if crc32 != entry.crc32:
             found = f"does not match its checksum: CRC-32 {crc32:08x}, {entry.crc32:08x} by the directory"

@@ -12,15 +12,20 @@ from typing import Any, TypeAlias
 
 from hermpkg_build.archive.layout import (
     EXTERN_MODULES,
+    LONGEST_NAME,
     NEWEST_READABLE_VERSION,
     VERSION_RECORD,
+    is_too_long,
     problem_with_name,
+    problem_with_size,
 )
+from hermpkg_build.archive.pieces import pieces
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.unpacked import UnpackedReader
 from hermpkg_build.errors import ArchiveError
 
 _LONGEST_VERSION = 9
+_LARGEST_VERSION = 64 << 10
 
 Source: TypeAlias = Any
 """A path, a binary stream, bytes, or torch's PyTorchFileReader, which has no type where torch is absent."""
@@ -87,7 +92,18 @@ def read_externs(archive: Archive) -> list[str]:
             "the archive's list of extern modules is not text",
             facts=[("file", archive.name), ("record", EXTERN_MODULES), ("reason", str(error))],
         ) from None
-    return [line.strip() for line in lines if line.strip()]
+    names = [line.strip() for line in lines if line.strip()]
+    for name in names:
+        if len(name) > LONGEST_NAME and is_too_long(name, "."):
+            raise ArchiveError(
+                "the archive's list of extern modules has a name that is too long",
+                facts=[
+                    ("file", archive.name),
+                    ("module", f"{name[:LONGEST_NAME]}..."),
+                    ("length", f"{len(name)} characters, {name.count('.') + 1} parts"),
+                ],
+            )
+    return names
 
 
 def is_torch_reader(source: object) -> bool:
@@ -133,12 +149,22 @@ class TorchReaderArchive:
 
     def read(self, name: str) -> bytes:
         """Read a record, which the reader compares with its checksum."""
+        if hasattr(self.reader, "get_record_size") and (
+            problem := problem_with_size(name, self.size(name), len(self._names))
+        ):
+            raise ArchiveError(
+                "a record of the archive cannot be read", facts=[("record", name), ("reason", problem)]
+            )
         with _torch_errors(name):
             return bytes(self.reader.get_record(name))
 
     def view(self, name: str) -> memoryview:
         """Read a record as a read-only view."""
         return memoryview(self.read(name))
+
+    def pieces(self, name: str) -> Iterator[memoryview]:
+        """Read a record, and give it in pieces."""
+        return pieces(self.view(name))
 
     def check(self, name: str) -> None:
         """Compare a record with its checksum."""
@@ -176,6 +202,11 @@ def _check_version(archive: Archive) -> None:
             "the archive is not a package",
             facts=[("file", archive.name), ("reason", f"it has no record {missing}")],
             next_step=step,
+        )
+    if archive.size(record) > _LARGEST_VERSION:
+        raise ArchiveError(
+            "the archive is not a package",
+            facts=[("file", archive.name), ("reason", f"its record {record} is no version")],
         )
     text = archive.read(record).decode("ascii", "replace").strip()
     # Its length first: Python refuses to read a number with thousands of digits.

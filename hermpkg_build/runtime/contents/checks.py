@@ -73,8 +73,7 @@ def check_content(archive: Archive, manifest: Manifest | None, mode: VerifyMode)
 
 
 def _changed_records(archive: Archive, manifest: Manifest, *, with_tensors: bool) -> Iterator[str]:
-    import hashlib
-
+    from hermpkg_build.archive.pieces import hash_of
     from hermpkg_build.core.manifest import RecordKind
 
     found = set(archive.names()) - {MANIFEST}
@@ -86,7 +85,7 @@ def _changed_records(archive: Archive, manifest: Manifest, *, with_tensors: bool
             yield f"{name} was changed"
         elif with_tensors or record.kind is not RecordKind.STORAGE or not name.startswith(DATA):
             archive.check(name)
-            if hashlib.sha256(archive.view(name)).hexdigest() != record.digest.hash:
+            if hash_of(archive.pieces(name)) != record.digest.hash:
                 yield f"{name} was changed"
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from hermpkg_build.archive.pieces import PIECE
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.writer import FileSlice, Record, stream_archive, write_archive
 from hermpkg_build.errors import ArchiveError
@@ -362,6 +364,67 @@ def test_a_record_that_unpacks_to_another_size(claimed: int) -> None:
         pytest.raises(ArchiveError, match=r"size is not|sizes contradict"),
     ):
         reader.read("a")
+
+
+def test_a_deflated_record_comes_in_pieces() -> None:
+    content = bytes(range(256)) * 10_000
+    with ArchiveReader(deflated(content)) as reader:
+        pieces = [bytes(piece) for piece in reader.pieces("a")]
+        assert {len(piece) for piece in pieces[:-1]} == {PIECE}
+        assert b"".join(pieces) == reader.read("a") == content
+        reader.check("a")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the peak of memory is not known here")
+def test_what_a_few_bytes_unpack_to_is_never_in_memory_as_a_whole() -> None:
+    program = """
+        import io, re, zipfile
+        from hermpkg_build.archive.reader import ArchiveReader
+
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            with archive.open("r/a", "w") as file:
+                for _ in range(256):
+                    file.write(bytes(1 << 20))
+        with ArchiveReader(stream) as reader:
+            reader.check("a")
+            assert reader.entry("a").is_inflated
+        print(int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]))
+    """
+    words = [sys.executable, "-c", textwrap.dedent(program)]
+    assert int(subprocess.run(words, capture_output=True, text=True, check=True).stdout) < 100 << 10
+
+
+@pytest.mark.parametrize(
+    ("record", "most"),
+    [
+        (".data/version", 64 << 10),
+        (".data/python_version", 64 << 10),
+        ("byteorder", 64 << 10),
+        (".data/extern_modules", 4 << 20),
+        (".data/hermpkg/manifest.json", (16 << 20) + (2 << 10)),
+    ],
+)
+def test_records_that_are_read_on_opening_have_a_bound(record: str, most: int) -> None:
+    def read(size: int) -> bytes:
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(f"r/{record}", bytes(size))
+        with ArchiveReader(stream) as reader:
+            return reader.read(record)
+
+    assert len(read(most)) == most
+    with pytest.raises(ArchiveError, match="too large"):
+        read(most + 1)
+
+
+@pytest.mark.parametrize("name", ["a/" * 255 + "b", "x" * 5_000])
+def test_names_have_a_bound(name: str) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr(f"r/{name}", b"")
+    with pytest.raises(ArchiveError, match="not allowed"):
+        ArchiveReader(stream)
 
 
 def test_records_that_overlap() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,31 @@ def test_files_are_records(folder: Path, slash: str) -> None:
         assert not reader.has("a/b")
         assert not reader.has("../package/empty")
         reader.check("empty")
+
+
+@pytest.mark.parametrize("access", ["read", "check", "view"])
+def test_a_pipe_is_no_record(folder: Path, access: str) -> None:
+    (folder / "empty").unlink()
+    os.mkfifo(folder / "empty")
+    reader = UnpackedReader(folder)
+    with pytest.raises(ArchiveError, match="cannot be read"):
+        getattr(reader, access)("empty")
+    with pytest.raises(ArchiveError, match="cannot be read"):
+        reader.private_views()("empty")
+
+
+def test_a_device_is_no_record(folder: Path) -> None:
+    (folder / "empty").unlink()
+    (folder / "empty").symlink_to("/dev/zero")
+    with pytest.raises(ArchiveError, match="cannot be read"):
+        UnpackedReader(folder).read("empty")
+
+
+def test_records_that_are_read_on_opening_have_a_bound(folder: Path) -> None:
+    with open(folder / ".data/version", "wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ArchiveError, match="cannot be read"):
+        UnpackedReader(folder).read(".data/version")
 
 
 def test_private_views_do_not_touch_the_files(folder: Path) -> None:

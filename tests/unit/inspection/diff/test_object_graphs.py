@@ -206,3 +206,35 @@ def test_a_hint_for_the_present_time():
     now = time.time()
     assert "time" in differences([now], [now + 3.5])[0].hint
     assert "time" in differences([int(now * 1e9)], [int(now * 1e9) + 12345])[0].hint
+
+
+def shared_pairs(count, *, swapped):
+    """A pickle of tuples, each of which holds the two before it."""
+    data = b"\x80\x04)\x94)\x85\x94"
+    for place in range(2, count):
+        before = [place - 2, place - 1] if swapped else [place - 1, place - 2]
+        data += b"".join(b"j" + part.to_bytes(4, "little") for part in before) + b"\x86\x94"
+    return data + b"."
+
+
+def test_graphs_of_shared_parts_take_time_by_their_size():
+    """Each of the 3,000 tuples of one graph could be compared with each of the other."""
+    graphs = [read_pickle(shared_pairs(3_000, swapped=swapped)) for swapped in (False, True)]
+    assert compare_graphs(graphs[0], graphs[1], "m/m.pkl").differences
+    graphs = [read_pickle(shared_pairs(3_000, swapped=False)) for _ in range(2)]
+    assert not compare_graphs(graphs[0], graphs[1], "m/m.pkl").differences
+
+
+def test_keys_whose_hashes_are_equal():
+    keys = [number * ((1 << 61) - 1) for number in range(1, 4_000)]
+    graphs = []
+    for value in b"\1", b"\2":
+        items = b"".join(b"\x8a\x0a" + key.to_bytes(10, "little") + b"K" + value for key in keys)
+        graphs.append(read_pickle(b"\x80\x04}(" + items + b"u."))
+    assert compare_graphs(graphs[0], graphs[1], "m/m.pkl").total == len(keys)
+
+
+def test_keys_in_another_order():
+    keys = [str(number) for number in range(20_000)]
+    found = differences(dict.fromkeys(keys), dict.fromkeys(reversed(keys)))
+    assert [difference.what for difference in found] == ["the same 20000 keys in another order"]

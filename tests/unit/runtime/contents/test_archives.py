@@ -101,3 +101,10 @@ def test_an_empty_folder_is_no_package(tmp_path) -> None:
 def test_unknown_options(artifact, options: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="not 'maybe'"):
         PackageImporter(artifact(FILES), **options)
+
+
+@pytest.mark.parametrize("name", [".".join("a" * 30_000), "a" * 5_000])
+def test_names_of_extern_modules_have_a_bound(artifact, name) -> None:
+    path = artifact(FILES, externs=[name])
+    with pytest.raises(ArchiveError, match="too long"):
+        PackageImporter(path)

@@ -9,7 +9,7 @@ import textwrap
 
 import pytest
 
-from hermpkg_build.inspection.diff.byte_pieces import PIECE, first_difference, pieces
+from hermpkg_build.archive.pieces import PIECE, first_difference, pieces
 
 
 @pytest.mark.parametrize("place", [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE - 1])
@@ -40,7 +40,7 @@ def test_large_files_do_not_fill_memory(tmp_path):
             file.truncate(512 << 20)
     program = """
         import mmap, re, sys
-        from hermpkg_build.inspection.diff.byte_pieces import first_difference
+        from hermpkg_build.archive.pieces import first_difference
 
         views = []
         for path in sys.argv[1:]:

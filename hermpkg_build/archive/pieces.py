@@ -1,0 +1,100 @@
+"""Reads buffers of any size in pieces, unpacks deflated ones so, and finds where two of them differ first."""
+
+from __future__ import annotations
+
+import mmap
+import zlib
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
+
+PIECE = 1 << 20
+_KEPT = 64 << 20
+_PACKED_PIECE = 1 << 16
+
+
+def pieces(view: memoryview) -> Iterator[memoryview]:
+    """Return `view` in pieces of one MiB, the last one shorter.
+
+    Pages of a mapped file that have been read are released now and then, so that reading ten gigabytes takes
+    no more memory than a few pieces do.
+    """
+    for start in range(0, len(view), PIECE):
+        yield view[start : start + PIECE]
+        if start % _KEPT == _KEPT - PIECE:
+            _let_go(view)
+    _let_go(view)
+
+
+def _let_go(view: memoryview) -> None:
+    if isinstance(view.obj, mmap.mmap) and view.readonly and hasattr(mmap, "MADV_DONTNEED"):
+        # The pages stay in the system's cache, from which they come back when they are read again.
+        view.obj.madvise(mmap.MADV_DONTNEED)
+
+
+def inflated(packed: memoryview, size: int) -> Iterator[memoryview]:
+    """Unpack a deflated buffer, which should come to `size` bytes, in pieces of one MiB, the last shorter.
+
+    Raises zlib.error for a buffer that is not deflated, and ValueError, which says how many bytes there are,
+    for another size. No more than a piece is in memory, however many bytes a few unpack to.
+    """
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    source, sources, found = b"", iter(range(0, len(packed), _PACKED_PIECE)), 0
+    piece = bytearray()
+    while not inflater.eof and found <= size:
+        start = None
+        if not source and (start := next(sources, None)) is not None:
+            source = bytes(packed[start : start + _PACKED_PIECE])
+        # One byte more than there should be is enough to notice that there are more.
+        more = inflater.decompress(source, min(PIECE - len(piece), size + 1 - found))
+        if not (more or source or start is not None):
+            break
+        source = inflater.unconsumed_tail
+        found += len(more)
+        piece += more
+        if len(piece) == PIECE and found <= size:
+            yield memoryview(piece)
+            piece = bytearray()
+    if found != size or not inflater.eof:
+        raise ValueError(f"more than {size} bytes" if found > size else f"{found} bytes")
+    if piece:
+        yield memoryview(piece)
+
+
+def hash_of(pieces: Iterable[memoryview]) -> str:
+    """Return the SHA-256 of a buffer in pieces, in hexadecimal."""
+    import hashlib
+
+    hasher = hashlib.sha256()
+    for piece in pieces:
+        hasher.update(piece)
+    return hasher.hexdigest()
+
+
+def first_difference(a: memoryview, b: memoryview) -> int | None:
+    """Return the offset of the first byte that differs, or the shorter length; None for equal buffers."""
+    return first_difference_of_pieces(pieces(a), pieces(b))
+
+
+def first_difference_of_pieces(a: Iterable[memoryview], b: Iterable[memoryview]) -> int | None:
+    """Return what `first_difference` does for two buffers in pieces, of which all but the last are full."""
+    start = 0
+    for left, right in zip_longest(map(bytes, a), map(bytes, b), fillvalue=b""):
+        if left != right:
+            shorter = min(len(left), len(right))
+            return start + _within(left[:shorter], right[:shorter])
+        start += PIECE
+    return None
+
+
+def _within(left: bytes, right: bytes) -> int:
+    """Return the place of the first difference of two pieces of one length, by halving; else that length."""
+    if left == right:
+        return len(left)
+    low, high = 0, len(left)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if left[low:middle] != right[low:middle]:
+            high = middle
+        else:
+            low = middle
+    return low
