@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hermpkg_build.archive.layout import BYTEORDER, DATA, MANIFEST
@@ -12,7 +11,6 @@ from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import OMITTED
 from hermpkg_build.core.manifest import Manifest, RecordKind
 from hermpkg_build.core.module_names import module_of_record
-from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import ArchiveError
 
 
@@ -67,14 +65,6 @@ def manifest_of(archive: ArchiveReader) -> Manifest | None:
         return Manifest.from_bytes(archive.read(MANIFEST))
     except ArchiveError as error:
         raise error.in_file(archive.name) from None
-
-
-def modules_by_policy(manifest: Manifest) -> Mapping[Policy, tuple[str, ...]]:
-    """Return the names of the modules with each policy, sorted."""
-    return {
-        policy: tuple(sorted(name for name, module in manifest.modules.items() if module.policy is policy))
-        for policy in Policy
-    }
 
 
 def _record(archive: ArchiveReader, manifest: Manifest | None, name: str) -> RecordFacts:

@@ -59,11 +59,9 @@ def _path_glob(text: str) -> str:
 
 
 def _record(text: str) -> str:
-    problem = path_problem(text)
-    if problem:
-        return problem
     first = text.split("/", maxsplit=1)[0]
-    return f"is in {first}, which the format keeps for itself" if first in _RESERVED_FOLDERS else ""
+    reserved = f"is in {first}, which the format keeps for itself" if first in _RESERVED_FOLDERS else ""
+    return path_problem(text) or reserved
 
 
 def _pickle(text: str) -> str:

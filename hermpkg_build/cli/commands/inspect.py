@@ -68,14 +68,15 @@ def _lines(contents: Contents) -> Iterator[str]:
 
 
 def _manifest_lines(manifest: Manifest) -> Iterator[str]:
-    from hermpkg_build.inspection.contents import modules_by_policy
+    from hermpkg_build.core.policy import Policy
 
     yield f"built by {manifest.tool.name} {manifest.tool.version} for Python {manifest.python_version}"
     for record, model in sorted(manifest.models.items()):
         yield f"{record} is {model.label}, made by {model.factory}"
-    for policy, names in modules_by_policy(manifest).items():
-        if names:
-            yield f"{len(names)} modules {policy}ed"
+    for policy in Policy:
+        count = sum(module.policy is policy for module in manifest.modules.values())
+        if count:
+            yield f"{count} modules {policy}ed"
     requires = manifest.required_versions()
     for name, version in sorted(manifest.distributions.items()):
         wanted = requires.get(name, "")
