@@ -32,6 +32,7 @@ from hermpkg_build.runtime.contents.checks import (
 from hermpkg_build.runtime.contents.location import ArtifactLocation, FileState, file_state
 from hermpkg_build.runtime.contents.real_files import FilesMode, real_files
 from hermpkg_build.runtime.contents.tensor_storages import StorageSource
+from hermpkg_build.runtime.host.lookups import prepare
 from hermpkg_build.runtime.host.overrides import OVERRIDES
 from hermpkg_build.runtime.importer_protocol import Importer
 from hermpkg_build.runtime.importing.finder import open_space
@@ -120,6 +121,7 @@ class PackageImporter(Importer, Closing):
             loader=PackageLoader,
             import_statement=import_statement,
             overrides=OVERRIDES,
+            prepare=prepare,
         )
         self._close_space = open_space(self._space)
         self.modules: Mapping[str, Any] = PackageModules(self._space)

@@ -116,6 +116,23 @@ def sys_overrides(space: ModuleSpace, _host: ModuleType) -> Overrides:
     return {"modules": PackageModules(space)}
 
 
+def runpy_overrides(space: ModuleSpace, host: Any) -> Overrides:
+    """Make what replaces functions of runpy: modules of the package run with its own imports."""
+
+    def run_module(mod_name: str, init_globals: Any = None, *arguments: Any, **options: Any) -> Any:
+        name = space.plain(mod_name)
+        if not imports.holds(space, name) or space.tree.is_extern(name):
+            return host.run_module(mod_name, init_globals, *arguments, **options)
+        namespace = {**(init_globals or {}), "__builtins__": space.builtins}
+        return host.run_module(space.mangle(name), namespace, *arguments, **options)
+
+    def run_path(path_name: str, init_globals: Any = None, *arguments: Any, **options: Any) -> Any:
+        namespace = {**(init_globals or {}), "__builtins__": space.builtins}
+        return host.run_path(path_name, namespace, *arguments, **options)
+
+    return {"run_module": run_module, "run_path": run_path}
+
+
 def run_in_package(
     space: ModuleSpace, host: ModuleType, names: Iterable[str], own: Overrides
 ) -> dict[str, Callable[..., Any]]:

@@ -56,7 +56,7 @@ class ModuleSpace:
     modules see real paths, `location` where another process finds the artifact. `loader`,
     `import_statement` and `overrides` are the behaviour on top of this state: they make the importlib
     loader of the modules, the ``__import__`` that their code calls, and, by host module, the attributes
-    that it sees in place of the host's.
+    that it sees in place of the host's. `prepare` is called with each module of the host that it imports.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class ModuleSpace:
         loader: Callable[[ModuleSpace], SpecMaker],
         import_statement: Callable[..., Any],
         overrides: Mapping[str, Callable[[ModuleSpace, ModuleType], Overrides]],
+        prepare: Callable[[ModuleType], None],
     ) -> None:
         number = content_number(archive)
         self.prefix = new_prefix(number)
@@ -94,6 +95,7 @@ class ModuleSpace:
         self.views = HostViews({name: functools.partial(make, self) for name, make in overrides.items()})
         self.builtins: dict[str, Any] = {**vars(builtins), "__import__": MethodType(import_statement, self)}
         self._code = CodeCache()
+        self._prepare = prepare
 
     @property
     def is_open(self) -> bool:
@@ -142,4 +144,5 @@ class ModuleSpace:
         """Import the environment's module `name`, as host code gets it."""
         module: ModuleType = builtins.__import__(name, None, None, fromlist or JUST_THE_MODULE, 0)
         self.imported_externs[name] = module
+        self._prepare(module)
         return module
