@@ -10,13 +10,23 @@ from hermpkg_build.exporter.sources.available_modules import AvailableModules
 from hermpkg_build.exporter.sources.provider import ModuleProvider
 from hermpkg_build.pickles.canonical import pickle_canonically
 from hermpkg_build.pickles.package_reductions import PackageReductions
+from hermpkg_build.pickles.path_of_failure import UnpicklableError
 from hermpkg_build.pickles.pickled import PickledObject
 from hermpkg_build.pickles.storage_numbers import renumber_storages
+from hermpkg_build.runtime.importer_protocol import ObjMismatchError
 from hermpkg_build.runtime.importing.pickled_names import plain_names
 from hermpkg_build.runtime.mangling import is_mangled, mangle_prefix
 
 if TYPE_CHECKING:
     from hermpkg_build.exporter.storages import Storages
+
+
+class ObjectOfOtherImporterError(UnpicklableError, ObjMismatchError):
+    """An object belongs to another importer than the one that its code would come from."""
+
+
+class _OtherImporterError(pickle.PicklingError):
+    """The reason for that."""
 
 
 class PackagePickler:
@@ -31,17 +41,23 @@ class PackagePickler:
         """Pickle `obj`, which messages call `name`, with the package's keys of storages.
 
         `cause` names what the storages are for, in messages.
-        Raises PicklingError with the path to the object at fault.
+        Raises PicklingError with the path to the object at fault, which is an ObjMismatchError too where that
+        belongs to another importer.
         """
         # Objects may hold pickles of others, in bytes of their own; their names are plain, too.
-        with plain_names():
-            pickled = pickle_canonically(
-                obj,
-                protocol=protocol,
-                name=name,
-                persistent_id=self._reductions.persistent_id,
-                resolve_global=self._names.resolve,
-            )
+        try:
+            with plain_names():
+                pickled = pickle_canonically(
+                    obj,
+                    protocol=protocol,
+                    name=name,
+                    persistent_id=self._reductions.persistent_id,
+                    resolve_global=self._names.resolve,
+                )
+        except UnpicklableError as error:
+            if isinstance(error.__cause__, _OtherImporterError):
+                raise ObjectOfOtherImporterError(error.path, error.reason) from error.__cause__
+            raise
         keys = self._storages.keys_of(pickled.storages, cause)
         return replace(pickled, data=renumber_storages(pickled.data, pickled.key_offsets, keys))
 
@@ -74,7 +90,8 @@ class GlobalNames:
                 continue
             self._check_packed_from(provider, obj, found)
             return found
-        raise pickle.PicklingError(self._explain(module, name, reasons))
+        kind = _OtherImporterError if is_mangled(module) else pickle.PicklingError
+        raise kind(self._explain(module, name, reasons))
 
     def _check_packed_from(self, own: ModuleProvider, obj: Any, found: tuple[str, str]) -> None:
         module, name = found
@@ -83,7 +100,7 @@ class GlobalNames:
         other = self._modules.provider_of(module)
         if other is None or other is own or other.provides(obj, module, name):
             return
-        raise pickle.PicklingError(
+        raise _OtherImporterError(
             f"{name} is that of {own}, but the source of {module} would come from {other},"
             f" which the exporter asks first. List {own} before {other}:"
             f" PackageExporter(..., importer=({own}, {other}))"

@@ -25,7 +25,7 @@ class UnpicklableError(pickle.PicklingError):
         self.reason = reason
 
     def __reduce__(self) -> tuple[type[UnpicklableError], tuple[str, str]]:
-        return UnpicklableError, (self.path, self.reason)
+        return type(self), (self.path, self.reason)
 
 
 def path_of(name: str, opened: Sequence[object], bad: object, reductions: Mapping[int, Reduced]) -> str:

@@ -7,10 +7,14 @@ import inspect
 import pickle
 import sys
 from dataclasses import dataclass
+from functools import partial
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
+from hermpkg_build.core.module_names import top_of
+
 _OBJECT: Final[Any] = object
+_OF_PATTERNS: Final = ("pattern", "flags", "groups", "groupindex")
 _SET_REDUCERS: Final[tuple[Any, ...]] = (set.__reduce__, frozenset.__reduce__)
 
 
@@ -50,12 +54,30 @@ def reduce(obj: Any, protocol: int) -> Any:
     """The result of ``__reduce_ex__``, or of a reducer for the type of `obj`; NotImplemented for a class."""
     by_type: Any = copyreg.dispatch_table.get(type(obj))
     if by_type is not None:
-        return by_type(obj)
+        return _pattern_by_its_text(obj, by_type) or by_type(obj)
     if isinstance(obj, type):
         return NotImplemented
     if isinstance(obj, MethodType):
         _check_that_it_comes_back(obj)
     return obj.__reduce_ex__(protocol)
+
+
+def _pattern_by_its_text(obj: Any, reducer: Any) -> Any:
+    """The reduction of a compiled pattern to the text that it was compiled from, as ``re`` has it; else None.
+
+    Other libraries of the same form pickle the code that they compiled, which has the order of hash tables.
+    """
+    library = top_of(getattr(reducer, "__module__", ""))
+    compiler = getattr(sys.modules.get(library), "compile", None) if library != "re" else None
+    if not isinstance(compiler, FunctionType) or any(not hasattr(obj, name) for name in _OF_PATTERNS):
+        return None
+    lists = dict(sorted(getattr(obj, "named_lists", {}).items()))
+    again: Any = compiler(obj.pattern, obj.flags, **lists)
+    if type(again) is not type(obj) or any(getattr(again, n) != getattr(obj, n) for n in _OF_PATTERNS):
+        return None
+    if lists:
+        return partial(compiler, obj.pattern, obj.flags, **lists), ()
+    return compiler, (obj.pattern, obj.flags)
 
 
 def _check_that_it_comes_back(method: MethodType) -> None:

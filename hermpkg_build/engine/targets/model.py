@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hermpkg_build.core.target import Model
 
 
-_MODEL_VERSION = 8
+_MODEL_VERSION = 9
 """Changes whenever making a model object gives other bytes for the same inputs."""
 
 

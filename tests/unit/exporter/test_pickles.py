@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from hermpkg_build import PackageExporter, PackageImporter, PackagingError
+from hermpkg_build import ObjMismatchError, PackageExporter, PackageImporter, PackagingError
 
 EXTERN_EVERYTHING = "**"
 
@@ -195,6 +195,7 @@ def test_an_object_of_an_importer_that_was_not_given_is_refused(project, package
     thing = package.load_pickle("m", "m.pkl")
     with pytest.raises(pickle.PicklingError) as caught:
         project.export(lambda e: (e.intern("lib"), e.save_pickle("m", "m.pkl", thing)))
+    assert isinstance(caught.value, ObjMismatchError)
     assert package.id() in str(caught.value)
     assert "importer=(that_importer, sys_importer)" in str(caught.value)
 
@@ -206,10 +207,13 @@ def test_the_wrong_source_is_never_packed(project, package):
 
     thing = package.load_pickle("m", "m.pkl")
     for obj, importers in ((thing, (sys_importer, package)), (lib.Thing(), (package, sys_importer))):
-        with pytest.raises(pickle.PicklingError, match="before"):
+        with pytest.raises(ObjMismatchError, match="before") as caught:
             project.export(
                 lambda e, obj=obj: (e.intern("lib"), e.save_pickle("m", "m.pkl", obj)), importer=importers
             )
+        assert isinstance(caught.value, pickle.PicklingError)
+        again = pickle.loads(pickle.dumps(caught.value))
+        assert (type(again), str(again)) == (type(caught.value), str(caught.value))
 
 
 def test_an_object_of_another_importer_of_the_same_package(project, package):

@@ -11,10 +11,13 @@ import enum
 import fractions
 import functools
 import math
+import os
 import pathlib
 import pickle
 import pickletools
 import re
+import subprocess
+import sys
 import threading
 import types
 import uuid
@@ -204,6 +207,54 @@ def test_a_value_comes_back_equal_and_of_its_type(value: Any, protocol: int) -> 
     else:
         assert loaded == value
     assert dump(loaded, protocol) == dump(value, protocol)
+
+
+PATTERNS = """
+import hashlib, pickle, sys
+import {library} as library
+from hermpkg_build.pickles.canonical import pickle_canonically
+first = library.compile(r"(?P<word>[abc]+)|\\L<names>", library.IGNORECASE, names=["b", "a", "cd"])
+second = library.compile(rb"'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\d\\w]?+\\w+|\\d{{1,3}}", library.ASCII)
+data = pickle_canonically([first, second, first]).data
+one, two, again = pickle.loads(data)
+assert one is again
+assert (one.pattern, one.flags, one.named_lists) == (first.pattern, first.flags, first.named_lists)
+assert (two.pattern, two.flags) == (second.pattern, second.flags)
+print(hashlib.sha256(data).hexdigest())
+"""
+LIBRARY = """
+import copyreg
+IGNORECASE, ASCII = 2, 256
+
+class Compiled:
+    def __init__(self, pattern, flags, named_lists):
+        self.pattern, self.flags, self.named_lists = pattern, flags | 1, named_lists
+        self.groups, self.groupindex = 0, {}
+        self.code = hash(str(pattern))
+
+def compile(pattern, flags=0, **named_lists):
+    return Compiled(pattern, flags, {name: frozenset(words) for name, words in named_lists.items()})
+
+def of_code(*parts):
+    raise AssertionError
+
+copyreg.pickle(Compiled, lambda obj: (of_code, (obj.pattern, obj.code)))
+"""
+
+
+@pytest.mark.parametrize("library", ["regex", "patterns_of_another_library"])
+def test_compiled_patterns_of_any_library_are_known_by_their_text(library: str, tmp_path: Any) -> None:
+    if library == "regex":
+        pytest.importorskip("regex")
+    (tmp_path / "patterns_of_another_library.py").write_text(LIBRARY)
+    digests = {
+        subprocess.check_output(
+            [sys.executable, "-c", PATTERNS.format(library=library)],
+            env={**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": str(tmp_path)},
+        )
+        for seed in (1, 2)
+    }
+    assert len(digests) == 1
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
