@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import starlark
 
@@ -25,6 +26,15 @@ from hermpkg_build.loading.starlark_source import StarlarkSource
 _MAX_CALLS = 200
 """How deep calls may nest. Without recursion a stack is no deeper than there are functions."""
 
+_MOST_MEMORY = 1 << 30
+"""So much may evaluating one file add to the memory of the process."""
+
+_LOOKS = 5
+"""The interpreter asks every thousand steps, and every fifth time the system is asked, which takes 10 us."""
+
+_PANIC = "PanicException"
+"""What PyO3 raises where Rust code gave up. It has no other name that Python knows."""
+
 _ERROR = re.compile(
     r"^error: (?P<message>.*?)(?:\n --> (?P<path>[^\n]*):(?P<line>[0-9]+):(?P<column>[0-9]+)$.*)?\Z",
     re.MULTILINE | re.DOTALL,
@@ -33,6 +43,7 @@ _ERROR = re.compile(
 
 _PRINT = Function(name="print", doc="", attributes={})
 
+_T = TypeVar("_T")
 Sealed: TypeAlias = Sequence[object]
 SealedItems: TypeAlias = Sequence[tuple[str, object]]
 
@@ -47,8 +58,6 @@ class Interpreter:
         )
         self._dialect = starlark.Dialect.standard()
         self._dialect.enable_keyword_only_arguments = True
-        # Being asked whether to go on is what lets Python notice Ctrl-C while a file loops.
-        self._options = starlark.EvalOptions(check_cancelled=lambda: False, max_callstack_size=_MAX_CALLS)
         self._sources = sources
         self._host: Host | None = None
         self._failure: BaseException | None = None
@@ -66,17 +75,25 @@ class Interpreter:
         loader = starlark.FileLoader(known.__getitem__)
         symbols = "".join(f', "{name}"' for name in host.symbols)
         self._host, self._failure = host, None
+        # Being asked whether to go on is also what lets Python notice Ctrl-C while a file loops.
+        options = starlark.EvalOptions(
+            check_cancelled=self._guarded(_memory_limit(source.path)), max_callstack_size=_MAX_CALLS
+        )
         try:
             for path, text in (
                 (PRELUDE_PATH, f'load("{PRELUDE_PATH}"{symbols})'),
                 (source.path, source.text),
             ):
                 tree = starlark.parse(path, text, self._dialect)
-                starlark.eval_with(self._options, module, tree, self._globals, loader)
-        except starlark.StarlarkError as error:
+                starlark.eval_with(options, module, tree, self._globals, loader)
+        except BaseException as error:
             if self._failure is not None:
                 raise self._failure from None
-            raise self._translated(source, str(error)) from None
+            if isinstance(error, starlark.StarlarkError):
+                raise self._translated(source, str(error)) from None
+            if type(error).__name__ == _PANIC:
+                raise _too_large(source.path, str(error)) from None
+            raise
         finally:
             self._host = None
         return module.freeze()
@@ -86,13 +103,13 @@ class Interpreter:
         module.add_callable("_call", self._guarded(self._on_call))
         module.add_callable("_print", self._guarded(self._on_print))
         tree = starlark.parse(PRELUDE_PATH, prelude_text(), self._dialect)
-        starlark.eval_with(self._options, module, tree, self._globals)
+        starlark.eval(module, tree, self._globals)
         return module.freeze()
 
-    def _guarded(self, function: Callable[..., object]) -> Callable[..., object]:
+    def _guarded(self, function: Callable[..., _T]) -> Callable[..., _T]:
         """Return `function` with its exceptions kept: the interpreter would turn them into text."""
 
-        def call(*args: object) -> object:
+        def call(*args: object) -> _T:
             try:
                 return function(*args)
             except BaseException as error:
@@ -128,6 +145,39 @@ class Interpreter:
         origin = self._sources.get(location.path, source)
         width = len(max(re.findall(r"\^+", text), key=len, default="^"))
         return origin.error(location, message, width=width, facts=_called_from(frames))
+
+
+def _memory_limit(path: str) -> Callable[[], bool]:
+    """Return what the interpreter asks every thousand steps; it raises LoadingError for too much memory."""
+    asked = 0
+    most = _memory_bytes() + _MOST_MEMORY
+
+    def is_cancelled() -> bool:
+        nonlocal asked
+        asked += 1
+        if asked % _LOOKS == 0 and _memory_bytes() > most:
+            raise _too_large(path, f"more than {_MOST_MEMORY >> 30} GiB")
+        return False
+
+    return is_cancelled
+
+
+def _memory_bytes() -> int:
+    """The memory of this process; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * mmap.PAGESIZE
+    except OSError:
+        return 0
+
+
+def _too_large(path: str, reason: str) -> LoadingError:
+    return LoadingError(
+        "the values of the file take too much memory",
+        location=Location(path),
+        facts=[("reason", reason)],
+        next_step="make shorter lists",
+    )
 
 
 def _call(function: Function, stack: str, args: Sealed, kwargs: SealedItems) -> Call:

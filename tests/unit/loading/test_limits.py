@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hermpkg_build.core.label import Label
+from hermpkg_build.loading import interpreter
 
 if TYPE_CHECKING:
     from conftest import WorkspaceFiles
@@ -78,3 +79,22 @@ def test_deeply_nested_values_that_are_built_step_by_step(files: WorkspaceFiles)
     files.write("p/BUILD", 'load(":m.bzl", "f")\nf("ok", 100000)\n')
     (error,) = files.errors(lambda: files.file("p"))
     assert error.summary == "a value is nested too deeply, or holds itself"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "[x for x in range(1000000000)]",
+        "['a' * (20000 + x) for x in range(1000000)]",
+        "list(range(2000000000))",
+    ],
+)
+def test_values_that_take_too_much_memory(
+    files: WorkspaceFiles, values: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interpreter, "_MOST_MEMORY", 64 << 20)
+    files.write("p/m.bzl", f"x = {values}\n")
+    files.write("p/BUILD", 'load(":m.bzl", "x")\n')
+    (error,) = files.errors(lambda: files.file("p"))
+    assert error.summary == "the values of the file take too much memory"
+    assert str(error.location) == "p/m.bzl"
