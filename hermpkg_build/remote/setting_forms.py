@@ -41,18 +41,28 @@ class Form:
     adds: bool = False
 
 
+_KINDS: dict[Any, str] = {str: "a text", list: "a list", dict: "a table"}
+
+
 def _checked(expected: str, is_right: Callable[[Any], bool]) -> Callable[[Json, str], Any]:
-    """Reads a value as it is; `expected` are the words for the right ones."""
+    """Reads a value as it is; `expected` are the words for the right ones.
+
+    An error shows only values that can hold no secret.
+    """
 
     def read(value: Json, _base: str) -> Any:
         if not is_right(value):
-            raise WrongValueError(f"must be {expected}, not {value!r}")
+            shown = _KINDS.get(type(value), "") or repr(value)
+            raise WrongValueError(f"must be {expected}, not {shown}")
         return value
 
     return read
 
 
-_text = _checked("a text", lambda value: isinstance(value, str) and not re.search(_CONTROL, value))
+_text = _checked(
+    "a text without control characters",
+    lambda value: isinstance(value, str) and not re.search(_CONTROL, value),
+)
 _switch = _checked("true or false", lambda value: isinstance(value, bool))
 _count = _checked("a whole number from 0", lambda value: type(value) is int and value >= 0)
 _seconds = _checked(

@@ -133,6 +133,8 @@ def test_clean_removes_outputs_and_the_cache(app):
     assert app.build("//app").target["status"] == "cached"
     assert app.run("clean", "--cache").code == 0
     assert not app.cache.exists()
+    app.cache.mkdir()
+    assert app.run("clean", "--cache", "--json").json["removed"] == []
     assert app.build("//app").target["status"] == "built"
 
 

@@ -37,8 +37,8 @@ def run(arguments: CleanArguments, console: Console) -> ExitCode:
     if arguments.cache and os.path.isdir(arguments.cache_dir):
         from hermpkg_build.store.cache import delete_cache
 
-        delete_cache(arguments.cache_dir)
-        removed.append(arguments.cache_dir)
+        if delete_cache(arguments.cache_dir):
+            removed.append(arguments.cache_dir)
     console.give_json({"removed": [*removed]})
     for path in removed:
         console.mention(f"removed {path}")
