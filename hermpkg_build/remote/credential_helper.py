@@ -8,9 +8,13 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import threading
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import IO
 
 from hermpkg_build.core.canonical_json import Json, dumps
 from hermpkg_build.disk.processes import kill_group
@@ -22,6 +26,9 @@ _RFC3339 = re.compile(
 )
 _SHOWN = 2000
 """Characters of a helper's standard error that are shown."""
+
+_LARGEST = 1 << 20
+"""Bytes that a helper may write to each of its outputs; one that writes on is ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,15 +81,50 @@ def _run(program: str, uri: str, *, timeout_s: float) -> tuple[bytes, str, int]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise _failed(program, uri, f"it cannot be run: {reason}") from error
+    outputs = [_Output(child, child.stdout), _Output(child, child.stderr)]
     try:
-        said, complaint = child.communicate(dumps({"uri": uri}), timeout=timeout_s)
-    except BaseException as error:
+        assert child.stdin
+        # A helper need not read what it is asked.
+        with suppress(BrokenPipeError), child.stdin as question:
+            question.write(dumps({"uri": uri}))
+        end = time.monotonic() + timeout_s
+        for output in outputs:
+            output.join(max(0.0, end - time.monotonic()))
+        child.wait(max(0.0, end - time.monotonic()))
+        is_late = any(output.is_alive() for output in outputs)
+    except subprocess.TimeoutExpired:
+        is_late = True
+    finally:
         kill_group(child)
-        child.communicate()
-        if isinstance(error, subprocess.TimeoutExpired):
-            raise _failed(program, uri, f"it gave no answer within {timeout_s:g} seconds") from error
-        raise
+    if is_late:
+        raise _failed(program, uri, f"it gave no answer within {timeout_s:g} seconds")
+    said, complaint = (output.data for output in outputs)
+    if any(output.is_too_large for output in outputs):
+        raise _failed(program, uri, f"it wrote more than {_LARGEST:,} bytes")
     return said, complaint.decode(errors="replace").strip()[:_SHOWN], child.returncode
+
+
+class _Output(threading.Thread):
+    """Reads one output of a child to its end, or until it is too large, which ends the child."""
+
+    def __init__(self, child: subprocess.Popen[bytes], stream: IO[bytes] | None) -> None:
+        super().__init__(name="hermpkg-helper-output", daemon=True)
+        assert stream
+        self.data = b""
+        self._child, self._stream = child, stream
+        self.start()
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether the child wrote more than it may."""
+        return len(self.data) > _LARGEST
+
+    def run(self) -> None:
+        """Read."""
+        with self._stream:
+            self.data = self._stream.read(_LARGEST + 1)
+        if self.is_too_large:
+            kill_group(self._child)
 
 
 def _parse(answer: Json) -> HelperAnswer:

@@ -16,6 +16,15 @@ from hermpkg_build.remote.settings import RemoteSettings
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
 
+SLOWEST = 16 << 10
+"""Bytes a second of the slowest network on which sharing contents makes sense."""
+
+_WORTH = 1 << 20
+"""Bytes that must come between two failures for the second to count as the first of a new row."""
+
+_LONGEST = 2
+"""All attempts at one thing may take this many times the timeout, unless something is achieved."""
+
 _LEAST_S = 0.05
 """The limit of a request that begins when the time for the first answer is over: 0 would mean no limit."""
 
@@ -72,12 +81,17 @@ class FirstAnswer:
 
 
 class Attempts:
-    """The attempts at one thing: as many as the settings allow, and one more with other credentials."""
+    """The attempts at one thing: as many as the settings allow, and one more with other credentials.
+
+    None is begun once all together have taken twice the timeout.
+    """
 
     def __init__(self, server: RemoteServer, doing: str) -> None:
         self._server = server
         self._doing = doing
         self._failures = 0
+        self._farthest = 0
+        self._begun = time.monotonic()
         self._refused = False
 
     def of(self, once: Callable[[], _T]) -> _T:
@@ -89,8 +103,15 @@ class Attempts:
                 self.failed(error)
 
     def progressed(self) -> None:
-        """Count failures anew: something was achieved."""
+        """Count failures and time anew: something was achieved."""
         self._failures = 0
+        self._begun = time.monotonic()
+
+    def advanced(self, position: int) -> None:
+        """Note how many bytes of a transfer are done; enough of them are an achievement."""
+        if position >= self._farthest + _WORTH:
+            self._farthest = position
+            self.progressed()
 
     def failed(self, error: AttemptFailedError) -> None:
         """Wait until it is time to try again. Raises RemoteError where another attempt cannot help."""
@@ -101,8 +122,10 @@ class Attempts:
                 return
         self._failures += 1
         final = not error.passing or self._failures > server.retries
-        final = final or server.first_answer.overdue or error.retry_after_s > server.timeout_s
-        if final or server.closed.wait(max(_delay_s(self._failures), error.retry_after_s)):
+        delay = max(_delay_s(self._failures), error.retry_after_s)
+        end = self._begun + _LONGEST * server.timeout_s
+        final = final or server.first_answer.overdue or time.monotonic() + delay > end
+        if final or server.closed.wait(delay):
             raise error.remote_error(self._doing, server=server.name) from error
 
 

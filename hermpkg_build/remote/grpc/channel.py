@@ -16,16 +16,13 @@ from hermpkg_build.remote.grpc.idle import IdleLimit
 from hermpkg_build.remote.grpc.library import grpc
 from hermpkg_build.remote.grpc.methods import GET_CAPABILITIES, Method, Request, Response
 from hermpkg_build.remote.reapi import messages
-from hermpkg_build.remote.server import FIRST_DELAY_S, LONGEST_DELAY_S, RemoteServer
+from hermpkg_build.remote.server import FIRST_DELAY_S, LONGEST_DELAY_S, SLOWEST, RemoteServer
 from hermpkg_build.remote.settings import RemoteSettings
 from hermpkg_build.version import __version__
 
 _CONNECT_MS = 20_000
 _CLOSE_S = 2.0
 _PING_MS = 5 * 60 * 1000
-
-_SLOWEST = 16 << 10
-"""Bytes a second of the slowest network on which sharing contents makes sense."""
 
 _MESSAGE_LIMIT = 64 << 20
 """Bytes of a message from the server. What it is asked for in one message is far below; gRPC's own limit
@@ -77,7 +74,7 @@ class GrpcChannel(RemoteServer):
                 response_deserializer=method.response.FromString,
             )(
                 request,
-                timeout=self.first_answer.limit_of(self.timeout_s + moves / _SLOWEST),
+                timeout=self.first_answer.limit_of(self.timeout_s + moves / SLOWEST),
                 metadata=metadata,
             )
         self.first_answer.came()
@@ -88,11 +85,14 @@ class GrpcChannel(RemoteServer):
         return self._stream(method, request, method.response.FromString)
 
     def serialised_responses(self, method: Method[Request, Response], request: Request) -> Iterator[bytes]:
-        """As `responses`, with the messages as they arrive: each copy less counts in a large stream."""
+        """As `responses`, with the messages as they arrive: each copy less counts in a large stream.
+
+        It is given up when they come too slowly, too.
+        """
         return self._stream(method, request, None)
 
     def send(self, method: Method[Request, Response], requests: Iterator[Request]) -> Response:
-        """One message for a stream of them, given up when none is taken for as long as the timeout.
+        """One message for a stream of them, given up when too few are taken within the timeout.
 
         `requests` is drawn from in another thread, and must not raise. It is not drawn from to its end
         where the server answers before.
@@ -101,7 +101,7 @@ class GrpcChannel(RemoteServer):
 
         def watched() -> Iterator[Request]:
             for request in requests:
-                idle.moved()
+                idle.moved(request.ByteSize())
                 yield request
 
         with self._calling(method) as metadata:
@@ -140,6 +140,7 @@ class GrpcChannel(RemoteServer):
             )(request, metadata=metadata)
             with idle.limits(call):
                 for response in call:
+                    idle.moved(None if deserializer else len(response))
                     with idle.suspended():
                         yield response
 

@@ -36,7 +36,7 @@ def read_blob(
             try:
                 for piece in _pieces(channel, digest, incoming.received, zstd=zstd):
                     incoming.take(piece)
-                    attempts.progressed()
+                    attempts.advanced(incoming.received)
                     if incoming.complete:
                         # A server that never ends the stream would be waited for otherwise.
                         break
@@ -72,8 +72,7 @@ def write_blob(channel: GrpcChannel, blob: Blob, *, zstd: bool) -> None:
         status = _status(channel, name)
         if status.complete:
             return
-        if status.committed_size > offset:
-            attempts.progressed()
+        attempts.advanced(status.committed_size)
         offset = status.committed_size
 
 

@@ -20,9 +20,6 @@ from hermpkg_build.store.content import ContentStore
 _PIECE = 128 << 10
 """Bytes read at a time: what TLS gives piecemeal is gathered, and stays in the processor's cache."""
 
-_WORTH = 1 << 20
-"""Bytes that must come between two failures for the second to count as the first of a new row."""
-
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 
@@ -37,7 +34,6 @@ def read_blob(server: HttpServer, digest: Digest, *, content: ContentStore, stag
     After a failure, reading goes on behind the last byte that arrived, where the server can do that.
     """
     attempts = server.attempts(f"download {digest.size:,} bytes")
-    farthest = 0
     with IncomingBlob(digest, content, staging) as incoming:
         while True:
             try:
@@ -46,9 +42,7 @@ def read_blob(server: HttpServer, digest: Digest, *, content: ContentStore, stag
             except _NoPartsError:  # noqa: PERF203 - next to a request it costs nothing
                 incoming.restart()
             except AttemptFailedError as error:
-                if incoming.received >= farthest + _WORTH:
-                    farthest = incoming.received
-                    attempts.progressed()
+                attempts.advanced(incoming.received)
                 attempts.failed(error)
 
 

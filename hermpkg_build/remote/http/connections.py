@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import ssl
 import threading
 import time
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -17,6 +19,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from hermpkg_build.remote.addresses import is_loopback
 from hermpkg_build.remote.failures import RemoteError, unusable_certificate
+from hermpkg_build.remote.server import SLOWEST
 from hermpkg_build.remote.settings import RemoteSettings
 
 if TYPE_CHECKING:
@@ -25,8 +28,16 @@ if TYPE_CHECKING:
 _KEPT = 16
 """Idle connections to one server that are kept for the next request."""
 
-_LEAST = 16 << 10
-"""Bytes that must come within a socket's timeout: a server may be slow, but not endlessly so."""
+_LARGEST_HEAD = 256 << 10
+"""Bytes of the largest head of an answer: its status, interim ones before it, and headers."""
+
+
+_LEAST_S = 0.01
+"""The timeout of a socket where the time is over: 0 would mean not to wait for what is there."""
+
+
+class TooSlowError(OSError):
+    """A server sends or takes something, but too little of it."""
 
 
 class Connections:
@@ -51,8 +62,8 @@ class Connections:
     ) -> urllib3.BaseHTTPResponse:
         """One request, its answer's body unread. Raises urllib3's exceptions, and OSError.
 
-        No redirect is followed and nothing is tried again. No more than the timeout is spent on waiting
-        for the connection, and for each 16 KiB.
+        No redirect is followed and nothing is tried again. No more than the timeout is spent on waiting for
+        the connection, for the head of the answer, and for as many bytes as the slowest network moves in it.
         """
         return self._manager_for(url).request(
             method,
@@ -124,12 +135,12 @@ class Connections:
         """Pools whose connections are known here, so that `close` can end what they wait for."""
         adopt = self._adopt
 
-        class Plain(HTTPConnection):
+        class Plain(_Paced, HTTPConnection):
             def connect(self) -> None:
                 super().connect()
                 self.sock = adopt(_paced(self.sock))
 
-        class Encrypted(HTTPSConnection):
+        class Encrypted(_Paced, HTTPSConnection):
             def connect(self) -> None:
                 super().connect()
                 adopt(self.sock)
@@ -151,42 +162,78 @@ class Connections:
         return connected
 
 
-class _Patience(socket.socket):
-    """A socket whose timeout is the time to wait for `_LEAST` bytes, not for one at a time.
+class _Paced:
+    """A connection that tells its socket when a request begins, and when the head of the answer is there."""
 
-    Only the time in `recv_into` counts, for the reader may have other things to do meanwhile. What is
-    sent begins a new exchange.
+    sock: Any
+
+    def putrequest(self, *arguments: Any, **options: Any) -> None:
+        if isinstance(self.sock, _Patience):
+            self.sock.begin(head=False)
+        super().putrequest(*arguments, **options)  # type: ignore[misc]
+
+    def getresponse(self) -> Any:
+        paced = self.sock
+        if not isinstance(paced, _Patience):
+            return super().getresponse()  # type: ignore[misc]
+        paced.begin(head=True)
+        response = super().getresponse()  # type: ignore[misc]
+        paced.begin(head=False)
+        return response
+
+
+class _Patience(socket.socket):
+    """A socket whose timeout is the time to wait for what the slowest network moves in it, not for one byte.
+
+    Only the time in its methods counts, for who calls may have other things to do meanwhile. The head of an
+    answer has the timeout as a whole, however many bytes come.
     """
 
+    _head = False
     _waited = 0.0
-    _gained = 0
+    _moved = 0
 
-    def sendall(self, *arguments: Any, **options: Any) -> None:
-        self._waited, self._gained = 0.0, 0
-        super().sendall(*arguments, **options)
+    def begin(self, *, head: bool) -> None:
+        """Count anew: for the head of an answer, or else for a body."""
+        self._head, self._waited, self._moved = head, 0.0, 0
+
+    def sendall(self, data: Any, *arguments: Any) -> None:
+        with self._counted():
+            super().sendall(data, *arguments)
+            self._moved += memoryview(data).nbytes
 
     def recv_into(self, *arguments: Any, **options: Any) -> int:
-        limit = self.gettimeout()
-        if limit is None or self._waited == 0.0:
-            count = self._timed_recv_into(*arguments, **options)
-        elif self._waited < limit:
-            self.settimeout(limit - self._waited)
-            try:
-                count = self._timed_recv_into(*arguments, **options)
-            finally:
-                self.settimeout(limit)
-        else:
-            raise TimeoutError("timed out: the server sends too slowly")
-        self._gained += count
-        if self._gained >= _LEAST:
-            self._waited, self._gained = 0.0, 0
+        with self._counted():
+            count = super().recv_into(*arguments, **options)
+            self._moved += count
         return count
 
-    def _timed_recv_into(self, *arguments: Any, **options: Any) -> int:
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Let what is done within have the time that is left. Raises TimeoutError and TooSlowError."""
+        limit = self.gettimeout()
+        if limit is None:
+            yield
+            return
         start = time.monotonic()
-        count = super().recv_into(*arguments, **options)
-        self._waited += time.monotonic() - start
-        return count
+        self.settimeout(max(limit - self._waited, _LEAST_S))
+        try:
+            yield
+        except TimeoutError:
+            # Who is silent for long may be back at the next attempt; who crawls will do so again.
+            if self._moved and not self._head and time.monotonic() - start < limit / 2:
+                raise TooSlowError(
+                    f"it does not answer in time: only {self._moved:,} bytes in {limit:g} s"
+                ) from None
+            raise
+        finally:
+            self.settimeout(limit)
+            self._waited += time.monotonic() - start
+        if self._head:
+            if self._moved > _LARGEST_HEAD:
+                raise http.client.HTTPException("the head of its answer does not end")
+        elif self._moved >= SLOWEST * limit:
+            self.begin(head=False)
 
 
 class _PatientTlsSocket(_Patience, ssl.SSLSocket):

@@ -19,6 +19,7 @@ from hermpkg_build.remote.failures import (
     AttemptFailedError,
     FailureKind,
 )
+from hermpkg_build.remote.http.connections import TooSlowError
 
 ABSENT = frozenset((204, 404, 410))
 """Statuses for what a server does not have; some answer GET and HEAD with 204."""
@@ -62,7 +63,8 @@ def of_exception(error: Exception, where: str) -> AttemptFailedError:
     if _speaks_otherwise(cause):
         return AttemptFailedError("protocol", reason, next_step=CHECK_SERVER)
     step = _PROXY if at_proxy else CHECK_SERVER
-    return AttemptFailedError("unavailable", reason, next_step=step, passing=True)
+    passing = not isinstance(cause, TooSlowError)
+    return AttemptFailedError("unavailable", reason, next_step=step, passing=passing)
 
 
 def _meaning(status: int, words: str, *, writes: bool) -> tuple[FailureKind, str]:

@@ -5,12 +5,14 @@ See https://bazel.build/remote/caching#http-caching.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
 from functools import partial
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.remote.concurrently import all_of
 from hermpkg_build.remote.http.blobs import blob_path, read_blob, write_blob
+from hermpkg_build.remote.http.connections import TooSlowError
 from hermpkg_build.remote.http.failures import ABSENT
 from hermpkg_build.remote.http.server import HttpServer
 from hermpkg_build.remote.settings import RemoteSettings
@@ -71,13 +73,15 @@ class HttpTransport:
         with self._server.exchange("GET", _result_path(action)) as response:
             if response.status in ABSENT:
                 return None
-            pieces, size = [], 0
+            pieces, size, end = [], 0, time.monotonic() + self._server.timeout_s
             while piece := response.read1(_RESULT_LIMIT, decode_content=False):
                 pieces.append(piece)
                 size += len(piece)
                 if size > _RESULT_LIMIT:
                     response.close()
                     return None
+                if time.monotonic() > end:
+                    raise TooSlowError(f"its answer goes on after {self._server.timeout_s:g} s")
             return b"".join(pieces)
 
     def _has(self, digest: Digest) -> bool:

@@ -304,7 +304,7 @@ def test_a_read_goes_on_behind_the_last_byte_that_came(
     [digest] = give(cache, RANDOM)
     cache.reads_end_after = [1 << 20, 1, (1 << 20) + 5]
 
-    assert connect(serve(cache), retries=1).download([digest], content) == set()
+    assert connect(serve(cache), retries=2).download([digest], content) == set()
     offsets = [request.read_offset for request in cache.asked("Read")]
     assert offsets == [0, 1 << 20, (1 << 20) + 1, (2 << 20) + 6]
     assert content.get_bytes(digest) == RANDOM
@@ -352,6 +352,24 @@ def test_a_long_read_that_moves_is_not_given_up(
             break
     assert content.get_bytes(digest) == RANDOM
     assert {request.read_offset for request in cache.asked("Read")} == {0}
+
+
+def test_a_read_that_gets_on_byte_by_byte_is_given_up(
+    cache: Any, serve: Any, connect: Any, content: ContentStore
+) -> None:
+    [digest] = give(cache, RANDOM)
+    cache.reads_end_after = [1] * 100
+    with pytest.raises(RemoteError, match="cannot download"):
+        connect(serve(cache), retries=3).download([digest], content)
+    assert len(cache.asked("Read")) == 4
+
+
+def test_a_read_that_crawls_is_given_up(cache: Any, serve: Any, connect: Any, content: ContentStore) -> None:
+    [digest] = give(cache, RANDOM)
+    cache.piece, cache.stalls_s = 100, 0.05
+    with pytest.raises(RemoteError, match=r"bytes moved for 0\.5 s"):
+        connect(serve(cache), timeout_s=0.5, retries=100).download([digest], content)
+    assert len(cache.asked("Read")) <= 3
 
 
 def test_a_write_goes_on_where_the_server_stands(cache: Any, serve: Any, connect: Any) -> None:

@@ -254,6 +254,15 @@ def test_a_helper_that_hangs_is_ended_with_its_children(tmp_path: Path, helper: 
     assert not status.exists() or "zombie" in status.read_text()
 
 
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_helper_that_writes_without_end_is_ended(helper: Callable[[str], str], stream: str) -> None:
+    program = helper(f"while True: sys.{stream}.write('s3cret' * 9999)")
+    with pytest.raises(RemoteError) as caught:
+        Credentials(asking(program), URL).headers()
+    assert "it wrote more than" in caught.value.reason
+    assert "s3cret" not in caught.value.render()
+
+
 def test_a_failed_helper_is_tried_again_by_the_next_who_asks(
     tmp_path: Path, helper: Callable[[str], str]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import socket
 import threading
 import time
@@ -244,6 +245,40 @@ def test_a_server_that_stalls_is_given_up(server, new_transport, content, slow: 
         transport.download([DIGEST], content)
     assert caught.value.kind == "unavailable"
     assert "does not answer in time" in caught.value.reason
+
+
+def test_who_crawls_is_asked_once(server, new_transport, content) -> None:
+    transport = new_transport(server.url, timeout_s=0.5, retries=5)
+    server.odd += [drips_body] * 9
+    with pytest.raises(RemoteError, match="cannot download") as caught:
+        transport.download([DIGEST], content)
+    assert re.search("only .* bytes in 0.5 s", caught.value.reason)
+    assert len(server.odd) == 8
+
+
+@pytest.mark.parametrize("piece", [b"HTTP/1.1 100 Continue\r\n\r\n", b"X: y\r\n", b"z"])
+def test_a_head_without_end_is_given_up(server, new_transport, piece: bytes) -> None:
+    def endless(handler) -> None:
+        handler.connection.sendall(b"" if piece.startswith(b"HTTP") else b"HTTP/1.1 200 OK\r\n")
+        with suppress(OSError):
+            while True:
+                handler.connection.sendall(piece * 100)
+
+    server.odd += [endless] * 9
+    with pytest.raises(RemoteError):
+        new_transport(server.url, timeout_s=60, retries=5).get_result(KEY)
+
+
+def test_all_attempts_together_have_a_limit(server, new_transport) -> None:
+    def asks_to_wait(handler) -> None:
+        handler.answer(503, Retry_After="1", Content_Length="0")
+
+    transport = new_transport(server.url, timeout_s=0.6, retries=1000)
+    server.odd += [asks_to_wait] * 9
+    with pytest.raises(RemoteError) as caught:
+        transport.get_result(KEY)
+    assert "503" in caught.value.reason
+    assert len(server.odd) == 7
 
 
 def test_who_never_answers_is_waited_for_once(new_transport) -> None:
