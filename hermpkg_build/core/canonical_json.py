@@ -28,6 +28,9 @@ def pretty(value: Json) -> bytes:
 
 
 def loads(data: bytes | str) -> Json:
-    """Return the value of a JSON text. Raises ValueError where `data` is not JSON."""
-    value: Json = json.loads(data)
+    """Return the value of a JSON text. Raises ValueError where `data` is not JSON, or nested too deeply."""
+    try:
+        value: Json = json.loads(data)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     return value

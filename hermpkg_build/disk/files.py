@@ -30,6 +30,16 @@ def read_file(path: str) -> tuple[bytes, FileSignature]:
     return _read_unchanged(path, _read_whole)
 
 
+def read_limited(path: str, limit: int = 64 << 20) -> bytes:
+    """The bytes of a regular file that has at most `limit`. Raises OSError, EFBIG for one that has more."""
+    descriptor, _ = open_regular(path)
+    with open(descriptor, "rb", buffering=0) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"The file has more than {limit:,} bytes", path)
+    return data
+
+
 def hash_file(path: str) -> tuple[Digest, FileSignature]:
     """The digest of a regular file in constant memory, and its signature; raises as `read_file`."""
     return _read_unchanged(path, _hash_whole)
@@ -37,7 +47,7 @@ def hash_file(path: str) -> tuple[Digest, FileSignature]:
 
 def read_chunks(path: str) -> Iterator[bytes]:
     """The bytes of a regular file in pieces of at most a mebibyte. Raises OSError."""
-    descriptor, _ = _open(path)
+    descriptor, _ = open_regular(path)
     try:
         yield from _rest(descriptor)
     finally:
@@ -78,7 +88,7 @@ def changed_while_read(path: str) -> ActionError:
 def _read_unchanged(path: str, read: Callable[[int, int], _T]) -> tuple[_T, FileSignature]:
     """What `read` makes of an open file and its size, and the signature that the file has all the while."""
     for _ in range(_ATTEMPTS):
-        descriptor, before = _open(path)
+        descriptor, before = open_regular(path)
         try:
             result = read(descriptor, before[0])
             after = signature_of(os.fstat(descriptor))
@@ -106,8 +116,11 @@ def _hash_whole(descriptor: int, _size: int) -> Digest:
     return Digest(hasher.hexdigest(), size)
 
 
-def _open(path: str) -> tuple[int, FileSignature]:
-    """Open a regular file; anything else is refused: opening a pipe would wait for its other end."""
+def open_regular(path: str) -> tuple[int, FileSignature]:
+    """A descriptor of a regular file, and its signature. Raises OSError.
+
+    Anything else is refused: opening a pipe would wait for its other end, and a device may have no end.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):

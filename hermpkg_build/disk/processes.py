@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,24 @@ _DYING_S = 5.0
 """How long killed processes may take to end on a busy machine."""
 
 _POLL_S = 0.002
+
+
+_PR_SET_PDEATHSIG = 1
+"""From <linux/prctl.h>."""
+
+
+def end_with_parent(parent: int) -> None:
+    """Let the kernel kill this process when its parent, process `parent`, dies, however that happens.
+
+    Where it is dead already, end now. Only Linux can do this.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
 
 
 def signal_name(number: int) -> str:

@@ -18,6 +18,12 @@ from hermpkg_build.disk.files import write_all
 ASIDE = ".hermpkg-"
 """How the names of unfinished files and folders begin."""
 
+_HELD = f"{ASIDE}held-"
+"""How the names of folders begin that are locked by the process that fills them, where the system can."""
+
+_MADE_S = 10.0
+"""The age at which a folder that was made to be locked has been."""
+
 
 class NewFile(Closing):
     """An empty file in `folder` that nobody sees until it replaces another, by `replace`.
@@ -106,39 +112,66 @@ def replace_file(path: str, data: Bytes, *, mode: int | None = None, aside: str 
 def new_folder(place: str) -> Iterator[str]:
     """A context with a new empty folder in `place`, for this user alone.
 
-    At the end it is removed with all it holds, unless it was renamed. Raises OSError where it cannot be made.
+    At the end it is removed with all it holds, unless it was renamed. What a process leaves that is killed,
+    `remove_abandoned` finds at once. Raises OSError where it cannot be made.
     """
-    folder = aside_path(place)
+    folder = aside_path(place, prefix=_HELD)
     os.mkdir(folder, 0o700)
-    try:
-        yield folder
-    finally:
-        import shutil
+    with _locked(folder):
+        try:
+            yield folder
+        finally:
+            _remove_folder(folder)
 
-        shutil.rmtree(folder, ignore_errors=True)
 
-
-def aside_path(folder: str) -> str:
+def aside_path(folder: str, *, prefix: str = ASIDE) -> str:
     """A path in `folder` for something unfinished that no other process or thread has."""
-    return os.path.join(folder, f"{ASIDE}{os.getpid()}-{os.urandom(8).hex()}")
+    return os.path.join(folder, f"{prefix}{os.getpid()}-{os.urandom(8).hex()}")
+
+
+@contextmanager
+def _locked(folder: str) -> Iterator[bool]:
+    """Lock a folder, for as long as this process lives at most; gives whether that was possible."""
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # another process has it, or the file system knows no locks
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
 
 
 def remove_abandoned(folder: str, *, age_s: float, prefix: str = "") -> None:
     """Remove the files and folders in `folder` that processes left unfinished when they were killed.
 
-    These are the entries whose names begin with `prefix` and that nobody has changed for `age_s` seconds.
-    Raises OSError where `folder` cannot be listed.
+    These are the entries whose names begin with `prefix` and that nobody has changed for `age_s` seconds, and
+    those of `new_folder` that no process holds any more. Raises OSError where `folder` cannot be listed.
     """
-    oldest = time.time() - age_s
+    now = time.time()
     with os.scandir(folder) as entries:
         for entry in entries:
             # Another process may finish or remove the same at the same time.
             with suppress(OSError):
-                if not entry.name.startswith(prefix) or entry.stat(follow_symlinks=False).st_mtime >= oldest:
+                age = now - entry.stat(follow_symlinks=False).st_mtime
+                if not entry.name.startswith(prefix):
                     continue
-                if entry.is_dir(follow_symlinks=False):
-                    import shutil
+                if not entry.is_dir(follow_symlinks=False):
+                    if age > age_s:
+                        os.unlink(entry.path)
+                elif age > age_s:
+                    _remove_folder(entry.path)
+                elif entry.name.startswith(_HELD) and age > _MADE_S:
+                    with _locked(entry.path) as nobody_holds_it:
+                        if nobody_holds_it:
+                            _remove_folder(entry.path)
 
-                    shutil.rmtree(entry.path, ignore_errors=True)
-                else:
-                    os.unlink(entry.path)
+
+def _remove_folder(path: str) -> None:
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)

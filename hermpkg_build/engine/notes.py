@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.core.json_codec import from_json, to_json
-from hermpkg_build.disk.files import hash_file
+from hermpkg_build.disk.files import hash_file, read_limited
 from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.disk.signatures import FileSignature
 from hermpkg_build.engine.snapshot import present_signature
@@ -101,7 +102,7 @@ class NoteBook:
 
     def _load(self, subject: str) -> TargetNotes:
         try:
-            with open(self._path(subject), "rb") as file:
-                return from_json(TargetNotes, json.loads(file.read().decode(errors="surrogateescape")))
+            data = read_limited(self._path(subject))
+            return from_json(TargetNotes, loads(data.decode(errors="surrogateescape")))
         except (OSError, ValueError):
             return TargetNotes(inputs={})

@@ -35,6 +35,10 @@ class DependencyFailedError(Exception):
         self.cause = cause
 
 
+_MOST_THREADS = 1000
+"""More jobs than that wait for each other, not for work."""
+
+
 class _Cell(Generic[V]):
     """The state of one key."""
 
@@ -55,7 +59,7 @@ class Scheduler(Generic[K, V]):
     """
 
     def __init__(self, jobs: int, compute: Callable[[K, Need[K, V]], V], *, keep_going: bool = False) -> None:
-        self._jobs = max(1, jobs)
+        self._jobs = min(max(1, jobs), _MOST_THREADS)
         self._compute = compute
         self._keep_going = keep_going
         self._cells: dict[K, _Cell[V]] = {}
@@ -63,6 +67,8 @@ class Scheduler(Generic[K, V]):
         self._lock = threading.Condition()
         self._stopping = False
         self._at_work: set[str] = set()
+        self._started = 0
+        self._finished: Callable[[], bool] | None = None
 
     def run(self, keys: Iterable[K]) -> dict[K, V | BaseException]:
         """Compute `keys`; each gives its value or its error. Keys that were not begun are left out.
@@ -89,16 +95,24 @@ class Scheduler(Generic[K, V]):
         def finished() -> bool:
             return self._stopping or all(self._cells[key].done.is_set() for key in wanted)
 
-        for number in range(self._jobs):
-            name = f"hermpkg-{number}"
-            self._at_work.add(name)
-            threading.Thread(target=self._work_as, args=(name, finished), name=name, daemon=True).start()
         try:
+            with self._lock:
+                self._finished = finished
+                self._start_threads()
             while not self.wait(0.2):
                 pass
         except BaseException:
             self._stop()
             raise
+
+    def _start_threads(self) -> None:
+        """Start as many threads as there are keys for, and jobs; called with the lock."""
+        while self._finished and self._started < min(self._jobs, len(self._cells)):
+            name = f"hermpkg-{self._started}"
+            self._started += 1
+            self._at_work.add(name)
+            arguments = (name, self._finished)
+            threading.Thread(target=self._work_as, args=arguments, name=name, daemon=True).start()
 
     def wait(self, seconds: float) -> bool:
         """Wait until all threads have ended, or for some seconds; return whether they have.
@@ -132,6 +146,7 @@ class Scheduler(Generic[K, V]):
                 if key not in self._cells:
                     self._cells[key] = _Cell()
                     self._queue.append(key)
+            self._start_threads()
             self._lock.notify_all()
 
     def _need(self, keys: Sequence[K]) -> list[V]:

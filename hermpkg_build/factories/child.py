@@ -44,7 +44,7 @@ def run_child(
     variables: Mapping[str, str],
     children: Children,
 ) -> ChildExit | None:
-    """Run a Python script with `folder` as its argument; None where it was cancelled.
+    """Run a Python script with `folder` and this process's number as arguments; None if it was cancelled.
 
     `variables` are environment variables beyond those that every factory has. Raises
     LocalEnvironmentError where the processor of `conditions` cannot be emulated here.
@@ -58,7 +58,7 @@ def run_child(
     for path in (work, home, folder / "tmp"):
         path.mkdir(parents=True, exist_ok=True)
     python = [sys.executable, "-s", "-B", "-X", "utf8", "-X", "faulthandler"]
-    command = [*emulation_of(conditions.processor), *python, script, str(folder)]
+    command = [*emulation_of(conditions.processor), *python, script, str(folder), str(os.getpid())]
     log = folder / "output"
     with log.open("wb") as output:
         process = subprocess.Popen(

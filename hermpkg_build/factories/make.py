@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from hermpkg_build.errors import ActionError, BuildInterruptedError, LocalEnviro
 from hermpkg_build.factories.failures import FactoryError, factory_error_from_json
 from hermpkg_build.factories.request import (
     BASELINE,
+    EXIT_FULL,
     PICKLE,
     REQUEST,
     RESULT,
@@ -65,6 +67,8 @@ def make_model_object(
         if ended is None:
             raise BuildInterruptedError(f"the factory of {request.label} was stopped")
         result = _result(folder, request, ended)
+        if number := result.get("full"):
+            raise OSError(number, os.strerror(number))
         if "error" in result:
             raise _error(result, request, ended)
         made = from_json(ModelObject, result["made"])
@@ -95,6 +99,8 @@ def _result(folder: Path, request: ModelRequest, ended: ChildExit) -> dict[str, 
     try:
         result: Any = loads((folder / RESULT).read_bytes())
     except FileNotFoundError:
+        if ended.returncode == EXIT_FULL:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
         raise ActionError(
             f"the process of the factory {request.factory} ended before it had a result: {ended.description}",
             facts=_context(request, ended),

@@ -18,6 +18,8 @@ from hermpkg_build.pickles.pickled import GlobalReference, StoredStorage
 REQUEST = "request.json"
 RESULT = "result.json"
 PICKLE = "model.pkl"
+EXIT_FULL = 74
+"""The exit code of a worker that cannot even leave a result, because the disk is full."""
 
 
 BASELINE = "baseline"

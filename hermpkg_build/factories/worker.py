@@ -1,8 +1,8 @@
 """The child process that makes one model object: a request in, files and a result out.
 
-It is started by `child` as a script with a folder as its only argument. It reads
-the request there and leaves the pickle and the storages, and last of all the result: when that
-exists, everything else is complete.
+It is started by `child` as a script with two arguments: a folder, and the number of the process that waits
+for it. It reads the request in the folder and leaves the pickle and the storages there, and last of all the
+result: when that exists, everything else is complete.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ if __name__ == "__main__":
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import _imp
+import errno
 import json
 import os
 import random
-import signal
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +29,7 @@ from hermpkg_build.core.canonical_json import Json, dumps
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.disk.files import write_all
+from hermpkg_build.disk.processes import end_with_parent
 from hermpkg_build.disk.replacing import NewFile
 from hermpkg_build.disk.standard_library import standard_library
 from hermpkg_build.errors import ActionError, HermpkgError
@@ -45,18 +46,16 @@ from hermpkg_build.factories.observation import (
 )
 from hermpkg_build.factories.places import Places
 from hermpkg_build.factories.processor import describe_platform, hold_torch_to_baseline, numpy_features_left
-from hermpkg_build.factories.request import BASELINE, REQUEST, RESULT, ModelObject, ModelRequest
+from hermpkg_build.factories.request import BASELINE, EXIT_FULL, REQUEST, RESULT, ModelObject, ModelRequest
 from hermpkg_build.factories.tracebacks import error_of_factory
 from hermpkg_build.factories.weights import load_weights
 from hermpkg_build.factories.workspace_finder import WorkspaceFinder
 from hermpkg_build.pickles.path_of_failure import UnpicklableError
+from hermpkg_build.store.failures import FULL
 
 UMASK = 0o022
 _kept: list[Any] = []
 """What must live as long as this process."""
-
-_PR_SET_PDEATHSIG = 1
-"""From <linux/prctl.h>."""
 
 
 def run(folder: Path) -> None:
@@ -92,12 +91,8 @@ def run(folder: Path) -> None:
             beside=exporter.beside,
         )
         result = {"made": to_json(made)}
-    except HermpkgError as error:
-        result = {"error": error_to_json(error)}
-    except UnpicklableError as error:
-        result = {"error": error_to_json(_not_picklable(request, error, places))}
     except BaseException as error:  # noqa: BLE001 - whatever a factory raises is its author's to see
-        result = {"error": error_to_json(error_of_factory(request.factory, error, places))}
+        result = _failure(request, error, places)
     if os.getpid() == process:
         if "error" in result:
             # The failure can depend on these files, or on their absence.
@@ -105,18 +100,34 @@ def run(folder: Path) -> None:
                 result["observed_files"] = to_json(observer.files(finder, places, str(folder)))
         _flush()
         # A folder that was taken away stays away: the parent tells of it.
-        with NewFile(str(folder)) as new:
-            write_all(new.descriptor, dumps(result))
-            new.replace(str(folder / RESULT))
+        try:
+            with NewFile(str(folder)) as new:
+                write_all(new.descriptor, dumps(result))
+                new.replace(str(folder / RESULT))
+        except OSError as error:
+            if _full_disk(error):
+                os._exit(EXIT_FULL)
+            raise
 
 
-def _end_with_parent() -> None:
-    """Let the kernel kill this process when its parent dies, however that happens; only Linux can."""
-    if sys.platform == "linux":
-        import ctypes
+def _failure(request: ModelRequest, error: BaseException, places: Places) -> dict[str, Json]:
+    """The result of a factory that failed, and of a disk that is full."""
+    if number := _full_disk(error):
+        return {"full": number}
+    if isinstance(error, UnpicklableError):
+        error = _not_picklable(request, error, places)
+    elif not isinstance(error, HermpkgError):
+        error = error_of_factory(request.factory, error, places)
+    return {"error": error_to_json(error)}
 
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+def _full_disk(error: BaseException | None) -> int:
+    """The number of the system's error that an exception stems from, if the disk is full; else 0."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (*FULL, errno.EFBIG):
+            return error.errno
+        error = error.__cause__ or error.__context__
+    return 0
 
 
 def _flush() -> None:
@@ -206,7 +217,7 @@ def _not_picklable(request: ModelRequest, error: UnpicklableError, places: Place
 
 
 if __name__ == "__main__":
-    _end_with_parent()
+    end_with_parent(int(sys.argv[2]))
     run(Path(sys.argv[1]))
     # The result waits neither for threads of the factory nor for its exit handlers.
     os._exit(0)

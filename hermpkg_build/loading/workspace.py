@@ -11,12 +11,16 @@ from typing import cast
 
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.spelling import question
+from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.trust import VARIABLE, is_own, is_trusted, owner_of
 from hermpkg_build.errors import Location, WorkspaceError
 
 _BAZEL_MARKERS = ("MODULE.bazel", "WORKSPACE", "WORKSPACE.bazel")
 WORKSPACE_MARKERS = ("pyproject.toml", *_BAZEL_MARKERS)
 """The files that can make a folder the root of a workspace."""
+
+_MOST_COST = 2_000**2
+"""A key of more parts than that takes seconds to parse."""
 
 _REMOTE = ("remote-", "credential-")
 """How settings of remote servers begin, which no other program has."""
@@ -92,8 +96,7 @@ def _check_owner(path: str, start: str) -> None:
 def _hermpkg_table(path: str) -> object:
     """Return the value of ``tool.hermpkg``; None where the file has none."""
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        data = read_limited(path)
     except OSError as error:
         raise WorkspaceError(f"cannot read {path}: {error.strerror}") from error
     if b"hermpkg" not in data:
@@ -104,11 +107,23 @@ def _hermpkg_table(path: str) -> object:
     else:
         import tomli as tomllib
     try:
+        if _cost_of_keys(data) > _MOST_COST:
+            raise RecursionError
         document = tomllib.loads(data.decode("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise WorkspaceError("what it holds is nested too deeply", location=Location(path)) from None
+    except ValueError as error:  # not TOML, not UTF-8, or a number of thousands of digits
         raise WorkspaceError(f"not a TOML file: {error}", location=Location(path)) from None
     tool = document.get("tool")
     return tool.get("hermpkg") if isinstance(tool, dict) else None
+
+
+def _cost_of_keys(data: bytes) -> int:
+    """What the dotted keys of a TOML file cost the parser: the squares of their parts, each key in a line."""
+    if data.count(b".") ** 2 <= _MOST_COST:
+        return 0
+    unquoted = re.sub(rb"\"[^\"\n]*\"|'[^'\n]*'", b"", data)
+    return sum(line.count(b".") ** 2 for line in unquoted.split(b"\n"))
 
 
 def _workspace(folder: str, path: str, table: object) -> Workspace:

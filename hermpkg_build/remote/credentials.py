@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 
+from hermpkg_build.disk.files import read_limited
 from hermpkg_build.errors import CommandLineError
 from hermpkg_build.remote.addresses import Address, parse_address
 from hermpkg_build.remote.failures import RemoteError
@@ -21,6 +22,9 @@ _KEPT_SECONDS = 30 * 60.0
 _LEAST_SECONDS = 60.0
 """How long they are kept at least. Where this machine's clock is ahead, every answer of a helper is already
 old; it would be run for each request, though its headers are good."""
+
+_LARGEST_TOKEN = 64 << 10
+"""Bytes of the largest file that a token is read from."""
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -156,8 +160,7 @@ class Credentials:
         path = self._settings.token_file
         token, reason = "", "it is empty"
         try:
-            with open(path, encoding="utf-8") as file:
-                token = file.read().strip()
+            token = read_limited(path, _LARGEST_TOKEN).decode().strip()
         except OSError as error:
             reason = error.strerror or str(error)
         except UnicodeDecodeError:

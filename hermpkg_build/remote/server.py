@@ -25,6 +25,9 @@ _WORTH = 1 << 20
 _LONGEST = 2
 """All attempts at one thing may take this many times the timeout, unless something is achieved."""
 
+_PATIENCE = 0.25
+"""The part of the timeout that a server may ask to be left alone for; a build does not wait for longer."""
+
 _LEAST_S = 0.05
 """The limit of a request that begins when the time for the first answer is over: 0 would mean no limit."""
 
@@ -123,8 +126,8 @@ class Attempts:
         self._failures += 1
         final = not error.passing or self._failures > server.retries
         delay = max(_delay_s(self._failures), error.retry_after_s)
-        end = self._begun + _LONGEST * server.timeout_s
-        final = final or server.first_answer.overdue or time.monotonic() + delay > end
+        final = final or error.retry_after_s > server.timeout_s * _PATIENCE or server.first_answer.overdue
+        final = final or time.monotonic() + delay > self._begun + _LONGEST * server.timeout_s
         if final or server.closed.wait(delay):
             raise error.remote_error(self._doing, server=server.name) from error
 

@@ -35,8 +35,10 @@ def has_current_bytecode(path: str, data: bytes) -> bool:
     from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
 
     try:
-        with open(cache_from_source(path), "rb", buffering=0) as file:
-            header = file.read(_HEADER_SIZE)
+        # Opened so that a pipe is not waited for.
+        descriptor = os.open(cache_from_source(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(descriptor, "rb", buffering=0) as file:
+            header = file.read(_HEADER_SIZE) or b""
         modified = os.stat(path).st_mtime
     except (OSError, NotImplementedError, ValueError):
         return False

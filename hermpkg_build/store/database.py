@@ -103,6 +103,9 @@ class Database:
 
         if self._connection is not None and self._process == os.getpid():
             return self._connection
+        if os.path.exists(self._path) and not os.path.isfile(self._path):
+            # SQLite would wait for the other end of a pipe.
+            raise sqlite3.DatabaseError("not a regular file")
         connection = sqlite3.connect(
             f"file:{_quoted(self._path)}?mode={'rwc' if self._writable else 'ro'}",
             uri=True,

@@ -9,13 +9,14 @@ from contextlib import contextmanager
 
 from hermpkg_build.errors import LocalEnvironmentError
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of a disk, or of a user's share of it, that is full."""
 
 
 def cannot_write(error: OSError, folder: str) -> LocalEnvironmentError:
     """The error for a cache in `folder` that cannot be written: full, or not allowed."""
     facts = [("folder", folder), ("reason", os.strerror(error.errno) if error.errno else str(error))]
-    if error.errno in _FULL:
+    if error.errno in FULL:
         free = free_space(folder)
         if free is not None:
             facts.append(("free", f"{free:,} bytes"))

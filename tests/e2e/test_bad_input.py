@@ -214,3 +214,29 @@ def test_a_source_that_cannot_be_read(app):
     error = fails(app, "//app")
     assert "app/broken.py: the source of app.broken cannot be read" in error
     assert "reason: Input/output error" in error
+
+
+def test_pipes_are_not_waited_for(app):
+    app.build("//app")
+    notes = app.root / "hermpkg-out/.hermpkg/targets"
+    (note,) = notes.iterdir()
+    note.unlink()
+    os.mkfifo(note)
+    os.mkfifo(app.root / "hermpkg.lock")
+    (app.cache / "v1/index.sqlite3").unlink()
+    os.mkfifo(app.cache / "v1/index.sqlite3")
+    app.write("app/words.txt", "three\n")
+    app.build("//app")
+    assert "hermpkg.lock cannot be read" in fails(app, "verify", "--locked", code=2)
+    assert app.run("lock").code == 0
+    assert app.run("verify", "--locked").code == 0
+
+
+def test_conditions_of_any_depth(app, tmp_path):
+    (tmp_path / "conditions").write_text("[" * 100_000)
+    error = fails(app, "build", "--conditions", str(tmp_path / "conditions"), "//app", code=2)
+    assert "nested too deeply" in error
+
+
+def test_any_number_of_jobs(app):
+    app.build("--jobs", "999999999", "//...")

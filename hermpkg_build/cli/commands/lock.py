@@ -32,6 +32,7 @@ def run(arguments: LockArguments, console: Console) -> ExitCode:
     """
     from hermpkg_build.cli.building import build_artifacts
     from hermpkg_build.core.lock import LOCK_FILE, Lock
+    from hermpkg_build.disk.files import read_limited
     from hermpkg_build.disk.replacing import replace_file
     from hermpkg_build.inspection.verify.lock_entries import TOOL, locked_target
 
@@ -42,8 +43,8 @@ def run(arguments: LockArguments, console: Console) -> ExitCode:
     data = Lock(tool=TOOL, targets=locked).to_bytes()
     path = os.path.join(current_workspace().root, LOCK_FILE)
     before = None
-    with suppress(FileNotFoundError), open(path, "rb") as file:
-        before = file.read()
+    with suppress(OSError):
+        before = read_limited(path)
     if changed := before != data:
         replace_file(path, data)
     state = "written" if changed else "unchanged"

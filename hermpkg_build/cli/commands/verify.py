@@ -150,17 +150,21 @@ def _check_options(arguments: VerifyArguments, files: Sequence[str]) -> None:
 
 def _read_lock() -> Lock:
     from hermpkg_build.core.lock import LOCK_FILE, Lock
+    from hermpkg_build.disk.files import read_limited
 
     path = os.path.join(current_workspace().root, LOCK_FILE)
     try:
-        with open(path, "rb") as file:
-            return Lock.from_bytes(file.read())
+        return Lock.from_bytes(read_limited(path))
     except FileNotFoundError:
         raise WorkspaceError(
             f"there is no {LOCK_FILE} in this workspace",
             facts=[("looked for", path)],
             next_step="write it with hermpkg lock, and keep it under version control",
         ) from None
+    except OSError as error:
+        raise WorkspaceError(
+            f"{LOCK_FILE} cannot be read", facts=[("file", path), ("reason", error.strerror or str(error))]
+        ) from error
 
 
 def _tell(console: Console, verdict: Verdict) -> None:

@@ -208,6 +208,7 @@ def _command(context: TargetContext, target: PackageTest, artifact: str, folder:
         "workspace_root": context.workspace.root,
         "source_roots": [context.absolute(root) for root in context.workspace.source_roots],
         "search_path": list(context.environment.search_path),
+        "parent": os.getpid(),
         "tool_path": os.path.dirname(os.path.dirname(hermpkg_build.__file__)),
     }
     path = os.path.join(folder, "request.json")

@@ -55,6 +55,9 @@ def main() -> None:
     sys.path[:] = [*request["search_path"]]
     if request["tool_path"] not in sys.path:
         sys.path.append(request["tool_path"])
+    from hermpkg_build.disk.processes import end_with_parent
+
+    end_with_parent(request["parent"])
     from hermpkg_build.factories.places import Places
     from hermpkg_build.factories.workspace_finder import WorkspaceFinder
 

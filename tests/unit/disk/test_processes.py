@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 import hermpkg_build
 from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.store.action_cache import ActionResult
@@ -165,3 +167,18 @@ def damage(path: Path, choice: random.Random) -> None:
             file.write(bytes([choice.randrange(256)]))
     except FileNotFoundError:
         pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills the children of the dead")
+def test_a_child_whose_parent_has_died_already_ends() -> None:
+    program = (
+        "import os, sys\n"
+        "from hermpkg_build.disk.processes import end_with_parent\n"
+        "end_with_parent(os.getppid() + int(sys.argv[1]))\n"
+        "print('lives')\n"
+    )
+    lives = [
+        subprocess.run([sys.executable, "-c", program, shift], check=False, capture_output=True).stdout
+        for shift in ("0", "1")
+    ]
+    assert lives == [b"lives\n", b""]

@@ -234,3 +234,20 @@ def test_only_what_is_old_and_unfinished_is_abandoned(tmp_path: Path) -> None:
     }
     remove_abandoned(str(tmp_path), age_s=60)
     assert not any(p.name.startswith("old") for p in tmp_path.iterdir())
+
+
+def test_the_folder_of_a_killed_process_is_abandoned_at_once(tmp_path: Path) -> None:
+    body = """
+    with new_folder(sys.argv[1]) as folder:
+        open(os.path.join(folder, "large"), "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    in_a_child(body, tmp_path)
+    with new_folder(str(tmp_path)) as held:
+        (left,) = set(os.listdir(tmp_path)) - {os.path.basename(held)}
+        for name in (left, held):
+            os.utime(tmp_path / name, (time.time() - 60, time.time() - 60))
+        remove_abandoned(str(tmp_path), age_s=3600, prefix="other")
+        assert len(os.listdir(tmp_path)) == 2
+        remove_abandoned(str(tmp_path), age_s=3600, prefix=ASIDE)
+        assert os.listdir(tmp_path) == [os.path.basename(held)]

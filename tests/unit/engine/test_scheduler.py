@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 
 import pytest
@@ -34,6 +35,18 @@ def test_tasks_run_at_the_same_time() -> None:
         return barrier.wait()
 
     assert sorted(Scheduler(3, compute).run([1, 2, 3]).values()) == [0, 1, 2]  # type: ignore[type-var]
+
+
+def test_there_are_no_more_threads_than_keys() -> None:
+    before, seen = threading.active_count(), set()
+
+    def compute(key: int, need: Need[int, int]) -> int:
+        seen.add(threading.active_count() - before)
+        time.sleep(0.01)
+        return sum(need([key * 2 + 1, key * 2 + 2])) + 1 if key < 7 else 1
+
+    assert Scheduler(999_999_999, compute).run([0]) == {0: 15}
+    assert max(seen) <= 15
 
 
 def test_what_a_task_needs_is_shared_out_to_idle_threads() -> None:

@@ -15,10 +15,11 @@ import pytest
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.disk.processes import Children
-from hermpkg_build.errors import ActionError, BuildInterruptedError, Location
+from hermpkg_build.errors import ActionError, BuildInterruptedError, LocalEnvironmentError, Location
 from hermpkg_build.factories.make import make_model_object
 from hermpkg_build.factories.request import ModelObject, ModelRequest, ObservedImport
 from hermpkg_build.pickles.pickled import GlobalReference
+from hermpkg_build.store.content import ContentStore
 from tests.unit.factories.conftest import ModelWorkspace
 
 
@@ -483,6 +484,25 @@ def test_cancelling_kills_the_child_and_what_it_started(models: ModelWorkspace, 
     size = beat.stat().st_size
     time.sleep(0.2)
     assert beat.stat().st_size == size
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return [bytes([i % 251]) * 100_000 for i in range(20)]",
+        "open('here', 'wb').write(bytes(2 << 20))",
+        "import tempfile; f = tempfile.TemporaryFile(); f.write(bytes(2 << 20)); f.flush()",
+        "print('x' * (2 << 20), flush=True)",
+        "raise ValueError from OSError(28, 'No space left on device')",
+    ],
+)
+def test_a_full_disk_is_told(models: ModelWorkspace, small_disk: str, body: str) -> None:
+    models.content = ContentStore(small_disk)
+    models.write("models.py", f"def net():\n    {body}\n")
+    with pytest.raises(LocalEnvironmentError, match="no space left") as caught:
+        models.make("models:net")
+    assert "free" in dict(caught.value.facts)
+    assert not os.listdir(os.path.join(small_disk, "tmp"))
 
 
 def test_several_at_once(models: ModelWorkspace) -> None:

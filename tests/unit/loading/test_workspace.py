@@ -102,3 +102,29 @@ def test_a_pyproject_that_is_not_ours_is_not_even_parsed(tmp_path: Path) -> None
     (tmp_path / "MODULE.bazel").touch()
     (tmp_path / "pyproject.toml").write_text("this is no TOML")
     assert find_workspace(str(tmp_path)).root == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("x = " + "[" * 100_000, "nested too deeply"),
+        ("x = " + "{a=" * 100_000, "nested too deeply"),
+        (".".join(["a"] * 100_000) + " = 1", "nested too deeply"),
+        (".".join(["'a'"] * 100_000) + " = 1", "nested too deeply"),
+        ("[" + " . ".join(["a"] * 100_000) + "]", "nested too deeply"),
+        ("\n".join(f"a{i}" + ".a" * 1500 + " = 1" for i in range(50)), "nested too deeply"),
+        ("x = " + "9" * 100_000, "not a TOML file"),
+        ("x = 'a\0'", "not a TOML file"),
+    ],
+    ids=["arrays", "tables", "key", "quoted key", "header", "keys", "number", "control character"],
+)
+def test_settings_are_bounded(tmp_path: Path, text: str, what: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(f"[tool.hermpkg]\n{text}\n")
+    with pytest.raises(WorkspaceError, match=what):
+        find_workspace(str(tmp_path))
+
+
+def test_settings_of_people_are_far_from_the_bounds(tmp_path: Path) -> None:
+    lines = [f'{{ version = "1.{i}.0", url = "https://example.com/a.b/{i}.tar.gz" }}' for i in range(20_000)]
+    (tmp_path / "pyproject.toml").write_text(f"[tool.hermpkg]\n[tool.lock]\nx = [{', '.join(lines)}]\n")
+    assert find_workspace(str(tmp_path)).root == str(tmp_path)

@@ -269,16 +269,17 @@ def test_a_head_without_end_is_given_up(server, new_transport, piece: bytes) -> 
         new_transport(server.url, timeout_s=60, retries=5).get_result(KEY)
 
 
-def test_all_attempts_together_have_a_limit(server, new_transport) -> None:
+@pytest.mark.parametrize(("after", "least"), [("1", 98), ("0", 70)])
+def test_all_attempts_together_have_a_limit(server, new_transport, after: str, least: int) -> None:
     def asks_to_wait(handler) -> None:
-        handler.answer(503, Retry_After="1", Content_Length="0")
+        handler.answer(503, Retry_After=after, Content_Length="0")
 
-    transport = new_transport(server.url, timeout_s=0.6, retries=1000)
-    server.odd += [asks_to_wait] * 9
+    transport = new_transport(server.url, timeout_s=1.0, retries=1000)
+    server.odd += [asks_to_wait] * 99
     with pytest.raises(RemoteError) as caught:
         transport.get_result(KEY)
     assert "503" in caught.value.reason
-    assert len(server.odd) == 7
+    assert len(server.odd) >= least
 
 
 def test_who_never_answers_is_waited_for_once(new_transport) -> None:
