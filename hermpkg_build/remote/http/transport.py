@@ -73,7 +73,8 @@ class HttpTransport:
         with self._server.exchange("GET", _result_path(action)) as response:
             if response.status in ABSENT:
                 return None
-            pieces, size, end = [], 0, time.monotonic() + self._server.timeout_s
+            pieces, size, limit_s = [], 0, self._server.timeout_s / 2
+            end = time.monotonic() + limit_s
             while piece := response.read1(_RESULT_LIMIT, decode_content=False):
                 pieces.append(piece)
                 size += len(piece)
@@ -81,7 +82,7 @@ class HttpTransport:
                     response.close()
                     return None
                 if time.monotonic() > end:
-                    raise TooSlowError(f"its answer goes on after {self._server.timeout_s:g} s")
+                    raise TooSlowError(f"its answer goes on after {limit_s:g} s")
             return b"".join(pieces)
 
     def _has(self, digest: Digest) -> bool:

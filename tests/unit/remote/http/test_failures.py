@@ -269,6 +269,21 @@ def test_a_head_without_end_is_given_up(server, new_transport, piece: bytes) -> 
         new_transport(server.url, timeout_s=60, retries=5).get_result(KEY)
 
 
+def test_a_result_comes_in_time_or_not_at_all(server, new_transport) -> None:
+    def goes_on(handler) -> None:
+        handler.connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        with suppress(OSError):
+            while True:
+                handler.connection.sendall(bytes(100_000))
+                time.sleep(0.02)
+
+    server.odd += [goes_on] * 9
+    with pytest.raises(RemoteError) as caught:
+        new_transport(server.url, timeout_s=0.8, retries=5).get_result(KEY)
+    assert "its answer goes on after 0.4 s" in caught.value.reason
+    assert len(server.odd) == 8
+
+
 @pytest.mark.parametrize(("after", "least"), [("1", 98), ("0", 70)])
 def test_all_attempts_together_have_a_limit(server, new_transport, after: str, least: int) -> None:
     def asks_to_wait(handler) -> None:
