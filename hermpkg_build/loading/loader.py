@@ -14,6 +14,7 @@ from hermpkg_build.core.target import (
     BuildFile,
     DeclaredModule,
     FileTarget,
+    ModelPackage,
     ModuleTarget,
     PythonModules,
     Target,
@@ -83,6 +84,8 @@ class Loader:
         """Return the target with this label. Raises LabelError, or what `build_file` raises."""
         if label.repository:
             raise LabelError(f"{label} is in another repository: only this workspace has targets")
+        if self.packages.is_output(label.path):
+            raise self._is_output(label)
         if self.packages.build_file(label.package) is None:
             raise self.packages.no_such_package(label)
         targets = self.build_file(label.package).targets
@@ -98,8 +101,10 @@ class Loader:
 
     def has_file(self, label: Label) -> bool:
         """Whether there is a source file with this label in its package."""
-        path = self.packages.directory(label.path)
-        return self._tree.is_file(path) and self.packages.crossed_by(label) is None
+        if not self._tree.is_file(self.packages.directory(label.path)):
+            return False
+        # What builds put there would be an input that nothing brings up to date.
+        return self.packages.crossed_by(label) is None and not self.packages.is_output(label.path)
 
     def module_targets(self, label: Label) -> tuple[DeclaredModule, ...]:
         """List the modules of a `python_modules` target, in the order of its srcs.
@@ -195,6 +200,24 @@ class Loader:
 
     def _error_in_srcs(self, target: Target, src: Label, summary: str, next_step: str) -> LoadingError:
         return self.error_in(target, summary, attribute="srcs", label=src, next_step=next_step)
+
+    def _is_output(self, label: Label) -> LabelError:
+        """Return an error that names the target whose output a label means."""
+        folder, *segments = (label.package if label.package.endswith(f"/{label.name}") else label.path).split(
+            "/"
+        )
+        step = "name the target that it is built from"
+        for depth in range(len(segments) - 1, -1, -1):
+            package, name = "/".join(segments[:depth]), "/".join(segments[depth:])
+            if self.packages.build_file(package) is None:
+                continue
+            for target in self.build_file(package).targets.values():
+                if isinstance(target, ModelPackage) and name in (target.output, target.label.name):
+                    step = f"did you mean '{target.label}'?"
+            break
+        return LabelError(
+            f"{'/'.join([folder, *segments])} is an output of builds, no source", next_step=step
+        )
 
     def _no_such_target(self, label: Label) -> LabelError:
         inner = self.packages.crossed_by(label)

@@ -109,10 +109,13 @@ class Packages:
 
     def is_ignored(self, folder: str) -> bool:
         """Whether a folder is left out of the workspace."""
-        first = folder.partition("/")[0]
-        if first == OUTPUT_FOLDER or (first.startswith("bazel-") and self._is_link(first)):
-            return True
-        return any(folder == ignored or folder.startswith(ignored + "/") for ignored in self._ignored)
+        ignored = (folder == path or folder.startswith(path + "/") for path in self._ignored)
+        return self.is_output(folder) or any(ignored)
+
+    def is_output(self, path: str) -> bool:
+        """Whether a path lies where builds put their outputs."""
+        first = path.partition("/")[0]
+        return first == OUTPUT_FOLDER or (first.startswith("bazel-") and self._is_link(first))
 
     def no_such_package(self, label: Label) -> LabelError:
         """Return an error that says that the package of `label` does not exist."""
@@ -123,6 +126,8 @@ class Packages:
         ]
         if entries is None:
             next_step = self._nearest(package, label)
+        elif self.is_output(package):
+            next_step = "outputs are no sources: name the targets that they are built from"
         else:
             outer = self.package_of(package)
             next_step = "add a BUILD file to the folder"

@@ -122,6 +122,20 @@ def test_wrong_files(files: WorkspaceFiles, label: str, summary: str, step: str)
     assert str(error.location) == "p/BUILD:2:51"
 
 
+def test_outputs_are_no_files(files: WorkspaceFiles) -> None:
+    files.build(
+        "",
+        """
+        model_package(name = "first", out = "x.pt")
+        model_package(name = "art", resources = {"x.pt": "hermpkg-out/x.pt"})
+        """,
+    )
+    files.write("hermpkg-out/x.pt")
+    (error,) = files.closure_errors("//:art")
+    assert error.summary == "hermpkg-out/x.pt is an output of builds, no source"
+    assert error.next_step == "did you mean '//:first'?"
+
+
 @pytest.mark.parametrize("label", [":own.txt", "//q:free.txt", "//q:o.py", ":mod.py"])
 def test_files_that_may_be_used(files: WorkspaceFiles, label: str) -> None:
     files.build(

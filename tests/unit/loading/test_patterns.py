@@ -113,6 +113,28 @@ def test_patterns_that_name_nothing(
     assert (caught.value.summary, caught.value.next_step) == (summary, step)
 
 
+@pytest.mark.parametrize("root", [True, False])
+@pytest.mark.parametrize(
+    ("pattern", "step"),
+    [
+        ("hermpkg-out/a/art.pt", "did you mean '//a:art'?"),
+        ("hermpkg-out/a/art", "did you mean '//a:art'?"),
+        ("//hermpkg-out/a:art.pt", "did you mean '//a:art'?"),
+        ("hermpkg-out/a/deep/other.pt", "did you mean '//a:named'?"),
+        ("hermpkg-out/a/gone.pt", "name the target that it is built from"),
+    ],
+)
+def test_outputs_are_no_targets(files: WorkspaceFiles, root: bool, pattern: str, step: str) -> None:
+    if root:
+        files.build("", "")
+    files.build("a", 'model_package(name = "art")\nmodel_package(name = "named", out = "deep/other.pt")\n')
+    for path in ("hermpkg-out/a/art.pt", "hermpkg-out/a/gone.pt", "hermpkg-out/a/deep/other.pt"):
+        files.write(path)
+    with pytest.raises(HermpkgError, match="is an output of builds") as caught:
+        expand(files, pattern)
+    assert caught.value.next_step == step
+
+
 def test_all_wrong_patterns_are_told(tree: WorkspaceFiles) -> None:
     errors = tree.errors(lambda: expansion.expand(tree.loader(), ["//a:x1", "//a:a", "//y:x2"]))
     assert [error.summary for error in errors] == ["no such target: //a:x1", "no such package: //y"]
