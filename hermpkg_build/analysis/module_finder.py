@@ -34,6 +34,9 @@ _SUFFIXES = (
     (".pyc", ModuleKind.BYTECODE),
 )
 
+_PATH_EXTENDERS = (b"extend_path", b"declare_namespace")
+"""The functions of pkgutil and pkg_resources by which packages of one name in several folders become one."""
+
 _BUILTIN = frozenset(sys.builtin_module_names)
 
 # Entries that the standard library puts into sys.modules below plain modules.
@@ -110,6 +113,7 @@ class ModuleFinder:
         self._implied = _namespaces_above(patches.values(), workspace_root)
         self._found: dict[str, ModuleSource | None] = {}
         self._folders: dict[str, tuple[Folder, ...]] = {}
+        self._extensions: dict[str, tuple[Folder, ...]] = {}
         self._listings: dict[str, Mapping[str, bool]] = {}
         self._archives: dict[str, str] = {}
 
@@ -128,7 +132,7 @@ class ModuleFinder:
         """The direct submodules of `name` ("" for the top level) as dotted names, sorted."""
         prefix = f"{name}." if name else ""
         names = {given for given in (*self._given, *self._implied) if parent_of(given) == name}
-        for folder in self._folders_of(name):
+        for folder in (*self._folders_of(name), *self._extension_of(name)):
             for entry, is_directory in self._listing(folder).items():
                 stem = entry if is_directory else _module_stem(entry)
                 if stem.isidentifier() and stem != "__init__":
@@ -172,9 +176,37 @@ class ModuleFinder:
             # Frozen modules come before the path; their sources are those of the standard library.
             folders = tuple(folder for folder in folders if folder.origin is Origin.STDLIB)
         found = self._in_folders(name, tail, folders) or self._in_editable(name)
+        if found is None and parent:
+            found = self._in_folders(name, tail, self._extension_of(parent))
         if found is not None:
             return found
         return (_builtin(name) if self._is_absent_stdlib(name) else None), ()
+
+    def _extension_of(self, package: str) -> tuple[Folder, ...]:
+        """The folders that a package with a source adds to its own, by `pkgutil.extend_path` say.
+
+        Python adds every folder of the package's name that it finds where it looked for the package.
+        """
+        for each in reversed([package, *parents_of(package)]):
+            if each not in self._extensions:
+                self._extensions[each] = self._find_extension(each)
+        return self._extensions[package]
+
+    def _find_extension(self, package: str) -> tuple[Folder, ...]:
+        above, _, tail = package.rpartition(".")
+        own = self._folders_of(package)
+        around = (*self._folders_of(above), *self._extensions.get(above, ()))
+        found = [_below(folder, tail) for folder in around if self._listing(folder).get(tail) is True]
+        found = [folder for folder in found if folder not in own]
+        # Few packages have any, so that few sources are read here.
+        source = self.find(package) if found else None
+        return tuple(found) if source is not None and self._extends_its_path(source) else ()
+
+    def _extends_its_path(self, source: ModuleSource) -> bool:
+        if source.kind is not ModuleKind.PACKAGE or source.archive or not (source.path or source.data):
+            return False
+        data = self.tree.read(source.path) if source.data is None else source.data
+        return any(function in data for function in _PATH_EXTENDERS)
 
     def _in_folders(
         self, name: str, tail: str, folders: Sequence[Folder]

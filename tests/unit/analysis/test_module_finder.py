@@ -54,6 +54,29 @@ def test_workspace_namespace_joins_installed_portions_but_yields_to_no_installed
     assert finder.find("taken.theirs") is None
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n",
+        "__import__('pkg_resources').declare_namespace(__name__)\n",
+    ],
+)
+def test_packages_that_extend_their_path_are_one(workspace, tmp_path, source):
+    workspace.own({"firm/__init__.py": source, "firm/own.py": ""})
+    workspace.installed({"firm/__init__.py": source, "firm/theirs.py": "", "firm/own.py": ""})
+    for file in ("firm/__init__.py", "firm/sub/__init__.py", "firm/sub/deep.py"):
+        path = tmp_path / "second" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source)
+    workspace.installed({"second.pth": str(tmp_path / "second")})
+    finder = workspace.finder()
+    assert finder.find("firm").origin is finder.find("firm.own").origin is Origin.WORKSPACE
+    assert finder.find("firm.theirs").origin is Origin.ENVIRONMENT
+    assert finder.find("firm.sub.deep").path == str(tmp_path / "second/firm/sub/deep.py")
+    assert list(finder.submodules("firm")) == ["firm.own", "firm.sub", "firm.theirs"]
+    assert finder.find("firm.none") is None
+
+
 def test_workspace_module_shadows_the_standard_library(workspace):
     assert workspace.own({"queue.py": ""}).finder().find("queue").origin is Origin.WORKSPACE
 
