@@ -27,7 +27,7 @@ if kind != "import":
     from hermpkg_build import PackageImporter
 before, start = memory(), time.process_time()
 if kind == "import":
-    import hermpkg_build.runtime
+    import hermpkg_build.runtime.importer
 elif kind == "modules native":
     import networkx
 elif kind == "modules stock":
@@ -137,7 +137,7 @@ def main() -> None:
                 "modules stock": "torch.package",
                 "modules ours": "hermpkg",
             }
-        groups["import hermpkg_build.runtime"] = {"import": "hermpkg"}
+        groups["import hermpkg_build.runtime.importer"] = {"import": "hermpkg"}
         rows = []
         for what, kinds in groups.items():
             for kind, who in kinds.items():
