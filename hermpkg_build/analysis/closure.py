@@ -33,6 +33,10 @@ from hermpkg_build.errors import Location
 from hermpkg_build.source.source_facts import SourceFacts
 
 _OPTIONAL = [bool(context & (ImportContext.TRY | ImportContext.CONDITIONAL)) for context in IMPORT_CONTEXTS]
+_DEFERRED = [
+    optional or bool(context & ImportContext.FUNCTION)
+    for context, optional in zip(IMPORT_CONTEXTS, _OPTIONAL, strict=True)
+]
 _TYPE_CHECKING = [bool(context & ImportContext.TYPE_CHECKING) for context in IMPORT_CONTEXTS]
 _WITH_SOURCE = (ModuleKind.SOURCE, ModuleKind.PACKAGE)
 
@@ -76,13 +80,15 @@ class Closure:
     """The modules that a set of roots needs.
 
     `type_only` are the imports that only type checkers follow; they are not in the graph. `unmet` are
-    imports of modules that there are not, which is no error: they may fail, or mean something else. `dynamic`
-    and `uses_files` pair the name of an interned module with calls and uses that its source does not resolve.
+    imports of modules that there are not, which is no error: they may fail, or mean something else;
+    `absent` are those of functions that run without them until they are called. `dynamic` and `uses_files`
+    pair the name of an interned module with calls and uses that its source does not resolve.
     """
 
     graph: ModuleGraph
     type_only: tuple[Edge, ...] = ()
     unmet: tuple[Edge, ...] = ()
+    absent: tuple[Edge, ...] = ()
     dynamic: tuple[tuple[str, DynamicImport], ...] = ()
     uses_files: tuple[tuple[str, SourceUse], ...] = ()
 
@@ -96,6 +102,7 @@ def explore(
     *,
     without_imports: Collection[str] = (),
     whole_packages: bool = True,
+    may_lack: Collection[Origin] = (),
     resolver: Resolver | None = None,
 ) -> tuple[Closure, Sequence[Problem]]:
     """Follow imports from `roots`; the first rule that matches a module decides what becomes of it.
@@ -107,14 +114,15 @@ def explore(
     modules are in the graph; modules without a policy, and ones that would have to be read but cannot, are
     not. Of modules named in `without_imports` the imports are not followed. Unless `whole_packages`, the
     package of a packed module is a mere folder, save where an import names it too (``import a.b``
-    names ``a``, ``from a import b`` does not) and a rule decides for it. A `resolver` of the same
+    names ``a``, ``from a import b`` does not) and a rule decides for it. Modules of an origin that `may_lack`
+    what their functions import run without it as long as these are not called. A `resolver` of the same
     rules and finder spares what an earlier walk has worked out.
     """
     malformed = malformed_patterns(rules)
     if malformed:
         return Closure(graph=ModuleGraph({}, (), ())), malformed
     table = PolicyTable(rules)
-    walk = _Walk(resolver or Resolver(table, finder), observed, without_imports, whole_packages)
+    walk = _Walk(resolver or Resolver(table, finder), observed, without_imports, whole_packages, may_lack)
     for root in roots:
         walk.start(root)
     while wave := walk.next_wave():
@@ -133,12 +141,14 @@ class _Walk:
         observed: Sequence[Edge],
         without_imports: Collection[str],
         whole_packages: bool,
+        may_lack: Collection[Origin],
     ) -> None:
         self.verdicts: dict[str, Verdict] = {}
         self.problems: list[Problem] = []
         self._resolver = resolver
         self._without_imports = frozenset(without_imports)
         self._whole_packages = whole_packages
+        self._may_lack = frozenset(may_lack)
         self._wave: list[ModuleSource] = []
         self._first_edge: dict[str, Edge] = {}
         self._edges: dict[tuple[str, EdgeKind], dict[str, Edge]] = {}
@@ -148,6 +158,7 @@ class _Walk:
         self._stars: dict[str, list[Edge]] = {}
         self._type_only: dict[tuple[str, str], Edge] = {}
         self._unmet: dict[tuple[str, str], Edge] = {}
+        self._absent: dict[tuple[str, str], Edge] = {}
         self._dynamic: list[tuple[str, DynamicImport]] = []
         self._uses: list[tuple[str, SourceUse]] = []
         self._observed: dict[str, list[Edge]] = {}
@@ -212,7 +223,12 @@ class _Walk:
             )
             return
         meaning = self._resolver.meaning(imported, package)
-        if meaning.fault is not None and not _OPTIONAL[imported.context]:
+        if self._may_be_absent(source, imported, meaning):
+            lacking = self._unmet if _OPTIONAL[imported.context] else self._absent
+            lacking.setdefault((source.name, meaning.named), _edge(source, imported, meaning.named))
+            if meaning.fault is None:
+                return
+        elif meaning.fault is not None and not _OPTIONAL[imported.context]:
             verdict = self._resolver.verdict(meaning.named)
             failing = _edge(source, imported, meaning.named)
             self._report(meaning.fault, failing, verdict, imported.names)
@@ -233,6 +249,15 @@ class _Walk:
                 self._visit_exports(star)
             else:
                 self._stars.setdefault(meaning.named, []).append(star)
+
+    def _may_be_absent(self, source: ModuleSource, imported: Import, meaning: Meaning) -> bool:
+        """Whether there is no module of this name, and code of this origin runs until it is asked for."""
+        return (
+            source.origin in self._may_lack
+            and _DEFERRED[imported.context]
+            and meaning.fault in (None, ProblemKind.NOT_FOUND)
+            and self._resolver.is_absent(meaning.named)
+        )
 
     def _named_by(self, imported: Import, meaning: Meaning) -> tuple[str, ...]:
         """The modules that an import binds to names: submodules, with their package where it is named."""
@@ -337,6 +362,7 @@ class _Walk:
             graph=ModuleGraph(nodes, edges, roots),
             type_only=tuple(self._type_only.values()),
             unmet=tuple(self._unmet.values()),
+            absent=tuple(self._absent.values()),
             dynamic=tuple(self._dynamic),
             uses_files=tuple(self._uses),
         )

@@ -168,6 +168,13 @@ class Resolver:
                 wanted.append(child)
         return wanted
 
+    def is_absent(self, name: str) -> bool:
+        """Whether there is no module of this name, and no rule speaks of it in particular."""
+        verdict = self.verdict(name)
+        if verdict.policy is Policy.DENY and verdict.rule is not None:
+            return verdict.source is None and self._table.rules[verdict.rule].is_for_the_rest
+        return verdict.is_missing
+
     def not_found(self, imported: Import, meaning: Meaning) -> tuple[str, ...]:
         """The modules that an import names or may name, and that there are not.
 

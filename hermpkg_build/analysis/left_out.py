@@ -44,7 +44,23 @@ def left_out(
         return  # A pattern is malformed.
     teller = _Teller(closure, rules, finder, voice)
     yield from teller.absent_modules(set(told))
+    if absent := absent_libraries(closure):
+        yield f"{absent}\n  -> nothing, where none of these is called; --strict-imports makes each an error"
     yield from teller.computed_names()
+
+
+def absent_libraries(closure: Closure) -> str:
+    """What functions of packed code import and there is not, in half a sentence; "" where that is nothing."""
+    found: dict[str, str] = {}
+    for edge in closure.absent:
+        found.setdefault(edge.target, f"{edge.target} ({edge.location})")
+    listed = _listed([*found.values()])
+    return f"functions of packed code import modules that are not here, left out: {listed}" if found else ""
+
+
+def _origin(closure: Closure, name: str) -> Origin | None:
+    node = closure.graph.nodes.get(name)
+    return node.origin if node is not None else None
 
 
 def files_left_out(files: FilesRead, packed: Collection[str]) -> Iterator[str]:
@@ -202,8 +218,7 @@ class _Teller:
         return source.data if source.data is not None else self._finder.tree.read(source.path)
 
     def _is_own(self, name: str) -> bool:
-        node = self._graph.nodes.get(name)
-        return node is not None and node.origin in _OWN
+        return _origin(self._closure, name) in _OWN
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from hermpkg_build.analysis.closure import Closure, FactsProvider, Root, explore
 from hermpkg_build.analysis.module_finder import ModuleFinder
 from hermpkg_build.analysis.rule_problems import misspelt_names
-from hermpkg_build.core.graph import Edge
+from hermpkg_build.core.graph import Edge, Origin
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.texts import counted
 from hermpkg_build.errors import GroupedError
@@ -22,16 +22,26 @@ def close_over(
     target: str,
     observed: Sequence[Edge] = (),
     without_imports: Collection[str] = (),
+    strict_imports: bool = False,
     warn: Callable[[str], None] = lambda _: None,
 ) -> Closure:
     """Follow imports from `roots` as `explore` does, for `target`, the label whose policy `rules` is.
 
-    `warn` is told of what the artifact will lack, though the code can do without it or may not mean it.
+    With `strict_imports`, functions of installed libraries too must find what they import. `warn` is told of
+    what the artifact will lack, though the code can do without it or may not mean it.
     Raises GroupedError of AnalysisError with everything that is wrong.
     """
-    closure, problems = explore(roots, rules, finder, facts, observed, without_imports=without_imports)
+    closure, problems = explore(
+        roots,
+        rules,
+        finder,
+        facts,
+        observed,
+        without_imports=without_imports,
+        may_lack=() if strict_imports else (Origin.ENVIRONMENT,),
+    )
     problems = problems or misspelt_names(rules, finder, closure.graph)
-    if not (problems or closure.unmet or closure.dynamic or closure.uses_files):
+    if not (problems or closure.unmet or closure.absent or closure.dynamic or closure.uses_files):
         return closure
     from hermpkg_build.analysis.advice import build_file_voice
     from hermpkg_build.analysis.left_out import left_out

@@ -22,7 +22,7 @@ class BuildRequest:
     `directory` is the absolute folder that the request is made in: its workspace is built, and relative
     `patterns` count from it. `out` is where the artifact goes instead of its place in the output folder
     (one target only; absolute). `conditions` are those that factories run under, the usual ones where it
-    is None.
+    is None. With `strict_imports`, functions of packed libraries must find all that they import.
     """
 
     patterns: tuple[str, ...]
@@ -31,6 +31,7 @@ class BuildRequest:
     keep_going: bool = False
     jobs: int = 1
     conditions: FactoryConditions | None = None
+    strict_imports: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,6 +95,7 @@ def snapshot_path(root: str, request: BuildRequest) -> str:
         request.directory,
         root,
         request.out or "",
+        "strict" * request.strict_imports,
         *request.patterns,
     ]
     if request.conditions is not None:

@@ -9,10 +9,11 @@ from hermpkg_build.analysis.closure import Closure, explore
 from hermpkg_build.analysis.distributions import versions_of
 from hermpkg_build.analysis.files_read import FilesRead, files_read
 from hermpkg_build.analysis.import_resolution import Resolver
+from hermpkg_build.analysis.left_out import absent_libraries, files_left_out
 from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.analysis.problems import Problem
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.graph import Edge, ModuleGraph
+from hermpkg_build.core.graph import Edge, ModuleGraph, Origin
 from hermpkg_build.core.policy import Policy, PolicyTable
 from hermpkg_build.exporter.facts_cache import open_facts_cache
 from hermpkg_build.exporter.loaded.computed_names import loaded_by_computed_name
@@ -33,7 +34,8 @@ class ExportAnalysis:
     `sources` are the bytes of the interned ones, by dotted name. The index of a rule in `problems` and
     in the graph counts in `given_rules`, which has the index of the given rule that each stands for,
     None for saved modules. `modules` are all that could have been packed. `files` are those that the
-    interned code reads, `repacked` those that came with modules of other packages.
+    interned code reads, `repacked` those that came with modules of other packages. `left_out` tells of what
+    the package lacks though its code may ask for it.
     """
 
     graph: ModuleGraph
@@ -44,12 +46,16 @@ class ExportAnalysis:
     distributions: Mapping[str, str]
     files: FilesRead
     repacked: Repacked
+    left_out: Sequence[str] = ()
 
 
-def analyse_export(plan: Plan, importer: Importer, records: Collection[str] = ()) -> ExportAnalysis:
+def analyse_export(
+    plan: Plan, importer: Importer, records: Collection[str] = (), *, strict_imports: bool = False
+) -> ExportAnalysis:
     """Follow the imports of all roots of `plan`, among the modules that `importer` has.
 
-    `records` are the records of data in the package: their folders can be imported.
+    `records` are the records of data in the package: their folders can be imported. Without
+    `strict_imports`, functions may lack what they import.
     """
     table = PolicyTable(())
 
@@ -62,10 +68,20 @@ def analyse_export(plan: Plan, importer: Importer, records: Collection[str] = ()
     table = PolicyTable([rule for rule, _ in rules])
     with open_facts_cache() as store:
         sources = PackedSources(store)
-        closure, problems = _explore_with_loaded_modules(plan, table, modules, sources)
+        closure, problems = _explore_with_loaded_modules(
+            plan, table, modules, sources, () if strict_imports else tuple(Origin)
+        )
     graph = _without(closure.graph, OWN_IMPORTER)
     repacked = modules.repacked(graph)
     installed = modules.installed
+    files = files_read(
+        graph,
+        closure.uses_files,
+        entries=installed.tree.entries,
+        source_of=lambda node: sources.data[node.name],
+        distributions=installed.distributions,
+        seen=loaded_libraries([folder.directory for folder in installed.search_path.folders]),
+    )
     return ExportAnalysis(
         graph=graph,
         sources=sources.data,
@@ -74,19 +90,17 @@ def analyse_export(plan: Plan, importer: Importer, records: Collection[str] = ()
         modules=modules,
         distributions=repacked.versions(graph, versions_of(graph, installed.distributions)),
         repacked=repacked,
-        files=files_read(
-            graph,
-            closure.uses_files,
-            entries=installed.tree.entries,
-            source_of=lambda node: sources.data[node.name],
-            distributions=installed.distributions,
-            seen=loaded_libraries([folder.directory for folder in installed.search_path.folders]),
-        ),
+        files=files,
+        left_out=[*filter(None, [absent_libraries(closure)]), *files_left_out(files, records)],
     )
 
 
 def _explore_with_loaded_modules(
-    plan: Plan, table: PolicyTable, modules: AvailableModules, sources: PackedSources
+    plan: Plan,
+    table: PolicyTable,
+    modules: AvailableModules,
+    sources: PackedSources,
+    may_lack: Collection[Origin],
 ) -> tuple[Closure, Sequence[Problem]]:
     """Explore again as long as modules that were found have loaded others that no source names.
 
@@ -103,6 +117,7 @@ def _explore_with_loaded_modules(
             sorted(observed, key=lambda edge: (edge.source, edge.target)),
             without_imports=plan.without_imports,
             whole_packages=False,
+            may_lack=may_lack,
             resolver=resolver,
         )
         named = loaded_by_computed_name(closure.dynamic, closure.graph)

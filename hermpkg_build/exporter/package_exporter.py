@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from hermpkg_build.core.graph_dot import to_dot
 from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.core.module_names import package_of_init
 from hermpkg_build.core.policy import Policy
-from hermpkg_build.errors import AnalysisError, GroupedError
+from hermpkg_build.errors import AnalysisError, GroupedError, Location
 from hermpkg_build.exporter.broken_modules import raise_for
 from hermpkg_build.exporter.destination import destination_of
 from hermpkg_build.exporter.errors import PackagingError
@@ -58,7 +59,8 @@ class PackageExporter(ModulePolicies):
 
     With `debug`, errors list all imports of a broken module. `requires` are the versions (PEP 440) of
     distributions that whoever opens the package must have. The bytes depend only on the data saved;
-    `root` is the folder that the archive unpacks to.
+    `root` is the folder that the archive unpacks to. Modules that only functions import may be absent: they
+    are left out with a warning, unless `strict_imports`.
     Raises TypeError for another `f` or `importer`, OutputError for a path that cannot be written, ValueError
     for a malformed version.
 
@@ -78,6 +80,7 @@ class PackageExporter(ModulePolicies):
         *,
         requires: Mapping[str, str] | None = None,
         root: str = _ROOT,
+        strict_imports: bool = False,
     ) -> None:
         super().__init__()
         self.debug = debug
@@ -89,6 +92,7 @@ class PackageExporter(ModulePolicies):
                 expected = "is a PEP 440 version specifier, such as '>=2.4,<3'"
                 raise ValueError(f"requires[{name!r}] {expected}, not {text!r}")
         self._root = root
+        self._strict_imports = strict_imports
         self._saved = SavedData(self._destination.spool_folder)
         self._pickler = PackagePickler(self, self.importer, self._saved.storages)
         self._analysed: tuple[tuple[int, int], ExportAnalysis] | None = None
@@ -269,6 +273,9 @@ class PackageExporter(ModulePolicies):
         self._destination.write(self._root, records)
         self._written = tuple(record.name for record in records)
         self._release()
+        place = calling_location() or Location(__file__)
+        for text in analysis.left_out:
+            warnings.warn_explicit(text, UserWarning, place.path, place.line)
 
     def __enter__(self) -> PackageExporter:  # noqa: PYI034 -- typing.Self is not in Python 3.10
         return self
@@ -313,7 +320,15 @@ class PackageExporter(ModulePolicies):
     def _analyse(self) -> ExportAnalysis:
         state = self._plan.version, len(self._saved.records)
         if self._analysed is None or (self._is_open and self._analysed[0] != state):
-            self._analysed = state, analyse_export(self._plan, self.importer, self._saved.records)
+            self._analysed = (
+                state,
+                analyse_export(
+                    self._plan,
+                    self.importer,
+                    self._saved.records,
+                    strict_imports=self._strict_imports,
+                ),
+            )
         return self._analysed[1]
 
     def _with_policy(self, policy: Policy) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 BUILD = """
@@ -55,3 +56,19 @@ def test_a_file_that_the_factory_read(workspace: Any) -> None:
         """
     )
     assert "not in the artifact: app/xy\n" in workspace.run("//app").stderr
+
+
+def test_functions_of_a_library_may_lack_what_they_import(workspace: Any) -> None:
+    path = str(workspace.write("site/lib.py", "def fast():\n    import gpulib\n").parent)
+    elsewhere = workspace.root.parent / "site"
+    os.rename(path, elsewhere)
+    workspace.build_file(
+        'model_package(name = "app", modules = ["lib"], policy = [intern("lib"), deny("**")])\n'
+    )
+    environment = {"PYTHONPATH": str(elsewhere)}
+    said = workspace.run("//app", env=environment).stderr
+    assert "import modules that are not here, left out: gpulib (lib.py:2:5)" in said
+    strict = workspace.run("build", "--strict-imports", "//app", env=environment)
+    assert strict.code == 1
+    assert "'gpulib'" in strict.stderr
+    assert "gpulib" in workspace.run("//app", env=environment).stderr

@@ -48,6 +48,10 @@ class BuildArguments(EngineArguments):
         "list the files of the workspace that the targets are built from; a copy of these builds the same",
     )
     keep_going: bool = flag("-k, --keep-going", "build what can be built although a target fails")
+    strict_imports: bool = flag(
+        "--strict-imports",
+        "fail where functions of packed libraries import modules that are not here, and leave none out",
+    )
     conditions: FactoryConditions | None = option(
         "--conditions FILE",
         'run factories under the conditions in FILE, a JSON object such as `{"hash_seed": 7}`, to try '
@@ -109,6 +113,7 @@ def _build(arguments: BuildArguments, console: Console) -> tuple[BuildResult, He
         keep_going=arguments.keep_going,
         jobs=arguments.jobs,
         conditions=arguments.conditions,
+        strict_imports=arguments.strict_imports,
     )
     chosen_settings(arguments.remote)
     with closing(Display(console, explain=arguments.explain)) as display:

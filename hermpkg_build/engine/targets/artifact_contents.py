@@ -53,13 +53,15 @@ def artifact_request(
     target: ModelPackage,
     models: Mapping[Label, ModelObject],
     warn: Callable[[str], None],
+    *,
+    strict_imports: bool = False,
 ) -> ArtifactRequest:
     """Gather everything that decides the bytes of the artifact of `target`, which holds `models`.
 
-    `warn` is told of what the artifact will lack. Raises what `module_graph` raises, and LoadingError for a
-    file that cannot be read.
+    `warn` is told of what the artifact will lack; `strict_imports` makes an error of some of that. Raises
+    what `module_graph` raises, and LoadingError for a file that cannot be read.
     """
-    found = _analyse(context, target, models, warn)
+    found = _analyse(context, target, models, warn, strict_imports=strict_imports)
     graph = found.closure.graph
     files = _files_read(context, target, found, models)
     return ArtifactRequest(
@@ -80,6 +82,8 @@ def _analyse(
     target: ModelPackage,
     models: Mapping[Label, ModelObject],
     warn: Callable[[str], None] = lambda _: None,
+    *,
+    strict_imports: bool = False,
 ) -> _Analysis:
     beside = [model.beside for model in models.values()]
     texts = {name: text for saved in beside for name, text in saved.sources.items()}
@@ -103,6 +107,7 @@ def _analyse(
         target=str(target.label),
         observed=list(_observed(models)),
         without_imports={name for saved in beside for name in saved.without_imports},
+        strict_imports=strict_imports,
         warn=warn,
     )
     _check_requires(target, finder)

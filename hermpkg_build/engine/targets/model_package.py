@@ -18,7 +18,7 @@ from hermpkg_build.engine.targets.artifact_file import ArtifactFile, output_path
 from hermpkg_build.engine.targets.model import build_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from hermpkg_build.core.graph import ModuleNode
     from hermpkg_build.core.label import Label
@@ -35,7 +35,7 @@ def build_artifact(build: Build, target: ModelPackage, need: NeedTargets) -> Bui
     Raises GroupedError with everything that the policy does not settle, LocalEnvironmentError where the
     file cannot be written, CommandLineError where it would take the place of an input.
     """
-    request = artifact_request(build.context, target, model_objects(target, need), build.journal.warn)
+    request = _request(build, target, model_objects(target, need))
     try:
         return _built(build, target, request)
     except (LostContentError, OtherBytesError) as error:
@@ -45,7 +45,12 @@ def build_artifact(build: Build, target: ModelPackage, need: NeedTargets) -> Bui
         )
     build.content.check(_contents_of(request))
     again = model_objects(target, lambda labels: [_built_again(build, label, need) for label in labels])
-    return _built(build, target, artifact_request(build.context, target, again, build.journal.warn))
+    return _built(build, target, _request(build, target, again))
+
+
+def _request(build: Build, target: ModelPackage, models: Mapping[Label, ModelObject]) -> ArtifactRequest:
+    strict_imports = build.request.strict_imports
+    return artifact_request(build.context, target, models, build.journal.warn, strict_imports=strict_imports)
 
 
 def _contents_of(request: ArtifactRequest) -> Iterator[Digest]:

@@ -80,6 +80,7 @@ class Workspace:
         facts: ReadingFacts | None = None,
         finder: ModuleFinder | None = None,
         warn: Callable[[str], None] = lambda _: None,
+        strict_imports: bool = False,
     ) -> Closure:
         names = [root] if isinstance(root, str) else root
         return close_over(
@@ -89,6 +90,7 @@ class Workspace:
             facts or ReadingFacts(),
             target="//a:b",
             warn=warn,
+            strict_imports=strict_imports,
         )
 
     def told(self, root: str | Sequence[str], *rules: PolicyRule) -> list[str]:

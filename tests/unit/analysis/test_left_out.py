@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.errors import Location
 
 if TYPE_CHECKING:
     from conftest import Workspace
@@ -120,3 +121,40 @@ def test_plugins_of_an_installed_library(workspace: Workspace) -> None:
     assert "not in the artifact: lib.one, lib.two\n" in text
     # What it was seen to need, or has otherwise, is taken to be all.
     assert workspace.told(["lib", "lib.one"], rule("intern", "lib.**"), REST) == []
+
+
+LAZY = "def fast(x):\n    from gpulib.core import kernel\n    return kernel(x)\n"
+
+
+@pytest.mark.parametrize("rest", [(), (REST,), (rule("intern", "**"),)])
+def test_functions_of_a_library_may_lack_what_they_import(
+    workspace: Workspace, rest: tuple[PolicyRule, ...]
+) -> None:
+    rules = (rule("intern", "lib.**"), *rest)
+    (text,) = workspace.installed({"lib.py": LAZY}).told("lib", *rules)
+    assert "import modules that are not here, left out: gpulib.core (lib.py:2:5)\n" in text
+    (error,) = workspace.problems("lib", *rules, strict_imports=True)
+    assert error.location == Location("lib.py", 2, 5)
+
+
+@pytest.mark.parametrize(
+    ("code", "rules"),
+    [
+        (LAZY, (rule("deny", "gpulib.**"),)),
+        ("from gpulib.core import kernel\n", ()),
+        ("from gpulib.core import kernel\n", (REST,)),
+    ],
+)
+def test_what_a_library_may_not_lack(workspace: Workspace, code: str, rules: tuple[PolicyRule, ...]) -> None:
+    workspace.installed({"lib.py": code}).problems("lib", *rules, rule("intern", "lib.**"))
+
+
+@pytest.mark.parametrize("policy", ["extern", "mock"])
+def test_a_rule_for_an_absent_library_decides(workspace: Workspace, policy: str) -> None:
+    rules = (rule(policy, "gpulib.**"), rule("intern", "lib.**"), REST)
+    assert workspace.installed({"lib.py": LAZY}).told("lib", *rules) == []
+    assert "gpulib.core" in workspace.close("lib", *rules).graph.nodes
+
+
+def test_functions_of_the_workspace_find_what_they_import(workspace: Workspace) -> None:
+    workspace.own({"app.py": LAZY}).problems("app", OWN, REST)

@@ -738,3 +738,19 @@ def test_imports_that_may_fail_are_told_from_those_that_may_not(project):
         "own": False,
         "some": True,
     }
+
+
+def test_a_module_that_only_a_function_imports_may_be_absent(project):
+    project.module("lib", "def fast():\n    import gpulib\n    return gpulib\n")
+
+    def save(exporter):
+        exporter.intern("**")
+        exporter.add_dependency("lib")
+
+    with pytest.warns(UserWarning, match="not here, left out: gpulib .lib.py:2:5") as told:
+        importer = project.load(save)
+    assert told[0].filename.endswith("conftest.py")
+    with pytest.raises(ModuleNotFoundError, match="gpulib"):
+        importer.import_module("lib").fast()
+    with pytest.raises(PackagingError, match="gpulib"):
+        project.export(save, strict_imports=True)
