@@ -91,6 +91,8 @@ def model(
         args = {},
         seed = 0,
         weights = None,
+        weights_key = "",
+        weights_prefix = "",
         cpu = "baseline",
         deps = [],
         visibility = None,
@@ -102,7 +104,9 @@ def model(
       factory: The function that makes the model, as `module:function`.
       args: Keyword arguments of the factory.
       seed: The seed of torch's, numpy's and Python's random numbers.
-      weights: A file of tensors for `load_state_dict`: `.safetensors`, or what `torch.save` wrote.
+      weights: A file of tensors for `load_state_dict`: safetensors, or what `torch.save` wrote.
+      weights_key: Where the state dict is inside of `weights`, such as `state_dict` in a checkpoint of a training.
+      weights_prefix: What keys of the state dict begin with, which the model's lack; other keys are left out.
       cpu: What the factory computes with: `baseline` is what every processor of the architecture has, so that numbers
         are the same on all of them; `native` is all that the building processor has.
       deps: The `python_modules` targets whose modules this target may use.
@@ -116,6 +120,8 @@ def model(
         args = args,
         seed = seed,
         weights = weights,
+        weights_key = weights_key,
+        weights_prefix = weights_prefix,
         cpu = cpu,
         deps = deps,
         visibility = visibility,

@@ -114,9 +114,16 @@ class Model(RuleTarget):
     args: Mapping[str, Json] = attribute("Keyword arguments of the factory.", default={})
     seed: int = attribute("The seed of torch's, numpy's and Python's random numbers.", default=0)
     weights: Label | None = attribute(
-        "A file of tensors for `load_state_dict`: `.safetensors`, or what `torch.save` wrote.",
+        "A file of tensors for `load_state_dict`: safetensors, or what `torch.save` wrote.",
         default=None,
-        suffixes=[".safetensors", ".pt", ".pth", ".bin"],
+        suffixes=[""],
+    )
+    weights_key: str = attribute(
+        "Where the state dict is inside of `weights`, such as `state_dict` in a checkpoint of a training.",
+        default="",
+    )
+    weights_prefix: str = attribute(
+        "What keys of the state dict begin with, which the model's lack; other keys are left out.", default=""
     )
     cpu: str = attribute(
         "What the factory computes with: `baseline` is what every processor of the architecture has, so that "

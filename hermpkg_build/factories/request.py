@@ -52,6 +52,8 @@ class ModelRequest:
     arguments: Mapping[str, Json]
     seed: int
     weights: str | None = None
+    weights_key: str = ""
+    weights_prefix: str = ""
     modules: Mapping[str, str]
     workspace_root: str
     search_path: tuple[str, ...]

@@ -145,7 +145,13 @@ def make(request: ModelRequest, places: Places) -> Any:
     _seed_all(request.seed)
     model = factory(**request.arguments)
     if request.weights is not None:
-        load_weights(model, request.weights, shown=places.short_path(request.weights))
+        load_weights(
+            model,
+            request.weights,
+            shown=places.short_path(request.weights),
+            key=request.weights_key,
+            prefix=request.weights_prefix,
+        )
     return model
 
 

@@ -268,3 +268,10 @@ def test_the_clock_of_files_does_not_count(models: Any) -> None:
     assert second.target["status"] == "up-to-date"
     assert first.target["sha256"] == second.target["sha256"]
     assert sum(second.ran(kind) for kind in ("analyse", "make-model", "assemble")) == 0
+
+
+def test_a_key_of_weights_needs_weights(models: Any) -> None:
+    models.build_file(BUILD.replace("args = ", 'weights_key = "state_dict", args = '))
+    outcome = models.run("//app")
+    assert outcome.code == 1
+    assert "//app:thing has weights_key or weights_prefix, and no weights" in outcome.stderr

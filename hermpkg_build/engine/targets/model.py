@@ -14,6 +14,7 @@ from hermpkg_build.core.json_codec import JsonFormError, from_json, to_json
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
 from hermpkg_build.engine.runner import Done, Ran
+from hermpkg_build.errors import AnalysisError
 from hermpkg_build.factories.make import make_model_object
 from hermpkg_build.factories.processor import describe_platform
 from hermpkg_build.factories.request import BASELINE, ModelObject, ModelRequest, ObservedFiles
@@ -76,7 +77,13 @@ def _made(build: Build, target: Model, request: ModelRequest) -> tuple[ModelObje
 
 
 def model_request(context: TargetContext, target: Model, conditions: FactoryConditions) -> ModelRequest:
-    """Describe the factory of `target`, with everything that it may see."""
+    """Describe the factory of `target`, with everything that it may see. Raises AnalysisError."""
+    if target.weights is None and (target.weights_key or target.weights_prefix):
+        raise AnalysisError(
+            f"{target.label} has weights_key or weights_prefix, and no weights",
+            location=target.location,
+            next_step="name the file that they are about: weights = ...",
+        )
     modules = context.modules_of(target.dependencies)
     return ModelRequest(
         label=str(target.label),
@@ -84,6 +91,8 @@ def model_request(context: TargetContext, target: Model, conditions: FactoryCond
         arguments=target.args,
         seed=target.seed,
         weights=context.absolute(target.weights.path) if target.weights else None,
+        weights_key=target.weights_key,
+        weights_prefix=target.weights_prefix,
         modules={module.module: context.absolute(module.path) for module in modules},
         workspace_root=context.workspace.root,
         search_path=context.environment.search_path,
@@ -117,6 +126,7 @@ def _action(build: Build, target: Model, request: ModelRequest) -> Action:
             next_step="check the path and its permissions",
         )
         inputs[f"weights {path}"] = weights.hash
+        inputs["weights key"], inputs["weights prefix"] = target.weights_key, target.weights_prefix
     action = Action(kind="make-model", version=_MODEL_VERSION, subject=str(target.label), inputs=inputs)
     return action.with_inputs(build.context.declared_resources(target))
 

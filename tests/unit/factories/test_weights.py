@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import pickle
 import zipfile
 from pathlib import Path
@@ -13,7 +14,8 @@ from hermpkg_build.errors import ActionError, Location
 from hermpkg_build.factories.weights import load_weights
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("safetensors")
+numpy = pytest.importorskip("numpy")
+safetensors_torch = pytest.importorskip("safetensors.torch")
 
 
 def model() -> Any:
@@ -29,6 +31,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.save(state, root / "old.pt", _use_new_zipfile_serialization=False)
     torch.save([1, 2], root / "list.pt")
     torch.save({"model": model()}, root / "whole.pt")
+    torch.save(model(), root / "plain.pt")
     (root / "code.pt").write_bytes(pickle.dumps(print))
     (root / "torn.pt").write_bytes((root / "wrapped.pt").read_bytes()[:200])
     (root / "empty.pt").write_bytes(b"")
@@ -42,18 +45,19 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("name", "summary", "fact", "next_step"),
     [
-        ("wrapped.pt", "the weights do not fit the model", "missing", 'of the file starts with "module."'),
+        ("wrapped.pt", "the weights do not fit the model", "missing", 'weights_prefix = "module."'),
         ("misfit.pt", "the weights do not fit the model", "unexpected", "same arguments"),
         ("misfit.pt", "the weights do not fit the model", "shapes", "same arguments"),
         ("list.pt", "the weights file holds a list, not a state dict", "", "torch.save"),
-        ("whole.pt", "the weights file holds more than tensors", "reason", "model.state_dict()"),
+        ("whole.pt", "the weights do not fit the model", "missing", "same arguments"),
+        ("plain.pt", "the weights file holds an object, not a state dict", "", "model.state_dict()"),
         ("code.pt", "the weights file holds more than tensors", "reason", "model.state_dict()"),
         ("torn.pt", "the weights file cannot be read", "reason", "complete"),
         ("empty.pt", "the weights file cannot be read", "reason", "complete"),
         ("torn.safetensors", "the weights file cannot be read", "reason", "complete"),
         ("missing.safetensors", "the weights file cannot be read", "reason", "complete"),
         ("zip.pt", "the weights file cannot be read", "reason", "complete"),
-        ("weights.txt", "weights are a .safetensors file", "", ""),
+        ("weights.txt", "the weights file holds more than tensors", "reason", "model.state_dict()"),
     ],
 )
 def test_weights_that_cannot_be_used(files: Path, name: str, summary: str, fact: str, next_step: str) -> None:
@@ -70,6 +74,71 @@ def test_an_old_file_without_a_zip_is_read(files: Path) -> None:
     load_weights(loaded, str(files / "old.pt"), shown="old.pt")
     again = torch.load(files / "old.pt", weights_only=True)
     assert torch.equal(loaded[0].weight, again["0.weight"])
+
+
+class Settings:
+    """An object of the training, whose class the reader lacks."""
+
+    def __reduce__(self) -> Any:
+        return exit, (3,)
+
+
+def checkpoint(**parts: Any) -> dict[str, Any]:
+    training = {
+        "best": numpy.float64(1),
+        "when": datetime.datetime(2020, 1, 2),
+        "args": Settings(),
+        "epoch": 1,
+    }
+    return {**training, **parts}
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "best.pth.tar", "checkpoint"])
+@pytest.mark.parametrize("options", [{}, {"_use_new_zipfile_serialization": False}, {"pickle_protocol": 4}])
+def test_checkpoints_of_trainings_are_read_for_their_tensors(
+    tmp_path: Path, name: str, options: dict[str, Any]
+) -> None:
+    right = {key: torch.full_like(value, 3) for key, value in model().state_dict().items()}
+    part = {**{f"net.{key}": value for key, value in right.items()}, "loss.weight": torch.ones(1)}
+    torch.save(checkpoint(state_dict=part, plain={"model.ema": right}), tmp_path / name, **options)
+    for key, prefix in (("state_dict", "net."), ("plain.model.ema", "")):
+        loaded = model()
+        load_weights(loaded, str(tmp_path / name), shown=name, key=key, prefix=prefix)
+        assert all(torch.equal(value, right[key]) for key, value in loaded.state_dict().items())
+    with pytest.raises(ActionError, match="weights do not fit") as caught:
+        load_weights(model(), str(tmp_path / name), shown=name)
+    assert caught.value.next_step.splitlines() == [
+        "give the model one of these, which fit:",
+        '    weights_key = "state_dict", weights_prefix = "net.",',
+        '    weights_key = "plain.model.ema",',
+    ]
+    for key in ("nowhere", "state_dict.nowhere", "epoch"):
+        with pytest.raises(ActionError, match="not a state dict") as caught:
+            load_weights(model(), str(tmp_path / name), shown=name, key=key)
+        assert 'weights_key = "state_dict"' in caught.value.next_step
+
+
+def test_what_is_no_tensor_beside_the_tensors_is_left_out(tmp_path: Path) -> None:
+    torch.save(checkpoint(**model().state_dict()), tmp_path / "flat.bin")
+    load_weights(model(), str(tmp_path / "flat.bin"), shown="flat.bin")
+    torch.save(checkpoint(**model().state_dict(), more=torch.ones(1)), tmp_path / "more.bin")
+    with pytest.raises(ActionError) as caught:
+        load_weights(model(), str(tmp_path / "more.bin"), shown="more.bin")
+    assert list(caught.value.facts) == [("unexpected", "more")]
+
+
+def test_safetensors_of_any_name_are_known_by_their_beginning(tmp_path: Path) -> None:
+    state = {key: torch.full_like(value, 2) for key, value in model().state_dict().items()}
+    safetensors_torch.save_file(state, tmp_path / "weights.bin")
+    loaded = model()
+    load_weights(loaded, str(tmp_path / "weights.bin"), shown="weights.bin")
+    assert torch.equal(loaded[1].weight, state["1.weight"])
+
+
+def test_no_message_has_escapes(files: Path) -> None:
+    with pytest.raises(ActionError) as caught:
+        load_weights(model(), str(files / "code.pt"), shown="code.pt")
+    assert "\x1b" not in str(caught.value)
 
 
 def test_what_has_no_state_dict_takes_no_weights(files: Path) -> None:
