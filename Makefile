@@ -18,7 +18,7 @@ PYTEST_FLAGS ?= -n 4 --dist worksteal
 ZOO := .venv-zoo
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench zoo machine format clean
+.PHONY: help demo test bench fuzz zoo machine format clean
 
 help: ## Show what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -35,6 +35,9 @@ test: $(VENV)/test.stamp $(VENV)/machine.stamp ## Run every check: format, lint,
 
 bench: $(VENV)/test.stamp ## Measure hermpkg side by side with its peers
 	@$(VENV_PYTHON) tests/benchmarks/run.py
+
+fuzz: $(VENV)/test.stamp ## Read mutants of archives: COUNT of them from number FIRST on
+	@$(VENV_PYTHON) tests/fuzz/run.py $(or $(COUNT),10000) $(FIRST)
 
 zoo: $(ZOO)/zoo.stamp ## Pack models of twelve libraries and load them where the libraries are not
 	@$(ZOO)/bin/python tests/zoo/run.py $(LIBRARIES)
