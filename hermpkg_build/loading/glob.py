@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import ClassVar, Protocol
 
 from hermpkg_build.core.attributes import Form, attribute
-from hermpkg_build.loading.folder_walk import folders_below
+from hermpkg_build.loading.folder_walk import LinkedFoldersError, folders_below
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +31,18 @@ class Listing(Protocol):
 
 
 class GlobError(Exception):
-    """A pattern matched nothing, though it had to. Never leaves `loading`."""
+    """A pattern matched nothing, though it had to, or too much. Never leaves `loading`."""
 
-    def __init__(self, pattern: str | None, reason: str) -> None:
+    def __init__(
+        self,
+        pattern: str | None,
+        reason: str,
+        next_step: str = "correct the pattern, or pass allow_empty = True",
+    ) -> None:
         super().__init__(reason)
         self.pattern = pattern
         self.reason = reason
+        self.next_step = next_step
 
 
 def glob_files(
@@ -49,7 +55,7 @@ def glob_files(
     ``**`` alone and by segments that begin with a dot, not by ``*.py``. Folders never match. Folders for
     which `is_boundary` holds, given by their path below `directory`, are not entered: they are packages of
     their own. Raises GlobError, unless `call.allow_empty`, where a pattern of `include` matches nothing or
-    where everything is excluded. See https://bazel.build/reference/be/functions#glob.
+    where everything is excluded, and always where links make the paths of folders too many. See https://bazel.build/reference/be/functions#glob.
     """
     walk = _Walk(directory, listing, is_boundary)
     found: set[str] = set()
@@ -105,7 +111,10 @@ class _Walk:
 
     def _self_and_below(self, top: str) -> list[str]:
         """List `top` and all folders below it, but for packages and for links to folders above."""
-        return list(folders_below(top, self._path, self._to_enter))
+        try:
+            return list(folders_below(top, self._path, self._to_enter))
+        except LinkedFoldersError as error:
+            raise GlobError(None, f"goes too far: {error}", "take another pattern than **") from None
 
     def _to_enter(self, folder: str) -> list[str]:
         return [name for name in self._list(folder)[0] if not self._is_boundary(_join(folder, name))]

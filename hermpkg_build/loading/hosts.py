@@ -161,7 +161,7 @@ class BuildHost(Host):
                 f"{what} {error.reason}",
                 argument="include",
                 path=path,
-                next_step="correct the pattern, or pass allow_empty = True",
+                next_step=error.next_step,
             )
             return []
         for name in found:

@@ -10,7 +10,7 @@ from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.spelling import did_you_mean
 from hermpkg_build.errors import LabelError, WorkspaceError
-from hermpkg_build.loading.folder_walk import folders_below
+from hermpkg_build.loading.folder_walk import LinkedFoldersError, folders_below
 from hermpkg_build.loading.glob import GlobCall, glob_files
 from hermpkg_build.loading.workspace import Workspace
 
@@ -91,7 +91,13 @@ class Packages:
         Folders whose names begin with a dot, and virtual environments, are not entered: tools put there
         what is in them. Links that lead back up are not followed.
         """
-        for folder in folders_below(package, self.directory, self._to_enter):
+        try:
+            folders = list(folders_below(package, self.directory, self._to_enter))
+        except LinkedFoldersError as error:
+            raise WorkspaceError(
+                str(error), next_step=f"name a folder with fewer links, or list some in {_IGNORE_FILE}"
+            ) from None
+        for folder in folders:
             if self.build_file(folder) is not None and not self.is_environment(folder):
                 yield folder
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,6 +123,21 @@ def test_every_include_pattern_must_match(folder: Path) -> None:
         matches(folder, ["*.py", "*.pyx"])
     assert caught.value.pattern == "*.pyx"
     assert matches(folder, ["*.pyx"], allow_empty=True) == []
+
+
+def test_folders_that_link_to_one_another(folder: Path) -> None:
+    names = [f"d{number}" for number in range(9)]
+    for name in names:
+        (folder / "many" / name).mkdir(parents=True)
+        for other in names:
+            (folder / "many" / name / f"to-{other}").symlink_to(folder / "many" / other)
+    with pytest.raises(GlobError, match="thousands of paths"):
+        glob_files(str(folder), GlobCall(include=("many/**",)), SourceTree(), lambda _: False)
+    for name in names[3:]:
+        shutil.rmtree(folder / "many" / name)
+    (folder / "many/d2/x.txt").write_text("")
+    call = GlobCall(include=("many/**/*.txt",))
+    assert "many/d0/to-d1/to-d2/x.txt" in glob_files(str(folder), call, SourceTree(), lambda _: False)
 
 
 def test_links_to_folders_are_followed_and_loops_are_not(folder: Path) -> None:
