@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from hermpkg_build.printable import indented, one_line
+
 
 class ExitCode(enum.IntEnum):
     """Exit codes of the command line; the numbers are Bazel's."""
@@ -80,19 +82,18 @@ class HermpkgError(Exception):
         return self.render()
 
     def render(self) -> str:
-        """The whole message as plain text, without a trailing newline."""
+        """The whole message as plain text that can steer no terminal, without a trailing newline.
+
+        What belongs to it begins with blanks, in all lines but the first.
+        """
         head = f"{self.location}: {self.summary}" if self.location else self.summary
-        lines = [head]
-        lines += [f"    {line}".rstrip() for line in self.snippet.splitlines()]
-        width = max((len(name) for name, _ in self.facts), default=0)
-        for name, value in self.facts:
-            first, *rest = value.splitlines() or [""]
-            lines.append(f"  {name + ':':<{width + 1}} {first}".rstrip())
-            lines += [f"  {'':<{width + 1}} {line}".rstrip() for line in rest]
+        lines = [indented(head, "    ")]
+        lines += [f"    {one_line(line)}".rstrip() for line in self.snippet.splitlines()]
+        named = [(f"{one_line(name)}:", value) for name, value in self.facts]
+        width = max((len(name) for name, _ in named), default=0)
+        lines += [indented(f"  {name:<{width}} {value}", " " * (width + 3)).rstrip() for name, value in named]
         if self.next_step:
-            first, *rest = self.next_step.splitlines()
-            lines.append(f"  -> {first}")
-            lines += [f"     {line}".rstrip() for line in rest]
+            lines.append(indented(f"  -> {self.next_step}", "     "))
         return "\n".join(lines)
 
 

@@ -1,17 +1,18 @@
 """What a command says: lines or one JSON object on standard output, everything else on standard error.
 
-All text becomes output here, and only here are its control characters made harmless.
+All text becomes output here, as `printable` makes it.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 from hermpkg_build.errors import GroupedError, HermpkgError, Location
+from hermpkg_build.printable import one_line
 
 if TYPE_CHECKING:
     from hermpkg_build.core.canonical_json import Json
@@ -69,7 +70,7 @@ class Console:
         self.color_errors = _wants_color(sys.stderr, color, environment)
 
     def say(self, *pieces: str | Styled) -> None:
-        """Print the pieces of one or more lines of the command's result."""
+        """Print the pieces of a line of the command's result."""
         if not self.json:
             print(_joined(pieces, self._color_output), file=sys.stdout)
 
@@ -86,30 +87,42 @@ class Console:
             print(json.dumps(value, indent=2, allow_nan=False), file=sys.stdout)
 
     def note(self, text: str) -> None:
-        """Print a line for people only, on standard error."""
+        """Print something for people only, on standard error; its further lines are indented."""
         if not self.quiet:
-            self._print_error(text)
+            self._print_error(*_lines_of(text))
 
     def warn(self, text: str) -> None:
         """Print something that the user should know although it is no error."""
-        self._print_error(("warning:", _YELLOW), f" {text}")
+        first, *rest = _lines_of(text)
+        self._print_error([("warning:", _YELLOW), " ", *first], *rest)
 
     def describe(self, error: HermpkgError) -> None:
         """Print the whole of an error on standard error."""
-        pieces: list[str | Styled] = [("error:", _RED)]
-        for number, line in enumerate(error.render().split("\n")):
-            pieces.append("\n" if number else " ")
-            pieces.append((line, _CYAN) if line.lstrip().startswith("-> ") else line)
-        self._print_error(*pieces)
+        lines = [[_coloured(line)] for line in error.render().split("\n")]
+        self._print_error([("error:", _RED), " ", *lines[0]], *lines[1:])
 
-    def _print_error(self, *pieces: str | Styled) -> None:
-        """Print to standard error; where even that is closed there is no one to tell."""
+    def _print_error(self, *lines: Sequence[str | Styled]) -> None:
+        """Print lines to standard error; where even that is closed there is no one to tell."""
         if sys.stderr is None:
             return  # print() would take None for standard output
         try:
-            print(_joined(pieces, self.color_errors), file=sys.stderr, flush=True)
+            text = "\n".join(_joined(line, self.color_errors) for line in lines)
+            print(text, file=sys.stderr, flush=True)
         except (OSError, ValueError):
             return
+
+
+def _coloured(line: str) -> str | Styled:
+    """A line of an error; the next step has a colour."""
+    return (line, _CYAN) if line.lstrip().startswith("-> ") else line
+
+
+def _lines_of(text: str) -> list[list[str | Styled]]:
+    """The lines of a text, of which only the first begins where our own lines do."""
+    lines = text.splitlines() or [""]
+    return [
+        [line if line.startswith(" ") or not number else f"  {line}"] for number, line in enumerate(lines)
+    ]
 
 
 def _joined(pieces: Iterable[str | Styled], color: bool) -> str:
@@ -118,14 +131,7 @@ def _joined(pieces: Iterable[str | Styled], color: bool) -> str:
 
 def _shown(piece: str | Styled, color: bool) -> str:
     text, style = (piece, "") if isinstance(piece, str) else piece
-    return f"{style}{printable(text)}{_RESET}" if style and color else printable(text)
-
-
-def printable(text: str) -> str:
-    """Escape the control characters in `text` that could steer a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in "\n\t" or ord(c) > 0x9F else f"\\x{ord(c):02x}" for c in text)
+    return f"{style}{one_line(text)}{_RESET}" if style and color else one_line(text)
 
 
 def location_json(location: Location | None) -> Json:

@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from hermpkg_build.cli.console import Console, faint, good, printable, size_text, strong
+from hermpkg_build.cli.console import Console, faint, good, size_text, strong
 from hermpkg_build.core.texts import counted
 from hermpkg_build.engine.observer import BuildObserver
+from hermpkg_build.printable import one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -122,7 +123,7 @@ class _Spinners:
         if self._progress is None:
             self._progress = _make_progress(self._color)
             self._progress.start()
-        text = f"{_WORDS.get(kind, kind)} {printable(subject)}"
+        text = f"{_WORDS.get(kind, kind)} {one_line(subject)}"
         self._tasks[kind, subject] = self._progress.add_task(text, total=None)
 
     def stop_one(self, kind: str, subject: str) -> None:

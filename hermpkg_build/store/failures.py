@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hermpkg_build.errors import LocalEnvironmentError
+from hermpkg_build.printable import one_line
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Errors of a disk, or of a user's share of it, that is full."""
@@ -56,4 +57,6 @@ def log_corrupt(subject: str, path: str) -> None:
     """Log that something in the cache is damaged; it will be made again."""
     import logging
 
-    logging.getLogger("hermpkg_build.store").info("corrupt %s, treated as absent: %s", subject, path)
+    logging.getLogger("hermpkg_build.store").info(
+        "corrupt %s, treated as absent: %s", subject, one_line(path)
+    )

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from zipfile import ZipFile
 
 import pytest
 
@@ -41,3 +42,37 @@ def test_outputs_go_through_no_link(app, tmp_path, link):
     assert precious.read_text() == "precious"
     assert [path.name for path in elsewhere.iterdir()] == ["app.pt"]
     assert app.build("//app", env={"HERMPKG_TRUST": str(app.root)}).target["status"] == "built"
+
+
+EVIL = "\x1b]0;title\x07\x9b31m\u202e\r\nFAKE: verified"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["inspect", "FILE"],
+        ["inspect", "--tree", "FILE"],
+        ["verify", "FILE"],
+        ["diff", "original.pt", "FILE"],
+        ["why", "FILE", EVIL],
+    ],
+    ids=lambda words: words[0],
+)
+def test_no_text_of_an_artifact_steers_a_terminal(app, words):
+    app.build("//app", "--out", "original.pt")
+    with ZipFile(app.root / "original.pt") as source, ZipFile(app.root / "evil.pt", "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            if name.endswith("python_version"):
+                data += EVIL.encode()
+            target.writestr(
+                f"evil{EVIL}/{name.partition('/')[2]}", data + EVIL.encode() * name.endswith("txt")
+            )
+        target.writestr(f"evil{EVIL}/{EVIL}", "x")
+    reports = ["--summary", "page.md", "--junit", "report.xml"] if "verify" in words else []
+    outcome = app.run("-v", *[word.replace("FILE", "evil.pt") for word in words], *reports)
+    assert outcome.code in (0, 1, 3, 7), outcome.stderr
+    texts = [outcome.stdout, outcome.stderr, *((app.root / name).read_text() for name in reports[1::2])]
+    for line in "\n".join(texts).split("\n"):
+        assert not line.startswith("FAKE")
+        assert all(character.isprintable() or character == "\t" for character in line)

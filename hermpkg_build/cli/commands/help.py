@@ -33,7 +33,8 @@ def run(arguments: HelpArguments, console: Console) -> ExitCode:
         raise unknown_command(arguments.command)
     text = "\n".join(_overview() if command is None else _on_command(command))
     console.give_json({"help": text})
-    console.say(text)
+    for line in text.split("\n"):
+        console.say(line)
     return ExitCode.SUCCESS
 
 

@@ -42,7 +42,8 @@ def run(arguments: InspectArguments, console: Console) -> ExitCode:
     console.give_json(to_json(contents))
     if arguments.tree:
         tree = Directory.of_files(contents.root, [record.name for record in contents.records])
-        console.say(str(tree).rstrip("\n"))
+        for line in str(tree).rstrip("\n").split("\n"):
+            console.say(line)
     else:
         for line in _lines(contents):
             console.say(line)

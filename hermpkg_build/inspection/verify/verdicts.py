@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.texts import first_of
+from hermpkg_build.printable import one_line
 
 _MOST_LINES = 60
 
@@ -47,7 +48,10 @@ class Verdict:
 
 
 def junit_xml(verdicts: Sequence[Verdict]) -> str:
-    """Return a test suite with a case for each verdict, in JUnit's form."""
+    """Return a test suite with a case for each verdict, in JUnit's form.
+
+    What XML 1.0 cannot hold is no character to see, and written as an escape with the others.
+    """
     failures = sum(not verdict.passed for verdict in verdicts)
     seconds = sum(verdict.seconds for verdict in verdicts)
     counts = f'tests="{len(verdicts)}" failures="{failures}"'
@@ -56,22 +60,13 @@ def junit_xml(verdicts: Sequence[Verdict]) -> str:
         f'<testsuites><testsuite name="hermpkg verify" {counts} errors="0" time="{seconds:.3f}">',
     ]
     for verdict in verdicts:
-        name, group = quoteattr(_xml_text(verdict.subject)), quoteattr(f"hermpkg.{verdict.check}")
+        name, group = quoteattr(one_line(verdict.subject)), quoteattr(f"hermpkg.{verdict.check}")
         lines.append(f'<testcase classname={group} name={name} time="{verdict.seconds:.3f}">')
         if not verdict.passed:
-            text = escape(_xml_text("\n".join(verdict.lines)))
-            lines.append(f"<failure message={quoteattr(_xml_text(verdict.summary))}>{text}</failure>")
+            text = escape("\n".join(map(one_line, verdict.lines)))
+            lines.append(f"<failure message={quoteattr(one_line(verdict.summary))}>{text}</failure>")
         lines.append("</testcase>")
     return "\n".join([*lines, "</testsuite></testsuites>", ""])
-
-
-def _xml_text(text: str) -> str:
-    """`text` without the characters that XML 1.0 cannot hold."""
-    return (
-        "".join(c if c in "\t\n" or (c >= " " and c not in "\ufffe\uffff") else "?" for c in text)
-        .encode("utf-8", "replace")
-        .decode()
-    )
 
 
 def markdown(verdicts: Sequence[Verdict]) -> str:
@@ -81,19 +76,18 @@ def markdown(verdicts: Sequence[Verdict]) -> str:
     lines = [f"### hermpkg verify: {state}", "", "| artifact | check | result | |", "|---|---|---|---|"]
     for verdict in verdicts:
         result = "passed" if verdict.passed else "**failed**"
-        lines.append(
-            f"| `{_cell(verdict.subject)}` | {verdict.check} | {result} | {_cell(verdict.summary)} |"
-        )
+        subject, summary = _cell(verdict.subject), _cell(verdict.summary)
+        lines.append(f"| <code>{subject}</code> | {verdict.check} | {result} | {summary} |")
     for verdict in failed:
-        shown = first_of(verdict.lines, _MOST_LINES, "... {} more lines")
+        shown = first_of([*map(one_line, verdict.lines)], _MOST_LINES, "... {} more lines")
         fence = _fence("\n".join(shown))
-        lines += ["", f"<details open><summary>{escape(verdict.subject)}</summary>", ""]
+        lines += ["", f"<details open><summary>{escape(one_line(verdict.subject))}</summary>", ""]
         lines += [f"{fence}text", *shown, fence, "", "</details>"]
     return "\n".join([*lines, ""])
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return escape(one_line(text)).replace("|", "&#124;").replace("`", "&#96;")
 
 
 def _fence(text: str) -> str:

@@ -12,6 +12,7 @@ from hermpkg_build.archive.layout import DATA, MANIFEST, PYTHON_VERSION
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
+from hermpkg_build.printable import one_line
 from hermpkg_build.runtime.contents.archives import Archive
 
 if TYPE_CHECKING:
@@ -209,4 +210,4 @@ def _shortened(texts: Sequence[str], separator: str) -> str:
 
 
 def _warn(category: type[Warning], text: str) -> None:
-    warnings.warn(text, category, stacklevel=_CALLER)
+    warnings.warn(one_line(text), category, stacklevel=_CALLER)

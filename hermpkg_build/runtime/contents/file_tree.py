@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from hermpkg_build.core.globs import GlobGroup, GlobPattern
+from hermpkg_build.printable import one_line
 
 
 class Directory:
@@ -57,7 +58,7 @@ class Directory:
         here.children.setdefault(last, Directory(last, False))
 
     def _lines(self, pointer: str, indent: str) -> Iterator[str]:
-        yield pointer + self.name
+        yield pointer + one_line(self.name)
         children = sorted(self.children.values(), key=lambda child: (not child.is_dir, child.name))
         for child in children:
             last = child is children[-1]

@@ -12,6 +12,7 @@ from typing import Any
 
 from hermpkg_build.archive.layout import DATA
 from hermpkg_build.errors import ArchiveError
+from hermpkg_build.printable import one_line
 from hermpkg_build.runtime.contents.tensor_storages import StorageSource
 
 _READ_AHEAD = 1 << 17
@@ -47,10 +48,12 @@ class PackageUnpickler(pickle.Unpickler):
             if self._dotted_names and "." in name:
                 return functools.reduce(getattr, name.split("."), owner)
             return getattr(owner, name)
-        except AttributeError:
+        except AttributeError as error:
             if (module, name) in _DROPPED_NAMES:
                 return _DROPPED_NAMES[module, name]
-            raise
+            if name.isprintable():
+                raise
+            raise AttributeError(one_line(str(error)), name=name) from None
 
     def persistent_load(self, pid: Any) -> Any:
         """Load the object of a persistent id of torch.package. Raises UnpicklingError for any other id."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from hermpkg_build.core.module_names import top_of
+from hermpkg_build.printable import one_line
 from hermpkg_build.runtime.importing.roles import ModuleRole
 from hermpkg_build.runtime.importing.space import CLOSED_ARTIFACTS, OPEN_SPACES, ModuleSpace
 
@@ -36,7 +37,7 @@ def missing_module(space: ModuleSpace, name: str) -> ModuleNotFoundError:
             f": {top!r} is packaged, but this part of it is not: nothing was seen to import it."
             f" {_how_to_add(name)}"
         )
-    return ModuleNotFoundError(text, name=name)
+    return ModuleNotFoundError(one_line(text), name=name)
 
 
 def attributes_of_folder(name: str, artifact: str) -> Callable[[str], NoReturn]:
@@ -49,7 +50,7 @@ def attributes_of_folder(name: str, artifact: str) -> Callable[[str], NoReturn]:
                 f": the artifact {artifact} has modules below {name}, but not its __init__.py."
                 f" If there is one: {_how_to_add(name)}"
             )
-        raise AttributeError(text, name=attribute)
+        raise AttributeError(one_line(text), name=attribute)
 
     return look_up
 
@@ -103,6 +104,7 @@ def _explain_mangled_name(error: Exception, space: ModuleSpace) -> None:
 
 def _add_note(error: BaseException, text: str) -> None:
     """Show `text` once with the message of `error`, whose type stays as it is."""
+    text = one_line(text)
     if hasattr(error, "add_note"):
         if text not in getattr(error, "__notes__", ()):
             error.add_note(text)

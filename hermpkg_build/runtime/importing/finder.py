@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, PathFinder
 from types import ModuleType
 
+from hermpkg_build.printable import one_line
 from hermpkg_build.runtime.importing import torch_saving, torch_tables
 from hermpkg_build.runtime.importing.parking import park, unpark
 from hermpkg_build.runtime.importing.space import CLOSED_ARTIFACTS, OPEN_SPACES, ModuleSpace
@@ -42,7 +43,7 @@ class _MangledFinder:
         if owner is None and (prefix in _unreachable or is_of_another_process(prefix)):
             reason = _unreachable.get(prefix, _NOT_OPEN)
             text = f"the artifact of {fullname} is not open in this process: {reason}"
-            raise ModuleNotFoundError(text, name=fullname)
+            raise ModuleNotFoundError(one_line(text), name=fullname)
         return owner.loader.find_spec(fullname) if owner is not None else None
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from hermpkg_build.cli.console import Console, error_json, printable, size_text, strong
+from hermpkg_build.cli.console import Console, error_json, size_text, strong
 from hermpkg_build.errors import GroupedError, LabelError, LoadingError, Location
+from hermpkg_build.printable import one_line
 
 
 @pytest.mark.parametrize(
@@ -24,8 +25,10 @@ def test_sizes(count, text):
 
 
 def test_control_characters_cannot_steer_a_terminal():
-    assert printable("a\x1b[2Jb\rc\x9bd") == "a\\x1b[2Jb\\x0dc\\x9bd"
-    assert printable("Größe\n\tüber 日本") == "Größe\n\tüber 日本"
+    assert one_line("a\x1b[2Jb\rc\x9bd\u202ee\u2028f\nFAKE: fine") == (
+        "a\\x1b[2Jb\\rc\\x9bd\\u202ee\\u2028f\\nFAKE: fine"
+    )
+    assert one_line("Größe\tüber 日本 \udc80") == "Größe\tüber 日本 \\udc80"
 
 
 def test_an_error_as_fields():

@@ -223,3 +223,34 @@ def test_a_manifest_of_a_later_format(load) -> None:
     with pytest.raises(ArchiveError, match="cannot read") as error:
         load(with_manifest(FILES, format=7))
     assert ("format", "7") in error.value.facts
+
+
+EVIL = "\x1b]0;title\x07\x9b\u202e\r\nFAKE: verified"
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda importer: importer.import_module(f"app.{EVIL}"),
+        lambda importer: importer.import_module(EVIL),
+        lambda importer: importer.load_pickle("app", "global.pkl"),
+        lambda importer: importer.load_text(EVIL, "x"),
+        lambda importer: importer.load_text("app", f"{EVIL}.txt"),
+    ],
+)
+def test_no_text_of_an_artifact_steers_a_terminal(load, recwarn, ask) -> None:
+    name = f"x{EVIL}".encode()
+    importer = load(
+        {
+            ".data/python_version": f"2.7{EVIL}",
+            "app/__init__.py": "",
+            "app/global.pkl": b"\x80\x04\x8c\x03app\x8c" + bytes([len(name)]) + name + b"\x93.",
+        }
+    )
+    with pytest.raises(Exception, match="FAKE") as caught:
+        ask(importer)
+    texts = [str(caught.value), *(str(warning.message) for warning in recwarn)]
+    assert len(texts) == 2
+    for line in "\n".join(texts).split("\n"):
+        assert not line.startswith("FAKE")
+        assert line.isprintable()
