@@ -173,9 +173,10 @@ def _finding(host: Callable[..., Any]) -> Callable[..., Any]:
 def _prepare_module(module: ModuleType) -> None:
     """Have a module that calls ``__import__`` ask who calls, there and where it reads ``sys.modules``."""
     namespace = vars(module)
-    if "__import__" in namespace:
-        return
     own = namespace.get("__name__")
+    # Ours ask who calls by themselves, and must not ask what they have put there.
+    if "__import__" in namespace or top_of(str(own)) == _OURS:
+        return
     classes = [
         value
         for value in list(namespace.values())

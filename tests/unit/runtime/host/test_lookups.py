@@ -10,6 +10,9 @@ import textwrap
 
 import pytest
 
+from hermpkg_build import PackageImporter
+from hermpkg_build.runtime.host import lookups
+
 HELPER = """
 import importlib
 import importlib.util
@@ -177,3 +180,15 @@ def test_nothing_is_prepared_where_nothing_is_opened() -> None:
     program = "import pickle, importlib, _pickle, hermpkg_build\nassert pickle.loads is _pickle.loads\n"
     program += "assert not hasattr(importlib._bootstrap._gcd_import, '__wrapped__')\n"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_packaged_code_may_use_this_library_itself(load) -> None:
+    """Which asks who calls, with what it would put into libraries."""
+    files = {
+        "lib.py": "import hermpkg_build\nfrom hermpkg_build import PackageImporter\nimport other",
+        "other.py": "",
+    }
+    for _ in range(2):
+        lib = load(files, ["hermpkg_build"]).import_module("lib")
+        assert lookups.sys is sys
+        assert lib.PackageImporter is PackageImporter
