@@ -39,6 +39,7 @@ _DEFERRED = [
 ]
 _TYPE_CHECKING = [bool(context & ImportContext.TYPE_CHECKING) for context in IMPORT_CONTEXTS]
 _WITH_SOURCE = (ModuleKind.SOURCE, ModuleKind.PACKAGE)
+_PACKABLE = (*_WITH_SOURCE, ModuleKind.NAMESPACE)
 
 
 class FactsProvider(Protocol):
@@ -113,10 +114,10 @@ def explore(
     What is wrong is returned as values, in the order of the walk, the problems of the rules last. Denied
     modules are in the graph; modules without a policy, and ones that would have to be read but cannot, are
     not. Of modules named in `without_imports` the imports are not followed. Unless `whole_packages`, the
-    package of a packed module is a mere folder, save where an import names it too (``import a.b``
-    names ``a``, ``from a import b`` does not) and a rule decides for it. Modules of an origin that `may_lack`
-    what their functions import run without it as long as these are not called. A `resolver` of the same
-    rules and finder spares what an earlier walk has worked out.
+    package of a packed module is a mere folder where no rule interns it, save where an import names it too
+    (``import a.b`` names ``a``, ``from a import b`` does not) and a rule decides for it. Modules of an
+    origin that `may_lack` what their functions import run without it as long as these are not called. A
+    `resolver` of the same rules and finder spares what an earlier walk has worked out.
     """
     malformed = malformed_patterns(rules)
     if malformed:
@@ -297,7 +298,10 @@ class _Walk:
         """Packed code runs its parents' code first; what is not packed comes with parents of its own."""
         parent = self._resolver.verdict(name)
         if Policy.INTERN in (verdict.policy, parent.policy):
-            return parent.source is not None and self._whole_packages
+            if parent.source is None:
+                return False
+            both = verdict.policy is parent.policy and parent.source.kind in _PACKABLE
+            return self._whole_packages or both
         return parent.policy in (Policy.EXTERN, Policy.MOCK)
 
     def _judge(self, edge: Edge, verdict: Verdict) -> None:

@@ -146,15 +146,17 @@ class Teller(Adviser):
         importer = next((edge.source for edge in reversed(problem.trail) if edge.location), "")
         source = self.modules.find(importer)
         path = source.path if source else os.path.join(self.environment.workspace_root, location.path)
-        if path not in self._lines:
-            self._lines[path] = self._read_lines(path)
-        lines = self._lines[path]
+        known = path or importer
+        if known not in self._lines:
+            self._lines[known] = self._read_lines(path, source.data if source else None)
+        lines = self._lines[known]
         return _with_caret(lines[location.line], location.column) if location.line < len(lines) else ""
 
-    def _read_lines(self, path: str) -> list[str]:
+    def _read_lines(self, path: str, data: bytes | None) -> list[str]:
         """The lines of a source behind an empty one, to count from 1; none where it cannot be read."""
         try:
-            return normal_form(self.environment.tree.read(path)).decode("utf-8", "replace").split("\n")
+            data = self.environment.tree.read(path) if data is None else data
+            return normal_form(data).decode("utf-8", "replace").split("\n")
         except (OSError, SourceError):
             return []
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from hermpkg_build.core.module_names import top_of
+from hermpkg_build.core.module_names import parents_of, top_of
 from hermpkg_build.printable import one_line
 from hermpkg_build.runtime.importing.roles import ModuleRole
 from hermpkg_build.runtime.importing.space import CLOSED_ARTIFACTS, OPEN_SPACES, ModuleSpace
@@ -64,6 +64,8 @@ def explain(error: Exception, name: str, space: ModuleSpace) -> None:
     """
     if not isinstance(error, (ImportError, OSError)):  # A missing file is not a taken name.
         _explain_other_copy(error, name, space)
+    if type(error) is ImportError:
+        _explain_bare_folder(error, name, space)
     if not isinstance(error, _ERRORS_THAT_NAME_MODULES):
         _explain_mangled_name(error, space)
 
@@ -82,6 +84,17 @@ def _explain_other_copy(error: Exception, name: str, space: ModuleSpace) -> None
             f"{name} of the artifact {space.archive.name} runs beside the copy of it from {places[0]}. If the"
             " error is about a name that is taken, in a table in which both register: extern the module, load"
             " only one of the copies, or have the code look before it registers.",
+        )
+
+
+def _explain_bare_folder(error: ImportError, name: str, space: ModuleSpace) -> None:
+    """Say that modules may come in another order where the code of their package does not run first."""
+    bare = [above for above in parents_of(name) if space.tree.role(above) is ModuleRole.NAMESPACE]
+    if bare:
+        _add_note(
+            error,
+            f"The artifact {space.archive.name} has modules below {bare[-1]}, but not its __init__.py, which"
+            f" may import them in another order. If there is one: {_how_to_add(bare[-1])}",
         )
 
 

@@ -409,3 +409,21 @@ def test_each_source_is_read_once_however_many_problems_are_in_it(workspace, mon
     monkeypatch.setattr(finder.tree, "read", lambda path: reads.append(path) or read(path))
     assert len(workspace.problems("app", rule("intern", "app"), rule("deny", "**"), finder=finder)) == 50
     assert reads.count(str(workspace.root / "app.py")) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "summary"),
+    [
+        ("import wandb\n", "'wandb' is denied"),
+        ("x = 1\n\nfrom ..up import y\n", "goes beyond"),
+        ("def broken(:\n", "does not parse"),
+        ("import app.nowhere\n", "no module named 'app.nowhere'"),
+    ],
+)
+def test_a_problem_in_a_text_of_the_target(workspace, text, summary):
+    workspace.own({"app/__init__.py": ""}).installed({"wandb.py": ""})
+    rules = [rule("intern", "me"), rule("intern", "app.**", allow_empty=True), rule("deny", "**")]
+    (error,) = workspace.problems("me", *rules, finder=workspace.finder(generated={"me": text}))
+    assert summary in error.summary
+    assert error.location.path == "me.py"
+    assert error.snippet.splitlines()[0] == text.splitlines()[-1]

@@ -6,6 +6,7 @@ import importlib.util
 import shutil
 import subprocess
 import sys
+import traceback
 import types
 import zipfile
 
@@ -568,7 +569,7 @@ def test_data_files_lie_beside_modules_whose_package_is_a_mere_folder(project):
     project.module("reads.part", "import pkgutil\nwords = pkgutil.get_data(__package__, 'words.txt')\n")
     (project.root / "reads" / "words.txt").write_text("hello")
     (project.root / "reads" / "other.bin").write_text("not read")
-    importer = project.load(interns("reads.**", save=["reads.part"]))
+    importer = project.load(interns("reads.part", save=["reads.part"]))
     assert not importer.file_structure().has_file("reads/__init__.py")
     assert importer.import_module("reads.part").words == b"hello"
     assert not importer.file_structure().has_file("reads/other.bin")
@@ -585,6 +586,7 @@ def test_a_resource_takes_the_place_of_a_data_file(project):
 
 MAKES_MODULES = """
 import sys
+import traceback
 import types
 
 for name in ("put", "Name"):
@@ -754,3 +756,42 @@ def test_a_module_that_only_a_function_imports_may_be_absent(project):
         importer.import_module("lib").fast()
     with pytest.raises(PackagingError, match="gpulib"):
         project.export(save, strict_imports=True)
+
+
+def test_the_code_of_a_package_runs_before_its_modules(project):
+    project.module("lib.__init__", "from lib import registry\nregistry.NAMES.append(1)\n")
+    project.module("lib.registry", "NAMES = []\n")
+
+    def save(exporter):
+        exporter.intern("lib.**")
+        exporter.save_source_string("app", "from lib.registry import NAMES")
+
+    assert project.load(save).import_module("app").NAMES == [1]
+
+
+def test_an_error_says_that_the_code_of_a_package_is_missing(project):
+    project.module("lib.__init__", "import nowhere_to_be_found\n")
+    project.module("lib.part", "from lib.other import absent\n")
+    project.module("lib.other", "")
+
+    def save(exporter):
+        exporter.intern("lib.*", exclude="lib")
+        exporter.add_dependency("lib.part")
+
+    with pytest.raises(ImportError) as caught:
+        project.load(save).import_module("lib.part")
+    assert "not its __init__.py" in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("policy", ["extern", None])
+def test_a_package_that_no_rule_interns_is_a_folder(project, policy):
+    project.module("lib.__init__", "import nowhere_to_be_found\n")
+    project.module("lib.part", "X = 1\n")
+
+    def save(exporter):
+        exporter.intern("lib.part")
+        if policy:
+            exporter.extern("lib")
+        exporter.save_source_string("app", "from lib.part import X")
+
+    assert "lib/__init__.py" not in project.records(save)
