@@ -271,6 +271,8 @@ def _other_json(data: bytes, choose: random.Random) -> bytes:
         value = json.loads(data)
     except (ValueError, RecursionError):
         return data
+    if not isinstance(value, dict):
+        return data
     for _ in range(choose.choice((0, 1, 1, 2))):
         _change_a_value(value, choose)
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

@@ -64,7 +64,7 @@ def _run(words: list[str]) -> tuple[int, str]:
 
 
 def _controls(character: str) -> bool:
-    return character != "\n" and unicodedata.category(character) == "Cc"
+    return character not in "\n\t" and unicodedata.category(character) == "Cc"
 
 
 def _broken_by_opening(path: Path, *, verified: bool) -> Iterator[str]:
