@@ -21,6 +21,8 @@ _SECONDS = 8.0
 _MEMORY = 12 << 30
 _STARTING_S = 120.0
 _MOST_TOLD = 20
+_AT_ONCE = 5_000
+"""So many are tried by one process."""
 
 
 def main(words: list[str]) -> int:
@@ -34,8 +36,11 @@ def main(words: list[str]) -> int:
     while place < first + count and told < _MOST_TOLD:
         options = [word for word in words if word == "--broken"]
         with tempfile.TemporaryDirectory(prefix="hermpkg-fuzz-work-") as folder:
-            place, found = _watch([str(place), str(first + count), folder, kept, *options], place)
+            stop = min(place + _AT_ONCE, first + count)
+            place, found = _watch([str(place), str(stop), folder, kept, *options], place)
         told += found
+        if place == stop < first + count:
+            print(f"{place - first} mutants so far", flush=True)
     if not told:
         os.rmdir(kept)
     seconds = time.monotonic() - started
