@@ -48,8 +48,14 @@ def _is_configured(command: Command) -> bool:
         return False
     if "package" in given or os.path.samefile(_workspace_root(), os.getcwd()):
         return True
-    top = str(settings["package"]).partition(".")[0]
-    return any(name.partition(".")[0] == top for name in command.distribution.packages or ())
+    package, own = str(settings["package"]), command.distribution.packages or ()
+    parts = package.split(".")
+    if any(".".join(parts[:length]) in own for length in range(1, len(parts) + 1)):
+        return True
+    if any(name.partition(".")[0] == parts[0] for name in own):
+        # Parts of a namespace package can be other projects.
+        command.warn(f"no artifacts in this project: {package} is none of its packages, nor below one")
+    return False
 
 
 class package_model_inputs(Command):  # type: ignore[misc]  # noqa: N801 - commands are named by their classes

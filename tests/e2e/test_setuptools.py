@@ -213,10 +213,12 @@ def test_a_source_distribution_of_a_part_of_the_workspace(shop):
 
 
 def test_settings_of_a_workspace_are_for_the_project_that_has_the_package(shop):
-    other = shop.root / "other"
-    other.mkdir()
-    (other / "setup.py").write_text("from setuptools import setup\nsetup(name='other', packages=['other'])\n")
-    (other / "other").mkdir()
+    settings = SETTINGS.replace('package = "shop"', 'package = "firm.shop"')
+    shop.workspace.write("pyproject.toml", SETUPTOOLS + settings)
+    setup = "from setuptools import setup\nsetup(name='other', packages=['other', 'firm.others'])\n"
+    other = shop.workspace.write("other/setup.py", setup).parent
+    for package in ("other", "firm/others"):
+        shop.workspace.write(f"other/{package}/__init__.py", "")
     shop.run("-c", "import os, runpy, sys; os.chdir('other'); sys.argv[1:] = ['-q', 'build']; "
              "runpy.run_path('setup.py')")  # fmt: skip
     assert not list(other.rglob("*.pt"))
