@@ -50,6 +50,8 @@ def broken_laws(path: Path, seed: Path) -> Iterator[str]:
             yield f"{words[0]} ended with {code}: {shown[-1500:]}"
         if bad := sorted({character for character in shown if _controls(character)}):
             yield f"{words[0]} printed {bad}"
+        if "\nbreak.py" in shown:
+            yield f"{words[0]} printed a name on a line of its own"
         verified = verified or (words[0] == "verify" and code == ExitCode.SUCCESS)
     yield from _broken_by_opening(path, verified=verified)
     if verified:
@@ -64,7 +66,7 @@ def _run(words: list[str]) -> tuple[int, str]:
 
 
 def _controls(character: str) -> bool:
-    return character not in "\n\t" and unicodedata.category(character) == "Cc"
+    return character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
 
 
 def _broken_by_opening(path: Path, *, verified: bool) -> Iterator[str]:
