@@ -82,14 +82,16 @@ class Closure:
 
     `type_only` are the imports that only type checkers follow; they are not in the graph. `unmet` are
     imports of modules that there are not, which is no error: they may fail, or mean something else;
-    `absent` are those of functions that run without them until they are called. `dynamic` and `uses_files`
-    pair the name of an interned module with calls and uses that its source does not resolve.
+    `absent` are those of functions that run without them until they are called. `unparsed` are modules that
+    this Python cannot read and only optional imports lead to. `dynamic` and `uses_files` pair the name of an
+    interned module with calls and uses that its source does not resolve.
     """
 
     graph: ModuleGraph
     type_only: tuple[Edge, ...] = ()
     unmet: tuple[Edge, ...] = ()
     absent: tuple[Edge, ...] = ()
+    unparsed: tuple[Problem, ...] = ()
     dynamic: tuple[tuple[str, DynamicImport], ...] = ()
     uses_files: tuple[tuple[str, SourceUse], ...] = ()
 
@@ -129,8 +131,15 @@ def explore(
     while wave := walk.next_wave():
         for source, found in zip(wave, facts.facts_of(wave), strict=True):
             walk.follow(source, found)
-    problems = [*walk.problems, *unused_rules(table, finder, walk.verdicts, walk.problems)]
-    return walk.closure(list(dict.fromkeys(root.source for root in roots))), problems
+    closure = walk.closure(list(dict.fromkeys(root.source for root in roots)))
+    problems = [*walk.problems]
+    if walk.unparsed:
+        # Code that only a condition leads to may be for another version of Python.
+        others = closure.graph.optional_modules()
+        problems += [problem for name, problem in walk.unparsed.items() if name not in others]
+        unparsed = [problem for name, problem in walk.unparsed.items() if name in others]
+        closure = replace(closure, unparsed=tuple(unparsed))
+    return closure, [*problems, *unused_rules(table, finder, walk.verdicts, problems)]
 
 
 class _Walk:
@@ -146,12 +155,14 @@ class _Walk:
     ) -> None:
         self.verdicts: dict[str, Verdict] = {}
         self.problems: list[Problem] = []
+        self.unparsed: dict[str, Problem] = {}
         self._resolver = resolver
         self._without_imports = frozenset(without_imports)
         self._whole_packages = whole_packages
         self._may_lack = frozenset(may_lack)
         self._wave: list[ModuleSource] = []
         self._first_edge: dict[str, Edge] = {}
+        self._conditional: set[str] = set()
         self._edges: dict[tuple[str, EdgeKind], dict[str, Edge]] = {}
         self._left_out: set[str] = set()
         self._digests: dict[str, Digest] = {}
@@ -197,9 +208,14 @@ class _Walk:
         facts, name = found.facts, source.name
         self._digests[name] = found.digest
         if facts.syntax_problem is not None:
-            verdict = self.verdicts[name]
-            self._report(ProblemKind.SYNTAX, self._first_edge[name], verdict, syntax=facts.syntax_problem)
-            return
+            edge = self._first_edge[name]
+            problem = self._problem(
+                ProblemKind.SYNTAX, edge, self.verdicts[name], syntax=facts.syntax_problem
+            )
+            if name not in self._conditional:
+                self.problems.append(problem)
+                return
+            self.unparsed[name] = problem
         if name in self._without_imports:
             return
         self._dynamic += [(name, dynamic) for dynamic in facts.dynamic]
@@ -288,6 +304,8 @@ class _Walk:
                 return
             self.verdicts[name] = verdict
             self._first_edge[name] = edge
+            if edge.optional or edge.source in self._conditional:
+                self._conditional.add(name)
             self._judge(edge, verdict)
             parent = parent_of(name)
             if not parent or name in self._without_imports or not self._needs_parent(verdict, parent):
@@ -325,25 +343,26 @@ class _Walk:
         packed = above.policy is Policy.INTERN and above.source is not None
         return source.is_made_by_code and packed
 
-    def _report(
+    def _report(self, kind: ProblemKind, edge: Edge, verdict: Verdict, names: tuple[str, ...] = ()) -> None:
+        """Note what is wrong with the module that `edge` leads to."""
+        self.problems.append(self._problem(kind, edge, verdict, names))
+
+    def _problem(
         self,
         kind: ProblemKind,
         edge: Edge,
         verdict: Verdict,
         names: tuple[str, ...] = (),
         syntax: SyntaxProblem | None = None,
-    ) -> None:
-        """Note what is wrong with the module that `edge` leads to."""
-        self.problems.append(
-            Problem(
-                kind=kind,
-                module=edge.target,
-                trail=(*self._trail(edge.source), edge),
-                source=verdict.source,
-                rule=verdict.rule,
-                names=names,
-                syntax=syntax,
-            )
+    ) -> Problem:
+        return Problem(
+            kind=kind,
+            module=edge.target,
+            trail=(*self._trail(edge.source), edge),
+            source=verdict.source,
+            rule=verdict.rule,
+            names=names,
+            syntax=syntax,
         )
 
     def _trail(self, name: str) -> tuple[Edge, ...]:

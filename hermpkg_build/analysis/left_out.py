@@ -42,6 +42,7 @@ def left_out(
     """A text for each thing that may be missed, with the next step; modules that were `told` of are not."""
     if not closure.graph.nodes:
         return  # A pattern is malformed.
+    yield from unparsed_modules(closure)
     teller = _Teller(closure, rules, finder, voice)
     yield from teller.absent_modules(set(told))
     if absent := absent_libraries(closure):
@@ -61,6 +62,18 @@ def absent_libraries(closure: Closure) -> str:
 def _origin(closure: Closure, name: str) -> Origin | None:
     node = closure.graph.nodes.get(name)
     return node.origin if node is not None else None
+
+
+def unparsed_modules(closure: Closure) -> Iterator[str]:
+    """A text for each module that is packed although this Python cannot read it."""
+    for problem in closure.unparsed:
+        place = problem.source.shown if problem.source else problem.module
+        syntax = problem.syntax
+        assert syntax is not None
+        yield (
+            f"{Location(place, syntax.line, syntax.column)}: this Python cannot read '{problem.module}'; only"
+            f" imports that may fail lead to it, so it is packed as it is: {syntax.message}"
+        )
 
 
 def files_left_out(files: FilesRead, packed: Collection[str]) -> Iterator[str]:

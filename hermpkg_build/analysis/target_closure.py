@@ -41,7 +41,8 @@ def close_over(
         may_lack=() if strict_imports else (Origin.ENVIRONMENT,),
     )
     problems = problems or misspelt_names(rules, finder, closure.graph)
-    if not (problems or closure.unmet or closure.absent or closure.dynamic or closure.uses_files):
+    told = (closure.unmet, closure.absent, closure.unparsed, closure.dynamic, closure.uses_files)
+    if not (problems or any(told)):
         return closure
     from hermpkg_build.analysis.advice import build_file_voice
     from hermpkg_build.analysis.left_out import left_out

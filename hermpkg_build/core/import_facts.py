@@ -13,8 +13,8 @@ class ImportContext(enum.IntFlag):
     FUNCTION = 1
     """Inside a def or lambda: runs when called, if ever."""
     TRY = 2
-    """Anywhere in the body of a try whose handlers catch ImportError (also as Exception or bare
-    except), or of a with that suppresses it."""
+    """Anywhere in the body of a try whose handlers catch ImportError or SyntaxError (also as Exception or
+    bare except), or of a with that suppresses one."""
     TYPE_CHECKING = 4
     """Only seen by type checkers: never runs."""
     CONDITIONAL = 8

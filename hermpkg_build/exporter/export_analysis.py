@@ -9,7 +9,7 @@ from hermpkg_build.analysis.closure import Closure, explore
 from hermpkg_build.analysis.distributions import versions_of
 from hermpkg_build.analysis.files_read import FilesRead, files_read
 from hermpkg_build.analysis.import_resolution import Resolver
-from hermpkg_build.analysis.left_out import absent_libraries, files_left_out
+from hermpkg_build.analysis.left_out import absent_libraries, files_left_out, unparsed_modules
 from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.analysis.problems import Problem
 from hermpkg_build.core.digest import Digest
@@ -91,7 +91,11 @@ def analyse_export(
         distributions=repacked.versions(graph, versions_of(graph, installed.distributions)),
         repacked=repacked,
         files=files,
-        left_out=[*filter(None, [absent_libraries(closure)]), *files_left_out(files, records)],
+        left_out=[
+            *unparsed_modules(closure),
+            *filter(None, [absent_libraries(closure)]),
+            *files_left_out(files, records),
+        ],
     )
 
 

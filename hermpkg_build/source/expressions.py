@@ -11,7 +11,10 @@ from hermpkg_build.source.tokens import Kind, Token
 
 Tokens = Sequence[Token]
 
-CATCHES_IMPORT_ERROR: Final = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+CATCHES_IMPORT_ERROR: Final = frozenset(
+    {"ImportError", "ModuleNotFoundError", "SyntaxError", "Exception", "BaseException"}
+)
+"""What imports raise: of a module that is not there, and of one for a newer Python."""
 _DEPTH: Final = {b"(": 1, b"[": 1, b"{": 1, b")": -1, b"]": -1, b"}": -1}
 _QUOTES: Final = {"'", '"'}
 

@@ -35,7 +35,7 @@ __all__ = ["ANALYSER_VERSION", "analyse_source", "check_syntax"]
 _START: Final = itemgetter(0)
 """Where a statement, a call or a use begins."""
 
-ANALYSER_VERSION: Final = "5"
+ANALYSER_VERSION: Final = "6"
 """Changes whenever the facts of any source could change."""
 
 

@@ -29,7 +29,7 @@ FUNCTION, TRY, TYPING, CONDITIONAL = (
     ImportContext.TYPE_CHECKING,
     ImportContext.CONDITIONAL,
 )
-CATCHES = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+CATCHES = {"ImportError", "ModuleNotFoundError", "SyntaxError", "Exception", "BaseException"}
 MEMBERS = {
     "builtins": {"__import__": ImportForm.DUNDER_IMPORT},
     "importlib": {"__import__": ImportForm.DUNDER_IMPORT, "import_module": ImportForm.IMPORT_MODULE},

@@ -158,3 +158,29 @@ def test_a_rule_for_an_absent_library_decides(workspace: Workspace, policy: str)
 
 def test_functions_of_the_workspace_find_what_they_import(workspace: Workspace) -> None:
     workspace.own({"app.py": LAZY}).problems("app", OWN, REST)
+
+
+NEWER = "if sys.version_info >= (99, 0):\n    from app import new\n"
+HANDLED = "try:\n    from app import new\nexcept {}:\n    new = None\n"
+
+
+@pytest.mark.parametrize(
+    "code", [NEWER, *(HANDLED.format(e) for e in ("SyntaxError", "(ImportError, SyntaxError)", "Exception"))]
+)
+def test_newer_syntax_behind_a_condition_is_packed(workspace: Workspace, code: str) -> None:
+    files = {"app/new.py": "from app import newer\nx = 1 +\n", "app/newer.py": "y = 2 +\n"}
+    workspace.own({"app/__init__.py": "", "app/main.py": code, **files})
+    texts = workspace.told("app.main", OWN, REST)
+    assert [text.partition(":")[0] for text in texts] == ["app/new.py", "app/newer.py"]
+    assert "cannot read 'app.new'" in texts[0]
+    assert {"app.new", "app.newer"} <= workspace.close("app.main", OWN, REST).graph.nodes.keys()
+
+
+@pytest.mark.parametrize(
+    "code", ["from app import new\n", NEWER + "import app.new\n", "import app.other\n" + NEWER]
+)
+def test_newer_syntax_that_is_run_is_an_error(workspace: Workspace, code: str) -> None:
+    others = {"app/new.py": "x = 1 +\n", "app/other.py": "import app.new\n"}
+    workspace.own({"app/__init__.py": "", "app/main.py": code, **others})
+    (error,) = workspace.problems("app.main", OWN, REST)
+    assert "'app.new' does not parse" in error.summary
