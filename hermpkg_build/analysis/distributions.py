@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.distribution_names import normalised
+from hermpkg_build.core.spelling import question
 
 if TYPE_CHECKING:
     from hermpkg_build.core.graph import ModuleNode
@@ -77,6 +78,16 @@ class Distributions:
         if len(owners) == 1:
             return owners[0]
         return next((owner for owner in owners if file in self._record(owner)), owners[0])
+
+    def unknown_requirements(self, requires: Iterable[str]) -> Iterator[str]:
+        """Say of names in `requires` that they are those of no distribution here, and what may be meant."""
+        for name in sorted(requires):
+            if self.named(name) is None:
+                owner = self.owner_of(name)
+                known = {found.name for entry in self._entries for found in self.installed_in(entry)}
+                meant = f"the module {name} comes with {owner.name}" if owner else question(name, known)
+                text = f"requires names {name}, which is no distribution that is installed here"
+                yield f"{text}: {meant}" if meant else text
 
     def is_compiled(self, distribution: Distribution) -> bool:
         """Whether the distribution installs extension modules or shared libraries."""

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import io
 import mmap
 import os
-import stat
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import BinaryIO, TypeAlias, final
+from typing import final
 
 from hermpkg_build.archive import zip_format as z
+from hermpkg_build.archive.archive_file import ArchiveFile, ArchiveSource
 from hermpkg_build.archive.central_directory import Member, decode_name, read_central_directory
 from hermpkg_build.archive.layout import VERSION_RECORD, problem_with_size
-from hermpkg_build.archive.pieces import inflated, pieces
+from hermpkg_build.archive.pieces import PIECE, inflated
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.errors import ArchiveError
 
 __all__ = ["ArchiveReader", "ArchiveSource", "Entry"]
 
-ArchiveSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+COPIED = 16 << 20
+"""Files up to this size, in bytes, are copied rather than mapped, unless the caller says otherwise."""
+CHECKED = 8 << 10
+"""Mapped records up to this size, in bytes, are compared with their CRC: it costs less than the mapping."""
 
 # Deflate packs at most so many bytes into one; a record that claims more is damaged.
 _MOST_INFLATION = 1032
 _MOST_USUAL_INFLATION = 64
 _LARGEST_INFLATED = 16 << 20
+_CHUNK = 256 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,7 @@ class ArchiveReader(Closing):
     Raises ArchiveError where the source is missing, not an archive, or damaged.
 
     >>> from hermpkg_build.archive.writer import Record, stream_archive
+    >>> import io
     >>> stream = io.BytesIO()
     >>> stream_archive(stream, root="net", records=[Record(name="a.txt", content=b"hello")])
     >>> with ArchiveReader(stream) as archive:
@@ -71,15 +74,12 @@ class ArchiveReader(Closing):
     """
 
     def __init__(self, source: ArchiveSource) -> None:
-        self.name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else "<buffer>"
-        self._path = ""
-        self._map: mmap.mmap | None = None
-        self._descriptor = -1
         self._members: dict[str, Member] = {}
         self._entries: dict[str, Entry] = {}
-        self._data = self._open(source)
+        self._file = ArchiveFile(source)
+        self.name = self._file.name
         try:
-            central = read_central_directory(self._data)
+            central = read_central_directory(self._file.view)
             self.root = _root_of(central.members)
             folder = f"{self.root}/" if self.root else ""
             self.strays = tuple(name for name in central.members if not name.startswith(folder))
@@ -125,8 +125,10 @@ class ArchiveReader(Closing):
     def read(self, name: str) -> bytes:
         """Return the bytes of the record `name`, compared with their CRC. Raises ArchiveError."""
         entry = self.entry(name)
-        packed = self._data[entry.offset : entry.offset + entry.packed_size]
-        data = bytes(packed) if entry.is_stored else b"".join(self._inflated(entry))
+        if entry.is_stored:
+            data = self._file.read_at(entry.offset, entry.packed_size)
+        else:
+            data = b"".join(self._inflated(entry))
         self._compare(entry, zlib.crc32(data))
         return data
 
@@ -137,7 +139,11 @@ class ArchiveReader(Closing):
         ArchiveError.
         """
         entry = self.entry(name)
-        return pieces(self.view(name)) if entry.is_stored else self._inflated(entry)
+        if not entry.is_stored:
+            return self._inflated(entry)
+        end = entry.offset + entry.size
+        places = range(entry.offset, end, PIECE)
+        return (memoryview(self._file.read_at(start, min(PIECE, end - start))) for start in places)
 
     def view(self, name: str) -> memoryview:
         """Return the bytes of the record `name`, read-only, shaped (size,).
@@ -147,31 +153,28 @@ class ArchiveReader(Closing):
         Raises ArchiveError.
         """
         entry = self.entry(name)
-        if not entry.is_stored:
+        if not entry.is_stored or self._file.is_released:
             return memoryview(self.read(name))
-        return self._data[entry.offset : entry.offset + entry.size].toreadonly()
+        return self._file.view[entry.offset : entry.offset + entry.size].toreadonly()
 
     def raw(self) -> memoryview:
         """Return the whole file, read-only, shaped (size,); usable after `close` where it is mapped."""
-        return self._data.toreadonly()
+        return self._file.view.toreadonly()
 
     def directory(self) -> memoryview:
         """Return the bytes of the central directory, to the end of the archive."""
-        return self._data[self._limit :]
+        return self._file.view[self._limit :]
 
     def open_path(self) -> str:
         """Return a path of the open file, "" where the archive is in memory.
 
         On Linux it leads to this file until `close`, even if the file is renamed, removed or replaced.
         """
-        if self._descriptor < 0:
-            return ""
-        path = f"/proc/self/fd/{self._descriptor}"
-        return path if os.path.exists(path) else self._path
+        return self._file.open_path()
 
     def status(self) -> os.stat_result | None:
         """Return the status of the open file, None where the archive is in memory."""
-        return os.fstat(self._descriptor) if self._descriptor >= 0 else None
+        return self._file.status()
 
     def check(self, name: str) -> None:
         """Compare a record of any size with its CRC, a piece at a time. Raises ArchiveError."""
@@ -180,77 +183,50 @@ class ArchiveReader(Closing):
             crc32 = zlib.crc32(piece, crc32)
         self._compare(self.entry(name), crc32)
 
-    def private_views(self) -> Callable[[str], memoryview]:
-        """Return a function that gives the bytes of a record, writable, shaped (size,), unchecked.
+    def private_views(self, mapped: bool | None = None) -> Callable[[str], memoryview]:
+        """Return a function that gives the bytes of a record, writable, shaped (size,).
 
-        Writing to them never changes the file. All stored records of a file share one copy-on-write mapping,
-        which reads a page from disk when it is touched and takes memory when it is written to. Each view
-        keeps the mapping alive. The function raises ArchiveError.
+        Writing to them never changes the file. Where they are `mapped` (None: where the file has more than
+        16 MiB), all stored records share one copy-on-write mapping, which reads a page from disk when it is
+        touched and takes memory when it is written to; each view keeps it alive. What is written into the
+        file later shows in it, and touching what was cut off ends the process. Otherwise they are copies.
+
+        The function raises ArchiveError for a copy, or a mapped record of at most 8 KiB, whose bytes have
+        another CRC. Once the file was written over, it gives copies only.
         """
         whole: memoryview | None = None
-        if self._descriptor >= 0:
-            # NORESERVE: an archive may be larger than the memory, most of it is never written to.
-            flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0)
-            access = mmap.PROT_READ | mmap.PROT_WRITE
-            whole = memoryview(mmap.mmap(self._descriptor, len(self._data), flags=flags, prot=access))
+        if mapped is None:
+            mapped = len(self._file.view) > COPIED
+        if mapped and self._file.is_open and not self._file.was_written_over():
+            import logging
+
+            whole = self._file.private_mapping()
+            logger = logging.getLogger("hermpkg_build.archive")
+            logger.info("%s is mapped: large tensors are not compared with their checksums", self.name)
 
         def private_view(name: str) -> memoryview:
             entry = self.entry(name)
-            if whole is not None and entry.is_stored:
-                return whole[entry.offset : entry.offset + entry.size]
-            return memoryview(bytearray(self.view(name)))
+            if whole is None or not entry.is_stored or self._file.was_written_over():
+                return self._copy(entry)
+            view = whole[entry.offset : entry.offset + entry.size]
+            if entry.size <= CHECKED:
+                self._compare(entry, zlib.crc32(view))
+            return view
 
         return private_view
+
+    def release(self) -> None:
+        """Close the file, which is opened again for each record that is read from now on.
+
+        That raises ArchiveError where it has been removed, or the record changed. An archive in memory stays.
+        """
+        self._file.release()
 
     def close(self) -> None:
         """Close the file. Views stay usable; every other method raises ArchiveError from now on."""
         self._members = {}
         self._entries = {}
-        self._data = memoryview(b"")
-        if self._map is not None:
-            # The mapping lives as long as there are views of it.
-            with suppress(BufferError):
-                self._map.close()
-            self._map = None
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-    def __del__(self) -> None:
-        # Nobody else closes the descriptor; __init__ may have failed before it was set.
-        if getattr(self, "_descriptor", -1) >= 0:
-            self.close()
-
-    def _open(self, source: ArchiveSource) -> memoryview:
-        if isinstance(source, (str, os.PathLike)):
-            try:
-                return self._map_file(os.fspath(source))
-            except OSError as error:
-                raise ArchiveError(
-                    "the archive cannot be opened",
-                    facts=[("file", self.name), ("reason", error.strerror or str(error))],
-                ) from error
-        if isinstance(source, io.BytesIO):
-            # Not getbuffer(): with an open view the owner could neither write to the stream nor close it.
-            return memoryview(source.getvalue())
-        if isinstance(source, (bytes, bytearray, memoryview)):
-            return memoryview(source).cast("B")
-        source.seek(0)
-        return memoryview(source.read())
-
-    def _map_file(self, path: str) -> memoryview:
-        # To open a pipe or a device could block, so its kind is asked for first.
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):
-            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device, pipe or socket"
-            raise ArchiveError(f"the archive is {kind}, not a file", facts=[("file", path)])
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._path = os.path.abspath(path)
-        size = os.fstat(self._descriptor).st_size
-        if not size:
-            return memoryview(b"")
-        self._map = mmap.mmap(self._descriptor, size, access=mmap.ACCESS_READ)
-        return memoryview(self._map)
+        self._file.close()
 
     def _member(self, name: str) -> Member:
         member = self._members.get(name)
@@ -265,7 +241,7 @@ class ArchiveReader(Closing):
         n: int
         x: int
         full_name = f"{self.root}/{name}" if self.root else name
-        header = self._read_header(member.header, z.LOCAL.size + len(full_name.encode()))
+        header = self._file.read_at(member.header, z.LOCAL.size + len(full_name.encode()))
         if len(header) < z.LOCAL.size:
             raise self._bad(name, "the file has become shorter since it was opened")
         signature, _, flags, method, _, _, _, _, _, n, x = z.LOCAL.unpack_from(header)
@@ -286,7 +262,7 @@ class ArchiveReader(Closing):
         if start + n + x + member.packed_size > self._limit:
             raise self._bad(name, "it overlaps the directory")
         if len(header) < z.LOCAL.size + n:
-            header = self._read_header(member.header, z.LOCAL.size + n)
+            header = self._file.read_at(member.header, z.LOCAL.size + n)
         if decode_name(header[z.LOCAL.size : z.LOCAL.size + n], member.flags) != full_name:
             raise self._bad(name, "its header has another name than the directory")
         most = member.packed_size if method == z.STORED else member.packed_size * _MOST_INFLATION
@@ -301,19 +277,26 @@ class ArchiveReader(Closing):
             raise self._bad(name, problem)
         return start + n + x
 
-    def _read_header(self, start: int, size: int) -> bytes:
-        """Read `size` bytes from `start` on, not through the mapping.
-
-        The kernel also maps the pages around one that is touched, so that headers that are read through the
-        mapping would take 64 KiB of memory for each tensor, used or not.
-        """
-        if self._descriptor < 0:
-            return bytes(self._data[start : start + size])
-        return os.pread(self._descriptor, size, start)
+    def _copy(self, entry: Entry) -> memoryview:
+        """Read a record into memory of its own, and compare it with its CRC."""
+        if not entry.is_stored:
+            return memoryview(bytearray(self.read(entry.name)))
+        # Pages of its own for a large one, which the system fills with zeros only once.
+        copy = memoryview(mmap.mmap(-1, entry.size) if entry.size >= _CHUNK else bytearray(entry.size))
+        crc32 = 0
+        for start in range(0, entry.size, _CHUNK):
+            part = copy[start : start + _CHUNK]
+            self._file.read_into(part, entry.offset + start)
+            crc32 = zlib.crc32(part, crc32)
+        self._compare(entry, crc32)
+        return copy
 
     def _inflated(self, entry: Entry) -> Iterator[memoryview]:
         try:
-            yield from inflated(self._data[entry.offset : entry.offset + entry.packed_size], entry.size)
+            packed = self._file.view[entry.offset : entry.offset + entry.packed_size]
+            if self._file.is_released:
+                packed = memoryview(self._file.read_at(entry.offset, entry.packed_size))
+            yield from inflated(packed, entry.size)
         except zlib.error as error:
             raise self._bad(entry.name, "its bytes cannot be decompressed", ("reason", str(error))) from None
         except ValueError as error:
@@ -334,6 +317,12 @@ class ArchiveReader(Closing):
             )
 
     def _bad(self, record: str, what: str, *facts: tuple[str, str]) -> ArchiveError:
+        if self._file.was_written_over():
+            return ArchiveError(
+                "the archive was written over or replaced since it was opened",
+                facts=[("file", self.name), ("record", record)],
+                next_step="open it again; write new versions beside it and rename them, as hermpkg does",
+            )
         return ArchiveError(
             f"a record of the archive is damaged: {what}",
             facts=[("file", self.name), ("record", record), *facts],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import io
 import os
 import stat
@@ -14,6 +15,9 @@ from hermpkg_build.archive.layout import DATA, MANIFEST, problem_with_name, prob
 from hermpkg_build.archive.pieces import PIECE
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.errors import ArchiveError
+
+_COPIED = 1 << 20
+"""Records up to this size, in bytes, are copied rather than mapped, unless the caller says otherwise."""
 
 
 @final
@@ -79,12 +83,16 @@ class UnpackedReader(Closing):
         for _ in self.pieces(name):
             pass
 
-    def private_views(self) -> Callable[[str], memoryview]:
-        """Return a function that gives the bytes of a record, writable, each mapped copy-on-write by itself.
+    def private_views(self, mapped: bool | None = None) -> Callable[[str], memoryview]:
+        """Return a function that gives a record's bytes, writable, each `mapped` copy-on-write or copied.
 
-        Writing to them never changes the file. The function raises ArchiveError.
+        Those that are mapped (None: where they have more than 1 MiB) change or fail where their file is
+        written over later. Writing to them never changes the file. The function raises ArchiveError.
         """
-        return self._private_view
+        return functools.partial(self._private_view, mapped)
+
+    def release(self) -> None:
+        """Do nothing: no file is held open."""
 
     def close(self) -> None:
         """Do nothing: no file is held open."""
@@ -123,10 +131,11 @@ class UnpackedReader(Closing):
                     raise OSError(errno.EFBIG, problem)
                 yield file
 
-    def _private_view(self, name: str) -> memoryview:
+    def _private_view(self, mapped: bool | None, name: str) -> memoryview:
         import mmap
 
         with self._open(name) as file:
-            if not (size := os.fstat(file.fileno()).st_size):
-                return memoryview(bytearray())
+            size = os.fstat(file.fileno()).st_size
+            if not size or not (size > _COPIED if mapped is None else mapped):
+                return memoryview(bytearray(file.readall()))
             return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_COPY))

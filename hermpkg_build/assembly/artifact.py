@@ -13,6 +13,7 @@ from hermpkg_build.assembly.model_records import PackedModel, model_parts
 from hermpkg_build.assembly.parts import Part, check_names
 from hermpkg_build.assembly.record_contents import Contents, file_bytes, file_content
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.distribution_names import normalised_requirements
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode
 from hermpkg_build.core.manifest import Manifest, ManifestModule, ManifestRecord, ManifestTool, RecordKind
 from hermpkg_build.core.module_names import package_of_init, record_of_module
@@ -30,7 +31,7 @@ __all__ = [
     "lay_out_parts",
 ]
 
-ASSEMBLY_VERSION = f"4 {__version__}"
+ASSEMBLY_VERSION = f"5 {__version__}"
 """Part of the digest of every assemble action. It changes whenever equal inputs could give other records."""
 
 
@@ -158,7 +159,7 @@ def _manifest_of(request: ArtifactRequest, parts: Sequence[Part]) -> Manifest:
         records={part.name: ManifestRecord(digest=part.digest, kind=part.kind) for part in parts},
         modules={node.name: _manifest_module(request, node, optional) for node in request.graph},
         distributions={name: version for name, version in request.distributions.items() if name in named},
-        requires=request.requires,
+        requires=normalised_requirements(request.requires),
         models={record: packed.origin for record, packed in request.models.items()},
         real_files=request.real_files,
     )

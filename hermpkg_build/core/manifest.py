@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from hermpkg_build.core.canonical_json import dumps, loads, pretty
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.distribution_names import normalised
+from hermpkg_build.core.distribution_names import normalised_requirements
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.json_codec import OMITTED, JsonFormError, from_json, to_json
 from hermpkg_build.core.policy import Policy
@@ -108,7 +108,7 @@ class Manifest:
 
     def required_versions(self) -> Mapping[str, str]:
         """`requires` by normalised names, as `distributions` are."""
-        return {normalised(name): versions for name, versions in self.requires.items()}
+        return normalised_requirements(self.requires)
 
     def to_bytes(self) -> bytes:
         """Canonical bytes: equal manifests, equal bytes."""

@@ -263,6 +263,8 @@ class PackageExporter(ModulePolicies):
             return
         self._analysed = None
         analysis = self._settle()
+        for text in analysis.modules.installed.distributions.unknown_requirements(self._requires):
+            warnings.warn(text, stacklevel=2)
         self._saved.finish()
         try:
             records = self._lay_out(analysis)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from hermpkg_build.core.attributes import Form
+from hermpkg_build.core.distribution_names import LONGEST_SPECIFIER
 from hermpkg_build.core.label import Label, is_package_path
 from hermpkg_build.core.module_names import is_dotted_identifier
 from hermpkg_build.errors import LabelError
@@ -88,11 +89,13 @@ def _is_factory(text: str) -> bool:
 
 def is_version_specifier(text: str) -> bool:
     """Whether `text` says which versions are allowed, as PEP 440 has it."""
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.specifiers import SpecifierSet
 
+    if len(text) > LONGEST_SPECIFIER:
+        return False
     try:
         SpecifierSet(text)
-    except InvalidSpecifier:
+    except ValueError:  # Also for a number of thousands of digits.
         return False
     return True
 

@@ -7,7 +7,7 @@ import io
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from hermpkg_build.archive.layout import PYTHON_VERSION, resource_record_name
 from hermpkg_build.archive.reader import ArchiveReader
@@ -54,6 +54,17 @@ def _any_module(_name: str) -> bool:
     return True
 
 
+class ImporterClosedError(ValueError, ImportError):
+    """The importer is closed, and gives nothing more."""
+
+
+class _Open(NamedTuple):
+    """What an importer holds until it is closed."""
+
+    space: ModuleSpace
+    storages: StorageSource
+
+
 class PackageImporter(Importer, Closing):
     """Loads code and objects from an artifact, isolated from the environment except for its externs.
 
@@ -66,6 +77,12 @@ class PackageImporter(Importer, Closing):
     `verify` compares records with the manifest: all but tensors ("code"), "all", or none ("off").
     `files` says what packaged code finds in ``__file__``: with "auto", real paths in packages that, as the
     artifact says, read files by these, and mangled paths in all others; with "real" or "mangled", that.
+    `map` says whether tensors are mapped: they take memory where they are used, and are not compared with
+    their checksums unless `verify` is "all"; what is written into the file in place while they are in use
+    shows in them. With False they are copied and compared; with None, in files of up to 16 MiB.
+
+    After `close`, or the ``with`` block, the importer itself gives nothing more; what it has given works on,
+    imports in its functions and its sources in tracebacks included, as long as the file stays what it is.
 
     Raises ArchiveError (which is a FileNotFoundError too where there is no file), ImportError for a module
     that is not allowed, ArtifactEnvironmentError.
@@ -88,6 +105,7 @@ class PackageImporter(Importer, Closing):
         check: CheckMode = "warn",
         verify: VerifyMode = "code",
         files: FilesMode = "auto",
+        map: bool | None = None,  # noqa: A002 -- the name that people look for
     ) -> None:
         for option, value, known in (
             ("check", check, get_args(CheckMode)),
@@ -97,23 +115,23 @@ class PackageImporter(Importer, Closing):
             if value not in known:
                 raise ValueError(f"{option} must be one of {', '.join(known)}, not {value!r}")
         self.filename = _display_name(file_or_buffer)
-        self._archive: Archive = open_archive(file_or_buffer)
-        check_python(self._archive, check)
-        manifest = read_manifest(self._archive)
-        check_content(self._archive, manifest, verify)
+        archive = open_archive(file_or_buffer)
+        check_python(archive, check)
+        manifest = read_manifest(archive)
+        check_content(archive, manifest, verify)
         if manifest is not None:
-            check_environment(self._archive, manifest, check)
-        self.extern_modules = read_externs(self._archive)
+            check_environment(archive, manifest, check)
+        self.extern_modules = read_externs(archive)
         _check_allowed(module_allowed, self.extern_modules, self.filename)
-        self._space = ModuleSpace(
-            archive=self._archive,
-            tree=ModuleTree(self._archive.names(), self.extern_modules),
+        space = ModuleSpace(
+            archive=archive,
+            tree=ModuleTree(archive.names(), self.extern_modules),
             importer=self,
             module_allowed=module_allowed,
-            files=real_files(self._archive, manifest, files),
+            files=real_files(archive, manifest, files),
             location=ArtifactLocation(
                 file_or_buffer,
-                self._archive,
+                archive,
                 files,
                 guarded=module_allowed is not _any_module,
                 reopen=reopened_name,
@@ -123,10 +141,11 @@ class PackageImporter(Importer, Closing):
             overrides=OVERRIDES,
             prepare=prepare,
         )
-        self._close_space = open_space(self._space)
-        self.modules: Mapping[str, Any] = PackageModules(self._space)
-        self.patched_builtins = self._space.builtins
-        self._storages = StorageSource(self._archive)
+        self._prefix = space.prefix
+        self._open: _Open | None = _Open(space, StorageSource(archive, map))
+        self._close_space = open_space(space)
+        self.modules: Mapping[str, Any] = PackageModules(space)
+        self.patched_builtins: Mapping[str, Any] = space.builtins
         self._running = _RunningLoad()
 
     def import_module(self, name: str, package: str | None = None) -> Any:
@@ -167,7 +186,7 @@ class PackageImporter(Importer, Closing):
 
         record = _resource_record(package, resource)
         data = self._read(record)
-        load = PickleLoad(self, self._storages, record, map_location)
+        load = PickleLoad(self, self._opened().storages, record, map_location)
         outer, self._running.load = self._running.load, load
         try:
             with paused_collection:
@@ -179,7 +198,7 @@ class PackageImporter(Importer, Closing):
 
     def id(self) -> str:
         """Give the prefix of this importer's module names, such as ``<torch_package_0>``."""
-        return self._space.prefix
+        return self._prefix
 
     def file_structure(self, include: GlobPattern = "**", exclude: GlobPattern = ()) -> Directory:
         """Make a printable tree of the files in the artifact that match `include` and not `exclude`."""
@@ -239,10 +258,20 @@ class PackageImporter(Importer, Closing):
         return PackageUnpickler(self.__import__, file.read())
 
     def close(self) -> None:
-        """Close the file and forget all modules; objects loaded so far stay usable. May be called twice."""
-        self._close_space()
-        self._space.location.close()
-        self._archive.close()
+        """Close the file, and let go of the modules; what was loaded stays usable. May be called twice.
+
+        Modules of which something is in use stay until it is freed, and their sources are read from the file
+        where they are asked for; nothing is held open.
+        """
+        opened, self._open = self._open, None
+        if opened is None:
+            return
+        space = opened.space
+        if not space.registered:
+            self._close_space()
+        space.location.close()
+        space.archive.release()
+        self.modules, self.patched_builtins = {}, {}
         vars(self).pop("zip_reader", None)
 
     def __repr__(self) -> str:
@@ -251,12 +280,23 @@ class PackageImporter(Importer, Closing):
     def _take_prefix(self, prefix: str) -> None:
         """Take `prefix`, which no open space has, for the names of modules; nothing is imported yet."""
         self._close_space()
-        self._space.prefix = prefix
+        self._prefix = self._space.prefix = prefix
         self._close_space = open_space(self._space)
 
+    def _opened(self) -> _Open:
+        if self._open is None:
+            raise ImporterClosedError(f"the importer of {self.filename} is closed")
+        return self._open
+
+    @property
+    def _space(self) -> ModuleSpace:
+        return self._opened().space
+
+    @property
+    def _archive(self) -> Archive:
+        return self._space.archive
+
     def _read(self, record: str) -> bytes:
-        if not self._space.is_open:
-            raise ValueError(f"the importer of {self.filename} is closed")
         if not self._archive.has(record):
             raise _record_not_found(self._archive, record)
         return self._archive.read(record)

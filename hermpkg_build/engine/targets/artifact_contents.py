@@ -111,6 +111,8 @@ def _analyse(
         warn=warn,
     )
     _check_requires(target, finder)
+    for text in finder.distributions.unknown_requirements(target.requires):
+        warn(f"{target.label}: {text}")
     return _Analysis(closure=closure, finder=finder, modules=modules, sources=sources)
 
 

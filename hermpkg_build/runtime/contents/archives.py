@@ -170,9 +170,12 @@ class TorchReaderArchive:
         """Compare a record with its checksum."""
         self.read(name)
 
-    def private_views(self) -> Callable[[str], memoryview]:
+    def private_views(self, _mapped: bool | None = None) -> Callable[[str], memoryview]:
         """Give a function that copies a record; writes to the copy do not reach the archive."""
         return lambda name: memoryview(bytearray(self.read(name)))
+
+    def release(self) -> None:
+        """Do nothing: the reader belongs to the caller."""
 
     def close(self) -> None:
         """Do nothing: the reader belongs to the caller."""

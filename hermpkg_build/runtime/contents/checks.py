@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from hermpkg_build.archive.layout import DATA, MANIFEST, PYTHON_VERSION
 from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.core.distribution_names import LONGEST_SPECIFIER
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
 from hermpkg_build.printable import one_line
@@ -124,16 +125,17 @@ def check_environment(archive: Archive, manifest: Manifest, mode: CheckMode) -> 
     drift: list[tuple[str, str]] = []
     for name in sorted({*externs, *requires} - {""}):
         installed, required = _installed_version(name), requires.get(name, "")
+        shown = required[:LONGEST_SPECIFIER]
         built_with = manifest.distributions.get(name, "")
-        if installed is None and name not in manifest.requires and _are_optional(manifest, externs[name]):
+        if installed is None and name not in requires and _are_optional(manifest, externs[name]):
             built = f", {built_with} was there at build time" if built_with else ""
             drift.append((name, f"is not installed{built}"))
         elif installed is None:
-            wanted = required or (f"built with {built_with}" if built_with else "any version")
+            wanted = shown or (f"built with {built_with}" if built_with else "any version")
             problems.append((name, f"is not installed ({wanted})"))
         elif required:
             if not _allows(required, installed):
-                problems.append((name, f"{installed} is installed, {required} is required"))
+                problems.append((name, f"{installed} is installed, {shown} is required"))
         elif built_with and _public(installed) != _public(built_with):
             drift.append((name, f"{installed} is installed, {built_with} was there at build time"))
     for name, is_optional in _missing_modules(manifest).items():
@@ -190,12 +192,12 @@ def _installed_version(distribution: str) -> str | None:
 
 
 def _allows(required: str, installed: str) -> bool:
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-    from packaging.version import InvalidVersion
+    from packaging.specifiers import SpecifierSet
 
     try:
-        return SpecifierSet(required).contains(installed, prereleases=True)
-    except (InvalidSpecifier, InvalidVersion):
+        allowed = SpecifierSet(required) if len(required) <= LONGEST_SPECIFIER else None
+        return allowed is not None and allowed.contains(installed, prereleases=True)
+    except ValueError:  # Also for a number of thousands of digits.
         return False
 
 

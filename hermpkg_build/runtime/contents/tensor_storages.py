@@ -1,4 +1,4 @@
-"""Tensor storages of an archive, mapped copy-on-write: a page uses memory only once it is touched.
+"""Tensor storages of an archive: copies, or mapped copy-on-write: a page uses memory once it is touched.
 
 torch is imported inside the functions: an artifact without tensors can be used without it.
 """
@@ -21,28 +21,31 @@ class StorageSource:
     """Makes the storages of one archive; pickles share those that they shared when they were saved.
 
     A pickle that is loaded a second time gets storages of its own, so that its tensors are as in the
-    file, whatever was written to the first ones.
+    file, whatever was written to the first ones. `mapped` says whether they are mapped or copied, as for
+    `ArchiveReader.private_views`.
     """
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, mapped: bool | None = None) -> None:
         self._archive = archive
+        self._mapped = mapped
         self._loaded: set[str] = set()
         self._generation: StorageGeneration | None = None
 
     def generation_for(self, pickle: str) -> StorageGeneration:
         """Give the storages that a load of the record `pickle` shares with earlier loads."""
         if self._generation is None or pickle in self._loaded:
-            self._generation = StorageGeneration(self._archive)
+            self._generation = StorageGeneration(self._archive, self._mapped)
             self._loaded = set()
         self._loaded.add(pickle)
         return self._generation
 
 
 class StorageGeneration:
-    """One set of the storages of an archive, in one private mapping of the file, held weakly."""
+    """One set of the storages of an archive, `mapped` or copied, held weakly."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, mapped: bool | None) -> None:
         self._archive = archive
+        self._mapped = mapped
         self._private_view: Callable[[str], memoryview] | None = None
         self._known: dict[int | str, Any] = {}
         self._swaps_bytes: bool | None = None
@@ -89,7 +92,7 @@ class StorageGeneration:
                 "the archive lacks a tensor's data", facts=[("file", self._archive.name), ("record", name)]
             )
         if self._private_view is None:
-            self._private_view = self._archive.private_views()
+            self._private_view = self._archive.private_views(self._mapped)
         view = self._private_view(name)
         if len(view) != size:
             raise ArchiveError(

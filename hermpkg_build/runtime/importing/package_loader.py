@@ -13,6 +13,7 @@ from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hermpkg_build.core.module_names import folder_of_module
+from hermpkg_build.errors import ArchiveError
 from hermpkg_build.runtime.importing import torch_tables
 from hermpkg_build.runtime.importing.error_notes import attributes_of_folder, explain
 from hermpkg_build.runtime.importing.pickled_names import PackagedName
@@ -169,7 +170,10 @@ def resource_reader(space: ModuleSpace, name: str) -> PackageResourceReader | No
 
 def _source_of(reference: weakref.ref[ModuleSpace], record: str) -> str | None:
     space = reference()
-    return importlib.util.decode_source(space.archive.read(record)) if space is not None else None
+    try:
+        return importlib.util.decode_source(space.archive.read(record)) if space is not None else None
+    except (ArchiveError, SyntaxError, UnicodeError) as error:
+        raise OSError(f"{record} cannot be read: {error}") from error
 
 
 # Tools that walk over ``sys.modules`` ask every module for these, which is no reason to import one.

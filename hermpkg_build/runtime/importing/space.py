@@ -17,6 +17,7 @@ from importlib.machinery import ModuleSpec
 from types import CodeType, MethodType, ModuleType
 from typing import Any, Protocol
 
+from hermpkg_build.errors import ArchiveError
 from hermpkg_build.runtime.contents.archives import Archive, content_number
 from hermpkg_build.runtime.contents.code_cache import CodeCache
 from hermpkg_build.runtime.contents.location import ArtifactLocation
@@ -129,10 +130,16 @@ class ModuleSpace:
         return record if record and self.archive.has(record) else None
 
     def source_text(self, name: str) -> str | None:
-        """Read the source of the packaged module `name`, decoded by its coding line; None without one."""
+        """Read the source of the packaged module `name`, decoded by its coding line; None without one.
+
+        Raises ImportError where it cannot be read or decoded, which tracebacks and inspect expect.
+        """
         if self.tree.role(name) is not ModuleRole.SOURCE:
             return None
-        return importlib.util.decode_source(self.archive.read(self.tree.source_record(name)))
+        try:
+            return importlib.util.decode_source(self.archive.read(self.tree.source_record(name)))
+        except (ArchiveError, SyntaxError, UnicodeError) as error:
+            raise ImportError(f"the source of {name} cannot be read: {error}", name=name) from error
 
     def compile_record(self, record: str, mangled: str) -> CodeType:
         """Compile a record for the module with the name `mangled`. Raises SyntaxError."""

@@ -89,6 +89,16 @@ def test_names_are_compared_as_pep_503_says(site):
     assert owners(site).named("absent") is None
 
 
+def test_names_that_no_distribution_has_are_told_with_what_is_meant(site):
+    told = list(owners(site).unknown_requirements(["PIL_low", "pil.LOW", "img", "alhpa", "zzz"]))
+    text = "which is no distribution that is installed here"
+    assert told == [
+        f"requires names alhpa, {text}: did you mean 'alpha'?",
+        f"requires names img, {text}: the module img comes with pil-low",
+        f"requires names zzz, {text}",
+    ]
+
+
 def test_compiled_distributions(site):
     found = owners(site)
     assert found.is_compiled(found.named("pil-low"))

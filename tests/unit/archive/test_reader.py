@@ -94,14 +94,14 @@ def test_views_outlive_the_reader(path: Path) -> None:
 
 def test_private_views_are_written_to_without_touching_file_or_each_other(path: Path) -> None:
     before = path.read_bytes()
-    for source in (path, path.read_bytes()):
+    for source, mapped in ((path, True), (path, False), (path, None), (before, True)):
         with ArchiveReader(source) as reader:
-            one, other = reader.private_views(), reader.private_views()
+            one, other = reader.private_views(mapped), reader.private_views(mapped)
             first, again, second = (views(".data/0.storage") for views in (one, one, other))
             first[0] = 99
             assert second[0] == 0
             assert reader.view(".data/0.storage")[0] == 0
-            if source is path:
+            if source is path and mapped:
                 assert again[0] == 99
         assert first[1:] == CONTENTS[".data/0.storage"][1:]
     assert path.read_bytes() == before
@@ -447,9 +447,51 @@ def test_a_record_that_is_not_there(path: Path) -> None:
 
 def test_a_file_that_shrinks_while_it_is_open(path: Path) -> None:
     with ArchiveReader(path) as reader:
+        reader.entry(".data/0.storage")
         os.truncate(path, 10)
-        with pytest.raises(ArchiveError, match="become shorter"):
-            reader.entry("models/größe.py")
+        for read in (
+            reader.entry,
+            reader.read,
+            reader.check,
+            reader.private_views(True),
+            reader.private_views(),
+        ):
+            for name in ("models/größe.py", ".data/0.storage"):
+                if (read, name) != (reader.entry, ".data/0.storage"):
+                    with pytest.raises(ArchiveError, match="was written over or"):
+                        read(name)
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_file_that_is_written_over_while_it_is_open(path: Path, mapped: bool) -> None:
+    with ArchiveReader(path) as reader:
+        views = reader.private_views(mapped)
+        before = bytes(views(".data/0.storage"))
+        os.utime(path, ns=(1, 1))
+        assert views(".data/0.storage") == before
+        other = archive_bytes({**CONTENTS, ".data/0.storage": bytes(len(before)), "models/größe.py": b"#"})
+        path.write_bytes(other)
+        for read in (views, reader.read):
+            with pytest.raises(ArchiveError, match="was written over or"):
+                read(".data/0.storage")
+
+
+def test_a_released_file_is_opened_again_as_long_as_it_is_the_same(path: Path) -> None:
+    reader = ArchiveReader(path)
+    reader.release()
+    opened = [os.readlink(entry) for entry in Path("/proc/self/fd").glob("*") if entry.is_symlink()]
+    assert str(path) not in opened
+    name = "models/größe.py"
+    assert reader.read(name) == bytes(reader.view(name)) == CONTENTS[name]
+    assert reader.private_views()(".data/0.storage") == CONTENTS[".data/0.storage"]
+    os.utime(path, ns=(1, 1))
+    assert reader.read(name) == CONTENTS[name]
+    path.write_bytes(archive_bytes({**CONTENTS, name: CONTENTS[name][::-1]}))
+    with pytest.raises(ArchiveError, match="written over or replaced"):
+        reader.read(name)
+    path.unlink()
+    with pytest.raises(ArchiveError, match="cannot be read any more"):
+        reader.read(name)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/smaps"), reason="no /proc")

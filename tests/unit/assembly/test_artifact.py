@@ -100,7 +100,7 @@ def test_the_manifest_tells_of_all_records(tmp_path: Path, content: ContentStore
                 resources={"app/words": resource(tmp_path, "words")},
                 labels={"app": "//:app.py"},
                 distributions={"lib-dist": "1.2", "unrelated": "9"},
-                requires={"lib-dist": ">=1"},
+                requires={"Lib_Dist": ">=1", "lib.dist": "<3"},
             ),
             content,
         )
@@ -120,7 +120,7 @@ def test_the_manifest_tells_of_all_records(tmp_path: Path, content: ContentStore
         "spy.py": "mock",
     }
     assert manifest.distributions == {"lib-dist": "1.2"}
-    assert manifest.requires == {"lib-dist": ">=1"}
+    assert manifest.requires == {"lib-dist": ">=1,<3"}
     assert manifest.modules["app"].label == "//:app.py"
     assert manifest.modules["space"].kind is ModuleKind.NAMESPACE
     assert manifest.extern_modules() == {"": ("json",), "lib-dist": ("lib",)}

@@ -57,6 +57,14 @@ def test_a_version_that_is_none_is_refused():
         PackageExporter(io.BytesIO(), requires={"numpy": "newest"})
 
 
+def test_a_version_of_what_is_not_installed_is_told():
+    exporter = PackageExporter(io.BytesIO(), requires={"numqy": ">=1", "NumPy": ">=1"})
+    exporter.save_text("t", "a", "")
+    with pytest.warns(UserWarning, match=r"names numqy, .* did you mean 'numpy'\?") as told:
+        exporter.close()
+    assert len(told) == 1
+
+
 @pytest.mark.parametrize("bad", [None, "sys", [object()], PackageImporter])
 def test_what_is_no_importer(bad):
     with pytest.raises(TypeError, match="importer"):

@@ -6,6 +6,7 @@ import gc
 import importlib
 import inspect
 import linecache
+import os
 import pickle
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import weakref
 import pytest
 
 from hermpkg_build import PackageImporter
+from hermpkg_build.errors import ArchiveError
 
 FILES = {
     "lib/__init__.py": "",
@@ -148,23 +150,78 @@ def test_a_loader_that_linecache_keeps_does_not_keep_its_package(artifact, tmp_p
     assert linecache.getline(str(plugin), 1) == "import lib\n"
 
 
-def test_close_forgets_the_modules_and_lets_objects_live(artifact) -> None:
-    with PackageImporter(artifact(FILES, ["dataclasses"])) as importer:
+def test_what_is_in_use_works_on_after_the_importer_is_closed(artifact) -> None:
+    path = artifact({**FILES, "lib/failing.py": "def fail():\n    raise KeyError('why')\n"}, ["dataclasses"])
+    with PackageImporter(path) as importer:
         thing = importer.import_module("lib.things").Thing(3)
+        fail = importer.import_module("lib.failing").fail
         prefix = importer.id()
     importer.close()
-    assert _mangled(prefix) == []
-    assert thing.size == 3
-    with pytest.raises(ImportError, match="is closed"):
-        thing.late()
-    with pytest.raises(ValueError, match="closed"):
-        importer.load_text("lib", "late.py")
-    with pytest.raises(ImportError):
-        importer.import_module("lib.late")
+    assert importer.id() == prefix
+    assert thing.late() == "late"
+    assert "class Thing" in inspect.getsource(type(thing))
+    assert pickle.loads(pickle.dumps(thing)) == thing
+    with pytest.raises(KeyError) as caught:
+        fail()
+    assert "raise KeyError('why')" in "".join(traceback.format_exception(caught.value))
     references = [weakref.ref(importer), weakref.ref(type(thing))]
-    del importer, thing
+    del thing, fail, caught
     gc.collect()
-    assert [reference() for reference in references] == [None, None]
+    assert references[1]() is None
+    assert _mangled(prefix) == []
+    del importer
+    assert references[0]() is None
+
+
+def test_a_closed_importer_says_that_it_is_closed(artifact) -> None:
+    importer = PackageImporter(artifact(FILES, ["dataclasses"]))
+    in_use = importer.import_module("lib.things")
+    importer.close()
+    for call in (
+        lambda: importer.load_text("lib", "late.py"),
+        lambda: importer.load_pickle("lib", "late.py"),
+        lambda: importer.import_module("lib.late"),
+        lambda: importer.get_source("lib.late"),
+        lambda: importer.get_resource_reader("lib"),
+        lambda: importer.read_record("lib/late.py"),
+        importer.record_names,
+        importer.file_structure,
+        importer.python_version,
+        lambda: importer.zip_reader,
+    ):
+        for kind in (ValueError, ImportError):
+            with pytest.raises(kind, match=f"the importer of {importer.filename} is closed"):
+                call()
+    assert in_use.Thing
+
+
+@pytest.mark.parametrize("lost", [os.unlink, lambda path: os.truncate(path, 9)])
+def test_tracebacks_can_be_printed_when_the_file_is_gone(artifact, lost) -> None:
+    path = artifact(
+        {"lib.py": "def fail():\n    raise KeyError('why')\ndef late():\n    import other\n", "other.py": ""}
+    )
+    with PackageImporter(path) as importer:
+        lib = importer.import_module("lib")
+    lost(path)
+    with pytest.raises(KeyError) as caught:
+        lib.fail()
+    assert "in fail" in "".join(traceback.format_exception(caught.value))
+    with pytest.raises(OSError, match="source code"):
+        inspect.getsource(lib.fail)
+    with pytest.raises(ArchiveError, match=r"written over|cannot be read any more"):
+        lib.late()
+
+
+def test_a_source_that_cannot_be_decoded_is_no_source(artifact) -> None:
+    with PackageImporter(
+        artifact({"lib.py": b"# coding: latin-9000\n", "bad.py": b"x = '\xff'\n"})
+    ) as importer:
+        for name in ("lib", "bad"):
+            with pytest.raises(SyntaxError) as caught:
+                importer.import_module(name)
+            assert "SyntaxError" in "".join(traceback.format_exception(caught.value))
+            with pytest.raises(ImportError, match="cannot be read"):
+                importer.get_source(name)
 
 
 def test_nothing_stays_behind_in_the_interpreter(artifact) -> None:
@@ -176,6 +233,7 @@ def test_nothing_stays_behind_in_the_interpreter(artifact) -> None:
         with PackageImporter(sys.argv[1]) as importer:
             importer.import_module("lib.things")
             assert (list(sys.meta_path), list(gc.callbacks)) != before
+        gc.collect()
         assert (list(sys.meta_path), list(gc.callbacks)) == before
         assert not [name for name in sys.modules if name.startswith("<torch_package")]
         assert "torch" not in sys.modules and "starlark" not in sys.modules
@@ -314,6 +372,7 @@ def test_modules_are_found_by_importlib_while_open(artifact) -> None:
         assert importer.modules["lib.late"] is sys.modules[name]
         assert {"lib", "lib.late", "torch_package_importer"} <= set(importer.modules)
         assert importer.modules["torch_package_importer"] is importer
+    gc.collect()
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module(name)
 
@@ -340,6 +399,8 @@ def test_a_collision_of_two_copies_says_that_there_are_two(load, monkeypatch) ->
     assert second.filename in note
     assert "extern the module" in note
     first.close()
+    del caught
+    gc.collect()
     with pytest.raises(ValueError, match="the name is taken") as caught:
         second.import_module("colliding")
     assert f"from the artifact {first.filename}, which is closed" in _shown(caught.value)

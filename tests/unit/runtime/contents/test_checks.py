@@ -184,6 +184,31 @@ def test_excluded_versions_are_errors(load) -> None:
     load(with_manifest(FILES, requires={"packaging": ">=1"}), check="error")
 
 
+@pytest.mark.parametrize("spelling", ["nope-dist", "Nope_Dist", "NOPE.dist", "nope__dist"])
+def test_a_requirement_holds_in_any_spelling(load, spelling: str) -> None:
+    optional = {"nope": extern("nope-dist", optional=True)}
+    for modules in (optional, {}):
+        with pytest.raises(ArtifactEnvironmentError) as error:
+            load(with_manifest(FILES, modules=modules, requires={spelling: ">=3"}))
+        assert dict(error.value.facts) == {"nope-dist": "is not installed (>=3)"}
+
+
+def test_requirements_in_two_spellings_hold_together(load) -> None:
+    load(with_manifest(FILES, requires={"packaging": ">1", "Packaging": ">2"}), check="error")
+    for first, second in (("<1", ">1"), (">1", "<1")):
+        with pytest.raises(ArtifactEnvironmentError, match="is required"):
+            load(with_manifest(FILES, requires={"packaging": first, "Packaging": second}))
+
+
+@pytest.mark.parametrize(
+    "specifier", [">=" + "9" * 5000, "===" + " " * 100_000 + "x y", "about 2", "<" + "1." * 9999]
+)
+def test_what_is_no_specifier_allows_nothing(load, specifier: str) -> None:
+    with pytest.raises(ArtifactEnvironmentError, match="is required") as error:
+        load(with_manifest(FILES, requires={"packaging": specifier}))
+    assert len(str(error.value)) < 1000
+
+
 def test_another_version_is_told_unless_requires_allows_it(load) -> None:
     fields = {"modules": {"packaging": extern("packaging")}, "distributions": {"packaging": "0.1"}}
     with pytest.warns(ArtifactEnvironmentWarning, match=f"packaging {PACKAGING} is installed, 0.1 was there"):

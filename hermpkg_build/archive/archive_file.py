@@ -1,0 +1,186 @@
+"""The bytes of an archive: a file that is mapped, or memory. A closed file is opened again to read."""
+
+from __future__ import annotations
+
+import io
+import mmap
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import BinaryIO, NamedTuple, TypeAlias, TypeVar, final
+
+from hermpkg_build.errors import ArchiveError
+
+ArchiveSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
+
+_T = TypeVar("_T")
+
+
+class _FileState(NamedTuple):
+    """What tells a file from others, and from itself before it was written to."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+
+
+@final
+class ArchiveFile:
+    """The bytes of an archive, `view`, which are those of a file or in memory.
+
+    `source` is a path, bytes, or a binary stream, which is read whole. Raises ArchiveError where there is no
+    such file.
+    """
+
+    def __init__(self, source: ArchiveSource) -> None:
+        self.name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else "<buffer>"
+        self._path = ""
+        self._map: mmap.mmap | None = None
+        self._descriptor = -1
+        self._state: _FileState | None = None
+        self.view = self._open(source)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is a file that is open."""
+        return self._descriptor >= 0
+
+    @property
+    def is_released(self) -> bool:
+        """Whether it is a file that is not open any more."""
+        return self._state is not None and self._descriptor < 0
+
+    def read_at(self, start: int, size: int) -> bytes:
+        """Read `size` bytes from `start` on, fewer where the file ends; not through the mapping.
+
+        The kernel also maps the pages around one that is touched, so that headers that are read through the
+        mapping would take 64 KiB of memory for each tensor, used or not. And a file that has become shorter
+        gives fewer bytes here, and there ends the process.
+        Raises ArchiveError for a file that cannot be read.
+        """
+        if self._state is None:
+            return bytes(self.view[start : start + size])
+        return self._read(lambda descriptor: os.pread(descriptor, size, start))
+
+    def read_into(self, buffer: memoryview, start: int) -> None:
+        """Fill `buffer` with the bytes from `start` on, as far as there are any. Raises as `read_at`."""
+        if self._state is None:
+            buffer[:] = self.view[start : start + len(buffer)]
+        else:
+            self._read(lambda descriptor: os.preadv(descriptor, [buffer], start))
+
+    def _read(self, read: Callable[[int], _T]) -> _T:
+        descriptor = self._descriptor
+        if descriptor >= 0:
+            with suppress(OSError):
+                result = read(descriptor)
+                # Another thread may have closed the file, and its number may be that of another by now.
+                if self._descriptor == descriptor:
+                    return result
+        with self._opened_again() as again:
+            return read(again)
+
+    def was_written_over(self) -> bool:
+        """Whether the file was written to or replaced since it was opened, as far as size and time tell."""
+        if self._state is None:
+            return False
+        try:
+            return (
+                _state_of(os.fstat(self._descriptor) if self.is_open else os.stat(self._path)) != self._state
+            )
+        except OSError:
+            return True
+
+    def private_mapping(self) -> memoryview:
+        """Map the open file once more, writable: what is written stays in this process."""
+        # NORESERVE: an archive may be larger than the memory, most of it is never written to.
+        flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0)
+        access = mmap.PROT_READ | mmap.PROT_WRITE
+        return memoryview(mmap.mmap(self._descriptor, len(self.view), flags=flags, prot=access))
+
+    def open_path(self) -> str:
+        """Return a path of the open file, "" where there is none; see `ArchiveReader.open_path`."""
+        if not self.is_open:
+            return ""
+        path = f"/proc/self/fd/{self._descriptor}"
+        return path if os.path.exists(path) else self._path
+
+    def status(self) -> os.stat_result | None:
+        """Return the status of the open file, None where there is none."""
+        return os.fstat(self._descriptor) if self.is_open else None
+
+    def release(self) -> None:
+        """Close the file, which is opened again for whatever is read from now on. Memory stays."""
+        if self._state is not None:
+            self.close()
+
+    def close(self) -> None:
+        """Close the file, and forget the bytes. Views of them stay usable."""
+        self.view = memoryview(b"")
+        if self._map is not None:
+            # The mapping lives as long as there are views of it.
+            with suppress(BufferError):
+                self._map.close()
+            self._map = None
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def __del__(self) -> None:
+        # Nobody else closes the descriptor; __init__ may have failed before it was set.
+        if getattr(self, "_descriptor", -1) >= 0:
+            self.close()
+
+    def _open(self, source: ArchiveSource) -> memoryview:
+        if isinstance(source, (str, os.PathLike)):
+            try:
+                return self._map_file(os.fspath(source))
+            except OSError as error:
+                raise ArchiveError(
+                    "the archive cannot be opened",
+                    facts=[("file", self.name), ("reason", error.strerror or str(error))],
+                ) from error
+        if isinstance(source, io.BytesIO):
+            # Not getbuffer(): with an open view the owner could neither write to the stream nor close it.
+            return memoryview(source.getvalue())
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            return memoryview(source).cast("B")
+        source.seek(0)
+        return memoryview(source.read())
+
+    def _map_file(self, path: str) -> memoryview:
+        # To open a pipe or a device could block, so its kind is asked for first.
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device, pipe or socket"
+            raise ArchiveError(f"the archive is {kind}, not a file", facts=[("file", path)])
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._path = os.path.abspath(path)
+        self._state = _state_of(os.fstat(self._descriptor))
+        size = self._state.size
+        if not size:
+            return memoryview(b"")
+        self._map = mmap.mmap(self._descriptor, size, access=mmap.ACCESS_READ)
+        return memoryview(self._map)
+
+    @contextmanager
+    def _opened_again(self) -> Iterator[int]:
+        """Open the file that was closed, or what has its name by now. Raises ArchiveError where it cannot."""
+        descriptor = -1
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            yield descriptor
+        except OSError as error:
+            raise ArchiveError(
+                "the archive cannot be read any more",
+                facts=[("file", self.name), ("reason", error.strerror or str(error))],
+            ) from error
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+def _state_of(status: os.stat_result) -> _FileState:
+    return _FileState(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
