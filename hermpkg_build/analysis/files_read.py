@@ -33,6 +33,7 @@ _METADATA_FILES = ("METADATA", "PKG-INFO", "entry_points.txt")
 _NEVER_DATA = (".py", ".pyc", ".pyo")
 _WITH_SOURCE = (ModuleKind.SOURCE, ModuleKind.PACKAGE)
 _LARGEST_TEXT = 1 << 18
+_FOLDER_NAMES = re.compile(rb"""["'/.](?=([^"'/\n]{1,255})["'/])""")
 Listing = Callable[[str], "Mapping[str, bool] | None"]
 """The entries of a folder, name -> whether it is a folder; None where there is none."""
 
@@ -276,6 +277,11 @@ class _Hints:
         """The sources, one after the other."""
         return b"\n".join(self._source_of(node) for node in self._nodes)
 
+    @cached_property
+    def _folder_names(self) -> frozenset[bytes]:
+        """All names of the text that can be those of folders: in quotes, or a part of a path."""
+        return frozenset(_FOLDER_NAMES.findall(self.text))
+
     def name(self, record: str) -> bool:
         """Whether the text names the file of a record, its folder, or its suffix by itself."""
         return os.path.basename(record).encode() in self.text or self._names_kind(record)
@@ -297,7 +303,7 @@ class _Hints:
         """Whether the text names a folder that is not packed as a package, by its path or as one."""
         if record in self._packages:
             return False
-        return self._finds(rb"""["'/.]""" + re.escape(os.path.basename(record).encode()) + rb"""["'/]""")
+        return os.path.basename(record).encode() in self._folder_names
 
     def _finds(self, pattern: bytes) -> bool:
         return re.search(pattern, self.text) is not None
