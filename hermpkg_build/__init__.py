@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from hermpkg_build.exporter.errors import PackagingError as PackagingError
     from hermpkg_build.exporter.errors import PackagingErrorReason as PackagingErrorReason
     from hermpkg_build.exporter.package_exporter import PackageExporter as PackageExporter
+    from hermpkg_build.generate.pack import PackError as PackError
+    from hermpkg_build.generate.pack import pack as pack
+    from hermpkg_build.generate.report import PackReport as PackReport
     from hermpkg_build.runtime.contents.file_tree import Directory as Directory
     from hermpkg_build.runtime.importer import PackageImporter as PackageImporter
     from hermpkg_build.runtime.importer_protocol import Importer as Importer
@@ -32,6 +35,8 @@ _PUBLIC_NAMES = {
     "errors": ("HermpkgError",),
     "exporter.errors": ("EmptyMatchError", "PackagingError", "PackagingErrorReason"),
     "exporter.package_exporter": ("PackageExporter",),
+    "generate.pack": ("PackError", "pack"),
+    "generate.report": ("PackReport",),
     "runtime.contents.file_tree": ("Directory",),
     "runtime.importer": ("PackageImporter",),
     "runtime.importer_protocol": (

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from hermpkg_build.disk.source_tree import SourceTree
 
 _METADATA_FOLDER = re.compile(r"(?P<name>[^-]+)(?:-(?P<version>[^-]+))?(?:-.*)?\.(?:dist|egg)-info")
+_REQUIREMENT = re.compile(rb"^Requires-Dist:[ \t]*([A-Za-z0-9._-]+)[^;\n]*(;.*)?", re.MULTILINE)
+_CLASSIFIER = re.compile(rb"^Classifier:[ \t]*([^\r\n]+)", re.MULTILINE)
+_GROUP = re.compile(rb"^\[[ \t]*([^\]\r\n]+?)[ \t]*\]", re.MULTILINE)
 _TOP_OF_LINE = re.compile(rb'^"?([^/,"\r\n]+)', re.MULTILINE)
 
 
@@ -93,6 +96,22 @@ class Distributions:
         """Whether the distribution installs extension modules or shared libraries."""
         return any(file.endswith((".so", ".pyd", ".dylib", ".dll")) for file in self._record(distribution))
 
+    def requirements_of(self, distribution: Distribution) -> list[Distribution]:
+        """The installed distributions that this one says it needs, whatever is asked of its extras."""
+        found = _REQUIREMENT.findall(self._header(distribution.metadata))
+        names = [name.decode() for name, marker in found if b"extra" not in marker]
+        return [other for name in names if (other := self.named(name)) is not None]
+
+    def classifiers_of(self, distribution: Distribution) -> list[str]:
+        """The classifiers that the distribution gives itself: ``Topic :: System :: Logging``."""
+        found = _CLASSIFIER.findall(self._header(distribution.metadata))
+        return [text.decode("utf-8", "replace") for text in found]
+
+    def entry_point_groups_of(self, distribution: Distribution) -> list[str]:
+        """The groups that the distribution has entry points in."""
+        text = self._text(distribution.metadata, "entry_points.txt") or b""
+        return [group.decode("utf-8", "replace") for group in _GROUP.findall(text)]
+
     def installed_in(self, entry: str) -> tuple[Distribution, ...]:
         """The distributions whose metadata lie in the folder `entry`, by name."""
         if entry not in self._installed:
@@ -166,9 +185,13 @@ class Distributions:
         return max(around, key=lambda found: found[0])[1] if around else None
 
     def _stated_version(self, path: str) -> str:
-        data = self._text(path, "METADATA") or self._text(path, "PKG-INFO") or b""
-        match = re.search(rb"^Version:\s*(\S+)", data, re.MULTILINE)
+        match = re.search(rb"^Version:\s*(\S+)", self._header(path), re.MULTILINE)
         return match[1].decode("utf-8", "replace") if match else ""
+
+    def _header(self, path: str) -> bytes:
+        """What a distribution says of itself, without its description."""
+        data = self._text(path, "METADATA") or self._text(path, "PKG-INFO") or b""
+        return data.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
 
     def _text(self, metadata: str, file: str) -> bytes | None:
         listing = self._tree.entries(metadata)

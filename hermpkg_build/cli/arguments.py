@@ -30,9 +30,9 @@ class Option:
     """One option of the command line.
 
     `names` are its spellings, the long one last; `value` is what help calls its value, "" for a flag.
-    `default` says in words what holds without it. Where a value `may_be_empty`, "" means something else
-    than leaving the option out. `read` makes the value of a text, or raises ValueError with what the
-    option needs: ``"a whole number from 1"``.
+    `default` says in words what holds without it. The last value holds, or all of them where it `may_repeat`.
+    Where a value `may_be_empty`, "" means something else than leaving the option out. `read` makes the value
+    of a text, or raises ValueError with what the option needs: ``"a whole number from 1"``.
     """
 
     names: tuple[str, ...]
@@ -41,6 +41,7 @@ class Option:
     default: str = ""
     choices: tuple[str, ...] = ()
     may_be_empty: bool = False
+    may_repeat: bool = False
     read: Callable[[str], object] = str
 
     @property
@@ -49,10 +50,12 @@ class Option:
         return self.names[-1].lstrip("-")
 
     def value_of(self, given: Given) -> object:
-        """Read the last of the option's values: the one that holds. Raises CommandLineError."""
-        text = given[self.name][-1]
+        """Read the last of the option's values, or all where it may repeat. Raises CommandLineError."""
+        texts = given[self.name]
         try:
-            return self.read(text)
+            if self.may_repeat:
+                return tuple(self.read(text := each) for each in texts)
+            return self.read(text := texts[-1])
         except ValueError as error:
             raise CommandLineError(f"{self.names[-1]} needs {error}, not {text!r}") from None
 
@@ -100,6 +103,14 @@ def option(
     make: Callable[[], T] = default if callable(default) else lambda: default
     made: T = field(default_factory=make, metadata={"option": option})
     return made
+
+
+def repeated(form: str, help: str, *, read: Callable[[str], T]) -> tuple[T, ...]:
+    """Declare a field for all the values of an option that may be given several times."""
+    names, _, value = form.rpartition(" ")
+    option = Option(names=tuple(names.split(", ")), help=help, value=value, may_repeat=True, read=read)
+    values: tuple[T, ...] = field(default=(), metadata={"option": option})
+    return values
 
 
 def option_group(title: str, table: Callable[[], Sequence[Option]]) -> Given:

@@ -139,22 +139,6 @@ def location_json(location: Location | None) -> Json:
     return None if location is None else asdict(location)
 
 
-def size_text(count: int) -> str:
-    """Write a number of bytes for people, in powers of ten.
-
-    >>> size_text(46_827_351)
-    '46.8 MB'
-    """
-    if count < 1000:
-        return f"{count} B"
-    size = float(count)
-    for unit in ("kB", "MB", "GB", "TB"):
-        size /= 1000
-        if size < 999.95:
-            return f"{size:.1f} {unit}"
-    return f"{size / 1000:.1f} PB"
-
-
 def error_json(error: HermpkgError) -> dict[str, Json]:
     """Return an error as the fields that ``--json`` prints."""
     value: dict[str, Json] = {

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from hermpkg_build.cli.console import Console, faint, good, size_text, strong
-from hermpkg_build.core.texts import counted
+from hermpkg_build.cli.console import Console, faint, good, strong
+from hermpkg_build.core.texts import counted, size_text
 from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.printable import one_line
 

@@ -31,3 +31,19 @@ def first_of(lines: Sequence[str], most: int, rest: str = "and {} more") -> list
     """
     left_out = len(lines) - most
     return [*lines[:most], rest.format(left_out)] if left_out > 0 else [*lines]
+
+
+def size_text(count: int) -> str:
+    """Write a number of bytes for people, in powers of ten.
+
+    >>> size_text(46_827_351)
+    '46.8 MB'
+    """
+    if count < 1000:
+        return f"{count} B"
+    size = float(count)
+    for unit in ("kB", "MB", "GB", "TB"):
+        size /= 1000
+        if size < 999.95:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1000:.1f} PB"

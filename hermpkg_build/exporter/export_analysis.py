@@ -49,9 +49,24 @@ class ExportAnalysis:
     left_out: Sequence[str] = ()
 
 
-def analyse_export(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportWalk:
+    """The imports of an export, followed: the part of its analysis that tells what the rules lack.
+
+    `given_rules` has for each rule of `problems` and of the closure's graph the index of the given rule that
+    it stands for, None for saved modules. `sources` are the bytes of the interned modules.
+    """
+
+    closure: Closure
+    problems: Sequence[Problem]
+    given_rules: Sequence[int | None]
+    modules: AvailableModules
+    sources: PackedSources
+
+
+def follow_export(
     plan: Plan, importer: Importer, records: Collection[str] = (), *, strict_imports: bool = False
-) -> ExportAnalysis:
+) -> ExportWalk:
     """Follow the imports of all roots of `plan`, among the modules that `importer` has.
 
     `records` are the records of data in the package: their folders can be imported. Without
@@ -71,6 +86,21 @@ def analyse_export(
         closure, problems = _explore_with_loaded_modules(
             plan, table, modules, sources, () if strict_imports else tuple(Origin)
         )
+    return ExportWalk(
+        closure=closure,
+        problems=problems,
+        given_rules=[index for _, index in rules],
+        modules=modules,
+        sources=sources,
+    )
+
+
+def analyse_export(
+    plan: Plan, importer: Importer, records: Collection[str] = (), *, strict_imports: bool = False
+) -> ExportAnalysis:
+    """Find the modules of an export as `follow_export` does, and the files that they read."""
+    walk = follow_export(plan, importer, records, strict_imports=strict_imports)
+    modules, sources, closure = walk.modules, walk.sources, walk.closure
     graph = _without(closure.graph, OWN_IMPORTER)
     repacked = modules.repacked(graph)
     installed = modules.installed
@@ -85,8 +115,8 @@ def analyse_export(
     return ExportAnalysis(
         graph=graph,
         sources=sources.data,
-        problems=problems,
-        given_rules=[index for _, index in rules],
+        problems=walk.problems,
+        given_rules=walk.given_rules,
         modules=modules,
         distributions=repacked.versions(graph, versions_of(graph, installed.distributions)),
         repacked=repacked,

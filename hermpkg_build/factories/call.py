@@ -13,10 +13,17 @@ from hermpkg_build.errors import ActionError, Location
 from hermpkg_build.factories.places import Places
 
 
-def find_factory(factory: str, modules: Mapping[str, str], places: Places) -> Any:
+def find_factory(
+    factory: str,
+    modules: Mapping[str, str],
+    places: Places,
+    *,
+    absent: str = "add the python_modules target that holds it to deps",
+) -> Any:
     """The callable that ``module:name`` names.
 
-    Raises ActionError where there is none, and whatever importing the module raises.
+    Raises ActionError where there is none, with `absent` as the next step where its module is not found, and
+    whatever importing the module raises.
     """
     module_name, colon, qualname = factory.partition(":")
     if not (module_name and colon and qualname):
@@ -28,7 +35,7 @@ def find_factory(factory: str, modules: Mapping[str, str], places: Places) -> An
             raise
         raise ActionError(
             f"there is no module {error.name}, which should hold the factory {factory}",
-            next_step=question(module_name, modules) or "add the python_modules target that holds it to deps",
+            next_step=question(module_name, modules) or absent,
         ) from error
     found: Any = module
     for part in qualname.split("."):

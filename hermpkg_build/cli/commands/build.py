@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operands, option
 from hermpkg_build.cli.command import command
-from hermpkg_build.cli.console import Console, error_json, size_text
+from hermpkg_build.cli.console import Console, error_json
 from hermpkg_build.cli.remote import EngineArguments, chosen_settings
+from hermpkg_build.core.texts import size_text
 from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.command import CommonArguments, command
-from hermpkg_build.cli.console import Console, error_json, size_text
+from hermpkg_build.cli.console import Console, error_json
 from hermpkg_build.cli.operands import current_workspace
 from hermpkg_build.cli.remote import servers_of
-from hermpkg_build.core.texts import aligned
+from hermpkg_build.core.texts import aligned, size_text
 from hermpkg_build.errors import ExitCode, WorkspaceError
 from hermpkg_build.version import __version__
 

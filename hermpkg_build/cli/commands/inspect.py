@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operand
 from hermpkg_build.cli.command import CommonArguments, command
-from hermpkg_build.cli.console import Console, size_text
-from hermpkg_build.core.texts import aligned
+from hermpkg_build.cli.console import Console
+from hermpkg_build.core.texts import aligned, size_text
 from hermpkg_build.errors import ExitCode
 
 if TYPE_CHECKING:

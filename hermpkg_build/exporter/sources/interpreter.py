@@ -39,7 +39,7 @@ class InterpreterProvider:
         """Finds modules on the search path."""
         # Nothing lies in a workspace here: there is no folder of this name.
         return ModuleFinder(
-            tree=SourceTree(), workspace_modules=(), workspace_root=os.devnull, search_path=_search_path()
+            tree=SourceTree(), workspace_modules=(), workspace_root=os.devnull, search_path=search_path()
         )
 
     def find(self, name: str) -> ModuleSource | None:
@@ -129,7 +129,8 @@ class InterpreterProvider:
         return file[len(max(entries, key=len)) + 1 :] if entries else file
 
 
-def _search_path() -> tuple[str, ...]:
+def search_path() -> tuple[str, ...]:
+    """The folders and files in which this process looks for modules, as absolute paths."""
     return tuple(dict.fromkeys(os.path.abspath(entry) for entry in sys.path if isinstance(entry, str)))
 
 

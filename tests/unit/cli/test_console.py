@@ -2,7 +2,8 @@
 
 import pytest
 
-from hermpkg_build.cli.console import Console, error_json, size_text, strong
+from hermpkg_build.cli.console import Console, error_json, strong
+from hermpkg_build.core.texts import size_text
 from hermpkg_build.errors import GroupedError, LabelError, LoadingError, Location
 from hermpkg_build.printable import one_line
 

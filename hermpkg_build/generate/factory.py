@@ -1,0 +1,88 @@
+"""Calls a factory as its users do: in their environment, from the current folder, without a workspace."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import traceback
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.errors import ActionError
+from hermpkg_build.factories.call import check_arguments, find_factory
+from hermpkg_build.factories.places import Places
+from hermpkg_build.generate.example import fixed_seeds
+
+_LINES = 12
+_ABSENT = "run this where `python -c 'import ...'` finds it, or give a path: path/to/script.py:function"
+
+
+def call_factory(factory: str, arguments: Mapping[str, Json]) -> Any:
+    """What ``module:function`` or ``path/to/script.py:function`` returns, with fixed seeds.
+
+    A module is found as from ``python -m``, the current folder first; a script is imported, with its own
+    folder first, and not run as ``__main__``. Raises ActionError.
+    """
+    name = _named(factory)
+    places = Places(workspace_root=os.getcwd(), search_path=sys.path)
+    try:
+        function = find_factory(name, {}, places, absent=_ABSENT)
+        check_arguments(name, function, arguments, places)
+        with fixed_seeds():
+            return function(**arguments)
+    except ActionError:
+        raise
+    except Exception as error:
+        lines = traceback.format_exception(type(error), error, error.__traceback__)
+        raise ActionError(
+            f"{factory} failed: {type(error).__name__}: {error}",
+            snippet="\n".join("".join(lines).rstrip().splitlines()[-_LINES:]),
+            next_step="call it in a Python of your own until it works there",
+        ) from error
+
+
+def _named(factory: str) -> str:
+    """The factory by the name of its module, whose folder is on the path now."""
+    place, colon, function = factory.rpartition(":")
+    if not colon or not place or not function:
+        raise ActionError(
+            f'a factory reads "module:function" or "path/to/script.py:function", not "{factory}"'
+        )
+    if not place.endswith(".py"):
+        _put_first(os.getcwd())
+        return factory
+    if not os.path.isfile(place):
+        raise ActionError(f"there is no file {place}", next_step="give the path of a script")
+    _put_first(os.path.dirname(os.path.abspath(place)))
+    stem = os.path.splitext(os.path.basename(place))[0]
+    name = stem if _is_found_as(stem, place) else _load_under_another_name(stem, place)
+    return f"{name}:{function}"
+
+
+def _put_first(folder: str) -> None:
+    if folder in sys.path:
+        sys.path.remove(folder)
+    sys.path.insert(0, folder)
+
+
+def _is_found_as(name: str, file: str) -> bool:
+    if not name.isidentifier() or name in sys.modules:
+        return False
+    spec = find_spec(name)
+    return spec is not None and spec.origin is not None and os.path.samefile(spec.origin, file)
+
+
+def _load_under_another_name(stem: str, file: str) -> str:
+    """Import a script whose name is no module's, or that of another module."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    name = re.sub(r"\W", "_", f"script_{stem}")
+    spec = spec_from_file_location(name, os.path.abspath(file))
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return name

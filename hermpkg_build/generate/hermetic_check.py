@@ -1,0 +1,135 @@
+"""Opens a package in a fresh process in which nothing that it holds can be imported, and runs the example."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
+
+import hermpkg_build
+from hermpkg_build.core.json_codec import to_json
+from hermpkg_build.disk.processes import Children, signal_name
+from hermpkg_build.errors import HermpkgError
+from hermpkg_build.generate import hermetic_check_main
+from hermpkg_build.generate.comparison import Comparison, compare
+from hermpkg_build.generate.example import Leaf, TorchSettings
+
+_OUTPUT_LINES = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFailure:
+    """Why a package does not do in a fresh process what its model does here.
+
+    `summary` is one sentence, `details` the end of what the process printed. `modules` are those whose code
+    was running, the innermost first; `missing` is a module that code outside of the package asked for.
+    """
+
+    summary: str
+    details: str = ""
+    modules: tuple[str, ...] = ()
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRequest:
+    """What the fresh process is told.
+
+    `hidden` are the modules that it must not find, with all below them; `example` is a pickle of the
+    arguments, None where there is none; `renamed` the module that stands for ``__main__`` in it.
+    """
+
+    artifact: str
+    hidden: tuple[str, ...]
+    example: bytes | None
+    renamed: str
+    search_path: tuple[str, ...]
+    settings: TorchSettings | None
+
+
+def pickled_example(arguments: Any, note: Callable[[str, str], None]) -> bytes:
+    """Pickle the arguments of an example; `note` is told the module and the name of each class in it.
+
+    Raises HermpkgError where they cannot be pickled.
+    """
+
+    class Noting(pickle.Pickler):
+        def reducer_override(self, obj: Any) -> Any:
+            if isinstance(obj, (type, FunctionType)):
+                note(obj.__module__, obj.__qualname__)
+            return NotImplemented
+
+    buffer = io.BytesIO()
+    try:
+        Noting(buffer, protocol=4).dump(arguments)
+    except Exception as error:
+        raise HermpkgError(
+            "the example cannot be given to another process",
+            facts=[("reason", f"{type(error).__name__}: {error}")],
+            next_step="give an example of tensors, numbers, texts and containers of these",
+        ) from error
+    return buffer.getvalue()
+
+
+def check(request: CheckRequest, expected: Sequence[Leaf] | None) -> Comparison | CheckFailure:
+    """Run the example in a fresh process; without one (`expected` is None), see that the package loads."""
+    with tempfile.TemporaryDirectory(prefix="hermpkg-check-") as folder:
+        path = os.path.join(folder, "request.json")
+        with open(path, "w", encoding="utf-8") as file:
+            tool = os.path.dirname(os.path.dirname(hermpkg_build.__file__))
+            json.dump({**to_json(request), "tool_path": tool}, file)
+        work = os.path.join(folder, "work")
+        os.mkdir(work)
+        with tempfile.TemporaryFile() as output:
+            code = _run(path, work, output)
+            result = _read(os.path.join(folder, "result.pkl"))
+            output.seek(0)
+            printed = output.read().decode(errors="replace")
+    if result is None:
+        how = f"was killed by {signal_name(-code)}" if code < 0 else f"ended with code {code}"
+        return CheckFailure(summary=f"the process that opened the package {how}", details=_end_of(printed))
+    if "failure" in result:
+        return CheckFailure(**result["failure"])
+    if expected is None:
+        return Comparison(parts=0, tensors=0)
+    return compare(expected, result["outputs"])
+
+
+def _run(request: str, work: str, output: Any) -> int:
+    """Run the process to its end; return its exit code."""
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-B", hermetic_check_main.__file__, request],
+        cwd=work,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    with Children().owned(process):
+        return process.wait()
+
+
+def _environment() -> Mapping[str, str]:
+    """The variables of this process, but for those that would change how Python finds modules."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
+
+def _read(path: str) -> Any:
+    try:
+        with open(path, "rb") as file:
+            return pickle.load(file)
+    except FileNotFoundError:
+        return None
+
+
+def _end_of(text: str) -> str:
+    return "\n".join(text.rstrip().splitlines()[-_OUTPUT_LINES:])

@@ -1,0 +1,122 @@
+"""The fresh process of a check: hides what the package holds, loads the model, and runs the example.
+
+It is started by its path in an isolated interpreter, with the path of a JSON file as its argument, and
+writes ``result.pkl`` beside that.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+_LINES = 30
+
+
+class HiddenModules:
+    """A meta-path finder that refuses modules and all that is below them."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = tuple(names)
+
+    def hides(self, name: str) -> bool:
+        """Whether a module is one of these, or below one."""
+        return any(name == hidden or name.startswith(f"{hidden}.") for hidden in self._names)
+
+    def find_spec(
+        self,
+        name: str,
+        path: Sequence[str] | None = None,  # noqa: ARG002 - the protocol's
+        target: ModuleType | None = None,  # noqa: ARG002 - the protocol's
+    ) -> ModuleSpec | None:
+        """Raise ModuleNotFoundError for a hidden module; leave the others to the next finder."""
+        if self.hides(name):
+            raise ModuleNotFoundError(f"No module named {name!r} outside of the package", name=name)
+        return None
+
+
+def main() -> None:
+    """Run the request at ``sys.argv[1]``."""
+    path = sys.argv[1]
+    with open(path, "rb") as file:
+        request = json.load(file)
+    sys.path[:] = [*request["search_path"]]
+    if request["tool_path"] not in sys.path:
+        sys.path.append(request["tool_path"])
+    hidden = HiddenModules(request["hidden"])
+    sys.meta_path.insert(0, hidden)
+    for name in [name for name in sys.modules if hidden.hides(name)]:
+        del sys.modules[name]
+    try:
+        result: dict[str, Any] = {"outputs": outputs(request, hidden)}
+    except BaseException as error:  # noqa: BLE001 - a model may raise anything
+        result = {"failure": failure_of(error, hidden)}
+    with open(os.path.join(os.path.dirname(path), "result.pkl"), "wb") as file:
+        pickle.dump(result, file, protocol=4)
+
+
+def outputs(request: dict[str, Any], hidden: HiddenModules) -> list[Any]:
+    """The outputs of the model for the example; none where there is no example."""
+    from hermpkg_build import PackageImporter
+    from hermpkg_build.core.json_codec import from_json
+    from hermpkg_build.generate.example import TorchSettings, leaves_of, run
+
+    if request["settings"] is not None:
+        from_json(TorchSettings, request["settings"]).use()
+    importer = PackageImporter(request["artifact"])
+    model = importer.load_pickle("model", "model.pkl")
+    if request["example"] is None:
+        return []
+
+    class Unpickler(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            module = request["renamed"] if module == "__main__" and request["renamed"] else module
+            if not hidden.hides(module):
+                return super().find_class(module, name)
+            found = importer.import_module(module)
+            for part in name.split("."):
+                found = getattr(found, part)
+            return found
+
+    arguments = Unpickler(io.BytesIO(bytes.fromhex(request["example"]))).load()
+    return leaves_of(run(model, arguments))
+
+
+def failure_of(error: BaseException, hidden: HiddenModules) -> dict[str, Any]:
+    """What went wrong, as the fields of a CheckFailure."""
+    from hermpkg_build.runtime.mangling import demangle, is_mangled
+
+    chain = [*_chain(error)]
+    names = [
+        str(frame.f_globals.get("__name__", ""))
+        for each in chain
+        for frame, _ in reversed([*traceback.walk_tb(each.__traceback__)])
+    ]
+    packed = dict.fromkeys(demangle(name) for name in names if is_mangled(name))
+    missing = [each.name for each in chain if isinstance(each, ImportError) and each.name]
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    last = traceback.format_exception_only(type(error), error)[-1].strip()
+    return {
+        "summary": last or type(error).__name__,
+        "details": "\n".join(text.rstrip().splitlines()[-_LINES:]),
+        "modules": tuple(packed),
+        "missing": next((name for name in missing if hidden.hides(name)), ""),
+    }
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and those that led to it, the first cause first."""
+    if error is not None:
+        yield from _chain(error.__cause__ or error.__context__)
+        yield error
+
+
+if __name__ == "__main__":
+    main()

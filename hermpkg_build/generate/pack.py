@@ -1,0 +1,299 @@
+"""``pack``: a model in, a checked package out, with no policy written by hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.disk.replacing import aside_path
+from hermpkg_build.errors import ActionError
+from hermpkg_build.exporter.destination import FileDestination
+from hermpkg_build.exporter.sources.interpreter import search_path
+from hermpkg_build.generate.comparison import Comparison
+from hermpkg_build.generate.decisions import PURE, Decision
+from hermpkg_build.generate.example import Arguments, Leaf, TorchSettings, arguments_of, leaves_of, run
+from hermpkg_build.generate.hermetic_check import CheckFailure, CheckRequest, check, pickled_example
+from hermpkg_build.generate.made_report import make_report, required_versions
+from hermpkg_build.generate.main_importer import MainImporter
+from hermpkg_build.generate.main_module import MAIN, MainModule
+from hermpkg_build.generate.packing_exporter import PackingExporter
+from hermpkg_build.generate.policy_maker import MadePolicy, Wishes, make_policy
+from hermpkg_build.generate.policy_text import rules_from
+from hermpkg_build.generate.report import PackReport
+from hermpkg_build.pickles.path_of_failure import UnpicklableError
+from hermpkg_build.runtime.importer_protocol import sys_importer
+
+_MOST_TRIES = 4
+_INTERPRETER = "sys_importer: "
+"""How the reason begins that this interpreter has for not knowing an object."""
+
+
+class PackError(ActionError):
+    """A model cannot be packed, or does not do in its package what it does here. Nothing was written.
+
+    >>> import hermpkg_build
+    >>> try:
+    ...     hermpkg_build.pack({"act": lambda x: x}, "model.pt")
+    ... except PackError as error:
+    ...     print(error.facts[0])
+    ('object', 'model["act"]')
+    """
+
+
+def pack(
+    model: Any,
+    f: str | os.PathLike[str],
+    *,
+    example: Any = None,
+    policy: str | Sequence[PolicyRule] | None = None,
+    extern: Sequence[str] = (),
+    intern: Sequence[str] = (),
+    resources: Mapping[str, str | os.PathLike[str] | bytes] | None = None,
+    requires: Mapping[str, str] | None = None,
+) -> PackReport:
+    """Pack `model` with the code that it needs into the file `f`, check that it works, and report.
+
+    `example` are the arguments of one call of the model: a tuple of them, a dict of them by name, or a single
+    one. The package is opened in a fresh process in which nothing that it holds can be imported; the model is
+    called there and here, and the outputs are compared. Without an example it is loaded there, no more. `f`
+    is replaced only after that.
+
+    What becomes of each library is decided by what the model's imports lead to. `extern` and `intern` name
+    distributions or top-level modules that are decided otherwise; `policy` are rules that come before all
+    others, as a report writes them. `resources` are files (by path) or bytes to pack, by the name of their
+    record: ``{"config/words.txt": "words.txt"}``. `requires` are versions (PEP 440) in place of those that
+    go by what is installed here.
+
+    Classes and functions of ``__main__`` are packed as a module of their own, with what they refer to.
+
+    Raises PackError, PackagingError for code that cannot be packed, CommandLineError for a name of `extern`
+    or `intern` that the model does not need, OutputError for a file that cannot be written.
+
+    >>> import hermpkg_build
+    >>> report = hermpkg_build.pack({"classes": ("cat", "dog")}, "model.pt")
+    >>> report.verified.how
+    'loaded in a fresh process in which nothing that it holds can be imported'
+    """
+    path = os.fspath(f)
+    FileDestination(path)
+    named = {**dict.fromkeys(intern, Policy.INTERN), **dict.fromkeys(extern, Policy.EXTERN)}
+    both = sorted({*intern} & {*extern})
+    if both:
+        raise ValueError(f"{both[0]!r} cannot be both in intern and in extern")
+    job = _Job(
+        model=model,
+        path=path,
+        arguments=None if example is None else arguments_of(example),
+        resources={name: _bytes_of(value) for name, value in (resources or {}).items()},
+        requires=dict(requires or {}),
+    )
+    if job.arguments is not None and not callable(model):
+        raise PackError(
+            f"a {type(model).__qualname__} cannot be called with an example",
+            next_step="leave the example out, or pack something that can be called",
+        )
+    return job.run(Wishes(rules=rules_from(policy), named=named))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    """A package that was written aside, and what it is checked with."""
+
+    made: MadePolicy
+    request: CheckRequest
+    expected: Sequence[Leaf] | None
+    main: MainModule | None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Job:
+    """One call of `pack`."""
+
+    model: Any
+    path: str
+    arguments: Arguments | None
+    resources: Mapping[str, bytes]
+    requires: Mapping[str, str]
+    notes: list[str] = field(default_factory=list)
+
+    def run(self, wishes: Wishes) -> PackReport:
+        """Pack and check; where a library fails in the package, again with it outside."""
+        for _ in range(_MOST_TRIES):
+            with _aside(self.path) as aside:
+                attempt = self._attempt(aside, wishes)
+                outcome = check(attempt.request, attempt.expected)
+                if isinstance(outcome, Comparison) and not outcome.problems:
+                    report = make_report(
+                        aside,
+                        self.path,
+                        attempt.made,
+                        outcome,
+                        wishes.rules,
+                        attempt.main,
+                        has_example=self.arguments is not None,
+                    )
+                    os.replace(aside, self.path)
+                    return replace(report, notes=tuple(self.notes))
+            blamed = _blamed(outcome, attempt.made.decisions)
+            if not blamed:
+                break
+            assert isinstance(outcome, CheckFailure)
+            self.notes.append(f"{blamed} was tried inside first, where its code failed: {outcome.summary}")
+            wishes = replace(wishes, failures={**wishes.failures, blamed: outcome.summary})
+        raise _failure(outcome, self.notes)
+
+    def _attempt(self, aside: str, wishes: Wishes) -> _Attempt:
+        """Write the package to the path `aside`.
+
+        The model is pickled before it runs, so that what a run changes in it is in no package; its imports
+        are followed after that, when all that it loads on demand is loaded.
+        """
+        importer = MainImporter(MainModule.here())
+        main = importer.main
+        exporter = PackingExporter(aside, importer=(importer, sys_importer))
+        try:
+            self._save(exporter)
+            example = self._example(importer, exporter)
+            expected = self._expected()
+            if main.wanted:
+                exporter.save_source_string(main.name, main.source())
+            made = make_policy(exporter, wishes)
+            exporter.set_requires(required_versions(made, self.requires))
+            exporter.close()
+        finally:
+            exporter.abandon()
+        request = CheckRequest(
+            artifact=aside,
+            hidden=tuple(sorted({*_packed(made)})),
+            example=example,
+            renamed=main.name if main.wanted else "",
+            search_path=tuple(search_path()),
+            settings=TorchSettings.here(),
+        )
+        return _Attempt(made=made, request=request, expected=expected, main=main if main.wanted else None)
+
+    def _example(self, importer: MainImporter, exporter: PackingExporter) -> bytes | None:
+        """The arguments as a pickle; the modules that it refers to are needed in the package, too."""
+        if self.arguments is None:
+            return None
+        modules: set[str] = set()
+
+        def note(module: str, qualname: str) -> None:
+            importer.note(module, qualname)
+            modules.add(module)
+
+        pickled = pickled_example(self.arguments, note)
+        for module in sorted(modules - {MAIN}):
+            exporter.add_dependency(module)
+        return pickled
+
+    def _save(self, exporter: PackingExporter) -> None:
+        try:
+            exporter.save_pickle("model", "model.pkl", self.model)
+        except UnpicklableError as error:
+            raise PackError(
+                "the model cannot be packed",
+                facts=[("object", error.path), ("reason", _reason(error))],
+                next_step=_next_step(error),
+            ) from error
+        for name, data in self.resources.items():
+            folder, _, resource = name.rpartition("/")
+            exporter.save_binary(folder.replace("/", "."), resource, data)
+
+    def _expected(self) -> list[Leaf] | None:
+        if self.arguments is None:
+            return None
+        try:
+            return leaves_of(run(self.model, self.arguments))
+        except Exception as error:
+            raise PackError(
+                "the example does not run here",
+                facts=[("error", f"{type(error).__name__}: {error}")],
+                next_step="give the arguments of a call that works: example=(x, y), or example={'x': x}",
+            ) from error
+
+
+def _packed(made: MadePolicy) -> Iterator[str]:
+    """The modules that a fresh process must not find: those that are packed, with all of their package."""
+    places = [
+        module
+        for decision in made.decisions.values()
+        if decision.policy is Policy.INTERN
+        for module in decision.modules
+    ]
+    for node in made.walk.closure.graph.with_policy(Policy.INTERN):
+        yield next((place for place in places if _is_in(node.name, place)), node.name)
+
+
+def _is_in(name: str, module: str) -> bool:
+    return name == module or name.startswith(f"{module}.")
+
+
+def _blamed(outcome: CheckFailure | Comparison, decisions: Mapping[str, Decision]) -> str:
+    """The packed distribution whose code failed, "" where it is the user's own, or none."""
+    if not isinstance(outcome, CheckFailure):
+        return ""
+    for module in (outcome.missing, *outcome.modules):
+        for decision in decisions.values():
+            if decision.row == PURE and any(_is_in(module, each) for each in decision.modules):
+                return decision.name
+    return ""
+
+
+def _failure(outcome: CheckFailure | Comparison, notes: Sequence[str]) -> PackError:
+    facts = [("tried", note) for note in notes]
+    if isinstance(outcome, CheckFailure):
+        if outcome.details:
+            facts.append(("there", outcome.details))
+        return PackError(
+            f"the model does not run in its package: {outcome.summary}",
+            facts=facts,
+            next_step='leave the library that fails outside: extern=["its name"]',
+        )
+    return PackError(
+        "the model gives other outputs in its package than here",
+        facts=[*facts, *(("output", problem) for problem in outcome.problems)],
+        next_step="give an example whose outputs depend on nothing but the arguments and the seeds",
+    )
+
+
+def _reason(error: UnpicklableError) -> str:
+    """Why an object cannot be pickled: as this interpreter has it, where each importer says why."""
+    told = [line for line in error.reason.splitlines() if line.startswith(_INTERPRETER)]
+    return told[0].removeprefix(_INTERPRETER) if told else error.reason
+
+
+def _next_step(error: UnpicklableError) -> str:
+    if "<locals>" in error.reason or "inside the function" in error.reason:
+        return "define it at the top of its module"
+    if "lambda" in error.reason:
+        return "write a function with a name at the top of a module in its place"
+    return "take it out of the model before it is packed, or give its class a __getstate__ that leaves it out"
+
+
+def _bytes_of(value: str | os.PathLike[str] | bytes) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    try:
+        with open(value, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise PackError(
+            "a resource cannot be read",
+            facts=[("file", os.fspath(value)), ("reason", error.strerror or str(error))],
+        ) from error
+
+
+@contextmanager
+def _aside(path: str) -> Iterator[str]:
+    """A path beside `path`; a file that is still there at the end is removed."""
+    aside = aside_path(os.path.dirname(os.path.abspath(path)))
+    try:
+        yield aside
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(aside)

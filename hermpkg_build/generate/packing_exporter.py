@@ -1,0 +1,31 @@
+"""An exporter whose rules are made while the imports of what it saved are followed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from hermpkg_build.core.policy import PolicyRule
+from hermpkg_build.exporter.export_analysis import ExportWalk, follow_export
+from hermpkg_build.exporter.package_exporter import PackageExporter
+
+
+class PackingExporter(PackageExporter):
+    """A PackageExporter for a program that makes the rules, not for one that is written with them."""
+
+    def follow(self) -> ExportWalk:
+        """Follow the imports of what is saved, by the rules as they are now."""
+        return follow_export(self._plan, self.importer, self._saved.records)
+
+    def set_rules(self, rules: Iterable[PolicyRule]) -> None:
+        """Put `rules` in place of all rules given before."""
+        self._plan.rules.clear()
+        for rule in rules:
+            self._plan.add_rule(rule)
+
+    def set_requires(self, requires: Mapping[str, str]) -> None:
+        """Put `requires`, which are well-formed, in place of the versions given before."""
+        self._requires = dict(requires)
+
+    def abandon(self) -> None:
+        """Let go of all data; after `close` there is none."""
+        self._release()

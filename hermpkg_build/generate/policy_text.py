@@ -1,0 +1,68 @@
+"""Policies as texts: read as a report writes them, written for BUILD files and as calls."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from hermpkg_build.core.policy import Policy, PolicyRule, patterns_text
+
+_WIDTH = 100
+
+
+def rules_from(policy: str | Sequence[PolicyRule] | None) -> list[PolicyRule]:
+    """The rules that a caller gives, as such or as the text of a BUILD file. Raises ValueError.
+
+    >>> [str(rule) for rule in rules_from('[intern("app.**"), deny("**")]')]
+    ['intern("app.**")', 'deny("**")']
+    """
+    if not isinstance(policy, str):
+        return list(policy or ())
+    try:
+        call = ast.parse(f"_({policy.strip()})", mode="eval").body
+    except SyntaxError as error:
+        raise ValueError(f"the policy is no list of rules: {error}") from None
+    assert isinstance(call, ast.Call)
+    # The text may be the attributes of a target, of which the policy is one.
+    given = [*call.args, *(keyword.value for keyword in call.keywords if keyword.arg == "policy")]
+    rules = [rule for each in given for rule in (each.elts if isinstance(each, ast.List) else [each])]
+    return [_rule(rule) for rule in rules]
+
+
+def _rule(call: ast.expr) -> PolicyRule:
+    known = [policy.value for policy in Policy]
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.func.id not in known:
+        raise ValueError(f"a rule of a policy is one of {', '.join(known)}(...), not {ast.unparse(call)}")
+    values = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+    include = ast.literal_eval(call.args[0]) if call.args else values["include"]
+    return PolicyRule(
+        policy=Policy(call.func.id),
+        include=_patterns(include),
+        exclude=_patterns(values.get("exclude", ())),
+        allow_empty=bool(values.get("allow_empty", False)),
+    )
+
+
+def _patterns(value: str | Sequence[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def build_text(rules: Iterable[PolicyRule], requires: Iterable[tuple[str, str]]) -> str:
+    """The attributes of a model_package that say the same."""
+    lines = ["policy = [", *(f"    {line}," for rule in rules for line in [_wrapped(rule)]), "],"]
+    versions = sorted(requires)
+    if versions:
+        lines += ["requires = {", *(f'    "{name}": "{text}",' for name, text in versions), "},"]
+    return "\n".join(lines)
+
+
+def _wrapped(rule: PolicyRule) -> str:
+    """A rule over as many lines as its patterns need."""
+    text = str(rule)
+    if len(text) <= _WIDTH or len(rule.include) == 1:
+        return text
+    quoted = ", ".join(f'"{pattern}"' for pattern in rule.include)
+    patterns = textwrap.fill(quoted, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    exclude = f", exclude = {patterns_text(rule.exclude)}" if rule.exclude else ""
+    return f"{rule.policy}([\n{textwrap.indent(patterns, ' ' * 8)},\n    ]{exclude})"
