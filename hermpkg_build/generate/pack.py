@@ -80,6 +80,12 @@ def pack(
     """
     path = os.fspath(f)
     FileDestination(path)
+    flat = [name for name in resources or () if "/" not in name]
+    if flat:
+        raise PackError(
+            f"the resource {flat[0]!r} lies in no folder",
+            next_step=f"name its record as folder/{flat[0]}: load_text('folder', {flat[0]!r}) reads it",
+        )
     named = {**dict.fromkeys(intern, Policy.INTERN), **dict.fromkeys(extern, Policy.EXTERN)}
     both = sorted({*intern} & {*extern})
     if both:

@@ -225,11 +225,18 @@ class _Maker:
                 )
 
     def _unit_of(self, module: str) -> str:
-        """The module itself or the one above it that stands for all of its code: no mere folder."""
-        for name in (*reversed([*parents_of(module)]), module):
-            source = self._walk.modules.find(name)
-            if source is None or source.kind is not ModuleKind.NAMESPACE:
-                return name if source is not None or name == module else module
+        """The module that stands for all of its code: the first on the way to it that is no mere folder.
+
+        Of one's own code, folders at the top count, too.
+        """
+        find = self._walk.modules.find
+        above = [*reversed([*parents_of(module)]), module]
+        for name in above:
+            source = find(name)
+            if source is None:
+                break
+            if source.kind is not ModuleKind.NAMESPACE:
+                return name if source.distribution else above[0]
         return module
 
     def _name_of(self, module: str, source: ModuleSource | None) -> str:

@@ -1,0 +1,312 @@
+"""``pack``: one line of Python, one command, and what they say where a model cannot be packed."""
+
+import json
+import subprocess
+import sys
+import textwrap
+import zipfile
+
+import pytest
+
+from hermpkg_build import PackageImporter
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(textwrap.dedent(text))
+
+
+def python(folder, *words, code=0):
+    done = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def hermpkg(folder, *words, code=0):
+    return python(folder, "-m", "hermpkg_build", *words, code=code)
+
+
+def module_text(file, name):
+    with zipfile.ZipFile(file) as archive:
+        return archive.read(f"archive/{name}").decode()
+
+
+def test_a_script_packs_what_it_defines(folder):
+    write(
+        folder / "train.py",
+        """
+        import json
+        from dataclasses import dataclass
+
+        import hermpkg_build
+        from helpers import double
+
+        print("trained once")
+        OFFSET = 40 + 2
+
+        @dataclass
+        class Answer:
+            value: int
+
+        class Model:
+            def __call__(self, question):
+                return Answer(double(len(question.text)) + OFFSET)
+
+        class Question:
+            def __init__(self, text):
+                self.text = text
+
+        report = hermpkg_build.pack(Model(), "model.pt", example=(Question("why"),))
+        print(json.dumps(report.to_json()))
+        """,
+    )
+    write(folder / "helpers.py", "def double(x):\n    return 2 * x\n")
+    first, report = python(folder, "train.py").stdout.splitlines()
+    assert first == "trained once"
+    report = json.loads(report)
+    assert report["verified"]["parts"] == 2
+    assert {d["name"]: d["policy"] for d in report["decisions"]} == {
+        "helpers": "intern",
+        "train_main": "intern",
+    }
+    assert "hermpkg_build" not in module_text("model.pt", "train_main.py")
+    (folder / "helpers.py").unlink()
+    with PackageImporter("model.pt") as importer:
+        question = importer.import_module("train_main").Question("why")
+        assert importer.load_pickle("model", "model.pkl")(question).value == 48
+
+
+def test_cells_of_a_notebook_are_packed(folder):
+    cells = [
+        "LIMIT = 3\nimport json",
+        "class Model:\n    def __call__(self):\n        return json.dumps(LIMIT)\n",
+    ]
+    write(
+        folder / "kernel.py",
+        f"""
+        import linecache
+        for number, cell in enumerate({cells!r}):
+            name = f"/tmp/ipykernel_1/{{number}}.py"
+            linecache.cache[name] = (len(cell), None, cell.splitlines(keepends=True), name)
+            exec(compile(cell, name, "exec"))
+        del __file__
+        import hermpkg_build
+        hermpkg_build.pack(Model(), "model.pt", example=())
+        """,
+    )
+    python(folder, "kernel.py")
+    assert "LIMIT = 3" in module_text("model.pt", "notebook_main.py")
+
+
+def test_the_command_packs_what_a_function_returns(folder):
+    write(
+        folder / "app/model.py",
+        """
+        import os
+
+        WORDS = os.path.join(os.path.dirname(__file__), "words.txt")
+
+        class Model:
+            def __init__(self, times):
+                self.times = times
+
+            def __call__(self, word):
+                with open(WORDS) as file:
+                    return [word in file.read()] * self.times
+
+        def make(times=1):
+            print("made")
+            return Model(times)
+
+        def example():
+            return {"word": "two"}
+        """,
+    )
+    write(folder / "app/words.txt", "one\ntwo\n")
+    out = hermpkg(
+        folder,
+        *("pack", "app.model:make", "-o", "model.pt", "--arg", "times=2", "--example", "app.model:example"),
+        "--json",
+    )
+    report = json.loads(out.stdout)
+    assert "made" in out.stderr
+    assert report["path"] == "model.pt"
+    assert report["bytes"] == (folder / "model.pt").stat().st_size
+    assert 'intern("app.**")' in report["build_policy"]
+    assert report["exporter_calls"].splitlines() == ['exporter.intern("app.**")', 'exporter.deny("**")']
+    (folder / "app/words.txt").unlink()
+    with PackageImporter("model.pt") as importer:
+        assert importer.load_pickle("model", "model.pkl")(word="two") == [True, True]
+
+
+def test_the_command_packs_from_a_script(folder):
+    write(
+        folder / "scripts/make-it.py",
+        "class Model:\n    pass\n\n\ndef make():\n    return Model()\n\nassert __name__ != '__main__'\n",
+    )
+    shown = hermpkg(folder, "pack", "scripts/make-it.py:make", "-o", "model.pt").stdout
+    assert "loaded in a fresh process" in shown
+    assert "script_make_it" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["app:make"], 2, "needs -o FILE"),
+        (["app:make", "-o", "m.pt", "--arg", "times"], 2, "--arg needs the form NAME=JSON"),
+        (["app:make", "-o", "m.pt", "--arg", "tiems=1"], 1, "did you mean 'times'?"),
+        (["app:maek", "-o", "m.pt"], 1, "did you mean 'make'?"),
+        (["nothing:make", "-o", "m.pt"], 1, "there is no module nothing"),
+        (["nothing.py:make", "-o", "m.pt"], 1, "there is no file nothing.py"),
+        (["app", "-o", "m.pt"], 1, "a factory reads"),
+        (["app:make", "-o", "m.pt", "--arg", "times=0"], 1, "app:make failed: ValueError: too few"),
+        (["app:make", "-o", "m.pt", "--extern", "ap"], 2, "did you mean 'app'?"),
+        (["app:make", "-o", "no/m.pt"], 36, "there is no folder"),
+    ],
+)
+def test_mistakes_are_told(folder, words, code, message):
+    write(
+        folder / "app.py",
+        """
+        class Model:
+            pass
+
+        def make(times=1):
+            if not times:
+                raise ValueError("too few")
+            return Model()
+        """,
+    )
+    assert message in hermpkg(folder, "pack", *words, code=code).stderr
+    assert [path.name for path in folder.iterdir() if path.name not in ("app.py", "__pycache__")] == []
+
+
+FAILING = {
+    "an object that cannot be pickled": (
+        "model = Model()\nmodel.parts = {'act': lambda x: x}",
+        ['object: model.parts["act"]', "write a function with a name"],
+    ),
+    "an example that does not run": (
+        "model = Model()\nexample = (1, 2)",
+        ["the example does not run here"],
+    ),
+    "an output of this process alone": (
+        "import os\nclass Other(Model):\n    def __call__(self):\n        return os.getpid()\n"
+        "model = Other()",
+        ["gives other outputs in its package than here", "output is "],
+    ),
+    "a file that is only here": (
+        "import os\nopen('here.txt', 'w').close()\nclass Other(Model):\n    def __call__(self):\n"
+        "        return open('here.txt').read()\nmodel = Other()",
+        ["does not run in its package: FileNotFoundError"],
+    ),
+    "a value that cannot be written down": (
+        "lock = object()\nclass Other(Model):\n    def __call__(self):\n"
+        "        return str(type(lock))\nmodel = Other()",
+        ["Other needs the value of lock, a object", "script.py:"],
+    ),
+    "something that cannot be called": ("model = 3", ["a int cannot be called with an example"]),
+}
+
+
+@pytest.mark.parametrize("case", FAILING)
+def test_what_cannot_be_packed_is_told_and_leaves_the_file_as_it_was(folder, case):
+    made, messages = FAILING[case]
+    source = "import hermpkg_build\nclass Model:\n    def __call__(self):\n        return 1\nexample = ()\n"
+    write(folder / "script.py", f"{source}{made}\nhermpkg_build.pack(model, 'model.pt', example=example)\n")
+    write(folder / "model.pt", "before")
+    failed = python(folder, "script.py", code=1)
+    for message in messages:
+        assert message in failed.stderr
+    assert (folder / "model.pt").read_text() == "before"
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_a_library_that_fails_in_a_package_is_left_outside(folder, monkeypatch):
+    write(
+        folder / "site/picky.py",
+        "if '<' in __name__:\n    raise RuntimeError('not under this name')\ndef f():\n    return 1\n",
+    )
+    write(folder / "site/picky-1.0.dist-info/METADATA", "Name: picky\nVersion: 1.0\n")
+    write(folder / "site/picky-1.0.dist-info/RECORD", "picky.py,,\n")
+    monkeypatch.setenv("PYTHONPATH", str(folder / "site"))
+    write(
+        folder / "script.py",
+        """
+        import hermpkg_build
+        import picky
+
+        class Model:
+            def __call__(self):
+                return picky.f()
+
+        print(hermpkg_build.pack(Model(), "model.pt", example=()))
+        """,
+    )
+    shown = python(folder, "script.py").stdout
+    assert "its code fails inside a package: RuntimeError: not under this name" in shown
+    assert "picky was tried inside first" in shown
+    assert "pip install 'picky>=1.0,<2'" in shown
+
+
+def test_a_network_of_torch(folder):
+    write(
+        folder / "script.py",
+        """
+        import torch
+        import hermpkg_build
+
+        class Net(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = torch.nn.Sequential(torch.nn.BatchNorm1d(2), torch.nn.Linear(2, 2))
+
+            def forward(self, x):
+                return {"y": self.layers(x)}
+
+        net = Net()
+        before = {name: value.clone() for name, value in net.state_dict().items()}
+        report = hermpkg_build.pack(net, "net.pt", example=(torch.rand(3, 2),))
+        assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
+        print(report)
+        """,
+    )
+    shown = python(folder, "script.py").stdout
+    assert "equal bits in 1 tensor" in shown
+    assert "pip install 'torch>=" in shown
+
+
+def test_resources_and_rules_are_taken(folder):
+    write(
+        folder / "script.py",
+        """
+        import hermpkg_build
+
+        class Model:
+            pass
+
+        resources = {"data/a.txt": "a.txt", "data/b.bin": b"b"}
+        report = hermpkg_build.pack(Model(), "model.pt", resources=resources, policy='deny("os")')
+        assert report.build_policy.splitlines()[1] == '    deny("os"),', report.build_policy
+        """,
+    )
+    write(folder / "a.txt", "a")
+    python(folder, "script.py")
+    with PackageImporter("model.pt") as importer:
+        assert importer.load_text("data", "a.txt") == "a"
+        assert importer.load_binary("data", "b.bin") == b"b"
+
+
+def test_the_same_model_gives_the_same_bytes(folder):
+    write(folder / "app.py", "class Model:\n    pass\n\n\ndef make():\n    return Model()\n")
+    digests = {
+        json.loads(hermpkg(folder, "pack", "app:make", "-o", name, "--json").stdout)["sha256"]
+        for name in ("a.pt", "b.pt")
+    }
+    assert len(digests) == 1
