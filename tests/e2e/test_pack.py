@@ -197,18 +197,24 @@ FAILING = {
         ["the example does not run here"],
     ),
     "an output of this process alone": (
-        "import os\nclass Other(Model):\n    def __call__(self):\n        return os.getpid()\n"
-        "model = Other()",
+        (
+            "import os\nclass Other(Model):\n    def __call__(self):\n        return os.getpid()\n"
+            "model = Other()"
+        ),
         ["gives other outputs in its package than here", "output is "],
     ),
     "a file that is only here": (
-        "import os\nopen('here.txt', 'w').close()\nclass Other(Model):\n    def __call__(self):\n"
-        "        return open('here.txt').read()\nmodel = Other()",
+        (
+            "import os\nopen('here.txt', 'w').close()\nclass Other(Model):\n    def __call__(self):\n"
+            "        return open('here.txt').read()\nmodel = Other()"
+        ),
         ["does not run in its package: FileNotFoundError"],
     ),
     "a value that cannot be written down": (
-        "lock = object()\nclass Other(Model):\n    def __call__(self):\n"
-        "        return str(type(lock))\nmodel = Other()",
+        (
+            "lock = object()\nclass Other(Model):\n    def __call__(self):\n"
+            "        return str(type(lock))\nmodel = Other()"
+        ),
         ["Other needs the value of lock, a object", "script.py:"],
     ),
     "something that cannot be called": ("model = 3", ["a int cannot be called with an example"]),
