@@ -275,9 +275,7 @@ class PackageExporter(ModulePolicies):
         self._destination.write(self._root, records)
         self._written = tuple(record.name for record in records)
         self._release()
-        place = calling_location() or Location(__file__)
-        for text in analysis.left_out:
-            warnings.warn_explicit(text, UserWarning, place.path, place.line)
+        self._tell(analysis.left_out)
 
     def __enter__(self) -> PackageExporter:  # noqa: PYI034 -- typing.Self is not in Python 3.10
         return self
@@ -288,6 +286,12 @@ class PackageExporter(ModulePolicies):
                 self.close()
         finally:
             self._release()
+
+    def _tell(self, left_out: Sequence[str]) -> None:
+        """Warn of what the package lacks though its code may ask for it."""
+        place = calling_location() or Location(__file__)
+        for text in left_out:
+            warnings.warn_explicit(text, UserWarning, place.path, place.line)
 
     def _settle(self) -> ExportAnalysis:
         """Analyse until no hook saves more; raises as `close`."""

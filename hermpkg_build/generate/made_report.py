@@ -138,7 +138,7 @@ def _is_in(name: str, module: str) -> bool:
 def _left_out(made: MadePolicy) -> Iterator[str]:
     """The modules that are imported and not installed here, from the top."""
     find = made.walk.modules.find
-    for edge in made.walk.closure.unmet:
+    for edge in (*made.walk.closure.unmet, *made.walk.closure.absent):
         top = edge.target.partition(".")[0]
         if find(top) is None:
             yield top

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.exporter.export_analysis import ExportWalk, follow_export
@@ -10,7 +10,12 @@ from hermpkg_build.exporter.package_exporter import PackageExporter
 
 
 class PackingExporter(PackageExporter):
-    """A PackageExporter for a program that makes the rules, not for one that is written with them."""
+    """A PackageExporter for a program that makes the rules, not for one that is written with them.
+
+    `told` are the texts of which an exporter warns when it is closed.
+    """
+
+    told: Sequence[str] = ()
 
     def follow(self) -> ExportWalk:
         """Follow the imports of what is saved, by the rules as they are now."""
@@ -29,3 +34,6 @@ class PackingExporter(PackageExporter):
     def abandon(self) -> None:
         """Let go of all data; after `close` there is none."""
         self._release()
+
+    def _tell(self, left_out: Sequence[str]) -> None:
+        self.told = tuple(left_out)

@@ -10,6 +10,7 @@ from hermpkg_build.core.json_codec import OMITTED, to_json
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.core.texts import aligned, first_of, size_text
 from hermpkg_build.generate.decisions import ABSENT, Decision
+from hermpkg_build.printable import one_line
 
 _SHOWN = 12
 _TITLES = {Policy.INTERN: "packed", Policy.EXTERN: "left outside", Policy.MOCK: "replaced by a stub"}
@@ -67,7 +68,11 @@ class PackReport:
         return value
 
     def __str__(self) -> str:
-        return "\n".join(self._lines())
+        return "\n".join(self.lines())
+
+    def lines(self) -> Iterator[str]:
+        """The report as lines for people."""
+        yield from (one_line(line) for line in self._lines())
 
     def _lines(self) -> Iterator[str]:
         yield f"{self.path}  {size_text(self.bytes)}, of which tensors are {size_text(self.tensor_bytes)}"

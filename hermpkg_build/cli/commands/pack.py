@@ -85,5 +85,6 @@ def run(arguments: PackArguments, console: Console) -> ExitCode:
             intern=arguments.intern,
         )
     console.give_json(report.to_json())
-    console.mention(str(report))
+    for line in report.lines():
+        console.mention(line)
     return ExitCode.SUCCESS

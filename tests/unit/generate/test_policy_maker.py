@@ -79,7 +79,13 @@ def test_a_logger_is_one_with_the_hosts(site, tmp_path):
 
 
 def test_what_is_absent_is_left_out_whole(site, tmp_path):
-    site.install("pure", {"pure.py": "def f():\n    import missing.part\n    from missing import other\n"})
+    site.install(
+        "pure",
+        {
+            "pure/__init__.py": "def f():\n    import in_a_function\n    from pure import later\n",
+            "pure/later.py": "import missing.part\nfrom missing import other\n",
+        },
+    )
     decisions, exporter = policy_for(
         "import pure\ntry:\n    import gone\nexcept ImportError: pass\n", tmp_path
     )
@@ -97,7 +103,8 @@ def test_a_missing_or_broken_part_of_a_library_is_no_error(site, tmp_path):
     site.install(
         "pure",
         {
-            "pure/__init__.py": "def f():\n    from . import old\n    from .gone import x\n",
+            "pure/__init__.py": "def f():\n    from . import old, later\n",
+            "pure/later.py": "from .gone import x\n",
             "pure/old.py": "print 'of another Python'\n",
         },
     )
