@@ -147,7 +147,7 @@ def _load(path: str) -> Snapshot | None:
             result=BuildResult(targets=targets, actions=counts, wall_s=0.0),
             warnings=tuple(stored["warnings"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

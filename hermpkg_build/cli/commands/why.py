@@ -40,7 +40,8 @@ def run(arguments: WhyArguments, console: Console) -> ExitCode:
     """Show the chain of imports that brings a module into an artifact.
 
     The chain is a shortest one, with file and line of each import. The artifact is that of a target, which
-    is analysed as for a build, or the one in a file.
+    is analysed as for a build, with the factories of its models run where that is needed, or the one in a
+    file, of which nothing is run.
     """
     from hermpkg_build.inspection.why import why
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from hermpkg_build.store.content import ContentStore
 
 _POLL_S = 0.05
+_WAITED = 2
+"""An action may wait for a worker as long as it may take then."""
+
 _DOING = "run an action on the executor"
 _FORGOTTEN = ("NOT_FOUND", "UNIMPLEMENTED")
 """Codes of a server that cannot be asked for a running action: it restarted, or never could."""
@@ -104,6 +107,7 @@ class Executor:
             channel=self._channel,
             request=request,
             idle_s=self.settings.timeout_s,
+            limit_s=command.timeout_s * _WAITED + self.settings.timeout_s,
             upload=lambda: self._upload(blobs),
         )
         response = run.wait(cancelled)
@@ -181,21 +185,32 @@ class _Run:
     """One run of an action: followed in a thread of its own, so that waiting for it can be interrupted.
 
     `upload` brings its inputs to the server. A stream that was silent for `idle_s` was alive until then.
+    After `limit_s` it is given up, whatever the server says.
     """
 
     channel: GrpcChannel
     request: messages.ExecuteRequest
     idle_s: float
+    limit_s: float
     upload: Callable[[], None]
     operation: str = ""
     outcome: Future[messages.ExecuteResponse] = field(default_factory=Future)
 
     def wait(self, cancelled: Callable[[], bool]) -> messages.ExecuteResponse:
-        """Wait for the response. Raises BuildInterruptedError once `cancelled` says so."""
+        """Wait for the response.
+
+        Raises BuildInterruptedError once `cancelled` says so, and ExecutionError where it takes too long.
+        """
         threading.Thread(target=self._follow, name="hermpkg-execution", daemon=True).start()
+        end = time.monotonic() + self.limit_s
         while not cancelled():
             if wait([self.outcome], timeout=_POLL_S).done:
                 return self.outcome.result()
+            if time.monotonic() > end:
+                self._give_up()
+                raise self._not_run(
+                    CallFailedError("DEADLINE_EXCEEDED", f"it is not done after {self.limit_s:g} s")
+                )
         self._give_up()
         raise BuildInterruptedError("the build was stopped while an executor worked for it")
 

@@ -447,6 +447,22 @@ def test_an_executor_that_says_nothing_at_all_is_given_up(
     assert "nothing moved for 1 s" in checkout.warnings[0]
 
 
+def test_an_executor_that_is_busy_for_ever_is_given_up(
+    fake: Any, checkout: Any, over: threading.Event
+) -> None:
+    def busy(done: messages.Operation) -> Iterator[messages.Operation]:
+        while not over.wait(0.05):
+            yield begin(done)
+
+    fake.answers = [busy] * 4
+
+    result = checkout.build(fake.url, timeout_s=1.0, execution_timeout_s=0.5)
+
+    assert checkout.where(result) == ""
+    assert "took too long on the executor" in checkout.warnings[0]
+    assert "CancelOperation" in fake.asked
+
+
 def test_an_interrupt_tells_the_executor(fake: Any, checkout: Any) -> None:
     waiting = threading.Event()
 
