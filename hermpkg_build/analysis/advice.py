@@ -153,6 +153,8 @@ class Adviser:
         )
         if is_partly_there:
             return give
+        if hooks := self.environment.hooks_for(top_of(name)):
+            return f"{advice_on_hook(hooks)}, or {give}"
         question = f"did you mean '{meant}'? Else " if meant else ""
         imported = problem.trail and problem.trail[-1].kind is EdgeKind.IMPORT
         attempt = ", import it in a try that catches ImportError" if imported else ""
@@ -241,6 +243,14 @@ class Adviser:
             names = [node.name for node in self.graph if node.rule == rule]
             self._decided[rule] = names + [each.module for each in self.problems if each.rule == rule]
         return self._decided[rule]
+
+
+def advice_on_hook(hooks: Sequence[str]) -> str:
+    """How to have modules found that only code makes importable which runs when Python starts."""
+    return (
+        f"it may be installed in a way that is not followed here ({', '.join(hooks)}): install it without"
+        " --editable, or put its folder on PYTHONPATH"
+    )
 
 
 def undeclared_file(problem: Problem, finder: ModuleFinder) -> str | None:

@@ -122,9 +122,8 @@ class Teller(Adviser):
             what = "module" if above.kind is ModuleKind.SOURCE else "package"
             yield "found", f"the {what} '{parent}' ({above.shown or above.kind}), without '{tail}' in it"
         top = top_of(problem.module)
-        for path in self.environment.search_path.startup_code:
-            if top in os.path.basename(path) or top.encode() in self.environment.tree.read(path):
-                yield "not run", f"{os.path.basename(path)}, which may add '{top}' when Python starts"
+        for hook in self.environment.hooks_for(top):
+            yield "not run", f"{hook}, which may add '{top}' when Python starts"
 
     def location(self, problem: Problem) -> Location | None:
         """Where the fault lies: in the source that does not parse, at the import, at the rule."""

@@ -9,7 +9,7 @@ import ast
 import re
 from collections.abc import Collection, Iterator, Sequence
 
-from hermpkg_build.analysis.advice import Adviser, Voice
+from hermpkg_build.analysis.advice import Adviser, Voice, advice_on_hook
 from hermpkg_build.analysis.closure import Closure
 from hermpkg_build.analysis.computed_names import ComputedNames, names_of_call
 from hermpkg_build.analysis.files_read import FilesRead
@@ -113,7 +113,7 @@ class _Teller:
             if edge.target in told:
                 continue
             text = self._undeclared(edge) if self._is_own(edge.source) else ""
-            text = text or self._named_by_rule(edge)
+            text = text or self._hooked(edge) or self._named_by_rule(edge)
             if text:
                 told.add(edge.target)
                 yield f"'{edge.target}' is imported at {edge.location} and left out: {text}"
@@ -156,6 +156,12 @@ class _Teller:
         problem = Problem(kind=ProblemKind.NOT_FOUND, module=edge.target, trail=(edge,))
         advice = self._adviser.advice(problem)
         return f"{file} is there, but no dependency of the target lists it\n  -> {advice}"
+
+    def _hooked(self, edge: Edge) -> str:
+        """Why a module is left out that may be installed; "" where nothing points to that."""
+        top = top_of(edge.target)
+        hooks = self._finder.hooks_for(top) if self._finder.find(top) is None else []
+        return f"it was not found\n  -> {advice_on_hook(hooks)}" if hooks else ""
 
     def _named_by_rule(self, edge: Edge) -> str:
         """Why a module is left out that a rule would pack; "" where no rule speaks of it in particular."""

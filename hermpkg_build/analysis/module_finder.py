@@ -148,6 +148,14 @@ class ModuleFinder:
                     return path
         return None
 
+    def hooks_for(self, top: str) -> list[str]:
+        """The ``.pth`` files that run code which may add the top-level module `top` when Python starts."""
+        return [
+            os.path.basename(path)
+            for path in self.search_path.startup_code
+            if top in os.path.basename(path) or top.encode() in self.tree.read(path)
+        ]
+
     def undeclared_submodules(self, package: str) -> list[str]:
         """The modules that workspace files in the folder of `package` would be if targets listed them."""
         found = set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import sys
@@ -10,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hermpkg_build.analysis.editable_hooks import read_hook
 from hermpkg_build.core.graph import Origin
-from hermpkg_build.core.syntax_trees import parse_module
 from hermpkg_build.disk.standard_library import standard_library
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ _SITE_FOLDERS = ("site-packages", "dist-packages")
 _HOOK_MARK = ".__path_hook__"
 """The end of entries that are not folders: editable installs of namespace packages add them."""
 
-_EDITABLE_IMPORT = re.compile(r"import\s+(__editable__\w+)")
+_EDITABLE_IMPORT = re.compile(r"import\s+(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +41,9 @@ class Folder:
 class SearchPath:
     """Where modules are looked for, in order.
 
-    `mapping` and `namespaces` come from the finders that setuptools installs for editable
-    projects: modules with their files (without suffix) or folders, and namespace packages with
-    their folders. `startup_code` are the ``.pth`` files that run other code at the start.
+    `mapping` and `namespaces` come from the hooks that tools install for editable projects: modules with
+    their files (without suffix) or folders, and namespace packages with their folders. `startup_code` are
+    the ``.pth`` files that run other code at the start.
     """
 
     folders: tuple[Folder, ...]
@@ -94,15 +93,16 @@ def read_search_path(tree: SourceTree, entries: Sequence[str], *, workspace_root
             for line in _lines(tree, os.path.join(site, name)):
                 if line.startswith(("import ", "import\t")):
                     editable = _EDITABLE_IMPORT.match(line)
+                    found: dict[str, str] = {}
+                    spaces: dict[str, list[str]] = {}
                     if editable and f"{editable[1]}.py" in listing:
-                        finder = tree.read(os.path.join(site, f"{editable[1]}.py"))
-                        found, spaces = _read_editable_finder(finder)
-                        mapping.update({k: v for k, v in found.items() if _may_be_searched(v, root)})
-                        namespaces.update(
-                            {k: tuple(p for p in v if _may_be_searched(p, root)) for k, v in spaces.items()}
-                        )
-                    else:
+                        found, spaces = read_hook(tree.read(os.path.join(site, f"{editable[1]}.py")), tree)
+                    if not found and not spaces:
                         startup_code.append(os.path.join(site, name))
+                    mapping.update({k: v for k, v in found.items() if _may_be_searched(v, root)})
+                    namespaces.update(
+                        {k: tuple(p for p in v if _may_be_searched(p, root)) for k, v in spaces.items()}
+                    )
                 else:
                     added = os.path.normpath(os.path.join(site, line))
                     if _may_be_searched(added, root) and tree.entries(added) is not None:
@@ -132,25 +132,3 @@ def _may_be_searched(entry: str, workspace_root: str) -> bool:
 def _lines(tree: SourceTree, path: str) -> list[str]:
     text = tree.read(path).decode("utf-8-sig", "surrogateescape")
     return [line.rstrip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
-
-
-def _read_editable_finder(source: bytes) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """The two literals MAPPING and NAMESPACES of a finder module; empty where they are not as expected."""
-    values: dict[str, object] = {"MAPPING": {}, "NAMESPACES": {}}
-    try:
-        for statement in parse_module(source)[0].body:
-            match statement:
-                case (
-                    ast.Assign(targets=[ast.Name(id=name)], value=ast.expr() as value)
-                    | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
-                ) if name in values:
-                    values[name] = ast.literal_eval(value)
-    except (SyntaxError, ValueError):
-        return {}, {}
-    mapping, namespaces = values["MAPPING"], values["NAMESPACES"]
-    if not isinstance(mapping, dict) or not isinstance(namespaces, dict):
-        return {}, {}
-    return (
-        {name: path for name, path in mapping.items() if isinstance(name, str) and isinstance(path, str)},
-        {name: list(paths) for name, paths in namespaces.items() if isinstance(paths, list | tuple)},
-    )

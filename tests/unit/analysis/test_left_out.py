@@ -184,3 +184,14 @@ def test_newer_syntax_that_is_run_is_an_error(workspace: Workspace, code: str) -
     workspace.own({"app/__init__.py": "", "app/main.py": code, **others})
     (error,) = workspace.problems("app.main", OWN, REST)
     assert "'app.new' does not parse" in error.summary
+
+
+def test_a_module_that_a_hook_may_add(workspace: Workspace) -> None:
+    workspace.own({"app/__init__.py": "try:\n    import hooked\nexcept ImportError:\n    pass\n"})
+    workspace.installed({"hooked.pth": "import _odd\n", "_odd.py": "start()\n"})
+    (text,) = workspace.told("app", OWN, rule("intern", "**"))
+    assert text.startswith("'hooked' is imported at app/__init__.py:2:5 and left out: it was not found\n")
+    assert "install it without --editable" in text
+    workspace.own({"app/__init__.py": "import hooked\n"})
+    (error,) = workspace.problems("app", OWN, rule("intern", "**"))
+    assert "not followed here (hooked.pth)" in error.next_step

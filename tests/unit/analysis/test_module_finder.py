@@ -272,3 +272,52 @@ def test_every_module_is_found_where_the_import_system_finds_it(package):
             locations[name] = list(spec.submodule_search_locations)
             queue += finder.submodules(name)
     assert compared > 3
+
+
+def test_hooks_of_other_tools_are_read_and_not_run(workspace, tmp_path):
+    source, built = tmp_path / "source", tmp_path / "built"
+    plan = {
+        "python": {
+            str(source / "planned/__init__.py"): {"destination": "{py_purelib}/planned/__init__.py"},
+            str(built / "made.py"): {"destination": "{py_platlib}/planned/made.py"},
+            str(built / "notes.txt"): {"destination": "{datadir}/notes.txt"},
+        },
+        "install_subdirs": {str(source / "tree"): {"destination": "{py_purelib}/tree"}},
+    }
+    for file in (
+        *("mapped/__init__.py", "mapped/inside.py", "single.py"),
+        *("planned/__init__.py", "tree/__init__.py", "tree/deep/leaf.py", "known/__init__.py"),
+    ):
+        (source / file).parent.mkdir(parents=True, exist_ok=True)
+        (source / file).touch()
+    (built / "meson-info").mkdir(parents=True)
+    (built / "made.py").touch()
+    (built / "meson-info/intro-install_plan.json").write_text(json.dumps(plan))
+    workspace.installed(
+        {
+            "one.pth": "import _one_hook\n",
+            "_one_hook.py": "from redirect import Finder as F\nF.install()\n"
+            f"F.map_module('mapped', {str(source / 'mapped/__init__.py')!r})\n"
+            f"F.map_module('single', {str(source / 'single.py')!r})\n",
+            "two.pth": "import _two_hook; _two_hook.init()\n",
+            "_two_hook.py": f"def init():\n    find('two', {{'planned'}}, {str(built)!r}, ['ninja'])\n",
+            "three.pth": "import _three_hook\n",
+            "_three_hook.py": f"install({{'known': {str(source / 'known/__init__.py')!r}}}, {{}}, None)\n",
+            "four.pth": "import _four_hook\n",
+            "_four_hook.py": "raise SystemExit\n",
+        }
+    )
+    finder = workspace.finder()
+    found = {
+        "mapped": source / "mapped/__init__.py",
+        "mapped.inside": source / "mapped/inside.py",
+        "single": source / "single.py",
+        "planned": source / "planned/__init__.py",
+        "planned.made": built / "made.py",
+        "tree": source / "tree/__init__.py",
+        "tree.deep.leaf": source / "tree/deep/leaf.py",
+        "known": source / "known/__init__.py",
+    }
+    assert {name: finder.find(name).path for name in found} == {k: str(path) for k, path in found.items()}
+    assert finder.find("mapped.absent") is None
+    assert finder.hooks_for("four") == ["four.pth"]
