@@ -176,8 +176,8 @@ def test_overloads_that_packages_add_to_an_operator_of_the_host(copies, how) -> 
 
 def test_torch_ops_may_be_an_attribute_of_torch_alone(copies, monkeypatch) -> None:
     """So it is before torch 2.5."""
-    monkeypatch.delitem(sys.modules, "torch.ops")
-    monkeypatch.delitem(sys.modules, "torch.classes")
+    monkeypatch.delitem(sys.modules, "torch.ops", raising=False)
+    monkeypatch.delitem(sys.modules, "torch.classes", raising=False)
     modules = copies(
         textwrap.dedent(DEFINITIONS["define"])
         + "\nfrom torch import ops\ndef use():\n"

@@ -7,7 +7,7 @@ import functools
 import io
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hermpkg_build.archive.layout import DATA
@@ -61,11 +61,15 @@ class PackageUnpickler(pickle.Unpickler):
             raise pickle.UnpicklingError(f"not a persistent id of a package: {pid!r}")
         kind, *data = pid
         kind = kind.decode("ascii") if isinstance(kind, bytes) else kind
-        if kind == "storage" and len(data) == 4:
+        if kind == "storage" and _are_of(data, type, (int, str), (str, bytes), int):
             return self._load.storage(*data)
         if kind == "reduce_package" and len(data) in (2, 3):
             return self._load.reduced(*data)
         raise pickle.UnpicklingError(f"not a persistent id of a package: {pid!r}")
+
+
+def _are_of(values: Sequence[object], *types: type | tuple[type, ...]) -> bool:
+    return len(values) == len(types) and all(map(isinstance, values, types))
 
 
 def _dtype_of(storage_type: Any) -> Any:

@@ -77,6 +77,25 @@ def test_another_size_for_a_storage_that_is_loaded(load: Any) -> None:
         importer.load_pickle("m", "m.pkl")
 
 
+@pytest.mark.parametrize(
+    "identity",
+    [
+        ("storage", torch.FloatStorage, "0", "cpu", "8"),
+        ("storage", torch.FloatStorage, "0", "cpu", None),
+        ("storage", torch.FloatStorage, "0", "cpu", 8.0),
+        ("storage", torch.FloatStorage, [], "cpu", 8),
+        ("storage", torch.FloatStorage, "0", None, 8),
+        ("storage", 7, "0", "cpu", 8),
+        ("storage", torch.FloatStorage, "0", "cpu"),
+    ],
+)
+def test_what_is_no_storage(load: Any, identity: tuple[Any, ...]) -> None:
+    storage = Storage(8)
+    storage.identity = identity
+    with pytest.raises(pickle.UnpicklingError, match="not a persistent id of a package"):
+        load(files(storage, bytes(32))).load_pickle("m", "m.pkl")
+
+
 def test_right_sizes(load: Any) -> None:
     value = [Tensor(Storage(8), (8,)), Tensor(Storage(8), (2,), 6)]
     first, second = load(files(value, bytes(range(32)))).load_pickle("m", "m.pkl")
