@@ -448,15 +448,20 @@ def test_an_executor_that_says_nothing_at_all_is_given_up(
 
 
 def test_an_executor_that_is_busy_for_ever_is_given_up(
-    fake: Any, checkout: Any, over: threading.Event
+    fake: Any, checkout: Any, over: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("hermpkg_build.remote.grpc.execution._WAITED", 0)
+    fake.recalls = True
+    checkout.build(fake.url)
+    checkout.clean()
+
     def busy(done: messages.Operation) -> Iterator[messages.Operation]:
         while not over.wait(0.05):
             yield begin(done)
 
     fake.answers = [busy] * 4
 
-    result = checkout.build(fake.url, timeout_s=0.6, execution_timeout_s=0.2)
+    result = checkout.build(fake.url, timeout_s=1.0)
 
     assert checkout.where(result) == ""
     assert "took too long on the executor" in checkout.warnings[0]
