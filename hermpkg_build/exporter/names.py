@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from hermpkg_build.exporter.sources.given_importers import importers_in_order
 from hermpkg_build.exporter.sources.program import module_of_program
-from hermpkg_build.runtime.mangling import demangle, is_mangled
+from hermpkg_build.runtime.importing.space import OPEN_SPACES
+from hermpkg_build.runtime.mangling import demangle, is_mangled, mangle_prefix
 from hermpkg_build.source.normal_form import declared_encoding
 
 
@@ -29,20 +31,42 @@ def plain_name(module: str, importer: Any) -> str:
     return module_of_program(demangle(module))
 
 
-def source_files(module: str, path: str) -> list[tuple[str, str]]:
-    """The modules, each with its file, that the file or folder `path` holds where it is named `module`."""
+def source_files(module: str, path: str) -> Iterator[tuple[str, bool, bytes]]:
+    """The modules that the file or folder `path` holds where it is named `module`; it may be in a package.
+
+    Each has its name, whether it is a package, and its source. Raises OSError.
+    """
+    space = OPEN_SPACES.get(mangle_prefix(path))
+    record = space.name_at(path) if space is not None else None
+    if space is None or record is None:
+        yield from _files_on_disk(module, path)
+    elif space.archive.has(record):
+        yield module, os.path.basename(record) == "__init__.py", space.archive.read(record)
+    else:
+        folder = f"{record}/"
+        for inside in sorted(name for name in space.archive.names() if name.startswith(folder)):
+            if inside.endswith(".py"):
+                yield *_module_inside(module, inside[len(folder) :]), space.archive.read(inside)
+
+
+def _files_on_disk(module: str, path: str) -> Iterator[tuple[str, bool, bytes]]:
     if not os.path.isdir(path):
-        return [(module, path)]
-    found = []
+        with open(path, "rb") as source:
+            yield module, os.path.basename(path) == "__init__.py", source.read()
+        return
     for folder, folders, files in os.walk(path):
         folders[:] = sorted(name for name in folders if name != "__pycache__")
-        inside = os.path.relpath(folder, path)
-        package = module if inside == os.curdir else f"{module}.{inside.replace(os.sep, '.')}"
-        for file in sorted(files):
-            if file.endswith(".py"):
-                name = package if file == "__init__.py" else f"{package}.{file[:-3]}"
-                found.append((name, os.path.join(folder, file)))
-    return found
+        for file in sorted(name for name in files if name.endswith(".py")):
+            inside = os.path.relpath(os.path.join(folder, file), path).replace(os.sep, "/")
+            with open(os.path.join(folder, file), "rb") as source:
+                yield *_module_inside(module, inside), source.read()
+
+
+def _module_inside(package: str, inside: str) -> tuple[str, bool]:
+    """The name of the module in the file `inside` of the folder of `package`, and whether it is a package."""
+    parts = inside.removesuffix(".py").split("/")
+    is_package = parts[-1] == "__init__"
+    return ".".join([package, *parts[: len(parts) - is_package]]), is_package
 
 
 def encoded_source(text: str) -> bytes:

@@ -94,7 +94,7 @@ class PackageExporter(ModulePolicies):
         self._root = root
         self._strict_imports = strict_imports
         self._saved = SavedData(self._destination.spool_folder)
-        self._pickler = PackagePickler(self, self.importer, self._saved.storages)
+        self._pickler = PackagePickler(self, self.importer, self._saved.storages, self._plan)
         self._analysed: tuple[tuple[int, int], ExportAnalysis] | None = None
         self._written: tuple[str, ...] = ()
         self._next_id = 0
@@ -124,14 +124,12 @@ class PackageExporter(ModulePolicies):
     ) -> None:
         """Pack a file as the source of `module_name`, or all Python files below a folder as its package.
 
-        A file ``__init__.py`` makes a package. Raises OSError.
+        A file ``__init__.py`` makes a package. The ``__file__`` of a packaged module is a file, too. Raises
+        OSError.
         """
         self._check_open()
         path = os.fspath(file_or_directory)
-        for name, file in source_files(module_name, path):
-            with open(file, "rb") as source:
-                data = source.read()
-            is_package = os.path.basename(file) == "__init__.py"
+        for name, is_package, data in source_files(module_name, path):
             self._give_source(name, data, is_package, dependencies, "save_source_file")
 
     def add_dependency(self, module_name: str, dependencies: bool = True) -> None:
@@ -306,7 +304,7 @@ class PackageExporter(ModulePolicies):
         """Drop everything that is only needed to write."""
         self._is_open = False
         self._saved.release()
-        self._pickler = PackagePickler(self, self.importer, self._saved.storages)
+        self._pickler = PackagePickler(self, self.importer, self._saved.storages, self._plan)
 
     def _lay_out(self, analysis: ExportAnalysis) -> tuple[Record, ...]:
         request = ArtifactRequest(

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.exporter.sources.available_modules import AvailableModules
+from hermpkg_build.exporter.sources.program import MAIN, module_of_program
 from hermpkg_build.exporter.sources.provider import ModuleProvider
 from hermpkg_build.pickles.canonical import pickle_canonically
 from hermpkg_build.pickles.package_reductions import PackageReductions
 from hermpkg_build.pickles.path_of_failure import UnpicklableError
 from hermpkg_build.pickles.pickled import PickledObject
 from hermpkg_build.pickles.storage_numbers import renumber_storages
+from hermpkg_build.pickles.trial import Trial
 from hermpkg_build.runtime.importer_protocol import ObjMismatchError
 from hermpkg_build.runtime.importing.pickled_names import plain_names
 from hermpkg_build.runtime.mangling import is_mangled, mangle_prefix
 
 if TYPE_CHECKING:
+    from hermpkg_build.exporter.plan import Plan
     from hermpkg_build.exporter.storages import Storages
 
 
@@ -32,8 +37,13 @@ class _OtherImporterError(pickle.PicklingError):
 class PackagePickler:
     """Pickles objects for one `exporter`, with the names that its `importer` has for them."""
 
-    def __init__(self, exporter: Any, importer: Any, storages: Storages) -> None:
+    def __init__(self, exporter: Any, importer: Any, storages: Storages, plan: Plan) -> None:
         self._reductions = PackageReductions(exporter)
+        self._trial = Trial(
+            import_module=partial(_module_here, importer),
+            source_of=partial(_saved_source, plan),
+            reductions=self._reductions,
+        )
         self._storages = storages
         self._names = GlobalNames(importer)
 
@@ -53,6 +63,7 @@ class PackagePickler:
                     name=name,
                     persistent_id=self._reductions.persistent_id,
                     resolve_global=self._names.resolve,
+                    trial=self._trial,
                 )
         except UnpicklableError as error:
             if isinstance(error.__cause__, _OtherImporterError):
@@ -60,6 +71,15 @@ class PackagePickler:
             raise
         keys = self._storages.keys_of(pickled.storages, cause)
         return replace(pickled, data=renumber_storages(pickled.data, pickled.key_offsets, keys))
+
+
+def _module_here(importer: Any, name: str) -> Any:
+    """The module that a pickled name leads to in this process, whose program has another name here."""
+    return sys.modules[MAIN] if name == module_of_program(MAIN) else importer.import_module(name)
+
+
+def _saved_source(plan: Plan, name: str) -> bytes | None:
+    return plan.sources[name].data if name in plan.sources else None
 
 
 class GlobalNames:

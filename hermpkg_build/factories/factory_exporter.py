@@ -20,6 +20,7 @@ from hermpkg_build.pickles.package_reductions import PackageReductions
 from hermpkg_build.pickles.pickled import PickledObject, StoredStorage
 from hermpkg_build.pickles.storage_numbers import StorageNumbers, renumber_storages
 from hermpkg_build.pickles.storages import write_storage
+from hermpkg_build.pickles.trial import Trial
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,13 +43,18 @@ class FactoryExporter:
         self._folder = folder
         self._first_id = int(Digest.of(label.encode()).hash[:10], 16) << _ID_BITS
         self._ids = 0
+        self._sources: dict[str, str] = {}
         self._reductions = PackageReductions(self)
+        self._trial = Trial(
+            import_module=importlib.import_module,
+            source_of=self._sources.get,
+            reductions=self._reductions,
+        )
         self._numbers = StorageNumbers(self._copied)
         self._copies = 0
         self._storages: dict[int, StoredStorage] = {}
         self._torchscript: TorchScript | None = None
         self._records: dict[str, SavedRecord] = {}
-        self._sources: dict[str, str] = {}
         self._modules: list[str] = []
         self._dependencies: list[str] = []
         self._without_imports: set[str] = set()
@@ -173,6 +179,7 @@ class FactoryExporter:
             protocol=protocol,
             name=name if name.isidentifier() else "obj",
             persistent_id=self._reductions.persistent_id,
+            trial=self._trial,
         )
         keys = self._numbers.keys_of(pickled.storages)
         for key, (file, stored) in self._numbers.take_new():

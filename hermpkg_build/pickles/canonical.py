@@ -14,6 +14,9 @@ Every byte depends only on what equal graphs have in common:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from hermpkg_build.pickles.blame import Blame, no_way_back
 from hermpkg_build.pickles.global_names import ResolveGlobal
 from hermpkg_build.pickles.graph_writer import (
     GraphWriter,
@@ -23,8 +26,10 @@ from hermpkg_build.pickles.graph_writer import (
     Settings,
 )
 from hermpkg_build.pickles.output import Output
+from hermpkg_build.pickles.path_of_failure import UnpicklableError
 from hermpkg_build.pickles.pickled import PickledObject
 from hermpkg_build.pickles.set_order.survey import survey
+from hermpkg_build.pickles.trial import Trial
 
 
 def pickle_canonically(
@@ -35,6 +40,7 @@ def pickle_canonically(
     persistent_id: PersistentId | None = None,
     resolve_global: ResolveGlobal | None = None,
     reduce_override: ReduceOverride | None = None,
+    trial: Trial | None = None,
 ) -> PickledObject:
     """Pickle `obj` so that equal values give equal bytes (protocols 3, 4 and 5).
 
@@ -42,7 +48,7 @@ def pickle_canonically(
     atom, list, dict, set, tuple, class or function; its result, unless None, is pickled in the
     object's place. `resolve_global` gets an object with its own ``__module__`` ("" for none) and
     ``__qualname__``, and returns the names to write. `reduce_override` returns the same as
-    ``__reduce_ex__``, or NotImplemented.
+    ``__reduce_ex__``, or NotImplemented. An object that `trial` finds a mistake in is refused.
 
     In a graph with sets that must be surveyed, objects are reduced, and callbacks called, more than once.
     Storages of torch are not in the pickle: see PickledObject.
@@ -57,8 +63,13 @@ def pickle_canonically(
         resolve_global=resolve_global,
         reduce_override=reduce_override,
     )
+    ranks: Mapping[int, int] | None = None
     try:
-        return GraphWriter(settings, Output(protocol), None).dump(obj)
+        pickled = GraphWriter(settings, Output(protocol), None).dump(obj)
     except OrderNeededError:
         ranks, _alive = survey(settings, obj)
-        return GraphWriter(settings, Output(protocol), ranks).dump(obj)
+        pickled = GraphWriter(settings, Output(protocol), ranks).dump(obj)
+    if trial is not None and (error := trial.error_of(pickled)) is not None:
+        Blame(settings, ranks, trial).dump(obj)
+        raise UnpicklableError(name, no_way_back(error))
+    return pickled

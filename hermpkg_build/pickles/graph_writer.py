@@ -16,7 +16,7 @@ from hermpkg_build.pickles.output import Output
 from hermpkg_build.pickles.package_reductions import copied
 from hermpkg_build.pickles.path_of_failure import UnpicklableError, path_of, reason_for
 from hermpkg_build.pickles.pickled import PickledObject
-from hermpkg_build.pickles.reducing import Elements, Reduced, checked, is_value, reduce
+from hermpkg_build.pickles.reducing import Elements, Reduced, checked, is_value, reduce, runs_code
 from hermpkg_build.pickles.storages import StorageReference, storage_reference
 from hermpkg_build.pickles.values import AtomKeys, sort_atoms, split_atoms
 
@@ -61,6 +61,7 @@ class GraphWriter:
         self._building: dict[int, int] = {}
         self._storage_keys: dict[Hashable, int] = {}
         self._storages: list[object] = []
+        self._runs_code = False
         self._start: dict[type, Callable[[Any], Walk | None]] = {
             list: self._list,
             dict: self._dict,
@@ -88,6 +89,7 @@ class GraphWriter:
             globals=tuple(sorted(self._globals.written)),
             storages=tuple(self._storages),
             key_offsets=key_offsets,
+            runs_code=self._runs_code,
         )
 
     def walk(self, current: Walk) -> None:
@@ -358,6 +360,7 @@ class GraphWriter:
         if id(obj) in self._building:
             persistent = copied(persistent)
         self._out.alive += (obj, persistent)
+        self._runs_code = True
         self._enter(obj)
         yield from self._fill((persistent,), pickle.BINPERSID)
         self._leave(obj)
@@ -376,6 +379,7 @@ class GraphWriter:
         """Write an object as it reduces; it is memoised by `key` where it has one."""
         # Objects that were made for this call alone must outlive it, or their ids could pass to others.
         self._out.alive.append(reduced)
+        self._runs_code = self._runs_code or runs_code(reduced)
         obj = reduced.obj
         self._enter(obj)
         yield from self._construct(reduced)

@@ -34,6 +34,10 @@ class PackageReductions:
             self._reduced[id(obj)] = obj, ("reduce_package", len(self._reduced), *returned)
         return self._reduced[id(obj)][1]
 
+    def object_of(self, number: int) -> Any:
+        """The object with this number."""
+        return next(obj for obj, (_, known, *_) in self._reduced.values() if known == number)
+
 
 def copied(reduction: Any) -> Any:
     """Copy a tuple, with the lists and dicts that stand in it and in tuples in it.

@@ -25,13 +25,14 @@ class PickledObject:
     `globals` are sorted and unique. `storages` are torch.UntypedStorage objects; the one at
     index k is what the persistent ids ("storage", type, k, location, numel) mean. Each pair of
     `key_offsets` is the offset in `data` of the four little-endian bytes that hold such a k,
-    and that k.
+    and that k. `runs_code` says that loading it runs more code than that of Python's own reductions.
     """
 
     data: bytes
     globals: tuple[GlobalReference, ...] = ()
     storages: tuple[object, ...] = ()
     key_offsets: tuple[tuple[int, int], ...] = ()
+    runs_code: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,6 +131,14 @@ def checked(obj: object, returned: Any) -> Reduced:
     )
 
 
+def runs_code(reduced: Reduced) -> bool:
+    """Whether making the object again runs more than Python's own code for plain instances."""
+    kind: Any = type(reduced.obj)
+    if getattr(reduced.function, "__name__", "") != "__newobj__" or len(reduced.arguments) != 1:
+        return True
+    return kind.__new__ is not _OBJECT.__new__ or hasattr(kind, "__setstate__") or reduced.setter is not None
+
+
 def _has_default_state(kind: Any) -> bool:
     """Whether instances give their attributes and slots themselves, the slots in class order.
 

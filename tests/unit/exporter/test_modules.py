@@ -399,6 +399,43 @@ def test_a_rule_for_all_does_not_leave_the_program_to_another_one(project, monke
     project.export(lambda e: (e.intern("own"), e.extern("**"), e.add_dependency("own")))
 
 
+RESAVE = """\
+import os
+import torch_package_importer
+from hermpkg_build import PackageExporter
+
+def again(path, folder):
+    importer = torch_package_importer
+    with PackageExporter(path, importer=importer) as exporter:
+        exporter.extern("**")
+        if folder:
+            exporter.save_source_file("lib", os.path.dirname(__file__))
+        else:
+            exporter.save_source_file("lib.saving", __file__)
+"""
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_packaged_code_saves_itself_by_its_file(project, tmp_path, folder):
+    importer = project.load(
+        lambda e: (
+            e.extern("**"),
+            e.save_source_string("lib", "import os", is_package=True),
+            e.save_source_string("lib.saving", RESAVE),
+            e.save_source_string("lib.deep", "X = 1", is_package=True),
+            e.save_source_string("lib.deep.part", "X = 2"),
+        ),
+    )
+    importer.import_module("lib.saving").again(tmp_path / "again.pt", folder)
+    with PackageImporter(tmp_path / "again.pt") as again:
+        assert again.get_source("lib.saving") == RESAVE
+        if folder:
+            assert again.import_module("lib.deep.part").X == 2
+            assert again.import_module("lib.deep").X == 1
+        else:
+            assert not any(name.startswith("lib/deep") for name in again.record_names())
+
+
 def test_importing_from_a_submodule_does_not_need_its_package(project):
     project.module("par.__init__", "import not_there\n")
     project.module("par.one", "from par import two\nfrom . import two as again\nfrom par.two import x\n")

@@ -1,6 +1,8 @@
 """Tensors, TorchScript and graph modules in packages."""
 
 import io
+import pickle
+import types
 
 import pytest
 
@@ -202,3 +204,13 @@ def test_what_torch_saves_for_an_object_was_saved_where_the_object_was(project):
     chains = [broken.chain for broken in caught.value.broken if broken.module == "ops"]
     assert chains[0][0] == "save_source_string"
     assert __file__ in chains[0][1]
+
+
+def test_an_exported_program_that_cannot_be_loaded_is_refused_with_its_path(project):
+    program = torch.export.export(torch.nn.Linear(2, 2), (torch.ones(1, 2),))
+    with pytest.raises(
+        pickle.PicklingError, match=r"m\.program\._graph_module: it pickles, but cannot be made"
+    ):
+        project.export(
+            lambda e: (e.extern("**"), e.save_pickle("m", "m.pkl", types.SimpleNamespace(program=program)))
+        )
