@@ -21,6 +21,10 @@ class ModuleLookup(Protocol):
         """The module `name`; None where there is none."""
         ...
 
+    def registered(self, name: str) -> ModuleSource | None:
+        """The module `name` where the code of its package puts it into ``sys.modules``."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -113,8 +117,10 @@ class Resolver:
         return meaning
 
     def _decide(self, name: str) -> Verdict:
+        return self._judged(name, self._finder.find(name))
+
+    def _judged(self, name: str, source: ModuleSource | None) -> Verdict:
         """The standard library and torch are extern unless a rule names them; own code is not."""
-        source = self._finder.find(name)
         implicit = source is not None and source.origin is Origin.STDLIB
         if source is None or source.origin is Origin.ENVIRONMENT:
             implicit = top_of(name) == "torch"
@@ -127,6 +133,8 @@ class Resolver:
         if fault is not None:
             return Meaning(named, (), fault)
         verdict = self.verdict(named)
+        if verdict.is_missing and (made := self._finder.registered(named)) is not None:
+            verdict = self._verdicts[named] = self._judged(named, made)
         if verdict.is_missing:
             there = (above for above in parents_of(named) if self.verdict(above).source is not None)
             return Meaning(named, tuple(islice(there, 1)), ProblemKind.NOT_FOUND)

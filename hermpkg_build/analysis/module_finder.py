@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _imp
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -147,6 +148,21 @@ class ModuleFinder:
                 if self.tree.is_file(os.path.join(self.workspace_root, *path.split("/"))):
                     return path
         return None
+
+    def registered(self, name: str) -> ModuleSource | None:
+        """The module `name` where the code of its package puts it into ``sys.modules``, in so many words."""
+        package, _, tail = name.rpartition(".")
+        above = self.find(package) if package else None
+        if above is None or above.kind is not ModuleKind.PACKAGE or above.archive:
+            return None
+        text = above.data if above.data is not None else self.tree.read(above.path)
+        written = rb"""f?["'](?:%s|\{__name__\}\.%s)["']|__name__\s*\+\s*["']\.%s["']""" % (
+            re.escape(name.encode()),
+            *[re.escape(tail.encode())] * 2,
+        )
+        if re.search(rb"\bmodules(?:\[|\.setdefault\()\s*(?:" + written + rb")\s*[\],]", text) is None:
+            return None
+        return ModuleSource(name=name, kind=ModuleKind.BUILTIN, origin=Origin.ENVIRONMENT)
 
     def hooks_for(self, top: str) -> list[str]:
         """The ``.pth`` files that run code which may add the top-level module `top` when Python starts."""

@@ -106,6 +106,9 @@ class ArchiveModules:
             distribution=listed.distribution if listed is not None else "",
         )
 
+    def registered(self, _name: str) -> None:
+        """Return None: what code puts into ``sys.modules`` while it runs is in no record."""
+
     def facts_of(self, modules: Sequence[ModuleSource]) -> Sequence[SourceFacts]:
         """Return the import facts of packed modules."""
         sources = [self._archive.read(module.path) for module in modules]

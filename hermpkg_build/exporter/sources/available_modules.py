@@ -55,6 +55,10 @@ class AvailableModules:
             self._found[name] = self._find(name)
         return self._found[name]
 
+    def registered(self, name: str) -> ModuleSource | None:
+        """The module `name` where the code of its package puts it into ``sys.modules``."""
+        return self._interpreter.finder.registered(name)
+
     def provider_of(self, name: str) -> ModuleProvider | None:
         """The first provider that has the module `name`; one that has a folder without code comes last."""
         folder = None

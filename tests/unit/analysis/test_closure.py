@@ -16,7 +16,7 @@ from hermpkg_build.analysis.target_closure import close_over
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleKind, Origin
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.disk.source_tree import SourceTree
-from hermpkg_build.errors import Location
+from hermpkg_build.errors import GroupedError, Location
 
 
 def rule(policy: str, *include: str, **options: object) -> PolicyRule:
@@ -306,3 +306,21 @@ def test_closure_of_kornia_loftr_holds_all_that_its_import_really_imports(readin
     imported = {name for name in json.loads(run.stdout) if name.split(".")[0] == "kornia"}
     assert len(imported) > 100
     assert imported <= set(interned(closure))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'sys.modules["lib.cp"] = lib.deep.cp\n',
+        "sys.modules[__name__ + '.cp'] = lib.deep.cp\n",
+        'sys.modules[f"{__name__}.cp"] = lib.deep.cp\n',
+        "modules.setdefault('lib.cp', lib.deep.cp)\n",
+    ],
+)
+def test_a_name_that_a_package_puts_into_sys_modules_needs_no_file(workspace, code):
+    files = {"lib/__init__.py": f"import sys\nimport lib.deep.cp\n{code}", "lib/deep/__init__.py": ""}
+    workspace.installed({**files, "lib/deep/cp.py": "X = 1\n", "lib/net.py": "from lib.cp import X\n"})
+    closure = workspace.close("lib.net", intern("lib.**"))
+    assert interned(closure) == ["lib", "lib.deep", "lib.deep.cp", "lib.net"]
+    with pytest.raises(GroupedError):
+        workspace.installed({"lib/net.py": "from lib.dp import X\n"}).close("lib.net", intern("lib.**"))
