@@ -14,7 +14,11 @@ from hermpkg_build.errors import ArchiveError
 
 ArchiveSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
+_MOST_AT_ONCE = 1 << 30
+"""A system call reads at most some 2 GiB."""
+
 _T = TypeVar("_T")
+_What = TypeVar("_What")
 
 
 class _FileState(NamedTuple):
@@ -62,25 +66,30 @@ class ArchiveFile:
         """
         if self._state is None:
             return bytes(self.view[start : start + size])
-        return self._read(lambda descriptor: os.pread(descriptor, size, start))
+        if size > _MOST_AT_ONCE:
+            parts = range(0, size, _MOST_AT_ONCE)
+            return b"".join(self.read_at(start + at, min(_MOST_AT_ONCE, size - at)) for at in parts)
+        return self._read(os.pread, size, start)
 
     def read_into(self, buffer: memoryview, start: int) -> None:
         """Fill `buffer` with the bytes from `start` on, as far as there are any. Raises as `read_at`."""
         if self._state is None:
             buffer[:] = self.view[start : start + len(buffer)]
         else:
-            self._read(lambda descriptor: os.preadv(descriptor, [buffer], start))
+            self._read(os.preadv, [buffer], start)
 
-    def _read(self, read: Callable[[int], _T]) -> _T:
+    def _read(self, read: Callable[[int, _What, int], _T], what: _What, start: int) -> _T:
         descriptor = self._descriptor
         if descriptor >= 0:
-            with suppress(OSError):
-                result = read(descriptor)
-                # Another thread may have closed the file, and its number may be that of another by now.
-                if self._descriptor == descriptor:
-                    return result
+            try:
+                result = read(descriptor, what, start)
+            except OSError:
+                result = None
+            # Another thread may have closed the file, and its number may be that of another by now.
+            if result is not None and self._descriptor == descriptor:
+                return result
         with self._opened_again() as again:
-            return read(again)
+            return read(again, what, start)
 
     def was_written_over(self) -> bool:
         """Whether the file was written to or replaced since it was opened, as far as size and time tell."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from hermpkg_build.archive import archive_file
 from hermpkg_build.archive.pieces import PIECE
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.writer import FileSlice, Record, stream_archive, write_archive
@@ -474,6 +475,12 @@ def test_a_file_that_is_written_over_while_it_is_open(path: Path, mapped: bool) 
         for read in (views, reader.read):
             with pytest.raises(ArchiveError, match="was written over or"):
                 read(".data/0.storage")
+
+
+def test_what_no_single_call_reads_is_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive_file, "_MOST_AT_ONCE", 7)
+    with ArchiveReader(path) as reader:
+        assert {name: reader.read(name) for name in reader.names()} == CONTENTS
 
 
 def test_a_released_file_is_opened_again_as_long_as_it_is_the_same(path: Path) -> None:
