@@ -12,6 +12,7 @@ from hermpkg_build.core.policy import Policy, PolicyRule
 
 FRAMEWORK = "torch"
 OWN_TOOL = "hermpkg-build"
+ASKED = "asked"
 ABSENT = "absent"
 OWN = "own"
 PURE = "pure"
@@ -59,7 +60,7 @@ class Row:
 
 TABLE: Sequence[Row] = (
     Row(
-        name="asked",
+        name=ASKED,
         when="the caller names it in `intern` or `extern`",
         fits=lambda c: c.asked,
         policy=None,
@@ -70,7 +71,7 @@ TABLE: Sequence[Row] = (
         when="the example failed in its code when it was packed",
         fits=lambda c: c.failure,
         policy=Policy.EXTERN,
-        why="its code fails inside a package: {failure}",
+        why="it does not work inside the package: {failure}",
     ),
     Row(
         name=ABSENT,

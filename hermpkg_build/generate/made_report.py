@@ -15,6 +15,7 @@ from hermpkg_build.exporter.broken_modules import call_text
 from hermpkg_build.generate.comparison import Comparison
 from hermpkg_build.generate.decisions import (
     ABSENT,
+    ASKED,
     OWN,
     OWN_TOOL,
     Decision,
@@ -91,6 +92,11 @@ def make_report(
             difference=outcome.difference,
         ),
         build_policy=build_text(rules, manifest.requires.items()),
+        notes=tuple(
+            f"{name} is code of yours that stays outside: it must be importable where the file lands"
+            for name, each in everything.items()
+            if each.policy is Policy.EXTERN and each.row == ASKED and not each.version
+        ),
         exporter_calls="\n".join(call_text(replace(rule, allow_empty=True)) for rule in rules),
     )
 

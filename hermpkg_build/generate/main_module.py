@@ -19,6 +19,7 @@ from typing import Any
 
 from hermpkg_build.errors import ActionError, Location
 from hermpkg_build.generate.literals import Unwritable, imported_as, written
+from hermpkg_build.generate.source_match import is_source_of
 
 MAIN = "__main__"
 _CELL = re.compile(r"ipykernel_\d+|<(?:i?python|stdin)-(?:input)?-?")
@@ -37,10 +38,15 @@ class _Binding:
     place: tuple[int, int]
 
     @property
+    def lines(self) -> range:
+        """The numbers of the lines of the statement, those of decorators included."""
+        first = min([self.node.lineno, *(d.lineno for d in getattr(self.node, "decorator_list", ()))])
+        return range(first, (self.node.end_lineno or first) + 1)
+
+    @property
     def source(self) -> str:
         """The statement as it is written, with its decorators, from the first column."""
-        first = min([self.node.lineno, *(d.lineno for d in getattr(self.node, "decorator_list", ()))])
-        lines = self.text.splitlines(keepends=True)[first - 1 : self.node.end_lineno]
+        lines = self.text.splitlines(keepends=True)[self.lines.start - 1 : self.lines.stop - 1]
         indent = len(lines[0]) - len(lines[0].lstrip())
         if not indent:
             return "".join(lines).rstrip("\n")
@@ -159,6 +165,12 @@ class _Writer:
 
     def _copy(self, name: str, binding: _Binding) -> Iterable[str]:
         source = binding.source
+        if not is_source_of(self._namespace[name], binding.text, binding.file, binding.lines):
+            raise ActionError(
+                f"{name}, as it runs here, is not what its source says now",
+                location=Location(binding.file, binding.node.lineno),
+                next_step="run it again, and do not change it before it has packed the model",
+            )
         for other in binding.names:
             self._parts[other] = binding.place, ""
         self._parts[name] = binding.place, source
@@ -170,7 +182,7 @@ class _Writer:
         found = [binding for binding in self._bindings if name in binding.names]
         code = getattr(value, "__code__", None) or _code_of_class(value)
         if code is not None:
-            inside = [b for b in found if b.file == code.co_filename and _holds(b.node, code.co_firstlineno)]
+            inside = [b for b in found if b.file == code.co_filename and code.co_firstlineno in b.lines]
             found = inside or found
         return found[-1] if found else None
 
@@ -267,11 +279,6 @@ def _is_empty_at_first(node: ast.stmt) -> bool:
 def _is_special(name: str) -> bool:
     """Whether every module has a value of its own for the name: ``__name__``, ``__file__``."""
     return name.startswith("__") and name.endswith("__")
-
-
-def _holds(node: ast.stmt, line: int) -> bool:
-    first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
-    return bool(first <= line <= (node.end_lineno or node.lineno))
 
 
 def _code_of_class(value: object) -> Any:

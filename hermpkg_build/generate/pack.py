@@ -143,13 +143,14 @@ class _Job:
                         has_example=self.arguments is not None,
                     )
                     os.replace(aside, self.path)
-                    return replace(report, notes=tuple(self.notes))
+                    return replace(report, notes=(*self.notes, *report.notes))
             blamed = _blamed(outcome, attempt.made.decisions)
             if not blamed:
                 break
             assert isinstance(outcome, CheckFailure)
-            self.notes.append(f"{blamed} was tried inside first, where its code failed: {outcome.summary}")
-            wishes = replace(wishes, failures={**wishes.failures, blamed: outcome.summary})
+            reason = "code outside of it imports it" if outcome.missing else outcome.summary
+            self.notes.append(f"{blamed} was tried inside the package first: {reason}")
+            wishes = replace(wishes, failures={**wishes.failures, blamed: reason})
         raise _failure(outcome, self.notes)
 
     def _attempt(self, aside: str, wishes: Wishes) -> _Attempt:

@@ -256,8 +256,8 @@ def test_a_library_that_fails_in_a_package_is_left_outside(folder, monkeypatch):
         """,
     )
     shown = python(folder, "script.py").stdout
-    assert "its code fails inside a package: RuntimeError: not under this name" in shown
-    assert "picky was tried inside first" in shown
+    assert "it does not work inside the package: RuntimeError: not under this name" in shown
+    assert "picky was tried inside the package first" in shown
     assert "pip install 'picky>=1.0,<2'" in shown
 
 
@@ -307,6 +307,12 @@ def test_resources_and_rules_are_taken(folder):
     with PackageImporter("model.pt") as importer:
         assert importer.load_text("data", "a.txt") == "a"
         assert importer.load_binary("data", "b.bin") == b"b"
+
+
+def test_own_code_that_stays_outside_is_told(folder):
+    write(folder / "app.py", "class Model:\n    pass\n\n\ndef make():\n    return Model()\n")
+    shown = hermpkg(folder, "pack", "app:make", "-o", "m.pt", "--extern", "app").stdout
+    assert "note: app is code of yours that stays outside" in shown
 
 
 def test_the_same_model_gives_the_same_bytes(folder):

@@ -170,6 +170,51 @@ def test_a_definition_whose_text_is_gone_is_told():
         made.source()
 
 
+@pytest.mark.parametrize(
+    "edited",
+    [
+        "def f(x=1):\n    return x + 2\n",
+        "def f(x=1):\n    return abs(x)\n",
+        "def f(x=1):\n    y = x\n    return y\n",
+    ],
+)
+def test_a_text_that_was_edited_since_it_ran_is_not_taken(edited):
+    main, _ = ran("def f(x=1):\n    return x + 1\n")
+    made = MainModule(name="made", namespace=vars(main), texts=[("script.py", edited)], wanted={"f"})
+    with pytest.raises(ActionError, match="not what its source says now"):
+        made.source()
+
+
+def test_decorated_functions_and_properties_are_those_of_the_text():
+    module = loaded(
+        ["Net"],
+        """
+        import functools
+
+        def twice(function):
+            @functools.wraps(function)
+            def call(*arguments):
+                return 2 * function(*arguments)
+            return call
+
+        class Net:
+            @property
+            def one(self):
+                return 1
+
+            @staticmethod
+            def two():
+                return [y for y in (1, 2)][-1]
+
+            @twice
+            def three(self):
+                super().__init__()
+                return self.one + self.two()
+        """,
+    )
+    assert module.Net().three() == 6
+
+
 def test_features_from_the_future_stay():
     assert module_with(["f"], "from __future__ import annotations\ndef f(x: Nothing): pass\n").startswith(
         "from __future__ import annotations\n"
