@@ -156,8 +156,15 @@ class Adviser:
         if hooks := self.environment.hooks_for(top_of(name)):
             return f"{advice_on_hook(hooks)}, or {give}"
         question = f"did you mean '{meant}'? Else " if meant else ""
-        imported = problem.trail and problem.trail[-1].kind is EdgeKind.IMPORT
-        attempt = ", import it in a try that catches ImportError" if imported else ""
+        last = problem.trail[-1].kind if problem.trail else None
+        if last is EdgeKind.PICKLE and not self.voice.allow_empty:
+            # A factory found or made it, where a build finds nothing.
+            give = self._give([Policy.EXTERN], (_whole(problem),), problem)
+            return (
+                f"{question}install the distribution that has it, put the folder that the factory takes it"
+                f" from on PYTHONPATH, list its file in a python_modules target, or {give}"
+            )
+        attempt = ", import it in a try that catches ImportError" if last is EdgeKind.IMPORT else ""
         return f"{question}install the distribution that has it{attempt}, or {give}"
 
     def _advice_on_program(self, problem: Problem) -> str:

@@ -132,7 +132,7 @@ def check_environment(archive: Archive, manifest: Manifest, mode: CheckMode) -> 
             drift.append((name, f"is not installed{built}"))
         elif installed is None:
             wanted = shown or (f"built with {built_with}" if built_with else "any version")
-            problems.append((name, f"is not installed ({wanted})"))
+            problems.append((name, f"is not installed ({wanted}){_beside_packed(manifest, name)}"))
         elif required:
             if not _allows(required, installed):
                 problems.append((name, f"{installed} is installed, {shown} is required"))
@@ -153,6 +153,19 @@ def check_environment(archive: Archive, manifest: Manifest, mode: CheckMode) -> 
         _warn(
             ArtifactEnvironmentWarning, f"the environment of the artifact {archive.name} has changed: {text}"
         )
+
+
+def _beside_packed(manifest: Manifest, distribution: str) -> str:
+    """Say which modules of a distribution are extern where others of it are packed."""
+    from hermpkg_build.core.policy import Policy
+
+    names: dict[Policy, list[str]] = {}
+    for name, module in manifest.modules.items():
+        if module.distribution == distribution:
+            names.setdefault(module.policy, []).append(name)
+    if Policy.INTERN not in names or Policy.EXTERN not in names:
+        return ""
+    return f"; parts of it are packed, but these are extern: {_shortened(names[Policy.EXTERN], ', ')}"
 
 
 def _missing_modules(manifest: Manifest) -> dict[str, bool]:

@@ -427,3 +427,12 @@ def test_a_problem_in_a_text_of_the_target(workspace, text, summary):
     assert summary in error.summary
     assert error.location.path == "me.py"
     assert error.snippet.splitlines()[0] == text.splitlines()[-1]
+
+
+def test_a_module_that_a_factory_made_or_found_by_itself(workspace):
+    root = Root(source="m/m.pkl", module="remote_code.net", kind=EdgeKind.PICKLE, names=("Net",))
+    with pytest.raises(GroupedError) as caught:
+        close_over([root], [rule("intern", "**")], workspace.finder(), workspace.facts(), target="//a:b")
+    (error,) = caught.value.errors
+    assert "put the folder that the factory takes it from on PYTHONPATH" in error.next_step
+    assert "mock" not in error.next_step

@@ -7,6 +7,7 @@ import sys
 import types
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -96,6 +97,16 @@ def test_an_edited_artifact_opens_and_says_so_once(load, edit: Mapping[str, byte
     assert len(caught) == 1
     assert importer.import_module("mod").value in (1, 2)
     assert load(files, verify="off").import_module("mod").value in (1, 2)
+
+
+def test_a_distribution_of_which_only_parts_are_packed(load) -> None:
+    packed = replace(extern("nope-dist"), policy=Policy.INTERN)
+    modules = {"mod": packed, "mod.model": extern("nope-dist"), "mod.text": extern("nope-dist")}
+    with pytest.raises(ArtifactEnvironmentError) as error:
+        load(with_manifest(FILES, modules=modules))
+    expected = "is not installed (any version); parts of it are packed, but these are extern: mod.model,"
+    expected += " mod.text"
+    assert dict(error.value.facts) == {"nope-dist": expected}
 
 
 def test_the_warning_points_at_the_code_that_opens(artifact) -> None:
