@@ -41,18 +41,21 @@ class Form:
     adds: bool = False
 
 
-_KINDS: dict[Any, str] = {str: "a text", list: "a list", dict: "a table"}
+_KINDS: dict[Any, str] = {list: "a list", dict: "a table"}
 
 
 def _checked(expected: str, is_right: Callable[[Any], bool]) -> Callable[[Json, str], Any]:
     """Reads a value as it is; `expected` are the words for the right ones.
 
-    An error shows only values that can hold no secret.
+    An error shows texts without the secrets of a URL, and no list or table.
     """
 
     def read(value: Json, _base: str) -> Any:
         if not is_right(value):
-            shown = _KINDS.get(type(value), "") or repr(value)
+            from hermpkg_build.remote.addresses import without_secrets
+
+            text = without_secrets(value) if isinstance(value, str) else value
+            shown = _KINDS.get(type(value), repr(text))
             raise WrongValueError(f"must be {expected}, not {shown}")
         return value
 

@@ -145,7 +145,7 @@ def test_who_turns_servers_off_needs_no_file_for_them(read):
         ("remote-cache = 'grpcs://me@x'", "'grpcs://x': servers that speak gRPC have no user"),
         ("remote-cache = 3", "remote-cache must be a text without control characters, not 3"),
         ("remote-cache = ['http://me:secret@x']", "control characters, not a list"),
-        ("remote-upload = 'secret'", "remote-upload must be true or false, not a text"),
+        ('remote-cache = "http://me:secret@x\\n"', "control characters, not 'http://x\\n'"),
         ('remote-instance = "a\\nb"', "remote-instance must be a text"),
         ("remote-executor = 'https://x'", "remote-executor cannot be 'https://x'"),
         ("remote-upload = 'on'", "remote-upload must be true or false"),
