@@ -13,6 +13,10 @@ ModuleName = NewType("ModuleName", str)
 Each part can be the name of a file. It need not be an identifier: importlib imports ``my-pkg.1st``, too.
 """
 
+_LONGEST_NAME = 4096
+_MOST_PARTS = 255
+"""All parents of a name together take the square of its length."""
+
 _PART = r"[^\s./\\\0]+(?: +[^\s./\\\0]+)*"
 _NAME = re.compile(rf"{_PART}(?:\.{_PART})*")
 _RECORD = re.compile(rf"({_PART}(?:/{_PART})*?)(/__init__)?\.py")
@@ -24,6 +28,8 @@ def is_module_name(text: str) -> bool:
     >>> [is_module_name(text) for text in ("pkg.mod", "my-pkg.1st", "a b.c", "pkg..mod", "pkg/mod", "")]
     [True, True, True, False, False, False]
     """
+    if len(text) > _LONGEST_NAME or text.count(".") >= _MOST_PARTS:
+        return False
     return _NAME.fullmatch(text) is not None
 
 

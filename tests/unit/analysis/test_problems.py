@@ -436,3 +436,14 @@ def test_a_module_that_a_factory_made_or_found_by_itself(workspace):
     (error,) = caught.value.errors
     assert "put the folder that the factory takes it from on PYTHONPATH" in error.next_step
     assert "mock" not in error.next_step
+
+
+def test_an_import_of_too_many_parts_names_no_module(workspace):
+    workspace.own({"own.py": f"import {'a.' * 60_000}a\n"})
+    _, problems = explore(
+        [Root(source="//a:b", module="own", kind=EdgeKind.DECLARED)],
+        [rule("intern", "own")],
+        workspace.finder(),
+        workspace.facts(),
+    )
+    assert [problem.kind for problem in problems] == [ProblemKind.MALFORMED_NAME]
