@@ -343,13 +343,15 @@ class ForgetfulRebuilder(CachingRebuilder):
     def record(
         self, action: Action, result: ActionResult, discovered: Mapping[str, str] | None = None
     ) -> Action:
-        super().record(self._blinded(action), result, discovered)
+        super().record(self._blinded(action), result, discovered and self._seen(discovered))
         return action
 
-    @classmethod
-    def _blinded(cls, action: Action) -> Action:
-        kept = {name: text for name, text in action.inputs.items() if not name.endswith(cls.suffix)}
-        return Action(kind=action.kind, version=action.version, subject=action.subject, inputs=kept)
+    def _blinded(self, action: Action) -> Action:
+        seen = self._seen(action.inputs)
+        return Action(kind=action.kind, version=action.version, subject=action.subject, inputs=seen)
+
+    def _seen(self, inputs: Mapping[str, str]) -> dict[str, str]:
+        return {name: text for name, text in inputs.items() if not name.endswith(self.suffix)}
 
 
 def test_a_rebuilder_that_overlooks_sources_breaks_the_law() -> None:
@@ -360,12 +362,12 @@ def test_a_rebuilder_that_overlooks_sources_breaks_the_law() -> None:
 
 
 class BelievingRebuilder(ForgetfulRebuilder):
-    """A rebuilder that believes what Python saw: it overlooks the resources that a target declares."""
+    """A rebuilder that believes what Python sees: it overlooks what native code reads, declared or not."""
 
     suffix = ".bin"
 
 
-def test_a_rebuilder_that_overlooks_declared_resources_breaks_the_law() -> None:
+def test_a_rebuilder_that_overlooks_what_native_code_reads_breaks_the_law() -> None:
     broken = broken_at([lambda s: s.contents.__setitem__("one.bin", "9")], BelievingRebuilder, NativelyRead)
     assert broken is not None
     assert broken[0] == 1
