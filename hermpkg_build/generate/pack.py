@@ -12,6 +12,7 @@ from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.disk.replacing import aside_path
 from hermpkg_build.errors import ActionError
 from hermpkg_build.exporter.destination import FileDestination
+from hermpkg_build.exporter.errors import PackagingError
 from hermpkg_build.exporter.sources.interpreter import search_path
 from hermpkg_build.generate.comparison import Comparison
 from hermpkg_build.generate.decisions import PURE, Decision
@@ -70,8 +71,9 @@ def pack(
 
     Classes and functions of ``__main__`` are packed as a module of their own, with what they refer to.
 
-    Raises PackError, PackagingError for code that cannot be packed, CommandLineError for a name of `extern`
-    or `intern` that the model does not need, OutputError for a file that cannot be written.
+    Raises PackError, CommandLineError for a name of `extern` or `intern` that the model does not need,
+    EmptyMatchError for a rule of `policy` that decides for nothing, OutputError for a file that cannot be
+    written.
 
     >>> import hermpkg_build
     >>> report = hermpkg_build.pack({"classes": ("cat", "dog")}, "model.pt")
@@ -170,7 +172,7 @@ class _Job:
                 exporter.save_source_string(main.name, main.source())
             made = make_policy(exporter, wishes)
             exporter.set_requires(required_versions(made, self.requires))
-            exporter.close()
+            _close(exporter)
         finally:
             exporter.abandon()
         request = CheckRequest(
@@ -222,6 +224,18 @@ class _Job:
                 facts=[("error", f"{type(error).__name__}: {error}")],
                 next_step="give the arguments of a call that works: example=(x, y), or example={'x': x}",
             ) from error
+
+
+def _close(exporter: PackingExporter) -> None:
+    """Write the package. Raises PackError, with what an exporter says, for code that cannot be packed."""
+    try:
+        exporter.close()
+    except PackagingError as error:
+        raise PackError(
+            "code that the model needs cannot be packed",
+            snippet=str(error),
+            next_step='give such a rule with policy=\'extern("lib.**")\', or a name with extern=["lib"]',
+        ) from error
 
 
 def _packed(made: MadePolicy) -> Iterator[str]:

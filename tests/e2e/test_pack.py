@@ -309,6 +309,27 @@ def test_resources_and_rules_are_taken(folder):
         assert importer.load_binary("data", "b.bin") == b"b"
 
 
+def test_code_that_a_rule_denies_is_told_with_its_place(folder):
+    write(folder / "helpers.py", "import wave\n")
+    write(
+        folder / "script.py",
+        """
+        import helpers
+        import hermpkg_build
+
+        class Model:
+            def __call__(self):
+                return helpers.wave
+
+        hermpkg_build.pack(Model(), "model.pt", policy='deny("wave")')
+        """,
+    )
+    failed = python(folder, "script.py", code=1).stderr
+    assert "code that the model needs cannot be packed" in failed
+    assert "helpers.py:1:" in failed
+    assert "policy='extern" in failed
+
+
 def test_own_code_that_stays_outside_is_told(folder):
     write(folder / "app.py", "class Model:\n    pass\n\n\ndef make():\n    return Model()\n")
     shown = hermpkg(folder, "pack", "app:make", "-o", "m.pt", "--extern", "app").stdout
