@@ -44,6 +44,7 @@ class Form(enum.Enum):
     VISIBILITY = "//visibility:public, //visibility:private, //pkg:__pkg__ or //pkg:__subpackages__"
     FILE = "the name of a file of this package"
     TAG = "a word without blanks"
+    TEXT = "a text of at least one character"
     POSITIVE = "a positive number"
     FILES = 'one of "auto", "real" and "mangled"'
     CPU = 'one of "baseline" and "native"'

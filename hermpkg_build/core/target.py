@@ -118,12 +118,15 @@ class Model(RuleTarget):
         default=None,
         suffixes=[""],
     )
-    weights_key: str = attribute(
+    weights_key: str | None = attribute(
         "Where the state dict is inside of `weights`, such as `state_dict` in a checkpoint of a training.",
-        default="",
+        default=None,
+        form=Form.TEXT,
     )
-    weights_prefix: str = attribute(
-        "What keys of the state dict begin with, which the model's lack; other keys are left out.", default=""
+    weights_prefix: str | None = attribute(
+        "What keys of the state dict begin with, which the model's lack; other keys are left out.",
+        default=None,
+        form=Form.TEXT,
     )
     cpu: str = attribute(
         "What the factory computes with: `baseline` is what every processor of the architecture has, so that "

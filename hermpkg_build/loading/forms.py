@@ -115,6 +115,7 @@ _TESTS: Mapping[Form, Callable[[str], object]] = {
     Form.FILES: ("auto", "real", "mangled").__contains__,
     Form.CPU: ("baseline", "native").__contains__,
     Form.VISIBILITY: _is_visibility,
+    Form.TEXT: bool,
 }
 """Forms that a string has or has not, for which there is nothing more to say."""
 

@@ -91,8 +91,8 @@ def model_request(context: TargetContext, target: Model, conditions: FactoryCond
         arguments=target.args,
         seed=target.seed,
         weights=context.absolute(target.weights.path) if target.weights else None,
-        weights_key=target.weights_key,
-        weights_prefix=target.weights_prefix,
+        weights_key=target.weights_key or "",
+        weights_prefix=target.weights_prefix or "",
         modules={module.module: context.absolute(module.path) for module in modules},
         workspace_root=context.workspace.root,
         search_path=context.environment.search_path,
@@ -126,7 +126,7 @@ def _action(build: Build, target: Model, request: ModelRequest) -> Action:
             next_step="check the path and its permissions",
         )
         inputs[f"weights {path}"] = weights.hash
-        inputs["weights key"], inputs["weights prefix"] = target.weights_key, target.weights_prefix
+        inputs["weights key"], inputs["weights prefix"] = request.weights_key, request.weights_prefix
     action = Action(kind="make-model", version=_MODEL_VERSION, subject=str(target.label), inputs=inputs)
     return action.with_inputs(build.context.declared_resources(target))
 
