@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -61,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _build(root: str, cpu: str) -> None:
-    """Make the model with an empty cache."""
+    """Make the model with an empty cache, and without notes of an earlier build."""
+    shutil.rmtree(os.path.join(root, "hermpkg-out"), ignore_errors=True)
     with tempfile.TemporaryDirectory() as cache:
         words = ["--cache-dir", os.path.join(cache, "c"), "-q", "build", f"//app:{cpu}"]
         subprocess.run([sys.executable, "-m", "hermpkg_build", *words], cwd=root, check=True)
