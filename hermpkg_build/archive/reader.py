@@ -13,7 +13,7 @@ from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.archive_file import ArchiveFile, ArchiveSource
 from hermpkg_build.archive.central_directory import Member, decode_name, read_central_directory
 from hermpkg_build.archive.layout import VERSION_RECORD, problem_with_size
-from hermpkg_build.archive.pieces import PIECE, inflated
+from hermpkg_build.archive.pieces import PIECE, hash_of, inflated
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.errors import ArchiveError
 
@@ -176,11 +176,19 @@ class ArchiveReader(Closing):
         """Return the status of the open file, None where the archive is in memory."""
         return self._file.status()
 
-    def check(self, name: str) -> None:
-        """Compare a record of any size with its CRC, a piece at a time. Raises ArchiveError."""
+    def sha256(self, name: str) -> str:
+        """Return the SHA-256 of a record of any size, in hexadecimal; one reading compares its CRC too.
+
+        Raises ArchiveError.
+        """
+        return hash_of(self._compared(name))
+
+    def _compared(self, name: str) -> Iterator[memoryview]:
+        """Give what `pieces` gives, and compare it with the CRC behind the last. Raises ArchiveError."""
         crc32 = 0
         for piece in self.pieces(name):
             crc32 = zlib.crc32(piece, crc32)
+            yield piece
         self._compare(self.entry(name), crc32)
 
     def private_views(self, mapped: bool | None = None) -> Callable[[str], memoryview]:

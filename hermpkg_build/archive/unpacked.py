@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import final
 
 from hermpkg_build.archive.layout import DATA, MANIFEST, problem_with_name, problem_with_size
-from hermpkg_build.archive.pieces import PIECE
+from hermpkg_build.archive.pieces import PIECE, hash_of
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.errors import ArchiveError
 
@@ -78,10 +78,9 @@ class UnpackedReader(Closing):
         """Return the bytes of the record `name`, read-only. Raises ArchiveError."""
         return memoryview(self.read(name))
 
-    def check(self, name: str) -> None:
-        """Check that the record can be read; a folder has no checksums. Raises ArchiveError."""
-        for _ in self.pieces(name):
-            pass
+    def sha256(self, name: str) -> str:
+        """Return the SHA-256 of a record, in hexadecimal; a folder has no checksums. Raises ArchiveError."""
+        return hash_of(self.pieces(name))
 
     def private_views(self, mapped: bool | None = None) -> Callable[[str], memoryview]:
         """Return a function that gives a record's bytes, writable, each `mapped` copy-on-write or copied.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hermpkg_build.archive.layout import BYTEORDER, DATA, MANIFEST
-from hermpkg_build.archive.pieces import hash_of
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import OMITTED
@@ -68,8 +67,7 @@ def manifest_of(archive: ArchiveReader) -> Manifest | None:
 
 
 def _record(archive: ArchiveReader, manifest: Manifest | None, name: str) -> RecordFacts:
-    archive.check(name)
-    digest = Digest(hash_of(archive.pieces(name)), archive.size(name))
+    digest = Digest(archive.sha256(name), archive.size(name))
     listed = manifest.records.get(name) if manifest is not None else None
     return RecordFacts(
         name=name,

@@ -19,7 +19,6 @@ from hermpkg_build.archive.layout import (
     problem_with_name,
     problem_with_size,
 )
-from hermpkg_build.archive.pieces import pieces
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.unpacked import UnpackedReader
 from hermpkg_build.errors import ArchiveError
@@ -162,13 +161,9 @@ class TorchReaderArchive:
         """Read a record as a read-only view."""
         return memoryview(self.read(name))
 
-    def pieces(self, name: str) -> Iterator[memoryview]:
-        """Read a record, and give it in pieces."""
-        return pieces(self.view(name))
-
-    def check(self, name: str) -> None:
-        """Compare a record with its checksum."""
-        self.read(name)
+    def sha256(self, name: str) -> str:
+        """Return the SHA-256 of a record, in hexadecimal."""
+        return hashlib.sha256(self.read(name)).hexdigest()
 
     def private_views(self, _mapped: bool | None = None) -> Callable[[str], memoryview]:
         """Give a function that copies a record; writes to the copy do not reach the archive."""

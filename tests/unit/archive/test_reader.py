@@ -80,7 +80,7 @@ def test_every_kind_of_source(path: Path, open_as: Callable[[Path], object]) -> 
             assert reader.view(name).readonly
             assert reader.entry(name).size == len(data)
             assert reader.entry(name).crc32 == zlib.crc32(data)
-            reader.check(name)
+            reader.sha256(name)
     if isinstance(source, io.BufferedReader):
         source.close()
 
@@ -266,7 +266,7 @@ def test_a_flipped_byte_names_file_record_and_both_checksums(path: Path) -> None
     data[offset + 100] ^= 1
     path.write_bytes(data)
     with ArchiveReader(path) as reader:
-        for read in (reader.read, reader.check):
+        for read in (reader.read, reader.sha256):
             with pytest.raises(ArchiveError, match="do not match their checksum") as caught:
                 read(".data/0.storage")
             facts = dict(caught.value.facts)
@@ -373,7 +373,7 @@ def test_a_deflated_record_comes_in_pieces() -> None:
         pieces = [bytes(piece) for piece in reader.pieces("a")]
         assert {len(piece) for piece in pieces[:-1]} == {PIECE}
         assert b"".join(pieces) == reader.read("a") == content
-        reader.check("a")
+        reader.sha256("a")
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="the peak of memory is not known here")
@@ -388,7 +388,7 @@ def test_what_a_few_bytes_unpack_to_is_never_in_memory_as_a_whole() -> None:
                 for _ in range(256):
                     file.write(bytes(1 << 20))
         with ArchiveReader(stream) as reader:
-            reader.check("a")
+            reader.sha256("a")
             assert reader.entry("a").is_inflated
         print(int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]))
     """
@@ -441,7 +441,7 @@ def test_records_that_overlap() -> None:
 
 def test_a_record_that_is_not_there(path: Path) -> None:
     with ArchiveReader(path) as reader:
-        for read in (reader.read, reader.view, reader.entry, reader.check, reader.private_views()):
+        for read in (reader.read, reader.view, reader.entry, reader.sha256, reader.private_views()):
             with pytest.raises(ArchiveError, match="no such record"):
                 read("none")
 
@@ -453,7 +453,7 @@ def test_a_file_that_shrinks_while_it_is_open(path: Path) -> None:
         for read in (
             reader.entry,
             reader.read,
-            reader.check,
+            reader.sha256,
             reader.private_views(True),
             reader.private_views(),
         ):

@@ -33,10 +33,10 @@ def test_files_are_records(folder: Path, slash: str) -> None:
         assert reader.has("empty")
         assert not reader.has("a/b")
         assert not reader.has("../package/empty")
-        reader.check("empty")
+        reader.sha256("empty")
 
 
-@pytest.mark.parametrize("access", ["read", "check", "view"])
+@pytest.mark.parametrize("access", ["read", "sha256", "view"])
 def test_a_pipe_is_no_record(folder: Path, access: str) -> None:
     (folder / "empty").unlink()
     os.mkfifo(folder / "empty")
