@@ -21,6 +21,7 @@ from hermpkg_build.core.import_facts import DynamicImport, ImportContext
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
 from hermpkg_build.core.syntax_trees import parse_module
+from hermpkg_build.core.texts import listed
 from hermpkg_build.errors import Location
 
 _OWN = (Origin.WORKSPACE, Origin.GENERATED)
@@ -55,8 +56,8 @@ def absent_libraries(closure: Closure) -> str:
     found: dict[str, str] = {}
     for edge in closure.absent:
         found.setdefault(edge.target, f"{edge.target} ({edge.location})")
-    listed = _listed([*found.values()])
-    return f"functions of packed code import modules that are not here, left out: {listed}" if found else ""
+    absent = listed([*found.values()], _SHOWN)
+    return f"functions of packed code import modules that are not here, left out: {absent}" if found else ""
 
 
 def _origin(closure: Closure, name: str) -> Origin | None:
@@ -81,14 +82,15 @@ def files_left_out(files: FilesRead, packed: Collection[str]) -> Iterator[str]:
     own = [record for record in files.own if record not in packed]
     if own:
         yield (
-            f"packed code asks for its place and names files that are not in the artifact: {_listed(own)}\n"
+            "packed code asks for its place and names files that are not in the artifact:"
+            f" {listed(own, _SHOWN)}\n"
             "  -> list those that it reads in the resources of a python_modules target among the deps"
         )
     libraries = [record for record in files.libraries if record not in packed]
     if libraries:
         yield (
             "packed code loads shared libraries by names that only run time knows; not in the artifact:"
-            f" {_listed(libraries)}\n"
+            f" {listed(libraries, _SHOWN)}\n"
             "  -> have the factory load those that the code needs, or extern the package"
         )
 
@@ -139,11 +141,11 @@ class _Teller:
             lost = [one for one in missed if self._finder.find(one) is None]
             files = [file for one in lost if (file := self._finder.undeclared_file(one))]
             packed = ", ".join(f'"{one}"' for one in missed[:_SHOWN])
-            listing = f"list {_listed(files)} in a python_modules target; " if files else ""
+            listing = f"list {listed(files, _SHOWN)} in a python_modules target; " if files else ""
             place = Location(source.shown, call.line, call.column)
             yield (
                 f"{place} imports modules by names that only run time knows: {call.text}\n"
-                f"     not in the artifact: {_listed(missed)}\n"
+                f"     not in the artifact: {listed(missed, _SHOWN)}\n"
                 f"  -> {listing}name those that it needs, modules = [{packed}], and deny the others"
             )
 
@@ -238,8 +240,3 @@ class _Teller:
 
     def _is_own(self, name: str) -> bool:
         return _origin(self._closure, name) in _OWN
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")

@@ -47,6 +47,15 @@ def top_of(name: str) -> ModuleName:
     return ModuleName(name.partition(".")[0])
 
 
+def is_within(name: str, module: str) -> bool:
+    """Whether `name` is `module`, or lies in it.
+
+    >>> is_within("a.b", "a"), is_within("a", "a"), is_within("ab", "a")
+    (True, True, False)
+    """
+    return name == module or name.startswith(f"{module}.")
+
+
 def parent_of(name: str) -> ModuleName:
     """Return the package that `name` lies in, "" for a top-level module."""
     return ModuleName(name.rpartition(".")[0])

@@ -33,6 +33,16 @@ def first_of(lines: Sequence[str], most: int, rest: str = "and {} more") -> list
     return [*lines[:most], rest.format(left_out)] if left_out > 0 else [*lines]
 
 
+def listed(names: Sequence[str], most: int) -> str:
+    """Write `most` of the names in a sentence, and how many more there are.
+
+    >>> listed(["a", "b", "c", "d"], 2)
+    'a, b and 2 more'
+    """
+    left_out = len(names) - most
+    return ", ".join(names[:most]) + (f" and {left_out:,} more" if left_out > 0 else "")
+
+
 def size_text(count: int) -> str:
     """Write a number of bytes for people, in powers of ten.
 

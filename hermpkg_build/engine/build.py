@@ -11,6 +11,7 @@ from typing import TypeAlias
 from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import ModelPackage, PackageTest
+from hermpkg_build.core.texts import listed
 from hermpkg_build.engine.context import Build, Built
 from hermpkg_build.engine.executed import RemoteCounts
 from hermpkg_build.engine.inputs import workspace_inputs
@@ -136,8 +137,7 @@ def _check_single_output(build: Build) -> None:
 
 
 def _listed(labels: Sequence[Label]) -> str:
-    shown = ", ".join(map(str, labels[:_MOST_LISTED])) or "nothing"
-    return shown if len(labels) <= _MOST_LISTED else f"{shown} and {len(labels) - _MOST_LISTED} more"
+    return listed([*map(str, labels)], _MOST_LISTED) or "nothing"
 
 
 def _result(build: Build, outcomes: Outcomes) -> BuildResult:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from hermpkg_build.core.texts import first_of
 from hermpkg_build.errors import ActionError, Location
 from hermpkg_build.factories.checkpoints import Other, read_checkpoint
 
@@ -112,7 +113,7 @@ def _misfit(
         if _shape(state[key]) != _shape(expected[key])
     ]
     facts = [
-        (name, _some(lines))
+        (name, "\n".join(first_of(lines, _SHOWN)))
         for name, lines in (("missing", missing), ("unexpected", unexpected), ("shapes", shapes))
         if lines
     ]
@@ -127,11 +128,6 @@ def _misfit(
 def _shape(value: Any) -> Any:
     shape = getattr(value, "shape", None)
     return "no tensor" if shape is None else tuple(shape)
-
-
-def _some(lines: list[str]) -> str:
-    more = len(lines) - _SHOWN
-    return "\n".join([*lines[:_SHOWN], f"and {more} more"] if more > 0 else lines)
 
 
 def _advice(checkpoint: Any, expected: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.graph import ModuleGraph, Origin
 from hermpkg_build.core.manifest import Manifest, RecordKind
-from hermpkg_build.core.module_names import module_of_record
+from hermpkg_build.core.module_names import is_within, module_of_record, top_of
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.disk.files import hash_file
 from hermpkg_build.exporter.broken_modules import call_text
@@ -131,21 +131,17 @@ def _bytes_by_decision(manifest: Manifest, decisions: Mapping[str, Decision]) ->
         if facts.kind in (RecordKind.MODULE, RecordKind.MOCK, RecordKind.RESOURCE):
             module = module_of_record(record)
             name = module[0] if module is not None else record.replace("/", ".")
-            owner = next((owner for place, owner in places if _is_in(name, place)), None)
+            owner = next((owner for place, owner in places if is_within(name, place)), None)
             if owner is not None:
                 sizes[owner] = sizes.get(owner, 0) + facts.digest.size
     return sizes
-
-
-def _is_in(name: str, module: str) -> bool:
-    return name == module or name.startswith(f"{module}.")
 
 
 def _left_out(made: MadePolicy) -> Iterator[str]:
     """The modules that are imported and not installed here, from the top."""
     find = made.walk.modules.find
     for edge in (*made.walk.closure.unmet, *made.walk.closure.absent):
-        top = edge.target.partition(".")[0]
+        top = top_of(edge.target)
         if find(top) is None:
             yield top
     for decision in made.decisions.values():

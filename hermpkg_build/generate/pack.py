@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hermpkg_build.core.module_names import is_within
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.disk.replacing import aside_path
 from hermpkg_build.errors import ActionError
@@ -247,11 +248,7 @@ def _packed(made: MadePolicy) -> Iterator[str]:
         for module in decision.modules
     ]
     for node in made.walk.closure.graph.with_policy(Policy.INTERN):
-        yield next((place for place in places if _is_in(node.name, place)), node.name)
-
-
-def _is_in(name: str, module: str) -> bool:
-    return name == module or name.startswith(f"{module}.")
+        yield next((place for place in places if is_within(node.name, place)), node.name)
 
 
 def _blamed(outcome: CheckFailure | Comparison, decisions: Mapping[str, Decision]) -> str:
@@ -260,7 +257,7 @@ def _blamed(outcome: CheckFailure | Comparison, decisions: Mapping[str, Decision
         return ""
     for module in (outcome.missing, *outcome.modules):
         for decision in decisions.values():
-            if decision.row == PURE and any(_is_in(module, each) for each in decision.modules):
+            if decision.row == PURE and any(is_within(module, each) for each in decision.modules):
                 return decision.name
     return ""
 

@@ -118,11 +118,10 @@ class _Maker:
 
     def _take_in_sourceless(self, module: str, source: ModuleSource) -> None:
         known = self._candidates.get(self._name_of(self._unit_of(module), source))
+        compiled = source.kind is ModuleKind.EXTENSION
         if known is None or known.is_own or known.asked:
-            compiled = source.kind is ModuleKind.EXTENSION
             self._note(module, is_part=True, is_own=True, is_compiled=True, is_readable=compiled)
         else:
-            compiled = source.kind is ModuleKind.EXTENSION
             self._candidates[known.name] = replace(
                 known, is_compiled=known.is_compiled or compiled, is_readable=compiled
             )

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from hermpkg_build.core.module_names import parent_of, top_of
+from hermpkg_build.core.module_names import is_within, parent_of, top_of
 from hermpkg_build.runtime.importing.error_notes import missing_module
 from hermpkg_build.runtime.importing.finder import is_known_to_others
 from hermpkg_build.runtime.importing.parking import loaded_module, real_module
@@ -62,7 +62,7 @@ def import_statement(
         return loaded_module(space, space.mangle(top)) or _import_packaged(space, top, ())
     if name == IMPORTER_MODULE:
         return space.importer
-    if name.startswith(f"{space.prefix}.") or name == space.prefix:
+    if is_within(name, space.prefix):
         module = builtins.__import__(name, None, None, fromlist or (), 0)
         return real_module(module, space, name if fromlist else top)
     if name in _LANGUAGE_MODULES:

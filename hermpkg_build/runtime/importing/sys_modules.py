@@ -7,6 +7,7 @@ from collections.abc import Iterator, MutableMapping
 from types import ModuleType
 from typing import Any
 
+from hermpkg_build.core.module_names import is_within
 from hermpkg_build.runtime.importing import torch_tables
 from hermpkg_build.runtime.importing.parking import loaded_module
 from hermpkg_build.runtime.importing.roles import ModuleRole
@@ -85,5 +86,4 @@ class PackageModules(MutableMapping[str, Any]):
         return f"<modules of {self._space.prefix}: {len(self)}>"
 
     def _mangled(self, name: str) -> str:
-        prefix = self._space.prefix
-        return name if name == prefix or name.startswith(f"{prefix}.") else self._space.mangle(name)
+        return name if is_within(name, self._space.prefix) else self._space.mangle(name)
