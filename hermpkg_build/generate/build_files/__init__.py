@@ -1,0 +1,1 @@
+"""BUILD files as text that is read, edited and written back; comments and form stay."""
