@@ -176,8 +176,8 @@ def _by_name(options: Iterable[Option]) -> dict[str, Option]:
 
 
 def _is_option(word: str) -> bool:
-    """Whether `word` is spelled like an option; ``-//x`` and ``-:x`` take targets away instead."""
-    return len(word) > 1 and word[0] == "-" and not word.startswith(("-//", "-:", "-@", "-..."))
+    """Whether `word` is spelled like an option; ``-//x``, ``-:x`` and ``-./x`` take targets away instead."""
+    return len(word) > 1 and word[0] == "-" and not word.startswith(("-/", "-:", "-@", "-."))
 
 
 def _name_and_value(word: str) -> tuple[str, str | None]:

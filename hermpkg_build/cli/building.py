@@ -8,18 +8,22 @@ from contextlib import closing
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from hermpkg_build.cli.operands import current_workspace
+from hermpkg_build.cli.operands import current_workspace, is_file
 from hermpkg_build.cli.progress import Display
 from hermpkg_build.cli.remote import EngineArguments, chosen_settings, remote_of
+from hermpkg_build.core.texts import listed
 from hermpkg_build.engine.results import BuildRequest, BuildResult, TargetResult
 from hermpkg_build.errors import CommandLineError
 
 if TYPE_CHECKING:
+    from hermpkg_build.archive.reader import ArchiveReader
     from hermpkg_build.cli.console import Console
     from hermpkg_build.core.canonical_json import Json
     from hermpkg_build.engine.context import Build
 
     T = TypeVar("T")
+
+_MOST_LISTED = 10
 
 
 def call_engine(
@@ -72,6 +76,23 @@ def build_artifacts(
             next_step="name a model_package target, or a folder with some: //...",
         )
     return artifacts
+
+
+def open_artifact(word: str, arguments: EngineArguments, console: Console) -> ArchiveReader:
+    """Open the artifact that `word` names: a file, or a target, which is brought up to date first.
+
+    Readers that are open already read what was there before, also where the build puts a new file in its
+    place. Raises CommandLineError where a pattern names more than one artifact.
+    """
+    from hermpkg_build.archive.reader import ArchiveReader
+
+    if is_file(word):
+        return ArchiveReader(word)
+    artifacts = build_artifacts([word], arguments, console)
+    if len(artifacts) > 1:
+        labels = listed([target.label for target in artifacts], _MOST_LISTED)
+        raise CommandLineError(f"{word} names more than one artifact: {labels}", next_step="name one of them")
+    return ArchiveReader(artifacts[0].path)
 
 
 def result_json(result: BuildResult) -> dict[str, Json]:

@@ -71,7 +71,7 @@ def _command_name(arguments: Sequence[str]) -> tuple[str, bool]:
         # Where there is an option of some commands only, its value must not be taken for a command's name.
         plain, _, _ = parse(arguments[:end], _command("build").arguments)
     if plain:
-        is_pattern = any(mark in plain[0] for mark in ("/", ":", "..."))
+        is_pattern = plain[0] in (".", "..") or any(mark in plain[0] for mark in ("/", ":", "..."))
         return ("build", True) if is_pattern else (plain[0], False)
     return ("build" if end < len(arguments) - 1 else "help"), True
 

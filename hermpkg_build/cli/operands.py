@@ -12,11 +12,22 @@ if TYPE_CHECKING:
 def is_file(word: str) -> bool:
     """Tell whether `word` names a file rather than a label or a target pattern.
 
-    No label ends in ``.pt`` or ``.zip``: such a word is a file, so that a mistyped one is reported as one.
+    No label ends in ``.pt`` or ``.zip``, and where there is no workspace there are no labels: such a word is
+    a file, so that a mistyped one is reported as one.
     """
     if word.startswith(("//", ":", "@", "-")):
         return False
-    return os.path.isfile(word) or word.endswith((".pt", ".zip"))
+    return os.path.isfile(word) or word.endswith((".pt", ".zip")) or not _has_workspace()
+
+
+def _has_workspace() -> bool:
+    from hermpkg_build.loading.workspace import NoWorkspaceError
+
+    try:
+        current_workspace()
+    except NoWorkspaceError:
+        return False
+    return True
 
 
 def current_workspace() -> Workspace:

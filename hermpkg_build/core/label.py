@@ -73,10 +73,14 @@ class TargetPattern:
 
     `target` is a label's name, or None for all rule targets (``:all``, ``:*``); `recursive` is
     ``/...``; `negative` is a leading ``-``, which takes targets away that earlier words have named.
+    `is_path` is a word such as ``models/resnet``, which can be the path of a package, a target or a file.
 
     >>> pattern = TargetPattern.parse("-//models/...")
     >>> pattern.package, pattern.target, pattern.recursive, pattern.negative
     ('models', None, True, True)
+    >>> pattern = TargetPattern.parse("../models/", package="tests")
+    >>> pattern.package, pattern.target, pattern.is_path
+    ('models', 'models', True)
     """
 
     text: str
@@ -85,14 +89,16 @@ class TargetPattern:
     recursive: bool = False
     negative: bool = False
     repository: str = ""
+    is_path: bool = False
 
     @classmethod
     def parse(cls, text: str, *, package: str = "") -> TargetPattern:
         """Read a pattern as Bazel does; a relative one counts from the folder `package`.
 
         A relative word without a colon (``models/resnet``) is returned as the label
-        ``//<package>/models/resnet``; the loader decides whether a package or a target is meant.
-        Raises LabelError.
+        ``//<package>/models/resnet``; the loader decides whether a package or a target is meant. Where Bazel
+        takes names alone, ``.``, ``..`` and slashes at the end mean what they mean in paths, and a word that
+        ends in ``.`` or ``..`` stands for all targets of that folder. Raises LabelError.
         """
         negative = text.startswith("-")
         body = text[1:] if negative else text
@@ -107,14 +113,18 @@ class TargetPattern:
             repository, body = body[1:label_start], body[label_start:]
         rest = body[2:] if absolute else body
         directory, colon, name = rest.partition(":")
+        if not absolute and not directory.startswith("/"):
+            directory = directory.rstrip("/")
         recursive = directory == "..." or directory.endswith("/...")
         if recursive:
             directory = directory[:-3].rstrip("/")
+        is_folder = False
         if not absolute:
-            directory = f"{package}/{directory}".strip("/") if directory else package
+            is_folder = not colon and directory.rpartition("/")[2] in (".", "..")
+            directory = _folder_at(text, package, directory)
         _check_package(text, directory)
         target: str | None = name
-        if name in ("all", "*", "all-targets") or (recursive and not colon):
+        if is_folder or name in ("all", "*", "all-targets") or (recursive and not colon):
             target = None
         elif recursive:
             raise _bad(text, "only :all can follow /...")
@@ -122,7 +132,8 @@ class TargetPattern:
             target = directory.rpartition("/")[2]
         if target is not None:
             _check_name(text, target)
-        return cls(text, directory, target, recursive, negative, repository)
+        is_path = not absolute and not colon and target is not None
+        return cls(text, directory, target, recursive, negative, repository, is_path)
 
     def __str__(self) -> str:
         return self.text
@@ -154,6 +165,21 @@ def _check_name(text: str, name: str) -> None:
         raise _bad(text, f"the target name has a character that it cannot have: {name!r}")
     if name.startswith("/") or name.endswith("/") or any(part in ("", ".", "..") for part in name.split("/")):
         raise _bad(text, f"a segment of the target name is empty, '.' or '..': {name!r}")
+
+
+def _folder_at(text: str, package: str, path: str) -> str:
+    """Return the folder, relative to the workspace, at a `path` from the folder `package`."""
+    if path.startswith("/"):
+        raise _bad(text, "a path in a pattern is relative to the folder it is used in")
+    segments = package.split("/") if package else []
+    for segment in path.split("/"):
+        if segment == ".." and not segments:
+            raise _bad(text, "it leads out of the workspace")
+        if segment == "..":
+            segments.pop()
+        elif segment not in ("", "."):
+            segments.append(segment)
+    return "/".join(segments)
 
 
 def _bad(text: str, reason: str) -> LabelError:

@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from hermpkg_build.core.folders import STATE_FOLDER
+from hermpkg_build.core.folders import OUTPUT_FOLDER, STATE_FOLDER
 from hermpkg_build.disk.signatures import FileSignature, signature_of
 from hermpkg_build.engine.results import ActionCounts, BuildRequest, BuildResult, TargetResult
 from hermpkg_build.version import __version__
@@ -69,7 +69,17 @@ def find_unchanged(request: BuildRequest) -> tuple[BuildResult, tuple[str, ...]]
 
 
 def mark_origin(root: str) -> None:
-    """Let snapshots of the workspace `root` be kept, in folders that are made. Raises OSError."""
+    """Let snapshots of the workspace `root` be kept, in folders that are made. Raises OSError.
+
+    The folder of all outputs hides itself from git, as a virtual environment does. A `.gitignore` that is
+    there already stays as it is, and where a link leads is not hidden.
+    """
+    outputs = os.path.join(root, OUTPUT_FOLDER)
+    ignoring = os.path.join(outputs, ".gitignore")
+    if not os.path.islink(outputs) and not os.path.lexists(ignoring):
+        from hermpkg_build.disk.replacing import replace_file
+
+        replace_file(ignoring, b"# Made by hermpkg.\n*\n")
     os.makedirs(os.path.join(root, STATE_FOLDER), exist_ok=True)
     with suppress(FileExistsError):
         os.close(os.open(_origin(root), os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from hermpkg_build.core.label import Label, TargetPattern
 from hermpkg_build.errors import HermpkgError, LabelError
@@ -16,13 +18,13 @@ MANUAL = "manual"
 def expand(loader: Loader, patterns: Sequence[str], *, package: str = "") -> tuple[Label, ...]:
     """Return the labels that target patterns stand for, in their order and without duplicates.
 
-    Relative patterns count from the folder `package`. ``:all`` and ``...`` stand for rule targets without
-    the tag `manual`; a pattern with a leading ``-`` takes away. Raises LabelError, what `Loader.build_file`
-    raises, or GroupedError with all that is wrong.
+    Relative patterns count from the folder `package`, and a path can be absolute. ``:all`` and ``...`` stand
+    for rule targets without the tag `manual`; a pattern with a leading ``-`` takes away. Raises LabelError,
+    what `Loader.build_file` raises, or GroupedError with all that is wrong.
     """
     chosen: dict[Label, None] = {}
     errors: list[HermpkgError] = []
-    for pattern in [TargetPattern.parse(text, package=package) for text in patterns]:
+    for pattern in [_parse(text, package, loader.workspace.root) for text in patterns]:
         try:
             labels = list(_labels(pattern, loader, errors))
         except HermpkgError as error:
@@ -37,6 +39,31 @@ def expand(loader: Loader, patterns: Sequence[str], *, package: str = "") -> tup
     return tuple(chosen)
 
 
+def _parse(text: str, package: str, root: str) -> TargetPattern:
+    """Read a pattern, whose path may be an absolute one that lies in the workspace `root`."""
+    path = text.removeprefix("-")
+    if not path.startswith("/") or path.startswith("//"):
+        return TargetPattern.parse(text, package=package)
+    folder = path
+    inside = _path_inside(root, folder)
+    if inside is None:
+        folder = path.rpartition(":")[0]
+        inside = _path_inside(root, folder)
+    if inside is None:
+        raise LabelError(f"{text!r} lies outside of the workspace", facts=[("workspace", root)])
+    return replace(TargetPattern.parse(f"{text[: -len(path)]}./{inside}{path[len(folder) :]}"), text=text)
+
+
+def _path_inside(root: str, path: str) -> str | None:
+    """Return an absolute `path` relative to `root`, which it may name through links; None if outside."""
+    names = path.split("/")
+    for number in range(1, len(names) + 1):
+        folder = "/".join(names[:number]) or "/"
+        if os.path.exists(folder) and os.path.samefile(folder, root):
+            return "/".join(names[number:])
+    return None
+
+
 def _labels(pattern: TargetPattern, loader: Loader, errors: list[HermpkgError]) -> Iterable[Label]:
     if pattern.repository:
         raise LabelError(f"{pattern} is in another repository: only this workspace has targets")
@@ -48,20 +75,26 @@ def _labels(pattern: TargetPattern, loader: Loader, errors: list[HermpkgError]) 
         if own is not None:
             return [own.label]
         return _all_of(pattern.package, loader, with_manual=pattern.negative)
-    return [loader.target(_label(pattern, pattern.target, loader)).label]
+    if pattern.is_path:
+        return _at_path(pattern, pattern.target, loader)
+    return [loader.target(Label(pattern.package, pattern.target)).label]
 
 
-def _label(pattern: TargetPattern, name: str, loader: Loader) -> Label:
-    """Return the one label that a pattern without wildcards names.
+def _at_path(pattern: TargetPattern, name: str, loader: Loader) -> list[Label]:
+    """List what a word without a colon stands for: a target or a file by its path, or a package.
 
-    A relative word without a colon is a package's path, or else a target's in the innermost package.
+    A package stands for its target of the same name, as for Bazel, or else for all of its targets.
     """
-    text = pattern.text.removeprefix("-")
-    if ":" not in text and not text.startswith("//") and loader.packages.build_file(pattern.package) is None:
+    label = Label(pattern.package, name)
+    if loader.packages.build_file(pattern.package) is None:
         outer = loader.packages.package_of(pattern.package)
         if outer is not None:
-            return Label(outer, pattern.package[len(outer) :].lstrip("/"))
-    return Label(pattern.package, name)
+            label = Label(outer, pattern.package[len(outer) :].lstrip("/"))
+    elif name not in loader.build_file(pattern.package).targets and not loader.has_file(label):
+        labels = _all_of(pattern.package, loader, with_manual=pattern.negative)
+        if labels:
+            return labels
+    return [loader.target(label).label]
 
 
 def _all_of(package: str, loader: Loader, *, with_manual: bool) -> list[Label]:
@@ -72,6 +105,8 @@ def _all_of(package: str, loader: Loader, *, with_manual: bool) -> list[Label]:
 def _below(pattern: TargetPattern, loader: Loader, errors: list[HermpkgError]) -> list[Label]:
     """List the targets at or below a folder; an error in one BUILD file does not hide those of others."""
     labels: list[Label] = []
+    if loader.packages.is_output(pattern.package):
+        raise loader.packages.no_such_package(Label(pattern.package, "all"))
     packages = list(loader.packages.below(pattern.package))
     if not packages:
         raise LabelError(f"no packages at or below //{pattern.package}", facts=[("pattern", str(pattern))])

@@ -1,5 +1,6 @@
 """Labels alone build, in every spelling, from every folder."""
 
+import subprocess
 import zipfile
 
 import pytest
@@ -32,6 +33,10 @@ def test_a_label_alone_builds(app):
         (["-j2", "build", "//app", "-v"], "."),
         (["-C", "app", ":app"], "."),
         (["build", "//app", "--directory=app"], "."),
+        (["app/"], "."),
+        (["."], "app"),
+        (["../app"], "app"),
+        (["../...", "-./modules"], "app"),
     ],
 )
 def test_spellings(app, words, cwd):
@@ -95,3 +100,23 @@ def test_a_module_and_a_file_are_targets(app):
     assert outcome.code == 1
     assert "app/helpers.py:1:14" in outcome.stderr
     assert app.run("//app:main.py").code == 0
+
+
+def test_outputs_hide_themselves_from_git(app):
+    app.build("//app")
+    git = ["git", "-c", "core.excludesFile=/dev/null", "-c", "safe.directory=*"]
+    subprocess.run([*git, "init", "-q", "."], cwd=app.root, check=True)
+    status = [*git, "status", "--porcelain", "--untracked-files=all"]
+    shown = subprocess.run(status, cwd=app.root, check=True, capture_output=True, text=True).stdout
+    assert "?? app/BUILD" in shown
+    assert "hermpkg-out" not in shown
+
+
+def test_what_git_ignores_among_outputs_is_the_users_to_say(app):
+    app.write("hermpkg-out/.gitignore", "*.tmp\n")
+    app.build("//app")
+    assert (app.root / "hermpkg-out/.gitignore").read_text() == "*.tmp\n"
+    (app.root / "hermpkg-out/.gitignore").unlink()
+    app.write("app/words.txt", "three\n")
+    app.build("//app")
+    assert "*\n" in (app.root / "hermpkg-out/.gitignore").read_text()

@@ -41,6 +41,20 @@ def test_code_and_resources(two):
     assert value["facts"] == []
 
 
+def test_a_file_and_the_label_that_it_was_built_from(app):
+    app.build("//app")
+    app.write("app/helpers.py", 'def greeting():\n    return "good morning"\n')
+    # Each word order, and the file is the very place where the build puts its output.
+    outcome = app.run("diff", "hermpkg-out/app/app.pt", "//app")
+    assert outcome.code == 3, outcome.stderr
+    assert '+    return "good morning"' in outcome.stdout
+    app.write("app/helpers.py", 'def greeting():\n    return "hello"\n')
+    outcome = app.run("diff", "//app", "hermpkg-out/app/app.pt")
+    assert outcome.code == 3
+    assert '-    return "hello"' in outcome.stdout
+    assert app.run("diff", "//app", ".", cwd="app").code == 0
+
+
 def test_an_extern_module_more(two):
     app, a, b = two
     app.write("app/helpers.py", 'import csv\n\ndef greeting():\n    return "hello"\n')

@@ -46,6 +46,40 @@ def test_inspect_lists_records(app):
         assert word in outcome.stdout
 
 
+def test_inspect_of_a_label_shows_it_as_it_is_now(app):
+    for words in ("one\n", "one\ntwo\nthree\n"):
+        app.write("app/words.txt", words)
+        for word, folder in (("//app", "."), (".", "app"), ("./app/", ".")):
+            outcome = app.run("inspect", word, "--json", cwd=folder)
+            assert outcome.code == 0, outcome.stderr
+            sizes = {record["name"]: record["bytes"] for record in outcome.json["records"]}
+            assert sizes["app/words.txt"] == len(words)
+
+
+def test_inspect_shows_nothing_of_a_target_that_does_not_build(app):
+    app.build("//app")
+    app.write("app/helpers.py", "def greeting(:\n")
+    outcome = app.run("inspect", "//app")
+    assert (outcome.code, "records" in outcome.stdout) == (1, False)
+    assert "app/helpers.py:1:14" in outcome.stderr
+
+
+def test_inspect_shows_one_artifact(app):
+    app.build_file('model_package(name = "two", sources = {"m": ""}, policy = [intern("m")])', "more/BUILD")
+    outcome = app.run("inspect", "//...")
+    assert outcome.code == 2
+    assert "//... names more than one artifact: //app:app, //more:two" in outcome.stderr
+    outcome = app.run("inspect", "//app:modules")
+    assert outcome.code == 2
+    assert "no model_package among //app:modules" in outcome.stderr
+
+
+def test_a_missing_file_is_one_where_there_are_no_labels(app, tmp_path):
+    outcome = app.run("inspect", "missing.bin", "-C", str(tmp_path))
+    assert "missing.bin" in outcome.stderr
+    assert "workspace" not in outcome.stderr
+
+
 def test_inspect_tells_what_is_required_however_it_is_spelt(app, tmp_path):
     path = tmp_path / "needs.pt"
     with PackageExporter(path, requires={"Typing_Extensions": ">=4"}) as exporter:

@@ -78,7 +78,9 @@ def run(arguments: BuildArguments, console: Console) -> ExitCode:
     pattern alone, without ``build``, does the same.
 
     Patterns are ``//folder:target``, ``:target``, ``//folder:all``, ``//folder/...``, and
-    ``-//folder:target`` to take away what others named.
+    ``-//folder:target`` to take away what others named. Paths do too, from any folder of the workspace:
+    ``folder``, ``./folder/``, ``../folder:target`` and absolute ones. A folder stands for the target of its
+    name, or else for all that it declares, as ``.`` does.
     """
     from hermpkg_build.cli.building import result_json
 

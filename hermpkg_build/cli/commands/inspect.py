@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operand
-from hermpkg_build.cli.command import CommonArguments, command
+from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console
+from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.core.texts import aligned, size_text
 from hermpkg_build.errors import ExitCode
 
@@ -18,26 +19,27 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InspectArguments(CommonArguments):
-    """What ``hermpkg inspect`` is told."""
+class InspectArguments(EngineArguments):
+    """What ``hermpkg inspect`` is told: an artifact, a label or a file."""
 
-    file: str = operand("FILE")
+    artifact: str = operand("LABEL|FILE")
     tree: bool = flag("--tree", "show the records as a tree of folders")
 
 
-@command(InspectArguments, group="look into artifacts", example="hermpkg inspect resnet.pt")
+@command(InspectArguments, group="look into artifacts", example="hermpkg inspect //models:resnet")
 def run(arguments: InspectArguments, console: Console) -> ExitCode:
     """List what an artifact holds.
 
     Shows its records with their sizes and digests, and what its manifest says, and marks what was edited
-    since it was built.
+    since it was built. The artifact is that of a target, which is built first where it is not up to date, or
+    the one in a file.
     """
-    from hermpkg_build.archive.reader import ArchiveReader
+    from hermpkg_build.cli.building import open_artifact
     from hermpkg_build.core.json_codec import to_json
     from hermpkg_build.inspection.contents import contents_of
     from hermpkg_build.runtime.contents.file_tree import Directory
 
-    with ArchiveReader(arguments.file) as archive:
+    with open_artifact(arguments.artifact, arguments, console) as archive:
         contents = contents_of(archive)
     console.give_json(to_json(contents))
     if arguments.tree:

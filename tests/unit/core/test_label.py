@@ -112,7 +112,23 @@ def test_target_patterns(
     assert str(pattern) == text
 
 
-@pytest.mark.parametrize("text", ["", "-", "//", "//a/...:x", "@x:y", "//a:b:c", "../x:y", "a/../b:c"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "-",
+        "//",
+        "//a/...:x",
+        "@x:y",
+        "//a:b:c",
+        "../../x:y",
+        "a/../../../b:c",
+        "//a/../b",
+        "//./a",
+        "//a/",
+        "/a",
+    ],
+)
 def test_what_is_no_pattern(text: str) -> None:
     with pytest.raises(LabelError):
         TargetPattern.parse(text, package="here")

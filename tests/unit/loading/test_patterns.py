@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,10 +73,76 @@ def expand(tree: WorkspaceFiles, *patterns: str, package: str = "") -> list[str]
         (["//a:all", "-:a2"], "a", ["//a:a"]),
         (["-//a:a"], "", []),
         ([], "", []),
+        (["./a"], "", ["//a:a"]),
+        (["a/"], "", ["//a:a"]),
+        (["a/b//"], "", ["//a/b:b"]),
+        (["../a/b"], "z", ["//a/b:b"]),
+        (["../../a"], "a/b", ["//a:a"]),
+        (["."], "a", ["//a:a", "//a:a2"]),
+        (["./"], "", ["//:root", "//:root2"]),
+        ([".."], "a/b", ["//a:a", "//a:a2"]),
+        (["b/.."], "a", ["//a:a", "//a:a2"]),
+        (["./..."], "a/b/c", ["//a/b/c:c", "//a/b/c:c2"]),
+        (["../b/.../"], "a/b", ["//a/b:b", "//a/b:b2", "//a/b/c:c", "//a/b/c:c2"]),
+        (["../z:z2", ".:all"], "a", ["//z:z2", "//a:a", "//a:a2"]),
+        (["./file.txt"], "a", ["//a:file.txt"]),
+        (["../a/lib/m.py"], "z", ["//a:lib/m.py"]),
+        ([":all", "-./a2"], "a", ["//a:a"]),
+        (
+            ["../...", "-.", "-./b"],
+            "a",
+            ["//:root", "//:root2", "//a/b:b2", "//a/b/c:c", "//a/b/c:c2", "//z:z", "//z:z2"],
+        ),
     ],
 )
 def test_patterns(tree: WorkspaceFiles, patterns: list[str], package: str, expected: list[str]) -> None:
     assert expand(tree, *patterns, package=package) == expected
+
+
+def test_a_path_to_a_package_without_a_target_of_its_name_is_all_of_it(tree: WorkspaceFiles) -> None:
+    tree.build("y", 'model(name = "one", factory = "x:y")\nmodel(name = "two", factory = "x:y")\n')
+    tree.build("empty")
+    for word in ("y", "./y", "y/", f"{tree.root}/y"):
+        assert expand(tree, word) == ["//y:one", "//y:two"]
+    # A label says which target it names.
+    for word in ("//y", "empty"):
+        with pytest.raises(HermpkgError, match="no such target: //"):
+            expand(tree, word)
+
+
+@pytest.mark.parametrize(
+    "word", ["a", "a/", "a/b", "a/lib/m.py", "a:a2", "a:all", "a/...", "a/.", ".", "...", ":root"]
+)
+def test_a_pattern_is_the_same_from_everywhere_and_through_links(
+    tree: WorkspaceFiles, tmp_path: Path, word: str
+) -> None:
+    expected = expand(tree, word)
+    os.symlink(tree.root, tmp_path / "link")
+    assert expected
+    for folder in ("a/b", "z", "a/lib", "venv"):
+        up = os.path.relpath(tree.root, tree.root / folder)
+        assert expand(tree, f"{up}{'' if word.startswith(':') else '/'}{word}", package=folder) == expected
+        for root in (tree.root, tmp_path / "link"):
+            path = f"{root}{'' if word.startswith(':') else '/'}{word}"
+            assert expand(tree, path, package=folder) == expected
+            assert expand(tree, "//...", f"-{path}", package=folder) == [
+                label for label in expand(tree, "//...") if label not in expected
+            ]
+
+
+@pytest.mark.parametrize("word", ["..", "../x", "a/../..", "/", "/usr", "/usr:x", "-../x"])
+def test_paths_out_of_the_workspace(tree: WorkspaceFiles, word: str) -> None:
+    with pytest.raises(HermpkgError) as caught:
+        expand(tree, word)
+    assert "out of the workspace" in str(caught.value) or "outside of the workspace" in str(caught.value)
+
+
+@pytest.mark.parametrize("word", [".", "...", ":all", "a", "//hermpkg-out/a/..."])
+def test_there_are_no_targets_among_outputs(tree: WorkspaceFiles, word: str) -> None:
+    tree.write("hermpkg-out/a/BUILD")
+    with pytest.raises(HermpkgError) as caught:
+        expand(tree, word, package="hermpkg-out")
+    assert "target" in caught.value.next_step, caught.value
 
 
 def test_a_target_wins_over_the_wildcard_of_its_name(tree: WorkspaceFiles) -> None:
