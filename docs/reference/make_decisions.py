@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hermpkg_build.generate.decisions import TABLE
+from hermpkg_build.analysis.decisions import TABLE
 
 PAGE = Path(__file__).with_name("decisions.md")
 

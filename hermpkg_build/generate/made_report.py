@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from hermpkg_build.archive.reader import ArchiveReader
-from hermpkg_build.core.graph import ModuleGraph, Origin
-from hermpkg_build.core.manifest import Manifest, RecordKind
-from hermpkg_build.core.module_names import is_within, module_of_record, top_of
-from hermpkg_build.core.policy import Policy, PolicyRule
-from hermpkg_build.disk.files import hash_file
-from hermpkg_build.exporter.broken_modules import call_text
-from hermpkg_build.generate.comparison import Comparison
-from hermpkg_build.generate.decisions import (
+from hermpkg_build.analysis.decisions import (
     ABSENT,
     ASKED,
     OWN,
@@ -23,6 +15,14 @@ from hermpkg_build.generate.decisions import (
     must_match,
     rules_of,
 )
+from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.core.graph import ModuleGraph, Origin
+from hermpkg_build.core.manifest import Manifest, RecordKind
+from hermpkg_build.core.module_names import is_within, module_of_record, top_of
+from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.disk.files import hash_file
+from hermpkg_build.exporter.broken_modules import call_text
+from hermpkg_build.generate.comparison import Comparison
 from hermpkg_build.generate.main_module import MAIN, MainModule
 from hermpkg_build.generate.policy_maker import MadePolicy
 from hermpkg_build.generate.policy_text import build_text

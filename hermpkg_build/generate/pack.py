@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hermpkg_build.analysis.decisions import PURE, Decision
+from hermpkg_build.analysis.policy_maker import Wishes
 from hermpkg_build.core.module_names import is_within
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.disk.replacing import aside_path
@@ -16,14 +18,13 @@ from hermpkg_build.exporter.destination import FileDestination
 from hermpkg_build.exporter.errors import PackagingError
 from hermpkg_build.exporter.sources.interpreter import search_path
 from hermpkg_build.generate.comparison import Comparison
-from hermpkg_build.generate.decisions import PURE, Decision
 from hermpkg_build.generate.example import Arguments, Leaf, TorchSettings, arguments_of, leaves_of, run
 from hermpkg_build.generate.hermetic_check import CheckFailure, CheckRequest, check, pickled_example
 from hermpkg_build.generate.made_report import make_report, required_versions
 from hermpkg_build.generate.main_importer import MainImporter
 from hermpkg_build.generate.main_module import MAIN, MainModule
 from hermpkg_build.generate.packing_exporter import PackingExporter
-from hermpkg_build.generate.policy_maker import MadePolicy, Wishes, make_policy
+from hermpkg_build.generate.policy_maker import MadePolicy, make_policy
 from hermpkg_build.generate.policy_text import rules_from
 from hermpkg_build.generate.report import PackReport
 from hermpkg_build.pickles.path_of_failure import UnpicklableError

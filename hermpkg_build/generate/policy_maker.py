@@ -1,58 +1,17 @@
-"""Makes the policy of a package: decides what its imports reach, follows them by that, and decides again.
-
-Nothing is decided that the policy itself does not lead to.
-"""
+"""Makes the policy of a package that an exporter writes, from what its imports lead to."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from hermpkg_build.analysis.distributions import Distribution, Distributions
-from hermpkg_build.analysis.module_finder import ModuleSource
-from hermpkg_build.analysis.problems import Problem, ProblemKind
+from hermpkg_build.analysis.decisions import Decision, rules_of
+from hermpkg_build.analysis.policy_maker import FollowedImports, Wishes, decide_imports
 from hermpkg_build.core.distribution_names import normalised
-from hermpkg_build.core.globs import GlobGroup
-from hermpkg_build.core.graph import EdgeKind, ModuleGraph, ModuleKind
-from hermpkg_build.core.module_names import parents_of, top_of
-from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.core.spelling import did_you_mean
 from hermpkg_build.errors import CommandLineError
 from hermpkg_build.exporter.export_analysis import ExportWalk
-from hermpkg_build.generate.decisions import (
-    FRAMEWORK,
-    Candidate,
-    Decision,
-    decide,
-    is_shared_by_nature,
-    rules_of,
-)
 from hermpkg_build.generate.packing_exporter import PackingExporter
-
-_WITHOUT_SOURCE = (ModuleKind.EXTENSION, ModuleKind.BYTECODE, ModuleKind.BUILTIN)
-_NOT_PLUGINS = ("console_scripts", "gui_scripts")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
-    """What the caller wants of the policy: `rules` come before all others, `named` are by name.
-
-    A name is that of a distribution or of a top-level module. `failures` are the distributions whose code
-    has failed in a package, with the reason.
-    """
-
-    rules: Sequence[PolicyRule] = ()
-    named: Mapping[str, Policy] = field(default_factory=dict)
-    failures: Mapping[str, str] = field(default_factory=dict)
-
-    def asked(self, name: str, modules: Iterable[str]) -> Policy | None:
-        """What is to become of a distribution or a module."""
-        for each in (name, *modules):
-            for wish, policy in self.named.items():
-                if each == wish or normalised(each) == normalised(wish):
-                    return policy
-        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,184 +28,32 @@ def make_policy(exporter: PackingExporter, wishes: Wishes) -> MadePolicy:
     Raises CommandLineError where a name of `wishes` is that of nothing the package reaches. What cannot be
     decided is left to the exporter, which says what is wrong when it is closed.
     """
-    return _Maker(exporter, wishes).run()
+    walks: list[ExportWalk] = []
+
+    def follow(decisions: Sequence[Decision]) -> FollowedImports:
+        exporter.set_rules([*wishes.rules, *rules_of(decisions)])
+        walks[:] = [exporter.follow()]
+        return FollowedImports(
+            graph=walks[0].closure.graph,
+            problems=walks[0].problems,
+            modules=walks[0].modules,
+            distributions=walks[0].modules.installed.distributions,
+        )
+
+    reached = decide_imports(follow, wishes)
+    _check_names(reached, wishes)
+    exporter.set_rules([*wishes.rules, *rules_of(reached)])
+    return MadePolicy(decisions={decision.name: decision for decision in reached}, walk=walks[0])
 
 
-class _Maker:
-    def __init__(self, exporter: PackingExporter, wishes: Wishes) -> None:
-        self._exporter = exporter
-        self._wishes = wishes
-        self._candidates: dict[str, Candidate] = {}
-        self._walk: ExportWalk
-
-    def run(self) -> MadePolicy:
-        while True:
-            self._exporter.set_rules([*self._wishes.rules, *rules_of(self._decisions())])
-            self._walk = self._exporter.follow()
-            if not self._learn():
-                break
-        reached = self._reached(self._walk.closure.graph)
-        self._check_names(reached)
-        self._exporter.set_rules([*self._wishes.rules, *rules_of(reached)])
-        return MadePolicy(decisions={decision.name: decision for decision in reached}, walk=self._walk)
-
-    def _decisions(self) -> list[Decision]:
-        return [decide(candidate) for candidate in self._candidates.values()]
-
-    def _learn(self) -> bool:
-        """Take in what the last walk found; whether anything is decided otherwise now."""
-        before = dict(self._candidates)
-        for problem in self._walk.problems:
-            self._take_in(problem)
-        self._relate()
-        return before != self._candidates
-
-    def _take_in(self, problem: Problem) -> None:
-        """Note the module at fault, unless the caller's own rules, or a person, must decide."""
-        source = problem.source
-        if problem.kind is ProblemKind.NO_POLICY and source is not None:
-            self._note(self._unit_of(problem.module))
-        elif problem.kind is ProblemKind.NOT_FOUND and problem.trail[-1].kind is not EdgeKind.PICKLE:
-            top = top_of(problem.module)
-            is_part = self._walk.modules.find(top) is not None
-            self._note(problem.module if is_part else top, is_found=False, is_part=is_part)
-        elif problem.kind is ProblemKind.NO_SOURCE and source is not None:
-            self._take_in_sourceless(problem.module, source)
-        elif problem.kind in (ProblemKind.SYNTAX, ProblemKind.BEYOND_TOP, ProblemKind.MALFORMED_NAME):
-            at_fault = problem.module if problem.kind is ProblemKind.SYNTAX else problem.trail[-1].source
-            self._note(at_fault, is_readable=False, is_part=True)
-
-    def _take_in_sourceless(self, module: str, source: ModuleSource) -> None:
-        known = self._candidates.get(self._name_of(self._unit_of(module), source))
-        compiled = source.kind is ModuleKind.EXTENSION
-        if known is None or known.is_own or known.asked:
-            self._note(module, is_part=True, is_own=True, is_compiled=True, is_readable=compiled)
-        else:
-            self._candidates[known.name] = replace(
-                known, is_compiled=known.is_compiled or compiled, is_readable=compiled
+def _check_names(reached: Sequence[Decision], wishes: Wishes) -> None:
+    known = {name for decision in reached for name in (decision.name, *decision.modules)}
+    plain = {normalised(name) for name in known}
+    for wish in wishes.named:
+        if normalised(wish) not in plain:
+            meant = did_you_mean(wish, known)
+            raise CommandLineError(
+                f"the model needs nothing that is called {wish!r}",
+                facts=[("it needs", ", ".join(sorted(known)))],
+                next_step=f"did you mean {meant!r}?" if meant else "leave it out",
             )
-
-    def _note(self, module: str, **known: bool) -> None:
-        """Add a module to what is decided: to its distribution, or by itself."""
-        source = self._walk.modules.find(module)
-        is_part = known.get("is_part", False)
-        name = module if is_part else self._name_of(module, source)
-        candidate = self._candidates.get(name)
-        if candidate is None:
-            candidate = Candidate(
-                name=name,
-                modules=(),
-                asked=self._wishes.asked(name, (module,)),
-                failure=self._wishes.failures.get(name, ""),
-                **{**self._installed(source), **known},  # type: ignore[arg-type]
-            )
-        if module not in candidate.modules:
-            candidate = replace(candidate, modules=tuple(sorted((*candidate.modules, module))))
-        self._candidates[name] = candidate
-
-    def _installed(self, source: ModuleSource | None) -> dict[str, object]:
-        """What the installed files say of a module, or of its distribution."""
-        if source is None:
-            return {}
-        distributions = self._distributions
-        owner = distributions.named(source.distribution) if source.distribution else None
-        is_own = owner is None or _is_linked(owner, source)
-        if is_own:
-            return {"is_own": True, "version": owner.version if owner else ""}
-        assert owner is not None
-        return {
-            "version": owner.version,
-            "is_compiled": distributions.is_compiled(owner),
-            "is_readable": source.kind not in _WITHOUT_SOURCE,
-            "is_shared_by_nature": is_shared_by_nature(distributions.classifiers_of(owner)),
-        }
-
-    def _relate(self) -> None:
-        """Tell each distribution which extern one needs it, or loads it as a plugin."""
-        outside = [decision.name for decision in self._decisions() if decision.policy is Policy.EXTERN]
-        needed: dict[str, str] = {}
-        for name, first in self._needed_by(outside):
-            needed.setdefault(name, first)
-        hosts = {
-            normalised(name): decision.name
-            for decision in self._decisions()
-            if decision.policy is Policy.EXTERN and decision.version
-            for name in (decision.name, *decision.modules)
-        }
-        for name, candidate in self._candidates.items():
-            if candidate.version and not candidate.is_part:
-                self._candidates[name] = replace(
-                    candidate,
-                    needed_by=candidate.needed_by or needed.get(name, ""),
-                    plugs_into=candidate.plugs_into or self._host_of(name, hosts),
-                )
-
-    def _needed_by(self, outside: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """The distributions that those outside, and torch, require in the end, each with one of these."""
-        for first in (FRAMEWORK, *outside):
-            queue, seen = [first], {first}
-            for name in queue:
-                distribution = self._distributions.named(name)
-                for other in self._distributions.requirements_of(distribution) if distribution else ():
-                    if other.name not in seen:
-                        seen.add(other.name)
-                        queue.append(other.name)
-                        yield other.name, first
-
-    def _host_of(self, name: str, hosts: Mapping[str, str]) -> str:
-        """The extern distribution whose entry points a distribution fills; "" for none."""
-        distribution = self._distributions.named(name)
-        for group in self._distributions.entry_point_groups_of(distribution) if distribution else ():
-            host = hosts.get(normalised(group.partition(".")[0]), "")
-            if group not in _NOT_PLUGINS and host not in ("", name):
-                return host
-        return ""
-
-    def _reached(self, graph: ModuleGraph) -> list[Decision]:
-        """The decisions that decide for some module of the graph, by name."""
-        found = []
-        for decision in sorted(self._decisions(), key=lambda decision: decision.name):
-            group = GlobGroup(decision.patterns)
-            if any(group.matches(name) for name in graph.nodes):
-                found.append(decision)
-        return found
-
-    def _check_names(self, reached: Sequence[Decision]) -> None:
-        known = {name for decision in reached for name in (decision.name, *decision.modules)}
-        plain = {normalised(name) for name in known}
-        for wish in self._wishes.named:
-            if normalised(wish) not in plain:
-                meant = did_you_mean(wish, known)
-                raise CommandLineError(
-                    f"the model needs nothing that is called {wish!r}",
-                    facts=[("it needs", ", ".join(sorted(known)))],
-                    next_step=f"did you mean {meant!r}?" if meant else "leave it out",
-                )
-
-    def _unit_of(self, module: str) -> str:
-        """The module that stands for all of its code: the first on the way to it that is no mere folder.
-
-        Of one's own code, folders at the top count, too.
-        """
-        find = self._walk.modules.find
-        above = [*reversed([*parents_of(module)]), module]
-        for name in above:
-            source = find(name)
-            if source is None:
-                break
-            if source.kind is not ModuleKind.NAMESPACE:
-                return name if source.distribution else above[0]
-        return module
-
-    def _name_of(self, module: str, source: ModuleSource | None) -> str:
-        return source.distribution if source is not None and source.distribution else module
-
-    @property
-    def _distributions(self) -> Distributions:
-        return self._walk.modules.installed.distributions
-
-
-def _is_linked(distribution: Distribution, source: ModuleSource) -> bool:
-    """Whether a distribution is installed as a link to its project: its modules lie elsewhere."""
-    site = os.path.dirname(distribution.metadata)
-    return bool(source.path) and not source.path.startswith(os.path.join(site, ""))

@@ -2,8 +2,7 @@
 
 import pytest
 
-from hermpkg_build.core.policy import Policy
-from hermpkg_build.generate.decisions import (
+from hermpkg_build.analysis.decisions import (
     TABLE,
     Candidate,
     allowed_versions,
@@ -11,6 +10,7 @@ from hermpkg_build.generate.decisions import (
     is_shared_by_nature,
     rules_of,
 )
+from hermpkg_build.core.policy import Policy
 
 
 def candidate(name="lib", **known):
