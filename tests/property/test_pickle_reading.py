@@ -10,7 +10,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hermpkg_build.inspection.diff.object_graphs import compare_graphs, compare_opcodes, tensors_of
+from hermpkg_build.inspection.diff.object_graphs import compare_graphs, compare_opcodes
+from hermpkg_build.pickles.reading.named_tensors import named_tensors
 from hermpkg_build.pickles.reading.nodes import Node, NodeKind, globals_of_pickle, read_pickle
 
 ATOMS = (
@@ -71,7 +72,7 @@ def test_damage_is_a_value_error_or_another_graph(value, protocol, edits):
     except ValueError:
         return
     compare_graphs(node, read_pickle(pickle.dumps(value, protocol)), "m.pkl")
-    list(tensors_of(node, "m.pkl"))
+    list(named_tensors(node, "m.pkl"))
 
 
 def test_a_few_bytes_cannot_stand_for_endless_work():

@@ -28,9 +28,9 @@ from hermpkg_build.inspection.diff.object_graphs import (
     TensorPair,
     compare_graphs,
     compare_opcodes,
-    tensors_of,
 )
 from hermpkg_build.inspection.diff.texts import diff_texts, text_of
+from hermpkg_build.pickles.reading.named_tensors import named_tensors
 from hermpkg_build.pickles.reading.nodes import Node, read_pickle
 from hermpkg_build.pickles.reading.tensors import Tensor
 
@@ -272,8 +272,8 @@ class _Pair:
                 graph: Node = read_pickle(reader.read(name))
             except ValueError:
                 continue
-            for tensor_name, tensor in tensors_of(graph, name):
-                used.setdefault(tensor.storage.record, f"{name} {tensor_name}")
+            for tensor in named_tensors(graph, name):
+                used.setdefault(tensor.storage.record, f"{name} {tensor.names[0]}")
         return used
 
 

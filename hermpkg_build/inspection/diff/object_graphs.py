@@ -75,21 +75,6 @@ def compare_graphs(a: Node, b: Node, record: str) -> GraphComparison:
     return comparer.result
 
 
-def tensors_of(node: Node, record: str) -> Iterator[tuple[str, Tensor]]:
-    """Return the tensors of the graph of the pickle `record`, by name; each object is visited once."""
-    seen: set[int] = set()
-    stack = [(root_path(record), node)]
-    while stack:
-        path, here = stack.pop()
-        if id(here) in seen:
-            continue
-        seen.add(id(here))
-        tensor = tensor_of(here)
-        if tensor is not None:
-            yield _name(path), tensor
-        stack.extend(reversed(list(children(here, path))))
-
-
 def compare_opcodes(a: bytes, b: bytes, graph: Node, record: str) -> Iterator[PickleDifference]:
     """Return the first opcode that differs between two pickles whose graphs are equal."""
     for left, right in zip_longest(opcodes_of(a), opcodes_of(b)):

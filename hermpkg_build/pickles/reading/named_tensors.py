@@ -1,0 +1,165 @@
+"""The tensors of a pickle by name, with every name that leads to each; nothing is imported or loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hermpkg_build.pickles.reading.nodes import Node, NodeKind
+from hermpkg_build.pickles.reading.paths import Path, children, is_global, root_path
+from hermpkg_build.pickles.reading.tensors import Storage, Tensor, storage_of, tensor_of
+
+_MOST_NAMES = 16
+_MOST_STEPS_AGAIN = 100_000
+"""How much of what several names lead to is gone through again; real models need a few hundred steps."""
+_WRAPPED = frozenset({"_rebuild_from_type_v2"})
+_REBUILDERS = ("torch._utils", "torch._tensor")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedTensor:
+    """A tensor of a pickle, or another object that has a storage.
+
+    `names` are its keys in a state dict (``layer1.weight``), or else the paths to it
+    (``model.cache["k"][0]``), in the order of the pickle; several where it is shared. `tensor` is None where
+    its layout is not known, as with sparse tensors' parts and bare storages.
+    """
+
+    names: tuple[str, ...]
+    storage: Storage
+    tensor: Tensor | None
+
+
+def named_tensors(node: Node, record: str) -> Iterator[NamedTensor]:
+    """Give the tensors of the graph `node` of the pickle `record`, each once, in the order of the pickle.
+
+    A dict that is the whole pickle is read as a state dict: its keys are names.
+    """
+    found: dict[int, tuple[Storage, Tensor | None]] = {}
+    names: dict[int, dict[str, None]] = {}
+    starts = _start(node, record)
+    for path, here, storage, tensor in _Walk().run(starts):
+        found.setdefault(id(here), (storage, tensor))
+        known = names.setdefault(id(here), {})
+        if len(known) < _MOST_NAMES:
+            known[path.state_key() or str(path)] = None
+    for key, (storage, tensor) in found.items():
+        yield NamedTensor(names=tuple(names[key]), storage=storage, tensor=tensor)
+
+
+def _start(node: Node, record: str) -> list[tuple[Path, Node]]:
+    """The first objects to look at, with their paths."""
+    root = root_path(record)
+    if not _is_mapping(node):
+        return [(root, node)]
+    starts: list[tuple[Path, Node]] = []
+    others = Node(kind=node.kind, opcode=node.opcode, offset=node.offset)
+    others.items, others.parts, others.states = node.items, node.parts, node.states
+    for key, value in node.pairs:
+        if key.kind is NodeKind.ATOM and isinstance(key.value, str) and key.value:
+            starts.append((Path(key.value, key.value), value))
+        else:
+            others.pairs.append((key, value))
+    return [*starts, (root, others)]
+
+
+def _is_mapping(node: Node) -> bool:
+    ordered = frozenset({"OrderedDict"})
+    return node.kind is NodeKind.DICT or (
+        node.kind is NodeKind.CALL and bool(node.parts) and is_global(node.parts[0], "collections", ordered)
+    )
+
+
+class _Walk:
+    """A walk through a graph, depth first, which enters again what holds tensors and has another name too.
+
+    `_below` counts the tensors below each object that was left, `_entered` are the objects on the way to the
+    current one: no name leads through an object twice.
+    """
+
+    def __init__(self) -> None:
+        self._below: dict[int, int] = {}
+        self._entered: set[int] = set()
+        self._steps_again = _MOST_STEPS_AGAIN
+        self._count = 0
+
+    def run(self, starts: list[tuple[Path, Node]]) -> Iterator[tuple[Path, Node, Storage, Tensor | None]]:
+        """Give each tensor each time that it is met, with the path that led to it."""
+        frames: list[tuple[int, Iterator[tuple[Path, Node]], int, bool]] = [(0, iter(starts), 0, False)]
+        while frames:
+            key, parts, before, again = frames[-1]
+            step = next(parts, None)
+            if step is None:
+                frames.pop()
+                self._entered.discard(key)
+                self._below[key] = max(self._below.get(key, 0), self._count - before)
+                continue
+            path, node = step
+            self._steps_again -= again
+            if node.kind in (NodeKind.ATOM, NodeKind.GLOBAL) or not self._may_enter(node):
+                continue
+            storage, tensor = _storage_and_tensor(node)
+            met_before = id(node) in self._below
+            if storage is None:
+                self._entered.add(id(node))
+                frames.append((id(node), _parts(node, path), self._count, met_before))
+                continue
+            self._below[id(node)] = 1
+            self._count += 1
+            self._steps_again -= met_before
+            yield path, node, storage, tensor
+
+    def _may_enter(self, node: Node) -> bool:
+        if id(node) in self._entered:
+            return False
+        below = self._below.get(id(node))
+        return below is None or (below > 0 and self._steps_again > 0)
+
+
+def _storage_and_tensor(node: Node) -> tuple[Storage | None, Tensor | None]:
+    """The storage of a tensor or a bare one, and the tensor where its layout is known; None for all else."""
+    tensor = tensor_of(node) or tensor_of(_unwrapped(node))
+    return (tensor.storage if tensor is not None else storage_of(node)), tensor
+
+
+def _unwrapped(node: Node) -> Node:
+    """The call that makes the data of an instance of a tensor's subclass; any other node as it is."""
+    if node.kind is not NodeKind.CALL or not is_global(node.parts[0], "torch._tensor", _WRAPPED):
+        return node
+    arguments = node.parts[1].items
+    if len(arguments) < 3 or arguments[2].kind is not NodeKind.TUPLE:
+        return node
+    inner = Node(kind=NodeKind.CALL, opcode="REDUCE", offset=node.offset)
+    inner.parts = [arguments[0], arguments[2]]
+    return inner
+
+
+def _parts(node: Node, path: Path) -> Iterator[tuple[Path, Node]]:
+    """The parts of an object; those of a tensor that others make up have its name and a number."""
+    if path.dotted is None or not _is_rebuilt(node):
+        return children(node, path)
+    return _numbered(node.parts[1], path)
+
+
+def _is_rebuilt(node: Node) -> bool:
+    """Whether torch puts the object together from storages or tensors, in a way that is not `tensor_of`'s."""
+    if node.kind is not NodeKind.CALL or node.parts[0].kind is not NodeKind.GLOBAL:
+        return False
+    value = node.parts[0].value
+    if not isinstance(value, tuple) or value[0] not in _REBUILDERS:
+        return False
+    return str(value[1]).startswith("_rebuild") and not str(value[1]).startswith("_rebuild_parameter")
+
+
+def _numbered(arguments: Node, path: Path) -> Iterator[tuple[Path, Node]]:
+    """The tensors and storages among the arguments, also those in tuples, from number 0 on."""
+    number = 0
+    stack = [arguments]
+    while stack:
+        node = stack.pop()
+        if _storage_and_tensor(node)[0] is not None:
+            name = f"part{number}"
+            number += 1
+            yield path.to(f".{name}", dotted=name), node
+        elif node.kind is NodeKind.TUPLE:
+            stack.extend(reversed(node.items))
