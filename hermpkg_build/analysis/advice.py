@@ -12,8 +12,9 @@ from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.analysis.rule_problems import literal_stem, may_idle
 from hermpkg_build.core.globs import GlobGroup, covers
 from hermpkg_build.core.graph import EdgeKind, ModuleGraph, ModuleKind, Origin
-from hermpkg_build.core.module_names import top_of
+from hermpkg_build.core.module_names import record_of_module, top_of
 from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.source_roots import advice_on_root
 from hermpkg_build.core.spelling import did_you_mean
 
 _NAMED = 8
@@ -143,7 +144,7 @@ class Adviser:
         name = problem.module
         file = undeclared_file(problem, self.environment)
         if file is not None:
-            return self._advice_on_undeclared(file)
+            return self._advice_on_undeclared(file, problem)
         meant = self._similar(name)
         if meant and "." in name:
             return f"did you mean '{meant}'?"
@@ -176,8 +177,11 @@ class Adviser:
             f" or {self._give(policies, (problem.module,), problem)}"
         )
 
-    def _advice_on_undeclared(self, file: str) -> str:
+    def _advice_on_undeclared(self, file: str, problem: Problem) -> str:
         """How to have a file of the workspace packed."""
+        missing = _missing_root(file, problem, self.environment)
+        if missing is not None:
+            return advice_on_root(missing, self.environment.source_roots)
         declared = self.environment.declared_by(file) if self.environment.declared_by else None
         if declared is not None:
             return f'add to the deps of the target that imports it:\n    "{declared}",'
@@ -201,7 +205,7 @@ class Adviser:
     def _advice_on_rule(self, problem: Problem) -> str:
         rule = self._rule(problem)
         if problem.module and (file := undeclared_file(problem, self.environment)):
-            return self._advice_on_undeclared(file)
+            return self._advice_on_undeclared(file, problem)
         allow = "leave out allow_empty=False" if self.voice.allow_empty else "give it allow_empty = True"
         if problem.kind is ProblemKind.DEAD_RULE:
             first = problem.earlier_rule is not None
@@ -262,8 +266,23 @@ def advice_on_hook(hooks: Sequence[str]) -> str:
 
 def undeclared_file(problem: Problem, finder: ModuleFinder) -> str | None:
     """The workspace file that would be the missing module, or one of the names imported from it."""
-    names = [problem.module, *(f"{problem.module}.{name}" for name in problem.names)]
-    return next((file for name in names if (file := finder.undeclared_file(name))), None)
+    return next((file for name in _names(problem) if (file := finder.undeclared_file(name))), None)
+
+
+def _names(problem: Problem) -> list[str]:
+    return [problem.module, *(f"{problem.module}.{name}" for name in problem.names)]
+
+
+def _missing_root(file: str, problem: Problem, finder: ModuleFinder) -> str | None:
+    """The folder without which among the source roots the file is not the missing module; None for none."""
+
+    def is_at(root: str) -> bool:
+        records = [record_of_module(name, kind) for name in _names(problem) for kind in (True, False)]
+        return any(f"{root}/{record}".lstrip("/") == file for record in records)
+
+    if any(map(is_at, finder.source_roots)):
+        return None
+    return next(filter(is_at, finder.missing_roots), None)
 
 
 def _whole(problem: Problem) -> str:

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib.machinery import EXTENSION_SUFFIXES
 from typing import TYPE_CHECKING
 
@@ -141,13 +142,24 @@ class ModuleFinder:
         return sorted(names)
 
     def undeclared_file(self, name: str) -> str | None:
-        """The workspace file, relative to the root, that would be the module `name` if a target listed it."""
-        for root in self.source_roots:
+        """The workspace file, relative to the root, that would be the module `name` if a target listed it.
+
+        That counts from a source root or, after all of these, from a folder of `missing_roots`.
+        """
+        for root in (*self.source_roots, *self.missing_roots):
             for is_package in (True, False):
                 path = f"{root}/{record_of_module(name, is_package)}".lstrip("/")
                 if self.tree.is_file(os.path.join(self.workspace_root, *path.split("/"))):
                     return path
         return None
+
+    @cached_property
+    def missing_roots(self) -> tuple[str, ...]:
+        """The folders of the workspace that Python would search and that are no source roots."""
+        top = os.path.realpath(self.workspace_root)
+        own = (os.path.relpath(os.path.realpath(path), top) for path in self.search_path.own)
+        found = ("" if path == os.curdir else path.replace(os.sep, "/") for path in own)
+        return tuple(dict.fromkeys(path for path in found if path not in self.source_roots))
 
     def registered(self, name: str) -> ModuleSource | None:
         """The module `name` where the code of its package puts it into ``sys.modules``, in so many words."""

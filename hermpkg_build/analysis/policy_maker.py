@@ -5,7 +5,6 @@ Nothing is decided that the policy itself does not lead to.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,9 +16,10 @@ from hermpkg_build.analysis.decisions import (
     decide,
     is_shared_by_nature,
 )
-from hermpkg_build.analysis.distributions import Distribution, Distributions
+from hermpkg_build.analysis.distributions import Distributions
 from hermpkg_build.analysis.import_resolution import ModuleLookup
 from hermpkg_build.analysis.module_finder import ModuleSource
+from hermpkg_build.analysis.own_code import is_linked
 from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.globs import GlobGroup
@@ -166,7 +166,7 @@ class _Maker:
             return {}
         distributions = self._distributions
         owner = distributions.named(source.distribution) if source.distribution else None
-        is_own = owner is None or _is_linked(owner, source)
+        is_own = owner is None or is_linked(owner, source)
         if is_own:
             return {"is_own": True, "version": owner.version if owner else ""}
         assert owner is not None
@@ -249,9 +249,3 @@ class _Maker:
     @property
     def _distributions(self) -> Distributions:
         return self._walk.distributions
-
-
-def _is_linked(distribution: Distribution, source: ModuleSource) -> bool:
-    """Whether a distribution is installed as a link to its project: its modules lie elsewhere."""
-    site = os.path.dirname(distribution.metadata)
-    return bool(source.path) and not source.path.startswith(os.path.join(site, ""))

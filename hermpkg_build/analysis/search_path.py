@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.analysis.editable_hooks import read_hook
 from hermpkg_build.core.graph import Origin
+from hermpkg_build.disk.own_entries import SITE_FOLDERS, is_own_entry
 from hermpkg_build.disk.standard_library import standard_library
 
 if TYPE_CHECKING:
     from hermpkg_build.disk.source_tree import SourceTree
 
-_SITE_FOLDERS = ("site-packages", "dist-packages")
 _HOOK_MARK = ".__path_hook__"
 """The end of entries that are not folders: editable installs of namespace packages add them."""
 
@@ -43,13 +43,15 @@ class SearchPath:
 
     `mapping` and `namespaces` come from the hooks that tools install for editable projects: modules with
     their files (without suffix) or folders, and namespace packages with their folders. `startup_code` are
-    the ``.pth`` files that run other code at the start.
+    the ``.pth`` files that run other code at the start. `own` are the folders of the workspace that Python
+    would search too, where modules count only if a target lists them.
     """
 
     folders: tuple[Folder, ...]
     mapping: Mapping[str, str]
     namespaces: Mapping[str, tuple[str, ...]]
     startup_code: tuple[str, ...]
+    own: tuple[str, ...] = ()
 
 
 def environment_search_path() -> tuple[str, ...]:
@@ -77,15 +79,24 @@ def read_search_path(tree: SourceTree, entries: Sequence[str], *, workspace_root
     """The search path that `entries` come to, with what their ``.pth`` files add.
 
     Workspace files can be imported only where a target lists them, so entries inside the
-    workspace are left out, unless they are the standard library or a site folder of an
-    interpreter that lives there.
+    workspace are left out, unless they belong to an interpreter that lives there, or have
+    distributions installed in them.
     """
-    root = os.path.realpath(workspace_root)
-    folders = {entry: _folder(entry) for entry in entries if _may_be_searched(entry, root)}
+    own: dict[str, None] = {}
+
+    def may_be_searched(entry: str, module: str = "") -> bool:
+        if not is_own_entry(entry, workspace_root, lambda folder: tree.entries(folder) or ()):
+            return True
+        for _ in module.split(".") if module else ():
+            entry = os.path.dirname(entry)
+        own[entry] = None
+        return False
+
+    folders = {entry: _folder(entry) for entry in entries if may_be_searched(entry)}
     mapping: dict[str, str] = {}
     namespaces: dict[str, tuple[str, ...]] = {}
     startup_code: list[str] = []
-    for site in [entry for entry in folders if os.path.basename(entry) in _SITE_FOLDERS]:
+    for site in [entry for entry in folders if os.path.basename(entry) in SITE_FOLDERS]:
         listing = tree.entries(site) or {}
         for name in listing:
             if not name.endswith(".pth") or name.startswith(".") or listing[name]:
@@ -99,34 +110,26 @@ def read_search_path(tree: SourceTree, entries: Sequence[str], *, workspace_root
                         found, spaces = read_hook(tree.read(os.path.join(site, f"{editable[1]}.py")), tree)
                     if not found and not spaces:
                         startup_code.append(os.path.join(site, name))
-                    mapping.update({k: v for k, v in found.items() if _may_be_searched(v, root)})
+                    mapping.update({k: v for k, v in found.items() if may_be_searched(v, k)})
                     namespaces.update(
-                        {k: tuple(p for p in v if _may_be_searched(p, root)) for k, v in spaces.items()}
+                        {k: tuple(p for p in v if may_be_searched(p, k)) for k, v in spaces.items()}
                     )
                 else:
                     added = os.path.normpath(os.path.join(site, line))
-                    if _may_be_searched(added, root) and tree.entries(added) is not None:
+                    if may_be_searched(added) and tree.entries(added) is not None:
                         folders.setdefault(added, _folder(added))
     return SearchPath(
         folders=tuple(folders.values()),
         mapping=mapping,
         namespaces=namespaces,
         startup_code=tuple(startup_code),
+        own=tuple(own),
     )
 
 
 def _folder(entry: str) -> Folder:
     is_standard = entry in standard_library()
     return Folder(entry, entry, "", Origin.STDLIB if is_standard else Origin.ENVIRONMENT)
-
-
-def _may_be_searched(entry: str, workspace_root: str) -> bool:
-    inside = (os.path.realpath(entry) + os.sep).startswith(workspace_root.rstrip(os.sep) + os.sep)
-    return (
-        not inside
-        or entry in standard_library()
-        or any(part in _SITE_FOLDERS for part in entry.split(os.sep))
-    )
 
 
 def _lines(tree: SourceTree, path: str) -> list[str]:

@@ -52,7 +52,7 @@ class ArtifactRequest:
     `resources` go by record name; `parts` are records that were made elsewhere. `labels` are the targets of
     modules, by dotted name; `distributions` the versions of all distributions that the graph's modules name;
     `requires` the versions (PEP 440) that an importer may accept; `real_files` the top-level modules whose
-    code reads files by real paths.
+    code reads files by real paths, `root` and `beside` where these lead: see `Manifest`.
     """
 
     graph: ModuleGraph
@@ -65,6 +65,8 @@ class ArtifactRequest:
     distributions: Mapping[str, str] = field(default_factory=dict)
     requires: Mapping[str, str] = field(default_factory=dict)
     real_files: tuple[str, ...] = ()
+    root: str = ""
+    beside: tuple[str, ...] = ()
 
 
 def lay_out(request: ArtifactRequest, content: Contents) -> tuple[Record, ...]:
@@ -162,6 +164,8 @@ def _manifest_of(request: ArtifactRequest, parts: Sequence[Part]) -> Manifest:
         requires=normalised_requirements(request.requires),
         models={record: packed.origin for record, packed in request.models.items()},
         real_files=request.real_files,
+        root=request.root,
+        beside=request.beside,
     )
 
 

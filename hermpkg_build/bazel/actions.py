@@ -24,6 +24,7 @@ from hermpkg_build.bazel.staging import staged_workspace
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import Model, ModelPackage, PackageTest, PythonModules, RuleTarget
+from hermpkg_build.disk.own_entries import has_installed_things
 from hermpkg_build.disk.processes import Children
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.context import TargetContext
@@ -69,7 +70,8 @@ def model(request: ActionRequest, memory: FactsMemory) -> Warnings:
     with _context(request, memory, Model) as (context, target):
         asked = model_request(context, target, FactoryConditions())
         made = make_model_folder(asked, request.output)
-        known = [context.workspace.root, *context.environment.search_path, sys.prefix, sys.base_prefix]
+        installed = [path for path in context.environment.search_path if has_installed_things(path)]
+        known = [context.workspace.root, *installed, sys.prefix, sys.base_prefix]
         return [
             f"{target.label}: the factory read {path}, which Bazel does not know as an input"
             for path in undeclared_reads(made, known)

@@ -85,7 +85,8 @@ class Manifest:
     `distributions` the versions, by normalised name, that the modules' distributions had when the
     artifact was built; `requires` the versions (PEP 440) that may be there when it is loaded;
     `models` by the record of their pickle; `real_files` the top-level packages whose code reads
-    files by their paths, sorted.
+    files by their paths, sorted. Where they have paths, records lie in the folder `root`, except those of
+    `beside`, which the code finds above it.
     """
 
     format: int = FORMAT
@@ -97,6 +98,8 @@ class Manifest:
     requires: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, ManifestModel] = field(default_factory=dict)
     real_files: tuple[str, ...] = field(default=(), metadata=OMITTED)
+    root: str = field(default="", metadata=OMITTED)
+    beside: tuple[str, ...] = field(default=(), metadata=OMITTED)
 
     def extern_modules(self) -> Mapping[str, tuple[str, ...]]:
         """The extern modules by the distribution that provides them, "" for the standard library's."""

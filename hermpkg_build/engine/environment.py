@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.digest import fingerprint
+from hermpkg_build.disk.own_entries import is_own_entry
 from hermpkg_build.disk.source_tree import SourceTree, listing_digest
 from hermpkg_build.disk.standard_library import standard_library
 from hermpkg_build.factories.processor import c_library
@@ -24,12 +25,17 @@ ABSENT = "absent"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildEnvironment:
-    """The interpreter, the folders where it finds modules, in order, and the workspace."""
+    """The interpreter, the folders where it finds modules, in order, and the workspace.
+
+    `own_paths` are folders of the workspace that it would search, too: an editable install put them there.
+    Modules in them are the workspace's.
+    """
 
     python_version: str
     platform: str
     search_path: tuple[str, ...]
     workspace_root: str
+    own_paths: tuple[str, ...] = ()
 
     def inputs(self, tree: SourceTree) -> dict[str, str]:
         """Return what running code here depends on, beyond the files that it was seen to read.
@@ -108,11 +114,13 @@ class BuildEnvironment:
 
 def current_environment(search_path: tuple[str, ...], workspace_root: str) -> BuildEnvironment:
     """Return the environment of this interpreter, with modules found in `search_path`, for one workspace."""
+    own = [path for path in search_path if workspace_root and is_own_entry(path, workspace_root)]
     return BuildEnvironment(
         python_version=platform.python_version(),
         platform=f"{sys.implementation.cache_tag} {sysconfig.get_platform()} {c_library()}",
-        search_path=search_path,
+        search_path=tuple(path for path in search_path if path not in own),
         workspace_root=workspace_root,
+        own_paths=tuple(own),
     )
 
 

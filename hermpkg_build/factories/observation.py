@@ -68,6 +68,20 @@ class FileObserver:
             if any(os.path.abspath(path) in self._sources for path in _paths_of_module(module))
         )
 
+    def missed(self, work: str, workspace_root: str) -> tuple[str, ...]:
+        """The paths relative to the folder `work` that lead nowhere there, but do from the workspace root."""
+        start = os.path.join(work, "")
+        asked = [path.removeprefix(start) for path in (*self._read, *self._asked) if path.startswith(start)]
+        return tuple(
+            sorted(
+                path
+                for path in {*asked}
+                if not path.startswith(".")
+                and not os.path.lexists(os.path.join(work, path))
+                and os.path.exists(os.path.join(workspace_root, path))
+            )
+        )
+
     def files(self, finder: WorkspaceFinder, places: Places, scratch: str) -> ObservedFiles:
         """All that was noted, less `scratch`, the interpreter's own files, and files that were written first.
 
@@ -179,6 +193,13 @@ def data_among(paths: Iterable[str], request: ModelRequest, places: Places) -> t
         if start and not path.endswith(".py"):
             found.add(path.removeprefix(start))
     return tuple(sorted(found))
+
+
+def reads_of_workspace(paths: Iterable[str], request: ModelRequest, places: Places) -> tuple[str, ...]:
+    """The `paths` of files of the workspace, relative to its root, but for those that the request names."""
+    named = {*request.modules.values(), request.weights}
+    of_workspace = (path for path in paths if places.place_of(path) is Place.WORKSPACE and path not in named)
+    return tuple(sorted(map(places.short_path, of_workspace)))
 
 
 def _observed(name: str, site: ImportSite, places: Places) -> ObservedImport:

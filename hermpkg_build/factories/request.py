@@ -42,7 +42,8 @@ class ModelRequest:
 
     `factory` reads ``models.resnet:resnet18``; `arguments` are its keyword arguments. `modules`
     maps dotted names to the files of the workspace that it may import, `search_path` is where
-    all other modules come from. `source_roots` are relative to the workspace root. `conditions` are
+    all other modules come from. `source_roots` are relative to the workspace root, and so are `own_paths`,
+    the folders in which the interpreter would find modules of the workspace besides. `conditions` are
     unusual where a build is to show that they do not matter. `cpu` is "baseline" or "native": see
     `factories.processor`.
     """
@@ -58,6 +59,7 @@ class ModelRequest:
     workspace_root: str
     search_path: tuple[str, ...]
     source_roots: tuple[str, ...] = ("",)
+    own_paths: tuple[str, ...] = ()
     cpu: str = BASELINE
     conditions: FactoryConditions = field(default_factory=FactoryConditions)
 
@@ -149,10 +151,12 @@ class ModelObject:
     `globals`, `storages` and `key_offsets` are those of its PickledObject. `observed_modules` are
     the modules of workspace and environment that were imported, by name; `observed_files` all other
     files that the result depends on. `data_read` are those of these files that are not modules,
-    relative to the entry of the search path or the source root that they lie in. `located_sources` are the
-    modules whose sources code has looked for on disk, by name. `computed_on` is the platform that its numbers
-    may depend on, and `unpinned` are the features of the processor that a library used although it was told
-    not to. `beside` is what its objects saved besides.
+    relative to the entry of the search path or the source root that they lie in. `workspace_reads` are those
+    of the workspace, relative to its root, but for files that the request names; `missed` are relative paths
+    that were looked for where the factory runs, and that would lead somewhere from the root of the workspace.
+    `located_sources` are the modules whose sources code has looked for on disk, by name. `computed_on` is the
+    platform that its numbers may depend on, and `unpinned` are the features of the processor that a library
+    used although it was told not to. `beside` is what its objects saved besides.
     """
 
     pickle: Digest
@@ -162,6 +166,8 @@ class ModelObject:
     observed_modules: tuple[ObservedImport, ...]
     observed_files: ObservedFiles
     data_read: tuple[str, ...] = ()
+    workspace_reads: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
     located_sources: tuple[str, ...] = ()
     computed_on: str = ""
     unpinned: tuple[str, ...] = ()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import linecache
 import os
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from hermpkg_build.errors import ActionError, Location
 from hermpkg_build.factories.places import Place, Places
@@ -14,8 +15,13 @@ from hermpkg_build.factories.workspace_finder import UndeclaredModuleError, is_m
 _LONGEST_LINE = 1000
 
 
-def error_of_factory(factory: str, error: BaseException, places: Places) -> ActionError:
-    """The error for an exception that the factory, or the import of its module, raised."""
+def error_of_factory(
+    factory: str, error: BaseException, places: Places, missed: Sequence[str] = ()
+) -> ActionError:
+    """The error for an exception that the factory, or the import of its module, raised.
+
+    `missed` are the relative paths that it looked for and would have found from the workspace root.
+    """
     undeclared = next((e for e in _chain(error) if isinstance(e, UndeclaredModuleError)), None)
     if undeclared is not None:
         return _undeclared(undeclared, places)
@@ -27,20 +33,46 @@ def error_of_factory(factory: str, error: BaseException, places: Places) -> Acti
         summary = f"the factory {factory} raised KeyboardInterrupt"
     location, snippet = _place(error, places)
     return ActionError(
-        summary, location=location, facts=[("traceback", _trimmed(error, places))], snippet=snippet
+        summary,
+        location=location,
+        facts=[("traceback", _trimmed(error, places))],
+        snippet=snippet,
+        next_step=_step_for_relative_path(error, location, missed),
+    )
+
+
+def _step_for_relative_path(error: BaseException, location: Location | None, missed: Sequence[str]) -> str:
+    """What to do where the factory asked for a file by a path from the folder it expected to run in."""
+    absent = [e.filename for e in _chain(error) if isinstance(e, FileNotFoundError)]
+    relative = [name for name in absent if isinstance(name, str) and not os.path.isabs(name)]
+    if not relative and not missed:
+        return ""
+    where = "a factory runs in an empty folder of its own, wherever the build is started"
+    if not missed:
+        return (
+            f"{where}: open {relative[0]} by a path from the place of the code: Path(__file__).parent / ..."
+        )
+    file, folder = missed[0], os.path.dirname(location.path) if location else ""
+    climb = folder.count("/") + 1 if folder and not os.path.isabs(folder) else 0
+    return (
+        f"{where}: open {file} of the workspace by Path(__file__).parents[{climb}] / {json.dumps(file)}, and"
+        " list it in the resources of a python_modules target among the deps"
     )
 
 
 def _undeclared(error: UndeclaredModuleError, places: Places) -> ActionError:
     site = error.site
     package = os.path.dirname(error.found)
+    declare = f"add the python_modules target of //{package} that holds {error.found} to deps"
     location = Location(places.short_path(site.path), site.line) if site.path else None
     return ActionError(
-        f"the module {error.name} is in the workspace, but the deps of the target do not reach it",
+        f"the module {error.name} is in the workspace, but the deps of the target do not reach it"
+        if not error.advice
+        else f"{error.found} is not the module {error.name} in this workspace, but Python finds it as that",
         location=location,
         snippet=linecache.getline(site.path, site.line).strip(),
         facts=[("file", error.found), ("imported by", site.module or "the factory's name")],
-        next_step=f"add the python_modules target of //{package} that holds {error.found} to deps",
+        next_step=error.advice or declare,
     )
 
 

@@ -20,7 +20,7 @@ import errno
 import json
 import os
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ from hermpkg_build.factories.observation import (
     data_among,
     observe_safetensors,
     observed_imports,
+    reads_of_workspace,
 )
 from hermpkg_build.factories.places import Places
 from hermpkg_build.factories.processor import describe_platform, hold_torch_to_baseline, numpy_features_left
@@ -60,7 +61,7 @@ _kept: list[Any] = []
 
 def run(folder: Path) -> None:
     """Make the model object that the request in `folder` asks for; leave the result there."""
-    process = os.getpid()
+    process, work = os.getpid(), os.getcwd()
     request = from_json(ModelRequest, json.loads((folder / REQUEST).read_bytes()))
     roots = [os.path.normpath(os.path.join(request.workspace_root, root)) for root in request.source_roots]
     search_path = [p for p in request.search_path if os.path.realpath(p) not in map(os.path.realpath, roots)]
@@ -85,6 +86,8 @@ def run(folder: Path) -> None:
             observed_modules=tuple(observed_imports(finder, places)),
             observed_files=files,
             data_read=data_among(files.read, request, places),
+            workspace_reads=reads_of_workspace(files.read, request, places),
+            missed=observer.missed(work, request.workspace_root),
             located_sources=tuple(observer.located_sources()),
             computed_on=describe_platform(native=request.cpu != BASELINE),
             unpinned=numpy_features_left(sys.modules) if request.cpu == BASELINE else (),
@@ -92,7 +95,7 @@ def run(folder: Path) -> None:
         )
         result = {"made": to_json(made)}
     except BaseException as error:  # noqa: BLE001 - whatever a factory raises is its author's to see
-        result = _failure(request, error, places)
+        result = _failure(request, error, places, observer.missed(work, request.workspace_root))
     if os.getpid() == process:
         if "error" in result:
             # The failure can depend on these files, or on their absence.
@@ -110,14 +113,16 @@ def run(folder: Path) -> None:
             raise
 
 
-def _failure(request: ModelRequest, error: BaseException, places: Places) -> dict[str, Json]:
+def _failure(
+    request: ModelRequest, error: BaseException, places: Places, missed: Sequence[str]
+) -> dict[str, Json]:
     """The result of a factory that failed, and of a disk that is full."""
     if number := _full_disk(error):
         return {"full": number}
     if isinstance(error, UnpicklableError):
         error = _not_picklable(request, error, places)
     elif not isinstance(error, HermpkgError):
-        error = error_of_factory(request.factory, error, places)
+        error = error_of_factory(request.factory, error, places, missed)
     return {"error": error_to_json(error)}
 
 
@@ -170,6 +175,7 @@ def _confine(
     finder = WorkspaceFinder(
         modules=request.modules,
         source_roots=roots,
+        own_paths=[os.path.join(request.workspace_root, path) for path in request.own_paths],
         places=places,
         callbacks={
             "torch": lambda torch: _prepare_torch(torch, request),

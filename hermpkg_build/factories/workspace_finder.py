@@ -13,6 +13,7 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from typing import Any
 
 from hermpkg_build.core.module_names import ModuleName, package_of_init, parents_of
+from hermpkg_build.core.source_roots import advice_on_root
 from hermpkg_build.factories.places import Place, Places
 
 _OURS = os.path.dirname(__file__)
@@ -35,13 +36,14 @@ class UndeclaredModuleError(ImportError):
     """A module of the workspace that the target's deps do not reach.
 
     Not a ModuleNotFoundError, which ``from package import module`` would take for a missing
-    attribute of the package.
+    attribute of the package. `advice` is the next step where the file is this module for Python alone.
     """
 
-    def __init__(self, name: str, found: str, site: ImportSite) -> None:
+    def __init__(self, name: str, found: str, site: ImportSite, advice: str = "") -> None:
         super().__init__(f"the module {name} ({found}) is not among the deps of the target", name=name)
         self.found = found
         self.site = site
+        self.advice = advice
 
 
 class FreshSourceLoader(SourceFileLoader):
@@ -74,14 +76,15 @@ class WorkspaceFinder:
     """Stands before all other finders of `sys.meta_path` and asks them itself.
 
     `modules` maps dotted names to files; their parents without a file are namespace packages.
-    A module that another finder finds in the workspace, or that nobody finds although `source_roots`
-    hold it, is refused with the place of the import. `callbacks` are called with modules of the
+    A module that another finder finds in the workspace, or that nobody finds although `source_roots` or
+    `own_paths` hold it, is refused with the place of the import. `callbacks` are called with modules of the
     environment, whose names are the keys, when these have been executed.
     """
 
     modules: Mapping[str, str]
     source_roots: Sequence[str]
     places: Places
+    own_paths: Sequence[str] = ()
     callbacks: Mapping[str, Callable[[Any], None]] = field(default_factory=dict)
     sites: dict[str, ImportSite] = field(default_factory=dict, init=False)
 
@@ -106,13 +109,25 @@ class WorkspaceFinder:
         if spec is not None:
             paths = paths_of_spec(spec)[:1]
             if paths and self.places.place_of(paths[0]) is Place.WORKSPACE:
-                raise UndeclaredModuleError(name, self.places.short_path(paths[0]), site)
+                raise self._undeclared(name, paths[0], site)
             if name in self.callbacks and type(spec.loader) is SourceFileLoader:
                 spec.loader = CallbackLoader(spec.loader, self.callbacks[name])
             return spec
         if on_disk := self._on_disk(name):
-            raise UndeclaredModuleError(name, self.places.short_path(on_disk), site)
+            raise self._undeclared(name, on_disk, site)
         return None
+
+    def _undeclared(self, name: str, path: str, site: ImportSite) -> UndeclaredModuleError:
+        root = root_of_module(name, path)
+        roots = [self._short(root) for root in self.source_roots]
+        advice = (
+            "" if root is None or self._short(root) in roots else advice_on_root(self._short(root), roots)
+        )
+        return UndeclaredModuleError(name, self.places.short_path(path), site, advice)
+
+    def _short(self, folder: str) -> str:
+        """A folder relative to the workspace, "" for the workspace itself."""
+        return self.places.short_path(os.path.join(os.path.realpath(folder), "")).rstrip("/")
 
     def _from_others(
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None
@@ -138,12 +153,21 @@ class WorkspaceFinder:
     def _on_disk(self, name: str) -> str | None:
         """The file of the workspace that `name` would be, were it declared."""
         relative = name.replace(".", os.sep)
-        for root in self.source_roots:
+        for root in (*self.source_roots, *self.own_paths):
             for suffix in (".py", f"{os.sep}__init__.py"):
                 candidate = os.path.join(root, relative + suffix)
                 if os.path.isfile(candidate):
                     return candidate
         return None
+
+
+def root_of_module(name: str, path: str) -> str | None:
+    """Return the folder from which the file at `path` is the module `name`; None where it never is."""
+    relative = name.replace(".", os.sep)
+    for suffix in (f"{os.sep}__init__.py", ".py", ""):
+        if path.endswith(os.sep + relative + suffix):
+            return path[: -len(os.sep + relative + suffix)]
+    return None
 
 
 def _spec_of_file(name: str, path: str) -> ModuleSpec | None:

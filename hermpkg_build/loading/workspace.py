@@ -14,6 +14,7 @@ from hermpkg_build.core.spelling import question
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.trust import VARIABLE, is_own, is_trusted, owner_of
 from hermpkg_build.errors import Location, WorkspaceError
+from hermpkg_build.loading.layout import find_layout, project_name
 
 _BAZEL_MARKERS = ("MODULE.bazel", "WORKSPACE", "WORKSPACE.bazel")
 WORKSPACE_MARKERS = ("pyproject.toml", *_BAZEL_MARKERS)
@@ -32,12 +33,13 @@ class Workspace:
 
     `root` is absolute; `source_roots` are the folders, relative to it and without "/" at the ends
     ("" is the root), that dotted module names count from; `settings` is the rest of
-    ``[tool.hermpkg]``.
+    ``[tool.hermpkg]``. `project` is the name of the distribution that is made of it, "" for none.
     """
 
     root: str
     source_roots: tuple[str, ...] = ("",)
     settings: Mapping[str, Json] = field(default_factory=dict)
+    project: str = ""
 
 
 class NoWorkspaceError(WorkspaceError):
@@ -54,10 +56,11 @@ def find_workspace(start: str) -> Workspace:
     folder = os.path.abspath(start)
     while True:
         path = os.path.join(folder, "pyproject.toml")
-        table = _hermpkg_table(path) if os.path.isfile(path) else None
+        document = _document(path) if os.path.isfile(path) else {}
+        table = _hermpkg_table(document)
         if table is not None:
             _check_owner(path, start)
-            return _workspace(folder, path, table)
+            return _workspace(folder, path, table, document)
         for marker in _BAZEL_MARKERS:
             if os.path.isfile(path := os.path.join(folder, marker)):
                 _check_owner(path, start)
@@ -93,15 +96,15 @@ def _check_owner(path: str, start: str) -> None:
         )
 
 
-def _hermpkg_table(path: str) -> object:
-    """Return the value of ``tool.hermpkg``; None where the file has none."""
+def _document(path: str) -> dict[str, object]:
+    """Return what a ``pyproject.toml`` says; nothing where it does not speak of hermpkg."""
     try:
         data = read_limited(path)
     except OSError as error:
         raise WorkspaceError(f"cannot read {path}: {error.strerror}") from error
     if b"hermpkg" not in data:
         # Most of the pyproject.toml files on the way up belong to other programs and are not parsed.
-        return None
+        return {}
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -109,11 +112,16 @@ def _hermpkg_table(path: str) -> object:
     try:
         if _cost_of_keys(data) > _MOST_COST:
             raise RecursionError
-        document = tomllib.loads(data.decode("utf-8-sig"))
+        document: dict[str, object] = tomllib.loads(data.decode("utf-8-sig"))
     except RecursionError:
         raise WorkspaceError("what it holds is nested too deeply", location=Location(path)) from None
     except ValueError as error:  # not TOML, not UTF-8, or a number of thousands of digits
         raise WorkspaceError(f"not a TOML file: {error}", location=Location(path)) from None
+    return document
+
+
+def _hermpkg_table(document: Mapping[str, object]) -> object:
+    """Return the value of ``tool.hermpkg``; None where there is none."""
     tool = document.get("tool")
     return tool.get("hermpkg") if isinstance(tool, dict) else None
 
@@ -126,7 +134,7 @@ def _cost_of_keys(data: bytes) -> int:
     return sum(line.count(b".") ** 2 for line in unquoted.split(b"\n"))
 
 
-def _workspace(folder: str, path: str, table: object) -> Workspace:
+def _workspace(folder: str, path: str, table: object, document: Mapping[str, object]) -> Workspace:
     location = Location(path)
     if not isinstance(table, dict):
         raise WorkspaceError(
@@ -134,7 +142,11 @@ def _workspace(folder: str, path: str, table: object) -> Workspace:
         )
     settings = cast("dict[str, Json]", dict(table))
     _check_names(settings, path)
-    roots = settings.pop("source-roots", [""])
+    project = project_name(document)
+    if "source-roots" not in settings:
+        found = find_layout(document, folder).source_roots
+        return Workspace(root=folder, source_roots=found, settings=settings, project=project)
+    roots = settings.pop("source-roots")
     if not isinstance(roots, list) or not all(isinstance(root, str) for root in roots) or not roots:
         raise WorkspaceError(
             f"source-roots is a list of folders, not {roots!r}",
@@ -145,6 +157,7 @@ def _workspace(folder: str, path: str, table: object) -> Workspace:
         root=folder,
         source_roots=tuple(dict.fromkeys(_source_root(folder, str(root), location) for root in roots)),
         settings=settings,
+        project=project,
     )
 
 

@@ -11,6 +11,7 @@ from hermpkg_build.analysis.distributions import versions_of
 from hermpkg_build.analysis.files_read import FilesRead, all_tops, files_read
 from hermpkg_build.analysis.left_out import files_left_out
 from hermpkg_build.analysis.module_finder import ModuleFinder
+from hermpkg_build.analysis.own_code import own_code_outside
 from hermpkg_build.analysis.target_closure import close_over
 from hermpkg_build.assembly.artifact import ArtifactRequest, PackedModel, ResourceFile
 from hermpkg_build.core.distribution_names import normalised
@@ -20,6 +21,7 @@ from hermpkg_build.core.manifest import ManifestModel
 from hermpkg_build.core.module_names import package_of_init, parent_of, top_of
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.core.target import DeclaredModule, Model, ModelPackage
+from hermpkg_build.engine.targets.real_places import lost_places, real_places
 from hermpkg_build.errors import AnalysisError, GroupedError, Location
 
 if TYPE_CHECKING:
@@ -63,14 +65,21 @@ def artifact_request(
     """
     found = _analyse(context, target, models, warn, strict_imports=strict_imports)
     graph = found.closure.graph
+    for text in _own_code_outside(context, target, found):
+        warn(f"{target.label}: {text}")
     files = _files_read(context, target, found, models)
+    places = real_places(files.real, graph, found.modules, _declared_resources(context, target))
+    for text in lost_places(places, {path for model in models.values() for path in model.workspace_reads}):
+        warn(f"{target.label}: {text}")
     return ArtifactRequest(
         graph=graph,
         python_version=target.python_version or context.environment.python_version,
         sources=found.sources,
         models={record: _packed(context, label, models[label]) for record, label in target.models.items()},
         resources=_resources(context, target, files, warn),
-        real_files=files.real,
+        real_files=places.tops,
+        root=places.root,
+        beside=places.beside,
         labels={module.module: str(module.label) for module in found.modules},
         distributions=versions_of(graph, found.finder.distributions),
         requires=target.requires,
@@ -94,7 +103,7 @@ def _analyse(
         tree=context.tree,
         workspace_modules=modules,
         workspace_root=context.workspace.root,
-        search_path=context.environment.search_path,
+        search_path=(*context.environment.search_path, *context.environment.own_paths),
         generated=texts,
         source_roots=context.workspace.source_roots,
         declared_by=context.declared_by,
@@ -114,6 +123,12 @@ def _analyse(
     for text in finder.distributions.unknown_requirements(target.requires):
         warn(f"{target.label}: {text}")
     return _Analysis(closure=closure, finder=finder, modules=modules, sources=sources)
+
+
+def _own_code_outside(context: TargetContext, target: ModelPackage, found: _Analysis) -> Iterable[str]:
+    models = [context.targets[label] for label in target.models.values()]
+    factories = [model.factory.partition(":")[0] for model in models if isinstance(model, Model)]
+    return own_code_outside(found.closure.graph, found.finder, factories, context.workspace.project)
 
 
 def _files_read(
@@ -168,6 +183,11 @@ def _resources(
         record: ResourceFile(path=path, digest=context.resource_digest(target, path, cause), cause=cause)
         for record, (path, cause) in wanted.items()
     }
+
+
+def _declared_resources(context: TargetContext, target: ModelPackage) -> dict[str, str]:
+    """The workspace paths of the resources of modules, by record."""
+    return {context.module_path(label.path): label.path for label, _ in context.resources_of_modules(target)}
 
 
 def _saved_modules(beside: Sequence[SavedBeside]) -> Iterable[PolicyRule]:

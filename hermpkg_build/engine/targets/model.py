@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import JsonFormError, from_json, to_json
+from hermpkg_build.core.texts import listed
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
 from hermpkg_build.engine.runner import Done, Ran
@@ -25,8 +27,11 @@ if TYPE_CHECKING:
     from hermpkg_build.core.target import Model
 
 
-_MODEL_VERSION = 9
+_MODEL_VERSION = 10
 """Changes whenever making a model object gives other bytes for the same inputs."""
+
+
+_SHOWN = 8
 
 
 def build_model(build: Build, target: Model, _: NeedTargets) -> Built:
@@ -38,8 +43,28 @@ def build_model(build: Build, target: Model, _: NeedTargets) -> Built:
         reuse=lambda result: _recalled(build, result),
         state=build.context.state_of,
     )
+    for text in _undeclared_reads(build.context, target, ran.value):
+        build.journal.warn(f"{target.label}: {text}")
     size = sum(digest.size for digest in _outputs(ran.value).values())
     return Built.of(target, Digest(ran.value.pickle.hash, size), ran, model=ran.value)
+
+
+def _undeclared_reads(context: TargetContext, target: Model, model: ModelObject) -> Iterator[str]:
+    """A text where the factory read files of the workspace that `target` does not declare."""
+    declared = {label.path for label, _ in context.resources_of_modules(target)}
+    undeclared = [path for path in model.workspace_reads if path not in declared]
+    if undeclared:
+        yield (
+            f"the factory read files of the workspace that no target among its deps declares:"
+            f" {listed(undeclared, _SHOWN)}\n"
+            "  -> list them in the resources of a python_modules target among the deps: else they are not in"
+            " the artifact, and neither Bazel nor executors have them"
+        )
+    if model.missed:
+        yield (
+            f"the factory looked for {listed(model.missed, _SHOWN)} in the empty folder in which it runs, and"
+            " did without\n  -> have it look by the place of its code: Path(__file__).parent / ..."
+        )
 
 
 def _make(build: Build, target: Model, request: ModelRequest) -> Done[ModelObject]:
@@ -97,6 +122,10 @@ def model_request(context: TargetContext, target: Model, conditions: FactoryCond
         workspace_root=context.workspace.root,
         search_path=context.environment.search_path,
         source_roots=context.workspace.source_roots,
+        own_paths=tuple(
+            os.path.relpath(path, os.path.realpath(context.workspace.root))
+            for path in map(os.path.realpath, context.environment.own_paths)
+        ),
         cpu=target.cpu,
         conditions=conditions,
     )

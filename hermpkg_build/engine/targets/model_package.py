@@ -90,6 +90,7 @@ def _assemble_action(context: TargetContext, target: ModelPackage, request: Arti
         "requires": dumps(dict(request.requires)).decode(),
         "distributions": dumps(dict(request.distributions)).decode(),
         "real files": " ".join(request.real_files),
+        **({"places of files": dumps([request.root, *request.beside]).decode()} if request.root else {}),
     }
     for node in request.graph:
         inputs[_name_of(context, node)] = _state_of(node, request.labels.get(node.name, ""))
