@@ -36,7 +36,7 @@ def test_the_form_of_a_request() -> None:
     assert dumps(to_json(REQUEST)).decode() == (
         '{"arguments":{"sizes":[1,{"deep":null}]},"conditions":{"environment":{},"hash_seed":0,"home":"",'
         '"listing":"as-is","locale":"C.UTF-8","processor":"","threads":1,"time_zone":"UTC","umask":18,'
-        '"working_folder":""},"cpu":"baseline","factory":"a.b:make","label":"//a:b","modules":{"a.b":"/w/a/b.py"},"search_path":["/lib"],"seed":3,'
+        '"working_folder":""},"cpu":"baseline","factory":"a.b:make","label":"//a:b","modules":{"a.b":"/w/a/b.py"},"own_paths":[],"search_path":["/lib"],"seed":3,'
         '"source_roots":["","src"],"weights":null,"weights_key":"","weights_prefix":"","workspace_root":"/w"}'
     )
     assert from_json(ModelRequest, loads(dumps(to_json(REQUEST)))) == REQUEST
@@ -45,9 +45,9 @@ def test_the_form_of_a_request() -> None:
 def test_the_form_of_a_model_object() -> None:
     assert dumps(to_json(MODEL)).decode() == (
         '{"computed_on":"x86_64 glibc 2.36","data_read":["a/words.txt"],'
-        '"globals":[["a.b","Net"]],"key_offsets":[[20,0]],"located_sources":["a.b"],'
+        '"globals":[["a.b","Net"]],"key_offsets":[[20,0]],"located_sources":["a.b"],"missed":[],'
         '"observed_files":{"listed":["/w"],"read":["/w/a"],"sought":["/w/x"]},'
         f'"observed_modules":[["a.b","a","a.py",1,true]],"pickle":"{MODEL.pickle}",'
-        f'"storages":[["{MODEL.storages[0].digest}",5]],"unpinned":["AVX1024"]}}'
+        f'"storages":[["{MODEL.storages[0].digest}",5]],"unpinned":["AVX1024"],"workspace_reads":[]}}'
     )
     assert from_json(ModelObject, loads(dumps(to_json(MODEL)))) == MODEL
