@@ -54,17 +54,19 @@ class SearchPath:
     own: tuple[str, ...] = ()
 
 
+def python_path() -> frozenset[str]:
+    """The entries of PYTHONPATH, absolute; none where this interpreter ignores it."""
+    entries = "" if sys.flags.ignore_environment else os.environ.get("PYTHONPATH", "")
+    return frozenset(os.path.abspath(entry) for entry in entries.split(os.pathsep) if entry)
+
+
 def environment_search_path() -> tuple[str, ...]:
     """The entries of this interpreter's sys.path, absolute, without accidental ones.
 
     That is the current folder, the folder of the script, and the copies of other libraries that a
     setuptools adds when it is imported; entries of PYTHONPATH stay.
     """
-    asked_for = {
-        os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry
-    }
-    if sys.flags.ignore_environment:
-        asked_for = set()
+    asked_for = python_path()
     by_accident = {os.getcwd()}
     if sys.argv and sys.argv[0] not in ("", "-c", "-m"):
         by_accident.add(os.path.dirname(os.path.realpath(sys.argv[0])))

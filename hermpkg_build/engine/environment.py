@@ -9,6 +9,7 @@ import sysconfig
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hermpkg_build.analysis.search_path import python_path
 from hermpkg_build.core.digest import fingerprint
 from hermpkg_build.disk.own_entries import is_own_entry
 from hermpkg_build.disk.source_tree import SourceTree, listing_digest
@@ -28,7 +29,7 @@ class BuildEnvironment:
     """The interpreter, the folders where it finds modules, in order, and the workspace.
 
     `own_paths` are folders of the workspace that it would search, too: an editable install put them there.
-    Modules in them are the workspace's.
+    Modules in them are the workspace's. What PYTHONPATH names is installed, unless targets list its modules.
     """
 
     python_version: str
@@ -114,7 +115,9 @@ class BuildEnvironment:
 
 def current_environment(search_path: tuple[str, ...], workspace_root: str) -> BuildEnvironment:
     """Return the environment of this interpreter, with modules found in `search_path`, for one workspace."""
-    own = [path for path in search_path if workspace_root and is_own_entry(path, workspace_root)]
+    asked = python_path()
+    candidates = [path for path in search_path if workspace_root and path not in asked]
+    own = [path for path in candidates if is_own_entry(path, workspace_root)]
     return BuildEnvironment(
         python_version=platform.python_version(),
         platform=f"{sys.implementation.cache_tag} {sysconfig.get_platform()} {c_library()}",

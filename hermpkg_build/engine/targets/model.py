@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from hermpkg_build.store.action_cache import ActionResult
 from hermpkg_build.store.failures import log_corrupt
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.target import Model
+    from hermpkg_build.core.target import DeclaredModule, Model
 
 
 _MODEL_VERSION = 10
@@ -110,6 +110,7 @@ def model_request(context: TargetContext, target: Model, conditions: FactoryCond
             next_step="name the file that they are about: weights = ...",
         )
     modules = context.modules_of(target.dependencies)
+    own = [*context.environment.own_paths, *_paths_with_modules(context, modules)]
     return ModelRequest(
         label=str(target.label),
         factory=target.factory,
@@ -120,15 +121,26 @@ def model_request(context: TargetContext, target: Model, conditions: FactoryCond
         weights_prefix=target.weights_prefix or "",
         modules={module.module: context.absolute(module.path) for module in modules},
         workspace_root=context.workspace.root,
-        search_path=context.environment.search_path,
+        search_path=tuple(path for path in context.environment.search_path if path not in own),
         source_roots=context.workspace.source_roots,
         own_paths=tuple(
             os.path.relpath(path, os.path.realpath(context.workspace.root))
-            for path in map(os.path.realpath, context.environment.own_paths)
+            for path in map(os.path.realpath, own)
         ),
         cpu=target.cpu,
         conditions=conditions,
     )
+
+
+def _paths_with_modules(context: TargetContext, modules: Sequence[DeclaredModule]) -> list[str]:
+    """List the entries of the search path in the workspace that modules of targets lie in."""
+    found = []
+    root = os.path.join(os.path.realpath(context.workspace.root), "")
+    for path in context.environment.search_path:
+        inside = os.path.join(os.path.realpath(path), "").removeprefix(root)
+        if inside and not os.path.isabs(inside) and any(each.path.startswith(inside) for each in modules):
+            found.append(path)
+    return found
 
 
 def _action(build: Build, target: Model, request: ModelRequest) -> Action:
