@@ -5,46 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
+from operator import le
 from struct import Struct
 from typing import NamedTuple
 
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.layout import LONGEST_NAME, problem_with_name
+from hermpkg_build.archive.members import ENTRY, Member, Members, member_of
 from hermpkg_build.errors import ArchiveError
 
-# CENTRAL with time and date as one number, without the fields that no reader needs.
-_CENTRAL = Struct("<IxBxxHHIIIIHHHH2xII")
+_SIGNATURE = z.CENTRAL_SIGNATURE.to_bytes(4, "little")
+# The numbers of an entry, behind its signature, that tell where it and its member end.
+_SIZES = Struct("<16xIIHHHH6xI")
 # Finds a bad name among many, each of which stands between a slash and a line's end.
-_SUSPICIOUS = re.compile(r"[\\\0]|/\.{0,2}[/\n]")
-_UNIX = 3
-_SYMLINK = 0o120000
-_FILE_TYPE = 0o170000
+_SUSPICIOUS = re.compile(r"/\.{0,2}[/\n]")
 _LONGEST_COMMENT = z.MAX_16
-
-
-class Member(NamedTuple):
-    """One entry of the central directory; `header` is where its local header starts in the file.
-
-    `stamp` is the DOS time and, in its upper half, the date; `mode` that of Unix, 0 in an entry from another
-    system; `comment` the length of the comment, `extra` the extra fields.
-    """
-
-    flags: int
-    method: int
-    stamp: int
-    crc32: int
-    packed_size: int
-    size: int
-    mode: int
-    header: int
-    comment: int
-    extra: bytes
-
-    @property
-    def is_symlink(self) -> bool:
-        """Whether the member is a symbolic link."""
-        return self.mode & _FILE_TYPE == _SYMLINK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +31,7 @@ class CentralDirectory:
     bytes before the archive, which a self-extracting one has.
     """
 
-    members: dict[str, Member]
+    members: Members
     duplicates: tuple[str, ...]
     start: int
     prefix: int
@@ -78,45 +54,91 @@ def read_central_directory(data: memoryview) -> CentralDirectory:
     """
     end = _find_end(data)
     directory = bytes(data[end.start : end.start + end.size])
-    members: dict[str, Member] = {}
+    duplicates: tuple[str, ...] = ()
+    members = _swept(directory, end)
+    if members is None:
+        members, duplicates = _walked(directory, end)
+    _refuse_bad_names(members)
+    return CentralDirectory(members=members, duplicates=duplicates, start=end.start, prefix=end.prefix)
+
+
+def _swept(directory: bytes, end: _End) -> Members | None:
+    """Read a directory without anything unusual, all entries in each of a few steps; None for any other.
+
+    An archive may have tens of thousands of records, and this takes a third of the time of a loop.
+    """
+    before, *entries = directory.split(_SIGNATURE)
+    fixed = b"".join([entry[: ENTRY.size] for entry in entries])
+    count = len(entries)
+    if before or not count or count != end.entries or end.prefix or len(fixed) != count * ENTRY.size:
+        return None
+    packed, sizes, n, x, c, disks, headers = map(list, zip(*_SIZES.iter_unpack(fixed), strict=True))
+    # Where each entry is as long as it says, the signatures stood at the starts of entries and nowhere else.
+    lengths = [ENTRY.size + a + b + d for a, b, d in zip(n, x, c, strict=True)]
+    if any(disks) or list(map(len, entries)) != lengths:
+        return None
+    raw = [entry[ENTRY.size : ENTRY.size + a] for entry, a in zip(entries, n, strict=True)]
+    try:
+        text = b"\n".join(raw).decode()
+    except UnicodeDecodeError:
+        return None
+    names = text.split("\n")
+    found: dict[str, bytes | Member] = dict(zip(names, entries, strict=False))
+    if len(names) != count or len(found) != count or "/\n" in text or text.endswith("/"):
+        return None
+    stops = [a + z.LOCAL.size + b + d for a, b, d in zip(headers, n, packed, strict=True)]
+    if z.MAX_32 in (max(packed), max(sizes), max(headers)):
+        for at, numbers in enumerate(zip(packed, sizes, headers, strict=True)):
+            if z.MAX_32 in numbers:
+                name, member, stops[at], _ = _read_entry(_SIGNATURE + entries[at], 0, end)
+                found[name], headers[at] = member, member.header
+    is_sound = stops[-1] <= end.start and all(map(le, stops, islice(headers, 1, None)))
+    return Members(found) if is_sound else None
+
+
+def _walked(directory: bytes, end: _End) -> tuple[Members, tuple[str, ...]]:
+    """Read a directory entry by entry: its members, and the names that occur once more."""
+    members: dict[str, bytes | Member] = {}
     duplicates: list[str] = []
     spans: list[tuple[int, int]] = []
     position = 0
     while position < len(directory):
-        if position + _CENTRAL.size > len(directory):
-            raise _damaged("its directory ends in the middle of an entry")
-        signature, made_by, flags, method, stamp, crc32, packed, size, n, x, c, disk, external, header = (
-            _CENTRAL.unpack_from(directory, position)
-        )
-        if signature != z.CENTRAL_SIGNATURE:
-            raise _damaged(f"no directory entry where one should be, at offset {end.start + position}")
-        position += _CENTRAL.size
-        following = position + n + x + c
-        if following > len(directory):
-            raise _damaged("its directory ends in the middle of an entry")
-        name = decode_name(directory[position : position + n], flags)
-        extra = directory[position + n : position + n + x]
-        if packed == z.MAX_32 or size == z.MAX_32 or header == z.MAX_32 or disk == z.MAX_16:
-            size, packed, header, disk = _large_fields(name, extra, size, packed, header, disk)
-        if disk:
-            raise _damaged("it is one part of an archive on several disks")
-        header += end.prefix
-        stop = header + z.LOCAL.size + n + packed
-        if stop > end.start:
-            raise _damaged("a record reaches beyond the space for records", ("record", name))
-        spans.append((header, stop))
-        position = following
-        if name.endswith("/") and not size:
+        name, member, stop, position = _read_entry(directory, position, end)
+        spans.append((member.header, stop))
+        if name.endswith("/") and not member.size:
             continue
         if name in members:
             duplicates.append(name)
-        mode = external >> 16 if made_by == _UNIX else 0
-        members[name] = Member(flags, method, stamp, crc32, packed, size, mode, header, c, extra)
+        members[name] = member
     if len(spans) != end.entries:
         raise _damaged(f"its directory has {len(spans)} entries, its end record says {end.entries}")
     _refuse_overlaps(spans)
-    _refuse_bad_names(members)
-    return CentralDirectory(members=members, duplicates=tuple(duplicates), start=end.start, prefix=end.prefix)
+    return Members(members), tuple(duplicates)
+
+
+def _read_entry(directory: bytes, position: int, end: _End) -> tuple[str, Member, int, int]:
+    """Read the entry at `position`: its name, the member, where that ends, and where the entry does."""
+    if position + z.CENTRAL.size > len(directory):
+        raise _damaged("its directory ends in the middle of an entry")
+    if not directory.startswith(_SIGNATURE, position):
+        raise _damaged(f"no directory entry where one should be, at offset {end.start + position}")
+    fixed = position + len(_SIGNATURE)
+    packed, size, n, x, c, disk, header = _SIZES.unpack_from(directory, fixed)
+    start = position + z.CENTRAL.size
+    following = start + n + x + c
+    if following > len(directory):
+        raise _damaged("its directory ends in the middle of an entry")
+    member = member_of(directory[fixed:following])
+    name = decode_name(directory[start : start + n], member.flags)
+    if packed == z.MAX_32 or size == z.MAX_32 or header == z.MAX_32 or disk == z.MAX_16:
+        size, packed, header, disk = _large_fields(name, member.extra, size, packed, header, disk)
+    if disk:
+        raise _damaged("it is one part of an archive on several disks")
+    header += end.prefix
+    stop = header + z.LOCAL.size + n + packed
+    if stop > end.start:
+        raise _damaged("a record reaches beyond the space for records", ("record", name))
+    return name, member._replace(packed_size=packed, size=size, header=header), stop, following
 
 
 def decode_name(raw: bytes, flags: int) -> str:
@@ -171,7 +193,8 @@ def _refuse_overlaps(spans: list[tuple[int, int]]) -> None:
 def _refuse_bad_names(names: Collection[str]) -> None:
     # One search over all names at once, which is quick, finds nothing in nearly every archive.
     is_short = max(map(len, names), default=0) <= LONGEST_NAME
-    if is_short and not _SUSPICIOUS.search("\n/".join(["", *names, ""])):
+    text = "\n/".join(["", *names, ""])
+    if is_short and "\\" not in text and "\0" not in text and not _SUSPICIOUS.search(text):
         return
     for name in names:
         if problem := problem_with_name(name):

@@ -26,15 +26,14 @@ class PackedModules:
     """
 
     def __init__(self, records: Iterable[str]) -> None:
+        records = [*records]
         sources: dict[str, str] = {}
         self._regular: set[str] = set()
-        self.folders: set[str] = set()
-        seen: set[str] = set()
+        folders = {record.rpartition("/")[0] for record in records}
+        self.folders = {package for folder in folders for package in _packages_along(folder)}
         for record in records:
-            folder = record.rpartition("/")[0]
-            if folder not in seen:
-                seen.add(folder)
-                self.folders.update(_packages_along(folder))
+            if not record.endswith(".py"):
+                continue
             module = module_of_record(record)
             if module is None:
                 continue

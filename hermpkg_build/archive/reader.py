@@ -5,15 +5,17 @@ from __future__ import annotations
 import mmap
 import os
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.archive_file import ArchiveFile, ArchiveSource
-from hermpkg_build.archive.central_directory import Member, decode_name, read_central_directory
+from hermpkg_build.archive.central_directory import decode_name, read_central_directory
 from hermpkg_build.archive.layout import VERSION_RECORD, problem_with_size
+from hermpkg_build.archive.members import Member, Members
 from hermpkg_build.archive.pieces import PIECE, hash_of, inflated
+from hermpkg_build.archive.record_sweep import sweep
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.errors import ArchiveError
 
@@ -74,8 +76,9 @@ class ArchiveReader(Closing):
     """
 
     def __init__(self, source: ArchiveSource) -> None:
-        self._members: dict[str, Member] = {}
+        self._members = Members({})
         self._entries: dict[str, Entry] = {}
+        self._offsets: dict[str, int] = {}
         self._file = ArchiveFile(source)
         self.name = self._file.name
         try:
@@ -90,9 +93,7 @@ class ArchiveReader(Closing):
         self.prefix = central.prefix
         self._limit = central.start
         skip = len(folder)
-        self._members = {
-            name[skip:]: member for name, member in central.members.items() if name.startswith(folder)
-        }
+        self._members = central.members.below(folder)
         self.duplicates = tuple(name[skip:] for name in central.duplicates if name.startswith(folder))
 
     def names(self) -> Sequence[str]:
@@ -110,7 +111,7 @@ class ArchiveReader(Closing):
             member = self._member(name)
             entry = self._entries[name] = Entry(
                 name=name,
-                offset=self._data_offset(name, member),
+                offset=self._offsets.get(name) or self._data_offset(name, member),
                 size=member.size,
                 packed_size=member.packed_size,
                 crc32=member.crc32,
@@ -183,6 +184,34 @@ class ArchiveReader(Closing):
         """
         return hash_of(self._compared(name))
 
+    def digests(self, names: Iterable[str]) -> dict[str, str]:
+        """Return ``<sha256>/<size>`` of each of the records `names`, which are compared with their CRCs.
+
+        Many small ones are read at once. Raises ArchiveError.
+        """
+        return {
+            name: f"{sha256 or self.sha256(name)}/{size}" for name, size, sha256 in self._swept(names, True)
+        }
+
+    def sizes(self, names: Iterable[str]) -> dict[str, int]:
+        """Return the number of bytes of each of the records `names`, unpacked. Raises ArchiveError."""
+        return {name: size for name, size, _ in self._swept(names, False)}
+
+    def _swept(self, names: Iterable[str], contents: bool) -> Iterable[tuple[str, int, str]]:
+        """Find records: their names, sizes and, where it is cheap, SHA-256; in the order of the file."""
+        entries = self._members.entries
+        found = {name: entries.get(name) or self._member(name) for name in names}
+        folder = f"{self.root}/" if self.root else ""
+        full_names = [(folder + name).encode() for name in found]
+        places, sizes, hashes = sweep(self._file.read_at, full_names, found.values(), self._limit, contents)
+        self._offsets.update(zip(found, places, strict=True))
+        if -1 in places:
+            for at, name in enumerate(found):
+                if places[at] < 0:
+                    del self._offsets[name]
+                    sizes[at] = self.size(name)
+        return zip(found, sizes, hashes, strict=True)
+
     def _compared(self, name: str) -> Iterator[memoryview]:
         """Give what `pieces` gives, and compare it with the CRC behind the last. Raises ArchiveError."""
         crc32 = 0
@@ -232,17 +261,17 @@ class ArchiveReader(Closing):
 
     def close(self) -> None:
         """Close the file. Views stay usable; every other method raises ArchiveError from now on."""
-        self._members = {}
+        self._members = Members({})
         self._entries = {}
+        self._offsets = {}
         self._file.close()
 
     def _member(self, name: str) -> Member:
-        member = self._members.get(name)
-        if member is None:
+        if name not in self._members:
             raise ArchiveError(
                 "the archive has no such record", facts=[("file", self.name), ("record", name)]
             )
-        return member
+        return self._members[name]
 
     def _data_offset(self, name: str, member: Member) -> int:
         """Return the offset of a member's bytes. Its local header must agree with the directory."""
@@ -338,7 +367,7 @@ class ArchiveReader(Closing):
         )
 
 
-def _root_of(members: dict[str, Member]) -> str:
+def _root_of(members: Members) -> str:
     """Return the root folder: that of the version record, else the first segment, which all names share."""
     if VERSION_RECORD in members:
         return ""

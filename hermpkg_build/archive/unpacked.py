@@ -7,7 +7,7 @@ import functools
 import io
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import final
 
@@ -81,6 +81,14 @@ class UnpackedReader(Closing):
     def sha256(self, name: str) -> str:
         """Return the SHA-256 of a record, in hexadecimal; a folder has no checksums. Raises ArchiveError."""
         return hash_of(self.pieces(name))
+
+    def digests(self, names: Iterable[str]) -> dict[str, str]:
+        """Return ``<sha256>/<size>`` of each of the records `names`. Raises ArchiveError."""
+        return {name: f"{self.sha256(name)}/{self.size(name)}" for name in names}
+
+    def sizes(self, names: Iterable[str]) -> dict[str, int]:
+        """Return the number of bytes of each of the records `names`. Raises ArchiveError."""
+        return {name: self.size(name) for name in names}
 
     def private_views(self, mapped: bool | None = None) -> Callable[[str], memoryview]:
         """Return a function that gives a record's bytes, writable, each `mapped` copy-on-write or copied.

@@ -11,7 +11,8 @@ from hermpkg_build.core.canonical_json import Json, dumps
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 
-_TEXT = re.compile(r"([0-9a-f]{64})/(0|[1-9][0-9]*)")
+_TEXT = "[0-9a-f]{64}/(?:0|[1-9][0-9]*)"
+_PARSED = re.compile(_TEXT)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -26,6 +27,7 @@ class Digest:
     """
 
     JSON_TEXT: ClassVar = "<sha256>/<size>"
+    JSON_PATTERN: ClassVar = _TEXT
 
     hash: str
     size: int
@@ -39,10 +41,9 @@ class Digest:
     @classmethod
     def parse(cls, text: str) -> Digest:
         """The inverse of `str`: ``<64 hexadecimal digits>/<size>``. Raises ValueError."""
-        match = _TEXT.fullmatch(text)
-        if not match:
+        if not _PARSED.fullmatch(text):
             raise ValueError(f"not a digest: {text!r}")
-        return cls(match[1], int(match[2]))
+        return cls(text[:64], int(text[65:]))
 
     def __str__(self) -> str:
         return f"{self.hash}/{self.size}"

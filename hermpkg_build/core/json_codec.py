@@ -10,6 +10,7 @@
 | bytes                                            | hexadecimal digits (these are only written)          |
 | str, int, float, bool, None, `Json`              | as it is                                             |
 
+A class with ``JSON_TEXT`` may say by ``JSON_PATTERN`` which texts `parse` reads, so that many are read fast.
 A field with the metadata `OMITTED` is left out of an object where it has its default.
 
 >>> from dataclasses import dataclass, field
@@ -30,22 +31,25 @@ hermpkg_build.core.json_codec.JsonFormError: at x: expected an integer, found '1
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from inspect import get_annotations
-from itertools import repeat
-from operator import attrgetter
+from itertools import chain, repeat
+from operator import attrgetter, itemgetter
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
 
 from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.json_parts import UnreadParts
 
 OMITTED: Final = {"json": "omitted"}
 
 _T = TypeVar("_T")
 _Reader: TypeAlias = Callable[[Any], Any]
 _Writer: TypeAlias = Callable[[Any], Any]
+_ColumnCheck: TypeAlias = Callable[[Collection[Any]], bool]
 _MISSING = object()
 _LONGEST = 80
 
@@ -175,11 +179,13 @@ def _reader(hint: Any, ignore_unknown: bool) -> _Reader:
     if origin is tuple:
         return _items_reader(readers[0]) if Ellipsis in arguments else _row_reader(readers)
     if origin is Mapping:
-        return _mapping_reader(readers[1])
+        return _mapping_reader(readers[1], _column_check(arguments[1], ignore_unknown))
     raise TypeError(f"{hint} has no JSON form that can be read")
 
 
 _PLAIN = {str: "a string", int: "an integer", bool: "true or false"}
+_MANY = 50
+"""Fewer parts are read at once: to look at them first takes longer."""
 
 
 def _hints(kind: Any) -> dict[str, Any]:
@@ -229,10 +235,13 @@ def _row_reader(readers: list[_Reader]) -> _Reader:
     return read
 
 
-def _mapping_reader(read: _Reader) -> _Reader:
-    return lambda value: dict(
-        zip(value, _read_parts(_object(value), repeat(read), value.values()), strict=True)
-    )
+def _mapping_reader(read: _Reader, fit: _ColumnCheck | None) -> _Reader:
+    def read_parts(value: Any) -> Mapping[str, Any]:
+        if fit is not None and len(_object(value)) >= _MANY and fit(value.values()):
+            return UnreadParts(value, read)
+        return dict(zip(value, _read_parts(_object(value), repeat(read), value.values()), strict=True))
+
+    return read_parts
 
 
 def _object_reader(kind: Any, ignore_unknown: bool) -> _Reader:
@@ -250,6 +259,66 @@ def _object_reader(kind: Any, ignore_unknown: bool) -> _Reader:
         return kind(**dict(zip(names, parts, strict=True)))
 
     return read
+
+
+def column(parts: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any]]:
+    """The JSON form of the field `name`, which none of them omits, of each of many dataclasses.
+
+    Of parts that `from_json` has made it is at hand.
+    """
+    if isinstance(parts, UnreadParts):
+        return zip(parts.forms, map(itemgetter(name), parts.forms.values()), strict=True)
+    return ((key, to_json(getattr(part, name))) for key, part in parts.items())
+
+
+# ---- looking at very many values at once, in few steps for all of them; each says no where one is wrong
+
+
+def _column_check(hint: Any, ignore_unknown: bool) -> _ColumnCheck | None:
+    """The check of the values of one type; None for a type whose values are read one by one."""
+    if hint in _PLAIN:
+        return lambda values: {*map(type, values)} <= {hint}
+    if hasattr(hint, "JSON_PATTERN"):
+        return _texts_check(hint.JSON_PATTERN)
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return _choices_check({member.value for member in hint})
+    if is_dataclass(hint) and not hasattr(hint, "JSON_ARRAY") and not hasattr(hint, "JSON_TEXT"):
+        return _objects_check(hint, ignore_unknown)
+    return None
+
+
+def _texts_check(pattern: str) -> _ColumnCheck:
+    lines_of = re.compile(f"(?:{pattern}\n)*")
+
+    def fit(values: Collection[Any]) -> bool:
+        if {*map(type, values)} != {str}:
+            return not values
+        lines = "\n".join([*values, ""])
+        return lines.count("\n") == len(values) and lines_of.fullmatch(lines) is not None
+
+    return fit
+
+
+def _choices_check(choices: set[Any]) -> _ColumnCheck:
+    return lambda values: {*map(type, values)} <= {str} and {*values} <= choices
+
+
+def _objects_check(kind: Any, ignore_unknown: bool) -> _ColumnCheck | None:
+    checks = {name: _column_check(hint, ignore_unknown) for name, hint in _hints(kind).items()}
+    omitted = {each.name for each in fields(kind) if each.metadata == OMITTED}
+    if None in checks.values():
+        return None
+
+    def fit(values: Collection[Any]) -> bool:
+        if {*map(type, values)} != {dict}:
+            return not values
+        for name, check in checks.items():
+            found = [value[name] for value in values if name in value]
+            if (name not in omitted and len(found) < len(values)) or (check and not check(found)):
+                return False
+        return ignore_unknown or {*chain.from_iterable(values)} <= checks.keys()
+
+    return fit
 
 
 _text = _checked(lambda value: type(value) is str, "a string")

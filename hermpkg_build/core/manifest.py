@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hermpkg_build.core.canonical_json import dumps, loads, pretty
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.distribution_names import normalised_requirements
 from hermpkg_build.core.graph import ModuleKind, Origin
-from hermpkg_build.core.json_codec import OMITTED, JsonFormError, from_json, to_json
+from hermpkg_build.core.json_codec import OMITTED, JsonFormError, column, from_json, to_json
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import ArchiveError
 
@@ -104,14 +104,24 @@ class Manifest:
     def extern_modules(self) -> Mapping[str, tuple[str, ...]]:
         """The extern modules by the distribution that provides them, "" for the standard library's."""
         found: dict[str, list[str]] = {}
-        for name, module in self.modules.items():
-            if module.policy is Policy.EXTERN:
-                found.setdefault(module.distribution, []).append(name)
+        extern = Policy.EXTERN.value
+        for name, policy in column(self.modules, "policy"):
+            if policy == extern:
+                found.setdefault(self.modules[name].distribution, []).append(name)
         return {distribution: tuple(sorted(names)) for distribution, names in sorted(found.items())}
 
     def required_versions(self) -> Mapping[str, str]:
         """`requires` by normalised names, as `distributions` are."""
         return normalised_requirements(self.requires)
+
+    def digests(self) -> Mapping[str, str]:
+        """The digests of the records, as texts."""
+        return dict(column(self.records, "digest"))
+
+    def records_of(self, kind: RecordKind) -> Sequence[str]:
+        """The names of the records of one kind."""
+        value = kind.value
+        return [name for name, each in column(self.records, "kind") if each == value]
 
     def to_bytes(self) -> bytes:
         """Canonical bytes: equal manifests, equal bytes."""
@@ -126,7 +136,7 @@ class Manifest:
         try:
             text = data.decode()
             value = loads(text)
-            if "\\ud" in text.lower():
+            if "\\ud" in text or "\\uD" in text:
                 pretty(value)  # Raises UnicodeEncodeError for half of a surrogate pair, which is no text.
             manifest = from_json(cls, value, ignore_unknown=True)
         except JsonFormError as error:

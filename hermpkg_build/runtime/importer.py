@@ -29,6 +29,7 @@ from hermpkg_build.runtime.contents.checks import (
     check_python,
     read_manifest,
 )
+from hermpkg_build.runtime.contents.collection_pause import paused_collection
 from hermpkg_build.runtime.contents.location import ArtifactLocation, FileState, file_state
 from hermpkg_build.runtime.contents.real_files import FilesMode, real_files
 from hermpkg_build.runtime.contents.tensor_storages import StorageSource
@@ -115,10 +116,11 @@ class PackageImporter(Importer, Closing):
             if value not in known:
                 raise ValueError(f"{option} must be one of {', '.join(known)}, not {value!r}")
         self.filename = _display_name(file_or_buffer)
-        archive = open_archive(file_or_buffer)
-        check_python(archive, check)
-        manifest = read_manifest(archive)
-        check_content(archive, manifest, verify)
+        with paused_collection:  # There may be tens of thousands of records.
+            archive = open_archive(file_or_buffer)
+            check_python(archive, check)
+            manifest = read_manifest(archive)
+            check_content(archive, manifest, verify)
         if manifest is not None:
             check_environment(archive, manifest, check)
         self.extern_modules = read_externs(archive)
@@ -181,7 +183,6 @@ class PackageImporter(Importer, Closing):
         shared when they were saved; a second load of the same pickle gives independent tensors.
         Raises RecordNotFoundError, UnpicklingError, and whatever the packaged code raises.
         """
-        from hermpkg_build.runtime.contents.collection_pause import paused_collection
         from hermpkg_build.runtime.contents.unpickling import PackageUnpickler, PickleLoad
 
         record = _resource_record(package, resource)

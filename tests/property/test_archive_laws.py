@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import random
+import warnings
 import zipfile
+from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from hermpkg_build.archive import central_directory
 from hermpkg_build.archive.layout import problem_with_name
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.writer import Record, stream_archive
@@ -100,9 +103,9 @@ def test_a_flipped_bit_is_told_or_changes_no_content(sample: str) -> None:
     data = SAMPLES[sample]
     for index in range(len(data)):
         for bit in (0x01, 0x80):
-            damaged = bytearray(data)
-            damaged[index] ^= bit
-            found = contents_unless_refused(bytes(damaged))
+            flipped = bytearray(data)
+            flipped[index] ^= bit
+            found = contents_unless_refused(bytes(flipped))
             assert all(CONTENT[name] == content for name, content in found.items())
 
 
@@ -115,18 +118,101 @@ EDITS = st.lists(
 )
 
 
+def damaged(whole: bytes, edits: list[tuple[int, str, bytes]]) -> bytes:
+    data = bytearray(whole)
+    for index, edit, value in edits:
+        start = index % len(data) if data else 0
+        stop = start if edit == "put" else start + len(value)
+        data[start:stop] = b"" if edit == "cut" else value
+    return bytes(data)
+
+
 @settings(max_examples=500)
 @given(st.sampled_from(sorted(SAMPLES)), EDITS)
 @example("ours", [(0, "put", b"#!/bin/sh")])
 def test_any_damage_at_all_is_an_archive_error_or_nothing(
     sample: str, edits: list[tuple[int, str, bytes]]
 ) -> None:
-    data = bytearray(SAMPLES[sample])
-    for index, edit, value in edits:
-        start = index % len(data) if data else 0
-        stop = start if edit == "put" else start + len(value)
-        data[start:stop] = b"" if edit == "cut" else value
-    contents_unless_refused(bytes(data))
+    contents_unless_refused(damaged(SAMPLES[sample], edits))
+
+
+ODD_NAMES = st.sampled_from(
+    ["r/a", "r/a.py", "r/é", "r/b\nc", "r/f/", "r/PK\1\2", "r/./x", "x", "r/.data/version"]
+)
+MEMBERS = st.lists(
+    st.tuples(
+        ODD_NAMES, st.binary(max_size=9), st.sampled_from([b"", b"\x35\xd9\2\0@\0", b"PK\1\2"]), st.booleans()
+    ),
+    max_size=6,
+)
+
+
+def zipped(members: list[tuple[str, bytes, bytes, bool]], edits: list[tuple[int, str, bytes]]) -> bytes:
+    """An archive with extra fields, comments, deflated records and records with ZIP64 fields, damaged."""
+    stream = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(stream, "w") as stock:
+        warnings.simplefilter("ignore")
+        for name, data, extra, odd in members:
+            info = zipfile.ZipInfo(name)
+            info.extra, info.comment, info.external_attr = extra, extra, 0o100644 << 16
+            info.compress_type = zipfile.ZIP_DEFLATED if odd else zipfile.ZIP_STORED
+            with stock.open(info, "w", force_zip64=odd) as file:
+                file.write(data)
+    return damaged(stream.getvalue(), edits)
+
+
+@settings(max_examples=300)
+@given(MEMBERS, st.one_of(st.just([]), EDITS))
+@example([("r/a", b"1", b"", False), ("r/b", b"", b"", False)], [])
+def test_a_directory_that_is_swept_is_as_one_that_is_read_entry_by_entry(
+    members: list[tuple[str, bytes, bytes, bool]], edits: list[tuple[int, str, bytes]]
+) -> None:
+    data = memoryview(zipped(members, edits))
+    try:
+        end = central_directory._find_end(data)
+        swept = central_directory._swept(directory := bytes(data[end.start : end.start + end.size]), end)
+    except ArchiveError:
+        return
+    if swept is not None:
+        assert (dict(swept), ()) == (lambda walked: (dict(walked[0]), walked[1]))(
+            central_directory._walked(directory, end)
+        )
+    else:
+        assert members != [("r/a", b"1", b"", False), ("r/b", b"", b"", False)] or edits
+
+
+def answer_of(ask: Callable[..., object], *arguments: object) -> object:
+    try:
+        return ask(*arguments)
+    except ArchiveError as error:
+        return str(error)
+
+
+def digests_alone(reader: ArchiveReader, names: list[str]) -> dict[str, str]:
+    return {name: f"{reader.sha256(name)}/{reader.size(name)}" for name in names}
+
+
+@settings(max_examples=300)
+@given(MEMBERS | st.none(), st.one_of(st.just([]), EDITS))
+def test_records_have_the_digests_and_sizes_together_that_they_have_alone(
+    members: list[tuple[str, bytes, bytes, bool]] | None, edits: list[tuple[int, str, bytes]]
+) -> None:
+    data = damaged(SAMPLES["ours"], edits) if members is None else zipped(members, edits)
+    try:
+        together, alone = ArchiveReader(data), ArchiveReader(data)
+    except ArchiveError:
+        return
+    with together, alone:
+        names = [*alone.names()]
+        for name in names:
+            found = answer_of(together.sizes, [name])
+            assert found in (answer_of(alone.size, name), {name: answer_of(alone.size, name)})
+            assert answer_of(together.digests, [name]) == answer_of(digests_alone, alone, [name])
+            assert answer_of(together.read, name) == answer_of(alone.read, name)
+        expected = answer_of(digests_alone, alone, names)
+        with ArchiveReader(data) as fresh:
+            found = answer_of(fresh.digests, names[::-1])
+        assert found == expected or (not isinstance(found, dict) and not isinstance(expected, dict))
 
 
 @given(st.binary(max_size=400))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from hermpkg_build.archive import zip_format as z
-from hermpkg_build.archive.central_directory import CentralDirectory, Member, read_central_directory
+from hermpkg_build.archive.central_directory import CentralDirectory, read_central_directory
+from hermpkg_build.archive.members import Member
 from hermpkg_build.archive.plan import ALIGNMENT, plan_archive
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.records import FileSlice, Record

@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -21,6 +21,7 @@ from hermpkg_build.archive.layout import (
 )
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.unpacked import UnpackedReader
+from hermpkg_build.core.digest import Digest
 from hermpkg_build.errors import ArchiveError
 
 _LONGEST_VERSION = 9
@@ -164,6 +165,14 @@ class TorchReaderArchive:
     def sha256(self, name: str) -> str:
         """Return the SHA-256 of a record, in hexadecimal."""
         return hashlib.sha256(self.read(name)).hexdigest()
+
+    def digests(self, names: Iterable[str]) -> dict[str, str]:
+        """Return ``<sha256>/<size>`` of each of the records `names`."""
+        return {name: str(Digest.of(self.read(name))) for name in names}
+
+    def sizes(self, names: Iterable[str]) -> dict[str, int]:
+        """Count the bytes of each of the records `names`."""
+        return {name: self.size(name) for name in names}
 
     def private_views(self, _mapped: bool | None = None) -> Callable[[str], memoryview]:
         """Give a function that copies a record; writes to the copy do not reach the archive."""

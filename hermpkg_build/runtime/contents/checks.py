@@ -77,16 +77,24 @@ def check_content(archive: Archive, manifest: Manifest | None, mode: VerifyMode)
 def _changed_records(archive: Archive, manifest: Manifest, *, with_tensors: bool) -> Iterator[str]:
     from hermpkg_build.core.manifest import RecordKind
 
-    found = set(archive.names()) - {MANIFEST}
-    yield from (f"{name} was added" for name in sorted(found - manifest.records.keys()))
-    for name, record in sorted(manifest.records.items()):
+    listed = manifest.digests()
+    # In the order of the file, which is quick to read in.
+    names = [name for name in archive.names() if name != MANIFEST]
+    unread = set() if with_tensors else {*manifest.records_of(RecordKind.STORAGE)}
+    unread = {name for name in unread if name.startswith(DATA)}
+    there = [name for name in names if name in listed]
+    found = archive.digests([name for name in there if name not in unread] if unread else there)
+    if unread:
+        for name, size in archive.sizes([name for name in there if name in unread]).items():
+            listed_hash, _, listed_size = listed[name].partition("/")
+            found[name] = listed[name] if str(size) == listed_size else f"{listed_hash}/{size}"
+    if found == listed and len(names) == len(listed):
+        return
+    yield from (f"{name} was added" for name in sorted({*names} - listed.keys()))
+    for name, digest in sorted(listed.items()):
         if name not in found:
             yield f"{name} is gone"
-            continue
-        is_read = with_tensors or record.kind is not RecordKind.STORAGE or not name.startswith(DATA)
-        if archive.size(name) != record.digest.size or (
-            is_read and archive.sha256(name) != record.digest.hash
-        ):
+        elif found[name] != digest:
             yield f"{name} was changed"
 
 

@@ -145,4 +145,4 @@ def _not_files(manifest: Manifest | None) -> Sequence[str]:
 
     if manifest is None:
         return ()
-    return [name for name, record in manifest.records.items() if record.kind is RecordKind.PICKLE]
+    return manifest.records_of(RecordKind.PICKLE)

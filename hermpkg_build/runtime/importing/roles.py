@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Iterable
 
 from hermpkg_build.archive.modules import PackedModules
@@ -31,10 +32,15 @@ class ModuleTree:
     """
 
     def __init__(self, records: Iterable[str], externs: Iterable[str]) -> None:
-        self.packed = PackedModules(records)
+        self._records = records
         self.externs = frozenset(externs)
         self._extern_parents = {parent for extern in self.externs for parent in parents_of(extern)}
         self._roles: dict[str, ModuleRole] = {}
+
+    @functools.cached_property
+    def packed(self) -> PackedModules:
+        """The modules that the records hold; made when one is asked for: there may be very many."""
+        return PackedModules(self._records)
 
     def role(self, name: str) -> ModuleRole:
         """What `name` is."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from hermpkg_build.core.canonical_json import Json, dumps, loads
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.json_codec import OMITTED, JsonFormError, from_json, to_json
+from hermpkg_build.core.json_codec import OMITTED, JsonFormError, column, from_json, to_json
 
 
 class Colour(str, enum.Enum):
@@ -196,3 +196,37 @@ ANYTHING = st.recursive(
 )
 def test_reading_is_the_inverse_of_writing(value: Outer) -> None:
     assert from_json(Outer, loads(dumps(to_json(value)))) == value
+
+
+WRONG = st.none() | st.integers() | st.text() | st.lists(st.none()) | st.just({}) | st.just("red")
+
+
+@given(
+    st.dictionaries(st.sampled_from(["colour", "digest", "note", "more"]), WRONG | st.just("a" * 64 + "/7")),
+    st.booleans(),
+    st.sampled_from(["ok\n", f"{'a' * 64}/1\n{'b' * 64}/2", ""]) | st.none(),
+)
+def test_many_parts_are_read_as_each_alone(
+    edit: dict[str, object], ignore_unknown: bool, digest: str | None
+) -> None:
+    odd = {"colour": "red", "digest": "b" * 64 + "/0", **edit}
+    if digest is not None:
+        odd["digest"] = digest
+    many = {str(number): {"colour": "red", "digest": f"{number:064x}/{number}"} for number in range(60)}
+
+    def read(inners: dict[str, Any]) -> object:
+        try:
+            return from_json(Outer, {**FORM, "inners": inners}, ignore_unknown=ignore_unknown).inners
+        except JsonFormError as error:
+            return str(error)
+
+    few, whole = read({"odd": odd}), read({**many, "odd": odd})
+    if isinstance(few, str):
+        assert whole == few
+    else:
+        assert isinstance(few, Mapping)
+        assert isinstance(whole, Mapping)
+        assert whole["odd"] == few["odd"]
+        assert whole == {**{name: read({name: form})[name] for name, form in many.items()}, **few}  # type: ignore[index]
+        assert to_json(whole)["odd"] == to_json(few)["odd"]
+        assert dict(column(whole, "colour")) == {name: to_json(each.colour) for name, each in whole.items()}

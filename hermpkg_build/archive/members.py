@@ -1,0 +1,84 @@
+"""The entries of a central directory: where the members of a ZIP file lie, and what is said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from struct import Struct
+from typing import NamedTuple, final
+
+ENTRY = Struct("<xBxxHHIIIIHHHH2xII")
+"""An entry behind its signature, with time and date as one number, without what no reader needs: made by,
+flags, method, stamp, CRC, packed size, size, name length, extra length, comment length, disk, external
+attributes, local header offset"""
+
+_UNIX = 3
+_SYMLINK = 0o120000
+_FILE_TYPE = 0o170000
+
+
+class Member(NamedTuple):
+    """One entry of the central directory; `header` is where its local header starts in the file.
+
+    `stamp` is the DOS time and, in its upper half, the date; `mode` that of Unix, 0 in an entry from another
+    system; `comment` the length of the comment, `extra` the extra fields.
+    """
+
+    flags: int
+    method: int
+    stamp: int
+    crc32: int
+    packed_size: int
+    size: int
+    mode: int
+    header: int
+    comment: int
+    extra: bytes
+
+    @property
+    def is_symlink(self) -> bool:
+        """Whether the member is a symbolic link."""
+        return self.mode & _FILE_TYPE == _SYMLINK
+
+
+@final
+class Members(Mapping[str, Member]):
+    """Members by name, in their order.
+
+    An archive may have tens of thousands, so most are kept as the bytes of their `entries` behind the
+    signature: those on one disk whose numbers fit into the fixed part. A Member is made when it is asked for.
+    """
+
+    __slots__ = ("entries",)
+
+    def __init__(self, entries: dict[str, bytes | Member]) -> None:
+        self.entries = entries
+
+    def __getitem__(self, name: str) -> Member:
+        entry = self.entries[name]
+        return member_of(entry) if isinstance(entry, bytes) else entry
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def below(self, folder: str) -> Members:
+        """Return the members whose names start with `folder`, by the rest of their names."""
+        skip = len(folder)
+        return Members(
+            {name[skip:]: entry for name, entry in self.entries.items() if name.startswith(folder)}
+        )
+
+
+def member_of(entry: bytes) -> Member:
+    """Read an entry behind its signature, whose numbers fit into the fixed part."""
+    made_by, flags, method, stamp, crc32, packed, size, n, x, c, _, external, header = ENTRY.unpack_from(
+        entry
+    )
+    extra = entry[ENTRY.size + n : ENTRY.size + n + x]
+    mode = external >> 16 if made_by == _UNIX else 0
+    return Member(flags, method, stamp, crc32, packed, size, mode, header, c, extra)
