@@ -1,9 +1,20 @@
 """`why`, `inspect`, `info`, `version` and `help`."""
 
 import zipfile
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
 
 from hermpkg_build import PackageExporter, __version__
+from hermpkg_build.archive.writer import Record, write_archive
 from hermpkg_build.errors import ExitCode
+
+_spec = spec_from_file_location(
+    "made_by_hand", Path(__file__).parents[1] / "unit" / "inspection" / "conftest.py"
+)
+by_hand = module_from_spec(_spec)
+_spec.loader.exec_module(by_hand)
 
 
 def test_why_shows_each_import_with_its_place(app):
@@ -36,6 +47,31 @@ def test_why_in_json(app):
     value = app.run("why", "//app", "app.helpers", "--json").json
     assert (value["module"], value["policy"]) == ("app.helpers", "intern")
     assert value["chain"][-1]["location"] == {"path": "app/main.py", "line": 3, "column": 1}
+
+
+@pytest.mark.parametrize("artifact", ["//app", "hermpkg-out/app/app.pt"])
+def test_why_of_files_and_all_imports(app, artifact):
+    app.build("//app")
+    outcome = app.run("why", artifact, "app/words.txt")
+    assert "app/words.txt (a resource record" in outcome.stdout, outcome.stderr
+    assert app.run("why", artifact, "app/words.txt", "--json").json["record"]["bytes"] > 0
+    assert "app/main.py:3:1" in app.run("why", artifact, "app.helpers", "--all").stdout
+    lost = app.run("why", artifact, "app/word.txt")
+    assert (lost.code, "app/words.txt" in lost.stderr) == (ExitCode.QUERY_FAILED, True)
+
+
+def test_why_of_a_tensor(app, tmp_path):
+    data = by_hand.module({"w": by_hand.tensor(0, (2, 3))})
+    path = tmp_path / "net.pt"
+    records = {".data/version": b"6\n", "m/m.pkl": data, ".data/0.storage": bytes(400)}
+    write_archive(str(path), root="net", records=[Record(name=n, content=d) for n, d in records.items()])
+    assert app.run("why", str(path), "w").stdout.splitlines() == [
+        f"w (a tensor, float32[2, 3], 24 B): in {path}",
+        "  m/m.pkl holds it",
+        "  its bytes are in .data/0.storage",
+    ]
+    assert "holds w, float32[2, 3]" in app.run("why", str(path), ".data/0.storage").stdout
+    assert app.run("why", str(path), "w", "--json").json["tensors"][0]["shape"] == [2, 3]
 
 
 def test_inspect_lists_records(app):

@@ -9,7 +9,7 @@ from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import ArchiveError, QueryError
 from hermpkg_build.inspection.archive_graph import graph_of_archive
-from hermpkg_build.inspection.why import why
+from hermpkg_build.inspection.why import all_imports, why, why_in_archive
 
 
 def archive(records: dict[str, str | bytes]) -> ArchiveReader:
@@ -23,7 +23,7 @@ def archive(records: dict[str, str | bytes]) -> ArchiveReader:
 
 def chain(reader: ArchiveReader, module: str) -> list[tuple[str, str]]:
     """The chain to a module as (source, target) pairs."""
-    return [(edge.source, edge.target) for edge in why(graph_of_archive(reader), module, artifact="x").chain]
+    return [(edge.source, edge.target) for edge in why(graph_of_archive(reader), module).chain]
 
 
 def test_imports_are_followed_from_a_pickle():
@@ -57,6 +57,32 @@ def test_the_stubs_of_torch_package_are_mocks():
     assert graph_of_archive(reader).nodes["away"].policy is Policy.MOCK
 
 
+def test_every_import_on_the_ways_to_a_module():
+    """The nearest first; the loop and what does not lead there are left out."""
+    reader = archive(
+        {
+            "a.py": "import b\nimport c\n",
+            "b.py": "import d\n",
+            "c.py": "try:\n  import d\nexcept ImportError: pass\nimport b\n",
+            "d.py": "import b\nimport e\n",
+            "e.py": "",
+        }
+    )
+    edges = all_imports(graph_of_archive(reader), "d")
+    pairs = [(edge.source, edge.target) for edge in edges]
+    assert pairs == [("b", "d"), ("c", "d"), ("a", "b"), ("c", "b"), ("a", "c"), ("the artifact", "a")]
+    assert [edge.optional for edge in edges][:2] == [False, True]
+
+
+def test_a_data_file_is_there_for_the_module_beside_it():
+    reader = archive({"p/__init__.py": "", "p/d/words.txt": "x", "main.py": "import p\n", "free.txt": "x"})
+    graph = graph_of_archive(reader)
+    record = why_in_archive(reader, graph, "p/d/words.txt").record
+    assert [edge.source for edge in record.beside.chain] == ["the artifact", "main"]
+    assert why_in_archive(reader, graph, "root/free.txt").record.beside is None
+    assert why_in_archive(reader, graph, "p/__init__.py").record.beside.module.name == "p"
+
+
 def test_a_cycle_that_nothing_imports_is_entered_once():
     reader = archive({"b.py": "import a\n", "a.py": "import b\n"})
     assert chain(reader, "b") == [("the artifact", "a"), ("a", "b")]
@@ -80,8 +106,9 @@ def test_a_list_of_externs_that_is_no_text():
 
 
 def test_what_is_not_there_is_asked_back():
+    reader = archive({"helpers.py": ""})
     with pytest.raises(QueryError) as caught:
-        why(graph_of_archive(archive({"helpers.py": ""})), "helper", artifact="x.pt")
+        why_in_archive(reader, graph_of_archive(reader), "helper")
     assert "did you mean helpers?" in caught.value.render()
 
 
