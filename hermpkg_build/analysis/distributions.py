@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -82,15 +82,17 @@ class Distributions:
             return owners[0]
         return next((owner for owner in owners if file in self._record(owner)), owners[0])
 
-    def unknown_requirements(self, requires: Iterable[str]) -> Iterator[str]:
+    def unknown_requirements(self, requires: Iterable[str]) -> dict[str, str]:
         """Say of names in `requires` that they are those of no distribution here, and what may be meant."""
+        found = {}
         for name in sorted(requires):
             if self.named(name) is None:
                 owner = self.owner_of(name)
-                known = {found.name for entry in self._entries for found in self.installed_in(entry)}
+                known = {other.name for entry in self._entries for other in self.installed_in(entry)}
                 meant = f"the module {name} comes with {owner.name}" if owner else question(name, known)
                 text = f"requires names {name}, which is no distribution that is installed here"
-                yield f"{text}: {meant}" if meant else text
+                found[name] = f"{text}: {meant}" if meant else text
+        return found
 
     def is_compiled(self, distribution: Distribution) -> bool:
         """Whether the distribution installs extension modules or shared libraries."""

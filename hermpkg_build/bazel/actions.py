@@ -23,7 +23,7 @@ from hermpkg_build.bazel.request import ActionRequest
 from hermpkg_build.bazel.staging import staged_workspace
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.target import Model, ModelPackage, PackageTest, PythonModules, RuleTarget
+from hermpkg_build.core.target import Model, ModelPackage, PackageTest, PythonModules, RuleTarget, Target
 from hermpkg_build.disk.own_entries import has_installed_things
 from hermpkg_build.disk.processes import Children
 from hermpkg_build.disk.source_tree import SourceTree
@@ -36,11 +36,16 @@ from hermpkg_build.engine.targets.artifact_file import write_artifact
 from hermpkg_build.engine.targets.model import model_request
 from hermpkg_build.engine.targets.package_test import exit_code_of, package_test_failure
 from hermpkg_build.engine.targets.python_modules import facts_of_modules
+from hermpkg_build.engine.targets.requirements import check_requirements
+from hermpkg_build.errors import LoadingError
 from hermpkg_build.factories.model_folder import make_model_folder, read_model_folder
 from hermpkg_build.loading.workspace import Workspace
 
 Warnings: TypeAlias = Sequence[str]
 _T = TypeVar("_T", bound=RuleTarget)
+
+_BAZEL_VARIABLES = ("TESTBRIDGE_TEST_ONLY",)
+"""What tests see of the environment that Bazel makes for them: what ``--test_filter`` says."""
 
 
 def environment(request: ActionRequest, _: FactsMemory) -> Warnings:
@@ -84,6 +89,7 @@ def assemble(request: ActionRequest, memory: FactsMemory) -> Warnings:
         models = {Label.parse(label): read_model_folder(path) for label, path in request.models.items()}
         contents = DeclaredContents({request.models[str(label)]: model for label, model in models.items()})
         journal = _journal()
+        check_requirements(context, target, journal.warn)
         asked = artifact_request(context, target, models, journal.warn)
         write_artifact(target, os.path.abspath(request.output), asked, contents, journal)
         return journal.warnings
@@ -96,7 +102,8 @@ def test(request: ActionRequest, memory: FactsMemory) -> Warnings:
         tempfile.TemporaryDirectory(prefix="hermpkg-test-", dir=os.environ.get("TEST_TMPDIR")) as folder,
     ):
         artifact = os.path.abspath(request.artifact)
-        target = replace(target, args=(*target.args, *request.arguments))
+        env = {name: os.environ[name] for name in _BAZEL_VARIABLES if name in os.environ}
+        target = replace(target, args=(*target.args, *request.arguments), env={**target.env, **env})
         signal.signal(signal.SIGTERM, _end)
         code = exit_code_of(context, target, artifact, folder, Children())
         if code != 0:
@@ -127,10 +134,20 @@ def _context(
             facts=CachedFacts(tree, DeclaredFacts(request.facts, memory), _journal(), jobs=1),
             modules_of_target=modules.__getitem__,
             declared_by=lambda _: None,
+            error_in=_error_in,
         )
         target = targets[Label.parse(str(request.target["label"]))]
         assert isinstance(target, rule)
         yield context, target
+
+
+def _error_in(
+    target: Target, summary: str, *, attribute: str, path: Sequence[int | str], next_step: str
+) -> LoadingError:
+    """Make an error about an attribute of a target, whose place in a BUILD file Bazel alone knows."""
+    place = "".join(f"[{step!r}]" for step in path)
+    facts = [("target", str(target.label)), ("attribute", f"{attribute}{place}")]
+    return LoadingError(summary, facts=facts, next_step=next_step)
 
 
 def _journal() -> Journal:

@@ -29,6 +29,16 @@ if TYPE_CHECKING:
     from hermpkg_build.store.content import ContentStore
 
 
+class ErrorInTarget(Protocol):
+    """Makes an error about an attribute of a target, at its place in a BUILD file where that is known."""
+
+    def __call__(
+        self, target: Target, summary: str, *, attribute: str, path: Sequence[int | str], next_step: str
+    ) -> LoadingError:
+        """Make an error about the part `path` of `attribute`: list indices and dictionary keys."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetContext:
     """The targets of a request with all that they depend on, and where their files lie.
@@ -44,6 +54,7 @@ class TargetContext:
     facts: CachedFacts
     modules_of_target: Callable[[Label], tuple[DeclaredModule, ...]]
     declared_by: Callable[[str], Label | None]
+    error_in: ErrorInTarget
 
     def absolute(self, path: str) -> str:
         """Return the absolute path of a workspace path."""

@@ -83,6 +83,7 @@ def open_build(
             facts=CachedFacts(tree, facts, journal, request.jobs, packs=packs),
             modules_of_target=loader.module_targets,
             declared_by=loader.declared_by,
+            error_in=loader.error_in,
         )
         notes = NoteBook(workspace.root, journal)
         yield Build(

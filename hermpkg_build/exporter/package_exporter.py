@@ -261,7 +261,7 @@ class PackageExporter(ModulePolicies):
             return
         self._analysed = None
         analysis = self._settle()
-        for text in analysis.modules.installed.distributions.unknown_requirements(self._requires):
+        for text in analysis.modules.installed.distributions.unknown_requirements(self._requires).values():
             warnings.warn(text, stacklevel=2)
         self._saved.finish()
         try:

@@ -137,21 +137,26 @@ class Loader:
         summary: str,
         *,
         attribute: str = "",
+        path: Sequence[int | str] = (),
         label: Label | None = None,
         facts: Sequence[tuple[str, str]] = (),
         next_step: str = "",
     ) -> LoadingError:
-        """Return an error at the place in a BUILD file where `target` says `label`, or near it."""
+        """Return an error at the place in a BUILD file where `target` says `label`, or near it.
+
+        Or where it gives the part `path` of an attribute, list indices and dictionary keys.
+        """
         from hermpkg_build.loading.starlark_source import find_argument, find_string
 
         location = target.location
         if location is None:
             return LoadingError(summary, facts=facts, next_step=next_step)
-        source = self._evaluating().graph.source(location.path)
+        with self._loading:
+            source = self._evaluating().graph.source(location.path)
         call = source.call_from(location)
         if call is None:
             return source.error(location, summary, facts=facts, next_step=next_step)
-        node = find_argument(call, attribute, ())
+        node = find_argument(call, attribute, path)
         if label is not None:
             spellings = _spellings(label, target.label.package)
             node = find_string(node, spellings) or find_string(call, spellings) or node

@@ -240,3 +240,38 @@ def test_conditions_of_any_depth(app, tmp_path):
 
 def test_any_number_of_jobs(app):
     app.build("--jobs", "999999999", "//...")
+
+
+def test_requirements_are_checked_before_anything_is_built_for_them(workspace):
+    workspace.write("net/factory.py", "def make():\n    raise RuntimeError('the factory ran')\n")
+    build = """
+        python_modules(name = "modules", srcs = ["factory.py"])
+        model(name = "net", factory = "net.factory:make", deps = [":modules"])
+        model_package(
+            name = "art",
+            models = {"model/model.pkl": ":net"},
+            policy = [intern("net.**")],
+            requires = {
+                "hypothesis": ">=3",
+                "no-such-distribution": ">=1",
+                "Pytest": "<2",
+                "packaging": "<1",
+            },
+            deps = [":modules"],
+        )
+        """
+    workspace.build_file(build, "net/BUILD")
+    outcome = workspace.run("//net:art")
+    assert outcome.code == 1
+    assert "the factory ran" not in outcome.stderr
+    assert "net/BUILD:12:19" in outcome.stderr
+    assert "requires Pytest <2, and " in outcome.stderr
+    assert "net/BUILD:13:22" in outcome.stderr
+    assert "net/BUILD:11:33: requires names no-such-distribution, which is" in outcome.stderr
+
+    # One fault less, and it is told alone; none, and the factory runs.
+    workspace.build_file(build.replace('"<2"', '">=2"'), "net/BUILD")
+    outcome = workspace.run("//net:art")
+    assert ("net/BUILD:13:22" in outcome.stderr, "Pytest" in outcome.stderr) == (True, False)
+    workspace.build_file(build.replace('"<2"', '">=2"').replace('"<1"', '">=1"'), "net/BUILD")
+    assert "the factory ran" in workspace.run("//net:art").stderr

@@ -14,7 +14,6 @@ from hermpkg_build.analysis.module_finder import ModuleFinder
 from hermpkg_build.analysis.own_code import own_code_outside
 from hermpkg_build.analysis.target_closure import close_over
 from hermpkg_build.assembly.artifact import ArtifactRequest, PackedModel, ResourceFile
-from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleNode
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.manifest import ManifestModel
@@ -22,7 +21,7 @@ from hermpkg_build.core.module_names import package_of_init, parent_of, top_of
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.core.target import DeclaredModule, Model, ModelPackage
 from hermpkg_build.engine.targets.real_places import lost_places, real_places
-from hermpkg_build.errors import AnalysisError, GroupedError, Location
+from hermpkg_build.errors import Location
 
 if TYPE_CHECKING:
     from hermpkg_build.engine.context import TargetContext
@@ -119,9 +118,6 @@ def _analyse(
         strict_imports=strict_imports,
         warn=warn,
     )
-    _check_requires(target, finder)
-    for text in finder.distributions.unknown_requirements(target.requires):
-        warn(f"{target.label}: {text}")
     return _Analysis(closure=closure, finder=finder, modules=modules, sources=sources)
 
 
@@ -220,27 +216,6 @@ def _pickle_roots(
 def _declared(source: str, module: str, target: ModelPackage) -> Root:
     name = package_of_init(module) or module
     return Root(source=source, module=name, kind=EdgeKind.DECLARED, location=target.location)
-
-
-def _check_requires(target: ModelPackage, finder: ModuleFinder) -> None:
-    """Check that `requires` allows what is installed here, which the artifact is built for."""
-    if not target.requires:
-        return
-    from packaging.specifiers import SpecifierSet
-
-    errors = []
-    for name, specifier in sorted(target.requires.items()):
-        installed = finder.distributions.named(normalised(name))
-        if installed and not SpecifierSet(specifier).contains(installed.version, prereleases=True):
-            errors.append(
-                AnalysisError(
-                    f"{target.label} requires {name} {specifier}, and {installed.version} is installed here",
-                    location=target.location,
-                    next_step=f"install a version that is allowed, or change requires[{name!r}]",
-                )
-            )
-    if errors:
-        raise GroupedError(f"{target.label} could not be loaded where it is built", errors)
 
 
 def _observed(models: Mapping[Label, ModelObject]) -> Iterable[Edge]:

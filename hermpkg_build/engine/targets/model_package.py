@@ -16,6 +16,7 @@ from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContex
 from hermpkg_build.engine.targets.artifact_contents import artifact_request
 from hermpkg_build.engine.targets.artifact_file import ArtifactFile, output_path, root_folder
 from hermpkg_build.engine.targets.model import build_model
+from hermpkg_build.engine.targets.requirements import check_requirements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,9 +33,11 @@ def build_artifact(build: Build, target: ModelPackage, need: NeedTargets) -> Bui
     """Build the artifact of `target`, and the models before it that it holds.
 
     What the cache has lost, or turns out to hold with other bytes while it is packed, is made again.
-    Raises GroupedError with everything that the policy does not settle, LocalEnvironmentError where the
-    file cannot be written, CommandLineError where it would take the place of an input.
+    Raises what `check_requirements` raises, GroupedError with everything that the policy does not settle,
+    LocalEnvironmentError where the file cannot be written, CommandLineError where it would take the place of
+    an input.
     """
+    check_requirements(build.context, target, build.journal.warn)
     request = _request(build, target, model_objects(target, need))
     try:
         return _built(build, target, request)

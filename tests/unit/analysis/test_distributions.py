@@ -90,7 +90,7 @@ def test_names_are_compared_as_pep_503_says(site):
 
 
 def test_names_that_no_distribution_has_are_told_with_what_is_meant(site):
-    told = list(owners(site).unknown_requirements(["PIL_low", "pil.LOW", "img", "alhpa", "zzz"]))
+    told = list(owners(site).unknown_requirements(["PIL_low", "pil.LOW", "img", "alhpa", "zzz"]).values())
     text = "which is no distribution that is installed here"
     assert told == [
         f"requires names alhpa, {text}: did you mean 'alpha'?",
