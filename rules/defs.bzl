@@ -177,7 +177,18 @@ def model_package(
         tags = tags,
     ))
 
-def package_test(name, package, main, args = [], env = {}, timeout = 60, deps = [], visibility = None, tags = []):
+def package_test(
+        name,
+        package,
+        main,
+        args = [],
+        env = {},
+        timeout = 60,
+        flaky = False,
+        data = [],
+        deps = [],
+        visibility = None,
+        tags = []):
     """A program that is run with an artifact; the test passes when it exits with 0.
 
     Args:
@@ -187,6 +198,8 @@ def package_test(name, package, main, args = [], env = {}, timeout = 60, deps = 
       args: Its command line, after the path of the artifact.
       env: Environment variables to add.
       timeout: Seconds after which the test is stopped and has failed.
+      flaky: Whether the test is tried up to three times, and has passed when one of them did.
+      data: Files that the test reads, at their paths in the workspace below the folder that it starts in.
       deps: The `python_modules` targets whose modules this target may use.
       visibility: The packages that may depend on the target. The default is that of `package()`, else private.
       tags: Free words. `manual` keeps the target out of `:all` and `...`.
@@ -199,6 +212,8 @@ def package_test(name, package, main, args = [], env = {}, timeout = 60, deps = 
         args = args,
         env = env,
         timeout = timeout,
+        flaky = flaky,
+        data = data,
         deps = deps,
         visibility = visibility,
         tags = tags,

@@ -105,6 +105,18 @@ def option(
     return made
 
 
+def name_and_value(text: str) -> tuple[str, str]:
+    """Read ``NAME=VALUE``, for an option.
+
+    >>> name_and_value("A=b=c")
+    ('A', 'b=c')
+    """
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise ValueError("NAME=VALUE")
+    return name, value
+
+
 def repeated(form: str, help: str, *, read: Callable[[str], T]) -> tuple[T, ...]:
     """Declare a field for all the values of an option that may be given several times."""
     names, _, value = form.rpartition(" ")
@@ -160,7 +172,7 @@ def parse(
         elif not _is_option(word):
             plain.append(word)
         else:
-            if _name_and_value(word)[0] not in table:
+            if not _find(_name_and_value(word)[0], table):
                 for group in option_groups(arguments).values():
                     table.update(_by_name(group))
             try:
@@ -188,10 +200,15 @@ def _name_and_value(word: str) -> tuple[str, str | None]:
     return name, value if equals else None
 
 
+def _find(name: str, table: Mapping[str, Option]) -> Option | None:
+    """The option with this name, or with Bazel's way to write it: ``--test_output``."""
+    return table.get(name) or table.get(name.replace("_", "-"))
+
+
 def _parse_option(word: str, rest: Iterator[str], table: Mapping[str, Option]) -> tuple[Option, str]:
     """The option that `word` spells, and its value: the one in `word`, else the first of `rest`."""
     name, value = _name_and_value(word)
-    option = table.get(name)
+    option = _find(name, table)
     if option is None or (value and not option.value and not word.startswith("--")):
         spelled = word.partition("=")[0]
         raise CommandLineError(

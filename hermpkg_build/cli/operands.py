@@ -1,4 +1,4 @@
-"""Tells files from labels on a command line, and finds the workspace that the labels belong to."""
+"""What words of a command line name: files or labels, the workspace of the labels, files for reports."""
 
 from __future__ import annotations
 
@@ -35,3 +35,20 @@ def current_workspace() -> Workspace:
     from hermpkg_build.loading.workspace import find_workspace
 
     return find_workspace(os.getcwd())
+
+
+def write_report(path: str, text: str, *, append: bool = False) -> None:
+    """Write a report for other programs to a file, whose folder is made where it is missing.
+
+    Raises LocalEnvironmentError where it cannot be written.
+    """
+    from hermpkg_build.errors import LocalEnvironmentError
+
+    try:
+        os.makedirs(os.path.dirname(path) or os.curdir, exist_ok=True)
+        with open(path, "a" if append else "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+    except OSError as error:
+        raise LocalEnvironmentError(
+            f"cannot write {path!r}", facts=[("reason", error.strerror or str(error))]
+        ) from error

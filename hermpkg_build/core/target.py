@@ -207,6 +207,14 @@ class PackageTest(RuleTarget):
     timeout: int = attribute(
         "Seconds after which the test is stopped and has failed.", default=60, form=Form.POSITIVE
     )
+    flaky: bool = attribute(
+        "Whether the test is tried up to three times, and has passed when one of them did.", default=False
+    )
+    data: tuple[Label, ...] = attribute(
+        "Files that the test reads, at their paths in the workspace below the folder that it starts in.",
+        default=[],
+        suffixes=[""],
+    )
 
 
 ATTRIBUTES: Mapping[type[RuleTarget], tuple[Attribute, ...]] = {

@@ -20,9 +20,10 @@ from hermpkg_build.engine.scheduler import DependencyFailedError, Scheduler
 from hermpkg_build.engine.snapshot import Snapshot, present_signature, save, snapshot_path
 from hermpkg_build.engine.targets.artifact_contents import module_graph
 from hermpkg_build.engine.targets.model_package import model_objects
-from hermpkg_build.engine.targets.package_test import run_package_test
 from hermpkg_build.engine.targets.table import build_target
+from hermpkg_build.engine.test_options import TestOptions
 from hermpkg_build.engine.test_results import TestRunResult
+from hermpkg_build.engine.test_runs import run_each
 from hermpkg_build.errors import CommandLineError, GroupedError, HermpkgError
 
 _MOST_LISTED = 10
@@ -61,8 +62,8 @@ def build_with_inputs(build: Build) -> BuildResult:
     return replace(build_targets(build), inputs=workspace_inputs(build))
 
 
-def run_tests(build: Build) -> TestRunResult:
-    """Build what the package_test targets of a request need, and run them.
+def run_tests(build: Build, options: TestOptions) -> TestRunResult:
+    """Build what the package_test targets of a request need, and run them, as `options` say.
 
     A test that fails is an outcome, not an exception. A target that does not build raises BuildFailedError;
     where the request keeps going, the tests of what was built run, and the result holds that error.
@@ -79,12 +80,15 @@ def run_tests(build: Build) -> TestRunResult:
             next_step="name a package_test target, or a folder with some: //...",
         )
     built = _built(outcomes)
-    ran = tuple(
-        run_package_test(build, test, built[test.label].result) for test in tests if test.label in built
+    ran = run_each(
+        build, [(test, built[test.label].result) for test in tests if test.label in built], options
     )
     result = _result(build, outcomes)
     return TestRunResult(
-        tests=ran, build=result, failure=BuildFailedError(errors, result) if errors else None
+        tests=ran,
+        build=result,
+        failure=BuildFailedError(errors, result) if errors else None,
+        not_run=tuple(str(test.label) for test in tests if test.label not in built),
     )
 
 

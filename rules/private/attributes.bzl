@@ -5,8 +5,9 @@ load("//rules/private:providers.bzl", "ModelInfo", "ModelPackageInfo", "PythonMo
 load("//rules/private:requests.bzl", "TOOL_ATTRS", "file_label_text", "label_text")
 load("//rules/private:table.bzl", "RULES")
 
-# Attributes that Bazel gives every rule.
+# Attributes that Bazel gives every rule, and those for it to act on that it gives test rules.
 _COMMON = ["name", "tags"]
+_BAZELS_OWN = ["flaky"]
 
 # Bazel gives test rules attributes args, env and timeout, which mean something else.
 _BAZEL_NAMES = {"args": "arguments", "env": "variables", "timeout": "seconds"}
@@ -61,6 +62,7 @@ def rule_arguments(rule, visibility, **values):
     """
     check(rule, RULES[rule], values)
     arguments = {"name": values["name"], "tags": values["tags"], "visibility": visibility}
+    arguments.update({name: values[name] for name in _BAZELS_OWN if name in values})
     for name, row in _rows(rule):
         value = values[row.name]
         if value == None:
@@ -107,7 +109,7 @@ def _target_text(target, row):
 
 def _rows(rule):
     """The rows of a rule, without those that Bazel gives every rule, each with the name that Bazel knows."""
-    return [(_BAZEL_NAMES.get(row.name, row.name), row) for row in RULES[rule] if row.name not in _COMMON]
+    return [(_BAZEL_NAMES.get(row.name, row.name), row) for row in RULES[rule] if row.name not in _COMMON + _BAZELS_OWN]
 
 def _allowed(row, files):
     """Restricts what labels may name: targets with a provider, or files with a suffix."""

@@ -18,7 +18,7 @@ def _package_test_impl(ctx):
     modules = merge_modules([dep[PythonModulesInfo] for dep in ctx.attr.deps])
     declaration = declare(ctx, "package_test")
     checked = run_check(ctx, declaration)
-    files = depset([ctx.file.main], transitive = [modules.sources, modules.resources])
+    files = depset([ctx.file.main] + ctx.files.data, transitive = [modules.sources, modules.resources])
     request = target_request(ctx, declaration, modules, files, in_runfiles = True)
     add(request, "artifact", artifact.short_path)
     add(request, "environment", python.environment.short_path)

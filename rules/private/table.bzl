@@ -40,6 +40,8 @@ RULES = {
         struct(name = "args", type = "a list of strings", mandatory = False, rules = [], suffixes = []),
         struct(name = "env", type = "a dictionary from strings to strings", mandatory = False, rules = [], suffixes = []),
         struct(name = "timeout", type = "an integer", mandatory = False, rules = [], suffixes = []),
+        struct(name = "flaky", type = "a boolean", mandatory = False, rules = [], suffixes = []),
+        struct(name = "data", type = "a list of labels", mandatory = False, rules = [], suffixes = [""]),
         struct(name = "deps", type = "a list of labels", mandatory = False, rules = ["python_modules"], suffixes = []),
         struct(name = "tags", type = "a list of strings", mandatory = False, rules = [], suffixes = []),
     ],

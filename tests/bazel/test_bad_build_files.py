@@ -41,6 +41,7 @@ BAD = [
     'model_package(name = "a", requires = {"a": []})',
     'model_package(name = "a", files = 1, out = [], python_version = 3, policy = "x")',
     'package_test(name = "t", package = [], main = 1, args = "x", env = [], timeout = "1", deps = [0])',
+    'package_test(name = "t", package = ":a", main = "t.py", flaky = 1, data = "x")',
     'package_test(name = "t", package = ":a", main = "t.py", env = {"C": 1}, args = [1])',
     # Forms.
     'model(name = "a", factory = "ab")',

@@ -80,10 +80,13 @@ package_test(
     main = "pack_test.py",
     package = ":pack",
     timeout = 30,
+    data = [":words.txt", "//data:blob.bin"],
     deps = ["//helpers"],
 )
 
 package_test(name = "fails_test", main = "fails_test.py", package = ":pack", tags = ["manual"])
+
+package_test(name = "flaky_test", main = "fails_test.py", package = ":pack", flaky = True, tags = ["manual"])
 
 package_test(name = "slow_test", main = "slow_test.py", package = ":pack", timeout = 1, tags = ["manual"])
 """
@@ -132,6 +135,9 @@ FILES = {
         from hermpkg_build import PackageImporter
 
         assert ANSWER == 42
+        assert open("src/app/words.txt", encoding="utf-8").read() == "eins zwei é\\n"
+        assert os.path.getsize("data/blob.bin") > 0
+        print("only", os.environ.get("TESTBRIDGE_TEST_ONLY"))
         assert sys.argv[2:] == ["--x", "a b", "$HOME", "$(location x)", "é"], sys.argv
         assert os.environ["MODE"] == "fast $X"
         with PackageImporter(sys.argv[1]) as importer:
@@ -199,6 +205,18 @@ def test_a_test_that_fails_says_what_it_printed(built: Any) -> None:
     assert outcome.code == 3
     assert "as it should" in outcome.stdout
     assert "//src/app:fails_test exited with code 7" in outcome.stdout
+
+
+def test_a_flaky_test_is_tried_three_times(built: Any) -> None:
+    outcome = built.bazel("test", "//src/app:flaky_test")
+    assert outcome.code == 3, outcome.said
+    assert "FAILED in 3 out of 3" in outcome.stdout + outcome.said
+
+
+def test_tests_are_told_what_to_run(built: Any) -> None:
+    outcome = built.bazel("test", "//src/app:pack_test", "--test_filter=Case.test_a", "--test_output=all")
+    assert outcome.code == 0, outcome.said
+    assert "only Case.test_a" in outcome.stdout + outcome.said
 
 
 def test_a_test_that_takes_too_long_is_stopped(built: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -138,3 +139,247 @@ def test_keep_going_runs_the_tests_of_what_was_built(tested: Any) -> None:
     text = tested.run("test", "-k", "//app:all")
     assert text.code == 1
     assert "1 of 1 tests passed" in text.stdout + text.stderr
+
+
+SEVERAL = """
+python_modules(name = "modules", srcs = ["main.py", "__init__.py"])
+model_package(name = "app", modules = ["app.main"], policy = [intern("app.**")], deps = [":modules"])
+package_test(name = "one", package = ":app", main = "one.py", {})
+package_test(name = "two", package = ":app", main = "two.py", {})
+"""
+
+COUNTS = """
+import os, sys
+folder = sys.argv[2]
+number = len(os.listdir(folder))
+open(os.path.join(folder, str(number)), "w").close()
+print("attempt", number)
+assert number >= int(sys.argv[3]), "too early"
+"""
+
+
+@pytest.fixture
+def counting(workspace: Any, tmp_path: Any) -> Any:
+    """A test that notes each run in a folder, and what makes it fail so many times first."""
+    (tmp_path / "runs").mkdir()
+
+    def failing(times: int, attributes: str = "") -> Any:
+        workspace.build_file(
+            f"""
+            model_package(name = "app", sources = {{"m": ""}}, policy = [intern("m")])
+            package_test(name = "t", package = ":app", main = "t.py",
+                         args = ["{tmp_path}/runs", "{times}"], {attributes})
+            """
+        )
+        workspace.write("app/t.py", COUNTS)
+        return workspace
+
+    failing.runs = lambda: len(list((tmp_path / "runs").iterdir()))  # type: ignore[attr-defined]
+    return failing
+
+
+MEETS = """
+import os, sys, time
+here, there = sys.argv[2:]
+open(here, "w").close()
+while not os.path.exists(there):
+    time.sleep(0.01)
+"""
+
+
+def test_tests_run_side_by_side(workspace: Any, tmp_path: Any) -> None:
+    """Each waits until the other runs too."""
+    a, b = tmp_path / "a", tmp_path / "b"
+    workspace.build_file(SEVERAL.format(f'args = ["{a}", "{b}"]', f'args = ["{b}", "{a}"]'))
+    workspace.write("app/__init__.py", "")
+    workspace.write("app/main.py", "VALUE = 1\n")
+    for name in ("one", "two"):
+        workspace.write(f"app/{name}.py", MEETS)
+    outcome = workspace.run("test", "//app:all", "--jobs", "2", "--json")
+    assert outcome.code == 0, outcome.stderr
+    assert [test["label"] for test in outcome.json["tests"]] == ["//app:one", "//app:two"]
+
+
+def test_exclusive_tests_run_alone(workspace: Any, tmp_path: Any) -> None:
+    """Each finds no trace of another that has begun and not ended."""
+    attributes = f'args = ["{tmp_path}/running"], tags = ["exclusive"]'
+    workspace.build_file(SEVERAL.format(attributes, attributes))
+    workspace.write("app/__init__.py", "")
+    workspace.write("app/main.py", "VALUE = 1\n")
+    for name in ("one", "two"):
+        workspace.write(
+            f"app/{name}.py",
+            "import os, sys, time\nos.mkdir(sys.argv[2])\ntime.sleep(0.2)\nos.rmdir(sys.argv[2])\n",
+        )
+    outcome = workspace.run("test", "//app:all", "--jobs", "4")
+    assert outcome.code == 0, outcome.stderr + outcome.stdout
+
+
+def test_a_flaky_test_is_tried_again_and_told(counting: Any) -> None:
+    workspace = counting(1, "flaky = True")
+    outcome = workspace.run("test", "//app:t")
+    assert outcome.code == 0, outcome.stderr
+    assert "passed  flaky, 2 attempts" in outcome.stdout
+    assert "1 of 1 tests passed, 1 of them flaky" in outcome.stdout
+    assert "too early" in outcome.stderr + outcome.stdout
+    # It stays flaky when its result is recalled.
+    test = workspace.run("test", "//app:t", "--json").json["tests"][0]
+    assert (test["cached"], test["flaky"], test["attempts"]) == (True, True, 2)
+    assert counting.runs() == 2
+
+
+def test_what_passed_by_luck_does_not_count_where_it_is_not_flaky(counting: Any) -> None:
+    assert counting(1, "flaky = True").run("test", "//app:t").code == 0
+    workspace = counting(1)
+    assert not workspace.run("test", "//app:t", "--json").json["tests"][0]["cached"]
+
+
+def test_a_flaky_test_fails_when_all_attempts_do(counting: Any) -> None:
+    workspace = counting(3, "flaky = True")
+    outcome = workspace.run("test", "//app:t", "--json")
+    assert outcome.code == 3
+    test = outcome.json["tests"][0]
+    assert (test["status"], test["attempts"], test["flaky"], counting.runs()) == ("failed", 3, False, 3)
+    assert (
+        workspace.run("test", "//app:t", "--flaky_test_attempts=2", "--json").json["tests"][0]["attempts"]
+        == 1
+    )
+
+
+def test_runs_per_test(counting: Any) -> None:
+    workspace = counting(0)
+    assert workspace.run("test", "//app:t").code == 0
+    outcome = workspace.run("test", "//app:t", "--runs_per_test=3", "-j1")
+    assert (outcome.code, counting.runs()) == (0, 4)
+    assert "passed  in 3 of 3 runs" in outcome.stdout
+    # What passed before counts, and several runs do not change that.
+    assert workspace.run("test", "//app:t", "--json").json["tests"][0]["cached"]
+    workspace = counting(6)
+    outcome = workspace.run("test", "//app:t", "--runs-per-test", "4", "-j1")
+    assert (outcome.code, counting.runs()) == (3, 8)
+    assert "failed  in 2 of 4 runs, flaky" in outcome.stdout
+
+
+def test_what_fails_after_it_passed_does_not_pass_again_by_its_past(counting: Any, tmp_path: Any) -> None:
+    """With the same inputs: the program looks at something that it should not."""
+    workspace = counting(0)
+    assert workspace.run("test", "//app:t").code == 0
+    for run in (tmp_path / "runs").iterdir():
+        run.unlink()
+    assert workspace.run("test", "//app:t").code == 0
+    assert counting.runs() == 0
+    workspace.write(
+        "app/t.py", COUNTS.replace("number >= int(sys.argv[3])", "not os.path.exists(folder + '/bad')")
+    )
+    assert workspace.run("test", "//app:t").code == 0
+    (tmp_path / "runs" / "bad").touch()
+    assert workspace.run("test", "//app:t").code == 0
+    assert workspace.run("test", "//app:t", "--nocache_test_results").code == 3
+    assert workspace.run("test", "//app:t").code == 3
+    (tmp_path / "runs" / "bad").unlink()
+    assert workspace.run("test", "//app:t").code == 0
+
+
+def test_data_lies_where_bazel_puts_it_and_is_an_input(tested: Any) -> None:
+    data = '["words and so.txt", "request.json", "//testing:deep/down.txt"]'
+    tested.build_file(BUILD.replace("args =", f"data = {data}, args ="))
+    tested.write("app/words and so.txt", "one\n")
+    tested.write("app/request.json", "{}\n")
+    tested.write("testing/deep/down.txt", "two\n")
+    tested.write(
+        "testing/BUILD",
+        tested.root.joinpath("testing/BUILD").read_text() + '\nexports_files(["deep/down.txt"])\n',
+    )
+    tested.write(
+        "app/app_test.py",
+        """
+        import os
+        assert open("app/words and so.txt").read() == "one\\n"
+        assert open("testing/deep/down.txt").read() == "two\\n"
+        assert sorted(os.listdir(".")) == ["app", "testing"], os.listdir(".")
+        assert sorted(os.listdir("app")) == ["request.json", "words and so.txt"]
+        """,
+    )
+    outcome = tested.run("test", "//app:app_test")
+    assert outcome.code == 0, outcome.stderr
+    tested.write("testing/deep/down.txt", "three\n")
+    assert tested.run("test", "//app:app_test").code == 3
+    tested.root.joinpath("testing/deep/down.txt").unlink()
+    outcome = tested.run("test", "//app:app_test")
+    assert outcome.code == 1
+    assert "app/BUILD:" in outcome.stderr
+    assert "testing:deep/down.txt" in outcome.stderr
+
+
+def test_data_at_the_root_of_the_workspace_stays_as_it_is(tested: Any) -> None:
+    tested.build_file('exports_files(["request.json"])\n', "BUILD")
+    tested.write("request.json", "mine")
+    tested.build_file(BUILD.replace("args =", 'data = ["//:request.json"], args ='))
+    tested.write("app/app_test.py", "assert open('request.json').read() == 'mine'\n")
+    outcome = tested.run("test", "//app:app_test")
+    assert outcome.code == 0, outcome.stderr
+    assert (tested.root / "request.json").read_text() == "mine"
+
+
+def test_options_reach_the_program_and_its_key(tested: Any) -> None:
+    tested.write(
+        "app/app_test.py",
+        """
+        import os, sys
+        print(sys.argv[2:], os.environ.get("TESTBRIDGE_TEST_ONLY"), os.environ.get("TWO"))
+        """,
+    )
+    words = ["test", "//app:app_test", "--test_arg=x y", "--test_arg", "--z", "--test_filter=Case.test_a"]
+    outcome = tested.run(*words, "--test_env=TWO=3", "--test_output=all")
+    assert outcome.code == 0, outcome.stderr
+    assert "['one', 'x y', '--z'] Case.test_a 3" in outcome.stdout
+    assert tested.run(*words, "--test-env", "TWO=3", "--json").json["tests"][0]["cached"]
+    for other in (words[:-1], [*words, "--test_timeout=7"], [*words, "--test_env=TWO=3", "--test_env=A=1"]):
+        assert not tested.run(*other, "--json").json["tests"][0]["cached"], other
+    outcome = tested.run("test", "//app:app_test", "--test_env=TWO")
+    assert (outcome.code, "--test-env needs NAME=VALUE" in outcome.stderr) == (2, True)
+    outcome = tested.run("test", "//app:app_test", "--test_output=streamed")
+    assert (outcome.code, "summary, errors, all" in outcome.stderr) == (2, True)
+
+
+def test_whose_output_is_shown(tested: Any) -> None:
+    tested.write("app/app_test.py", "print('said')\nraise SystemExit(1)\n")
+    for what, shown in (("summary", False), ("errors", True), ("all", True)):
+        outcome = tested.run("test", "//app:app_test", f"--test_output={what}")
+        assert outcome.code == 3
+        assert ("said" in outcome.stdout + outcome.stderr) is shown, what
+    tested.write("app/app_test.py", "print('said')\n")
+    assert "said" not in tested.run("test", "//app:app_test").stdout
+
+
+def test_junit(tested: Any) -> None:
+    tested.build_file(
+        BUILD
+        + """
+package_test(name = "bad_test", package = ":app", main = "bad_test.py")
+model_package(name = "broken", modules = ["app.nowhere"], policy = [intern("app.**")], deps = [":modules"])
+package_test(name = "broken_test", package = ":broken", main = "bad_test.py")
+"""
+    )
+    tested.write("app/bad_test.py", "print('<&> \\x1b[31m \\0 é')\nraise SystemExit(2)\n")
+    outcome = tested.run("test", "-k", "//app:all", "--junit", "reports/out put.xml")
+    assert outcome.code == 1
+    suite = ElementTree.parse(tested.root / "reports/out put.xml").getroot()[0]
+    assert {name: suite.get(name) for name in ("tests", "failures", "errors")} == {
+        "tests": "3", "failures": "1", "errors": "1",
+    }  # fmt: skip
+    cases = {case.get("name"): case for case in suite}
+    assert {case.get("classname") for case in suite} == {"app"}
+    assert [child.tag for child in cases["app_test"]] == []
+    assert float(cases["app_test"].get("time")) > 0
+    (failure,) = cases["bad_test"]
+    assert failure.get("message") == "//app:bad_test exited with code 2"
+    assert "<&> \\x1b[31m \\x00 é" in failure.text
+    assert [child.tag for child in cases["broken_test"]] == ["error"]
+    # There is a report although the build stops.
+    outcome = tested.run("test", "//app:broken_test", "--junit", "reports/out put.xml")
+    assert outcome.code == 1
+    suite = ElementTree.parse(tested.root / "reports/out put.xml").getroot()[0]
+    assert [child.tag for child in suite[0]] == ["error"]
+    outcome = tested.run("test", "//app:app_test", "--junit", "app/BUILD/x.xml")
+    assert (outcome.code, "cannot write 'app/BUILD/x.xml'" in outcome.stderr) == (36, True)

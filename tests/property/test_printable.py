@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hermpkg_build.cli.console import Console, strong
 from hermpkg_build.errors import HermpkgError, Location
-from hermpkg_build.inspection.verify.verdicts import Verdict, junit_xml, markdown
+from hermpkg_build.inspection.verify.verdicts import Verdict, junit_report, markdown
 from hermpkg_build.printable import indented, one_line
 
 # Of what an attacker would take, and of everything else, lone surrogates included.
@@ -73,4 +73,4 @@ def test_reports(subject: str, line: str) -> None:
         [Verdict(subject="", check="file", summary="", lines=("", ""))]
     ).count("\n")
     assert "<" not in page.split("\n")[4].replace("<code>", "").replace("</code>", "")
-    assert harmless(junit_xml(verdicts))
+    assert harmless(junit_report(verdicts))

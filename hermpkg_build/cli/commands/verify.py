@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hermpkg_build.cli.arguments import flag, operands, option, whole_number
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, bad, good, strong
-from hermpkg_build.cli.operands import current_workspace, is_file
+from hermpkg_build.cli.operands import current_workspace, is_file, write_report
 from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.core.spelling import question
 from hermpkg_build.errors import CommandLineError, ExitCode, WorkspaceError
@@ -180,12 +180,10 @@ def _tell(console: Console, verdict: Verdict) -> None:
 
 
 def _write_reports(arguments: VerifyArguments, verdicts: Sequence[Verdict]) -> None:
-    from hermpkg_build.inspection.verify.verdicts import junit_xml, markdown
+    from hermpkg_build.inspection.verify.verdicts import junit_report, markdown
 
     if arguments.junit is not None:
-        with open(arguments.junit, "w", encoding="utf-8") as file:
-            file.write(junit_xml(verdicts))
+        write_report(arguments.junit, junit_report(verdicts))
     if arguments.summary is not None:
         # Appended, as GitHub asks for with the file that GITHUB_STEP_SUMMARY names.
-        with open(arguments.summary, "a", encoding="utf-8", errors="replace") as file:
-            file.write(markdown(verdicts))
+        write_report(arguments.summary, markdown(verdicts), append=True)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING
 
 import hermpkg_build
@@ -21,6 +22,7 @@ from hermpkg_build.disk.processes import Children, signal_name
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.runner import Done, Ran
 from hermpkg_build.engine.targets import package_test_main
+from hermpkg_build.engine.test_options import TestOptions
 from hermpkg_build.engine.test_results import PackageTestResult
 from hermpkg_build.errors import PackageTestError
 from hermpkg_build.factories.child import library_paths
@@ -29,11 +31,12 @@ from hermpkg_build.loading.folder_walk import folders_below
 from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
+    from hermpkg_build.core.canonical_json import Json
     from hermpkg_build.core.target import PackageTest
     from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
     from hermpkg_build.engine.results import TargetResult
 
-_TEST_VERSION = 2
+_TEST_VERSION = 3
 _CODE_SUFFIXES = (".py", ".so", ".pyd", ".dylib")
 """Files of extern packages that tests may run."""
 
@@ -50,22 +53,50 @@ def build_tested_artifact(
     return need([target.package])[0]
 
 
-def run_package_test(build: Build, target: PackageTest, artifact: TargetResult) -> PackageTestResult:
-    """Run `target` against the built `artifact`, unless it passed before with the same inputs.
+def run_package_test(
+    build: Build, target: PackageTest, artifact: TargetResult, options: TestOptions
+) -> PackageTestResult:
+    """Run `target` once against the built `artifact`, unless it passed before with the same inputs.
 
     The main file runs as ``__main__`` with the artifact's path as its first argument and in
-    HERMPKG_ARTIFACT.
+    HERMPKG_ARTIFACT. One of several runs is never left out, nor does it count for later builds when it
+    passes. A test that fails although it passed before, with the same inputs, has to pass again.
     """
-    label = str(target.label)
-    passed = PackageTestResult(label=label, status="passed", cached=True, seconds=0.0)
-    return build.actions.run(
-        _action(build, target, artifact),
-        lambda: _test(build, target, artifact),
-        reuse=lambda _: Ran(value=passed, status="cached"),
-    ).value
+    target = options.applied_to(target)
+    attempts = options.attempts_of(target)
+    recorded = False
+
+    def reuse(result: ActionResult) -> Ran[PackageTestResult] | None:
+        nonlocal recorded
+        recorded = True
+        passed = _passed_before(target, result)
+        return Ran(value=passed, status="cached") if passed and options.reuse and options.runs == 1 else None
+
+    def test() -> Done[PackageTestResult]:
+        outcome = _test(build, target, artifact, attempts)
+        facts: Json = {"passed": outcome.status == "passed", "attempts": outcome.attempts}
+        is_kept = options.runs == 1 if outcome.status == "passed" else recorded
+        return Done(value=outcome, result=ActionResult(outputs={}, facts=facts) if is_kept else None)
+
+    return build.actions.run(_action(build, target, artifact, attempts), test, reuse=reuse).value
 
 
-def _action(build: Build, target: PackageTest, artifact: TargetResult) -> Action:
+def _passed_before(target: PackageTest, result: ActionResult) -> PackageTestResult | None:
+    """Return the outcome that is recorded of a test that passed; None of one that failed since."""
+    facts = result.facts
+    if not isinstance(facts, Mapping) or facts.get("passed") is not True:
+        return None
+    attempts = facts.get("attempts")
+    return PackageTestResult(
+        label=str(target.label),
+        status="passed",
+        cached=True,
+        seconds=0.0,
+        attempts=attempts if isinstance(attempts, int) else 1,
+    )
+
+
+def _action(build: Build, target: PackageTest, artifact: TargetResult, attempts: int) -> Action:
     context, main = build.context, target.main.path
     digest = context.digest(
         target,
@@ -80,16 +111,32 @@ def _action(build: Build, target: PackageTest, artifact: TargetResult) -> Action
         "args": json.dumps(target.args),
         "env": json.dumps(target.env, sort_keys=True),
         "timeout": str(target.timeout),
+        "attempts": str(attempts),
+        "data": json.dumps([label.path for label in target.data]),
         "library paths": json.dumps(library_paths(), sort_keys=True),
         **build.environment_inputs(),
     }
     files = {
         **{module.path: context.tree.digest(context.absolute(module.path)).hash for module in helpers},
         **context.declared_resources(target),
+        **_data(context, target),
         main: digest.hash,
     }
     action = Action(kind="test", version=_TEST_VERSION, subject=str(target.label), inputs=inputs)
     return action.with_inputs(files)
+
+
+def _data(context: TargetContext, target: PackageTest) -> dict[str, str]:
+    """The hashes of the files in `data`, by their paths. Raises LoadingError where one cannot be read."""
+    return {
+        label.path: context.digest(
+            target,
+            context.absolute(label.path),
+            f"{label} in the data of {target.label}",
+            next_step="create the file, or take it out of data",
+        ).hash
+        for label in target.data
+    }
 
 
 def _extern_inputs(context: TargetContext, artifact: str) -> dict[str, str]:
@@ -144,24 +191,33 @@ def _code_at(context: TargetContext, places: list[str]) -> list[list[str]]:
     return [[name, digest.hash] for name, digest in zip(names, tree.digests(files), strict=True)]
 
 
-def _test(build: Build, target: PackageTest, artifact: TargetResult) -> Done[PackageTestResult]:
+def _test(build: Build, target: PackageTest, artifact: TargetResult, attempts: int) -> PackageTestResult:
+    """Run a test until it passes, at most `attempts` times."""
     started = time.perf_counter()
-    failure = _run(build, target, artifact)
-    outcome = PackageTestResult(
+    path = build.context.absolute(artifact.path)
+    failures: list[PackageTestError] = []
+    passed, printed = False, ""
+    while not passed and len(failures) < attempts:
+        with (
+            tempfile.TemporaryDirectory(prefix="hermpkg-test-") as folder,
+            tempfile.TemporaryFile() as output,
+        ):
+            code = exit_code_of(build.context, target, path, folder, build.children, output)
+            printed, passed = _end_of(output), code == 0
+        if not passed:
+            failures.append(package_test_failure(target, code, printed))
+        if build.children.is_cancelled():
+            break
+    return PackageTestResult(
         label=str(target.label),
-        status="failed" if failure else "passed",
+        status="passed" if passed else "failed",
         cached=False,
         seconds=time.perf_counter() - started,
-        failure=failure,
+        attempts=len(failures) + passed,
+        failures=tuple(failures),
+        output=printed if passed else "",
+        failed_runs=int(not passed),
     )
-    return Done(value=outcome, result=None if failure else ActionResult(outputs={}, facts={"passed": True}))
-
-
-def _run(build: Build, target: PackageTest, artifact: TargetResult) -> PackageTestError | None:
-    path = build.context.absolute(artifact.path)
-    with tempfile.TemporaryDirectory(prefix="hermpkg-test-") as folder, tempfile.TemporaryFile() as output:
-        code = exit_code_of(build.context, target, path, folder, build.children, output)
-        return None if code == 0 else package_test_failure(target, code, _end_of(output))
 
 
 def exit_code_of(
@@ -174,12 +230,14 @@ def exit_code_of(
 ) -> int | None:
     """Run `target` with the artifact at a path; return its exit code, None where it does not end in time.
 
-    It runs in `folder` and prints to `output`, or where this process prints.
+    It runs in a folder in the empty one `folder` and prints to `output`, or where this process prints.
     """
+    work = os.path.join(folder, "work")
+    _lay_out_data(context, target, work)
     process = subprocess.Popen(
         _command(context, target, artifact, folder),
-        cwd=folder,
-        env=_environment(target, artifact, folder),
+        cwd=work,
+        env=_environment(target, artifact, work),
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT if output else None,
@@ -190,6 +248,15 @@ def exit_code_of(
             return process.wait(target.timeout)
         except subprocess.TimeoutExpired:
             return None
+
+
+def _lay_out_data(context: TargetContext, target: PackageTest, folder: str) -> None:
+    """Make `folder`, with links to the files in `data` at their paths, as Bazel lays out files for tests."""
+    os.mkdir(folder)
+    for label in target.data:
+        place = os.path.join(folder, label.path)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        os.symlink(context.absolute(label.path), place)
 
 
 def _command(context: TargetContext, target: PackageTest, artifact: str, folder: str) -> list[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
 from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.junit import JUnitCase, junit_xml
 from hermpkg_build.core.texts import first_of
 from hermpkg_build.printable import one_line
 
@@ -47,26 +48,19 @@ class Verdict:
         }
 
 
-def junit_xml(verdicts: Sequence[Verdict]) -> str:
-    """Return a test suite with a case for each verdict, in JUnit's form.
-
-    What XML 1.0 cannot hold is no character to see, and written as an escape with the others.
-    """
-    failures = sum(not verdict.passed for verdict in verdicts)
-    seconds = sum(verdict.seconds for verdict in verdicts)
-    counts = f'tests="{len(verdicts)}" failures="{failures}"'
-    lines = [
-        '<?xml version="1.0" encoding="UTF-8"?>',
-        f'<testsuites><testsuite name="hermpkg verify" {counts} errors="0" time="{seconds:.3f}">',
+def junit_report(verdicts: Sequence[Verdict]) -> str:
+    """Return a test suite with a case for each verdict, in JUnit's form."""
+    cases = [
+        JUnitCase(
+            group=f"hermpkg.{verdict.check}",
+            name=verdict.subject,
+            seconds=verdict.seconds,
+            failure="" if verdict.passed else verdict.summary,
+            details="\n".join(map(one_line, verdict.lines)),
+        )
+        for verdict in verdicts
     ]
-    for verdict in verdicts:
-        name, group = quoteattr(one_line(verdict.subject)), quoteattr(f"hermpkg.{verdict.check}")
-        lines.append(f'<testcase classname={group} name={name} time="{verdict.seconds:.3f}">')
-        if not verdict.passed:
-            text = escape("\n".join(map(one_line, verdict.lines)))
-            lines.append(f"<failure message={quoteattr(one_line(verdict.summary))}>{text}</failure>")
-        lines.append("</testcase>")
-    return "\n".join([*lines, "</testsuite></testsuites>", ""])
+    return junit_xml("hermpkg verify", cases)
 
 
 def markdown(verdicts: Sequence[Verdict]) -> str:
