@@ -177,6 +177,11 @@ class Decision:
     bytes: int = 0
 
     @property
+    def is_packed(self) -> bool:
+        """Whether its modules are in the artifact."""
+        return self.policy is Policy.INTERN
+
+    @property
     def patterns(self) -> tuple[str, ...]:
         """The patterns of its modules in a policy."""
         return self.modules if self.is_part else tuple(f"{module}.**" for module in self.modules)

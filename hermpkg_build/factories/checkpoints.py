@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import pickle
 import re
+from collections.abc import Iterator
 from typing import Any
 
+from hermpkg_build.core.texts import first_of
 from hermpkg_build.errors import ActionError, Location
 
+_INDEX = ".index.json"
+_ENDINGS = ((f".safetensors{_INDEX}",), (".safetensors",), (_INDEX,), (".bin", ".pt", ".pth", ".ckpt"))
+_SHOWN = 8
+_SETS = {"set": set, "frozenset": frozenset}
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
-class Other:
-    """Stands for an object in a checkpoint that is no part of any tensor; its code is not run."""
+class Other(dict[Any, Any]):
+    """Stands for an object in a checkpoint that is no part of any tensor; its code is not run.
+
+    It holds the attributes and items of the object, as far as these are told by name.
+    """
 
     def __init__(self, *_: Any, **__: Any) -> None:
         """Take whatever the object was made of."""
@@ -26,25 +37,90 @@ class Other:
         """Stand for what it would make, too."""
         return self
 
-    def __setstate__(self, _: Any) -> None:
-        pass
+    def __setstate__(self, state: Any) -> None:
+        for part in state if isinstance(state, tuple) else (state,):
+            if isinstance(part, dict):
+                self.update(part)
 
-    def __setitem__(self, _: Any, __: Any) -> None:
-        pass
+    def __hash__(self) -> int:  # type: ignore[override] # It may have been the key of a dictionary.
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
 
     def extend(self, _: Any) -> None:
         """Take parts of a list."""
 
-    append = add = update = extend
+    append = add = extend
 
 
-def read_checkpoint(path: str, shown: str) -> Any:
+def read_checkpoint(path: str, shown: str, *, has_shards: bool = False) -> Any:
     """What the file at `path` holds, mapped so that its tensors are in memory once.
 
-    Objects other than tensors, numbers, texts and their containers are `Other`. `shown` is the path for
-    messages. Raises ActionError.
+    Objects other than tensors, numbers, texts and their containers are `Other`, modules of torch that were
+    saved whole are their state dicts. With `has_shards` the file may be an index of files that hold the
+    tensors, ``model.safetensors.index.json``, or a folder with an index or one such file. `shown` is the
+    path for messages. Raises ActionError.
     """
+    if has_shards and os.path.isdir(path):
+        name = _file_in(path, shown)
+        path, shown = os.path.join(path, name), os.path.join(shown, name)
+    if path.endswith(_INDEX):
+        return _read_shards(path, shown, has_shards)
     return _read_safetensors(path, shown) if _is_safetensors(path) else _read_torch(path, shown)
+
+
+def _file_in(folder: str, shown: str) -> str:
+    """The index in a folder, else the one file of tensors, those of safetensors first."""
+    names = sorted(os.listdir(folder))
+    for endings in _ENDINGS:
+        found = [name for name in names if name.endswith(endings)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ActionError(
+                "the folder of weights holds several files",
+                location=Location(shown),
+                facts=[("files", "\n".join(first_of(found, _SHOWN)))],
+                next_step="name one of them",
+            )
+    raise ActionError(
+        "the folder holds no weights",
+        location=Location(shown),
+        next_step="name a .safetensors file, an index of them, or what torch.save wrote",
+    )
+
+
+def _read_shards(path: str, shown: str, has_shards: bool) -> dict[str, Any]:
+    """The tensors of all files that an index names."""
+    if not has_shards:
+        raise ActionError(
+            "an index of shards names other files, which a target would not know of",
+            location=Location(shown),
+            next_step="join them: safetensors.torch.save_file(state, 'model.safetensors')",
+        )
+    try:
+        with open(path, encoding="utf-8") as file:
+            places = json.load(file)["weight_map"]
+        wrong = [name for name in places.values() if os.path.basename(name) != name]
+        if wrong:
+            raise ValueError(f"{wrong[0]} does not lie beside it")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unreadable(shown, error) from error
+    state: dict[str, Any] = {}
+    for name in sorted({*places.values()}):
+        beside = os.path.join(os.path.dirname(shown), name)
+        part = read_checkpoint(os.path.join(os.path.dirname(path), name), beside)
+        state.update(part)
+    missing = sorted(places.keys() - state.keys())
+    if missing:
+        raise ActionError(
+            "files of an index lack tensors that it names",
+            location=Location(shown),
+            facts=[("missing", "\n".join(first_of(missing, _SHOWN)))],
+            next_step="check that all of them belong to one model",
+        )
+    return state
 
 
 def _is_safetensors(path: str) -> bool:
@@ -85,13 +161,40 @@ def _read_torch(path: str, shown: str) -> Any:
     except pickle.UnpicklingError as error:
         try:
             tensors: Any = _TensorsOnly()
-            return torch.load(
+            loaded = torch.load(
                 path, map_location="cpu", weights_only=False, mmap=mapped, pickle_module=tensors
             )
+            return _with_state_dicts(loaded, set())
         except Exception:  # noqa: BLE001 -- what torch said first says more
             raise _unreadable(shown, error) from error
     except Exception as error:
         raise _unreadable(shown, error) from error
+
+
+def _with_state_dicts(value: Any, above: set[int]) -> Any:
+    """The same with the state dicts of modules in place of these."""
+    if not isinstance(value, dict) or id(value) in above:
+        return value
+    if "_parameters" in value and "_modules" in value:
+        return dict(_tensors_of(value, "", set()))
+    inside = above | {id(value)}
+    made = {name: _with_state_dicts(part, inside) for name, part in value.items()}
+    if isinstance(value, Other):
+        value.update(made)
+        return value
+    return made
+
+
+def _tensors_of(module: Any, prefix: str, above: set[int]) -> Iterator[tuple[str, Any]]:
+    """The state dict of a module that is known by its attributes."""
+    if not isinstance(module, dict) or id(module) in above:
+        return
+    passing = module.get("_non_persistent_buffers_set") or ()
+    for name, value in {**module.get("_parameters", {}), **module.get("_buffers", {})}.items():
+        if value is not None and name not in passing:
+            yield prefix + name, value
+    for name, part in module.get("_modules", {}).items():
+        yield from _tensors_of(part, f"{prefix}{name}.", above | {id(module)})
 
 
 class _TensorsOnly:
@@ -106,6 +209,8 @@ class _TensorsOnly:
 
         class Unpickler(pickle.Unpickler):
             def find_class(self, module: str, name: str) -> Any:
+                if module in ("builtins", "__builtin__") and name in _SETS:
+                    return _SETS[name]
                 return allowed.get(f"{module}.{name}", Other)
 
         self.Unpickler = Unpickler

@@ -58,7 +58,9 @@ class TorchSettings:
         torch.set_grad_enabled(self.grad)
         torch.set_default_dtype(getattr(torch, self.dtype))
         torch.set_float32_matmul_precision(self.matmul)
-        torch.use_deterministic_algorithms(self.deterministic)
+        # This imports torch's compiler, which takes as long as the rest of torch.
+        if torch.are_deterministic_algorithms_enabled() != self.deterministic:
+            torch.use_deterministic_algorithms(self.deterministic)
 
 
 def run(model: Any, arguments: Arguments) -> Any:

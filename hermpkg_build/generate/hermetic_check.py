@@ -23,6 +23,10 @@ from hermpkg_build.generate.comparison import Comparison, compare
 from hermpkg_build.generate.example import Leaf, TorchSettings
 
 _OUTPUT_LINES = 30
+_TIMED_OUT = "Timeout ("
+"""How a process begins that faulthandler ends."""
+_GRACE_S = 10.0
+"""A process ends itself when its time is over, and says where it was; one that cannot is ended after this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +47,19 @@ class CheckFailure:
 class CheckRequest:
     """What the fresh process is told.
 
-    `hidden` are the modules that it must not find, with all below them; `example` is a pickle of the
-    arguments, None where there is none; `renamed` the module that stands for ``__main__`` in it.
+    `hidden` are the modules that it must not find, with all below them, and `hidden_distributions` those
+    that hold them; `example` is a pickle of the arguments, None where there is none; `renamed` the module
+    that stands for ``__main__`` in it. It ends after `timeout` seconds, with a word on where it was.
     """
 
     artifact: str
     hidden: tuple[str, ...]
+    hidden_distributions: tuple[str, ...]
     example: bytes | None
     renamed: str
     search_path: tuple[str, ...]
     settings: TorchSettings | None
+    timeout: float
 
 
 def pickled_example(arguments: Any, note: Callable[[str, str], None]) -> bytes:
@@ -89,10 +96,13 @@ def check(request: CheckRequest, expected: Sequence[Leaf] | None) -> Comparison 
         work = os.path.join(folder, "work")
         os.mkdir(work)
         with tempfile.TemporaryFile() as output:
-            code = _run(path, work, output)
+            code = _run(path, work, output, request.timeout)
             result = _read(os.path.join(folder, "result.pkl"))
             output.seek(0)
             printed = output.read().decode(errors="replace")
+    if code is None or (result is None and _TIMED_OUT in printed):
+        summary = f"the fresh process has not ended after {request.timeout:g} s"
+        return CheckFailure(summary=summary, details=_end_of(printed))
     if result is None:
         how = f"was killed by {signal_name(-code)}" if code < 0 else f"ended with code {code}"
         return CheckFailure(summary=f"the process that opened the package {how}", details=_end_of(printed))
@@ -103,8 +113,8 @@ def check(request: CheckRequest, expected: Sequence[Leaf] | None) -> Comparison 
     return compare(expected, result["outputs"])
 
 
-def _run(request: str, work: str, output: Any) -> int:
-    """Run the process to its end; return its exit code."""
+def _run(request: str, work: str, output: Any, timeout: float) -> int | None:
+    """Run the process to its end; return its exit code, None where it had to be ended."""
     process = subprocess.Popen(
         [sys.executable, "-I", "-B", hermetic_check_main.__file__, request],
         cwd=work,
@@ -115,7 +125,10 @@ def _run(request: str, work: str, output: Any) -> int:
         start_new_session=True,
     )
     with Children().owned(process):
-        return process.wait()
+        try:
+            return process.wait(timeout + _GRACE_S)
+        except subprocess.TimeoutExpired:
+            return None
 
 
 def _environment() -> Mapping[str, str]:

@@ -6,40 +6,20 @@ writes ``result.pkl`` beside that.
 
 from __future__ import annotations
 
+import faulthandler
 import io
 import json
 import os
 import pickle
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from importlib.machinery import ModuleSpec
-from types import ModuleType
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hermpkg_build.factories.hidden_modules import HiddenModules
 
 _LINES = 30
-
-
-class HiddenModules:
-    """A meta-path finder that refuses modules and all that is below them."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self._names = tuple(names)
-
-    def hides(self, name: str) -> bool:
-        """Whether a module is one of these, or below one."""
-        return any(name == hidden or name.startswith(f"{hidden}.") for hidden in self._names)
-
-    def find_spec(
-        self,
-        name: str,
-        path: Sequence[str] | None = None,  # noqa: ARG002 - the protocol's
-        target: ModuleType | None = None,  # noqa: ARG002 - the protocol's
-    ) -> ModuleSpec | None:
-        """Raise ModuleNotFoundError for a hidden module; leave the others to the next finder."""
-        if self.hides(name):
-            raise ModuleNotFoundError(f"No module named {name!r} outside of the package", name=name)
-        return None
 
 
 def main() -> None:
@@ -47,13 +27,19 @@ def main() -> None:
     path = sys.argv[1]
     with open(path, "rb") as file:
         request = json.load(file)
+    faulthandler.dump_traceback_later(request["timeout"], exit=True)
     sys.path[:] = [*request["search_path"]]
     if request["tool_path"] not in sys.path:
         sys.path.append(request["tool_path"])
-    hidden = HiddenModules(request["hidden"])
-    sys.meta_path.insert(0, hidden)
-    for name in [name for name in sys.modules if hidden.hides(name)]:
-        del sys.modules[name]
+    from hermpkg_build.factories.hidden_modules import HiddenModules
+
+    names = request["hidden"]
+    hidden = HiddenModules(
+        lambda name: any(name == place or name.startswith(f"{place}.") for place in names),
+        "No module named '{name}' outside of the package",
+        request["hidden_distributions"],
+    )
+    hidden.install()
     try:
         result: dict[str, Any] = {"outputs": outputs(request, hidden)}
     except BaseException as error:  # noqa: BLE001 - a model may raise anything

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,9 @@ from hermpkg_build.pickles.path_of_failure import UnpicklableError
 from hermpkg_build.runtime.importer_protocol import sys_importer
 
 _MOST_TRIES = 4
+_TIMEOUT_S = 600.0
+_SLOWER = 20
+"""How many times longer than here an example may take in a fresh process, for its imports alone."""
 _INTERPRETER = "sys_importer: "
 """How the reason begins that this interpreter has for not knowing an object."""
 
@@ -57,6 +61,10 @@ def pack(
     intern: Sequence[str] = (),
     resources: Mapping[str, str | os.PathLike[str] | bytes] | None = None,
     requires: Mapping[str, str] | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    weights_key: str = "",
+    weights_prefix: str = "",
+    timeout: float | None = None,
 ) -> PackReport:
     """Pack `model` with the code that it needs into the file `f`, check that it works, and report.
 
@@ -71,11 +79,19 @@ def pack(
     record: ``{"config/words.txt": "words.txt"}``. `requires` are versions (PEP 440) in place of those that
     go by what is installed here.
 
+    `weights` is loaded into the model first: a file of safetensors, an index of such files or a folder with
+    one, or what torch.save wrote. The state dict in a checkpoint is found where there is one that fits and
+    has a usual name; `weights_key` leads to another, ``a.b`` to the part ``b`` of the part ``a``, and
+    `weights_prefix` is what its keys begin with, which those of the model lack.
+
+    The fresh process may take `timeout` seconds; if None, ten minutes, and twenty times what the example
+    took here.
+
     Classes and functions of ``__main__`` are packed as a module of their own, with what they refer to.
 
-    Raises PackError, CommandLineError for a name of `extern` or `intern` that the model does not need,
-    EmptyMatchError for a rule of `policy` that decides for nothing, OutputError for a file that cannot be
-    written.
+    Raises PackError, ActionError for weights that do not fit, CommandLineError for a name of `extern` or
+    `intern` that the model does not need, EmptyMatchError for a rule of `policy` that decides for nothing,
+    OutputError for a file that cannot be written.
 
     >>> import hermpkg_build
     >>> report = hermpkg_build.pack({"classes": ("cat", "dog")}, "model.pt")
@@ -90,6 +106,8 @@ def pack(
             f"the resource {flat[0]!r} lies in no folder",
             next_step=f"name its record as folder/{flat[0]}: load_text('folder', {flat[0]!r}) reads it",
         )
+    if timeout is not None and not timeout > 0:
+        raise ValueError(f"timeout needs a number of seconds above 0, not {timeout!r}")
     named = {**dict.fromkeys(intern, Policy.INTERN), **dict.fromkeys(extern, Policy.EXTERN)}
     both = sorted({*intern} & {*extern})
     if both:
@@ -100,12 +118,17 @@ def pack(
         arguments=None if example is None else arguments_of(example),
         resources={name: _bytes_of(value) for name, value in (resources or {}).items()},
         requires=dict(requires or {}),
+        timeout=timeout,
     )
     if job.arguments is not None and not callable(model):
         raise PackError(
             f"a {type(model).__qualname__} cannot be called with an example",
             next_step="leave the example out, or pack something that can be called",
         )
+    if weights is None and (weights_key or weights_prefix):
+        raise ValueError("weights_key and weights_prefix tell of weights, and there are none")
+    if weights is not None:
+        job.load(os.fspath(weights), weights_key, weights_prefix)
     return job.run(Wishes(rules=rules_from(policy), named=named))
 
 
@@ -128,7 +151,19 @@ class _Job:
     arguments: Arguments | None
     resources: Mapping[str, bytes]
     requires: Mapping[str, str]
+    timeout: float | None
     notes: list[str] = field(default_factory=list)
+
+    def load(self, path: str, key: str, prefix: str) -> None:
+        """Load weights into the model, and note what of the file was taken where nobody said so."""
+        from hermpkg_build.factories.state_dicts import as_arguments
+        from hermpkg_build.factories.weights import load_weights
+
+        taken = load_weights(
+            self.model, path, shown=path, key=key, prefix=prefix, voice=as_arguments, has_shards=True
+        )
+        if taken.named and not key and not prefix:
+            self.notes.append(f"of the weights in {path} this was taken: {as_arguments(taken)}")
 
     def run(self, wishes: Wishes) -> PackReport:
         """Pack and check; where a library fails in the package, again with it outside."""
@@ -169,7 +204,9 @@ class _Job:
         try:
             self._save(exporter)
             example = self._example(importer, exporter)
+            started = time.monotonic()
             expected = self._expected()
+            timeout = self.timeout or _TIMEOUT_S + _SLOWER * (time.monotonic() - started)
             if main.wanted:
                 exporter.save_source_string(main.name, main.source())
             made = make_policy(exporter, wishes)
@@ -180,10 +217,18 @@ class _Job:
         request = CheckRequest(
             artifact=aside,
             hidden=tuple(sorted({*_packed(made)})),
+            hidden_distributions=tuple(
+                sorted(
+                    each.name
+                    for each in made.decisions.values()
+                    if each.policy is Policy.INTERN and each.version
+                )
+            ),
             example=example,
             renamed=main.name if main.wanted else "",
             search_path=tuple(search_path()),
             settings=TorchSettings.here(),
+            timeout=timeout,
         )
         return _Attempt(made=made, request=request, expected=expected, main=main if main.wanted else None)
 
@@ -243,10 +288,7 @@ def _close(exporter: PackingExporter) -> None:
 def _packed(made: MadePolicy) -> Iterator[str]:
     """The modules that a fresh process must not find: those that are packed, with all of their package."""
     places = [
-        module
-        for decision in made.decisions.values()
-        if decision.policy is Policy.INTERN
-        for module in decision.modules
+        module for decision in made.decisions.values() if decision.is_packed for module in decision.modules
     ]
     for node in made.walk.closure.graph.with_policy(Policy.INTERN):
         yield next((place for place in places if is_within(node.name, place)), node.name)

@@ -165,6 +165,8 @@ def test_the_command_packs_from_a_script(folder):
         (["nothing:make", "-o", "m.pt"], 1, "there is no module nothing"),
         (["nothing.py:make", "-o", "m.pt"], 1, "there is no file nothing.py"),
         (["app", "-o", "m.pt"], 1, "a factory reads"),
+        (["app:make", "-o", "m.pt", "--strip-prefix", "a"], 2, "give the file: --weights FILE"),
+        (["app:make", "-o", "m.pt", "--weights-prefix", "a"], 2, "give the file: --weights FILE"),
         (["app:make", "-o", "m.pt", "--arg", "times=0"], 1, "app:make failed: ValueError: too few"),
         (["app:make", "-o", "m.pt", "--extern", "ap"], 2, "did you mean 'app'?"),
         (["app:make", "-o", "no/m.pt"], 36, "there is no folder"),
@@ -343,3 +345,61 @@ def test_the_same_model_gives_the_same_bytes(folder):
         for name in ("a.pt", "b.pt")
     }
     assert len(digests) == 1
+
+
+def test_a_check_that_does_not_end_is_ended_and_says_where_it_was(folder):
+    write(
+        folder / "app.py",
+        """
+        import os
+        import time
+
+        class Model:
+            here = os.getpid()
+
+            def __init__(self):
+                self.made_in = os.getpid()
+
+            def __call__(self):
+                if os.getpid() != self.made_in:
+                    time.sleep(600)
+
+        def make():
+            return Model()
+
+        def example():
+            return ()
+        """,
+    )
+    words = ("pack", "app:make", "-o", "model.pt", "--example", "app:example")
+    failed = hermpkg(folder, *words, "--timeout", "1.5", code=1).stderr
+    assert "has not ended after 1.5 s" in failed
+    assert "in __call__" in failed
+    assert not (folder / "model.pt").exists()
+    assert "--timeout needs a number of seconds" in hermpkg(folder, *words, "--timeout", "0", code=2).stderr
+
+
+def test_weights_of_a_checkpoint(folder):
+    pytest.importorskip("torch")
+    write(
+        folder / "app.py",
+        """
+        import argparse
+        import sys
+        import torch
+
+        def make():
+            return torch.nn.Linear(2, 1)
+
+        if __name__ == "__main__":
+            right = {f"module.{name}": torch.ones_like(value) for name, value in make().state_dict().items()}
+            torch.save({"model_state_dict": right, "args": argparse.Namespace(lr=1)}, "last.ckpt")
+            torch.save({"student": {f"net.{name}": value for name, value in right.items()}}, "odd.ckpt")
+        """,
+    )
+    python(folder, "app.py")
+    words = ("pack", "app:make", "-o", "model.pt")
+    shown = hermpkg(folder, *words, "--weights", "last.ckpt").stdout
+    assert "this was taken: --weights-key model_state_dict --strip-prefix module." in shown
+    failed = hermpkg(folder, *words, "--weights", "odd.ckpt", code=1).stderr
+    assert "--weights-key student --strip-prefix net.module." in failed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hermpkg_build.cli.arguments import operand, option, repeated
 from hermpkg_build.cli.command import CommonArguments, command
@@ -26,6 +26,17 @@ def _argument(text: str) -> Argument:
         raise ValueError("the form NAME=JSON, such as classes=10 or 'name=\"small\"'") from None
 
 
+def _seconds(text: str) -> float:
+    """Read a number of seconds; raise ValueError with what is needed."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ValueError("a number of seconds above 0")
+    return seconds
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackArguments(CommonArguments):
     """What ``hermpkg pack`` is told."""
@@ -34,7 +45,19 @@ class PackArguments(CommonArguments):
     out: str = option("-o, --out FILE", "write the package to FILE", read=str, default="")
     weights: str = option(
         "--weights FILE",
-        "load these weights into the model: a .safetensors file, or a .pt of tensors",
+        "load these weights into the model: .safetensors, an index of these, or what torch.save wrote",
+        read=str,
+        default="",
+    )
+    weights_key: str = option(
+        "--weights-key KEY",
+        "take this part of the weights; without it, the one that fits and has a usual name, as state_dict",
+        read=str,
+        default="",
+    )
+    weights_prefix: str = option(
+        "--strip-prefix, --weights-prefix PREFIX",
+        "take the keys that begin so, without it, such as module.",
         read=str,
         default="",
     )
@@ -52,6 +75,12 @@ class PackArguments(CommonArguments):
     )
     intern: tuple[str, ...] = repeated(
         "--intern NAME", "pack a distribution or top-level module; may be repeated", read=str
+    )
+    timeout: float | None = option(
+        "--timeout SECONDS",
+        "end the fresh process after this; without it, after ten minutes and what the example takes here",
+        read=_seconds,
+        default=None,
     )
 
 
@@ -73,18 +102,44 @@ def run(arguments: PackArguments, console: Console) -> ExitCode:
         from hermpkg_build.generate.pack import pack
 
         model = call_factory(arguments.factory, dict(arguments.arguments))  # type: ignore[arg-type]
-        if arguments.weights:
-            from hermpkg_build.factories.weights import load_weights
-
-            load_weights(model, arguments.weights, shown=arguments.weights)
+        note = _load_weights(model, arguments)
         report = pack(
             model,
             arguments.out,
             example=call_factory(arguments.example, {}) if arguments.example else None,
             extern=arguments.extern,
             intern=arguments.intern,
+            timeout=arguments.timeout,
         )
+    report = replace(report, notes=(*note, *report.notes))
     console.give_json(report.to_json())
     for line in report.lines():
         console.mention(line)
     return ExitCode.SUCCESS
+
+
+def _load_weights(model: object, arguments: PackArguments) -> tuple[str, ...]:
+    """Load the weights; a note on what of them was taken where nobody said so."""
+    if not arguments.weights:
+        if arguments.weights_key or arguments.weights_prefix:
+            raise CommandLineError(
+                "--weights-key and --strip-prefix tell of weights, and there are none",
+                next_step="give the file: --weights FILE",
+            )
+        return ()
+    from hermpkg_build.factories.state_dicts import as_options
+    from hermpkg_build.factories.weights import load_weights
+
+    key, prefix = arguments.weights_key, arguments.weights_prefix
+    taken = load_weights(
+        model,
+        arguments.weights,
+        shown=arguments.weights,
+        key=key,
+        prefix=prefix,
+        voice=as_options,
+        has_shards=True,
+    )
+    if key or prefix or not taken.named:
+        return ()
+    return (f"of the weights in {arguments.weights} this was taken: {as_options(taken)}",)

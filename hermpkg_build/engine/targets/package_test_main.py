@@ -11,31 +11,11 @@ import json
 import os
 import runpy
 import sys
-from collections.abc import Sequence
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 
-
-class HiddenOriginals:
-    """A meta-path finder that refuses the modules an artifact holds, so that only it can give them."""
-
-    def __init__(self, names: frozenset[str]) -> None:
-        self._names = names
-
-    def find_spec(
-        self,
-        name: str,
-        path: Sequence[str] | None = None,  # noqa: ARG002 - the protocol's
-        target: ModuleType | None = None,  # noqa: ARG002 - the protocol's
-    ) -> ModuleSpec | None:
-        """Raise ModuleNotFoundError for a hidden module; leave the others to the next finder."""
-        if name in self._names:
-            raise ModuleNotFoundError(
-                f"{name} is packed in the artifact, so this test hides the installed one: "
-                "import it through PackageImporter",
-                name=name,
-            )
-        return None
+_HIDDEN = (
+    "{name} is packed in the artifact, so this test hides the installed one: "
+    "import it through PackageImporter"
+)
 
 
 def packed_modules(artifact: str) -> frozenset[str]:
@@ -58,15 +38,15 @@ def main() -> None:
     from hermpkg_build.disk.processes import end_with_parent
 
     end_with_parent(request["parent"])
+    from hermpkg_build.factories.hidden_modules import HiddenModules
     from hermpkg_build.factories.places import Places
     from hermpkg_build.factories.workspace_finder import WorkspaceFinder
 
-    hidden = packed_modules(request["artifact"])
     places = Places(workspace_root=request["workspace_root"], search_path=request["search_path"])
     helpers = WorkspaceFinder(modules=request["modules"], source_roots=request["source_roots"], places=places)
-    sys.meta_path[:0] = [HiddenOriginals(hidden), helpers]
-    for name in hidden & sys.modules.keys():
-        del sys.modules[name]
+    HiddenModules(packed_modules(request["artifact"]).__contains__, _HIDDEN).install()
+    # Behind the finder that refuses what is packed, before all that it lets pass.
+    sys.meta_path.insert(1, helpers)
     sys.argv = [request["main"], request["artifact"], *request["arguments"]]
     runpy.run_path(request["main"], run_name="__main__")
 

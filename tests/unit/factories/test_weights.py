@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime
+import json
 import pickle
 import zipfile
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hermpkg_build.errors import ActionError, Location
+from hermpkg_build.factories.state_dicts import as_options
 from hermpkg_build.factories.weights import load_weights
 
 torch = pytest.importorskip("torch")
@@ -26,12 +29,11 @@ def model() -> Any:
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("weights")
     state = dict(model().state_dict())
-    torch.save({f"module.{key}": value for key, value in state.items()}, root / "wrapped.pt")
+    torch.save({f"student.{key}": value for key, value in state.items()}, root / "wrapped.pt")
     torch.save({**state, "0.weight": torch.ones(3, 3), "extra": torch.ones(1)}, root / "misfit.pt")
     torch.save(state, root / "old.pt", _use_new_zipfile_serialization=False)
     torch.save([1, 2], root / "list.pt")
-    torch.save({"model": model()}, root / "whole.pt")
-    torch.save(model(), root / "plain.pt")
+    torch.save(Fraction(1, 2), root / "object.pt")
     (root / "code.pt").write_bytes(pickle.dumps(print))
     (root / "torn.pt").write_bytes((root / "wrapped.pt").read_bytes()[:200])
     (root / "empty.pt").write_bytes(b"")
@@ -45,12 +47,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("name", "summary", "fact", "next_step"),
     [
-        ("wrapped.pt", "the weights do not fit the model", "missing", 'weights_prefix = "module."'),
+        ("wrapped.pt", "the weights do not fit the model", "missing", 'weights_prefix = "student."'),
         ("misfit.pt", "the weights do not fit the model", "unexpected", "same arguments"),
         ("misfit.pt", "the weights do not fit the model", "shapes", "same arguments"),
         ("list.pt", "the weights file holds a list, not a state dict", "", "torch.save"),
-        ("whole.pt", "the weights do not fit the model", "missing", "same arguments"),
-        ("plain.pt", "the weights file holds an object, not a state dict", "", "model.state_dict()"),
+        ("object.pt", "the weights file holds an object, not a state dict", "", "model.state_dict()"),
         ("code.pt", "the weights file holds more than tensors", "reason", "model.state_dict()"),
         ("torn.pt", "the weights file cannot be read", "reason", "complete"),
         ("empty.pt", "the weights file cannot be read", "reason", "complete"),
@@ -108,7 +109,7 @@ def test_checkpoints_of_trainings_are_read_for_their_tensors(
     with pytest.raises(ActionError, match="weights do not fit") as caught:
         load_weights(model(), str(tmp_path / name), shown=name)
     assert caught.value.next_step.splitlines() == [
-        "give the model one of these, which fit:",
+        "give one of these, which fit:",
         '    weights_key = "state_dict", weights_prefix = "net.",',
         '    weights_key = "plain.model.ema",',
     ]
@@ -116,6 +117,116 @@ def test_checkpoints_of_trainings_are_read_for_their_tensors(
         with pytest.raises(ActionError, match="not a state dict") as caught:
             load_weights(model(), str(tmp_path / name), shown=name, key=key)
         assert 'weights_key = "state_dict"' in caught.value.next_step
+
+
+RIGHT = 3.0
+
+
+def right(prefix: str = "") -> dict[str, Any]:
+    return {f"{prefix}{key}": torch.full_like(value, RIGHT) for key, value in model().state_dict().items()}
+
+
+def whole() -> Any:
+    made = model()
+    made.load_state_dict(right())
+    return made
+
+
+USUAL: dict[str, Any] = {
+    "model_state_dict": lambda: {"epoch": 1, "model_state_dict": right(), "optimizer": {"state": {0: 1}}},
+    "state_dict of DDP": lambda: {"state_dict": right("module.")},
+    "compiled DDP": lambda: right("_orig_mod.module."),
+    "DDP of compiled": lambda: {"model": right("module._orig_mod.")},
+    "a compiled part": lambda: {key.replace("0.", "0._orig_mod."): value for key, value in right().items()},
+    "a compiled part in DDP": lambda: {
+        f"module.{key.replace('0.', '0._orig_mod.')}": value for key, value in right().items()
+    },
+    "Lightning": lambda: {"state_dict": right("model."), "hyper_parameters": Settings()},
+    "saved whole": whole,
+    "saved whole in a checkpoint": lambda: {"model": whole(), "args": Settings()},
+    "saved whole in DataParallel": lambda: torch.nn.DataParallel(whole()),
+}
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_the_usual_forms_of_a_checkpoint_are_used(tmp_path: Path, name: str) -> None:
+    torch.save(USUAL[name](), tmp_path / "last.ckpt")
+    loaded = model()
+    load_weights(loaded, str(tmp_path / "last.ckpt"), shown="last.ckpt")
+    assert all((value == RIGHT).all() for value in loaded.state_dict().values())
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"model": right(), "model_ema": right()},  # Which of them is a decision.
+        {"model": {"0.weight": torch.ones(3, 3)}, "teacher": right()},  # Fits, and is another model.
+        {"state_dict": {**right("model."), "loss.weight": torch.ones(1)}},  # Would leave out a tensor.
+    ],
+)
+def test_what_could_be_meant_otherwise_is_named_and_not_taken(tmp_path: Path, parts: dict[str, Any]) -> None:
+    torch.save(parts, tmp_path / "last.ckpt")
+    with pytest.raises(ActionError) as caught:
+        load_weights(model(), str(tmp_path / "last.ckpt"), shown="last.ckpt", voice=as_options)
+    assert "--weights-key" in caught.value.next_step
+
+
+def test_buffers_that_are_not_kept_are_no_part_of_a_module_saved_whole(tmp_path: Path) -> None:
+    saved = whole()
+    saved[0].register_buffer("passing", torch.ones(1), persistent=False)
+    saved[0].register_buffer("kept", torch.ones(1))
+    torch.save(saved, tmp_path / "whole.pt")
+    loaded = model()
+    loaded[0].register_buffer("kept", torch.zeros(1))
+    load_weights(loaded, str(tmp_path / "whole.pt"), shown="whole.pt")
+    assert loaded[0].kept == 1
+
+
+def shards(folder: Path, **changed: str) -> Path:
+    places = {}
+    for number, (key, value) in enumerate(right().items()):
+        name = f"model-{number}.safetensors"
+        safetensors_torch.save_file({key: value}, folder / name)
+        places[key] = name
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": {**places, **changed}}))
+    return index
+
+
+def test_an_index_stands_for_the_files_that_it_names(tmp_path: Path) -> None:
+    index = shards(tmp_path)
+    for path in (index, tmp_path):
+        loaded = model()
+        load_weights(loaded, str(path), shown=path.name, has_shards=True)
+        assert (loaded[1].bias == RIGHT).all()
+    with pytest.raises(ActionError, match="an index of shards names other files"):
+        load_weights(model(), str(index), shown=index.name)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"9.weight": "model-0.safetensors"}, "lack tensors"),
+        ({"0.weight": "../model-0.safetensors"}, "does not lie beside it"),
+        ({"0.weight": "gone.safetensors"}, "cannot be read"),
+    ],
+)
+def test_an_index_that_is_wrong_is_told(tmp_path: Path, changed: dict[str, str], message: str) -> None:
+    index = shards(tmp_path, **changed)
+    with pytest.raises(ActionError) as caught:
+        load_weights(model(), str(index), shown=index.name, has_shards=True)
+    assert message in str(caught.value)
+
+
+def test_a_folder_of_several_files_is_told(tmp_path: Path) -> None:
+    for name in ("a.pt", "b.pt"):
+        torch.save(right(), tmp_path / name)
+    with pytest.raises(ActionError, match="several files"):
+        load_weights(model(), str(tmp_path), shown="here", has_shards=True)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(ActionError, match="no weights"):
+        load_weights(model(), str(empty), shown="here", has_shards=True)
 
 
 def test_what_is_no_tensor_beside_the_tensors_is_left_out(tmp_path: Path) -> None:

@@ -1,0 +1,68 @@
+"""Hides modules from a process as if they were not installed, so that only an artifact can give them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+from hermpkg_build.core.distribution_names import normalised
+
+_IMPORT = "_find_and_load_unlocked"
+"""The function of importlib that asks the finders for an import, and not to see what there is."""
+
+
+class HiddenModules:
+    """A meta-path finder that refuses the modules for which `hides` is true.
+
+    An import fails with `told`, in which ``{name}`` stands for the module. Whoever asks whether there is such
+    a module, as importlib.util.find_spec does, is told that there is none. `distributions` are hidden, too,
+    by their names.
+    """
+
+    def __init__(self, hides: Callable[[str], bool], told: str, distributions: Sequence[str] = ()) -> None:
+        self.hides = hides
+        self.distributions = {normalised(name) for name in distributions}
+        self._told = told
+
+    def install(self) -> None:
+        """Put it in front of all finders, have these pass over the modules, and forget those loaded."""
+        sys.meta_path[:] = [self, *(_Passing(finder, self) for finder in sys.meta_path)]
+        for name in [name for name in sys.modules if self.hides(name)]:
+            del sys.modules[name]
+
+    def find_spec(
+        self,
+        name: str,
+        path: Sequence[str] | None = None,  # noqa: ARG002 - the protocol's
+        target: ModuleType | None = None,  # noqa: ARG002 - the protocol's
+    ) -> ModuleSpec | None:
+        """Raise ModuleNotFoundError for the import of a hidden module; leave all else to the next finder."""
+        if self.hides(name) and sys._getframe(2).f_code.co_name == _IMPORT:
+            raise ModuleNotFoundError(self._told.format(name=name), name=name)
+        return None
+
+
+class _Passing:
+    """A finder that passes over hidden modules, and is the one that it stands for in all else."""
+
+    def __init__(self, finder: Any, hidden: HiddenModules) -> None:
+        self._finder = finder
+        self._hidden = hidden
+
+    def find_spec(self, name: str, *rest: Any) -> ModuleSpec | None:
+        if self._hidden.hides(name):
+            return None
+        spec: ModuleSpec | None = self._finder.find_spec(name, *rest)
+        return spec
+
+    def find_distributions(self, *context: Any) -> Iterator[Any]:
+        hidden = self._hidden.distributions
+        for found in getattr(self._finder, "find_distributions", lambda *_: ())(*context):
+            if not hidden or normalised(found.metadata["Name"] or "") not in hidden:
+                yield found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._finder, name)
