@@ -82,6 +82,12 @@ class Display(BuildObserver):
         if not self._spinners.are_shown:
             self._console.note(f"waiting for {text}")
 
+    def cache_pruned(self, entries: int, size: int) -> None:
+        """With -v say what the cache has lost."""
+        if self._console.verbose:
+            text = f"the cache passed its limit: {counted(entries, 'entry', 'entries')} removed"
+            self._later(lambda: self._console.note(f"{text}, {size_text(size)}"))
+
     def warning(self, text: str) -> None:
         """Print the warning."""
         self._later(lambda: self._console.warn(text))

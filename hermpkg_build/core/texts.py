@@ -18,9 +18,9 @@ def aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
         yield "".join([*cells, row[-1]]).rstrip()
 
 
-def counted(count: int, thing: str) -> str:
-    """Write a number of things: ``1 upload``, ``2 uploads``."""
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+def counted(count: int, thing: str, things: str = "") -> str:
+    """Write a number of things: ``1 upload``, ``2 uploads``; `things` where an s does not make several."""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {things or f'{thing}s'}"
 
 
 def first_of(lines: Sequence[str], most: int, rest: str = "and {} more") -> list[str]:

@@ -124,6 +124,20 @@ def new_folder(place: str) -> Iterator[str]:
             _remove_folder(folder)
 
 
+def held_since(place: str) -> list[float]:
+    """Return when the folders of `new_folder` in `place` were made that processes still hold (Unix time)."""
+    times = []
+    with suppress(OSError), os.scandir(place) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                if entry.name.startswith(_HELD) and entry.is_dir(follow_symlinks=False):
+                    made = entry.stat(follow_symlinks=False).st_mtime
+                    with _locked(entry.path) as nobody_holds_it:
+                        if not nobody_holds_it:
+                            times.append(made)
+    return times
+
+
 def aside_path(folder: str, *, prefix: str = ASIDE) -> str:
     """A path in `folder` for something unfinished that no other process or thread has."""
     return os.path.join(folder, f"{prefix}{os.getpid()}-{os.urandom(8).hex()}")

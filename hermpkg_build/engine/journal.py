@@ -87,6 +87,11 @@ class Journal:
         with self._lock:
             self._observer.uploads_awaited(number)
 
+    def cache_pruned(self, entries: int, size: int) -> None:
+        """Report that entries of the cache are gone, which took `size` bytes."""
+        with self._lock:
+            self._observer.cache_pruned(entries, size)
+
     @property
     def warnings(self) -> tuple[str, ...]:
         """Return all warnings of `warn` so far."""

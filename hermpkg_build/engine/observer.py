@@ -39,5 +39,8 @@ class BuildObserver:
         KeyboardInterrupt gives them up, and nothing else of the build.
         """
 
+    def cache_pruned(self, entries: int, size: int) -> None:
+        """Note that the cache had passed its limit: so many entries are gone, which took `size` bytes."""
+
     def warning(self, text: str) -> None:
         """Note something people should know that does not stop the build; `text` has one or more lines."""

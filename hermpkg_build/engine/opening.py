@@ -23,6 +23,7 @@ from hermpkg_build.engine.rebuilder import ActionResults, CachingRebuilder, Rebu
 from hermpkg_build.engine.runner import ActionRunner
 from hermpkg_build.engine.snapshot import mark_origin
 from hermpkg_build.loading.loader import Loader
+from hermpkg_build.loading.preferences import cache_limit
 from hermpkg_build.loading.requested import load_requested
 from hermpkg_build.loading.workspace import WORKSPACE_MARKERS, Workspace
 from hermpkg_build.source.source_facts import FACTS_VERSION
@@ -60,7 +61,7 @@ def open_build(
     started = time.perf_counter()
     journal, children = Journal(observer), Children()
     with ExitStack() as stack:
-        store = stack.enter_context(closing(open_cache(cache_directory)))
+        store = _open_store(workspace, cache_directory, journal, stack)
         for text in store.warnings:
             journal.warn(text)
         results, facts = _stores(remote, store)
@@ -101,6 +102,29 @@ def open_build(
             shared=shared,
             executor=_executor(remote, context, store, journal, children, stack),
         )
+
+
+def _open_store(workspace: Workspace, directory: str, journal: Journal, stack: ExitStack) -> Cache:
+    """Open the cache; at the end it is noted what `workspace` used of it, and it is kept within its limit.
+
+    Raises WorkspaceError for a limit that cannot be read, and what `open_cache` raises.
+    """
+    limit = cache_limit(workspace)
+    store = open_cache(directory)
+
+    def keep_limit(error: type[BaseException] | None, *_: object) -> None:
+        if store.usage.written and limit is not None and (error is None or issubclass(error, Exception)):
+            from hermpkg_build.store.pruning import keep_within
+
+            pruned = keep_within(directory, limit, store.usage.written)
+            if pruned is not None:
+                journal.cache_pruned(pruned.removed_entries, pruned.removed_bytes)
+
+    stack.push(keep_limit)
+    stack.enter_context(closing(store))
+    if store.writable:
+        stack.callback(store.usage.keep, workspace.root)
+    return store
 
 
 def _package(workspace: Workspace, request: BuildRequest) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.preferences import PREFERENCES
 from hermpkg_build.core.spelling import question
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.trust import VARIABLE, is_own, is_trusted, owner_of
@@ -163,7 +164,7 @@ def _workspace(folder: str, path: str, table: object, document: Mapping[str, obj
 
 def _check_names(settings: Iterable[str], path: str) -> None:
     """Raise WorkspaceError for a setting that does not exist, unless it looks like another program's."""
-    own = ("source-roots", "setuptools")
+    own = ("source-roots", "setuptools", *PREFERENCES)
     others = [name for name in settings if name not in own]
     if not others:
         return

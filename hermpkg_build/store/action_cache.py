@@ -14,6 +14,7 @@ from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.disk.files import read_file
 from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.store.failures import cache_errors, log_corrupt
+from hermpkg_build.store.usage import Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +32,9 @@ class ActionCache:
     for in the caches whose roots are `read_only`; nothing is written there.
     """
 
-    def __init__(self, root: str, *, read_only: Sequence[str] = ()) -> None:
+    def __init__(self, root: str, *, read_only: Sequence[str] = (), usage: Usage | None = None) -> None:
         self.root = root
+        self._usage = usage or Usage(root)
         self._roots = (root, *read_only)
 
     def get(self, key: Digest) -> ActionResult | None:
@@ -43,20 +45,24 @@ class ActionCache:
             except OSError:
                 continue
             try:
-                return decode_result(key, data)
+                result = decode_result(key, data)
             except ValueError:
                 log_corrupt("action result", path)
                 with suppress(OSError):
                     os.unlink(path)
+                continue
+            self._usage.note(path)
+            return result
         return None
 
     def put(self, key: Digest, result: ActionResult) -> None:
         """Store a result. Raises LocalEnvironmentError where the cache is full or not writable."""
         data = encode_result(key, result)
-        temporary = os.path.join(self.root, "tmp")
+        temporary, path = os.path.join(self.root, "tmp"), self._paths(key)[0]
         with cache_errors(self.root):
             os.makedirs(temporary, exist_ok=True)
-            replace_file(self._paths(key)[0], data, aside=temporary)
+            replace_file(path, data, aside=temporary)
+        self._usage.note_written(path, len(data))
 
     def _paths(self, key: Digest) -> list[str]:
         return [f"{root}/ac/{key.hash[:2]}/{key.hash}" for root in self._roots]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
 from hermpkg_build.disk.files import read_file, write_all
-from hermpkg_build.disk.replacing import NewFile, remove_abandoned
+from hermpkg_build.disk.replacing import NewFile, new_folder, remove_abandoned
 from hermpkg_build.disk.trust import VARIABLE, is_trusted, stranger_in
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.store.action_cache import ActionCache
@@ -15,6 +15,7 @@ from hermpkg_build.store.content import ContentStore
 from hermpkg_build.store.database import Database
 from hermpkg_build.store.failures import cache_errors, cannot_write
 from hermpkg_build.store.index import DigestIndex, FactsCache
+from hermpkg_build.store.usage import Usage
 
 FORMAT_FOLDER = "v1"
 """The folder of this cache format; a later version that changes the layout takes another."""
@@ -26,7 +27,10 @@ TAG = (
     b"# The first line tells backup programs so: https://bford.info/cachedir/\n"
 )
 
-_ABANDONED_S = 2 * 24 * 3600
+RUNNING = "running"
+"""The folder that holds a folder for each process that has the cache open."""
+
+ABANDONED_S = 2 * 24 * 3600
 """The age at which an entry of ``tmp`` belongs to a process that was killed."""
 
 
@@ -34,6 +38,7 @@ _ABANDONED_S = 2 * 24 * 3600
 class Cache:
     """The cache in the folder `directory`; close it when the build is done.
 
+    While it is open, nothing that it has given out is removed by `pruning`. `usage` says what that is.
     Where the folder is not `writable`, contents and results of this process lie in a temporary folder until
     `close`, and `warnings` says so.
     """
@@ -43,7 +48,9 @@ class Cache:
     actions: ActionCache
     digests: DigestIndex
     facts: FactsCache
+    usage: Usage
     warnings: tuple[str, ...] = ()
+    _running: ExitStack = field(default_factory=ExitStack, repr=False)
     _database: Database = field(repr=False)
     _scratch: _Scratch | None = field(default=None, repr=False)
 
@@ -60,6 +67,7 @@ class Cache:
         """Flush, close files, and remove the temporary folder."""
         self.flush()
         self._database.close()
+        self._running.close()
         if self._scratch:
             self._scratch.remove()
 
@@ -88,7 +96,11 @@ def open_cache(directory: str) -> Cache:
         ) from error
     except OSError as error:
         return _open_read_only(root, error)
-    return _opened(root, root)
+    opened = _opened(root, root)
+    with suppress(OSError):
+        os.makedirs(os.path.join(root, RUNNING), exist_ok=True)
+        opened._running.enter_context(new_folder(os.path.join(root, RUNNING)))
+    return opened
 
 
 def delete_cache(directory: str) -> bool:
@@ -103,7 +115,7 @@ def delete_cache(directory: str) -> bool:
     with cache_errors(directory), suppress(FileNotFoundError):
         for name in sorted(os.listdir(directory)):
             folder = os.path.join(directory, name)
-            if os.path.islink(folder) or not _is_cache(folder):
+            if os.path.islink(folder) or not is_cache(folder):
                 continue
             # The folder is renamed first: a process that starts now starts with an empty cache. It
             # keeps its marker file, so that the rest is found the next time where this is killed.
@@ -155,10 +167,12 @@ def _opened(folder: str, root: str) -> Cache:
     """The cache of `root` that writes contents and results to `folder`: `root` itself, or one apart."""
     read_only = [root] if folder != root else []
     database = Database(root, writable=not read_only)
+    usage = Usage(folder)
     return Cache(
         directory=os.path.dirname(root),
-        content=ContentStore(folder, read_only=read_only),
-        actions=ActionCache(folder, read_only=read_only),
+        content=ContentStore(folder, read_only=read_only, usage=usage),
+        actions=ActionCache(folder, read_only=read_only, usage=usage),
+        usage=usage,
         digests=DigestIndex(database),
         facts=FactsCache(database),
         _database=database,
@@ -174,12 +188,12 @@ def _prepare(root: str) -> None:
     os.makedirs(temporary, exist_ok=True)
     with NewFile(temporary) as probe:
         write_all(probe.descriptor, TAG)
-        if not _is_cache(root):
+        if not is_cache(root):
             probe.replace(os.path.join(root, TAG_NAME))
-    remove_abandoned(temporary, age_s=_ABANDONED_S)
+    remove_abandoned(temporary, age_s=ABANDONED_S)
 
 
-def _is_cache(folder: str) -> bool:
+def is_cache(folder: str) -> bool:
     """Whether a folder carries the marker file, with the standard's first line and our name."""
     try:
         tag, _ = read_file(os.path.join(folder, TAG_NAME))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 
@@ -19,6 +20,7 @@ from hermpkg_build.disk.files import (
 )
 from hermpkg_build.disk.replacing import NewFile, new_folder
 from hermpkg_build.store.failures import cache_errors, log_corrupt
+from hermpkg_build.store.usage import Usage
 
 SEALED_NS = 1_000_000_000 * 10**9
 """The mtime of a file whose bytes were checked: 9 September 2001, on a tick of any file system."""
@@ -29,7 +31,8 @@ class ContentStore:
 
     A file is written under ``<root>/tmp``, made read-only, put in its place, and given the sealed
     mtime. Whoever changes it later changes the mtime too, so that size and mtime are enough to hand
-    out its path; bytes are hashed whenever they are handed out themselves. A wrong file loses its
+    out its path; bytes are hashed whenever they are handed out themselves. Its time of access says when it
+    was used last. A wrong file loses its
     seal instead of its place: removing it could remove a right one that another process has just
     put there, while an unsealed one is read as absent and replaced by the next put. A disk changes bytes
     without changing times: who finds that calls `check`.
@@ -38,8 +41,9 @@ class ContentStore:
     Methods that write raise LocalEnvironmentError where the cache is full or not writable.
     """
 
-    def __init__(self, root: str, *, read_only: Sequence[str] = ()) -> None:
+    def __init__(self, root: str, *, read_only: Sequence[str] = (), usage: Usage | None = None) -> None:
         self.root = root
+        self._usage = usage or Usage(root)
         self._roots = (root, *read_only)
         self._temporary = os.path.join(root, "tmp")
         self._distrusted: set[str] = set()
@@ -69,10 +73,11 @@ class ContentStore:
         """The bytes with this digest, hashed again to be sure; None where they are absent or corrupt."""
         for path in self._paths(digest):
             try:
-                data, _ = read_file(path)
+                data, signature = read_file(path)
             except OSError:
                 continue
             if Digest.of(data) == digest:
+                self._usage.note(path, mtime_ns=signature[1])
                 return data
             self._unseal(path)
         return None
@@ -114,7 +119,8 @@ class ContentStore:
             return False
         if not stat.S_ISREG(status.st_mode) or path in self._distrusted:
             return False
-        return status.st_size == digest.size and status.st_mtime_ns == SEALED_NS
+        is_sealed = status.st_size == digest.size and status.st_mtime_ns == SEALED_NS
+        return is_sealed and self._usage.note(path, mtime_ns=SEALED_NS)
 
     def _holds(self, path: str, digest: Digest) -> bool:
         """Whether a file is there with these bytes, hashed only where its seal is broken."""
@@ -151,8 +157,10 @@ class ContentStore:
 
     def _publish(self, new: NewFile, digest: Digest) -> None:
         os.fchmod(new.descriptor, 0o444)
-        new.replace(self._paths(digest)[0])
+        path = self._paths(digest)[0]
+        new.replace(path)
         _seal(new.descriptor)
+        self._usage.note_written(path, digest.size)
 
     def _rename_in(self, path: str, digest: Digest) -> bool:
         """Publish the file itself; False where it lies on another file system or could be changed by others.
@@ -172,6 +180,7 @@ class ContentStore:
             os.replace(path, stored)
         except OSError:
             return False
+        self._usage.note_written(stored, digest.size)
         return True
 
     def _copy_in(self, path: str, digest: Digest) -> None:
@@ -204,4 +213,4 @@ def _seal(file: str | int) -> None:
     A file system that keeps no such time costs a hash at each use, no more.
     """
     with suppress(OSError):
-        os.utime(file, ns=(SEALED_NS, SEALED_NS))
+        os.utime(file, ns=(time.time_ns(), SEALED_NS))

@@ -63,6 +63,16 @@ class Database:
             packed = {_row_number(key): _pack(key, value) for key, value in rows.items()}
             self._attempt(lambda connection: _insert(connection, packed))
 
+    def remove(self, is_lost: Callable[[bytes], bool]) -> int:
+        """Remove the rows whose keys are lost, and give the room back; return how many there were."""
+        if not self._writable:
+            return 0
+        return self._attempt(lambda connection: _remove(connection, is_lost)) or 0
+
+    def sizes(self, kind_of: Callable[[bytes], str]) -> dict[str, tuple[int, int]]:
+        """Count the rows, and add up their bytes, by a kind that each key tells."""
+        return self._attempt(lambda connection: _sizes(connection, kind_of)) or {}
+
     def close(self) -> None:
         """Close the file; it is opened again when needed."""
         with self._lock:
@@ -145,6 +155,35 @@ def _insert(connection: sqlite3.Connection, rows: dict[int, bytes]) -> None:
     if dict(_select(connection, list(rows))) != rows:
         raise sqlite3.DatabaseError("rows that were written do not come back")
     connection.execute("COMMIT")
+
+
+def _remove(connection: sqlite3.Connection, is_lost: Callable[[bytes], bool]) -> int:
+    lost = [
+        (number,)
+        for number, data in connection.execute("SELECT id, data FROM entries")
+        if isinstance(data, bytes) and is_lost(_key_of(data))
+    ]
+    if lost:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany("DELETE FROM entries WHERE id = ?", lost)
+        connection.execute("COMMIT")
+        connection.execute("VACUUM")
+    return len(lost)
+
+
+def _sizes(connection: sqlite3.Connection, kind_of: Callable[[bytes], str]) -> dict[str, tuple[int, int]]:
+    sizes: dict[str, tuple[int, int]] = {}
+    for (data,) in connection.execute("SELECT data FROM entries"):
+        if isinstance(data, bytes):
+            kind = kind_of(_key_of(data))
+            count, size = sizes.get(kind, (0, 0))
+            sizes[kind] = (count + 1, size + len(data))
+    return sizes
+
+
+def _key_of(data: bytes) -> bytes:
+    """The key that a row begins with, whole or not."""
+    return data[2 : 2 + int.from_bytes(data[:2], "little")]
 
 
 def _is_damage(error: Exception) -> bool:

@@ -24,7 +24,7 @@ def cannot_write(error: OSError, folder: str) -> LocalEnvironmentError:
         return LocalEnvironmentError(
             "there is no space left to write the cache",
             facts=facts,
-            next_step="make room, run `hermpkg clean --cache`, or choose another folder with --cache-dir DIR",
+            next_step="make room: hermpkg cache gc --max-size 1GB; or take another folder: --cache-dir DIR",
         )
     return LocalEnvironmentError(
         "the cache cannot be written",

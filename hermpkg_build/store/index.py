@@ -113,8 +113,16 @@ class FactsCache:
             return {key: self._new[key] for key in unwritten}
 
 
+_FOLDER = b"folder\0"
+
+
+def folder_of(key: bytes) -> str | None:
+    """Return the folder whose files a row is about, by its key; None for the facts of a source."""
+    return os.fsdecode(key[len(_FOLDER) :]) if key.startswith(_FOLDER) else None
+
+
 def _folder_key(folder: str) -> bytes:
-    return b"folder\0" + os.fsencode(folder)
+    return _FOLDER + os.fsencode(folder)
 
 
 def _facts_key(digest: Digest, version: str) -> bytes:

@@ -60,11 +60,11 @@ def test_who_goes_into_the_folder_of_another_user_means_to_build_it(tmp_path: Pa
 def test_settings(tmp_path: Path) -> None:
     (tmp_path / "src" / "lib").mkdir(parents=True)
     (tmp_path / "pyproject.toml").write_text(
-        '[tool.hermpkg]\nsource-roots = ["src/", ".", "src/lib", "src"]\ncache = { dir = "x" }\n'
+        '[tool.hermpkg]\nsource-roots = ["src/", ".", "src/lib", "src"]\nother = { dir = "x" }\n'
     )
     workspace = find_workspace(str(tmp_path))
     assert workspace.source_roots == ("src", "", "src/lib")
-    assert workspace.settings == {"cache": {"dir": "x"}}
+    assert workspace.settings == {"other": {"dir": "x"}}
 
 
 def test_no_workspace_says_where_it_looked(tmp_path: Path) -> None:

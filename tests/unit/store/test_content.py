@@ -276,7 +276,7 @@ def test_a_full_disk_is_an_error_with_folder_space_and_next_step(
     assert facts["folder"] == store.root
     assert facts["free"].endswith(" bytes")
     assert "--cache-dir" in caught.value.next_step
-    assert "clean --cache" in caught.value.next_step
+    assert "cache gc" in caught.value.next_step
     assert source.read_bytes() == data
     assert files_in(store.root) == [store.path_of(kept)]
 
