@@ -32,7 +32,9 @@ def main() -> None:
     if request["tool_path"] not in sys.path:
         sys.path.append(request["tool_path"])
     from hermpkg_build.factories.hidden_modules import HiddenModules
+    from hermpkg_build.runtime.contents.checks import specifiers
 
+    specifiers()
     names = request["hidden"]
     hidden = HiddenModules(
         lambda name: any(name == place or name.startswith(f"{place}.") for place in names),

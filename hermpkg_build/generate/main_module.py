@@ -82,6 +82,14 @@ class MainModule:
         return _Writer(self).source()
 
 
+def _place(binding: _Binding) -> Location:
+    """Where a definition stands; that of a cell is told by the number that the notebook shows."""
+    ipython: Any = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    number = getattr(getattr(shell, "compile", None), "_filename_map", {}).get(binding.file)
+    return Location(binding.file if number is None else f"cell In[{number}]", binding.node.lineno)
+
+
 def _name_for(file: str | None) -> str:
     """A name that no module of the script's own folder has."""
     stem = re.sub(r"\W", "_", os.path.splitext(os.path.basename(file))[0]) if file else "notebook"
@@ -168,7 +176,7 @@ class _Writer:
         if not is_source_of(self._namespace[name], binding.text, binding.file, binding.lines):
             raise ActionError(
                 f"{name}, as it runs here, is not what its source says now",
-                location=Location(binding.file, binding.node.lineno),
+                location=_place(binding),
                 next_step="run it again, and do not change it before it has packed the model",
             )
         for other in binding.names:
@@ -196,7 +204,7 @@ class _Writer:
     def _unwritable(
         self, name: str, user: str, value: object, binding: _Binding | None, error: Unwritable
     ) -> ActionError:
-        where = Location(binding.file, binding.node.lineno) if binding is not None else None
+        where = _place(binding) if binding is not None else None
         kind = type(value).__qualname__
         if name in self._module.wanted:
             return ActionError(

@@ -403,3 +403,25 @@ def test_weights_of_a_checkpoint(folder):
     assert "this was taken: --weights-key model_state_dict --strip-prefix module." in shown
     failed = hermpkg(folder, *words, "--weights", "odd.ckpt", code=1).stderr
     assert "--weights-key student --strip-prefix net.module." in failed
+
+
+def test_what_opens_the_package_may_be_packed_in_it(folder):
+    pytest.importorskip("numpy")
+    write(
+        folder / "script.py",
+        """
+        import hermpkg_build
+        import numpy
+        from packaging.version import Version
+
+        class Model:
+            def __call__(self):
+                return Version(numpy.__version__).major
+
+        report = hermpkg_build.pack(Model(), "model.pt", example=())
+        assert "numpy" in report.install
+        assert not report.notes, report.notes
+        print(*(each.name for each in report.decisions if each.is_packed))
+        """,
+    )
+    assert "packaging" in python(folder, "script.py").stdout

@@ -41,9 +41,11 @@ def main() -> None:
     from hermpkg_build.factories.hidden_modules import HiddenModules
     from hermpkg_build.factories.places import Places
     from hermpkg_build.factories.workspace_finder import WorkspaceFinder
+    from hermpkg_build.runtime.contents.checks import specifiers
 
     places = Places(workspace_root=request["workspace_root"], search_path=request["search_path"])
     helpers = WorkspaceFinder(modules=request["modules"], source_roots=request["source_roots"], places=places)
+    specifiers()
     HiddenModules(packed_modules(request["artifact"]).__contains__, _HIDDEN).install()
     # Behind the finder that refuses what is packed, before all that it lets pass.
     sys.meta_path.insert(1, helpers)

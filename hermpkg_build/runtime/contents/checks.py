@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hermpkg_build.archive.layout import DATA, MANIFEST, PYTHON_VERSION
 from hermpkg_build.archive.reader import ArchiveReader
@@ -211,11 +212,20 @@ def _installed_version(distribution: str) -> str | None:
         return None
 
 
-def _allows(required: str, installed: str) -> bool:
+@functools.cache
+def specifiers() -> Any:
+    """The class that reads version specifiers.
+
+    Whoever hides modules of this process, of which ``packaging`` may be one, asks for it before.
+    """
     from packaging.specifiers import SpecifierSet
 
+    return SpecifierSet
+
+
+def _allows(required: str, installed: str) -> bool:
     try:
-        allowed = SpecifierSet(required) if len(required) <= LONGEST_SPECIFIER else None
+        allowed = specifiers()(required) if len(required) <= LONGEST_SPECIFIER else None
         return allowed is not None and allowed.contains(installed, prereleases=True)
     except ValueError:  # Also for a number of thousands of digits.
         return False
