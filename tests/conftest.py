@@ -25,6 +25,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in the background with Ctrl-C ignored, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    # Under nohup. This process ignores it further, but by a function, which children do not inherit: some are
+    # tested to end by that signal.
+    signal.signal(signal.SIGHUP, lambda *_: None)
+
 _PATIENCE_S = 30.0
 """How long what a test has ended may take to go: a busy machine is slow to remove files, too."""
 
