@@ -83,6 +83,8 @@ class Workspace:
             f"--output_user_root={self._user_root}",
             f"--bazelrc={self._user_root.parent / 'bazelrc'}",
             "--host_jvm_args=-Xmx1g",
+            # Its server lives for a test, and would take half of its time to compile itself for a long life.
+            "--host_jvm_args=-XX:TieredStopAtLevel=1",
             # Where it forgets the logs that it wrote on the way to one with a name.
             f"--host_jvm_args=-Djava.io.tmpdir={self._user_root.parent}",
             command,
