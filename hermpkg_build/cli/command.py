@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from hermpkg_build.cli.arguments import Given, flag, operand_forms, option, own_options, whole_number
 from hermpkg_build.cli.console import Console
-from hermpkg_build.core.cache_directory import default_cache_directory
+from hermpkg_build.disk.cache_directory import default_cache_directory
 from hermpkg_build.errors import CommandLineError, ExitCode
 
 Group: TypeAlias = Literal["build and test", "look into artifacts", "the workspace and hermpkg itself"]

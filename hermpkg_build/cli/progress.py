@@ -88,6 +88,10 @@ class Display(BuildObserver):
             text = f"the cache passed its limit: {counted(entries, 'entry', 'entries')} removed"
             self._later(lambda: self._console.note(f"{text}, {size_text(size)}"))
 
+    def note(self, text: str) -> None:
+        """Print the note."""
+        self._later(lambda: self._console.note(text))
+
     def warning(self, text: str) -> None:
         """Print the warning."""
         self._later(lambda: self._console.warn(text))

@@ -185,6 +185,49 @@ def remove_abandoned(folder: str, *, age_s: float, prefix: str = "") -> None:
                             _remove_folder(entry.path)
 
 
+def discard_folder(path: str) -> bool:
+    """Remove a folder with all it holds, unless a process has a lock on it; return whether it is gone.
+
+    It is gone at once: what a process leaves of it that is killed, `remove_abandoned` finds.
+    """
+    with suppress(OSError), _locked(path) as nobody_holds_it:
+        if nobody_holds_it:
+            doomed = aside_path(os.path.dirname(path), prefix=_HELD)
+            os.rename(path, doomed)
+            _remove_folder(doomed)
+            return True
+    return not os.path.lexists(path)
+
+
+def hold_folder(path: str) -> int | None:
+    """Lock a folder, together with others, against `discard_folder`; return the descriptor that has the lock.
+
+    The lock ends when the descriptor is closed, here and in every fork. None where the folder is gone, or was
+    exchanged meanwhile. Raises OSError for another reason. Where the system knows no locks it has none, and
+    `discard_folder` removes nothing.
+    """
+    import fcntl
+
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    if is_open_at(descriptor, path):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def is_open_at(descriptor: int, path: str) -> bool:
+    """Whether what is at `path` now is what `descriptor` is open for."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except OSError:
+        return False
+
+
 def _remove_folder(path: str) -> None:
     import shutil
 

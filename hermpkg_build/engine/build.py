@@ -214,4 +214,4 @@ def _keep_snapshot(build: Build, result: BuildResult) -> None:
     try:
         save(snapshot_path(context.workspace.root, build.request), snapshot)
     except OSError as error:
-        build.journal.warn(f"cannot keep notes for the next build: {error}")
+        build.journal.notes_not_kept(error)

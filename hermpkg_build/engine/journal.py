@@ -24,6 +24,7 @@ class Journal:
         self._cached: Counter[str] = Counter()
         self._executed: list[ExecutedAction] = []
         self._warnings: list[str] = []
+        self._lacks_notes = False
         self._shared: Counter[str] = Counter()
 
     def action_started(self, kind: str, subject: str) -> None:
@@ -61,10 +62,21 @@ class Journal:
                 self._warnings.append(text)
                 self._observer.warning(text)
 
+    def notes_not_kept(self, error: OSError) -> None:
+        """Tell once that the next build will find no notes of this one."""
+        if not self._lacks_notes:
+            self._lacks_notes = True
+            self.warn(f"cannot keep notes for the next build: {error}")
+
     def warn_for_this_build(self, text: str) -> None:
         """Tell people something about this build alone, which a later build does not repeat."""
         with self._lock:
             self._observer.warning(text)
+
+    def note(self, text: str) -> None:
+        """Tell people something about this build that is no warning."""
+        with self._lock:
+            self._observer.note(text)
 
     def shared_cache_asked(self, *, hit: bool) -> None:
         """Report whether the shared cache had the result of an action that it was asked for."""

@@ -79,7 +79,7 @@ class NoteBook:
                 text = json.dumps(to_json(replace(notes, **changes(notes))))
                 replace_file(self._path(subject), text.encode(errors="surrogateescape"))
             except OSError as error:
-                self._journal.warn(f"cannot keep notes for the next build: {error}")
+                self._journal.notes_not_kept(error)
 
     def is_in_place(self, label: Label, path: str, digest: Digest) -> bool:
         """Whether a target's artifact is at `path`: by its signature where noted, else by reading."""

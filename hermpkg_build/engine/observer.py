@@ -42,5 +42,8 @@ class BuildObserver:
     def cache_pruned(self, entries: int, size: int) -> None:
         """Note that the cache had passed its limit: so many entries are gone, which took `size` bytes."""
 
+    def note(self, text: str) -> None:
+        """Note something that is no reason to worry, such as a server that is used for the first time."""
+
     def warning(self, text: str) -> None:
         """Note something people should know that does not stop the build; `text` has one or more lines."""

@@ -10,6 +10,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from hermpkg_build.analysis.search_path import environment_search_path
+from hermpkg_build.core.digest import fingerprint
 from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.disk.processes import Children
 from hermpkg_build.disk.source_tree import SourceTree
@@ -27,6 +28,7 @@ from hermpkg_build.loading.preferences import cache_limit
 from hermpkg_build.loading.requested import load_requested
 from hermpkg_build.loading.workspace import WORKSPACE_MARKERS, Workspace
 from hermpkg_build.source.source_facts import FACTS_VERSION
+from hermpkg_build.store.action_cache import ActionResult
 from hermpkg_build.store.cache import Cache, open_cache
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ def open_build(
         store = _open_store(workspace, cache_directory, journal, stack)
         for text in store.warnings:
             journal.warn(text)
+        _tell_of_servers(workspace, remote, store, journal)
         results, facts = _stores(remote, store)
         shared, rebuilder, packs = _shared(remote, make_rebuilder(results), store, journal, stack)
         # The folder must be there before the workspace root is listed, or the first build's own
@@ -154,6 +157,19 @@ def _stores(remote: Remote | None, store: Cache) -> tuple[ActionResults, FactsSt
 
     origin = origin_of(remote.settings)
     return ResultsOfOrigin(store.actions, origin), FactsOfOrigin(store.facts, origin)
+
+
+def _tell_of_servers(workspace: Workspace, remote: Remote | None, store: Cache, journal: Journal) -> None:
+    """Say that a build uses servers that the workspace names, where it is the first of this user to do so."""
+    if remote is None:
+        return
+    from hermpkg_build.engine.remote.origin import named_by
+
+    servers = named_by(workspace, remote.settings)
+    key = fingerprint(["told of servers", workspace.root, *servers])
+    if servers and store.actions.get(key) is None:
+        journal.note(f"work is shared with {' and '.join(servers)}, as the settings of this workspace say")
+        store.actions.put(key, ActionResult(outputs={}, facts={"told": True}))
 
 
 def _shared(

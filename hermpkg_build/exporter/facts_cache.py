@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 
-from hermpkg_build.core.cache_directory import default_cache_directory
+from hermpkg_build.disk.cache_directory import default_cache_directory
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.store.cache import open_cache
 from hermpkg_build.store.index import FactsCache

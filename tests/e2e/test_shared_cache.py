@@ -197,6 +197,18 @@ def test_rebuilding_to_verify_asks_nobody(checkout, server):
 WARNING = "the build goes on without the shared cache"
 
 
+def test_which_server_a_workspace_names_is_told_once(checkout, server):
+    one = checkout()
+    told = f"work is shared with {server.url}, as the settings of this workspace say"
+    assert one.run("//app").stderr.count(told) == 1
+    one.write("app/words.txt", "three\n")
+    assert told not in one.run("//app").stderr
+    # Another workspace, and a server that is named by who builds.
+    assert told in checkout().run("//app").stderr
+    assert "work is shared" not in checkout().run("//app", "--remote-cache", f"{server.url}/mine").stderr
+    assert "work is shared" not in checkout().run("//app", "--remote-cache", "").stderr
+
+
 def test_a_server_that_is_gone(checkout, server):
     one = checkout("remote-retries = 0\nremote-timeout = 5\n")
     outcome = one.run("//app", "--remote-cache", "http://127.0.0.1:9")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from hermpkg_build.cli.arguments import flag
 from hermpkg_build.cli.command import CommonArguments, command
@@ -21,7 +23,11 @@ class CleanArguments(CommonArguments):
 
 @command(CleanArguments, group="the workspace and hermpkg itself", example="hermpkg clean --cache")
 def run(arguments: CleanArguments, console: Console) -> ExitCode:
-    """Remove the workspace's ``hermpkg-out``."""
+    """Remove the workspace's ``hermpkg-out``.
+
+    With ``--cache`` also what packages have left in the cache folder where they were loaded: compiled code,
+    and unpacked files that no process uses.
+    """
     import shutil
 
     from hermpkg_build.core.folders import OUTPUT_FOLDER
@@ -37,9 +43,29 @@ def run(arguments: CleanArguments, console: Console) -> ExitCode:
     if arguments.cache and os.path.isdir(arguments.cache_dir):
         from hermpkg_build.store.cache import delete_cache
 
+        removed += [*_clean_packages(arguments.cache_dir)]
         if delete_cache(arguments.cache_dir):
             removed.append(arguments.cache_dir)
     console.give_json({"removed": [*removed]})
     for path in removed:
         console.mention(f"removed {path}")
     return ExitCode.SUCCESS
+
+
+def _clean_packages(cache: str) -> Iterator[str]:
+    """Remove what packages have left in a cache folder; give the folders that are gone."""
+    from contextlib import suppress
+
+    from hermpkg_build.runtime.contents.pruning import prune_code, prune_unpacked
+
+    for name, prune in (("unpacked", prune_unpacked), ("code", partial(prune_code, now=True))):
+        folder = os.path.join(cache, name)
+        if not os.path.isdir(folder):
+            continue
+        with suppress(OSError):
+            for version in os.listdir(folder):
+                prune(os.path.join(folder, version), -1)
+                for here, _, _ in os.walk(folder, topdown=False):
+                    os.rmdir(here)
+        if not os.path.lexists(folder):
+            yield folder

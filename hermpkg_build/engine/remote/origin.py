@@ -14,6 +14,7 @@ from hermpkg_build.core.digest import Digest, fingerprint
 
 if TYPE_CHECKING:
     from hermpkg_build.engine.rebuilder import ActionResults
+    from hermpkg_build.loading.workspace import Workspace
     from hermpkg_build.remote.settings import RemoteSettings
     from hermpkg_build.source.known_facts import FactsStore
     from hermpkg_build.store.action_cache import ActionResult
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 def origin_of(settings: RemoteSettings) -> str:
     """Name the servers of `settings` by a hash of their addresses."""
     return fingerprint([settings.cache, settings.executor]).hash
+
+
+def named_by(workspace: Workspace, settings: RemoteSettings) -> list[str]:
+    """List the servers of `settings` that it is `workspace` who names them, without secrets."""
+    from hermpkg_build.remote.addresses import without_secrets
+
+    named = {workspace.settings.get("remote-cache"), workspace.settings.get("remote-executor")}
+    servers = [server for server in (settings.cache, settings.executor) if server and server in named]
+    return list(dict.fromkeys(map(without_secrets, servers)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Compiled sources, kept in the user's cache by the digest of the source.
 
 An entry is the digest of the marshalled code, then the code; where they do not match, the source is
-compiled again. As with ``__pycache__``, whoever can write to an entry can run code as its user, so a
+compiled again. Once a day who adds an entry removes those that were not used for longest, where they are too
+many. As with ``__pycache__``, whoever can write to an entry can run code as its user, so a
 folder or an entry that others can write to is not used. Nothing here ever fails: without a folder,
 sources are compiled. PYTHONDONTWRITEBYTECODE has no effect: it is about files beside the sources.
 """
@@ -16,8 +17,9 @@ import os
 import sys
 from types import CodeType
 
-from hermpkg_build.core.cache_directory import default_cache_directory
+from hermpkg_build.disk.cache_directory import default_cache_directory
 from hermpkg_build.disk.trust import check_private_folder, is_private
+from hermpkg_build.runtime.contents.used import mark_used
 
 _FORMAT = "v1"
 _DIGEST_SIZE = 32
@@ -33,6 +35,7 @@ class CodeCache:
         kind = f"{sys.implementation.cache_tag}-{importlib.util.MAGIC_NUMBER.hex()}-{sys.flags.optimize}"
         self._folder: str | None = os.path.join(default_cache_directory(os.environ), "code", _FORMAT, kind)
         self._is_checked = False
+        self._is_pruned = False
 
     def compile(self, source: bytes, filename: str) -> CodeType:
         """Compile a module's source, or take the code from the cache. Raises SyntaxError."""
@@ -56,6 +59,7 @@ class CodeCache:
                 # The entry as well as its folder: who owns a folder above may exchange this one.
                 status = os.fstat(file.fileno())
                 entry = file.read(status.st_size) if is_private(status) else b""
+                mark_used(file.fileno(), status)
         except OSError:
             return None
         marshalled = memoryview(entry)[_DIGEST_SIZE:]
@@ -76,6 +80,11 @@ class CodeCache:
 
                 entry = hashlib.sha256(marshalled).digest() + marshalled
                 replace_file(f"{folder}/{name}", entry, mode=_MODE)
+                if not self._is_pruned:
+                    self._is_pruned = True
+                    from hermpkg_build.runtime.contents.pruning import prune_code
+
+                    prune_code(os.path.dirname(folder))
         except OSError:
             # On a full or read-only disk, do not try again with every module.
             self._folder = None

@@ -1,7 +1,8 @@
 """Unpacks records into a folder named by their digest, which all processes that need them share.
 
 The folder is made aside and renamed, so it is there whole or not at all. Each process compares the files
-with its artifact before it gives out a path, and writes those anew that differ.
+with its artifact before it gives out a path, and writes those anew that differ. As long as it lives it holds
+a lock on the folder: where folders become too many, those go that nobody holds.
 """
 
 from __future__ import annotations
@@ -12,15 +13,28 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
-from hermpkg_build.core.cache_directory import default_cache_directory
+from hermpkg_build.disk.cache_directory import default_cache_directory
 from hermpkg_build.disk.files import write_file
-from hermpkg_build.disk.replacing import ASIDE, new_folder, remove_abandoned, replace_file
+from hermpkg_build.disk.replacing import (
+    ASIDE,
+    hold_folder,
+    is_open_at,
+    new_folder,
+    remove_abandoned,
+    replace_file,
+)
 from hermpkg_build.disk.trust import check_private_folder
 from hermpkg_build.errors import LocalEnvironmentError
+from hermpkg_build.runtime.contents.pruning import prune_unpacked, unpacked_limit
 
 _FORMAT = "v1"
 _ABANDONED_AFTER_S = 3600
 _FILE_MODE = 0o444
+_TRIALS = 20
+"""How often a folder is made that others remove before it is held: each time they must be faster."""
+
+_held: dict[str, int] = {}
+"""The descriptors by which this process, and its forks, hold folders, by path; never closed."""
 
 Files = Mapping[str, memoryview]
 """Contents by relative path with ``/``, none of which leads out of the folder."""
@@ -30,17 +44,20 @@ def unpack(files: Files) -> str:
     """Unpack `files` and give the absolute path of the folder, which holds exactly these.
 
     It lies in the user's cache or, where that cannot hold it, in a folder of the user's own among the
-    temporary files; a place that others can write to is not used. Raises LocalEnvironmentError where
-    neither can be used.
+    temporary files; a place that others can write to is not used. It stays there as long as this process
+    lives. Raises LocalEnvironmentError where neither can be used.
     """
+    limit = unpacked_limit()
     name = _digest(files)
     reasons = []
-    for place in _places():
+    for place in places():
         folder = os.path.join(place, name)
         try:
-            if not os.path.isdir(folder):
-                _make(place, folder, files)
+            is_new = _make_and_hold(place, folder, files)
             _check(folder, files)
+            if is_new:
+                with suppress(OSError):
+                    prune_unpacked(place, limit)
         except OSError as error:
             reasons.append((place, f"{error.strerror or error}"))
             continue
@@ -59,10 +76,29 @@ def _digest(files: Files) -> str:
     return whole.hexdigest()
 
 
-def _places() -> Iterator[str]:
+def places() -> Iterator[str]:
+    """Give the folders that files are unpacked in, the first choice first."""
     yield os.path.join(default_cache_directory(os.environ), "unpacked", _FORMAT)
     # One folder, not one in another: whoever had made the outer could exchange the inner one.
     yield os.path.join(tempfile.gettempdir(), f"hermpkg-{os.getuid()}-unpacked-{_FORMAT}")
+
+
+def _make_and_hold(place: str, folder: str, files: Files) -> bool:
+    """Make `folder` where it is missing, and hold it; return whether it was made."""
+    is_new = False
+    for _ in range(_TRIALS):
+        if folder in _held and is_open_at(_held[folder], folder):
+            break
+        if not os.path.isdir(folder):
+            _make(place, folder, files)
+            is_new = True
+        descriptor = hold_folder(folder)
+        if descriptor is not None:
+            _held[folder] = descriptor
+            break
+    with suppress(OSError):
+        os.utime(folder)
+    return is_new
 
 
 def _make(place: str, folder: str, files: Files) -> None:

@@ -29,7 +29,9 @@ def test_the_second_checkout_runs_nothing(
     # The first waits for its uploads.
     kept = len(os.listdir(server.storage / "cache/cas"))
     second = checkout("second", helped)
-    assert second.build() == (0, "")
+    again, told = second.build()
+    assert again == 0
+    assert told == f"work is shared with {server.url}, as the settings of this workspace say\n"
     assert second.artifacts == first.artifacts
     assert len(os.listdir(server.storage / "cache/cas")) == kept
 

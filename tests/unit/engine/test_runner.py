@@ -92,6 +92,15 @@ def test_notes_that_cannot_be_kept_are_a_warning(tmp_path: Path) -> None:
     assert warning.startswith("cannot keep notes for the next build")
 
 
+def test_that_notes_cannot_be_kept_is_told_once(tmp_path: Path) -> None:
+    """For each target and for all of them together the system has another reason."""
+    (tmp_path / "workspace").write_text("in the way")
+    bench = Bench(tmp_path)
+    bench.run()
+    bench.journal.notes_not_kept(OSError("another reason"))
+    assert len(bench.journal.warnings) == 1
+
+
 def test_an_artifact_in_place_is_known_by_its_signature(bench: Bench, tmp_path: Path) -> None:
     artifact = tmp_path / "a.pt"
     artifact.write_bytes(b"one")

@@ -9,12 +9,14 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from hermpkg_build.runtime.contents.code_cache import CodeCache
+from hermpkg_build.runtime.contents.used import DAY_S
 
 SOURCE = b"import sys\n\ndef frame():\n    return sys._getframe().f_code.co_filename\n" + b"# padding\n" * 30
 
@@ -156,3 +158,25 @@ def test_packaged_modules_start_from_it(load, folder) -> None:
     assert len(entries(folder)) == 1
     assert first.frame() == first.__file__ != second.frame() == second.__file__
     assert not [path for path in entries(folder) if os.path.basename(path).startswith(".")]
+
+
+def test_what_was_not_used_for_longest_goes_once_a_day(folder, monkeypatch) -> None:
+    sources = [SOURCE + f"number = {number}\n".encode() for number in range(8)]
+    for source in sources[:6]:
+        run(source, "one.py")
+    old, version = time.time() - 10 * DAY_S, folder / "v1"
+    (kind,) = version.iterdir()
+    for age, source in enumerate(sources[:6]):
+        os.utime(kind / hashlib.sha256(source).hexdigest(), (old - age, old - age))
+    # Reading marks it as used.
+    run(sources[5], "one.py")
+    size = os.path.getsize(entries(folder)[0])
+    monkeypatch.setattr("hermpkg_build.runtime.contents.pruning.prune_code.__defaults__", (4 * size,))
+    run(sources[6], "one.py")
+    assert len(entries(folder)) == 7
+    os.utime(version, (old, old))
+    run(sources[7], "one.py")
+    left = {path.name for path in entries(folder)}
+    assert left == {hashlib.sha256(sources[number]).hexdigest() for number in (5, 6, 7)}
+    for source in sources:
+        assert run(source, "two.py")["frame"]() == "two.py"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
+from hermpkg_build.runtime.contents import unpacking
+from hermpkg_build.runtime.contents.pruning import unpacked_limit
 from hermpkg_build.runtime.contents.unpacking import unpack
 
 LIB = {
@@ -270,3 +273,74 @@ def test_many_processes_may_unpack_at_once(cache) -> None:
     (folder,) = folders
     assert len(contents(folder.strip())) == 200
     assert [name for name in os.listdir(cache / "unpacked" / "v1") if name.startswith(".")] == []
+
+
+HOLDER = """
+import sys
+from hermpkg_build.runtime.contents.unpacking import unpack
+print(unpack({"held.txt": memoryview(b"h" * 1000)}), flush=True)
+sys.stdin.readline()
+"""
+UNPACKER = """
+import sys
+from hermpkg_build.runtime.contents.unpacking import unpack
+print(unpack({sys.argv[1]: memoryview(b"x" * 1000)}))
+"""
+
+
+def unpacked_by_another_process(name: str) -> Path:
+    command = [sys.executable, "-c", UNPACKER, name]
+    return Path(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip())
+
+
+def test_what_was_not_used_for_longest_goes_and_what_is_held_stays(cache, monkeypatch) -> None:
+    monkeypatch.setenv("HERMPKG_UNPACKED_LIMIT", "4K")
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        held = Path(holder.stdout.readline().strip())
+        folders = [unpacked_by_another_process(name) for name in ("a", "b", "c")]
+        for age, folder in enumerate([held, *folders]):
+            os.utime(folder, (1000 + age, 1000 + age))
+        # Used again, without being made.
+        assert unpacked_by_another_process("a") == folders[0]
+        folders.append(unpacked_by_another_process("d"))
+        assert [folder.exists() for folder in (held, *folders)] == [True, True, False, False, True]
+        assert (held / "held.txt").read_bytes() == b"h" * 1000
+        holder.communicate("\n")
+    monkeypatch.setenv("HERMPKG_UNPACKED_LIMIT", "3K")
+    unpacked_by_another_process("e")
+    assert not held.exists()
+    assert [name for name in os.listdir(cache / "unpacked" / "v1") if name.startswith(".")] == []
+
+
+def test_a_folder_that_is_removed_meanwhile_is_made_again(cache, monkeypatch) -> None:
+    """By somebody who knows no locks."""
+    first = unpack(FILES)
+    shutil.rmtree(first)
+    assert contents(unpack(FILES)).keys() == FILES.keys()
+    # Or just before it is held.
+    hold = unpacking.hold_folder
+    removals = iter([True, True])
+
+    def too_late(folder: str) -> int | None:
+        if next(removals, False):
+            shutil.rmtree(folder)
+        return hold(folder)
+
+    shutil.rmtree(first)
+    monkeypatch.setattr(unpacking, "hold_folder", too_late)
+    assert contents(unpack(FILES)).keys() == FILES.keys()
+
+
+@pytest.mark.parametrize(("text", "limit"), [("12", 12), ("3k", 3000), ("2G", 2 * 10**9), ("", 4 * 10**9)])
+def test_limits(monkeypatch, text, limit) -> None:
+    monkeypatch.setenv("HERMPKG_UNPACKED_LIMIT", text)
+    assert unpacked_limit() == limit
+
+
+@pytest.mark.parametrize("text", ["G", "-1", "1.5G", "2GB", "many"])
+def test_a_limit_that_is_no_number_is_told(cache, monkeypatch, text) -> None:
+    monkeypatch.setenv("HERMPKG_UNPACKED_LIMIT", text)
+    with pytest.raises(LocalEnvironmentError, match="HERMPKG_UNPACKED_LIMIT"):
+        unpack(FILES)

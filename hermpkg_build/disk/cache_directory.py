@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Mapping
 
+from hermpkg_build.disk.trust import is_trusted, stranger_in
+
 _NOWHERE = "/nonexistent"
 """A folder that nobody can write to: with it, a build runs without a cache."""
 
@@ -16,6 +18,9 @@ def default_cache_directory(environ: Mapping[str, str], *, platform: str = sys.p
     That is ``HERMPKG_CACHE_DIR``, else ``XDG_CACHE_HOME/hermpkg`` (a relative one is ignored, as the XDG
     specification demands), else the platform's folder for caches: ``~/.cache/hermpkg`` on Linux,
     ``~/Library/Caches/hermpkg`` on macOS. A user without a home gets a folder that nobody can write to.
+
+    ``HOME`` may be another user's, as where a container runs as root in the home of the one who started it.
+    What others can exchange is not used; there the home counts that the system knows of this user.
     """
     chosen = environ.get("HERMPKG_CACHE_DIR")
     if chosen:
@@ -24,6 +29,19 @@ def default_cache_directory(environ: Mapping[str, str], *, platform: str = sys.p
     if os.path.isabs(xdg):
         return os.path.join(xdg, "hermpkg")
     home = environ.get("HOME") or os.path.expanduser("~")
+    if stranger_in(home) and not is_trusted(home):
+        home = _home_of_user() or home
     folder = "Library/Caches" if platform == "darwin" else ".cache"
     # A user that the system does not know, as in some containers, has no home, and "~" stays as it is.
     return os.path.abspath(os.path.join(home if home != "~" else _NOWHERE, folder, "hermpkg"))
+
+
+def _home_of_user() -> str:
+    """Return the home that the system knows of this user; "" where there is none, or others can change it."""
+    import pwd
+
+    try:
+        home = pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        return ""
+    return home if os.path.isdir(home) and not stranger_in(home) else ""
