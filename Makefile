@@ -18,7 +18,7 @@ PYTEST_FLAGS ?= -n 4 --dist worksteal
 ZOO := .venv-zoo
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench fuzz zoo machine format clean
+.PHONY: help demo test bench fuzz zoo pictures machine format clean
 
 help: ## Show what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -41,6 +41,9 @@ fuzz: $(VENV)/test.stamp ## Read mutants of archives: COUNT of them from number 
 
 zoo: $(ZOO)/zoo.stamp ## Pack models of twelve libraries and load them where the libraries are not
 	@$(ZOO)/bin/python tests/zoo/run.py $(LIBRARIES)
+
+pictures: $(VENV)/test.stamp $(VENV)/machine.stamp ## Make the pictures of the documentation, in a Chromium
+	$(VENV_PYTHON) docs/pictures/make_pictures.py
 
 machine: ## Install what tests need beyond Python; tests are skipped that this machine has not got the parts for
 	sh tests/machine.sh

@@ -24,6 +24,7 @@ class Overview:
     """Everything that ``hermpkg inspect`` tells of an artifact."""
 
     contents: Contents
+    belongings: Belongings
     groups: tuple[Group, ...]
     tensors: ArchiveTensors
     needed: tuple[Needed, ...]
@@ -47,6 +48,7 @@ def overview_of(archive: ArchiveReader) -> Overview:
     belongings = Belongings(archive, contents)
     return Overview(
         contents=contents,
+        belongings=belongings,
         groups=belongings.groups(),
         tensors=tensors_of_archive(archive, contents.records),
         needed=needed_by(contents, belongings),
@@ -55,7 +57,7 @@ def overview_of(archive: ArchiveReader) -> Overview:
 
 def summary_lines(overview: Overview, *, everything: bool = False) -> Iterator[str]:
     """Give the lines of the summary and the records; without `everything` long lists are cut, and say so."""
-    yield from _head(overview.contents)
+    yield from head_lines(overview.contents)
     yield from _edited(overview.contents, everything)
     yield ""
     yield from _group_lines(overview.groups, overview.tensors)
@@ -71,7 +73,8 @@ def tensor_lines(tensors: Sequence[TensorFacts]) -> Iterator[str]:
     )
 
 
-def _head(contents: Contents) -> Iterator[str]:
+def head_lines(contents: Contents) -> Iterator[str]:
+    """Say what the artifact is, how large it is, and what made it."""
     total = sum(record.bytes for record in contents.records)
     yield f"{contents.root}: {counted(len(contents.records), 'record')}, {size_text(total)}"
     manifest = contents.manifest

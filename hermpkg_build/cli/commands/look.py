@@ -1,0 +1,99 @@
+"""``hermpkg look``."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hermpkg_build.cli.arguments import flag, operand, option
+from hermpkg_build.cli.command import command
+from hermpkg_build.cli.console import Console
+from hermpkg_build.cli.operands import is_file
+from hermpkg_build.cli.remote import EngineArguments
+from hermpkg_build.core.texts import size_text
+from hermpkg_build.errors import CommandLineError, ExitCode, LocalEnvironmentError
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.canonical_json import Json
+
+_UNSAFE = '<>:"/\\|?*'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookArguments(EngineArguments):
+    """What ``hermpkg look`` is told: an artifact, or two to be compared."""
+
+    artifact: str = operand("LABEL|FILE")
+    other: str = operand("[LABEL|FILE]")
+    output: str | None = option(
+        "-o, --output FILE",
+        "write the page to FILE (default: a new folder for temporary files)",
+        read=str,
+        default=None,
+    )
+    no_open: bool = flag("--no-open", "write the page, and do not open it")
+
+
+@command(LookArguments, group="look into artifacts", example="hermpkg look //models:resnet")
+def run(arguments: LookArguments, console: Console) -> ExitCode:
+    """Open a page that shows what is in an artifact, and why.
+
+    The page is one HTML file, which works offline and can be sent: a map of all bytes, with tensors by name
+    and code by distribution; the graph of modules, folded by package, with the shortest chain of imports to
+    each; what must be installed where the artifact lands; search. Of two artifacts it shows what changed.
+
+    Nothing of an artifact runs, neither to make the page nor in it. It needs the extra ``look``.
+    """
+    from hermpkg_build.explorer.page import html_page
+
+    data = _data(arguments, console)
+    page = html_page(data).encode()
+    path = _written(arguments, str(data["title"]), page)
+    console.give_json({"path": path, "bytes": len(page)})
+    console.say(f"{path}  {size_text(len(page))}")
+    if not arguments.no_open:
+        _open(path, console)
+    return ExitCode.SUCCESS
+
+
+def _data(arguments: LookArguments, console: Console) -> dict[str, Json]:
+    from hermpkg_build.cli.building import open_artifact
+    from hermpkg_build.explorer.artifact_page import artifact_page
+    from hermpkg_build.explorer.difference_page import difference_page
+
+    with open_artifact(arguments.artifact, arguments, console) as archive:
+        if not arguments.other:
+            return artifact_page(archive)
+        with open_artifact(arguments.other, arguments, console) as other:
+            return difference_page(archive, other)
+
+
+def _written(arguments: LookArguments, title: str, page: bytes) -> str:
+    """Write the page to its place; return the path."""
+    from hermpkg_build.disk.replacing import replace_file
+
+    path = arguments.output
+    if path is None:
+        import tempfile
+
+        name = "".join("_" if c in _UNSAFE or not c.isprintable() else c for c in title).strip(". ")[:100]
+        path = os.path.join(tempfile.mkdtemp(prefix="hermpkg-look-"), f"{name or 'artifact'}.html")
+    for word in (arguments.artifact, arguments.other):
+        if word and is_file(word) and os.path.exists(path) and os.path.samefile(word, path):
+            raise CommandLineError("--output names the artifact itself", next_step="name another file")
+    try:
+        replace_file(path, page)
+    except OSError as error:
+        raise LocalEnvironmentError(
+            "the page cannot be written", facts=[("file", path), ("reason", error.strerror or str(error))]
+        ) from None
+    return path
+
+
+def _open(path: str, console: Console) -> None:
+    import webbrowser
+    from pathlib import Path
+
+    if not webbrowser.open(Path(os.path.abspath(path)).as_uri()):
+        console.note(f"no browser could be opened: open {path} yourself, or on another machine")
