@@ -12,6 +12,8 @@ from hermpkg_build.core.policy import Policy, PolicyRule
 
 FRAMEWORK = "torch"
 OWN_TOOL = "hermpkg-build"
+OWN_PACKAGE = "hermpkg_build"
+"""Its name where no distribution has it, as in a checkout on the search path."""
 ASKED = "asked"
 ABSENT = "absent"
 OWN = "own"
@@ -83,7 +85,7 @@ TABLE: Sequence[Row] = (
     Row(
         name="framework",
         when="torch, and hermpkg itself, which opens the package",
-        fits=lambda c: c.name in (FRAMEWORK, OWN_TOOL),
+        fits=lambda c: c.name in (FRAMEWORK, OWN_TOOL, OWN_PACKAGE),
         policy=Policy.EXTERN,
         why="it is there wherever the package is opened",
     ),

@@ -19,13 +19,15 @@ class Comparison:
     """How two outputs compare: `parts` of them, of which `tensors` are tensors.
 
     `difference` is the largest one between two numbers of tensors, 0 where all bits are equal. `problems`
-    says where they differ by more than rounding.
+    says where they differ by more than rounding. `unsteady` are the places of the model's pickle that differ
+    by process.
     """
 
     parts: int
     tensors: int
     difference: float = 0.0
     problems: tuple[str, ...] = ()
+    unsteady: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:

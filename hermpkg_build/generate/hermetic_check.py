@@ -10,17 +10,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Any
 
 import hermpkg_build
+from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.disk.processes import Children, signal_name
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.generate import hermetic_check_main
 from hermpkg_build.generate.comparison import Comparison, compare
 from hermpkg_build.generate.example import Leaf, TorchSettings
+from hermpkg_build.generate.repickling import RECORD, differences
 
 _OUTPUT_LINES = 30
 _TIMED_OUT = "Timeout ("
@@ -88,6 +90,35 @@ def pickled_example(arguments: Any, note: Callable[[str, str], None]) -> bytes:
 
 def check(request: CheckRequest, expected: Sequence[Leaf] | None) -> Comparison | CheckFailure:
     """Run the example in a fresh process; without one (`expected` is None), see that the package loads."""
+    result, code, printed = _open(request)
+    if code is None or (result is None and _TIMED_OUT in printed):
+        summary = f"the fresh process has not ended after {request.timeout:g} s"
+        return CheckFailure(summary=summary, details=_end_of(printed))
+    if result is None:
+        how = f"was killed by {signal_name(-code)}" if code < 0 else f"ended with code {code}"
+        return CheckFailure(summary=f"the process that opened the package {how}", details=_end_of(printed))
+    if "failure" in result:
+        return CheckFailure(**result["failure"])
+    found = Comparison(parts=0, tensors=0) if expected is None else compare(expected, result["outputs"])
+    return replace(found, unsteady=_unsteady(request, result["pickle"]))
+
+
+def _unsteady(request: CheckRequest, pickled: bytes) -> tuple[str, ...]:
+    """Where the pickle of the model differs in one more process, if it was not that of the package in one."""
+    if not pickled:
+        return ()
+    result, _, _ = _open(replace(request, example=None))
+    if not result or "failure" in result:
+        return ()
+    other = result["pickle"]
+    if not other:
+        with ArchiveReader(request.artifact) as archive:
+            other = archive.read(RECORD)
+    return tuple(differences(pickled, other))
+
+
+def _open(request: CheckRequest) -> tuple[Any, int | None, str]:
+    """Run a fresh process: what it found (None where it died), its exit code, what it printed."""
     with tempfile.TemporaryDirectory(prefix="hermpkg-check-") as folder:
         path = os.path.join(folder, "request.json")
         with open(path, "w", encoding="utf-8") as file:
@@ -100,17 +131,7 @@ def check(request: CheckRequest, expected: Sequence[Leaf] | None) -> Comparison 
             result = _read(os.path.join(folder, "result.pkl"))
             output.seek(0)
             printed = output.read().decode(errors="replace")
-    if code is None or (result is None and _TIMED_OUT in printed):
-        summary = f"the fresh process has not ended after {request.timeout:g} s"
-        return CheckFailure(summary=summary, details=_end_of(printed))
-    if result is None:
-        how = f"was killed by {signal_name(-code)}" if code < 0 else f"ended with code {code}"
-        return CheckFailure(summary=f"the process that opened the package {how}", details=_end_of(printed))
-    if "failure" in result:
-        return CheckFailure(**result["failure"])
-    if expected is None:
-        return Comparison(parts=0, tensors=0)
-    return compare(expected, result["outputs"])
+    return result, code, printed
 
 
 def _run(request: str, work: str, output: Any, timeout: float) -> int | None:

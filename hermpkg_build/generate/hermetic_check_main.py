@@ -43,25 +43,27 @@ def main() -> None:
     )
     hidden.install()
     try:
-        result: dict[str, Any] = {"outputs": outputs(request, hidden)}
+        result = results(request, hidden)
     except BaseException as error:  # noqa: BLE001 - a model may raise anything
         result = {"failure": failure_of(error, hidden)}
     with open(os.path.join(os.path.dirname(path), "result.pkl"), "wb") as file:
         pickle.dump(result, file, protocol=4)
 
 
-def outputs(request: dict[str, Any], hidden: HiddenModules) -> list[Any]:
-    """The outputs of the model for the example; none where there is no example."""
+def results(request: dict[str, Any], hidden: HiddenModules) -> dict[str, Any]:
+    """The outputs of the model for the example, and its pickle where that is another one here."""
     from hermpkg_build import PackageImporter
     from hermpkg_build.core.json_codec import from_json
     from hermpkg_build.generate.example import TorchSettings, leaves_of, run
+    from hermpkg_build.generate.repickling import pickled_again
 
     if request["settings"] is not None:
         from_json(TorchSettings, request["settings"]).use()
     importer = PackageImporter(request["artifact"])
     model = importer.load_pickle("model", "model.pkl")
+    again = pickled_again(importer, model)
     if request["example"] is None:
-        return []
+        return {"outputs": [], "pickle": again}
 
     class Unpickler(pickle.Unpickler):
         def find_class(self, module: str, name: str) -> Any:
@@ -74,7 +76,7 @@ def outputs(request: dict[str, Any], hidden: HiddenModules) -> list[Any]:
             return found
 
     arguments = Unpickler(io.BytesIO(bytes.fromhex(request["example"]))).load()
-    return leaves_of(run(model, arguments))
+    return {"outputs": leaves_of(run(model, arguments)), "pickle": again}
 
 
 def failure_of(error: BaseException, hidden: HiddenModules) -> dict[str, Any]:

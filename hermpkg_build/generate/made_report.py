@@ -92,10 +92,13 @@ def make_report(
             difference=outcome.difference,
         ),
         build_policy=build_text(rules, manifest.requires.items()),
-        notes=tuple(
-            f"{name} is code of yours that stays outside: it must be importable where the file lands"
-            for name, each in everything.items()
-            if each.policy is Policy.EXTERN and each.row == ASKED and not each.version
+        notes=(
+            *(
+                f"{name} is code of yours that stays outside: it must be importable where the file lands"
+                for name, each in everything.items()
+                if each.policy is Policy.EXTERN and each.row == ASKED and not each.version
+            ),
+            *(f"the bytes of the file differ by process: {place}" for place in outcome.unsteady),
         ),
         exporter_calls="\n".join(call_text(replace(rule, allow_empty=True)) for rule in rules),
     )

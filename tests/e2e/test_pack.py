@@ -425,3 +425,58 @@ def test_what_opens_the_package_may_be_packed_in_it(folder):
         """,
     )
     assert "packaging" in python(folder, "script.py").stdout
+
+
+def test_what_differs_by_process_is_told_with_its_place(folder):
+    write(
+        folder / "parts.py",
+        """
+        class Steady:
+            pass
+
+        class Keeps(Steady):
+            # What it holds is another thing after it was loaded, and the same in each process.
+            def __setstate__(self, state):
+                self.__dict__.update(state, is_loaded=True)
+
+        class Unsteady(Steady):
+            def __getstate__(self):
+                return {**self.__dict__, "key": id(self)}
+        """,
+    )
+    write(
+        folder / "script.py",
+        """
+        import hermpkg_build
+        import parts
+
+        for kind in (parts.Steady, parts.Keeps, parts.Unsteady):
+            report = hermpkg_build.pack([kind()], "model.pt")
+            print(*report.notes)
+        """,
+    )
+    steady, keeps, unsteady = python(folder, "script.py").stdout.split("\n")[:3]
+    assert (steady, keeps) == ("", "")
+    assert "the bytes of the file differ by process: model[0].key" in unsteady
+
+
+def test_a_second_process_packs_the_same_bytes_or_shows_what_differs(folder):
+    write(
+        folder / "app.py",
+        """
+        class Model:
+            pass
+
+        def make(names=("b", "a", "c", "e", "d", "f"), is_sorted=False):
+            model = Model()
+            model.names = list({*names})
+            if is_sorted:
+                model.names.sort()
+            return model
+        """,
+    )
+    words = ("pack", "app:make", "-o", "model.pt", "--reproducible")
+    shown = hermpkg(folder, *words, "--arg", "is_sorted=true", '--arg=names=["a b","ü"]').stdout
+    assert "another process packs the same bytes" in shown
+    failed = hermpkg(folder, *words, code=3)
+    assert "model.names" in failed.stdout + failed.stderr

@@ -7,7 +7,7 @@ import json
 import sys
 from dataclasses import dataclass, replace
 
-from hermpkg_build.cli.arguments import operand, option, repeated
+from hermpkg_build.cli.arguments import flag, operand, option, repeated
 from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.console import Console
 from hermpkg_build.errors import CommandLineError, ExitCode
@@ -82,6 +82,24 @@ class PackArguments(CommonArguments):
         read=_seconds,
         default=None,
     )
+    reproducible: bool = flag(
+        "--reproducible", "call and pack once more in another process; end with 3 where the bytes differ"
+    )
+
+    @property
+    def words(self) -> list[str]:
+        """The words of the command line that say the same, but for the file to write."""
+        given = [
+            ("--weights", self.weights),
+            ("--weights-key", self.weights_key),
+            ("--strip-prefix", self.weights_prefix),
+            ("--example", self.example),
+            ("--timeout", "" if self.timeout is None else str(self.timeout)),
+            *(("--arg", f"{name}={json.dumps(value)}") for name, value in self.arguments),
+            *(("--extern", name) for name in self.extern),
+            *(("--intern", name) for name in self.intern),
+        ]
+        return [self.factory, *(f"{name}={value}" for name, value in given if value)]
 
 
 @command(PackArguments, group="build and test", example="hermpkg pack train.py:make_model -o model.pt")
@@ -91,6 +109,9 @@ def run(arguments: PackArguments, console: Console) -> ExitCode:
     The function is called as you would call it: with this Python, its environment and the current folder.
     What becomes of each library is decided by what the model's imports lead to. The file is opened in a fresh
     process in which nothing that it holds can be imported before it takes its place.
+
+    With --reproducible the exit code is 3, and the differences are shown, where another process packs other
+    bytes.
     """
     if not arguments.out:
         raise CommandLineError(
@@ -115,7 +136,21 @@ def run(arguments: PackArguments, console: Console) -> ExitCode:
     console.give_json(report.to_json())
     for line in report.lines():
         console.mention(line)
-    return ExitCode.SUCCESS
+    return _repeat(arguments, console) if arguments.reproducible else ExitCode.SUCCESS
+
+
+def _repeat(arguments: PackArguments, console: Console) -> ExitCode:
+    """Pack once more, and say whether the bytes are the same."""
+    from hermpkg_build.generate.second_run import packed_again
+
+    differences = packed_again(arguments.words, arguments.out)
+    if not differences:
+        console.mention("another process packs the same bytes")
+        return ExitCode.SUCCESS
+    console.warn(f"another process packs other bytes than those of {arguments.out}:")
+    for line in differences:
+        console.mention(f"  {line}")
+    return ExitCode.TESTS_FAILED
 
 
 def _load_weights(model: object, arguments: PackArguments) -> tuple[str, ...]:
