@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hermpkg_build.cli.operands import current_workspace, is_file
 from hermpkg_build.cli.progress import Display
+from hermpkg_build.cli.recording import recorded
 from hermpkg_build.cli.remote import EngineArguments, chosen_settings, remote_of
 from hermpkg_build.core.texts import listed
 from hermpkg_build.engine.results import BuildRequest, BuildResult, TargetResult
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from hermpkg_build.cli.console import Console
     from hermpkg_build.core.canonical_json import Json
     from hermpkg_build.engine.context import Build
+    from hermpkg_build.engine.observer import BuildObserver
+    from hermpkg_build.engine.test_results import PackageTestResult
 
     T = TypeVar("T")
 
@@ -27,7 +30,7 @@ _MOST_LISTED = 10
 
 
 def call_engine(
-    use_case: Callable[[Build], T], request: BuildRequest, arguments: EngineArguments, display: Display
+    use_case: Callable[[Build], T], request: BuildRequest, arguments: EngineArguments, observer: BuildObserver
 ) -> T:
     """Call a use case of the engine, with the servers that the arguments and the workspace name."""
     from hermpkg_build.engine.opening import open_build
@@ -35,7 +38,7 @@ def call_engine(
     chosen = chosen_settings(arguments.remote)
     workspace = current_workspace()
     remote = remote_of(workspace, chosen)
-    with open_build(workspace, request, arguments.cache_dir, display, remote=remote) as opened:
+    with open_build(workspace, request, arguments.cache_dir, observer, remote=remote) as opened:
         return use_case(opened)
 
 
@@ -47,13 +50,20 @@ def ask_engine(
     *,
     keep_going: bool = False,
     explain: bool = False,
+    tell_test: Callable[[PackageTestResult], None] | None = None,
 ) -> T:
-    """Call a use case for `patterns`, which count from the current folder, and show what runs meanwhile."""
+    """Call a use case for `patterns`, which count from the current folder, and show what runs meanwhile.
+
+    What the arguments say is recorded. `tell_test` prints how a test went.
+    """
     request = BuildRequest(
         patterns=tuple(patterns), directory=os.getcwd(), keep_going=keep_going, jobs=arguments.jobs
     )
-    with closing(Display(console, explain=explain)) as display:
-        return call_engine(use_case, request, arguments, display)
+    with (
+        closing(Display(console, explain=explain, tell_test=tell_test)) as display,
+        recorded(arguments, request, display) as observer,
+    ):
+        return call_engine(use_case, request, arguments, observer)
 
 
 def build_artifacts(

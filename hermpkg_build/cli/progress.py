@@ -1,92 +1,128 @@
-"""Shows what a build does: a moving display on a terminal, plain lines elsewhere, nothing in JSON mode."""
+"""Shows what a build does: moving lines on a terminal, plain ones elsewhere, nothing in JSON mode."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Literal
 
 from hermpkg_build.cli.console import Console, faint, good, strong
 from hermpkg_build.core.texts import counted, size_text
 from hermpkg_build.engine.observer import BuildObserver
-from hermpkg_build.printable import one_line
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
+    from hermpkg_build.cli.live import LiveLines
+    from hermpkg_build.cli.running import Running
+    from hermpkg_build.engine.durations import Durations
     from hermpkg_build.engine.results import TargetResult
+    from hermpkg_build.engine.test_results import PackageTestResult
 
-# What people see of an action while it runs, by its kind.
-_WORDS = {
-    "analyse": "analysing",
-    "make-model": "making",
-    "assemble": "assembling",
-    "test": "testing",
-    "fetch": "fetching",
-    "upload": "uploading",
-}
+SILENCE_S = 10.0
+"""How long nothing is said where output is no terminal, while something runs."""
 
 
 class Display(BuildObserver):
-    """A build's observer that prints one line a finished target, and tells of actions while they run.
+    """A build's observer that prints what is finished as it happens, and shows what runs.
 
-    On a terminal the actions that run are shown with their time; the target lines are printed when that
-    display has gone, so that the two do not write over each other. With `explain` each line is followed
-    by why its target was built. To be closed at the end.
+    On a terminal that are lines at the bottom, drawn anew all the time: how many steps are done, what runs
+    and for how long. Elsewhere a line says so when nothing else was said for `SILENCE_S` seconds. With
+    `explain` each target is followed by why it was built. `tell_test` prints how a test went. To be closed
+    at the end.
     """
 
-    def __init__(self, console: Console, *, explain: bool = False) -> None:
+    def __init__(
+        self,
+        console: Console,
+        *,
+        explain: bool = False,
+        tell_test: Callable[[PackageTestResult], None] | None = None,
+    ) -> None:
         self._console = console
         self._explain = explain
-        self._spinners = _Spinners(console)
-        self._waiting: list[Callable[[], None]] = []
+        self._tell_test = tell_test
+        self._shows = not console.json and not console.quiet
+        self._live: LiveLines | None = None
+        self._pulse: _Pulse | None = None
+        self._running: Running | None = None
 
     def close(self) -> None:
-        """End the moving display, and print what waited for its end."""
-        self._spinners.stop()
-        for show in self._waiting:
-            show()
+        """End the moving lines and the signs of life."""
+        if self._live is not None:
+            self._live.stop()
+        if self._pulse is not None:
+            self._pulse.stop()
+
+    def steps_planned(self, steps: int, jobs: int, expected: Durations) -> None:
+        """Know how far the way is."""
+        self._made_running().plan(steps, jobs, expected)
+
+    def step_finished(self) -> None:
+        """Count it."""
+        self._made_running().step()
+
+    def phase_started(self, kind: str, subject: str) -> None:
+        """Show it as running."""
+        self._start(kind, subject)
+
+    def phase_finished(self, kind: str, subject: str) -> None:
+        """Show it no longer."""
+        self._made_running().stop(kind, subject)
 
     def action_started(self, kind: str, subject: str) -> None:
         """Show the action as running."""
-        self._spinners.start(kind, subject)
-        if self._console.verbose and not self._spinners.are_shown:
-            self._console.note(f"{_WORDS.get(kind, kind)} {subject}")
+        self._start(kind, subject)
+        if self._console.verbose and not _errors_go_to_a_terminal():
+            from hermpkg_build.cli.running import WORDS
+
+            self._note(f"{WORDS.get(kind, kind)} {subject}")
 
     def action_finished(self, kind: str, subject: str, *, cached: bool, where: str = "") -> None:
         """Show the action no longer."""
-        self._spinners.stop_one(kind, subject)
+        self._made_running().stop(kind, subject)
         if self._console.verbose and cached:
-            self._later(lambda: self._console.note(f"cached: {kind} {subject}"))
+            self._note(f"cached: {kind} {subject}")
         if self._console.verbose and where:
-            self._later(lambda: self._console.note(f"ran on {where}: {kind} {subject}"))
+            self._note(f"ran on {where}: {kind} {subject}")
+
+    def action_failed(self, kind: str, subject: str) -> None:
+        """Show the action no longer."""
+        self._made_running().stop(kind, subject)
 
     def target_finished(self, result: TargetResult) -> None:
         """Print the target's line, and why it was built where that is wanted."""
-        self._later(lambda: self._print_target(result))
+        self._print(lambda: self._print_target(result))
+
+    def test_finished(self, result: PackageTestResult) -> None:
+        """Print how the test went."""
+        if self._tell_test is not None:
+            tell = self._tell_test
+            self._print(lambda: tell(result))
 
     def transfer_started(self, direction: Literal["fetch", "upload"], subject: str) -> None:
         """Show that something is fetched from the shared cache, or uploaded."""
-        self._spinners.start(direction, subject)
+        self._start(direction, subject)
 
     def transfer_ended(self, direction: Literal["fetch", "upload"], subject: str, size: int) -> None:
         """Show the transfer no longer; with -v say how many bytes it moved."""
-        self._spinners.stop_one(direction, subject)
+        self._made_running().stop(direction, subject, size)
         if self._console.verbose and size:
-            self._later(lambda: self._console.note(f"{direction}ed: {subject}  {size_text(size)}"))
+            self._note(f"{direction}ed: {subject}  {size_text(size)}")
 
     def uploads_awaited(self, number: int) -> None:
         """Say which uploads the end of the build waits for, and how to give them up."""
         text = f"{counted(number, 'upload')} to the shared cache; Ctrl-C gives up those that are not done"
-        self._spinners.start("waiting for", text)
-        if not self._spinners.are_shown:
-            self._console.note(f"waiting for {text}")
+        self._start("waiting for", text)
+        if not _errors_go_to_a_terminal():
+            self._note(f"waiting for {text}")
 
     def cache_pruned(self, entries: int, size: int) -> None:
         """With -v say what the cache has lost."""
         if self._console.verbose:
             text = f"the cache passed its limit: {counted(entries, 'entry', 'entries')} removed"
-            self._later(lambda: self._console.note(f"{text}, {size_text(size)}"))
+            self._note(f"{text}, {size_text(size)}")
 
     def note(self, text: str) -> None:
         """Print the note."""
@@ -94,14 +130,43 @@ class Display(BuildObserver):
 
     def warning(self, text: str) -> None:
         """Print the warning."""
-        self._later(lambda: self._console.warn(text))
+        self._print(lambda: self._console.warn(text))
 
-    def _later(self, show: Callable[[], None]) -> None:
-        """Print now, or once the moving display has gone."""
-        if self._spinners.are_shown:
-            self._waiting.append(show)
-        else:
+    def _made_running(self) -> Running:
+        if self._running is None:
+            from hermpkg_build.cli.running import Running
+
+            self._running = Running()
+        return self._running
+
+    def _start(self, kind: str, subject: str) -> None:
+        """Show some work as running, and begin to show where this is the first."""
+        running = self._made_running()
+        running.start(kind, subject)
+        if not self._shows:
+            return
+        if _errors_go_to_a_terminal():
+            if self._live is None:
+                from hermpkg_build.cli.live import LiveLines
+
+                self._live = LiveLines(running.lines)
+            self._live.start()
+        elif self._pulse is None:
+            self._pulse = _Pulse(running.sign_of_life, self._console.note)
+            self._pulse.start()
+
+    def _note(self, text: str) -> None:
+        self._print(lambda: self._console.note(text))
+
+    def _print(self, show: Callable[[], None]) -> None:
+        """Print above the moving lines."""
+        with self._aside():
             show()
+
+    def _aside(self) -> AbstractContextManager[None]:
+        if self._live is not None:
+            return self._live.aside()
+        return nullcontext() if self._pulse is None else self._pulse.aside()
 
     def _print_target(self, result: TargetResult) -> None:
         status = good(result.status) if result.status == "built" else faint(result.status)
@@ -115,50 +180,38 @@ class Display(BuildObserver):
                 self._console.say(f"    {reason}")
 
 
-class _Spinners:
-    """The actions that run now, each with a spinner and its time, redrawn where errors go to a terminal.
+class _Pulse:
+    """Says what runs whenever nothing else was said for a while."""
 
-    Rich is imported when the first action starts: a build that has nothing to do never pays for it.
-    """
+    def __init__(self, sign: Callable[[], str], say: Callable[[str], None]) -> None:
+        self._sign = sign
+        self._say = say
+        self._said = time.monotonic()
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
 
-    def __init__(self, console: Console) -> None:
-        self.are_shown = _errors_go_to_a_terminal() and not console.json and not console.quiet
-        self._color = console.color_errors
-        self._progress: Progress | None = None
-        self._tasks: dict[tuple[str, str], TaskID] = {}
-
-    def start(self, kind: str, subject: str) -> None:
-        if not self.are_shown:
-            return
-        if self._progress is None:
-            self._progress = _make_progress(self._color)
-            self._progress.start()
-        text = f"{_WORDS.get(kind, kind)} {one_line(subject)}"
-        self._tasks[kind, subject] = self._progress.add_task(text, total=None)
-
-    def stop_one(self, kind: str, subject: str) -> None:
-        task = self._tasks.pop((kind, subject), None)
-        if task is not None and self._progress is not None:
-            self._progress.remove_task(task)
+    def start(self) -> None:
+        threading.Thread(target=self._beat, name="hermpkg-progress", daemon=True).start()
 
     def stop(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+        with self._lock:  # no line comes after this
+            self._stopped.set()
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """A context in which something else is said."""
+        with self._lock:
+            self._said = time.monotonic()
+            yield
 
-def _make_progress(color: bool) -> Progress:
-    from rich.console import Console as RichConsole
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        TimeElapsedColumn(),
-        console=RichConsole(stderr=True, no_color=not color),
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )
+    def _beat(self) -> None:
+        while not self._stopped.wait(max(0.05, self._said + SILENCE_S - time.monotonic())):
+            with self._lock:
+                if self._stopped.is_set() or time.monotonic() < self._said + SILENCE_S:
+                    continue
+                self._said = time.monotonic()
+                if text := self._sign():
+                    self._say(text)
 
 
 def _errors_go_to_a_terminal() -> bool:

@@ -15,6 +15,7 @@ from hermpkg_build.core.texts import listed
 from hermpkg_build.engine.context import Build, Built
 from hermpkg_build.engine.executed import RemoteCounts
 from hermpkg_build.engine.inputs import workspace_inputs
+from hermpkg_build.engine.plan import plan_steps
 from hermpkg_build.engine.results import BuildResult
 from hermpkg_build.engine.scheduler import DependencyFailedError, Scheduler
 from hermpkg_build.engine.snapshot import Snapshot, present_signature, save, snapshot_path
@@ -46,6 +47,7 @@ def build_targets(build: Build) -> BuildResult:
     for the artifact but not exactly one model_package.
     """
     _check_single_output(build)
+    plan_steps(build, build.labels)
     outcomes = _outcomes(build, build.labels)
     result = _result(build, outcomes)
     if errors := _errors(outcomes):
@@ -69,11 +71,12 @@ def run_tests(build: Build, options: TestOptions) -> TestRunResult:
     where the request keeps going, the tests of what was built run, and the result holds that error.
     Raises CommandLineError where the patterns name no package_test.
     """
+    tests = [target for target in build.requested() if isinstance(target, PackageTest)]
+    plan_steps(build, build.labels, runs=options.runs)
     outcomes = _outcomes(build, build.labels)
     errors = _errors(outcomes)
     if errors and not build.request.keep_going:
         raise BuildFailedError(errors, _result(build, outcomes))
-    tests = [target for target in build.requested() if isinstance(target, PackageTest)]
     if not tests and not errors:
         raise CommandLineError(
             f"no package_test among {' '.join(build.request.patterns)}",
@@ -104,6 +107,7 @@ def analyse(build: Build) -> ModuleGraph:
             facts=[("targets", _listed(build.labels))],
             next_step="name a single model_package target",
         )
+    plan_steps(build, list(target.models.values()))
     outcomes = _outcomes(build, list(target.models.values()))
     if errors := _errors(outcomes):
         raise GroupedError(f"{target.label} cannot be analysed: its models failed", errors)

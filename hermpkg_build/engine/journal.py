@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from hermpkg_build.engine.executed import ExecutedAction, RemoteCounts
 from hermpkg_build.engine.results import ActionCounts, TargetResult
 
 if TYPE_CHECKING:
+    from hermpkg_build.engine.durations import Durations
     from hermpkg_build.engine.observer import BuildObserver
+    from hermpkg_build.engine.test_results import PackageTestResult
+    from hermpkg_build.errors import HermpkgError
 
 
 class Journal:
@@ -26,11 +31,41 @@ class Journal:
         self._warnings: list[str] = []
         self._lacks_notes = False
         self._shared: Counter[str] = Counter()
+        self._began: dict[tuple[str, str, int], float] = {}
+        self.durations: dict[tuple[str, str], float] = {}
+
+    def steps_planned(self, steps: int, jobs: int, expected: Durations) -> None:
+        """Report what is to be made, and how long that took before."""
+        with self._lock:
+            self._observer.steps_planned(steps, jobs, expected)
+
+    def step_finished(self) -> None:
+        """Report that a model, an artifact or a test is done."""
+        with self._lock:
+            self._observer.step_finished()
+
+    @contextmanager
+    def phase(self, kind: str, subject: str) -> Iterator[None]:
+        """Report that work which is no action begins, and at the end of the context that it is done."""
+        with self._lock:
+            self._observer.phase_started(kind, subject)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._observer.phase_finished(kind, subject)
 
     def action_started(self, kind: str, subject: str) -> None:
-        """Report that an action begins to run."""
+        """Report that an action begins to run, in this thread."""
         with self._lock:
+            self._began[kind, subject, threading.get_ident()] = time.perf_counter()
             self._observer.action_started(kind, subject)
+
+    def action_failed(self, kind: str, subject: str) -> None:
+        """Report that an action that had begun in this thread gave no result."""
+        with self._lock:
+            self._began.pop((kind, subject, threading.get_ident()), None)
+            self._observer.action_failed(kind, subject)
 
     def action_ran(
         self, kind: str, subject: str, reasons: Sequence[str], *, where: str = "", recorded: bool = True
@@ -40,6 +75,9 @@ class Journal:
             kind=kind, subject=subject, reasons=tuple(reasons), where=where, recorded=recorded
         )
         with self._lock:
+            began = self._began.pop((kind, subject, threading.get_ident()), None)
+            if began is not None:
+                self.durations[kind, subject] = time.perf_counter() - began
             self._run[kind] += 1
             self._executed.append(executed)
             self._observer.action_finished(kind, subject, cached=False, where=where)
@@ -54,6 +92,16 @@ class Journal:
         """Report that the artifact of a target is in place."""
         with self._lock:
             self._observer.target_finished(result)
+
+    def target_failed(self, label: str, error: HermpkgError) -> None:
+        """Report that a target could not be made."""
+        with self._lock:
+            self._observer.target_failed(label, error)
+
+    def test_finished(self, result: PackageTestResult) -> None:
+        """Report that a test has passed or failed."""
+        with self._lock:
+            self._observer.test_finished(result)
 
     def warn(self, text: str) -> None:
         """Tell people something once, also when a later build of the same words finds nothing changed."""

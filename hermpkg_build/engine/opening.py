@@ -16,6 +16,7 @@ from hermpkg_build.disk.processes import Children
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.disk.trust import check_no_link
 from hermpkg_build.engine.context import Build, ModelExecutor, TargetContext
+from hermpkg_build.engine.durations import note_durations
 from hermpkg_build.engine.environment import current_environment
 from hermpkg_build.engine.facts import CachedFacts
 from hermpkg_build.engine.journal import Journal
@@ -63,6 +64,7 @@ def open_build(
     started = time.perf_counter()
     journal, children = Journal(observer), Children()
     with ExitStack() as stack:
+        stack.callback(lambda: note_durations(workspace.root, journal.durations))
         store = _open_store(workspace, cache_directory, journal, stack)
         for text in store.warnings:
             journal.warn(text)
@@ -77,7 +79,8 @@ def open_build(
         tree = SourceTree(store.digests)
         _observe_workspace(tree, workspace, request)
         loader = Loader(workspace, tree, store.actions)
-        requested = load_requested(loader, request.patterns, package=_package(workspace, request))
+        with journal.phase("load", "BUILD files"):
+            requested = load_requested(loader, request.patterns, package=_package(workspace, request))
         environment = current_environment(environment_search_path(), workspace.root)
         context = TargetContext(
             targets=requested.targets,

@@ -69,7 +69,11 @@ class ActionRunner:
             self._notes.keep_inputs(recalled[0])
             return reused
         self._journal.action_started(action.kind, action.subject)
-        done = do()
+        try:
+            done = do()
+        except BaseException:
+            self._journal.action_failed(action.kind, action.subject)
+            raise
         if done.result is None:
             complete = action.with_inputs(done.discovered or {})
         else:

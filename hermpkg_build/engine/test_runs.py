@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from hermpkg_build.engine.scheduler import Need, Scheduler
@@ -34,12 +36,25 @@ def run_each(
     other. Raises the error, or GroupedError with all, where tests cannot be run.
     """
     runs = [(index, run) for index in range(len(tests)) for run in range(options.runs)]
+    left = Counter(index for index, _ in runs)
+    finished: dict[_Run, PackageTestResult] = {}
+    lock = threading.Lock()
     alone = [run for run in runs if EXCLUSIVE in tests[run[0]][0].tags]
     together = [run for run in runs if run not in set(alone)]
 
     def compute(run: _Run, _: Need[_Run, PackageTestResult]) -> PackageTestResult:
         target, artifact = tests[run[0]]
-        return run_package_test(build, target, artifact, options)
+        try:
+            result = run_package_test(build, target, artifact, options)
+        finally:
+            build.journal.step_finished()
+        with lock:
+            finished[run] = result
+            left[run[0]] -= 1
+            is_last = not left[run[0]]
+        if is_last:
+            build.journal.test_finished(_sum(finished, run[0], options))
+        return result
 
     outcomes: dict[_Run, PackageTestResult | BaseException] = {}
     for group, jobs in ((together, build.request.jobs), (alone, 1)):
@@ -51,10 +66,11 @@ def run_each(
             scheduler.wait(_SECONDS_TO_STOP)
             raise
     _raise_errors([outcome for outcome in outcomes.values() if isinstance(outcome, BaseException)])
-    results = {run: result for run, result in outcomes.items() if isinstance(result, PackageTestResult)}
-    return tuple(
-        sum_of_runs([results[index, run] for run in range(options.runs)]) for index in range(len(tests))
-    )
+    return tuple(_sum(finished, index, options) for index in range(len(tests)))
+
+
+def _sum(finished: Mapping[_Run, PackageTestResult], index: int, options: TestOptions) -> PackageTestResult:
+    return sum_of_runs([finished[index, run] for run in range(options.runs)])
 
 
 def _raise_errors(errors: Sequence[BaseException]) -> None:

@@ -76,7 +76,7 @@ def maker(name: str):
     return module
 
 
-@pytest.mark.parametrize("name", ["make_rules", "make_remote_settings", "make_decisions"])
+@pytest.mark.parametrize("name", ["make_rules", "make_remote_settings", "make_decisions", "make_events"])
 def test_pages_are_those_of_the_tables(name):
     made = maker(name)
     assert made.PAGE.read_text(encoding="utf-8") == made.page(), f"run python docs/reference/{name}.py"

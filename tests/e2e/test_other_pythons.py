@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
-REQUIREMENTS = ("packaging", "rich", "starlark-pyo3", "tomli")
+REQUIREMENTS = ("packaging", "starlark-pyo3", "tomli")
 
 BUILD = """
 python_modules(name = "modules", srcs = glob(["**/*.py"]))

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 from hermpkg_build.cli.arguments import flag, operands, option
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, error_json
-from hermpkg_build.cli.remote import EngineArguments, chosen_settings
+from hermpkg_build.cli.recording import RecordedArguments, recorded
+from hermpkg_build.cli.remote import chosen_settings
 from hermpkg_build.core.texts import size_text
-from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError
+from hermpkg_build.errors import CommandLineError, ExitCode, GroupedError, HermpkgError
 
 if TYPE_CHECKING:
     from hermpkg_build.core.conditions import FactoryConditions
     from hermpkg_build.engine.executed import ExecutedAction
-    from hermpkg_build.engine.results import BuildResult
+    from hermpkg_build.engine.observer import BuildObserver
+    from hermpkg_build.engine.results import BuildRequest, BuildResult
 
 _MOST_SHOWN = 20
 
@@ -36,7 +38,7 @@ def _read_conditions(path: str) -> FactoryConditions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BuildArguments(EngineArguments):
+class BuildArguments(RecordedArguments):
     """What ``hermpkg build`` is told; `out` is absolute."""
 
     patterns: tuple[str, ...] = operands("PATTERN...")
@@ -104,10 +106,8 @@ def _build(arguments: BuildArguments, console: Console) -> tuple[BuildResult, He
     where not everything could be. Raises where nothing could begin. Where nothing has changed since the
     last build of the same words, neither the loader nor the engine is imported.
     """
-    from hermpkg_build.cli.building import call_engine
     from hermpkg_build.cli.progress import Display
     from hermpkg_build.engine.results import BuildRequest
-    from hermpkg_build.engine.snapshot import find_unchanged
 
     request = BuildRequest(
         patterns=arguments.patterns,
@@ -120,26 +120,40 @@ def _build(arguments: BuildArguments, console: Console) -> tuple[BuildResult, He
     )
     chosen_settings(arguments.remote)
     with closing(Display(console, explain=arguments.explain)) as display:
-        # A snapshot knows what the build looked at, but not why.
-        unchanged = None if arguments.inputs else find_unchanged(request)
-        if unchanged is not None:
-            result, warnings = unchanged
-            for text in warnings:
-                display.warning(text)
-            told = [target for target in result.targets if target.path] or result.targets
-        else:
-            from hermpkg_build.engine.build import BuildFailedError, build_targets, build_with_inputs
+        try:
+            with recorded(arguments, request, display) as observer:
+                return _bring_up_to_date(arguments, request, observer), None
+        except GroupedError as error:
+            # Only the engine's has a result; it is not imported here.
+            if (result := getattr(error, "result", None)) is None:
+                raise
+            return result, error
 
-            use_case = build_with_inputs if arguments.inputs else build_targets
-            try:
-                result = call_engine(use_case, request, arguments, display)
-            except BuildFailedError as error:
-                return error.result, error
-            # The engine tells of artifacts as they are finished.
-            told = () if any(target.path for target in result.targets) else result.targets
-        for target in told:
-            display.target_finished(target)
-    return result, None
+
+def _bring_up_to_date(
+    arguments: BuildArguments, request: BuildRequest, observer: BuildObserver
+) -> BuildResult:
+    """Build what has changed, and tell `observer` of the targets. Raises BuildFailedError."""
+    from hermpkg_build.cli.building import call_engine
+    from hermpkg_build.engine.snapshot import find_unchanged
+
+    # A snapshot knows what the build looked at, but not why.
+    unchanged = None if arguments.inputs else find_unchanged(request)
+    if unchanged is not None:
+        result, warnings = unchanged
+        for text in warnings:
+            observer.warning(text)
+        told = [target for target in result.targets if target.path] or result.targets
+    else:
+        from hermpkg_build.engine.build import build_targets, build_with_inputs
+
+        use_case = build_with_inputs if arguments.inputs else build_targets
+        result = call_engine(use_case, request, arguments, observer)
+        # The engine tells of artifacts as they are finished.
+        told = () if any(target.path for target in result.targets) else result.targets
+    for target in told:
+        observer.target_finished(target)
+    return result
 
 
 def _explain_actions(result: BuildResult, console: Console) -> None:

@@ -10,14 +10,13 @@ from hermpkg_build.cli.arguments import flag, name_and_value, operands, option, 
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, bad, error_json, good, strong
 from hermpkg_build.cli.operands import write_report
-from hermpkg_build.cli.remote import EngineArguments
+from hermpkg_build.cli.recording import RecordedArguments
 from hermpkg_build.core.texts import counted
 from hermpkg_build.errors import ExitCode, HermpkgError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hermpkg_build.core.canonical_json import Json
     from hermpkg_build.core.junit import JUnitCase
     from hermpkg_build.engine.test_options import TestOptions
     from hermpkg_build.engine.test_results import PackageTestResult, TestRunResult
@@ -27,7 +26,7 @@ _FILTER = "TESTBRIDGE_TEST_ONLY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TestArguments(EngineArguments):
+class TestArguments(RecordedArguments):
     """What ``hermpkg test`` is told. `timeout` and `attempts` are None where they are the targets' own."""
 
     patterns: tuple[str, ...] = operands("PATTERN...")
@@ -103,6 +102,7 @@ def run(arguments: TestArguments, console: Console) -> ExitCode:
     Options have the names that Bazel gives them, with ``-`` or ``_`` between words.
     """
     from hermpkg_build.cli.building import ask_engine, result_json
+    from hermpkg_build.cli.events import test_json
     from hermpkg_build.engine.build import run_tests
 
     try:
@@ -113,6 +113,7 @@ def run(arguments: TestArguments, console: Console) -> ExitCode:
             console,
             keep_going=arguments.keep_going,
             explain=arguments.explain,
+            tell_test=partial(_tell, console, arguments.output),
         )
     except HermpkgError as error:
         _write_junit(arguments, [_case(" ".join(arguments.patterns), error)])
@@ -122,12 +123,10 @@ def run(arguments: TestArguments, console: Console) -> ExitCode:
     console.give_json(
         {
             **result_json(outcome.build),
-            "tests": [_result_json(result) for result in outcome.tests],
+            "tests": [test_json(result) for result in outcome.tests],
             **({"error": error_json(failure)} if failure else {}),
         }
     )
-    for result in outcome.tests:
-        _tell(console, result, arguments.output)
     passed = sum(result.status == "passed" for result in outcome.tests)
     flaky = sum(result.is_flaky for result in outcome.tests if result.status == "passed")
     console.mention(
@@ -139,7 +138,7 @@ def run(arguments: TestArguments, console: Console) -> ExitCode:
     return ExitCode.SUCCESS if passed == len(outcome.tests) else ExitCode.TESTS_FAILED
 
 
-def _tell(console: Console, result: PackageTestResult, output: str) -> None:
+def _tell(console: Console, output: str, result: PackageTestResult) -> None:
     label, how = strong(result.label), _how(result)
     if result.failure is None:
         console.mention(label, "  ", good("passed"), f"  {how}")
@@ -166,20 +165,6 @@ def _how(result: PackageTestResult) -> str:
         words.append(counted(result.attempts, "attempt"))
     words.append("earlier, with the same inputs" if result.cached else f"in {result.seconds:.1f} s")
     return ", ".join(words)
-
-
-def _result_json(result: PackageTestResult) -> dict[str, Json]:
-    return {
-        "label": result.label,
-        "status": result.status,
-        "cached": result.cached,
-        "seconds": round(result.seconds, 3),
-        "attempts": result.attempts,
-        "runs": result.runs,
-        "failed_runs": result.failed_runs,
-        "flaky": result.is_flaky,
-        "failure": None if result.failure is None else error_json(result.failure),
-    }
 
 
 def _write_junit(arguments: TestArguments, cases: Sequence[JUnitCase]) -> None:

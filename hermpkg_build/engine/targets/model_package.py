@@ -52,8 +52,9 @@ def build_artifact(build: Build, target: ModelPackage, need: NeedTargets) -> Bui
 
 
 def _request(build: Build, target: ModelPackage, models: Mapping[Label, ModelObject]) -> ArtifactRequest:
-    strict_imports = build.request.strict_imports
-    return artifact_request(build.context, target, models, build.journal.warn, strict_imports=strict_imports)
+    strict_imports, warn = build.request.strict_imports, build.journal.warn
+    with build.journal.phase("resolve", str(target.label)):
+        return artifact_request(build.context, target, models, warn, strict_imports=strict_imports)
 
 
 def _contents_of(request: ArtifactRequest) -> Iterator[Digest]:

@@ -20,6 +20,7 @@ from hermpkg_build.engine.targets.model import build_model
 from hermpkg_build.engine.targets.model_package import build_artifact
 from hermpkg_build.engine.targets.package_test import build_tested_artifact
 from hermpkg_build.engine.targets.python_modules import build_file, build_module, build_modules
+from hermpkg_build.errors import HermpkgError
 
 Builder: TypeAlias = Callable[[Build, Any, NeedTargets], Built]
 """Builds a target of one type; the last argument builds those that it needs."""
@@ -33,11 +34,21 @@ BUILDERS: Mapping[type[Target], Builder] = {
     PackageTest: build_tested_artifact,
 }
 
+STEPS = (Model, ModelPackage)
+"""The types of targets that take time to make."""
+
 
 def build_target(build: Build, label: Label, need: NeedTargets) -> Built:
     """Build the target at `label`; what it needs is built before it, when it turns out to be needed."""
     target = build.context.targets[label]
-    built = BUILDERS[type(target)](build, target, need)
+    try:
+        built = BUILDERS[type(target)](build, target, need)
+    except HermpkgError as error:
+        build.journal.target_failed(str(label), error)
+        raise
+    finally:
+        if isinstance(target, STEPS):
+            build.journal.step_finished()
     if isinstance(target, ModelPackage):
         build.journal.target_finished(built.result)
     return built
