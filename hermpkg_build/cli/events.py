@@ -79,6 +79,7 @@ EVENTS: Mapping[str, Mapping[str, str]] = {
     },
     "uploads_awaited": {"number": "of uploads that the end of the build waits for"},
     "cache_pruned": {"entries": "of the cache that went", "bytes": "that they took"},
+    "note": {"text": "that is no reason to worry"},
     "warning": {"text": "in one or more lines"},
     "build_finished": {"exit_code": "of the command", "seconds": "how long it took"},
 }
@@ -216,6 +217,10 @@ class Recorder(BuildObserver):
     def cache_pruned(self, entries: int, size: int) -> None:
         """See `BuildObserver`."""
         self._tell("cache_pruned", entries=entries, bytes=size)
+
+    def note(self, text: str) -> None:
+        """See `BuildObserver`."""
+        self._tell("note", text=text)
 
     def warning(self, text: str) -> None:
         """See `BuildObserver`."""

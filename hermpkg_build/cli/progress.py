@@ -126,7 +126,7 @@ class Display(BuildObserver):
 
     def note(self, text: str) -> None:
         """Print the note."""
-        self._later(lambda: self._console.note(text))
+        self._note(text)
 
     def warning(self, text: str) -> None:
         """Print the warning."""

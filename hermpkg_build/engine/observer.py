@@ -153,6 +153,11 @@ class ObserverGroup(BuildObserver):
         for observer in self._observers:
             observer.cache_pruned(entries, size)
 
+    def note(self, text: str) -> None:
+        """See `BuildObserver`."""
+        for observer in self._observers:
+            observer.note(text)
+
     def warning(self, text: str) -> None:
         """See `BuildObserver`."""
         for observer in self._observers:
