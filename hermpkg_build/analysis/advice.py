@@ -6,8 +6,10 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from hermpkg_build.analysis.decisions import Decision
 from hermpkg_build.analysis.import_resolution import ModuleLookup
 from hermpkg_build.analysis.module_finder import ModuleFinder
+from hermpkg_build.analysis.policy_maker import decide_alone
 from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.analysis.rule_problems import literal_stem, may_idle
 from hermpkg_build.core.globs import GlobGroup, covers
@@ -78,7 +80,8 @@ class Adviser:
     modules: ModuleLookup
     environment: ModuleFinder
     voice: Voice
-    _decided: dict[int, list[str]] = field(default_factory=dict, init=False)
+    decided: Callable[[str], Decision | None] = lambda _: None
+    _modules: dict[int, list[str]] = field(default_factory=dict, init=False)
 
     def advice(self, problem: Problem, others: Sequence[Problem] = ()) -> str:
         """The next step for `problem`, and for `others` that the same rule would mend."""
@@ -99,30 +102,37 @@ class Adviser:
             patterns = names if lead is None else (_whole(problem),)
             return self._give(self._fitting(lead or problem), patterns, problem)
         if kind is ProblemKind.DENIED:
-            policies = [Policy.MOCK, *(p for p in self._fitting(problem) if p is Policy.EXTERN)]
+            policies = self._fitting(problem)
+            if not (_is_own(problem) or self._is_left(problem)):
+                policies.append(Policy.MOCK)
             return f"remove the import, or {self._give(policies, self._denied(problem, names), problem)}"
         if kind is ProblemKind.MOCKED_BUT_USED:
             return self._give(self._fitting(problem), names, problem)
         if kind is ProblemKind.NO_SOURCE:
             return self._advice_on_sourceless(problem, names)
-        policies = [Policy.MOCK] if _is_own(problem) else [Policy.EXTERN, Policy.MOCK]
-        return f"correct the file, or {self._give(policies, names, problem)}"
+        if _is_own(problem):
+            return "correct the file, or take it out of srcs and no longer import it"
+        return f"correct the file, or {self._give([Policy.EXTERN, Policy.MOCK], names, problem)}"
+
+    def _is_left(self, problem: Problem) -> bool:
+        """Whether the rule that decided is for all that no other is for."""
+        rule = self._rule(problem)
+        return rule is not None and rule.is_for_the_rest
 
     def _fitting(self, problem: Problem) -> list[Policy]:
-        """The policies with which the module can be loaded and used, the best first."""
+        """The policies with which the module can be loaded and used."""
         source, rule = problem.source, self._rule(problem)
         if source is None or source.origin is Origin.STDLIB:
             return [Policy.EXTERN]
         if _is_own(problem) or _is_parent(problem):
             return [Policy.INTERN]
-        owner = self.environment.distributions.named(source.distribution) if source.distribution else None
-        compiled = owner is not None and self.environment.distributions.is_compiled(owner)
         # A module that is mocked though a rule interns it is a stub in the package that it comes from.
         is_stub = problem.kind is ProblemKind.MOCKED_BUT_USED and rule and rule.policy is Policy.INTERN
-        if compiled or is_stub or source.kind is ModuleKind.EXTENSION:
+        if is_stub or source.kind is ModuleKind.EXTENSION:
             return [Policy.EXTERN]
-        # A module of no distribution cannot be installed where the package is loaded.
-        return [Policy.EXTERN, Policy.INTERN] if source.distribution else [Policy.INTERN, Policy.EXTERN]
+        decision = self.decided(problem.module)
+        decision = decision or decide_alone(problem.module, source, self.environment.distributions)
+        return [decision.policy]
 
     def _denied(self, problem: Problem, names: tuple[str, ...]) -> tuple[str, ...]:
         """All of a top-level package where all of it is denied, else the modules by name."""
@@ -145,10 +155,13 @@ class Adviser:
         file = undeclared_file(problem, self.environment)
         if file is not None:
             return self._advice_on_undeclared(file, problem)
-        meant = self._similar(name)
+        meant = similar_module(name, self.environment)
         if meant and "." in name:
             return f"did you mean '{meant}'?"
-        is_partly_there = self.modules.find(top_of(name)) is not None
+        top = self.modules.find(top_of(name))
+        if top is not None and top.origin is Origin.WORKSPACE:
+            return f"write the module {name}, or take the import away"
+        is_partly_there = top is not None
         give = self._give(
             [Policy.EXTERN, Policy.MOCK], (name,) if is_partly_there else (_whole(problem),), problem
         )
@@ -196,12 +209,6 @@ class Adviser:
                     return f" of {os.path.join(file, name)}"
         return ""
 
-    def _similar(self, name: str) -> str:
-        parent, _, tail = name.rpartition(".")
-        siblings = [known.rpartition(".")[2] for known in self.environment.submodules(parent)]
-        close = did_you_mean(tail, siblings, likeness=_LIKENESS)
-        return f"{parent}.{close}" if close and parent else close
-
     def _advice_on_rule(self, problem: Problem) -> str:
         rule = self._rule(problem)
         if problem.module and (file := undeclared_file(problem, self.environment)):
@@ -214,12 +221,18 @@ class Adviser:
         patterns = rule.include if rule else ()
         if problem.kind is ProblemKind.EMPTY_RULE and problem.module:
             patterns = (problem.module,)
+        if meant := self.meant_by(patterns):
+            return f'did you mean "{meant}"?'
+        return f"correct the pattern, remove the rule, or {allow}"
+
+    def meant_by(self, patterns: Sequence[str]) -> str:
+        """The pattern that is meant by one of `patterns` for modules that there are not; "" for none."""
         for pattern in patterns:
             stem = literal_stem(pattern)
-            meant = self._similar(stem) if stem and self.modules.find(stem) is None else ""
-            if meant:
-                return f'did you mean "{meant}{pattern[len(stem) :]}"?'
-        return f"correct the pattern, remove the rule, or {allow}"
+            missing = stem and self.modules.find(stem) is None
+            if meant := similar_module(stem, self.environment) if missing else "":
+                return meant + pattern[len(stem) :]
+        return ""
 
     def _rule(self, problem: Problem) -> PolicyRule | None:
         return self.rules[problem.rule] if problem.rule is not None else None
@@ -250,10 +263,10 @@ class Adviser:
 
     def _modules_of(self, rule: int) -> list[str]:
         """The modules that a rule decided, by its index; counted once, however many problems ask."""
-        if rule not in self._decided:
+        if rule not in self._modules:
             names = [node.name for node in self.graph if node.rule == rule]
-            self._decided[rule] = names + [each.module for each in self.problems if each.rule == rule]
-        return self._decided[rule]
+            self._modules[rule] = names + [each.module for each in self.problems if each.rule == rule]
+        return self._modules[rule]
 
 
 def advice_on_hook(hooks: Sequence[str]) -> str:
@@ -262,6 +275,14 @@ def advice_on_hook(hooks: Sequence[str]) -> str:
         f"it may be installed in a way that is not followed here ({', '.join(hooks)}): install it without"
         " --editable, or put its folder on PYTHONPATH"
     )
+
+
+def similar_module(name: str, finder: ModuleFinder) -> str:
+    """The module whose name is most like that of one that is not found; "" where none is."""
+    parent, _, tail = name.rpartition(".")
+    siblings = [known.rpartition(".")[2] for known in finder.submodules(parent)]
+    close = did_you_mean(tail, siblings, likeness=_LIKENESS)
+    return f"{parent}.{close}" if close and parent else close
 
 
 def undeclared_file(problem: Problem, finder: ModuleFinder) -> str | None:

@@ -68,18 +68,25 @@ def is_undecided(problem: Problem) -> bool:
     return problem.kind is ProblemKind.NO_POLICY
 
 
+def is_installed_nowhere(problem: Problem) -> bool:
+    """Whether an import asks for a module that is not found."""
+    return problem.kind is ProblemKind.NOT_FOUND and problem.trail[-1].kind is not EdgeKind.PICKLE
+
+
 def decide_imports(
     follow: Callable[[Sequence[Decision]], FollowedImports],
     wishes: Wishes,
     *,
     is_open: Callable[[Problem], bool] = is_undecided,
+    is_absent: Callable[[Problem], bool] = is_installed_nowhere,
 ) -> list[Decision]:
     """Decide all that imports lead to, and return the decisions that are needed, by name.
 
     `follow` follows the imports by rules that carry out some decisions. `is_open` tells of a problem whether
-    the rules leave it to a decision. What a person must decide stays a problem.
+    the rules leave its module to a decision, `is_absent` whether it is one of a library that is not
+    installed. What a person must decide stays a problem.
     """
-    maker = _Maker(follow, wishes, is_open)
+    maker = _Maker(follow, wishes, is_open, is_absent)
     maker.run()
     return maker.reached()
 
@@ -90,10 +97,12 @@ class _Maker:
         follow: Callable[[Sequence[Decision]], FollowedImports],
         wishes: Wishes,
         is_open: Callable[[Problem], bool],
+        is_absent: Callable[[Problem], bool],
     ) -> None:
         self._follow = follow
         self._wishes = wishes
         self._is_open = is_open
+        self._is_absent = is_absent
         self._candidates: dict[str, Candidate] = {}
         self._walk: FollowedImports
 
@@ -120,7 +129,7 @@ class _Maker:
         source = problem.source
         if self._is_open(problem) and source is not None:
             self._note(self._unit_of(problem.module))
-        elif problem.kind is ProblemKind.NOT_FOUND and problem.trail[-1].kind is not EdgeKind.PICKLE:
+        elif self._is_open(problem) or self._is_absent(problem):
             top = top_of(problem.module)
             is_part = self._walk.modules.find(top) is not None
             self._note(problem.module if is_part else top, is_found=False, is_part=is_part)
@@ -131,7 +140,7 @@ class _Maker:
             self._note(at_fault, is_readable=False, is_part=True)
 
     def _take_in_sourceless(self, module: str, source: ModuleSource) -> None:
-        known = self._candidates.get(self._name_of(self._unit_of(module), source))
+        known = self._candidates.get(_name_of(self._unit_of(module), source))
         compiled = source.kind is ModuleKind.EXTENSION
         if known is None or known.is_own or known.asked:
             self._note(module, is_part=True, is_own=True, is_compiled=True, is_readable=compiled)
@@ -144,10 +153,10 @@ class _Maker:
         """Add a module to what is decided: to its distribution, or by itself."""
         source = self._walk.modules.find(module)
         is_part = known.get("is_part", False)
-        name = module if is_part else self._name_of(module, source)
+        name = module if is_part else _name_of(module, source)
         candidate = self._candidates.get(name)
         if candidate is None:
-            facts: dict[str, Any] = {**self._installed(source), **known}
+            facts: dict[str, Any] = {**_installed(source, self._distributions), **known}
             may_ask = self._wishes.for_own or not facts.get("is_own")
             candidate = Candidate(
                 name=name,
@@ -160,28 +169,11 @@ class _Maker:
             candidate = replace(candidate, modules=tuple(sorted((*candidate.modules, module))))
         self._candidates[name] = candidate
 
-    def _installed(self, source: ModuleSource | None) -> dict[str, object]:
-        """What the installed files say of a module, or of its distribution."""
-        if source is None:
-            return {}
-        distributions = self._distributions
-        owner = distributions.named(source.distribution) if source.distribution else None
-        is_own = owner is None or is_linked(owner, source)
-        if is_own:
-            return {"is_own": True, "version": owner.version if owner else ""}
-        assert owner is not None
-        return {
-            "version": owner.version,
-            "is_compiled": distributions.is_compiled(owner),
-            "is_readable": source.kind not in _WITHOUT_SOURCE,
-            "is_shared_by_nature": is_shared_by_nature(distributions.classifiers_of(owner)),
-        }
-
     def _relate(self) -> None:
         """Tell each distribution which extern one needs it, or loads it as a plugin."""
         outside = [decision.name for decision in self._decisions() if decision.policy is Policy.EXTERN]
         needed: dict[str, str] = {}
-        for name, first in self._needed_by(outside):
+        for name, first in _needed_by(self._distributions, outside):
             needed.setdefault(name, first)
         hosts = {
             normalised(name): decision.name
@@ -196,18 +188,6 @@ class _Maker:
                     needed_by=candidate.needed_by or needed.get(name, ""),
                     plugs_into=candidate.plugs_into or self._host_of(name, hosts),
                 )
-
-    def _needed_by(self, outside: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """The distributions that those outside, and torch, require in the end, each with one of these."""
-        for first in (FRAMEWORK, *outside):
-            queue, seen = [first], {first}
-            for name in queue:
-                distribution = self._distributions.named(name)
-                for other in self._distributions.requirements_of(distribution) if distribution else ():
-                    if other.name not in seen:
-                        seen.add(other.name)
-                        queue.append(other.name)
-                        yield other.name, first
 
     def _host_of(self, name: str, hosts: Mapping[str, str]) -> str:
         """The extern distribution whose entry points a distribution fills; "" for none."""
@@ -243,9 +223,54 @@ class _Maker:
                 return name if source.distribution else above[0]
         return module
 
-    def _name_of(self, module: str, source: ModuleSource | None) -> str:
-        return source.distribution if source is not None and source.distribution else module
-
     @property
     def _distributions(self) -> Distributions:
         return self._walk.distributions
+
+
+def decide_alone(module: str, source: ModuleSource | None, distributions: Distributions) -> Decision:
+    """Decide what becomes of the distribution of one module, whatever else a package needs."""
+    facts = _installed(source, distributions)
+    name = _name_of(module, source)
+    needed = {other for other, _ in _needed_by(distributions, ())}
+    return decide(
+        Candidate(
+            name=name,
+            modules=(top_of(module),),
+            is_found=source is not None,
+            needed_by=FRAMEWORK if name in needed else "",
+            **facts,
+        )
+    )
+
+
+def _installed(source: ModuleSource | None, distributions: Distributions) -> dict[str, Any]:
+    """What the installed files say of a module, or of its distribution."""
+    if source is None:
+        return {}
+    owner = distributions.named(source.distribution) if source.distribution else None
+    if owner is None or is_linked(owner, source):
+        return {"is_own": True, "version": owner.version if owner else ""}
+    return {
+        "version": owner.version,
+        "is_compiled": distributions.is_compiled(owner),
+        "is_readable": source.kind not in _WITHOUT_SOURCE,
+        "is_shared_by_nature": is_shared_by_nature(distributions.classifiers_of(owner)),
+    }
+
+
+def _needed_by(distributions: Distributions, outside: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The distributions that those outside, and torch, require in the end, each with one of these."""
+    for first in (FRAMEWORK, *outside):
+        queue, seen = [first], {first}
+        for name in queue:
+            distribution = distributions.named(name)
+            for other in distributions.requirements_of(distribution) if distribution else ():
+                if other.name not in seen:
+                    seen.add(other.name)
+                    queue.append(other.name)
+                    yield other.name, first
+
+
+def _name_of(module: str, source: ModuleSource | None) -> str:
+    return source.distribution if source is not None and source.distribution else module

@@ -6,11 +6,10 @@ from collections.abc import Callable, Collection, Sequence
 
 from hermpkg_build.analysis.closure import Closure, FactsProvider, Root, explore
 from hermpkg_build.analysis.module_finder import ModuleFinder
+from hermpkg_build.analysis.problems import Problem
 from hermpkg_build.analysis.rule_problems import misspelt_names
 from hermpkg_build.core.graph import Edge, Origin
 from hermpkg_build.core.policy import PolicyRule
-from hermpkg_build.core.texts import counted
-from hermpkg_build.errors import GroupedError
 
 
 def close_over(
@@ -20,6 +19,7 @@ def close_over(
     facts: FactsProvider,
     *,
     target: str,
+    saved: Sequence[PolicyRule] = (),
     observed: Sequence[Edge] = (),
     without_imports: Collection[str] = (),
     strict_imports: bool = False,
@@ -27,20 +27,26 @@ def close_over(
 ) -> Closure:
     """Follow imports from `roots` as `explore` does, for `target`, the label whose policy `rules` is.
 
-    With `strict_imports`, functions of installed libraries too must find what they import. `warn` is told of
-    what the artifact will lack, though the code can do without it or may not mean it.
-    Raises GroupedError of AnalysisError with everything that is wrong.
+    The rules `saved` come before all of these. With `strict_imports`, functions of installed libraries too
+    must find what they import. `warn` is told of what the artifact will lack, though the code can do
+    without it or may not mean it.
+    Raises UnsettledPolicyError with everything that is wrong.
     """
-    closure, problems = explore(
-        roots,
-        rules,
-        finder,
-        facts,
-        observed,
-        without_imports=without_imports,
-        may_lack=() if strict_imports else (Origin.ENVIRONMENT,),
-    )
-    problems = problems or misspelt_names(rules, finder, closure.graph)
+    policy = [*saved, *rules]
+
+    def follow(asked: Sequence[PolicyRule]) -> tuple[Closure, Sequence[Problem]]:
+        closure, problems = explore(
+            roots,
+            asked,
+            finder,
+            facts,
+            observed,
+            without_imports=without_imports,
+            may_lack=() if strict_imports else (Origin.ENVIRONMENT,),
+        )
+        return closure, problems or misspelt_names(asked, finder, closure.graph)
+
+    closure, problems = follow(policy)
     told = (closure.unmet, closure.absent, closure.unparsed, closure.dynamic, closure.uses_files)
     if not (problems or any(told)):
         return closure
@@ -48,20 +54,17 @@ def close_over(
     from hermpkg_build.analysis.left_out import left_out
 
     voice = build_file_voice(target)
-    for text in left_out(closure, rules, finder, voice, [problem.module for problem in problems]):
+    for text in left_out(closure, policy, finder, voice, [problem.module for problem in problems]):
         warn(f"{target}: {text}")
     if problems:
-        from hermpkg_build.analysis.diagnosis import Teller, errors_of
+        from hermpkg_build.analysis.policy_maker import FollowedImports
+        from hermpkg_build.analysis.unsettled import unsettled
 
-        errors = errors_of(
-            Teller(
-                problems=problems,
-                graph=closure.graph,
-                rules=rules,
-                modules=finder,
-                environment=finder,
-                voice=voice,
+        def followed(asked: Sequence[PolicyRule]) -> FollowedImports:
+            found, wrong = (closure, problems) if list(asked) == policy else follow(asked)
+            return FollowedImports(
+                graph=found.graph, problems=wrong, modules=finder, distributions=finder.distributions
             )
-        )
-        raise GroupedError(f"{target} cannot be packaged: {counted(len(errors), 'problem')}", errors)
+
+        raise unsettled(target, policy, followed(policy), followed, finder, first=len(saved))
     return closure

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hermpkg_build.core.policy import PolicyRule
+from hermpkg_build.core.policy import PolicyRule, patterns_text
 
 INDENT = 4
+_WIDTH = 100
 _FIRST = ("name", "size", "timeout", "testonly", "src", "srcs_version", "srcs", "out", "outs")
 _LAST = ("exports", "runtime_deps", "deps")
 _PHASES = (":", "//", "@")
@@ -123,6 +125,23 @@ def policy_lines(rules: Iterable[PolicyRule]) -> str:
     """
     items = [expression(rule, INDENT) for rule in rules]
     return f"policy = {bracketed('[', items, ']', 0, in_lines=True)},"
+
+
+def short_policy(rules: Iterable[PolicyRule]) -> list[str]:
+    """The attribute `policy` of a target in as few lines as fit, for messages."""
+    return ["policy = [", *(line for rule in rules for line in f"    {_wrapped(rule)},".splitlines()), "],"]
+
+
+def _wrapped(rule: PolicyRule) -> str:
+    """A rule over as many lines as its patterns need."""
+    text = str(rule)
+    if len(text) <= _WIDTH or len(rule.include) == 1:
+        return text
+    quoted = ", ".join(string(pattern) for pattern in rule.include)
+    patterns = textwrap.fill(quoted, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    more = f", exclude = {patterns_text(rule.exclude)}" if rule.exclude else ""
+    more += ", allow_empty = True" if rule.allow_empty else ""
+    return f"{rule.policy}([\n{textwrap.indent(patterns, ' ' * 8)},\n    ]{more})"
 
 
 def _call_of(rule: PolicyRule) -> CallText:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ast
-import textwrap
 from collections.abc import Iterable, Sequence
 
-from hermpkg_build.core.policy import Policy, PolicyRule, patterns_text
-
-_WIDTH = 100
+from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.starlark_text import short_policy
 
 
 def rules_from(policy: str | Sequence[PolicyRule] | None) -> list[PolicyRule]:
@@ -50,19 +48,8 @@ def _patterns(value: str | Sequence[str]) -> tuple[str, ...]:
 
 def build_text(rules: Iterable[PolicyRule], requires: Iterable[tuple[str, str]]) -> str:
     """The attributes of a model_package that say the same."""
-    lines = ["policy = [", *(f"    {line}," for rule in rules for line in [_wrapped(rule)]), "],"]
+    lines = short_policy(rules)
     versions = sorted(requires)
     if versions:
         lines += ["requires = {", *(f'    "{name}": "{text}",' for name, text in versions), "},"]
     return "\n".join(lines)
-
-
-def _wrapped(rule: PolicyRule) -> str:
-    """A rule over as many lines as its patterns need."""
-    text = str(rule)
-    if len(text) <= _WIDTH or len(rule.include) == 1:
-        return text
-    quoted = ", ".join(f'"{pattern}"' for pattern in rule.include)
-    patterns = textwrap.fill(quoted, _WIDTH, break_long_words=False, break_on_hyphens=False)
-    exclude = f", exclude = {patterns_text(rule.exclude)}" if rule.exclude else ""
-    return f"{rule.policy}([\n{textwrap.indent(patterns, ' ' * 8)},\n    ]{exclude})"

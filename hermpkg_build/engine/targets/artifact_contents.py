@@ -109,10 +109,11 @@ def _analyse(
     )
     closure = close_over(
         list(_roots(target, models)),
-        [*_saved_modules(beside), *target.policy],
+        target.policy,
         finder,
         context.facts,
         target=str(target.label),
+        saved=list(_saved_modules(beside)),
         observed=list(_observed(models)),
         without_imports={name for saved in beside for name in saved.without_imports},
         strict_imports=strict_imports,

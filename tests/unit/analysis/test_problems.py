@@ -7,6 +7,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 import pytest
 
 from hermpkg_build.analysis.closure import Root, explore
+from hermpkg_build.analysis.decisions import ABSENT, TABLE
 from hermpkg_build.analysis.problems import ProblemKind
 from hermpkg_build.analysis.target_closure import close_over
 from hermpkg_build.core.graph import EdgeKind
@@ -20,6 +21,7 @@ def rule(policy: str, *include: str, line: int = 0, **options: object) -> Policy
     return PolicyRule(policy=Policy(policy), include=include, location=location, **options)
 
 
+ABSENT_REASON = next(row.why for row in TABLE if row.name == ABSENT)
 INTERN_APP = rule("intern", "app.**")
 
 
@@ -42,8 +44,7 @@ def test_no_policy_shows_the_import_the_chain_and_the_line_to_add(workspace):
             "           app",
             "           app.deep   app/__init__.py:1:1",
             "           wandb.sdk  app/deep.py:3:1",
-            "  -> add to the policy of //a:b one of:",
-            '         extern("wandb.**"),  # imported from where the package is loaded',
+            "  -> add to the policy of //a:b:",
             '         intern("wandb.**"),  # its source goes into the package',
         ]
     )
@@ -67,12 +68,68 @@ def test_workspace_module_is_suggested_as_intern(workspace):
 
 
 def test_modules_that_one_line_mends_make_one_error(workspace):
-    workspace.own({"app.py": "import lib.one\nimport lib.two\nimport other\n"})
-    workspace.installed({"lib/__init__.py": "", "lib/one.py": "", "lib/two.py": "", "other.py": ""})
-    lib, other = workspace.problems("app", INTERN_APP)
+    workspace.own({"app.py": "import lib.one\nimport lib.two\n"})
+    workspace.installed({"lib/__init__.py": "", "lib/one.py": "", "lib/two.py": ""})
+    (lib,) = workspace.problems("app", INTERN_APP)
     assert lib.summary == "no policy matches 'lib.one' and 1 more module of it"
     assert facts_of(lib)["also"] == "lib.two  app.py:2:1"
-    assert other.summary == "no policy matches 'other'"
+
+
+def test_all_that_the_table_decides_is_one_error_with_one_block(workspace):
+    workspace.own({"app.py": "import lib.one\nimport fast\nimport util, gone\n", "util.py": "import deep"})
+    workspace.installed(
+        {
+            "lib/__init__.py": "",
+            "lib/one.py": "import deep",
+            "lib-2.0.dist-info/RECORD": "lib/__init__.py,,\nlib/one.py,,\n",
+            "deep.py": "",
+            "deep-1.dist-info/RECORD": "deep.py,,\n",
+            "fast.py": "",
+            "fast-1.dist-info/RECORD": "fast.py,,\ncore.so,,\n",
+        }
+    )
+    rules = [rule("intern", "app", line=3), rule("extern", "torch.**", allow_empty=True), rule("deny", "**")]
+    (error,) = workspace.problems("app", *rules)
+    assert error.render() == "\n".join(
+        [
+            "a/BUILD:3:5: the policy of //a:b does not say what becomes of 4 modules that it needs",
+            "  deep: intern, pure Python, packed with the data files that it reads  (lib/one.py:1:1)",
+            "  fast: extern, it has compiled code, which is made for one platform  (app.py:2:1)",
+            "  gone: extern, " + ABSENT_REASON + "  (app.py:3:1)",
+            "  lib:  intern, pure Python, packed with the data files that it reads  (app.py:1:1)",
+            "  util: intern, your code  (app.py:3:1)",
+            "  -> write it with: hermpkg fix //a:b, or put in its place:",
+            "         policy = [",
+            '             intern(["app", "deep.**", "lib.**", "util.**"]),',
+            '             extern(["torch.**", "fast.**", "gone.**"], allow_empty = True),',
+            '             deny("**"),',
+            "         ],",
+        ]
+    )
+
+
+def test_what_follows_from_a_misspelt_rule_is_not_told_beside_it(workspace):
+    workspace.own({"app.py": "import models", "models.py": ""})
+    (error,) = workspace.problems("app", INTERN_APP, rule("intern", "modles.**"), rule("deny", "**"))
+    assert error.next_step == 'did you mean "models.**"?'
+
+
+def test_ones_own_module_is_never_left_outside_or_replaced(workspace):
+    workspace.own({"app/__init__.py": "import app.nowhere\nimport util\n", "util.py": "(", "own.py": ""})
+    for policy in ([rule("deny", "util.**")], [rule("intern", "**")]):
+        for error in workspace.problems("app", INTERN_APP, *policy):
+            assert "extern" not in error.next_step
+            assert "mock" not in error.next_step
+
+
+def test_what_is_denied_is_advised_by_the_table(workspace):
+    workspace.own({"app.py": "import pure"})
+    workspace.installed({"pure.py": "", "pure-1.dist-info/RECORD": "pure.py,,\n"})
+    (error,) = workspace.problems("app", INTERN_APP, rule("deny", "**", line=9))
+    assert error.next_step.splitlines() == [
+        'remove the import, or add to the policy of //a:b before deny("**") (a/BUILD:9:5):',
+        '    intern("pure.**"),  # its source goes into the package',
+    ]
 
 
 def test_unmatched_parent_of_an_interned_module(workspace):
@@ -103,8 +160,11 @@ def test_denied_though_it_is_optional_and_not_installed(workspace):
 def test_extension_module_and_bytecode_cannot_be_interned(workspace):
     suffix = EXTENSION_SUFFIXES[0]
     workspace.own({"app.py": "import fast\nimport old"}).installed({f"fast{suffix}": "", "old.pyc": ""})
-    fast, old = workspace.problems("app", rule("intern", "**", line=3))
+    (both,) = workspace.problems("app", rule("intern", "**", line=3))
+    assert '    extern(["fast", "old"]),' in both.next_step
+    (fast,) = workspace.problems("app", rule("extern", "old.**"), rule("intern", "**", line=3))
     assert fast.summary == "'fast' is to be interned, but is an extension module"
+    (old,) = workspace.problems("app", rule("extern", "fast.**"), rule("intern", "**", line=3))
     assert old.summary == "'old' is to be interned, but is bytecode without its source"
     assert facts_of(fast)["file"] == str(workspace.site / f"fast{suffix}")
     assert 'before intern("**") (a/BUILD:3:5)' in fast.next_step
@@ -366,7 +426,6 @@ LIBRARY = {
         ("import absent.deep", []),
         ("import absent", [rule("intern", "**")]),
         ("from lib.nowhere import x", [rule("intern", "lib.**")]),
-        ("import app.nowhere", []),
     ],
 )
 def test_advice_that_is_followed_leaves_no_problem(workspace, source, rules):
@@ -397,13 +456,13 @@ def test_objects_of_a_mocked_module(workspace, rules):
     (error,) = caught.value.errors
     assert facts_of(error)["objects"] == "A, B in model.pkl"
     ways = list(followed(error, rules))
-    assert [way[0].policy for way in ways] == [Policy.INTERN, Policy.EXTERN]
+    assert [way[0].policy for way in ways] == [Policy.INTERN]
     for way in ways:
         close(way)
 
 
 def test_each_source_is_read_once_however_many_problems_are_in_it(workspace, monkeypatch):
-    workspace.own({"app.py": "".join(f"import absent{number}\n" for number in range(50))})
+    workspace.own({"app.py": "".join(f"import app.absent{number}\n" for number in range(50))})
     finder, reads = workspace.finder(), []
     read = finder.tree.read
     monkeypatch.setattr(finder.tree, "read", lambda path: reads.append(path) or read(path))
