@@ -45,11 +45,19 @@ class SourceTree:
 
     Folders are listed once. The first digest of a file stands: a later read that gives other bytes
     raises ActionError, for a result made of both would belong to no state of the sources.
-    Paths are absolute and taken as they are written.
+    Paths are absolute and taken as they are written. `given` are files that are seen with other bytes than
+    they have, or though there are none, in folders that there are.
     """
 
-    def __init__(self, index: RecordedDigests | None = None, *, started_ns: int | None = None) -> None:
+    def __init__(
+        self,
+        index: RecordedDigests | None = None,
+        *,
+        started_ns: int | None = None,
+        given: Mapping[str, bytes] | None = None,
+    ) -> None:
         self._index = index
+        self._given = dict(given or {})
         self._started_ns = time.time_ns() if started_ns is None else started_ns
         self._listings: dict[str, Mapping[str, bool] | None] = {}
         self._digests: dict[str, Digest] = {}
@@ -66,6 +74,9 @@ class SourceTree:
             return self._listings[directory]
         except KeyError:
             listing, signature = _list(directory)
+        new = {os.path.basename(path): False for path in self._given if os.path.dirname(path) == directory}
+        if listing is not None and new.keys() - listing.keys():
+            listing, signature = dict(sorted({**new, **listing}.items())), None
         with self._lock:
             if signature and directory not in self._listings:
                 self._signatures[directory] = signature
@@ -79,6 +90,9 @@ class SourceTree:
 
     def read(self, path: str) -> bytes:
         """The bytes of a file. Raises OSError; a file that is absent is observed to be absent."""
+        if path in self._given:
+            self._digests[path] = Digest.of(self._given[path])
+            return self._given[path]
         try:
             data, signature = read_file(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -122,6 +136,8 @@ class SourceTree:
             }
 
     def _digest(self, path: str) -> Digest:
+        if path in self._given:
+            return self._digests.setdefault(path, Digest.of(self._given[path]))
         try:
             if self._index is not None:
                 signature = signature_of(os.stat(path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -52,10 +52,12 @@ def open_build(
     *,
     make_rebuilder: MakeRebuilder = CachingRebuilder,
     remote: Remote | None = None,
+    given: Mapping[str, bytes] | None = None,
 ) -> Iterator[Build]:
     """Open a build of the targets that `request` names, loaded and checked with all that they depend on.
 
-    What `remote` names is shared with other machines, and closed at the end. Raises what `load_requested`
+    What `remote` names is shared with other machines, and closed at the end. `given` are BUILD files, by
+    absolute path, that are seen with other bytes than they have. Raises what `load_requested`
     raises, and LocalEnvironmentError where nothing can be cached.
 
     Everything that a build reads goes through one SourceTree, so that what it saw can be kept in a snapshot
@@ -76,7 +78,7 @@ def open_build(
         check_no_link(workspace.root, STATE_FOLDER)
         with suppress(OSError):
             mark_origin(workspace.root)
-        tree = SourceTree(store.digests)
+        tree = SourceTree(store.digests, given=given)
         _observe_workspace(tree, workspace, request)
         loader = Loader(workspace, tree, store.actions)
         with journal.phase("load", "BUILD files"):

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 
 from hermpkg_build.errors import ActionError, Location
+from hermpkg_build.factories.failures import FactoryError, UndeclaredImport
 from hermpkg_build.factories.places import Place, Places
 from hermpkg_build.factories.workspace_finder import UndeclaredModuleError, is_machinery
 
@@ -65,7 +66,7 @@ def _undeclared(error: UndeclaredModuleError, places: Places) -> ActionError:
     package = os.path.dirname(error.found)
     declare = f"add the python_modules target of //{package} that holds {error.found} to deps"
     location = Location(places.short_path(site.path), site.line) if site.path else None
-    return ActionError(
+    told = FactoryError(
         f"the module {error.name} is in the workspace, but the deps of the target do not reach it"
         if not error.advice
         else f"{error.found} is not the module {error.name} in this workspace, but Python finds it as that",
@@ -74,6 +75,9 @@ def _undeclared(error: UndeclaredModuleError, places: Places) -> ActionError:
         facts=[("file", error.found), ("imported by", site.module or "the factory's name")],
         next_step=error.advice or declare,
     )
+    if not error.advice:
+        told.undeclared = UndeclaredImport(file=error.found, importer=site.module)
+    return told
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -15,11 +15,25 @@ from hermpkg_build.core.target import (
     RuleTarget,
     Target,
 )
-from hermpkg_build.errors import HermpkgError, LabelError
+from hermpkg_build.errors import HermpkgError, LabelError, LoadingError
 from hermpkg_build.loading.collected_errors import raise_all
 from hermpkg_build.loading.depth_first import depth_first
 from hermpkg_build.loading.loader import Loader
 from hermpkg_build.loading.visibility import is_visible
+
+
+class DependencyError(LoadingError):
+    """A label in an attribute of `target` that leads to nothing that it may use.
+
+    `attribute` is the name of the attribute, `label` what it says. `found` is what the label leads to, None
+    where there is nothing; `is_invisible` says that it would do, were it visible.
+    """
+
+    target: RuleTarget
+    attribute: Attribute
+    label: Label
+    found: Target | None = None
+    is_invisible: bool = False
 
 
 def closure(loader: Loader, labels: Sequence[Label]) -> Mapping[Label, Target]:
@@ -92,7 +106,12 @@ class _Walk:
             )
             step = f"did you mean '{dependency.owner}'?" if isinstance(dependency, ModuleTarget) else ""
             self._report(
-                target, attribute, label, f"{attribute.name} takes {what}, and {given}", next_step=step
+                target,
+                attribute,
+                label,
+                f"{attribute.name} takes {what}, and {given}",
+                next_step=step,
+                found=dependency,
             )
             return None
         if not is_visible(dependency.visibility, label.package, target.label.package):
@@ -151,13 +170,24 @@ class _Walk:
         summary: str,
         facts: Sequence[tuple[str, str]] = (),
         next_step: str = "",
+        *,
+        found: Target | None = None,
+        is_invisible: bool = False,
     ) -> None:
         facts = [("needed by", f"{target.label}, {attribute.name}"), *facts]
-        self._errors.append(
-            self._loader.error_in(
-                target, summary, attribute=attribute.name, label=label, facts=facts, next_step=next_step
-            )
+        told = self._loader.error_in(
+            target, summary, attribute=attribute.name, label=label, facts=facts, next_step=next_step
         )
+        error = DependencyError(
+            told.summary,
+            location=told.location,
+            facts=told.facts,
+            snippet=told.snippet,
+            next_step=told.next_step,
+        )
+        error.target, error.attribute, error.label = target, attribute, label
+        error.found, error.is_invisible = found, is_invisible
+        self._errors.append(error)
 
     def _report_invisible(self, target: RuleTarget, attribute: Attribute, dependency: Target) -> None:
         label, user = dependency.label, target.label.package
@@ -175,6 +205,8 @@ class _Walk:
             f"{label} is not visible from //{user}",
             [("its visibility", visibility)],
             step,
+            found=dependency,
+            is_invisible=True,
         )
 
     def _report_cycle(self, way: Sequence[Label]) -> None:
