@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.label import Label
@@ -19,13 +19,16 @@ from hermpkg_build.engine.plan import plan_steps
 from hermpkg_build.engine.results import BuildResult
 from hermpkg_build.engine.scheduler import DependencyFailedError, Scheduler
 from hermpkg_build.engine.snapshot import Snapshot, present_signature, save, snapshot_path
-from hermpkg_build.engine.targets.artifact_contents import module_graph
+from hermpkg_build.engine.targets.artifact_contents import artifact_request, module_graph
 from hermpkg_build.engine.targets.model_package import model_objects
 from hermpkg_build.engine.targets.table import build_target
 from hermpkg_build.engine.test_options import TestOptions
 from hermpkg_build.engine.test_results import TestRunResult
 from hermpkg_build.engine.test_runs import run_each
 from hermpkg_build.errors import CommandLineError, GroupedError, HermpkgError
+
+if TYPE_CHECKING:
+    from hermpkg_build.factories.request import ModelObject
 
 _MOST_LISTED = 10
 _SECONDS_TO_STOP = 5.0
@@ -93,6 +96,43 @@ def run_tests(build: Build, options: TestOptions) -> TestRunResult:
         failure=BuildFailedError(errors, result) if errors else None,
         not_run=tuple(str(test.label) for test in tests if test.label not in built),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What is wrong with the targets of a request, and the models that could be made, by label."""
+
+    errors: tuple[HermpkgError, ...]
+    models: Mapping[Label, ModelObject]
+
+
+def check_targets(build: Build) -> Checked:
+    """Do all that building the targets of a request takes, but for writing artifacts and running tests."""
+    requested = build.requested()
+    labels = [target.package for target in requested if isinstance(target, PackageTest)]
+    labels += [target.label for target in requested if isinstance(target, ModelPackage)]
+    packages = [build.context.targets[label] for label in dict.fromkeys(labels)]
+    needed = [label for target in packages for label in target.dependencies]
+    others = [target.label for target in requested if not isinstance(target, ModelPackage | PackageTest)]
+    outcomes = _outcomes(build, list(dict.fromkeys([*needed, *others])))
+    errors = _errors(outcomes)
+    models = {label: built.model for label, built in _built(outcomes).items() if built.model is not None}
+    for target in packages:
+        assert isinstance(target, ModelPackage)
+        own = {label: models[label] for label in target.models.values() if label in models}
+        if len(own) < len({*target.models.values()}):
+            continue
+        try:
+            artifact_request(
+                build.context,
+                target,
+                own,
+                build.journal.warn,
+                strict_imports=build.request.strict_imports,
+            )
+        except HermpkgError as error:
+            errors.append(error)
+    return Checked(errors=tuple(errors), models=models)
 
 
 def analyse(build: Build) -> ModuleGraph:

@@ -11,7 +11,7 @@ from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.starlark_text import CallText, expression, keyword_order, label_order, string
 from hermpkg_build.errors import HermpkgError, Location
 from hermpkg_build.generate.build_files.build_text import Bracketed, BuildText, Item
-from hermpkg_build.loading.rules import DEFS_LABEL, RULES
+from hermpkg_build.loading.rules import DEFS_LABEL, FUNCTIONS, RULES
 
 _SORTED = ("srcs", "deps", "resources", "tags", "visibility")
 """The attributes whose lists buildifier sorts."""
@@ -44,8 +44,11 @@ class CallPlace:
         )
 
     def argument(self, file: BuildText, name: str) -> ast.expr | None:
-        """What the call is given for an argument."""
-        return next((each.value for each in self.find(file).keywords if each.arg == name), None)
+        """What the call is given for an argument, by its name or its place."""
+        call, function = self.find(file), FUNCTIONS[self.function]
+        names = [*function.attributes][: function.positional]
+        given = [*zip(names, call.args, strict=False), *((each.arg, each.value) for each in call.keywords)]
+        return next((value for known, value in given if known == name), None)
 
 
 def add_values(file: BuildText, place: CallPlace, attribute: str, values: Sequence[str]) -> BuildText:

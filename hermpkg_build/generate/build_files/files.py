@@ -41,7 +41,7 @@ class FileOnDisk:
         except UnicodeDecodeError:
             raise LoadingError("the file is not UTF-8 text", location=Location(self.path)) from None
         plain = BuildText(self.path, text.removeprefix(_MARK).replace("\r\n", "\n"))
-        if "\r" in plain.text or self._encoded(plain.text) != (self.data or b""):
+        if "\r" in plain.text or self.encoded(plain.text) != (self.data or b""):
             raise LoadingError(
                 "the lines of the file end in several ways, so that it cannot be edited here",
                 location=Location(self.path),
@@ -52,18 +52,23 @@ class FileOnDisk:
     def write(self, text: str) -> None:
         """Replace the file at once. Raises LocalEnvironmentError, also where it has changed meanwhile."""
         path = os.path.realpath(os.path.join(self.root, self.path))
+        self.check()
+        try:
+            mode = os.stat(path).st_mode & 0o7777 if self.data is not None else None
+            replace_file(path, self.encoded(text), mode=mode)
+        except OSError as error:
+            raise LocalEnvironmentError(f"cannot write {self.path}: {error.strerror}") from error
+
+    def check(self) -> None:
+        """Raise LocalEnvironmentError where the file has changed since it was read."""
         if FileOnDisk.read(self.root, self.path).data != self.data:
             raise LocalEnvironmentError(
                 f"{self.path} changed while it was being mended, and is left as it is now",
                 next_step="run the command again",
             )
-        try:
-            mode = os.stat(path).st_mode & 0o7777 if self.data is not None else None
-            replace_file(path, self._encoded(text), mode=mode)
-        except OSError as error:
-            raise LocalEnvironmentError(f"cannot write {self.path}: {error.strerror}") from error
 
-    def _encoded(self, text: str) -> bytes:
+    def encoded(self, text: str) -> bytes:
+        """The bytes of a text as this file would hold it."""
         data = self.data or b""
         mark = _MARK if data.startswith(_MARK.encode()) else ""
         lines = text.replace("\n", "\r\n") if b"\r\n" in data else text

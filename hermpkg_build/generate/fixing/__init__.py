@@ -1,0 +1,1 @@
+"""BUILD files mended until their targets build, or a person must decide."""
