@@ -15,7 +15,7 @@ from hermpkg_build.analysis.computed_names import ComputedNames, names_of_call
 from hermpkg_build.analysis.files_read import FilesRead
 from hermpkg_build.analysis.import_resolution import package_of
 from hermpkg_build.analysis.module_finder import ModuleFinder, ModuleSource
-from hermpkg_build.analysis.problems import Problem, ProblemKind
+from hermpkg_build.analysis.problems import MissingFile, Problem, ProblemKind
 from hermpkg_build.core.graph import Edge, EdgeKind, Origin
 from hermpkg_build.core.import_facts import DynamicImport, ImportContext
 from hermpkg_build.core.module_names import top_of
@@ -49,6 +49,13 @@ def left_out(
     if absent := absent_libraries(closure):
         yield f"{absent}\n  -> nothing, where none of these is called; --strict-imports makes each an error"
     yield from teller.computed_names()
+
+
+def undeclared_files(
+    closure: Closure, rules: Sequence[PolicyRule], finder: ModuleFinder, voice: Voice
+) -> list[MissingFile]:
+    """The files that one's own modules import in ways that may fail, and that no dependency lists."""
+    return [*_Teller(closure, rules, finder, voice).undeclared_files()] if closure.unmet else []
 
 
 def absent_libraries(closure: Closure) -> str:
@@ -149,11 +156,23 @@ class _Teller:
                 f"  -> {listing}name those that it needs, modules = [{packed}], and deny the others"
             )
 
-    def _undeclared(self, edge: Edge) -> str:
-        """Why a file of the workspace is left out; "" where there is none, or the name is a variable."""
-        file = self._finder.undeclared_file(edge.target)
+    def undeclared_files(self) -> Iterator[MissingFile]:
+        """The files of the workspace that one's own modules import and no dependency lists."""
+        for edge in self._closure.unmet:
+            file = self._undeclared_file(edge) if self._is_own(edge.source) else None
+            if file is not None:
+                yield MissingFile(file=file, importer=edge.source)
+
+    def _undeclared_file(self, edge: Edge) -> str | None:
+        """The file that an import means; None where there is none, or the name is a variable."""
         package, _, name = edge.target.rpartition(".")
-        if file is None or (package != edge.source and self._binds(package, name)):
+        is_variable = package != edge.source and self._binds(package, name)
+        return None if is_variable else self._finder.undeclared_file(edge.target)
+
+    def _undeclared(self, edge: Edge) -> str:
+        """Why a file of the workspace is left out; "" where none is."""
+        file = self._undeclared_file(edge)
+        if file is None:
             return ""
         problem = Problem(kind=ProblemKind.NOT_FOUND, module=edge.target, trail=(edge,))
         advice = self._adviser.advice(problem)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -105,7 +105,11 @@ class _Planner:
             for problem in final.problems
             if (number := self._killed(problem)) is not None and number >= self.first
         }
-        edits = [*self._edits(reached), *(RemoveRule(index=number - self.first) for number in sorted(dead))]
+        used = {self._asked[node.rule][1] for node in final.graph if node.rule is not None}
+        edits = [
+            *self._edits(reached, used),
+            *(RemoveRule(index=number - self.first) for number in sorted(dead)),
+        ]
         left = [problem for problem in final.problems if self._killed(problem) not in dead]
         return PolicyPlan(
             rules=tuple(applied(self.given[self.first :], edits)),
@@ -155,7 +159,7 @@ class _Planner:
         table = PolicyTable(rules)
         return [number for module in modules if (number := table.decide(module)) is not None]
 
-    def _edits(self, decisions: Sequence[Decision]) -> list[RuleEdit]:
+    def _edits(self, decisions: Sequence[Decision], used: Collection[int | None]) -> list[RuleEdit]:
         """Carry out decisions by as few new rules as possible."""
         edits: list[RuleEdit] = []
         by_place: dict[int, list[Decision]] = {}
@@ -163,19 +167,22 @@ class _Planner:
             by_place.setdefault(self._place(decision), []).append(decision)
         for place, found in sorted(by_place.items()):
             for rule in must_match(rules_of(found)):
-                known = self._extensible(rule, place)
+                known = self._extensible(rule, place, used)
                 if known is None:
                     edits.append(InsertRule(index=place - self.first, rule=rule))
                 else:
                     edits.append(ExtendRule(index=known - self.first, patterns=rule.include))
         return edits
 
-    def _extensible(self, rule: PolicyRule, place: int) -> int | None:
-        """The last rule before a place that can have the patterns of `rule` too, with the same effect."""
+    def _extensible(self, rule: PolicyRule, place: int, used: Collection[int | None]) -> int | None:
+        """The last rule before a place that can have the patterns of `rule` too, with the same effect.
+
+        One that decides for nothing yet may be a mistake.
+        """
         tops = {*map(top_of, rule.include)}
         for number in range(place - 1, self.first - 1, -1):
             known = self.given[number]
-            is_plain = not known.exclude and not known.is_for_the_rest
+            is_plain = not (known.exclude or known.is_for_the_rest) and (known.allow_empty or number in used)
             if known.policy is rule.policy and is_plain:
                 return number
             if any("*" in top or top in tops for top in map(top_of, known.include)):

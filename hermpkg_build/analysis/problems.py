@@ -53,3 +53,14 @@ class Problem:
     syntax: SyntaxProblem | None = None
     names: tuple[str, ...] = ()
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingFile:
+    """A workspace file that is needed as a module, and that no dependency of a target lists.
+
+    `importer` is the dotted name of the module that imports it, "" where the target itself names it.
+    """
+
+    file: str
+    importer: str

@@ -11,7 +11,7 @@ from hermpkg_build.analysis.diagnosis import Teller, errors_of
 from hermpkg_build.analysis.module_finder import ModuleFinder
 from hermpkg_build.analysis.policy_maker import FollowedImports, is_installed_nowhere
 from hermpkg_build.analysis.policy_plan import PolicyPlan, plan_policy
-from hermpkg_build.analysis.problems import Problem, ProblemKind
+from hermpkg_build.analysis.problems import MissingFile, Problem, ProblemKind
 from hermpkg_build.core.globs import GlobGroup
 from hermpkg_build.core.graph import EdgeKind, Origin
 from hermpkg_build.core.module_names import top_of
@@ -22,17 +22,6 @@ from hermpkg_build.errors import AnalysisError, GroupedError
 
 _MANY = 14
 """How many decisions are shown one by one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MissingFile:
-    """A workspace file that is needed as a module, and that no dependency of a target lists.
-
-    `importer` is the dotted name of the module that imports it, "" where the target itself names it.
-    """
-
-    file: str
-    importer: str
 
 
 class UnsettledPolicyError(GroupedError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,7 +19,7 @@ from hermpkg_build.engine.plan import plan_steps
 from hermpkg_build.engine.results import BuildResult
 from hermpkg_build.engine.scheduler import DependencyFailedError, Scheduler
 from hermpkg_build.engine.snapshot import Snapshot, present_signature, save, snapshot_path
-from hermpkg_build.engine.targets.artifact_contents import artifact_request, module_graph
+from hermpkg_build.engine.targets.artifact_contents import artifact_request, module_graph, undeclared_modules
 from hermpkg_build.engine.targets.model_package import model_objects
 from hermpkg_build.engine.targets.table import build_target
 from hermpkg_build.engine.test_options import TestOptions
@@ -28,6 +28,7 @@ from hermpkg_build.engine.test_runs import run_each
 from hermpkg_build.errors import CommandLineError, GroupedError, HermpkgError
 
 if TYPE_CHECKING:
+    from hermpkg_build.analysis.problems import MissingFile
     from hermpkg_build.factories.request import ModelObject
 
 _MOST_LISTED = 10
@@ -100,10 +101,14 @@ def run_tests(build: Build, options: TestOptions) -> TestRunResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """What is wrong with the targets of a request, and the models that could be made, by label."""
+    """What is wrong with the targets of a request, and the models that could be made, by label.
+
+    `undeclared` are files that modules of an artifact, by its label, import in ways that may fail.
+    """
 
     errors: tuple[HermpkgError, ...]
-    models: Mapping[Label, ModelObject]
+    models: Mapping[Label, ModelObject] = field(default_factory=dict)
+    undeclared: tuple[tuple[Label, MissingFile], ...] = ()
 
 
 def check_targets(build: Build) -> Checked:
@@ -116,6 +121,7 @@ def check_targets(build: Build) -> Checked:
     others = [target.label for target in requested if not isinstance(target, ModelPackage | PackageTest)]
     outcomes = _outcomes(build, list(dict.fromkeys([*needed, *others])))
     errors = _errors(outcomes)
+    undeclared: list[tuple[Label, MissingFile]] = []
     models = {label: built.model for label, built in _built(outcomes).items() if built.model is not None}
     for target in packages:
         assert isinstance(target, ModelPackage)
@@ -130,9 +136,12 @@ def check_targets(build: Build) -> Checked:
                 build.journal.warn,
                 strict_imports=build.request.strict_imports,
             )
+            found = undeclared_modules(build.context, target, own)
         except HermpkgError as error:
             errors.append(error)
-    return Checked(errors=tuple(errors), models=models)
+        else:
+            undeclared += [(target.label, file) for file in found]
+    return Checked(errors=tuple(errors), models=models, undeclared=tuple(undeclared))
 
 
 def analyse(build: Build) -> ModuleGraph:

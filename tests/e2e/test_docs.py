@@ -43,15 +43,18 @@ def run_console(workspace, text: str) -> None:
         assert loosely(expected).fullmatch(shown), f"{line}\n{outcome.stdout}\n{outcome.stderr}"
 
 
-def test_the_first_package(workspace):
+@pytest.mark.parametrize(
+    ("page", "least"), [("tutorial/first-package.md", 6), ("how-to/mend-build-files.md", 1)]
+)
+def test_the_pages_that_can_be_followed(workspace, page, least):
     ran = 0
-    for file, language, text in steps(DOCS / "tutorial/first-package.md"):
+    for file, language, text in steps(DOCS / page):
         if file is not None:
             workspace.write(file, text)
         elif language == "console":
             run_console(workspace, text)
             ran += 1
-    assert ran >= 6
+    assert ran >= least
 
 
 def test_the_reference_lists_every_exit_code():

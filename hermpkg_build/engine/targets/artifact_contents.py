@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from hermpkg_build.analysis.advice import build_file_voice
 from hermpkg_build.analysis.closure import Closure, Root, pickle_roots
 from hermpkg_build.analysis.distributions import versions_of
 from hermpkg_build.analysis.files_read import FilesRead, all_tops, files_read
-from hermpkg_build.analysis.left_out import files_left_out
+from hermpkg_build.analysis.left_out import files_left_out, undeclared_files
 from hermpkg_build.analysis.module_finder import ModuleFinder
 from hermpkg_build.analysis.own_code import own_code_outside
+from hermpkg_build.analysis.problems import MissingFile
 from hermpkg_build.analysis.target_closure import close_over
 from hermpkg_build.assembly.artifact import ArtifactRequest, PackedModel, ResourceFile
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleNode
@@ -47,6 +49,15 @@ def module_graph(
     Raises GroupedError with everything that its policy does not settle.
     """
     return _analyse(context, target, models).closure.graph
+
+
+def undeclared_modules(
+    context: TargetContext, target: ModelPackage, models: Mapping[Label, ModelObject]
+) -> list[MissingFile]:
+    """List the files that modules of `target` import in ways that may fail, and that no dependency lists."""
+    found = _analyse(context, target, models)
+    voice = build_file_voice(str(target.label))
+    return undeclared_files(found.closure, target.policy, found.finder, voice)
 
 
 def artifact_request(

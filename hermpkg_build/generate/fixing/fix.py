@@ -91,9 +91,9 @@ class _Fixer:
             with self.open_build(self.draft.given()) as build:
                 return check_targets(build)
         except GroupedError as error:
-            return Checked(errors=error.errors, models={})
+            return Checked(errors=error.errors)
         except HermpkgError as error:
-            return Checked(errors=(error,), models={})
+            return Checked(errors=(error,))
 
     def _mend(self, checked: Checked) -> bool:
         """Mend what can be mended of some errors; whether a file was edited."""
@@ -101,9 +101,12 @@ class _Fixer:
         for error in _leaves(checked.errors):
             for mend in self._mends(error):
                 changed = self._try(mend) or changed
+        for label, missing in checked.undeclared:
+            mend = partial(declare_module, self.draft, missing.file, missing.importer, label)
+            changed = self._try(mend) or changed
         if checked.errors:
             return changed or self._try(partial(mend_factories, self.draft, [*_leaves(checked.errors)]))
-        return self._declare_reads(checked)
+        return changed or self._declare_reads(checked)
 
     def _try(self, mend: Callable[[], bool]) -> bool:
         """Whether a mend edited a file; what it would have to edit and cannot is kept to be told."""

@@ -152,8 +152,11 @@ def _moved_file(draft: Draft, label: Label) -> Label | None:
     """The one file of the workspace that has the name of one that is gone."""
     name = label.path.rpartition("/")[2]
     found = [path for path in files_below(draft) if path.rpartition("/")[2] == name]
-    moved = draft.loader.packages.label_of(found[0]) if len(found) == 1 else None
-    return moved if moved is not None and moved != label else None
+    if len(found) != 1:
+        return None
+    folder = found[0].rpartition("/")[0]
+    moved = draft.loader.packages.label_of(found[0]) or Label(folder, name)
+    return moved if moved != label else None
 
 
 def files_below(draft: Draft) -> Iterator[str]:
