@@ -8,6 +8,7 @@ from dataclasses import replace
 from hermpkg_build.analysis.decisions import (
     ABSENT,
     ASKED,
+    FRAMEWORK,
     OWN,
     OWN_TOOL,
     Decision,
@@ -15,6 +16,7 @@ from hermpkg_build.analysis.decisions import (
     must_match,
     rules_of,
 )
+from hermpkg_build.analysis.distributions import Distributions
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.graph import ModuleGraph, Origin
 from hermpkg_build.core.manifest import Manifest, RecordKind
@@ -34,19 +36,28 @@ _PLACE = "a fresh process in which nothing that it holds can be imported"
 
 def required_versions(made: MadePolicy, given: Mapping[str, str]) -> dict[str, str]:
     """The versions of extern distributions that the package asks for, those `given` before all others."""
-    graph = made.walk.closure.graph
+    found = versions_needed(
+        made.walk.closure.graph, made.decisions, made.walk.modules.installed.distributions
+    )
+    return {**found, **given}
+
+
+def versions_needed(
+    graph: ModuleGraph, decisions: Mapping[str, Decision], distributions: Distributions
+) -> dict[str, str]:
+    """The versions of the extern distributions without which what the modules of `graph` do fails."""
     needed = _distributions_outside(graph, optional=False)
     found = {
         decision.name: versions
-        for decision in made.decisions.values()
+        for decision in decisions.values()
         if decision.name in needed
         and decision.name != OWN_TOOL
         and (versions := allowed_versions(decision.version))
     }
-    if "torch" in needed and "torch" not in found:
-        installed = made.walk.modules.installed.distributions.named("torch")
-        found["torch"] = allowed_versions(installed.version) if installed else ""
-    return {**{name: text for name, text in found.items() if text}, **given}
+    if FRAMEWORK in needed and FRAMEWORK not in found:
+        installed = distributions.named(FRAMEWORK)
+        found[FRAMEWORK] = allowed_versions(installed.version) if installed else ""
+    return {name: text for name, text in found.items() if text}
 
 
 def make_report(

@@ -44,7 +44,8 @@ def run_console(workspace, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "least"), [("tutorial/first-package.md", 6), ("how-to/mend-build-files.md", 1)]
+    ("page", "least"),
+    [("tutorial/from-a-project.md", 4), ("tutorial/first-package.md", 6), ("how-to/mend-build-files.md", 1)],
 )
 def test_the_pages_that_can_be_followed(workspace, page, least):
     ran = 0

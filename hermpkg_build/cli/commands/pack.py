@@ -15,7 +15,7 @@ from hermpkg_build.errors import CommandLineError, ExitCode
 Argument = tuple[str, object]
 
 
-def _argument(text: str) -> Argument:
+def read_argument(text: str) -> Argument:
     """Read ``key=json``; raise ValueError with what is needed."""
     name, equals, value = text.partition("=")
     try:
@@ -68,7 +68,7 @@ class PackArguments(CommonArguments):
         default="",
     )
     arguments: tuple[Argument, ...] = repeated(
-        "--arg NAME=JSON", "give the factory an argument; may be repeated", read=_argument
+        "--arg NAME=JSON", "give the factory an argument; may be repeated", read=read_argument
     )
     extern: tuple[str, ...] = repeated(
         "--extern NAME", "leave a distribution or top-level module outside; may be repeated", read=str

@@ -113,7 +113,7 @@ def run(arguments: TestArguments, console: Console) -> ExitCode:
             console,
             keep_going=arguments.keep_going,
             explain=arguments.explain,
-            tell_test=partial(_tell, console, arguments.output),
+            tell_test=partial(tell_test, console, arguments.output),
         )
     except HermpkgError as error:
         _write_junit(arguments, [_case(" ".join(arguments.patterns), error)])
@@ -138,7 +138,8 @@ def run(arguments: TestArguments, console: Console) -> ExitCode:
     return ExitCode.SUCCESS if passed == len(outcome.tests) else ExitCode.TESTS_FAILED
 
 
-def _tell(console: Console, output: str, result: PackageTestResult) -> None:
+def tell_test(console: Console, output: str, result: PackageTestResult) -> None:
+    """Print how a test went; `output` is one of the choices of ``--test-output``."""
     label, how = strong(result.label), _how(result)
     if result.failure is None:
         console.mention(label, "  ", good("passed"), f"  {how}")

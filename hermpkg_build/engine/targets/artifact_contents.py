@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hermpkg_build.analysis.advice import build_file_voice
-from hermpkg_build.analysis.closure import Closure, Root, pickle_roots
+from hermpkg_build.analysis.closure import Closure, Root, explore, pickle_roots
 from hermpkg_build.analysis.distributions import versions_of
 from hermpkg_build.analysis.files_read import FilesRead, all_tops, files_read
 from hermpkg_build.analysis.left_out import files_left_out, undeclared_files
 from hermpkg_build.analysis.module_finder import ModuleFinder
 from hermpkg_build.analysis.own_code import own_code_outside
+from hermpkg_build.analysis.policy_maker import FollowedImports
 from hermpkg_build.analysis.problems import MissingFile
 from hermpkg_build.analysis.target_closure import close_over
 from hermpkg_build.assembly.artifact import ArtifactRequest, PackedModel, ResourceFile
-from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleNode
+from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleNode, Origin
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.manifest import ManifestModel
 from hermpkg_build.core.module_names import package_of_init, parent_of, top_of
@@ -36,6 +37,19 @@ class _Analysis:
     """The modules that a `model_package` needs, and how they were found."""
 
     closure: Closure
+    finder: ModuleFinder
+    modules: Sequence[DeclaredModule]
+    sources: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Start:
+    """Where the imports of a `model_package` are followed from; the rules `saved` come before its own."""
+
+    roots: Sequence[Root]
+    saved: Sequence[PolicyRule]
+    observed: Sequence[Edge]
+    without_imports: Collection[str]
     finder: ModuleFinder
     modules: Sequence[DeclaredModule]
     sources: Mapping[str, bytes]
@@ -104,10 +118,53 @@ def _analyse(
     *,
     strict_imports: bool = False,
 ) -> _Analysis:
+    start = _start(context, target, models)
+    finder = start.finder
+    closure = close_over(
+        start.roots,
+        target.policy,
+        finder,
+        context.facts,
+        target=str(target.label),
+        saved=start.saved,
+        observed=start.observed,
+        without_imports=start.without_imports,
+        strict_imports=strict_imports,
+        warn=warn,
+    )
+    return _Analysis(closure=closure, finder=finder, modules=start.modules, sources=start.sources)
+
+
+def imports_of(
+    context: TargetContext, target: ModelPackage, models: Mapping[Label, ModelObject]
+) -> Callable[[Sequence[PolicyRule]], FollowedImports]:
+    """Return what follows the imports of `target`, which holds `models`, by any rules."""
+    start = _start(context, target, models)
+
+    def follow(rules: Sequence[PolicyRule]) -> FollowedImports:
+        closure, problems = explore(
+            start.roots,
+            [*start.saved, *rules],
+            start.finder,
+            context.facts,
+            start.observed,
+            without_imports=start.without_imports,
+            may_lack=(Origin.ENVIRONMENT,),
+        )
+        return FollowedImports(
+            graph=closure.graph,
+            problems=problems,
+            modules=start.finder,
+            distributions=start.finder.distributions,
+        )
+
+    return follow
+
+
+def _start(context: TargetContext, target: ModelPackage, models: Mapping[Label, ModelObject]) -> _Start:
     beside = [model.beside for model in models.values()]
     texts = {name: text for saved in beside for name, text in saved.sources.items()}
     texts.update(target.sources)
-    sources = {package_of_init(name) or name: text.encode() for name, text in texts.items()}
     modules = context.modules_of(target.dependencies)
     finder = ModuleFinder(
         tree=context.tree,
@@ -118,19 +175,15 @@ def _analyse(
         source_roots=context.workspace.source_roots,
         declared_by=context.declared_by,
     )
-    closure = close_over(
-        list(_roots(target, models)),
-        target.policy,
-        finder,
-        context.facts,
-        target=str(target.label),
+    return _Start(
+        roots=list(_roots(target, models)),
         saved=list(_saved_modules(beside)),
         observed=list(_observed(models)),
         without_imports={name for saved in beside for name in saved.without_imports},
-        strict_imports=strict_imports,
-        warn=warn,
+        finder=finder,
+        modules=modules,
+        sources={package_of_init(name) or name: text.encode() for name, text in texts.items()},
     )
-    return _Analysis(closure=closure, finder=finder, modules=modules, sources=sources)
 
 
 def _own_code_outside(context: TargetContext, target: ModelPackage, found: _Analysis) -> Iterable[str]:

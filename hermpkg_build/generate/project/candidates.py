@@ -1,0 +1,154 @@
+"""Proposes the functions of a project that make a model, by their sources: nothing runs."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from hermpkg_build.generate.project.sources import ProjectSources
+from hermpkg_build.loading.declared_modules import module_name
+
+_MODULE_BASES = frozenset({"Module", "LightningModule", "PreTrainedModel", "ScriptModule", "Sequential"})
+_NAMES = re.compile(
+    r"^(?:build|make|create|get|load|init|construct|define)_?(?:\w*_)?(?:model|net|network)s?$|^model_fn$"
+)
+_EXAMPLES = re.compile(
+    r"^(?:make_|get_|build_)?(?:example|sample|dummy)(?:_(?:inputs?|args|arguments|batch))?$"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A function or class that may make a model; `needed` are its parameters without a default."""
+
+    factory: str
+    file: str
+    line: int
+    reason: str
+    rank: int
+    needed: tuple[str, ...] = ()
+
+
+def candidates(sources: ProjectSources, source_roots: tuple[str, ...]) -> list[Candidate]:
+    """The functions that seem to return a model, the most likely first; then classes of models."""
+    classes = _model_classes(sources)
+    found = []
+    for path in sources.code:
+        module, tree = module_name(path, source_roots), sources.tree(path)
+        if module is None or tree is None:
+            continue
+        for node in tree.body:
+            reason, rank = _reason(node, classes)
+            if reason and isinstance(node, ast.FunctionDef | ast.ClassDef):
+                found.append(
+                    Candidate(
+                        factory=f"{module}:{node.name}",
+                        file=path,
+                        line=node.lineno,
+                        reason=reason,
+                        rank=rank,
+                        needed=_needed(node),
+                    )
+                )
+    return sorted(found, key=lambda each: (each.rank, len(each.needed), each.factory))
+
+
+def example_of(tree: ast.Module | None) -> str:
+    """The function of a module that gives an example of the model's arguments; "" for none."""
+    for node in tree.body if tree is not None else ():
+        if isinstance(node, ast.FunctionDef) and _EXAMPLES.search(node.name) and not _needed(node):
+            return node.name
+    return ""
+
+
+def _model_classes(sources: ProjectSources) -> frozenset[str]:
+    """The names of the classes that are modules of torch, by their bases."""
+    bases: dict[str, set[str]] = {}
+    for path in sources.code:
+        tree = sources.tree(path)
+        for node in ast.walk(tree) if tree is not None else ():
+            if isinstance(node, ast.ClassDef):
+                bases.setdefault(node.name, set()).update(map(_last_name, node.bases))
+    known = set(_MODULE_BASES)
+    while new := {name for name, parents in bases.items() if name not in known and parents & known}:
+        known |= new
+    return frozenset(known)
+
+
+def _reason(node: ast.stmt, classes: frozenset[str]) -> tuple[str, int]:
+    """Why a statement may define what makes a model, and how likely that is, 0 the most; "" for no reason."""
+    if isinstance(node, ast.ClassDef):
+        base = next((name for name in map(_last_name, node.bases) if name in classes), "")
+        return (f"is a {base}", 3) if base else ("", 0)
+    if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
+        return "", 0
+    annotated = _last_name(node.returns) if node.returns is not None else ""
+    if annotated in classes:
+        return f"returns {annotated}, by its annotation", 0
+    returned = next((name for name in _returned(node) if name in classes), "")
+    if returned:
+        return f"returns a {returned}", 0
+    return ("is called so", 2) if _NAMES.search(node.name) else ("", 0)
+
+
+def _returned(function: ast.FunctionDef) -> Iterator[str]:
+    """The names of the classes whose instances a function returns, by calls in it."""
+    made: dict[str, str] = {}
+    for node in _own_statements(function.body):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            made.update({t.id: _last_name(node.value.func) for t in node.targets if isinstance(t, ast.Name)})
+    for node in _own_statements(function.body):
+        if isinstance(node, ast.Return) and node.value is not None:
+            value = node.value
+            while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+                # model.eval(), Net().to("cpu"): what a method of it returns is mostly itself.
+                if _last_name(value.func)[:1].isupper():
+                    break
+                value = value.func.value
+            if isinstance(value, ast.Call):
+                yield _last_name(value.func)
+            elif isinstance(value, ast.Name):
+                yield made.get(value.id, "")
+
+
+def _own_statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a function, those of its blocks included, those of inner functions not."""
+    for node in body:
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            for part in ("body", "orelse", "finalbody"):
+                yield from _own_statements(getattr(node, part, ()))
+            for handler in getattr(node, "handlers", ()):
+                yield from _own_statements(handler.body)
+
+
+def _needed(node: ast.FunctionDef | ast.ClassDef) -> tuple[str, ...]:
+    function = node if isinstance(node, ast.FunctionDef) else _init_of(node)
+    if function is None:
+        return ()
+    given = function.args
+    positional = [*given.posonlyargs, *given.args][1 if isinstance(node, ast.ClassDef) else 0 :]
+    needed = (
+        positional[: len(positional) - len(given.defaults)] if len(given.defaults) < len(positional) else []
+    )
+    needed += [
+        each for each, default in zip(given.kwonlyargs, given.kw_defaults, strict=True) if default is None
+    ]
+    return tuple(each.arg for each in needed)
+
+
+def _init_of(node: ast.ClassDef) -> ast.FunctionDef | None:
+    return next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
+
+
+def _last_name(node: ast.expr | None) -> str:
+    """The last part of a dotted name: ``Module`` of ``torch.nn.Module``; "" for anything else."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value.rpartition(".")[2]
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    if isinstance(node, ast.Subscript):
+        return _last_name(node.value)
+    return node.id if isinstance(node, ast.Name) else ""

@@ -1,0 +1,344 @@
+"""The files that make a workspace of a project: their texts, and how all of them or none are written."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.policy import PolicyRule
+from hermpkg_build.core.source_roots import source_roots_line
+from hermpkg_build.core.starlark_text import CallText, label_order
+from hermpkg_build.disk.replacing import replace_file
+from hermpkg_build.errors import CommandLineError, LocalEnvironmentError
+from hermpkg_build.generate.project.source_roots import parse_toml
+from hermpkg_build.generate.project.sources import ProjectSources, is_test
+from hermpkg_build.loading.declared_modules import module_name
+
+CHECK = "check_artifact.py"
+"""The program of the test. pytest takes no file of that name for one of its own."""
+
+_TEST_PATTERNS = ("**/tests/**", "**/test/**", "**/test_*.py", "**/*_test.py", "**/conftest.py")
+_MARK = "\ufeff"
+_MANY = 12
+"""How many data files of one folder are listed one by one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeFolder:
+    """A folder that gets a BUILD file: `srcs` are globbed in it; `resources` are paths in it.
+
+    `is_whole` says that all folders below belong to it, `has_code` that there are modules to be declared.
+    """
+
+    path: str
+    is_whole: bool
+    has_code: bool = True
+    excludes: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+
+    @property
+    def target(self) -> str:
+        """The name of its `python_modules` target."""
+        if not self.has_code:
+            return "data"
+        return self.path.rpartition("/")[2] if self.is_whole else "modules"
+
+    @property
+    def label(self) -> str:
+        """The label of that target, from the root of the workspace."""
+        if not self.path:
+            return f":{self.target}"
+        return f"//{self.path}" if self.is_whole else f"//{self.path}:{self.target}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactText:
+    """What the targets of the artifact are given. `example` is the module and the function of an example."""
+
+    name: str
+    factory: str
+    arguments: Mapping[str, Json]
+    weights: str | None
+    weights_key: str | None
+    weights_prefix: str | None
+    rules: Sequence[PolicyRule]
+    requires: Mapping[str, str]
+    example: tuple[str, str] | None
+    folders: Sequence[CodeFolder] = field(default=())
+
+
+def code_folders(
+    used: Sequence[str], resources: Sequence[str], sources: ProjectSources, source_roots: tuple[str, ...]
+) -> list[CodeFolder]:
+    """The folders whose modules are declared, for the files that are `used`, with the `resources` in them.
+
+    That are the packages at the top of each source root, and a source root with modules right in it. The root
+    of the workspace has what lies in none of these.
+    """
+    found: dict[str, bool] = {}
+    for path in used:
+        root = max((r for r in source_roots if not r or path.startswith(f"{r}/")), key=len)
+        first, slash, _ = path[len(root) :].lstrip("/").partition("/")
+        found[f"{root}/{first}".lstrip("/") if slash else root] = bool(slash)
+    held: dict[str, list[str]] = {}
+    for path in resources:
+        above = [folder for folder in found if not folder or path.startswith(f"{folder}/")]
+        held.setdefault(max(above, key=len, default=""), []).append(path)
+    has_code = "" in found
+    if "" in held:
+        found.setdefault("", False)
+    folders = []
+    for folder, is_whole in sorted(found.items()):
+        mine = [path[len(folder) :].lstrip("/") for path in held.get(folder, ())]
+        folders.append(
+            CodeFolder(
+                path=folder,
+                is_whole=is_whole,
+                has_code=bool(folder) or has_code,
+                excludes=_excludes(folder, is_whole, used, sources, source_roots, [*found]),
+                resources=tuple(sorted(mine)),
+            )
+        )
+    return folders
+
+
+def _excludes(
+    folder: str,
+    is_whole: bool,
+    used: Sequence[str],
+    sources: ProjectSources,
+    source_roots: tuple[str, ...],
+    others: Sequence[str],
+) -> tuple[str, ...]:
+    """What a glob in a folder leaves out: tests, programs of tools, and files that cannot be imported."""
+    start = f"{folder}/" if folder else ""
+    below = [other for other in others if other != folder and other.startswith(start)]
+    inside = {
+        path[len(start) :]: path
+        for path in _python_files(sources.root, folder, is_whole=is_whole)
+        if not any(path.startswith(f"{other}/") for other in below)
+    }
+    needed = {path[len(start) :] for path in used if path.startswith(start)}
+    unwanted = {
+        name
+        for name, path in inside.items()
+        if name not in needed and (path not in sources.code or module_name(path, source_roots) is None)
+    }
+    chosen = []
+    for pattern in _TEST_PATTERNS:
+        matched = {name for name in inside if _matches(name, pattern)}
+        if matched & unwanted and matched <= unwanted and all(is_test(inside[name]) for name in matched):
+            chosen.append(pattern)
+            unwanted -= matched
+    if folder == "":
+        unwanted.add(CHECK)
+    while unwanted:
+        name = min(unwanted)
+        parts = name.split("/")[:-1]
+        for depth in range(1, len(parts) + 1):
+            pattern = f"{'/'.join(parts[:depth])}/"
+            matched = {each for each in inside if each.startswith(pattern)}
+            if len(matched) > 1 and matched <= unwanted:
+                chosen.append(f"{pattern}**")
+                unwanted -= matched
+                break
+        else:
+            chosen.append(name)
+            unwanted.remove(name)
+    return tuple(sorted(chosen))
+
+
+def _python_files(root: str, folder: str, *, is_whole: bool) -> list[str]:
+    """All of a folder that a glob would match, relative to `root`: a glob knows of nothing to be ignored."""
+    top = os.path.join(root, folder)
+    if not is_whole:
+        with os.scandir(top) as entries:
+            names = [entry.name for entry in entries if entry.name.endswith(".py") and entry.is_file()]
+        return [f"{folder}/{name}".lstrip("/") for name in names]
+    found = []
+    for here, _, names in os.walk(top):
+        inside = os.path.relpath(here, root).replace(os.sep, "/")
+        found += [f"{inside}/{name}" for name in names if name.endswith(".py")]
+    return found
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Whether a path matches one of our patterns, in which ``**`` stands first, or first and last."""
+    inner = pattern.removeprefix("**/")
+    if inner.endswith("/**"):
+        return f"/{name}".find(f"/{inner[:-2]}") >= 0
+    return fnmatch.fnmatchcase(name.rpartition("/")[2], inner)
+
+
+def modules_text(folder: CodeFolder) -> str:
+    """The `python_modules` target of a folder."""
+    named: dict[str, object] = {"name": folder.target}
+    glob: dict[str, object] = {"exclude": list(folder.excludes)} if folder.excludes else {}
+    pattern = "**/*.py" if folder.is_whole else "*.py"
+    named["srcs"] = CallText(function="glob", values=[[pattern]], named=glob) if folder.has_code else []
+    if folder.resources:
+        named["resources"] = _resources(folder.resources)
+    if folder.path:
+        named["visibility"] = ["//:__subpackages__"]
+    return str(CallText(function="python_modules", named=named))
+
+
+def _resources(paths: Sequence[str]) -> object:
+    """A list of files, or globs where there are many of one kind."""
+    if len(paths) <= _MANY:
+        return sorted(paths, key=label_order)
+    patterns = {f"{os.path.dirname(path)}/*{os.path.splitext(path)[1]}".lstrip("/") for path in paths}
+    return CallText(function="glob", values=[sorted(patterns)])
+
+
+def artifact_text(given: ArtifactText) -> list[str]:
+    """The `model`, the `model_package` and the `package_test`."""
+    deps = sorted((folder.label for folder in given.folders), key=label_order)
+    model: dict[str, object] = {"name": f"{given.name}_model", "factory": given.factory}
+    if given.arguments:
+        model["args"] = dict(given.arguments)
+    for name in ("weights", "weights_key", "weights_prefix"):
+        if getattr(given, name) is not None:
+            model[name] = getattr(given, name)
+    package: dict[str, object] = {
+        "name": given.name,
+        "models": {"model/model.pkl": f":{given.name}_model"},
+        "policy": list(given.rules),
+    }
+    if given.example is not None:
+        package["modules"] = [given.example[0]]
+    if given.requires:
+        package["requires"] = dict(sorted(given.requires.items()))
+    test = {"name": f"{given.name}_test", "package": f":{given.name}", "main": CHECK}
+    return [
+        str(CallText(function="model", named={**model, "deps": deps})),
+        str(CallText(function="model_package", named={**package, "deps": deps})),
+        str(CallText(function="package_test", named=test)),
+    ]
+
+
+def build_file(targets: Sequence[str], rules: Sequence[PolicyRule] = ()) -> str:
+    """A BUILD file of some targets, with what it loads."""
+    functions = {text.partition("(")[0] for text in targets} | {str(rule.policy) for rule in rules}
+    load = CallText(function="load", values=["@hermpkg//rules:defs.bzl", *sorted(functions)])
+    return "\n\n".join([str(load), *targets]) + "\n"
+
+
+def check_text(example: tuple[str, str] | None) -> str:
+    """The program that tests an artifact: it calls the model, or where no example is known loads it."""
+    head = '''"""Opens the artifact where this project cannot be imported, and {what}."""
+
+import os
+
+from hermpkg_build import PackageImporter
+
+with PackageImporter(os.environ["HERMPKG_ARTIFACT"]) as importer:
+    model = importer.load_pickle("model", "model.pkl")
+'''
+    if example is None:
+        return (
+            head.format(what="loads the model")
+            + "    # Call it here, as those will to whom the file goes.\n"
+            + '    print(f"loaded: {type(model).__name__}")\n'
+        )
+    module, function = example
+    return (
+        head.format(what="calls the model with an example")
+        + f'    example = importer.import_module("{module}").{function}()\n'
+        + "    if isinstance(example, dict):\n"
+        + "        output = model(**example)\n"
+        + "    elif isinstance(example, tuple):\n"
+        + "        output = model(*example)\n"
+        + "    else:\n"
+        + "        output = model(example)\n"
+        + '    print(f"called: {type(model).__name__} gives {type(output).__name__}")\n'
+    )
+
+
+def with_settings(text: str | None, source_roots: Sequence[str]) -> str:
+    """The text of a ``pyproject.toml`` with the settings at its end, all else as it was.
+
+    Raises CommandLineError where they cannot stand there.
+    """
+    line = source_roots_line(source_roots)
+    table = f"[tool.hermpkg]\n{line}\n"
+    if text is None or not text.strip():
+        return (text or "") + table
+    newline = "\r\n" if "\r\n" in text else "\n"
+    gap = "" if text.endswith("\n") else newline
+    return text + gap + newline + table.replace("\n", newline)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedFiles:
+    """Files to be written below `root`, by their paths relative to it; the last one makes the workspace."""
+
+    root: str
+    texts: Mapping[str, str]
+
+    def changed(self) -> list[str]:
+        """The paths of those that are not there already with the same text."""
+        return [path for path, text in self.texts.items() if self._present(path) != text.encode()]
+
+    def in_the_way(self, *, but: Sequence[str]) -> list[str]:
+        """The paths at which another file lies, or a folder."""
+        return [
+            path
+            for path in self.changed()
+            if path not in but and os.path.lexists(os.path.join(self.root, path))
+        ]
+
+    def write(self) -> None:
+        """Write all, each at once. Where one cannot be written, those are removed that were not there.
+
+        The file that makes the workspace comes last: before it, the others mean nothing to any program, and
+        the next call takes them for its own. Raises LocalEnvironmentError.
+        """
+        new: list[str] = []
+        try:
+            for path in self.changed():
+                target = os.path.realpath(os.path.join(self.root, path))
+                if not os.path.exists(target):
+                    new.append(target)
+                mode = os.stat(target).st_mode & 0o7777 if os.path.exists(target) else None
+                replace_file(target, self.texts[path].encode(), mode=mode)
+        except OSError as error:
+            for target in new:
+                with suppress(OSError):
+                    os.unlink(target)
+            raise LocalEnvironmentError(
+                f"cannot write {path}: {error.strerror or error}", facts=[("project", self.root)]
+            ) from error
+
+    def _present(self, path: str) -> bytes | None:
+        try:
+            with open(os.path.join(self.root, path), "rb") as file:
+                return file.read()
+        except OSError:
+            return None
+
+
+def check_settings(before: str | None, after: str, path: str) -> None:
+    """Check that a ``pyproject.toml`` says what it said, and the settings. Raises CommandLineError."""
+    try:
+        old, new = parse_toml((before or "").lstrip(_MARK)), parse_toml(after.lstrip(_MARK))
+        is_right = "hermpkg" in new["tool"] and _is_kept(old, new)
+    except (ValueError, RecursionError):
+        is_right = False
+    if not is_right:
+        raise CommandLineError(
+            f"{path} cannot be given the table [tool.hermpkg] at its end",
+            next_step="correct the file, or add the table by hand, and call this again",
+        )
+
+
+def _is_kept(before: Mapping[str, object], after: Mapping[str, object]) -> bool:
+    tool_before, tool_after = before.get("tool", {}), after.get("tool", {})
+    assert isinstance(tool_before, dict)
+    assert isinstance(tool_after, dict)
+    rest = {name: value for name, value in tool_after.items() if name != "hermpkg"}
+    return {**before, "tool": tool_before} == {**after, "tool": rest}

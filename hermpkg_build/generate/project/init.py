@@ -1,0 +1,371 @@
+"""``init``: makes a workspace of a project as it is."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hermpkg_build.analysis.decisions import Decision
+from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.texts import listed
+from hermpkg_build.errors import CommandLineError, WorkspaceError
+from hermpkg_build.generate.project.candidates import candidates, example_of
+from hermpkg_build.generate.project.files import (
+    CHECK,
+    ArtifactText,
+    CodeFolder,
+    PlannedFiles,
+    artifact_text,
+    build_file,
+    check_settings,
+    check_text,
+    code_folders,
+    modules_text,
+    with_settings,
+)
+from hermpkg_build.generate.project.source_roots import (
+    factory_file,
+    file_of_module,
+    parse_toml,
+    project_layout,
+    roots_for_imports,
+)
+from hermpkg_build.generate.project.sources import ProjectSources
+from hermpkg_build.generate.project.trial import Trial, TrialRequest, try_model
+from hermpkg_build.loading.layout import Layout, project_name
+from hermpkg_build.loading.workspace import Workspace, find_workspace
+
+_PYPROJECT = "pyproject.toml"
+_MARKERS = (_PYPROJECT, "setup.py", "setup.cfg")
+_SHOWN = 8
+_MOST_CANDIDATES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitRequest:
+    """What ``hermpkg init`` is told; `factory` is "" where it is to propose some. `weights` is a path."""
+
+    directory: str
+    factory: str
+    arguments: Mapping[str, Json]
+    weights: str
+    weights_key: str | None
+    weights_prefix: str | None
+    example: str
+    name: str
+    force: bool
+    cache_directory: str
+    jobs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitPlan:
+    """The files that are going to make a workspace, and why they are as they are.
+
+    `decided` are rows for people: what was decided, and why. `label` is the artifact's, `test` the test's.
+    """
+
+    root: str
+    files: PlannedFiles
+    decided: Sequence[tuple[str, str]]
+    decisions: Sequence[Decision]
+    notes: Sequence[str]
+    label: str
+    test: str
+
+
+def plan_init(request: InitRequest) -> InitPlan:
+    """Plan the files, having made the model once. Nothing is written.
+
+    Raises CommandLineError, also where no factory is named, with those that may be meant; FactoryError where
+    the factory fails.
+    """
+    return _Init(request).plan()
+
+
+class _Init:
+    """One call of ``init``."""
+
+    def __init__(self, request: InitRequest) -> None:
+        self._request = request
+        self._root = _project_root(request.directory)
+        self._text = _read(os.path.join(self._root, _PYPROJECT))
+        self._document = self._parsed()
+        self._is_workspace = isinstance(
+            self._document.get("tool", {}), dict
+        ) and "hermpkg" in self._document.get("tool", {})
+        self._sources = ProjectSources(self._root)
+        self._layout = self._found_layout()
+
+    def plan(self) -> InitPlan:
+        name = self._name()
+        self._refuse_second(name)
+        if not self._request.factory:
+            raise self._proposal()
+        place, colon, function = self._request.factory.rpartition(":")
+        if not colon or not place or not function:
+            raise CommandLineError(
+                'a factory reads "module:function" or "path/to/script.py:function",'
+                f' not "{self._request.factory}"'
+            )
+        path, module, self._layout = factory_file(place, self._layout, self._sources)
+        if not self._is_workspace:
+            self._layout = roots_for_imports(path, self._layout, self._sources)
+        module = self._module_by_layout(path, module)
+        example = self._example(path, module)
+        weights = self._weights()
+        trial = try_model(
+            TrialRequest(
+                workspace=Workspace(root=self._root, source_roots=self._layout.source_roots),
+                files=self._sources.files,
+                name=name,
+                factory=f"{module}:{function}",
+                arguments=self._request.arguments,
+                weights=weights,
+                weights_key=self._request.weights_key,
+                weights_prefix=self._request.weights_prefix,
+                modules=[example[0]] if example else [],
+            ),
+            self._request.cache_directory,
+            self._request.jobs,
+        )
+        resources = [path for path in trial.read if _may_be_resource(path)]
+        folders = code_folders(trial.used, resources, self._sources, self._layout.source_roots)
+        artifact = ArtifactText(
+            name=name,
+            factory=f"{module}:{function}",
+            arguments=self._request.arguments,
+            weights=weights,
+            weights_key=self._request.weights_key,
+            weights_prefix=self._request.weights_prefix,
+            rules=trial.rules,
+            requires=trial.requires,
+            example=example,
+            folders=folders,
+        )
+        files = PlannedFiles(root=self._root, texts=self._texts(artifact))
+        self._refuse_overwriting(files)
+        return InitPlan(
+            root=self._root,
+            files=files,
+            decided=[*self._decided(artifact, path, folders, trial)],
+            decisions=trial.decisions,
+            notes=[*self._notes(trial, resources)],
+            label=f"//:{name}",
+            test=f"//:{name}_test",
+        )
+
+    def _parsed(self) -> dict[str, Any]:
+        try:
+            return parse_toml((self._text or "").removeprefix("\ufeff"))
+        except (ValueError, RecursionError) as error:
+            raise WorkspaceError(
+                f"{_PYPROJECT} is not a TOML file: {error}", next_step="correct it, and call this again"
+            ) from None
+
+    def _found_layout(self) -> Layout:
+        if self._is_workspace:
+            roots = find_workspace(self._root).source_roots
+            return Layout(source_roots=roots, reason=f"the workspace in {_PYPROJECT} is as it was")
+        return project_layout(self._document, self._sources)
+
+    def _name(self) -> str:
+        given = self._request.name or project_name(self._document) or os.path.basename(self._root)
+        name = re.sub(r"[^A-Za-z0-9_.-]+", "_", given).strip("_.-")
+        if self._request.name and name != self._request.name:
+            raise CommandLineError(
+                f"{self._request.name!r} cannot be the name of a target and of a file",
+                next_step=f"--name {name or 'model'}",
+            )
+        return name or "model"
+
+    def _refuse_second(self, name: str) -> None:
+        """Refuse a project that has all this, before anything runs."""
+        if (
+            self._is_workspace
+            and not self._request.force
+            and _read(os.path.join(self._root, CHECK)) is not None
+        ):
+            raise CommandLineError(
+                "this project is a workspace with an artifact already",
+                facts=[("project", self._root)],
+                next_step=f"build it: hermpkg //:{name}, or write its files anew: --force",
+            )
+
+    def _refuse_overwriting(self, files: PlannedFiles) -> None:
+        if self._request.force:
+            return
+        there = files.in_the_way(but=[_PYPROJECT])
+        if there:
+            raise CommandLineError(
+                "there are files already where some are to be written",
+                facts=[("files", listed(there, _SHOWN)), ("project", self._root)],
+                next_step="look at what is to be written with --dry-run, and overwrite them with --force",
+            )
+
+    def _proposal(self) -> CommandLineError:
+        found = candidates(self._sources, self._layout.source_roots)
+        shown = [
+            (each.factory, f"{each.reason} ({each.file}:{each.line}){_needs(each.needed)}")
+            for each in found[:_MOST_CANDIDATES]
+        ]
+        if not found:
+            return CommandLineError(
+                "hermpkg init needs the function that makes the model, and finds none that seems to",
+                facts=[("project", self._root)],
+                next_step="write one that takes no arguments and returns the model, and name it:\n"
+                "    hermpkg init MODULE:FUNCTION",
+            )
+        arguments = "".join(f" --arg {name}=..." for name in found[0].needed)
+        return CommandLineError(
+            "hermpkg init needs the function that makes the model",
+            facts=shown,
+            next_step=f"name it:\n    hermpkg init {found[0].factory}{arguments}",
+        )
+
+    def _module_by_layout(self, path: str, module: str) -> str:
+        """The name of the factory's module, which more roots may have made shorter."""
+        if file_of_module(module, self._layout, self._sources) == path:
+            return module
+        return factory_file(os.path.join(self._root, path), self._layout, self._sources)[1]
+
+    def _example(self, path: str, module: str) -> tuple[str, str] | None:
+        """The module and the function of an example: what was asked for, else one beside the factory."""
+        if self._request.example:
+            place, _, function = self._request.example.rpartition(":")
+            _, module, self._layout = factory_file(place, self._layout, self._sources)
+            return module, function
+        function = example_of(self._sources.tree(path))
+        return (module, function) if function else None
+
+    def _weights(self) -> str | None:
+        if not self._request.weights:
+            return None
+        path = os.path.abspath(os.path.join(self._request.directory, self._request.weights))
+        if not os.path.isfile(path):
+            raise CommandLineError(
+                f"there is no file {self._request.weights}", next_step="name the weights file"
+            )
+        inside = os.path.relpath(os.path.realpath(path), os.path.realpath(self._root)).replace(os.sep, "/")
+        if inside.startswith("../"):
+            raise CommandLineError(
+                "the weights lie outside of the project, where no target can name them",
+                facts=[("file", path), ("project", self._root)],
+                next_step="move or copy the file into the project",
+            )
+        return inside
+
+    def _texts(self, artifact: ArtifactText) -> dict[str, str]:
+        """All the files, the one that makes the workspace last."""
+        texts = {}
+        at_root = artifact_text(artifact)
+        for folder in artifact.folders:
+            if folder.path:
+                texts[f"{folder.path}/{self._build_file_name(folder.path)}"] = build_file(
+                    [modules_text(folder)]
+                )
+            else:
+                at_root.insert(0, modules_text(folder))
+        texts[self._build_file_name("")] = build_file(at_root, artifact.rules)
+        texts[CHECK] = check_text(artifact.example)
+        if not self._is_workspace:
+            after = with_settings(self._text, self._layout.source_roots)
+            check_settings(self._text, after, _PYPROJECT)
+            texts[_PYPROJECT] = after
+        return texts
+
+    def _build_file_name(self, folder: str) -> str:
+        """``BUILD``; ``BUILD.bazel`` where there is one, or a folder that some systems take for the same."""
+        names = os.listdir(os.path.join(self._root, folder))
+        taken = "BUILD.bazel" in names or any(
+            name.lower() == "build" and os.path.isdir(os.path.join(self._root, folder, name))
+            for name in names
+        )
+        return "BUILD.bazel" if taken else "BUILD"
+
+    def _decided(
+        self, artifact: ArtifactText, path: str, folders: Sequence[CodeFolder], trial: Trial
+    ) -> Iterator[tuple[str, str]]:
+        roots = " and ".join(root or "the project itself" for root in self._layout.source_roots)
+        why = f" ({self._layout.reason})" if self._layout.reason else ""
+        yield "modules count from", f"{roots}{why}"
+        yield "factory", f"{artifact.factory} ({path})"
+        yield (
+            "your code",
+            listed(
+                [folder.path or "the top of the project" for folder in folders if folder.has_code], _SHOWN
+            ),
+        )
+        for policy, title in (
+            (Policy.INTERN, "packed"),
+            (Policy.EXTERN, "left outside"),
+            (Policy.MOCK, "stub"),
+        ):
+            for decision in trial.decisions:
+                if decision.policy is policy:
+                    yield title, f"{decision.name} {decision.version}".rstrip() + f": {decision.reason}"
+        read = [f"{folder.path}/{name}".lstrip("/") for folder in folders for name in folder.resources]
+        if read:
+            yield "resources", f"{listed(read, _SHOWN)}: the factory read them"
+        yield (
+            "test",
+            (
+                f"{CHECK} calls the model with {artifact.example[1]}() of {artifact.example[0]}"
+                if artifact.example
+                else f"{CHECK} loads the model: no example() stands beside its factory"
+            ),
+        )
+
+    def _notes(self, trial: Trial, resources: Sequence[str]) -> Iterator[str]:
+        hidden = [path for path in trial.read if path not in resources]
+        if hidden:
+            yield f"the factory read {listed(hidden, _SHOWN)}, which is not in the artifact: it is a tool's"
+        large = [
+            path for path in resources if path.endswith((".pt", ".pth", ".ckpt", ".safetensors", ".bin"))
+        ]
+        if large and not self._request.weights:
+            yield (
+                f"{listed(large, _SHOWN)} is packed beside the tensors of the model that were read from it:"
+                f" with --weights {large[0]}, and a factory that does not read it, it is there once"
+            )
+        if trial.missed:
+            yield (
+                f"the factory looked for {listed(trial.missed, _SHOWN)} in the empty folder in which it runs:"
+                " have it look by the place of its code, Path(__file__).parent"
+            )
+
+
+def _needs(names: Sequence[str]) -> str:
+    return f", given {', '.join(names)}" if names else ""
+
+
+def _may_be_resource(path: str) -> bool:
+    """Whether a file that was read is one of the project's, and none of a tool's."""
+    return path != _PYPROJECT and not any(part.startswith(".") for part in path.split("/"))
+
+
+def _project_root(directory: str) -> str:
+    """The nearest folder upward that a build tool knows, within the same repository; else `directory`."""
+    folder = os.path.abspath(directory)
+    while True:
+        if any(os.path.isfile(os.path.join(folder, marker)) for marker in _MARKERS):
+            return folder
+        parent = os.path.dirname(folder)
+        if parent == folder or os.path.exists(os.path.join(folder, ".git")):
+            return os.path.abspath(directory)
+        folder = parent
+
+
+def _read(path: str) -> str | None:
+    """The text of a file as it is; None where there is none."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise WorkspaceError(f"cannot read {path}: {error}") from error

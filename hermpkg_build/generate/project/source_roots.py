@@ -1,0 +1,215 @@
+"""Finds the folders that a project's module names count from: by its build tool, its folders, its imports."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hermpkg_build.core.module_names import is_dotted_identifier, top_of
+from hermpkg_build.errors import CommandLineError
+from hermpkg_build.generate.project.sources import ProjectSources, folders_of
+from hermpkg_build.loading.layout import Layout, find_layout
+
+_SRC = "src"
+
+
+def project_layout(document: Mapping[str, Any], sources: ProjectSources) -> Layout:
+    """Find the layout of a project whose ``pyproject.toml`` is `document`.
+
+    A folder `src` whose modules code imports as ``src.…`` is a package, whatever a build tool is told.
+    """
+    user = _imports_of_src(sources)
+    if user:
+        return Layout(reason=f"{user} imports modules of {_SRC} as {_SRC}.…")
+    layout = find_layout(document, sources.root)
+    if layout.reason:
+        return _with_other_projects(layout, sources)
+    for root, reason in (*_by_setup_cfg(sources.root), *_by_setup_py(sources)):
+        if root and os.path.isdir(os.path.join(sources.root, root)):
+            return Layout(source_roots=(root, ""), reason=reason)
+    if _SRC in sources.folders and not sources.has(f"{_SRC}/__init__.py"):
+        return Layout(source_roots=(_SRC, ""), reason=f"{_SRC} has modules, and none is imported as {_SRC}.…")
+    return _with_other_projects(layout, sources)
+
+
+def with_root(layout: Layout, root: str, reason: str) -> Layout:
+    """A layout with one more root."""
+    if root in layout.source_roots:
+        return layout
+    roots = sorted((root, *layout.source_roots), key=lambda each: (not each, -each.count("/"), each))
+    reasons = "; ".join(filter(None, (layout.reason, reason)))
+    return Layout(source_roots=tuple(roots), reason=reasons)
+
+
+def file_of_module(module: str, layout: Layout, sources: ProjectSources) -> str | None:
+    """The file that a module is by a layout; None for none."""
+    if not is_dotted_identifier(module):
+        return None
+    relative = module.replace(".", "/")
+    for root in layout.source_roots:
+        for suffix in ("/__init__.py", ".py"):
+            if sources.has(path := f"{root}/{relative}{suffix}".lstrip("/")):
+                return path
+    return None
+
+
+def factory_file(place: str, layout: Layout, sources: ProjectSources) -> tuple[str, str, Layout]:
+    """The file and the module of a factory, and the layout by which it has that name.
+
+    `place` is a module, which may count from a folder that is no root yet, or the path of a file. Raises
+    CommandLineError where there is none, or several.
+    """
+    if place.endswith(".py"):
+        return _module_at(place, layout, sources)
+    path = file_of_module(place, layout, sources)
+    if path is not None:
+        return path, place, layout
+    relative = place.replace(".", "/")
+    ends = (f"/{relative}.py", f"/{relative}/__init__.py")
+    found = [path for path in sources.code if path.endswith(ends)]
+    if len(found) != 1:
+        near = [_module_of(path, layout) for path in sources.code]
+        raise CommandLineError(
+            f"there is no module {place} in the project"
+            if not found
+            else f"{place} may be several files of the project",
+            facts=[("files", ", ".join(found))]
+            if found
+            else [("modules", ", ".join(filter(None, near[:12])))],
+            next_step="give the path of the file: path/to/file.py:function",
+        )
+    root = found[0][: -len(next(end for end in ends if found[0].endswith(end)))]
+    return found[0], place, with_root(layout, root, f"{place} is in {root}")
+
+
+def _module_at(place: str, layout: Layout, sources: ProjectSources) -> tuple[str, str, Layout]:
+    path = os.path.relpath(os.path.abspath(place), sources.root).replace(os.sep, "/")
+    if not sources.has(path):
+        raise CommandLineError(f"there is no file {place} in the project", facts=[("project", sources.root)])
+    module = _module_of(path, layout)
+    if module is None:
+        raise CommandLineError(
+            f"{path} cannot be imported: its path is no name of a module",
+            next_step="rename the file or folder so that all parts are identifiers",
+        )
+    return path, module, layout
+
+
+def _module_of(path: str, layout: Layout) -> str | None:
+    from hermpkg_build.loading.declared_modules import module_name
+
+    return module_name(path, layout.source_roots)
+
+
+def roots_for_imports(path: str, layout: Layout, sources: ProjectSources) -> Layout:
+    """A layout by which all imports lead somewhere that do from `path` on, a file, when it runs as a script.
+
+    A script finds what lies beside it, whatever folder that is.
+    """
+    queue, known = [path], {path}
+    for file in queue:
+        for each in sources.imports(file):
+            found = file_of_module(each.module, layout, sources) or file_of_module(
+                top_of(each.module), layout, sources
+            )
+            top = top_of(each.module)
+            if found is None and top not in sys.stdlib_module_names and not _is_installed(top):
+                for folder in folders_of(file):
+                    beside = f"{folder}/{top}".lstrip("/")
+                    if sources.has(f"{beside}.py") or beside in sources.folders:
+                        layout = with_root(
+                            layout, folder, f"{file}:{each.line} imports {top}, which is there"
+                        )
+                        found = file_of_module(each.module, layout, sources)
+                        break
+            if found is not None and found not in known:
+                known.add(found)
+                queue.append(found)
+    return layout
+
+
+def _is_installed(top: str) -> bool:
+    from importlib.machinery import PathFinder
+
+    from hermpkg_build.analysis.search_path import environment_search_path
+    from hermpkg_build.disk.own_entries import has_installed_things
+
+    folders = [folder for folder in environment_search_path() if has_installed_things(folder)]
+    spec = PathFinder.find_spec(top, folders)
+    return spec is not None and spec.origin is not None
+
+
+def _imports_of_src(sources: ProjectSources) -> str:
+    """A file, with its line, that imports ``src`` as a package."""
+    if _SRC not in sources.folders:
+        return ""
+    for path in sources.files:
+        for each in sources.imports(path):
+            if each.module == _SRC or each.module.startswith(f"{_SRC}."):
+                return f"{path}:{each.line}"
+    return ""
+
+
+def _with_other_projects(layout: Layout, sources: ProjectSources) -> Layout:
+    """With the roots of projects in folders below, which have a ``pyproject.toml`` of their own."""
+    for folder in sorted(sources.folders - {""}):
+        file = os.path.join(sources.root, folder, "pyproject.toml")
+        if os.path.isfile(file):
+            found = find_layout(read_toml(file), os.path.join(sources.root, folder)).source_roots
+            for root in found[:-1] or found:
+                path = f"{folder}/{root}".rstrip("/")
+                layout = with_root(layout, path, f"{folder} is a project of its own")
+    return layout
+
+
+def read_toml(path: str) -> dict[str, Any]:
+    """What a TOML file says; nothing where it does not exist or cannot be read."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            return parse_toml(file.read())
+    except (OSError, ValueError, RecursionError):
+        return {}
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """What a text in TOML says. Raises ValueError, and RecursionError for one that is nested too deeply."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    document: dict[str, Any] = tomllib.loads(text)
+    return document
+
+
+def _by_setup_cfg(root: str) -> Iterator[tuple[str, str]]:
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read(os.path.join(root, "setup.cfg"), encoding="utf-8")
+        folders = parser.get("options", "package_dir", fallback="")
+        where = parser.get("options.packages.find", "where", fallback="").strip()
+    except (configparser.Error, UnicodeDecodeError):
+        return
+    for line in folders.replace(",", "\n").splitlines():
+        package, equals, folder = line.partition("=")
+        if equals and not package.strip():
+            yield folder.strip(), f"setup.cfg: package_dir = {folder.strip()}"
+    if where and where != ".":
+        yield where, f"setup.cfg: packages.find where = {where}"
+
+
+def _by_setup_py(sources: ProjectSources) -> Iterator[tuple[str, str]]:
+    tree = sources.tree("setup.py") if sources.has("setup.py") else None
+    for node in ast.walk(tree) if tree is not None else ():
+        if not isinstance(node, ast.keyword) or node.arg not in ("package_dir", "where"):
+            continue
+        try:
+            value = ast.literal_eval(node.value)
+        except ValueError:
+            continue
+        folder = value.get("") if isinstance(value, dict) else value
+        if isinstance(folder, str) and folder not in ("", "."):
+            yield folder.rstrip("/"), f"setup.py: {node.arg} = {ast.unparse(node.value)}"

@@ -1,0 +1,154 @@
+"""Makes a project's model once, in a workspace that is written nowhere, to see what it reads and imports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hermpkg_build.analysis.decisions import Decision, must_match, rules_of
+from hermpkg_build.analysis.policy_maker import Wishes, decide_imports
+from hermpkg_build.analysis.search_path import environment_search_path
+from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.conditions import FactoryConditions
+from hermpkg_build.core.graph import Origin
+from hermpkg_build.core.label import Label
+from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.target import DeclaredModule, Model, ModelPackage, PythonModules, Target
+from hermpkg_build.disk.source_tree import SourceTree
+from hermpkg_build.engine.context import TargetContext
+from hermpkg_build.engine.environment import current_environment
+from hermpkg_build.engine.facts import CachedFacts
+from hermpkg_build.engine.journal import Journal
+from hermpkg_build.engine.observer import BuildObserver
+from hermpkg_build.engine.targets.artifact_contents import imports_of
+from hermpkg_build.engine.targets.model import model_request
+from hermpkg_build.errors import LoadingError
+from hermpkg_build.factories.make import make_model_object
+from hermpkg_build.factories.request import ModelObject
+from hermpkg_build.generate.made_report import versions_needed
+from hermpkg_build.loading.declared_modules import module_name
+from hermpkg_build.loading.workspace import Workspace
+from hermpkg_build.store.cache import open_cache
+
+if TYPE_CHECKING:
+    from hermpkg_build.source.known_facts import FactsStore
+
+_MODULES = Label("", "modules")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRequest:
+    """The model of a project: `files` are the modules that it may use, `modules` further ones to be packed.
+
+    Paths are relative to the workspace's root.
+    """
+
+    workspace: Workspace
+    files: Sequence[str]
+    name: str
+    factory: str
+    arguments: Mapping[str, Json]
+    weights: str | None
+    weights_key: str | None = None
+    weights_prefix: str | None = None
+    modules: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What making the model has shown.
+
+    `rules` and `requires` are those of its artifact. `used` are the files of the workspace that are packed or
+    that the factory imported, `read` its data files that the factory read; `missed` are paths that it looked
+    for where it runs.
+    """
+
+    decisions: Sequence[Decision]
+    rules: Sequence[PolicyRule]
+    requires: Mapping[str, str]
+    used: Sequence[str]
+    read: Sequence[str]
+    missed: Sequence[str]
+
+
+def try_model(request: TrialRequest, cache_directory: str, jobs: int) -> Trial:
+    """Make the model and decide on what it needs.
+
+    Raises FactoryError where the factory fails, and LocalEnvironmentError.
+    """
+    with closing(open_cache(cache_directory)) as store:
+        context, model, package = _in_memory(request, SourceTree(store.digests), store.facts, jobs)
+        made = make_model_object(model_request(context, model, FactoryConditions()), store.content)
+        return _decide(context, package, made)
+
+
+def _in_memory(
+    request: TrialRequest, tree: SourceTree, facts: FactsStore, jobs: int
+) -> tuple[TargetContext, Model, ModelPackage]:
+    """The workspace as it is going to be, but for the policy and with all modules in one target."""
+    modules = [
+        DeclaredModule(label=Label("", path), module=name, path=path, owner=_MODULES)
+        for path in request.files
+        if (name := module_name(path, request.workspace.source_roots)) is not None
+    ]
+    model = Model(
+        label=Label("", f"{request.name}_model"),
+        factory=request.factory,
+        args=request.arguments,
+        weights=None if request.weights is None else Label("", request.weights),
+        weights_key=request.weights_key,
+        weights_prefix=request.weights_prefix,
+        deps=(_MODULES,),
+    )
+    package = ModelPackage(
+        label=Label("", request.name),
+        models={"model/model.pkl": model.label},
+        modules=tuple(request.modules),
+        deps=(_MODULES,),
+    )
+    targets: dict[Label, Target] = {
+        _MODULES: PythonModules(label=_MODULES, srcs=tuple(module.label for module in modules)),
+        model.label: model,
+        package.label: package,
+    }
+    root = request.workspace.root
+    context = TargetContext(
+        targets=targets,
+        workspace=request.workspace,
+        environment=current_environment(environment_search_path(), root),
+        tree=tree,
+        facts=CachedFacts(tree, facts, Journal(BuildObserver()), jobs),
+        modules_of_target={_MODULES: tuple(modules)}.__getitem__,
+        declared_by=lambda _: None,
+        error_in=_error_in,
+    )
+    return context, model, package
+
+
+def _error_in(
+    target: Target, summary: str, *, attribute: str, path: Sequence[int | str], next_step: str
+) -> LoadingError:
+    facts = [("target", str(target.label)), ("attribute", ".".join(map(str, (attribute, *path))))]
+    return LoadingError(summary, facts=facts, next_step=next_step)
+
+
+def _decide(context: TargetContext, package: ModelPackage, made: ModelObject) -> Trial:
+    """Decide what becomes of all that the model leads to; what a person must decide, the build tells of."""
+    follow = imports_of(context, package, dict.fromkeys(package.models.values(), made))
+    decisions = decide_imports(lambda found: follow(rules_of(found)), Wishes())
+    rules = [*must_match(rules_of(decisions)), PolicyRule(policy=Policy.DENY, include=("**",))]
+    found = follow(rules)
+    paths = {module.module: module.path for module in context.modules_of_target(_MODULES)}
+    seen = {each.module for each in made.observed_modules}
+    packed = {node.name for node in found.graph if node.origin is Origin.WORKSPACE}
+    by_name = {decision.name: decision for decision in decisions}
+    return Trial(
+        decisions=decisions,
+        rules=rules,
+        requires=versions_needed(found.graph, by_name, found.distributions),
+        used=sorted({paths[name] for name in (*seen, *packed) if name in paths}),
+        read=made.workspace_reads,
+        missed=made.missed,
+    )

@@ -1,0 +1,86 @@
+"""Which functions are proposed as factories, by their sources."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from hermpkg_build.generate.project.candidates import candidates, example_of
+
+CLASSES = """
+from torch import nn
+import torch
+
+class Base(nn.Module): pass
+class Net(Base): pass
+class Data(torch.utils.data.Dataset): pass
+"""
+
+
+def found(project, text, **files):
+    sources = project({"app/net.py": CLASSES + text, **{f"{k}.py": v for k, v in files.items()}})
+    return [each for each in candidates(sources, ("",)) if not each.factory.endswith((":Base", ":Net"))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f() -> Net: ...",
+        "def f() -> 'Net': ...",
+        "def f() -> nn.Module: ...",
+        "def f():\n    return Net()",
+        "def f():\n    return Net().eval()",
+        "def f():\n    net = Net()\n    net.load()\n    return net",
+        "def f():\n    if 1:\n        net = Net()\n    return net.to('cpu')",
+        "def f():\n    return nn.Sequential(nn.Linear(1, 2))",
+        "def build_model(): ...",
+        "def get_my_network(): ...",
+    ],
+)
+def test_what_makes_a_model_is_proposed(project, text):
+    assert len(found(project, text)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f(): ...",
+        "def f():\n    return Data()",
+        "def _f() -> Net: ...",
+        "def f():\n    def inner():\n        return Net()\n    return inner",
+        "def load_modelling_data(): ...",
+    ],
+)
+def test_what_makes_none_is_not(project, text):
+    assert found(project, text) == []
+
+
+def test_the_likeliest_comes_first_and_tests_never(project):
+    text = "def make_model(a): ...\ndef f(x, y=1, *, z) -> Net: ...\n"
+    made = found(project, text, test_net="def make_model(): ...\n", broken="def (")
+    assert [each.factory for each in made] == ["app.net:f", "app.net:make_model"]
+    assert made[0].needed == ("x", "z")
+
+
+def test_classes_come_last_with_what_they_need(project):
+    sources = project(
+        {"net.py": "from torch import nn\nclass Net(nn.Module):\n    def __init__(self, a, b=1): ..."}
+    )
+    (only,) = candidates(sources, ("",))
+    assert (only.factory, only.needed) == ("net:Net", ("a",))
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("def example(): ...", "example"),
+        ("def make_example_inputs(n=1): ...", "make_example_inputs"),
+        ("def dummy_input(): ...", "dummy_input"),
+        ("def example(x): ...", ""),
+        ("def examples_of(): ...", ""),
+        ("example = 1", ""),
+    ],
+)
+def test_an_example_is_a_function_that_needs_nothing(text, name):
+    assert example_of(ast.parse(text)) == name

@@ -1,0 +1,104 @@
+"""The texts of a workspace's files: what globs leave out, settings that keep all else, all files or none."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hermpkg_build.errors import CommandLineError, LocalEnvironmentError
+from hermpkg_build.generate.project.files import (
+    PlannedFiles,
+    check_settings,
+    code_folders,
+    modules_text,
+    with_settings,
+)
+from hermpkg_build.generate.project.source_roots import parse_toml
+from hermpkg_build.loading.declared_modules import module_name
+
+NAMES = st.sampled_from(["a", "b_test", "test_c", "tests", "no-name", "conftest", "setup", "__init__"])
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map(lambda parts: "/".join(parts) + ".py")
+
+
+@given(paths=st.sets(PATHS, min_size=1, max_size=8), data=st.data())
+def test_globs_match_all_that_is_used_and_nothing_that_cannot_be(tmp_path_factory, paths, data):
+    """Held against the loader's own glob, on a disk."""
+    from hermpkg_build.disk.source_tree import SourceTree
+    from hermpkg_build.generate.project.files import build_file
+    from hermpkg_build.generate.project.sources import ProjectSources
+    from hermpkg_build.loading.loader import Loader
+    from hermpkg_build.loading.workspace import Workspace
+
+    # A file and a folder cannot have one name.
+    paths = {path for path in paths if not any(other.startswith(f"{path}/") for other in paths)}
+    usable = sorted(path for path in paths if module_name(path, ("",)) is not None)
+    if not usable:
+        return
+    used = data.draw(st.sets(st.sampled_from(usable), min_size=1))
+    root = tmp_path_factory.mktemp("project")
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+    folders = code_folders([*used], [], ProjectSources(str(root)), ("",))
+    for folder in folders:
+        (root / folder.path / "BUILD").write_text(build_file([modules_text(folder)]))
+    loader = Loader(Workspace(root=str(root)), SourceTree())
+    declared = set()
+    for folder in folders:
+        (target,) = loader.build_file(folder.path).targets.values()
+        declared |= {module.path for module in loader.module_targets(target.label)}
+    assert used <= declared
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "# only a comment",
+        "[project]\nname = 'a'  # the name",
+        "[project]\r\nname = 'a'\r\n",
+        "\ufeff[project]\nname = 'a'\n",
+        "[tool.ruff]\nline-length = 1\n\n[[tool.x]]\na = 1\n",
+        "tool.ruff.line-length = 3\n",
+    ],
+)
+def test_settings_go_to_the_end_and_all_else_stays(text):
+    after = with_settings(text, ["src", ""])
+    assert after.startswith(text or "")
+    check_settings(text, after, "pyproject.toml")
+    document = parse_toml(after.lstrip("\ufeff"))
+    assert document["tool"]["hermpkg"] == {"source-roots": ["src", ""]}
+    if text and "\r\n" in text:
+        assert after.count("\n") == after.count("\r\n")
+
+
+@pytest.mark.parametrize("text", ["tool = {ruff = {}}\n", "tool = 3\n"])
+def test_a_file_that_cannot_have_them_is_refused(text):
+    with pytest.raises(CommandLineError, match="cannot be given the table"):
+        check_settings(text, with_settings(text, [""]), "pyproject.toml")
+
+
+def test_all_files_or_none_are_written(tmp_path):
+    (tmp_path / "kept").write_text("as it was")
+    (tmp_path / "taken").mkdir()
+    planned = PlannedFiles(root=str(tmp_path), texts={"new/BUILD": "a", "kept": "as it was", "taken": "b"})
+    assert planned.changed() == ["new/BUILD", "taken"]
+    assert planned.in_the_way(but=[]) == ["taken"]
+    with pytest.raises(LocalEnvironmentError):
+        planned.write()
+    assert not (tmp_path / "new/BUILD").exists()
+    assert (tmp_path / "kept").read_text() == "as it was"
+
+
+def test_links_and_modes_stay(tmp_path):
+    (tmp_path / "real.toml").write_text("a")
+    (tmp_path / "real.toml").chmod(0o600)
+    (tmp_path / "pyproject.toml").symlink_to("real.toml")
+    PlannedFiles(root=str(tmp_path), texts={"pyproject.toml": "b"}).write()
+    assert (tmp_path / "pyproject.toml").is_symlink()
+    assert (tmp_path / "real.toml").read_text() == "b"
+    assert os.stat(tmp_path / "real.toml").st_mode & 0o777 == 0o600

@@ -1,0 +1,75 @@
+"""Where module names count from in a project, when its build tool does not say so."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from hermpkg_build.errors import CommandLineError
+from hermpkg_build.generate.project.source_roots import factory_file, project_layout, roots_for_imports
+from hermpkg_build.loading.layout import Layout
+
+HATCH = {"build-system": {"build-backend": "hatchling.build"}, "project": {"name": "app"}}
+
+
+@pytest.mark.parametrize(
+    ("files", "roots"),
+    [
+        ({"app/net.py": ""}, ("",)),
+        ({"src/app/net.py": ""}, ("src", "")),
+        ({"src/__init__.py": "", "src/net.py": ""}, ("",)),
+        ({"src/net.py": "", "train.py": "from src.net import make"}, ("",)),
+        ({"lib/app/net.py": "", "setup.cfg": "[options]\npackage_dir =\n  =lib\n"}, ("lib", "")),
+        ({"lib/app/net.py": "", "setup.cfg": "[options.packages.find]\nwhere = lib\n"}, ("lib", "")),
+        ({"lib/app/net.py": "", "setup.py": "setup(package_dir={'': 'lib'})"}, ("lib", "")),
+        ({"lib/app/net.py": "", "setup.py": "setup(packages=find_packages(where='lib'))"}, ("lib", "")),
+        ({"lib/app/net.py": "", "setup.py": "setup(package_dir=what())"}, ("",)),
+        ({"a/net.py": "", "setup.cfg": "no settings"}, ("",)),
+        ({".venv/pyvenv.cfg": "", ".venv/src/x.py": "", "a.py": ""}, ("",)),
+        (
+            {
+                "packages/core/pyproject.toml": "[build-system]\nbuild-backend = 'hatchling.build'\n"
+                "[project]\nname = 'core'\n",
+                "packages/core/src/core/__init__.py": "",
+            },
+            ("packages/core/src", ""),
+        ),
+    ],
+)
+def test_the_roots_of_a_project(project, files, roots):
+    assert project_layout({}, project(files)).source_roots == roots
+
+
+def test_imports_outweigh_the_build_tool(project):
+    sources = project({"src/app/__init__.py": "", "train.py": "import src.app"})
+    assert project_layout(HATCH, sources).source_roots == ("",)
+
+
+def test_a_script_finds_what_lies_beside_it(project):
+    sources = project(
+        {"code/train.py": "import os, nets.a\n", "code/nets/a.py": "import more", "code/more.py": ""}
+    )
+    layout = roots_for_imports("code/train.py", Layout(), sources)
+    assert layout.source_roots == ("code", "")
+    assert "code/train.py:1 imports nets" in layout.reason
+
+
+def test_what_is_installed_or_of_the_standard_library_is_no_folder(project):
+    sources = project({"a/b.py": "import json, packaging\n", "a/json/x.py": "", "a/packaging/x.py": ""})
+    assert roots_for_imports("a/b.py", Layout(), sources).source_roots == ("",)
+
+
+def test_a_factory_is_found_by_module_by_the_end_of_a_path_and_by_path(project, monkeypatch):
+    sources = project({"code/train.py": "", "app/net.py": "", "x/twice.py": "", "y/twice.py": ""})
+    monkeypatch.chdir(os.path.join(sources.root, "app"))
+    assert factory_file("app.net", Layout(), sources)[:2] == ("app/net.py", "app.net")
+    assert factory_file("net.py", Layout(), sources)[:2] == ("app/net.py", "app.net")
+    path, module, layout = factory_file("train", Layout(), sources)
+    assert (path, module, layout.source_roots) == ("code/train.py", "train", ("code", ""))
+    with pytest.raises(CommandLineError, match="may be several"):
+        factory_file("twice", Layout(), sources)
+    with pytest.raises(CommandLineError, match="no module nowhere"):
+        factory_file("nowhere", Layout(), sources)
+    with pytest.raises(CommandLineError, match="no file"):
+        factory_file("nowhere.py", Layout(), sources)
