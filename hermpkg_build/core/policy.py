@@ -77,6 +77,8 @@ class PolicyTable:
             GlobGroup([p for p in rule.include if names_its_top(p)], exclude=rule.exclude)
             for rule in self.rules
         ]
+        # Names without wildcards are looked up: in one expression, thousands would take their square.
+        self._named = _rules_by_name(self.rules)
         self._first: dict[bool, re.Pattern[str]] = {}
         self._memo: dict[tuple[str, bool], int | None] = {}
 
@@ -87,7 +89,10 @@ class PolicyTable:
             if implicit_extern not in self._first:
                 self._first[implicit_extern] = _first_match(self._naming if implicit_extern else self._groups)
             match = self._first[implicit_extern].fullmatch("." + module)
-            self._memo[key] = None if match is None or match.lastindex is None else match.lastindex - 1
+            found = [self._named[module]] if module in self._named else []
+            if match is not None and match.lastindex is not None:
+                found.append(match.lastindex - 1)
+            self._memo[key] = min(found, default=None)
         return self._memo[key]
 
     def reaches(self, index: int, module: str, *, implicit_extern: bool = False) -> bool:
@@ -105,13 +110,28 @@ def names_its_top(pattern: str) -> bool:
     return bool(pattern.split(".", 1)[0].strip("*"))
 
 
+def _rules_by_name(rules: Sequence[PolicyRule]) -> dict[str, int]:
+    """The first rule, by index, that includes a name as it is and does not exclude it."""
+    found: dict[str, int] = {}
+    for index, rule in enumerate(rules):
+        excluded = GlobGroup(rule.exclude)
+        for name in rule.include:
+            if "*" not in name and name not in found and not excluded.matches(name):
+                found[name] = index
+    return found
+
+
 def _first_match(groups: Sequence[GlobGroup]) -> re.Pattern[str]:
-    """One expression for all groups: its only set capturing group is that of the first that matches.
+    """One expression for the wildcards of all groups: only the capturing group of the first match is set.
 
     Alternatives are tried in order, so that the cost of a long policy is paid in the regular
     expression engine and not once for each rule and module.
     """
-    return re.compile("|".join(f"(?:{group.regex})()" for group in groups) or "(?!)")
+    wild = [
+        GlobGroup([pattern for pattern in group.include if "*" in pattern], exclude=group.exclude)
+        for group in groups
+    ]
+    return re.compile("|".join(f"(?:{group.regex})()" for group in wild) or "(?!)")
 
 
 def patterns_text(patterns: tuple[str, ...]) -> str:

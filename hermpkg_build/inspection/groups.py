@@ -61,6 +61,7 @@ _TITLES = {
     GroupKind.RESOURCES: "resources",
     GroupKind.FORMAT: "the file format's records",
 }
+_TAKEN = frozenset(_TITLES.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,8 @@ class GroupKey:
     name: str = ""
 
     def __str__(self) -> str:
-        return _TITLES.get(self.kind, self.name)
+        # A distribution can be called "resources".
+        return _TITLES.get(self.kind) or (f"{self.name} (code)" if self.name in _TAKEN else self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,18 @@ function foldersOf(module) {
   return path;
 }
 
+const labelOfFolder = (key) => key.includes(SEPARATOR) ? key.split(SEPARATOR).slice(1).join(".") : key;
+
+// Unfolds a folder, and those in it that are all that it holds.
+function unfold(key, members) {
+  for (let inner = [key]; inner.length === 1; ) {
+    unfolded.add(inner[0]);
+    const depth = inner[0].split(SEPARATOR).length;
+    inner = [...new Set(members.map(foldersOf).filter((folders) => folders.length > depth).map((folders) => folders[depth]))];
+    if (inner.length && inner[0] && unfolded.has(inner[0])) break;
+  }
+}
+
 function foldedGraph() {
   const nodes = new Map(), place = new Array(modules.name.length);
   modules.name.forEach((name, module) => {
@@ -22,7 +34,7 @@ function foldedGraph() {
     while (depth < folders.length - 1 && unfolded.has(folders[depth])) depth++;
     const key = folders[depth];
     let node = nodes.get(key);
-    if (!node) nodes.set(key, node = { key, module: -1, members: [], policies: new Set(), depth: Infinity, label: key.split(SEPARATOR).slice(depth > 1 ? 1 : 0).join(".").replace(/^.*\u0001/, "") });
+    if (!node) nodes.set(key, node = { key, module: -1, members: [], policies: new Set(), depth: Infinity, label: labelOfFolder(key) });
     node.members.push(module);
     node.policies.add(modules.policy[module]);
     node.isRoot = modules.policy[module] < 0;
@@ -63,12 +75,25 @@ function placeNodes(nodes, width, height) {
     layer.sort((a, b) => a.y - b.y || (a.label < b.label ? -1 : 1));
     for (let at = 0; at < layer.length; at += perColumn) columns.push(layer.slice(at, at + perColumn));
   }
-  columns.forEach((column, i) => column.forEach((node, j) => {
-    // Zigzag, so that lines within a column can be told apart.
-    node.x = ((i + 0.1) / columns.length) * width + 12 + (j % 2) * Math.min(26, width / columns.length / 8);
-    node.y = ((j + 0.5) / column.length) * height;
-    node.room = width / columns.length - 40;
-  }));
+  const needs = columns.map((column) => Math.min(230, 70 + 7 * Math.max(...column.map((node) => node.label.length))));
+  const scale = width / needs.reduce((sum, need) => sum + need, 0);
+  let left = 12;
+  columns.forEach((column, i) => {
+    const step = needs[i] * scale;
+    column.forEach((node, j) => {
+      // Zigzag, so that lines within a column can be told apart.
+      node.x = left + (j % 2) * Math.min(26, step / 8);
+      node.y = ((j + 0.5) / column.length) * height;
+      node.room = step - 42;
+    });
+    left += step;
+  });
+}
+
+// The end of a dotted name says more than its beginning, which its neighbours have too.
+function endOf(name, width) {
+  const most = Math.floor(width / 7);
+  return name.length <= most ? name : `…${name.slice(1 - most)}`;
 }
 
 const policyColor = (node) => node.isRoot ? "mark" : node.policies.size > 1 ? "mixed"
@@ -85,7 +110,8 @@ async function drawModules(selected) {
     points.x.push(node.x); points.y.push(node.y); points.size.push(2 * node.radius); points.fill.push(color(policyColor(node)));
     const count = node.members.length > 1 ? ` (${node.members.length})` : "";
     points.tx.push(node.x + node.radius + 3);
-    points.text.push(shortened(node.label, Math.max(50, node.room - 6.4 * count.length)) + count);
+    const room = Math.max(50, node.room - 7 * count.length);
+    points.text.push((node.key.includes(SEPARATOR) ? endOf(node.label, room) : shortened(node.label, room)) + count);
     for (const [other, count] of node.into) {
       const near = selected === node.key || selected === other.key;
       lines.x0.push(node.x); lines.y0.push(node.y); lines.x1.push(other.x); lines.y1.push(other.y);
@@ -142,7 +168,7 @@ function openGraphNode(node) {
     showDetails(element("h2", {}, node.label), facts(fact("modules", node.members.length), fact("imported by", node.from.size), fact("imports", node.into.size)),
       element("h3", {}, "A shortest way to the first of them"), chainTo(nearest).map(step),
       element("h3", {}, "Modules"), sortedTable([{ title: "module", value: (m) => modules.name[m] }, { title: "steps", number: true, value: (m) => depthOf[m] }], node.members, showModule));
-    if (!node.isRest) unfolded.add(node.key);
+    if (!node.isRest) unfold(node.key, node.members);
   }
   return drawModules(node.key);
 }
