@@ -80,10 +80,27 @@ def maker(name: str):
     return module
 
 
-@pytest.mark.parametrize("name", ["make_rules", "make_remote_settings", "make_decisions", "make_events"])
+@pytest.mark.parametrize(
+    "name", ["make_rules", "make_remote_settings", "make_decisions", "make_events", "make_artifact_json"]
+)
 def test_pages_are_those_of_the_tables(name):
     made = maker(name)
     assert made.PAGE.read_text(encoding="utf-8") == made.page(), f"run python docs/reference/{name}.py"
+
+
+def test_the_json_of_artifacts_has_the_fields_of_its_page(workspace):
+    text = (DOCS / "reference/artifact-json.md").read_text(encoding="utf-8")
+    sections = re.findall(r"^### (\w+)\n(.*?)(?=^##)", text, flags=re.MULTILINE | re.DOTALL)
+    fields = {name: set(re.findall(r"^\| \*?`(\w+)`", body, flags=re.MULTILINE)) for name, body in sections}
+    workspace.write_app().build("//app")
+    value = workspace.run("inspect", "//app", "--json").json
+    top = fields["Contents"] | fields["ArchiveTensors"] | {"groups", "needed", "edited"}
+    assert value.keys() <= top
+    assert {"records", "groups", "tensors", "needed", "edited"} <= value.keys()
+    assert value["manifest"].keys() <= fields["Manifest"]
+    for name, kind in (("records", "RecordFacts"), ("groups", "Group"), ("needed", "Needed")):
+        for each in value[name]:
+            assert each.keys() - {"status", "must_be_installed"} <= fields[kind]
 
 
 def test_the_commands_and_options_are_those_of_the_tables():
