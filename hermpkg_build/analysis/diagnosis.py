@@ -11,6 +11,7 @@ from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleKind, Origin
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.texts import counted, first_of
+from hermpkg_build.disk.standard_library import interpreter
 from hermpkg_build.errors import AnalysisError, Location
 from hermpkg_build.source.normal_form import SourceError, normal_form
 
@@ -124,6 +125,8 @@ class Teller(Adviser):
         top = top_of(problem.module)
         for hook in self.environment.hooks_for(top):
             yield "not run", f"{hook}, which may add '{top}' when Python starts"
+        if python := interpreter():
+            yield "looked in", python
 
     def location(self, problem: Problem) -> Location | None:
         """Where the fault lies: in the source that does not parse, at the import, at the rule."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hermpkg_build.cli.operands import current_workspace, is_file
 from hermpkg_build.cli.progress import Display
 from hermpkg_build.cli.recording import recorded
-from hermpkg_build.cli.remote import EngineArguments, chosen_settings, remote_of
+from hermpkg_build.cli.remote import EngineArguments, build_in_chosen_python, chosen_settings, remote_of
 from hermpkg_build.core.texts import listed
 from hermpkg_build.engine.results import BuildRequest, BuildResult, TargetResult
 from hermpkg_build.errors import CommandLineError
@@ -56,6 +56,7 @@ def ask_engine(
 
     What the arguments say is recorded. `tell_test` prints how a test went.
     """
+    build_in_chosen_python(arguments)
     request = BuildRequest(
         patterns=tuple(patterns), directory=os.getcwd(), keep_going=keep_going, jobs=arguments.jobs
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hermpkg_build.cli.arguments import Given, Option, option_group
+from hermpkg_build.cli.arguments import Given, Option, option, option_group
 from hermpkg_build.cli.command import CommonArguments
 from hermpkg_build.errors import HermpkgError
 
@@ -33,9 +34,27 @@ def remote_option_table() -> tuple[Option, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineArguments(CommonArguments):
-    """The arguments of the commands that build: also where work is shared."""
+    """The arguments of the commands that build: also in which Python, and where work is shared."""
 
+    python: str = option(
+        "--python PATH",
+        "build in the Python at PATH, or of the environment there: its modules are found, it runs factories "
+        "and tests; it need not have hermpkg installed (default: `$HERMPKG_PYTHON`, else hermpkg's own)",
+        read=str,
+        default=lambda: os.environ.get("HERMPKG_PYTHON", ""),
+    )
     remote: Given = option_group("options for remote servers", remote_option_table)
+
+
+def build_in_chosen_python(arguments: EngineArguments) -> None:
+    """Start this command again in the interpreter that was chosen, if it is another; before any output.
+
+    Raises CommandLineError and LocalEnvironmentError where nothing can be built there.
+    """
+    if arguments.python:
+        from hermpkg_build.cli.python_choice import go_on_in
+
+        go_on_in(arguments.python)
 
 
 def chosen_settings(given: Given) -> dict[str, Any]:

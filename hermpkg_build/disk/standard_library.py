@@ -1,4 +1,4 @@
-"""Where the standard library of this interpreter lies."""
+"""Where this interpreter and its standard library lie."""
 
 from __future__ import annotations
 
@@ -22,3 +22,8 @@ def standard_library() -> tuple[str, ...]:
         *(os.path.join(folder, "lib-dynload") for folder in folders),
         *dict.fromkeys(os.path.join(os.path.dirname(folder), zipped) for folder in folders),
     )
+
+
+def interpreter() -> str:
+    """Say in which interpreter modules are looked for: its path and version; "" for one without a path."""
+    return f"{sys.executable} (Python {sys.version.split()[0]})" if sys.executable else ""

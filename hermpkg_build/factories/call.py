@@ -9,6 +9,7 @@ from typing import Any
 
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.spelling import question
+from hermpkg_build.disk.standard_library import interpreter
 from hermpkg_build.errors import ActionError, Location
 from hermpkg_build.factories.places import Places
 
@@ -35,6 +36,7 @@ def find_factory(
             raise
         raise ActionError(
             f"there is no module {error.name}, which should hold the factory {factory}",
+            facts=[("looked in", interpreter())],
             next_step=question(module_name, modules) or absent,
         ) from error
     found: Any = module

@@ -8,6 +8,7 @@ import os
 import traceback
 from collections.abc import Iterator, Sequence
 
+from hermpkg_build.disk.standard_library import interpreter
 from hermpkg_build.errors import ActionError, Location
 from hermpkg_build.factories.failures import FactoryError, UndeclaredImport
 from hermpkg_build.factories.places import Place, Places
@@ -36,10 +37,16 @@ def error_of_factory(
     return ActionError(
         summary,
         location=location,
-        facts=[("traceback", _trimmed(error, places))],
+        facts=[("traceback", _trimmed(error, places)), *_where_looked(error)],
         snippet=snippet,
         next_step=_step_for_relative_path(error, location, missed),
     )
+
+
+def _where_looked(error: BaseException) -> Iterator[tuple[str, str]]:
+    """The interpreter that lacks a module, where that is what went wrong."""
+    if any(isinstance(each, ModuleNotFoundError) for each in _chain(error)):
+        yield "looked in", interpreter()
 
 
 def _step_for_relative_path(error: BaseException, location: Location | None, missed: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from hermpkg_build.cli.arguments import flag, operands, option
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, error_json
 from hermpkg_build.cli.recording import RecordedArguments, recorded
-from hermpkg_build.cli.remote import chosen_settings
+from hermpkg_build.cli.remote import build_in_chosen_python, chosen_settings
 from hermpkg_build.core.texts import size_text
 from hermpkg_build.errors import CommandLineError, ExitCode, GroupedError, HermpkgError
 
@@ -86,6 +86,7 @@ def run(arguments: BuildArguments, console: Console) -> ExitCode:
     """
     from hermpkg_build.cli.building import result_json
 
+    build_in_chosen_python(arguments)
     result, error = _build(arguments, console)
     if console.json:
         console.give_json({**result_json(result), **({"error": error_json(error)} if error else {})})

@@ -12,7 +12,7 @@ from hermpkg_build.cli.arguments import flag, operands
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, error_json
 from hermpkg_build.cli.progress import Display
-from hermpkg_build.cli.remote import EngineArguments, chosen_settings, remote_of
+from hermpkg_build.cli.remote import EngineArguments, build_in_chosen_python, chosen_settings, remote_of
 from hermpkg_build.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def run(arguments: FixArguments, console: Console) -> ExitCode:
     from hermpkg_build.engine.results import BuildRequest
     from hermpkg_build.generate.fixing.fix import fix
 
+    build_in_chosen_python(arguments)
     request = BuildRequest(
         patterns=arguments.patterns or ("//...",),
         directory=os.getcwd(),

@@ -11,7 +11,7 @@ from hermpkg_build.cli.arguments import flag, operand, option, repeated
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.commands.pack import Argument, read_argument
 from hermpkg_build.cli.console import Console, error_json, faint, strong
-from hermpkg_build.cli.remote import EngineArguments
+from hermpkg_build.cli.remote import EngineArguments, build_in_chosen_python
 from hermpkg_build.errors import ExitCode, HermpkgError
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def run(arguments: InitArguments, console: Console) -> ExitCode:
     """
     from hermpkg_build.generate.project.init import InitRequest, plan_init
 
+    build_in_chosen_python(arguments)
     plan = plan_init(
         InitRequest(
             directory=os.getcwd(),

@@ -13,7 +13,7 @@ from hermpkg_build.cli.arguments import flag, operands, option, whole_number
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, bad, good, strong
 from hermpkg_build.cli.operands import current_workspace, is_file, write_report
-from hermpkg_build.cli.remote import EngineArguments
+from hermpkg_build.cli.remote import EngineArguments, build_in_chosen_python
 from hermpkg_build.core.spelling import question
 from hermpkg_build.errors import CommandLineError, ExitCode, WorkspaceError
 
@@ -107,6 +107,8 @@ def _checks(arguments: VerifyArguments, console: Console) -> Iterator[Callable[[
     files = [word for word in arguments.words if is_file(word)]
     patterns = [word for word in arguments.words if not is_file(word)]
     _check_options(arguments, files)
+    if patterns or arguments.locked:
+        build_in_chosen_python(arguments)
     for path in files:
         yield partial(verify_archive, path, path, environment=not arguments.file_only)
     lock = _read_lock() if arguments.locked else None

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING
 
 import hermpkg_build
@@ -276,12 +277,29 @@ def _command(context: TargetContext, target: PackageTest, artifact: str, folder:
         "source_roots": [context.absolute(root) for root in context.workspace.source_roots],
         "search_path": list(context.environment.search_path),
         "parent": os.getpid(),
-        "tool_path": os.path.dirname(os.path.dirname(hermpkg_build.__file__)),
+        "tool_path": _tool_path(context, folder),
     }
     path = os.path.join(folder, "request.json")
     with open(path, "w", encoding="utf-8") as file:
         json.dump(request, file)
     return [sys.executable, "-I", "-B", package_test_main.__file__, path]
+
+
+def _tool_path(context: TargetContext, folder: str) -> str:
+    """Return a folder from which a test can import hermpkg: that on the search path, or one with it alone.
+
+    Where another interpreter runs tests, what else is installed beside hermpkg is none of its modules.
+    """
+    own = os.path.dirname(os.path.dirname(os.path.abspath(hermpkg_build.__file__)))
+    if own in context.environment.search_path:
+        return own
+    tool = os.path.join(folder, "tool")
+    os.mkdir(tool)
+    for name in ("hermpkg_build", "packaging"):
+        spec = find_spec(name)
+        for place in (spec.submodule_search_locations or ()) if spec else ():
+            os.symlink(os.path.abspath(place), os.path.join(tool, name))
+    return tool
 
 
 def _environment(target: PackageTest, artifact: str, folder: str) -> dict[str, str]:

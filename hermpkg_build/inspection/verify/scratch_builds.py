@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.core.label import Label
+from hermpkg_build.disk.lent_modules import command
 from hermpkg_build.errors import ActionError, LocalEnvironmentError
 from hermpkg_build.inspection.verify.varied_conditions import BuildConditions
 
@@ -90,7 +90,7 @@ class ScratchBuilds:
         # An artifact from another machine would prove nothing about this one.
         words += ["--remote-cache=", "--remote-executor="]
         process = subprocess.Popen(
-            [sys.executable, "-m", "hermpkg_build", *words],
+            [*command(), *words],
             cwd=os.path.join(workspace, self._label.package) if conditions.from_package else workspace,
             env=_environment(conditions),
             umask=conditions.factory.umask,
