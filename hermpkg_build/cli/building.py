@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hermpkg_build.archive.reader import ArchiveReader
     from hermpkg_build.cli.console import Console
     from hermpkg_build.core.canonical_json import Json
+    from hermpkg_build.disk.source_tree import SourceTree
     from hermpkg_build.engine.context import Build
     from hermpkg_build.engine.observer import BuildObserver
     from hermpkg_build.engine.test_results import PackageTestResult
@@ -30,15 +31,25 @@ _MOST_LISTED = 10
 
 
 def call_engine(
-    use_case: Callable[[Build], T], request: BuildRequest, arguments: EngineArguments, observer: BuildObserver
+    use_case: Callable[[Build], T],
+    request: BuildRequest,
+    arguments: EngineArguments,
+    observer: BuildObserver,
+    *,
+    on_tree: Callable[[SourceTree], None] | None = None,
 ) -> T:
-    """Call a use case of the engine, with the servers that the arguments and the workspace name."""
+    """Call a use case of the engine, with the servers that the arguments and the workspace name.
+
+    `on_tree` is given the view of the sources by which it will read.
+    """
     from hermpkg_build.engine.opening import open_build
 
     chosen = chosen_settings(arguments.remote)
     workspace = current_workspace()
     remote = remote_of(workspace, chosen)
-    with open_build(workspace, request, arguments.cache_dir, observer, remote=remote) as opened:
+    with open_build(
+        workspace, request, arguments.cache_dir, observer, remote=remote, on_tree=on_tree
+    ) as opened:
         return use_case(opened)
 
 

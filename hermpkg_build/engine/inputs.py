@@ -30,7 +30,7 @@ def workspace_inputs(build: Build) -> tuple[str, ...]:
     root = build.context.workspace.root.rstrip("/") + "/"
     read = [path[len(root) :] for path in build.context.tree.observed_files() if path.startswith(root)]
     found = {path for path in (*read, *_listed_by_factories(build)) if _is_source(build, path)}
-    found.update(path for path in _listed_by_targets(build) if os.path.isfile(build.context.absolute(path)))
+    found.update(path for path in listed_by_targets(build) if os.path.isfile(build.context.absolute(path)))
     for root_folder in build.context.workspace.source_roots:
         if root_folder and not any(path.startswith(f"{root_folder}/") for path in found):
             found.update(_least(build, _files_below(build, root_folder)))
@@ -41,7 +41,8 @@ def workspace_inputs(build: Build) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _listed_by_targets(build: Build) -> Iterator[str]:
+def listed_by_targets(build: Build) -> Iterator[str]:
+    """Give the files of the workspace that the targets of `build` name, whether they are there or not."""
     for label, target in build.context.targets.items():
         if isinstance(target, RuleTarget):
             yield from (named.path for attribute, named in target.labelled() if not attribute.rules)

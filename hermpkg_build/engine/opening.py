@@ -53,6 +53,7 @@ def open_build(
     make_rebuilder: MakeRebuilder = CachingRebuilder,
     remote: Remote | None = None,
     given: Mapping[str, bytes] | None = None,
+    on_tree: Callable[[SourceTree], None] | None = None,
 ) -> Iterator[Build]:
     """Open a build of the targets that `request` names, loaded and checked with all that they depend on.
 
@@ -61,7 +62,7 @@ def open_build(
     raises, and LocalEnvironmentError where nothing can be cached.
 
     Everything that a build reads goes through one SourceTree, so that what it saw can be kept in a snapshot
-    for `snapshot.find_unchanged`.
+    for `snapshot.find_unchanged`; `on_tree` is given it before anything is read.
     """
     started = time.perf_counter()
     journal, children = Journal(observer), Children()
@@ -79,6 +80,8 @@ def open_build(
         with suppress(OSError):
             mark_origin(workspace.root)
         tree = SourceTree(store.digests, given=given)
+        if on_tree is not None:
+            on_tree(tree)
         _observe_workspace(tree, workspace, request)
         loader = Loader(workspace, tree, store.actions)
         with journal.phase("load", "BUILD files"):

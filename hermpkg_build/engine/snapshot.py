@@ -168,15 +168,10 @@ def _entries(stored: Mapping[str, Any]) -> Entries:
 
 
 def _judge(snapshot: Snapshot, path: str, started: float) -> tuple[BuildResult, tuple[str, ...]] | None:
-    doubtful = [
-        (entries, name)
-        for entries in (snapshot.outputs, snapshot.files, snapshot.directories)
-        for name, (_, signature) in entries.items()
-        if signature is None or signature != present_signature(name)
-    ]
-    if doubtful:
-        if not _holds_again(snapshot, doubtful):
-            return None
+    changed, renewed = find_change([snapshot.outputs, snapshot.files], snapshot.directories)
+    if changed:
+        return None
+    if renewed:
         # Where this fails the next build reads the same few files again: slower, not wrong.
         with suppress(OSError):
             save(path, snapshot)
@@ -185,23 +180,36 @@ def _judge(snapshot: Snapshot, path: str, started: float) -> tuple[BuildResult, 
     return result, snapshot.warnings
 
 
-def _holds_again(snapshot: Snapshot, doubtful: Sequence[tuple[Entries, str]]) -> bool:
-    """Whether all that signatures do not vouch for is as it was, by reading it; renews signatures."""
+def find_change(files: Sequence[Entries], directories: Entries) -> tuple[str, bool]:
+    """Return a path that is no longer as it was, "" where all are, and whether signatures were renewed.
+
+    What signatures do not vouch for is read, and vouched for by its present signature if it is as it was.
+    """
+    doubtful = [
+        (entries, name)
+        for entries in (*files, directories)
+        for name, (_, signature) in entries.items()
+        if signature is None or signature != present_signature(name)
+    ]
+    return (_changed_among(doubtful, directories), True) if doubtful else ("", False)
+
+
+def _changed_among(doubtful: Sequence[tuple[Entries, str]], directories: Entries) -> str:
     from hermpkg_build.disk.source_tree import SourceTree, listing_digest
     from hermpkg_build.errors import HermpkgError
 
     tree = SourceTree()
-    try:
-        for entries, name in doubtful:
-            now = listing_digest(tree.entries(name)) if entries is snapshot.directories else tree.digest(name)
-            if now.hash != entries[name][0]:
-                return False
-    except (OSError, HermpkgError):
-        return False
+    for entries, name in doubtful:
+        try:
+            now = listing_digest(tree.entries(name)) if entries is directories else tree.digest(name)
+        except (OSError, HermpkgError):
+            return name
+        if now.hash != entries[name][0]:
+            return name
     signatures = tree.observed_signatures()
     for entries, name in doubtful:
         entries[name] = (entries[name][0], signatures.get(name))
-    return True
+    return ""
 
 
 def present_signature(path: str) -> FileSignature | None:
