@@ -247,11 +247,14 @@ class BuildFile:
     """What one BUILD file declares, in order of declaration.
 
     `path` is relative to the workspace root. `exports` are the files that `exports_files` names,
-    each with its visibility; `messages` what `print` was given, each with its place.
+    each with its visibility; other files that targets name have `default_visibility`. `messages` is what
+    `print` was given, each with its place; `loads` are the .bzl files behind it, by their paths.
     """
 
     package: str
     path: str
     targets: Mapping[str, RuleTarget]
     exports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    default_visibility: tuple[str, ...] = ()
     messages: tuple[tuple[Location, str], ...] = ()
+    loads: tuple[str, ...] = ()

@@ -22,7 +22,9 @@ def encode_build_file(file: BuildFile) -> Json:
         "path": file.path,
         "targets": [_encode_target(target) for target in file.targets.values()],
         "exports": to_json(file.exports),
+        "default_visibility": list(file.default_visibility),
         "messages": to_json(file.messages),
+        "loads": list(file.loads),
     }
 
 
@@ -35,7 +37,9 @@ def decode_build_file(value: Any) -> BuildFile:
         path=value["path"],
         targets={target.label.name: target for target in targets},
         exports={name: tuple(words) for name, words in value["exports"].items()},
+        default_visibility=tuple(value["default_visibility"]),
         messages=tuple((Location(*place), text) for place, text in value["messages"]),
+        loads=tuple(value["loads"]),
     )
 
 

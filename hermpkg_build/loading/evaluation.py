@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hermpkg_build.errors import LoadingError, Location
@@ -41,7 +42,8 @@ class Evaluation:
         host.messages += [message for bzl in bzl_paths for message in self._messages[bzl]]
         self._run(path, host)
         loads = [load for file in (path, *bzl_paths) for load in self.graph.loads_of(file)]
-        return EvaluatedFile(build_file=host.result(), loads=tuple(loads), globs=host.globs)
+        build_file = replace(host.result(), loads=tuple(bzl_paths))
+        return EvaluatedFile(build_file=build_file, loads=tuple(loads), globs=host.globs)
 
     def _run_bzl(self, path: str) -> None:
         if path in self._modules:

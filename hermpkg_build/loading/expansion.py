@@ -10,6 +10,7 @@ from hermpkg_build.core.label import Label, TargetPattern
 from hermpkg_build.errors import HermpkgError, LabelError
 from hermpkg_build.loading.collected_errors import raise_all
 from hermpkg_build.loading.loader import Loader
+from hermpkg_build.loading.packages import Packages
 
 MANUAL = "manual"
 """The tag that keeps a target out of wildcard patterns."""
@@ -24,7 +25,7 @@ def expand(loader: Loader, patterns: Sequence[str], *, package: str = "") -> tup
     """
     chosen: dict[Label, None] = {}
     errors: list[HermpkgError] = []
-    for pattern in [_parse(text, package, loader.workspace.root) for text in patterns]:
+    for pattern in [parse_pattern(text, package, loader.workspace.root) for text in patterns]:
         try:
             labels = list(_labels(pattern, loader, errors))
         except HermpkgError as error:
@@ -39,7 +40,7 @@ def expand(loader: Loader, patterns: Sequence[str], *, package: str = "") -> tup
     return tuple(chosen)
 
 
-def _parse(text: str, package: str, root: str) -> TargetPattern:
+def parse_pattern(text: str, package: str, root: str) -> TargetPattern:
     """Read a pattern, whose path may be an absolute one that lies in the workspace `root`."""
     path = text.removeprefix("-")
     if not path.startswith("/") or path.startswith("//"):
@@ -85,16 +86,26 @@ def _at_path(pattern: TargetPattern, name: str, loader: Loader) -> list[Label]:
 
     A package stands for its target of the same name, as for Bazel, or else for all of its targets.
     """
-    label = Label(pattern.package, name)
-    if loader.packages.build_file(pattern.package) is None:
-        outer = loader.packages.package_of(pattern.package)
-        if outer is not None:
-            label = Label(outer, pattern.package[len(outer) :].lstrip("/"))
-    elif name not in loader.build_file(pattern.package).targets and not loader.has_file(label):
+    label = label_at_path(pattern, name, loader.packages)
+    if (
+        label.package == pattern.package
+        and loader.packages.build_file(label.package) is not None
+        and name not in loader.build_file(pattern.package).targets
+        and not loader.has_file(label)
+    ):
         labels = _all_of(pattern.package, loader, with_manual=pattern.negative)
         if labels:
             return labels
     return [loader.target(label).label]
+
+
+def label_at_path(pattern: TargetPattern, name: str, packages: Packages) -> Label:
+    """Return the label at a path: of a package's target of the same name, or of a file in a package."""
+    if packages.build_file(pattern.package) is None:
+        outer = packages.package_of(pattern.package)
+        if outer is not None:
+            return Label(outer, pattern.package[len(outer) :].lstrip("/"))
+    return Label(pattern.package, name)
 
 
 def _all_of(package: str, loader: Loader, *, with_manual: bool) -> list[Label]:

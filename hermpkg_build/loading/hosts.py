@@ -98,6 +98,7 @@ class BuildHost(Host):
             path=self._path,
             targets=self._targets,
             exports=self._exports,
+            default_visibility=self._default_visibility or (),
             messages=tuple(self.messages),
         )
 

@@ -70,16 +70,20 @@ def _targets(draw: st.DrawFn) -> RuleTarget:
 
 
 _FILES = st.builds(
-    lambda targets, exports, messages: BuildFile(
+    lambda targets, exports, visibility, messages, loads: BuildFile(
         package=_PACKAGE,
         path=f"{_PACKAGE}/BUILD",
         targets={target.label.name: target for target in targets},
         exports=exports,
+        default_visibility=visibility,
         messages=messages,
+        loads=loads,
     ),
     st.lists(_targets(), max_size=4),
     st.dictionaries(_TEXT, _WORDS, max_size=3),
+    _WORDS,
     st.lists(st.tuples(_LOCATION, _TEXT), max_size=2).map(tuple),
+    _WORDS,
 )
 
 
