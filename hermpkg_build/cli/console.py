@@ -22,6 +22,9 @@ _RED = "\x1b[1;31m"
 _YELLOW = "\x1b[1;33m"
 _CYAN = "\x1b[36m"
 
+_AT_ONCE = 10_000
+"""So many lines are printed together."""
+
 Styled: TypeAlias = "tuple[str, str]"
 """A text and the escape sequence of its colour."""
 
@@ -73,6 +76,16 @@ class Console:
         """Print the pieces of a line of the command's result."""
         if not self.json:
             print(_joined(pieces, self._color_output), file=sys.stdout)
+
+    def say_all(self, lines: Iterable[str]) -> None:
+        """Print lines of the command's result, of which there can be very many."""
+        if self.json:
+            return
+        for start in range(0, len(found := list(lines)), _AT_ONCE):
+            part = found[start : start + _AT_ONCE]
+            if not "".join(part).isprintable():
+                part = [one_line(line) for line in part]
+            print("\n".join(part), file=sys.stdout)
 
     def mention(self, *pieces: str | Styled) -> None:
         """Print a line of the result that a quiet command leaves out."""

@@ -82,10 +82,11 @@ def open_build(
         tree = SourceTree(store.digests, given=given)
         if on_tree is not None:
             on_tree(tree)
-        _observe_workspace(tree, workspace, request)
+        package = _package(workspace, request)
+        observe_workspace(tree, workspace, package)
         loader = Loader(workspace, tree, store.actions)
         with journal.phase("load", "BUILD files"):
-            requested = load_requested(loader, request.patterns, package=_package(workspace, request))
+            requested = load_requested(loader, request.patterns, package=package)
         environment = current_environment(environment_search_path(), workspace.root)
         context = TargetContext(
             targets=requested.targets,
@@ -144,9 +145,9 @@ def _package(workspace: Workspace, request: BuildRequest) -> str:
     return "" if path == os.curdir else path.replace(os.sep, "/")
 
 
-def _observe_workspace(tree: SourceTree, workspace: Workspace, request: BuildRequest) -> None:
-    """Look at the files that make this folder the workspace, also at those absent on the way up to it."""
-    folder = os.path.join(workspace.root, _package(workspace, request))
+def observe_workspace(tree: SourceTree, workspace: Workspace, package: str) -> None:
+    """Look at the files that put the folder `package` into the workspace, also at absent ones on the way."""
+    folder = os.path.join(workspace.root, package)
     while True:
         for marker in WORKSPACE_MARKERS:
             path = os.path.join(folder, marker)

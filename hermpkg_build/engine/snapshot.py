@@ -89,14 +89,19 @@ def _origin(root: str) -> str:
     return os.path.join(root, STATE_FOLDER, "made-here")
 
 
+def origin_of_state(root: str) -> str:
+    """Return what the names of files that vouch for something depend on, so that nobody can choose them."""
+    origin = os.lstat(_origin(root))
+    return f"{origin.st_ino} {origin.st_ctime_ns}"
+
+
 def snapshot_path(root: str, request: BuildRequest) -> str:
     """Return where the snapshot of `request` lies in the workspace `root`.
 
     Raises OSError where there can be none: `mark_origin` was not called.
     """
-    origin = os.lstat(_origin(root))
     words = [
-        f"{origin.st_ino} {origin.st_ctime_ns}",
+        origin_of_state(root),
         str(_FORMAT),
         __version__,
         sys.version,

@@ -140,10 +140,11 @@ def bazel_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         "--curses=no",
         "--jobs=2",
         f"--repo_env=HERMPKG_PYTHON={sys.executable}",
-        # Without a network: the one thing that Bazel would fetch for a test.
-        f"--override_repository=remote_coverage_tools={folder / 'no_coverage'}",
     ]
-    (folder / "bazelrc").write_text("".join(f"build {shlex.quote(option)}\n" for option in options))
+    # Without a network: the one thing that Bazel would fetch for a test, and for a query of one.
+    override = f"--override_repository=remote_coverage_tools={folder / 'no_coverage'}"
+    lines = [*(f"build {shlex.quote(option)}\n" for option in options), f"common {shlex.quote(override)}\n"]
+    (folder / "bazelrc").write_text("".join(lines))
     yield folder / "user"
     # Bazel takes away the right to write from what it makes.
     for path, _, _ in os.walk(folder / "user"):

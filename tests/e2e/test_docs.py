@@ -81,7 +81,15 @@ def maker(name: str):
 
 
 @pytest.mark.parametrize(
-    "name", ["make_rules", "make_remote_settings", "make_decisions", "make_events", "make_artifact_json"]
+    "name",
+    [
+        "make_artifact_json",
+        "make_decisions",
+        "make_events",
+        "make_query",
+        "make_remote_settings",
+        "make_rules",
+    ],
 )
 def test_pages_are_those_of_the_tables(name):
     made = maker(name)

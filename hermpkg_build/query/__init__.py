@@ -1,0 +1,1 @@
+"""The query language: expressions over a graph of targets, what they mean, and how answers are printed."""
