@@ -42,6 +42,7 @@ _POLICY = st.builds(
 _VALUES: dict[AttributeType, st.SearchStrategy[object]] = {
     AttributeType.STRING: _TEXT,
     AttributeType.INTEGER: st.integers(-(2**63), 2**63 - 1),
+    AttributeType.BOOLEAN: st.booleans(),
     AttributeType.LABEL: _LABEL,
     AttributeType.LABELS: st.lists(_LABEL, max_size=4, unique=True).map(tuple),
     AttributeType.STRINGS: _WORDS,
