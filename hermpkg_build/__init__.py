@@ -6,9 +6,11 @@ of the build side.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hermpkg_build.version import __version__ as __version__
+
+TYPE_CHECKING = False
+# That of `typing`, to type checkers. `python -m` has the current folder on the path until `__main__` runs,
+# and a workspace may have a module of any name.
 
 if TYPE_CHECKING:
     from hermpkg_build.core.globs import GlobGroup as GlobGroup

@@ -6,16 +6,21 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
+from types import FrameType
 from typing import Any
 
 from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.module_names import top_of
 from hermpkg_build.errors import ActionError
 from hermpkg_build.factories.call import check_arguments, find_factory
+from hermpkg_build.factories.hidden_modules import is_standard, standard_spec
 from hermpkg_build.factories.places import Places
 from hermpkg_build.generate.example import fixed_seeds
 
+_OWN = "hermpkg_build."
 _LINES = 12
 _ABSENT = "run this where `python -c 'import ...'` finds it, or give a path: path/to/script.py:function"
 
@@ -40,7 +45,7 @@ def call_factory(factory: str, arguments: Mapping[str, Json]) -> Any:
         raise ActionError(
             f"{factory} failed: {type(error).__name__}: {error}",
             snippet="\n".join("".join(lines).rstrip().splitlines()[-_LINES:]),
-            next_step="call it in a Python of your own until it works there",
+            next_step=_advice(sys.path[0]),
         ) from error
 
 
@@ -52,20 +57,60 @@ def _named(factory: str) -> str:
             f'a factory reads "module:function" or "path/to/script.py:function", not "{factory}"'
         )
     if not place.endswith(".py"):
-        _put_first(os.getcwd())
+        _put_first(os.getcwd(), place)
         return factory
     if not os.path.isfile(place):
         raise ActionError(f"there is no file {place}", next_step="give the path of a script")
-    _put_first(os.path.dirname(os.path.abspath(place)))
     stem = os.path.splitext(os.path.basename(place))[0]
+    _put_first(os.path.dirname(os.path.abspath(place)), stem)
     name = stem if _is_found_as(stem, place) else _load_under_another_name(stem, place)
     return f"{name}:{function}"
 
 
-def _put_first(folder: str) -> None:
+def _put_first(folder: str, factory: str) -> None:
     if folder in sys.path:
         sys.path.remove(folder)
     sys.path.insert(0, folder)
+    sys.meta_path.insert(0, _OwnImports(folder, top_of(factory)))
+
+
+class _OwnImports:
+    """A meta-path finder: what hermpkg imports of the standard library is not the user's, in `folder`.
+
+    It leaves the module of the `factory` alone, and all imports that the user's code leads to.
+    """
+
+    def __init__(self, folder: str, factory: str) -> None:
+        self._folder = os.path.join(folder, "")
+        self._factory = factory
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, _: object = None) -> ModuleSpec | None:
+        if path is not None or not is_standard(name) or name == self._factory:
+            return None
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and not frame.f_code.co_filename.startswith(self._folder):
+            if str(frame.f_globals.get("__name__")).startswith(_OWN):
+                return standard_spec(name, None)
+            frame = frame.f_back
+        return None
+
+
+def _advice(folder: str) -> str:
+    """The next step for a factory that failed with `folder` first on the path."""
+    known = {name: getattr(sys.modules.get(name), "__file__", None) for name in sys.stdlib_module_names}
+    taken = [
+        name
+        for name, file in sorted(known.items())
+        if file
+        and os.path.isfile(own := os.path.join(folder, f"{name}.py"))
+        and not os.path.samefile(own, file)
+    ]
+    if taken:
+        files = " and ".join(f"{name}.py" for name in taken[:3])
+        return (
+            f"rename {files}, as hermpkg imports the standard library's, or name the factory in a BUILD file"
+        )
+    return "call it in a Python of your own until it works there"
 
 
 def _is_found_as(name: str, file: str) -> bool:

@@ -14,6 +14,7 @@ from hermpkg_build.analysis.policy_maker import Wishes
 from hermpkg_build.core.module_names import is_within
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.disk.replacing import aside_path
+from hermpkg_build.disk.standard_library import standard_library
 from hermpkg_build.errors import ActionError
 from hermpkg_build.exporter.destination import FileDestination
 from hermpkg_build.exporter.errors import PackagingError
@@ -226,7 +227,8 @@ class _Job:
             ),
             example=example,
             renamed=main.name if main.wanted else "",
-            search_path=tuple(search_path()),
+            # Where the package lands the standard library comes before what lies beside the user's script.
+            search_path=tuple(dict.fromkeys([*standard_library(), *search_path()])),
             settings=TorchSettings.here(),
             timeout=timeout,
         )

@@ -145,6 +145,18 @@ def test_the_command_packs_what_a_function_returns(folder):
         assert importer.load_pickle("model", "model.pkl")(word="two") == [True, True]
 
 
+def test_modules_with_names_of_the_standard_library_stay_the_users_alone(folder):
+    """Neither the command nor the check of the package imports one of the files beside the factory."""
+    for name in ("mmap", "sqlite3", "queue", "typing", "tempfile", "subprocess", "logging", "sysconfig"):
+        write(folder / f"{name}.py", f"raise RuntimeError('{name} of the user')\n")
+    write(folder / "own/__init__.py", "class Model:\n    pass\n")
+    hermpkg(folder, "pack", "own:Model", "-o", "model.pt")
+    write(folder / "json.py", "OWN = 1\n")
+    write(folder / "own/__init__.py", "import json\n\ndef make():\n    return json.OWN\n")
+    failed = hermpkg(folder, "pack", "own:make", "-o", "model.pt", code=1)
+    assert "rename json.py" in failed.stderr
+
+
 def test_the_command_packs_from_a_script(folder):
     write(
         folder / "scripts/make-it.py",

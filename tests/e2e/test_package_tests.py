@@ -115,6 +115,68 @@ def test_what_the_artifact_holds_cannot_be_imported(tested: Any) -> None:
     assert "packed in the artifact" in outcome.stdout + outcome.stderr
 
 
+STANDARD = [
+    "collections",
+    "contextlib",
+    "dataclasses",
+    "enum",
+    "functools",
+    "hashlib",
+    "inspect",
+    "json",
+    "logging",
+]
+STANDARD += [
+    "operator",
+    "pickle",
+    "pkgutil",
+    "queue",
+    "re",
+    "struct",
+    "threading",
+    "types",
+    "typing",
+    "warnings",
+]
+
+
+def test_packed_modules_may_have_the_names_of_the_standard_librarys(workspace: Any) -> None:
+    """Factories and packed code import theirs, as in Python; hermpkg and the test those of the machine."""
+    for name in STANDARD:
+        workspace.write(f"{name}.py", f"OWN = {name!r}\n")
+    names = ", ".join(STANDARD)
+    workspace.write(
+        "own.py",
+        f"import {names}\n\nclass Model:\n    pass\n\ndef make():\n    model = Model()\n"
+        f"    model.names = [each.OWN for each in ({names})]\n    return model\n",
+    )
+    workspace.write(
+        "own_test.py",
+        f"import json, sys\nfrom hermpkg_build import PackageImporter\nimport {names}\n"
+        "importer = PackageImporter(sys.argv[1])\n"
+        f"assert importer.load_pickle('m', 'm.pkl').names == {STANDARD}\n"
+        f"assert importer.import_module('own').make().names == {STANDARD}\n"
+        f"assert not [each for each in ({names}) if hasattr(each, 'OWN')]\n",
+    )
+    workspace.build_file(
+        """
+        python_modules(name = "modules", srcs = glob(["*.py"], exclude = ["own_test.py"]))
+        model(name = "model", factory = "own:make", deps = [":modules"])
+        model_package(
+            name = "own",
+            models = {"m/m.pkl": ":model"},
+            policy = [intern("**")],
+            deps = [":modules"],
+        )
+        package_test(name = "own_test", package = ":own", main = "own_test.py", deps = [":modules"])
+        """,
+        "BUILD",
+    )
+    outcome = workspace.run("test", "//:own_test")
+    assert outcome.code == 0, outcome.stdout + outcome.stderr
+    assert workspace.run("verify", "//:own").code == 0
+
+
 def test_a_test_that_does_not_end_is_stopped(tested: Any) -> None:
     tested.build_file(BUILD.replace("args =", "timeout = 1, args ="))
     tested.write("app/app_test.py", "import time\ntime.sleep(600)\n")

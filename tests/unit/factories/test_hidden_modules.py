@@ -11,7 +11,7 @@ import importlib, importlib.metadata, importlib.util, json, sys
 import lib
 from hermpkg_build.factories.hidden_modules import HiddenModules
 
-names = {"lib", "lib.part", "json.tool"}
+names = {"lib", "lib.part", "json.more", "colorsys", "json", "wave.part"}
 HiddenModules(names.__contains__, "{name} is packed", ["A.Lib"]).install()
 assert "lib" not in sys.modules
 for name in ("lib", "lib.part"):
@@ -23,9 +23,14 @@ for name in ("lib", "lib.part"):
     else:
         raise AssertionError(name)
 try:
-    import json.tool
+    import json.more
 except ModuleNotFoundError as error:
-    assert error.name == "json.tool"
+    assert error.name == "json.more"
+else:
+    raise AssertionError("json.more")
+# Those of the standard library, not those of the same names that stand before them.
+import colorsys, json.tool
+assert json.dumps([1]) == "[1]" and colorsys.rgb_to_hsv
 import other
 assert importlib.util.find_spec("other").origin == other.__file__
 assert importlib.metadata.version("other") == "2"
@@ -38,6 +43,7 @@ importlib.invalidate_caches()
 
 
 def test_who_asks_is_told_that_there_is_none_and_an_import_fails(tmp_path: Path) -> None:
+    (tmp_path / "colorsys.py").write_text("")
     for name, distribution, version in (("lib", "a_lib", 1), ("other", "other", 2)):
         (tmp_path / f"{name}.py").write_text("")
         folder = tmp_path / f"{distribution}-{version}.dist-info"
