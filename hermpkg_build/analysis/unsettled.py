@@ -69,10 +69,12 @@ def unsettled(
     follows = [problem for problem in settled if any(_is_meant(problem, rest, other) for other in plan.left)]
     settled = [problem for problem in settled if problem not in follows]
     now = tell.teller(settled, rules, found)
-    groups = now.groups()
-    errors = errors_of(now) if len(groups) == 1 else []
-    if len(groups) > 1:
-        errors.append(tell.together(now, settled))
+    # With nothing behind them, problems that one rule mends are told with all that is known of them.
+    alone = len(now.groups()) == 1 and all(
+        any(map(GlobGroup(decision.patterns).matches, [problem.module for problem in settled]))
+        for decision, _ in plan.decisions
+    )
+    errors = errors_of(now) if alone else [tell.together(now, settled)] if settled else []
     return UnsettledPolicyError(
         target,
         [*errors, *errors_of(rest)],
@@ -110,7 +112,6 @@ class _Telling:
 
     def together(self, teller: Teller, settled: Sequence[Problem]) -> AnalysisError:
         """One error for all that the plan settles."""
-        modules = {problem.module for problem in settled}
         rows = [(decision.name, _row(decision, cause, teller)) for decision, cause in self.plan.decisions]
         shown = rows[:_MANY]
         if len(rows) > len(shown):
@@ -120,7 +121,7 @@ class _Telling:
         located = next((rule for rule in teller.rules if rule and rule.location), None)
         return AnalysisError(
             f"the policy of {self.target} does not say what becomes of"
-            f" {counted(len(modules), 'module')} that it needs",
+            f" {counted(len(rows), 'package')} that it needs",
             location=located.location if located else teller.location(settled[0]),
             facts=shown,
             next_step=f"write it with: hermpkg fix {self.target}, or put in its place:\n{block}",

@@ -92,7 +92,7 @@ def test_all_that_the_table_decides_is_one_error_with_one_block(workspace):
     (error,) = workspace.problems("app", *rules)
     assert error.render() == "\n".join(
         [
-            "a/BUILD:3:5: the policy of //a:b does not say what becomes of 4 modules that it needs",
+            "a/BUILD:3:5: the policy of //a:b does not say what becomes of 5 packages that it needs",
             "  deep: intern, pure Python, packed with the data files that it reads  (lib/one.py:1:1)",
             "  fast: extern, it has compiled code, which is made for one platform  (app.py:2:1)",
             "  gone: extern, " + ABSENT_REASON + "  (app.py:3:1)",
