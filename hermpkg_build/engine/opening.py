@@ -82,7 +82,7 @@ def open_build(
         tree = SourceTree(store.digests, given=given)
         if on_tree is not None:
             on_tree(tree)
-        package = _package(workspace, request)
+        package = package_at(workspace, request.directory)
         observe_workspace(tree, workspace, package)
         loader = Loader(workspace, tree, store.actions)
         with journal.phase("load", "BUILD files"):
@@ -139,9 +139,9 @@ def _open_store(workspace: Workspace, directory: str, journal: Journal, stack: E
     return store
 
 
-def _package(workspace: Workspace, request: BuildRequest) -> str:
+def package_at(workspace: Workspace, directory: str) -> str:
     """Return the folder that a request was made in, relative to the workspace; "" for its root."""
-    path = os.path.relpath(request.directory, workspace.root)
+    path = os.path.relpath(directory, workspace.root)
     return "" if path == os.curdir else path.replace(os.sep, "/")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -46,26 +46,25 @@ def run(arguments: FixArguments, console: Console) -> ExitCode:
     of it was tried; a file that changes meanwhile is left alone. Without targets it mends ``//...``.
     """
     from hermpkg_build.cli.operands import current_workspace
-    from hermpkg_build.engine.opening import open_build
+    from hermpkg_build.engine.opening import open_build, package_at
     from hermpkg_build.engine.results import BuildRequest
     from hermpkg_build.generate.fixing.fix import fix
 
     build_in_chosen_python(arguments)
-    request = BuildRequest(
-        patterns=arguments.patterns or ("//...",),
-        directory=os.getcwd(),
-        keep_going=True,
-        jobs=arguments.jobs,
-    )
+    patterns, here = arguments.patterns or ("//...",), os.getcwd()
     workspace = current_workspace()
     chosen = chosen_settings(arguments.remote)
     with closing(_Trials(console)) as display:
 
-        def opened(given: Mapping[str, bytes]) -> AbstractContextManager[Build]:
+        def opened(given: Mapping[str, bytes], asked: Sequence[str]) -> AbstractContextManager[Build]:
+            request = BuildRequest(
+                patterns=tuple(asked), directory=here, keep_going=True, jobs=arguments.jobs
+            )
             remote = remote_of(workspace, chosen)
             return open_build(workspace, request, arguments.cache_dir, display, remote=remote, given=given)
 
-        fixed = fix(workspace, opened, dry_run=arguments.dry_run)
+        package = package_at(workspace, here)
+        fixed = fix(workspace, patterns, opened, package=package, dry_run=arguments.dry_run)
     console.give_json(
         {
             "files": [{"path": path, "diff": diff} for path, diff in fixed.diffs.items()],
@@ -82,5 +81,5 @@ def run(arguments: FixArguments, console: Console) -> ExitCode:
         console.describe(error)
     if not fixed.left:
         how = "nothing to mend" if not fixed.diffs else "the targets build with that"
-        console.note(f"{how}: {' '.join(request.patterns)}")
+        console.note(f"{how}: {' '.join(patterns)}")
     return fixed.left[0].exit_code if fixed.left else ExitCode.SUCCESS

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from hermpkg_build.analysis.unsettled import UnsettledPolicyError
-from hermpkg_build.core.label import Label
+from hermpkg_build.core.label import Label, TargetPattern
 from hermpkg_build.core.target import Model
 from hermpkg_build.engine.build import Checked, check_targets
 from hermpkg_build.engine.context import Build
@@ -26,13 +26,14 @@ from hermpkg_build.generate.fixing.undeclared import (
     declare_resources,
     declared_resources,
 )
-from hermpkg_build.loading.dependencies import DependencyError
+from hermpkg_build.loading.dependencies import DependencyError, closure
+from hermpkg_build.loading.expansion import expand
 from hermpkg_build.loading.workspace import Workspace
 
 _MOST_ROUNDS = 200
 
-OpenBuild = Callable[[Mapping[str, bytes]], AbstractContextManager[Build]]
-"""Opens a build for which BUILD files have other bytes than they have."""
+OpenBuild = Callable[[Mapping[str, bytes], Sequence[str]], AbstractContextManager[Build]]
+"""Opens a build of some target patterns, for which BUILD files have other bytes than they have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +51,21 @@ class Fixed:
     computed: tuple[NotEditableError, ...] = ()
 
 
-def fix(workspace: Workspace, open_build: OpenBuild, *, dry_run: bool = False) -> Fixed:
-    """Mend the BUILD files of the targets that `open_build` opens, and write them unless it is a `dry_run`.
+def fix(
+    workspace: Workspace,
+    patterns: Sequence[str],
+    open_build: OpenBuild,
+    *,
+    package: str = "",
+    dry_run: bool = False,
+) -> Fixed:
+    """Mend the BUILD files of the targets that `patterns` name, and write them unless it is a `dry_run`.
 
-    All is tried before anything is written. Each file is replaced at once; one that somebody else changed
-    meanwhile is left alone. Raises LocalEnvironmentError where a file cannot be written.
+    Relative patterns count from the folder `package`, as they do for `open_build`. All is tried before
+    anything is written. Each file is replaced at once; one that somebody else changed meanwhile is left
+    alone. Raises LocalEnvironmentError where a file cannot be written.
     """
-    fixer = _Fixer(draft=Draft(workspace), open_build=open_build)
+    fixer = _Fixer(draft=Draft(workspace), patterns=tuple(patterns), package=package, open_build=open_build)
     left = fixer.run()
     if not dry_run:
         fixer.draft.write()
@@ -71,6 +80,8 @@ def fix(workspace: Workspace, open_build: OpenBuild, *, dry_run: bool = False) -
 @dataclass(slots=True, kw_only=True)
 class _Fixer:
     draft: Draft
+    patterns: Sequence[str]
+    package: str
     open_build: OpenBuild
     decisions: dict[str, None] = field(default_factory=dict)
     computed: dict[str, NotEditableError] = field(default_factory=dict)
@@ -87,13 +98,56 @@ class _Fixer:
         return checked.errors
 
     def _check(self) -> Checked:
+        """Check the targets; where some cannot be loaded, those that can."""
+        given = self.draft.given()
         try:
-            with self.open_build(self.draft.given()) as build:
+            with self.open_build(given, self.patterns) as build:
                 return check_targets(build)
-        except GroupedError as error:
-            return Checked(errors=error.errors)
         except HermpkgError as error:
-            return Checked(errors=(error,))
+            labels, errors = self._loadable()
+            if not labels or not errors:
+                return Checked(errors=tuple(errors) or (error,))
+            with self.open_build(given, labels) as build:
+                checked = check_targets(build)
+            return replace(checked, errors=(*errors, *checked.errors))
+
+    def _loadable(self) -> tuple[list[str], list[HermpkgError]]:
+        """The targets that can be loaded with all that they depend on, and what is wrong with the others."""
+        loader = self.draft.loader
+        found: dict[str, None] = {}
+        errors: dict[str, HermpkgError] = {}
+        for pattern in self._simple_patterns():
+            try:
+                labels = expand(loader, [pattern], package=self.package)
+            except HermpkgError as error:
+                errors[str(error)] = error
+                continue
+            for label in labels:
+                if (wrong := self._problem_of(label)) is None:
+                    found[str(label)] = None
+                else:
+                    errors[str(wrong)] = wrong
+        return [*found], [*errors.values()]
+
+    def _problem_of(self, label: Label) -> HermpkgError | None:
+        """What is wrong with a target, or with what it depends on, as far as it was loaded."""
+        try:
+            closure(self.draft.loader, [label])
+        except HermpkgError as error:
+            return error
+        return None
+
+    def _simple_patterns(self) -> Iterator[str]:
+        """The patterns, those for all packages below a folder taken apart; none where some take away."""
+        for text in self.patterns if not any(text.startswith("-") for text in self.patterns) else ():
+            with suppress(HermpkgError):
+                pattern = TargetPattern.parse(text, package=self.package)
+                if pattern.recursive:
+                    yield from (
+                        f"//{folder}:all" for folder in self.draft.loader.packages.below(pattern.package)
+                    )
+                else:
+                    yield text
 
     def _mend(self, checked: Checked) -> bool:
         """Mend what can be mended of some errors; whether a file was edited."""

@@ -39,10 +39,10 @@ def mend_policy(draft: Draft, error: UnsettledPolicyError) -> bool:
                 edits.append(RemoveRule(index=index))
             elif draft.edit_target(target, partial(change_patterns, index=index, remove=[pattern])):
                 return True
-    return draft.edit_target(target, partial(_edited, edits=edits, count=len(target.policy)))
+    return draft.edit_target(target, partial(edited, edits=edits, count=len(target.policy)))
 
 
-def _edited(file: BuildText, place: CallPlace, edits: Sequence[RuleEdit], count: int) -> BuildText:
+def edited(file: BuildText, place: CallPlace, edits: Sequence[RuleEdit], count: int) -> BuildText:
     """The file with a policy that is edited: from its end on, so that the numbers of rules stay right."""
     _check(file, place, count)
     for edit in edits:

@@ -96,9 +96,10 @@ def export_file(draft: Draft, file: str) -> bool:
 
 def modules_of_folder(draft: Draft, package: str, name: str = "", file: str = "") -> CallText:
     """A `python_modules` target for the modules of a package, or for those around `file` in it."""
-    inner = file[len(package) + 1 :] if package else file
-    top = inner.partition("/")[0] if "/" in inner else ""
-    pattern = f"{top}/**/*.py" if top else "*.py" if file else "**/*.py"
+    prefix = f"{package}/" if package else ""
+    top = _top_folder(file, draft.workspace.source_roots).removeprefix(package).lstrip("/") if file else ""
+    is_beside = bool(file) and not top and "/" not in file.removeprefix(prefix)
+    pattern = f"{top}/**/*.py" if top else "*.py" if is_beside else "**/*.py"
     odd = sorted(_odd_files(draft, package, top, deep="**" in pattern))
     glob = CallText(function="glob", values=[[pattern]], named={"exclude": odd} if odd else {})
     if not name:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -57,17 +57,14 @@ class Project:
     def read(self, path: str = "app/BUILD") -> str:
         return (self.root / path).read_text(encoding="utf-8")
 
-    def opened(self, given: Mapping[str, bytes], *patterns: str) -> AbstractContextManager[Build]:
-        request = BuildRequest(
-            patterns=patterns or ("//...",), directory=str(self.root), keep_going=True, jobs=2
-        )
+    def opened(self, given: Mapping[str, bytes], patterns: Sequence[str]) -> AbstractContextManager[Build]:
+        request = BuildRequest(patterns=tuple(patterns), directory=str(self.root), keep_going=True, jobs=2)
         workspace = find_workspace(str(self.root))
         return open_build(workspace, request, str(self.cache), BuildObserver(), given=given)
 
     def fix(self, *patterns: str, dry_run: bool = False) -> Fixed:
-        return fix(
-            find_workspace(str(self.root)), lambda given: self.opened(given, *patterns), dry_run=dry_run
-        )
+        asked = patterns or ("//...",)
+        return fix(find_workspace(str(self.root)), asked, self.opened, dry_run=dry_run)
 
     def fixed(self) -> dict[str, str]:
         """The BUILD files after they were mended: all builds then, and mending again changes nothing."""
@@ -269,13 +266,13 @@ def test_a_dry_run_writes_nothing(project):
 
 
 def test_a_file_that_an_editor_changed_meanwhile_is_left_alone(project):
-    def opened(given):
+    def opened(given, patterns):
         if given:
             project.write("app/BUILD", "# mine\n")
-        return project.opened(given)
+        return project.opened(given, patterns)
 
     with pytest.raises(LocalEnvironmentError, match="changed while"):
-        fix(find_workspace(str(project.root)), opened)
+        fix(find_workspace(str(project.root)), ["//..."], opened)
     assert project.read() == "# mine\n"
 
 
@@ -283,3 +280,13 @@ def test_targets_that_are_not_asked_for_are_left_alone(project):
     project.write("bad/BUILD", LOAD + 'model_package(name = "bad", deps = [":gone"])\n')
     project.fix("//app:pkg")
     assert '":gone"' in project.read("bad/BUILD")
+
+
+def test_what_cannot_be_loaded_does_not_keep_other_targets_from_being_mended(project):
+    project.write("bad/BUILD", LOAD + 'model_package(name = "bad", deps = 3)\n')
+    project.write("odd/BUILD", LOAD + 'model_package(name = "odd", resources = {"a/b": "nowhere.txt"})\n')
+    done = project.fix()
+    assert 'intern("app.**")' in project.read()
+    told = " ".join(str(error) for error in done.left)
+    assert "bad/BUILD" in told
+    assert "nowhere.txt" in told
