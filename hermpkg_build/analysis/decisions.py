@@ -18,6 +18,7 @@ ASKED = "asked"
 ABSENT = "absent"
 OWN = "own"
 PURE = "pure"
+UNUSED = "unused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,8 @@ class Candidate:
     `name` is that of the distribution, else of the module; `modules` are the modules whose submodules go with
     them; `version` is the installed one, "" for a module without a distribution. `asked` is what the caller
     wants, `failure` what went wrong when its code ran in a package. `is_part` says that it is about one
-    module of something that has been decided. `needed_by` and `plugs_into` name extern distributions.
+    module of something that has been decided, `is_unused` that the model ran without loading any of it, and
+    only code imports it that can do without. `needed_by` and `plugs_into` name extern distributions.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Candidate:
     is_readable: bool = True
     is_part: bool = False
     is_shared_by_nature: bool = False
+    is_unused: bool = False
     needed_by: str = ""
     plugs_into: str = ""
 
@@ -84,8 +87,8 @@ TABLE: Sequence[Row] = (
     ),
     Row(
         name="framework",
-        when="torch, and hermpkg itself, which opens the package",
-        fits=lambda c: c.name in (FRAMEWORK, OWN_TOOL, OWN_PACKAGE),
+        when="torch, hermpkg itself, which opens the package, and `__main__`, the program that does",
+        fits=lambda c: c.name in (FRAMEWORK, OWN_TOOL, OWN_PACKAGE, "__main__"),
         policy=Policy.EXTERN,
         why="it is there wherever the package is opened",
     ),
@@ -109,6 +112,13 @@ TABLE: Sequence[Row] = (
         fits=lambda c: c.is_own,
         policy=Policy.INTERN,
         why="your code",
+    ),
+    Row(
+        name=UNUSED,
+        when="a distribution that the example did not load, and that only code imports that can do without",
+        fits=lambda c: c.is_unused and not c.needed_by,
+        policy=Policy.EXTERN,
+        why="the example did not load it, and the code that imports it can do without",
     ),
     Row(
         name="compiled",

@@ -5,12 +5,13 @@ Nothing is decided that the policy itself does not lead to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hermpkg_build.analysis.decisions import (
     FRAMEWORK,
+    UNUSED,
     Candidate,
     Decision,
     decide,
@@ -36,13 +37,15 @@ class Wishes:
     """What the caller wants of the policy: `rules` come before all others, `named` are by name.
 
     A name is that of a distribution or of a top-level module. `failures` are the distributions whose code
-    has failed in a package, with the reason. Unless `for_own`, names say nothing of one's own code.
+    has failed in a package, with the reason. Unless `for_own`, names say nothing of one's own code. `loaded`
+    are the modules that this process has loaded when the model has run in it, None where it has not.
     """
 
     rules: Sequence[PolicyRule] = ()
     named: Mapping[str, Policy] = field(default_factory=dict)
     failures: Mapping[str, str] = field(default_factory=dict)
     for_own: bool = True
+    loaded: Collection[str] | None = None
 
     def asked(self, name: str, modules: Iterable[str]) -> Policy | None:
         """What is to become of a distribution or a module."""
@@ -171,23 +174,40 @@ class _Maker:
 
     def _relate(self) -> None:
         """Tell each distribution which extern one needs it, or loads it as a plugin."""
-        outside = [decision.name for decision in self._decisions() if decision.policy is Policy.EXTERN]
+        outside = [
+            decision.name
+            for decision in self._decisions()
+            if decision.policy is Policy.EXTERN and decision.row != UNUSED
+        ]
         needed: dict[str, str] = {}
         for name, first in _needed_by(self._distributions, outside):
             needed.setdefault(name, first)
         hosts = {
             normalised(name): decision.name
             for decision in self._decisions()
-            if decision.policy is Policy.EXTERN and decision.version
+            if decision.policy is Policy.EXTERN and decision.version and decision.row != UNUSED
             for name in (decision.name, *decision.modules)
         }
+        unused = {*self._unused()}
         for name, candidate in self._candidates.items():
             if candidate.version and not candidate.is_part:
                 self._candidates[name] = replace(
                     candidate,
+                    is_unused=name in unused,
                     needed_by=candidate.needed_by or needed.get(name, ""),
                     plugs_into=candidate.plugs_into or self._host_of(name, hosts),
                 )
+
+    def _unused(self) -> Iterator[str]:
+        """The distributions of which nothing is loaded, and that only optional imports lead to."""
+        if self._wishes.loaded is None:
+            return
+        graph = self._walk.graph
+        needed = graph.nodes.keys() - graph.optional_modules()
+        used = {each for name in (*self._wishes.loaded, *needed) for each in (name, *parents_of(name))}
+        for name, candidate in self._candidates.items():
+            if not candidate.is_own and used.isdisjoint(candidate.modules):
+                yield name
 
     def _host_of(self, name: str, hosts: Mapping[str, str]) -> str:
         """The extern distribution whose entry points a distribution fills; "" for none."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hermpkg_build.analysis.decisions import PURE, Decision
+from hermpkg_build.analysis.decisions import PURE, UNUSED, Decision
 from hermpkg_build.analysis.policy_maker import Wishes
 from hermpkg_build.core.module_names import is_within
 from hermpkg_build.core.policy import Policy, PolicyRule
@@ -184,14 +185,33 @@ class _Job:
                     )
                     os.replace(aside, self.path)
                     return replace(report, notes=(*self.notes, *report.notes))
-            blamed = _blamed(outcome, attempt.made.decisions)
-            if not blamed:
+            again = self._other_wishes(wishes, outcome, attempt.made.decisions)
+            if again is None:
                 break
-            assert isinstance(outcome, CheckFailure)
-            reason = "code outside of it imports it" if outcome.missing else outcome.summary
-            self.notes.append(f"{blamed} was tried inside the package first: {reason}")
-            wishes = replace(wishes, failures={**wishes.failures, blamed: reason})
+            wishes = again
         raise _failure(outcome, self.notes)
+
+    def _other_wishes(
+        self, wishes: Wishes, outcome: CheckFailure | Comparison, decisions: Mapping[str, Decision]
+    ) -> Wishes | None:
+        """What to wish in the next try, with what is at fault decided otherwise; None where nothing is."""
+        unused = [each for each in decisions.values() if each.row == UNUSED]
+        missing = outcome.missing if isinstance(outcome, CheckFailure) else ""
+        named = [each for each in unused if any(is_within(missing, module) for module in each.modules)]
+        blamed = _blamed(outcome, decisions)
+        if named or (unused and not blamed):
+            used = named or unused
+            names = ", ".join(each.name for each in used)
+            self.notes.append(f"{names}: tried without first, as the example had loaded nothing of that here")
+            return replace(
+                wishes, loaded=[*(wishes.loaded or ()), *(m for each in used for m in each.modules)]
+            )
+        if not blamed:
+            return None
+        assert isinstance(outcome, CheckFailure)
+        reason = "code outside of it imports it" if missing else outcome.summary
+        self.notes.append(f"{blamed} was tried inside the package first: {reason}")
+        return replace(wishes, failures={**wishes.failures, blamed: reason})
 
     def _attempt(self, aside: str, wishes: Wishes) -> _Attempt:
         """Write the package to the path `aside`.
@@ -210,6 +230,8 @@ class _Job:
             timeout = self.timeout or _TIMEOUT_S + _SLOWER * (time.monotonic() - started)
             if main.wanted:
                 exporter.save_source_string(main.name, main.source())
+            if self.arguments is not None:
+                wishes = replace(wishes, loaded={*sys.modules, *(wishes.loaded or ())})
             made = make_policy(exporter, wishes)
             exporter.set_requires(required_versions(made, self.requires))
             _close(exporter)
@@ -217,14 +239,8 @@ class _Job:
             exporter.abandon()
         request = CheckRequest(
             artifact=aside,
-            hidden=tuple(sorted({*_packed(made)})),
-            hidden_distributions=tuple(
-                sorted(
-                    each.name
-                    for each in made.decisions.values()
-                    if each.policy is Policy.INTERN and each.version
-                )
-            ),
+            hidden=tuple(sorted({*_hidden(made)})),
+            hidden_distributions=tuple(sorted(each.name for each in _absent(made) if each.version)),
             example=example,
             renamed=main.name if main.wanted else "",
             # Where the package lands the standard library comes before what lies beside the user's script.
@@ -287,11 +303,15 @@ def _close(exporter: PackingExporter) -> None:
         ) from error
 
 
-def _packed(made: MadePolicy) -> Iterator[str]:
-    """The modules that a fresh process must not find: those that are packed, with all of their package."""
-    places = [
-        module for decision in made.decisions.values() if decision.is_packed for module in decision.modules
-    ]
+def _absent(made: MadePolicy) -> Iterator[Decision]:
+    """What need not be installed where the package lands: what is packed, and what is not used."""
+    return (each for each in made.decisions.values() if each.is_packed or each.row == UNUSED)
+
+
+def _hidden(made: MadePolicy) -> Iterator[str]:
+    """The modules that a fresh process must not find: those that need not be there, with all below them."""
+    places = [module for decision in _absent(made) for module in decision.modules]
+    yield from (module for each in _absent(made) if not each.is_packed for module in each.modules)
     for node in made.walk.closure.graph.with_policy(Policy.INTERN):
         yield next((place for place in places if is_within(node.name, place)), node.name)
 

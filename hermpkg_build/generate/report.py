@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hermpkg_build.analysis.decisions import ABSENT, Decision
+from hermpkg_build.analysis.decisions import ABSENT, UNUSED, Decision
 from hermpkg_build.core.json_codec import OMITTED, to_json
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.core.texts import aligned, first_of, size_text
 from hermpkg_build.printable import one_line
 
 _SHOWN = 12
+_UNTOLD = (ABSENT, UNUSED)
+"""The rows of what is listed below by name alone."""
 _TITLES = {Policy.INTERN: "packed", Policy.EXTERN: "left outside", Policy.MOCK: "replaced by a stub"}
 
 
@@ -78,7 +80,7 @@ class PackReport:
         yield f"{self.path}  {size_text(self.bytes)}, of which tensors are {size_text(self.tensor_bytes)}"
         yield f"checked: {self.verified.how}"
         for policy, title in _TITLES.items():
-            chosen = [each for each in self.decisions if each.policy is policy and each.row != ABSENT]
+            chosen = [each for each in self.decisions if each.policy is policy and each.row not in _UNTOLD]
             if chosen:
                 yield ""
                 yield f"{title}:"

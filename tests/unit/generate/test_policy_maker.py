@@ -168,3 +168,34 @@ def test_the_rules_of_the_decisions_decide_all(site, tmp_path):
     again.deny("**")
     again.close()
     assert (tmp_path / "again.pt").read_bytes() == (tmp_path / "out.pt").read_bytes()
+
+
+def test_what_can_be_done_without_and_was_not_loaded_stays_outside(site, tmp_path):
+    site.install(
+        "lib",
+        {
+            "lib/__init__.py": (
+                "try:\n    import guarded, loaded\nexcept ImportError:\n    pass\n"
+                "if lib:\n    import behind_a_condition\n"
+                "def f():\n    import in_a_function\n"
+                "try:\n    import both\nexcept ImportError:\n    pass\n"
+            ),
+            "lib/needed.py": "import both\n",
+        },
+    )
+    site.install("guarded", {"guarded.py": "import behind_guarded"}, requires=["shared"])
+    for name in ("loaded", "behind_a_condition", "in_a_function", "both", "behind_guarded", "shared"):
+        site.install(name, {f"{name}.py": ""})
+    source = "import lib.needed, shared\n"
+    decisions, _ = policy_for(source, tmp_path, loaded={"root", "lib", "loaded.deeper"})
+    assert rows(decisions) == {
+        "both": "pure",
+        "behind-a-condition": "unused",
+        "guarded": "unused",
+        "in-a-function": "pure",
+        "lib": "pure",
+        "loaded": "pure",
+        "shared": "pure",
+    }
+    decisions, _ = policy_for(source, tmp_path)
+    assert "unused" not in rows(decisions).values()
