@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 from hermpkg_build.archive.layout import PYTHON_VERSION, resource_record_name
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.closing import Closing
+from hermpkg_build.core.collection_pause import paused_collection
 from hermpkg_build.runtime.contents.archives import (
     Archive,
     RecordNotFoundError,
@@ -29,7 +30,6 @@ from hermpkg_build.runtime.contents.checks import (
     check_python,
     read_manifest,
 )
-from hermpkg_build.runtime.contents.collection_pause import paused_collection
 from hermpkg_build.runtime.contents.location import ArtifactLocation, FileState, file_state
 from hermpkg_build.runtime.contents.real_files import FilesMode, real_files
 from hermpkg_build.runtime.contents.tensor_storages import StorageSource

@@ -38,6 +38,17 @@ def test_the_page_is_opened(app, tmp_path):
     assert opened.read_text().strip() == page.as_uri()
 
 
+def test_without_a_screen_it_is_not_opened(app, tmp_path):
+    unset = dict.fromkeys(("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"), "")
+    outcome = app.run("look", "//app", env={**unset, "TMPDIR": str(tmp_path)})
+    assert outcome.code == 0
+    assert "no browser could be opened" in outcome.stderr
+    opened = tmp_path / "opened"
+    loud = {"BROWSER": f"touch {opened}", "TMPDIR": str(tmp_path)}
+    assert app.run("look", "//app", "--json", env=loud).json["bytes"] > 0
+    assert not opened.exists()
+
+
 def test_where_it_cannot_be(app):
     app.build("//app")
     artifact = "hermpkg-out/app/app.pt"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from hermpkg_build.errors import CommandLineError, ExitCode, LocalEnvironmentErr
 if TYPE_CHECKING:
     from hermpkg_build.core.canonical_json import Json
 
+_SCREENS = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
 _UNSAFE = '<>:"/\\|?*'
 
 
@@ -32,7 +34,7 @@ class LookArguments(EngineArguments):
         read=str,
         default=None,
     )
-    no_open: bool = flag("--no-open", "write the page, and do not open it")
+    no_open: bool = flag("--no-open", "write the page, and do not open it, as with `--json`")
 
 
 @command(LookArguments, group="look into artifacts", example="hermpkg look //models:resnet")
@@ -52,7 +54,7 @@ def run(arguments: LookArguments, console: Console) -> ExitCode:
     path = _written(arguments, str(data["title"]), page)
     console.give_json({"path": path, "bytes": len(page)})
     console.say(f"{path}  {size_text(len(page))}")
-    if not arguments.no_open:
+    if not (arguments.no_open or arguments.json):
         _open(path, console)
     return ExitCode.SUCCESS
 
@@ -95,5 +97,7 @@ def _open(path: str, console: Console) -> None:
     import webbrowser
     from pathlib import Path
 
-    if not webbrowser.open(Path(os.path.abspath(path)).as_uri()):
+    # Without a screen Python would start a browser for terminals, which cannot show the page.
+    has_screen = sys.platform == "darwin" or any(os.environ.get(name) for name in _SCREENS)
+    if not has_screen or not webbrowser.open(Path(os.path.abspath(path)).as_uri()):
         console.note(f"no browser could be opened: open {path} yourself, or on another machine")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
+from hermpkg_build.core.collection_pause import paused_collection
 from hermpkg_build.pickles.reading.nodes import Node, NodeKind
 from hermpkg_build.pickles.reading.paths import Path, children, is_global, root_path
 from hermpkg_build.pickles.reading.tensors import Storage, Tensor, storage_of, tensor_of
@@ -38,11 +40,12 @@ def named_tensors(node: Node, record: str) -> Iterator[NamedTensor]:
     found: dict[int, tuple[Storage, Tensor | None]] = {}
     names: dict[int, dict[str, None]] = {}
     starts = _start(node, record)
-    for path, here, storage, tensor in _Walk().run(starts):
-        found.setdefault(id(here), (storage, tensor))
-        known = names.setdefault(id(here), {})
-        if len(known) < _MOST_NAMES:
-            known[path.state_key() or str(path)] = None
+    with paused_collection:
+        for path, here, storage, tensor in _Walk(_leading_to_storages(starts)).run(starts):
+            found.setdefault(id(here), (storage, tensor))
+            known = names.setdefault(id(here), {})
+            if len(known) < _MOST_NAMES:
+                known[path.state_key() or str(path)] = None
     for key, (storage, tensor) in found.items():
         yield NamedTensor(names=tuple(names[key]), storage=storage, tensor=tensor)
 
@@ -70,14 +73,47 @@ def _is_mapping(node: Node) -> bool:
     )
 
 
+def _leading_to_storages(starts: list[tuple[Path, Node]]) -> set[int]:
+    """The objects that lead to a storage: of a large pickle most do not, and need no path."""
+    parents: dict[int, list[int]] = {}
+    storages: list[int] = []
+    stack = [node for _, node in starts]
+    for node in stack:
+        parents[id(node)] = []
+        if node.kind is NodeKind.PERSISTENT:
+            storages.append(id(node))
+    while stack:
+        node = stack.pop()
+        key = id(node)
+        for part in chain(node.parts, node.items, node.states, chain.from_iterable(node.pairs)):
+            kind = part.kind
+            if kind is NodeKind.ATOM or kind is NodeKind.GLOBAL:
+                continue
+            if (known := parents.get(id(part))) is not None:
+                known.append(key)
+                continue
+            parents[id(part)] = [key]
+            if kind is NodeKind.PERSISTENT:
+                storages.append(id(part))
+            else:
+                stack.append(part)
+    leading = set(storages)
+    while storages:
+        above = [parent for parent in parents[storages.pop()] if parent not in leading]
+        leading.update(above)
+        storages += above
+    return leading
+
+
 class _Walk:
     """A walk through a graph, depth first, which enters again what holds tensors and has another name too.
 
-    `_below` counts the tensors below each object that was left, `_entered` are the objects on the way to the
-    current one: no name leads through an object twice.
+    It enters what is `leading` to storages. `_below` counts the tensors below each object that was left,
+    `_entered` are the objects on the way to the current one: no name leads through an object twice.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, leading: set[int]) -> None:
+        self._leading = leading
         self._below: dict[int, int] = {}
         self._entered: set[int] = set()
         self._steps_again = _MOST_STEPS_AGAIN
@@ -96,7 +132,7 @@ class _Walk:
                 continue
             path, node = step
             self._steps_again -= again
-            if node.kind in (NodeKind.ATOM, NodeKind.GLOBAL) or not self._may_enter(node):
+            if id(node) not in self._leading or not self._may_enter(node):
                 continue
             storage, tensor = _storage_and_tensor(node)
             met_before = id(node) in self._below

@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from hermpkg_build.core.collection_pause import paused_collection
+
 
 class NodeKind(str, enum.Enum):
     """The kinds of objects in a pickle."""
@@ -102,10 +104,11 @@ class _Reader:
     def read(self, data: bytes) -> Node:
         """See `read_pickle`."""
         try:
-            for name, argument, offset in opcodes_of(data):
-                step = _STEPS.get(name)
-                if step is not None:
-                    step(self, name, argument, offset)
+            with paused_collection:
+                for name, argument, offset in opcodes_of(data):
+                    step = _STEPS.get(name)
+                    if step is not None:
+                        step(self, name, argument, offset)
             return self.stack.pop()
         except (IndexError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise ValueError(f"not a sound pickle: {error}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import pickle
 import re
 from pathlib import Path
 
@@ -73,6 +74,29 @@ def test_imports_have_their_line(make):
     }
     assert shown["p.q", "p.r"] == (1, "from p import r")
     assert shown["p", "torch"] == (1, "import torch")
+
+
+class Trap:
+    """Its pickle would make a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_nothing_of_an_artifact_runs(make, tmp_path):
+    mark = tmp_path / "ran"
+    code = f"open({str(mark)!r}, 'w')\n".encode()
+    trap = pickle.dumps(Trap(mark))
+    pickle.loads(trap)
+    assert mark.exists()  # The trap works.
+    mark.unlink()
+    with make({"m/m.pkl": trap, "sitecustomize.py": code, "p/__init__.py": code}) as archive:
+        artifact_page(archive)
+        difference_page(archive, archive)
+    assert not mark.exists()
 
 
 SIZES = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 50)), max_size=6)

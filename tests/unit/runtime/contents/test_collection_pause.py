@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from hermpkg_build.runtime.contents.collection_pause import paused_collection
+from hermpkg_build.core.collection_pause import paused_collection
 
 
 @pytest.fixture(autouse=True)
