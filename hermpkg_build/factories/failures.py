@@ -28,11 +28,13 @@ class FactoryError(ActionError):
 
     `observed_files` are the files that the factory asked for until then, None where this is unknown. `target`
     is the label of the model. `undeclared` is the import that failed, where one did for want of a dependency.
+    `missed` are paths of the workspace that the factory looked for in the folder in which it ran.
     """
 
     observed_files: ObservedFiles | None = None
     target: str = ""
     undeclared: UndeclaredImport | None = None
+    missed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

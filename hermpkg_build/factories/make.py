@@ -111,6 +111,7 @@ def _result(folder: Path, request: ModelRequest, ended: ChildExit) -> dict[str, 
 def _error(result: dict[str, Any], request: ModelRequest, ended: ChildExit) -> FactoryError:
     error = factory_error_from_json(result["error"], more_facts=_context(request, ended))
     error.target = request.label
+    error.missed = tuple(result.get("missed", ()))
     if "observed_files" in result:
         error.observed_files = from_json(ObservedFiles, result["observed_files"])
     return error

@@ -71,7 +71,8 @@ class FileObserver:
     def missed(self, work: str, workspace_root: str) -> tuple[str, ...]:
         """The paths relative to the folder `work` that lead nowhere there, but do from the workspace root."""
         start = os.path.join(work, "")
-        asked = [path.removeprefix(start) for path in (*self._read, *self._asked) if path.startswith(start)]
+        noted = (*self._read, *self._asked, *self._listed)
+        asked = [path.removeprefix(start) for path in noted if path.startswith(start)]
         return tuple(
             sorted(
                 path

@@ -43,7 +43,8 @@ class ModelRequest:
     `factory` reads ``models.resnet:resnet18``; `arguments` are its keyword arguments. `modules`
     maps dotted names to the files of the workspace that it may import, `search_path` is where
     all other modules come from. `source_roots` are relative to the workspace root, and so are `own_paths`,
-    the folders in which the interpreter would find modules of the workspace besides. `conditions` are
+    the folders in which the interpreter would find modules of the workspace besides. `resources` are files
+    that the factory finds by their paths from the workspace root, in the folder it runs in. `conditions` are
     unusual where a build is to show that they do not matter. `cpu` is "baseline" or "native": see
     `factories.processor`.
     """
@@ -60,6 +61,7 @@ class ModelRequest:
     search_path: tuple[str, ...]
     source_roots: tuple[str, ...] = ("",)
     own_paths: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
     cpu: str = BASELINE
     conditions: FactoryConditions = field(default_factory=FactoryConditions)
 

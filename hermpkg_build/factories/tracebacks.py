@@ -51,21 +51,26 @@ def _where_looked(error: BaseException) -> Iterator[tuple[str, str]]:
 
 def _step_for_relative_path(error: BaseException, location: Location | None, missed: Sequence[str]) -> str:
     """What to do where the factory asked for a file by a path from the folder it expected to run in."""
-    absent = [e.filename for e in _chain(error) if isinstance(e, FileNotFoundError)]
+    chain = [*_chain(error)]
+    absent = [each.filename for each in chain if isinstance(each, FileNotFoundError)]
     relative = [name for name in absent if isinstance(name, str) and not os.path.isabs(name)]
+    if not any(isinstance(each, OSError) for each in chain):
+        missed = [path for path in missed if any(path in str(each) for each in chain)]
     if not relative and not missed:
         return ""
-    where = "a factory runs in an empty folder of its own, wherever the build is started"
-    if not missed:
-        return (
-            f"{where}: open {relative[0]} by a path from the place of the code: Path(__file__).parent / ..."
-        )
-    file, folder = missed[0], os.path.dirname(location.path) if location else ""
-    climb = folder.count("/") + 1 if folder and not os.path.isabs(folder) else 0
+    file = missed[0] if missed else relative[0]
+    climb = _climb(location)
     return (
-        f"{where}: open {file} of the workspace by Path(__file__).parents[{climb}] / {json.dumps(file)}, and"
-        " list it in the resources of a python_modules target among the deps"
+        "factories run in a folder that has only the resources of deps, at their paths in the workspace:"
+        f" list {file} in the resources of a python_modules target among the deps; packed code finds it by its"
+        f" own place, Path(__file__).parents[{climb}] / {json.dumps(file)}"
     )
+
+
+def _climb(location: Location | None) -> int:
+    """How many folders the workspace root is above the one of a file."""
+    folder = os.path.dirname(location.path) if location else ""
+    return folder.count("/") + 1 if folder and not os.path.isabs(folder) else 0
 
 
 def _undeclared(error: UndeclaredModuleError, places: Places) -> ActionError:

@@ -63,6 +63,7 @@ def run(folder: Path) -> None:
     """Make the model object that the request in `folder` asks for; leave the result there."""
     process, work = os.getpid(), os.getcwd()
     request = from_json(ModelRequest, json.loads((folder / REQUEST).read_bytes()))
+    _lay_out(request.resources, request.workspace_root)
     roots = [os.path.normpath(os.path.join(request.workspace_root, root)) for root in request.source_roots]
     search_path = [p for p in request.search_path if os.path.realpath(p) not in map(os.path.realpath, roots)]
     places = Places(workspace_root=request.workspace_root, search_path=search_path)
@@ -95,7 +96,8 @@ def run(folder: Path) -> None:
         )
         result = {"made": to_json(made)}
     except BaseException as error:  # noqa: BLE001 - whatever a factory raises is its author's to see
-        result = _failure(request, error, places, observer.missed(work, request.workspace_root))
+        missed = observer.missed(work, request.workspace_root)
+        result = {**_failure(request, error, places, missed), "missed": list(missed)}
     if os.getpid() == process:
         if "error" in result:
             # The failure can depend on these files, or on their absence.
@@ -111,6 +113,14 @@ def run(folder: Path) -> None:
             if _full_disk(error):
                 os._exit(EXIT_FULL)
             raise
+
+
+def _lay_out(resources: Iterable[str], workspace_root: str) -> None:
+    """Let this folder have the declared resources, at their paths from the root of the workspace."""
+    for path in resources:
+        if not os.path.lexists(path):
+            os.makedirs(os.path.dirname(path) or os.curdir, exist_ok=True)
+            os.symlink(os.path.join(workspace_root, path), path)
 
 
 def _failure(

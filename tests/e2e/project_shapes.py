@@ -124,6 +124,21 @@ SHAPES = {
         packed=("nets/net.py",),
         roots='["python", ""]',
     ),
+    "files by paths from the folder one works in": Shape(
+        files={
+            "setup.py": "from setuptools import setup\n\nsetup(name='sentim')\n",
+            "conf/base.txt": "more/",
+            "conf/more/word.txt": "hello",
+            "app.py": "import os\n"
+            + PLAIN.replace(
+                "WORD", "open('conf/' + open('conf/base.txt').read() + os.listdir('conf/more')[0]).read()"
+            ),
+        },
+        factory="app:make",
+        packed=("app.py", "conf/base.txt", "conf/more/word.txt"),
+        roots='[""]',
+        name="project",
+    ),
     "flit, one module": Shape(
         files={"pyproject.toml": backend("flit_core.buildapi"), "sentim.py": "WORD = 'hello'\n" + PLAIN},
         factory="sentim:make",

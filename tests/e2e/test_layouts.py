@@ -121,14 +121,22 @@ def test_files_that_a_factory_reads_and_nobody_declares_are_told(project):
     assert "declares" not in outcome.stderr
 
 
-def test_a_relative_path_says_where_factories_run(project):
+def test_a_relative_path_leads_to_what_is_declared(project):
     model = "def make():\n    return open('conf/words.txt').read()\n"
     workspace = project(pyproject=SETUPTOOLS, model=model)
     workspace.write("conf/words.txt", "one")
     outcome = workspace.run("//src/sentim:net")
     assert outcome.code == 1
-    assert "a factory runs in an empty folder of its own" in outcome.stderr
+    assert "factories run in a folder that has only the resources of deps" in outcome.stderr
+    assert "list conf/words.txt in the resources" in outcome.stderr
     assert 'Path(__file__).parents[2] / "conf/words.txt"' in outcome.stderr
+    workspace.build_file(ROOT_BUILD, "BUILD")
+    build = BUILD.format(policy='intern("sentim.**")', resources="")
+    workspace.build_file(build.replace('[":modules"]', '[":modules", "//:conf"]'), "src/sentim/BUILD")
+    assert workspace.build("//src/sentim:net").target["status"] == "built"
+    workspace.write("conf/words.txt", "two")
+    changed = workspace.build("//src/sentim:net", "--explain")
+    assert changed.target["status"] == "built"
 
 
 def test_a_relative_path_that_code_does_without_is_told(project):
@@ -137,7 +145,7 @@ def test_a_relative_path_that_code_does_without_is_told(project):
     workspace.write("conf/words.txt", "one")
     outcome = workspace.run("//src/sentim:net")
     assert outcome.code == 0
-    assert "the factory looked for conf/words.txt in the empty folder in which it runs" in outcome.stderr
+    assert "the factory looked for conf/words.txt in the folder in which it runs" in outcome.stderr
 
 
 def test_what_is_installed_inside_the_workspace_is_not_its_code(project, workspace):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hermpkg_build.core.target import DeclaredModule, Model
 
 
-_MODEL_VERSION = 10
+_MODEL_VERSION = 11
 """Changes whenever making a model object gives other bytes for the same inputs."""
 
 
@@ -62,8 +62,9 @@ def _undeclared_reads(context: TargetContext, target: Model, model: ModelObject)
         )
     if model.missed:
         yield (
-            f"the factory looked for {listed(model.missed, _SHOWN)} in the empty folder in which it runs, and"
-            " did without\n  -> have it look by the place of its code: Path(__file__).parent / ..."
+            f"the factory looked for {listed(model.missed, _SHOWN)} in the folder in which it runs, which has"
+            " only what targets declare, and did without\n"
+            "  -> list it in the resources of a python_modules target among the deps"
         )
 
 
@@ -127,6 +128,7 @@ def model_request(context: TargetContext, target: Model, conditions: FactoryCond
             os.path.relpath(path, os.path.realpath(context.workspace.root))
             for path in map(os.path.realpath, own)
         ),
+        resources=tuple(sorted({label.path for label, _ in context.resources_of_modules(target)})),
         cpu=target.cpu,
         conditions=conditions,
     )

@@ -334,8 +334,8 @@ class _Init:
             )
         if trial.missed:
             yield (
-                f"the factory looked for {listed(trial.missed, _SHOWN)} in the empty folder in which it runs:"
-                " have it look by the place of its code, Path(__file__).parent"
+                f"the factory looked for {listed(trial.missed, _SHOWN)} in the folder in which it runs, which"
+                " has only declared files: list what it needs in the resources of a target"
             )
 
 

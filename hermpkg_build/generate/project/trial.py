@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hermpkg_build.analysis.decisions import Decision, must_match, rules_of
@@ -25,6 +26,7 @@ from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.targets.artifact_contents import imports_of
 from hermpkg_build.engine.targets.model import model_request
 from hermpkg_build.errors import LoadingError
+from hermpkg_build.factories.failures import FactoryError
 from hermpkg_build.factories.make import make_model_object
 from hermpkg_build.factories.request import ModelObject
 from hermpkg_build.generate.made_report import versions_needed
@@ -34,6 +36,9 @@ from hermpkg_build.store.cache import open_cache
 
 if TYPE_CHECKING:
     from hermpkg_build.source.known_facts import FactsStore
+
+_MOST_FILES = 1_000
+"""A folder of more files than that holds data, which no target lists."""
 
 _MODULES = Label("", "modules")
 
@@ -76,12 +81,41 @@ class Trial:
 def try_model(request: TrialRequest, cache_directory: str, jobs: int) -> Trial:
     """Make the model and decide on what it needs.
 
-    Raises FactoryError where the factory fails, and LocalEnvironmentError.
+    A factory that looks for files by their paths from the root of the project is run again with these, as
+    with declared ones. Raises FactoryError where the factory fails, and LocalEnvironmentError.
     """
     with closing(open_cache(cache_directory)) as store:
         context, model, package = _in_memory(request, SourceTree(store.digests), store.facts, jobs)
-        made = make_model_object(model_request(context, model, FactoryConditions()), store.content)
-        return _decide(context, package, made)
+        asked = model_request(context, model, FactoryConditions())
+        given: set[str] = set()
+        while True:
+            try:
+                made = make_model_object(replace(asked, resources=tuple(sorted(given))), store.content)
+            except FactoryError as error:
+                more = _files_at(error.missed, request.workspace.root) - given
+                if not more:
+                    raise
+            else:
+                more = _files_at(made.missed, request.workspace.root) - given
+                if not more:
+                    return _decide(context, package, made, given)
+            given |= more
+
+
+def _files_at(paths: Sequence[str], root: str) -> set[str]:
+    """The files at some paths in the workspace, and in folders at these."""
+    found = set()
+    for path in paths:
+        absolute = os.path.join(root, path)
+        if os.path.isfile(absolute):
+            found.add(path)
+        for folder, folders, names in os.walk(absolute):
+            folders[:] = [name for name in folders if not name.startswith((".", "__pycache__"))]
+            inside = os.path.relpath(folder, root).replace(os.sep, "/")
+            found.update(f"{inside}/{name}" for name in names if not name.startswith("."))
+            if len(found) > _MOST_FILES:
+                return set()
+    return found
 
 
 def _in_memory(
@@ -134,7 +168,9 @@ def _error_in(
     return LoadingError(summary, facts=facts, next_step=next_step)
 
 
-def _decide(context: TargetContext, package: ModelPackage, made: ModelObject) -> Trial:
+def _decide(
+    context: TargetContext, package: ModelPackage, made: ModelObject, given: Collection[str]
+) -> Trial:
     """Decide what becomes of all that the model leads to; what a person must decide, the build tells of."""
     follow = imports_of(context, package, dict.fromkeys(package.models.values(), made))
     decisions = decide_imports(lambda found: follow(rules_of(found)), Wishes())
@@ -149,6 +185,6 @@ def _decide(context: TargetContext, package: ModelPackage, made: ModelObject) ->
         rules=rules,
         requires=versions_needed(found.graph, by_name, found.distributions),
         used=sorted({paths[name] for name in (*seen, *packed) if name in paths}),
-        read=made.workspace_reads,
+        read=sorted({*made.workspace_reads, *given}),
         missed=made.missed,
     )

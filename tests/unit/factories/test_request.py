@@ -36,7 +36,7 @@ def test_the_form_of_a_request() -> None:
     assert dumps(to_json(REQUEST)).decode() == (
         '{"arguments":{"sizes":[1,{"deep":null}]},"conditions":{"environment":{},"hash_seed":0,"home":"",'
         '"listing":"as-is","locale":"C.UTF-8","processor":"","threads":1,"time_zone":"UTC","umask":18,'
-        '"working_folder":""},"cpu":"baseline","factory":"a.b:make","label":"//a:b","modules":{"a.b":"/w/a/b.py"},"own_paths":[],"search_path":["/lib"],"seed":3,'
+        '"working_folder":""},"cpu":"baseline","factory":"a.b:make","label":"//a:b","modules":{"a.b":"/w/a/b.py"},"own_paths":[],"resources":[],"search_path":["/lib"],"seed":3,'
         '"source_roots":["","src"],"weights":null,"weights_key":"","weights_prefix":"","workspace_root":"/w"}'
     )
     assert from_json(ModelRequest, loads(dumps(to_json(REQUEST)))) == REQUEST
