@@ -62,8 +62,8 @@ def _step_for_relative_path(error: BaseException, location: Location | None, mis
     climb = _climb(location)
     return (
         "factories run in a folder that has only the resources of deps, at their paths in the workspace:"
-        f" list {file} in the resources of a python_modules target among the deps; packed code finds it by its"
-        f" own place, Path(__file__).parents[{climb}] / {json.dumps(file)}"
+        f" list {file} in the resources of a python_modules target among the deps; packed code finds it by"
+        f" its own place, Path(__file__).parents[{climb}] / {json.dumps(file)}"
     )
 
 

@@ -55,6 +55,14 @@ def candidates(sources: ProjectSources, source_roots: tuple[str, ...]) -> list[C
     return sorted(found, key=lambda each: (each.rank, len(each.needed), each.factory))
 
 
+def parameters_of(tree: ast.Module | None, name: str) -> tuple[str, ...]:
+    """The parameters without a default of the function or class `name` of a module, as far as that tells."""
+    for node in tree.body if tree is not None else ():
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name and not node.decorator_list:
+            return _needed(node)
+    return ()
+
+
 def example_of(tree: ast.Module | None) -> str:
     """The function of a module that gives an example of the model's arguments; "" for none."""
     for node in tree.body if tree is not None else ():

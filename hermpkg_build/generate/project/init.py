@@ -13,7 +13,7 @@ from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.core.texts import listed
 from hermpkg_build.errors import CommandLineError, WorkspaceError
-from hermpkg_build.generate.project.candidates import candidates, example_of
+from hermpkg_build.generate.project.candidates import candidates, example_of, parameters_of
 from hermpkg_build.generate.project.files import (
     CHECK,
     ArtifactText,
@@ -116,6 +116,7 @@ class _Init:
         if not self._is_workspace:
             self._layout = roots_for_imports(path, self._layout, self._sources)
         module = self._module_by_layout(path, module)
+        self._check_arguments(path, function)
         example = self._example(path, module)
         weights = self._weights()
         trial = try_model(
@@ -226,6 +227,16 @@ class _Init:
             facts=shown,
             next_step=f"name it:\n    hermpkg init {found[0].factory}{arguments}",
         )
+
+    def _check_arguments(self, path: str, function: str) -> None:
+        needed = parameters_of(self._sources.tree(path), function)
+        missing = [name for name in needed if name not in self._request.arguments]
+        if missing:
+            options = " ".join(f"--arg {name}=..." for name in missing)
+            raise CommandLineError(
+                f"{self._request.factory} needs {', '.join(missing)}",
+                next_step=f"give values in JSON:\n    hermpkg init {self._request.factory} {options}",
+            )
 
     def _module_by_layout(self, path: str, module: str) -> str:
         """The name of the factory's module, which more roots may have made shorter."""
