@@ -306,10 +306,12 @@ class PlannedFiles:
                     new.append(target)
                 mode = os.stat(target).st_mode & 0o7777 if os.path.exists(target) else None
                 replace_file(target, self.texts[path].encode(), mode=mode)
-        except OSError as error:
+        except BaseException as error:
             for target in new:
                 with suppress(OSError):
                     os.unlink(target)
+            if not isinstance(error, OSError):
+                raise
             raise LocalEnvironmentError(
                 f"cannot write {path}: {error.strerror or error}", facts=[("project", self.root)]
             ) from error

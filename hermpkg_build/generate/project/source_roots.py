@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,6 +16,7 @@ from hermpkg_build.generate.project.sources import ProjectSources, folders_of
 from hermpkg_build.loading.layout import Layout, find_layout
 
 _SRC = "src"
+_MAY_IMPORT_SRC = re.compile(rb"^\s*(?:from|import)\s.*\bsrc\b", re.MULTILINE)
 
 
 def project_layout(document: Mapping[str, Any], sources: ProjectSources) -> Layout:
@@ -148,7 +150,7 @@ def _imports_of_src(sources: ProjectSources) -> str:
     if _SRC not in sources.folders:
         return ""
     for path in sources.files:
-        for each in sources.imports(path):
+        for each in sources.imports(path) if _MAY_IMPORT_SRC.search(sources.data(path)) else ():
             if each.module == _SRC or each.module.startswith(f"{_SRC}."):
                 return f"{path}:{each.line}"
     return ""

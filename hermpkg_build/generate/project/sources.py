@@ -73,14 +73,20 @@ class ProjectSources:
             elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
                 yield AbsoluteImport(module=node.module, line=node.lineno)
 
-    def _parse(self, path: str) -> ast.Module | None:
+    def data(self, path: str) -> bytes:
+        """The bytes of a file; none where it cannot be read."""
         try:
             with open(os.path.join(self.root, path), "rb") as file:
-                data = file.read(_LARGEST)
+                return file.read(_LARGEST)
+        except OSError:
+            return b""
+
+    def _parse(self, path: str) -> ast.Module | None:
+        try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return ast.parse(data)
-        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+                return ast.parse(self.data(path))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
 
     def _walk(self) -> Iterator[str]:

@@ -94,6 +94,30 @@ def test_all_files_or_none_are_written(tmp_path):
     assert (tmp_path / "kept").read_text() == "as it was"
 
 
+def test_an_interrupted_call_leaves_nothing_and_a_killed_one_what_the_next_takes_for_its_own(
+    tmp_path, monkeypatch
+):
+    from hermpkg_build.generate.project import files
+
+    write = files.replace_file
+    planned = PlannedFiles(root=str(tmp_path), texts={"a/BUILD": "a", "BUILD": "b", "pyproject.toml": "c"})
+
+    def interrupted(path, data, *, mode=None):
+        if path.endswith("pyproject.toml"):
+            raise KeyboardInterrupt
+        write(path, data, mode=mode)
+
+    monkeypatch.setattr(files, "replace_file", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        planned.write()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    monkeypatch.undo()
+    (tmp_path / "BUILD").write_text("b")
+    assert planned.in_the_way(but=[]) == []
+    planned.write()
+    assert (tmp_path / "pyproject.toml").read_text() == "c"
+
+
 def test_links_and_modes_stay(tmp_path):
     (tmp_path / "real.toml").write_text("a")
     (tmp_path / "real.toml").chmod(0o600)
