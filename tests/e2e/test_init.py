@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import zipfile
 
 import pytest
@@ -61,7 +60,76 @@ def test_a_project_becomes_a_workspace_in_one_call(project, tmp_path, name):
     assert records.isdisjoint(shape.absent)
     with PackageImporter(artifact) as importer:
         model = importer.load_pickle("model", "model.pkl")
-        if "torch" in sys.modules and TORCH in "".join(shape.files.values()):
+        if TORCH in "".join(shape.files.values()):
             assert model.inner.weight.shape[0] in (2, 3)
         else:
             assert model("you").lower() in ("hello you", "héllo you")
+
+
+NET = "class Net:\n    def __call__(self, x):\n        return x\n\ndef make():\n    return Net()\n"
+
+
+def files_of(workspace):
+    found = {path: path.read_bytes() for path in workspace.root.rglob("*") if path.is_file()}
+    return {path: data for path, data in found.items() if "hermpkg-out" not in path.parts}
+
+
+@pytest.fixture
+def plain(tmp_path, make_workspace):
+    made = make_workspace(tmp_path / "plain", tmp_path / "cache")
+    made.write("net.py", NET)
+    return made
+
+
+def test_a_dry_run_shows_the_files_and_writes_none(plain):
+    before = files_of(plain)
+    outcome = plain.run("init", "net:make", "--dry-run", "--json")
+    assert outcome.code == 0, outcome.stderr
+    assert files_of(plain) == before
+    assert {*outcome.json["files"]} == {"BUILD", "check_artifact.py", "pyproject.toml"}
+    assert outcome.json["commands"] == ["hermpkg //:plain", "hermpkg test //:plain_test"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("def make():\n    raise ValueError('no luck')\n", "no luck"),
+        ("def make(a):\n    return a\n", "--arg a=..."),
+        ("def other():\n    return 1\n", "net has no make"),
+        ("def make(:\n", "net.py:1"),
+    ],
+)
+def test_a_factory_that_fails_leaves_the_project_as_it_was(plain, text, words):
+    plain.write("net.py", text)
+    before = files_of(plain)
+    outcome = plain.run("init", "net:make")
+    assert outcome.code in (1, 2)
+    assert words in outcome.stderr
+    assert files_of(plain) == before
+
+
+def test_nothing_is_overwritten_unless_it_is_asked_for(plain):
+    plain.write("BUILD", "# mine\n")
+    before = files_of(plain)
+    outcome = plain.run("init", "net:make")
+    assert outcome.code == 2
+    assert "--force" in outcome.stderr
+    assert files_of(plain) == before
+    assert plain.run("init", "net:make", "--force").code == 0
+    assert "mine" not in (plain.root / "BUILD").read_text()
+
+
+def test_files_of_a_killed_call_are_taken_for_its_own(plain):
+    written = plain.run("init", "net:make", "--dry-run", "--json").json["files"]
+    plain.write("BUILD", written["BUILD"])
+    assert plain.run("init", "net:make").code == 0
+
+
+def test_where_the_test_fails_the_files_stay(plain):
+    plain.write("net.py", NET + "\ndef example():\n    raise ValueError('no example')\n")
+    outcome = plain.run("init", "net:make")
+    assert outcome.code == 3
+    assert "no example" in outcome.stderr
+    assert "the files stay: correct them, then run hermpkg test //:plain_test" in outcome.stderr
+    plain.write("net.py", NET + "\ndef example():\n    return 1\n")
+    assert plain.run("test", "//:plain_test").code == 0
