@@ -139,10 +139,10 @@ SHAPES = {
         roots='[""]',
         name="project",
     ),
-    "flit, one module": Shape(
-        files={"pyproject.toml": backend("flit_core.buildapi"), "sentim.py": "WORD = 'hello'\n" + PLAIN},
-        factory="sentim:make",
-        packed=("sentim.py",),
+    "flit, one module with the usual name": Shape(
+        files={"pyproject.toml": backend("flit_core.buildapi"), "model.py": "WORD = 'hello'\n" + PLAIN},
+        factory="model:make",
+        packed=("model.py",),
         roots='[""]',
     ),
     "PDM, several packages, arguments": Shape(

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.source_roots import source_roots_line
 from hermpkg_build.core.starlark_text import CallText, label_order
@@ -57,9 +58,14 @@ class CodeFolder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactText:
-    """What the targets of the artifact are given. `example` is the module and the function of an example."""
+    """What the targets of the artifact are given.
+
+    `pickle` is the folder that the model's pickle lies in; `example` is the module and the function of an
+    example.
+    """
 
     name: str
+    pickle: str
     factory: str
     arguments: Mapping[str, Json]
     weights: str | None
@@ -206,7 +212,7 @@ def artifact_text(given: ArtifactText) -> list[str]:
             model[name] = getattr(given, name)
     package: dict[str, object] = {
         "name": given.name,
-        "models": {"model/model.pkl": f":{given.name}_model"},
+        "models": {f"{given.pickle}/model.pkl": f":{given.name}_model"},
         "policy": list(given.rules),
     }
     if given.example is not None:
@@ -228,34 +234,42 @@ def build_file(targets: Sequence[str], rules: Sequence[PolicyRule] = ()) -> str:
     return "\n\n".join([str(load), *targets]) + "\n"
 
 
-def check_text(example: tuple[str, str] | None) -> str:
+def pickle_folder(rules: Sequence[PolicyRule]) -> str:
+    """A folder for the model's pickle that has the name of no module in the artifact.
+
+    A module cannot have records below it.
+    """
+    taken = {top_of(pattern) for rule in rules for pattern in rule.include}
+    names = ("model", "models", *(f"model{number}" for number in range(1, len(taken) + 2)))
+    return next(name for name in names if name not in taken)
+
+
+def check_text(pickle: str, example: tuple[str, str] | None) -> str:
     """The program that tests an artifact: it calls the model, or where no example is known loads it."""
-    head = '''"""Opens the artifact where this project cannot be imported, and {what}."""
-
-import os
-
-from hermpkg_build import PackageImporter
-
-with PackageImporter(os.environ["HERMPKG_ARTIFACT"]) as importer:
-    model = importer.load_pickle("model", "model.pkl")
-'''
+    what = "calls the model with an example" if example else "loads the model"
+    head = (
+        f'"""Opens the artifact where this project cannot be imported, and {what}."""\n\nimport os\n\n'
+        "from hermpkg_build import PackageImporter\n\n"
+        'with PackageImporter(os.environ["HERMPKG_ARTIFACT"]) as importer:\n'
+        f'    model = importer.load_pickle("{pickle}", "model.pkl")\n'
+    )
     if example is None:
         return (
-            head.format(what="loads the model")
-            + "    # Call it here, as those will to whom the file goes.\n"
-            + '    print(f"loaded: {type(model).__name__}")\n'
+            f"{head}"
+            "    # Call it here, as those will to whom the file goes.\n"
+            '    print(f"loaded: {type(model).__name__}")\n'
         )
     module, function = example
     return (
-        head.format(what="calls the model with an example")
-        + f'    example = importer.import_module("{module}").{function}()\n'
-        + "    if isinstance(example, dict):\n"
-        + "        output = model(**example)\n"
-        + "    elif isinstance(example, tuple):\n"
-        + "        output = model(*example)\n"
-        + "    else:\n"
-        + "        output = model(example)\n"
-        + '    print(f"called: {type(model).__name__} gives {type(output).__name__}")\n'
+        f"{head}"
+        f'    example = importer.import_module("{module}").{function}()\n'
+        "    if isinstance(example, dict):\n"
+        "        output = model(**example)\n"
+        "    elif isinstance(example, tuple):\n"
+        "        output = model(*example)\n"
+        "    else:\n"
+        "        output = model(example)\n"
+        '    print(f"called: {type(model).__name__} gives {type(output).__name__}")\n'
     )
 
 

@@ -25,6 +25,7 @@ from hermpkg_build.generate.project.files import (
     check_text,
     code_folders,
     modules_text,
+    pickle_folder,
     with_settings,
 )
 from hermpkg_build.generate.project.source_roots import (
@@ -138,6 +139,7 @@ class _Init:
         folders = code_folders(trial.used, resources, self._sources, self._layout.source_roots)
         artifact = ArtifactText(
             name=name,
+            pickle=pickle_folder(trial.rules),
             factory=f"{module}:{function}",
             arguments=self._request.arguments,
             weights=weights,
@@ -282,7 +284,7 @@ class _Init:
             else:
                 at_root.insert(0, modules_text(folder))
         texts[self._build_file_name("")] = build_file(at_root, artifact.rules)
-        texts[CHECK] = check_text(artifact.example)
+        texts[CHECK] = check_text(artifact.pickle, artifact.example)
         if not self._is_workspace:
             after = with_settings(self._text, self._layout.source_roots)
             check_settings(self._text, after, _PYPROJECT)
