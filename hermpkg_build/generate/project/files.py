@@ -23,6 +23,9 @@ CHECK = "check_artifact.py"
 """The program of the test. pytest takes no file of that name for one of its own."""
 
 _TEST_PATTERNS = ("**/tests/**", "**/test/**", "**/test_*.py", "**/*_test.py", "**/conftest.py")
+_PATIENCE_S = 300
+"""Large libraries take long to be imported, on a busy machine."""
+
 _MARK = "\ufeff"
 _MANY = 12
 """How many data files of one folder are listed one by one."""
@@ -219,7 +222,9 @@ def artifact_text(given: ArtifactText) -> list[str]:
         package["modules"] = [given.example[0]]
     if given.requires:
         package["requires"] = dict(sorted(given.requires.items()))
-    test = {"name": f"{given.name}_test", "package": f":{given.name}", "main": CHECK}
+    test: dict[str, object] = {"name": f"{given.name}_test", "package": f":{given.name}", "main": CHECK}
+    if given.requires:
+        test["timeout"] = _PATIENCE_S
     return [
         str(CallText(function="model", named={**model, "deps": deps})),
         str(CallText(function="model_package", named={**package, "deps": deps})),
