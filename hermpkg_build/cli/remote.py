@@ -33,8 +33,8 @@ def remote_option_table() -> tuple[Option, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EngineArguments(CommonArguments):
-    """The arguments of the commands that build: also in which Python, and where work is shared."""
+class PythonArguments(CommonArguments):
+    """The arguments of the commands that look for modules: also in which Python."""
 
     python: str = option(
         "--python PATH",
@@ -43,10 +43,16 @@ class EngineArguments(CommonArguments):
         read=str,
         default=lambda: os.environ.get("HERMPKG_PYTHON", ""),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineArguments(PythonArguments):
+    """The arguments of the commands that build: also where work is shared."""
+
     remote: Given = option_group("options for remote servers", remote_option_table)
 
 
-def build_in_chosen_python(arguments: EngineArguments) -> None:
+def build_in_chosen_python(arguments: PythonArguments) -> None:
     """Start this command again in the interpreter that was chosen, if it is another; before any output.
 
     Raises CommandLineError and LocalEnvironmentError where nothing can be built there.

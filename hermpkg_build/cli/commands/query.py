@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operands, option
-from hermpkg_build.cli.command import CommonArguments, command
+from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, error_json
 from hermpkg_build.cli.operands import current_workspace
+from hermpkg_build.cli.remote import PythonArguments, build_in_chosen_python
 from hermpkg_build.core.texts import counted
 from hermpkg_build.errors import CommandLineError, ExitCode, GroupedError
 from hermpkg_build.query.formats import FORMATS, ORDERS
@@ -22,7 +23,7 @@ _JSON = "json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueryArguments(CommonArguments):
+class QueryArguments(PythonArguments):
     """What ``hermpkg query`` is told."""
 
     words: tuple[str, ...] = operands("[EXPR...]")
@@ -69,6 +70,8 @@ def run(arguments: QueryArguments, console: Console) -> ExitCode:
     from hermpkg_build.query.formats import Asked
     from hermpkg_build.query.parser import parse
 
+    if arguments.modules:
+        build_in_chosen_python(arguments)
     text = _expression(arguments)
     parse(text)
     with closing(Display(console, explain=False)) as display:
