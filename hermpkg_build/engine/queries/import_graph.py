@@ -14,6 +14,9 @@ from hermpkg_build.query.graph import Edge
 KINDS = ("source file", "source module", "extension module", "bytecode module", "builtin module")
 """What a node can be: a file of the workspace, or a module of the environment."""
 
+_MANY = 8
+"""From this part of all labels on, looking through all is quicker than looking up each."""
+
 EDGE_KINDS = ("import", "optional import", "parent", "observed", "declared")
 
 
@@ -123,16 +126,23 @@ class ImportGraph:
 
     def reach(self, starts: Iterable[str]) -> set[str]:
         """Return all that imports of `starts` lead to, with those of `starts` that are nodes."""
-        ends, offsets, index = self.ends, self.offsets, self.index
-        wave = {index[label] for label in starts if label in index}
+        ends, offsets = self.ends, self.offsets
+        wave = self._numbers(starts if isinstance(starts, set) else set(starts))
         seen = wave
         while wave:
             found: set[int] = set()
-            found.update(*[ends[offsets[number] : offsets[number + 1]] for number in wave])
+            found.update(*[ends[offsets[first] : offsets[end]] for first, end in _runs(sorted(wave))])
             wave = found - seen
             seen = seen | wave
         labels = self.labels
         return {labels[number] for number in seen}
+
+    def _numbers(self, labels: set[str]) -> set[int]:
+        """Return the numbers of those of `labels` that are nodes."""
+        if len(labels) > len(self.labels) // _MANY:
+            return {number for number, label in enumerate(self.labels) if label in labels}
+        index = self.index
+        return {index[label] for label in labels if label in index}
 
     def edges(self, label: str) -> Iterator[Edge]:
         """Give the edges of a label, with file, line and column of each import."""
@@ -159,3 +169,20 @@ class ImportGraph:
             package, _, name = label[2:].partition(":")
             return f"{package}/{name}" if package else name
         return self.places[self.index[label]]
+
+
+def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Give the runs of sorted numbers without gaps, each as a half-open range.
+
+    >>> list(_runs([1, 2, 3, 7, 9, 10]))
+    [(1, 4), (7, 8), (9, 11)]
+    """
+    first = end = -1
+    for number in numbers:
+        if number != end:
+            if end >= 0:
+                yield first, end
+            first = number
+        end = number + 1
+    if end >= 0:
+        yield first, end
