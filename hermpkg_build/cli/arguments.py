@@ -169,7 +169,7 @@ def parse(
     for word in rest:
         if word == "--":
             plain.extend(rest)
-        elif not _is_option(word):
+        elif not is_option(word):
             plain.append(word)
         else:
             if not _find(_name_and_value(word)[0], table):
@@ -187,7 +187,7 @@ def _by_name(options: Iterable[Option]) -> dict[str, Option]:
     return {name: option for option in options for name in option.names}
 
 
-def _is_option(word: str) -> bool:
+def is_option(word: str) -> bool:
     """Whether `word` is spelled like an option; ``-//x``, ``-:x`` and ``-./x`` take targets away instead."""
     return len(word) > 1 and word[0] == "-" and not word.startswith(("-/", "-:", "-@", "-."))
 

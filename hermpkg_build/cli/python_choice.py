@@ -15,10 +15,10 @@ from hermpkg_build.errors import CommandLineError, LocalEnvironmentError
 
 _LEAST = (3, 10)
 
-_NEEDED = {"packaging": "packaging", "rich": "rich", "starlark": "starlark-pyo3"}
+_NEEDED = {"packaging": "packaging", "starlark": "starlark-pyo3"}
 """The modules that every build needs, with the names of their distributions."""
 
-_PURE = ("packaging", "rich", "markdown_it", "mdurl", "pygments", "typing_extensions", "tomli", "urllib3")
+_PURE = ("packaging", "typing_extensions", "tomli", "urllib3")
 _COMPILED = ("starlark", "grpc", "google", "zstandard")
 """The libraries that hermpkg needs, and those that these need."""
 

@@ -1,4 +1,4 @@
-"""The folders that a build makes in a workspace. Start-up imports this file, so that it imports nothing."""
+"""Names of folders and files in workspaces. Start-up imports this file, so that it imports nothing."""
 
 from __future__ import annotations
 
@@ -7,3 +7,6 @@ OUTPUT_FOLDER = "hermpkg-out"
 
 STATE_FOLDER = f"{OUTPUT_FOLDER}/.hermpkg"
 """Where a build leaves notes for the next one."""
+
+BUILD_NAMES = ("BUILD.bazel", "BUILD")
+"""The names of BUILD files; where a folder has both, the first counts."""

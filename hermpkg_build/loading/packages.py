@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from hermpkg_build.core.folders import OUTPUT_FOLDER
+from hermpkg_build.core.folders import BUILD_NAMES, OUTPUT_FOLDER
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.spelling import did_you_mean
 from hermpkg_build.errors import LabelError, WorkspaceError
@@ -16,9 +16,6 @@ from hermpkg_build.loading.workspace import Workspace
 
 if TYPE_CHECKING:
     from hermpkg_build.disk.source_tree import SourceTree
-
-BUILD_NAMES = ("BUILD.bazel", "BUILD")
-"""The names of BUILD files; where a folder has both, the first counts."""
 
 _IGNORE_FILE = ".bazelignore"
 

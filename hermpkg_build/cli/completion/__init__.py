@@ -1,0 +1,1 @@
+"""Completion of command lines: the scripts that shells load, and the program that answers them."""
