@@ -26,7 +26,7 @@ class CompletionArguments(CommonArguments):
 @command(
     CompletionArguments,
     group="the workspace and hermpkg itself",
-    example='eval "$(hermpkg completion bash)"',
+    example="hermpkg completion bash",
 )
 def run(arguments: CompletionArguments, console: Console) -> ExitCode:
     """Print the script that completes command lines of hermpkg in a shell: ``bash``, ``zsh`` or ``fish``.
