@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from hermpkg_build.cli.arguments import Option, operand, option_groups, own_options
+from hermpkg_build.cli.arguments import Option, flag, operand, option_groups, own_options
 from hermpkg_build.cli.command import Command, CommonArguments, Group, command
 from hermpkg_build.cli.commands import all_commands, command_names, find_command, unknown_command
 from hermpkg_build.cli.console import Console
@@ -14,24 +14,37 @@ from hermpkg_build.errors import ExitCode
 
 _WIDTH = 100
 
+REMOTE = "remote"
+"""What help is asked for on the options of all commands that build, instead of a command."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HelpArguments(CommonArguments):
     """What ``hermpkg help`` is told."""
 
     command: str = operand("[COMMAND]")
+    man: bool = flag("--man", "write a page for `man`, in its language")
 
 
 @command(HelpArguments, group="the workspace and hermpkg itself", example="hermpkg help build")
 def run(arguments: HelpArguments, console: Console) -> ExitCode:
     """Show the commands, or one command with its options.
 
-    ``hermpkg help COMMAND`` is the same as ``hermpkg COMMAND --help``.
+    ``hermpkg help COMMAND`` is the same as ``hermpkg COMMAND --help``. ``hermpkg help remote`` shows the
+    options for remote servers, which all commands that build have. With ``--man`` the same is a page for
+    ``man``: ``hermpkg help --man build > hermpkg-build.1``.
     """
-    command = find_command(arguments.command) if arguments.command else None
-    if arguments.command and command is None:
+    command = find_command(arguments.command) if arguments.command not in ("", REMOTE) else None
+    if arguments.command not in ("", REMOTE) and command is None:
         raise unknown_command(arguments.command)
-    text = "\n".join(_overview() if command is None else _on_command(command))
+    if arguments.man:
+        from hermpkg_build.cli.manual import manual_page, overview_page
+
+        text = overview_page(all_commands()) if command is None else manual_page(command)
+    elif arguments.command == REMOTE:
+        text = "\n".join(_on_remote_servers())
+    else:
+        text = "\n".join(_overview() if command is None else _on_command(command))
     console.give_json({"help": text})
     for line in text.split("\n"):
         console.say(line)
@@ -52,6 +65,7 @@ def _overview() -> Iterator[str]:
     yield from ("", "options, before or after the command:")
     yield from _options(own_options(CommonArguments))
     yield from ("", "example: hermpkg build //models:resnet", "on one command: hermpkg help COMMAND")
+    yield "on sharing work with other machines: hermpkg help remote"
 
 
 def _on_command(command: Command[Any]) -> Iterator[str]:
@@ -59,9 +73,22 @@ def _on_command(command: Command[Any]) -> Iterator[str]:
     yield from ("", command.description, "", f"example: {command.example}")
     common = own_options(CommonArguments)
     tables = {"options": options_beside(common, command), "options of every command": common}
-    for title, options in {**tables, **option_groups(command.arguments)}.items():
+    for title, options in tables.items():
         if options:
             yield from ("", f"{title}:", *_options(options))
+    for title in option_groups(command.arguments):
+        yield from ("", f"{title}: hermpkg help {REMOTE}")
+
+
+def _on_remote_servers() -> Iterator[str]:
+    """Give the options that are the same for all commands that have them."""
+    yield "Commands that build share work through remote servers, by options or by [tool.hermpkg]."
+    groups = {
+        title: group for each in all_commands() for title, group in option_groups(each.arguments).items()
+    }
+    for title, options in groups.items():
+        yield from ("", f"{title}:", *_options(options))
+    yield from ("", "example: hermpkg build //models:resnet --remote-cache grpcs://cache.example.com")
 
 
 def options_beside(common: Sequence[Option], command: Command[Any]) -> list[Option]:
