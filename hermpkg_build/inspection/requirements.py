@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from hermpkg_build.core.distribution_names import LONGEST_SPECIFIER
+from hermpkg_build.core.distribution_names import LONGEST_SPECIFIER, normalised
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.inspection.contents import Contents
@@ -71,10 +71,18 @@ def needed_by(contents: Contents, belongings: Belongings) -> tuple[Needed, ...]:
     return tuple(found)
 
 
-def requirements_lines(needed: Sequence[Needed], *, artifact: str, python_version: str) -> Iterator[str]:
+def requirements_lines(
+    needed: Sequence[Needed],
+    *,
+    artifact: str,
+    python_version: str,
+    owners: Mapping[str, Sequence[str]] | None = None,
+) -> Iterator[str]:
     """Give the lines of a requirements.txt; what is optional, and what no line can say, stands in comments.
 
-    Names and versions come from the artifact: nothing becomes a requirement that is not well formed.
+    Names and versions come from the artifact: nothing becomes a requirement that is not well formed. `owners`
+    are the distributions that install top-level modules here. They count where the artifact does not say what
+    installs a module, as those of torch.package do not, and one alone does here.
     """
     yield f"# what {artifact} expects where it is loaded" + (
         f", by Python {python_version}" if python_version else ""
@@ -90,7 +98,7 @@ def requirements_lines(needed: Sequence[Needed], *, artifact: str, python_versio
     if modules:
         yield "# modules of which the artifact does not say what installs them:"
         for each in modules:
-            yield f"# {each.name}" + ("  (used where it is installed)" if each.optional else "")
+            yield _line_of_module(each, (owners or {}).get(top_of(each.name), ()))
     absent = [each.name for each in needed if each.absent]
     if absent:
         yield "# modules that were not there when it was built either, and are used where they are:"
@@ -104,6 +112,14 @@ def _line(needed: Needed) -> str:
     if needed.version and needed.specifier != f"=={needed.version}":
         text += f"  # built against {needed.version}"
     return text
+
+
+def _line_of_module(needed: Needed, owners: Sequence[str]) -> str:
+    names = sorted({normalised(owner) for owner in owners})
+    if len(names) == 1 and _NAME.fullmatch(names[0]):
+        line = f"{names[0]}  # installs the module {needed.name} here, in whatever version is needed"
+        return _commented(line) if needed.optional else line
+    return f"# {needed.name}" + ("  (used where it is installed)" if needed.optional else "")
 
 
 def _commented(line: str) -> str:

@@ -192,3 +192,29 @@ def test_the_pictures_of_the_documentation_can_be_made(browser, tmp_path):
     pictures = list(made.make_pictures(browser, tmp_path))
     assert sorted(picture.name for picture in pictures) == sorted(p.name for p in path.parent.glob("*.png"))
     assert all(picture.stat().st_size > 5000 for picture in pictures)
+
+
+def test_pages_with_little_in_them(open_page, small):
+    empty, same = open_page({}), open_page(small, small)
+    assert "the same bytes" in same.run("document.querySelector('#head').textContent")
+    for page in (empty, same):
+        for key in "1234":
+            page.press(key)
+        assert page.problems() == []
+
+
+def test_packages_unfold_down_to_what_they_hold(open_page):
+    """A folder that is all that is in another opens with it; every module is somewhere, once."""
+    names = [f"lib/core/part{i}/m{j}" for i in range(3) for j in range(4)]
+    page = open_page({f"{name}.py": b"import lib.core.part0.m0\n" for name in names})
+    page.press("2")
+    row(page, "lib")
+    first = "#list tbody td:first-child"
+    assert {"lib.core.part0", "lib.core.part1", "lib.core.part2"} <= set(texts(page, first))
+    row(page, "lib.core.part1")
+    shown = dict(zip(texts(page, first), map(int, texts(page, "#list tbody td:nth-child(2)")), strict=True))
+    assert shown["lib.core.part1.m3"] == 1
+    assert sum(count for name, count in shown.items() if name.startswith("lib")) >= len(names)
+    page.click("#crumbs .link")
+    assert "lib.core.part0" not in texts(page, first)
+    assert page.problems() == []

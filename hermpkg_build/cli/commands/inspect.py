@@ -74,6 +74,8 @@ def _lines(arguments: InspectArguments, overview: Overview, *, everything: bool)
 
         yield from tensor_lines(largest(overview.tensors.tensors))
     elif arguments.requirements:
+        from importlib.metadata import packages_distributions
+
         from hermpkg_build.inspection.requirements import requirements_lines
 
         manifest = contents.manifest
@@ -81,6 +83,7 @@ def _lines(arguments: InspectArguments, overview: Overview, *, everything: bool)
             overview.needed,
             artifact=arguments.artifact,
             python_version=manifest.python_version if manifest is not None else "",
+            owners=packages_distributions() if any(each.is_module for each in overview.needed) else None,
         )
     else:
         from hermpkg_build.inspection.overview import summary_lines

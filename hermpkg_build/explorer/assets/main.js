@@ -52,6 +52,7 @@ document.addEventListener("keydown", (event) => {
 const darkness = matchMedia("(prefers-color-scheme: dark)");
 function applyTheme() {
   const root = document.documentElement, chosen = root.dataset.theme;
+  colors.clear();
   root.toggleAttribute("data-dark", chosen ? chosen === "dark" : darkness.matches);
 }
 function switchTheme() {

@@ -1,11 +1,13 @@
 // The graph of modules, folded by package: a click unfolds a package, and shows why a module is there.
-const MOST_SHOWN = 90;
+const MOST_SHOWN = 90, MOST_LINES = 1200;
 const unfolded = new Set([""]);
 let shownNodes = [], pressed = null;
 
 // The folders of a module, from its distribution on: ["kornia", "kornia ▸ feature", ...] with a separator that no name has.
 const SEPARATOR = "\u0001";
-function foldersOf(module) {
+const foldersKnown = [];
+const foldersOf = (module) => (foldersKnown[module] ??= foldersOfModule(module));
+function foldersOfModule(module) {
   if (modules.policy[module] < 0) return [modules.name[module]];
   const group = data.groups[modules.group[module]], parts = modules.name[module].split(".");
   const path = [group ? group.title : "?"];
@@ -26,7 +28,7 @@ function unfold(key, members) {
 }
 
 function foldedGraph() {
-  const nodes = new Map(), place = new Array(modules.name.length);
+  const nodes = new Map(), place = new Array(modules.name.length).fill(null);
   modules.name.forEach((name, module) => {
     if (depthOf[module] < 0 && importsOf(module).length === 0 && importersOf(module).length === 0) return;
     const folders = foldersOf(module);
@@ -51,11 +53,17 @@ function foldedGraph() {
     }
     shown = [...shown.slice(0, MOST_SHOWN), rest];
   }
-  for (const node of shown) { node.into = new Map(); node.from = new Map(); }
+  shown.forEach((node, i) => { node.into = new Map(); node.from = new Map(); node.number = i; });
+  const numbers = Int16Array.from(place, (node) => (node ? node.number : -1)), counts = new Uint32Array(shown.length ** 2);
   for (let edge = 0; edge < edges.source.length; edge++) {
-    const a = place[edges.source[edge]], b = place[edges.target[edge]];
-    if (a && b && a !== b) { a.into.set(b, (a.into.get(b) || 0) + 1); b.from.set(a, (b.from.get(a) || 0) + 1); }
+    const a = numbers[edges.source[edge]], b = numbers[edges.target[edge]];
+    if (a >= 0 && b >= 0 && a !== b) counts[a * shown.length + b]++;
   }
+  counts.forEach((count, i) => {
+    if (!count) return;
+    const a = shown[Math.floor(i / shown.length)], b = shown[i % shown.length];
+    a.into.set(b, count); b.from.set(a, count);
+  });
   return shown;
 }
 
@@ -103,6 +111,8 @@ async function drawModules(selected) {
   const [place, width, height] = chartPlace();
   shownNodes = foldedGraph();
   placeNodes(shownNodes, width, height);
+  const counts = shownNodes.flatMap((node) => [...node.into.values()]).sort((a, b) => b - a);
+  const least = counts[MOST_LINES] || 0;
   const points = { x: [], y: [], size: [], fill: [], text: [], tx: [] };
   const lines = { x0: [], y0: [], x1: [], y1: [], alpha: [], ink: [] };
   for (const node of shownNodes) {
@@ -114,12 +124,12 @@ async function drawModules(selected) {
     points.text.push((node.key.includes(SEPARATOR) ? endOf(node.label, room) : shortened(node.label, room)) + count);
     for (const [other, count] of node.into) {
       const near = selected === node.key || selected === other.key;
+      if (!near && count < least) continue;
       lines.x0.push(node.x); lines.y0.push(node.y); lines.x1.push(other.x); lines.y1.push(other.y);
       lines.alpha.push(near ? 0.95 : selected ? 0.08 : Math.min(0.5, 0.14 + 0.04 * Math.log2(count)));
       lines.ink.push(color(near ? "mark" : "faint"));
     }
   }
-  if (chart && chart.lines && chart.key.startsWith("modules ")) chart.lines.data = lines;
   const before = chart;
   await drawChart("modules", width, height, points, (figure, source) => {
     const links = new Bokeh.ColumnDataSource({ data: lines });
@@ -167,7 +177,7 @@ function openGraphNode(node) {
   } else {
     showDetails(element("h2", {}, node.label), facts(fact("modules", node.members.length), fact("imported by", node.from.size), fact("imports", node.into.size)),
       element("h3", {}, "A shortest way to the first of them"), chainTo(nearest).map(step),
-      element("h3", {}, "Modules"), sortedTable([{ title: "module", value: (m) => modules.name[m] }, { title: "steps", number: true, value: (m) => depthOf[m] }], node.members, showModule));
+      element("h3", {}, "Modules"), sortedTable([{ title: "module", value: (m) => modules.name[m] }, { title: "steps", number: true, value: (m) => depthOf[m] }], node.members, showModule, undefined, 40));
     if (!node.isRest) unfold(node.key, node.members);
   }
   return drawModules(node.key);

@@ -93,8 +93,11 @@ async function drawTreemap() {
 
 function chartPlace() {
   const place = byId("chart");
-  place.hidden = false;
-  return [place, place.clientWidth, place.clientHeight];
+  if (place.hidden) {
+    place.hidden = false;
+    place.size = [place.clientWidth, place.clientHeight];
+  }
+  return [place, ...place.size];
 }
 
 // One figure of Bokeh, kept while size and colours stay, so that only its columns change.

@@ -83,6 +83,24 @@ def test_nothing_of_a_stranger_becomes_a_requirement():
         assert all(line.startswith("#") and "\n" not in line for line in lines), lines
 
 
+def test_modules_of_unknown_distributions_are_those_that_install_them_here():
+    def lines(owners: dict[str, list[str]], *, optional: bool = False) -> list[str]:
+        needed = Needed(
+            name="yaml",
+            is_module=True,
+            specifier="",
+            version="",
+            optional=optional,
+            absent=False,
+            modules=("yaml",),
+        )
+        return list(requirements_lines([needed], artifact="x", python_version="", owners=owners))[2:]
+
+    assert Requirement(lines({"yaml": ["PyYAML"]})[0].partition("#")[0]).name == "pyyaml"
+    assert lines({"yaml": ["PyYAML"]}, optional=True)[0].startswith("# pyyaml ")
+    assert lines({"yaml": ["a", "b"]}) == lines({}) == ["# yaml"]
+
+
 def test_edits_come_first():
     stream = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(DATA)) as old, zipfile.ZipFile(stream, "w") as new:
