@@ -51,7 +51,8 @@ class CheckRequest:
 
     `hidden` are the modules that it must not find, with all below them, and `hidden_distributions` those
     that hold them; `example` is a pickle of the arguments, None where there is none; `renamed` the module
-    that stands for ``__main__`` in it. It ends after `timeout` seconds, with a word on where it was.
+    that stands for ``__main__`` in it. The model is in `record`. It ends after `timeout` seconds, with a word
+    on where it was.
     """
 
     artifact: str
@@ -62,6 +63,7 @@ class CheckRequest:
     search_path: tuple[str, ...]
     settings: TorchSettings | None
     timeout: float
+    record: str = RECORD
 
 
 def pickled_example(arguments: Any, note: Callable[[str, str], None]) -> bytes:
@@ -113,7 +115,7 @@ def _unsteady(request: CheckRequest, pickled: bytes) -> tuple[str, ...]:
     other = result["pickle"]
     if not other:
         with ArchiveReader(request.artifact) as archive:
-            other = archive.read(RECORD)
+            other = archive.read(request.record)
     return tuple(differences(pickled, other))
 
 

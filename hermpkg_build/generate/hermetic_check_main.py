@@ -60,8 +60,9 @@ def results(request: dict[str, Any], hidden: HiddenModules) -> dict[str, Any]:
     if request["settings"] is not None:
         from_json(TorchSettings, request["settings"]).use()
     importer = PackageImporter(request["artifact"])
-    model = importer.load_pickle("model", "model.pkl")
-    again = pickled_again(importer, model)
+    package, _, resource = request["record"].rpartition("/")
+    model = importer.load_pickle(package, resource)
+    again = pickled_again(importer, model, request["record"])
     if request["example"] is None:
         return {"outputs": [], "pickle": again}
 

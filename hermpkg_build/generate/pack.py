@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 from hermpkg_build.analysis.decisions import PURE, UNUSED, Decision
@@ -154,6 +155,7 @@ class _Job:
     resources: Mapping[str, bytes]
     requires: Mapping[str, str]
     timeout: float | None
+    folder: str = "model"
     notes: list[str] = field(default_factory=list)
 
     def load(self, path: str, key: str, prefix: str) -> None:
@@ -233,6 +235,8 @@ class _Job:
             if self.arguments is not None:
                 wishes = replace(wishes, loaded={*sys.modules, *(wishes.loaded or ())})
             made = make_policy(exporter, wishes)
+            if self._has_module_there(made):
+                return self._attempt(aside, wishes)
             exporter.set_requires(required_versions(made, self.requires))
             _close(exporter)
         finally:
@@ -247,6 +251,7 @@ class _Job:
             search_path=tuple(dict.fromkeys([*standard_library(), *search_path()])),
             settings=TorchSettings.here(),
             timeout=timeout,
+            record=f"{self.folder}/model.pkl",
         )
         return _Attempt(made=made, request=request, expected=expected, main=main if main.wanted else None)
 
@@ -267,7 +272,7 @@ class _Job:
 
     def _save(self, exporter: PackingExporter) -> None:
         try:
-            exporter.save_pickle("model", "model.pkl", self.model)
+            exporter.save_pickle(self.folder, "model.pkl", self.model)
         except UnpicklableError as error:
             raise PackError(
                 "the model cannot be packed",
@@ -277,6 +282,21 @@ class _Job:
         for name, data in self.resources.items():
             folder, _, resource = name.rpartition("/")
             exporter.save_binary(folder.replace("/", "."), resource, data)
+
+    def _has_module_there(self, made: MadePolicy) -> bool:
+        """Whether a module has the name of the folder of the pickle, which gets another one then.
+
+        Nothing can lie below a module that is no package.
+        """
+        nodes = made.walk.closure.graph.nodes
+        node = nodes.get(self.folder)
+        if node is None or node.policy is not Policy.INTERN or node.is_package:
+            return False
+        self.folder = next(name for number in count(1) if (name := f"model_{number}") not in nodes)
+        self.notes.append(
+            f"a module is called {node.name}: load_pickle({self.folder!r}, 'model.pkl') gives the model"
+        )
+        return True
 
     def _expected(self) -> list[Leaf] | None:
         if self.arguments is None:

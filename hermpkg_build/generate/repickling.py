@@ -13,8 +13,8 @@ RECORD = "model/model.pkl"
 _SHOWN = 3
 
 
-def pickled_again(importer: Any, model: Any) -> bytes:
-    """The pickle of the model that `importer` has loaded; b"" where it is that of the package.
+def pickled_again(importer: Any, model: Any, record: str) -> bytes:
+    """The pickle of the model that `importer` has loaded; b"" where it is `record`, that of the package.
 
     Also where nothing can be said: an object that cannot be pickled again, or saves more than a pickle.
     """
@@ -24,7 +24,7 @@ def pickled_again(importer: Any, model: Any) -> bytes:
     from hermpkg_build.runtime.importer_protocol import OrderedImporter, sys_importer
     from hermpkg_build.runtime.importing.pickled_names import plain_names
 
-    package, _, resource = RECORD.rpartition("/")
+    package, _, resource = record.rpartition("/")
     before: bytes = importer.load_binary(package, resource)
     try:
         names = GlobalNames(OrderedImporter(importer, sys_importer))

@@ -535,3 +535,13 @@ def test_what_the_example_does_without_is_packed_only_where_it_matters(folder, m
     idle, matters = python(folder, "script.py").stdout.splitlines()
     assert idle == "{'idle': 'unused', 'matters': 'unused', 'parts': 'own'} ('idle', 'matters') {}"
     assert matters == "{'idle': 'pure', 'matters': 'pure', 'parts': 'own'} () {}"
+
+
+def test_a_script_may_have_the_usual_name(folder):
+    write(folder / "model.py", "class Net:\n    pass\n\ndef make():\n    return Net()\n")
+    report = json.loads(hermpkg(folder, "pack", "model.py:make", "-o", "net.pt", "--json").stdout)
+    assert report["path"] == "net.pt"
+    told = hermpkg(folder, "pack", "model.py:make", "-o", "net.pt").stdout
+    assert "a module is called model: load_pickle('model_1', 'model.pkl') gives the model" in told
+    with PackageImporter("net.pt") as importer:
+        assert type(importer.load_pickle("model_1", "model.pkl")).__name__ == "Net"

@@ -245,7 +245,7 @@ def pickle_folder(rules: Sequence[PolicyRule]) -> str:
     A module cannot have records below it.
     """
     taken = {top_of(pattern) for rule in rules for pattern in rule.include}
-    names = ("model", "models", *(f"model{number}" for number in range(1, len(taken) + 2)))
+    names = ("model", *(f"model_{number}" for number in range(1, len(taken) + 2)))
     return next(name for name in names if name not in taken)
 
 
