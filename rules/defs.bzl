@@ -70,7 +70,8 @@ def python_modules(name, srcs, resources = [], deps = [], visibility = None, tag
     Args:
       name: The target's name, unique in its package.
       srcs: Source files of this package. `a/b.py` below a source root is the module `a.b`.
-      resources: Data files that the modules read at run time, packed beside them.
+      resources: Data files that the modules read at run time, packed beside them. Factories find them by their paths
+        from the workspace root, too.
       deps: The `python_modules` targets whose modules this target may use.
       visibility: The packages that may depend on the target. The default is that of `package()`, else private.
       tags: Free words. `manual` keeps the target out of `:all` and `...`.

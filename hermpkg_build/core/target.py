@@ -100,7 +100,10 @@ class PythonModules(RuleTarget):
         "Source files of this package. `a/b.py` below a source root is the module `a.b`.", suffixes=[".py"]
     )
     resources: tuple[Label, ...] = attribute(
-        "Data files that the modules read at run time, packed beside them.", default=[], suffixes=[""]
+        "Data files that the modules read at run time, packed beside them. Factories find them by their "
+        "paths from the workspace root, too.",
+        default=[],
+        suffixes=[""],
     )
 
 

@@ -120,9 +120,11 @@ class WorkspaceFinder:
     def _undeclared(self, name: str, path: str, site: ImportSite) -> UndeclaredModuleError:
         root = root_of_module(name, path)
         roots = [self._short(root) for root in self.source_roots]
-        advice = (
-            "" if root is None or self._short(root) in roots else advice_on_root(self._short(root), roots)
-        )
+        advice = ""
+        if root is None:
+            advice = f"modules have the names of their paths: have the path end in {name.replace('.', '/')}"
+        elif self._short(root) not in roots:
+            advice = advice_on_root(self._short(root), roots)
         return UndeclaredModuleError(name, self.places.short_path(path), site, advice)
 
     def _short(self, folder: str) -> str:

@@ -73,6 +73,31 @@ def test_a_file_that_is_another_module_for_python_is_refused(project):
     assert workspace.run("//src/sentim", env=editable(workspace)).code == 0
 
 
+HOOK = """
+import sys
+from importlib.util import spec_from_file_location
+
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "renamed":
+            return spec_from_file_location(name, PATH, submodule_search_locations=[])
+
+sys.meta_path.append(Finder)
+import renamed
+"""
+
+
+def test_a_package_that_only_the_build_tool_calls_so_is_refused(project):
+    workspace = project()
+    path = str(workspace.root / "src/sentim/__init__.py")
+    workspace.write("src/sentim/model.py", HOOK.replace("PATH", repr(path)))
+    workspace.write("pyproject.toml", '[tool.hermpkg]\nsource-roots = ["src"]\n')
+    outcome = workspace.run("//src/sentim:net")
+    assert outcome.code == 1
+    assert "modules have the names of their paths: have the path end in renamed" in outcome.stderr
+
+
 @pytest.mark.parametrize("path", [True, False])
 def test_an_artifact_without_the_code_of_its_factory_is_told_of_each_time(project, path):
     workspace = project(pyproject=SETUPTOOLS, policy='extern("sentim.**")')
