@@ -24,18 +24,40 @@ _PR_SET_PDEATHSIG = 1
 """From <linux/prctl.h>."""
 
 
-def end_with_parent(parent: int) -> None:
-    """Let the kernel kill this process when its parent, process `parent`, dies, however that happens.
+@contextmanager
+def lifeline() -> Iterator[int]:
+    """A descriptor for a child to inherit: its other end closes when this process dies, however it does."""
+    theirs, ours = os.pipe()
+    try:
+        yield theirs
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
-    Where it is dead already, end now. Only Linux can do this.
+
+def end_with_parent(parent: int, line: int) -> None:
+    """End this process, which leads a group, and all of the group when its parent, process `parent`, dies.
+
+    `line` is the parent's `lifeline`. The kernel of Linux ends this process at once; elsewhere, and for the
+    rest of the group, a process in it does that waits for nothing else. Where the parent is dead already, end
+    now.
     """
     if sys.platform == "linux":
         import ctypes
 
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
+    if os.getppid() != parent:
+        os._exit(1)
+    # It is nobody's child here: whoever waits for any child must not wait for it.
+    if child := os.fork():
+        os.waitpid(child, 0)
+        os.close(line)
+    elif os.fork():
+        os._exit(0)
+    else:
+        os.read(line, 1)
+        os.killpg(0, signal.SIGKILL)
 
 
 def signal_name(number: int) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hermpkg_build.core.conditions import FactoryConditions
-from hermpkg_build.disk.processes import Children, signal_name
+from hermpkg_build.disk.processes import Children, lifeline, signal_name
 from hermpkg_build.factories.processor import emulation_of
 
 _OUTPUT_LINES = 20
@@ -44,7 +44,9 @@ def run_child(
     variables: Mapping[str, str],
     children: Children,
 ) -> ChildExit | None:
-    """Run a Python script with `folder` and this process's number as arguments; None if it was cancelled.
+    """Run a Python script with `folder` and this process's number and lifeline as arguments.
+
+    None if it was cancelled.
 
     `variables` are environment variables beyond those that every factory has. Raises
     LocalEnvironmentError where the processor of `conditions` cannot be emulated here.
@@ -52,23 +54,23 @@ def run_child(
     Its working directory, home and temporary folder are new folders inside, unless the conditions
     name others, which are made where they are missing; standard input is empty; what it prints goes
     to a file there. It leads a process group of its own, and nothing of that group outlives this
-    call, not even if this call is interrupted.
+    call or this process, not even if the call is interrupted.
     """
     home, work = Path(conditions.home or folder / "home"), Path(conditions.working_folder or folder / "work")
     for path in (work, home, folder / "tmp"):
         path.mkdir(parents=True, exist_ok=True)
     python = [sys.executable, "-s", "-B", "-X", "utf8", "-X", "faulthandler"]
-    command = [*emulation_of(conditions.processor), *python, script, str(folder), str(os.getpid())]
     log = folder / "output"
-    with log.open("wb") as output:
+    with log.open("wb") as output, lifeline() as line:
         process = subprocess.Popen(
-            command,
+            [*emulation_of(conditions.processor), *python, script, str(folder), str(os.getpid()), str(line)],
             cwd=work,
             env={**environment(folder, home, conditions), **variables},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=[line],
         )
         with children.owned(process):
             process.wait()

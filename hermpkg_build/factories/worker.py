@@ -1,8 +1,8 @@
 """The child process that makes one model object: a request in, files and a result out.
 
-It is started by `child` as a script with two arguments: a folder, and the number of the process that waits
-for it. It reads the request in the folder and leaves the pickle and the storages there, and last of all the
-result: when that exists, everything else is complete.
+It is started by `child` as a script with three arguments: a folder, and the number and the lifeline of the
+process that waits for it. It reads the request in the folder and leaves the pickle and the storages there,
+and last of all the result: when that exists, everything else is complete.
 """
 
 from __future__ import annotations
@@ -239,7 +239,7 @@ def _not_picklable(request: ModelRequest, error: UnpicklableError, places: Place
 
 
 if __name__ == "__main__":
-    end_with_parent(int(sys.argv[2]))
+    end_with_parent(int(sys.argv[2]), int(sys.argv[3]))
     run(Path(sys.argv[1]))
     # The result waits neither for threads of the factory nor for its exit handlers.
     os._exit(0)

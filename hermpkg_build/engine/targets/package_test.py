@@ -19,7 +19,7 @@ from hermpkg_build.core.digest import fingerprint
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.policy import Policy
-from hermpkg_build.disk.processes import Children, signal_name
+from hermpkg_build.disk.processes import Children, lifeline, signal_name
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.runner import Done, Ran
 from hermpkg_build.engine.targets import package_test_main
@@ -235,20 +235,22 @@ def exit_code_of(
     """
     work = os.path.join(folder, "work")
     _lay_out_data(context, target, work)
-    process = subprocess.Popen(
-        _command(context, target, artifact, folder),
-        cwd=work,
-        env=_environment(target, artifact, work),
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT if output else None,
-        start_new_session=True,
-    )
-    with children.owned(process):
-        try:
-            return process.wait(target.timeout)
-        except subprocess.TimeoutExpired:
-            return None
+    with lifeline() as line:
+        process = subprocess.Popen(
+            _command(context, target, artifact, folder, line),
+            cwd=work,
+            env=_environment(target, artifact, work),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT if output else None,
+            start_new_session=True,
+            pass_fds=[line],
+        )
+        with children.owned(process):
+            try:
+                return process.wait(target.timeout)
+            except subprocess.TimeoutExpired:
+                return None
 
 
 def _lay_out_data(context: TargetContext, target: PackageTest, folder: str) -> None:
@@ -260,11 +262,11 @@ def _lay_out_data(context: TargetContext, target: PackageTest, folder: str) -> N
         os.symlink(context.absolute(label.path), place)
 
 
-def _command(context: TargetContext, target: PackageTest, artifact: str, folder: str) -> list[str]:
+def _command(context: TargetContext, target: PackageTest, artifact: str, folder: str, line: int) -> list[str]:
     """Return the command line of the process that runs `target` with the artifact at a path.
 
     What it is to do lies in a file in `folder`, for a command line has no room for thousands of modules.
-    The process removes the file before the test begins.
+    The process removes the file before the test begins. `line` is a lifeline for it.
     """
     request = {
         "artifact": artifact,
@@ -277,6 +279,7 @@ def _command(context: TargetContext, target: PackageTest, artifact: str, folder:
         "source_roots": [context.absolute(root) for root in context.workspace.source_roots],
         "search_path": list(context.environment.search_path),
         "parent": os.getpid(),
+        "lifeline": line,
         "tool_path": _tool_path(context, folder),
     }
     path = os.path.join(folder, "request.json")

@@ -37,7 +37,7 @@ def main() -> None:
         sys.path.append(request["tool_path"])
     from hermpkg_build.disk.processes import end_with_parent
 
-    end_with_parent(request["parent"])
+    end_with_parent(request["parent"], request["lifeline"])
     from hermpkg_build.factories.hidden_modules import HiddenModules
     from hermpkg_build.factories.places import Places
     from hermpkg_build.factories.workspace_finder import WorkspaceFinder

@@ -13,6 +13,7 @@ import pytest
 
 import hermpkg_build
 from hermpkg_build.core.digest import Digest, fingerprint
+from hermpkg_build.disk.processes import Children, lifeline
 from hermpkg_build.store.action_cache import ActionResult
 from hermpkg_build.store.cache import Cache, open_cache
 
@@ -174,11 +175,18 @@ def test_a_child_whose_parent_has_died_already_ends() -> None:
     program = (
         "import os, sys\n"
         "from hermpkg_build.disk.processes import end_with_parent\n"
-        "end_with_parent(os.getppid() + int(sys.argv[1]))\n"
+        "end_with_parent(os.getppid() + int(sys.argv[1]), int(sys.argv[2]))\n"
         "print('lives')\n"
     )
-    lives = [
-        subprocess.run([sys.executable, "-c", program, shift], check=False, capture_output=True).stdout
-        for shift in ("0", "1")
-    ]
+    lives = []
+    for shift in ("0", "1"):
+        with lifeline() as line:
+            command = [sys.executable, "-c", program, shift, str(line)]
+            process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, pass_fds=[line], start_new_session=True
+            )
+            assert process.stdout is not None
+            lives.append(process.stdout.readline())
+            with process.stdout, Children().owned(process):
+                process.wait()
     assert lives == [b"lives\n", b""]
