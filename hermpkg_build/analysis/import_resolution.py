@@ -129,7 +129,7 @@ class Resolver:
         return Verdict(source, implicit, rule, policy)
 
     def _resolve(self, imported: Import, package: str) -> Meaning:
-        named, fault = _absolute_name(imported, package)
+        named, fault = absolute_name(imported, package)
         if fault is not None:
             return Meaning(named, (), fault)
         verdict = self.verdict(named)
@@ -205,7 +205,8 @@ def package_of(source: ModuleSource) -> str:
     return source.name if source.kind is ModuleKind.PACKAGE else parent_of(source.name)
 
 
-def _absolute_name(imported: Import, package: str) -> tuple[str, ProblemKind | None]:
+def absolute_name(imported: Import, package: str) -> tuple[str, ProblemKind | None]:
+    """Return the full name that an import names, or the name as far as it goes and why it goes no further."""
     name = imported.module
     if imported.level:
         anchor = package

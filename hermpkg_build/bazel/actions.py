@@ -62,12 +62,13 @@ def analyse(request: ActionRequest, _: FactsMemory) -> Warnings:
 
 def check(request: ActionRequest, memory: FactsMemory) -> Warnings:
     """Check the attributes of a target, and parse its sources if it is a `python_modules`."""
+    warnings: list[str] = []
     with _context(request, memory, RuleTarget) as (context, target):
         if isinstance(target, PythonModules):
             modules = modules_of_targets({target.label: target}, context.workspace.source_roots)
-            facts_of_modules(context, target, modules[target.label])
+            facts_of_modules(context, target, modules[target.label], warnings.append)
     with open(request.output, "wb"):
-        return ()
+        return warnings
 
 
 def model(request: ActionRequest, memory: FactsMemory) -> Warnings:

@@ -72,3 +72,13 @@ def test_functions_of_a_library_may_lack_what_they_import(workspace: Any) -> Non
     assert strict.code == 1
     assert "'gpulib'" in strict.stderr
     assert "gpulib" in workspace.run("//app", env=environment).stderr
+
+
+def test_a_module_for_a_newer_python_fails_no_target(workspace: Any) -> None:
+    workspace.write("app/__init__.py", "import sys\nif sys.version_info >= (9,):\n    from app import new\n")
+    workspace.write("app/new.py", "x = 1 +\n")
+    workspace.build_file('python_modules(name = "modules", srcs = glob(["*.py"]))')
+    for target in ("//app:modules", "//app:new.py", "//..."):
+        assert "app/new.py:1:8: this Python cannot read 'app.new'" in workspace.build(target).stderr
+    workspace.write("app/other.py", "import app.new\n")
+    assert "//app:modules does not parse" in workspace.run("//app:modules").stderr

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hermpkg_build.analysis.module_finder import declared_module
+from hermpkg_build.analysis.optional_modules import optional_modules
 from hermpkg_build.core.digest import Digest, fingerprint
+from hermpkg_build.core.target import ModuleTarget
 from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
 from hermpkg_build.engine.runner import Ran
 from hermpkg_build.errors import AnalysisError, GroupedError, Location
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from hermpkg_build.core.target import DeclaredModule, FileTarget, ModuleTarget, PythonModules, Target
+    from hermpkg_build.core.target import DeclaredModule, FileTarget, PythonModules, Target
     from hermpkg_build.source.source_facts import SourceFacts
 
 
@@ -27,27 +29,47 @@ def build_modules(build: Build, target: PythonModules, _: NeedTargets) -> Built:
 
 def build_module(build: Build, target: ModuleTarget, _: NeedTargets) -> Built:
     """Analyse one module. Raises GroupedError where it does not parse."""
-    modules = build.context.modules_of_target(target.owner)
-    return _analysed(build, target, [module for module in modules if module.label == target.label])
+    return _analysed(build, target, build.context.modules_of_target(target.owner))
 
 
 def _analysed(build: Build, target: Target, modules: Sequence[DeclaredModule]) -> Built:
-    found = facts_of_modules(build.context, target, modules)
-    digests = {module.path: str(source.digest) for module, source in zip(modules, found, strict=True)}
-    return _up_to_date(target, Digest(fingerprint(digests).hash, sum(source.digest.size for source in found)))
+    found = facts_of_modules(build.context, target, modules, build.journal.warn)
+    digests = {module.path: str(source.digest) for module, source in found}
+    return _up_to_date(
+        target, Digest(fingerprint(digests).hash, sum(source.digest.size for _, source in found))
+    )
 
 
 def facts_of_modules(
-    context: TargetContext, target: Target, modules: Sequence[DeclaredModule]
-) -> list[SourceFacts]:
-    """Return the facts of modules. Raises GroupedError with each source that does not parse."""
-    root = context.workspace.root
-    found = context.facts.facts_of([declared_module(module, root) for module in modules])
+    context: TargetContext,
+    target: Target,
+    modules: Sequence[DeclaredModule],
+    warn: Callable[[str], None],
+) -> list[tuple[DeclaredModule, SourceFacts]]:
+    """Return the facts of the `modules` of a target; of a module alone, those of its own among them.
+
+    `warn` is told of those that do not parse, but are only imported by the others where that may fail: they
+    may be for a newer Python. Raises GroupedError with each other source that does not parse.
+    """
+    sources = [declared_module(module, context.workspace.root) for module in modules]
+    facts = context.facts.facts_of(sources)
+    found = [*zip(modules, facts, strict=True)]
+    if isinstance(target, ModuleTarget):
+        found = [(module, each) for module, each in found if module.label == target.label]
+    unread = [(module, each.facts.syntax_problem) for module, each in found if each.facts.syntax_problem]
+    optional: frozenset[str] = frozenset()
+    if unread:
+        optional = optional_modules(zip(sources, [each.facts for each in facts], strict=True))
     errors = []
-    for module, source in zip(modules, found, strict=True):
-        problem = source.facts.syntax_problem
-        if problem:
-            where = Location(module.path, problem.line, problem.column)
+    for module, problem in unread:
+        assert problem is not None
+        where = Location(module.path, problem.line, problem.column)
+        if module.module in optional:
+            warn(
+                f"{where}: this Python cannot read '{module.module}'; only imports that may fail lead to it:"
+                f" {problem.message}"
+            )
+        else:
             errors.append(AnalysisError(problem.message, location=where, snippet=problem.text))
     if errors:
         raise GroupedError(f"{target.label} does not parse", errors)
