@@ -101,6 +101,10 @@ class Adviser:
             lead = next((each for each in group if not _is_parent(each)), None)
             patterns = names if lead is None else (_whole(problem),)
             return self._give(self._fitting(lead or problem), patterns, problem)
+        if kind is ProblemKind.DENIED and problem.source is None:
+            file = undeclared_file(problem, self.environment)
+            if file is not None:
+                return self._advice_on_undeclared(file, problem)
         if kind is ProblemKind.DENIED:
             policies = self._fitting(problem)
             if not (_is_own(problem) or self._is_left(problem)):

@@ -132,7 +132,7 @@ class _Maker:
         source = problem.source
         if self._is_open(problem) and source is not None:
             self._note(self._unit_of(problem.module))
-        elif self._is_open(problem) or self._is_absent(problem):
+        elif self._is_absent(problem):
             top = top_of(problem.module)
             is_part = self._walk.modules.find(top) is not None
             self._note(problem.module if is_part else top, is_found=False, is_part=is_part)

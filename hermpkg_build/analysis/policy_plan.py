@@ -97,7 +97,7 @@ class _Planner:
     def run(self) -> PolicyPlan:
         """Decide, and find the edits."""
         wishes = Wishes(named=_named(self.given[self.first :]), for_own=False)
-        reached = decide_imports(self._followed, wishes, is_open=self._is_open, is_absent=self.is_absent)
+        reached = decide_imports(self._followed, wishes, is_open=self._is_open, is_absent=self._may_be_absent)
         reached = [*filter(_says_more, reached)]
         final = self._followed(reached)
         dead = {
@@ -138,6 +138,11 @@ class _Planner:
         if problem.kind not in _LEFT_TO_DECIDE or problem.rule is None:
             return is_undecided(problem)
         return self._asked[problem.rule][0].is_for_the_rest
+
+    def _may_be_absent(self, problem: Problem) -> bool:
+        """Whether a module is not installed, and no rule speaks of it in particular."""
+        is_left = problem.kind is ProblemKind.NOT_FOUND or self._is_open(problem)
+        return is_left and self.is_absent(problem)
 
     def _killed(self, problem: Problem) -> int | None:
         """The number of a given rule that new ones leave without a module."""

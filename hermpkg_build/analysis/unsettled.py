@@ -9,7 +9,7 @@ from hermpkg_build.analysis.advice import build_file_voice, similar_module, unde
 from hermpkg_build.analysis.decisions import Decision
 from hermpkg_build.analysis.diagnosis import Teller, errors_of
 from hermpkg_build.analysis.module_finder import ModuleFinder
-from hermpkg_build.analysis.policy_maker import FollowedImports, is_installed_nowhere
+from hermpkg_build.analysis.policy_maker import FollowedImports
 from hermpkg_build.analysis.policy_plan import PolicyPlan, plan_policy
 from hermpkg_build.analysis.problems import MissingFile, Problem, ProblemKind
 from hermpkg_build.core.globs import GlobGroup
@@ -134,9 +134,15 @@ def _row(decision: Decision, cause: Problem, teller: Teller) -> str:
     return f"{decision.policy}, {decision.reason}{f'  ({where})' if where else ''}"
 
 
+def _is_nowhere(problem: Problem) -> bool:
+    is_denied = problem.kind is ProblemKind.DENIED and problem.source is None
+    return problem.kind is ProblemKind.NOT_FOUND or is_denied
+
+
 def _is_absent(problem: Problem, finder: ModuleFinder) -> bool:
     """Whether a module is one of a library that is not installed, and not a mistake in one's own code."""
-    if not is_installed_nowhere(problem) or undeclared_file(problem, finder):
+    is_import = bool(problem.trail) and problem.trail[-1].kind is EdgeKind.IMPORT
+    if not (is_import and _is_nowhere(problem)) or undeclared_file(problem, finder):
         return False
     top = finder.find(top_of(problem.module))
     if top is not None and top.origin is Origin.WORKSPACE:
@@ -160,7 +166,7 @@ def _is_meant(problem: Problem, teller: Teller, other: Problem) -> bool:
 def _missing(problems: Sequence[Problem], finder: ModuleFinder) -> dict[MissingFile, None]:
     found: dict[MissingFile, None] = {}
     for problem in problems:
-        if problem.kind in (ProblemKind.NOT_FOUND, ProblemKind.EMPTY_RULE) and problem.module:
+        if _is_nowhere(problem) or (problem.kind is ProblemKind.EMPTY_RULE and problem.module):
             file = undeclared_file(problem, finder)
             if file is not None:
                 is_import = bool(problem.trail) and problem.trail[-1].kind is EdgeKind.IMPORT

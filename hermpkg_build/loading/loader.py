@@ -242,6 +242,10 @@ class Loader:
         files = [f"{folder}/{name}".lstrip("/") for name, is_folder in around.items() if not is_folder]
         prefix = f"//{label.package}:"
         step = question(label.name, [*file.targets, *files], prefix=prefix)
+        name = label.path.rpartition("/")[2]
+        is_file = "." in name and name != "__init__.py"
+        if is_file and (elsewhere := self.packages.file_named(name)) is not None:
+            step = f"did you mean '{elsewhere}'?"
         if not step and 0 < len(file.targets) <= _FEW:
             step = f"it declares: {', '.join(file.targets)}"
         return LabelError(

@@ -17,6 +17,8 @@ from hermpkg_build.loading.workspace import Workspace
 if TYPE_CHECKING:
     from hermpkg_build.disk.source_tree import SourceTree
 
+_MOST_FOLDERS = 5_000
+
 _IGNORE_FILE = ".bazelignore"
 
 
@@ -105,6 +107,25 @@ class Packages:
             return []
         entries = self._tree.entries(self.directory(folder)) or {}
         return [name for name, is_folder in entries.items() if is_folder and not name.startswith(".")]
+
+    def files(self) -> Iterator[str]:
+        """Give the workspace paths of files, but for those that are ignored, hidden or in an environment.
+
+        There is an end to them: of many only the first.
+        """
+        queue = [""]
+        for number, folder in enumerate(queue):
+            if number > _MOST_FOLDERS:
+                return
+            queue += [f"{folder}/{name}".lstrip("/") for name in self._to_enter(folder)]
+            for name, is_folder in (self._tree.entries(self.directory(folder)) or {}).items():
+                if not is_folder and not name.startswith("."):
+                    yield f"{folder}/{name}".lstrip("/")
+
+    def file_named(self, name: str) -> Label | None:
+        """Return the label of the one file of the workspace with this name; None where there are more."""
+        found = [path for path in self.files() if path.rpartition("/")[2] == name]
+        return self.label_of(found[0]) if len(found) == 1 else None
 
     def is_environment(self, folder: str) -> bool:
         """Whether a folder is a virtual environment."""

@@ -21,9 +21,12 @@ def command_names() -> list[str]:
 
 def unknown_command(name: str) -> CommandLineError:
     """Make the error for a `name` that no command has."""
+    from hermpkg_build.cli.words_of_others import answer_to
+
     return CommandLineError(
         f"unknown command {name!r}",
-        next_step=question(name, command_names())
+        next_step=answer_to(name)
+        or question(name, command_names())
         or f"hermpkg help lists the commands; to build a target: hermpkg build {name}",
     )
 

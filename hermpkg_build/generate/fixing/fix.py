@@ -17,8 +17,8 @@ from hermpkg_build.errors import GroupedError, HermpkgError
 from hermpkg_build.factories.failures import FactoryError
 from hermpkg_build.generate.build_files.edits import NotEditableError
 from hermpkg_build.generate.fixing.draft import Draft
-from hermpkg_build.generate.fixing.factories import mend_factories
 from hermpkg_build.generate.fixing.labels import mend_label
+from hermpkg_build.generate.fixing.moved import mend_factories, mend_modules
 from hermpkg_build.generate.fixing.policies import mend_policy
 from hermpkg_build.generate.fixing.undeclared import (
     declare_imports,
@@ -183,6 +183,7 @@ class _Fixer:
             label = Label.parse(error.target)
             for missing in error.missing:
                 yield partial(declare_module, draft, missing.file, missing.importer, label)
+            yield lambda: mend_modules(draft, error)
             yield lambda: self._mend_policy(error)
 
     def _mend_policy(self, error: UnsettledPolicyError) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 
@@ -10,6 +10,7 @@ from hermpkg_build.core.label import Label
 from hermpkg_build.core.spelling import did_you_mean
 from hermpkg_build.core.starlark_text import CallText, label_order
 from hermpkg_build.core.target import FileTarget, ModuleTarget, RuleTarget, Target
+from hermpkg_build.errors import HermpkgError
 from hermpkg_build.generate.build_files.build_text import BuildText
 from hermpkg_build.generate.build_files.edits import (
     CallPlace,
@@ -24,9 +25,6 @@ from hermpkg_build.generate.fixing.draft import Draft, spelled
 from hermpkg_build.generate.fixing.undeclared import export_file, modules_of_folder
 from hermpkg_build.loading.dependencies import DependencyError
 from hermpkg_build.loading.visibility import PRIVATE
-
-_MOST = 50_000
-"""How many files are looked at for one that has moved."""
 
 
 def mend_label(draft: Draft, error: DependencyError) -> bool:
@@ -151,7 +149,7 @@ def _has_modules(draft: Draft, package: str) -> bool:
 def _moved_file(draft: Draft, label: Label) -> Label | None:
     """The one file of the workspace that has the name of one that is gone."""
     name = label.path.rpartition("/")[2]
-    found = [path for path in files_below(draft) if path.rpartition("/")[2] == name]
+    found = [path for path in draft.loader.packages.files() if path.rpartition("/")[2] == name]
     if len(found) != 1:
         return None
     folder = found[0].rpartition("/")[0]
@@ -159,38 +157,34 @@ def _moved_file(draft: Draft, label: Label) -> Label | None:
     return moved if moved != label else None
 
 
-def files_below(draft: Draft) -> Iterator[str]:
-    """The files of the workspace, but for what is ignored, hidden, or in a virtual environment."""
-    packages, seen = draft.loader.packages, 0
-    queue = [""]
-    for folder in queue:
-        if packages.is_ignored(folder) or packages.is_environment(folder):
-            continue
-        for name, is_folder in (draft.tree.entries(packages.directory(folder)) or {}).items():
-            if name.startswith("."):
-                continue
-            path = f"{folder}/{name}".lstrip("/")
-            if is_folder:
-                queue.append(path)
-            else:
-                yield path
-            seen += 1
-        if seen > _MOST:
-            return
-
-
 def _meant_target(draft: Draft, error: DependencyError) -> Label | None:
-    """The target that is meant by a name that its package has not: one like it, or the only one."""
-    package = error.label.package
-    if draft.loader.packages.build_file(package) is None:
-        return None
-    named = {label for _, label in error.target.labelled()}
-    fit = [
-        target.label
-        for target in draft.loader.build_file(package).targets.values()
-        if target.rule in error.attribute.rules and target.label not in (*named, error.target.label)
-    ]
+    """The target that is meant by a label: one like it in its package, the only one, or one that moved."""
+    package, named = error.label.package, {label for _, label in error.target.labelled()}
+    taken = (*named, error.target.label)
+    fit = [label for label in _targets_of(draft, package, error.attribute.rules) if label not in taken]
     like = did_you_mean(error.label.name, [label.name for label in fit])
     if like:
         return Label(package, like)
-    return fit[0] if len(fit) == 1 else None
+    if len(fit) == 1:
+        return fit[0]
+    others = [
+        label for folder in _packages(draft) for label in _targets_of(draft, folder, error.attribute.rules)
+    ]
+    moved = [label for label in others if label.name == error.label.name and label not in taken]
+    return moved[0] if len(moved) == 1 and error.attribute.name != "deps" else None
+
+
+def _targets_of(draft: Draft, package: str, rules: Collection[str]) -> list[Label]:
+    """The targets of some rules in a package; none where there is no package, or its BUILD file is wrong."""
+    if draft.loader.packages.build_file(package) is None:
+        return []
+    with suppress(HermpkgError):
+        targets = draft.loader.build_file(package).targets.values()
+        return [target.label for target in targets if target.rule in rules]
+    return []
+
+
+def _packages(draft: Draft) -> list[str]:
+    with suppress(HermpkgError):
+        return [*draft.loader.packages.below("")]
+    return []

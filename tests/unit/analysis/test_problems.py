@@ -506,3 +506,10 @@ def test_an_import_of_too_many_parts_names_no_module(workspace):
         workspace.facts(),
     )
     assert [problem.kind for problem in problems] == [ProblemKind.MALFORMED_NAME]
+
+
+def test_a_file_that_no_dependency_lists_is_told_where_all_else_is_denied(workspace):
+    workspace.own({"app.py": "import util\n"})
+    workspace.own({"util.py": "", "BUILD": ""}, declared=False)
+    (error,) = workspace.problems("app", rule("intern", "app"), rule("deny", "**"))
+    assert error.next_step == "list util.py in a python_modules target of BUILD and add that to the deps"

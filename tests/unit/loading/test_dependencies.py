@@ -86,6 +86,7 @@ def test_wrong_dependencies(files: WorkspaceFiles, deps: str, place: int, summar
     ("label", "summary", "step"),
     [
         (":gone.txt", "no such target: //p:gone.txt", "did you mean '//p:gone2.txt'?"),
+        ("secret.txt", "no such target: //p:secret.txt", "did you mean '//q:secret.txt'?"),
         (":folder", "//p:folder is a folder, and labels name files", "name the files in it"),
         (":art", "resources takes a file, and //p:art is a model_package target", ""),
         (

@@ -290,3 +290,63 @@ def test_what_cannot_be_loaded_does_not_keep_other_targets_from_being_mended(pro
     told = " ".join(str(error) for error in done.left)
     assert "bad/BUILD" in told
     assert "nowhere.txt" in told
+
+
+def test_what_is_of_another_package_and_moved_is_named_there(project):
+    project.write("nets/net.py", "def make():\n    return {}\n")
+    (project.root / "app/net.py").unlink()
+    project.write("nets/BUILD", LOAD + PACKAGE.replace("app.net", "nets.net").partition("model_package(")[0])
+    project.write(
+        "app/BUILD",
+        LOAD
+        + "model_package("
+        + PACKAGE.partition("model_package(")[2]
+        .replace('[":modules"]', "[]")
+        .replace('":net"', '"//old:net"'),
+    )
+    text = project.fixed()["app/BUILD"]
+    assert '"model/model.pkl": "//nets:net"' in text
+    assert 'modules = ["nets.net"]' in text
+
+
+def test_a_factory_that_is_installed_is_never_taken_for_one_of_the_same_name(project):
+    project.write("app/net.py", "def dumps():\n    return {}\n")
+    project.write("app/BUILD", LOAD + PACKAGE.replace("app.net:make", "json:dumps"))
+    done = project.fix()
+    assert "json:dumps" in project.read()
+    assert len(done.left) == 1
+
+
+def test_a_package_whose_visibility_is_that_of_its_file_keeps_it(project):
+    project.write("other/one.py", "")
+    project.write(
+        "other/BUILD.bazel",
+        LOAD
+        + 'package(default_visibility = ["//x:__pkg__"])\npython_modules(name = "m", srcs = ["one.py"])\n',
+    )
+    project.write("app/net.py", "import other.one\n\ndef make():\n    return {}\n")
+    project.fixed()
+    assert '"//app:__pkg__",\n        "//x:__pkg__",' in project.read("other/BUILD.bazel")
+
+
+def test_what_is_private_on_purpose_is_told(project):
+    private = 'python_modules(name = "m", srcs = ["one.py"], visibility = ["//visibility:private"])\n'
+    project.write("other/one.py", "")
+    project.write("other/BUILD", LOAD + private)
+    project.write("app/net.py", "import other.one\n\ndef make():\n    return {}\n")
+    done = project.fix()
+    assert "private, as it says" in str(done.computed[0])
+    assert private in project.read("other/BUILD")
+
+
+def test_compiled_parts_and_parts_for_other_pythons_get_rules_before_the_one_that_takes_all(project):
+    site = project.root / ".venv/lib/python3/site-packages"
+    project.write("app/net.py", "import app.later\n\ndef make():\n    return {}\n")
+    project.write("app/later.py", "def f():\n    from lib2to3_gone import x\n")
+    project.write(
+        "app/BUILD",
+        LOAD.replace("deny", 'deny", "intern') + PACKAGE.replace('[deny("**")]', '[intern("**")]'),
+    )
+    text = project.fixed()["app/BUILD"]
+    assert rules_of(text) == ['extern("lib2to3_gone.**"),', 'intern("**"),']
+    assert not site.exists()
