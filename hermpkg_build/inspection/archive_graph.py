@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from hermpkg_build.analysis.closure import Root, explore
 from hermpkg_build.analysis.module_finder import ModuleSource
-from hermpkg_build.archive.layout import DATA, EXTERN_MODULES
+from hermpkg_build.archive.layout import EXTERN_MODULES
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.assembly.mocks import mocked_modules
 from hermpkg_build.core.digest import Digest
@@ -15,7 +15,7 @@ from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, Or
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.errors import ArchiveError
-from hermpkg_build.inspection.contents import manifest_of
+from hermpkg_build.inspection.contents import begins_like_pickle, manifest_of
 from hermpkg_build.pickles.reading.nodes import globals_of_pickle
 from hermpkg_build.runtime.contents.archives import read_externs
 from hermpkg_build.runtime.importing.roles import ModuleRole, ModuleTree
@@ -25,7 +25,7 @@ from hermpkg_build.source.source_facts import SourceFacts
 # The name of the root that stands for the artifact.
 _ARTIFACT = "the artifact"
 
-_PICKLE_START, _PICKLE_END = b"\x80", b"."
+_PICKLE_END = b"."
 
 
 def graph_of_archive(archive: ArchiveReader) -> ModuleGraph:
@@ -118,9 +118,7 @@ class ArchiveModules:
 def _pickle_roots(archive: ArchiveReader) -> Iterable[Root]:
     """Return the modules that the archive's pickles name, as roots."""
     for record in archive.names():
-        if record.startswith(DATA) or record.endswith(".py"):
-            continue
-        if bytes(next(archive.pieces(record), memoryview(b""))[:1]) != _PICKLE_START:
+        if not begins_like_pickle(archive, record):
             continue
         if archive.entry(record).is_inflated:
             raise ArchiveError(

@@ -12,6 +12,8 @@ from hermpkg_build.core.manifest import Manifest, RecordKind
 from hermpkg_build.core.module_names import module_of_record
 from hermpkg_build.errors import ArchiveError
 
+_PICKLE_START = b"\x80"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFacts:
@@ -46,7 +48,7 @@ class Contents:
 def contents_of(archive: ArchiveReader) -> Contents:
     """List what `archive` holds; every record is read once. Raises ArchiveError for damaged records."""
     manifest = manifest_of(archive)
-    records = tuple(_record(archive, manifest, name) for name in sorted(archive.names()))
+    records = tuple(record_facts(archive, manifest, name) for name in sorted(archive.names()))
     return Contents(
         root=archive.root,
         records=records,
@@ -66,7 +68,8 @@ def manifest_of(archive: ArchiveReader) -> Manifest | None:
         raise error.in_file(archive.name) from None
 
 
-def _record(archive: ArchiveReader, manifest: Manifest | None, name: str) -> RecordFacts:
+def record_facts(archive: ArchiveReader, manifest: Manifest | None, name: str) -> RecordFacts:
+    """Return the facts of the record `name`, which is read whole. Raises ArchiveError where it is damaged."""
     digest = Digest(archive.sha256(name), archive.size(name))
     listed = manifest.records.get(name) if manifest is not None else None
     return RecordFacts(
@@ -82,6 +85,13 @@ def kind_of_record(manifest: Manifest | None, name: str) -> str:
     """Return the kind of the record `name`: by the manifest where that lists it, else by its name."""
     listed = manifest.records.get(name) if manifest is not None else None
     return str(listed.kind) if listed is not None else _kind_by_name(name)
+
+
+def begins_like_pickle(archive: ArchiveReader, name: str) -> bool:
+    """Whether a record of a user begins as a pickle does, whatever its name is. Raises ArchiveError."""
+    if name.startswith(DATA) or name.endswith(".py"):
+        return False
+    return bytes(next(archive.pieces(name), memoryview(b""))[:1]) == _PICKLE_START
 
 
 def _kind_by_name(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hermpkg_build.analysis.distributions import owner_of_metadata
@@ -15,11 +15,11 @@ from hermpkg_build.assembly.mocks import mocked_modules
 from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.json_codec import OMITTED
-from hermpkg_build.core.manifest import ManifestModule, RecordKind
+from hermpkg_build.core.manifest import Manifest, ManifestModule, RecordKind
 from hermpkg_build.core.module_names import module_of_record, parents_of, top_of
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.core.texts import counted
-from hermpkg_build.inspection.contents import Contents
+from hermpkg_build.inspection.contents import Contents, RecordFacts
 from hermpkg_build.runtime.contents.archives import read_externs
 
 
@@ -127,9 +127,8 @@ class Belongings:
     `modules` are the packed, extern and mocked modules with their policies.
     """
 
-    def __init__(self, archive: ArchiveReader, contents: Contents) -> None:
-        self._contents = contents
-        self._manifest = contents.manifest
+    def __init__(self, archive: ArchiveReader, manifest: Manifest | None) -> None:
+        self._manifest = manifest
         self._listed: Mapping[str, ManifestModule] = self._manifest.modules if self._manifest else {}
         self.packed = PackedModules(archive.names())
         mocks = mocked_modules(self.packed, self._manifest, archive.read)
@@ -198,10 +197,10 @@ class Belongings:
             folder = folder.rpartition("/")[0]
         return self._beside.get(folder, "") if folder else ""
 
-    def groups(self) -> tuple[Group, ...]:
-        """Return all groups: tensors first, then what is packed by its bytes, then what is not."""
+    def groups(self, records: Sequence[RecordFacts]) -> tuple[Group, ...]:
+        """Return the groups of `records`: tensors, then what is packed by its bytes, then what is not."""
         sizes: dict[GroupKey, list[int]] = {}
-        for record in self._contents.records:
+        for record in records:
             size = sizes.setdefault(self.of_record(record.name, record.kind), [0, 0])
             size[0] += record.bytes
             size[1] += 1

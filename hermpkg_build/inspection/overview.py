@@ -45,12 +45,12 @@ class Overview:
 def overview_of(archive: ArchiveReader) -> Overview:
     """Look over `archive`; every record is read once. Raises ArchiveError for damaged records."""
     contents = contents_of(archive)
-    belongings = Belongings(archive, contents)
+    belongings = Belongings(archive, contents.manifest)
     return Overview(
         contents=contents,
         belongings=belongings,
-        groups=belongings.groups(),
-        tensors=tensors_of_archive(archive, contents.records),
+        groups=belongings.groups(contents.records),
+        tensors=tensors_of_archive(archive, contents.manifest),
         needed=needed_by(contents, belongings),
     )
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 
 from hermpkg_build.archive.reader import ArchiveReader
-from hermpkg_build.core.manifest import RecordKind
-from hermpkg_build.inspection.contents import RecordFacts
+from hermpkg_build.core.manifest import Manifest, RecordKind
+from hermpkg_build.inspection.contents import begins_like_pickle, kind_of_record
 from hermpkg_build.pickles.reading.named_tensors import NamedTensor, named_tensors
 from hermpkg_build.pickles.reading.nodes import read_pickle
 from hermpkg_build.pickles.reading.tensors import ELEMENT_SIZES
@@ -65,22 +65,31 @@ class ArchiveTensors:
     unread: tuple[str, ...] = ()
 
 
-def tensors_of_archive(archive: ArchiveReader, records: Sequence[RecordFacts]) -> ArchiveTensors:
-    """List the tensors of `archive`, whose records are `records`. Raises ArchiveError for damaged pickles."""
+def tensors_of_archive(archive: ArchiveReader, manifest: Manifest | None) -> ArchiveTensors:
+    """List the tensors of `archive`; of storages only the size is read. Raises ArchiveError.
+
+    The error is of damaged pickles, or of a storage whose place in the file is.
+    """
     found: list[tuple[str, NamedTensor]] = []
     unread: list[str] = []
-    for record in records:
-        if record.kind != RecordKind.PICKLE:
+    sizes: dict[str, int] = {}
+    for name in sorted(archive.names()):
+        kind = kind_of_record(manifest, name)
+        if kind == RecordKind.STORAGE:
+            sizes[name] = archive.size(name)
+        # Without a manifest only a usual name tells a pickle, and it may have another.
+        is_named = kind == RecordKind.PICKLE
+        if not is_named and (manifest is not None or not begins_like_pickle(archive, name)):
             continue
         try:
-            if archive.entry(record.name).is_inflated:
+            if archive.entry(name).is_inflated:
                 raise ValueError("too large")
-            graph = read_pickle(archive.read(record.name))
+            graph = read_pickle(archive.read(name))
         except ValueError:
-            unread.append(record.name)
+            if is_named:
+                unread.append(name)
             continue
-        found += [(record.name, tensor) for tensor in named_tensors(graph, record.name)]
-    sizes = {record.name: record.bytes for record in records if record.kind == RecordKind.STORAGE}
+        found += [(name, tensor) for tensor in named_tensors(graph, name)]
     users = Counter(tensor.storage.record for _, tensor in found)
     return ArchiveTensors(
         tensors=tuple(_facts(pickle, tensor, sizes, users) for pickle, tensor in found),

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleNode
-from hermpkg_build.core.manifest import ManifestModel, RecordKind
+from hermpkg_build.core.manifest import Manifest, ManifestModel, RecordKind
 from hermpkg_build.core.module_names import module_of_record
 from hermpkg_build.core.spelling import did_you_mean
 from hermpkg_build.errors import QueryError
-from hermpkg_build.inspection.contents import Contents, RecordFacts, contents_of
+from hermpkg_build.inspection.contents import RecordFacts, manifest_of, record_facts
 from hermpkg_build.inspection.groups import Belongings, GroupKey
 from hermpkg_build.inspection.tensors import TensorFacts, tensors_of_archive
 
@@ -98,15 +98,15 @@ def why_in_archive(archive: ArchiveReader, graph: ModuleGraph, name: str) -> Ans
     `graph` is that of its modules. A tensor has all its names; a record is named with or without the root
     folder. Raises ArchiveError, and QueryError where nothing has the name, with the one probably meant.
     """
-    contents = contents_of(archive)
-    tensors = tensors_of_archive(archive, contents.records).tensors
-    models = contents.manifest.models if contents.manifest is not None else {}
+    manifest = manifest_of(archive)
+    tensors = tensors_of_archive(archive, manifest).tensors
+    models = manifest.models if manifest is not None else {}
     found = [
         TensorReason(tensor=tensor, model=models.get(tensor.pickle))
         for tensor in tensors
         if name == tensor.name or name in tensor.also
     ]
-    record = _record_reason(archive, contents, tensors, graph, name)
+    record = _record_reason(archive, manifest, tensors, graph, name)
     module = why(graph, name)
     if module is None and not found and record is None:
         known = {*graph.nodes, *archive.names()}
@@ -120,13 +120,18 @@ def why_in_archive(archive: ArchiveReader, graph: ModuleGraph, name: str) -> Ans
 
 
 def _record_reason(
-    archive: ArchiveReader, contents: Contents, tensors: Sequence[TensorFacts], graph: ModuleGraph, name: str
+    archive: ArchiveReader,
+    manifest: Manifest | None,
+    tensors: Sequence[TensorFacts],
+    graph: ModuleGraph,
+    name: str,
 ) -> RecordReason | None:
-    named = {record.name: record for record in contents.records}
-    record = named.get(name) or named.get(name.removeprefix(f"{archive.root}/"))
-    if record is None:
+    if not archive.has(name):
+        name = name.removeprefix(f"{archive.root}/")
+    if not archive.has(name):
         return None
-    belongings = Belongings(archive, contents)
+    record = record_facts(archive, manifest, name)
+    belongings = Belongings(archive, manifest)
     module = module_of_record(record.name)
     beside = module[0] if module is not None else ""
     if record.kind == RecordKind.RESOURCE:
@@ -136,7 +141,7 @@ def _record_reason(
         group=belongings.of_record(record.name, record.kind),
         tensors=tuple(tensor for tensor in tensors if tensor.storage == record.name),
         beside=why(graph, beside),
-        model=contents.manifest.models.get(record.name) if contents.manifest is not None else None,
+        model=manifest.models.get(record.name) if manifest is not None else None,
     )
 
 

@@ -83,6 +83,18 @@ def test_a_data_file_is_there_for_the_module_beside_it():
     assert why_in_archive(reader, graph, "p/__init__.py").record.beside.module.name == "p"
 
 
+def test_only_what_the_answer_needs_is_read(monkeypatch):
+    reader = archive({"a.py": "", "b.txt": "x", ".data/0.storage": bytes(8)})
+    graph = graph_of_archive(reader)
+    hashed = []
+    sha256 = ArchiveReader.sha256
+    monkeypatch.setattr(ArchiveReader, "sha256", lambda self, name: hashed.append(name) or sha256(self, name))
+    why_in_archive(reader, graph, "a")
+    assert hashed == []
+    why_in_archive(reader, graph, "b.txt")
+    assert hashed == ["b.txt"]
+
+
 def test_a_cycle_that_nothing_imports_is_entered_once():
     reader = archive({"b.py": "import a\n", "a.py": "import b\n"})
     assert chain(reader, "b") == [("the artifact", "a"), ("a", "b")]

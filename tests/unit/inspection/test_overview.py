@@ -160,6 +160,10 @@ def test_tensors_and_their_sharing(make_archive):
     assert found["u"].sharing == ""
     assert overview.tensors.unnamed == (".data/2.storage",)
     assert overview.tensors.unread == ("bad.pkl",)
+    named = {"m/weights": by_hand.module(tensors), "m/no.bin": b"\x80no", **records}
+    other = overview_of(make_archive(named)).tensors
+    assert [tensor.name for tensor in other.tensors] == ["w", "v", "u"]
+    assert other.unread == ()
 
 
 def test_a_tree_has_sums():
