@@ -29,7 +29,7 @@ class Candidate:
     them; `version` is the installed one, "" for a module without a distribution. `asked` is what the caller
     wants, `failure` what went wrong when its code ran in a package. `is_part` says that it is about one
     module of something that has been decided, `is_unused` that the model ran without loading any of it, and
-    only code imports it that can do without. `needed_by` and `plugs_into` name extern distributions.
+    no code needs it. `needed_by` and `plugs_into` name extern distributions.
     """
 
     name: str
@@ -115,7 +115,8 @@ TABLE: Sequence[Row] = (
     ),
     Row(
         name=UNUSED,
-        when="a distribution that the example did not load, and that only code imports that can do without",
+        when="a distribution that the example did not load, and that no code needs: what imports it may "
+        "fail, or is a library that does not say that it requires it",
         fits=lambda c: c.is_unused and not c.needed_by,
         policy=Policy.EXTERN,
         why="the example did not load it, and the code that imports it can do without",

@@ -22,6 +22,7 @@ from hermpkg_build.analysis.import_resolution import ModuleLookup
 from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.analysis.own_code import is_linked
 from hermpkg_build.analysis.problems import Problem, ProblemKind
+from hermpkg_build.analysis.unused_distributions import unused_distributions
 from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.globs import GlobGroup
 from hermpkg_build.core.graph import EdgeKind, ModuleGraph, ModuleKind
@@ -107,6 +108,7 @@ class _Maker:
         self._is_open = is_open
         self._is_absent = is_absent
         self._candidates: dict[str, Candidate] = {}
+        self._requirements: dict[str, Collection[str]] = {}
         self._walk: FollowedImports
 
     def run(self) -> None:
@@ -199,15 +201,19 @@ class _Maker:
                 )
 
     def _unused(self) -> Iterator[str]:
-        """The distributions of which nothing is loaded, and that only optional imports lead to."""
+        """The distributions that the model has done without, where it has run."""
         if self._wishes.loaded is None:
             return
-        graph = self._walk.graph
-        needed = graph.nodes.keys() - graph.optional_modules()
-        used = {each for name in (*self._wishes.loaded, *needed) for each in (name, *parents_of(name))}
-        for name, candidate in self._candidates.items():
-            if not candidate.is_own and used.isdisjoint(candidate.modules):
-                yield name
+        yield from unused_distributions(
+            self._walk.graph, self._candidates.values(), self._wishes.loaded, self._required_by
+        )
+
+    def _required_by(self, name: str) -> Collection[str]:
+        if name not in self._requirements:
+            found = self._distributions.named(name)
+            others = self._distributions.requirements_of(found) if found else ()
+            self._requirements[name] = {other.name for other in others}
+        return self._requirements[name]
 
     def _host_of(self, name: str, hosts: Mapping[str, str]) -> str:
         """The extern distribution whose entry points a distribution fills; "" for none."""

@@ -11,6 +11,7 @@ from hermpkg_build.analysis.decisions import (
     FRAMEWORK,
     OWN,
     OWN_TOOL,
+    UNUSED,
     Decision,
     allowed_versions,
     must_match,
@@ -52,6 +53,7 @@ def versions_needed(
         for decision in decisions.values()
         if decision.name in needed
         and decision.name != OWN_TOOL
+        and decision.row != UNUSED
         and (versions := allowed_versions(decision.version))
     }
     if FRAMEWORK in needed and FRAMEWORK not in found:
@@ -85,7 +87,8 @@ def make_report(
     decisions = tuple(replace(each, bytes=sizes.get(name, 0)) for name, each in sorted(everything.items()))
     if not any(rule.is_for_the_rest for rule in asked):
         rules.append(PolicyRule(policy=Policy.DENY, include=("**",)))
-    optional = _distributions_outside(graph, optional=True) - manifest.requires.keys()
+    unused = {each.name for each in decisions if each.row == UNUSED}
+    optional = (_distributions_outside(graph, optional=True) | unused) - manifest.requires.keys()
     return PackReport(
         path=path,
         bytes=digest.size,

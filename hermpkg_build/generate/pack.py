@@ -238,6 +238,7 @@ class _Job:
             if self._has_module_there(made):
                 return self._attempt(aside, wishes)
             exporter.set_requires(required_versions(made, self.requires))
+            exporter.set_needless({each.name for each in made.decisions.values() if each.row == UNUSED})
             _close(exporter)
         finally:
             exporter.abandon()

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
+from hermpkg_build.archive.records import Record
+from hermpkg_build.core.graph import ModuleGraph, ModuleKind, Origin
 from hermpkg_build.core.policy import PolicyRule
-from hermpkg_build.exporter.export_analysis import ExportWalk, follow_export
+from hermpkg_build.exporter.export_analysis import ExportAnalysis, ExportWalk, follow_export
 from hermpkg_build.exporter.package_exporter import PackageExporter
 
 
 class PackingExporter(PackageExporter):
     """A PackageExporter for a program that makes the rules, not for one that is written with them.
 
-    `told` are the texts of which an exporter warns when it is closed.
+    `told` are the texts of which an exporter warns when it is closed. `needless` are distributions that the
+    package does without, wherever it is opened.
     """
 
     told: Sequence[str] = ()
+    needless: Collection[str] = ()
 
     def follow(self) -> ExportWalk:
         """Follow the imports of what is saved, by the rules as they are now."""
@@ -31,9 +36,24 @@ class PackingExporter(PackageExporter):
         """Put `requires`, which are well-formed, in place of the versions given before."""
         self._requires = dict(requires)
 
+    def set_needless(self, distributions: Collection[str]) -> None:
+        """Let the package say of these distributions what it says of those that are not installed here."""
+        self.needless = distributions
+
     def abandon(self) -> None:
         """Let go of all data; after `close` there is none."""
         self._release()
+
+    def _lay_out(self, analysis: ExportAnalysis) -> tuple[Record, ...]:
+        graph = analysis.graph
+        nodes = {
+            name: replace(node, origin=Origin.MISSING, kind=ModuleKind.MISSING, distribution="")
+            if node.distribution and node.distribution in self.needless
+            else node
+            for name, node in graph.nodes.items()
+        }
+        graph = ModuleGraph(nodes, graph.edges, graph.roots)
+        return super()._lay_out(replace(analysis, graph=graph))
 
     def _tell(self, left_out: Sequence[str]) -> None:
         self.told = tuple(left_out)

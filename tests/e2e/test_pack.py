@@ -515,7 +515,7 @@ def test_what_the_example_does_without_is_packed_only_where_it_matters(folder, m
                 return self.name == "matters" and has("matters")
 
             def other(self):
-                if has("idle"):
+                if self:
                     import idle
                 if has("matters"):
                     import matters
@@ -545,3 +545,31 @@ def test_a_script_may_have_the_usual_name(folder):
     assert "a module is called model: load_pickle('model_1', 'model.pkl') gives the model" in told
     with PackageImporter("net.pt") as importer:
         assert type(importer.load_pickle("model_1", "model.pkl")).__name__ == "Net"
+
+
+def test_a_library_is_packed_without_others_that_it_does_not_require(folder, monkeypatch):
+    write(folder / "site/lib.py", "def f():\n    return 1\n\ndef g():\n    import extra\n    return extra\n")
+    write(folder / "site/extra.py", "")
+    for name in ("lib", "extra"):
+        write(folder / f"site/{name}-1.0.dist-info/METADATA", f"Name: {name}\nVersion: 1.0\n")
+        write(folder / f"site/{name}-1.0.dist-info/RECORD", f"{name}.py,,\n")
+    monkeypatch.setenv("PYTHONPATH", str(folder / "site"))
+    write(
+        folder / "script.py",
+        """
+        import hermpkg_build
+        import lib
+
+        report = hermpkg_build.pack(lib.f, "model.pt", example=())
+        rows = {each.name: each.row for each in report.decisions}
+        print(rows, report.optional, report.install, report.notes)
+        """,
+    )
+    shown = python(folder, "script.py").stdout.strip()
+    assert shown == "{'extra': 'unused', 'lib': 'pure'} ('extra',) {} ()"
+    monkeypatch.delenv("PYTHONPATH")
+    (folder / "open.py").write_text(
+        "import warnings\nwarnings.simplefilter('error')\nfrom hermpkg_build import PackageImporter\n"
+        "f = PackageImporter('model.pt').load_pickle('model', 'model.pkl')\nprint(f())\n"
+    )
+    assert python(folder, "open.py").stdout == "1\n"

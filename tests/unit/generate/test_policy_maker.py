@@ -177,22 +177,33 @@ def test_what_can_be_done_without_and_was_not_loaded_stays_outside(site, tmp_pat
             "lib/__init__.py": (
                 "try:\n    import guarded, loaded\nexcept ImportError:\n    pass\n"
                 "if lib:\n    import behind_a_condition\n"
+                "def g():\n    import declared\n"
                 "def f():\n    import in_a_function\n"
                 "try:\n    import both\nexcept ImportError:\n    pass\n"
             ),
             "lib/needed.py": "import both\n",
         },
+        requires=["declared", "both"],
     )
     site.install("guarded", {"guarded.py": "import behind_guarded"}, requires=["shared"])
-    for name in ("loaded", "behind_a_condition", "in_a_function", "both", "behind_guarded", "shared"):
+    site.module("own.py", "import own_needs\ndef f():\n    import own_needs_later\n")
+    for name in ("own_needs", "own_needs_later", "declared", "of_loaded"):
         site.install(name, {f"{name}.py": ""})
-    source = "import lib.needed, shared\n"
+    for name in ("behind_a_condition", "in_a_function", "both", "behind_guarded", "shared"):
+        site.install(name, {f"{name}.py": ""})
+    site.install("loaded", {"loaded.py": "def f(): import of_loaded"}, requires=["of_loaded"])
+    source = "import lib.needed, shared, own\n"
     decisions, _ = policy_for(source, tmp_path, loaded={"root", "lib", "loaded.deeper"})
     assert rows(decisions) == {
         "both": "pure",
         "behind-a-condition": "unused",
         "guarded": "unused",
-        "in-a-function": "pure",
+        "in-a-function": "unused",
+        "own": "own",
+        "own-needs": "pure",
+        "own-needs-later": "pure",
+        "declared": "pure",
+        "of-loaded": "pure",
         "lib": "pure",
         "loaded": "pure",
         "shared": "pure",
