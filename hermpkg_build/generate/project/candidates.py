@@ -18,6 +18,9 @@ _EXAMPLES = re.compile(
     r"^(?:make_|get_|build_)?(?:example|sample|dummy)(?:_(?:inputs?|args|arguments|batch))?$"
 )
 
+_LAYER = 4
+"""How likely what makes a layer makes the model: less than all others."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
@@ -33,14 +36,14 @@ class Candidate:
 
 def candidates(sources: ProjectSources, source_roots: tuple[str, ...]) -> list[Candidate]:
     """The functions that seem to return a model, the most likely first; then classes of models."""
-    classes = _model_classes(sources)
+    classes, parts = _model_classes(sources), _called_in_classes(sources)
     found = []
     for path in sources.code:
         module, tree = module_name(path, source_roots), sources.tree(path)
         if module is None or tree is None:
             continue
         for node in tree.body:
-            reason, rank = _reason(node, classes)
+            reason, rank = _reason(node, classes, parts)
             if reason and isinstance(node, ast.FunctionDef | ast.ClassDef):
                 found.append(
                     Candidate(
@@ -85,11 +88,31 @@ def _model_classes(sources: ProjectSources) -> frozenset[str]:
     return frozenset(known)
 
 
-def _reason(node: ast.stmt, classes: frozenset[str]) -> tuple[str, int]:
-    """Why a statement may define what makes a model, and how likely that is, 0 the most; "" for no reason."""
+def _called_in_classes(sources: ProjectSources) -> frozenset[str]:
+    """The names that the code of classes calls: those of layers, of which models are made."""
+    return frozenset(
+        _last_name(call.func)
+        for path in sources.code
+        for node in ast.walk(sources.tree(path) or ast.Module([], []))
+        if isinstance(node, ast.ClassDef)
+        for call in ast.walk(node)
+        if isinstance(call, ast.Call)
+    )
+
+
+def _reason(node: ast.stmt, classes: frozenset[str], parts: frozenset[str]) -> tuple[str, int]:
+    """Why a statement may define what makes a model, and how likely that is, 0 the most; "" for no reason.
+
+    What classes call makes a layer rather than a model.
+    """
     if isinstance(node, ast.ClassDef):
         base = next((name for name in map(_last_name, node.bases) if name in classes), "")
-        return (f"is a {base}", 3) if base else ("", 0)
+        return (f"is a {base}", _LAYER if node.name in parts else 3) if base else ("", 0)
+    reason, rank = _reason_of_function(node, classes)
+    return reason, _LAYER if getattr(node, "name", "") in parts else rank
+
+
+def _reason_of_function(node: ast.stmt, classes: frozenset[str]) -> tuple[str, int]:
     if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
         return "", 0
     annotated = _last_name(node.returns) if node.returns is not None else ""
@@ -97,7 +120,7 @@ def _reason(node: ast.stmt, classes: frozenset[str]) -> tuple[str, int]:
         return f"returns {annotated}, by its annotation", 0
     returned = next((name for name in _returned(node) if name in classes), "")
     if returned:
-        return f"returns a {returned}", 0
+        return f"returns a {returned}", 1 if returned in _MODULE_BASES else 0
     return ("is called so", 2) if _NAMES.search(node.name) else ("", 0)
 
 

@@ -63,6 +63,20 @@ def test_the_likeliest_comes_first_and_tests_never(project):
     assert made[0].needed == ("x", "z")
 
 
+def test_what_models_are_made_of_comes_after_models(project):
+    layers = """
+from torch import nn
+def FeedForward(dim):
+    return nn.Sequential(nn.Linear(dim, dim))
+class Attention(nn.Module): ...
+class Transformer(nn.Module):
+    def __init__(self, dim):
+        self.layers = [Attention(), FeedForward(dim)]
+"""
+    made = candidates(project({"net.py": layers}), ("",))
+    assert [each.factory for each in made] == ["net:Transformer", "net:Attention", "net:FeedForward"]
+
+
 def test_classes_come_last_with_what_they_need(project):
     sources = project(
         {"net.py": "from torch import nn\nclass Net(nn.Module):\n    def __init__(self, a, b=1): ..."}
