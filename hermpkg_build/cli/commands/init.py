@@ -70,6 +70,8 @@ def run(arguments: InitArguments, console: Console) -> ExitCode:
     from hermpkg_build.generate.project.init import InitRequest, plan_init
 
     build_in_chosen_python(arguments)
+    if arguments.factory:
+        console.note(f"{arguments.factory} is run once, to see what it imports and reads ...")
     plan = plan_init(
         InitRequest(
             directory=os.getcwd(),
