@@ -9,11 +9,39 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from hermpkg_build.cli.arguments import Given, flag, operand_forms, option, own_options, whole_number
 from hermpkg_build.cli.console import Console
+from hermpkg_build.core.user_file import user_settings_path
 from hermpkg_build.disk.cache_directory import default_cache_directory
 from hermpkg_build.errors import CommandLineError, ExitCode
 
 Group: TypeAlias = Literal["build and test", "look into artifacts", "the workspace and hermpkg itself"]
 """The heading that a command stands under in the overview, which shows them in this order."""
+
+
+def chosen_cache_directory() -> tuple[str, str]:
+    """Return the cache folder without ``--cache-dir``, and the variable or file that says so, "" for none."""
+    if os.environ.get("HERMPKG_CACHE_DIR"):
+        return default_cache_directory(os.environ), "HERMPKG_CACHE_DIR"
+    path = user_settings_path(os.environ)
+    if os.path.exists(path):
+        from hermpkg_build.disk.user_settings import user_settings
+
+        folder = user_settings(os.environ).get("cache-dir")
+        if isinstance(folder, str):
+            return os.path.abspath(os.path.expanduser(folder)), path
+    return default_cache_directory(os.environ), ""
+
+
+def preferred_jobs() -> tuple[int, str]:
+    """Return how many actions run at once without ``--jobs``, and the file that says so, "" for none."""
+    from hermpkg_build.loading.preferences import preferred
+    from hermpkg_build.loading.workspace import NoWorkspaceError, find_workspace
+
+    try:
+        workspace = find_workspace(os.getcwd())
+    except NoWorkspaceError:
+        workspace = None
+    found = preferred("jobs", workspace)
+    return (found.value, found.origin) if isinstance(found.value, int) else (_usable_cpus(), "")
 
 
 def _usable_cpus() -> int:
@@ -25,33 +53,52 @@ def _usable_cpus() -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommonArguments:
-    """The options of every command. `cache_dir` is absolute, `directory` "" for the current folder."""
+    """The options of every command. `directory` is "" for the current folder.
+
+    Of `chosen_cache_dir` (absolute) and `chosen_jobs`, None says that the option is not given: then
+    `cache_dir` and `jobs` ask the environment, the workspace and the user's settings, when they are needed.
+    """
 
     directory: str = option("-C, --directory DIR", "work as if started in DIR", read=str, default="")
-    cache_dir: str = option(
+    chosen_cache_dir: str | None = option(
         "--cache-dir DIR",
-        "keep cached work in DIR (default: `$HERMPKG_CACHE_DIR`, else `hermpkg` in the user's cache folder)",
+        "keep cached work in DIR (default: `$HERMPKG_CACHE_DIR`, else the user's setting `cache-dir`, else "
+        "`hermpkg` in the user's cache folder)",
         read=os.path.abspath,
-        default=lambda: default_cache_directory(os.environ),
+        default=None,
     )
-    jobs: int = option(
+    chosen_jobs: int | None = option(
         "-j, --jobs N",
-        "run at most N actions at once (default: one for each usable CPU)",
+        "run at most N actions at once (default: the setting `jobs`, else one for each usable CPU)",
         read=whole_number(1),
-        default=_usable_cpus,
+        default=None,
     )
     json: bool = flag("--json", "print one JSON object on standard output, and nothing else there")
     color: str = option(
         "--color WHEN",
-        "when to use colours: `always`, `never`, or `auto`: on terminals unless `$NO_COLOR` is set",
+        "when to use colours: `always`, `never`, or `auto`: on terminals, unless `$NO_COLOR` is set, or "
+        "`$FORCE_COLOR`, which wants them everywhere (default: the user's setting `color`, else auto)",
         read=str,
-        default="auto",
+        default="",
         choices=("auto", "always", "never"),
     )
     quiet: bool = flag("-q, --quiet", "print errors and what was asked for, nothing else")
     verbose: bool = flag("-v, --verbose", "print more")
     help: bool = flag("-h, --help", "show help, on the command where one is named")
     version: bool = flag("--version", "show the version")
+
+    @property
+    def cache_dir(self) -> str:
+        """The absolute path of the cache folder. Raises CommandLineError for wrong settings of the user."""
+        return self.chosen_cache_dir or chosen_cache_directory()[0]
+
+    @property
+    def jobs(self) -> int:
+        """How many actions run at once.
+
+        Raises CommandLineError and WorkspaceError where settings are wrong.
+        """
+        return self.chosen_jobs or preferred_jobs()[0]
 
 
 A = TypeVar("A", bound=CommonArguments)

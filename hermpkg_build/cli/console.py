@@ -52,9 +52,10 @@ def faint(text: str) -> Styled:
 class Console:
     """Standard output and standard error, coloured where that is wanted.
 
-    `color` is ``auto``, ``always`` or ``never``; ``auto`` means on a terminal, unless NO_COLOR is set or
-    TERM is ``dumb``. In `json` mode nothing but `give_json` writes to standard output, elsewhere it does
-    not. A `quiet` console says only errors and what was asked for, a `verbose` one is told more.
+    `color` is ``auto``, ``always`` or ``never``; ``auto`` means on a terminal, unless TERM is ``dumb``, and
+    everywhere where FORCE_COLOR is set and not 0, but never where NO_COLOR is. In `json` mode nothing but
+    `give_json` writes to standard output, elsewhere it does not. A `quiet` console says only errors and what
+    was asked for, a `verbose` one is told more.
     """
 
     def __init__(
@@ -171,7 +172,11 @@ def error_json(error: HermpkgError) -> dict[str, Json]:
 def _wants_color(stream: TextIO | None, color: str, environment: Mapping[str, str]) -> bool:
     if color != "auto":
         return color == "always"
-    if environment.get("NO_COLOR") or environment.get("TERM") == "dumb":
+    if environment.get("NO_COLOR"):
+        return False
+    if environment.get("FORCE_COLOR", "0") not in ("", "0"):
+        return True
+    if environment.get("TERM") == "dumb":
         return False
     try:
         return stream is not None and os.isatty(stream.fileno())

@@ -14,6 +14,7 @@ from hermpkg_build.cli.arguments import Given, parse
 from hermpkg_build.cli.command import Command, CommonArguments
 from hermpkg_build.cli.commands import find_command, unknown_command
 from hermpkg_build.cli.console import Console, error_json
+from hermpkg_build.core.user_file import user_settings_path
 from hermpkg_build.errors import (
     BuildInterruptedError,
     CommandLineError,
@@ -34,7 +35,7 @@ def main(words: Sequence[str] | None = None) -> int:
         command = find_command(name)
         plain, given, problems = parse(arguments, (command or _command("build")).arguments)
         console = Console(
-            color=given.get("color", ("auto",))[-1],
+            color=given["color"][-1] if "color" in given else _preferred_color(),
             json="json" in given,
             quiet="quiet" in given,
             verbose="verbose" in given,
@@ -74,6 +75,18 @@ def _command_name(arguments: Sequence[str]) -> tuple[str, bool]:
         is_pattern = plain[0] in (".", "..") or any(mark in plain[0] for mark in ("/", ":", "..."))
         return ("build", True) if is_pattern else (plain[0], False)
     return ("build" if end < len(arguments) - 1 else "help"), True
+
+
+def _preferred_color() -> str:
+    """Return when the user wants colours. Wrong settings are told by the commands that need them."""
+    if not os.path.exists(user_settings_path(os.environ)):
+        return "auto"
+    from hermpkg_build.disk.user_settings import user_settings
+
+    try:
+        return str(user_settings(os.environ).get("color", "auto"))
+    except HermpkgError:
+        return "auto"
 
 
 def _command(name: str) -> Command[Any]:

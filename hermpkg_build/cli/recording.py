@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import option
@@ -58,5 +58,5 @@ def recorded(
         if arguments.profile is not None:
             sinks.append(stack.enter_context(ProfileFile(arguments.profile, display.warning)))
         recorder = Recorder(sinks)
-        with recorder.build(request):
+        with recorder.build(replace(request, jobs=arguments.jobs)):
             yield ObserverGroup([display, recorder])

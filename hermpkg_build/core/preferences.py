@@ -1,4 +1,4 @@
-"""The settings of ``[tool.hermpkg]`` that change how hermpkg works and never what it makes."""
+"""The settings that change how hermpkg works and never what it makes: of a user, or of a workspace."""
 
 from __future__ import annotations
 
@@ -9,17 +9,23 @@ from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.quantities import read_size
 
 UNLIMITED = "unlimited"
-DEFAULT_CACHE_SIZE = "20GB"
+COLORS = ("auto", "always", "never")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
-    """One setting. `read` makes the value of what a file says, or raises ValueError with what is needed."""
+    """One setting of the user's file, and of ``[tool.hermpkg]`` unless `why_not_shared` says why not.
+
+    `read` makes the value of what a file says, or raises ValueError with what is needed. `default` is what
+    holds without it, "" where the machine decides; `example` is TOML.
+    """
 
     key: str
     help: str
-    default: str
     read: Callable[[Json], object]
+    example: str
+    default: str = ""
+    why_not_shared: str = ""
 
 
 def read_cache_size(value: Json) -> int | None:
@@ -35,14 +41,54 @@ def read_cache_size(value: Json) -> int | None:
     raise ValueError('a size such as "20GB", or "unlimited"')
 
 
+def _read_jobs(value: Json) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    raise ValueError("a whole number from 1")
+
+
+def _read_color(value: Json) -> str:
+    if isinstance(value, str) and value in COLORS:
+        return value
+    raise ValueError(f"one of {', '.join(COLORS)}")
+
+
+def _read_folder(value: Json) -> str:
+    if isinstance(value, str) and value.startswith(("/", "~/")):
+        return value
+    raise ValueError("an absolute path, or one from ~/")
+
+
 PREFERENCES = {
     preference.key: preference
     for preference in (
         Preference(
+            key="jobs",
+            help="how many actions run at once",
+            read=_read_jobs,
+            example="jobs = 4",
+        ),
+        Preference(
             key="cache-size",
             help="what the cache may take; what was not used for longest goes first",
-            default=DEFAULT_CACHE_SIZE,
             read=read_cache_size,
+            example='cache-size = "20GB"',
+            default="20GB",
+        ),
+        Preference(
+            key="cache-dir",
+            help="where cached work is kept",
+            read=_read_folder,
+            example='cache-dir = "/fast/cache"',
+            why_not_shared="what lies in a cache is believed: a checkout must not choose it",
+        ),
+        Preference(
+            key="color",
+            help="when to use colours: `always`, `never` or `auto`",
+            read=_read_color,
+            example='color = "never"',
+            default="auto",
+            why_not_shared="it is for people, not for projects",
         ),
     )
 }

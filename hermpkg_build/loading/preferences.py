@@ -1,11 +1,14 @@
-"""Reads what a workspace prefers, by the table of preferences."""
+"""Finds what holds of the preferences: what the workspace says, else the user's file, else what is usual."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from hermpkg_build.core.preferences import PREFERENCES
+from hermpkg_build.core.user_file import user_settings_path
+from hermpkg_build.disk.user_settings import user_settings
 from hermpkg_build.errors import Location, WorkspaceError
 from hermpkg_build.loading.workspace import line_of_setting
 
@@ -13,23 +16,40 @@ if TYPE_CHECKING:
     from hermpkg_build.loading.workspace import Workspace
 
 
-def cache_limit(workspace: Workspace) -> int | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preferred:
+    """The value of a preference, None where nobody has one, and the file that says so, "" for none."""
+
+    value: object
+    origin: str
+
+
+def preferred(key: str, workspace: Workspace | None) -> Preferred:
+    """Return what holds in `workspace`, or outside of any.
+
+    Raises WorkspaceError and CommandLineError where a file has something that cannot be read.
+    """
+    preference = PREFERENCES[key]
+    if workspace is not None and key in workspace.settings:
+        path = os.path.join(workspace.root, "pyproject.toml")
+        value = workspace.settings[key]
+        try:
+            return Preferred(value=preference.read(value), origin=path)
+        except ValueError as error:
+            raise WorkspaceError(
+                f"{key} is {error}, not {value!r}",
+                location=Location(path, line_of_setting(path, key)),
+                next_step=f"write for example: {preference.example}",
+            ) from None
+    settings = user_settings(os.environ)
+    if key in settings:
+        return Preferred(value=settings[key], origin=user_settings_path(os.environ))
+    return Preferred(value=preference.read(preference.default) if preference.default else None, origin="")
+
+
+def cache_limit(workspace: Workspace | None) -> int | None:
     """Return the bytes that the cache may take after a build of `workspace`; None for any number.
 
-    Raises WorkspaceError where the setting cannot be read.
+    Raises what `preferred` raises.
     """
-    return cast("int | None", _preferred(workspace, "cache-size"))
-
-
-def _preferred(workspace: Workspace, key: str) -> object:
-    preference = PREFERENCES[key]
-    value = workspace.settings.get(key, preference.default)
-    try:
-        return preference.read(value)
-    except ValueError as error:
-        path = os.path.join(workspace.root, "pyproject.toml")
-        raise WorkspaceError(
-            f"{key} is {error}, not {value!r}",
-            location=Location(path, line_of_setting(path, key)),
-            next_step=f'write for example: {key} = "{preference.default}"',
-        ) from None
+    return cast("int | None", preferred("cache-size", workspace).value)

@@ -164,7 +164,11 @@ def _workspace(folder: str, path: str, table: object, document: Mapping[str, obj
 
 def _check_names(settings: Iterable[str], path: str) -> None:
     """Raise WorkspaceError for a setting that does not exist, unless it looks like another program's."""
-    own = ("source-roots", "setuptools", *PREFERENCES)
+    own = (
+        "source-roots",
+        "setuptools",
+        *(key for key, each in PREFERENCES.items() if not each.why_not_shared),
+    )
     others = [name for name in settings if name not in own]
     if not others:
         return
@@ -174,6 +178,12 @@ def _check_names(settings: Iterable[str], path: str) -> None:
     for name in others:
         if name in remote:
             continue
+        if name in PREFERENCES:
+            raise WorkspaceError(
+                f"{name} is no setting of a workspace: {PREFERENCES[name].why_not_shared}",
+                location=Location(path, line_of_setting(path, name)),
+                next_step="move it to your own settings: hermpkg info says where they are",
+            )
         meant = question(name.replace("_", "-"), (*own, *remote))
         if meant or name.startswith(_REMOTE):
             raise WorkspaceError(

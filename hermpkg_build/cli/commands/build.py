@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operands, option
@@ -115,7 +115,6 @@ def _build(arguments: BuildArguments, console: Console) -> tuple[BuildResult, He
         directory=os.getcwd(),
         out=arguments.out,
         keep_going=arguments.keep_going,
-        jobs=arguments.jobs,
         conditions=arguments.conditions,
         strict_imports=arguments.strict_imports,
     )
@@ -149,7 +148,7 @@ def _bring_up_to_date(
         from hermpkg_build.engine.build import build_targets, build_with_inputs
 
         use_case = build_with_inputs if arguments.inputs else build_targets
-        result = call_engine(use_case, request, arguments, observer)
+        result = call_engine(use_case, replace(request, jobs=arguments.jobs), arguments, observer)
         # The engine tells of artifacts as they are finished.
         told = () if any(target.path for target in result.targets) else result.targets
     for target in told:

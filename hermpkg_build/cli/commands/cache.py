@@ -11,7 +11,7 @@ from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.operands import current_workspace
 from hermpkg_build.core.quantities import read_age, read_size
 from hermpkg_build.core.texts import aligned, counted, size_text
-from hermpkg_build.errors import CommandLineError, ExitCode, WorkspaceError
+from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError
 
 if TYPE_CHECKING:
     from hermpkg_build.store.pruning import Pruned
@@ -44,8 +44,8 @@ def run(arguments: CacheArguments, console: Console) -> ExitCode:
 
     A workspace has the entries that its builds have used; those that several have used count for each.
     ``hermpkg cache gc`` without options keeps the limit that builds keep: ``cache-size`` of
-    ``[tool.hermpkg]``, 20GB where it is not set. What a running build may need stays. Whatever is removed, no
-    build gives another result: it makes again what it misses.
+    ``[tool.hermpkg]`` or of the user's settings, 20GB where it is not set. What a running build may need
+    stays. Whatever is removed, no build gives another result: it makes again what it misses.
 
     Sizes are those on disk, in blocks of 4 KiB.
     """
@@ -68,14 +68,14 @@ def run(arguments: CacheArguments, console: Console) -> ExitCode:
 
 
 def _limit() -> int | None:
-    """Return the limit of the workspace here; where there is none, that of any other."""
+    """Return the limit of the workspace here; where there is none, the user's."""
     from hermpkg_build.loading.preferences import cache_limit
-    from hermpkg_build.loading.workspace import NoWorkspaceError, Workspace
+    from hermpkg_build.loading.workspace import NoWorkspaceError
 
     try:
         return cache_limit(current_workspace())
     except NoWorkspaceError:
-        return cache_limit(Workspace(root="/"))
+        return cache_limit(None)
 
 
 def _prune(arguments: CacheArguments, console: Console) -> None:
@@ -125,7 +125,7 @@ def _limit_or_none() -> int | None:
     """Return the limit; a workspace whose settings are wrong must not keep anybody from looking."""
     try:
         return _limit()
-    except WorkspaceError:
+    except HermpkgError:
         return None
 
 

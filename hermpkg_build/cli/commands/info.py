@@ -6,13 +6,16 @@ import os
 import platform
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.console import Console, error_json
 from hermpkg_build.cli.operands import current_workspace
 from hermpkg_build.cli.remote import servers_of
+from hermpkg_build.cli.settings import chosen_values
 from hermpkg_build.core.texts import aligned, size_text
+from hermpkg_build.core.user_file import user_settings_path
 from hermpkg_build.errors import ExitCode, WorkspaceError
 from hermpkg_build.version import __version__
 
@@ -25,7 +28,7 @@ _ABSENT = {"workspace": "none here", "torch": "not installed"}
 
 @command(CommonArguments, group="the workspace and hermpkg itself", example="hermpkg info")
 def run(arguments: CommonArguments, console: Console) -> ExitCode:
-    """Show the workspace, the cache and the versions in use.
+    """Show the workspace, the cache, the settings with where they come from, and the versions in use.
 
     Also the size of the cache, and the servers that work is shared with. Where the settings of these servers
     are wrong it says so, with the exit code that a build would have.
@@ -40,16 +43,23 @@ def run(arguments: CommonArguments, console: Console) -> ExitCode:
         "remote_cache": remote_cache or None,
         "remote_executor": remote_executor or None,
         "jobs": arguments.jobs,
+        "user_settings": user_settings_path(os.environ),
         "hermpkg": __version__,
         "python": platform.python_version(),
         "python_executable": sys.executable,
         "torch": _version_of("torch"),
     }
-    console.give_json({**facts, "error": error_json(problem)} if problem else facts)
+    settings: list[Json] = [asdict(setting) for setting in chosen_values(arguments, workspace)]
+    facts_json = {**facts, "settings": settings}
+    console.give_json({**facts_json, "error": error_json(problem)} if problem else facts_json)
     for line in aligned(
         (f"{name.replace('_', ' ')}:", _ABSENT.get(name, "none") if value is None else str(value))
         for name, value in {**facts, "cache_bytes": size_text(size)}.items()
     ):
+        console.say(line)
+    console.say("settings:")
+    rows = [(f"  {each.name}", each.value, each.origin) for each in chosen_values(arguments, workspace)]
+    for line in aligned(rows):
         console.say(line)
     if problem is not None:
         console.describe(problem)

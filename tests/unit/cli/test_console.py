@@ -57,6 +57,12 @@ def test_an_error_as_fields():
         ("always", {"NO_COLOR": "1"}, True),
         ("never", {}, False),
         ("auto", {}, False),
+        ("auto", {"FORCE_COLOR": "1"}, True),
+        ("auto", {"FORCE_COLOR": "1", "TERM": "dumb"}, True),
+        ("auto", {"FORCE_COLOR": "0"}, False),
+        ("auto", {"FORCE_COLOR": ""}, False),
+        ("auto", {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ("never", {"FORCE_COLOR": "1"}, False),
     ],
 )
 def test_colour(capsys, color, environment, colored):

@@ -1,0 +1,21 @@
+"""Where the user's own settings lie. Start-up imports this file, so that it imports next to nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+VARIABLE = "HERMPKG_CONFIG"
+
+
+def user_settings_path(environ: Mapping[str, str]) -> str:
+    """Return the absolute path of the file, which need not be there.
+
+    That is ``HERMPKG_CONFIG``, else ``hermpkg/config.toml`` in ``XDG_CONFIG_HOME``, else in ``~/.config``.
+    """
+    chosen = environ.get(VARIABLE)
+    if chosen:
+        return os.path.abspath(os.path.expanduser(chosen))
+    xdg = environ.get("XDG_CONFIG_HOME", "")
+    folder = xdg if os.path.isabs(xdg) else os.path.join(environ.get("HOME") or "/nonexistent", ".config")
+    return os.path.join(os.path.abspath(folder), "hermpkg", "config.toml")
