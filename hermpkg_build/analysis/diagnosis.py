@@ -125,8 +125,7 @@ class Teller(Adviser):
         top = top_of(problem.module)
         for hook in self.environment.hooks_for(top):
             yield "not run", f"{hook}, which may add '{top}' when Python starts"
-        if python := interpreter():
-            yield "looked in", python
+        yield "looked in", interpreter()
 
     def location(self, problem: Problem) -> Location | None:
         """Where the fault lies: in the source that does not parse, at the import, at the rule."""

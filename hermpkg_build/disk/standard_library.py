@@ -25,5 +25,5 @@ def standard_library() -> tuple[str, ...]:
 
 
 def interpreter() -> str:
-    """Say in which interpreter modules are looked for: its path and version; "" for one without a path."""
-    return f"{sys.executable} (Python {sys.version.split()[0]})" if sys.executable else ""
+    """Say in which interpreter modules are looked for: its path and version."""
+    return f"{sys.executable or 'this program'} (Python {sys.version.split()[0]})"

@@ -71,6 +71,7 @@ def _labels(pattern: TargetPattern, loader: Loader, errors: list[HermpkgError]) 
     if pattern.recursive:
         return _below(pattern, loader, errors)
     if pattern.target is None:
+        _check_package(pattern.package, loader)
         # As for Bazel, a target that has the name of a wildcard is what that names.
         own = loader.build_file(pattern.package).targets.get(pattern.text.rpartition(":")[2])
         if own is not None:
@@ -106,6 +107,18 @@ def label_at_path(pattern: TargetPattern, name: str, packages: Packages) -> Labe
         if outer is not None:
             return Label(outer, pattern.package[len(outer) :].lstrip("/"))
     return Label(pattern.package, name)
+
+
+def _check_package(package: str, loader: Loader) -> None:
+    """Raise LabelError for a folder that is no package; it names the packages below, where there are some."""
+    packages = loader.packages
+    if packages.build_file(package) is not None:
+        return
+    error = packages.no_such_package(Label(package, "all"))
+    if packages.is_ignored(package) or next(packages.below(package), None) is None:
+        raise error
+    below = f"//{package}/..." if package else "//..."
+    raise LabelError(error.summary, facts=error.facts, next_step=f"for all targets below it: {below}")
 
 
 def _all_of(package: str, loader: Loader, *, with_manual: bool) -> list[Label]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from typing import Any
 from xml.etree import ElementTree
 
@@ -445,3 +446,21 @@ package_test(name = "broken_test", package = ":broken", main = "bad_test.py")
     assert [child.tag for child in suite[0]] == ["error"]
     outcome = tested.run("test", "//app:app_test", "--junit", "app/BUILD/x.xml")
     assert (outcome.code, "cannot write 'app/BUILD/x.xml'" in outcome.stderr) == (36, True)
+
+
+def test_an_interrupted_test_has_not_failed(workspace: Any, tmp_path: Any) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    workspace.build_file(SEVERAL.format(f'args = ["{a}", "{b}"]', f'args = ["{b}", "{a}"]'))
+    workspace.write("app/__init__.py", "")
+    workspace.write("app/main.py", "VALUE = 1\n")
+    for name in ("one", "two"):
+        workspace.write(f"app/{name}.py", MEETS + "time.sleep(600)\n")
+    running = workspace.start("test", "//app:all", "--jobs", "2")
+    while not (a.exists() and b.exists()):
+        assert running.poll() is None
+        time.sleep(0.01)
+    running.send_signal(signal.SIGINT)
+    stdout, stderr = running.communicate(timeout=60)
+    assert running.returncode == 8
+    assert "failed" not in stdout + stderr
+    assert "interrupted" in stderr

@@ -107,6 +107,10 @@ def test_errors_of_missing_modules_say_where_they_were_looked_for(choice, enviro
         outcome = choice.run(target, "--python", str(environment))
         assert outcome.code == 1
         assert f"looked in: {environment}/bin/python (Python " in outcome.stderr
+    there.write_text("NUMBER = 1\n")
+    choice.write("app/app_test.py", "import pytest\n")
+    outcome = choice.run("test", "//app:app_test", "--python", str(environment))
+    assert f"looked in: {environment}/bin/python (Python " in outcome.stderr
     workspace_module = BUILD.replace("app.main:make", "app.mian:make")
     choice.build_file(workspace_module)
     assert looked in choice.run("//app").stderr

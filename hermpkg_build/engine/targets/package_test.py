@@ -20,12 +20,13 @@ from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.disk.processes import Children, lifeline, signal_name
+from hermpkg_build.disk.standard_library import interpreter
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.runner import Done, Ran
 from hermpkg_build.engine.targets import package_test_main
 from hermpkg_build.engine.test_options import TestOptions
 from hermpkg_build.engine.test_results import PackageTestResult
-from hermpkg_build.errors import PackageTestError
+from hermpkg_build.errors import BuildInterruptedError, PackageTestError
 from hermpkg_build.factories.child import library_paths
 from hermpkg_build.inspection.contents import manifest_of
 from hermpkg_build.loading.folder_walk import folders_below
@@ -193,7 +194,7 @@ def _code_at(context: TargetContext, places: list[str]) -> list[list[str]]:
 
 
 def _test(build: Build, target: PackageTest, artifact: TargetResult, attempts: int) -> PackageTestResult:
-    """Run a test until it passes, at most `attempts` times."""
+    """Run a test until it passes, at most `attempts` times. Raises BuildInterruptedError if cancelled."""
     started = time.perf_counter()
     path = build.context.absolute(artifact.path)
     failures: list[PackageTestError] = []
@@ -205,10 +206,10 @@ def _test(build: Build, target: PackageTest, artifact: TargetResult, attempts: i
         ):
             code = exit_code_of(build.context, target, path, folder, build.children, output)
             printed, passed = _end_of(output), code == 0
+        if build.children.is_cancelled():
+            raise BuildInterruptedError(f"{target.label} was stopped")
         if not passed:
             failures.append(package_test_failure(target, code, printed))
-        if build.children.is_cancelled():
-            break
     return PackageTestResult(
         label=str(target.label),
         status="passed" if passed else "failed",
@@ -339,6 +340,11 @@ def package_test_failure(target: PackageTest, code: int | None, output: str) -> 
     else:
         what = f"exited with code {code}"
         next_step = "fix what the output above shows"
+    lacks = "ModuleNotFoundError: " in output
     return PackageTestError(
-        f"{target.label} {what}", location=target.location, snippet=output.rstrip(), next_step=next_step
+        f"{target.label} {what}",
+        location=target.location,
+        facts=[("looked in", interpreter())] if lacks else (),
+        snippet=output.rstrip(),
+        next_step=next_step,
     )

@@ -151,10 +151,12 @@ def check_environment(archive: Archive, manifest: Manifest, mode: CheckMode) -> 
     if mode == "error":
         problems += drift
     if problems:
+        from hermpkg_build.disk.standard_library import interpreter
+
         raise ArtifactEnvironmentError(
             f"the artifact {archive.name} cannot run in this environment",
             facts=problems,
-            next_step='install what it needs, or open it with check="off"',
+            next_step=f'install what it needs in {interpreter()}, or open it with check="off"',
         )
     if drift:
         text = ", ".join(f"{name} {what}" for name, what in drift)

@@ -130,6 +130,14 @@ def test_a_pattern_is_the_same_from_everywhere_and_through_links(
             ]
 
 
+@pytest.mark.parametrize(("word", "package"), [(".", ""), ("..", "z"), (":all", "")])
+def test_a_folder_above_packages_is_told_of_them(files: WorkspaceFiles, word: str, package: str) -> None:
+    files.build("z", 'model(name = "z", factory = "x:y")')
+    with pytest.raises(HermpkgError) as caught:
+        expand(files, word, package=package)
+    assert caught.value.next_step == "for all targets below it: //..."
+
+
 @pytest.mark.parametrize("word", ["..", "../x", "a/../..", "/", "/usr", "/usr:x", "-../x"])
 def test_paths_out_of_the_workspace(tree: WorkspaceFiles, word: str) -> None:
     with pytest.raises(HermpkgError) as caught:
