@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
+from hermpkg_build.core.quantities import read_size
 from hermpkg_build.core.texts import size_text
 from hermpkg_build.disk.replacing import ASIDE, discard_folder
 from hermpkg_build.disk.trust import check_private_folder
@@ -23,23 +24,19 @@ CODE_LIMIT = 250 * 10**6
 _PART_LEFT = 0.75
 """The part of a limit that is left when it is exceeded, so that not every new entry removes an old one."""
 
-_UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-
 
 def unpacked_limit() -> int:
     """Return how many bytes of unpacked files are kept. Raises LocalEnvironmentError for another text."""
-    text = os.environ.get(VARIABLE, "").strip()
+    text = os.environ.get(VARIABLE)
     if not text:
         return UNPACKED_LIMIT
-    unit = _UNITS.get(text[-1].upper())
-    number = text[:-1] if unit else text
-    if not number.isascii() or not number.isdigit():
+    try:
+        return read_size(text)
+    except ValueError as error:
         raise LocalEnvironmentError(
-            f"{VARIABLE} is not a number of bytes: {text!r}",
-            next_step="write a number, or one with K, M, G or T behind it, or leave it out: then it is "
-            + size_text(UNPACKED_LIMIT),
-        )
-    return int(number) * (unit or 1)
+            f"{VARIABLE} needs {error}, not {text!r}",
+            next_step=f"without it the limit is {size_text(UNPACKED_LIMIT)}",
+        ) from None
 
 
 def prune_unpacked(place: str, limit: int) -> None:

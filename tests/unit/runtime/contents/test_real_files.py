@@ -333,13 +333,13 @@ def test_a_folder_that_is_removed_meanwhile_is_made_again(cache, monkeypatch) ->
     assert contents(unpack(FILES)).keys() == FILES.keys()
 
 
-@pytest.mark.parametrize(("text", "limit"), [("12", 12), ("3k", 3000), ("2G", 2 * 10**9), ("", 4 * 10**9)])
+@pytest.mark.parametrize(("text", "limit"), [("12", 12), ("3k", 3000), ("2GB", 2 * 10**9), ("", 4 * 10**9)])
 def test_limits(monkeypatch, text, limit) -> None:
     monkeypatch.setenv("HERMPKG_UNPACKED_LIMIT", text)
     assert unpacked_limit() == limit
 
 
-@pytest.mark.parametrize("text", ["G", "-1", "1.5G", "2GB", "many"])
+@pytest.mark.parametrize("text", ["G", "-1", "2 boxes", "many"])
 def test_a_limit_that_is_no_number_is_told(cache, monkeypatch, text) -> None:
     monkeypatch.setenv("HERMPKG_UNPACKED_LIMIT", text)
     with pytest.raises(LocalEnvironmentError, match="HERMPKG_UNPACKED_LIMIT"):
