@@ -27,6 +27,7 @@ _MOST_LINES = 200
 def difference_page(a: ArchiveReader, b: ArchiveReader) -> dict[str, Json]:
     """Return the data of the page on how `b` differs from `a`. Raises ArchiveError for damaged records."""
     comparison = compare_archives(a, b)
+    names = short_names(a.name, b.name)
     sides = _Side(a), _Side(b)
     tree = ByteTree()
     for number, record in enumerate(comparison.records):
@@ -36,8 +37,8 @@ def difference_page(a: ArchiveReader, b: ArchiveReader) -> dict[str, Json]:
             tree.add(place_of_tensor(tensor), max(1, tensor.bytes), "changed", number)
     return {
         "page": "difference",
-        "title": f"{_short(a.name)} and {_short(b.name)}",
-        "head": [_line_on(side) for side in sides],
+        "title": " and ".join(names),
+        "head": [_line_on(*each) for each in zip(names, sides, strict=True)],
         "equal": comparison.equal,
         "tree": tree.to_json(),
         "changes": [_change_json(record, a, b) for record in comparison.records],
@@ -51,7 +52,6 @@ class _Side:
     """One of the two artifacts, with its tensors by name and by storage."""
 
     def __init__(self, archive: ArchiveReader) -> None:
-        self.name = archive.name
         self.overview: Overview = overview_of(archive)
         self.records = {record.name: record for record in self.overview.contents.records}
         self.named: dict[tuple[str, str], TensorFacts] = {}
@@ -62,12 +62,21 @@ class _Side:
             self.stored.setdefault(tensor.storage, []).append(tensor)
 
 
-def _short(path: str) -> str:
-    return path.rstrip("/").rpartition("/")[2] or path
+def short_names(a: str, b: str) -> tuple[str, str]:
+    """Shorten two paths to as many of their last segments as tell them apart: a page can be sent.
+
+    >>> short_names("/home/me/old/net.pt", "/home/me/new/net.pt"), short_names("x/a.pt", "x/b.pt")
+    (('old/net.pt', 'new/net.pt'), ('a.pt', 'b.pt'))
+    """
+    left, right = a.split("/"), b.split("/")
+    count = 1
+    while left[-count:] == right[-count:] and count < max(len(left), len(right)):
+        count += 1
+    return "/".join(left[-count:]), "/".join(right[-count:])
 
 
-def _line_on(side: _Side) -> str:
-    return f"{_short(side.name)}: {'; '.join(head_lines(side.overview.contents))}"
+def _line_on(name: str, side: _Side) -> str:
+    return f"{name}: {'; '.join(head_lines(side.overview.contents))}"
 
 
 def _change_json(record: RecordDifference, a: ArchiveReader, b: ArchiveReader) -> dict[str, Json]:

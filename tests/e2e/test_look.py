@@ -56,6 +56,8 @@ def test_where_it_cannot_be(app):
     outcome = app.run("look", artifact, "--no-open", "--output", artifact)
     assert outcome.code == ExitCode.COMMAND_LINE
     assert (app.root / artifact).read_bytes() == before
+    folder = app.run("look", artifact, "--no-open", "--output", ".")
+    assert (folder.code, "names a folder" in folder.stderr) == (ExitCode.COMMAND_LINE, True)
     lost = app.run("look", artifact, "--no-open", "--output", "/proc/none/page.html")
     assert lost.code == ExitCode.LOCAL_ENVIRONMENT
     assert Path("/proc/none").exists() is False

@@ -81,6 +81,8 @@ def _written(arguments: LookArguments, title: str, page: bytes) -> str:
 
         name = "".join("_" if c in _UNSAFE or not c.isprintable() else c for c in title).strip(". ")[:100]
         path = os.path.join(tempfile.mkdtemp(prefix="hermpkg-look-"), f"{name or 'artifact'}.html")
+    if os.path.isdir(path):
+        raise CommandLineError(f"--output names a folder: {path}", next_step="name a file in it")
     for word in (arguments.artifact, arguments.other):
         if word and is_file(word) and os.path.exists(path) and os.path.samefile(word, path):
             raise CommandLineError("--output names the artifact itself", next_step="name another file")
