@@ -12,6 +12,7 @@ from types import FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
 from hermpkg_build.core.module_names import top_of
+from hermpkg_build.pickles.parametrized import by_its_original, parametrized_class
 
 _OBJECT: Final[Any] = object
 _OF_PATTERNS: Final = ("pattern", "flags", "groups", "groupindex")
@@ -59,6 +60,8 @@ def reduce(obj: Any, protocol: int) -> Any:
         return NotImplemented
     if isinstance(obj, MethodType):
         _check_that_it_comes_back(obj)
+    if (original := parametrized_class(obj)) is not None:
+        return by_its_original(obj, original)
     return obj.__reduce_ex__(protocol)
 
 

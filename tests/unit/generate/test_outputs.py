@@ -113,3 +113,15 @@ def test_examples_are_arguments():
     assert arguments_of({"x": 1}) == ((), {"x": 1})
     assert arguments_of([1]) == (([1],), {})
     assert arguments_of(Pair(1, 2)) == ((Pair(1, 2),), {})
+
+
+def test_arrays_of_objects_go_by_these_objects():
+    numpy = pytest.importorskip("numpy")
+
+    def made(word):
+        array = numpy.empty(2, dtype=object)
+        array[:] = [{"a": word}, word]
+        return leaves_of(array)
+
+    assert compare(made("".join(["a", "b"])), made("ab")).problems == ()
+    assert compare(made("a"), made("b")).problems != ()
