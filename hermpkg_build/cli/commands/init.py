@@ -70,8 +70,6 @@ def run(arguments: InitArguments, console: Console) -> ExitCode:
     from hermpkg_build.generate.project.init import InitRequest, plan_init
 
     build_in_chosen_python(arguments)
-    if arguments.factory:
-        console.note(f"{arguments.factory} is run once, to see what it imports and reads ...")
     plan = plan_init(
         InitRequest(
             directory=os.getcwd(),
@@ -85,7 +83,8 @@ def run(arguments: InitArguments, console: Console) -> ExitCode:
             force=arguments.force,
             cache_directory=arguments.cache_dir,
             jobs=arguments.jobs,
-        )
+        ),
+        console.note,
     )
     _tell(plan, console, dry_run=arguments.dry_run)
     value: dict[str, Json] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,13 +79,13 @@ class InitPlan:
     test: str
 
 
-def plan_init(request: InitRequest) -> InitPlan:
-    """Plan the files, having made the model once. Nothing is written.
+def plan_init(request: InitRequest, tell: Callable[[str], None] = lambda _: None) -> InitPlan:
+    """Plan the files, having made the model once, before which people are told by `tell`. Nothing is written.
 
     Raises CommandLineError, also where no factory is named, with those that may be meant; FactoryError where
     the factory fails.
     """
-    return _Init(request).plan()
+    return _Init(request).plan(tell)
 
 
 class _Init:
@@ -102,7 +102,7 @@ class _Init:
         self._sources = ProjectSources(self._root)
         self._layout = self._found_layout()
 
-    def plan(self) -> InitPlan:
+    def plan(self, tell: Callable[[str], None]) -> InitPlan:
         name = self._name()
         self._refuse_second(name)
         if not self._request.factory:
@@ -120,6 +120,7 @@ class _Init:
         self._check_arguments(path, function)
         example = self._example(path, module)
         weights = self._weights()
+        tell(f"{module}:{function} is run once, to see what it imports and reads")
         trial = try_model(
             TrialRequest(
                 workspace=Workspace(root=self._root, source_roots=self._layout.source_roots),
