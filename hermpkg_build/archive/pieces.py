@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import mmap
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
+from typing import Protocol
 
 PIECE = 1 << 20
 _KEPT = 64 << 20
@@ -68,6 +69,15 @@ def hash_of(pieces: Iterable[memoryview]) -> str:
     for piece in pieces:
         hasher.update(piece)
     return hasher.hexdigest()
+
+
+class _Hashed(Protocol):
+    def sha256(self, name: str, /) -> str: ...
+
+
+def digest_if_listed(archive: _Hashed, name: str, size: int, listed: Mapping[str, str]) -> str:
+    """Return ``<sha256>/<size>`` of a record; without the hash where it is `listed` with another size."""
+    return f"{archive.sha256(name) if listed[name].endswith(f'/{size}') else ''}/{size}"
 
 
 def first_difference(a: memoryview, b: memoryview) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -14,7 +14,7 @@ from hermpkg_build.archive.archive_file import ArchiveFile, ArchiveSource
 from hermpkg_build.archive.central_directory import decode_name, read_central_directory
 from hermpkg_build.archive.layout import VERSION_RECORD, problem_with_size
 from hermpkg_build.archive.members import Member, Members
-from hermpkg_build.archive.pieces import PIECE, hash_of, inflated
+from hermpkg_build.archive.pieces import PIECE, digest_if_listed, hash_of, inflated
 from hermpkg_build.archive.record_sweep import sweep
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.errors import ArchiveError
@@ -184,13 +184,15 @@ class ArchiveReader(Closing):
         """
         return hash_of(self._compared(name))
 
-    def digests(self, names: Iterable[str]) -> dict[str, str]:
+    def digests(self, names: Iterable[str], listed: Mapping[str, str]) -> dict[str, str]:
         """Return ``<sha256>/<size>`` of each of the records `names`, which are compared with their CRCs.
 
-        Many small ones are read at once. Raises ArchiveError.
+        Many small ones are read at once. A large one that has another size than it is `listed` with is not
+        read, and has no hash. Raises ArchiveError.
         """
         return {
-            name: f"{sha256 or self.sha256(name)}/{size}" for name, size, sha256 in self._swept(names, True)
+            name: f"{sha256}/{size}" if sha256 else digest_if_listed(self, name, size, listed)
+            for name, size, sha256 in self._swept(names, True)
         }
 
     def sizes(self, names: Iterable[str]) -> dict[str, int]:

@@ -7,12 +7,12 @@ import functools
 import io
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import final
 
 from hermpkg_build.archive.layout import DATA, MANIFEST, problem_with_name, problem_with_size
-from hermpkg_build.archive.pieces import PIECE, hash_of
+from hermpkg_build.archive.pieces import PIECE, digest_if_listed, hash_of
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.errors import ArchiveError
 
@@ -82,9 +82,9 @@ class UnpackedReader(Closing):
         """Return the SHA-256 of a record, in hexadecimal; a folder has no checksums. Raises ArchiveError."""
         return hash_of(self.pieces(name))
 
-    def digests(self, names: Iterable[str]) -> dict[str, str]:
-        """Return ``<sha256>/<size>`` of each of the records `names`. Raises ArchiveError."""
-        return {name: f"{self.sha256(name)}/{self.size(name)}" for name in names}
+    def digests(self, names: Iterable[str], listed: Mapping[str, str]) -> dict[str, str]:
+        """Return ``<sha256>/<size>`` of each record; no hash where it is `listed` with another size."""
+        return {name: digest_if_listed(self, name, self.size(name), listed) for name in names}
 
     def sizes(self, names: Iterable[str]) -> dict[str, int]:
         """Return the number of bytes of each of the records `names`. Raises ArchiveError."""

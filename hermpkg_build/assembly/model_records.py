@@ -66,7 +66,10 @@ def _check_torchscript(models: Mapping[str, PackedModel]) -> None:
     if len(scripted) > 1:
         raise AnalysisError(
             "an artifact holds TorchScript of one model only",
-            facts=[("pickles", "\n".join(f"{name} of {models[name].origin.label}" for name in scripted))],
+            facts=[
+                ("pickles", "\n".join(f"{name} of {models[name].origin.label}" for name in scripted)),
+                ("reason", "torch writes the classes of all TorchScript at once, under names of its own"),
+            ],
             next_step="make one model of them, whose factory returns a dict, or a package for each",
         )
 

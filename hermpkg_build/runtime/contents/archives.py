@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -19,9 +19,9 @@ from hermpkg_build.archive.layout import (
     problem_with_name,
     problem_with_size,
 )
+from hermpkg_build.archive.pieces import digest_if_listed
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.unpacked import UnpackedReader
-from hermpkg_build.core.digest import Digest
 from hermpkg_build.errors import ArchiveError
 
 _LONGEST_VERSION = 9
@@ -166,9 +166,9 @@ class TorchReaderArchive:
         """Return the SHA-256 of a record, in hexadecimal."""
         return hashlib.sha256(self.read(name)).hexdigest()
 
-    def digests(self, names: Iterable[str]) -> dict[str, str]:
-        """Return ``<sha256>/<size>`` of each of the records `names`."""
-        return {name: str(Digest.of(self.read(name))) for name in names}
+    def digests(self, names: Iterable[str], listed: Mapping[str, str]) -> dict[str, str]:
+        """Return ``<sha256>/<size>`` of each record; no hash where it is `listed` with another size."""
+        return {name: digest_if_listed(self, name, self.size(name), listed) for name in names}
 
     def sizes(self, names: Iterable[str]) -> dict[str, int]:
         """Count the bytes of each of the records `names`."""

@@ -84,7 +84,7 @@ def _changed_records(archive: Archive, manifest: Manifest, *, with_tensors: bool
     unread = set() if with_tensors else {*manifest.records_of(RecordKind.STORAGE)}
     unread = {name for name in unread if name.startswith(DATA)}
     there = [name for name in names if name in listed]
-    found = archive.digests([name for name in there if name not in unread] if unread else there)
+    found = archive.digests([name for name in there if name not in unread] if unread else there, listed)
     if unread:
         for name, size in archive.sizes([name for name in there if name in unread]).items():
             listed_hash, _, listed_size = listed[name].partition("/")
