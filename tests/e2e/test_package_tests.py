@@ -72,6 +72,16 @@ def test_it_starts_in_an_empty_folder(tested: Any) -> None:
     assert outcome.code == 0, outcome.stderr
 
 
+def test_files_of_the_current_folder_are_not_there(tested: Any) -> None:
+    tested.write("names.txt", "one\n")
+    tested.write("app/app_test.py", "open('names.txt')\n")
+    outcome = tested.run("test", "//app:app_test")
+    assert outcome.code == 3
+    assert "-> find 'names.txt' from the code that reads it, as by Path(__file__).parent" in outcome.stderr
+    tested.write("app/app_test.py", "open('/nowhere/names.txt')\n")
+    assert "-> fix what the output above shows" in tested.run("test", "//app:app_test").stderr
+
+
 @pytest.mark.parametrize(
     ("number", "name"),
     [

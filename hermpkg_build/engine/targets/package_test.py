@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 _TEST_VERSION = 3
 _CODE_SUFFIXES = (".py", ".so", ".pyd", ".dylib")
 """Files of extern packages that tests may run."""
+
+_MISSING_FILE = re.compile(r"FileNotFoundError: \[Errno \d+\] .*?: '([^']+)'$")
+"""The last line of a traceback that tells of a file by its path."""
 
 _OUTPUT_LIMIT = 1 << 20
 """Bytes of a test's output that are kept: its end, where the failure stands."""
@@ -339,7 +343,7 @@ def package_test_failure(target: PackageTest, code: int | None, output: str) -> 
         next_step = "the output above ends where it died"
     else:
         what = f"exited with code {code}"
-        next_step = "fix what the output above shows"
+        next_step = _next_step_after(output)
     lacks = "ModuleNotFoundError: " in output
     return PackageTestError(
         f"{target.label} {what}",
@@ -347,4 +351,15 @@ def package_test_failure(target: PackageTest, code: int | None, output: str) -> 
         facts=[("looked in", interpreter())] if lacks else (),
         snippet=output.rstrip(),
         next_step=next_step,
+    )
+
+
+def _next_step_after(output: str) -> str:
+    """What to do about a failure, which a path relative to the current folder may have led to."""
+    missing = _MISSING_FILE.match((output.rstrip().splitlines() or [""])[-1])
+    if missing is None or os.path.isabs(missing[1]):
+        return "fix what the output above shows"
+    return (
+        f"find {missing[1]!r} from the code that reads it, as by Path(__file__).parent: a test starts in an "
+        "empty folder, and where a package lands the current folder is anyone's"
     )
