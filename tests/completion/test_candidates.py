@@ -30,6 +30,8 @@ def texts(line: str, kind: str = "") -> list[str]:
         ("hermpkg test //models:", ["resnet_test", "all"]),
         ("hermpkg inspect //models:", ["resnet", "all"]),
         ("hermpkg build -- //models:mod", ["modules"]),
+        ("hermpkg query --modules //models:mod", ["modules"]),
+        ("hermpkg query deps(//models:mod", []),
         ("hermpkg nothing //models:", []),
         ("hermpkg version //models:", []),
         ("hermpkg build //nowhere:", ["all"]),

@@ -24,6 +24,9 @@ Kind: TypeAlias = Literal["word", "part", "files", "folders"]
 Commands: TypeAlias = Callable[[str], "Command[Any] | None"]
 """Finds a command by its name."""
 
+_IN_EXPRESSIONS = frozenset("()\"'+^,")
+"""What a word has that is more of an expression than one pattern: shells part it in ways of their own."""
+
 _RULES = {"test": "package_test", "LABEL": "model_package"}
 
 
@@ -91,6 +94,8 @@ def _plain(
     yield from (Candidate(kind="word", text=w) for w in words if w.islower() and w.startswith(current))
     if "PATTERN" in words or "TARGET" in words or "LABEL" in words:
         yield from _targets(current, _RULES.get("LABEL" if "LABEL" in words else command.name, ""))
+    if "EXPR" in words and not _IN_EXPRESSIONS.intersection(current):
+        yield from _targets(current, "")
     if "FILE" in words and not current.startswith(("//", ":", "-")):
         yield Candidate(kind="files", text="")
 
