@@ -143,7 +143,7 @@ def _leaves(value: Any, path: str, above: Sequence[int]) -> Iterator[Leaf]:
         yield path, _plain_tensor(value)
     elif numpy is not None and isinstance(value, numpy.ndarray) and value.dtype.hasobject:
         # Its bytes are addresses.
-        yield f"{path}:type", ("array", str(value.dtype), value.shape)
+        yield f"{path}:array", (str(value.dtype), value.shape)
         yield from _leaves(value.tolist(), path, above)
     elif numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic)):
         yield path, ("array", str(value.dtype), value.shape, value.tobytes())
