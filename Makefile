@@ -16,9 +16,10 @@ PYTEST_FLAGS ?= -n 4 --dist worksteal
 
 # An environment of its own: none of the libraries is to be had where everything else is tested.
 ZOO := .venv-zoo
+MODELS := .venv-models
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench fuzz zoo pictures machine format clean
+.PHONY: help demo test bench fuzz zoo models pictures machine format clean
 
 help: ## Show what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -42,6 +43,9 @@ fuzz: $(VENV)/test.stamp ## Read mutants of archives: COUNT of them from number 
 zoo: $(ZOO)/zoo.stamp ## Pack models of twelve libraries and load them where the libraries are not
 	@$(ZOO)/bin/python tests/zoo/run.py $(LIBRARIES)
 
+models: $(MODELS)/models.stamp ## Pack models of 57 libraries with one line each, and run them where the libraries are not
+	@$(MODELS)/bin/python tests/zoo/pack.py $(LIBRARIES)
+
 pictures: $(VENV)/test.stamp $(VENV)/machine.stamp ## Make the pictures of the documentation, in a Chromium
 	$(VENV_PYTHON) docs/pictures/make_pictures.py
 
@@ -54,7 +58,7 @@ format: $(VENV)/test.stamp ## Format the code
 	sh tests/bazel/buildifier.sh fix || test $$? = 69
 
 clean: ## Remove everything that make made
-	rm -rf $(VENV) $(ZOO) tests/bazel/node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	rm -rf $(VENV) $(ZOO) $(MODELS) tests/bazel/node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
 		.import_linter_cache examples/*/hermpkg-out tests/zoo/hermpkg-out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -78,4 +82,10 @@ $(ZOO)/zoo.stamp: pyproject.toml tests/zoo/constraints.txt tests/zoo/requirement
 	"$(PYTHON)" -m venv $(ZOO)
 	$(ZOO)/bin/python -m pip install -qq --disable-pip-version-check --constraint tests/zoo/constraints.txt \
 		--requirement tests/zoo/requirements.txt --editable '.[torch]'
+	@touch $@
+
+$(MODELS)/models.stamp: pyproject.toml tests/zoo/models/constraints.txt tests/zoo/models/requirements.txt
+	"$(PYTHON)" -m venv $(MODELS)
+	$(MODELS)/bin/python -m pip install -qq --disable-pip-version-check --prefer-binary \
+		--constraint tests/zoo/models/constraints.txt --requirement tests/zoo/models/requirements.txt --editable '.[torch]'
 	@touch $@

@@ -1,8 +1,9 @@
-"""Three libraries of the zoo, those that are installed where everything else is tested."""
+"""Libraries of the zoo that are installed where everything else is tested."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,9 @@ import pytest
 pytest.importorskip("torch")
 
 
-@pytest.fixture(scope="module")
-def zoo() -> Any:
-    """The program that `make zoo` runs."""
-    spec = spec_from_file_location("zoo_run", Path(__file__).with_name("run.py"))
+def program(file: str) -> Iterator[Any]:
+    """A program beside this file, as a module."""
+    spec = spec_from_file_location("zoo_run", Path(__file__).with_name(file))
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
@@ -26,6 +26,18 @@ def zoo() -> Any:
         yield module
 
 
+@pytest.fixture(scope="module")
+def zoo() -> Iterator[Any]:
+    """The program that `make zoo` runs."""
+    yield from program("run.py")
+
+
+@pytest.fixture(scope="module")
+def models() -> Iterator[Any]:
+    """The program that `make models` runs."""
+    yield from program("pack.py")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("library", ["kornia", "torchmetrics", "transformers"])
 def test_a_packed_library_does_what_the_installed_one_does(zoo: Any, library: str, tmp_path: Path) -> None:
@@ -33,3 +45,11 @@ def test_a_packed_library_does_what_the_installed_one_does(zoo: Any, library: st
     assert outcome.problems == ()
     assert outcome.is_complete
     assert outcome.modules > 100
+
+
+@pytest.mark.slow
+def test_a_model_of_a_library_packs_with_one_line(models: Any, tmp_path: Path) -> None:
+    facts = models.pack_one("kornia", models.models()["kornia"], tmp_path)
+    assert "error" not in facts
+    assert {each["name"]: each["policy"] for each in facts["decisions"]}["kornia"] == "intern"
+    assert models.row("kornia", facts).split()[3] == "yes"

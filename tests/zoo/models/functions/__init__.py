@@ -1,0 +1,1 @@
+"""Code of its own that examples give to libraries."""
