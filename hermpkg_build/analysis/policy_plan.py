@@ -170,9 +170,12 @@ class _Planner:
         by_place: dict[int, list[Decision]] = {}
         for decision in decisions:
             by_place.setdefault(self._place(decision), []).append(decision)
+        parts = [module for decision in decisions if decision.is_part for module in decision.modules]
         for place, found in sorted(by_place.items()):
             for rule in must_match(rules_of(found)):
                 known = self._extensible(rule, place, used)
+                if any(map(GlobGroup(rule.include).matches, parts)):
+                    known = None  # Rules for parts of it come first.
                 if known is None:
                     edits.append(InsertRule(index=place - self.first, rule=rule))
                 else:

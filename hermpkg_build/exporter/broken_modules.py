@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from hermpkg_build.analysis.advice import Voice
 from hermpkg_build.analysis.diagnosis import Teller, chain_lines
@@ -52,10 +52,17 @@ _CALLS = Voice(
 )
 
 
-def raise_for(analysis: ExportAnalysis, given: Sequence[PolicyRule], *, debug: bool) -> None:
+def raise_for(
+    analysis: ExportAnalysis,
+    given: Sequence[PolicyRule],
+    *,
+    debug: bool,
+    whole: Callable[[], str] = lambda: "",
+) -> None:
     """Raise PackagingError where modules are broken, else EmptyMatchError where a rule decides for none.
 
-    With `debug`, a broken module has all imports that need it, not only the first.
+    With `debug`, a broken module has all imports that need it, not only the first. `whole` gives the calls
+    that settle all; it is asked where there are several things to mend.
     """
     teller = Teller(
         problems=analysis.problems,
@@ -65,9 +72,10 @@ def raise_for(analysis: ExportAnalysis, given: Sequence[PolicyRule], *, debug: b
         environment=analysis.modules.installed,
         voice=_CALLS,
     )
+    groups = teller.groups()
     broken = [
         _broken(teller, problem, others, debug=debug)
-        for first, *others in teller.groups()
+        for first, *others in groups
         for problem in (first, *others)
         if problem.kind not in _RULE_PROBLEMS
     ]
@@ -78,6 +86,7 @@ def raise_for(analysis: ExportAnalysis, given: Sequence[PolicyRule], *, debug: b
             f"the package cannot be made: {modules} broken",
             broken=broken,
             dependency_graph=analysis.graph,
+            details=whole() if len(groups) > 1 else "",
         )
     idle = {
         analysis.given_rules[problem.rule]: problem

@@ -19,7 +19,7 @@ from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.core.module_names import package_of_init
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import AnalysisError, GroupedError, Location
-from hermpkg_build.exporter.broken_modules import raise_for
+from hermpkg_build.exporter.broken_modules import call_text, raise_for
 from hermpkg_build.exporter.destination import destination_of
 from hermpkg_build.exporter.errors import PackagingError
 from hermpkg_build.exporter.export_analysis import ExportAnalysis, analyse_export
@@ -291,11 +291,23 @@ class PackageExporter(ModulePolicies):
         for text in left_out:
             warnings.warn_explicit(text, UserWarning, place.path, place.line)
 
+    def _whole_policy(self) -> str:
+        """The calls that would settle all that is to be packed."""
+        from hermpkg_build.exporter.whole_policy import whole_policy
+
+        return whole_policy(
+            self._plan,
+            self.importer,
+            self._saved.records,
+            call_text,
+            strict_imports=self._strict_imports,
+        )
+
     def _settle(self) -> ExportAnalysis:
         """Analyse until no hook saves more; raises as `close`."""
         while True:
             analysis = self._analyse()
-            raise_for(analysis, self._plan.rules, debug=self.debug)
+            raise_for(analysis, self._plan.rules, debug=self.debug, whole=self._whole_policy)
             told = [hooks.tell(self, [*self._with_policy(policy)]) for policy, hooks in self._hooks.items()]
             if not any(told):
                 return analysis

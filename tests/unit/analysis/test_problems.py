@@ -513,3 +513,19 @@ def test_a_file_that_no_dependency_lists_is_told_where_all_else_is_denied(worksp
     workspace.own({"util.py": "", "BUILD": ""}, declared=False)
     (error,) = workspace.problems("app", rule("intern", "app"), rule("deny", "**"))
     assert error.next_step == "list util.py in a python_modules target of BUILD and add that to the deps"
+
+
+def test_a_rule_for_a_part_stands_before_the_one_for_the_whole(workspace):
+    workspace.own({"app.py": "import lib.a, other\n"})
+    workspace.installed(
+        {"lib/__init__.py": "", "lib/a.py": "import lib.old", "lib/old.py": "print 1", "other.py": ""}
+    )
+    workspace.installed({"lib-1.dist-info/RECORD": "lib/__init__.py,,\nlib/a.py,,\nlib/old.py,,\n"})
+    (error,) = workspace.problems("app", rule("intern", "app", line=3), rule("deny", "**"))
+    block = error.next_step.partition("policy = [\n")[2].splitlines()
+    assert [line.strip() for line in block[:-1]] == [
+        'intern("app"),',
+        'mock("lib.old"),',
+        'intern(["lib.**", "other.**"]),',
+        'deny("**"),',
+    ]

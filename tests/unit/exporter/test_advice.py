@@ -147,3 +147,20 @@ def test_the_place_of_a_syntax_error_is_told(library):
     broken = broken_by([("intern", "**"), SAVE])
     assert str(broken.location).startswith("bad.py:1")
     assert "def (" in dict(broken.context)["problem"]
+
+
+def test_of_several_things_the_calls_that_settle_all_are_given(library):
+    library.module("own", "import lib.a, lib.fast, absent\n")
+    calls = [("intern", "own"), ("deny", "**")]
+    with pytest.raises(PackagingError) as caught:
+        exporter_of([*calls, SAVE]).close()
+    told = str(caught.value)
+    assert "settle all of it" in told
+    exporter = PackageExporter(io.BytesIO())
+    for line in told.splitlines():
+        if line.startswith("    exporter.") and "# " not in line:
+            eval(line.strip(), {"exporter": exporter})
+    exporter.save_module("own")
+    exporter.close()
+    assert "lib.a" in exporter.interned_modules()
+    assert "absent" in exporter.externed_modules()

@@ -151,7 +151,7 @@ def test_a_broken_module_comes_with_its_import_its_chain_and_the_fix(project):
     assert list(broken.path) == ["save_module", "a", "b", "c"]
     assert broken.chain[2:] == ["  b  a.py:1:1", "  c  b.py:2:1"]
     assert __file__ in broken.chain[1]
-    assert 'exporter.extern("c.**")' in broken.fix
+    assert 'exporter.intern("c.**")' in broken.fix
     assert all(line in str(caught.value) for line in broken.chain)
 
 
