@@ -11,14 +11,18 @@ _T = TypeVar("_T")
 class UnreadParts(Mapping[str, _T], Generic[_T]):
     """The values whose JSON forms are in `forms`, all of them right; `read` makes a value of a form."""
 
-    __slots__ = ("_read", "forms")
+    __slots__ = ("_made", "_read", "forms")
 
     def __init__(self, forms: dict[str, Any], read: Callable[[Any], _T]) -> None:
         self.forms = forms
         self._read = read
+        self._made: dict[str, _T] = {}
 
     def __getitem__(self, name: str) -> _T:
-        return self._read(self.forms[name])
+        made = self._made.get(name)
+        if made is None:
+            made = self._made[name] = self._read(self.forms[name])
+        return made
 
     def __contains__(self, name: object) -> bool:
         return name in self.forms

@@ -6,7 +6,7 @@ import functools
 import importlib.util
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from hermpkg_build.archive.layout import DATA, MANIFEST, PYTHON_VERSION
@@ -19,6 +19,7 @@ from hermpkg_build.runtime.contents.archives import Archive
 
 if TYPE_CHECKING:
     from hermpkg_build.core.manifest import Manifest
+    from hermpkg_build.core.policy import Policy
 
 CheckMode = Literal["error", "warn", "off"]
 VerifyMode = Literal["code", "all", "off"]
@@ -131,6 +132,7 @@ def check_environment(archive: Archive, manifest: Manifest, mode: CheckMode) -> 
     requires = manifest.required_versions()
     problems: list[tuple[str, str]] = []
     drift: list[tuple[str, str]] = []
+    beside_packed = _PartsOfDistributions(manifest)
     for name in sorted({*externs, *requires} - {""}):
         installed, required = _installed_version(name), requires.get(name, "")
         shown = required[:LONGEST_SPECIFIER]
@@ -140,7 +142,7 @@ def check_environment(archive: Archive, manifest: Manifest, mode: CheckMode) -> 
             drift.append((name, f"is not installed{built}"))
         elif installed is None:
             wanted = shown or (f"built with {built_with}" if built_with else "any version")
-            problems.append((name, f"is not installed ({wanted}){_beside_packed(manifest, name)}"))
+            problems.append((name, f"is not installed ({wanted}){beside_packed(name)}"))
         elif required:
             if not _allows(required, installed):
                 problems.append((name, f"{installed} is installed, {shown} is required"))
@@ -165,17 +167,28 @@ def check_environment(archive: Archive, manifest: Manifest, mode: CheckMode) -> 
         )
 
 
-def _beside_packed(manifest: Manifest, distribution: str) -> str:
-    """Say which modules of a distribution are extern where others of it are packed."""
-    from hermpkg_build.core.policy import Policy
+class _PartsOfDistributions:
+    """Says which modules of a distribution are extern where others of it are packed."""
 
-    names: dict[Policy, list[str]] = {}
-    for name, module in manifest.modules.items():
-        if module.distribution == distribution:
-            names.setdefault(module.policy, []).append(name)
-    if Policy.INTERN not in names or Policy.EXTERN not in names:
-        return ""
-    return f"; parts of it are packed, but these are extern: {_shortened(names[Policy.EXTERN], ', ')}"
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+
+    def __call__(self, distribution: str) -> str:
+        from hermpkg_build.core.policy import Policy
+
+        names = self._names.get(distribution, {})
+        if Policy.INTERN not in names or Policy.EXTERN not in names:
+            return ""
+        shown = _shortened(names[Policy.EXTERN], ", ")
+        return f"; parts of it are packed, but these are extern: {shown}"
+
+    @functools.cached_property
+    def _names(self) -> Mapping[str, Mapping[Policy, list[str]]]:
+        """The modules of each distribution by what became of them."""
+        found: dict[str, dict[Policy, list[str]]] = {}
+        for name, module in self._manifest.modules.items():
+            found.setdefault(module.distribution, {}).setdefault(module.policy, []).append(name)
+        return found
 
 
 def _missing_modules(manifest: Manifest) -> dict[str, bool]:
