@@ -11,10 +11,9 @@ from hermpkg_build.query.graph import (
     closure,
     label_order,
     package_of,
-    reached,
     shortest_path,
-    transposed,
-    within,
+    users,
+    walked,
 )
 
 Labels: TypeAlias = set[str]
@@ -25,8 +24,9 @@ def _deps(graph: TargetGraph, labels: Labels, most_steps: int | None = None) -> 
 
 
 def _rdeps(graph: TargetGraph, universe: Labels, labels: Labels, most_steps: int | None = None) -> Labels:
-    edges = within(graph, closure(graph, universe))
-    return reached(transposed(edges), labels, most_steps)
+    everything = closure(graph, universe)
+    back = users(graph, everything)
+    return walked(lambda wave: [back.get(label, ()) for label in wave], labels & everything, most_steps)
 
 
 def _allpaths(graph: TargetGraph, starts: Labels, ends: Labels) -> Labels:

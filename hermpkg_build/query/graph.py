@@ -136,12 +136,13 @@ def transposed(edges: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     return back
 
 
-def reached(
-    edges: Mapping[str, Sequence[str]], starts: Iterable[str], most_steps: int | None = None
-) -> set[str]:
-    """Return all that those of `starts` lead to that are in `edges`, over at most so many of these."""
-    there = [label for label in starts if label in edges]
-    return walked(lambda wave: [edges[label] for label in wave], there, most_steps)
+def users(graph: TargetGraph, labels: Collection[str]) -> dict[str, list[str]]:
+    """Return for each of `labels`, which lead to each other alone, what depends on it; none for a root."""
+    found: dict[str, list[str]] = {}
+    for label, ends in zip(labels, graph.successors(labels), strict=True):
+        for end in ends:
+            found.setdefault(end, []).append(label)
+    return found
 
 
 def shortest_path(graph: TargetGraph, starts: Collection[str], ends: Collection[str]) -> list[str]:
