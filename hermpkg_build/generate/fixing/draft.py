@@ -6,7 +6,7 @@ import difflib
 import os
 from collections.abc import Callable, Iterator, Mapping
 
-from hermpkg_build.core.label import Label
+from hermpkg_build.core.label import Label, is_package_path
 from hermpkg_build.core.target import RuleTarget
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.generate.build_files.build_text import BuildText
@@ -48,6 +48,14 @@ class Draft:
     def path_of(self, package: str) -> str:
         """The BUILD file of a package; where there is none yet, the one that would make it a package."""
         return self.loader.packages.build_file(package) or f"{package}/BUILD".lstrip("/")
+
+    def may_be_package(self, folder: str) -> bool:
+        """Whether a BUILD file would make a folder a package: it is not ignored, and labels can name it."""
+        packages = self.loader.packages
+        parts = folder.split("/")
+        above = ["/".join(parts[: number + 1]) for number in range(len(parts))]
+        is_hidden = any(map(packages.is_environment, above)) or packages.is_ignored(folder)
+        return is_package_path(folder) and not is_hidden
 
     def given(self) -> dict[str, bytes]:
         """The files that are edited, by absolute path."""

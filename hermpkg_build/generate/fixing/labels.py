@@ -51,7 +51,8 @@ def mend_label(draft: Draft, error: DependencyError) -> bool:
         return _rename(draft, error, meant)
     if attribute.name != "deps":
         return False
-    if packages.build_file(label.package) is None and _has_modules(draft, label.package):
+    is_folder = packages.build_file(label.package) is None and draft.may_be_package(label.package)
+    if is_folder and _has_modules(draft, label.package):
         new = modules_of_folder(draft, label.package, label.name)
         return draft.edit(draft.path_of(label.package), partial(add_statement, call=new))
     return _drop(draft, error)

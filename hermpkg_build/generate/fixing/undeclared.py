@@ -75,7 +75,8 @@ def declare_resources(draft: Draft, files: Sequence[str], user: Label) -> bool:
         if label is None:
             changed |= export_file(draft, file)
             label = draft.loader.packages.label_of(file)
-            assert label is not None
+        if label is None:
+            continue
         written = label.name if label.package == near.label.package else str(label)
         changed |= draft.edit_target(near, partial(add_values, attribute="resources", values=[written]))
     return changed
@@ -90,6 +91,8 @@ def declared_resources(draft: Draft, user: Label) -> set[str]:
 def export_file(draft: Draft, file: str) -> bool:
     """Make the folder of a file a package that lets others name it."""
     folder, _, name = file.rpartition("/")
+    if not draft.may_be_package(folder):
+        return False
     export = CallText(function="exports_files", values=[[name]])
     return draft.edit(draft.path_of(folder), partial(add_statement, call=export))
 
@@ -116,6 +119,8 @@ def _list_module(draft: Draft, file: str, importer: str, user: Label) -> bool:
     package = loader.packages.package_of(os.path.dirname(file))
     if package is None:
         folder = _top_folder(file, draft.workspace.source_roots)
+        if not draft.may_be_package(folder):
+            return False
         new = modules_of_folder(draft, folder)
         return draft.edit(draft.path_of(folder), partial(add_statement, call=new))
     targets = [t for t in loader.build_file(package).targets.values() if isinstance(t, PythonModules)]

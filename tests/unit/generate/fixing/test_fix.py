@@ -350,3 +350,17 @@ def test_compiled_parts_and_parts_for_other_pythons_get_rules_before_the_one_tha
     text = project.fixed()["app/BUILD"]
     assert rules_of(text) == ['extern("lib2to3_gone.**"),', 'intern("**"),']
     assert not site.exists()
+
+
+def test_folders_that_are_ignored_become_no_packages(project):
+    project.write(".bazelignore", "out\nlib\n")
+    project.write("out/words.txt", "a")
+    project.write("lib/one.py", "")
+    source = "import lib.one\nfrom pathlib import Path\n\n\ndef make():\n"
+    project.write(
+        "app/net.py", source + '    return (Path(__file__).parents[1] / "out/words.txt").read_text()\n'
+    )
+    done = project.fix()
+    assert len(done.left) == 1
+    assert not (project.root / "out/BUILD").exists()
+    assert not (project.root / "lib/BUILD").exists()
