@@ -114,6 +114,15 @@ class Distributions:
         text = self._text(distribution.metadata, "entry_points.txt") or b""
         return [group.decode("utf-8", "replace") for group in _GROUP.findall(text)]
 
+    def has_folder(self, package: str, *, beside: str) -> bool:
+        """Whether distributions have a folder of the package `package`; those around `beside` apart."""
+        folder = package.replace(".", os.sep)
+        return any(
+            self._tree.entries(os.path.join(entry, folder)) is not None
+            for entry in self._entries
+            if not beside.startswith(os.path.join(entry, "")) and self.installed_in(entry)
+        )
+
     def installed_in(self, entry: str) -> tuple[Distribution, ...]:
         """The distributions whose metadata lie in the folder `entry`, by name."""
         if entry not in self._installed:

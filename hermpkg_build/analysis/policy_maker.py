@@ -237,7 +237,7 @@ class _Maker:
     def _unit_of(self, module: str) -> str:
         """The module that stands for all of its code: the first on the way to it that is no mere folder.
 
-        Of one's own code, folders at the top count, too.
+        Of one's own code, folders at the top count, too, unless distributions have modules in them.
         """
         find = self._walk.modules.find
         above = [*reversed([*parents_of(module)]), module]
@@ -246,7 +246,11 @@ class _Maker:
             if source is None:
                 break
             if source.kind is not ModuleKind.NAMESPACE:
-                return name if source.distribution else above[0]
+                if source.distribution:
+                    return name
+                path = source.path
+                own = (each for each in above if not self._distributions.has_folder(each, beside=path))
+                return next(own, module)
         return module
 
     @property

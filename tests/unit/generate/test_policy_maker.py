@@ -210,3 +210,22 @@ def test_what_can_be_done_without_and_was_not_loaded_stays_outside(site, tmp_pat
     }
     decisions, _ = policy_for(source, tmp_path)
     assert "unused" not in rows(decisions).values()
+
+
+def test_a_folder_that_one_shares_with_distributions_is_not_ones_own(site, tmp_path, monkeypatch):
+    site.install("shared-fast", {"shared/fast/__init__.py": ""}, listed=["shared/fast/core.so"])
+    site.install("shared-pure", {"shared/pure.py": ""})
+    for name in ("shared/mine/deep/code.py", "shared/single.py", "alone/part/code.py"):
+        file = tmp_path / "work" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("")
+    monkeypatch.syspath_prepend(tmp_path / "work")
+    source = "import shared.mine.deep.code, shared.single, shared.fast, shared.pure, alone.part.code\n"
+    decisions, _ = policy_for(source, tmp_path)
+    assert {name: (each.row, each.modules) for name, each in decisions.items()} == {
+        "alone": ("own", ("alone",)),
+        "shared-fast": ("compiled", ("shared.fast",)),
+        "shared-pure": ("pure", ("shared.pure",)),
+        "shared.mine": ("own", ("shared.mine",)),
+        "shared.single": ("own", ("shared.single",)),
+    }
