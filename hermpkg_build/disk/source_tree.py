@@ -74,9 +74,10 @@ class SourceTree:
             return self._listings[directory]
         except KeyError:
             listing, signature = _list(directory)
-        new = {os.path.basename(path): False for path in self._given if os.path.dirname(path) == directory}
-        if listing is not None and new.keys() - listing.keys():
-            listing, signature = dict(sorted({**new, **listing}.items())), None
+        if self._given and listing is not None:
+            new = {os.path.basename(path): False for path in self._given if os.path.dirname(path) == directory}
+            if new.keys() - listing.keys():
+                listing, signature = dict(sorted({**new, **listing}.items())), None
         with self._lock:
             if signature and directory not in self._listings:
                 self._signatures[directory] = signature
