@@ -75,7 +75,9 @@ class SourceTree:
         except KeyError:
             listing, signature = _list(directory)
         if self._given and listing is not None:
-            new = {os.path.basename(path): False for path in self._given if os.path.dirname(path) == directory}
+            new = {
+                os.path.basename(path): False for path in self._given if os.path.dirname(path) == directory
+            }
             if new.keys() - listing.keys():
                 listing, signature = dict(sorted({**new, **listing}.items())), None
         with self._lock:
