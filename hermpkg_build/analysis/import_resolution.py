@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Protocol
 
@@ -22,7 +22,7 @@ class ModuleLookup(Protocol):
         ...
 
     def registered(self, name: str) -> ModuleSource | None:
-        """The module `name` where the code of its package puts it into ``sys.modules``."""
+        """The module `name` where code puts it into ``sys.modules``, by its own name if that is known."""
         ...
 
 
@@ -133,8 +133,12 @@ class Resolver:
         if fault is not None:
             return Meaning(named, (), fault)
         verdict = self.verdict(named)
-        if verdict.is_missing and (made := self._finder.registered(named)) is not None:
-            verdict = self._verdicts[named] = self._judged(named, made)
+        if self.is_absent(named) and (made := self._finder.registered(named)) is not None:
+            if made.name != named:
+                if self._is_put_there_by_packed_code(named, made.name):
+                    return self._by_alias(imported, named, made.name)
+            elif verdict.is_missing:
+                verdict = self._verdicts[named] = self._judged(named, made)
         if verdict.is_missing:
             there = (above for above in parents_of(named) if self.verdict(above).source is not None)
             return Meaning(named, tuple(islice(there, 1)), ProblemKind.NOT_FOUND)
@@ -143,6 +147,20 @@ class Resolver:
         if verdict.is_unpacked_folder or (verdict.is_namespace and verdict.policy is Policy.INTERN):
             return self._from_namespace(named, imported.names)
         return Meaning(named, (named, *self.submodules_named(named, imported.names)))
+
+    def _is_put_there_by_packed_code(self, alias: str, real: str) -> bool:
+        """Whether the artifact may hold the code that gives the module `real` another name."""
+        packed = (None, Policy.INTERN)
+        return self.verdict(real).policy in packed or any(
+            self.verdict(above).source is not None and self.verdict(above).policy in packed
+            for above in parents_of(alias)
+        )
+
+    def _by_alias(self, imported: Import, alias: str, real: str) -> Meaning:
+        """The meaning of an import of `alias`: that of the module `real`, after the package of the alias."""
+        meaning = self._resolve(replace(imported, module=real, level=0), "")
+        there = (above for above in parents_of(alias) if self.verdict(above).source is not None)
+        return replace(meaning, modules=tuple(dict.fromkeys([*islice(there, 1), *meaning.modules])))
 
     def _from_namespace(self, namespace: str, names: tuple[str, ...]) -> Meaning:
         """The meaning of an import from a folder, which has no code: all names must be modules."""

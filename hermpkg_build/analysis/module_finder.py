@@ -90,6 +90,7 @@ class ModuleFinder:
 
     `generated` are source texts by dotted name, with ``.__init__`` at the end for packages.
     `declared_by` names the target that lists a workspace file (a path relative to the root), for messages.
+    `aliases` are the other names under which modules were seen in ``sys.modules``, each with its own.
     """
 
     def __init__(
@@ -102,11 +103,13 @@ class ModuleFinder:
         generated: Mapping[str, str] | None = None,
         source_roots: Sequence[str] = ("",),
         declared_by: Callable[[str], Label | None] | None = None,
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
         self.tree = tree
         self.workspace_root = workspace_root
         self.source_roots = tuple(source_roots)
         self.declared_by = declared_by
+        self._aliases = aliases or {}
         self.search_path = read_search_path(tree, search_path, workspace_root=workspace_root)
         self.distributions = Distributions([f.directory for f in self.search_path.folders], tree)
         own = _workspace_sources(workspace_modules, workspace_root)
@@ -162,7 +165,9 @@ class ModuleFinder:
         return tuple(dict.fromkeys(path for path in found if path not in self.source_roots))
 
     def registered(self, name: str) -> ModuleSource | None:
-        """The module `name` where the code of its package puts it into ``sys.modules``, in so many words."""
+        """The module `name` where code of its package puts it into ``sys.modules``, or was seen to."""
+        if (source := self.find(self._aliases.get(name, ""))) is not None:
+            return source
         package, _, tail = name.rpartition(".")
         above = self.find(package) if package else None
         if above is None or above.kind is not ModuleKind.PACKAGE or above.archive:
@@ -275,8 +280,7 @@ class ModuleFinder:
 
     def _in_editable(self, name: str) -> tuple[ModuleSource, tuple[Folder, ...]] | None:
         """The module `name` by the finders of editable installs, which come after the path."""
-        path = self.search_path.mapping.get(name)
-        if path is None:
+        if (path := self.search_path.mapping.get(name)) is None:
             return None
         head, tail = os.path.split(path)
         found = self._in_folders(name, tail, [Folder(head, head, "", Origin.ENVIRONMENT)])

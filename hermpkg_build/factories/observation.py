@@ -10,7 +10,7 @@ from functools import wraps
 from types import FrameType, ModuleType
 from typing import Any
 
-from hermpkg_build.core.module_names import parent_of
+from hermpkg_build.core.module_names import is_module_name, parent_of, top_of
 from hermpkg_build.factories.loaded_modules import attribute_of
 from hermpkg_build.factories.native_reads import NativeReads
 from hermpkg_build.factories.places import Place, Places
@@ -26,6 +26,7 @@ _SOURCE_READERS = frozenset(
 """The modules of Python that read a source to run or to show it, which a module's loader can give too."""
 _PATH_MODULES = frozenset({"genericpath", "io", "ntpath", "os", "pathlib", "posixpath"})
 """The modules of Python through which code asks the file system."""
+_INTERPRETERS_OWN = sys.stdlib_module_names | {"__main__"}
 _REPLACES = os.O_WRONLY | os.O_TRUNC | os.O_CREAT
 
 
@@ -178,6 +179,18 @@ def observed_imports(finder: WorkspaceFinder, places: Places) -> list[ObservedIm
         if site is not None and any(places.place_of(path) in _CODE for path in _paths_of_module(module)):
             found.append(_observed(name, site, places))
     return found
+
+
+def observed_aliases() -> tuple[tuple[str, str], ...]:
+    """The names of loaded modules that are not their own, by name, each with the module's own."""
+    found = []
+    for name, module in sorted(sys.modules.copy().items()):
+        real = attribute_of(attribute_of(module, "__spec__"), "name")
+        if not isinstance(real, str) or real == name or top_of(name) in _INTERPRETERS_OWN:
+            continue
+        if is_module_name(name) and sys.modules.get(real) is module:
+            found.append((name, real))
+    return tuple(found)
 
 
 def data_among(paths: Iterable[str], request: ModelRequest, places: Places) -> tuple[str, ...]:

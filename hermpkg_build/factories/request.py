@@ -158,7 +158,8 @@ class ModelObject:
     that were looked for where the factory runs, and that would lead somewhere from the root of the workspace.
     `located_sources` are the modules whose sources code has looked for on disk, by name. `computed_on` is the
     platform that its numbers may depend on, and `unpinned` are the features of the processor that a library
-    used although it was told not to. `beside` is what its objects saved besides.
+    used although it was told not to. `beside` is what its objects saved besides. `aliases` are the names
+    under which code put modules into ``sys.modules`` besides their own, each with the module's own.
     """
 
     pickle: Digest
@@ -174,6 +175,7 @@ class ModelObject:
     computed_on: str = ""
     unpinned: tuple[str, ...] = ()
     beside: SavedBeside = field(default=SavedBeside(), metadata=OMITTED)
+    aliases: tuple[tuple[str, str], ...] = field(default=(), metadata=OMITTED)
 
     @property
     def contents(self) -> tuple[Digest, ...]:

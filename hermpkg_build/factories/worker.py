@@ -42,6 +42,7 @@ from hermpkg_build.factories.observation import (
     FileObserver,
     data_among,
     observe_safetensors,
+    observed_aliases,
     observed_imports,
     reads_of_workspace,
 )
@@ -93,6 +94,7 @@ def run(folder: Path) -> None:
             computed_on=describe_platform(native=request.cpu != BASELINE),
             unpinned=numpy_features_left(sys.modules) if request.cpu == BASELINE else (),
             beside=exporter.beside,
+            aliases=observed_aliases(),
         )
         result = {"made": to_json(made)}
     except BaseException as error:  # noqa: BLE001 - whatever a factory raises is its author's to see

@@ -119,6 +119,20 @@ def test_a_dynamic_import_that_was_observed_is_packed(models: Any) -> None:
         assert importer.load_pickle("model", "model.pkl").value() == 7
 
 
+def test_a_module_that_packed_code_gives_another_name(models: Any) -> None:
+    models.write(
+        "app/setup.py", "import sys, app.deep\nfor n in ['seven']:\n    sys.modules['app.' + n] = app.deep\n"
+    )
+    models.write("app/deep.py", "VALUE = 7\n")
+    models.write("app/__init__.py", "import app.setup\n")
+    models.write("app/factory.py", "import app.seven\nfrom app.seven import VALUE\n" + dedent(FACTORY))
+    outcome = models.build("//app")
+    assert outcome.code == 0, outcome.stderr
+    with PackageImporter(models.root / "hermpkg-out/app/app.pt") as importer:
+        importer.load_pickle("model", "model.pkl")
+        assert importer.import_module("app.factory").VALUE == 7
+
+
 def test_a_file_that_the_factory_reads_is_an_input(models: Any) -> None:
     models.write("app/size.txt", "5")
     models.write(

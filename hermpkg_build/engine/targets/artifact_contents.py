@@ -174,6 +174,7 @@ def _start(context: TargetContext, target: ModelPackage, models: Mapping[Label, 
         generated=texts,
         source_roots=context.workspace.source_roots,
         declared_by=context.declared_by,
+        aliases={name: real for model in models.values() for name, real in model.aliases},
     )
     return _Start(
         roots=list(_roots(target, models)),

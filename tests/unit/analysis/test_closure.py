@@ -324,3 +324,34 @@ def test_a_name_that_a_package_puts_into_sys_modules_needs_no_file(workspace, co
     assert interned(closure) == ["lib", "lib.deep", "lib.deep.cp", "lib.net"]
     with pytest.raises(GroupedError):
         workspace.installed({"lib/net.py": "from lib.dp import X\n"}).close("lib.net", intern("lib.**"))
+
+
+ALIASING = {
+    "lib/__init__.py": "import lib.setup\n",
+    "lib/setup.py": "import sys, lib.deep.cp\nfor n in ['cp']:\n    sys.modules['lib.' + n] = lib.deep.cp\n",
+    "lib/deep/__init__.py": "",
+    "lib/deep/cp.py": "X = 1\n",
+    "lib/deep/cq.py": "",
+}
+
+
+@pytest.mark.parametrize("code", ["import lib.cp", "from lib.cp import X", "from old import cp, cq"])
+@pytest.mark.parametrize("rest", [(), (rule("deny", "**"),)])
+def test_a_module_seen_under_another_name_is_packed_by_its_own(workspace, code, rest):
+    workspace.installed({**ALIASING, "app.py": f"import lib\n{code}\n"})
+    seen = {"lib.cp": "lib.deep.cp", "old": "lib.deep", "old.cp": "lib.deep.cp"}
+    closure = workspace.close("app", intern("app", "lib.**"), *rest, finder=workspace.finder(aliases=seen))
+    packed = ["app", "lib", "lib.deep", "lib.deep.cp", "lib.setup"]
+    assert interned(closure) == sorted([*packed, *(["lib.deep.cq"] if "cq" in code else [])])
+    assert not any(node.name in seen for node in closure.graph)
+    with pytest.raises(GroupedError):
+        workspace.close("app", intern("app", "lib.**"), *rest)
+
+
+def test_a_rule_for_another_name_and_what_extern_code_puts_there_count_as_before(workspace):
+    workspace.installed({**ALIASING, "app.py": "import lib, old\n"})
+    finder = workspace.finder(aliases={"old": "lib.deep"})
+    closure = workspace.close("app", intern("app"), extern("lib.**", "old"), finder=finder)
+    assert closure.graph.nodes["old"].policy is Policy.EXTERN
+    with pytest.raises(GroupedError, match="old"):
+        workspace.close("app", intern("app"), extern("lib.**"), finder=finder)

@@ -71,6 +71,25 @@ def test_a_model_without_torch(models: ModelWorkspace) -> None:
     assert from_json(ModelObject, json.loads(json.dumps(to_json(made)))) == made
 
 
+def test_modules_under_other_names_are_seen(models: ModelWorkspace) -> None:
+    models.write("lib/deep.py", "")
+    models.write(
+        "net.py",
+        """
+        import sys
+        import lib.deep
+
+        sys.modules["lib." + "cp"] = sys.modules["old"] = lib.deep
+
+        def make():
+            return 3
+        """,
+    )
+    made = models.make("net:make")
+    assert {("lib.cp", "lib.deep"), ("old", "lib.deep")} == set(made.aliases)
+    assert from_json(ModelObject, json.loads(json.dumps(to_json(made)))) == made
+
+
 def test_the_request_survives_json(models: ModelWorkspace) -> None:
     models.write("net.py", "")
     request = models.request(
