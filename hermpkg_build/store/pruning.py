@@ -207,7 +207,7 @@ def _index_bytes(root: str) -> int:
 
 def _forget(root: str, gone: list[Entry]) -> None:
     """Take entries that are gone out of the notes of workspaces."""
-    names = {entry.name for entry in gone if entry.name is not None}
+    names = {entry.name for entry in gone}
     for path, notes in all_notes(root):
         left = notes.entries - names
         with suppress(OSError):

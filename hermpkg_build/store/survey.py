@@ -20,7 +20,7 @@ class Entry:
     """A content or an action result: where it lies, the space that it takes, when it was used last."""
 
     path: str
-    name: bytes | None
+    name: bytes
     bytes: int
     used_ns: int
 
@@ -100,11 +100,14 @@ def entries_in(root: str) -> Iterator[Entry]:
     for folder, mark in FOLDERS.items():
         for part in _scan(os.path.join(root, folder)):
             for file in _scan(part.path) if part.is_dir(follow_symlinks=False) else ():
+                name = name_in_notes(mark, file.name)
+                if name is None or not file.is_file(follow_symlinks=False):
+                    continue  # a file of somebody else's
                 with suppress(OSError):
                     status = file.stat(follow_symlinks=False)
                     yield Entry(
                         path=file.path,
-                        name=name_in_notes(mark, file.name),
+                        name=name,
                         bytes=space_of(status.st_size),
                         used_ns=last_use(status),
                     )
@@ -132,7 +135,7 @@ def _kind(kind: str, paths: list[str]) -> KindSize:
 
 def _by_workspace(root: str, entries: list[Entry]) -> tuple[tuple[WorkspaceSize, ...], int]:
     """Return the size of each workspace, large ones first, and what none of them uses."""
-    by_name = {entry.name: entry for entry in entries if entry.name is not None}
+    by_name = {entry.name: entry for entry in entries}
     used = {notes.workspace: notes.entries & by_name.keys() for _, notes in all_notes(root)}
     users = Counter(name for names in used.values() for name in names)
     sizes = [

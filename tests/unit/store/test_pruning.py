@@ -251,3 +251,20 @@ def test_a_cache_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert prune_cache(str(tmp_path), max_bytes=0) == Pruned()
     assert precious.exists()
     assert survey_cache(str(tmp_path / "nowhere")).bytes == 0
+
+
+def test_what_is_no_entry_stays(tmp_path):
+    directory = str(tmp_path / "cache")
+    fill(directory, range(2))
+    target = tmp_path / "theirs.txt"
+    target.write_text("theirs")
+    folder = path_of(directory, data_of(0)).parent
+    foreign = [Path(root_of(directory), "cas", "notes", "todo.txt"), folder / "todo.txt"]
+    for path in foreign:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("theirs")
+        os.utime(path, (OLD, OLD))
+    link = folder / path_of(directory, data_of(7)).name
+    link.symlink_to(target)
+    assert prune_cache(directory, max_bytes=0).removed_entries == 2
+    assert [path.read_text() for path in (*foreign, link, target)] == ["theirs"] * 4
