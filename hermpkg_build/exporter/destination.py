@@ -11,6 +11,8 @@ from hermpkg_build.archive.records import Record
 from hermpkg_build.archive.writer import replace_archive, stream_archive
 from hermpkg_build.errors import LocalEnvironmentError
 
+_PACKAGES = (".pt", ".pth", ".zip")
+
 
 class OutputError(LocalEnvironmentError, OSError):
     """A package cannot be written to its destination."""
@@ -67,3 +69,26 @@ def destination_of(f: Any) -> FileDestination | StreamDestination:
     if isinstance(f, io.TextIOBase) or not callable(getattr(f, "write", None)):
         raise TypeError(f"f must be a path or a binary stream to write to, not {type(f).__name__}")
     return StreamDestination(f)
+
+
+def keep_other_files(path: str, *, read: str = "") -> None:
+    """Raise OutputError where a package in the file `path` would take the place of what is no package.
+
+    That is the file `read`, and one that neither is a ZIP archive nor has the name of one, such as a source.
+    """
+    problem = ""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(2)
+            if read and os.path.exists(read) and os.path.samefile(path, read):
+                problem = "it is the file of the weights"
+            elif start not in (b"", b"PK") and not path.lower().endswith(_PACKAGES):
+                problem = "there is a file already, which is no ZIP archive"
+    except OSError:  # none that can be read: whoever writes it tells
+        return
+    if problem:
+        raise OutputError(
+            "the package would overwrite another file",
+            facts=[("file", path), ("reason", problem)],
+            next_step="give another file, or remove this one first",
+        )

@@ -18,7 +18,7 @@ from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.disk.replacing import aside_path
 from hermpkg_build.disk.standard_library import standard_library
 from hermpkg_build.errors import ActionError
-from hermpkg_build.exporter.destination import FileDestination
+from hermpkg_build.exporter.destination import FileDestination, keep_other_files
 from hermpkg_build.exporter.errors import PackagingError
 from hermpkg_build.exporter.sources.interpreter import search_path
 from hermpkg_build.generate.comparison import Comparison
@@ -94,7 +94,7 @@ def pack(
 
     Raises PackError, ActionError for weights that do not fit, CommandLineError for a name of `extern` or
     `intern` that the model does not need, EmptyMatchError for a rule of `policy` that decides for nothing,
-    OutputError for a file that cannot be written.
+    OutputError for a file that cannot be written, or that is another than a package.
 
     >>> import hermpkg_build
     >>> report = hermpkg_build.pack({"classes": ("cat", "dog")}, "model.pt")
@@ -103,6 +103,7 @@ def pack(
     """
     path = os.fspath(f)
     FileDestination(path)
+    keep_other_files(path, read=os.fspath(weights or ""))
     flat = [name for name in resources or () if "/" not in name]
     if flat:
         raise PackError(

@@ -573,3 +573,16 @@ def test_a_library_is_packed_without_others_that_it_does_not_require(folder, mon
         "f = PackageImporter('model.pt').load_pickle('model', 'model.pkl')\nprint(f())\n"
     )
     assert python(folder, "open.py").stdout == "1\n"
+
+
+@pytest.mark.parametrize("out", ["train.py", "notes.txt", "weights.pt"])
+def test_a_file_that_is_no_package_is_not_overwritten(folder, out):
+    write(folder / "train.py", "print('ran')\n\ndef make():\n    return {'a': 1}\n")
+    write(folder / "notes.txt", "mine\n")
+    with zipfile.ZipFile(folder / "weights.pt", "w") as archive:
+        archive.writestr("weights/data", "theirs")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    done = hermpkg(folder, "pack", "train.py:make", "-o", out, "--weights", "./weights.pt", code=36)
+    assert f"the package would overwrite another file\n  file:   {out}" in done.stderr
+    assert "ran" not in done.stderr
+    assert {name: (folder / name).read_bytes() for name in before} == before

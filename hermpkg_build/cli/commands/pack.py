@@ -119,9 +119,13 @@ def run(arguments: PackArguments, console: Console) -> ExitCode:
         )
     # What the factory prints is not the result of this command.
     with contextlib.redirect_stdout(sys.stderr):
+        from hermpkg_build.exporter.destination import FileDestination, keep_other_files
         from hermpkg_build.generate.factory import call_factory
         from hermpkg_build.generate.pack import pack
 
+        # The factory may take long, and may read what would be overwritten.
+        FileDestination(arguments.out)
+        keep_other_files(arguments.out, read=arguments.weights)
         model = call_factory(arguments.factory, dict(arguments.arguments))  # type: ignore[arg-type]
         note = _load_weights(model, arguments)
         report = pack(
