@@ -586,3 +586,10 @@ def test_a_file_that_is_no_package_is_not_overwritten(folder, out):
     assert f"the package would overwrite another file\n  file:   {out}" in done.stderr
     assert "ran" not in done.stderr
     assert {name: (folder / name).read_bytes() for name in before} == before
+
+
+def test_a_factory_that_forgets_to_return_the_model(folder):
+    write(folder / "train.py", "def make():\n    {'a': 1}\n")
+    done = hermpkg(folder, "pack", "train.py:make", "-o", "model.pt", code=1)
+    assert "train.py:make returns None, which is no model" in done.stderr
+    assert not (folder / "model.pt").exists()

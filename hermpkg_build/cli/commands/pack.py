@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from hermpkg_build.cli.arguments import flag, operand, option, repeated
 from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.console import Console
-from hermpkg_build.errors import CommandLineError, ExitCode
+from hermpkg_build.errors import ActionError, CommandLineError, ExitCode
 
 Argument = tuple[str, object]
 
@@ -127,6 +127,10 @@ def run(arguments: PackArguments, console: Console) -> ExitCode:
         FileDestination(arguments.out)
         keep_other_files(arguments.out, read=arguments.weights)
         model = call_factory(arguments.factory, dict(arguments.arguments))  # type: ignore[arg-type]
+        if model is None:
+            raise ActionError(
+                f"{arguments.factory} returns None, which is no model", next_step="let it return the model"
+            )
         note = _load_weights(model, arguments)
         report = pack(
             model,
