@@ -98,6 +98,7 @@ def test_a_dry_run_shows_the_files_and_writes_none(plain):
         ("def make(a):\n    return a\n", "--arg a=..."),
         ("def other():\n    return 1\n", "net has no make"),
         ("def make(:\n", "net.py:1"),
+        ("def make():\n    {'forgot': 'return'}\n", "net:make returns None, which is no model"),
     ],
 )
 def test_a_factory_that_fails_leaves_the_project_as_it_was(plain, text, words):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from hermpkg_build.analysis.policy_maker import Wishes, decide_imports
 from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.conditions import FactoryConditions
+from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import Origin
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import Policy, PolicyRule
@@ -25,7 +27,7 @@ from hermpkg_build.engine.journal import Journal
 from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.targets.artifact_contents import imports_of
 from hermpkg_build.engine.targets.model import model_request
-from hermpkg_build.errors import LoadingError
+from hermpkg_build.errors import ActionError, LoadingError
 from hermpkg_build.factories.failures import FactoryError
 from hermpkg_build.factories.make import make_model_object
 from hermpkg_build.factories.request import ModelObject
@@ -41,6 +43,9 @@ _MOST_FILES = 1_000
 """A folder of more files than that holds data, which no target lists."""
 
 _MODULES = Label("", "modules")
+
+_NOTHING = Digest.of(pickle.dumps(None, protocol=3))
+"""The pickle of a factory that returns nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +87,8 @@ def try_model(request: TrialRequest, cache_directory: str, jobs: int) -> Trial:
     """Make the model and decide on what it needs.
 
     A factory that looks for files by their paths from the root of the project is run again with these, as
-    with declared ones. Raises FactoryError where the factory fails, and LocalEnvironmentError.
+    with declared ones. Raises FactoryError where the factory fails, ActionError where
+    it returns None, and LocalEnvironmentError.
     """
     with closing(open_cache(cache_directory)) as store:
         context, model, package = _in_memory(request, SourceTree(store.digests), store.facts, jobs)
@@ -98,6 +104,11 @@ def try_model(request: TrialRequest, cache_directory: str, jobs: int) -> Trial:
             else:
                 more = _files_at(made.missed, request.workspace.root) - given
                 if not more:
+                    if made.pickle == _NOTHING:
+                        raise ActionError(
+                            f"{request.factory} returns None, which is no model",
+                            next_step="let it return the model",
+                        )
                     return _decide(context, package, made, given)
             given |= more
 
