@@ -31,6 +31,11 @@ _MEANINGS = {
     Policy.MOCK: "a stand-in that fails when it is used",
 }
 
+_FROM_A_FACTORY = (
+    "list its file in a python_modules target among the deps, put the folder that the factory takes it from"
+    " on PYTHONPATH, or install the distribution that has it"
+)
+
 _WITHOUT_RULES = {
     ProblemKind.MALFORMED_PATTERN: 'write it as "name", "name.*" (one level) or "name.**" (all levels)',
     ProblemKind.BEYOND_TOP: "write the import with fewer dots, or with the full name of the module",
@@ -105,6 +110,8 @@ class Adviser:
             file = undeclared_file(problem, self.environment)
             if file is not None:
                 return self._advice_on_undeclared(file, problem)
+            if self._is_of_factory(problem):
+                return _FROM_A_FACTORY
         if kind is ProblemKind.DENIED:
             policies = self._fitting(problem)
             if not (_is_own(problem) or self._is_left(problem)):
@@ -117,6 +124,15 @@ class Adviser:
         if _is_own(problem):
             return "correct the file, or take it out of srcs and no longer import it"
         return f"correct the file, or {self._give([Policy.EXTERN, Policy.MOCK], names, problem)}"
+
+    def _is_of_factory(self, problem: Problem) -> bool:
+        """Whether a factory found or made a module of which a build finds nothing."""
+        last = problem.trail[-1].kind if problem.trail else None
+        return (
+            last is EdgeKind.PICKLE
+            and not self.voice.allow_empty
+            and self.modules.find(top_of(problem.module)) is None
+        )
 
     def _is_left(self, problem: Problem) -> bool:
         """Whether the rule that decided is for all that no other is for."""
@@ -174,14 +190,9 @@ class Adviser:
         if hooks := self.environment.hooks_for(top_of(name)):
             return f"{advice_on_hook(hooks)}, or {give}"
         question = f"did you mean '{meant}'? Else " if meant else ""
+        if self._is_of_factory(problem):
+            return question + _FROM_A_FACTORY
         last = problem.trail[-1].kind if problem.trail else None
-        if last is EdgeKind.PICKLE and not self.voice.allow_empty:
-            # A factory found or made it, where a build finds nothing.
-            give = self._give([Policy.EXTERN], (_whole(problem),), problem)
-            return (
-                f"{question}install the distribution that has it, put the folder that the factory takes it"
-                f" from on PYTHONPATH, list its file in a python_modules target, or {give}"
-            )
         attempt = ", import it in a try that catches ImportError" if last is EdgeKind.IMPORT else ""
         return f"{question}install the distribution that has it{attempt}, or {give}"
 

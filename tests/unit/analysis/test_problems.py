@@ -488,13 +488,23 @@ def test_a_problem_in_a_text_of_the_target(workspace, text, summary):
     assert error.snippet.splitlines()[0] == text.splitlines()[-1]
 
 
-def test_a_module_that_a_factory_made_or_found_by_itself(workspace):
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [rule("intern", "**")],
+        [rule("deny", "**")],
+        [rule("intern", "app.**", allow_empty=True), rule("deny", "remote_code.**")],
+    ],
+)
+def test_a_module_that_a_factory_made_or_found_by_itself(workspace, rules):
     root = Root(source="m/m.pkl", module="remote_code.net", kind=EdgeKind.PICKLE, names=("Net",))
     with pytest.raises(GroupedError) as caught:
-        close_over([root], [rule("intern", "**")], workspace.finder(), workspace.facts(), target="//a:b")
+        close_over([root], rules, workspace.finder(), workspace.facts(), target="//a:b")
     (error,) = caught.value.errors
     assert "put the folder that the factory takes it from on PYTHONPATH" in error.next_step
+    # Nothing that could be imported there is found here: left outside it loads nowhere.
     assert "mock" not in error.next_step
+    assert "extern" not in error.next_step
 
 
 def test_an_import_of_too_many_parts_names_no_module(workspace):
