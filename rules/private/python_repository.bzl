@@ -34,6 +34,7 @@ def _python_repository_impl(ctx):
             workers = ctx.attr.workers,
         ),
         executable = False,
+        legacy_utf8 = False,  # Bazel gives paths as the bytes that they are
     )
 
 def _find_interpreter(ctx):

@@ -58,9 +58,9 @@ class Workspace:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(textwrap.dedent(text), encoding="utf-8")
 
-    def declare(self, *, workers: bool = False) -> None:
+    def declare(self, *, workers: bool = False, interpreter: str = sys.executable) -> None:
         """Write a WORKSPACE file."""
-        text = WORKSPACE.format(repository=REPOSITORY, interpreter=sys.executable, workers=workers)
+        text = WORKSPACE.format(repository=REPOSITORY, interpreter=interpreter, workers=workers)
         self.write({"WORKSPACE": text})
 
     def bazel(self, command: str, *words: str) -> Outcome:

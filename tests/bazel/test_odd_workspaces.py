@@ -6,6 +6,7 @@ import hashlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,11 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_names_with_blanks_and_letters_of_all_kinds(workspace: Any) -> None:
-    workspace.declare()
+def test_names_with_blanks_and_letters_of_all_kinds(workspace: Any, tmp_path: Path) -> None:
+    interpreter = tmp_path / "größe (1)"
+    interpreter.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
+    interpreter.chmod(0o755)
+    workspace.declare(interpreter=str(interpreter))
     workspace.write(
         {
             "pyproject.toml": "[tool.hermpkg]\n",

@@ -50,7 +50,7 @@ def made(interpreter, workers, environ):
     python_repository.implementation(struct(
         attr = struct(interpreter = interpreter, workers = workers),
         execute = lambda command: _result(host_execute(command)),
-        file = lambda path, content, executable: host_write(path, content),
+        file = lambda path, content, executable, legacy_utf8 = True: host_write(path, content),
         os = struct(environ = environ),
         path = lambda label: label,
         which = host_which,
@@ -144,7 +144,7 @@ def repository(tmp_path: Path) -> Repository:
 
 def test_the_interpreter_is_described(repository: Repository) -> None:
     text = repository.made(sys.executable)
-    assert f"path = {json.dumps(sys.executable)}" in text
+    assert f"path = {json.dumps(sys.executable, ensure_ascii=False)}" in text
     assert re.search(r'fingerprint = "[0-9a-f]{64}"', text)
     assert "workers = True" in text
     described = json.loads((repository.folder / "environment.json").read_text())
@@ -156,7 +156,7 @@ def test_an_interpreter_with_a_space_in_its_path(repository: Repository, tmp_pat
     spaced = tmp_path / "my python"
     spaced.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     spaced.chmod(0o755)
-    assert f"path = {json.dumps(str(spaced))}" in repository.made(str(spaced))
+    assert f"path = {json.dumps(str(spaced), ensure_ascii=False)}" in repository.made(str(spaced))
 
 
 @pytest.mark.parametrize(
