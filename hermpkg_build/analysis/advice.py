@@ -127,9 +127,8 @@ class Adviser:
 
     def _is_of_factory(self, problem: Problem) -> bool:
         """Whether a factory found or made a module of which a build finds nothing."""
-        last = problem.trail[-1].kind if problem.trail else None
         return (
-            last is EdgeKind.PICKLE
+            _last_kind(problem) is EdgeKind.PICKLE
             and not self.voice.allow_empty
             and self.modules.find(top_of(problem.module)) is None
         )
@@ -192,8 +191,8 @@ class Adviser:
         question = f"did you mean '{meant}'? Else " if meant else ""
         if self._is_of_factory(problem):
             return question + _FROM_A_FACTORY
-        last = problem.trail[-1].kind if problem.trail else None
-        attempt = ", import it in a try that catches ImportError" if last is EdgeKind.IMPORT else ""
+        is_imported = _last_kind(problem) is EdgeKind.IMPORT
+        attempt = ", import it in a try that catches ImportError" if is_imported else ""
         return f"{question}install the distribution that has it{attempt}, or {give}"
 
     def _advice_on_program(self, problem: Problem) -> str:
@@ -284,6 +283,11 @@ class Adviser:
         return self._modules[rule]
 
 
+def _last_kind(problem: Problem) -> EdgeKind | None:
+    """How the module of a problem is led to."""
+    return problem.trail[-1].kind if problem.trail else None
+
+
 def advice_on_hook(hooks: Sequence[str]) -> str:
     """How to have modules found that only code makes importable which runs when Python starts."""
     return (
@@ -328,7 +332,7 @@ def _whole(problem: Problem) -> str:
 
 def _is_parent(problem: Problem) -> bool:
     """Whether the module is needed as the package of an interned one."""
-    return bool(problem.trail) and problem.trail[-1].kind is EdgeKind.PARENT
+    return _last_kind(problem) is EdgeKind.PARENT
 
 
 def _is_own(problem: Problem) -> bool:
