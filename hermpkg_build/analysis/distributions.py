@@ -114,6 +114,14 @@ class Distributions:
         text = self._text(distribution.metadata, "entry_points.txt") or b""
         return [group.decode("utf-8", "replace") for group in _GROUP.findall(text)]
 
+    def header_of(self, distribution: Distribution) -> bytes:
+        """What the distribution says of itself, without its description; lines end with a line feed."""
+        return self._header(distribution.metadata)
+
+    def metadata_file(self, distribution: Distribution, file: str) -> bytes | None:
+        """The file of that name among the distribution's metadata, None where it has none."""
+        return self._text(distribution.metadata, file)
+
     def has_folder(self, package: str, *, beside: str) -> bool:
         """Whether distributions have a folder of the package `package`; those around `beside` apart."""
         folder = package.replace(".", os.sep)
@@ -201,7 +209,10 @@ class Distributions:
 
     def _header(self, path: str) -> bytes:
         """What a distribution says of itself, without its description."""
-        data = self._text(path, "METADATA") or self._text(path, "PKG-INFO") or b""
+        if self._tree.is_file(path):  # What distutils wrote: one file is all there is.
+            data = self._tree.read(path)
+        else:
+            data = self._text(path, "METADATA") or self._text(path, "PKG-INFO") or b""
         return data.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
 
     def _text(self, metadata: str, file: str) -> bytes | None:

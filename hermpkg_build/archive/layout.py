@@ -19,6 +19,9 @@ EXTERN_MODULES = ".data/extern_modules"
 PYTHON_VERSION = ".data/python_version"
 BYTEORDER = "byteorder"
 MANIFEST = ".data/hermpkg/manifest.json"
+LICENSES = ".data/hermpkg/licenses/"
+"""The folder of the licence files of packed distributions, a folder for each by its normalised name."""
+
 MOCK_MODULE = "_mock"
 """The packed module that the stubs of mocked modules import."""
 
@@ -64,6 +67,17 @@ def free_record(package: str, resource: str, taken: Collection[str]) -> str:
 def storage_record_name(key: int) -> str:
     """Return the record of the tensor storage with the number `key`."""
     return f".data/{key}.storage"
+
+
+def license_record_name(distribution: str, file: str) -> str:
+    """Return the record of a licence file, which lies at `file` beside the packages of its distribution.
+
+    >>> license_record_name("kornia", "kornia-0.9.0.dist-info/licenses/LICENSE")
+    '.data/hermpkg/licenses/kornia/kornia-0.9.0.dist-info/licenses/LICENSE'
+    >>> license_record_name("kornia", "../../share/doc/kornia/LICENSE")
+    '.data/hermpkg/licenses/kornia/share/doc/kornia/LICENSE'
+    """
+    return f"{LICENSES}{distribution}/{'/'.join(part for part in file.split('/') if part != '..')}"
 
 
 def problem_with_name(name: str) -> str:

@@ -15,7 +15,14 @@ from hermpkg_build.assembly.record_contents import Contents, file_bytes, file_co
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.distribution_names import normalised_requirements
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode
-from hermpkg_build.core.manifest import Manifest, ManifestModule, ManifestRecord, ManifestTool, RecordKind
+from hermpkg_build.core.manifest import (
+    Manifest,
+    ManifestLicense,
+    ManifestModule,
+    ManifestRecord,
+    ManifestTool,
+    RecordKind,
+)
 from hermpkg_build.core.module_names import package_of_init, record_of_module
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import AnalysisError
@@ -31,7 +38,7 @@ __all__ = [
     "lay_out_parts",
 ]
 
-ASSEMBLY_VERSION = f"5 {__version__}"
+ASSEMBLY_VERSION = f"6 {__version__}"
 """Part of the digest of every assemble action. It changes whenever equal inputs could give other records."""
 
 
@@ -51,8 +58,10 @@ class ArtifactRequest:
     `sources` are the texts of modules that are not read from their files, by dotted name; `models` and
     `resources` go by record name; `parts` are records that were made elsewhere. `labels` are the targets of
     modules, by dotted name; `distributions` the versions of all distributions that the graph's modules name;
-    `requires` the versions (PEP 440) that an importer may accept; `real_files` the top-level modules whose
-    code reads files by real paths, `root` and `beside` where these lead: see `Manifest`.
+    `licenses` what those with packed modules say of theirs, by normalised name; the records of the texts are
+    among `resources` or `parts`. `requires` are the versions (PEP 440) that an importer may accept;
+    `real_files` the top-level modules whose code reads files by real paths, `root` and `beside` where these
+    lead: see `Manifest`.
     """
 
     graph: ModuleGraph
@@ -64,6 +73,7 @@ class ArtifactRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     distributions: Mapping[str, str] = field(default_factory=dict)
     requires: Mapping[str, str] = field(default_factory=dict)
+    licenses: Mapping[str, ManifestLicense] = field(default_factory=dict)
     real_files: tuple[str, ...] = ()
     root: str = ""
     beside: tuple[str, ...] = ()
@@ -166,6 +176,7 @@ def _manifest_of(request: ArtifactRequest, parts: Sequence[Part]) -> Manifest:
         real_files=request.real_files,
         root=request.root,
         beside=request.beside,
+        licenses=request.licenses or None,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from hermpkg_build.archive.layout import DATA, problem_with_name
+from hermpkg_build.archive.layout import DATA, LICENSES, problem_with_name
 from hermpkg_build.archive.records import Content, Record
 from hermpkg_build.core.digest import Bytes, Digest
 from hermpkg_build.core.manifest import RecordKind
@@ -89,7 +89,8 @@ def _problems(parts: Sequence[Part]) -> Iterator[HermpkgError]:
 def _problem_with(part: Part) -> str:
     if problem := problem_with_name(part.name):
         return problem
-    if part.name.startswith(DATA) and part.kind not in _OF_THE_FORMAT:
+    is_license = part.name.startswith(LICENSES) and part.kind is RecordKind.RESOURCE
+    if part.name.startswith(DATA) and part.kind not in _OF_THE_FORMAT and not is_license:
         return f"the folder {DATA} belongs to the format"
     return ""
 

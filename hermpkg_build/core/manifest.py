@@ -70,6 +70,23 @@ class ManifestModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestLicense:
+    """What a distribution with packed modules says of its licence, word for word, and of where it is from.
+
+    `expression` is its ``License-Expression``, `text` the first line of its ``License``, and `classifiers`
+    are those that begin with ``License ::``; all are empty where its metadata say nothing. `files` are the
+    records of its licence files. `source` is where it was installed from, where that is no index:
+    ``git+URL@COMMIT``, or the URL of an archive; neither has a user's name or a password in it.
+    """
+
+    expression: str = field(default="", metadata=OMITTED)
+    text: str = field(default="", metadata=OMITTED)
+    classifiers: tuple[str, ...] = field(default=(), metadata=OMITTED)
+    files: tuple[str, ...] = field(default=(), metadata=OMITTED)
+    source: str = field(default="", metadata=OMITTED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestTool:
     """The program that made the artifact."""
 
@@ -83,7 +100,8 @@ class Manifest:
 
     `records` are all records but the manifest itself, by name; `modules` by dotted name;
     `distributions` the versions, by normalised name, that the modules' distributions had when the
-    artifact was built; `requires` the versions (PEP 440) that may be there when it is loaded;
+    artifact was built; `licenses` what those of packed modules say of theirs, None where there are none or
+    an older version made the artifact; `requires` the versions (PEP 440) that may be there when it is loaded;
     `models` by the record of their pickle; `real_files` the top-level packages whose code reads
     files by their paths, sorted. Where they have paths, records lie in the folder `root`, except those of
     `beside`, which the code finds above it.
@@ -100,6 +118,7 @@ class Manifest:
     real_files: tuple[str, ...] = field(default=(), metadata=OMITTED)
     root: str = field(default="", metadata=OMITTED)
     beside: tuple[str, ...] = field(default=(), metadata=OMITTED)
+    licenses: Mapping[str, ManifestLicense] | None = field(default=None, metadata=OMITTED)
 
     def extern_modules(self) -> Mapping[str, tuple[str, ...]]:
         """The extern modules by the distribution that provides them, "" for the standard library's."""

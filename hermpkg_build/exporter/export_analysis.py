@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hermpkg_build.analysis.closure import Closure, explore
 from hermpkg_build.analysis.distributions import versions_of
 from hermpkg_build.analysis.files_read import FilesRead, files_read
 from hermpkg_build.analysis.import_resolution import Resolver
 from hermpkg_build.analysis.left_out import absent_libraries, files_left_out, unparsed_modules
+from hermpkg_build.analysis.license_statements import LicenseStatements, license_statements
 from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.analysis.problems import Problem
 from hermpkg_build.core.digest import Digest
@@ -34,8 +35,9 @@ class ExportAnalysis:
     `sources` are the bytes of the interned ones, by dotted name. The index of a rule in `problems` and
     in the graph counts in `given_rules`, which has the index of the given rule that each stands for,
     None for saved modules. `modules` are all that could have been packed. `files` are those that the
-    interned code reads, `repacked` those that came with modules of other packages. `left_out` tells of what
-    the package lacks though its code may ask for it.
+    interned code reads, `repacked` those that came with modules of other packages, and `licenses` what the
+    packed distributions of both say of theirs. `left_out` tells of what the package lacks though its code may
+    ask for it.
     """
 
     graph: ModuleGraph
@@ -46,6 +48,7 @@ class ExportAnalysis:
     distributions: Mapping[str, str]
     files: FilesRead
     repacked: Repacked
+    licenses: LicenseStatements
     left_out: Sequence[str] = ()
 
 
@@ -112,6 +115,7 @@ def analyse_export(
         distributions=installed.distributions,
         seen=loaded_libraries([folder.directory for folder in installed.search_path.folders]),
     )
+    licenses = license_statements(graph, installed.distributions, installed.tree)
     return ExportAnalysis(
         graph=graph,
         sources=sources.data,
@@ -120,11 +124,16 @@ def analyse_export(
         modules=modules,
         distributions=repacked.versions(graph, versions_of(graph, installed.distributions)),
         repacked=repacked,
+        licenses=replace(licenses, statements=repacked.with_licenses(graph, licenses.statements)),
         files=files,
         left_out=[
             *unparsed_modules(closure),
             *filter(None, [absent_libraries(closure)]),
             *files_left_out(files, records),
+            *(
+                f"the licence file {path!r} is left out: no record can have its name"
+                for path in licenses.unpacked
+            ),
         ],
     )
 

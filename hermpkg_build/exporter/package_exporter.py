@@ -325,10 +325,15 @@ class PackageExporter(ModulePolicies):
             sources=analysis.sources,
             parts=[
                 *self._saved.parts(),
-                *data_files(analysis.files.data, analysis.repacked.files, self._saved.records),
+                *data_files(
+                    {**analysis.files.data, **analysis.licenses.files},
+                    analysis.repacked.files,
+                    self._saved.records,
+                ),
             ],
             real_files=tuple(sorted({*analysis.files.real, *analysis.repacked.real})),
             distributions=analysis.distributions,
+            licenses=analysis.licenses.statements,
             requires=self._requires,
         )
         return lay_out_parts(request)

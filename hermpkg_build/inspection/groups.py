@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hermpkg_build.analysis.distributions import owner_of_metadata
-from hermpkg_build.archive.layout import EXTERN_MODULES, MANIFEST, MOCK_MODULE
+from hermpkg_build.archive.layout import EXTERN_MODULES, LICENSES, MANIFEST, MOCK_MODULE
 from hermpkg_build.archive.modules import PackedModules
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.assembly.mocks import mocked_modules
@@ -176,6 +176,10 @@ class Belongings:
             return GroupKey(kind=GroupKind.TENSORS)
         if kind == RecordKind.PICKLE:
             return GroupKey(kind=GroupKind.PICKLES)
+        if name.startswith(LICENSES):
+            return GroupKey(
+                kind=GroupKind.DISTRIBUTION, name=normalised(name[len(LICENSES) :].partition("/")[0])
+            )
         module = module_of_record(name)
         if kind == RecordKind.FRAMEWORK or (module is not None and module[0] == MOCK_MODULE):
             return GroupKey(kind=GroupKind.FORMAT)

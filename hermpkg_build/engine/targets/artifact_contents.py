@@ -11,11 +11,13 @@ from hermpkg_build.analysis.closure import Closure, Root, explore, pickle_roots
 from hermpkg_build.analysis.distributions import versions_of
 from hermpkg_build.analysis.files_read import FilesRead, all_tops, files_read
 from hermpkg_build.analysis.left_out import files_left_out, undeclared_files
+from hermpkg_build.analysis.license_statements import license_statements
 from hermpkg_build.analysis.module_finder import ModuleFinder
 from hermpkg_build.analysis.own_code import own_code_outside
 from hermpkg_build.analysis.policy_maker import FollowedImports
 from hermpkg_build.analysis.problems import MissingFile
 from hermpkg_build.analysis.target_closure import close_over
+from hermpkg_build.archive.layout import LICENSES
 from hermpkg_build.assembly.artifact import ArtifactRequest, PackedModel, ResourceFile
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleNode, Origin
 from hermpkg_build.core.label import Label
@@ -95,12 +97,18 @@ def artifact_request(
     places = real_places(files.real, graph, found.modules, _declared_resources(context, target))
     for text in lost_places(places, {path for model in models.values() for path in model.workspace_reads}):
         warn(f"{target.label}: {text}")
+    licenses = license_statements(graph, found.finder.distributions, context.tree)
+    for path in licenses.unpacked:
+        warn(f"{target.label}: the licence file {path!r} is left out: no record can have its name")
+    resources = _resources(context, target, files, warn)
+    resources.update(_files_of_licenses(context, target, licenses.files))
     return ArtifactRequest(
         graph=graph,
         python_version=target.python_version or context.environment.python_version,
         sources=found.sources,
         models={record: _packed(context, label, models[label]) for record, label in target.models.items()},
-        resources=_resources(context, target, files, warn),
+        resources=resources,
+        licenses=licenses.statements,
         real_files=places.tops,
         root=places.root,
         beside=places.beside,
@@ -245,6 +253,16 @@ def _resources(
         record: ResourceFile(path=path, digest=context.resource_digest(target, path, cause), cause=cause)
         for record, (path, cause) in wanted.items()
     }
+
+
+def _files_of_licenses(
+    context: TargetContext, target: ModelPackage, files: Mapping[str, str]
+) -> Iterable[tuple[str, ResourceFile]]:
+    """Give the licence files of distributions, by record."""
+    for record, path in files.items():
+        cause = f"the licence file {record.removeprefix(LICENSES)}"
+        digest = context.resource_digest(target, path, cause)
+        yield record, ResourceFile(path=path, digest=digest, cause=cause)
 
 
 def _declared_resources(context: TargetContext, target: ModelPackage) -> dict[str, str]:

@@ -9,6 +9,7 @@ from hermpkg_build.assembly.artifact import ASSEMBLY_VERSION, ArtifactRequest, P
 from hermpkg_build.assembly.record_contents import LostContentError
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.digest import Digest, fingerprint
+from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.core.target import Model, ModelPackage
 from hermpkg_build.engine.action import Action
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from hermpkg_build.core.label import Label
     from hermpkg_build.factories.request import ModelObject
 
-_VERSION = 4
+_VERSION = 5
 """Changes whenever `artifact_request` gives another one for the same target, or it is recorded otherwise."""
 
 
@@ -96,6 +97,8 @@ def _assemble_action(context: TargetContext, target: ModelPackage, request: Arti
         "real files": " ".join(request.real_files),
         **({"places of files": dumps([request.root, *request.beside]).decode()} if request.root else {}),
     }
+    for name, stated in request.licenses.items():
+        inputs[f"licence of {name}"] = dumps(to_json(stated)).decode()
     for node in request.graph:
         inputs[_name_of(context, node)] = _state_of(node, request.labels.get(node.name, ""))
     for record, packed in request.models.items():

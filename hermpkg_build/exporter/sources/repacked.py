@@ -12,18 +12,20 @@ from dataclasses import dataclass, field
 from hermpkg_build.analysis.distributions import owner_of_metadata
 from hermpkg_build.archive.modules import PackedModules
 from hermpkg_build.core.graph import ModuleGraph
-from hermpkg_build.core.manifest import Manifest, RecordKind
+from hermpkg_build.core.manifest import Manifest, ManifestLicense, RecordKind
 from hermpkg_build.core.module_names import top_of
+from hermpkg_build.core.policy import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repacked:
-    """The data of `modules`: files by record, top-level modules that need real paths, versions."""
+    """The data of `modules`: files by record, top-level modules that need real paths, versions, licences."""
 
     modules: frozenset[str] = frozenset()
     files: Mapping[str, bytes] = field(default_factory=dict)
     real: frozenset[str] = frozenset()
     distributions: Mapping[str, str] = field(default_factory=dict)
+    licenses: Mapping[str, ManifestLicense] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -39,6 +41,7 @@ class Repacked:
             files={record: bytes(read(record)) for record in _data_files(modules, packed, manifest)},
             real=frozenset(manifest.real_files) & {top_of(name) for name in modules},
             distributions=manifest.distributions,
+            licenses=manifest.licenses or {},
         )
 
     def joined(self, other: Repacked) -> Repacked:
@@ -48,13 +51,27 @@ class Repacked:
             files={**other.files, **self.files},
             real=self.real | other.real,
             distributions={**other.distributions, **self.distributions},
+            licenses={**other.licenses, **self.licenses},
         )
 
     def versions(self, graph: ModuleGraph, installed: Mapping[str, str]) -> dict[str, str]:
         """The versions of distributions: those `installed`, unless all their modules come from packages."""
-        others = {node.distribution for node in graph if node.name not in self.modules}
+        others = self._with_other_modules(graph)
         came = {name: version for name, version in self.distributions.items() if name not in others}
         return {**installed, **came}
+
+    def with_licenses(
+        self, graph: ModuleGraph, installed: Mapping[str, ManifestLicense]
+    ) -> dict[str, ManifestLicense]:
+        """What packed distributions say of their licences, chosen as `versions` chooses."""
+        others = self._with_other_modules(graph)
+        packed = {node.distribution for node in graph.with_policy(Policy.INTERN)}
+        came = {name: each for name, each in self.licenses.items() if name in packed and name not in others}
+        return {**installed, **came}
+
+    def _with_other_modules(self, graph: ModuleGraph) -> set[str]:
+        """The distributions that have modules which come from no package."""
+        return {node.distribution for node in graph if node.name not in self.modules}
 
 
 def _data_files(modules: Collection[str], packed: PackedModules, manifest: Manifest) -> list[str]:
@@ -63,4 +80,6 @@ def _data_files(modules: Collection[str], packed: PackedModules, manifest: Manif
     listed = [manifest.modules[name] for name in modules if name in manifest.modules]
     owners = {module.distribution for module in listed} - {""}
     metadata = [name for name in resources if owner_of_metadata(name.partition("/")[0]) in owners]
-    return [*packed.data_files(modules, resources), *metadata]
+    stated = [each for name, each in (manifest.licenses or {}).items() if name in owners]
+    files = [file for each in stated for file in each.files if file in manifest.records]
+    return [*packed.data_files(modules, resources), *metadata, *files]

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from hermpkg_build.archive.layout import license_record_name
 from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.runtime.contents.checks import read_manifest
@@ -37,9 +38,13 @@ class PackedDistribution(importlib.metadata.Distribution):
         return kind(self._entry_point(point.name, point.value, point.group)._for(self) for point in points)
 
     def read_text(self, filename: str | os.PathLike[str]) -> str | None:
-        """Read a metadata file; None where the artifact has none of that name."""
+        """Read a metadata file or licence file; None where the artifact has none of that name."""
         record = f"{self._folder}/{filename}"
-        return self._archive.read(record).decode() if self._archive.has(record) else None
+        name = self._folder.partition("-")[0]
+        for place in (record, license_record_name(normalised(name), record)):
+            if self._archive.has(place):
+                return self._archive.read(place).decode()
+        return None
 
     def locate_file(self, path: str | os.PathLike[str]) -> Any:
         """Give the place of a file of the distribution in the artifact."""
