@@ -9,7 +9,8 @@ from itertools import zip_longest
 
 from hermpkg_build.inspection.diff.differences import PickleDifference, PickleSide
 from hermpkg_build.inspection.diff.hints import hint_for
-from hermpkg_build.pickles.reading.nodes import Node, NodeKind, opcodes_of
+from hermpkg_build.pickles.reading.nodes import Node, NodeKind
+from hermpkg_build.pickles.reading.opcode_stream import opcodes_of
 from hermpkg_build.pickles.reading.paths import (
     Path,
     call_parts,

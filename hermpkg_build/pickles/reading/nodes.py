@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import enum
-import io
-import pickletools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from hermpkg_build.core.collection_pause import paused_collection
+from hermpkg_build.pickles.reading.opcode_stream import opcodes_of
+
+COMPUTED = "<computed>"
+"""Stands for the name of a GLOBAL that only shows when the pickle is loaded."""
 
 
 class NodeKind(str, enum.Enum):
@@ -58,30 +60,43 @@ def read_pickle(data: bytes) -> Node:
     return _Reader().read(data)
 
 
-_OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
+class Step(NamedTuple):
+    """Something that an unpickler does and that can run code, by the opcode at `offset`.
 
-
-def opcodes_of(data: bytes) -> Iterator[tuple[str, Any, int]]:
-    """The opcodes of `data` with their arguments and offsets, up to STOP.
-
-    As `pickletools.genops` does, but names are UTF-8, as the unpickler reads them: GLOBAL and INST have a
-    pair. Raises ValueError where there is no opcode.
+    It imports `node`, makes it by a call, or hands something to one of its methods. `protocol` is the one
+    that the pickle claims so far.
     """
-    stream = io.BytesIO(data)
-    while code := stream.read(1):
-        offset = stream.tell() - 1
-        opcode = _OPCODES.get(code)
-        if opcode is None:
-            raise ValueError(f"not a sound pickle: {code!r} at {offset} is no opcode")
-        argument: Any = None
-        if opcode.name in ("GLOBAL", "INST"):
-            argument = tuple(stream.readline().removesuffix(b"\n").decode() for _ in range(2))
-        elif opcode.arg is not None:
-            argument = opcode.arg.reader(stream)
-        yield opcode.name, argument, offset
-        if opcode.name == "STOP":
-            return
-    raise ValueError("not a sound pickle: it has no end")
+
+    opcode: str
+    node: Node
+    offset: int
+    protocol: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reading:
+    """One pickle of a stream, read up to its STOP or to where every unpickler fails.
+
+    `objects` is what it holds: one object, or all that was on the stack where it fails, for the reason
+    `problem`. `steps` have run by then, in this order, also those whose results are thrown away. `end` is the
+    offset behind STOP, or that of the opcode that fails.
+    """
+
+    objects: tuple[Node, ...]
+    steps: tuple[Step, ...]
+    end: int
+    problem: str
+
+
+def read_stream(data: bytes, start: int = 0) -> Reading:
+    """Read the pickle at the offset `start` of `data`, sound or not."""
+    reader = _Reader()
+    try:
+        objects = (reader.read(data, start),)
+        return Reading(objects=objects, steps=tuple(reader.steps), end=reader.offset + 1, problem="")
+    except ValueError as error:
+        left = [node for nodes in (*reader.marked, reader.stack) for node in nodes]
+        return Reading(objects=tuple(left), steps=tuple(reader.steps), end=reader.offset, problem=str(error))
 
 
 def globals_of_pickle(data: bytes) -> set[tuple[str, str]]:
@@ -100,16 +115,23 @@ class _Reader:
         self.marked: list[list[Node]] = []
         self.memo: dict[int, Node] = {}
         self.globals: set[tuple[str, str]] = set()
+        self.steps: list[Step] = []
+        self.protocol = 0
+        self.offset = 0
 
-    def read(self, data: bytes) -> Node:
+    def read(self, data: bytes, start: int = 0) -> Node:
         """See `read_pickle`."""
+        self.offset = start
         try:
             with paused_collection:
-                for name, argument, offset in opcodes_of(data):
+                for name, argument, offset in opcodes_of(data, start):
+                    self.offset = offset
                     step = _STEPS.get(name)
                     if step is not None:
                         step(self, name, argument, offset)
             return self.stack.pop()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"not a sound pickle: {error}") from None
         except (IndexError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise ValueError(f"not a sound pickle: {error}") from None
 
@@ -120,7 +142,10 @@ class _Reader:
 
     def push_global(self, opcode: str, offset: int, module: str, name: str) -> None:
         self.globals.add((module, name))
-        self.push(NodeKind.GLOBAL, opcode, offset, (module, name))
+        self.did(self.push(NodeKind.GLOBAL, opcode, offset, (module, name)), opcode, offset)
+
+    def did(self, node: Node, opcode: str, offset: int) -> None:
+        self.steps.append(Step(opcode, node, offset, self.protocol))
 
     def pop(self, count: int) -> list[Node]:
         items = self.stack[-count:]
@@ -142,6 +167,10 @@ def _atom(reader: _Reader, opcode: str, argument: object, offset: int) -> None:
     if opcode in _CONSTANTS:
         argument = _CONSTANTS[opcode]
     reader.push(NodeKind.ATOM, opcode, offset, argument)
+
+
+def _protocol(reader: _Reader, _: str, argument: Any, __: int) -> None:
+    reader.protocol = argument
 
 
 def _empty(kind: NodeKind) -> _Step:
@@ -168,25 +197,33 @@ def _short_tuple(reader: _Reader, opcode: str, _: object, offset: int) -> None:
     reader.push(NodeKind.TUPLE, opcode, offset).items = items
 
 
-def _append(reader: _Reader, *_: object) -> None:
+def _append(reader: _Reader, opcode: str, _: object, offset: int) -> None:
     item = reader.stack.pop()
-    reader.stack[-1].items.append(item)
+    _filled(reader, opcode, offset).items.append(item)
 
 
-def _extend(reader: _Reader, *_: object) -> None:
+def _extend(reader: _Reader, opcode: str, _: object, offset: int) -> None:
     items = reader.pop_marked()
-    reader.stack[-1].items.extend(items)
+    _filled(reader, opcode, offset).items.extend(items)
 
 
-def _set_item(reader: _Reader, *_: object) -> None:
+def _set_item(reader: _Reader, opcode: str, _: object, offset: int) -> None:
     value = reader.stack.pop()
     key = reader.stack.pop()
-    reader.stack[-1].pairs.append((key, value))
+    _filled(reader, opcode, offset).pairs.append((key, value))
 
 
-def _set_items(reader: _Reader, *_: object) -> None:
+def _set_items(reader: _Reader, opcode: str, _: object, offset: int) -> None:
     items = reader.pop_marked()
-    reader.stack[-1].pairs.extend(_paired(items))
+    _filled(reader, opcode, offset).pairs.extend(_paired(items))
+
+
+def _filled(reader: _Reader, opcode: str, offset: int) -> Node:
+    """The object that elements or items are put into, by a method of its own unless it is a container."""
+    node = reader.stack[-1]
+    if node.kind not in _CONTAINERS:
+        reader.did(node, opcode, offset)
+    return node
 
 
 def _paired(items: list[Node]) -> list[tuple[Node, Node]]:
@@ -228,11 +265,17 @@ def _global(reader: _Reader, opcode: str, argument: Any, offset: int) -> None:
 
 def _stack_global(reader: _Reader, opcode: str, _: object, offset: int) -> None:
     name, module = reader.stack.pop(), reader.stack.pop()
-    reader.push_global(opcode, offset, str(module.value), str(name.value))
+    if isinstance(module.value, str) and isinstance(name.value, str) and module.kind == name.kind == "atom":
+        reader.push_global(opcode, offset, module.value, name.value)
+        return
+    node = reader.push(NodeKind.GLOBAL, opcode, offset, (COMPUTED, COMPUTED))
+    node.parts = [module, name]
+    reader.did(node, opcode, offset)
 
 
 def _extension(reader: _Reader, opcode: str, argument: object, offset: int) -> None:
-    reader.push(NodeKind.GLOBAL, opcode, offset, ("copyreg", f"extension {argument}"))
+    node = reader.push(NodeKind.GLOBAL, opcode, offset, ("copyreg", f"extension {argument}"))
+    reader.did(node, opcode, offset)
 
 
 def _call(count: int) -> _Step:
@@ -240,7 +283,9 @@ def _call(count: int) -> _Step:
 
     def step(reader: _Reader, opcode: str, _: object, offset: int) -> None:
         parts = reader.pop(count)
-        reader.push(NodeKind.CALL, opcode, offset).parts = parts
+        node = reader.push(NodeKind.CALL, opcode, offset)
+        node.parts = parts
+        reader.did(node, opcode, offset)
 
     return step
 
@@ -254,12 +299,16 @@ def _instance(reader: _Reader, opcode: str, argument: object, offset: int) -> No
     else:
         function = items.pop(0)
     arguments = Node(kind=NodeKind.TUPLE, opcode=opcode, offset=offset, items=items)
-    reader.push(NodeKind.CALL, opcode, offset).parts = [function, arguments]
+    node = reader.push(NodeKind.CALL, opcode, offset)
+    node.parts = [function, arguments]
+    reader.did(node, opcode, offset)
 
 
-def _build(reader: _Reader, *_: object) -> None:
+def _build(reader: _Reader, opcode: str, _: object, offset: int) -> None:
     state = reader.stack.pop()
-    reader.stack[-1].states.append(state)
+    node = reader.stack[-1]
+    node.states.append(state)
+    reader.did(node, opcode, offset)
 
 
 def _persistent(reader: _Reader, opcode: str, argument: object, offset: int) -> None:
@@ -267,7 +316,9 @@ def _persistent(reader: _Reader, opcode: str, argument: object, offset: int) -> 
         identifier = Node(kind=NodeKind.ATOM, opcode=opcode, offset=offset, value=argument)
     else:
         identifier = reader.stack.pop()
-    reader.push(NodeKind.PERSISTENT, opcode, offset).parts = [identifier]
+    node = reader.push(NodeKind.PERSISTENT, opcode, offset)
+    node.parts = [identifier]
+    reader.did(node, opcode, offset)
 
 
 def _buffer(reader: _Reader, opcode: str, _: object, offset: int) -> None:
@@ -282,9 +333,11 @@ _ATOMS = (
     *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
     *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
 )
-# PROTO, FRAME and READONLY_BUFFER leave the objects as they are, and are not here.
+_CONTAINERS = frozenset({NodeKind.LIST, NodeKind.DICT, NodeKind.SET})
+# FRAME and READONLY_BUFFER leave the objects as they are, and are not here.
 _STEPS: Mapping[str, _Step] = {
     **dict.fromkeys(_ATOMS, _atom),
+    "PROTO": _protocol,
     "EMPTY_LIST": _empty(NodeKind.LIST),
     "EMPTY_TUPLE": _empty(NodeKind.TUPLE),
     "EMPTY_DICT": _empty(NodeKind.DICT),

@@ -1,0 +1,106 @@
+"""Reads the opcodes of a pickle with their arguments, taking every form that some unpickler takes."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import pickletools
+from collections.abc import Callable, Iterator
+from typing import IO, Any
+
+_OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
+
+
+def opcodes_of(data: bytes, start: int = 0) -> Iterator[tuple[str, Any, int]]:
+    """The opcodes of the pickle at `start` of `data` with their arguments and offsets, up to STOP.
+
+    As `pickletools.genops` does, which refuses numbers and texts that unpicklers take (``0x10``, text beyond
+    ASCII): a number that cannot be read is None. Names are UTF-8, as the unpickler reads them: GLOBAL and
+    INST have a pair. Raises ValueError where there is no opcode, or its argument is cut off.
+    """
+    stream = io.BytesIO(data)
+    stream.seek(start)
+    while code := stream.read(1):
+        offset = stream.tell() - 1
+        opcode = _OPCODES.get(code)
+        if opcode is None:
+            raise ValueError(f"not a sound pickle: {code!r} at {offset} is no opcode")
+        argument: Any = None
+        if opcode.arg is not None:
+            reader = _TOLERANT.get(opcode.name) or opcode.arg.reader
+            argument = reader(stream)
+        yield opcode.name, argument, offset
+        if opcode.name == "STOP":
+            return
+    raise ValueError("not a sound pickle: it has no end")
+
+
+def _line(stream: IO[bytes]) -> bytes:
+    return stream.readline().removesuffix(b"\n")
+
+
+def _names(stream: IO[bytes]) -> tuple[str, str]:
+    return _line(stream).decode(), _line(stream).decode()
+
+
+def _number(stream: IO[bytes]) -> int | bool | None:
+    """INT: C reads it with `strtol`, so that also ``0x10`` and ``010`` are numbers."""
+    line = _line(stream)
+    if line in (b"00", b"01"):
+        return line == b"01"
+    return _integer(line, 0)
+
+
+def _long_number(stream: IO[bytes]) -> int | None:
+    return _integer(_line(stream).removesuffix(b"L"), 0)
+
+
+def _key(stream: IO[bytes]) -> int:
+    return int(_line(stream))
+
+
+def _integer(line: bytes, base: int) -> int | None:
+    try:
+        return int(line, base)
+    except ValueError:
+        return None
+
+
+def _float(stream: IO[bytes]) -> float | None:
+    try:
+        return float(_line(stream))
+    except ValueError:
+        return None
+
+
+def _text(stream: IO[bytes]) -> str:
+    """STRING: quoted, with escapes, in the encoding that the caller of the unpickler names."""
+    line = _line(stream).strip()
+    if len(line) < 2 or line[:1] not in (b"'", b'"') or line[:1] != line[-1:]:
+        raise ValueError("not a sound pickle: the argument of STRING is not quoted")
+    text, _ = codecs.escape_decode(line[1:-1])
+    return _decoded(text)
+
+
+def _identifier(stream: IO[bytes]) -> str:
+    return _decoded(_line(stream))
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
+
+
+_TOLERANT: dict[str, Callable[[IO[bytes]], Any]] = {
+    "GLOBAL": _names,
+    "INST": _names,
+    "INT": _number,
+    "LONG": _long_number,
+    "FLOAT": _float,
+    "GET": _key,
+    "PUT": _key,
+    "STRING": _text,
+    "PERSID": _identifier,
+}

@@ -1,0 +1,312 @@
+"""Reads what loading a pickle would import, call and change, and where in the object each of it is.
+
+All pickles of a stream are read, each up to its end or to where every unpickler fails: what stands before
+that has run by then. Names are those that unpicklers look up: below protocol 3 also the ones of Python 2.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from hermpkg_build.pickles.reading.nodes import COMPUTED, Node, NodeKind, Reading, Step, read_stream
+from hermpkg_build.pickles.reading.paths import Path, children, key_text, root_path
+
+__all__ = ["COMPUTED", "Deed", "PickleContents", "PickleUse", "PickledBytes", "Place", "contents_of_pickle"]
+
+MOST_PLACES = 8
+"""So many places of one use are told; the others are counted."""
+
+_LONGEST = 160
+_MOST_PICKLES = 10_000
+_SHORTEST_NESTED = 4
+
+
+class Deed(str, enum.Enum):
+    """What an unpickler does with a name."""
+
+    IMPORTS = "imports"
+    CALLS = "calls"
+    STATE = "gives state to"
+    """Calls ``__setstate__`` of an object, or sets its attributes."""
+    FILLS = "adds items to"
+    """Calls ``append``, ``extend``, ``add`` or ``__setitem__`` of an object that is not a plain container."""
+    CHANGES = "changes"
+    """Does one of the latter two to what it imported itself: a class, a module's variable."""
+    ASKS = "asks its reader for"
+    """An object by a persistent identifier, a buffer beside the pickle."""
+
+    __str__ = str.__str__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where something is in a pickle.
+
+    `path` is the way to it in the object, "" for what is thrown away; `offset` that of the opcode in the
+    stream; `arguments` what a function is called with, in few words.
+    """
+
+    path: str
+    offset: int
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PickleUse:
+    """Everything that a pickle does with one name in one way.
+
+    `module` and `name` are those that the unpickler looks up, both `COMPUTED` where only loading shows them,
+    or where what a call returned is called itself. `places` are the first of them, `count` is of all.
+    """
+
+    deed: Deed
+    module: str
+    name: str
+    count: int
+    places: tuple[Place, ...]
+
+    @property
+    def full_name(self) -> str:
+        """``os.system``."""
+        return f"{self.module}.{self.name}" if self.module != COMPUTED else COMPUTED
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether the name only shows when the pickle is loaded."""
+        return self.module == COMPUTED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PickledBytes:
+    """Bytes or a text within a pickle, which may hold a file of their own."""
+
+    data: bytes
+    path: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PickleContents:
+    """What loading the pickles of a stream does.
+
+    `problem` says why the last pickle cannot be read to its end, "" where all can. `pickles` counts those
+    that have an end; `end` is the offset behind the last of them, or that of the opcode that no unpickler
+    gets past. `nested` are values that may be files.
+    """
+
+    uses: tuple[PickleUse, ...]
+    pickles: int
+    end: int
+    problem: str
+    nested: tuple[PickledBytes, ...]
+
+    @property
+    def globals(self) -> frozenset[tuple[str, str]]:
+        """The (module, name) pairs that are imported."""
+        return frozenset((use.module, use.name) for use in self.uses if use.deed is Deed.IMPORTS)
+
+    @property
+    def runs(self) -> bool:
+        """Whether something of it calls anything."""
+        return any(use.deed not in (Deed.IMPORTS, Deed.ASKS) for use in self.uses)
+
+
+def contents_of_pickle(data: bytes, record: str = "", start: int = 0) -> PickleContents:
+    """Read the pickles that stand one after the other from the offset `start` of `data`.
+
+    `record` names the object in paths. Never raises for what the bytes are. What follows the end of a pickle
+    is read as one where it begins as one.
+    """
+    uses = _Uses()
+    nested: list[PickledBytes] = []
+    problem, pickles, end = "", 0, start
+    while pickles < _MOST_PICKLES:
+        reading = read_stream(data, end)
+        if pickles and reading.problem and not reading.steps:
+            break
+        ways = _Ways(reading, root_path(record) if record else Path("object", ""))
+        for step in reading.steps:
+            uses.add(step, ways)
+        nested += _nested(reading, ways)
+        end, problem = reading.end, reading.problem
+        if problem:
+            break
+        pickles += 1
+        if end >= len(data):
+            break
+    return PickleContents(uses=uses.result(), pickles=pickles, end=end, problem=problem, nested=tuple(nested))
+
+
+class _Ways:
+    """The ways to the objects of a reading, found when the first is asked for."""
+
+    def __init__(self, reading: Reading, root: Path) -> None:
+        self._reading = reading
+        self._root = root
+        self._found: dict[int, Path] | None = None
+
+    def to(self, node: Node) -> str:
+        """The way to `node`, "" where the object does not hold it."""
+        if self._found is None:
+            self._found = dict(self._walk())
+        path = self._found.get(id(node))
+        return _cut(str(path)) if path is not None else ""
+
+    def atoms(self) -> Iterator[tuple[Node, Path]]:
+        """The texts and bytes that are long enough to be files."""
+        for node, path in self._nodes():
+            value = node.value
+            if isinstance(value, (str, bytes, bytearray)) and len(value) >= _SHORTEST_NESTED:
+                yield node, path
+
+    def _walk(self) -> Iterator[tuple[int, Path]]:
+        for node, path in self._nodes():
+            yield id(node), path
+
+    def _nodes(self) -> Iterator[tuple[Node, Path]]:
+        objects = self._reading.objects
+        several = len(objects) > 1
+        queue = deque(
+            (self._root.to(f"<{place}>") if several else self._root, node)
+            for place, node in enumerate(objects)
+        )
+        seen = {id(node) for node in objects}
+        while queue:
+            path, node = queue.popleft()
+            yield node, path
+            for way, child in children(node, path):
+                if id(child) not in seen:
+                    seen.add(id(child))
+                    queue.append((way, child))
+            if node.kind is NodeKind.GLOBAL:
+                queue.extend((path.to(".<name>"), part) for part in node.parts if id(part) not in seen)
+
+
+class _Uses:
+    """Collects uses by deed and name."""
+
+    def __init__(self) -> None:
+        self._places: dict[tuple[Deed, str, str], list[Place]] = {}
+        self._counts: dict[tuple[Deed, str, str], int] = {}
+
+    def add(self, step: Step, ways: _Ways) -> None:
+        """Add what a step does."""
+        deed, named = _deed(step)
+        module, name = _name(named, step.protocol)
+        key = (deed, module, name)
+        self._counts[key] = self._counts.get(key, 0) + 1
+        places = self._places.setdefault(key, [])
+        if len(places) < MOST_PLACES:
+            arguments = (
+                ", ".join(key_text(part) for part in step.node.parts[1:]) if deed is Deed.CALLS else ""
+            )
+            places.append(Place(path=ways.to(step.node), offset=step.offset, arguments=_cut(arguments)))
+
+    def result(self) -> tuple[PickleUse, ...]:
+        """All uses, in the order of their first steps."""
+        return tuple(
+            PickleUse(deed=deed, module=module, name=name, count=self._counts[key], places=tuple(places))
+            for key, places in self._places.items()
+            for deed, module, name in [key]
+        )
+
+
+def _deed(step: Step) -> tuple[Deed, Node]:
+    """What a step does, and the object whose name says to whom."""
+    node = step.node
+    if step.opcode in _CALLS and node.kind is NodeKind.CALL:
+        return Deed.CALLS, node.parts[0]
+    if step.opcode in _ASKS:
+        return Deed.ASKS, node
+    if step.opcode == "BUILD":
+        return (Deed.CHANGES if node.kind is NodeKind.GLOBAL else Deed.STATE), _maker(node)
+    if step.opcode in _FILLS:
+        return (Deed.CHANGES if node.kind is NodeKind.GLOBAL else Deed.FILLS), _maker(node)
+    return Deed.IMPORTS, node
+
+
+def _maker(node: Node) -> Node:
+    """The class or function that made an object, where a name says so, else the object."""
+    if node.kind is not NodeKind.CALL:
+        return node
+    function, *arguments = node.parts
+    if function.kind is NodeKind.GLOBAL and function.value in _RECONSTRUCTORS and arguments:
+        of = arguments[0].items
+        return of[0] if of else function
+    return function
+
+
+def _name(node: Node, protocol: int) -> tuple[str, str]:
+    if node.kind is NodeKind.PERSISTENT:
+        return "persistent", key_text(node.parts[0]) if node.opcode != "NEXT_BUFFER" else "buffer"
+    if node.kind is not NodeKind.GLOBAL or not isinstance(node.value, tuple):
+        return COMPUTED, COMPUTED
+    module, name = node.value
+    return name_of_today(module, name) if protocol < 3 else (module, name)
+
+
+def name_of_today(module: str, name: str) -> tuple[str, str]:
+    """The name that Python 3 looks up for one of Python 2, as it does below protocol 3.
+
+    >>> name_of_today("__builtin__", "eval"), name_of_today("commands", "getoutput")
+    (('builtins', 'eval'), ('subprocess', 'getoutput'))
+    """
+    names, modules = _names_of_python_2()
+    if (module, name) in names:
+        return names[module, name]
+    return modules.get(module, module), name
+
+
+@cache
+def _names_of_python_2() -> tuple[Mapping[tuple[str, str], tuple[str, str]], Mapping[str, str]]:
+    import _compat_pickle  # the table of the standard library
+
+    return dict(_compat_pickle.NAME_MAPPING), dict(_compat_pickle.IMPORT_MAPPING)
+
+
+def _nested(reading: Reading, ways: _Ways) -> Iterable[PickledBytes]:
+    """Texts and bytes that begin as files do that something could be loaded from."""
+    if not reading.steps:
+        return
+    for node, path in ways.atoms():
+        value = node.value
+        assert isinstance(value, (str, bytes, bytearray))
+        head = value[:16].encode("latin-1", "replace") if isinstance(value, str) else bytes(value[:16])
+        if not head.startswith(NESTED_STARTS):
+            continue
+        data = value.encode("latin-1", "replace") if isinstance(value, str) else bytes(value)
+        yield PickledBytes(data=data, path=_cut(str(path)), offset=node.offset)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}...{text[-_LONGEST // 2 :]}"
+
+
+NESTED_STARTS: tuple[bytes, ...] = (
+    *(b"\x80" + bytes([protocol]) for protocol in range(6)),
+    *(
+        b"c",
+        b"(",
+        b"PK\x03\x04",
+        b"\x1f\x8b",
+        b"BZh",
+        b"\xfd7zXZ",
+        b"x\x9c",
+        b"x\xda",
+        b"x\x01",
+        b"\x93NUMPY",
+    ),
+    *(b"gA", b"\x7fELF", b"MZ"),
+)
+"""How bytes begin that may be a pickle, also one in base64, an archive, compressed, or native code."""
+
+_CALLS = frozenset({"REDUCE", "NEWOBJ", "NEWOBJ_EX", "INST", "OBJ"})
+_ASKS = frozenset({"PERSID", "BINPERSID", "NEXT_BUFFER"})
+_FILLS = frozenset({"APPEND", "APPENDS", "ADDITEMS", "SETITEM", "SETITEMS"})
+_RECONSTRUCTORS = frozenset(
+    {("copyreg", "_reconstructor"), ("copy_reg", "_reconstructor"), ("copyreg", "__newobj__")}
+)

@@ -1,0 +1,210 @@
+"""What packed source can do is read from its text, under whatever names it does it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hermpkg_build.scanning.capabilities import Capability, CodeUse, capabilities_of, resolved
+
+
+def uses_of(source: str) -> list[CodeUse]:
+    facts = capabilities_of(source.encode(), "pkg.mod")
+    assert facts.problem == ""
+    return list(facts.uses)
+
+
+def told(source: str) -> set[Capability]:
+    return {use.capability for use in uses_of(source)}
+
+
+_PROCESSES = [
+    "import os\nos.system('x')",
+    "import os as o\no.system('x')",
+    "import os.path\nos.system('x')",
+    "from os import system",
+    "from os import system as s\ns('x')",
+    "from os import *\nsystem('x')",
+    "import os\nrun = os.system",
+    "import os\nlist(map(os.system, ['x']))",
+    "import os\ngetattr(os, 'system')('x')",
+    "import os\ngetattr(os, 'sys' + 'tem')('x')",
+    "import os\ngetattr(os, ''.join(['sys', 'tem']))('x')",
+    "import os\nos.__dict__['system']('x')",
+    "import os\nvars(os)['system']('x')",
+    "import os\nglobals()['os'].system('x')",
+    "import sys\nsys.modules['os'].system('x')",
+    "__import__('os').system('x')",
+    "__import__('os.path').system('x')",
+    "__builtins__['__import__']('os').system('x')",
+    "__builtins__.__import__('os').system('x')",
+    "import builtins\nbuiltins.__import__('os').system('x')",
+    "import importlib\nimportlib.import_module('os').system('x')",
+    "from importlib import import_module as load\nm = load('subprocess')\nm.run('x')",
+    "import os\no = os\np = o\np.system('x')",
+    "import os\n(o := os).system('x')",
+    "import os\nfor o in [os]:\n    o.system('x')",
+    "import os\no, n = os, 1\no.system('x')",
+    "class A:\n    import os\nA.os.system('x')",
+    "import torch\ntorch.os.system('x')",
+    "import random\nrandom._os.system('x')",
+    "import subprocess\nsubprocess.run(['x'])",
+    "import subprocess\n@subprocess.run\ndef f(): ...",
+    "import subprocess\nclass A(subprocess.Popen): ...",
+    "import os\ndef f(x=os.system): ...",
+    "import os\nf = lambda: os.system('x')",
+    "import os\n[os.system(x) for x in 'y']",
+    "import posix\nposix.system('x')",
+    "import os\nos.execvp('x', ['x'])",
+    "import ｏs\nos.system('x')".replace("ｏ", "\uff4f"),
+    "import pty\npty.spawn('x')",
+    "import os\n\nasync def f():\n    os.popen('x')",
+    "import os\nif False:\n    os = None\nos.system('x')",
+    "import asyncio\nasyncio.create_subprocess_shell('x')",
+    "print.__self__.__import__('os').system('x')",
+    "f = __import__\nf('os').system('x')",
+]
+
+
+@pytest.mark.parametrize("source", _PROCESSES)
+def test_a_process_that_is_started_is_told(source: str) -> None:
+    assert Capability.PROCESSES in told(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "capability"),
+    [
+        ("import socket\nsocket.create_connection(('h', 1))", Capability.NETWORK),
+        ("from urllib.request import urlopen", Capability.NETWORK),
+        ("import requests\nrequests.get('u')", Capability.NETWORK),
+        ("import torch\ntorch.hub.load('a', 'b')", Capability.NETWORK),
+        ("open('x', 'w')", Capability.WRITES),
+        ("open('x', mode='ab')", Capability.WRITES),
+        ("open('x', mode)", Capability.WRITES),
+        ("f = open\nf('x', 'w')", Capability.WRITES),
+        ("import io\nio.open('x', 'w')", Capability.WRITES),
+        ("open('x')", Capability.READS),
+        ("open('x', 'rb')", Capability.READS),
+        ("from pathlib import Path\nPath('x').write_text('y')", Capability.WRITES),
+        ("from pathlib import Path\nPath('x').open('w')", Capability.WRITES),
+        ("import shutil\nshutil.rmtree('x')", Capability.WRITES),
+        ("import os\nos.remove('x')", Capability.WRITES),
+        ("import torch\ntorch.save(1, 'x')", Capability.WRITES),
+        ("eval('1')", Capability.EVALUATES),
+        ("exec('1')", Capability.EVALUATES),
+        ("compile('1', '', 'eval')", Capability.EVALUATES),
+        ("__builtins__['eval']('1')", Capability.EVALUATES),
+        ("import builtins\nbuiltins.exec('1')", Capability.EVALUATES),
+        ("import runpy\nrunpy.run_path('x')", Capability.EVALUATES),
+        ("import types\ntypes.FunctionType(c, {})", Capability.EVALUATES),
+        ("import marshal\nmarshal.loads(b'')", Capability.EVALUATES),
+        ("import ctypes\nctypes.CDLL('x')", Capability.NATIVE),
+        ("import torch\ntorch.ops.load_library('x')", Capability.NATIVE),
+        ("from torch.utils.cpp_extension import load", Capability.NATIVE),
+        ("import pickle\npickle.loads(b'')", Capability.UNPICKLES),
+        ("from pickle import loads as l\nl(b'')", Capability.UNPICKLES),
+        ("import torch\ntorch.load('x')", Capability.UNPICKLES),
+        ("import torch\ntorch.load('x', weights_only=flag)", Capability.UNPICKLES),
+        ("import torch\ntorch.load('x', weights_only=True)", Capability.READS),
+        ("import numpy as np\nnp.load('x', allow_pickle=True)", Capability.UNPICKLES),
+        ("import numpy as np\nnp.load('x')", Capability.READS),
+        ("import joblib\njoblib.load('x')", Capability.UNPICKLES),
+        ("import sys\nsys.path.insert(0, 'x')", Capability.IMPORTS),
+        ("import sys\nsys.path += ['x']", Capability.IMPORTS),
+        ("import sys\nsys.modules['os'] = None", Capability.IMPORTS),
+        ("import sys\ndel sys.modules['os']", Capability.IMPORTS),
+        ("import sys\nsys.meta_path.append(1)", Capability.IMPORTS),
+        ("import builtins\nbuiltins.open = f", Capability.INTERNALS),
+        ("().__class__.__base__.__subclasses__()", Capability.INTERNALS),
+        ("f.__globals__['os']", Capability.INTERNALS),
+        ("getattr(f, '__globals__')", Capability.INTERNALS),
+        ("import sys\nsys._getframe().f_back", Capability.INTERNALS),
+        ("import importlib\nimportlib.import_module(name)", Capability.COMPUTED_IMPORT),
+        ("__import__(name)", Capability.COMPUTED_IMPORT),
+        ("import os\ngetattr(os, name)", Capability.COMPUTED),
+        ("import os\nhand(os)", Capability.COMPUTED),
+        ("import os\nx = [os]", Capability.COMPUTED),
+        ("import os\nclass A:\n    o = os", Capability.COMPUTED),
+        ("import os\nself.o = os", Capability.COMPUTED),
+        ("import os\nos.__dict__[name]", Capability.COMPUTED),
+        ("modules = map(__import__, names)", Capability.COMPUTED),
+        ("import functools, os\nfunctools.reduce(getattr, ['system'], os)", Capability.COMPUTED),
+        ("import os\nos.environ['X']", Capability.ENVIRONMENT),
+        ("import threading\nthreading.Thread()", Capability.THREADS),
+        ("import signal\nsignal.signal(1, f)", Capability.THREADS),
+    ],
+)
+def test_capabilities_are_told(source: str, capability: Capability) -> None:
+    assert capability in told(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import torch\nclass M(torch.nn.Module):\n    def f(self, x):\n        return self.eval().run(x)",
+        "import re\nre.compile('x')",
+        "import os\np = os.path.join('a', 'b')\nsep = os.sep",
+        "import sys\nif sys.version_info >= (3, 9) and sys.platform == 'linux':\n    x = sys.maxsize",
+        "import sys\nthis = sys.modules[__name__]",
+        "import sys\n'torch' in sys.modules",
+        "import json\njson.loads('1')",
+        "import torch\nf = torch.compile(g)",
+        "def f(open):\n    open('x', 'w')",
+        "getattr(self, name)(1)",
+        "import importlib\nm = importlib.import_module('torch.nn')\nm.Linear(1, 1)",
+        "import subprocess\ntry: ...\nexcept subprocess.CalledProcessError: ...",
+        "import pickle\npickle.dumps(1)",
+        "import os\nhasattr(os, 'fork')",
+        "import numpy as np\nnp.random.seed(0)\nxp = np\nxp.zeros(1)",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import subprocess",
+        "text = 'os.system(1)'  # os.system(2)",
+    ],
+)
+def test_what_only_computes_is_clean(source: str) -> None:
+    assert told(source) == set()
+
+
+def test_places_count_characters_from_one_and_name_the_function_around() -> None:
+    source = "import os\nclass Model:\n    def forward(self):\n        'ß'; os.system('x')\n"
+    (use,) = uses_of(source)
+    assert (use.line, use.column, use.function, use.at_import) == (4, 14, "Model.forward", False)
+
+
+@pytest.mark.parametrize(
+    ("source", "at_import"),
+    [
+        ("import os\nos.system('x')", True),
+        ("import os\nclass A:\n    os.system('x')", True),
+        ("import os\ndef f(x=os.system('x')): ...", True),
+        ("import os\ndef f():\n    os.system('x')", False),
+        ("import os\ndef f():\n    os.system('x')\nf()", True),
+        ("import os\ndef f():\n    os.system('x')\ndef g():\n    f()\ng()", True),
+        ("import os\nclass A:\n    def __init__(self):\n        os.system('x')\nA()", True),
+        ("import os\ndef f(g):\n    os.system('x')\n@f\ndef h(): ...", True),
+        ("import os\nif __name__ == '__main__':\n    os.system('x')", False),
+        ("import os\nf = lambda: os.system('x')", False),
+    ],
+)
+def test_what_runs_on_import_is_told_apart(source: str, at_import: bool) -> None:
+    assert [use.at_import for use in uses_of(source)] == [at_import]
+
+
+def test_a_module_reached_through_another_packed_module_is_followed() -> None:
+    compat = capabilities_of(b"import os as system_module", "pkg.compat")
+    source = b"from pkg.compat import system_module as m\nm.system('x')\n"
+    source += b"import pkg.compat as c\nc.system_module.fork()"
+    facts = capabilities_of(source, "pkg.mod", packed={"pkg"})
+    exports = {"pkg.compat": compat.exports, "pkg.mod": facts.exports}
+    found = {use.name for reference in facts.references for use in resolved(reference, exports)}
+    assert found == {"os.system", "os.fork"}
+
+
+@pytest.mark.parametrize("source", [b"x = (", b"\xff", b"# coding: nonsense\n", b"a\0b", b"(" * 10_000])
+def test_what_cannot_be_read_is_said_to_be(source: bytes) -> None:
+    assert capabilities_of(source).problem
+
+
+@given(st.text(alphabet="osystem.=()[]{}'\"\n :,lambdifgetr_", max_size=80))
+def test_any_text_is_read_without_an_error(source: str) -> None:
+    capabilities_of(source.encode())
