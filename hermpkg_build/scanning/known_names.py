@@ -54,9 +54,8 @@ _NAMES: Mapping[Capability, str] = {
         commands popen2 platform.popen webbrowser antigravity pip ensurepip venv distutils.spawn
         setuptools psutil.Popen sh plumbum fabric invoke pydoc.pipepager pydoc.tempfilepager
         torch.multiprocessing torch.distributed.run torch.distributed.elastic torch.utils.collect_env
-        numpy.distutils _aix_support._read_cmd_output
-        uuid._get_command_stdout ctypes.util._findLib_gcc _osx_support torch._inductor.codecache
-        idlelib.pyshell.ModifiedInterpreter
+        numpy.distutils _aix_support._read_cmd_output uuid._get_command_stdout ctypes.util._findLib_gcc
+        _osx_support torch._inductor.codecache idlelib.pyshell.ModifiedInterpreter
     """,
     Capability.NETWORK: """
         socket ssl _ssl socketserver urllib.request urllib.error urllib3 urllib.urlopen
@@ -153,10 +152,11 @@ _NAMES: Mapping[Capability, str] = {
         os.listdir os.scandir os.walk os.fwalk os.stat os.lstat os.read os.pread os.readlink os.access
         glob fileinput linecache pathlib.Path.read_text pathlib.Path.read_bytes pathlib.Path.open
         pathlib.Path.iterdir pathlib.Path.glob pathlib.Path.rglob tokenize.open zipfile.ZipFile
-        tarfile.open tarfile.TarFile numpy.fromfile numpy.loadtxt numpy.genfromtxt         json.load configparser netrc pwd grp spwd inspect.getsource inspect.getsourcelines
-        importlib.resources importlib_resources pkgutil.get_data importlib.metadata os.path.exists
-        os.path.isfile os.path.isdir safetensors.safe_open safetensors.torch.load_file PIL.Image.open
-        torchaudio.load torchvision.io getpass platform dircache
+        tarfile.open tarfile.TarFile numpy.fromfile numpy.loadtxt numpy.genfromtxt json.load
+        configparser netrc pwd grp spwd inspect.getsource inspect.getsourcelines importlib.resources
+        importlib_resources pkgutil.get_data importlib.metadata os.path.exists os.path.isfile
+        os.path.isdir safetensors.safe_open safetensors.torch.load_file PIL.Image.open torchaudio.load
+        torchvision.io getpass platform dircache
     """,
     Capability.ENVIRONMENT: """
         os.environ os.environb os.getenv os.getenvb os.putenv os.unsetenv os.chdir os.fchdir os.umask

@@ -83,7 +83,8 @@ TRICKS: Mapping[str, bytes] = {
     "state for a class": b"\x80\x02ctorch\nTensor\n}" + text("__add__") + b"cmath\nsqrt\nsb.",
     "items for a module's table": b"\x80\x02csys\nmodules\n" + text("os") + b"N\x73.",
     "a path put onto sys.path": b"\x80\x02csys\npath\n" + text("/evil") + b"a.",
-    "attributes by functions": b"cbuiltins\ngetattr\n(c__builtin__\n__import__\n(S'os'\ntRS'system'\ntR(S'ls'\ntR.",
+    "attributes by functions": b"cbuiltins\ngetattr\n(c__builtin__\n__import__\n(S'os'\ntR"
+    b"S'system'\ntR(S'ls'\ntR.",
     "operator": b"coperator\nmethodcaller\n(S'system'\nS'ls'\ntR(cimportlib\nimport_module\n(S'os'\ntRtR.",
     "partial": b"cfunctools\npartial\n(cos\nsystem\nS'ls'\ntR)R.",
     "a module nobody lists": b"cpydoc\npipepager\n(S'x'\nS'ls'\ntR.",
