@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from hermpkg_build.core.spelling import question
@@ -161,10 +162,24 @@ def parse(
     What is wrong is collected, not raised: an unknown option, a missing value, a value to a flag, and a
     value that is none of the option's choices.
     """
+    plain, given, wrong = _split(words, arguments)
+    return plain, given, [tell() for tell in wrong]
+
+
+def plain_words(words: Sequence[str], arguments: type[Any]) -> tuple[list[str], bool]:
+    """Return the `words` that are neither options nor their values, and whether all options are right."""
+    plain, _, wrong = _split(words, arguments)
+    return plain, not wrong
+
+
+def _split(
+    words: Sequence[str], arguments: type[Any]
+) -> tuple[list[str], dict[str, tuple[str, ...]], list[Callable[[], CommandLineError]]]:
+    """See `parse`; what is wrong is told when it is asked for, because advice costs time."""
     table = _by_name(own_options(arguments))
     plain: list[str] = []
     given: dict[str, tuple[str, ...]] = {}
-    problems: list[CommandLineError] = []
+    wrong: list[Callable[[], CommandLineError]] = []
     rest = iter(words)
     for word in rest:
         if word == "--":
@@ -178,9 +193,28 @@ def parse(
             try:
                 option, value = _parse_option(word, rest, table)
                 given[option.name] = (*given.get(option.name, ()), value)
+            except _UnknownOptionError as error:
+                wrong.append(error.told)
             except CommandLineError as error:
-                problems.append(error)
-    return plain, given, problems
+                wrong.append(partial(_same, error))
+    return plain, given, wrong
+
+
+def _same(error: CommandLineError) -> CommandLineError:
+    return error
+
+
+class _UnknownOptionError(Exception):
+    """A word is spelled like an option, and none of the `known` names is that."""
+
+    def __init__(self, word: str, known: Mapping[str, Option]) -> None:
+        self.spelled, self.known = word.partition("=")[0], known
+
+    def told(self) -> CommandLineError:
+        return CommandLineError(
+            f"unknown option {self.spelled}",
+            next_step=question(self.spelled, self.known) or "hermpkg --help lists the options",
+        )
 
 
 def _by_name(options: Iterable[Option]) -> dict[str, Option]:
@@ -210,11 +244,7 @@ def _parse_option(word: str, rest: Iterator[str], table: Mapping[str, Option]) -
     name, value = _name_and_value(word)
     option = _find(name, table)
     if option is None or (value and not option.value and not word.startswith("--")):
-        spelled = word.partition("=")[0]
-        raise CommandLineError(
-            f"unknown option {spelled}",
-            next_step=question(spelled, table) or "hermpkg --help lists the options",
-        )
+        raise _UnknownOptionError(word, table)
     if not option.value:
         if value is not None:
             raise CommandLineError(f"{name} takes no value, but was given {value!r}")

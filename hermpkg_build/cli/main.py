@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from hermpkg_build.cli.arguments import Given, parse
+from hermpkg_build.cli.arguments import Given, parse, plain_words
 from hermpkg_build.cli.command import Command, CommonArguments
 from hermpkg_build.cli.commands import find_command, unknown_command
 from hermpkg_build.cli.console import Console, error_json
@@ -67,10 +67,10 @@ def _command_name(arguments: Sequence[str]) -> tuple[str, bool]:
     A target pattern alone means ``build``, nothing but options ``help``.
     """
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    plain, _, problems = parse(arguments[:end], CommonArguments)
-    if problems:
+    plain, all_are_common = plain_words(arguments[:end], CommonArguments)
+    if not all_are_common:
         # Where there is an option of some commands only, its value must not be taken for a command's name.
-        plain, _, _ = parse(arguments[:end], _command("build").arguments)
+        plain, _ = plain_words(arguments[:end], _command("build").arguments)
     if plain:
         is_pattern = plain[0] in (".", "..") or any(mark in plain[0] for mark in ("/", ":", "..."))
         return ("build", True) if is_pattern else (plain[0], False)

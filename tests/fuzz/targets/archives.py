@@ -1,15 +1,21 @@
-"""Tries one archive in every way that archives are read, and tells which laws of reading do not hold."""
+"""Archives, in every way that they are read: by the importer, by verify, inspect, diff and why."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import pickle
+import re
+import sys
 import traceback
 import unicodedata
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+
+from mutation.archives import mutant
+from target import Attempt, Target
+from targets.archive_seeds import make_archives
 
 from hermpkg_build import PackageImporter
 from hermpkg_build.archive.layout import MANIFEST
@@ -29,26 +35,40 @@ _ALLOWED = {
 }
 
 
-def broken_laws(path: Path, seed: Path) -> Iterator[str]:
-    """Tell how reading the archive at `path`, which was made of the one at `seed`, breaks a law.
+_CONTROLS = re.compile(
+    "|".join(
+        re.escape(character)
+        for character in map(chr, range(sys.maxunicode + 1))
+        if character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
+    )
+)
+
+
+def broken_laws(archive: bytes, attempt: Attempt) -> Iterator[str]:
+    """Tell how reading `archive` breaks a law.
 
     Commands end with their own exit codes and print nothing that controls a terminal. What opens raises
     errors of hermpkg or none; a pickle may raise what it likes. What `verify` passes is the canonical archive
     of its records with a canonical manifest, and opens without a warning that it was edited.
+
+    Every archive is verified and opened; the other commands take turns.
     """
-    verified = False
-    for words in (
+    path, seed = attempt.folder / "mutant.pt", attempt.seed
+    path.unlink(missing_ok=True)
+    path.write_bytes(archive)
+    others = (
         ["inspect", str(path)],
         ["inspect", "--tree", "--json", str(path)],
-        ["verify", "--file-only", str(path)],
         ["diff", str(seed), str(path)],
         ["diff", "--json", str(path), str(seed)],
         ["why", str(path), "fuzzed.util"],
-    ):
+    )
+    verified = False
+    for words in (["verify", "--file-only", str(path)], others[attempt.number // 4 % len(others)]):
         code, shown = _run(words)
         if code not in _ALLOWED[words[0]]:
             yield f"{words[0]} ended with {code}: {shown[-1500:]}"
-        if bad := sorted({character for character in shown if _controls(character)}):
+        if bad := _controls_in(shown):
             yield f"{words[0]} printed {bad}"
         if "\nbreak.py" in shown:
             yield f"{words[0]} printed a name on a line of its own"
@@ -58,15 +78,17 @@ def broken_laws(path: Path, seed: Path) -> Iterator[str]:
         yield from _broken_by_verifying(path)
 
 
+def _controls_in(shown: str) -> list[str]:
+    if shown.translate({9: None, 10: None}).isprintable():
+        return []
+    return sorted(set(_CONTROLS.findall(shown)))
+
+
 def _run(words: list[str]) -> tuple[int, str]:
     output = io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         code = main(words)
     return code, output.getvalue()
-
-
-def _controls(character: str) -> bool:
-    return character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
 
 
 def _broken_by_opening(path: Path, *, verified: bool) -> Iterator[str]:
@@ -112,3 +134,6 @@ def _broken_by_verifying(path: Path) -> Iterator[str]:
         yield "verified, but it has no manifest"
     elif Manifest.from_bytes(data).to_bytes() != data:
         yield "verified, but its manifest is not the canonical one"
+
+
+TARGET = Target(seeds=make_archives, mutant=mutant, broken_laws=broken_laws)
