@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.spelling import question
 
@@ -248,16 +249,15 @@ def _stem(file: str) -> str:
 
 
 def _project_folder(direct_url: bytes | None) -> str:
-    import json
     from urllib.parse import unquote, urlsplit
 
     if direct_url is None:
         return ""
     try:
-        stated = json.loads(direct_url)
+        stated: Any = loads(direct_url)
         if not stated.get("dir_info", {}).get("editable"):
             return ""
         url = urlsplit(stated["url"])
-    except (ValueError, KeyError, AttributeError):
+    except (ValueError, KeyError, AttributeError, TypeError):
         return ""
     return os.path.normpath(unquote(url.path)) if url.scheme == "file" else ""

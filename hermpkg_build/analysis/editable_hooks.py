@@ -7,13 +7,13 @@ that pair names with files, or, as meson-python's does, in a plan of what would 
 from __future__ import annotations
 
 import ast
-import json
 import os
 import re
 from collections.abc import Iterator
 from importlib.machinery import all_suffixes
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.module_names import is_module_name
 from hermpkg_build.core.syntax_trees import parse_module
 
@@ -31,7 +31,7 @@ def read_hook(source: bytes, tree: SourceTree) -> tuple[Paths, dict[str, list[st
     """The modules that a hook finds, and its namespace packages with their folders, as far as they show."""
     try:
         module = parse_module(source)[0]
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return {}, {}
     namespaces = _literal(module, "NAMESPACES")
     mapping = _literal(module, "MAPPING")
@@ -56,7 +56,7 @@ def _literal(module: ast.Module, name: str) -> dict[str, object]:
             ) if target == name:
                 try:
                     found = ast.literal_eval(value)
-                except ValueError:
+                except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
                     return {}
                 return (
                     {key: v for key, v in found.items() if isinstance(key, str)}
@@ -91,7 +91,7 @@ def _place(path: str) -> str:
 def _planned(path: str, tree: SourceTree) -> Paths:
     """The modules of a plan of meson's, which pairs files with the places they would be installed to."""
     try:
-        plan = json.loads(tree.read(path)) if tree.is_file(path) else {}
+        plan: Any = loads(tree.read(path)) if tree.is_file(path) else {}
         files = [(src, target["destination"]) for part in plan.values() for src, target in part.items()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

@@ -87,6 +87,8 @@ def read_search_path(tree: SourceTree, entries: Sequence[str], *, workspace_root
     own: dict[str, None] = {}
 
     def may_be_searched(entry: str, module: str = "") -> bool:
+        if "\0" in entry:  # No file has such a name.
+            return False
         if not is_own_entry(entry, workspace_root, lambda folder: tree.entries(folder) or ()):
             return True
         for _ in module.split(".") if module else ():

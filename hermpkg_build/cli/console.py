@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
+from hermpkg_build.core.texts import clipped
 from hermpkg_build.errors import GroupedError, HermpkgError, Location
 from hermpkg_build.printable import one_line
 
@@ -21,6 +22,9 @@ _RESET = "\x1b[0m"
 _RED = "\x1b[1;31m"
 _YELLOW = "\x1b[1;33m"
 _CYAN = "\x1b[36m"
+
+_LONGEST = 4_000
+"""Characters of a line of an error or a note."""
 
 _AT_ONCE = 10_000
 """So many lines are printed together."""
@@ -120,10 +124,18 @@ class Console:
         if sys.stderr is None:
             return  # print() would take None for standard output
         try:
-            text = "\n".join(_joined(line, self.color_errors) for line in lines)
+            text = "\n".join(_joined(_clipped(line), self.color_errors) for line in lines)
             print(text, file=sys.stderr, flush=True)
         except (OSError, ValueError):
             return
+
+
+def _clipped(line: Sequence[str | Styled]) -> Iterator[str | Styled]:
+    """Shorten what is far too long to be read, such as a name of a megabyte in a BUILD file."""
+    for piece in line:
+        yield (
+            clipped(piece, _LONGEST) if isinstance(piece, str) else (clipped(piece[0], _LONGEST), piece[1])
+        )
 
 
 def _coloured(line: str) -> str | Styled:

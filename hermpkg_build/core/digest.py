@@ -11,7 +11,7 @@ from hermpkg_build.core.canonical_json import Json, dumps
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 
-_TEXT = "[0-9a-f]{64}/(?:0|[1-9][0-9]*)"
+_TEXT = "[0-9a-f]{64}/(?:0|[1-9][0-9]{0,18})"
 _PARSED = re.compile(_TEXT)
 
 

@@ -10,6 +10,9 @@ for _power, _letter in enumerate("kmgtp", start=1):
     _SIZES[_letter] = _SIZES[f"{_letter}b"] = 1000**_power
     _SIZES[f"{_letter}i"] = _SIZES[f"{_letter}ib"] = 1024**_power
 
+_MOST = 2.0**63
+"""Bytes: no file system has more."""
+
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -22,7 +25,11 @@ def read_size(text: str) -> int:
     Traceback (most recent call last):
     ValueError: a size such as 500MB or 10GB
     """
-    return int(_read(text, _SIZES, "a size such as 500MB or 10GB"))
+    expected = "a size such as 500MB or 10GB"
+    amount = _read(text, _SIZES, expected)
+    if amount > _MOST:
+        raise ValueError(expected)
+    return int(amount)
 
 
 def read_age(text: str) -> float:

@@ -4,18 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+_WIDEST = 200
+"""Characters of a column. Names of artifacts can have 65,000, and a hundred thousand rows be beside one."""
+
 
 def aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """Yield a line for each of `rows`, with columns of one width; the last is as wide as its text.
+
+    A cell that is very wide stands out of its column: others are not filled up to it.
 
     >>> list(aligned([("build", "Build it"), ("why", "Explain it")]))
     ['build  Build it', 'why    Explain it']
     """
     rows = list(rows)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    widths = [min(max(map(len, column)), _WIDEST) for column in zip(*rows, strict=True)][:-1]
     for row in rows:
         cells = [f"{cell:<{width}}  " for cell, width in zip(row, widths, strict=False)]
         yield "".join([*cells, row[-1]]).rstrip()
+
+
+def clipped(line: str, most: int) -> str:
+    """Return a line without what is in its middle, where it has more than `most` characters.
+
+    >>> clipped("x" * 1000, 10)
+    'xxxxx … 990 characters … xxxxx'
+    """
+    if len(line) <= most:
+        return line
+    half = most // 2
+    return f"{line[:half]} … {len(line) - 2 * half:,} characters … {line[-half:]}"
 
 
 def counted(count: int, thing: str, things: str = "") -> str:

@@ -198,6 +198,8 @@ def _list(directory: str) -> tuple[Mapping[str, bool] | None, FileSignature | No
         if error.errno in _NO_FOLDER:
             return None, None
         raise
+    except ValueError:  # No path has NUL characters in it.
+        return None, None
     return dict(sorted(found.items())), None if links else signature
 
 

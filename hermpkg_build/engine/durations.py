@@ -6,8 +6,9 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.replacing import replace_file
@@ -17,14 +18,16 @@ Durations: TypeAlias = Mapping[tuple[str, str], float]
 
 _WORTH_NOTING_S = 0.2
 _MOST_NOTED = 20_000
+_LONGEST_S = 1e9
 
 
 def known_durations(root: str) -> dict[tuple[str, str], float]:
     """Return what is noted in the workspace `root`; nothing where that is lost or damaged."""
     try:
-        noted = json.loads(read_limited(_path(root)))
-        return {(kind, subject): float(seconds) for kind, subject, seconds in noted}
-    except (OSError, ValueError, TypeError, RecursionError):
+        noted: Any = loads(read_limited(_path(root)))
+        known = {(str(kind), str(subject)): float(seconds) for kind, subject, seconds in noted}
+        return {key: seconds for key, seconds in known.items() if 0 <= seconds <= _LONGEST_S}
+    except (OSError, ValueError, TypeError, OverflowError):
         return {}
 
 

@@ -205,6 +205,8 @@ def _changed_among(doubtful: Sequence[tuple[Entries, str]], directories: Entries
 
     tree = SourceTree()
     for entries, name in doubtful:
+        if not os.path.isabs(name):
+            return name
         try:
             now = listing_digest(tree.entries(name)) if entries is directories else tree.digest(name)
         except (OSError, HermpkgError):

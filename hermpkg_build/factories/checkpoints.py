@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import pickle
 import re
 from collections.abc import Iterator
 from typing import Any
 
+from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.texts import first_of
+from hermpkg_build.disk.files import read_limited
 from hermpkg_build.errors import ActionError, Location
 
 _INDEX = ".index.json"
@@ -100,17 +101,19 @@ def _read_shards(path: str, shown: str, has_shards: bool) -> dict[str, Any]:
             next_step="join them: safetensors.torch.save_file(state, 'model.safetensors')",
         )
     try:
-        with open(path, encoding="utf-8") as file:
-            places = json.load(file)["weight_map"]
-        wrong = [name for name in places.values() if os.path.basename(name) != name]
+        places: Any = loads(read_limited(path))
+        places = places["weight_map"]
+        wrong = [name for name in places.values() if os.path.basename(name) != name or not name.isprintable()]
         if wrong:
-            raise ValueError(f"{wrong[0]} does not lie beside it")
+            raise ValueError(f"{wrong[0]!r} does not lie beside it")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unreadable(shown, error) from error
     state: dict[str, Any] = {}
     for name in sorted({*places.values()}):
         beside = os.path.join(os.path.dirname(shown), name)
         part = read_checkpoint(os.path.join(os.path.dirname(path), name), beside)
+        if not isinstance(part, dict):
+            raise _unreadable(shown, ValueError(f"{name!r} holds no tensors by name"))
         state.update(part)
     missing = sorted(places.keys() - state.keys())
     if missing:

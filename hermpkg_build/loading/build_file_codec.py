@@ -29,7 +29,7 @@ def encode_build_file(file: BuildFile) -> Json:
 
 
 def decode_build_file(value: Any) -> BuildFile:
-    """Return the file that a JSON value stands for. Raises KeyError, TypeError or ValueError for others."""
+    """Return the file of a JSON value; of others raises KeyError, TypeError, ValueError or AttributeError."""
     package = value["package"]
     targets = [_decode_target(item, package) for item in value["targets"]]
     return BuildFile(

@@ -82,7 +82,7 @@ class EvaluationCache:
             return None if known is None else decode_build_file(known.facts)
         except (LabelError, GlobError, OSError):
             return None
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, AttributeError):
             _log_damaged(path)
             return None
 

@@ -14,7 +14,10 @@ import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from typing import Any
 
+from hermpkg_build.core.canonical_json import loads
+from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.replacing import held_since, new_folder, remove_abandoned, replace_file
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.store.cache import ABANDONED_S, RUNNING, is_cache
@@ -220,8 +223,7 @@ def _forget(root: str, gone: list[Entry]) -> None:
 def _noted_size(root: str) -> tuple[int, int, float]:
     """Return the size of the cache when it was looked at last, what was written since, and when that was."""
     try:
-        with open(_size_note(root), "rb") as file:
-            noted = json.loads(file.read())
+        noted: Any = loads(read_limited(_size_note(root)))
         return int(noted["bytes"]), int(noted["written"]), float(noted["looked"])
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return 0, 0, 0.0

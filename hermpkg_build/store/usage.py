@@ -13,7 +13,10 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
+from hermpkg_build.core.canonical_json import loads
+from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.replacing import replace_file
 
 FOLDERS = {"ac": b"a", "cas": b"c"}
@@ -21,6 +24,8 @@ FOLDERS = {"ac": b"a", "cas": b"c"}
 
 WORKSPACES = "workspaces"
 _HASH_SIZE = 32
+_LARGEST = 1 << 30
+"""Bytes of the notes of a workspace: those of thirty million entries."""
 
 
 class Usage:
@@ -110,9 +115,9 @@ def all_notes(root: str) -> Iterator[tuple[str, Notes]]:
 def read_notes(path: str) -> Notes | None:
     """Read the notes of a workspace; None where they are absent or damaged."""
     try:
-        with open(path, "rb") as file:
-            head, _, rest = file.read().partition(b"\n")
-        workspace = json.loads(head)["workspace"]
+        head, _, rest = read_limited(path, _LARGEST).partition(b"\n")
+        stated: Any = loads(head)
+        workspace = stated["workspace"]
         step = _HASH_SIZE + 1
         if len(rest) % step or not isinstance(workspace, str):
             return None

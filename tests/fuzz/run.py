@@ -8,11 +8,13 @@ each has COUNT mutants; with ``--all-in-one`` they have COUNT in all.
 from __future__ import annotations
 
 import os
+import re
 import select
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 _WORKER = Path(__file__).with_name("worker.py")
@@ -40,26 +42,27 @@ def main(words: list[str]) -> int:
 
 def _try(target: str, count: int, first: int) -> int:
     kept = tempfile.mkdtemp(prefix=f"hermpkg-fuzz-{target}-")
-    started, told, place = time.monotonic(), 0, first
-    while place < first + count and told < _MOST_TOLD:
+    started, told, place = time.monotonic(), Counter[str](), first
+    while place < first + count and len(told) < _MOST_TOLD:
         with tempfile.TemporaryDirectory(prefix="hermpkg-fuzz-work-") as folder:
             stop = min(place + _AT_ONCE, first + count)
-            place, found = _watch([target, str(place), str(stop), folder, kept], place)
-        told += found
+            place = _watch([target, str(place), str(stop), folder, kept], place, told)
         if place == stop < first + count:
             print(f"{target}: {place - first} mutants so far", flush=True)
     if not told:
         os.rmdir(kept)
+    for way, times in told.most_common():
+        print(f"{target}: {times} times: {way[:200]}")
     seconds = time.monotonic() - started
-    where = f"; they are in {kept}" if told else ""
-    words = f"{place - first} mutants in {seconds:.0f} s, {told} of them break a law{where}"
+    where = f", in {len(told)} ways; they are in {kept}" if told else ""
+    words = f"{place - first} mutants in {seconds:.0f} s, {told.total()} of them break a law{where}"
     print(f"{target}: {words}", flush=True)
     return 1 if told else 0
 
 
-def _watch(words: list[str], place: int) -> tuple[int, int]:
-    """Run a worker until it ends or hangs: the mutant to go on with, and how many broke a law."""
-    told, has_begun = 0, False
+def _watch(words: list[str], place: int, told: Counter[str]) -> int:
+    """Run a worker until it ends or hangs; return the mutant to go on with, and count what broke a law."""
+    has_begun = False
     command = [sys.executable, "-W", "ignore", str(_WORKER), *words]
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as worker:
@@ -76,8 +79,7 @@ def _watch(words: list[str], place: int) -> tuple[int, int]:
                 if line.startswith(b"next "):
                     place, has_begun = int(line[5:]), True
                 else:
-                    told += line.startswith(b"mutant ")
-                    print(line.decode(), flush=True)
+                    _tell(line.decode(), told)
         if ready:
             code = worker.wait()
             what = f"ended the process with {code}" if code else ""
@@ -85,11 +87,19 @@ def _watch(words: list[str], place: int) -> tuple[int, int]:
             worker.kill()
             what = f"took longer than {patience} s"
     if not what:
-        return place, told
+        return place
     if not has_begun:
         raise SystemExit(f"{words[0]}: the worker {what} before it tried any mutant")
-    print(f"mutant {place} {what}", flush=True)
-    return place + 1, told + 1
+    _tell(f"mutant {place} {what}", told)
+    return place + 1
+
+
+def _tell(line: str, told: Counter[str]) -> None:
+    """Print what a mutant did, unless another did the same; texts and numbers in it make no difference."""
+    way = re.sub(r"\d+|'[^']*'|\"[^\"]*\"", "…", line.partition(" of ")[2] or line)
+    told[way] += 1
+    if told[way] == 1:
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a target of fuzzing is: a reader of foreign bytes, what is mutated for it, and the laws it keeps."""
+"""What a target of fuzzing is: readers of foreign bytes, what is mutated for them, and the laws they keep."""
 
 from __future__ import annotations
 

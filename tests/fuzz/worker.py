@@ -8,10 +8,10 @@ import random
 import resource
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from laws import told
 from target import Attempt, Target
 
 _MOST_CPU_S = 5.0
@@ -28,7 +28,8 @@ def main(words: list[str]) -> int:
     os.environ["HERMPKG_CACHE_DIR"] = str(folder / "cache")
     target: Target = importlib.import_module(f"targets.{name}").TARGET
     seeds = list(target.seeds(folder).items())
-    paths = [folder / seed for seed, _ in seeds]
+    (folder / "seeds").mkdir()
+    paths = [folder / "seeds" / seed for seed, _ in seeds]
     for path, (_, data) in zip(paths, seeds, strict=True):
         path.write_bytes(data)
     os.chdir(folder)
@@ -55,8 +56,8 @@ def _watched(laws: Callable[[], Iterator[str]]) -> tuple[list[str], bool]:
     before, begun, broken = _peak(), time.process_time(), []
     try:
         broken.extend(laws())
-    except Exception:
-        broken.append(f"raised {traceback.format_exc()}")
+    except Exception as error:
+        broken.append(told(error))
     if (taken := time.process_time() - begun) > _MOST_CPU_S:
         broken.append(f"took {taken:.1f} s")
     if (grown := _peak() - before) > _MOST_MEMORY:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from hermpkg_build.cli.arguments import flag, operand, option, repeated
 from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.console import Console
+from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.errors import ActionError, CommandLineError, ExitCode
 
 Argument = tuple[str, object]
@@ -21,7 +22,7 @@ def read_argument(text: str) -> Argument:
     try:
         if not equals or not name.isidentifier():
             raise ValueError
-        return name, json.loads(value)
+        return name, loads(value)
     except ValueError:
         raise ValueError("the form NAME=JSON, such as classes=10 or 'name=\"small\"'") from None
 

@@ -27,7 +27,7 @@ _FORMAT = 1
 _PACK_LIMIT = 8 << 20
 """Bytes of facts in a pack, about those of ten thousand modules; the oldest give way to new ones."""
 
-_LINE = re.compile(rb"([0-9a-f]{64}/[0-9]+) ([^\n]*)")
+_LINE = re.compile(rf"({Digest.JSON_PATTERN}) ([^\n]*)".encode())
 
 
 class SharedFacts:

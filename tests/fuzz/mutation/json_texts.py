@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from copy import deepcopy
 from typing import Any
 
 from mutation.words import NAMES, VALUES
@@ -15,16 +16,16 @@ def other_json(data: bytes, choose: random.Random) -> bytes:
         value = json.loads(data)
     except (ValueError, RecursionError):
         return data
-    if not isinstance(value, dict):
+    if not isinstance(value, (dict, list)):
         return data
     for _ in range(choose.choice((0, 1, 1, 2))):
         _change_a_value(value, choose)
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     match choose.randrange(12):
         case 0:
             text = json.dumps(value)
         case 1:
-            text = text[:-1] + ',"format":1,"format":1}'
+            text = text[:-1] + (',"format":1,"format":1}' if text[-1] == "}" else ",1]")
         case 2:
             text = text.replace(":", ": ", 1)
         case 3:
@@ -57,6 +58,6 @@ def _change_a_value(value: Any, choose: random.Random) -> None:
         case 1 if isinstance(here, dict):
             here[choose.choice(("", "x", "\x1b", "\ud800", "a." * 300, *map(str, NAMES)))] = here.pop(key)
         case 2 if isinstance(here, dict):
-            here[choose.choice(("new", "format", "requires", "modules"))] = choose.choice(VALUES)
+            here[choose.choice(("new", "format", "requires", "modules"))] = deepcopy(choose.choice(VALUES))
         case _:
-            here[key] = choose.choice(VALUES)
+            here[key] = deepcopy(choose.choice(VALUES))

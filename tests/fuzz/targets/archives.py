@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import pickle
-import re
-import sys
 import traceback
-import unicodedata
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from laws import controls_in
 from mutation.archives import mutant
 from target import Attempt, Target
 from targets.archive_seeds import make_archives
@@ -33,15 +31,6 @@ _ALLOWED = {
     "diff": {ExitCode.SUCCESS, ExitCode.BUILD_FAILED, ExitCode.TESTS_FAILED},
     "why": {ExitCode.SUCCESS, ExitCode.BUILD_FAILED, ExitCode.QUERY_FAILED},
 }
-
-
-_CONTROLS = re.compile(
-    "|".join(
-        re.escape(character)
-        for character in map(chr, range(sys.maxunicode + 1))
-        if character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp")
-    )
-)
 
 
 def broken_laws(archive: bytes, attempt: Attempt) -> Iterator[str]:
@@ -68,7 +57,7 @@ def broken_laws(archive: bytes, attempt: Attempt) -> Iterator[str]:
         code, shown = _run(words)
         if code not in _ALLOWED[words[0]]:
             yield f"{words[0]} ended with {code}: {shown[-1500:]}"
-        if bad := _controls_in(shown):
+        if bad := controls_in(shown):
             yield f"{words[0]} printed {bad}"
         if "\nbreak.py" in shown:
             yield f"{words[0]} printed a name on a line of its own"
@@ -76,12 +65,6 @@ def broken_laws(archive: bytes, attempt: Attempt) -> Iterator[str]:
     yield from _broken_by_opening(path, verified=verified)
     if verified:
         yield from _broken_by_verifying(path)
-
-
-def _controls_in(shown: str) -> list[str]:
-    if shown.translate({9: None, 10: None}).isprintable():
-        return []
-    return sorted(set(_CONTROLS.findall(shown)))
 
 
 def _run(words: list[str]) -> tuple[int, str]:

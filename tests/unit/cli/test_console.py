@@ -107,3 +107,13 @@ def test_nothing_that_is_printed_can_steer_a_terminal(capsys, color, bold):
     for letter in "cdef":
         assert f"{letter}\\x1b[2J" in shown.err
     assert "\x1b[2J" not in shown.err
+
+
+def test_an_error_with_a_name_of_a_megabyte_is_not_a_megabyte_long(capsys):
+    error = LoadingError(f"no target {'x' * 1_000_000}", facts=[("in", "a/BUILD")])
+    Console(color="never").describe(error)
+    shown = capsys.readouterr().err
+    assert len(shown) < 5_000
+    assert shown.startswith("error: no target xxx")
+    assert shown.endswith("  in: a/BUILD\n")
+    assert error_json(error)["summary"] == error.summary
