@@ -197,6 +197,50 @@ class PackageImporter(Importer, Closing):
         load.validate()
         return result
 
+    def load_tensors(
+        self,
+        package: str,
+        resource: str,
+        *,
+        map_location: Any = None,
+        everything: bool = False,
+        strict: bool = True,
+    ) -> dict[str, Any]:
+        """Give the tensors of a pickle by name; the pickle is read as data, and no code of it runs.
+
+        The names and tensors of a torch module are those of its `state_dict`; with `everything`, those that
+        are no part of that follow by their paths (``model.cache["k"][0]``), as all do in a pickle of other
+        objects. Of a dict, the keys are names. No global of the pickle is imported, no module of the artifact
+        or of a library: torch alone makes the tensors, mapped as `load_pickle` maps them, and none requires a
+        gradient. Those that shared a storage do. They are on the CPU, or where `map_location` says, as for
+        torch.load.
+
+        What only code makes (TorchScript, tensors of classes with code of their own, tensors without data) is
+        refused by name; where it is not `strict`, it is left out and logged.
+        Raises RecordNotFoundError, ArchiveError, of which TensorsNotReadError is one.
+
+        >>> import torch
+        >>> from hermpkg_build import PackageExporter
+        >>> with PackageExporter("linear.pt") as exporter:
+        ...     exporter.extern("**")
+        ...     exporter.save_pickle("model", "model.pkl", torch.nn.Linear(3, 2))
+        >>> with PackageImporter("linear.pt") as importer:
+        ...     {name: list(tensor.shape) for name, tensor in importer.load_tensors("model", "model.pkl").items()}
+        {'weight': [2, 3], 'bias': [2]}
+        """
+        from hermpkg_build.runtime.contents.tensors_as_data import (
+            TensorMaker,
+            entries_of_pickle,
+            make_tensors,
+        )
+
+        record = _resource_record(package, resource)
+        opened = self._opened()
+        entries = entries_of_pickle(self.filename, record, self._read(record))
+        chosen = entries if everything else [entry for entry in entries if entry.in_state]
+        maker = TensorMaker(self._archive, mapped=opened.storages.mapped, map_location=map_location)
+        return make_tensors(chosen, maker, record, strict=strict)
+
     def id(self) -> str:
         """Give the prefix of this importer's module names, such as ``<torch_package_0>``."""
         return self._prefix

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
+from typing import Generic, TypeVar
 
 from hermpkg_build.core.collection_pause import paused_collection
 from hermpkg_build.pickles.reading.nodes import Node, NodeKind
@@ -39,9 +40,10 @@ def named_tensors(node: Node, record: str) -> Iterator[NamedTensor]:
     """
     found: dict[int, tuple[Storage, Tensor | None]] = {}
     names: dict[int, dict[str, None]] = {}
-    starts = _start(node, record)
+    starts = start_of_walk(node, record)
     with paused_collection:
-        for path, here, storage, tensor in _Walk(_leading_to_storages(starts)).run(starts):
+        leading = leading_to(starts, _is_persistent)
+        for path, here, (storage, tensor) in NamingWalk(leading, _storage_and_tensor).run(starts):
             found.setdefault(id(here), (storage, tensor))
             known = names.setdefault(id(here), {})
             if len(known) < _MOST_NAMES:
@@ -50,8 +52,8 @@ def named_tensors(node: Node, record: str) -> Iterator[NamedTensor]:
         yield NamedTensor(names=tuple(names[key]), storage=storage, tensor=tensor)
 
 
-def _start(node: Node, record: str) -> list[tuple[Path, Node]]:
-    """The first objects to look at, with their paths."""
+def start_of_walk(node: Node, record: str) -> list[tuple[Path, Node]]:
+    """Return the first objects to look at, with their paths: of a dict, its items first."""
     root = root_path(record)
     if not _is_mapping(node):
         return [(root, node)]
@@ -73,15 +75,29 @@ def _is_mapping(node: Node) -> bool:
     )
 
 
-def _leading_to_storages(starts: list[tuple[Path, Node]]) -> set[int]:
-    """The objects that lead to a storage: of a large pickle most do not, and need no path."""
+def _is_persistent(node: Node) -> bool:
+    return node.kind is NodeKind.PERSISTENT
+
+
+def leading_to(starts: list[tuple[Path, Node]], is_end: Callable[[Node], bool]) -> set[int]:
+    """Return the ids of ends, and of the objects that lead to one: of a large pickle most do not.
+
+    What lies below an end is not gone through.
+    """
     parents: dict[int, list[int]] = {}
-    storages: list[int] = []
-    stack = [node for _, node in starts]
-    for node in stack:
-        parents[id(node)] = []
-        if node.kind is NodeKind.PERSISTENT:
-            storages.append(id(node))
+    ends: list[int] = []
+    stack: list[Node] = []
+
+    def meet(node: Node, above: list[int]) -> None:
+        parents[id(node)] = above
+        if is_end(node):
+            ends.append(id(node))
+        else:
+            stack.append(node)
+
+    for _, node in starts:
+        if id(node) not in parents:
+            meet(node, [])
     while stack:
         node = stack.pop()
         key = id(node)
@@ -91,36 +107,38 @@ def _leading_to_storages(starts: list[tuple[Path, Node]]) -> set[int]:
                 continue
             if (known := parents.get(id(part))) is not None:
                 known.append(key)
-                continue
-            parents[id(part)] = [key]
-            if kind is NodeKind.PERSISTENT:
-                storages.append(id(part))
             else:
-                stack.append(part)
-    leading = set(storages)
-    while storages:
-        above = [parent for parent in parents[storages.pop()] if parent not in leading]
+                meet(part, [key])
+    leading = set(ends)
+    while ends:
+        above = [parent for parent in parents[ends.pop()] if parent not in leading]
         leading.update(above)
-        storages += above
+        ends += above
     return leading
 
 
-class _Walk:
-    """A walk through a graph, depth first, which enters again what holds tensors and has another name too.
+Leaf = TypeVar("Leaf")
 
-    It enters what is `leading` to storages. `_below` counts the tensors below each object that was left,
-    `_entered` are the objects on the way to the current one: no name leads through an object twice.
+
+class NamingWalk(Generic[Leaf]):
+    """A walk through a graph, depth first, which enters again what holds leaves and has another name too.
+
+    It enters what is `leading` to leaves, which `leaf` tells. `_below` counts the leaves below each object that
+    was left, `_entered` are the objects on the way to the current one: no name leads through an object twice.
+    `is_cut` says that some names were passed over, since there are too many.
     """
 
-    def __init__(self, leading: set[int]) -> None:
+    def __init__(self, leading: set[int], leaf: Callable[[Node], Leaf | None]) -> None:
+        self.is_cut = False
         self._leading = leading
+        self._leaf = leaf
         self._below: dict[int, int] = {}
         self._entered: set[int] = set()
         self._steps_again = _MOST_STEPS_AGAIN
         self._count = 0
 
-    def run(self, starts: list[tuple[Path, Node]]) -> Iterator[tuple[Path, Node, Storage, Tensor | None]]:
-        """Give each tensor each time that it is met, with the path that led to it."""
+    def run(self, starts: list[tuple[Path, Node]]) -> Iterator[tuple[Path, Node, Leaf]]:
+        """Give each leaf each time that it is met, with the path that led to it."""
         frames: list[tuple[int, Iterator[tuple[Path, Node]], int, bool]] = [(0, iter(starts), 0, False)]
         while frames:
             key, parts, before, again = frames[-1]
@@ -134,28 +152,33 @@ class _Walk:
             self._steps_again -= again
             if id(node) not in self._leading or not self._may_enter(node):
                 continue
-            storage, tensor = _storage_and_tensor(node)
+            leaf = self._leaf(node)
             met_before = id(node) in self._below
-            if storage is None:
+            if leaf is None:
                 self._entered.add(id(node))
                 frames.append((id(node), _parts(node, path), self._count, met_before))
                 continue
             self._below[id(node)] = 1
             self._count += 1
             self._steps_again -= met_before
-            yield path, node, storage, tensor
+            yield path, node, leaf
 
     def _may_enter(self, node: Node) -> bool:
         if id(node) in self._entered:
             return False
         below = self._below.get(id(node))
-        return below is None or (below > 0 and self._steps_again > 0)
+        if below is None:
+            return True
+        if below > 0 and self._steps_again <= 0:
+            self.is_cut = True
+        return below > 0 and self._steps_again > 0
 
 
-def _storage_and_tensor(node: Node) -> tuple[Storage | None, Tensor | None]:
+def _storage_and_tensor(node: Node) -> tuple[Storage, Tensor | None] | None:
     """The storage of a tensor or a bare one, and the tensor where its layout is known; None for all else."""
     tensor = tensor_of(node) or tensor_of(_unwrapped(node))
-    return (tensor.storage if tensor is not None else storage_of(node)), tensor
+    storage = tensor.storage if tensor is not None else storage_of(node)
+    return None if storage is None else (storage, tensor)
 
 
 def _unwrapped(node: Node) -> Node:
@@ -193,7 +216,7 @@ def _numbered(arguments: Node, path: Path) -> Iterator[tuple[Path, Node]]:
     stack = [arguments]
     while stack:
         node = stack.pop()
-        if _storage_and_tensor(node)[0] is not None:
+        if _storage_and_tensor(node) is not None:
             name = f"part{number}"
             number += 1
             yield path.to(f".{name}", dotted=name), node

@@ -44,6 +44,11 @@ _DTYPES = {
     "DoubleStorage": "float64",
     "ComplexFloatStorage": "complex64",
     "ComplexDoubleStorage": "complex128",
+    "QInt8Storage": "qint8",
+    "QUInt8Storage": "quint8",
+    "QInt32Storage": "qint32",
+    "QUInt4x2Storage": "quint4x2",
+    "QUInt2x4Storage": "quint2x4",
 }
 
 
@@ -117,20 +122,32 @@ def tensor_of(node: Node) -> Tensor | None:
     if node.kind is not NodeKind.CALL or not is_global(node.parts[0], "torch._utils", _REBUILD):
         return None
     arguments = node.parts[1].items
+    is_typed = is_global(node.parts[0], "torch._utils", _REBUILD_TYPED) and len(arguments) > 6
+    return view_of(arguments, arguments[6] if is_typed else None)
+
+
+def view_of(arguments: Sequence[Node], dtype: Node | None = None) -> Tensor | None:
+    """The view that the first four `arguments` describe: a storage, an offset, a shape and strides.
+
+    Its elements have the type of the storage, or the one that `dtype` names. None where that makes no sense.
+    """
     if len(arguments) < 4:
         return None
     storage = storage_of(arguments[0])
-    shape, stride = _integers(arguments[2]), _integers(arguments[3])
+    shape, stride = integers(arguments[2]), integers(arguments[3])
     offset = arguments[1].value
     if storage is None or shape is None or stride is None or not isinstance(offset, int):
         return None
     if len(shape) != len(stride) or offset < 0 or min((*shape, *stride), default=0) < 0:
         return None
-    dtype = storage.dtype
-    if is_global(node.parts[0], "torch._utils", _REBUILD_TYPED) and len(arguments) > 6:
-        named = arguments[6].value
-        dtype = str(named[1]) if isinstance(named, tuple) else dtype
-    return Tensor(storage=storage, dtype=dtype, shape=shape, stride=stride, offset=offset)
+    named = dtype.value if dtype is not None else None
+    return Tensor(
+        storage=storage,
+        dtype=str(named[1]) if isinstance(named, tuple) else storage.dtype,
+        shape=shape,
+        stride=stride,
+        offset=offset,
+    )
 
 
 def other_arguments(node: Node) -> Sequence[tuple[str, Node]]:
@@ -143,7 +160,8 @@ def other_arguments(node: Node) -> Sequence[tuple[str, Node]]:
     ]
 
 
-def _integers(node: Node) -> tuple[int, ...] | None:
+def integers(node: Node) -> tuple[int, ...] | None:
+    """Return the numbers of a tuple of whole numbers; None for any other node."""
     values = [item.value for item in node.items]
     if node.kind is not NodeKind.TUPLE or not all(isinstance(value, int) for value in values):
         return None

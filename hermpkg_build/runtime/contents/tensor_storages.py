@@ -26,15 +26,15 @@ class StorageSource:
     """
 
     def __init__(self, archive: Archive, mapped: bool | None = None) -> None:
+        self.mapped = mapped
         self._archive = archive
-        self._mapped = mapped
         self._loaded: set[str] = set()
         self._generation: StorageGeneration | None = None
 
     def generation_for(self, pickle: str) -> StorageGeneration:
         """Give the storages that a load of the record `pickle` shares with earlier loads."""
         if self._generation is None or pickle in self._loaded:
-            self._generation = StorageGeneration(self._archive, self._mapped)
+            self._generation = StorageGeneration(self._archive, self.mapped)
             self._loaded = set()
         self._loaded.add(pickle)
         return self._generation

@@ -1,0 +1,287 @@
+"""Makes tensors of what a pickle says of them, by torch alone: nothing that the pickle names is imported.
+
+torch is imported inside the functions: an artifact without tensors can be used without it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from hermpkg_build.archive.layout import BYTEORDER
+from hermpkg_build.core.collection_pause import paused_collection
+from hermpkg_build.errors import ArchiveError
+from hermpkg_build.pickles.reading.nodes import read_pickle
+from hermpkg_build.pickles.reading.recipes import (
+    NoRecipe,
+    QuantizedRecipe,
+    Recipe,
+    SparseRecipe,
+    StridedRecipe,
+)
+from hermpkg_build.pickles.reading.tensor_entries import TensorEntry, tensor_entries
+from hermpkg_build.pickles.reading.tensors import Storage, Tensor
+
+_ALIGNMENT = 16
+_LAYOUTS = ("sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc")
+_PACKED = frozenset({"quint4x2", "quint2x4"})
+_MOST_TOLD = 20
+
+
+class TensorsNotReadError(ArchiveError):
+    """Some tensors of a pickle cannot be made of data alone; `reasons` says of each, by name, why."""
+
+    def __init__(self, file: str, record: str, reasons: Mapping[str, str]) -> None:
+        told = list(reasons.items())[:_MOST_TOLD]
+        more = len(reasons) - len(told)
+        super().__init__(
+            f"{len(reasons)} of the pickle's tensors cannot be made of data alone",
+            facts=[("file", file), ("record", record), *told, *([("and", f"{more} more")] if more else [])],
+            next_step="load_pickle makes them, and runs code of the artifact; to go without them: strict=False",
+        )
+        self.reasons = dict(reasons)
+
+
+class StorageRecords(Protocol):
+    """Where the bytes of storages are: an archive, or what does for one."""
+
+    @property
+    def name(self) -> str: ...
+    def has(self, name: str, /) -> bool: ...
+    def read(self, name: str, /) -> bytes: ...
+    def sizes(self, names: Iterable[str], /) -> Mapping[str, int]: ...
+    def private_views(self, mapped: bool | None = None, /) -> Callable[[str], memoryview]: ...
+
+
+def entries_of_pickle(file: str, record: str, data: bytes) -> list[TensorEntry]:
+    """Read the pickle `data`, the `record` of `file`, and list its tensors. Raises ArchiveError."""
+    try:
+        return tensor_entries(read_pickle(data), record)
+    except ValueError as error:
+        raise ArchiveError(
+            "the tensors of a pickle cannot be told",
+            facts=[("file", file), ("record", record), ("reason", str(error))],
+        ) from None
+
+
+def make_tensors(
+    entries: Sequence[TensorEntry], maker: TensorMaker, record: str, *, strict: bool = True
+) -> dict[str, Any]:
+    """Make the tensors of `entries` by name; one that has several names is made once.
+
+    Those that cannot be made of data raise TensorsNotReadError, all at once, or are left out and logged where
+    it is not `strict`.
+    """
+    tensors: dict[str, Any] = {}
+    reasons: dict[str, str] = {}
+    made: dict[int, Any] = {}
+    with paused_collection:
+        maker.expect(entry.recipe for entry in entries)
+        for entry in entries:
+            tensor = made.get(entry.place)
+            if tensor is None:
+                try:
+                    tensor = made[entry.place] = maker.make(entry.recipe)
+                except _CannotError as error:
+                    reasons[entry.name] = str(error)
+                    continue
+            tensors[entry.name] = tensor
+    if reasons and strict:
+        raise TensorsNotReadError(maker.file, record, reasons)
+    if reasons:
+        import logging
+
+        logger = logging.getLogger("hermpkg_build.runtime")
+        for name, reason in reasons.items():
+            logger.warning("%s: %s: left out %r: %s", maker.file, record, name, reason)
+    return tensors
+
+
+class _CannotError(Exception):
+    """A tensor cannot be made of data alone; the text says why."""
+
+
+class TensorMaker:
+    """Makes tensors of the storages in `records`; those of one storage share it.
+
+    `mapped` means what it means for `ArchiveReader.private_views`; `map_location` what it means for
+    torch.load, but that None leaves all tensors on the CPU. `record_of` gives the record of a storage.
+    """
+
+    def __init__(
+        self,
+        records: StorageRecords,
+        *,
+        mapped: bool | None = None,
+        map_location: Any = None,
+    ) -> None:
+        import torch
+
+        self.file = records.name
+        self._torch = torch
+        self._records = records
+        self._view = records.private_views(mapped)
+        self._map_location = map_location
+        self._restore: Callable[[Any, str], Any] | None = None
+        self._storages: dict[str, Any] = {}
+        self._dtypes: dict[str, Any] = {"UntypedStorage": torch.uint8}
+        order = records.read(BYTEORDER).strip() if records.has(BYTEORDER) else b""
+        self._is_foreign = order in (b"little", b"big") and order != sys.byteorder.encode()
+
+    def expect(self, recipes: Iterable[Recipe]) -> None:
+        """Find the places of all storages at once, which takes less time than one by one."""
+        names = {recipe.tensor.storage.record for recipe in recipes if isinstance(recipe, StridedRecipe)}
+        self._records.sizes([name for name in names if self._records.has(name)])
+
+    def make(self, recipe: Recipe) -> Any:
+        """Make one tensor. Raises ArchiveError where its data is not what the pickle says, _CannotError."""
+        if isinstance(recipe, StridedRecipe):
+            return self._strided(recipe)
+        if isinstance(recipe, NoRecipe):
+            raise _CannotError(recipe.reason)
+        try:
+            if isinstance(recipe, QuantizedRecipe):
+                return self._quantized(recipe)
+            return self._sparse(recipe)
+        except (RuntimeError, TypeError, ValueError, OverflowError) as error:
+            raise _CannotError(f"torch refuses it: {str(error).partition(chr(10))[0]}") from None
+
+    def _strided(self, recipe: StridedRecipe) -> Any:
+        tensor = recipe.tensor
+        storage = tensor.storage
+        elements = self._storages.get(storage.record)
+        if elements is None:
+            elements = self._load(storage)
+        dtype = self._dtype(tensor.dtype)
+        if elements.dtype is not dtype or storage.count != elements.numel():
+            elements = self._retyped(elements, storage, dtype)
+        try:
+            made = elements.as_strided(tensor.shape, tensor.stride, tensor.offset)
+        except (RuntimeError, TypeError, OverflowError):
+            self._check_reach(tensor, elements.numel())
+            raise _CannotError(f"torch knows no tensor of the shape {list(tensor.shape)[:70]}") from None
+        if recipe.is_conj:
+            made = made.conj()
+        return self._torch._neg_view(made) if recipe.is_negative else made
+
+    def _load(self, storage: Storage) -> Any:
+        """Return the elements of a storage as a tensor of one dimension."""
+        torch = self._torch
+        dtype = self._dtype(storage.dtype)
+        size = storage.count * dtype.itemsize
+        view = self._bytes(storage.record, size)
+        if not size:
+            elements = torch.empty(0, dtype=dtype)
+        elif dtype.is_floating_point or dtype.is_complex:
+            elements = torch.frombuffer(view, dtype=dtype)
+        else:
+            # torch makes no tensor of bools or quantised numbers of a buffer that it trusts less.
+            elements = torch.frombuffer(view, dtype=torch.uint8).view(dtype)
+        if elements.data_ptr() % _ALIGNMENT:
+            elements = elements.clone()
+        if self._is_foreign and size:
+            elements.untyped_storage().byteswap(dtype)
+        if self._map_location is not None:
+            elements = self._placed(elements, storage)
+        self._storages[storage.record] = elements
+        return elements
+
+    def _placed(self, elements: Any, storage: Storage) -> Any:
+        torch = self._torch
+        if self._restore is None:
+            from torch.serialization import _get_restore_location
+
+            self._restore = _get_restore_location(self._map_location)
+        typed = torch.storage.TypedStorage(
+            wrap_storage=elements.untyped_storage(), dtype=elements.dtype, _internal=True
+        )
+        restored = self._restore(typed, storage.device)
+        untyped = getattr(restored, "_untyped_storage", restored)
+        return torch.empty(0, dtype=elements.dtype, device=untyped.device).set_(
+            untyped, 0, (storage.count,), (1,)
+        )
+
+    def _bytes(self, record: str, size: int) -> memoryview:
+        if not self._records.has(record):
+            raise ArchiveError(
+                "the archive lacks a tensor's data", facts=[("file", self.file), ("record", record)]
+            )
+        view = self._view(record)
+        if len(view) != size:
+            raise ArchiveError(
+                "a tensor's data has another size than the pickle says",
+                facts=[
+                    ("file", self.file),
+                    ("record", record),
+                    ("expected", f"{size} bytes"),
+                    ("found", f"{len(view)} bytes"),
+                ],
+                next_step="copy or build the archive again",
+            )
+        return view
+
+    def _retyped(self, elements: Any, storage: Storage, dtype: Any) -> Any:
+        """Return the first elements of a storage, as many as `storage` has, as elements of another type."""
+        size = storage.count * self._dtype(storage.dtype).itemsize
+        own = elements.view(self._torch.uint8) if elements.numel() else elements.new_empty(0, dtype=self._torch.uint8)
+        if size > own.numel():
+            raise self._beyond(storage, own.numel())
+        return own[: size - size % dtype.itemsize].view(dtype)
+
+    def _check_reach(self, tensor: Tensor, count: int) -> None:
+        offset, length = tensor.span
+        if offset + length > count:
+            raise self._beyond(tensor.storage, count * self._dtype(tensor.dtype).itemsize)
+
+    def _beyond(self, storage: Storage, size: int) -> ArchiveError:
+        return ArchiveError(
+            "a tensor reaches beyond its data",
+            facts=[("file", self.file), ("record", storage.record), ("size", f"{size} bytes")],
+            next_step="copy or build the archive again; do not trust one that you were sent",
+        )
+
+    def _dtype(self, name: str) -> Any:
+        dtype = self._dtypes.get(name)
+        if dtype is None:
+            dtype = getattr(self._torch, name, None) if name not in _PACKED else None
+            if not isinstance(dtype, self._torch.dtype):
+                raise _CannotError(f"its elements are of the type {name}, which is read by no rule")
+            self._dtypes[name] = dtype
+        return dtype
+
+    def _quantized(self, recipe: QuantizedRecipe) -> Any:
+        torch, tensor = self._torch, recipe.tensor
+        elements = self._storages.get(tensor.storage.record)
+        if elements is None:
+            elements = self._load(tensor.storage)
+        dtype = self._dtype(tensor.dtype)
+        self._check_reach(tensor, elements.numel() * elements.dtype.itemsize // dtype.itemsize)
+        if recipe.axis is None:
+            made = torch._empty_affine_quantized(
+                (0,), scale=recipe.scale, zero_point=recipe.zero_point, dtype=dtype
+            )
+        else:
+            if not isinstance(recipe.scale, StridedRecipe) or not isinstance(recipe.zero_point, StridedRecipe):
+                raise _CannotError("its scales are no tensors")
+            scales, zero_points = self._strided(recipe.scale), self._strided(recipe.zero_point)
+            length = tensor.shape[recipe.axis] if 0 <= recipe.axis < len(tensor.shape) else -1
+            if tuple(scales.shape) != (length,) or tuple(zero_points.shape) != (length,):
+                raise _CannotError("it has not one scale for each part")
+            shape = [0] * len(tensor.shape)
+            shape[recipe.axis] = length
+            made = torch._empty_per_channel_affine_quantized(
+                shape, scales=scales, zero_points=zero_points, axis=recipe.axis, dtype=dtype
+            )
+        return made.set_(elements.untyped_storage(), tensor.offset, tensor.shape, tensor.stride)
+
+    def _sparse(self, recipe: SparseRecipe) -> Any:
+        torch = self._torch
+        *indices, values = [self._strided(part) for part in recipe.parts]
+        if recipe.layout == "sparse_coo":
+            return torch.sparse_coo_tensor(
+                *indices, values, recipe.shape, check_invariants=True, is_coalesced=recipe.is_coalesced
+            )
+        return torch.sparse_compressed_tensor(
+            *indices, values, recipe.shape, layout=getattr(torch, recipe.layout), check_invariants=True
+        )
