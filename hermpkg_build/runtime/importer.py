@@ -225,7 +225,8 @@ class PackageImporter(Importer, Closing):
         ...     exporter.extern("**")
         ...     exporter.save_pickle("model", "model.pkl", torch.nn.Linear(3, 2))
         >>> with PackageImporter("linear.pt") as importer:
-        ...     {name: list(tensor.shape) for name, tensor in importer.load_tensors("model", "model.pkl").items()}
+        ...     tensors = importer.load_tensors("model", "model.pkl")
+        >>> {name: list(tensor.shape) for name, tensor in tensors.items()}
         {'weight': [2, 3], 'bias': [2]}
         """
         from hermpkg_build.runtime.contents.tensors_as_data import (

@@ -123,9 +123,9 @@ Leaf = TypeVar("Leaf")
 class NamingWalk(Generic[Leaf]):
     """A walk through a graph, depth first, which enters again what holds leaves and has another name too.
 
-    It enters what is `leading` to leaves, which `leaf` tells. `_below` counts the leaves below each object that
-    was left, `_entered` are the objects on the way to the current one: no name leads through an object twice.
-    `is_cut` says that some names were passed over, since there are too many.
+    It enters what is `leading` to leaves, which `leaf` tells. `_below` counts the leaves below each object
+    that was left, `_entered` are the objects on the way to the current one: no name leads through an object
+    twice. `is_cut` says that some names were passed over, since there are too many.
     """
 
     def __init__(self, leading: set[int], leaf: Callable[[Node], Leaf | None]) -> None:

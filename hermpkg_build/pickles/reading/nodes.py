@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from hermpkg_build.core.collection_pause import paused_collection
-from hermpkg_build.pickles.reading.opcode_stream import opcodes_of
+from hermpkg_build.pickles.reading.opcode_stream import PickleBytes, opcodes_of
 
 COMPUTED = "<computed>"
 """Stands for the name of a GLOBAL that only shows when the pickle is loaded."""
@@ -88,7 +88,7 @@ class Reading:
     problem: str
 
 
-def read_stream(data: bytes, start: int = 0) -> Reading:
+def read_stream(data: PickleBytes, start: int = 0) -> Reading:
     """Read the pickle at the offset `start` of `data`, sound or not."""
     reader = _Reader()
     try:
@@ -119,7 +119,7 @@ class _Reader:
         self.protocol = 0
         self.offset = 0
 
-    def read(self, data: bytes, start: int = 0) -> Node:
+    def read(self, data: PickleBytes, start: int = 0) -> Node:
         """See `read_pickle`."""
         self.offset = start
         try:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import codecs
 import io
+import mmap
 import pickletools
 from collections.abc import Callable, Iterator
-from typing import IO, Any
+from typing import IO, Any, TypeAlias, cast
 
 _OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
 
 
-def opcodes_of(data: bytes, start: int = 0) -> Iterator[tuple[str, Any, int]]:
+PickleBytes: TypeAlias = bytes | mmap.mmap
+"""What pickles are read from: bytes, or the mapping of a file, which may be larger than the memory."""
+
+
+def opcodes_of(data: PickleBytes, start: int = 0) -> Iterator[tuple[str, Any, int]]:
     """The opcodes of the pickle at `start` of `data` with their arguments and offsets, up to STOP.
 
     As `pickletools.genops` does, which refuses numbers and texts that unpicklers take (``0x10``, text beyond
     ASCII): a number that cannot be read is None. Names are UTF-8, as the unpickler reads them: GLOBAL and
     INST have a pair. Raises ValueError where there is no opcode, or its argument is cut off.
     """
-    stream = io.BytesIO(data)
+    # A mapping has the methods of a stream.
+    stream = io.BytesIO(data) if isinstance(data, bytes) else cast(IO[bytes], data)
     stream.seek(start)
     while code := stream.read(1):
         offset = stream.tell() - 1

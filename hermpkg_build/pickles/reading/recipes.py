@@ -47,7 +47,7 @@ class SparseRecipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoRecipe:
-    """Something that holds a tensor's data or stands for a tensor, and that only code makes; `reason` says why."""
+    """What stands for a tensor, or holds the data of one, and only code makes; `reason` says why."""
 
     reason: str
 

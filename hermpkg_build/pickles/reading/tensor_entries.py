@@ -1,15 +1,16 @@
-"""What a pickle has of tensors, each with its name and its recipe, as the `state_dict` of its object names them."""
+"""The tensors of a pickle with their recipes, under the names that the `state_dict` of its object has."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 
 from hermpkg_build.core.collection_pause import paused_collection
+from hermpkg_build.pickles.path_steps import quoted
 from hermpkg_build.pickles.reading.named_tensors import NamingWalk, leading_to, start_of_walk
 from hermpkg_build.pickles.reading.nodes import Node, NodeKind
-from hermpkg_build.pickles.reading.paths import Path, is_global, key_text
+from hermpkg_build.pickles.reading.paths import Path, is_global, key_text, root_path
 from hermpkg_build.pickles.reading.recipes import NoRecipe, Recipe, recipe_of
 
 _MOST_NAMES = 1 << 20
@@ -102,7 +103,8 @@ def _elsewhere(root: Node, record: str, found: _Found) -> Iterator[tuple[str, st
     """Give the tensors that are not found yet: the name of each, another name if that is taken, its node."""
     known = frozenset(found.places)
     starts = start_of_walk(root, record)
-    unique: dict[str, tuple[Path, Node]] = {str(path): (path, node) for path, node in starts}
+    # Of items with one key the last counts, as a dict has it; the rest of the dict has no key.
+    unique = {path.dotted: (path, node) for path, node in starts}
     starts = []
     for path, node in unique.values():
         # Most state dicts are flat: their tensors need no walk.
@@ -114,9 +116,19 @@ def _elsewhere(root: Node, record: str, found: _Found) -> Iterator[tuple[str, st
     for path, node, _ in walk.run(starts):
         if id(node) not in known:
             text = str(path)
-            yield path.state_key() or text, text, node
+            yield path.state_key() or text, _by_key(text, path, record), node
     if walk.is_cut:
         raise TooManyNamesError("its objects lead to its tensors in too many ways")
+
+
+def _by_key(text: str, path: Path, record: str) -> str:
+    """Return the path ``model["net"].weight`` for ``net.weight``, where ``net`` is a key of the dict."""
+    first = path
+    while first.parent is not None:
+        first = first.parent
+    if not first.dotted:
+        return text
+    return f"{root_path(record)}[{quoted(first.text)}]{text[len(first.text) :]}"
 
 
 def _module_attributes(node: Node) -> dict[str, Node] | None:
@@ -141,9 +153,9 @@ def _has_tables(attributes: dict[str, Node]) -> bool:
 
 
 def _chosen(node: Node) -> Node:
-    """Return the first of several objects where ``itemgetter(0)`` is called to give it, as for parametrized modules.
+    """Return the first of several objects where ``itemgetter(0)`` is called to give it.
 
-    The others are calls that change its class.
+    That is how parametrized modules are written: the others are calls that change the class of the first.
     """
     if node.kind is NodeKind.CALL and len(node.parts) == 2 and node.parts[0].kind is NodeKind.CALL:
         getter = node.parts[0]
@@ -160,7 +172,7 @@ def _graph_module_attributes(node: Node) -> dict[str, Node] | None:
     items = node.parts if node.kind is NodeKind.CALL else []
     if node.kind is NodeKind.PERSISTENT:
         items = node.parts[0].items
-    for function, arguments in zip(items, items[1:], strict=False):
+    for function, arguments in pairwise(items):
         is_maker = is_global(function, "torch.fx.graph_module", _GRAPH_MODULES)
         if is_maker and arguments.kind is NodeKind.TUPLE and arguments.items:
             attributes = _mapping(arguments.items[0])
@@ -182,7 +194,9 @@ def _mapping(node: Node | None) -> dict[str, Node] | None:
         return _named(node.pairs)
     if node.kind is NodeKind.CALL and is_global(node.parts[0], "collections", _MAPPINGS):
         listed = node.parts[1].items[:1] if len(node.parts) > 1 else []
-        pairs = [(pair.items[0], pair.items[1]) for each in listed for pair in each.items if len(pair.items) == 2]
+        pairs = [
+            (pair.items[0], pair.items[1]) for each in listed for pair in each.items if len(pair.items) == 2
+        ]
         return _named(chain(pairs, node.pairs))
     return None
 

@@ -104,9 +104,11 @@ def storage_of(node: Node) -> Storage | None:
     if node.kind is not NodeKind.PERSISTENT or node.parts[0].kind is not NodeKind.TUPLE:
         return None
     parts = node.parts[0].items
-    if len(parts) != 5 or _text(parts[0]) != "storage":
+    # torch.save of before 1.6 writes a sixth part, which is None unless the storage is a view of another.
+    is_whole = len(parts) == 5 or (len(parts) == 6 and parts[5].value is None and not parts[5].items)
+    if not is_whole or _text(parts[0]) != "storage":
         return None
-    kind, key, device, count = parts[1:]
+    kind, key, device, count = parts[1:5]
     if kind.kind is not NodeKind.GLOBAL or not isinstance(kind.value, tuple):
         return None
     return Storage(

@@ -38,7 +38,7 @@ class TensorsNotReadError(ArchiveError):
         super().__init__(
             f"{len(reasons)} of the pickle's tensors cannot be made of data alone",
             facts=[("file", file), ("record", record), *told, *([("and", f"{more} more")] if more else [])],
-            next_step="load_pickle makes them, and runs code of the artifact; to go without them: strict=False",
+            next_step="load_pickle makes them, and runs code of the artifact; strict=False leaves them out",
         )
         self.reasons = dict(reasons)
 
@@ -47,11 +47,20 @@ class StorageRecords(Protocol):
     """Where the bytes of storages are: an archive, or what does for one."""
 
     @property
-    def name(self) -> str: ...
-    def has(self, name: str, /) -> bool: ...
-    def read(self, name: str, /) -> bytes: ...
-    def sizes(self, names: Iterable[str], /) -> Mapping[str, int]: ...
-    def private_views(self, mapped: bool | None = None, /) -> Callable[[str], memoryview]: ...
+    def name(self) -> str:
+        """The name of the file, for errors."""
+
+    def has(self, name: str, /) -> bool:
+        """Tell whether there is a record `name`."""
+
+    def read(self, name: str, /) -> bytes:
+        """Read a record."""
+
+    def sizes(self, names: Iterable[str], /) -> Mapping[str, int]:
+        """Count the bytes of each of the records `names`."""
+
+    def private_views(self, mapped: bool | None = None, /) -> Callable[[str], memoryview]:
+        """Give a function that gives a record's bytes, writable, which does not reach the file."""
 
 
 def entries_of_pickle(file: str, record: str, data: bytes) -> list[TensorEntry]:
@@ -224,7 +233,11 @@ class TensorMaker:
     def _retyped(self, elements: Any, storage: Storage, dtype: Any) -> Any:
         """Return the first elements of a storage, as many as `storage` has, as elements of another type."""
         size = storage.count * self._dtype(storage.dtype).itemsize
-        own = elements.view(self._torch.uint8) if elements.numel() else elements.new_empty(0, dtype=self._torch.uint8)
+        own = (
+            elements.view(self._torch.uint8)
+            if elements.numel()
+            else elements.new_empty(0, dtype=self._torch.uint8)
+        )
         if size > own.numel():
             raise self._beyond(storage, own.numel())
         return own[: size - size % dtype.itemsize].view(dtype)
@@ -262,7 +275,9 @@ class TensorMaker:
                 (0,), scale=recipe.scale, zero_point=recipe.zero_point, dtype=dtype
             )
         else:
-            if not isinstance(recipe.scale, StridedRecipe) or not isinstance(recipe.zero_point, StridedRecipe):
+            if not isinstance(recipe.scale, StridedRecipe) or not isinstance(
+                recipe.zero_point, StridedRecipe
+            ):
                 raise _CannotError("its scales are no tensors")
             scales, zero_points = self._strided(recipe.scale), self._strided(recipe.zero_point)
             length = tensor.shape[recipe.axis] if 0 <= recipe.axis < len(tensor.shape) else -1
