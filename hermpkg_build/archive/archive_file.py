@@ -6,9 +6,10 @@ import io
 import mmap
 import os
 import stat
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import BinaryIO, NamedTuple, TypeAlias, TypeVar, final
+from typing import BinaryIO, NamedTuple, Protocol, TypeAlias, TypeVar, final
 
 from hermpkg_build.errors import ArchiveError
 
@@ -21,6 +22,68 @@ _T = TypeVar("_T")
 _What = TypeVar("_What")
 
 
+class ByteView(Protocol):
+    """A sequence of bytes that slices are taken of: a memoryview, or one that compares what it gives."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> memoryview: ...
+
+
+class ArchiveBytes(ABC):
+    """The bytes of one archive: what an ArchiveReader reads. All that reads raises ArchiveError."""
+
+    name: str
+    """What messages call it: its path."""
+
+    @property
+    @abstractmethod
+    def view(self) -> ByteView:
+        """All of them."""
+
+    @property
+    @abstractmethod
+    def can_be_mapped(self) -> bool:
+        """Whether records may be mapped."""
+
+    @property
+    @abstractmethod
+    def is_released(self) -> bool:
+        """Whether `view` is empty because the file was closed; `read_at` opens it again."""
+
+    @abstractmethod
+    def read_at(self, start: int, size: int) -> bytes:
+        """Read `size` bytes from `start` on, fewer where the file ends."""
+
+    @abstractmethod
+    def read_into(self, buffer: memoryview, start: int) -> None:
+        """Fill `buffer` with the bytes from `start` on, as far as there are any."""
+
+    @abstractmethod
+    def was_written_over(self) -> bool:
+        """Whether the file was written to or replaced since it was opened, as far as size and time tell."""
+
+    @abstractmethod
+    def private_mapping(self) -> memoryview:
+        """Map the open file, writable, where it `can_be_mapped`: what is written stays in this process."""
+
+    @abstractmethod
+    def open_path(self) -> str:
+        """Return a path of the open file, "" where others must not read it by one."""
+
+    @abstractmethod
+    def status(self) -> os.stat_result | None:
+        """Return the status of the open file, None where there is none."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Close the file, which is opened again for whatever is read from now on. Memory stays."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the file, and forget the bytes. Views of them stay usable."""
+
+
 class _FileState(NamedTuple):
     """What tells a file from others, and from itself before it was written to."""
 
@@ -31,7 +94,7 @@ class _FileState(NamedTuple):
 
 
 @final
-class ArchiveFile:
+class ArchiveFile(ArchiveBytes):
     """The bytes of an archive, `view`, which are those of a file or in memory.
 
     `source` is a path, bytes, or a binary stream, which is read whole. Raises ArchiveError where there is no
@@ -44,12 +107,22 @@ class ArchiveFile:
         self._map: mmap.mmap | None = None
         self._descriptor = -1
         self._state: _FileState | None = None
-        self.view = self._open(source)
+        self._view = self._open(source)
+
+    @property
+    def view(self) -> memoryview:
+        """All bytes, mapped where they are those of a file; none once it is closed."""
+        return self._view
 
     @property
     def is_open(self) -> bool:
         """Whether it is a file that is open."""
         return self._descriptor >= 0
+
+    @property
+    def can_be_mapped(self) -> bool:
+        """Whether records may be mapped: it is a file that is open."""
+        return self.is_open
 
     @property
     def is_released(self) -> bool:
@@ -65,7 +138,7 @@ class ArchiveFile:
         Raises ArchiveError for a file that cannot be read.
         """
         if self._state is None:
-            return bytes(self.view[start : start + size])
+            return bytes(self._view[start : start + size])
         if size > _MOST_AT_ONCE:
             parts = range(0, size, _MOST_AT_ONCE)
             return b"".join(self.read_at(start + at, min(_MOST_AT_ONCE, size - at)) for at in parts)
@@ -74,7 +147,7 @@ class ArchiveFile:
     def read_into(self, buffer: memoryview, start: int) -> None:
         """Fill `buffer` with the bytes from `start` on, as far as there are any. Raises as `read_at`."""
         if self._state is None:
-            buffer[:] = self.view[start : start + len(buffer)]
+            buffer[:] = self._view[start : start + len(buffer)]
         else:
             self._read(os.preadv, [buffer], start)
 
@@ -107,7 +180,7 @@ class ArchiveFile:
         # NORESERVE: an archive may be larger than the memory, most of it is never written to.
         flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0)
         access = mmap.PROT_READ | mmap.PROT_WRITE
-        return memoryview(mmap.mmap(self._descriptor, len(self.view), flags=flags, prot=access))
+        return memoryview(mmap.mmap(self._descriptor, len(self._view), flags=flags, prot=access))
 
     def open_path(self) -> str:
         """Return a path of the open file, "" where there is none; see `ArchiveReader.open_path`."""
@@ -127,7 +200,7 @@ class ArchiveFile:
 
     def close(self) -> None:
         """Close the file, and forget the bytes. Views of them stay usable."""
-        self.view = memoryview(b"")
+        self._view = memoryview(b"")
         if self._map is not None:
             # The mapping lives as long as there are views of it.
             with suppress(BufferError):

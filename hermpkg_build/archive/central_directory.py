@@ -11,6 +11,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from hermpkg_build.archive import zip_format as z
+from hermpkg_build.archive.archive_file import ByteView
 from hermpkg_build.archive.layout import LONGEST_NAME, problem_with_name
 from hermpkg_build.archive.members import ENTRY, Member, Members, member_of
 from hermpkg_build.errors import ArchiveError
@@ -46,7 +47,7 @@ class _End(NamedTuple):
     prefix: int
 
 
-def read_central_directory(data: memoryview) -> CentralDirectory:
+def read_central_directory(data: ByteView) -> CentralDirectory:
     """Read the central directory of the archive in `data`.
 
     Raises ArchiveError, without the name of the file, for a ZIP archive that is damaged, cut off or split
@@ -207,7 +208,7 @@ def _shown(name: str) -> str:
     return repr(name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}...")
 
 
-def _find_end(data: memoryview) -> _End:
+def _find_end(data: ByteView) -> _End:
     """The end record: the last whose comment ends with the file and that points at a directory."""
     if not data:
         raise ArchiveError("the file is empty")
@@ -235,7 +236,7 @@ def _find_end(data: memoryview) -> _End:
     raise ArchiveError("the file is not a ZIP archive", facts=[("starts with", repr(bytes(data[:8])))])
 
 
-def _read_end(data: memoryview, position: int, fields: tuple[int, ...]) -> _End:
+def _read_end(data: ByteView, position: int, fields: tuple[int, ...]) -> _End:
     _, disk, directory_disk, here, count, size, start, _ = fields
     directory_end = position
     locator = position - z.ZIP64_LOCATOR.size
@@ -260,16 +261,16 @@ def _read_end(data: memoryview, position: int, fields: tuple[int, ...]) -> _End:
     return _End(start + prefix, size, count, prefix)
 
 
-def _read_zip64_end(data: memoryview, locator: int) -> tuple[int, tuple[int, ...]]:
+def _read_zip64_end(data: ByteView, locator: int) -> tuple[int, tuple[int, ...]]:
     """Where the ZIP64 end record starts, and its fields."""
-    _, disk, stated, disks = z.ZIP64_LOCATOR.unpack_from(data, locator)
+    _, disk, stated, disks = z.ZIP64_LOCATOR.unpack(data[locator : locator + z.ZIP64_LOCATOR.size])
     if disk or disks > 1:
         raise _damaged("it is one part of an archive on several disks")
     # Right before the locator is where it is, also behind foreign bytes; where it has further
     # data of its own, the stated offset counts.
     for start in (locator - z.ZIP64_END.size, stated):
         if 0 <= start <= locator - z.ZIP64_END.size:
-            fields = z.ZIP64_END.unpack_from(data, start)
+            fields = z.ZIP64_END.unpack(data[start : start + z.ZIP64_END.size])
             if fields[0] == z.ZIP64_END_SIGNATURE and start + 12 + fields[1] == locator:
                 return start, fields
     raise _damaged("its ZIP64 end record is missing")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import final
 
 from hermpkg_build.archive import zip_format as z
-from hermpkg_build.archive.archive_file import ArchiveFile, ArchiveSource
+from hermpkg_build.archive.archive_file import ArchiveBytes, ArchiveFile, ArchiveSource
 from hermpkg_build.archive.central_directory import decode_name, read_central_directory
 from hermpkg_build.archive.layout import VERSION_RECORD, problem_with_size
 from hermpkg_build.archive.members import Member, Members
@@ -58,7 +58,8 @@ class Entry:
 class ArchiveReader(Closing):
     """A ZIP archive with all records under one root folder, as torch.package writes it, edited or not.
 
-    `source` is a path, bytes, or a binary stream, which is read whole. Opening reads the directory only.
+    `source` is a path, bytes, a binary stream, which is read whole, or ArchiveBytes. Opening reads the
+    directory only.
 
     Records are named without the root folder. `root` is that folder, "" for an archive that was packed again
     without it; `duplicates` are names that occur more than once, of which the last counts, as in zipfile;
@@ -75,11 +76,11 @@ class ArchiveReader(Closing):
     ('net', ['a.txt'], b'hello')
     """
 
-    def __init__(self, source: ArchiveSource) -> None:
+    def __init__(self, source: ArchiveSource | ArchiveBytes) -> None:
         self._members = Members({})
         self._entries: dict[str, Entry] = {}
         self._offsets: dict[str, int] = {}
-        self._file = ArchiveFile(source)
+        self._file = source if isinstance(source, ArchiveBytes) else ArchiveFile(source)
         self.name = self._file.name
         try:
             central = read_central_directory(self._file.view)
@@ -160,7 +161,7 @@ class ArchiveReader(Closing):
 
     def raw(self) -> memoryview:
         """Return the whole file, read-only, shaped (size,); usable after `close` where it is mapped."""
-        return self._file.view.toreadonly()
+        return self._file.view[:].toreadonly()
 
     def directory(self) -> memoryview:
         """Return the bytes of the central directory, to the end of the archive."""
@@ -236,7 +237,7 @@ class ArchiveReader(Closing):
         whole: memoryview | None = None
         if mapped is None:
             mapped = len(self._file.view) > COPIED
-        if mapped and self._file.is_open and not self._file.was_written_over():
+        if mapped and self._file.can_be_mapped and not self._file.was_written_over():
             import logging
 
             whole = self._file.private_mapping()
