@@ -1,23 +1,35 @@
 """Tells whom files belong to: what another user of the machine can change is not to decide what a build does.
 
-Folders that the user names in ``HERMPKG_TRUST``, separated as in ``PATH``, are trusted all the same.
+Folders that the user names in ``HERMPKG_TRUST``, separated as in ``PATH``, are trusted all the same. Names
+that end with ``.toml`` are policies, which say what artifacts are accepted (`hermpkg_build.trust`).
 """
 
 from __future__ import annotations
 
 import os
 import stat
+import sys
 
 from hermpkg_build.errors import WorkspaceError
 
 VARIABLE = "HERMPKG_TRUST"
+POLICY_SUFFIX = ".toml"
+"""How names of policies end; all others are folders."""
+
+_POLICIES = "hermpkg_build.trust.environment"
 
 
 def is_trusted(path: str) -> bool:
     """Whether `path` is, or lies below, a folder that the user has named as trusted."""
     real = os.path.realpath(path)
-    named = [folder for folder in os.environ.get(VARIABLE, "").split(os.pathsep) if os.path.isabs(folder)]
+    entries = os.environ.get(VARIABLE, "").split(os.pathsep)
+    named = [entry for entry in entries if os.path.isabs(entry) and not entry.endswith(POLICY_SUFFIX)]
     return any(is_within(real, os.path.realpath(folder)) for folder in named)
+
+
+def may_have_policies() -> bool:
+    """Whether this process could have policies: the variable is set, or was when they were last asked for."""
+    return bool(os.environ.get(VARIABLE)) or _POLICIES in sys.modules
 
 
 def is_within(path: str, folder: str) -> bool:

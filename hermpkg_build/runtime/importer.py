@@ -13,6 +13,7 @@ from hermpkg_build.archive.layout import PYTHON_VERSION, resource_record_name
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.core.collection_pause import paused_collection
+from hermpkg_build.disk.trust import may_have_policies
 from hermpkg_build.runtime.contents.archives import (
     Archive,
     RecordNotFoundError,
@@ -30,7 +31,7 @@ from hermpkg_build.runtime.contents.checks import (
     check_python,
     read_manifest,
 )
-from hermpkg_build.runtime.contents.location import ArtifactLocation, FileState, file_state
+from hermpkg_build.runtime.contents.location import ArtifactLocation, file_state
 from hermpkg_build.runtime.contents.real_files import FilesMode, real_files
 from hermpkg_build.runtime.contents.tensor_storages import StorageSource
 from hermpkg_build.runtime.host.lookups import prepare
@@ -47,8 +48,10 @@ from hermpkg_build.runtime.mangling import demangle, mangle_prefix
 if TYPE_CHECKING:
     from hermpkg_build.core.globs import GlobPattern
     from hermpkg_build.runtime.contents.file_tree import Directory
+    from hermpkg_build.runtime.contents.location import FileState
     from hermpkg_build.runtime.contents.resources import PackageResourceReader
     from hermpkg_build.runtime.contents.unpickling import PackageUnpickler, PickleLoad
+    from hermpkg_build.trust.gate import Gate, GivenPolicy
 
 
 def _any_module(_name: str) -> bool:
@@ -81,12 +84,16 @@ class PackageImporter(Importer, Closing):
     `map` says whether tensors are mapped: they take memory where they are used, and are not compared with
     their checksums unless `verify` is "all"; what is written into the file in place while they are in use
     shows in them. With False they are copied and compared; with None, in files of up to 16 MiB.
+    `trust` is a policy, or the path of the file with one: whether it accepts the artifact is decided before
+    anything of it runs, and on the bytes that are used later, whatever becomes of the file. All policies that
+    ``HERMPKG_TRUST`` names must accept it too.
 
     After `close`, or the ``with`` block, the importer itself gives nothing more; what it has given works on,
     imports in its functions and its sources in tracebacks included, as long as the file stays what it is.
 
     Raises ArchiveError (which is a FileNotFoundError too where there is no file), ImportError for a module
-    that is not allowed, ArtifactEnvironmentError.
+    that is not allowed, ArtifactEnvironmentError, TrustError with all reasons against the artifact, and
+    ValueError for options that cannot be had.
 
     >>> from hermpkg_build import PackageExporter
     >>> with PackageExporter("model.pt") as exporter:
@@ -107,6 +114,7 @@ class PackageImporter(Importer, Closing):
         verify: VerifyMode = "code",
         files: FilesMode = "auto",
         map: bool | None = None,  # noqa: A002 -- the name that people look for
+        trust: GivenPolicy | None = None,
     ) -> None:
         for option, value, known in (
             ("check", check, get_args(CheckMode)),
@@ -116,8 +124,11 @@ class PackageImporter(Importer, Closing):
             if value not in known:
                 raise ValueError(f"{option} must be one of {', '.join(known)}, not {value!r}")
         self.filename = _display_name(file_or_buffer)
+        gate = _gate(file_or_buffer, trust, map)
         with paused_collection:  # There may be tens of thousands of records.
-            archive = open_archive(file_or_buffer)
+            archive = open_archive(file_or_buffer if gate is None else gate.source)
+            if gate is not None:
+                _decide(gate, archive)
             check_python(archive, check)
             manifest = read_manifest(archive)
             check_content(archive, manifest, verify)
@@ -136,6 +147,7 @@ class PackageImporter(Importer, Closing):
                 archive,
                 files,
                 guarded=module_allowed is not _any_module,
+                trust=gate.given if gate is not None else None,
                 reopen=reopened_name,
             ),
             loader=PackageLoader,
@@ -149,6 +161,7 @@ class PackageImporter(Importer, Closing):
         self.modules: Mapping[str, Any] = PackageModules(space)
         self.patched_builtins: Mapping[str, Any] = space.builtins
         self._running = _RunningLoad()
+        self._gate = gate
 
     def import_module(self, name: str, package: str | None = None) -> Any:
         """Import the module `name`, packaged or extern; a relative name counts from `package`.
@@ -187,11 +200,13 @@ class PackageImporter(Importer, Closing):
 
         record = _resource_record(package, resource)
         data = self._read(record)
+        if self._gate is not None:
+            self._gate.check_pickle(record, data)
         load = PickleLoad(self, self._opened().storages, record, map_location)
         outer, self._running.load = self._running.load, load
         try:
             with paused_collection:
-                result = PackageUnpickler(self.__import__, data, load).load()
+                result = PackageUnpickler(self.__import__, data, load, self._gate).load()
         finally:
             self._running.load = outer
         load.validate()
@@ -301,7 +316,10 @@ class PackageImporter(Importer, Closing):
         """Make an unpickler of the stream `file` that finds globals with this importer."""
         from hermpkg_build.runtime.contents.unpickling import PackageUnpickler
 
-        return PackageUnpickler(self.__import__, file.read())
+        data = file.read()
+        if self._gate is not None:
+            self._gate.check_pickle("", data)
+        return PackageUnpickler(self.__import__, data, None, self._gate)
 
     def close(self) -> None:
         """Close the file, and let go of the modules; what was loaded stays usable. May be called twice.
@@ -366,15 +384,15 @@ def reopened_name(name: str, state: FileState) -> str:
 
 
 def _reopen(prefix: str, state: FileState) -> PackageImporter:
-    path, _, _, files = state
+    path, _, _, files, trust = state
     try:
-        is_same = file_state(path, files) == state
+        is_same = file_state(path, files, trust) == state
     except OSError as error:
         raise ImportError(f"the artifact {path} cannot be opened here: {error.strerror}") from error
     if not is_same:
         raise ImportError(f"the artifact {path} was changed since the object was pickled")
     # The process that sent the object has checked these very bytes.
-    importer = PackageImporter(path, check="off", verify="off", files=files)
+    importer = PackageImporter(path, check="off", verify="off", files=files, trust=trust)
     importer._take_prefix(prefix)
     return importer
 
@@ -389,6 +407,28 @@ def _display_name(source: Source) -> str:
     if isinstance(source, (str, os.PathLike)):
         return os.fspath(source)
     return TorchReaderArchive.name if is_torch_reader(source) else "<binary>"
+
+
+def _gate(source: Source, trust: GivenPolicy | None, mapped: bool | None) -> Gate | None:
+    """Make the gate where a policy is given, or the process has one; else load nothing of it."""
+    if trust is None and not may_have_policies():
+        return None
+    from hermpkg_build.trust.gate import open_gate
+
+    gate = open_gate(source, trust)
+    if gate is not None:
+        gate.check_map(mapped)
+    return gate
+
+
+def _decide(gate: Gate, archive: Archive) -> None:
+    """Raise TrustError where a policy does not accept the archive, which is closed then."""
+    assert isinstance(archive, ArchiveReader)  # The gate gives nothing else to open.
+    try:
+        gate.decide(archive, read_externs(archive))
+    except BaseException:
+        archive.close()
+        raise
 
 
 def _check_allowed(module_allowed: Callable[[str], bool], externs: Sequence[str], filename: str) -> None:

@@ -60,6 +60,12 @@ class VerifyArguments(EngineArguments):
         "hold targets to `hermpkg.lock`, all that it lists where none is named, and say in which "
         "records, extern distributions and versions they differ",
     )
+    trust: str | None = option(
+        "--trust FILE",
+        "hold artifacts to the policy in FILE as well, which `hermpkg trust` writes a first version of",
+        read=os.path.abspath,
+        default=None,
+    )
     file_only: bool = flag("--file-only", "look at the file alone, not at what this machine has installed")
     junit: str | None = option(
         "--junit FILE", "write the results to FILE as JUnit XML", read=str, default=None
@@ -82,7 +88,7 @@ def run(arguments: VerifyArguments, console: Console) -> ExitCode:
     modules must be installed, in versions that it allows; nothing is imported.
 
     What is wrong is listed as record, rule and finding, and the exit code is 3. An archive without a
-    manifest, as torch.package writes it, does not pass.
+    manifest, as torch.package writes it, does not pass; with `--trust` it is held to the policy alone.
     """
     verdicts: list[Verdict] = []
     try:
@@ -102,15 +108,19 @@ def run(arguments: VerifyArguments, console: Console) -> ExitCode:
 def _checks(arguments: VerifyArguments, console: Console) -> Iterator[Callable[[], Verdict]]:
     """Yield what is to be checked, file after file and target after target."""
     from hermpkg_build.cli.building import build_artifacts
-    from hermpkg_build.inspection.verify.archive import verify_archive
+    from hermpkg_build.inspection.verify.archive import has_manifest, verify_archive
 
     files = [word for word in arguments.words if is_file(word)]
     patterns = [word for word in arguments.words if not is_file(word)]
     _check_options(arguments, files)
     if patterns or arguments.locked:
         build_in_chosen_python(arguments)
+    hold = _policy_check(arguments)
     for path in files:
-        yield partial(verify_archive, path, path, environment=not arguments.file_only)
+        if hold is None or has_manifest(path):
+            yield partial(verify_archive, path, path, environment=not arguments.file_only)
+        if hold is not None:
+            yield partial(hold, path, path)
     lock = _read_lock() if arguments.locked else None
     if lock is not None and not patterns:
         patterns = list(lock.targets)
@@ -122,6 +132,8 @@ def _checks(arguments: VerifyArguments, console: Console) -> Iterator[Callable[[
 
             yield partial(hold_to_lock, target.label, target.path, target.sha256, target.bytes, lock)
         yield partial(verify_archive, target.path, target.label, environment=not arguments.file_only)
+        if hold is not None:
+            yield partial(hold, target.path, target.label)
         if arguments.rebuild:
             from hermpkg_build.core.label import Label
             from hermpkg_build.inspection.verify.rebuild import RebuildRequest, verify_rebuild
@@ -148,6 +160,16 @@ def _check_options(arguments: VerifyArguments, files: Sequence[str]) -> None:
             f"--rebuild needs targets, but {files[0]} is a file",
             next_step="name the target that it was built from",
         )
+
+
+def _policy_check(arguments: VerifyArguments) -> Callable[[str, str], Verdict] | None:
+    """Make the check that holds a file, under a name, to the policy that is given; None for none."""
+    if arguments.trust is None:
+        return None
+    from hermpkg_build.inspection.verify.policy_verdict import hold_to_policy
+    from hermpkg_build.trust.policy_file import read_policy
+
+    return partial(hold_to_policy, policy=read_policy(arguments.trust))
 
 
 def _read_lock() -> Lock:

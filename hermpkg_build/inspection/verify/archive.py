@@ -66,6 +66,15 @@ def verify_archive(path: str, subject: str, *, environment: bool = True) -> Verd
     )
 
 
+def has_manifest(path: str) -> bool:
+    """Whether the artifact at `path` has a manifest; also where it cannot be opened, which others find."""
+    try:
+        with ArchiveReader(path) as reader:
+            return reader.has(MANIFEST)
+    except ArchiveError:
+        return True
+
+
 def _problems(reader: ArchiveReader, environment: bool, notes: list[str]) -> Iterator[Problem]:
     digests: dict[str, str] = {}
     yield from _record_problems(reader, digests)

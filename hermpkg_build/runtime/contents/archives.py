@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
+from hermpkg_build.archive.archive_file import ArchiveBytes
 from hermpkg_build.archive.layout import (
     EXTERN_MODULES,
     LONGEST_NAME,
@@ -63,7 +64,7 @@ def _open(source: Source) -> Archive:
     if isinstance(source, io.BytesIO):
         # A copy, as the owner may want to go on writing to the stream.
         return ArchiveReader(source.getvalue())
-    if isinstance(source, (bytes, bytearray, memoryview)):
+    if isinstance(source, (bytes, bytearray, memoryview, ArchiveBytes)):
         return ArchiveReader(source)
     if is_torch_reader(source):
         return TorchReaderArchive(source)

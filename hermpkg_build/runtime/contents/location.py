@@ -7,20 +7,25 @@ import sys
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.runtime.contents.archives import Archive
 from hermpkg_build.runtime.contents.real_files import FilesMode
 
-FileState = tuple[str, int, int, FilesMode]
-"""The absolute path of an artifact, its size and time (ns) when it was opened, and its `files` mode."""
+if TYPE_CHECKING:
+    from hermpkg_build.trust.policy import TrustPolicy
+
+    FileState = tuple[str, int, int, FilesMode, TrustPolicy | None]
+    """The absolute path of an artifact, its size and time (ns) when it was opened, `files` and `trust`."""
 
 
 class ArtifactLocation:
     """Tells where other processes find `archive`, which was opened from `source`.
 
-    They call `reopen` with the name of a packaged module and the state of the file. An artifact that is
-    `guarded` by a function of the caller's cannot be opened there: the function cannot be sent to them.
+    They call `reopen` with the name of a packaged module and the state of the file, which they hold to
+    `trust`. An artifact that is `guarded` by a function of the caller's cannot be opened there: the function
+    cannot be sent to them.
     """
 
     def __init__(
@@ -30,6 +35,7 @@ class ArtifactLocation:
         files: FilesMode,
         *,
         guarded: bool,
+        trust: TrustPolicy | None,
         reopen: Callable[[str, FileState], str],
     ) -> None:
         self.reopen = reopen
@@ -40,12 +46,13 @@ class ArtifactLocation:
         self._archive = archive
         self._files = files
         self._guarded = guarded
+        self._trust = trust
         self._temporary_file: weakref.finalize[[str, int], ArtifactLocation] | None = None
         self._state: FileState | None = None
         if isinstance(source, (str, os.PathLike)) and not guarded:
             # Of the file that is open: another one may have its name by now.
             status = archive.status() if isinstance(archive, ArchiveReader) else None
-            self._state = file_state(os.fspath(source), files, status)
+            self._state = file_state(os.fspath(source), files, trust, status)
 
     def state(self) -> FileState | None:
         """Give the state of the file that another process can open; None where there is none.
@@ -66,7 +73,7 @@ class ArtifactLocation:
             self._temporary_file = weakref.finalize(self, _remove, path, os.getpid())
             with open(descriptor, "wb") as file:
                 file.write(archive.raw())
-            self._state = file_state(path, self._files)
+            self._state = file_state(path, self._files, self._trust)
         return self._state
 
     def close(self) -> None:
@@ -76,11 +83,13 @@ class ArtifactLocation:
             self._temporary_file = self._state = None
 
 
-def file_state(path: str, files: FilesMode, status: os.stat_result | None = None) -> FileState:
+def file_state(
+    path: str, files: FilesMode, trust: TrustPolicy | None, status: os.stat_result | None = None
+) -> FileState:
     """Give the state of the file at `path`, with `status` where that is known, else as it is now."""
     path = os.path.abspath(path)
     status = status or os.stat(path)
-    return path, status.st_size, status.st_mtime_ns, files
+    return path, status.st_size, status.st_mtime_ns, files, trust
 
 
 def _is_spawning() -> bool:

@@ -8,12 +8,15 @@ import io
 import pickle
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.archive.layout import DATA
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.printable import one_line
 from hermpkg_build.runtime.contents.tensor_storages import StorageSource
+
+if TYPE_CHECKING:
+    from hermpkg_build.trust.gate import Gate
 
 _READ_AHEAD = 1 << 17
 
@@ -22,26 +25,39 @@ _DROPPED_NAMES: dict[tuple[str, str], object] = {("numpy", "str"): str, ("numpy"
 
 
 class PackageUnpickler(pickle.Unpickler):
-    """Finds every global with the package's `import_statement`, as its code would."""
+    """Finds every global that the `gate` allows with the package's `import_statement`, as its code would."""
 
     def __init__(
-        self, import_statement: Callable[..., Any], data: bytes, load: PickleLoad | None = None
+        self,
+        import_statement: Callable[..., Any],
+        data: bytes,
+        load: PickleLoad | None = None,
+        gate: Gate | None = None,
     ) -> None:
         # Buffered, because the unpickler reads ahead only from streams that can peek; BytesIO cannot.
         super().__init__(io.BufferedReader(io.BytesIO(data), _READ_AHEAD))
         self._import_statement = import_statement
         self._load = load
+        self._gate = gate
         protocol = data[1] if data[:1] == pickle.PROTO else 0
         self._python2_names = protocol < 3
         self._dotted_names = protocol >= 4
 
     def find_class(self, module: str, name: str) -> Any:
-        """Find the object `name` of `module`. Raises ModuleNotFoundError, AttributeError."""
+        """Find the object `name` of `module`. Raises ModuleNotFoundError, AttributeError, TrustError."""
         if self._python2_names:
             if (module, name) in _compat_pickle.NAME_MAPPING:
                 module, name = _compat_pickle.NAME_MAPPING[module, name]
             else:
                 module = _compat_pickle.IMPORT_MAPPING.get(module, module)
+        if self._gate is not None:
+            self._gate.check_global(module, name)
+            found = self._found(module, name)
+            self._gate.check_found(module, name, found)
+            return found
+        return self._found(module, name)
+
+    def _found(self, module: str, name: str) -> Any:
         # As packaged code gets it, because functions that a pickle calls may unpickle or import.
         owner = self._import_statement(module, fromlist=("__name__",))
         try:

@@ -1,0 +1,1 @@
+"""Decides which artifacts are accepted, by digest, signers and what they could do; runs nothing of them."""

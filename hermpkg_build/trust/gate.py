@@ -1,0 +1,198 @@
+"""The gate that an importer opens an artifact through: bytes that cannot change, and the decision on them."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import os
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from hermpkg_build.archive.pinned_file import PinnedFile
+from hermpkg_build.core.module_names import top_of
+from hermpkg_build.scanning.harmless import is_harmless
+from hermpkg_build.trust.decision import Subject, policy_name, refusals_of
+from hermpkg_build.trust.environment import process_policies
+from hermpkg_build.trust.errors import Refusal, RefusalKind, TrustError
+from hermpkg_build.trust.needs import Needs, needs_of, pickle_needs
+from hermpkg_build.trust.policy import TrustPolicy, TrustRule
+from hermpkg_build.trust.policy_file import read_policy
+
+if TYPE_CHECKING:
+    from hermpkg_build.archive.reader import ArchiveReader
+
+GivenPolicy = TrustPolicy | str | os.PathLike[str]
+"""A policy, or the path of the file with one."""
+
+
+def open_gate(source: object, given: GivenPolicy | None) -> Gate | None:
+    """Make the gate for `source`: a path, bytes or a binary stream; None where there is no policy at all.
+
+    Raises TrustPolicyError, ArchiveError for a file that cannot be opened, and TrustError for what cannot be
+    held to a policy: a folder, and torch's reader, whose bytes others could change.
+    """
+    policies = [*process_policies()]
+    if given is None and any(policy.require_trust for policy in policies):
+        required = next(policy for policy in policies if policy.require_trust)
+        raise TrustError(
+            "the policy of this process refuses importers that have none of their own",
+            facts=[("file", _name_of(source) or "in memory"), ("policy", required.origin)],
+            next_step="open it with PackageImporter(..., trust=...)",
+        )
+    own = given if given is None or isinstance(given, TrustPolicy) else read_policy(given)
+    if own is not None:
+        policies.append(own)
+    return Gate(source, policies, own) if policies else None
+
+
+class Gate:
+    """Holds one artifact to `policies`, each of which must accept it.
+
+    `source` is what the archive is to be read from: bytes that nobody else can change, or a PinnedFile.
+    `given` is the one of the policies that the importer was given.
+    """
+
+    def __init__(
+        self, source: object, policies: Sequence[TrustPolicy], given: TrustPolicy | None = None
+    ) -> None:
+        self.given = given
+        self.name = os.path.basename(path) if (path := _name_of(source)) else ""
+        self.policies = tuple(policies)
+        self._shown = path or "in memory"
+        rules = [policy.rule_for(self.name) for policy in policies]
+        self.rules = tuple(rule for rule in rules if rule is not None)
+        self.needs_whole_file = any(rule.needs_whole_file for rule in self.rules)
+        self.source, self.sha256 = self._pinned(source)
+        self._needs: Needs | None = None
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The rules that decide, or the policies that have none for the artifact, for people."""
+        names = (policy_name(policy, policy.rule_for(self.name)) for policy in self.policies)
+        return tuple(dict.fromkeys(names))
+
+    def check_map(self, mapped: bool | None) -> None:
+        """Raise ValueError where tensors are to be mapped whose digest counts."""
+        if mapped and self.needs_whole_file:
+            raise ValueError(
+                "map=True cannot be had under a policy that asks for a digest or a signer:"
+                " what is written into the file in place would show in mapped tensors"
+            )
+
+    def decide(self, archive: ArchiveReader, externs: Iterable[str]) -> None:
+        """Raise TrustError with all reasons of all policies where one does not accept `archive`."""
+        refusals = self.refusals(archive, externs)
+        if refusals:
+            raise self._error(refusals)
+
+    def refusals(self, archive: ArchiveReader, externs: Iterable[str]) -> tuple[Refusal, ...]:
+        """Return all reasons of all policies against `archive`, which was opened from `source`."""
+
+        @functools.cache
+        def needs() -> Needs:
+            self._needs = needs_of(archive, externs)
+            return self._needs
+
+        subject = Subject(name=self.name, sha256=self.sha256, signed=_unsigned)
+        return tuple(refusal for policy in self.policies for refusal in refusals_of(subject, policy, needs))
+
+    def check_pickle(self, record: str, data: bytes) -> None:
+        """Decide over a record that is to be unpickled and was not decided over before. Raises TrustError."""
+        needs = self._needs
+        if needs is None or record in needs.pickles:
+            return
+        found = Needs(pickle_needs(data, record, needs.packed), (), needs.packed)
+        subject = Subject(name=self.name, sha256=self.sha256, signed=_unsigned)
+        refusals = [
+            refusal for policy in self.policies for refusal in refusals_of(subject, policy, lambda: found)
+        ]
+        if refusals:
+            raise self._error(refusals)
+
+    def check_global(self, module: str, name: str) -> None:
+        """Refuse a name that a pickle asks for while it is loaded, whatever was read in it before."""
+        if self._is_free(module, name):
+            return
+        for policy, rule in zip(self.policies, self.rules, strict=True):
+            if not rule.allows_global(module, name):
+                reason = f"{module}.{name}, which only showed when the pickle was loaded"
+                origin = policy_name(policy, rule)
+                raise self._error(
+                    [Refusal(kind=RefusalKind.GLOBAL, name=f"{module}.{name}", reason=reason, policy=origin)]
+                )
+
+    def check_found(self, module: str, name: str, found: object) -> None:
+        """Refuse what a name that only a pattern allows has led to, where it is of another library.
+
+        Libraries hold modules and functions of others, such as ``os``, under names of their own.
+        """
+        if self._is_free(module, name):
+            return
+        full = f"{module}.{name}"
+        home = getattr(found, "__module__", None)
+        strays = isinstance(found, ModuleType) or (isinstance(home, str) and top_of(home) != top_of(module))
+        if strays and not all(rule.allow_all or full in rule.globals for rule in self.rules):
+            what = "a module" if isinstance(found, ModuleType) else f"of {home}"
+            reason = f"{full} is {what}: a policy must name it, a pattern is not enough"
+            raise self._error([Refusal(kind=RefusalKind.GLOBAL, name=full, reason=reason)])
+
+    def _is_free(self, module: str, name: str) -> bool:
+        """Whether a name needs no permission: it is harmless, or of packed code, which is judged itself."""
+        needs = self._needs
+        if needs is None:
+            return True
+        return needs.packed.source(module) is not None or is_harmless(module, name)
+
+    def _error(self, refusals: Sequence[Refusal]) -> TrustError:
+        origins = dict.fromkeys(refusal.policy for refusal in refusals if refusal.policy)
+        facts = [("file", self._shown), *(("policy", origin) for origin in origins)]
+        step = f"hermpkg scan tells more of it; hermpkg trust {self._shown} prints what would accept it"
+        return TrustError(
+            "the artifact is not accepted by the policy",
+            refusals=refusals,
+            facts=facts,
+            next_step=step if os.path.exists(self._shown) else "",
+        )
+
+    def _pinned(self, source: object) -> tuple[object, str]:
+        """Return what cannot change any more, and its SHA-256 where it counts, else ""."""
+        if isinstance(source, (str, os.PathLike)):
+            path = os.fspath(source)
+            if os.path.isdir(path):
+                raise self._unheld("a folder has no digest, and its files could be exchanged one by one")
+            if not os.path.exists(path):
+                return path, ""  # Whoever opens it says so.
+            file = PinnedFile(path, whole=self.needs_whole_file)
+            return file, file.sha256
+        if isinstance(source, io.BytesIO):
+            data = source.getvalue()
+        elif isinstance(source, (bytes, bytearray, memoryview)):
+            data = bytes(source)
+        elif hasattr(source, "read") and hasattr(source, "seek") and not isinstance(source, io.TextIOBase):
+            source.seek(0)
+            data = source.read()
+            if not isinstance(data, bytes):
+                data = bytes(data)
+        else:
+            raise self._unheld(f"what {type(source).__name__} reads could change")
+        return data, hashlib.sha256(data).hexdigest() if self.needs_whole_file else ""
+
+    def _unheld(self, reason: str) -> TrustError:
+        refusal = Refusal(kind=RefusalKind.DOUBT, name=reason, reason=reason)
+        return TrustError(
+            "this cannot be held to a policy",
+            refusals=[refusal],
+            facts=[("file", self._shown)],
+            next_step="open the file of the artifact by its path",
+        )
+
+
+def _unsigned(_rule: TrustRule) -> str:
+    return "signatures cannot be checked"
+
+
+def _name_of(source: object) -> str:
+    """The path of a source, "" for what is in memory."""
+    return os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""

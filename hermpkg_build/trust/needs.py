@@ -1,0 +1,190 @@
+"""What an artifact asks of whoever opens it: names of libraries, packed code and what it can do, externs."""
+
+from __future__ import annotations
+
+import enum
+import re
+import sys
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from hermpkg_build.archive.layout import DATA, EXTERN_MODULES, MANIFEST
+from hermpkg_build.archive.modules import PackedModules
+from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.core.module_names import top_of
+from hermpkg_build.scanning.capabilities import CodeFacts, CodeUse, capabilities_of, resolved
+from hermpkg_build.scanning.harmless import is_harmless
+from hermpkg_build.scanning.known_names import Capability
+from hermpkg_build.scanning.pickle_calls import COMPUTED, Deed, contents_of_pickle
+
+_TORCHSCRIPT = f"{DATA}ts_code/"
+_LANGUAGE = frozenset({"builtins", "__future__"})
+_HEAD = 8
+_PICKLE_START = re.compile(rb"\x80[\x00-\x0f]")
+_NATIVE_ENDINGS = (".so", ".pyd", ".dylib", ".dll")
+_NATIVE_STARTS = (
+    b"\x7fELF",
+    b"MZ",
+    *(bytes.fromhex(magic) for magic in ("feedface", "feedfacf", "cefaedfe", "cffaedfe", "cafebabe")),
+)
+_MOST_PLACES = 8
+
+
+class NeedKind(str, enum.Enum):
+    """The kinds of permissions."""
+
+    GLOBAL = "global"
+    MODULE = "module"
+    CAPABILITY = "capability"
+    EXTERN = "extern"
+    DOUBT = "doubt"
+    """What no permission covers but that for everything: it cannot be read, or not in one way only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """One thing that an artifact asks for.
+
+    `name` is dotted, for a CAPABILITY its word, for a DOUBT a sentence. `attribute` is the part of a GLOBAL's
+    name below its module. `places` are the first of where it is in the artifact.
+    """
+
+    kind: NeedKind
+    name: str
+    attribute: str = ""
+    places: tuple[str, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """The name with the attribute."""
+        return f"{self.name}.{self.attribute}" if self.attribute else self.name
+
+
+class Needs:
+    """All needs of one archive, in the order of their kinds, each once.
+
+    `pickles` are the records whose pickles were read for it.
+    """
+
+    def __init__(self, needs: Iterable[Need], pickles: Collection[str], packed: PackedModules) -> None:
+        merged: dict[tuple[NeedKind, str, str], Need] = {}
+        for need in needs:
+            key = (need.kind, need.name, need.attribute)
+            known = merged.get(key)
+            places = (*(known.places if known else ()), *need.places)[:_MOST_PLACES]
+            merged[key] = Need(kind=need.kind, name=need.name, attribute=need.attribute, places=places)
+        order = [*NeedKind]
+        self.all = tuple(sorted(merged.values(), key=lambda need: (order.index(need.kind), need.full_name)))
+        self.pickles = frozenset(pickles)
+        self.packed = packed
+
+    def of(self, kind: NeedKind) -> list[Need]:
+        """Those of one kind."""
+        return [need for need in self.all if need.kind is kind]
+
+
+def needs_of(archive: ArchiveReader, externs: Iterable[str]) -> Needs:
+    """Read what `archive` asks for; `externs` are the names that it lists. Raises ArchiveError."""
+    names = [name for name in archive.names() if not _holds_numbers(name)]
+    packed = PackedModules(names)
+    needs: list[Need] = [*_doubts(archive), *_extern_needs(externs)]
+    if bombs := [name for name in names if archive.entry(name).is_inflated]:
+        needs += [_doubt("a record unpacks to very many times its bytes", name) for name in bombs]
+        return Needs(needs, (), packed)  # Nobody accepts it, and reading it takes memory.
+    pickles = [name for name in names if _may_be_pickle(archive, name)]
+    for name in pickles:
+        needs += pickle_needs(archive.read(name), name, packed)
+    needs += _code_needs(archive, packed)
+    needs += _native_needs(archive, names)
+    return Needs(needs, pickles, packed)
+
+
+def pickle_needs(data: bytes, record: str, packed: PackedModules) -> Iterator[Need]:
+    """What loading the pickle `data` of `record` asks for besides what is harmless."""
+    contents = contents_of_pickle(data, record)
+    if contents.problem:
+        yield _doubt(f"the pickle cannot be read to its end ({contents.problem})", record)
+    for use in contents.uses:
+        places = tuple(f"{record}: {place.path or 'offset ' + str(place.offset)}" for place in use.places)
+        if use.deed is Deed.ASKS:
+            continue
+        if use.deed is Deed.CHANGES:
+            name = f"the pickle changes {use.full_name} itself"
+            yield Need(kind=NeedKind.DOUBT, name=name, places=places)
+        elif use.is_computed:
+            yield Need(kind=NeedKind.GLOBAL, name=COMPUTED, places=places)
+        elif packed.source(use.module) is None and not is_harmless(use.module, use.name):
+            yield Need(kind=NeedKind.GLOBAL, name=use.module, attribute=use.name, places=places)
+
+
+def is_standard(module: str) -> bool:
+    """Whether an extern module is one of the standard library, which every artifact may import."""
+    return top_of(module) in sys.stdlib_module_names or module in _LANGUAGE
+
+
+def _holds_numbers(name: str) -> bool:
+    return name.startswith(DATA) and name.endswith(".storage")
+
+
+def _may_be_pickle(archive: ArchiveReader, name: str) -> bool:
+    """Whether a record is named as a pickle or begins as one; any other is judged when it is to be loaded."""
+    if name in (MANIFEST, EXTERN_MODULES) or name.startswith(_TORCHSCRIPT):
+        return False
+    if name.endswith((".pkl", ".pickle")):
+        return True
+    if name.endswith(".py"):
+        return False
+    return _PICKLE_START.match(_head(archive, name)) is not None
+
+
+def _head(archive: ArchiveReader, name: str) -> bytes:
+    return bytes(next(iter(archive.pieces(name)), memoryview(b""))[:_HEAD])
+
+
+def _doubts(archive: ArchiveReader) -> Iterator[Need]:
+    for name in archive.duplicates:
+        yield _doubt("a record is there more than once: readers choose different ones", name)
+    for name in archive.strays:
+        yield _doubt("a record lies outside of the artifact's folder", name)
+
+
+def _doubt(what: str, place: str) -> Need:
+    return Need(kind=NeedKind.DOUBT, name=what, places=(place,))
+
+
+def _extern_needs(externs: Iterable[str]) -> Iterator[Need]:
+    return (Need(kind=NeedKind.EXTERN, name=name) for name in externs if not is_standard(name))
+
+
+def _code_needs(archive: ArchiveReader, packed: PackedModules) -> Iterator[Need]:
+    facts: dict[str, CodeFacts] = {}
+    tops = {top_of(name) for name in packed.sources}
+    for name, record in packed.sources.items():
+        yield Need(kind=NeedKind.MODULE, name=name, places=(record,))
+        facts[name] = capabilities_of(
+            archive.read(record), name, is_package=packed.is_package(name), packed=tops
+        )
+    exports = {name: each.exports for name, each in facts.items()}
+    for name, each in facts.items():
+        record = packed.sources[name]
+        if each.problem:
+            yield _doubt(f"the source cannot be read ({each.problem})", record)
+        for use in each.uses:
+            yield _use(use, record)
+        for reference in each.references:
+            for use in resolved(reference, exports):
+                yield _use(use, record)
+
+
+def _use(use: CodeUse, record: str) -> Need:
+    place = f"{record}:{use.line}:{use.column}: {use.name}"
+    return Need(kind=NeedKind.CAPABILITY, name=use.capability.word, places=(place,))
+
+
+def _native_needs(archive: ArchiveReader, names: Iterable[str]) -> Iterator[Need]:
+    for name in names:
+        if name.startswith(_TORCHSCRIPT):
+            if name.endswith(".py"):
+                yield Need(kind=NeedKind.MODULE, name="__torch__", places=(name,))
+        elif name.endswith(_NATIVE_ENDINGS) or _head(archive, name).startswith(_NATIVE_STARTS):
+            yield Need(kind=NeedKind.CAPABILITY, name=Capability.NATIVE.word, places=(name,))
