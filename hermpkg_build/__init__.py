@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from hermpkg_build.runtime.importer_protocol import OrderedImporter as OrderedImporter
     from hermpkg_build.runtime.importer_protocol import sys_importer as sys_importer
     from hermpkg_build.runtime.mangling import is_from_package as is_from_package
+    from hermpkg_build.trust.errors import TrustError as TrustError
+    from hermpkg_build.trust.policy import AcceptedSigner as AcceptedSigner
+    from hermpkg_build.trust.policy import TrustPolicy as TrustPolicy
+    from hermpkg_build.trust.policy import TrustRule as TrustRule
 
 _PUBLIC_NAMES = {
     "core.globs": ("GlobGroup", "GlobPattern"),
@@ -49,6 +53,8 @@ _PUBLIC_NAMES = {
         "sys_importer",
     ),
     "runtime.mangling": ("is_from_package",),
+    "trust.errors": ("TrustError",),
+    "trust.policy": ("AcceptedSigner", "TrustPolicy", "TrustRule"),
     "version": ("__version__",),
 }
 """The names that are imported above for type checkers, by the module that has them."""

@@ -13,6 +13,8 @@ COMPUTED = "<computed>"
 """In `TrustRule.globals`: names that only show when a pickle is loaded. No pattern matches it."""
 
 ANY_VERSION = "*"
+SIGNATURE = "{file}.sig"
+"""Where a signature is looked for, unless a rule says otherwise."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -68,7 +70,7 @@ class TrustRule:
     artifacts: tuple[str, ...] | Sequence[str] = ("**",)
     sha256: tuple[str, ...] | Sequence[str] = ()
     signers: tuple[AcceptedSigner, ...] = ()
-    signature: str = "{file}.sig"
+    signature: str = SIGNATURE
     globals: tuple[str, ...] | Sequence[str] = ()
     modules: tuple[str, ...] | Sequence[str] = ()
     capabilities: tuple[str, ...] | Sequence[str] = ()
@@ -88,6 +90,8 @@ class TrustRule:
                 raise ValueError(f"sha256 is 64 digits of hexadecimal in lower case, not {digest!r}")
         for pattern, versions in self.externs.items():
             _check_versions(pattern, versions)
+        for word in self.capabilities:
+            _check_capability(word)
         if not self.signature:
             raise ValueError("signature names a file")
         if not self.artifacts:
@@ -107,6 +111,8 @@ class TrustRule:
 
     def is_for(self, name: str) -> bool:
         """Whether the rule decides for an artifact with that file name."""
+        if not name:
+            return any(not pattern.strip("*") for pattern in self.artifacts)
         return GlobGroup(self.artifacts, separator="/").matches(name)
 
     def allows_global(self, module: str, name: str) -> bool:
@@ -180,6 +186,17 @@ def _check_pattern(name: str, pattern: str) -> None:
         raise ValueError(f"{name}: {error}") from None
     if name == "artifacts" and "/" in pattern:
         raise ValueError(f"artifacts are patterns of file names, without a folder: {pattern!r}")
+
+
+def _check_capability(word: str) -> None:
+    from hermpkg_build.core.spelling import did_you_mean
+    from hermpkg_build.scanning.known_names import Capability
+
+    known = [capability.word for capability in Capability]
+    if not any(GlobGroup(word).matches(name) for name in known):
+        meant = did_you_mean(word, known)
+        hint = f"did you mean {meant!r}?" if meant else f"there are {', '.join(known)}"
+        raise ValueError(f"capabilities has none called {word!r}: {hint}")
 
 
 def _check_versions(pattern: str, versions: str) -> None:

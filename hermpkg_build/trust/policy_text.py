@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from hermpkg_build.printable import one_line
-from hermpkg_build.trust.policy import AcceptedSigner, TrustPolicy, TrustRule
+from hermpkg_build.trust.policy import SIGNATURE, AcceptedSigner, TrustPolicy, TrustRule
 
 Comments = Mapping[tuple[str, str], str]
 """What is said behind the entry of a rule, by key and value."""
@@ -26,7 +26,9 @@ def rule_text(rule: TrustRule, comments: Comments) -> str:
         lines.append(f"sha256 = {_shortest(rule.sha256)}")
     if rule.signers:
         signers = ", ".join(map(_signer, rule.signers))
-        lines += [f"signers = [{signers}]", f"signature = {_quoted(rule.signature)}"]
+        lines.append(f"signers = [{signers}]")
+    if rule.signature != SIGNATURE:
+        lines.append(f"signature = {_quoted(rule.signature)}")
     for name in _LISTS:
         lines += _list(name, getattr(rule, name), comments)
     if rule.allow_all:

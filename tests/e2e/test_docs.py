@@ -45,7 +45,12 @@ def run_console(workspace, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("page", "least"),
-    [("tutorial/from-a-project.md", 4), ("tutorial/first-package.md", 6), ("how-to/mend-build-files.md", 1)],
+    [
+        ("tutorial/from-a-project.md", 4),
+        ("tutorial/first-package.md", 6),
+        ("how-to/mend-build-files.md", 1),
+        ("how-to/load-a-file-from-a-stranger.md", 4),
+    ],
 )
 def test_the_pages_that_can_be_followed(workspace, page, least):
     ran = 0

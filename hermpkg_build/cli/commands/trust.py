@@ -21,7 +21,7 @@ class TrustArguments(CommonArguments):
     )
 
 
-@command(TrustArguments, group="look into artifacts", example="hermpkg trust model.pt >> trust.toml")
+@command(TrustArguments, group="look into artifacts", example="hermpkg trust model.pt")
 def run(arguments: TrustArguments, console: Console) -> ExitCode:
     """Print the smallest policy that accepts an artifact.
 
