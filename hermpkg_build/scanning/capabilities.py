@@ -32,11 +32,17 @@ class CodeFacts:
 
 
 def capabilities_of(
-    source: bytes, module: str = "", *, is_package: bool = False, packed: Collection[str] = ()
+    source: bytes,
+    module: str = "",
+    *,
+    is_package: bool = False,
+    packed: Collection[str] = (),
+    given: Collection[str] = (),
 ) -> CodeFacts:
     """Read what the `source` of the module `module` can do.
 
-    `packed` are the first names of the modules that are packed with it. Never raises for what the bytes are.
+    `packed` are the first names of the modules that are packed with it, `given` those of modules that it has
+    without an import. Never raises for what the bytes are.
 
     >>> (use,) = capabilities_of(b"import os as o; o.system('ls')").uses
     >>> use.line, use.column, str(use.capability), use.name, use.at_import
@@ -44,7 +50,7 @@ def capabilities_of(
     """
     try:
         tree, _ = parse_module(source, module or "<source>")
-        origins = Origins(tree, module, is_package=is_package)
+        origins = Origins(tree, module, is_package=is_package, given=given)
         reader = UseReader(origins, source, packed)
         reader.visit(tree)
     except SyntaxError as error:

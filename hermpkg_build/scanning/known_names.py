@@ -82,10 +82,10 @@ _NAMES: Mapping[Capability, str] = {
         dbm mailbox winreg numpy.save numpy.savez numpy.savez_compressed numpy.savetxt
         numpy.ndarray.tofile numpy.memmap numpy.lib.format.open_memmap torch.save torch.jit.save
         torch.from_file safetensors.torch.save_file torch.utils.tensorboard logging.FileHandler
-        logging.handlers.RotatingFileHandler aten.save logging.handlers.TimedRotatingFileHandler
-        logging.handlers.WatchedFileHandler py_compile compileall distutils.file_util distutils.dir_util
-        lib2to3.refactor cgi.FieldStorage codecs.open io.open io.FileIO io.open_code gzip.open bz2.open
-        lzma.open mmap.mmap
+        logging.handlers.RotatingFileHandler aten.save ops.aten.save ops.aten.from_file
+        logging.handlers.TimedRotatingFileHandler logging.handlers.WatchedFileHandler py_compile
+        compileall distutils.file_util distutils.dir_util lib2to3.refactor cgi.FieldStorage codecs.open
+        io.open io.FileIO io.open_code gzip.open bz2.open lzma.open mmap.mmap
     """,
     Capability.EVALUATES: """
         builtins.eval builtins.exec builtins.compile builtins.execfile code codeop runpy

@@ -20,11 +20,14 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
 class Origins:
-    """What names stand for in the module `name`, whose tree is `tree`; `is_package` for relative imports."""
+    """What names stand for in the module `name`, whose tree is `tree`; `is_package` for relative imports.
 
-    def __init__(self, tree: ast.Module, name: str, *, is_package: bool) -> None:
+    `given` are modules that are known without an import.
+    """
+
+    def __init__(self, tree: ast.Module, name: str, *, is_package: bool, given: Iterable[str] = ()) -> None:
         self._package = name.split(".") if is_package else name.split(".")[:-1]
-        self._bound: dict[str, list[str]] = {}
+        self._bound: dict[str, list[str]] = {module: [module] for module in given}
         self._aliases: dict[str, list[ast.expr]] = {}
         self._open: set[str] = set()
         for node in ast.walk(tree):

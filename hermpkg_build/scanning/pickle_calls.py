@@ -22,7 +22,6 @@ MOST_PLACES = 8
 
 _LONGEST = 160
 _MOST_PICKLES = 10_000
-_SHORTEST_NESTED = 4
 
 
 class Deed(str, enum.Enum):
@@ -156,13 +155,6 @@ class _Ways:
         path = self._found.get(id(node))
         return _cut(str(path)) if path is not None else ""
 
-    def atoms(self) -> Iterator[tuple[Node, Path]]:
-        """The texts and bytes that are long enough to be files."""
-        for node, path in self._nodes():
-            value = node.value
-            if isinstance(value, (str, bytes, bytearray)) and len(value) >= _SHORTEST_NESTED:
-                yield node, path
-
     def _walk(self) -> Iterator[tuple[int, Path]]:
         for node, path in self._nodes():
             yield id(node), path
@@ -196,7 +188,7 @@ class _Uses:
     def add(self, step: Step, ways: _Ways) -> None:
         """Add what a step does."""
         deed, named = _deed(step)
-        module, name = _name(named, step.protocol)
+        module, name = _name(named, deed, step.protocol)
         key = (deed, module, name)
         self._counts[key] = self._counts.get(key, 0) + 1
         places = self._places.setdefault(key, [])
@@ -221,12 +213,23 @@ def _deed(step: Step) -> tuple[Deed, Node]:
     if step.opcode in _CALLS and node.kind is NodeKind.CALL:
         return Deed.CALLS, node.parts[0]
     if step.opcode in _ASKS:
-        return Deed.ASKS, node
+        return _asked(node)
     if step.opcode == "BUILD":
         return (Deed.CHANGES if node.kind is NodeKind.GLOBAL else Deed.STATE), _maker(node)
     if step.opcode in _FILLS:
         return (Deed.CHANGES if node.kind is NodeKind.GLOBAL else Deed.FILLS), _maker(node)
     return Deed.IMPORTS, node
+
+
+def _asked(node: Node) -> tuple[Deed, Node]:
+    """An object by an identifier; torch.package calls the function that one identifier of it holds."""
+    items = node.parts[0].items
+    if items and items[0].value == _CALLED_BY_IMPORTER:
+        for item in items[1:3]:
+            if item.kind in (NodeKind.GLOBAL, NodeKind.CALL):
+                return Deed.CALLS, item
+        return Deed.CALLS, node.parts[0]
+    return Deed.ASKS, node
 
 
 def _maker(node: Node) -> Node:
@@ -240,8 +243,8 @@ def _maker(node: Node) -> Node:
     return function
 
 
-def _name(node: Node, protocol: int) -> tuple[str, str]:
-    if node.kind is NodeKind.PERSISTENT:
+def _name(node: Node, deed: Deed, protocol: int) -> tuple[str, str]:
+    if deed is Deed.ASKS:
         return "persistent", key_text(node.parts[0]) if node.opcode != "NEXT_BUFFER" else "buffer"
     if node.kind is not NodeKind.GLOBAL or not isinstance(node.value, tuple):
         return COMPUTED, COMPUTED
@@ -270,16 +273,13 @@ def _names_of_python_2() -> tuple[Mapping[tuple[str, str], tuple[str, str]], Map
 
 def _nested(reading: Reading, ways: _Ways) -> Iterable[PickledBytes]:
     """Texts and bytes that begin as files do that something could be loaded from."""
-    if not reading.steps:
-        return
-    for node, path in ways.atoms():
+    for node in reading.texts:
         value = node.value
         assert isinstance(value, (str, bytes, bytearray))
         head = value[:16].encode("latin-1", "replace") if isinstance(value, str) else bytes(value[:16])
-        if not head.startswith(NESTED_STARTS):
-            continue
-        data = value.encode("latin-1", "replace") if isinstance(value, str) else bytes(value)
-        yield PickledBytes(data=data, path=_cut(str(path)), offset=node.offset)
+        if head.startswith(NESTED_STARTS):
+            data = value.encode("latin-1", "replace") if isinstance(value, str) else bytes(value)
+            yield PickledBytes(data=data, path=ways.to(node), offset=node.offset)
 
 
 def _cut(text: str) -> str:
@@ -306,6 +306,7 @@ NESTED_STARTS: tuple[bytes, ...] = (
 
 _CALLS = frozenset({"REDUCE", "NEWOBJ", "NEWOBJ_EX", "INST", "OBJ"})
 _ASKS = frozenset({"PERSID", "BINPERSID", "NEXT_BUFFER"})
+_CALLED_BY_IMPORTER = "reduce_package"
 _FILLS = frozenset({"APPEND", "APPENDS", "ADDITEMS", "SETITEM", "SETITEMS"})
 _RECONSTRUCTORS = frozenset(
     {("copyreg", "_reconstructor"), ("copy_reg", "_reconstructor"), ("copyreg", "__newobj__")}

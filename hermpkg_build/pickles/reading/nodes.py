@@ -79,24 +79,31 @@ class Reading:
 
     `objects` is what it holds: one object, or all that was on the stack where it fails, for the reason
     `problem`. `steps` have run by then, in this order, also those whose results are thrown away. `end` is the
-    offset behind STOP, or that of the opcode that fails.
+    offset behind STOP, or that of the opcode that fails. `texts` are the atoms long enough to be files.
     """
 
     objects: tuple[Node, ...]
     steps: tuple[Step, ...]
+    texts: tuple[Node, ...]
     end: int
     problem: str
 
 
 def read_stream(data: PickleBytes, start: int = 0) -> Reading:
     """Read the pickle at the offset `start` of `data`, sound or not."""
-    reader = _Reader()
+    reader, problem = _Reader(), ""
     try:
-        objects = (reader.read(data, start),)
-        return Reading(objects=objects, steps=tuple(reader.steps), end=reader.offset + 1, problem="")
+        objects = [reader.read(data, start)]
     except ValueError as error:
-        left = [node for nodes in (*reader.marked, reader.stack) for node in nodes]
-        return Reading(objects=tuple(left), steps=tuple(reader.steps), end=reader.offset, problem=str(error))
+        objects = [node for nodes in (*reader.marked, reader.stack) for node in nodes]
+        problem = str(error)
+    return Reading(
+        objects=tuple(objects),
+        steps=tuple(reader.steps),
+        texts=tuple(reader.texts),
+        end=reader.offset if problem else reader.offset + 1,
+        problem=problem,
+    )
 
 
 def globals_of_pickle(data: bytes) -> set[tuple[str, str]]:
@@ -116,6 +123,7 @@ class _Reader:
         self.memo: dict[int, Node] = {}
         self.globals: set[tuple[str, str]] = set()
         self.steps: list[Step] = []
+        self.texts: list[Node] = []
         self.protocol = 0
         self.offset = 0
 
@@ -166,7 +174,9 @@ _Step = Callable[[_Reader, str, Any, int], None]
 def _atom(reader: _Reader, opcode: str, argument: object, offset: int) -> None:
     if opcode in _CONSTANTS:
         argument = _CONSTANTS[opcode]
-    reader.push(NodeKind.ATOM, opcode, offset, argument)
+    node = reader.push(NodeKind.ATOM, opcode, offset, argument)
+    if isinstance(argument, (str, bytes, bytearray)) and len(argument) >= _SHORTEST_FILE:
+        reader.texts.append(node)
 
 
 def _protocol(reader: _Reader, _: str, argument: Any, __: int) -> None:
@@ -333,6 +343,7 @@ _ATOMS = (
     *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
     *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
 )
+_SHORTEST_FILE = 16
 _CONTAINERS = frozenset({NodeKind.LIST, NodeKind.DICT, NodeKind.SET})
 # FRAME and READONLY_BUFFER leave the objects as they are, and are not here.
 _STEPS: Mapping[str, _Step] = {

@@ -1,0 +1,123 @@
+"""Judges what a pickle does with a name: harmless, packed code, dangerous, or on no list."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from hermpkg_build.scanning.findings import Finding, Kind, Level
+from hermpkg_build.scanning.harmless import is_harmless
+from hermpkg_build.scanning.known_names import Capability, capability_within, reaches_others
+from hermpkg_build.scanning.pickle_calls import COMPUTED, Deed, PickleUse
+
+_ORDER = (Deed.CHANGES, Deed.CALLS, Deed.STATE, Deed.FILLS, Deed.IMPORTS)
+"""Of what a pickle does with one name, the first is told."""
+
+_TORCHSCRIPT = "__torch__"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What lies around a pickle: `packed` are the modules in its artifact, whose code is judged by itself.
+
+    `exports` are what the names of packed modules stand for, as far as they are imports or aliases.
+    """
+
+    packed: Collection[str] = ()
+    exports: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    is_torchscript: bool = False
+
+
+def judged(uses: Iterable[PickleUse], record: str, around: Surroundings) -> Iterator[Finding]:
+    """The findings for what a pickle does, one for each name; none for a harmless one."""
+    by_name: dict[tuple[str, str, bool], list[PickleUse]] = {}
+    for use in uses:
+        if use.deed is not Deed.ASKS:
+            key = (use.module, use.name, use.deed is Deed.CHANGES)
+            by_name.setdefault(key, []).append(use)
+    for (module, name, changes), same in by_name.items():
+        use = min(same, key=lambda use: _ORDER.index(use.deed))
+        verdict = _CHANGES if changes else verdict_on(module, name, around)
+        if verdict is None:
+            continue
+        place = use.places[0]
+        yield Finding(
+            level=verdict.level,
+            kind=Kind.PICKLE,
+            record=record,
+            does=str(use.deed),
+            name=use.full_name if use.module != COMPUTED else "something whose name is computed",
+            capability=verdict.capability,
+            detail=verdict.words,
+            path=place.path,
+            offset=place.offset,
+            count=use.count,
+        )
+
+
+class Verdict(NamedTuple):
+    """How bad it is that a pickle names something, what that can do, and words for it."""
+
+    level: Level
+    capability: Capability | None
+    words: str
+
+
+_CHANGES = Verdict(Level.DANGEROUS, Capability.INTERNALS, "changes what it imports")
+
+
+def verdict_on(module: str, name: str, around: Surroundings) -> Verdict | None:
+    """Judge a name in a pickle; None for a harmless one."""
+    if module == COMPUTED:
+        return Verdict(Level.DANGEROUS, Capability.COMPUTED, "")
+    if module == "copyreg" and name.startswith("extension "):
+        return Verdict(Level.DANGEROUS, Capability.COMPUTED, "an extension code, which the process decides")
+    if module in around.packed:
+        return _of_packed(module, name, around)
+    if around.is_torchscript and module.partition(".")[0] == _TORCHSCRIPT:
+        return Verdict(Level.NOTE, None, "a class of TorchScript")
+    return _of_extern(module, name)
+
+
+def _of_extern(module: str, name: str) -> Verdict | None:
+    if is_harmless(module, name):
+        return None
+    capability = capability_within(f"{module}.{name}")
+    if capability is not None and capability.is_dangerous:
+        return Verdict(Level.DANGEROUS, capability, str(capability))
+    if reaches_others(module, name):
+        return Verdict(Level.DANGEROUS, Capability.INTERNALS, "reaches other functions by their names")
+    return Verdict(Level.UNKNOWN, capability, str(capability or "is on no list of harmless names"))
+
+
+def _of_packed(module: str, name: str, around: Surroundings) -> Verdict:
+    """A name in a packed module is packed code, unless that module has it from elsewhere."""
+    seen: set[tuple[str, str]] = set()
+    names = [(module, name)]
+    worst = Verdict(Level.NOTE, None, "a packed class or function")
+    while names and len(seen) < 64:
+        module, name = names.pop()
+        if (module, name) in seen:
+            continue
+        seen.add((module, name))
+        first, dot, rest = name.partition(".")
+        for origin in around.exports.get(module, {}).get(first, ()):
+            full = f"{origin}{dot}{rest}"
+            inner = _packed_parent(full, around.packed)
+            if inner:
+                names.append((inner, full[len(inner) + 1 :]))
+                continue
+            of, _, last = full.rpartition(".")
+            found = _of_extern(of, last)
+            if found is not None and found.level > worst.level:
+                worst = found._replace(words=f"is {full}: {found.words}")
+    return worst
+
+
+def _packed_parent(name: str, packed: Collection[str]) -> str:
+    """The packed module that the dotted `name` lies in, "" for none."""
+    module = name.rpartition(".")[0]
+    while module and module not in packed:
+        module = module.rpartition(".")[0]
+    return module
