@@ -44,8 +44,9 @@ class Finding:
     `record` is the file or the record in it, with ``!`` before what lies in that (``a.zip!b.pkl``). `does` is
     what happens, in words, to or with `name`: ``calls`` ``os.system``. `path` is the way to it in a pickle's
     object; `line` and `column` are those of a source, from 1, 0 for none; `offset` is that of a pickle's
-    opcode, -1 for none. `count` says how often. `module` is the packed module that holds the code, and
-    `at_import` whether importing that is enough.
+    opcode, -1 for none; `arguments` what a function is called with. `count` says how often. `module` is the
+    packed module that holds the code, and `at_import` whether importing that is enough; of what a pickle
+    names it is the module of `name`.
     """
 
     level: Level
@@ -57,6 +58,7 @@ class Finding:
     detail: str = ""
     path: str = ""
     offset: int = -1
+    arguments: str = ""
     line: int = 0
     column: int = 0
     count: int = 1

@@ -52,6 +52,8 @@ def judged(uses: Iterable[PickleUse], record: str, around: Surroundings) -> Iter
             detail=verdict.words,
             path=place.path,
             offset=place.offset,
+            arguments=place.arguments,
+            module=module,
             count=use.count,
         )
 

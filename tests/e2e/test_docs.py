@@ -94,6 +94,7 @@ def maker(name: str):
         "make_query",
         "make_remote_settings",
         "make_rules",
+        "make_scan",
     ],
 )
 def test_pages_are_those_of_the_tables(name):

@@ -147,21 +147,21 @@ def test_no_archive_hides_a_pickle(name: str) -> None:
     assert found.worst is Level.DANGEROUS, found.findings
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"7z\xbc\xaf\x27\x1c" + bytes(50),
-        b"\x28\xb5\x2f\xfd" + bytes(50),
-        b"\x89HDF\r\n\x1a\n" + bytes(50),
-        b"",
-        b"nothing that is known",
-        b"\x80\x04\x95",
-        pickle.dumps({"a": [1, {2}]})[:-4],
-        bytes(zipped())[:20],
-    ],
-)
-def test_what_cannot_be_read_is_not_clean(data: bytes) -> None:
-    found = scan(data, "model.pkl")
+UNREADABLE = {
+    "7z": b"7z\xbc\xaf\x27\x1c" + bytes(50),
+    "zstd": b"\x28\xb5\x2f\xfd" + bytes(50),
+    "hdf5": b"\x89HDF\r\n\x1a\n" + bytes(50),
+    "empty": b"",
+    "text": b"nothing that is known",
+    "the start of a pickle": b"\x80\x04\x95",
+    "most of a pickle": pickle.dumps({"a": [1, {2}]})[:-4],
+    "the start of an archive": bytes(zipped())[:20],
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_what_cannot_be_read_is_not_clean(name: str) -> None:
+    found = scan(UNREADABLE[name], "model.pkl")
     assert (found.worst, {each.kind for each in found.findings}) == (Level.UNKNOWN, {Kind.UNREADABLE})
 
 
