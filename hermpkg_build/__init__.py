@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from hermpkg_build.runtime.importer_protocol import OrderedImporter as OrderedImporter
     from hermpkg_build.runtime.importer_protocol import sys_importer as sys_importer
     from hermpkg_build.runtime.mangling import is_from_package as is_from_package
+    from hermpkg_build.signing.signers import AcceptedCertificate as AcceptedCertificate
+    from hermpkg_build.signing.signers import AcceptedIdentity as AcceptedIdentity
+    from hermpkg_build.signing.signers import AcceptedKey as AcceptedKey
     from hermpkg_build.trust.errors import TrustError as TrustError
-    from hermpkg_build.trust.policy import AcceptedSigner as AcceptedSigner
     from hermpkg_build.trust.policy import TrustPolicy as TrustPolicy
     from hermpkg_build.trust.policy import TrustRule as TrustRule
 
@@ -53,8 +55,9 @@ _PUBLIC_NAMES = {
         "sys_importer",
     ),
     "runtime.mangling": ("is_from_package",),
+    "signing.signers": ("AcceptedCertificate", "AcceptedIdentity", "AcceptedKey"),
     "trust.errors": ("TrustError",),
-    "trust.policy": ("AcceptedSigner", "TrustPolicy", "TrustRule"),
+    "trust.policy": ("TrustPolicy", "TrustRule"),
     "version": ("__version__",),
 }
 """The names that are imported above for type checkers, by the module that has them."""

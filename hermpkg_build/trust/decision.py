@@ -41,9 +41,13 @@ def refusals_of(subject: Subject, policy: TrustPolicy, needs: Callable[[], Needs
         yield Refusal(kind=RefusalKind.DIGEST, name=subject.sha256, reason=reason, policy=origin)
     if rule.signers and (problem := subject.signed(rule)):
         yield Refusal(kind=RefusalKind.SIGNER, name=problem, reason=problem, policy=origin)
-    if rule.allow_all:
-        return
-    for need in needs().all:
+    if not rule.allow_all:
+        yield from refusals_by(rule, origin, needs())
+
+
+def refusals_by(rule: TrustRule, origin: str, needs: Needs) -> Iterator[Refusal]:
+    """Give every reason that `rule`, which people know as `origin`, has against what an artifact asks for."""
+    for need in needs.all:
         yield from _refused(need, rule, origin)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hermpkg_build.archive.pinned_file import PinnedFile
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.scanning.harmless import is_harmless
-from hermpkg_build.trust.decision import Subject, policy_name, refusals_of
+from hermpkg_build.trust.decision import Subject, policy_name, refusals_by, refusals_of
 from hermpkg_build.trust.environment import process_policies
 from hermpkg_build.trust.errors import Refusal, RefusalKind, TrustError
 from hermpkg_build.trust.needs import Needs, needs_of, pickle_needs
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 GivenPolicy = TrustPolicy | str | os.PathLike[str]
 """A policy, or the path of the file with one."""
+
+_LARGEST_SIGNATURE = 64 << 20
 
 
 def open_gate(source: object, given: GivenPolicy | None) -> Gate | None:
@@ -58,8 +60,10 @@ class Gate:
         self, source: object, policies: Sequence[TrustPolicy], given: TrustPolicy | None = None
     ) -> None:
         self.given = given
-        self.name = os.path.basename(path) if (path := _name_of(source)) else ""
+        path = _name_of(source)
+        self.name = os.path.basename(path)
         self.policies = tuple(policies)
+        self._path = path
         self._shown = path or "in memory"
         rules = [policy.rule_for(self.name) for policy in policies]
         self.rules = tuple(rule for rule in rules if rule is not None)
@@ -95,7 +99,7 @@ class Gate:
             self._needs = needs_of(archive, externs)
             return self._needs
 
-        subject = Subject(name=self.name, sha256=self.sha256, signed=_unsigned)
+        subject = Subject(name=self.name, sha256=self.sha256, signed=self._signed)
         return tuple(refusal for policy in self.policies for refusal in refusals_of(subject, policy, needs))
 
     def check_pickle(self, record: str, data: bytes) -> None:
@@ -104,9 +108,12 @@ class Gate:
         if needs is None or record in needs.pickles:
             return
         found = Needs(pickle_needs(data, record, needs.packed), (), needs.packed)
-        subject = Subject(name=self.name, sha256=self.sha256, signed=_unsigned)
+        # Who made the file was asked when it was opened.
         refusals = [
-            refusal for policy in self.policies for refusal in refusals_of(subject, policy, lambda: found)
+            refusal
+            for policy, rule in zip(self.policies, self.rules, strict=True)
+            if not rule.allow_all
+            for refusal in refusals_by(rule, policy_name(policy, rule), found)
         ]
         if refusals:
             raise self._error(refusals)
@@ -156,6 +163,26 @@ class Gate:
             next_step=step if os.path.exists(self._shown) else "",
         )
 
+    def _signed(self, rule: TrustRule) -> str:
+        """Say why none of a rule's signers has signed the very bytes of `source`; "" where one has."""
+        if not self._path:
+            return "what is opened from memory has no signature"
+        from hermpkg_build.disk.files import read_limited
+        from hermpkg_build.signing.contents import FileContent
+        from hermpkg_build.signing.failures import SignatureError
+        from hermpkg_build.signing.verify import verify_signature
+
+        assert isinstance(self.source, PinnedFile)  # A rule with signers has the whole file read.
+        content = FileContent(self.name, len(self.source.view), self.source.read_at, sha256=self.sha256)
+        path = rule.signature.replace("{file}", self._path)
+        try:
+            verify_signature(content, read_limited(path, _LARGEST_SIGNATURE), rule.signers)
+        except OSError as error:
+            return f"the signature {path} cannot be read: {error.strerror or error}"
+        except SignatureError as error:
+            return ", ".join([error.summary, *(f"{name} {value}" for name, value in error.facts)])
+        return ""
+
     def _pinned(self, source: object) -> tuple[object, str]:
         """Return what cannot change any more, and its SHA-256 where it counts, else ""."""
         if isinstance(source, (str, os.PathLike)):
@@ -187,10 +214,6 @@ class Gate:
             facts=[("file", self._shown)],
             next_step="open the file of the artifact by its path",
         )
-
-
-def _unsigned(_rule: TrustRule) -> str:
-    return "signatures cannot be checked"
 
 
 def _name_of(source: object) -> str:

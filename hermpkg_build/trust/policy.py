@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from hermpkg_build.core.globs import GlobGroup
 from hermpkg_build.errors import Location
+from hermpkg_build.signing.signers import AcceptedSigner
 
 COMPUTED = "<computed>"
 """In `TrustRule.globals`: names that only show when a pickle is loaded. No pattern matches it."""
@@ -20,28 +21,6 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptedSigner:
-    """Who may have signed: the owner of a public `key`, or an `identity` that an `issuer` vouches for.
-
-    `key` is the path of a PEM file. `certificate_authorities` are paths of PEM files with the roots of the
-    certificates that are accepted.
-    """
-
-    key: str = ""
-    identity: str = ""
-    issuer: str = ""
-    certificate_authorities: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        _check_texts(self, "certificate_authorities")
-        ways = [bool(self.key), bool(self.identity or self.issuer), bool(self.certificate_authorities)]
-        if sum(ways) != 1:
-            raise ValueError("a signer is a key, an identity with its issuer, or certificate authorities")
-        if bool(self.identity) != bool(self.issuer):
-            raise ValueError("an identity needs the issuer that vouches for it, and an issuer an identity")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TrustRule:
     """What an artifact must be, and all that it may do.
 
@@ -51,7 +30,7 @@ class TrustRule:
     `artifacts` are patterns of file names, without the folder; what is opened from memory has the name "".
     `sha256` are the accepted digests, in hexadecimal, any where it is empty; `signers` those of whom one must
     have signed, where there are any, with the signature in the file `signature`: a path in which ``{file}``
-    stands for the artifact's.
+    stands for the artifact's. What is opened from memory has no signature.
 
     What the artifact may do is nothing but what is named: `globals` are the classes and functions of this
     machine's libraries that pickles may use (``torch.nn.modules.linear.Linear``), besides the harmless ones;

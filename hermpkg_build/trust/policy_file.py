@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +14,17 @@ from hermpkg_build.core.spelling import question
 from hermpkg_build.disk.files import open_regular
 from hermpkg_build.disk.trust import VARIABLE, is_own, is_trusted, owner_of, stranger_in
 from hermpkg_build.errors import HermpkgError, Location
+from hermpkg_build.signing.signers import (
+    AcceptedCertificate,
+    AcceptedIdentity,
+    AcceptedKey,
+    AcceptedSigner,
+)
 from hermpkg_build.trust.errors import TrustPolicyError
-from hermpkg_build.trust.policy import AcceptedSigner, TrustPolicy, TrustRule
+from hermpkg_build.trust.policy import TrustPolicy, TrustRule
 from hermpkg_build.trust.toml_places import KeyPath, places_of_keys
 
-_LARGEST = 4 << 20
-_LARGEST_LOCK = 64 << 20
+_LARGEST = 64 << 20
 
 
 def read_policy(path: str | os.PathLike[str]) -> TrustPolicy:
@@ -28,7 +34,7 @@ def read_policy(path: str | os.PathLike[str]) -> TrustPolicy:
     written, and for everything in it that is not known, with the line and column.
     """
     name = os.path.abspath(path)
-    data = _read_own(name, "the policy", _LARGEST)
+    data = _read_own(name, "the policy")
     try:
         text = data.decode("utf-8-sig")
         document = _parsed(text)
@@ -48,13 +54,13 @@ def _parsed(text: str) -> dict[str, Any]:
     return document
 
 
-def _read_own(path: str, what: str, limit: int) -> bytes:
+def _read_own(path: str, what: str) -> bytes:
     """Read a file that nobody else could have written; `what` names it. Raises TrustPolicyError."""
     try:
         descriptor, _ = open_regular(path)
         with open(descriptor, "rb", buffering=0) as file:
             stranger = _stranger_of(path, os.fstat(descriptor))
-            data = b"" if stranger else file.read(limit + 1)
+            data = b"" if stranger else file.read(_LARGEST + 1)
     except OSError as error:
         raise TrustPolicyError(
             f"{what} cannot be read, so nothing is accepted by it",
@@ -67,8 +73,10 @@ def _read_own(path: str, what: str, limit: int) -> bytes:
             next_step="keep it where only you can write, or trust its folder: "
             f"{VARIABLE}={os.path.dirname(path)}",
         )
-    if len(data) > limit:
-        raise TrustPolicyError(f"{what} is too large", facts=[("file", path), ("limit", f"{limit:,} bytes")])
+    if len(data) > _LARGEST:
+        raise TrustPolicyError(
+            f"{what} is too large", facts=[("file", path), ("limit", f"{_LARGEST:,} bytes")]
+        )
     return data
 
 
@@ -151,21 +159,9 @@ class _Reader:
             return ()
         from hermpkg_build.core.lock import Lock
 
-        path = os.path.join(self._folder, name)
-        try:
-            targets = Lock.from_bytes(_read_own(path, "the lock of a policy", _LARGEST_LOCK)).targets
-        except TrustPolicyError as error:
-            raise TrustPolicyError(
-                error.summary,
-                facts=error.facts,
-                next_step=error.next_step,
-                location=self.place((*key, "lock")),
-            ) from None
-        except HermpkgError as error:
-            facts = [("file", path), *error.facts]
-            raise TrustPolicyError(
-                error.summary, facts=facts, next_step=error.next_step, location=self.place((*key, "lock"))
-            ) from None
+        _, data = self._file(name, (*key, "lock"))
+        with self._located((*key, "lock")):
+            targets = Lock.from_bytes(data).targets
         if label is not None and label not in targets:
             raise _wrong(
                 f"the lock has no {label}",
@@ -179,20 +175,41 @@ class _Reader:
 
     def _signer(self, table: Mapping[str, Any], key: KeyPath) -> AcceptedSigner:
         self._check_keys(table, key, _SIGNER_KEYS)
-        at = key[:-1]
-        values = {
-            "key": self._absolute(self._value(table, key, "key", _TEXT)),
-            "identity": self._value(table, key, "identity", _TEXT) or "",
-            "issuer": self._value(table, key, "issuer", _TEXT) or "",
-        }
-        authorities = self._value(table, key, "certificate-authorities", _TEXTS) or ()
-        try:
-            return AcceptedSigner(**values, certificate_authorities=tuple(map(self._absolute, authorities)))
-        except ValueError as error:
-            raise _wrong(str(error), self.place(at)) from None
+        given = {name: self._value(table, key, name, _TEXT) for name in _SIGNER_KEYS if name in table}
+        names = frozenset(given)
+        identity, issuer = given.get("identity", ""), given.get("issuer", "")
+        if names == {"key"}:
+            path, data = self._file(given["key"], key)
+            return AcceptedKey(public_key=data, name=path)
+        if names in ({_AUTHORITIES}, {_AUTHORITIES, "identity"}):
+            path, data = self._file(given[_AUTHORITIES], key)
+            return AcceptedCertificate(roots=data, identity=identity, name=path)
+        if names == {"identity", "issuer"}:
+            return AcceptedIdentity(identity=identity, issuer=issuer)
+        if names == {"identity", "issuer", "trust-config"}:
+            path, data = self._file(given["trust-config"], key)
+            return AcceptedIdentity(identity=identity, issuer=issuer, trust_config=data, name=path)
+        raise _wrong(
+            "a signer is a key, an identity with its issuer, or certificate-authorities",
+            self.place(key),
+            'write for example: signers = [{ key = "release.pub" }]',
+        )
 
-    def _absolute(self, path: str | None) -> str:
-        return os.path.join(self._folder, path) if path else ""
+    def _file(self, name: str, key: KeyPath) -> tuple[str, bytes]:
+        """The path and the bytes of a file that a policy names, which must be the user's own as well."""
+        path = os.path.join(self._folder, name)
+        with self._located(key):
+            return path, _read_own(path, "a file that the policy names")
+
+    @contextmanager
+    def _located(self, key: KeyPath) -> Iterator[None]:
+        """Say where in the policy an error comes from."""
+        try:
+            yield
+        except HermpkgError as error:
+            raise TrustPolicyError(
+                error.summary, facts=error.facts, next_step=error.next_step, location=self.place(key)
+            ) from None
 
     def _check_keys(self, table: Mapping[str, Any], key: KeyPath, known: Sequence[str]) -> None:
         for name in table:
@@ -268,4 +285,5 @@ _FIELDS: Mapping[str, _Form] = {
 
 _POLICY_KEYS = ("artifact", "require-trust")
 _RULE_KEYS = (*_FIELDS, "lock", "label", "signers")
-_SIGNER_KEYS = ("key", "identity", "issuer", "certificate-authorities")
+_AUTHORITIES = "certificate-authorities"
+_SIGNER_KEYS = ("key", "identity", "issuer", _AUTHORITIES, "trust-config")

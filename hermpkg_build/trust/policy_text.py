@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from hermpkg_build.printable import one_line
-from hermpkg_build.trust.policy import SIGNATURE, AcceptedSigner, TrustPolicy, TrustRule
+from hermpkg_build.signing.signers import AcceptedCertificate, AcceptedKey, AcceptedSigner
+from hermpkg_build.trust.policy import SIGNATURE, TrustPolicy, TrustRule
 
 Comments = Mapping[tuple[str, str], str]
 """What is said behind the entry of a rule, by key and value."""
@@ -42,14 +43,15 @@ def rule_text(rule: TrustRule, comments: Comments) -> str:
 
 
 def _signer(signer: AcceptedSigner) -> str:
-    parts = [
-        f"{name} = {_quoted(value)}"
-        for name, value in (("key", signer.key), ("identity", signer.identity), ("issuer", signer.issuer))
-        if value
-    ]
-    if signer.certificate_authorities:
-        parts.append(f"certificate-authorities = {_shortest(signer.certificate_authorities)}")
-    return f"{{ {', '.join(parts)} }}"
+    """A signer with the file that its key or its roots were read from."""
+    values: dict[str, str] = {}
+    if isinstance(signer, AcceptedKey):
+        values["key"] = signer.name
+    elif isinstance(signer, AcceptedCertificate):
+        values |= {"certificate-authorities": signer.name, "identity": signer.identity}
+    else:
+        values |= {"identity": signer.identity, "issuer": signer.issuer, "trust-config": signer.name}
+    return f"{{ {', '.join(f'{name} = {_quoted(value)}' for name, value in values.items() if value)} }}"
 
 
 def _list(name: str, values: Sequence[str], comments: Comments) -> Iterator[str]:

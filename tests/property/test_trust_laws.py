@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from hermpkg_build import PackageImporter
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.inspection.policies import smallest_policy
+from hermpkg_build.signing.signers import AcceptedIdentity
 from hermpkg_build.trust.errors import RefusalKind, TrustError
-from hermpkg_build.trust.policy import COMPUTED, AcceptedSigner, TrustPolicy, TrustRule
+from hermpkg_build.trust.policy import COMPUTED, TrustPolicy, TrustRule
 from hermpkg_build.trust.policy_file import read_policy
 from hermpkg_build.trust.policy_text import policy_text, rule_text
 
@@ -135,13 +136,7 @@ def test_what_code_can_do_is_among_the_needs(tmp_path: Path, each: dict[str, obj
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).filter(
     lambda text: "*" not in text and "/" not in text
 )
-signers = st.one_of(
-    st.builds(AcceptedSigner, key=texts.map(lambda text: f"/{text}")),
-    st.builds(AcceptedSigner, identity=texts, issuer=texts),
-    st.builds(
-        AcceptedSigner, certificate_authorities=st.lists(texts.map("/{}".format), min_size=1, max_size=2)
-    ),
-)
+signers = st.builds(AcceptedIdentity, identity=texts, issuer=texts)
 rules = st.builds(
     TrustRule,
     artifacts=st.lists(texts, min_size=1, max_size=2),

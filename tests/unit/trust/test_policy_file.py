@@ -10,8 +10,9 @@ import pytest
 
 from hermpkg_build.core.lock import Lock, LockedTarget
 from hermpkg_build.disk.trust import VARIABLE
+from hermpkg_build.signing.signers import AcceptedIdentity, AcceptedKey
 from hermpkg_build.trust.errors import TrustError, TrustPolicyError
-from hermpkg_build.trust.policy import AcceptedSigner, TrustPolicy, TrustRule
+from hermpkg_build.trust.policy import TrustPolicy, TrustRule
 from hermpkg_build.trust.policy_file import read_policy
 from hermpkg_build.trust.policy_text import policy_text
 from hermpkg_build.trust.toml_places import places_of_keys
@@ -50,8 +51,8 @@ def test_a_policy_is_what_its_file_says(policy: Callable[..., Path], tmp_path: P
             ),
             TrustRule(
                 signers=(
-                    AcceptedSigner(key=str(tmp_path / "keys/release.pub")),
-                    AcceptedSigner(identity="a@example.org", issuer="https://b.org"),
+                    AcceptedKey(public_key=b"a key"),
+                    AcceptedIdentity(identity="a@example.org", issuer="https://b.org"),
                 ),
                 allow_all=True,
             ),
