@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.module_names import is_module_name
-from hermpkg_build.core.syntax_trees import parse_module
+from hermpkg_build.core.syntax_trees import literal_value, parse_module
 
 if TYPE_CHECKING:
     from hermpkg_build.disk.source_tree import SourceTree
@@ -31,7 +31,7 @@ def read_hook(source: bytes, tree: SourceTree) -> tuple[Paths, dict[str, list[st
     """The modules that a hook finds, and its namespace packages with their folders, as far as they show."""
     try:
         module = parse_module(source)[0]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError):
         return {}, {}
     namespaces = _literal(module, "NAMESPACES")
     mapping = _literal(module, "MAPPING")
@@ -55,8 +55,8 @@ def _literal(module: ast.Module, name: str) -> dict[str, object]:
                 | ast.AnnAssign(target=ast.Name(id=target), value=ast.expr() as value)
             ) if target == name:
                 try:
-                    found = ast.literal_eval(value)
-                except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+                    found = literal_value(value)
+                except ValueError:
                     return {}
                 return (
                     {key: v for key, v in found.items() if isinstance(key, str)}

@@ -25,6 +25,7 @@ from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin
 from hermpkg_build.core.import_facts import SourceUse
 from hermpkg_build.core.module_names import folder_of_module, record_of_module, top_of
 from hermpkg_build.core.policy import Policy
+from hermpkg_build.disk.files import read_limited
 
 _REAL_PATHS = frozenset({"__file__", "__path__"})
 _PLACES = _REAL_PATHS | {"importlib.resources", "pkgutil.get_data"}
@@ -152,11 +153,10 @@ def _add_what_data_names(data: dict[str, str], candidates: Mapping[str, str]) ->
 def _text(path: str) -> bytes:
     """The bytes of a text file; none where it is large, binary, or gone."""
     try:
-        with open(path, "rb") as file:
-            data = file.read(_LARGEST_TEXT + 1)
+        data = read_limited(path, _LARGEST_TEXT)
     except OSError:
         return b""
-    return b"" if len(data) > _LARGEST_TEXT or b"\0" in data else data
+    return b"" if b"\0" in data else data
 
 
 def _place(module: str, use: SourceUse) -> tuple[str, str]:

@@ -15,19 +15,23 @@ tree's depth, and one of two that are parsed at once can fail (https://github.co
 """
 
 
+class TooDeepError(SyntaxError):
+    """A text that is nested too deeply for the parser of this interpreter."""
+
+
 def parse_module(
     source: str | bytes, name: str = "<source>"
 ) -> tuple[ast.Module, list[warnings.WarningMessage]]:
     """Return the syntax tree of a module and the warnings of the interpreter, which are not shown.
 
-    Raises SyntaxError, ValueError, RecursionError and MemoryError, as `compile` does.
+    Raises SyntaxError, of which TooDeepError is a kind, and ValueError for a source with null bytes.
     """
     tree, caught = _parse(source, name, "exec")
     return cast("ast.Module", tree), caught
 
 
 def parse_expression(text: str) -> ast.expr:
-    """The tree of an expression. Raises SyntaxError, ValueError, RecursionError and MemoryError."""
+    """The tree of an expression. Raises SyntaxError and ValueError."""
     tree, _ = _parse(text, "<expression>", "eval")
     return cast("ast.Expression", tree).body
 
@@ -38,5 +42,19 @@ def _parse(source: str | bytes, name: str, mode: str) -> tuple[ast.AST, list[war
 
     with _alone, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        tree = compile(source, name, mode, ast.PyCF_ONLY_AST, dont_inherit=True)
+        try:
+            tree = compile(source, name, mode, ast.PyCF_ONLY_AST, dont_inherit=True)
+        except (RecursionError, MemoryError) as error:
+            raise TooDeepError(str(error) or type(error).__name__) from None
     return tree, caught
+
+
+def literal_value(node: ast.AST) -> object:
+    """The value of a literal. Raises ValueError for another expression, or one that has no value."""
+    import ast
+
+    try:
+        value: object = ast.literal_eval(cast("ast.expr", node))
+    except (TypeError, SyntaxError, RecursionError, MemoryError) as error:
+        raise ValueError(f"it has no value: {error}") from None
+    return value

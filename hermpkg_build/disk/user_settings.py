@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.preferences import PREFERENCES
 from hermpkg_build.core.spelling import question
+from hermpkg_build.core.toml_text import parse_toml
 from hermpkg_build.core.user_file import VARIABLE, user_settings_path
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.errors import CommandLineError, Location
@@ -37,13 +37,9 @@ def user_settings(environ: Mapping[str, str]) -> dict[str, object]:
 
 
 def _parsed(path: str, text: bytes) -> dict[str, Json]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
     try:
-        parsed: dict[str, Json] = tomllib.loads(text.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+        parsed: dict[str, Json] = parse_toml(text)
+    except ValueError as error:
         raise CommandLineError(f"not a TOML file: {error}", location=Location(path)) from None
     return parsed
 

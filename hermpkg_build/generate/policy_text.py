@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.core.starlark_text import short_policy
+from hermpkg_build.core.syntax_trees import literal_value, parse_expression
 
 
 def rules_from(policy: str | Sequence[PolicyRule] | None) -> list[PolicyRule]:
@@ -18,7 +19,7 @@ def rules_from(policy: str | Sequence[PolicyRule] | None) -> list[PolicyRule]:
     if not isinstance(policy, str):
         return list(policy or ())
     try:
-        call = ast.parse(f"_({policy.strip()})", mode="eval").body
+        call = parse_expression(f"_({policy.strip()})")
     except SyntaxError as error:
         raise ValueError(f"the policy is no list of rules: {error}") from None
     assert isinstance(call, ast.Call)
@@ -32,8 +33,8 @@ def _rule(call: ast.expr) -> PolicyRule:
     known = [policy.value for policy in Policy]
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.func.id not in known:
         raise ValueError(f"a rule of a policy is one of {', '.join(known)}(...), not {ast.unparse(call)}")
-    values = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
-    include = ast.literal_eval(call.args[0]) if call.args else values["include"]
+    values = {keyword.arg: literal_value(keyword.value) for keyword in call.keywords}
+    include = literal_value(call.args[0]) if call.args else values["include"]
     return PolicyRule(
         policy=Policy(call.func.id),
         include=_patterns(include),
@@ -42,8 +43,11 @@ def _rule(call: ast.expr) -> PolicyRule:
     )
 
 
-def _patterns(value: str | Sequence[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
+def _patterns(value: object) -> tuple[str, ...]:
+    patterns = (value,) if isinstance(value, str) else value
+    if not isinstance(patterns, tuple | list) or not all(isinstance(each, str) for each in patterns):
+        raise ValueError(f"the patterns of a rule are texts, not {value!r}")
+    return tuple(patterns)
 
 
 def build_text(rules: Iterable[PolicyRule], requires: Iterable[tuple[str, str]]) -> str:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hermpkg_build.core.syntax_trees import literal_value
 from hermpkg_build.errors import HermpkgError, Location
 from hermpkg_build.loading.attribute_values import Path
 from hermpkg_build.loading.prelude import Frame
@@ -105,7 +106,6 @@ class CallSite:
 def _literal(node: ast.AST) -> object:
     """Return the value of a literal; for another expression an object that equals nothing."""
     try:
-        value: object = ast.literal_eval(node)
+        return literal_value(node)
     except ValueError:
         return object()
-    return value

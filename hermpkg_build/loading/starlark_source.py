@@ -8,7 +8,7 @@ import re
 import tokenize
 from collections.abc import Iterable, Sequence
 
-from hermpkg_build.core.syntax_trees import parse_module
+from hermpkg_build.core.syntax_trees import TooDeepError, parse_module
 from hermpkg_build.errors import LoadingError, Location
 
 MAX_NESTING = 200
@@ -40,10 +40,10 @@ class StarlarkSource:
         text = _decode(path, data)
         try:
             tree, caught = parse_module(text, path)
+        except TooDeepError:
+            raise LoadingError("an expression is nested too deeply", location=Location(path)) from None
         except SyntaxError as error:
             raise _syntax_error(path, text, error) from None
-        except (RecursionError, MemoryError):
-            raise LoadingError("an expression is nested too deeply", location=Location(path)) from None
         source = cls(path, _with_spaces(path, text) if "\t" in text else text, tree)
         for warning in caught:
             # Python warns of "\d"; Starlark has no such escape and Bazel refuses it.

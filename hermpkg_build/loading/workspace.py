@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
@@ -12,6 +11,7 @@ from typing import cast
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.preferences import PREFERENCES
 from hermpkg_build.core.spelling import question
+from hermpkg_build.core.toml_text import NestedTooDeeplyError, parse_toml
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.trust import VARIABLE, is_own, is_trusted, owner_of
 from hermpkg_build.errors import Location, WorkspaceError
@@ -20,9 +20,6 @@ from hermpkg_build.loading.layout import find_layout, project_name
 _BAZEL_MARKERS = ("MODULE.bazel", "WORKSPACE", "WORKSPACE.bazel")
 WORKSPACE_MARKERS = ("pyproject.toml", *_BAZEL_MARKERS)
 """The files that can make a folder the root of a workspace."""
-
-_MOST_COST = 2_000**2
-"""A key of more parts than that takes seconds to parse."""
 
 _REMOTE = ("remote-", "credential-")
 """How settings of remote servers begin, which no other program has."""
@@ -106,15 +103,9 @@ def _document(path: str) -> dict[str, object]:
     if b"hermpkg" not in data:
         # Most of the pyproject.toml files on the way up belong to other programs and are not parsed.
         return {}
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
     try:
-        if _cost_of_keys(data) > _MOST_COST:
-            raise RecursionError
-        document: dict[str, object] = tomllib.loads(data.decode("utf-8-sig"))
-    except RecursionError:
+        document: dict[str, object] = parse_toml(data)
+    except NestedTooDeeplyError:
         raise WorkspaceError("what it holds is nested too deeply", location=Location(path)) from None
     except ValueError as error:  # not TOML, not UTF-8, or a number of thousands of digits
         raise WorkspaceError(f"not a TOML file: {error}", location=Location(path)) from None
@@ -125,14 +116,6 @@ def _hermpkg_table(document: Mapping[str, object]) -> object:
     """Return the value of ``tool.hermpkg``; None where there is none."""
     tool = document.get("tool")
     return tool.get("hermpkg") if isinstance(tool, dict) else None
-
-
-def _cost_of_keys(data: bytes) -> int:
-    """What the dotted keys of a TOML file cost the parser: the squares of their parts, each key in a line."""
-    if data.count(b".") ** 2 <= _MOST_COST:
-        return 0
-    unquoted = re.sub(rb"\"[^\"\n]*\"|'[^'\n]*'", b"", data)
-    return sum(line.count(b".") ** 2 for line in unquoted.split(b"\n"))
 
 
 def _workspace(folder: str, path: str, table: object, document: Mapping[str, object]) -> Workspace:

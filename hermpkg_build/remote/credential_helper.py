@@ -154,7 +154,10 @@ def _timestamp(text: str) -> float:
         raise ValueError('"expires" is not a time of RFC 3339')
     moment = datetime.fromisoformat(f"{match[1]}T{match[2]}").replace(tzinfo=timezone.utc)
     offset = timedelta(hours=int(match[5] or 0), minutes=int(match[6] or 0))
-    moment += offset if match[4] == "-" else -offset
+    try:
+        moment += offset if match[4] == "-" else -offset
+    except OverflowError:
+        raise ValueError('"expires" is before or after all years') from None
     return moment.timestamp() + float(match[3] or 0)
 
 

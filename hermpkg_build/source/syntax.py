@@ -19,7 +19,7 @@ def check_syntax(data: bytes) -> SyntaxProblem | None:
     except SyntaxError as error:
         text = (error.text or "").strip()
         return SyntaxProblem(error.msg or "invalid syntax", error.lineno or 0, error.offset or 0, text)
-    except (ValueError, RecursionError, MemoryError) as error:
+    except ValueError as error:
         return SyntaxProblem(str(error) or type(error).__name__, 0, 0, "")
     return None
 

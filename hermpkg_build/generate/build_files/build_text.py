@@ -70,7 +70,7 @@ class BuildText:
         try:
             self.tree, _ = parse_module(text, path)
             self._tokens = [*tokenize.generate_tokens(io.StringIO(text).readline)]
-        except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError) as error:
+        except (SyntaxError, ValueError, tokenize.TokenError) as error:
             raise LoadingError(f"the file does not parse: {error}", location=Location(path)) from None
 
     @cached_property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.errors import LoadingError, LocalEnvironmentError, Location
 from hermpkg_build.generate.build_files.build_text import BuildText
@@ -27,8 +28,7 @@ class FileOnDisk:
     def read(cls, root: str, path: str) -> FileOnDisk:
         """Read the file at a workspace path. Raises LocalEnvironmentError."""
         try:
-            with open(os.path.join(root, path), "rb") as file:
-                return cls(root=root, path=path, data=file.read())
+            return cls(root=root, path=path, data=read_limited(os.path.join(root, path)))
         except FileNotFoundError:
             return cls(root=root, path=path, data=None)
         except OSError as error:

@@ -102,7 +102,7 @@ def _defines(source: bytes, function: str) -> bool:
         return False
     try:
         tree, _ = parse_module(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError):
         return False
     kinds = ast.FunctionDef | ast.ClassDef
     return any(isinstance(node, kinds) and node.name == function for node in tree.body)

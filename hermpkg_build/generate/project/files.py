@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -13,10 +14,11 @@ from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.source_roots import source_roots_line
 from hermpkg_build.core.starlark_text import CallText, label_order
+from hermpkg_build.core.toml_text import parse_toml
+from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.replacing import replace_file
-from hermpkg_build.errors import CommandLineError, LocalEnvironmentError
-from hermpkg_build.generate.project.source_roots import parse_toml
-from hermpkg_build.generate.project.sources import ProjectSources, is_test
+from hermpkg_build.errors import CommandLineError, LocalEnvironmentError, WorkspaceError
+from hermpkg_build.generate.project.sources import ProjectSources, folders_of, is_test
 from hermpkg_build.loading.declared_modules import module_name
 
 CHECK = "check_artifact.py"
@@ -103,6 +105,8 @@ def code_folders(
     folders = []
     for folder, is_whole in sorted(found.items()):
         mine = [path[len(folder) :].lstrip("/") for path in held.get(folder, ())]
+        for path in held.get(folder, ()):
+            _check_name(path)
         folders.append(
             CodeFolder(
                 path=folder,
@@ -145,20 +149,34 @@ def _excludes(
             unwanted -= matched
     if folder == "":
         unwanted.add(CHECK)
-    while unwanted:
-        name = min(unwanted)
-        parts = name.split("/")[:-1]
-        for depth in range(1, len(parts) + 1):
-            pattern = f"{'/'.join(parts[:depth])}/"
-            matched = {each for each in inside if each.startswith(pattern)}
-            if len(matched) > 1 and matched <= unwanted:
-                chosen.append(f"{pattern}**")
-                unwanted -= matched
-                break
-        else:
-            chosen.append(name)
-            unwanted.remove(name)
+    chosen += _shortly(unwanted, inside)
+    for name in chosen:
+        _check_name(f"{start}{name}")
     return tuple(sorted(chosen))
+
+
+def _shortly(unwanted: Collection[str], inside: Collection[str]) -> set[str]:
+    """Patterns for the `unwanted` among the files `inside`: the highest folders of which none is wanted."""
+    counts, unwanted_counts = (
+        Counter(above for name in names for above in folders_of(name) if above)
+        for names in (inside, unwanted)
+    )
+
+    def pattern_of(name: str) -> str:
+        above = [each for each in folders_of(name) if 1 < counts[each] == unwanted_counts[each]]
+        return f"{above[-1]}/**" if above else name
+
+    return {pattern_of(name) for name in unwanted}
+
+
+def _check_name(path: str) -> None:
+    """Raise WorkspaceError for a file that no BUILD file can name."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise WorkspaceError(
+            f"a BUILD file cannot name a file whose name is not UTF-8: {path}", next_step="rename the file"
+        ) from None
 
 
 def _python_files(root: str, folder: str, *, is_whole: bool) -> list[str]:
@@ -337,8 +355,7 @@ class PlannedFiles:
 
     def _present(self, path: str) -> bytes | None:
         try:
-            with open(os.path.join(self.root, path), "rb") as file:
-                return file.read()
+            return read_limited(os.path.join(self.root, path))
         except OSError:
             return None
 

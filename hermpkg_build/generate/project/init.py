@@ -12,6 +12,8 @@ from hermpkg_build.analysis.decisions import Decision
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.core.texts import listed
+from hermpkg_build.core.toml_text import parse_toml
+from hermpkg_build.disk.files import read_limited
 from hermpkg_build.errors import CommandLineError, WorkspaceError
 from hermpkg_build.generate.project.candidates import candidates, example_of, parameters_of
 from hermpkg_build.generate.project.files import (
@@ -31,7 +33,6 @@ from hermpkg_build.generate.project.files import (
 from hermpkg_build.generate.project.source_roots import (
     factory_file,
     file_of_module,
-    parse_toml,
     project_layout,
     roots_for_imports,
 )
@@ -166,7 +167,7 @@ class _Init:
     def _parsed(self) -> dict[str, Any]:
         try:
             return parse_toml((self._text or "").removeprefix("\ufeff"))
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise WorkspaceError(
                 f"{_PYPROJECT} is not a TOML file: {error}", next_step="correct it, and call this again"
             ) from None
@@ -377,8 +378,7 @@ def _project_root(directory: str) -> str:
 def _read(path: str) -> str | None:
     """The text of a file as it is; None where there is none."""
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return file.read()
+        return read_limited(path).decode()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

@@ -11,6 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hermpkg_build.core.module_names import is_dotted_identifier, top_of
+from hermpkg_build.core.syntax_trees import literal_value
+from hermpkg_build.core.toml_text import parse_toml
+from hermpkg_build.disk.files import read_limited
 from hermpkg_build.errors import CommandLineError
 from hermpkg_build.generate.project.sources import ProjectSources, folders_of
 from hermpkg_build.loading.layout import Layout, find_layout
@@ -171,29 +174,18 @@ def _with_other_projects(layout: Layout, sources: ProjectSources) -> Layout:
 def read_toml(path: str) -> dict[str, Any]:
     """What a TOML file says; nothing where it does not exist or cannot be read."""
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            return parse_toml(file.read())
-    except (OSError, ValueError, RecursionError):
+        return parse_toml(read_limited(path))
+    except (OSError, ValueError):
         return {}
-
-
-def parse_toml(text: str) -> dict[str, Any]:
-    """What a text in TOML says. Raises ValueError, and RecursionError for one that is nested too deeply."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    document: dict[str, Any] = tomllib.loads(text)
-    return document
 
 
 def _by_setup_cfg(root: str) -> Iterator[tuple[str, str]]:
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read(os.path.join(root, "setup.cfg"), encoding="utf-8")
+        parser.read_string(read_limited(os.path.join(root, "setup.cfg")).decode())
         folders = parser.get("options", "package_dir", fallback="")
         where = parser.get("options.packages.find", "where", fallback="").strip()
-    except (configparser.Error, UnicodeDecodeError):
+    except (configparser.Error, UnicodeDecodeError, OSError):
         return
     for line in folders.replace(",", "\n").splitlines():
         package, equals, folder = line.partition("=")
@@ -209,7 +201,7 @@ def _by_setup_py(sources: ProjectSources) -> Iterator[tuple[str, str]]:
         if not isinstance(node, ast.keyword) or node.arg not in ("package_dir", "where"):
             continue
         try:
-            value = ast.literal_eval(node.value)
+            value = literal_value(node.value)
         except ValueError:
             continue
         folder = value.get("") if isinstance(value, dict) else value

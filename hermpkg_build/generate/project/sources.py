@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import os
 import re
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from hermpkg_build.core.folders import OUTPUT_FOLDER
+from hermpkg_build.core.syntax_trees import parse_module
+from hermpkg_build.disk.files import open_regular
 
 _NEVER = frozenset({"node_modules", "__pycache__", "__pypackages__", "site-packages", OUTPUT_FOLDER})
 _AT_THE_TOP = frozenset({"build", "dist"})
@@ -76,17 +77,16 @@ class ProjectSources:
     def data(self, path: str) -> bytes:
         """The bytes of a file; none where it cannot be read."""
         try:
-            with open(os.path.join(self.root, path), "rb") as file:
+            descriptor, _ = open_regular(os.path.join(self.root, path))
+            with open(descriptor, "rb", buffering=0) as file:
                 return file.read(_LARGEST)
         except OSError:
             return b""
 
     def _parse(self, path: str) -> ast.Module | None:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return ast.parse(self.data(path))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return parse_module(self.data(path))[0]
+        except (SyntaxError, ValueError):
             return None
 
     def _walk(self) -> Iterator[str]:

@@ -11,12 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from google.protobuf.message import DecodeError
+
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.errors import ActionError, BuildInterruptedError
 from hermpkg_build.remote.failures import RemoteError
 from hermpkg_build.remote.grpc.capabilities import check_version
 from hermpkg_build.remote.grpc.channel import GrpcChannel
-from hermpkg_build.remote.grpc.failures import CallFailedError
+from hermpkg_build.remote.grpc.failures import CallFailedError, not_understood
 from hermpkg_build.remote.grpc.methods import CANCEL_OPERATION, EXECUTE, WAIT_EXECUTION
 from hermpkg_build.remote.grpc.transport import GrpcTransport
 from hermpkg_build.remote.reapi import messages
@@ -264,8 +266,13 @@ class _Run:
         response = messages.ExecuteResponse()
         if operation.HasField("error"):
             response.status.CopyFrom(operation.error)
-        elif not operation.response.Unpack(response):
-            raise CallFailedError("INTERNAL", "the answer is not an ExecuteResponse")
+        else:
+            try:
+                is_response = operation.response.Unpack(response)
+            except DecodeError as undecoded:
+                raise not_understood(undecoded) from undecoded
+            if not is_response:
+                raise CallFailedError("INTERNAL", "the answer is not an ExecuteResponse")
         if response.status.code == 0:
             return response
         self.operation = ""

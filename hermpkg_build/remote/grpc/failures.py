@@ -77,6 +77,11 @@ class CallFailedError(AttemptFailedError):
         return cls(_CODES.get(code, f"status {code}"), details, writes=writes)
 
 
+def not_understood(error: Exception) -> CallFailedError:
+    """The failure of a call whose answer is no message."""
+    return CallFailedError("INTERNAL", f"its answer cannot be read: {error}")
+
+
 def _reason(code: str, details: str) -> str:
     shown = f"{details[:_SHOWN]}…" if len(details) > _SHOWN else details
     return f"{shown} ({code})" if shown else code

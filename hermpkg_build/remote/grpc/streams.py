@@ -5,10 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 
+from google.protobuf.message import DecodeError
+
 from hermpkg_build.core.digest import Bytes, Digest
 from hermpkg_build.remote.compression import decompressed
 from hermpkg_build.remote.grpc.channel import GrpcChannel
-from hermpkg_build.remote.grpc.failures import LOST, CallFailedError
+from hermpkg_build.remote.grpc.failures import LOST, CallFailedError, not_understood
 from hermpkg_build.remote.grpc.methods import QUERY_WRITE_STATUS, READ, WRITE
 from hermpkg_build.remote.incoming_blob import IncomingBlob
 from hermpkg_build.remote.outgoing_blob import OutgoingBlob
@@ -98,7 +100,10 @@ def _data_of(response: bytes) -> Bytes:
                 break
         if start + length == len(response):
             return memoryview(response)[start:]
-    return messages.ReadResponse.FromString(response).data
+    try:
+        return messages.ReadResponse.FromString(response).data
+    except DecodeError as error:
+        raise not_understood(error) from error
 
 
 def _requests(outgoing: OutgoingBlob, name: str, offset: int) -> Iterator[messages.WriteRequest]:

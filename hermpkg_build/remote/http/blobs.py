@@ -71,7 +71,7 @@ def _receive(server: HttpServer, incoming: IncomingBlob) -> bool:
         if start and _begins_at(response) != start:
             raise _NoPartsError
         length = response.headers.get("Content-Length", "")
-        wrong = length.isdecimal() and int(length) != size - start
+        wrong = length.isdecimal() and length.lstrip("0") != str(size - start).lstrip("0")
         while not wrong and (piece := response.read(_PIECE, decode_content=False)):
             incoming.take(piece)
             wrong = incoming.received > size

@@ -103,7 +103,7 @@ def _words(response: urllib3.BaseHTTPResponse) -> str:
 def _retry_after_s(response: urllib3.BaseHTTPResponse) -> float:
     try:
         return max(0.0, urllib3.Retry().parse_retry_after(response.headers.get("Retry-After", "0")))
-    except exceptions.HTTPError:
+    except (exceptions.HTTPError, ValueError, OverflowError):
         return 0.0
 
 
@@ -148,4 +148,4 @@ def _speaks_otherwise(cause: BaseException) -> bool:
         return False
     if isinstance(cause, ssl.SSLError):
         return cause.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNEXPECTED_MESSAGE")
-    return isinstance(cause, http.client.HTTPException | exceptions.LocationValueError | UnicodeError)
+    return isinstance(cause, http.client.HTTPException | exceptions.LocationValueError | ValueError)

@@ -60,7 +60,8 @@ class HttpServer(RemoteServer):
                 if not accepted and not (response.status in ABSENT and method != "PUT"):
                     raise of_answer(response, where, writes=method == "PUT", sent=sent)
                 yield response
-        except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
+        # What a server writes into a header is no number, no date, or not UTF-8.
+        except (urllib3.exceptions.HTTPError, OSError, ValueError, OverflowError) as error:
             raise of_exception(error, where) from error
 
     def put(self, path: str, size: int, body: Body, *, doing: str) -> None:
@@ -119,7 +120,7 @@ def _target(url: str, location: str) -> str:
     try:
         target = urljoin(url, location)
         parts = urlsplit(target)
-        fine = parts.scheme in ("http", "https") and bool(parts.hostname)
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         target, fine = "", False
     if not fine or (url.startswith("https:") and not target.startswith("https:")):

@@ -12,6 +12,7 @@ from hermpkg_build.remote.transport import Blob
 
 _DEEPEST = 100
 _MOST_FOLDERS = 10_000
+_MOST_FILES = 1_000_000
 """The most that is read: many folders can hold the same one, so that few bytes stand for endless paths."""
 
 
@@ -64,6 +65,8 @@ def files_of_tree(data: bytes) -> dict[str, Digest]:
             raise ValueError("the folder is too deep or has too many folders")
         for file in folder.files:
             found[prefix + _plain(file.name)] = core_digest(file.digest)
+        if len(found) > _MOST_FILES:
+            raise ValueError("the folder has too many files")
         for node in folder.directories:
             child = children.get(core_digest(node.digest))
             if child is None:

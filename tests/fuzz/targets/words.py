@@ -38,6 +38,9 @@ _QUERY = (
 )
 
 
+_NO_JSON = (ValueError, RecursionError)
+
+
 def readers(folder: Path) -> Mapping[str, Reader]:
     """Return the readers of words."""
     (folder / "ws" / "src").mkdir(parents=True, exist_ok=True)
@@ -57,8 +60,8 @@ def readers(folder: Path) -> Mapping[str, Reader]:
         "policy": Reader(sound=b"torch.**\nnumpy.*.core\n**.x\na*b.c", read=_policy, raises=(ValueError,)),
         "query": Reader(sound=_QUERY, read=_text(parse)),
         "address": Reader(sound=b"https://me:se%20cret@host.example.com:80/path?q#f", read=_address),
-        "helper": Reader(sound=_HELPER, read=lambda data: _parse(json.loads(data)),
-                         raises=(ValueError, RecursionError)),
+        "helper": Reader(sound=_HELPER, read=_helper, raises=_NO_JSON),
+        "helper-early": Reader(sound=_HELPER.replace(b"2030", b"0001"), read=_helper, raises=_NO_JSON),
         "size": Reader(sound=b"1.5 GiB", read=_text(read_size), raises=(ValueError,)),
         "age": Reader(sound=b"30 days", read=_text(read_age), raises=(ValueError,)),
     }  # fmt: skip
@@ -67,6 +70,10 @@ def readers(folder: Path) -> Mapping[str, Reader]:
 def _text(read: Callable[[str], object]) -> Callable[[bytes], object]:
     """Read what an argument of a command can be."""
     return lambda data: read(os.fsdecode(data[:2_000].replace(b"\0", b"")))
+
+
+def _helper(data: bytes) -> object:
+    return _parse(json.loads(data))
 
 
 def _policy(data: bytes) -> None:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from hermpkg_build.core.syntax_trees import parse_expression, parse_module
+from hermpkg_build.core.syntax_trees import literal_value, parse_expression, parse_module
 
 DEEP = "".join(f"{' ' * depth}if x:\n" for depth in range(40)) + " " * 40 + "f(g(h(1)))\n"
 
@@ -50,3 +50,17 @@ def test_an_expression() -> None:
 def test_what_is_no_source(source: str | bytes) -> None:
     with pytest.raises((SyntaxError, ValueError)):
         parse_module(source)
+
+
+@pytest.mark.parametrize("text", ["(" * 5_000, "-" * 50_000 + "1", "[" * 300 + "]" * 300])
+def test_what_is_nested_too_deeply_is_a_syntax_error(text):
+    with pytest.raises(SyntaxError):
+        parse_expression(text)
+    with pytest.raises(SyntaxError):
+        parse_module(f"x = {text}")
+
+
+@pytest.mark.parametrize("text", ["{[]: 1}", "x", "f()", "{1, []}", "1 + 'a'"])
+def test_what_is_no_literal_has_no_value(text):
+    with pytest.raises(ValueError):  # noqa: PT011 - the words are the interpreter's
+        literal_value(parse_expression(text))

@@ -209,6 +209,7 @@ def test_a_clock_that_is_ahead_does_not_have_the_helper_run_for_each_request(
         ("print('{\"expires\": 5}')", '"expires" is not a string'),
         ('print(\'{"expires": "tomorrow"}\')', "RFC 3339"),
         ('print(\'{"expires": "2025-13-01T00:00:00Z"}\')', "does not follow the protocol"),
+        ('print(\'{"expires": "0001-01-01T00:00:00+23:59"}\')', "before or after all years"),
         ('print(\'{"headers": {"A b": ["secret"]}}\')', "cannot send the header"),
         ("print(json.dumps({'headers': {'A': ['secret\\r\\nX: y']}}))", "cannot send the header"),
         ("print('[' * 100000)", "does not follow the protocol"),

@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hermpkg_build.errors import CommandLineError, LocalEnvironmentError
+from hermpkg_build.core.toml_text import parse_toml
+from hermpkg_build.errors import CommandLineError, LocalEnvironmentError, WorkspaceError
 from hermpkg_build.generate.project.files import (
     PlannedFiles,
+    _shortly,
     check_settings,
     code_folders,
     modules_text,
     with_settings,
 )
-from hermpkg_build.generate.project.source_roots import parse_toml
 from hermpkg_build.loading.declared_modules import module_name
 
 NAMES = st.sampled_from(["a", "b_test", "test_c", "tests", "no-name", "conftest", "setup", "__init__"])
@@ -126,3 +127,33 @@ def test_links_and_modes_stay(tmp_path):
     assert (tmp_path / "pyproject.toml").is_symlink()
     assert (tmp_path / "real.toml").read_text() == "b"
     assert os.stat(tmp_path / "real.toml").st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_no_build_file_can_name_is_told(tmp_path):
+    from hermpkg_build.generate.project.sources import ProjectSources
+
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "net.py").touch()
+    with open(os.fsencode(tmp_path) + b"/pkg/\xff.py", "wb"):
+        pass
+    with pytest.raises(WorkspaceError, match="not UTF-8") as caught:
+        code_folders(["pkg/net.py"], [], ProjectSources(str(tmp_path)), ("",))
+    assert caught.value.next_step == "rename the file"
+
+
+@given(st.sets(PATHS, max_size=12), st.data())
+def test_patterns_for_unwanted_files_match_them_and_no_others(names, data):
+    unwanted = data.draw(st.sets(st.sampled_from(sorted(names)))) if names else set()
+    patterns = _shortly(unwanted, names)
+    matched = {
+        name
+        for name in names
+        for pattern in patterns
+        if name == pattern or (pattern.endswith("/**") and name.startswith(pattern[:-2]))
+    }
+    assert matched == unwanted
+
+
+def test_a_hundred_thousand_files_are_looked_at_once_each():
+    names = {f"a/{number % 7}/x{number}.py" for number in range(100_000)}
+    assert _shortly(names - {"a/1/x1.py"}, names) >= {"a/0/**", "a/2/**", "a/1/x8.py"}

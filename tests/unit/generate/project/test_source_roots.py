@@ -73,3 +73,32 @@ def test_a_factory_is_found_by_module_by_the_end_of_a_path_and_by_path(project, 
         factory_file("nowhere", Layout(), sources)
     with pytest.raises(CommandLineError, match="no file"):
         factory_file("nowhere.py", Layout(), sources)
+
+
+@pytest.mark.parametrize(
+    "setup",
+    [
+        "setup(package_dir={[]: 'x'})",
+        "setup(where=" + "-" * 20_000 + "1)",
+        "setup(where=(" + "(" * 300,
+        "x\0",
+    ],
+)
+def test_a_setup_py_that_says_nothing_sound_says_nothing(project, setup):
+    assert project_layout({}, project({"a/net.py": "", "setup.py": setup})).source_roots == ("",)
+
+
+def test_pipes_and_devices_in_a_project_are_no_files_of_it(project, tmp_path):
+    sources = project({"a/net.py": "import b\n"})
+    for name in ("setup.cfg", "setup.py", "a/pipe.py"):
+        os.mkfifo(os.path.join(sources.root, name))
+    os.symlink("/dev/zero", os.path.join(sources.root, "a", "zero.py"))
+    os.symlink(".", os.path.join(sources.root, "a", "again"))
+    assert project_layout({}, sources).source_roots == ("",)
+    assert sources.data("a/pipe.py") == sources.data("a/zero.py") == b""
+
+
+def test_a_project_below_whose_settings_take_too_long_says_nothing(project):
+    key = ".".join(["a"] * 50_000)
+    sources = project({"a/net.py": "", "b/pyproject.toml": f"[tool.x]\n{key} = 1\n", "b/x.py": ""})
+    assert "" in project_layout({}, sources).source_roots

@@ -544,3 +544,10 @@ def test_a_proxy_that_cannot_be_used_is_named(new_transport, monkeypatch, proxy:
     with pytest.raises(RemoteError) as caught:
         new_transport("http://cache.example.com", retries=0).get_result(KEY)
     assert "proxy" in str(caught.value)
+
+
+def test_a_part_beyond_all_numbers_is_a_failure_of_the_server(server, transport, content) -> None:
+    server.odd.append(breaks_after(1_000_000))
+    server.odd += [lambda handler: handler.answer(206, b"x", Content_Range=f"bytes {'9' * 5_000}-1/2")] * 4
+    with pytest.raises(RemoteError, match="cannot download"):
+        transport.download([DIGEST], content)

@@ -207,3 +207,26 @@ def test_ipv6_literals_are_addresses(new_transport) -> None:
         new_transport("http://[::1]:1/cache", retries=0).get_result(KEY)
     assert caught.value.kind == "unavailable"
     assert "http://[::1]:1/cache" in str(caught.value)
+
+
+HUGE = "9" * 5_000
+
+
+def test_a_length_beyond_all_numbers_is_another_length(server, transport, content) -> None:
+    server.odd.append(lambda handler: handler.answer(200, b"x", Content_Length=HUGE))
+    assert transport.download([DIGEST], content) == {DIGEST}
+
+
+@pytest.mark.parametrize("port", ["1.else", "99999", "-1", HUGE])
+def test_a_redirect_to_no_port_is_told(server, transport, port: str) -> None:
+    server.odd.append(lambda handler: handler.answer(302, Location=f"http://127.0.0.1:{port}/x"))
+    with pytest.raises(RemoteError) as caught:
+        transport.get_result(KEY)
+    assert "redirects to an address that cannot be used" in caught.value.reason
+
+
+@pytest.mark.parametrize("wait", [HUGE, "Fri, 31 Dec 999999 23:59:59 GMT", "nan", "-1"])
+def test_a_time_to_wait_that_is_none_is_passed_over(server, transport, wait: str) -> None:
+    server.odd.append(lambda handler: handler.answer(503, Retry_After=wait))
+    assert transport.get_result(KEY) is None
+    assert len(server.requests) == 2
