@@ -140,13 +140,25 @@ class Resolver:
             elif verdict.is_missing:
                 verdict = self._verdicts[named] = self._judged(named, made)
         if verdict.is_missing:
-            there = (above for above in parents_of(named) if self.verdict(above).source is not None)
+            there = (above for above in parents_of(named) if self._settled(above).source is not None)
             return Meaning(named, tuple(islice(there, 1)), ProblemKind.NOT_FOUND)
         if imported.form is ImportForm.IMPORT_MODULE:
             return Meaning(named, (named,))
         if verdict.is_unpacked_folder or (verdict.is_namespace and verdict.policy is Policy.INTERN):
             return self._from_namespace(named, imported.names)
         return Meaning(named, (named, *self.submodules_named(named, imported.names)))
+
+    def _settled(self, name: str) -> Verdict:
+        """The verdict of a module, also of one that is there only because code puts it there.
+
+        An import of that module itself gives it this verdict too, whichever is resolved first.
+        """
+        verdict = self.verdict(name)
+        if verdict.is_missing and self.is_absent(name):
+            made = self._finder.registered(name)
+            if made is not None and made.name == name:
+                verdict = self._verdicts[name] = self._judged(name, made)
+        return verdict
 
     def _is_put_there_by_packed_code(self, alias: str, real: str) -> bool:
         """Whether the artifact may hold the code that gives the module `real` another name."""

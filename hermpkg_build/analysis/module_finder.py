@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.analysis.distributions import Distributions
 from hermpkg_build.analysis.search_path import Folder, read_search_path
+from hermpkg_build.analysis.zip_folders import zip_listings
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.module_names import (
@@ -88,6 +89,8 @@ class ModuleFinder:
     ``__init__.py`` is a namespace package; an installed regular package of that name does not
     hide it, so that what happens to be installed never changes whose code a target packs.
 
+    `given` are the sources of `workspace_modules`, and the namespace packages that they lie in, where these
+    are known by name already.
     `generated` are source texts by dotted name, with ``.__init__`` at the end for packages.
     `declared_by` names the target that lists a workspace file (a path relative to the root), for messages.
     `aliases` are the other names under which modules were seen in ``sys.modules``, each with its own.
@@ -97,9 +100,10 @@ class ModuleFinder:
         self,
         *,
         tree: SourceTree,
-        workspace_modules: Sequence[DeclaredModule],
+        workspace_modules: Sequence[DeclaredModule] = (),
         workspace_root: str,
         search_path: Sequence[str],
+        given: Mapping[str, ModuleSource] | None = None,
         generated: Mapping[str, str] | None = None,
         source_roots: Sequence[str] = ("",),
         declared_by: Callable[[str], Label | None] | None = None,
@@ -112,10 +116,12 @@ class ModuleFinder:
         self._aliases = aliases or {}
         self.search_path = read_search_path(tree, search_path, workspace_root=workspace_root)
         self.distributions = Distributions([f.directory for f in self.search_path.folders], tree)
-        own = _workspace_sources(workspace_modules, workspace_root)
         patches = _generated_sources(generated or {})
-        self._given = {**own, **_namespaces_above(own.values(), workspace_root), **patches}
-        self._implied = _namespaces_above(patches.values(), workspace_root)
+        if given is None:
+            own = _workspace_sources(workspace_modules, workspace_root)
+            given = {**own, **namespaces_above(own.values(), workspace_root), **patches}
+        self._given = given
+        self._implied = namespaces_above(patches.values(), workspace_root)
         self._found: dict[str, ModuleSource | None] = {}
         self._folders: dict[str, tuple[Folder, ...]] = {}
         self._extensions: dict[str, tuple[Folder, ...]] = {}
@@ -350,7 +356,7 @@ class ModuleFinder:
             listing = self.tree.entries(directory)
             if listing is None and directory == folder.entry and self.tree.is_file(directory):
                 self._archives[directory] = directory
-                self._listings.update(_zip_listings(directory, self.tree.read(directory)))
+                self._listings.update(zip_listings(directory, self.tree.read(directory)))
             return self._listings.setdefault(directory, listing or {})
 
 
@@ -407,7 +413,7 @@ def _generated_sources(texts: Mapping[str, str]) -> dict[str, ModuleSource]:
     return sources
 
 
-def _namespaces_above(sources: Iterable[ModuleSource], root: str) -> dict[str, ModuleSource]:
+def namespaces_above(sources: Iterable[ModuleSource], root: str) -> dict[str, ModuleSource]:
     """The parents of `sources` that none of them defines: namespace packages of the same origin."""
     defined = {source.name for source in sources}
     namespaces: dict[str, ModuleSource] = {}
@@ -425,26 +431,3 @@ def _namespaces_above(sources: Iterable[ModuleSource], root: str) -> dict[str, M
             )
             namespaces[name] = child
     return namespaces
-
-
-def _zip_listings(path: str, data: bytes) -> dict[str, dict[str, bool]]:
-    """The folders of a ZIP file on the search path, as listings under its own path; {} for another file."""
-    import io
-    import zipfile
-
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = archive.namelist()
-    except zipfile.BadZipFile:
-        return {}
-    listings: dict[str, dict[str, bool]] = {path: {}}
-    for name in names:
-        *folders, file = name.split("/")
-        here = path
-        for folder in folders:
-            listings[here][folder] = True
-            here = os.path.join(here, folder)
-            listings.setdefault(here, {})
-        if file:
-            listings[here].setdefault(file, False)
-    return listings

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _MOST_FOLDERS = 5_000
 
-_IGNORE_FILE = ".bazelignore"
+IGNORE_FILE = ".bazelignore"
 
 
 class Packages:
@@ -94,7 +94,7 @@ class Packages:
             folders = list(folders_below(package, self.directory, self._to_enter))
         except LinkedFoldersError as error:
             raise WorkspaceError(
-                str(error), next_step=f"name a folder with fewer links, or list some in {_IGNORE_FILE}"
+                str(error), next_step=f"name a folder with fewer links, or list some in {IGNORE_FILE}"
             ) from None
         for folder in folders:
             if self.build_file(folder) is not None and not self.is_environment(folder):
@@ -193,7 +193,7 @@ class Packages:
         return os.path.islink(os.path.join(self._root, name))
 
     def _read_ignored(self) -> tuple[str, ...]:
-        path = os.path.join(self._root, _IGNORE_FILE)
+        path = os.path.join(self._root, IGNORE_FILE)
         if not self._tree.is_file(path):
             return ()
         try:

@@ -1,22 +1,24 @@
-"""Reads the imports of all modules of a workspace, and of those that they lead to, into one graph."""
+"""Reads the imports of modules of a workspace, and of those of the environment that they lead to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
-from hermpkg_build.analysis.closure import Closure, FactsProvider, Root, explore
+from hermpkg_build.analysis.closure import FactsProvider, Root, explore
+from hermpkg_build.analysis.import_resolution import absolute_name, package_of
 from hermpkg_build.analysis.module_finder import ModuleFinder, ModuleSource
-from hermpkg_build.analysis.problems import Problem
-from hermpkg_build.core.graph import Edge, EdgeKind, ModuleKind, Origin
-from hermpkg_build.core.label import Label
-from hermpkg_build.core.module_names import parents_of
+from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, Origin
+from hermpkg_build.core.import_facts import ImportFacts
+from hermpkg_build.core.module_names import package_of_init, parents_of
 from hermpkg_build.core.policy import Policy, PolicyRule
-from hermpkg_build.core.target import DeclaredModule, Model, ModelPackage, RuleTarget
-from hermpkg_build.engine.queries.import_graph import ImportGraph, ModuleNode
+from hermpkg_build.engine.queries.import_graph import ModuleNode, ReadModules
+from hermpkg_build.engine.queries.module_table import ModuleTable
 from hermpkg_build.engine.queries.target_graph import PYTHON
 from hermpkg_build.errors import Location
 from hermpkg_build.query.graph import Edge as QueryEdge
+from hermpkg_build.source.source_facts import SourceFacts
 
 _EVERYTHING = (PolicyRule(policy=Policy.INTERN, include=("**",), allow_empty=True),)
 """All imports are followed, but for those of the standard library and torch, which builds leave out too."""
@@ -27,38 +29,43 @@ _KINDS = {
     ModuleKind.BUILTIN: "builtin module",
 }
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Declared:
-    """The targets of a workspace by their labels, and the modules of each `python_modules`."""
-
-    targets: Mapping[Label, RuleTarget]
-    modules: Mapping[Label, Sequence[DeclaredModule]]
+FinderMaker = Callable[[Mapping[str, str]], ModuleFinder]
+"""Makes a finder of modules of the workspace, given as labels by names, and of those of the environment."""
 
 
-FinderMaker = Callable[[Sequence[DeclaredModule]], ModuleFinder]
-"""Makes a finder of these modules of the workspace, and of those of the environment."""
+def read_imports(
+    table: ModuleTable,
+    known: Collection[str],
+    finder_of: FinderMaker,
+    facts: FactsProvider,
+    installed: Sequence[str] = (),
+) -> ReadModules:
+    """Read all modules that `table` leads to but for those that are `known`, which no change concerns.
 
-
-def walk_imports(declared: Declared, finder_of: FinderMaker, facts: FactsProvider) -> ImportGraph:
-    """Return the graph of all modules that `declared` leads to.
+    `installed` are names of modules of the environment to be read although only known ones lead there.
 
     A name means for a module what the targets that its own depends on have of this name, or else what the
-    workspace has of it once, or else what the environment has.
+    workspace has of it once, or else what the environment has; for a module of the environment, which
+    depends on no target, it means one of the latter two.
     """
-    drawing = _Drawing()
-    for group in _groups(declared):
-        finder = _Leaves(finder_of(group.modules))
-        asked = [name for _, name in group.asked]
-        roots = [
-            Root(source="", module=name, kind=EdgeKind.DECLARED)
-            for name in dict.fromkeys([*group.own, *asked])
-        ]
-        closure, problems = explore(roots, _EVERYTHING, finder, facts)
-        drawing.add(closure, finder, group)
-        for problem in problems:
-            drawing.note(problem)
-    return ImportGraph.of(drawing.nodes, drawing.edges, drawing.problems)
+    reading = _Reading()
+    finder = cache(lambda shared: _Leaves(finder_of(table.meant(shared))))
+    for group in table.groups:
+        own = [label for label in group.own if label not in known and label not in reading.edges]
+        asked = {label: names for label, names in group.asked.items() if label not in known}
+        if own:
+            part = _Part(finder(group.shared), facts, frozenset(own))
+            reading.follow(part, [table.names[label] for label in own])
+        for label, names in asked.items():
+            reading.note_asked(label, names, finder(group.shared))
+    met = [
+        node.name
+        for label, node in reading.nodes.items()
+        if label.startswith("@") and node.kind == "source module" and label not in known
+    ]
+    if met or installed:
+        reading.follow(_Part(finder(()), facts, None, known), [*installed, *met])
+    return reading.found()
 
 
 class _Leaves:
@@ -83,117 +90,138 @@ def _as_leaf(found: ModuleSource | None) -> ModuleSource | None:
     return found if is_read else replace(found, origin=Origin.STDLIB)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Group:
-    """Targets for which every name means the same module of the workspace.
+@dataclass(slots=True)
+class _Part:
+    """Which modules are followed, as a provider of the facts of these alone; of others only what they export.
 
-    `modules` are all that can be meant, `own` the names of those that the targets have themselves, and
-    `asked` the names that attributes of targets give.
+    Those are files of the workspace by their labels, or without any all modules of the environment that are
+    not `known`. `read` are they, as they are met.
     """
 
-    modules: Sequence[DeclaredModule]
-    own: dict[str, None] = field(default_factory=dict)
-    asked: list[tuple[Label, str]] = field(default_factory=list)
+    finder: _Leaves
+    facts: FactsProvider
+    own: Collection[str] | None
+    known: Collection[str] = ()
+    read: dict[str, tuple[ModuleSource, ImportFacts]] = field(default_factory=dict)
+
+    def facts_of(self, modules: Sequence[ModuleSource]) -> Sequence[SourceFacts]:
+        """Return the digest and the facts of each module's source."""
+        return [
+            self._seen(source, found)
+            for source, found in zip(modules, self.facts.facts_of(modules), strict=True)
+        ]
+
+    def _seen(self, source: ModuleSource, found: SourceFacts) -> SourceFacts:
+        if self._is_read(source):
+            self.read[source.name] = (source, found.facts)
+            return found
+        return replace(found, facts=ImportFacts(exports=found.facts.exports))
+
+    def _is_read(self, source: ModuleSource) -> bool:
+        if source.label is not None:
+            # Under the name `package.__init__` a package is read a second time, and is the same file.
+            is_named = package_of_init(source.name) is None
+            return is_named and self.own is not None and str(source.label) in self.own
+        return self.own is None and _label_of(source) not in self.known
 
 
-def _groups(declared: Declared) -> Iterator[_Group]:
-    """Part the targets by what they mean by names that several files of the workspace have."""
-    known: dict[str, dict[Label, DeclaredModule]] = {}
-    for modules in declared.modules.values():
-        for module in modules:
-            known.setdefault(module.module, {})[module.label] = module
-    shared = {name for name, found in known.items() if len(found) > 1}
-    alone = [module for name, found in known.items() if name not in shared for module in found.values()]
-    groups: dict[frozenset[Label], _Group] = {}
-    for label, target in declared.targets.items():
-        meant = _meant_by(label, declared, shared) if shared else {}
-        key = frozenset(module.label for module in meant.values())
-        group = groups.setdefault(key, _Group(modules=[*alone, *meant.values()]))
-        group.own.update(dict.fromkeys(module.module for module in declared.modules.get(label, ())))
-        group.asked.extend((label, name) for name in _names_in(target))
-    yield from groups.values()
-
-
-def _meant_by(label: Label, declared: Declared, shared: Collection[str]) -> dict[str, DeclaredModule]:
-    """Return the modules with shared names that a target has or depends on, near ones first."""
-    meant: dict[str, DeclaredModule] = {}
-    queue = dict.fromkeys([label])
-    for each in (pending := list(queue)):
-        for module in declared.modules.get(each, ()):
-            if module.module in shared:
-                meant.setdefault(module.module, module)
-        target = declared.targets.get(each)
-        new = [end for end in (target.dependencies if target else ()) if end not in queue]
-        queue.update(dict.fromkeys(new))
-        pending.extend(new)
-    return meant
-
-
-def _names_in(target: RuleTarget) -> Sequence[str]:
-    """Return the modules that the attributes of a target name."""
-    if isinstance(target, Model):
-        return [target.factory.partition(":")[0]]
-    return target.modules if isinstance(target, ModelPackage) else ()
-
-
-class _Drawing:
-    """Nodes and edges by labels, as they are found."""
+class _Reading:
+    """What is found of the modules that are read."""
 
     def __init__(self) -> None:
         self.nodes: dict[str, ModuleNode] = {}
         self.edges: dict[str, list[QueryEdge]] = {}
-        self.problems: dict[str, None] = {}
-        self._owners: dict[str, str] = {}
+        self._mentions: dict[str, set[str]] = {}
+        self._stars: dict[str, list[str]] = {}
+        self._problems: dict[str, str] = {}
 
-    def add(self, closure: Closure, finder: _Leaves, group: _Group) -> None:
-        """Add what one group of targets leads to."""
+    def found(self) -> ReadModules:
+        """Return all of it."""
+        return ReadModules(
+            nodes=self.nodes,
+            edges=self.edges,
+            mentions=self._mentions,
+            stars=self._stars,
+            problems=self._problems,
+        )
+
+    def follow(self, part: _Part, names: Iterable[str]) -> None:
+        """Read what `names` lead to in a part."""
+        roots = [Root(source="", module=name, kind=EdgeKind.DECLARED) for name in dict.fromkeys(names)]
+        graph = explore(roots, _EVERYTHING, part.finder, part)[0].graph
         labels: dict[str, str] = {}
-        read: set[str] = set()
-        for name in closure.graph.nodes:
-            source = finder.find(name) or finder.registered(name)
+        for name in graph.nodes:
+            source = part.finder.find(name) or part.finder.registered(name)
             if source is not None and source.kind is not ModuleKind.NAMESPACE:
-                labels[name] = self._label(source)
-                if (name in group.own or source.label is None) and labels[name] not in self.edges:
-                    read.add(name)
-        for name in read:
-            found: dict[str, QueryEdge] = {}
-            for edge in closure.graph.imports_of(name):
-                end = _nearest(edge.target, labels)
-                if end and end != labels[name] and not (end in found and found[end].location):
-                    found[end] = _edge(labels[name], end, edge)
-            self.edges[labels[name]] = [found[end] for end in sorted(found)]
-        for label, name in group.asked:
+                labels[name] = label = _label_of(source)
+                self.nodes.setdefault(label, _node(source))
+        for name, (source, facts) in part.read.items():
+            self._note(labels[name] if name in labels else _label_of(source), source, facts)
             if name in labels:
-                asked = QueryEdge(source=str(label), target=labels[name], kind="declared")
-                self.edges.setdefault(str(label), []).append(asked)
+                self.edges[labels[name]] = _edges_of(graph, name, labels)
 
-    def note(self, problem: Problem) -> None:
-        """Note a module of the workspace whose imports cannot be read."""
-        source, syntax = problem.source, problem.syntax
-        if syntax is not None and source is not None and source.label is not None:
+    def note_asked(self, label: str, names: Sequence[str], finder: _Leaves) -> None:
+        """Note the modules that attributes of a target name."""
+        self.edges[label] = []
+        for name in dict.fromkeys(names):
+            source = finder.find(name)
+            if source is not None and source.kind is not ModuleKind.NAMESPACE:
+                end = _label_of(source)
+                self.nodes.setdefault(end, _node(source))
+                self.edges[label].append(QueryEdge(source=label, target=end, kind="declared"))
+        self._mentions[label] = {each for name in names for each in (name, *parents_of(name))}
+
+    def _note(self, label: str, source: ModuleSource, facts: ImportFacts) -> None:
+        self.edges.setdefault(label, [])
+        self._mentions[label] = {*parents_of(source.name)}
+        for name, names in _imported(source, facts):
+            self._mentions[label].update((name, *parents_of(name), *(f"{name}.{each}" for each in names)))
+            if "*" in names:
+                self._stars.setdefault(label, []).append(name)
+        syntax = facts.syntax_problem
+        if syntax is not None and source.label is not None:
             place = Location(source.shown, syntax.line, syntax.column)
-            self.problems[f"{place}: the imports of {source.label} cannot be read: {syntax.message}"] = None
-
-    def _label(self, source: ModuleSource) -> str:
-        """Return the label of a module, which no other has."""
-        if source.label is not None:
-            label, path = str(source.label), ""
-        else:
-            label, path = _label_in_environment(source), source.path
-        if self._owners.setdefault(label, source.name) != source.name and path:
-            label = f"{label}#{source.name}"
-        self.nodes.setdefault(label, ModuleNode(kind=_kind(source), path=path))
-        return label
+            self._problems[label] = f"{place}: the imports of {label} cannot be read: {syntax.message}"
 
 
-def _label_in_environment(source: ModuleSource) -> str:
-    """Return ``@python//kornia/feature:loftr.py``, or ``@python//:sys`` for what is no file."""
+def _imported(source: ModuleSource, facts: ImportFacts) -> Iterator[tuple[str, Sequence[str]]]:
+    """Give the modules that imports of a source name, each with the names that it imports of them."""
+    package = package_of(source)
+    for imported in facts.imports:
+        name, fault = absolute_name(imported, package)
+        if fault is None:
+            yield name, imported.names
+
+
+def _edges_of(graph: ModuleGraph, name: str, labels: Mapping[str, str]) -> list[QueryEdge]:
+    found: dict[str, QueryEdge] = {}
+    own = labels[name]
+    for edge in graph.imports_of(name):
+        end = _nearest(edge.target, labels)
+        if end and end != own and not (end in found and found[end].location):
+            found[end] = _edge(own, end, edge)
+    return [found[end] for end in sorted(found)]
+
+
+def _label_of(source: ModuleSource) -> str:
+    """Return the label of a module, which no other has.
+
+    In the environment that is ``@python//kornia/feature:loftr.py``, or ``@python//:sys`` for what is no
+    file; with its name at the end where the place of its file says another.
+    """
+    if source.label is not None:
+        return str(source.label)
     folder, _, file = (source.shown or source.name).rpartition("/")
-    return f"@{PYTHON}//{folder}:{file}"
+    label = f"@{PYTHON}//{folder}:{file}"
+    stem = file.partition(".")[0]
+    place = f"{folder}/{stem}".strip("/") if stem != "__init__" else folder
+    return label if not source.path or place.replace("/", ".") == source.name else f"{label}#{source.name}"
 
 
-def _kind(source: ModuleSource) -> str:
-    return "source file" if source.label is not None else _KINDS.get(source.kind, "source module")
+def _node(source: ModuleSource) -> ModuleNode:
+    own = source.label is not None
+    kind = "source file" if own else _KINDS.get(source.kind, "source module")
+    return ModuleNode(kind=kind, name=source.name, path="" if own else source.path)
 
 
 def _nearest(name: str, labels: Mapping[str, str]) -> str:

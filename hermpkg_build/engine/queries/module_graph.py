@@ -21,7 +21,7 @@ class WorkspaceModules:
     def __init__(self, targets: WorkspaceTargets, imports: ImportGraph) -> None:
         self._targets = targets
         self._imports = imports
-        for text in imports.problems:
+        for text in imports.problems.values():
             targets.report(QueryError(text, next_step="mend the file, or take it out of srcs"))
 
     @property
@@ -66,8 +66,7 @@ class WorkspaceModules:
 
     def reach(self, labels: Iterable[str]) -> set[str]:
         """Return all that the labels lead to, themselves included."""
-        named = self._targets.reach(labels)  # No import leads back to a target of a rule.
-        return named | self._imports.reach(named)
+        return self._imports.reach(self._targets.reach(labels))  # No import leads back to a target of a rule.
 
     def edges(self, labels: Iterable[str]) -> Iterator[Edge]:
         """Give the edges that leave the labels; imports with their file, line and column."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.folders import STATE_FOLDER
-from hermpkg_build.engine.queries.kept_file import Watched, kept_path, load, save
-from hermpkg_build.engine.queries.package_record import PackageRecord
+from hermpkg_build.engine.queries.kept_file import Kept, Sections, kept_path, load, save
+from hermpkg_build.engine.queries.package_record import KeptPackages
 from hermpkg_build.engine.queries.target_graph import WorkspaceTargets
+from hermpkg_build.engine.queries.watched import Watched
 from hermpkg_build.engine.snapshot import mark_origin
 from hermpkg_build.errors import HermpkgError
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.observer import BuildObserver
     from hermpkg_build.engine.queries.import_graph import ImportGraph
     from hermpkg_build.engine.queries.module_graph import WorkspaceModules
+    from hermpkg_build.engine.queries.module_table import ModuleTable
     from hermpkg_build.loading.loader import Loader
     from hermpkg_build.loading.workspace import Workspace
     from hermpkg_build.store.cache import Cache
@@ -59,18 +60,19 @@ class QueryGraphs:
     def targets(self) -> WorkspaceTargets:
         """Return the graph of targets and files."""
         if self._targets is None:
-            records: dict[str, PackageRecord] = {}
-            below: dict[str, list[str]] = {}
+            packages = KeptPackages(records={}, below={})
             kept = self._load("targets")
             if kept is not None:
-                self._watched, sections = kept
-                with suppress(ValueError, TypeError, KeyError):
-                    stored = json.loads(sections["packages"])
-                    records = {
-                        name: PackageRecord.from_json(each) for name, each in stored["packages"].items()
-                    }
-                    below = stored["below"]
-            self._known = (len(records), len(below))
+                with closing(kept.watched.check()) as check:
+                    changed, self._watched = kept.watched.changes(check)
+                packages = KeptPackages.decode(kept.sections)
+                self._known = packages.size
+                if changed:
+                    packages = packages.without(changed, self._place.workspace.root)
+                    self._known = (-1, -1)
+                elif self._watched is not kept.watched:
+                    self._save("targets", self._watched, packages.encode())
+            records, below = packages.records, packages.below
             self._targets = WorkspaceTargets(lambda: self._open()[0], self._place.package, records, below)
         return self._targets
 
@@ -79,15 +81,17 @@ class QueryGraphs:
         from hermpkg_build.engine.queries.import_graph import ImportGraph
         from hermpkg_build.engine.queries.module_graph import WorkspaceModules
 
-        targets = self.targets()
         kept = self._load("modules")
-        if kept is not None:
-            with suppress(ValueError, KeyError):
-                return WorkspaceModules(targets, ImportGraph.decode(kept[1]))
-        imports = self._walk(targets)
-        if not targets.problems:
-            self._save("modules", Watched.of(self._open()[1]), imports.encode())
-        return WorkspaceModules(targets, imports)
+        if kept is None:
+            return WorkspaceModules(self.targets(), self._read_imports())
+        with closing(kept.watched.check()) as check:
+            targets = self.targets()
+            changed, watched = kept.watched.changes(check)
+        if changed:
+            return WorkspaceModules(targets, self._read_imports(kept, watched, changed))
+        if watched is not kept.watched:
+            self._save("modules", watched, kept.sections)
+        return WorkspaceModules(targets, ImportGraph(kept.sections))
 
     def close(self) -> None:
         """Keep the packages that were loaded, if nothing was wrong with any, and close the cache."""
@@ -98,20 +102,17 @@ class QueryGraphs:
 
     def _keep_targets(self) -> None:
         targets, opened = self._targets, self._opened
-        if targets is None or opened is None or targets.problems:
+        if targets is None or targets.problems:
             return
-        known = (len(targets.records), len(targets.below))
-        if known == self._known:
+        packages = KeptPackages(records=targets.records, below=targets.below)
+        if packages.size == self._known:
             return
-        self._known = known
-        stored = {
-            "packages": {name: record.to_json() for name, record in targets.records.items()},
-            "below": targets.below,
-        }
-        watched = Watched.of(opened[1])
+        self._known = packages.size
+        watched = Watched.of(opened[1]) if opened is not None else None
         if self._watched is not None:
-            watched = self._watched.with_those_of(watched)
-        self._save("targets", watched, {"packages": json.dumps(stored).encode()})
+            watched = self._watched.updated(watched) if watched is not None else self._watched
+        if watched is not None:
+            self._save("targets", watched, packages.encode())
 
     def _open(self) -> tuple[Loader, SourceTree, Cache]:
         """Open what reads the sources, when it is needed for the first time."""
@@ -134,31 +135,43 @@ class QueryGraphs:
             self._opened = (Loader(place.workspace, tree, store.actions), tree, store)
         return self._opened
 
-    def _walk(self, targets: WorkspaceTargets) -> ImportGraph:
-        """Read the imports of all modules that BUILD files of the workspace declare."""
-        from hermpkg_build.analysis.module_finder import ModuleFinder
-        from hermpkg_build.analysis.search_path import environment_search_path
-        from hermpkg_build.engine.facts import CachedFacts
-        from hermpkg_build.engine.journal import Journal
-        from hermpkg_build.engine.queries.import_walk import Declared, walk_imports
+    def _read_imports(
+        self, kept: Kept | None = None, watched: Watched | None = None, changed: Collection[str] = ()
+    ) -> ImportGraph:
+        """Read the imports of all modules that BUILD files declare, or of those that are `changed`."""
+        from hermpkg_build.engine.queries.kept_imports import Reader, bring_up_to_date, read_all
 
-        loader, tree, store = self._open()
-        place, search_path = self._place, environment_search_path()
+        _, tree, store = self._open()
+        reader = Reader(
+            workspace=self._place.workspace,
+            tree=tree,
+            store=store,
+            observer=self._place.observer,
+            jobs=self._place.jobs,
+        )
+        imports = None
+        notes = self._load("notes") if kept is not None else None
+        if kept is not None and notes is not None and watched is not None:
+            whole = {**kept.sections, **notes.sections}
+            if kept.sections["made"] == notes.sections["made"]:
+                imports = bring_up_to_date(whole, watched, changed, reader, self._table)
+        if imports is None:
+            imports = read_all(reader, self._table())
+        if not self.targets().problems:
+            answers, notes_now = imports.sections()
+            self._save("notes", Watched.none(), notes_now)
+            self._save("modules", imports.watched, answers)
+        return imports.graph
 
-        def finder_of(modules: Sequence[DeclaredModule]) -> ModuleFinder:
-            return ModuleFinder(
-                tree=tree,
-                workspace_modules=modules,
-                workspace_root=place.workspace.root,
-                search_path=search_path,
-                source_roots=place.workspace.source_roots,
-            )
+    def _table(self) -> ModuleTable:
+        """Load all BUILD files of the workspace, and list the modules that they declare."""
+        from hermpkg_build.engine.queries.module_table import Declared, ModuleTable
 
-        facts = CachedFacts(tree, store.facts, Journal(place.observer), place.jobs)
+        targets, loader = self.targets(), self._open()[0]
         found = self._declared(targets, loader)
         modules = {label: self._there(loader, targets, label) for label in found}
         self._keep_targets()  # Now, for they do not depend on the sources that are read next.
-        return walk_imports(Declared(targets=found, modules=modules), finder_of, facts)
+        return ModuleTable.of(Declared(targets=found, modules=modules))
 
     def _declared(self, targets: WorkspaceTargets, loader: Loader) -> dict[Label, RuleTarget]:
         """List the targets of all packages of the workspace; BUILD files that are wrong are reported."""
@@ -201,13 +214,13 @@ class QueryGraphs:
                     )
         return there
 
-    def _load(self, what: str) -> tuple[Watched, dict[str, bytes]] | None:
+    def _load(self, what: str) -> Kept | None:
         try:
             return load(self._path(what))
         except OSError:
             return None
 
-    def _save(self, what: str, watched: Watched, sections: dict[str, bytes]) -> None:
+    def _save(self, what: str, watched: Watched, sections: Sections) -> None:
         """Keep something for the next query, which works as well without it."""
         with suppress(OSError):
             path = self._path(what)

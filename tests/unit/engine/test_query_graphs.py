@@ -116,17 +116,6 @@ def test_nothing_is_read_again_while_nothing_changes(root: Path, monkeypatch: py
     ]
 
 
-def test_a_kept_graph_that_is_damaged_is_made_again(root: Path) -> None:
-    before = ask(root, "deps(//app:app)", modules=True)
-    kept = sorted((root / "hermpkg-out/.hermpkg/queries").iterdir())
-    assert [path.name.partition("-")[0] for path in kept] == ["modules", "targets"]
-    for path in kept:
-        data = path.read_bytes()
-        for damaged in (b"", data[: len(data) // 2], data[:-1] + bytes([data[-1] ^ 1]), b"{}\n"):
-            path.write_bytes(damaged)
-            assert ask(root, "deps(//app:app)", modules=True) == before
-
-
 def test_packages_are_loaded_only_where_a_query_leads(root: Path) -> None:
     write(root, {"broken/BUILD": "nonsense(\n"})
     value, problems = ask(root, "deps(//app:net)")
