@@ -18,6 +18,7 @@ import hermpkg_build
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.disk.processes import Children, signal_name
+from hermpkg_build.disk.trust import without_policies
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.generate import hermetic_check_main
 from hermpkg_build.generate.comparison import Comparison, compare
@@ -155,8 +156,12 @@ def _run(request: str, work: str, output: Any, timeout: float) -> int | None:
 
 
 def _environment() -> Mapping[str, str]:
-    """The variables of this process, but for those that would change how Python finds modules."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    """The variables of this process, but for those that would change how Python finds modules.
+
+    Policies say which artifacts of others are accepted, and this one was made here.
+    """
+    variables = without_policies(os.environ)
+    return {name: value for name, value in variables.items() if not name.startswith("PYTHON")}
 
 
 def _read(path: str) -> Any:

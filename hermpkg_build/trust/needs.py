@@ -92,8 +92,12 @@ def needs_of(archive: ArchiveReader, externs: Iterable[str]) -> Needs:
         needs += [_doubt("a record unpacks to very many times its bytes", name) for name in bombs]
         return Needs(needs, (), packed)  # Nobody accepts it, and reading it takes memory.
     pickles = [name for name in names if _may_be_pickle(archive, name)]
-    for name in pickles:
-        needs += pickle_needs(archive.read(name), name, packed)
+    for name in [*pickles]:
+        found = [*pickle_needs(archive.read(name), name, packed)]
+        if {need.kind for need in found} == {NeedKind.DOUBT} and not _begins_as_pickle(archive, name):
+            pickles.remove(name)  # It only has the name of one. Whoever loads it has it judged then.
+        else:
+            needs += found
     needs += _code_needs(archive, packed)
     needs += _native_needs(archive, names)
     return Needs(needs, pickles, packed)
@@ -134,6 +138,10 @@ def _may_be_pickle(archive: ArchiveReader, name: str) -> bool:
         return True
     if name.endswith(".py"):
         return False
+    return _begins_as_pickle(archive, name)
+
+
+def _begins_as_pickle(archive: ArchiveReader, name: str) -> bool:
     return _PICKLE_START.match(_head(archive, name)) is not None
 
 
@@ -167,13 +175,28 @@ def _code_needs(archive: ArchiveReader, packed: PackedModules) -> Iterator[Need]
     exports = {name: each.exports for name, each in facts.items()}
     for name, each in facts.items():
         record = packed.sources[name]
-        if each.problem:
+        if each.problem and _compiles(archive.read(record)):
             yield _doubt(f"the source cannot be read ({each.problem})", record)
         for use in each.uses:
             yield _use(use, record)
         for reference in each.references:
             for use in resolved(reference, exports):
                 yield _use(use, record)
+
+
+def _compiles(source: bytes) -> bool:
+    """Whether Python takes a source, which runs nothing of it; what it does not take cannot be imported."""
+    import warnings
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(source, "<source>", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return False
+    except (RecursionError, MemoryError):
+        return True  # With more memory, or a higher limit, it may.
+    return True
 
 
 def _use(use: CodeUse, record: str) -> Need:

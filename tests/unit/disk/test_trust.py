@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from hermpkg_build.disk.trust import VARIABLE, check_no_link, is_own, is_trusted, stranger_in
+from hermpkg_build.disk.trust import (
+    VARIABLE,
+    check_no_link,
+    is_own,
+    is_trusted,
+    stranger_in,
+    without_policies,
+)
 from hermpkg_build.errors import WorkspaceError
 
 
@@ -85,3 +92,13 @@ def test_no_link_is_gone_through_unless_the_workspace_is_trusted(
     assert ("link", str(folder)) in caught.value.facts
     monkeypatch.setenv(VARIABLE, str(tmp_path))
     check_no_link(str(tmp_path), "outer/inner/new/deep")
+
+
+def test_a_policy_is_no_trusted_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, f"{tmp_path}/a{os.pathsep}{tmp_path}/trust.toml")
+    assert is_trusted(f"{tmp_path}/a/b")
+    assert not is_trusted(f"{tmp_path}/trust.toml")
+    assert without_policies(os.environ)[VARIABLE] == f"{tmp_path}/a"
+    monkeypatch.setenv(VARIABLE, "trust.toml")
+    assert VARIABLE not in without_policies(os.environ)
+    assert without_policies({"A": "b"}) == {"A": "b"}

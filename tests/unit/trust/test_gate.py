@@ -166,6 +166,15 @@ def test_what_cannot_be_read_in_one_way_is_never_accepted(artifact: Callable[...
     assert [kind for kind, _ in refused(bomb, everything)] == [RefusalKind.DOUBT]
 
 
+def test_what_only_has_the_name_of_code_or_of_a_pickle_is_no_doubt(artifact: Callable[..., Path]) -> None:
+    path = artifact({"app/{{name}}.py": "x = {{x}}", "app/old.py": "print 1", "app/data.pkl": "x\x9cpacked"})
+    with PackageImporter(path, trust=only(modules="app.**")) as importer:
+        with pytest.raises(SyntaxError):
+            importer.import_module("app.old")
+        with pytest.raises(TrustError, match="cannot be read to its end"):
+            importer.load_pickle("app", "data.pkl")
+
+
 def test_bytes_and_streams_are_decided_alike(artifact: Callable[..., Path]) -> None:
     path = artifact({"app/a.py": "", "m/a.pkl": pickle.dumps([1])})
     data = path.read_bytes()
