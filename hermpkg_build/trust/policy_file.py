@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from hermpkg_build.core.spelling import question
+from hermpkg_build.core.toml_text import parse_toml
 from hermpkg_build.disk.files import open_regular
 from hermpkg_build.disk.trust import VARIABLE, is_own, is_trusted, owner_of, stranger_in
 from hermpkg_build.errors import HermpkgError, Location
@@ -37,21 +37,10 @@ def read_policy(path: str | os.PathLike[str]) -> TrustPolicy:
     data = _read_own(name, "the policy")
     try:
         text = data.decode("utf-8-sig")
-        document = _parsed(text)
-    except RecursionError:
-        raise _wrong("what it holds is nested too deeply", Location(name)) from None
-    except ValueError as error:  # not TOML, not UTF-8, or a number of thousands of digits
+        document = parse_toml(text)
+    except ValueError as error:  # also of a number of thousands of digits
         raise _wrong(f"not a TOML file: {error}", Location(name)) from None
     return _Reader(name, text).policy(document)
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    document: dict[str, Any] = tomllib.loads(text)
-    return document
 
 
 def _read_own(path: str, what: str) -> bytes:

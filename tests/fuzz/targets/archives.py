@@ -24,11 +24,13 @@ from hermpkg_build.cli.main import main
 from hermpkg_build.core.manifest import Manifest
 from hermpkg_build.errors import ExitCode, HermpkgError
 from hermpkg_build.runtime.contents.checks import ArtifactModifiedWarning
+from hermpkg_build.trust.errors import TrustError
 
 _ALLOWED = {
     "inspect": {ExitCode.SUCCESS, ExitCode.BUILD_FAILED},
     "verify": {ExitCode.SUCCESS, ExitCode.TESTS_FAILED},
     "diff": {ExitCode.SUCCESS, ExitCode.BUILD_FAILED, ExitCode.TESTS_FAILED},
+    "trust": {ExitCode.SUCCESS, ExitCode.BUILD_FAILED, ExitCode.TESTS_FAILED},
     "why": {ExitCode.SUCCESS, ExitCode.BUILD_FAILED, ExitCode.QUERY_FAILED},
 }
 
@@ -36,9 +38,10 @@ _ALLOWED = {
 def broken_laws(archive: bytes, attempt: Attempt) -> Iterator[str]:
     """Tell how reading `archive` breaks a law.
 
-    Commands end with their own exit codes and print nothing that controls a terminal. What opens raises
-    errors of hermpkg or none; a pickle may raise what it likes. What `verify` passes is the canonical archive
-    of its records with a canonical manifest, and opens without a warning that it was edited.
+    Commands end with their own exit codes and print nothing that controls a terminal. What `trust` prints is a
+    policy by which the archive opens. What opens raises errors of hermpkg or none; a pickle may raise what it
+    likes. What `verify` passes is the canonical archive of its records with a canonical manifest, and opens
+    without a warning that it was edited.
 
     Every archive is verified and opened; the other commands take turns.
     """
@@ -51,6 +54,7 @@ def broken_laws(archive: bytes, attempt: Attempt) -> Iterator[str]:
         ["diff", str(seed), str(path)],
         ["diff", "--json", str(path), str(seed)],
         ["why", str(path), "fuzzed.util"],
+        ["trust", str(path)],
     )
     verified = False
     for words in (["verify", "--file-only", str(path)], others[attempt.number // 4 % len(others)]):
@@ -61,6 +65,8 @@ def broken_laws(archive: bytes, attempt: Attempt) -> Iterator[str]:
             yield f"{words[0]} printed {bad}"
         if "\nbreak.py" in shown:
             yield f"{words[0]} printed a name on a line of its own"
+        if words[0] == "trust" and code == ExitCode.SUCCESS:
+            yield from _broken_by_its_policy(path, shown)
         verified = verified or (words[0] == "verify" and code == ExitCode.SUCCESS)
     yield from _broken_by_opening(path, verified=verified)
     if verified:
@@ -72,6 +78,20 @@ def _run(words: list[str]) -> tuple[int, str]:
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         code = main(words)
     return code, output.getvalue()
+
+
+def _broken_by_its_policy(path: Path, policy: str) -> Iterator[str]:
+    """What `trust` prints is a policy that accepts the archive, whatever else is wrong with it."""
+    file = path.with_name("trust.toml")
+    file.write_text(policy, encoding="utf-8")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            PackageImporter(path, check="off", trust=file).close()
+        except TrustError as error:
+            yield f"trust printed a policy that does not accept the archive: {error}"
+        except HermpkgError:
+            return
 
 
 def _broken_by_opening(path: Path, *, verified: bool) -> Iterator[str]:

@@ -19,6 +19,7 @@ from hermpkg_build.loading.workspace import find_workspace
 from hermpkg_build.query.parser import parse
 from hermpkg_build.remote.addresses import parse_address, without_secrets
 from hermpkg_build.remote.credential_helper import _parse
+from hermpkg_build.trust.policy_file import read_policy
 
 _PYPROJECT = b"""[project]
 name = "thing"
@@ -32,6 +33,18 @@ remote-headers = { "x-a" = "b" }
 remote-platform = { a = "b" }
 """
 _USER = b'color = "never"\njobs = 3\ncache-size = "10GB"\n'
+_TRUST = b"""require-trust = true
+[[artifact]]
+artifacts = ["a*.pt", "**"]
+sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+signers = [{ identity = "a@b.org", issuer = "https://b.org" }]
+globals = ["torch.nn.modules.linear.Linear"] # "
+capabilities = 'reads'
+[artifact.externs]
+"torch.**" = ">=2.6"
+[[artifact]]
+allow-all = false
+"""
 _HELPER = b'{"headers":{"Authorization":["Bearer x","y"]},"expires":"2030-01-01T00:00:00.123456789+01:30"}'
 _QUERY = (
     b"let v = kind('model.*', //a/...) in deps($v, 2) except attr(name, '\\.py', $v) + somepath(//a:b, //c)"
@@ -54,6 +67,9 @@ def readers(folder: Path) -> Mapping[str, Reader]:
             folder / "user.toml",
             _USER,
             lambda: user_settings({"HERMPKG_CONFIG": str(folder / "user.toml")}),
+        ),
+        "trust-policy": in_file(
+            folder / "trust.toml", _TRUST, lambda: read_policy(folder / "trust.toml")
         ),
         "label": Reader(sound=b"//a/b:c.py", read=_text(Label.parse)),
         "pattern": Reader(sound=b"//a/b/...:all-targets", read=_text(TargetPattern.parse)),
