@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 from hermpkg_build.cli.arguments import flag, operand
@@ -44,11 +43,13 @@ def run(arguments: TrustArguments, console: Console) -> ExitCode:
         console.say(line)
     if not found.doubts:
         return ExitCode.SUCCESS
-    raise TrustError(
+    error = TrustError(
         "the policy above does not accept the file: nobody can tell what it would do",
         facts=[
-            ("file", os.fspath(arguments.artifact)),
+            ("file", arguments.artifact),
             *(("doubt", f"{need.full_name}: {', '.join(need.places[:3])}") for need in found.doubts),
         ],
         next_step="where you know who made it and out of what, accept its digest with allow-all = true",
     )
+    console.describe(error)
+    return error.exit_code

@@ -18,8 +18,8 @@ _MOST_LINES = 60
 class Verdict:
     """The result of one check of one artifact.
 
-    `subject` is a label or a file, `check` is ``file``, ``rebuild`` or ``locked``; `summary` is one line,
-    `lines` say what is wrong and why, none where nothing is; `facts` say the same as fields.
+    `subject` is a label or a file, `check` is ``file``, ``trust``, ``rebuild`` or ``locked``; `summary` is
+    one line, `lines` say what is wrong and why, none where nothing is; `facts` say the same as fields.
     """
 
     subject: str

@@ -38,10 +38,10 @@ _ALLOWED = {
 def broken_laws(archive: bytes, attempt: Attempt) -> Iterator[str]:
     """Tell how reading `archive` breaks a law.
 
-    Commands end with their own exit codes and print nothing that controls a terminal. What `trust` prints is a
-    policy by which the archive opens. What opens raises errors of hermpkg or none; a pickle may raise what it
-    likes. What `verify` passes is the canonical archive of its records with a canonical manifest, and opens
-    without a warning that it was edited.
+    Commands end with their own exit codes and print nothing that controls a terminal. What `trust` prints is
+    a policy by which the archive opens. What opens raises errors of hermpkg or none; a pickle may raise what
+    it likes. What `verify` passes is the canonical archive of its records with a canonical manifest, and
+    opens without a warning that it was edited.
 
     Every archive is verified and opened; the other commands take turns.
     """
