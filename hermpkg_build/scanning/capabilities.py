@@ -50,7 +50,7 @@ def capabilities_of(
     """
     try:
         tree, _ = parse_module(source, module or "<source>")
-        origins = Origins(tree, module, is_package=is_package, given=given)
+        origins = Origins(tree, module, is_package=is_package, given=given, has_walrus=b":=" in source)
         reader = UseReader(origins, source, packed)
         reader.visit(tree)
     except SyntaxError as error:

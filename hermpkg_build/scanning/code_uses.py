@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hermpkg_build.scanning.known_names import MACHINE_MODULES, Capability, capability_within, known_tops
 from hermpkg_build.scanning.name_origins import IMPORTERS, Function, Origins, text_of
+from hermpkg_build.scanning.telling_uses import (
+    HARMLESS_BUILTINS,
+    IMPORT_TABLES,
+    INTERNALS,
+    JUDGED_BY_CALL,
+    LOOKING,
+    ON_MODULES,
+    OPENERS,
+    PLAIN_NODES,
+    TELLING,
+    TYPE_TESTS,
+)
 
 MOST_USES = 5_000
 """So many uses of one source are told."""
@@ -44,7 +57,8 @@ class UseReader(ast.NodeVisitor):
         self._depth = 0
         self._class_bodies = 0
         self._called: dict[str, set[str]] = {}
-        self._calls: dict[int, ast.Call] = {}
+        self._known: dict[int, tuple[str, ...]] = {}
+        self._visitors: dict[type[ast.AST], Callable[[Any], None]] = {}
 
     def result(self) -> tuple[tuple[CodeUse, ...], tuple[CodeUse, ...]]:
         """The uses, and the references into packed modules, in the order of the source."""
@@ -69,6 +83,25 @@ class UseReader(ast.NodeVisitor):
                 found.add(name)
                 names |= self._called.get(name, set())
         return found
+
+    def visit(self, node: ast.AST) -> None:
+        """Read a node with all in it."""
+        kind = type(node)
+        visitor = self._visitors.get(kind)
+        if visitor is None:
+            found: Callable[[Any], None] = getattr(self, f"visit_{kind.__name__}", self.generic_visit)
+            visitor = self._visitors[kind] = found
+        visitor(node)
+
+    def generic_visit(self, node: ast.AST) -> None:
+        """Read what lies in a node, in order."""
+        for value in node.__dict__.values():
+            if isinstance(value, list):
+                for each in value:
+                    if isinstance(each, ast.AST):
+                        self.visit(each)
+            elif isinstance(value, ast.AST) and type(value) not in PLAIN_NODES:
+                self.visit(value)
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """Read what is evaluated around a function, then its body."""
@@ -134,12 +167,8 @@ class UseReader(ast.NodeVisitor):
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         """Read ``from os import system``."""
         for each in node.names:
-            for origin in self._origins.of(ast.Name(each.asname or each.name)):
-                if (
-                    not node.level
-                    and origin == f"{node.module}.{each.name}"
-                    and origin not in _JUDGED_BY_CALL
-                ):
+            for origin in self._origins.of(ast.Name(each.asname or each.name), ()):
+                if not node.level and origin == f"{node.module}.{each.name}" and origin not in JUDGED_BY_CALL:
                     self._mention(node, origin)
 
     def visit_Assign(self, node: ast.Assign) -> None:
@@ -162,7 +191,7 @@ class UseReader(ast.NodeVisitor):
     def _assigned(self, target: ast.expr) -> None:
         inner = target.value if isinstance(target, (ast.Subscript, ast.Attribute)) else target
         for origin in {*self._of(target), *self._of(inner)}:
-            if origin in _IMPORT_TABLES:
+            if origin in IMPORT_TABLES:
                 self._add(target, Capability.IMPORTS, origin)
             elif inner is not target and isinstance(target, ast.Attribute) and origin in MACHINE_MODULES:
                 self._add(target, Capability.INTERNALS, f"{origin}.{target.attr}")
@@ -172,7 +201,7 @@ class UseReader(ast.NodeVisitor):
                 self._add(target, Capability.INTERNALS, origin)
         if not isinstance(target, ast.Name):
             for child in ast.iter_child_nodes(target):
-                if child is inner and {*self._of(inner)} & (_IMPORT_TABLES | MACHINE_MODULES):
+                if child is inner and {*self._of(inner)} & (IMPORT_TABLES | MACHINE_MODULES):
                     continue
                 self.visit(child)
 
@@ -206,13 +235,15 @@ class UseReader(ast.NodeVisitor):
             self._add(node, Capability.INTERNALS, self._origins.written(node))
 
     def _by_its_own_name(self, node: ast.Attribute) -> bool:
-        if (capability := _INTERNALS.get(node.attr)) is not None:
-            self._add(node, capability, node.attr)
+        if (capability := INTERNALS.get(node.attr)) is not None:
+            own = isinstance(node.value, ast.Name) and self._origins.is_own_class(node.value.id)
+            if not (own and node.attr == "__subclasses__"):
+                self._add(node, capability, node.attr)
             return True
         written = self._origins.written(node)
         if self._of(node):
             return False
-        capability = capability_within(f"?.{written.partition('.')[2]}") or _TELLING.get(node.attr)
+        capability = capability_within(f"?.{written.partition('.')[2]}") or TELLING.get(node.attr)
         if capability is not None:
             self._add(node, capability, written)
         return capability is not None
@@ -233,7 +264,7 @@ class UseReader(ast.NodeVisitor):
 
     def visit_For(self, node: ast.For | ast.comprehension) -> None:
         """Read a loop; one over ``sys.path`` changes nothing."""
-        if _IMPORT_TABLES.isdisjoint(self._of(node.iter)):
+        if IMPORT_TABLES.isdisjoint(self._of(node.iter)):
             self.visit(node.iter)
         for name, value in ast.iter_fields(node):
             if name != "iter":
@@ -246,7 +277,7 @@ class UseReader(ast.NodeVisitor):
     def visit_Compare(self, node: ast.Compare) -> None:
         """Read a comparison; asking what is in ``sys.modules`` changes nothing."""
         for each in [node.left, *node.comparators]:
-            if _IMPORT_TABLES.isdisjoint(self._of(each)):
+            if IMPORT_TABLES.isdisjoint(self._of(each)):
                 self.visit(each)
 
     def visit_Call(self, node: ast.Call) -> None:
@@ -259,7 +290,9 @@ class UseReader(ast.NodeVisitor):
             if opens and any(_is_writing_mode(text_of(each)) for each in node.args[:2]):
                 self._add(node, Capability.WRITES, self._origins.written(node.func))
             self.visit(node.func)
-        skipped = node.args[:1] if any(told) and set(functions) & _ON_MODULES else []
+        skipped = node.args[:1] if any(told) and set(functions) & ON_MODULES else []
+        if TYPE_TESTS & {*functions}:
+            skipped = [each for each in node.args[1:] if not _calls_within(each)]
         for each in [*node.args, *(keyword.value for keyword in node.keywords)]:
             if each not in skipped:
                 self.visit(each)
@@ -276,7 +309,7 @@ class UseReader(ast.NodeVisitor):
             for origin in {*self._of(node.args[0])} & MACHINE_MODULES:
                 self._add(node, Capability.INTERNALS, origin)
             return True
-        if function in _OPENERS:
+        if function in OPENERS:
             mode = _argument(node, 1, "mode")
             text = text_of(mode) if mode is not None else "r"
             writes = not text or _is_writing_mode(text)
@@ -288,7 +321,7 @@ class UseReader(ast.NodeVisitor):
             harmless = value is True if function == "torch.load" else (flag is None or value is False)
             self._add(node, Capability.READS if harmless else Capability.UNPICKLES, function)
             return True
-        if function in _LOOKING:
+        if function in LOOKING:
             return True
         return function in ("builtins.globals", "builtins.locals") and not node.args
 
@@ -302,22 +335,31 @@ class UseReader(ast.NodeVisitor):
             return bool(machine)
         for origin in self._of(node):
             self._mention(node, origin)
-        if name in _INTERNALS:
-            self._add(node, _INTERNALS[name], name)
+        if name in INTERNALS:
+            self._add(node, INTERNALS[name], name)
         if not name:
             for origin in machine:
                 self._add(node, Capability.COMPUTED, origin)
         return function == "builtins.getattr" or bool(machine)
 
     def _of(self, node: ast.expr) -> tuple[str, ...]:
-        return self._origins.of(node, self._scopes)
+        known = self._known.get(id(node))
+        if known is None:
+            known = self._known[id(node)] = self._origins.of(node, self._scopes)
+        return known
 
     def _mention(self, node: ast.AST, origin: str) -> bool:
         """Tell of a use of the function or class `origin`; whether something is known of it."""
-        if origin in _PLAIN:
+        if origin in HARMLESS_BUILTINS:
             return True
+        parent, _, name = origin.rpartition(".")
+        if name in ("__dict__", "__getattribute__") and parent in MACHINE_MODULES:
+            self._add(node, Capability.COMPUTED, origin)
+            return True
+        if name.startswith("__") and name.endswith("__") and parent not in ("", "builtins", "importlib"):
+            return False
         capability = capability_within(origin)
-        if capability is not None and not (origin in _OPENERS and capability is Capability.READS):
+        if capability is not None and not (origin in OPENERS and capability is Capability.READS):
             self._add(node, capability, origin)
             return True
         top = origin.partition(".")[0]
@@ -350,6 +392,10 @@ class UseReader(ast.NodeVisitor):
             self._called.setdefault(caller, set()).add(node.id)
 
 
+def _calls_within(node: ast.expr) -> bool:
+    return any(isinstance(each, (ast.Call, ast.Await)) for each in ast.walk(node))
+
+
 def _annotations(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.expr | None]:
     arguments = node.args
     found = [each.annotation for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
@@ -371,61 +417,3 @@ def _argument(node: ast.Call, place: int | None, name: str) -> ast.expr | None:
 
 def _is_writing_mode(text: str) -> bool:
     return len(text) <= 4 and bool(set(text) & set("wax+")) and not set(text) - set("rwaxbt+U")
-
-
-_IMPORT_TABLES = frozenset({"sys.modules", "sys.path", "sys.meta_path", "sys.path_hooks"})
-_OPENERS = frozenset({"builtins.open", "io.open", "codecs.open", "gzip.open", "bz2.open", "lzma.open"})
-_JUDGED_BY_CALL = _OPENERS | IMPORTERS | {"torch.load", "numpy.load", *_IMPORT_TABLES}
-_ON_MODULES = frozenset({"builtins.getattr", "builtins.hasattr", "builtins.vars"})
-_LOOKING = frozenset({"sys.modules.get", "sys.modules.keys", "sys.path.copy", "os.environ.copy"})
-_PLAIN = frozenset({"builtins.vars", "builtins.locals", "builtins.getattr", "builtins.super"})
-_INTERNALS: Mapping[str, Capability] = {
-    **dict.fromkeys(
-        [
-            "__subclasses__",
-            "__globals__",
-            "__builtins__",
-            "f_globals",
-            "f_builtins",
-            "f_locals",
-            "f_back",
-            "gi_frame",
-            "cr_frame",
-            "ag_frame",
-            "tb_frame",
-            "__code__",
-            "func_globals",
-            "func_code",
-            "__getattribute__",
-            "co_consts",
-        ],
-        Capability.INTERNALS,
-    ),
-    **dict.fromkeys(["exec_module", "load_module", "create_module"], Capability.IMPORTS),
-}
-_TELLING: Mapping[str, Capability] = {
-    **dict.fromkeys(
-        [
-            "system",
-            "popen",
-            "Popen",
-            "check_output",
-            "check_call",
-            "getoutput",
-            "execv",
-            "execve",
-            "execvp",
-            "fork",
-            "spawnv",
-        ],
-        Capability.PROCESSES,
-    ),
-    **dict.fromkeys(
-        ["write_text", "write_bytes", "unlink", "rmdir", "rmtree", "tofile", "symlink_to", "extractall"],
-        Capability.WRITES,
-    ),
-    **dict.fromkeys(["read_text", "read_bytes"], Capability.READS),
-    **dict.fromkeys(["urlopen", "urlretrieve"], Capability.NETWORK),
-    **dict.fromkeys(["load_library"], Capability.NATIVE),
-}
-"""What methods of objects that nothing is known of do, by names that hardly mean anything else."""

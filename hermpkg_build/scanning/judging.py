@@ -9,7 +9,7 @@ from typing import NamedTuple
 from hermpkg_build.scanning.findings import Finding, Kind, Level
 from hermpkg_build.scanning.harmless import is_harmless
 from hermpkg_build.scanning.known_names import Capability, capability_within, reaches_others
-from hermpkg_build.scanning.pickle_calls import COMPUTED, Deed, PickleUse
+from hermpkg_build.scanning.pickle_calls import COMPUTED, Deed, PickleUse, Place
 
 _ORDER = (Deed.CHANGES, Deed.CALLS, Deed.STATE, Deed.FILLS, Deed.IMPORTS)
 """Of what a pickle does with one name, the first is told."""
@@ -41,7 +41,7 @@ def judged(uses: Iterable[PickleUse], record: str, around: Surroundings) -> Iter
         verdict = _CHANGES if changes else verdict_on(module, name, around)
         if verdict is None:
             continue
-        place = use.places[0]
+        place = use.places[0] if use.places else Place(path="", offset=-1)
         yield Finding(
             level=verdict.level,
             kind=Kind.PICKLE,

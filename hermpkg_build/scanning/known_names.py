@@ -6,7 +6,7 @@ That something is in no table says nothing of it: pickles are judged by `harmles
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 
 
@@ -45,7 +45,10 @@ _MILD = frozenset({Capability.READS, Capability.ENVIRONMENT, Capability.THREADS}
 # Names below a module that stands alone are all those in it. Of several that match, the longest counts.
 _NAMES: Mapping[Capability, str] = {
     Capability.PROCESSES: """
-        subprocess _posixsubprocess multiprocessing concurrent.futures.ProcessPoolExecutor pty.spawn
+        subprocess _posixsubprocess multiprocessing.Process multiprocessing.Pool multiprocessing.Manager
+        multiprocessing.get_context multiprocessing.set_executable multiprocessing.context
+        multiprocessing.pool multiprocessing.process multiprocessing.popen_fork multiprocessing.managers
+        multiprocessing.spawn multiprocessing.util concurrent.futures.ProcessPoolExecutor pty.spawn
         pexpect os.system os.popen os.popen2 os.popen3 os.popen4 os.startfile os.fork os.forkpty
         os.execl os.execle os.execlp os.execlpe os.execv os.execve os.execvp os.execvpe os.spawnl
         os.spawnle os.spawnlp os.spawnlpe os.spawnv os.spawnve os.spawnvp os.spawnvpe os.posix_spawn
@@ -143,10 +146,10 @@ _NAMES: Mapping[Capability, str] = {
         sys.settrace sys.setprofile sys._getframe sys._current_frames sys.addaudithook
         sys.setrecursionlimit sys.excepthook sys.displayhook sys.unraisablehook sys._clear_type_cache
         gc.get_objects gc.get_referrers gc.get_referents inspect.currentframe inspect.stack
-        inspect.trace atexit builtins.globals builtins.locals builtins.vars builtins.breakpoint
+        inspect.trace builtins.globals builtins.locals builtins.vars builtins.breakpoint
         builtins.__build_class__ builtins.__loader__ builtins.__spec__ sys.breakpointhook faulthandler
         threading.settrace threading.setprofile copyreg.add_extension copyreg.pickle codecs.register
-        _testcapi _testinternalcapi _xxsubinterpreters types.FrameType weakref.finalize __main__
+        _testcapi _testinternalcapi _xxsubinterpreters types.FrameType __main__
     """,
     Capability.READS: """
         os.listdir os.scandir os.walk os.fwalk os.stat os.lstat os.read os.pread os.readlink os.access
@@ -186,15 +189,13 @@ _BENIGN = """
 
 _BY_INDIRECTION = """
     builtins.getattr builtins.setattr builtins.delattr builtins.map builtins.filter builtins.apply
-    builtins.input builtins.reduce builtins.type builtins.super builtins.property builtins.classmethod
-    builtins.staticmethod builtins.sorted builtins.min builtins.max builtins.iter builtins.next
-    builtins.help builtins.callable builtins.hasattr builtins.__dict__ builtins.dir builtins.memoryview
-    operator _operator functools _functools itertools types importlib sys os posix nt pydoc inspect
-    copyreg weakref contextlib ast string.Formatter collections.abc collections.ChainMap
-    collections.UserDict pkgutil shutil threading unittest.mock enum idlelib lib2to3 test _winapi abc
-    dataclasses typing asyncio io codecs
+    builtins.input builtins.reduce builtins.sorted builtins.min builtins.max builtins.help builtins.dir
+    builtins.__dict__ operator.attrgetter operator.methodcaller operator.call operator.setitem
+    operator.delitem functools.reduce types.MethodType importlib sys os posix nt string.Formatter
+    pkgutil shutil threading unittest.mock idlelib lib2to3 test _winapi asyncio inspect.getmodule
+    inspect.getattr_static copyreg.constructor
 """
-_OS_TWINS = {
+_TWINS = {
     "posix": "os",
     "nt": "os",
     "_operator": "operator",
@@ -238,7 +239,7 @@ def capability_of(name: str) -> Capability | None:
     (<Capability.PROCESSES: 'starts processes'>, <Capability.PROCESSES: 'starts processes'>)
     """
     top, dot, rest = name.partition(".")
-    name = _OS_TWINS.get(top, top) + dot + rest
+    name = _TWINS.get(top, top) + dot + rest
     table = _table()
     while name:
         if name in table:
@@ -288,4 +289,10 @@ def _indirect() -> frozenset[str]:
 
 def reaches_others(module: str, name: str) -> bool:
     """Whether what a pickle names can call, get or change other functions and modules by their names."""
-    return module in _indirect() or f"{module}.{name}" in _indirect()
+    name = f"{_TWINS.get(module, module)}.{name}"
+    return name in _indirect() or any(parent in _indirect() for parent in _parents(name))
+
+
+def _parents(name: str) -> Iterator[str]:
+    while name := name.rpartition(".")[0]:
+        yield name

@@ -22,16 +22,31 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 class Origins:
     """What names stand for in the module `name`, whose tree is `tree`; `is_package` for relative imports.
 
-    `given` are modules that are known without an import.
+    `given` are modules that are known without an import. `has_walrus` is False where no expression of the
+    source binds a name.
     """
 
-    def __init__(self, tree: ast.Module, name: str, *, is_package: bool, given: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        tree: ast.Module,
+        name: str,
+        *,
+        is_package: bool,
+        given: Iterable[str] = (),
+        has_walrus: bool = True,
+    ) -> None:
         self._package = name.split(".") if is_package else name.split(".")[:-1]
         self._bound: dict[str, list[str]] = {module: [module] for module in given}
         self._aliases: dict[str, list[ast.expr]] = {}
         self._open: set[str] = set()
-        for node in ast.walk(tree):
-            self._collect(node)
+        self._known: dict[str, tuple[str, ...]] = {}
+        self._classes: set[str] = set()
+        for statement in _statements(tree):
+            self._collect(statement)
+        if has_walrus:
+            for node in ast.walk(tree):
+                if isinstance(node, ast.NamedExpr):
+                    self._alias(node.target, node.value)
 
     def exports(self) -> Mapping[str, tuple[str, ...]]:
         """What other modules find under the names of this one, as far as they are imports or aliases."""
@@ -74,6 +89,8 @@ class Origins:
     def _of_global(self, name: str) -> tuple[str, ...]:
         if name in self._open:
             return ()
+        if not self._open and name in self._known:
+            return self._known[name]
         self._open.add(name)
         try:
             found = list(self._bound.get(name, ()))
@@ -85,7 +102,14 @@ class Origins:
             found.append("builtins")
         elif name in _BUILTINS:
             found.append(f"builtins.{name}")
-        return tuple(dict.fromkeys(found))[:_MOST_ORIGINS]
+        origins = tuple(dict.fromkeys(found))[:_MOST_ORIGINS]
+        if not self._open:
+            self._known[name] = origins
+        return origins
+
+    def is_own_class(self, name: str) -> bool:
+        """Whether a name stands for a class of this module and nothing else."""
+        return name in self._classes and name not in self._bound and name not in self._aliases
 
     def _of_call(self, node: ast.Call, scopes: Iterable[frozenset[str]], depth: int) -> tuple[str, ...]:
         functions = self.of(node.func, scopes, depth + 1)
@@ -136,11 +160,15 @@ class Origins:
         elif isinstance(node, ast.Assign):
             for target in node.targets:
                 self._alias(target, node.value)
-        elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
+        elif isinstance(node, ast.AnnAssign) and node.value is not None:
             self._alias(node.target, node.value)
-        elif isinstance(node, ast.withitem) and node.optional_vars is not None:
-            self._alias(node.optional_vars, node.context_expr)
-        elif isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):
+        elif isinstance(node, ast.ClassDef):
+            self._classes.add(node.name)
+        elif isinstance(node, (ast.With, ast.AsyncWith)):
+            for item in node.items:
+                if item.optional_vars is not None:
+                    self._alias(item.optional_vars, item.context_expr)
+        elif isinstance(node, (ast.For, ast.AsyncFor)):
             for element in node.iter.elts if isinstance(node.iter, (ast.Tuple, ast.List, ast.Set)) else ():
                 self._alias(node.target, element)
 
@@ -201,6 +229,19 @@ def _parts(node: ast.expr) -> list[ast.expr] | None:
         if empty and isinstance(argument, (ast.List, ast.Tuple)):
             return argument.elts
     return None
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
+    """All statements, however deep."""
+    stack: list[ast.AST] = [tree]
+    while stack:
+        node = stack.pop()
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(node, name, None)
+            if isinstance(inner, list):
+                stack += inner
+        if isinstance(node, ast.stmt):
+            yield node
 
 
 def _members(origins: Iterable[str], name: str) -> tuple[str, ...]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 
 from hermpkg_build.pickles.reading.nodes import COMPUTED, Node, NodeKind, Reading, Step, read_stream
 from hermpkg_build.pickles.reading.paths import Path, children, key_text, root_path
+from hermpkg_build.scanning.harmless import is_harmless
+from hermpkg_build.scanning.looked_up_names import is_lookup, mere_getters, static_name
 
 __all__ = ["COMPUTED", "Deed", "PickleContents", "PickleUse", "PickledBytes", "Place", "contents_of_pickle"]
 
@@ -59,7 +60,8 @@ class PickleUse:
     """Everything that a pickle does with one name in one way.
 
     `module` and `name` are those that the unpickler looks up, both `COMPUTED` where only loading shows them,
-    or where what a call returned is called itself. `places` are the first of them, `count` is of all.
+    or where what a call returned is called itself. `places` are the first of them, none where the name is
+    harmless; `count` is of all.
     """
 
     deed: Deed
@@ -128,8 +130,10 @@ def contents_of_pickle(data: bytes, record: str = "", start: int = 0) -> PickleC
         if pickles and reading.problem and not reading.steps:
             break
         ways = _Ways(reading, root_path(record) if record else Path("object", ""))
+        passed_over = mere_getters(reading)
         for step in reading.steps:
-            uses.add(step, ways)
+            if id(step.node) not in passed_over:
+                uses.add(step, ways)
         nested += _nested(reading, ways)
         end, problem = reading.end, reading.problem
         if problem:
@@ -192,10 +196,9 @@ class _Uses:
         key = (deed, module, name)
         self._counts[key] = self._counts.get(key, 0) + 1
         places = self._places.setdefault(key, [])
-        if len(places) < MOST_PLACES:
-            arguments = (
-                ", ".join(key_text(part) for part in step.node.parts[1:]) if deed is Deed.CALLS else ""
-            )
+        if len(places) < MOST_PLACES and (deed is Deed.CHANGES or not is_harmless(module, name)):
+            called_with = step.node.parts[1:] if deed is Deed.CALLS else ()
+            arguments = ", ".join(map(key_text, called_with))
             places.append(Place(path=ways.to(step.node), offset=step.offset, arguments=_cut(arguments)))
 
     def result(self) -> tuple[PickleUse, ...]:
@@ -210,6 +213,8 @@ class _Uses:
 def _deed(step: Step) -> tuple[Deed, Node]:
     """What a step does, and the object whose name says to whom."""
     node = step.node
+    if is_lookup(node):
+        return Deed.IMPORTS, node
     if step.opcode in _CALLS and node.kind is NodeKind.CALL:
         return Deed.CALLS, node.parts[0]
     if step.opcode in _ASKS:
@@ -246,29 +251,7 @@ def _maker(node: Node) -> Node:
 def _name(node: Node, deed: Deed, protocol: int) -> tuple[str, str]:
     if deed is Deed.ASKS:
         return "persistent", key_text(node.parts[0]) if node.opcode != "NEXT_BUFFER" else "buffer"
-    if node.kind is not NodeKind.GLOBAL or not isinstance(node.value, tuple):
-        return COMPUTED, COMPUTED
-    module, name = node.value
-    return name_of_today(module, name) if protocol < 3 else (module, name)
-
-
-def name_of_today(module: str, name: str) -> tuple[str, str]:
-    """The name that Python 3 looks up for one of Python 2, as it does below protocol 3.
-
-    >>> name_of_today("__builtin__", "eval"), name_of_today("commands", "getoutput")
-    (('builtins', 'eval'), ('subprocess', 'getoutput'))
-    """
-    names, modules = _names_of_python_2()
-    if (module, name) in names:
-        return names[module, name]
-    return modules.get(module, module), name
-
-
-@cache
-def _names_of_python_2() -> tuple[Mapping[tuple[str, str], tuple[str, str]], Mapping[str, str]]:
-    import _compat_pickle  # the table of the standard library
-
-    return dict(_compat_pickle.NAME_MAPPING), dict(_compat_pickle.IMPORT_MAPPING)
+    return static_name(node, protocol) or (COMPUTED, COMPUTED)
 
 
 def _nested(reading: Reading, ways: _Ways) -> Iterable[PickledBytes]:

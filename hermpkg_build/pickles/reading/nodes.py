@@ -231,7 +231,7 @@ def _set_items(reader: _Reader, opcode: str, _: object, offset: int) -> None:
 def _filled(reader: _Reader, opcode: str, offset: int) -> Node:
     """The object that elements or items are put into, by a method of its own unless it is a container."""
     node = reader.stack[-1]
-    if node.kind not in _CONTAINERS:
+    if node.kind in _WITH_METHODS:
         reader.did(node, opcode, offset)
     return node
 
@@ -295,7 +295,8 @@ def _call(count: int) -> _Step:
         parts = reader.pop(count)
         node = reader.push(NodeKind.CALL, opcode, offset)
         node.parts = parts
-        reader.did(node, opcode, offset)
+        if parts[0].kind in _WITH_METHODS:
+            reader.did(node, opcode, offset)
 
     return step
 
@@ -311,14 +312,16 @@ def _instance(reader: _Reader, opcode: str, argument: object, offset: int) -> No
     arguments = Node(kind=NodeKind.TUPLE, opcode=opcode, offset=offset, items=items)
     node = reader.push(NodeKind.CALL, opcode, offset)
     node.parts = [function, arguments]
-    reader.did(node, opcode, offset)
+    if function.kind in _WITH_METHODS:
+        reader.did(node, opcode, offset)
 
 
 def _build(reader: _Reader, opcode: str, _: object, offset: int) -> None:
     state = reader.stack.pop()
     node = reader.stack[-1]
     node.states.append(state)
-    reader.did(node, opcode, offset)
+    if node.kind in _WITH_METHODS:
+        reader.did(node, opcode, offset)
 
 
 def _persistent(reader: _Reader, opcode: str, argument: object, offset: int) -> None:
@@ -344,7 +347,8 @@ _ATOMS = (
     *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
 )
 _SHORTEST_FILE = 16
-_CONTAINERS = frozenset({NodeKind.LIST, NodeKind.DICT, NodeKind.SET})
+_WITH_METHODS = frozenset({NodeKind.GLOBAL, NodeKind.CALL, NodeKind.PERSISTENT})
+"""What can be called and take a state; with anything else every unpickler fails."""
 # FRAME and READONLY_BUFFER leave the objects as they are, and are not here.
 _STEPS: Mapping[str, _Step] = {
     **dict.fromkeys(_ATOMS, _atom),

@@ -56,9 +56,36 @@ def test_what_is_thrown_away_has_no_way_but_is_told() -> None:
 
 
 def test_uses_of_one_name_are_counted_and_a_few_are_placed() -> None:
-    data = pickle.dumps([_Call(collections.OrderedDict) for _ in range(50)])
+    data = pickle.dumps([_Call(os.getcwd) for _ in range(50)])
     calls = [use for use in contents_of_pickle(data).uses if use.deed is Deed.CALLS]
     assert [(call.count, len(call.places)) for call in calls] == [(50, 8)]
+
+
+def test_dotted_names_of_old_protocols_are_names() -> None:
+    data = pickle.dumps([collections.OrderedDict.fromkeys, io.BytesIO.read], 3)
+    uses = contents_of_pickle(data).uses
+    assert {(use.deed, use.full_name) for use in uses} == {
+        (Deed.IMPORTS, "collections.OrderedDict"),
+        (Deed.IMPORTS, "collections.OrderedDict.fromkeys"),
+        (Deed.IMPORTS, "_io.BytesIO"),
+        (Deed.IMPORTS, "_io.BytesIO.read"),
+    }
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"h\x00.",
+        b"cm\nf\n(h\x00tR.",
+        b"]h\x00a.",
+        b"h\x00(cm\nC\n\x8c\x01xK\x01tR.",
+        b"h\x00(cm\nC\nh\x01tR.",
+    ],
+)
+def test_getattr_that_is_more_than_a_name_is_told(more: bytes) -> None:
+    lookup = b"\x80\x02cbuiltins\ngetattr\nq\x00(cm\nC\nX\x01\x00\x00\x00xtRq\x010"
+    uses = contents_of_pickle(lookup + more).uses
+    assert "builtins.getattr" in {use.full_name for use in uses}
 
 
 def test_state_is_told_by_the_class_that_takes_it() -> None:
