@@ -14,6 +14,12 @@ from hermpkg_build.scanning.pickle_calls import COMPUTED, Deed, PickleUse, Place
 _ORDER = (Deed.CHANGES, Deed.CALLS, Deed.STATE, Deed.FILLS, Deed.IMPORTS)
 """Of what a pickle does with one name, the first is told."""
 
+_INSIDES = frozenset(
+    {
+        *("__globals__", "__builtins__", "__subclasses__", "__code__", "__dict__", "__closure__"),
+        *("__loader__", "__spec__", "__self__", "__getattribute__", "__import__"),
+    }
+)
 _TORCHSCRIPT = "__torch__"
 
 
@@ -75,6 +81,8 @@ def verdict_on(module: str, name: str, around: Surroundings) -> Verdict | None:
         return Verdict(Level.DANGEROUS, Capability.COMPUTED, "")
     if module == "copyreg" and name.startswith("extension "):
         return Verdict(Level.DANGEROUS, Capability.COMPUTED, "an extension code, which the process decides")
+    if not _INSIDES.isdisjoint(name.split(".")):
+        return Verdict(Level.DANGEROUS, Capability.INTERNALS, str(Capability.INTERNALS))
     if module in around.packed:
         return _of_packed(module, name, around)
     if around.is_torchscript and module.partition(".")[0] == _TORCHSCRIPT:

@@ -8,20 +8,26 @@ from functools import cache
 from hermpkg_build.pickles.reading.nodes import Node, NodeKind, Reading
 
 _GETTERS = frozenset({("builtins", "getattr"), ("__builtin__", "getattr")})
+_RECONSTRUCTORS = frozenset(
+    {("copyreg", "_reconstructor"), ("copy_reg", "_reconstructor"), ("copyreg", "__newobj__")}
+)
 _MOST_DOTS = 32
 
 
 def static_name(node: Node, protocol: int) -> tuple[str, str] | None:
     """The module and qualified name that `node` stands for; None where only loading shows it.
 
-    ``getattr(<class>, "method")`` with a constant is no more than a name: ``("pkg", "Class.method")``.
+    ``getattr(<class>, "method")`` with a constant is no more than a name: ``("pkg", "Class.method")``. So is
+    that of an instance of the class.
     """
     attributes: list[str] = []
-    while is_lookup(node):
+    while _gets_attribute(node):
         if len(attributes) == _MOST_DOTS:
             return None
         node, attribute = node.parts[1].items
         attributes.append(str(attribute.value))
+        if not _gets_attribute(node):
+            node = maker_of(node)
     if node.kind is not NodeKind.GLOBAL or not isinstance(node.value, tuple):
         return None
     module, name = node.value
@@ -31,12 +37,26 @@ def static_name(node: Node, protocol: int) -> tuple[str, str] | None:
 
 
 def is_lookup(node: Node) -> bool:
-    """Whether `node` is a call of `getattr` with a named object and a constant."""
+    """Whether `node` is a call of `getattr` that only stands for a name."""
+    return _gets_attribute(node) and static_name(node, 0) is not None
+
+
+def maker_of(node: Node) -> Node:
+    """The class or function that made an object, where a name says so, else the object."""
+    if node.kind is not NodeKind.CALL:
+        return node
+    function, *arguments = node.parts
+    if function.kind is NodeKind.GLOBAL and function.value in _RECONSTRUCTORS and arguments:
+        of = arguments[0].items
+        return of[0] if of else function
+    return function
+
+
+def _gets_attribute(node: Node) -> bool:
     if node.kind is not NodeKind.CALL or node.opcode != "REDUCE" or node.parts[0].value not in _GETTERS:
         return False
     of = node.parts[1].items
-    is_text = len(of) == 2 and of[1].kind is NodeKind.ATOM and isinstance(of[1].value, str)
-    return is_text and (of[0].kind is NodeKind.GLOBAL or of[0].kind is NodeKind.CALL)
+    return len(of) == 2 and of[1].kind is NodeKind.ATOM and isinstance(of[1].value, str)
 
 
 def mere_getters(reading: Reading) -> frozenset[int]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from hermpkg_build.pickles.reading.nodes import COMPUTED, Node, NodeKind, Reading, Step, read_stream
 from hermpkg_build.pickles.reading.paths import Path, children, key_text, root_path
 from hermpkg_build.scanning.harmless import is_harmless
-from hermpkg_build.scanning.looked_up_names import is_lookup, mere_getters, static_name
+from hermpkg_build.scanning.looked_up_names import is_lookup, maker_of, mere_getters, static_name
 
 __all__ = ["COMPUTED", "Deed", "PickleContents", "PickleUse", "PickledBytes", "Place", "contents_of_pickle"]
 
@@ -112,8 +112,12 @@ class PickleContents:
 
     @property
     def runs(self) -> bool:
-        """Whether something of it calls anything."""
-        return any(use.deed not in (Deed.IMPORTS, Deed.ASKS) for use in self.uses)
+        """Whether something of it is called, or changed, that it names."""
+        named = (Deed.STATE, Deed.FILLS)
+        return any(
+            use.deed in (Deed.CALLS, Deed.CHANGES) or (use.deed in named and not use.is_computed)
+            for use in self.uses
+        )
 
 
 def contents_of_pickle(data: bytes, record: str = "", start: int = 0) -> PickleContents:
@@ -220,9 +224,9 @@ def _deed(step: Step) -> tuple[Deed, Node]:
     if step.opcode in _ASKS:
         return _asked(node)
     if step.opcode == "BUILD":
-        return (Deed.CHANGES if node.kind is NodeKind.GLOBAL else Deed.STATE), _maker(node)
+        return (Deed.CHANGES if node.kind is NodeKind.GLOBAL else Deed.STATE), maker_of(node)
     if step.opcode in _FILLS:
-        return (Deed.CHANGES if node.kind is NodeKind.GLOBAL else Deed.FILLS), _maker(node)
+        return (Deed.CHANGES if node.kind is NodeKind.GLOBAL else Deed.FILLS), maker_of(node)
     return Deed.IMPORTS, node
 
 
@@ -235,17 +239,6 @@ def _asked(node: Node) -> tuple[Deed, Node]:
                 return Deed.CALLS, item
         return Deed.CALLS, node.parts[0]
     return Deed.ASKS, node
-
-
-def _maker(node: Node) -> Node:
-    """The class or function that made an object, where a name says so, else the object."""
-    if node.kind is not NodeKind.CALL:
-        return node
-    function, *arguments = node.parts
-    if function.kind is NodeKind.GLOBAL and function.value in _RECONSTRUCTORS and arguments:
-        of = arguments[0].items
-        return of[0] if of else function
-    return function
 
 
 def _name(node: Node, deed: Deed, protocol: int) -> tuple[str, str]:
@@ -291,6 +284,3 @@ _CALLS = frozenset({"REDUCE", "NEWOBJ", "NEWOBJ_EX", "INST", "OBJ"})
 _ASKS = frozenset({"PERSID", "BINPERSID", "NEXT_BUFFER"})
 _CALLED_BY_IMPORTER = "reduce_package"
 _FILLS = frozenset({"APPEND", "APPENDS", "ADDITEMS", "SETITEM", "SETITEMS"})
-_RECONSTRUCTORS = frozenset(
-    {("copyreg", "_reconstructor"), ("copy_reg", "_reconstructor"), ("copyreg", "__newobj__")}
-)

@@ -33,7 +33,6 @@ INTERNALS: Mapping[str, Capability] = {
             "__code__",
             "func_globals",
             "func_code",
-            "__getattribute__",
             "co_consts",
         ],
         Capability.INTERNALS,

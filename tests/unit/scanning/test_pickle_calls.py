@@ -88,6 +88,13 @@ def test_getattr_that_is_more_than_a_name_is_told(more: bytes) -> None:
     assert "builtins.getattr" in {use.full_name for use in uses}
 
 
+def test_methods_of_objects_are_names_too() -> None:
+    data = pickle.dumps([io.BytesIO().read, collections.OrderedDict().keys], 3)
+    uses = contents_of_pickle(data).uses
+    assert "builtins.getattr" not in {use.full_name for use in uses}
+    assert (Deed.IMPORTS, "_io.BytesIO.read") in {(use.deed, use.full_name) for use in uses}
+
+
 def test_state_is_told_by_the_class_that_takes_it() -> None:
     data = pickle.dumps(collections.OrderedDict(a=1), 2)
     value = collections.OrderedDict(a=1)

@@ -85,6 +85,8 @@ TRICKS: Mapping[str, bytes] = {
     "a path put onto sys.path": b"\x80\x02csys\npath\n" + text("/evil") + b"a.",
     "attributes by functions": b"cbuiltins\ngetattr\n(c__builtin__\n__import__\n(S'os'\ntR"
     b"S'system'\ntR(S'ls'\ntR.",
+    "attributes that lead inside": b"cbuiltins\ngetattr\n(cbuiltins\ngetattr\n(ctorch\nSize\nS'count'\ntR"
+    b"S'__globals__'\ntR.",
     "operator": b"coperator\nmethodcaller\n(S'system'\nS'ls'\ntR(cimportlib\nimport_module\n(S'os'\ntRtR.",
     "partial": b"cfunctools\npartial\n(cos\nsystem\nS'ls'\ntR)R.",
     "a module nobody lists": b"cpydoc\npipepager\n(S'x'\nS'ls'\ntR.",
