@@ -60,6 +60,17 @@ def read_pickle(data: bytes) -> Node:
     return _Reader().read(data)
 
 
+def read_rest(data: bytes, start: int, made: Node, memo: Mapping[int, Node]) -> Node:
+    """The object of a pickle of which all before `start` made the object `made`, and nothing else.
+
+    Raises ValueError where it makes no sense, also where it refers to anything that is not in `memo`.
+    """
+    reader = _Reader()
+    reader.stack.append(made)
+    reader.memo.update(memo)
+    return reader.read(data, start)
+
+
 class Step(NamedTuple):
     """Something that an unpickler does and that can run code, by the opcode at `offset`.
 

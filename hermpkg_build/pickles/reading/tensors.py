@@ -31,7 +31,7 @@ ELEMENT_SIZES = {
 
 _REBUILD = frozenset({"_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3"})
 _REBUILD_TYPED = frozenset({"_rebuild_tensor_v3"})
-_DTYPES = {
+STORAGE_DTYPES = {
     "BoolStorage": "bool",
     "ByteStorage": "uint8",
     "CharStorage": "int8",
@@ -113,7 +113,7 @@ def storage_of(node: Node) -> Storage | None:
         return None
     return Storage(
         record=f"{DATA}{_text(key)}.storage",
-        dtype=_DTYPES.get(kind.value[1], str(kind.value[1])),
+        dtype=STORAGE_DTYPES.get(kind.value[1], str(kind.value[1])),
         count=count.value if isinstance(count.value, int) else 0,
         device=_text(device),
     )
