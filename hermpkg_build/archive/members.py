@@ -11,6 +11,7 @@ ENTRY = Struct("<xBxxHHIIIIHHHH2xII")
 flags, method, stamp, CRC, packed size, size, name length, extra length, comment length, disk, external
 attributes, local header offset"""
 
+_KIND = Struct("<6xH4xI4xI")
 _UNIX = 3
 _SYMLINK = 0o120000
 _FILE_TYPE = 0o170000
@@ -65,6 +66,17 @@ class Members(Mapping[str, Member]):
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    def kind_of(self, name: str) -> tuple[int, int, int]:
+        """Return method, CRC and unpacked size of a member, which takes less time than all of it."""
+        entry = self.entries[name]
+        if isinstance(entry, bytes):
+            method: int
+            crc32: int
+            size: int
+            method, crc32, size = _KIND.unpack_from(entry)
+            return method, crc32, size
+        return entry.method, entry.crc32, entry.size
 
     def below(self, folder: str) -> Members:
         """Return the members whose names start with `folder`, by the rest of their names."""

@@ -244,18 +244,12 @@ class PackageImporter(Importer, Closing):
         >>> {name: list(tensor.shape) for name, tensor in tensors.items()}
         {'weight': [2, 3], 'bias': [2]}
         """
-        from hermpkg_build.runtime.contents.tensors_as_data import (
-            TensorMaker,
-            entries_of_pickle,
-            make_tensors,
-        )
+        from hermpkg_build.runtime.contents.tensors_as_data import TensorMaker, tensors_of_pickle
 
         record = _resource_record(package, resource)
-        opened = self._opened()
-        entries = entries_of_pickle(self.filename, record, self._read(record))
-        chosen = entries if everything else [entry for entry in entries if entry.in_state]
-        maker = TensorMaker(self._archive, mapped=opened.storages.mapped, map_location=map_location)
-        return make_tensors(chosen, maker, record, strict=strict)
+        data = self._read(record)
+        maker = TensorMaker(self._archive, mapped=self._opened().storages.mapped, map_location=map_location)
+        return tensors_of_pickle(maker, record, data, everything=everything, strict=strict)
 
     def id(self) -> str:
         """Give the prefix of this importer's module names, such as ``<torch_package_0>``."""

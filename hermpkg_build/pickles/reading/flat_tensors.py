@@ -49,7 +49,7 @@ _STORAGE = (
     rb"\("
     + _one(_REFERENCE, rb"X\x07\x00\x00\x00storage")
     + _one(_REFERENCE, _GLOBAL)
-    + _one(_INTEGER, _TEXT)
+    + _one(_REFERENCE, _INTEGER, _TEXT)
     + _one(_REFERENCE, _TEXT)
     + rb"("
     + _INTEGER
@@ -88,6 +88,7 @@ _REBUILD = ("torch._utils", "_rebuild_tensor_v2")
 _HOOKS = ("collections", "OrderedDict")
 _BINUNICODE, _BINPUT, _LONG_BINPUT, _SETITEMS, _STOP = b"Xqru."
 _GETS = b"hj"
+_NUMBERED = b"KMJ"
 _MOST = 1 << 20
 _LONGEST_NAME = 64 << 10
 
@@ -170,8 +171,7 @@ class _Sweep:
             rebuild = self._value(maker, maker_put)
             storage = self._value(word, word_put)
             dtype = self._value(kind, kind_put)
-        if key_put:
-            self._put(key_put, None)
+        name = self._key(key, key_put)
         if known is None:
             place = self._value(device, device_put)
         if id_put:
@@ -193,17 +193,28 @@ class _Sweep:
         if len(sizes) != len(steps):
             raise ValueError
         tensor = FlatTensor(
-            str(_integer(key)) if key[0] != _BINUNICODE else _text(key),
+            name,
             known[0],
-            _integer(count),
+            count[1] if len(count) == 2 else _integer(count),
             known[1],
-            _integer(offset),
+            offset[1] if len(offset) == 2 else _integer(offset),
             sizes,
             steps,
         )
         if tensor_put:
             self._put(tensor_put, tensor)
         return tensor
+
+    def _key(self, raw: bytes, put: bytes | None) -> str:
+        """Return the key of a storage, a number or a text."""
+        if raw[0] in _NUMBERED:
+            if put:
+                self._put(put, None)
+            return str(_integer(raw))
+        key = self._value(raw, put)
+        if not isinstance(key, str):
+            raise TypeError
+        return key
 
     def _value(self, raw: bytes, put: bytes | None) -> object:
         """Return what a reference leads to, or what a text or a global is, which is known from then on."""

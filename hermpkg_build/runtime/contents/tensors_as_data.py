@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from contextlib import suppress
+from typing import Any, NoReturn, Protocol
 
-from hermpkg_build.archive.layout import BYTEORDER
+from hermpkg_build.archive.layout import BYTEORDER, DATA
+from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.collection_pause import paused_collection
 from hermpkg_build.errors import ArchiveError
+from hermpkg_build.pickles.reading.flat_tensors import FlatTensor, flat_tensors
 from hermpkg_build.pickles.reading.nodes import read_pickle
 from hermpkg_build.pickles.reading.recipes import (
     NoRecipe,
@@ -74,6 +77,22 @@ def entries_of_pickle(file: str, record: str, data: bytes) -> list[TensorEntry]:
         ) from None
 
 
+def tensors_of_pickle(
+    maker: TensorMaker, record: str, data: bytes, *, everything: bool = False, strict: bool = True
+) -> dict[str, Any]:
+    """Make the tensors of the pickle `data`, the `record` of the maker's file, by name.
+
+    `everything` and `strict` are those of `PackageImporter.load_tensors`. Raises ArchiveError.
+    """
+    flat = flat_tensors(data)
+    if flat is not None:
+        with paused_collection, suppress(CannotError):
+            return maker.make_flat(flat)
+    entries = entries_of_pickle(maker.file, record, data)
+    chosen = entries if everything else [entry for entry in entries if entry.in_state]
+    return make_tensors(chosen, maker, record, strict=strict)
+
+
 def make_tensors(
     entries: Sequence[TensorEntry], maker: TensorMaker, record: str, *, strict: bool = True
 ) -> dict[str, Any]:
@@ -86,13 +105,15 @@ def make_tensors(
     reasons: dict[str, str] = {}
     made: dict[int, Any] = {}
     with paused_collection:
-        maker.expect(entry.recipe for entry in entries)
+        maker.fetch(
+            entry.recipe.tensor.storage.record for entry in entries if isinstance(entry.recipe, StridedRecipe)
+        )
         for entry in entries:
             tensor = made.get(entry.place)
             if tensor is None:
                 try:
                     tensor = made[entry.place] = maker.make(entry.recipe)
-                except _CannotError as error:
+                except CannotError as error:
                     reasons[entry.name] = str(error)
                     continue
             tensors[entry.name] = tensor
@@ -107,7 +128,7 @@ def make_tensors(
     return tensors
 
 
-class _CannotError(Exception):
+class CannotError(Exception):
     """A tensor cannot be made of data alone; the text says why."""
 
 
@@ -115,7 +136,7 @@ class TensorMaker:
     """Makes tensors of the storages in `records`; those of one storage share it.
 
     `mapped` means what it means for `ArchiveReader.private_views`; `map_location` what it means for
-    torch.load, but that None leaves all tensors on the CPU. `record_of` gives the record of a storage.
+    torch.load, but that None leaves all tensors on the CPU.
     """
 
     def __init__(
@@ -130,49 +151,103 @@ class TensorMaker:
         self.file = records.name
         self._torch = torch
         self._records = records
-        self._view = records.private_views(mapped)
+        self._mapped = mapped
+        self._view: Callable[[str], memoryview] | None = None
+        self._fetched: dict[str, memoryview] = {}
         self._map_location = map_location
         self._restore: Callable[[Any, str], Any] | None = None
         self._storages: dict[str, Any] = {}
         self._dtypes: dict[str, Any] = {"UntypedStorage": torch.uint8}
         order = records.read(BYTEORDER).strip() if records.has(BYTEORDER) else b""
         self._is_foreign = order in (b"little", b"big") and order != sys.byteorder.encode()
+        self._is_usual = not self._is_foreign and map_location is None
 
-    def expect(self, recipes: Iterable[Recipe]) -> None:
-        """Find the places of all storages at once, which takes less time than one by one."""
-        names = {recipe.tensor.storage.record for recipe in recipes if isinstance(recipe, StridedRecipe)}
-        self._records.sizes([name for name in names if self._records.has(name)])
+    def fetch(self, storages: Iterable[str]) -> None:
+        """Have the bytes of these records at hand, which of thousands takes less time than one by one."""
+        names = [name for name in dict.fromkeys(storages) if self._records.has(name)]
+        if isinstance(self._records, ArchiveReader) and len(names) > 1:
+            views = self._records.private_view_list(names, self._mapped)
+            self._fetched = dict(zip(names, views, strict=True))
+
+    def make_flat(self, tensors: Mapping[str, FlatTensor]) -> dict[str, Any]:
+        """Make the tensors of a flat state dict. Raises ArchiveError, `CannotError`."""
+        records = {tensor.key: f"{DATA}{tensor.key}.storage" for tensor in tensors.values()}
+        self.fetch(records.values())
+        made: dict[str, Any] = {}
+        storages, dtypes = self._storages, self._dtypes
+        for name, (key, dtype, count, device, offset, shape, stride) in tensors.items():
+            record = records[key]
+            elements = storages.get(record)
+            if elements is None:
+                elements = self._load_usual(record, dtypes.get(dtype), count)
+            if elements is None or elements.dtype is not dtypes.get(dtype) or elements.numel() != count:
+                storage = Storage(record=record, dtype=dtype, count=count, device=device)
+                elements = self._elements(storage, self._dtype(dtype))
+            try:
+                made[name] = elements.as_strided(shape, stride, offset)
+            except (RuntimeError, TypeError, OverflowError):
+                self._refuse(
+                    Tensor(
+                        storage=Storage(record=record, dtype=dtype, count=count, device=device),
+                        dtype=dtype,
+                        shape=shape,
+                        stride=stride,
+                        offset=offset,
+                    ),
+                    elements.numel(),
+                )
+        return made
 
     def make(self, recipe: Recipe) -> Any:
-        """Make one tensor. Raises ArchiveError where its data is not what the pickle says, _CannotError."""
+        """Make one tensor. Raises ArchiveError where its data is not what the pickle says, CannotError."""
         if isinstance(recipe, StridedRecipe):
             return self._strided(recipe)
         if isinstance(recipe, NoRecipe):
-            raise _CannotError(recipe.reason)
+            raise CannotError(recipe.reason)
         try:
             if isinstance(recipe, QuantizedRecipe):
                 return self._quantized(recipe)
             return self._sparse(recipe)
         except (RuntimeError, TypeError, ValueError, OverflowError) as error:
-            raise _CannotError(f"torch refuses it: {str(error).partition(chr(10))[0]}") from None
+            raise CannotError(f"torch refuses it: {str(error).partition(chr(10))[0]}") from None
 
     def _strided(self, recipe: StridedRecipe) -> Any:
         tensor = recipe.tensor
-        storage = tensor.storage
-        elements = self._storages.get(storage.record)
-        if elements is None:
-            elements = self._load(storage)
-        dtype = self._dtype(tensor.dtype)
-        if elements.dtype is not dtype or storage.count != elements.numel():
-            elements = self._retyped(elements, storage, dtype)
+        elements = self._elements(tensor.storage, self._dtype(tensor.dtype))
         try:
             made = elements.as_strided(tensor.shape, tensor.stride, tensor.offset)
         except (RuntimeError, TypeError, OverflowError):
-            self._check_reach(tensor, elements.numel())
-            raise _CannotError(f"torch knows no tensor of the shape {list(tensor.shape)[:70]}") from None
+            self._refuse(tensor, elements.numel())
         if recipe.is_conj:
             made = made.conj()
         return self._torch._neg_view(made) if recipe.is_negative else made
+
+    def _elements(self, storage: Storage, dtype: Any) -> Any:
+        """Return the elements of a storage, as many as it has, as a tensor of one dimension."""
+        elements = self._storages.get(storage.record)
+        if elements is None:
+            elements = self._load(storage)
+        if elements.dtype is not dtype or storage.count != elements.numel():
+            elements = self._retyped(elements, storage, dtype)
+        return elements
+
+    def _refuse(self, tensor: Tensor, count: int) -> NoReturn:
+        """Raise the error for a view of `count` elements that torch refuses."""
+        self._check_reach(tensor, count)
+        raise CannotError(f"torch knows no tensor of the shape {list(tensor.shape)[:70]}") from None
+
+    def _load_usual(self, record: str, dtype: Any, count: int) -> Any:
+        """Return what `_load` does for most storages, None for others. Most time is spent here."""
+        view = self._fetched.get(record)
+        if view is None or not self._is_usual or dtype is None or not dtype.is_floating_point:
+            return None
+        if not count or len(view) != count * dtype.itemsize:
+            return None
+        elements = self._torch.frombuffer(view, dtype=dtype)
+        if elements.data_ptr() % _ALIGNMENT:
+            return None
+        self._storages[record] = elements
+        return elements
 
     def _load(self, storage: Storage) -> Any:
         """Return the elements of a storage as a tensor of one dimension."""
@@ -216,7 +291,11 @@ class TensorMaker:
             raise ArchiveError(
                 "the archive lacks a tensor's data", facts=[("file", self.file), ("record", record)]
             )
-        view = self._view(record)
+        view = self._fetched.get(record)
+        if view is None:
+            if self._view is None:
+                self._view = self._records.private_views(self._mapped)
+            view = self._view(record)
         if len(view) != size:
             raise ArchiveError(
                 "a tensor's data has another size than the pickle says",
@@ -259,7 +338,7 @@ class TensorMaker:
         if dtype is None:
             dtype = getattr(self._torch, name, None) if name not in _PACKED else None
             if not isinstance(dtype, self._torch.dtype):
-                raise _CannotError(f"its elements are of the type {name}, which is read by no rule")
+                raise CannotError(f"its elements are of the type {name}, which is read by no rule")
             self._dtypes[name] = dtype
         return dtype
 
@@ -278,11 +357,11 @@ class TensorMaker:
             if not isinstance(recipe.scale, StridedRecipe) or not isinstance(
                 recipe.zero_point, StridedRecipe
             ):
-                raise _CannotError("its scales are no tensors")
+                raise CannotError("its scales are no tensors")
             scales, zero_points = self._strided(recipe.scale), self._strided(recipe.zero_point)
             length = tensor.shape[recipe.axis] if 0 <= recipe.axis < len(tensor.shape) else -1
             if tuple(scales.shape) != (length,) or tuple(zero_points.shape) != (length,):
-                raise _CannotError("it has not one scale for each part")
+                raise CannotError("it has not one scale for each part")
             shape = [0] * len(tensor.shape)
             shape[recipe.axis] = length
             made = torch._empty_per_channel_affine_quantized(
