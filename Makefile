@@ -17,6 +17,7 @@ PYTEST_FLAGS ?= -n 4 --dist worksteal
 # An environment of its own: none of the libraries is to be had where everything else is tested.
 ZOO := .venv-zoo
 MODELS := .venv-models
+FUZZ := .venv-fuzz
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test bench fuzz zoo models pictures machine format clean
@@ -37,8 +38,12 @@ test: $(VENV)/test.stamp $(VENV)/machine.stamp ## Run every check: format, lint,
 bench: $(VENV)/test.stamp ## Measure hermpkg side by side with its peers
 	@$(VENV_PYTHON) tests/benchmarks/run.py
 
-fuzz: $(VENV)/test.stamp ## Read mutants of archives: COUNT of them from number FIRST on
-	@$(VENV_PYTHON) tests/fuzz/run.py $(or $(COUNT),10000) $(FIRST)
+fuzz: $(if $(GUIDED),$(FUZZ)/fuzz.stamp,$(VENV)/test.stamp) ## Read COUNT mutants of what each TARGET reads, from number FIRST on; GUIDED=1: for SECONDS by coverage
+ifdef GUIDED
+	@$(FUZZ)/bin/python tests/fuzz/guided.py $(or $(SECONDS),60) $(or $(TARGET),kept words pickles sources build_files archives)
+else
+	@$(VENV_PYTHON) tests/fuzz/run.py $(or $(COUNT),10000) $(FIRST) $(TARGET)
+endif
 
 zoo: $(ZOO)/zoo.stamp ## Pack models of twelve libraries and load them where the libraries are not
 	@$(ZOO)/bin/python tests/zoo/run.py $(LIBRARIES)
@@ -58,7 +63,7 @@ format: $(VENV)/test.stamp ## Format the code
 	sh tests/bazel/buildifier.sh fix || test $$? = 69
 
 clean: ## Remove everything that make made
-	rm -rf $(VENV) $(ZOO) $(MODELS) tests/bazel/node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	rm -rf $(VENV) $(ZOO) $(MODELS) $(FUZZ) tests/bazel/node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
 		.import_linter_cache examples/*/hermpkg-out tests/zoo/hermpkg-out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -77,6 +82,12 @@ $(VENV)/test.stamp: $(VENV)/made.stamp pyproject.toml constraints.txt
 # Where something cannot be installed there is no stamp, so that the next run tries again, and says so again.
 $(VENV)/machine.stamp: $(VENV)/made.stamp $(wildcard tests/*.sh tests/*/*.sh)
 	@if sh tests/machine.sh; then touch $@; fi
+
+$(FUZZ)/fuzz.stamp: pyproject.toml constraints.txt
+	"$(PYTHON)" -m venv $(FUZZ)
+	$(FUZZ)/bin/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt \
+		--editable '.[torch,dev]' atheris==3.0.0
+	@touch $@
 
 $(ZOO)/zoo.stamp: pyproject.toml tests/zoo/constraints.txt tests/zoo/requirements.txt
 	"$(PYTHON)" -m venv $(ZOO)

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
 from typing import Protocol
 
+from hermpkg_build.errors import ArchiveError
+
 PIECE = 1 << 20
 _KEPT = 64 << 20
 _PACKED_PIECE = 1 << 16
@@ -73,6 +75,15 @@ def hash_of(pieces: Iterable[memoryview]) -> str:
 
 class _Hashed(Protocol):
     def sha256(self, name: str, /) -> str: ...
+
+
+def too_large_for_memory(file: str, record: str) -> ArchiveError:
+    """The error for a record that is to be read whole and cannot be."""
+    return ArchiveError(
+        "a record is larger than the memory that there is",
+        facts=[("file", file), ("record", record)],
+        next_step="do not trust an artifact that you were sent with a record of this size",
+    )
 
 
 def digest_if_listed(archive: _Hashed, name: str, size: int, listed: Mapping[str, str]) -> str:

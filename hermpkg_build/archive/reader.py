@@ -14,7 +14,7 @@ from hermpkg_build.archive.archive_file import ArchiveBytes, ArchiveFile, Archiv
 from hermpkg_build.archive.central_directory import decode_name, read_central_directory
 from hermpkg_build.archive.layout import VERSION_RECORD, problem_with_size
 from hermpkg_build.archive.members import Member, Members
-from hermpkg_build.archive.pieces import PIECE, digest_if_listed, hash_of, inflated
+from hermpkg_build.archive.pieces import PIECE, digest_if_listed, hash_of, inflated, too_large_for_memory
 from hermpkg_build.archive.record_sweep import sweep
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.errors import ArchiveError
@@ -128,10 +128,13 @@ class ArchiveReader(Closing):
     def read(self, name: str) -> bytes:
         """Return the bytes of the record `name`, compared with their CRC. Raises ArchiveError."""
         entry = self.entry(name)
-        if entry.is_stored:
-            data = self._file.read_at(entry.offset, entry.packed_size)
-        else:
-            data = b"".join(self._inflated(entry))
+        try:
+            if entry.is_stored:
+                data = self._file.read_at(entry.offset, entry.packed_size)
+            else:
+                data = b"".join(self._inflated(entry))
+        except MemoryError:
+            raise too_large_for_memory(self.name, name) from None
         self._compare(entry, zlib.crc32(data))
         return data
 

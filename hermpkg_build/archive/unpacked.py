@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import final
 
 from hermpkg_build.archive.layout import DATA, MANIFEST, problem_with_name, problem_with_size
-from hermpkg_build.archive.pieces import PIECE, digest_if_listed, hash_of
+from hermpkg_build.archive.pieces import PIECE, digest_if_listed, hash_of, too_large_for_memory
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.errors import ArchiveError
 
@@ -116,6 +116,8 @@ class UnpackedReader(Closing):
         """Give the path of a record, and raise ArchiveError where it cannot be read."""
         try:
             yield self._path(name)
+        except MemoryError:
+            raise too_large_for_memory(self.name, name) from None
         except OSError as error:
             raise ArchiveError(
                 "the unpacked artifact has no such record"

@@ -1,4 +1,7 @@
-"""Mutants keep the laws of reading, and what breaks a law is noticed."""
+"""Mutants keep the laws of reading, and what breaks a law is noticed.
+
+A few hundred of each target here; ``make fuzz`` tries as many as one likes.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 RUN = Path(__file__).with_name("run.py")
+TARGETS = Path(__file__).with_name("targets")
+
+COUNTS = {
+    "archives": 400,
+    "build_files": 300,
+    "folders": 200,
+    "grpc_answers": 300,
+    "http_answers": 300,
+    "kept": 2_000,
+    "pickles": 1_000,
+    "sources": 800,
+    "weights": 400,
+    "words": 2_000,
+}
+"""Each about a second or two."""
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -16,7 +36,33 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=environment)
 
 
-def test_mutants_of_archives_keep_the_laws(tmp_path):
-    tried = run(tmp_path, "600", "archives")
+def test_every_target_is_tried():
+    found = {file.stem for file in TARGETS.glob("*.py") if "\nTARGET = " in file.read_text(encoding="utf-8")}
+    assert found == COUNTS.keys()
+
+
+@pytest.mark.parametrize("target", COUNTS)
+def test_mutants_keep_the_laws(target, tmp_path):
+    if target == "grpc_answers":
+        pytest.importorskip("grpc")
+    tried = run(tmp_path, str(COUNTS[target]), target)
     assert tried.returncode == 0, tried.stdout
-    assert tried.stdout.startswith("archives: 600 mutants in ")
+    assert tried.stdout.startswith(f"{target}: {COUNTS[target]} mutants in ")
+
+
+def test_whatever_breaks_a_law_is_noticed(tmp_path):
+    tried = run(tmp_path, "8", "controls.faulty")
+    assert tried.returncode == 1
+    told = [line for line in tried.stdout.splitlines() if line.startswith("mutant ")]
+    assert [line.partition(" of ")[0] for line in told[:5]] == [f"mutant {n}" for n in (1, 3, 4, 5)] + [
+        told[4]
+    ]
+    wanted = ("raised KeyError", "printed 300", "took 1", "took 5", "mutant 6 ended the process with -11")
+    assert all(word in line for word, line in zip(wanted, told, strict=True)), tried.stdout
+    assert "8 mutants in" in tried.stdout
+
+
+def test_a_verification_that_passes_everything_is_noticed(tmp_path):
+    tried = run(tmp_path, "12", "controls.unverified")
+    assert tried.returncode == 1
+    assert "verified, but" in tried.stdout

@@ -26,7 +26,7 @@ def main(words: list[str]) -> int:
     name, first, stop = words[0], int(words[1]), int(words[2])
     folder, kept = Path(words[3]), Path(words[4])
     os.environ["HERMPKG_CACHE_DIR"] = str(folder / "cache")
-    target: Target = importlib.import_module(f"targets.{name}").TARGET
+    target: Target = importlib.import_module(name if "." in name else f"targets.{name}").TARGET
     seeds = list(target.seeds(folder).items())
     (folder / "seeds").mkdir()
     paths = [folder / "seeds" / seed for seed, _ in seeds]
