@@ -83,5 +83,5 @@ def load(path: str) -> Kept | None:
             sections[name] = body[at : at + size]
             at += size
         return Kept(watched=Watched.decode(sections), sections=sections, digest=digest.hex())
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

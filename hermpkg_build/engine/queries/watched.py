@@ -128,7 +128,7 @@ class Watched:
         for path in differing:
             known = self.doubtful.get(path)
             try:
-                if known is None:
+                if known is None or not os.path.isabs(path):
                     changed.add(path)
                 elif path in folders:
                     if listing_digest(tree.entries(path)).hash != known:
@@ -155,7 +155,7 @@ class Watched:
         marks.frombytes(sections["marks"])
         files, doubtful = json.loads(bytes(sections["doubtful"]))
         paths = split(sections["watched"])
-        if len(paths) != len(marks):
+        if len(paths) != len(marks) or type(files) is not int or not isinstance(doubtful, dict):
             raise ValueError("the paths and their marks are not as many")
         return cls(paths=paths, marks=marks, files=files, doubtful=doubtful)
 

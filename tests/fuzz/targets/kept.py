@@ -26,9 +26,11 @@ from hermpkg_build.core.manifest import (
     RecordKind,
 )
 from hermpkg_build.core.policy import Policy
+from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine import durations, snapshot
 from hermpkg_build.engine.notes import NoteBook
 from hermpkg_build.engine.queries import kept_file
+from hermpkg_build.engine.queries.watched import Watched
 from hermpkg_build.engine.remote.facts import decode_pack, encode_pack
 from hermpkg_build.factories.failures import FactoryError, error_to_json, factory_error_from_json
 from hermpkg_build.factories.request import ModelObject, ObservedFiles, ObservedImport
@@ -177,12 +179,17 @@ def _snapshot(folder: Path) -> Reader:
 def _kept_graph(folder: Path) -> Reader:
     """A kept graph whose digest is right."""
     path = folder / "graph"
-    watched = kept_file.Watched(files={"/etc/hosts": 5}, folders={"/gone": 1}, doubtful={"/x": "0" * 64})
+    tree = SourceTree()
+    tree.read(str(Path(__file__)))
+    tree.entries(str(folder))
+    tree.entries("/gone")
+    watched = Watched.of(tree)
     kept_file.save(str(path), watched, {"packages": b"[]", "edges": b"\1\0\0\0\0\0\0\0"})
 
     def read(data: bytes) -> object:
         path.write_bytes(hashlib.sha256(data).digest() + data)
-        return kept_file.load(str(path))
+        kept = kept_file.load(str(path))
+        return kept and kept.watched.changes(kept.watched.check())
 
     return Reader(sound=path.read_bytes()[32:], read=read)
 
