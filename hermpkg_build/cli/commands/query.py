@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from hermpkg_build.cli.console import Console, error_json
 from hermpkg_build.cli.operands import current_workspace
 from hermpkg_build.cli.remote import PythonArguments, build_in_chosen_python
 from hermpkg_build.core.texts import counted
-from hermpkg_build.errors import CommandLineError, ExitCode, GroupedError
+from hermpkg_build.errors import CommandLineError, ExitCode, GroupedError, HermpkgError
 from hermpkg_build.query.formats import FORMATS, ORDERS
 
 if TYPE_CHECKING:
@@ -83,6 +84,12 @@ def run(arguments: QueryArguments, console: Console) -> ExitCode:
             observer=display,
         )
         with closing(QueryGraphs(place)) as graphs:
+            question = (text, arguments.output, arguments.order, "unfactored" * arguments.unfactored)
+            is_json = console.json or arguments.output == _JSON
+            known = None if is_json else graphs.recall(question, modules=arguments.modules)
+            if known is not None:
+                console.say_all(known)
+                return ExitCode.SUCCESS
             graph = graphs.modules() if arguments.modules else graphs.targets()
             asked = Asked(
                 answer=answer(text, graph),
@@ -90,7 +97,12 @@ def run(arguments: QueryArguments, console: Console) -> ExitCode:
                 order=arguments.order,
                 factored=not arguments.unfactored,
             )
-            return _give(asked, arguments, console)
+            if is_json:
+                return _give_json(asked, arguments.keep_going, console)
+            code, lines = _give(asked, arguments, console)
+            if code is ExitCode.SUCCESS and lines:
+                graphs.remember(question, lines, modules=arguments.modules)
+            return code
 
 
 def _expression(arguments: QueryArguments) -> str:
@@ -110,23 +122,35 @@ def _expression(arguments: QueryArguments) -> str:
         ) from None
 
 
-def _give(asked: Asked, arguments: QueryArguments, console: Console) -> ExitCode:
-    """Print an answer; where something was wrong, only if that is wished for. Raises QueryError if not."""
-    from hermpkg_build.query.formats import as_json
-
+def _problems(asked: Asked, *, keep_going: bool) -> Sequence[HermpkgError]:
+    """Return what was wrong. Raises QueryError or GroupedError unless it is wished to go on."""
     problems = asked.answer.problems
-    if problems and not arguments.keep_going:
+    if problems and not keep_going:
         if len(problems) == 1:
             raise problems[0]
         step = "--keep-going answers as far as possible"
         raise GroupedError(counted(len(problems), "error"), problems, next_step=step)
-    if console.json or arguments.output == _JSON:
-        value = {**as_json(asked), "errors": [error_json(error) for error in problems]}
-        Console(json=True).give_json(value)
-    else:
-        console.say_all(FORMATS[arguments.output](asked))
-        if not asked.answer.labels:
-            console.note("nothing is of that kind: the answer is empty")
+    return problems
+
+
+def _give_json(asked: Asked, keep_going: bool, console: Console) -> ExitCode:
+    from hermpkg_build.query.formats import as_json
+
+    problems = _problems(asked, keep_going=keep_going)
+    value = {**as_json(asked), "errors": [error_json(error) for error in problems]}
+    Console(json=True).give_json(value)
     for error in problems:
         console.describe(error)
     return ExitCode.TESTS_FAILED if problems else ExitCode.SUCCESS
+
+
+def _give(asked: Asked, arguments: QueryArguments, console: Console) -> tuple[ExitCode, list[str]]:
+    """Print the lines of an answer, and return them; where something was wrong, only if that is wished."""
+    problems = _problems(asked, keep_going=arguments.keep_going)
+    lines = list(FORMATS[arguments.output](asked))
+    console.say_all(lines)
+    if not asked.answer.labels:
+        console.note("nothing is of that kind: the answer is empty")
+    for error in problems:
+        console.describe(error)
+    return ExitCode.TESTS_FAILED if problems else ExitCode.SUCCESS, lines

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.folders import STATE_FOLDER
-from hermpkg_build.engine.queries.kept_file import Kept, Sections, kept_path, load, save
+from hermpkg_build.engine.queries.graph_files import Found, GraphFiles
 from hermpkg_build.engine.queries.package_record import KeptPackages
 from hermpkg_build.engine.queries.target_graph import WorkspaceTargets
 from hermpkg_build.engine.queries.watched import Watched
@@ -46,6 +46,10 @@ class QueryPlace:
         return "" if path == os.curdir else path.replace(os.sep, "/")
 
 
+GRAPHS = ("targets", "modules")
+"""The kept files of which answers are made: both of them where modules are asked for."""
+
+
 class QueryGraphs:
     """The graphs of one workspace, open until `close`, which keeps what was found out for the next query."""
 
@@ -53,6 +57,7 @@ class QueryGraphs:
         self._place = place
         self._stack = ExitStack()
         self._opened: tuple[Loader, SourceTree, Cache] | None = None
+        self._files = GraphFiles(place.workspace)
         self._watched: Watched | None = None
         self._known = (0, 0)
         self._targets: WorkspaceTargets | None = None
@@ -61,17 +66,13 @@ class QueryGraphs:
         """Return the graph of targets and files."""
         if self._targets is None:
             packages = KeptPackages(records={}, below={})
-            kept = self._load("targets")
-            if kept is not None:
-                with closing(kept.watched.check()) as check:
-                    changed, self._watched = kept.watched.changes(check)
-                packages = KeptPackages.decode(kept.sections)
+            found = self._files.find("targets")
+            if found is not None:
+                packages, self._watched = KeptPackages.decode(found.kept.sections), found.watched
                 self._known = packages.size
-                if changed:
-                    packages = packages.without(changed, self._place.workspace.root)
+                if found.changed:
+                    packages = packages.without(found.changed, self._place.workspace.root)
                     self._known = (-1, -1)
-                elif self._watched is not kept.watched:
-                    self._save("targets", self._watched, packages.encode())
             records, below = packages.records, packages.below
             self._targets = WorkspaceTargets(lambda: self._open()[0], self._place.package, records, below)
         return self._targets
@@ -81,23 +82,27 @@ class QueryGraphs:
         from hermpkg_build.engine.queries.import_graph import ImportGraph
         from hermpkg_build.engine.queries.module_graph import WorkspaceModules
 
-        kept = self._load("modules")
-        if kept is None:
-            return WorkspaceModules(self.targets(), self._read_imports())
-        with closing(kept.watched.check()) as check:
-            targets = self.targets()
-            changed, watched = kept.watched.changes(check)
-        if changed:
-            return WorkspaceModules(targets, self._read_imports(kept, watched, changed))
-        if watched is not kept.watched:
-            self._save("modules", watched, kept.sections)
-        return WorkspaceModules(targets, ImportGraph(kept.sections))
+        self._files.begin("modules")
+        targets, found = self.targets(), self._files.find("modules")
+        if found is None or found.changed:
+            return WorkspaceModules(targets, self._read_imports(found))
+        return WorkspaceModules(targets, ImportGraph(found.kept.sections))
+
+    def recall(self, question: Sequence[str], *, modules: bool) -> list[str] | None:
+        """Return the lines that an earlier query gave for the same words, if they still hold."""
+        return self._files.recall([self._place.package, *question], GRAPHS if modules else GRAPHS[:1])
+
+    def remember(self, question: Sequence[str], lines: Sequence[str], *, modules: bool) -> None:
+        """Keep the lines of an answer for which nothing had to be read beside the graphs that were kept."""
+        if self._opened is None:
+            self._files.remember([self._place.package, *question], GRAPHS if modules else GRAPHS[:1], lines)
 
     def close(self) -> None:
         """Keep the packages that were loaded, if nothing was wrong with any, and close the cache."""
         try:
             self._keep_targets()
         finally:
+            self._files.close()
             self._stack.close()
 
     def _keep_targets(self) -> None:
@@ -112,7 +117,7 @@ class QueryGraphs:
         if self._watched is not None:
             watched = self._watched.updated(watched) if watched is not None else self._watched
         if watched is not None:
-            self._save("targets", watched, packages.encode())
+            self._files.save("targets", watched, packages.encode())
 
     def _open(self) -> tuple[Loader, SourceTree, Cache]:
         """Open what reads the sources, when it is needed for the first time."""
@@ -135,10 +140,8 @@ class QueryGraphs:
             self._opened = (Loader(place.workspace, tree, store.actions), tree, store)
         return self._opened
 
-    def _read_imports(
-        self, kept: Kept | None = None, watched: Watched | None = None, changed: Collection[str] = ()
-    ) -> ImportGraph:
-        """Read the imports of all modules that BUILD files declare, or of those that are `changed`."""
+    def _read_imports(self, found: Found | None) -> ImportGraph:
+        """Read the imports of all modules that BUILD files declare, or of those that have changed."""
         from hermpkg_build.engine.queries.kept_imports import Reader, bring_up_to_date, read_all
 
         _, tree, store = self._open()
@@ -150,17 +153,18 @@ class QueryGraphs:
             jobs=self._place.jobs,
         )
         imports = None
-        notes = self._load("notes") if kept is not None else None
-        if kept is not None and notes is not None and watched is not None:
-            whole = {**kept.sections, **notes.sections}
-            if kept.sections["made"] == notes.sections["made"]:
-                imports = bring_up_to_date(whole, watched, changed, reader, self._table)
+        notes = self._files.load("notes") if found is not None else None
+        if found is not None and notes is not None:
+            kept = found.kept.sections
+            if kept["made"] == notes.sections["made"]:
+                whole = {**kept, **notes.sections}
+                imports = bring_up_to_date(whole, found.watched, found.changed, reader, self._table)
         if imports is None:
             imports = read_all(reader, self._table())
         if not self.targets().problems:
             answers, notes_now = imports.sections()
-            self._save("notes", Watched.none(), notes_now)
-            self._save("modules", imports.watched, answers)
+            self._files.save("notes", Watched.none(), notes_now)
+            self._files.save("modules", imports.watched, answers)
         return imports.graph
 
     def _table(self) -> ModuleTable:
@@ -213,20 +217,3 @@ class QueryGraphs:
                         )
                     )
         return there
-
-    def _load(self, what: str) -> Kept | None:
-        try:
-            return load(self._path(what))
-        except OSError:
-            return None
-
-    def _save(self, what: str, watched: Watched, sections: Sections) -> None:
-        """Keep something for the next query, which works as well without it."""
-        with suppress(OSError):
-            path = self._path(what)
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            save(path, watched, sections)
-
-    def _path(self, what: str) -> str:
-        workspace = self._place.workspace
-        return kept_path(workspace.root, what, workspace.source_roots)

@@ -153,11 +153,11 @@ class WorkspaceTargets:
     def reach(self, labels: Iterable[str]) -> set[str]:
         """Return all that the labels lead to, themselves included."""
         seen = set(labels)
-        wave = self._rules.keys() & seen
+        known = wave = self._rules.keys() & seen  # Files lead nowhere, and they are the most by far.
         while wave:
-            found = set().union(*self.successors(wave)) - seen
-            seen |= found
-            wave = self._rules.keys() & found  # Files lead nowhere, and they are the most by far.
+            seen.update(*self.successors(wave))
+            wave = (self._rules.keys() & seen) - known
+            known = known | wave
         return seen
 
     def _find_ends(self, label: str) -> Collection[str]:

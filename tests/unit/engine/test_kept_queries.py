@@ -17,6 +17,7 @@ import pytest
 from hermpkg_build.analysis.import_resolution import Resolver
 from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.queries import import_walk, kept_imports, module_table
+from hermpkg_build.engine.queries.graph_files import GraphFiles
 from hermpkg_build.engine.queries.import_graph import ImportGraph
 from hermpkg_build.engine.queries.module_table import ModuleTable
 from hermpkg_build.engine.queries.opening import QueryGraphs, QueryPlace
@@ -177,26 +178,37 @@ class World:
         return f"installed {name}"
 
 
+class NoFiles(GraphFiles):
+    """Files of which there are none."""
+
+    def load(self, *_: object) -> None:
+        return None
+
+    def save(self, *_: object) -> None:
+        return None
+
+
 class Anew(QueryGraphs):
     """Graphs that know nothing of earlier queries."""
 
-    def _load(self, _what: str) -> None:
-        return None
-
-    def _save(self, *_: object) -> None:
-        return None
+    def __init__(self, place: QueryPlace) -> None:
+        super().__init__(place)
+        self._files = NoFiles(place.workspace)
 
 
-def ask(graphs: type[QueryGraphs], root: Path, *, modules: bool = True) -> Any:
-    """The answer as JSON with the messages of what is wrong, whose order is that of the walk."""
-    place = QueryPlace(
+def place_of(root: Path) -> QueryPlace:
+    return QueryPlace(
         workspace=find_workspace(str(root)),
         directory=str(root),
         cache_directory=os.environ["HERMPKG_CACHE_DIR"],
         jobs=1,
         observer=BuildObserver(),
     )
-    with closing(graphs(place)) as opened:
+
+
+def ask(graphs: type[QueryGraphs], root: Path, *, modules: bool = True) -> Any:
+    """The answer as JSON with the messages of what is wrong, whose order is that of the walk."""
+    with closing(graphs(place_of(root))) as opened:
         graph = opened.modules() if modules else opened.targets()
         found = answer(ASKED[modules], graph)
         return as_json(Asked(answer=found, graph=graph)), sorted(error.render() for error in found.problems)
@@ -370,3 +382,36 @@ def test_notes_of_another_graph_are_not_believed(installed: Path) -> None:
     notes.write_bytes(before)
     world.write("a/three.py", "import csv\n")
     assert ask(QueryGraphs, world.root) == ask(Anew, world.root)
+
+
+def test_answers_are_recalled_until_something_changes(
+    installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hermpkg_build.disk.source_tree.is_settled", lambda *_: True)
+    world = World(installed, 2)
+    world.write("a/one.py", "import json\n")
+
+    def recalled(text: str, *, modules: bool, answers: Sequence[str] = ()) -> list[str] | None:
+        with closing(QueryGraphs(place_of(world.root))) as graphs:
+            if answers:
+                assert answer(text, graphs.modules() if modules else graphs.targets()).labels
+                graphs.remember([text], answers, modules=modules)
+                return None
+            return graphs.recall([text], modules=modules)
+
+    recalled("//...", modules=True, answers=["made while sources were read: not kept"])
+    assert recalled("//...", modules=True) is None
+    for modules in (True, False):
+        recalled("//...", modules=modules, answers=["one", "two"])
+        assert recalled("//...", modules=modules) == ["one", "two"]
+        assert recalled("//a:all", modules=modules) is None
+    world.write("a/one.py", "import csv\n")
+    assert recalled("//...", modules=True) is None
+    assert recalled("//...", modules=False) == ["one", "two"]
+    world.write("a/BUILD", "")
+    assert recalled("//...", modules=False) is None
+    for number in range(30):
+        with closing(QueryGraphs(place_of(world.root))) as graphs:
+            graphs.targets().matching("//a:all" if number else "//...")
+            graphs.remember([str(number)], ["x"], modules=False)
+    assert len(list((world.root / "hermpkg-out/.hermpkg/queries").glob("answer-*"))) == 20
