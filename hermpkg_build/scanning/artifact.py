@@ -42,7 +42,8 @@ _END_OF_ZIP = b"PK\x05\x06"
 _TORCHSCRIPT_FOLDERS = ("code/", f"{DATA}ts_code/")
 _MODELS_OF_OTHERS = (".pb", ".h5", ".keras", ".onnx", ".tflite", ".mar", ".llamafile")
 
-_OPERATORS = ("torch", "ops", "aten")
+OPERATORS = ("torch", "ops", "aten")
+"""What TorchScript calls its operators by, without an import."""
 
 Named = tuple[str, memoryview]
 Exports = Mapping[str, Mapping[str, Sequence[str]]]
@@ -273,9 +274,9 @@ class _Scan:
     def _torchscript(self, data: memoryview, record: str) -> None:
         """TorchScript is compiled by torch, and can do what its operators can."""
         self._sources += 1
-        facts = capabilities_of(bytes(data), given=_OPERATORS)
+        facts = capabilities_of(bytes(data), given=OPERATORS)
         for use in facts.uses:
-            if top_of(use.name) in _OPERATORS:
+            if top_of(use.name) in OPERATORS:
                 self._use(use, record, "")
         if facts.problem:
             self.unreadable(record, f"the code is not valid TorchScript: {facts.problem}", level=Level.NOTE)

@@ -103,9 +103,19 @@ def _of_extern(module: str, name: str) -> Verdict | None:
 
 def _of_packed(module: str, name: str, around: Surroundings) -> Verdict:
     """A name in a packed module is packed code, unless that module has it from elsewhere."""
+    worst = Verdict(Level.NOTE, None, "a packed class or function")
+    for full in origins_of(module, name, around):
+        of, _, last = full.rpartition(".")
+        found = _of_extern(of, last)
+        if found is not None and found.level > worst.level:
+            worst = found._replace(words=f"is {full}: {found.words}")
+    return worst
+
+
+def origins_of(module: str, name: str, around: Surroundings) -> Iterator[str]:
+    """The names outside of the artifact that a name in a packed module stands for, by imports and aliases."""
     seen: set[tuple[str, str]] = set()
     names = [(module, name)]
-    worst = Verdict(Level.NOTE, None, "a packed class or function")
     while names and len(seen) < 64:
         module, name = names.pop()
         if (module, name) in seen:
@@ -117,12 +127,8 @@ def _of_packed(module: str, name: str, around: Surroundings) -> Verdict:
             inner = _packed_parent(full, around.packed)
             if inner:
                 names.append((inner, full[len(inner) + 1 :]))
-                continue
-            of, _, last = full.rpartition(".")
-            found = _of_extern(of, last)
-            if found is not None and found.level > worst.level:
-                worst = found._replace(words=f"is {full}: {found.words}")
-    return worst
+            else:
+                yield full
 
 
 def _packed_parent(name: str, packed: Collection[str]) -> str:

@@ -16,7 +16,7 @@ from hermpkg_build.scanning.harmless import is_harmless
 from hermpkg_build.trust.decision import Subject, policy_name, refusals_by, refusals_of
 from hermpkg_build.trust.environment import process_policies
 from hermpkg_build.trust.errors import Refusal, RefusalKind, TrustError
-from hermpkg_build.trust.needs import Needs, needs_of, pickle_needs
+from hermpkg_build.trust.needs import Needs, needs_of, permissions_for, pickle_needs
 from hermpkg_build.trust.policy import TrustPolicy, TrustRule
 from hermpkg_build.trust.policy_file import read_policy
 
@@ -107,7 +107,7 @@ class Gate:
         needs = self._needs
         if needs is None or record in needs.pickles:
             return
-        found = Needs(pickle_needs(data, record, needs.packed), (), needs.packed)
+        found = Needs(pickle_needs(data, record, needs.around), (), needs.around)
         # Who made the file was asked when it was opened.
         refusals = [
             refusal
@@ -120,37 +120,40 @@ class Gate:
 
     def check_global(self, module: str, name: str) -> None:
         """Refuse a name that a pickle asks for while it is loaded, whatever was read in it before."""
-        if self._is_free(module, name):
+        if self._needs is None:
             return
         for policy, rule in zip(self.policies, self.rules, strict=True):
-            if not rule.allows_global(module, name):
-                reason = f"{module}.{name}, which only showed when the pickle was loaded"
-                origin = policy_name(policy, rule)
-                raise self._error(
-                    [Refusal(kind=RefusalKind.GLOBAL, name=f"{module}.{name}", reason=reason, policy=origin)]
-                )
+            for permission in permissions_for(module, name, self._needs.around):
+                if not rule.allows_global(*permission):
+                    full = f"{module}.{name}"
+                    reason = f"{full}, which only showed when the pickle was loaded"
+                    origin = policy_name(policy, rule)
+                    refusal = Refusal(kind=RefusalKind.GLOBAL, name=full, reason=reason, policy=origin)
+                    raise self._error([refusal])
 
     def check_found(self, module: str, name: str, found: object) -> None:
-        """Refuse what a name that only a pattern allows has led to, where it is of another library.
+        """Refuse what a name has led to, where it is of another library than the name says.
 
-        Libraries hold modules and functions of others, such as ``os``, under names of their own.
+        Libraries and packed modules hold modules and functions of others, such as ``os``, under names of
+        their own. What a rule names as it is, it means; a pattern does not mean that.
         """
-        if self._is_free(module, name):
+        if self._needs is None:
             return
-        full = f"{module}.{name}"
-        home = getattr(found, "__module__", None)
-        strays = isinstance(found, ModuleType) or (isinstance(home, str) and top_of(home) != top_of(module))
-        if strays and not all(rule.allow_all or full in rule.globals for rule in self.rules):
-            what = "a module" if isinstance(found, ModuleType) else f"of {home}"
+        around = self._needs.around
+        is_packed = module in around.packed
+        what = _of_another(found, module, is_packed)
+        if not what or (is_harmless(module, name) and not is_packed):
+            return
+        named = {f"{of}.{last}" for of, last in [(module, name), *permissions_for(module, name, around)]}
+        own = str(getattr(found, "__module__", "")), str(getattr(found, "__qualname__", ""))
+        for policy, rule in zip(self.policies, self.rules, strict=True):
+            is_meant = rule.allow_all or not named.isdisjoint(rule.globals)
+            if is_meant or (is_packed and (is_harmless(*own) or rule.allows_global(*own))):
+                continue
+            full = f"{module}.{name}"
             reason = f"{full} is {what}: a policy must name it, a pattern is not enough"
-            raise self._error([Refusal(kind=RefusalKind.GLOBAL, name=full, reason=reason)])
-
-    def _is_free(self, module: str, name: str) -> bool:
-        """Whether a name needs no permission: it is harmless, or of packed code, which is judged itself."""
-        needs = self._needs
-        if needs is None:
-            return True
-        return needs.packed.source(module) is not None or is_harmless(module, name)
+            origin = policy_name(policy, rule)
+            raise self._error([Refusal(kind=RefusalKind.GLOBAL, name=full, reason=reason, policy=origin)])
 
     def _error(self, refusals: Sequence[Refusal]) -> TrustError:
         origins = dict.fromkeys(refusal.policy for refusal in refusals if refusal.policy)
@@ -214,6 +217,19 @@ class Gate:
             facts=[("file", self._shown)],
             next_step="open the file of the artifact by its path",
         )
+
+
+def _of_another(found: object, module: str, is_packed: bool) -> str:
+    """Say of which other library than `module` an object is, "" where of none, or where it cannot do harm.
+
+    Names of packed modules begin with ``<``, once they are loaded.
+    """
+    if isinstance(found, ModuleType):
+        return "" if found.__name__.startswith("<") else "a module"
+    home = getattr(found, "__module__", None)
+    if not callable(found) or not isinstance(home, str) or home.startswith("<"):
+        return ""
+    return f"of {home}" if is_packed or top_of(home) != top_of(module) else ""
 
 
 def _name_of(source: object) -> str:

@@ -110,6 +110,76 @@ def test_a_pattern_does_not_lead_on_into_other_libraries(
     assert found == [(RefusalKind.GLOBAL, f"{module}.{name}")]
 
 
+def named(module: str, name: str) -> bytes:
+    """A pickle that calls what protocol 4 finds under a name, which may have dots, with a text."""
+    texts = b"".join(b"\x8c" + bytes([len(text)]) + text.encode() for text in (module, name))
+    return b"\x80\x04" + texts + b"\x93\x8c\x04true\x85R."
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("import os", "os.system"),
+        ("import os as o\nx = o", "x.system"),
+        ("from os import *", "system"),
+        ("from app.b import way", "way.system"),
+        ("import app.b", "app.b.way.system"),
+    ],
+)
+def test_what_a_packed_module_has_from_elsewhere_is_no_packed_code(
+    artifact: Callable[..., Path], source: str, name: str
+) -> None:
+    files = {"app/a.py": source, "app/b.py": "import os as way", "m/a.pkl": named("app.a", name)}
+    path = artifact(files, ["os"])
+    assert refused(path, only(modules="app.**")) == [(RefusalKind.GLOBAL, "os.system")]
+    with PackageImporter(path, trust=only(modules="app.**", globals="os.system")) as importer:
+        assert importer.load_pickle("m", "a.pkl") == 0
+
+
+def test_no_name_leads_through_a_packed_function_to_everything(artifact: Callable[..., Path]) -> None:
+    files = {"app/a.py": "def f(): pass", "m/a.pkl": named("app.a", "f.__globals__.get")}
+    found = refused(artifact(files), only(modules="app.**", globals="app.**"))
+    assert found == [(RefusalKind.GLOBAL, "app.a.f.__globals__.get")]
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("class A:\n    import os", "A.os.system"),
+        ("x = [__import__(n) for n in ['os']][0].system", "x"),
+        ("import os\nfor n in dir(os):\n    if n[3:] == 'tem': globals()['x'] = getattr(os, n)", "x"),
+        ("from .b import *", "way.system"),
+    ],
+)
+def test_what_no_reader_finds_is_seen_when_it_is_found(
+    artifact: Callable[..., Path], source: str, name: str
+) -> None:
+    files = {"app/a.py": source, "app/b.py": "import os as way", "m/a.pkl": named("app.a", name)}
+    policy = only(modules="app.**", capabilities="**")
+    importer = PackageImporter(artifact(files, ["os"]), trust=policy)
+    with pytest.raises(TrustError, match=r"is of posix"):
+        importer.load_pickle("m", "a.pkl")
+
+
+def test_a_packed_module_may_have_harmless_and_packed_things(artifact: Callable[..., Path]) -> None:
+    path = artifact(
+        {
+            "app/a.py": "from collections import OrderedDict as O\nfrom .b import B\nC, N, L = B, B(), list",
+            "app/b.py": "class B:\n    class Inner: pass\n    def __call__(self): pass",
+            **{
+                f"m/{name}.pkl": b"\x80\x04"
+                + b"".join(b"\x8c" + bytes([len(text)]) + text.encode() for text in ("app.a", name))
+                + b"\x93."
+                for name in ("O", "B", "C", "N", "L", "B.Inner")
+            },
+        },
+        ["collections"],
+    )
+    with PackageImporter(path, trust=only(modules="app.**")) as importer:
+        for name in ("O", "B", "C", "N", "L", "B.Inner"):
+            assert importer.load_pickle("m", f"{name}.pkl") is not None
+
+
 def test_what_a_pattern_leads_to_is_of_the_library_itself(artifact: Callable[..., Path]) -> None:
     """`glob` of the standard library has `os` and `fnmatch` under names of its own."""
     path = artifact(
