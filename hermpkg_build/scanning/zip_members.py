@@ -79,7 +79,7 @@ def _listed(view: memoryview, name: str, member: Member) -> tuple[list[ZipMember
         return [ZipMember(name=name, data=None, problem="its header is not where the directory says")], end
     _, _, flags, method, _, _, crc, packed, size, n, x = z.LOCAL.unpack_from(view, member.header)
     problems = []
-    local_name = decode_name(bytes(view[end : end + n]), flags)
+    local_name = _name(bytes(view[end : end + n]), flags)
     start = end + n + x
     end = start + member.packed_size
     if local_name != name:
@@ -194,13 +194,20 @@ def _hidden(data: memoryview, place: int, limit: int) -> ZipMember:
     """A member by its own header; what is no header of one gives bytes that are looked at all the same."""
     _, _, flags, method, _, _, _, packed, size, n, x = z.LOCAL.unpack_from(data, place)
     name_at = place + z.LOCAL.size
-    name = decode_name(bytes(data[name_at : name_at + n]), flags)
+    name = _name(bytes(data[name_at : name_at + n]), flags)
     start = name_at + n + x
     end = start + packed if packed not in (0, z.MAX_32) else max(limit, start)
     content, problem = _unpacked(data[start:end], method, size)
     if content is None:
         content = data[start:end]
     return ZipMember(name=name or f"<{place}>", data=content, problem=problem, is_hidden=True)
+
+
+def _name(raw: bytes, flags: int) -> str:
+    try:
+        return decode_name(raw, flags)
+    except ArchiveError:
+        return raw.decode("latin-1")
 
 
 def _comment(view: memoryview) -> memoryview:

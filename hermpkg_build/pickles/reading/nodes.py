@@ -314,11 +314,13 @@ def _call(count: int) -> _Step:
 
 def _instance(reader: _Reader, opcode: str, argument: object, offset: int) -> None:
     """INST and OBJ of protocols 0 and 1: a class and the values above the mark."""
-    items = reader.pop_marked()
     if opcode == "INST":
+        # Unpicklers written in Python import the class before they miss a mark.
         _global(reader, opcode, argument, offset)
         function = reader.stack.pop()
+        items = reader.pop_marked()
     else:
+        items = reader.pop_marked()
         function = items.pop(0)
     arguments = Node(kind=NodeKind.TUPLE, opcode=opcode, offset=offset, items=items)
     node = reader.push(NodeKind.CALL, opcode, offset)

@@ -46,7 +46,8 @@ def _line(stream: IO[bytes]) -> bytes:
 
 
 def _names(stream: IO[bytes]) -> tuple[str, str]:
-    return _line(stream).decode(), _line(stream).decode()
+    """Two names; of one that is cut off, unpicklers in Python drop the last letter, and look it up."""
+    return stream.readline()[:-1].decode(), stream.readline()[:-1].decode()
 
 
 def _number(stream: IO[bytes]) -> int | bool | None:
