@@ -81,6 +81,33 @@ def test_levels_decide_the_exit_code(scan: Any, tmp_path: Path) -> None:
     assert scan(note, "--strict")[0] == 3
 
 
+def test_a_policy_accepts_what_it_names(scan: Any, artifact: Path, tmp_path: Path) -> None:
+    policy = tmp_path / "trust.toml"
+    policy.write_text('[[artifact]]\nartifacts = "net.pt"\ncapabilities = ["processes"]\n')
+    policy.chmod(0o600)
+    assert scan(artifact, "--allow", policy)[0] == 0
+    policy.write_text('[[artifact]]\nartifacts = "net.pt"\ncapabilities = ["network"]\n')
+    assert scan(artifact, "--allow", policy)[0] == 3
+    policy.write_text('[[artifact]]\nartifacts = "other.pt"\ncapabilities = ["processes"]\n')
+    code, _, error = scan(artifact, "--allow", policy)
+    assert (code, "no rule is for net.pt" in error) == (3, True)
+    policy.write_text(f'[[artifact]]\nsha256 = "{"0" * 64}"\nallow-all = true\n')
+    code, _, error = scan(artifact, "--allow", policy)
+    assert (code, "another digest" in error) == (3, True)
+
+
+def test_a_policy_accepts_names_in_pickles_and_nothing_that_is_broken(scan: Any, tmp_path: Path) -> None:
+    path, policy = tmp_path / "unknown.pkl", tmp_path / "trust.toml"
+    policy.write_text('[[artifact]]\nglobals = ["some.library.Thing"]\n')
+    policy.chmod(0o600)
+    path.write_bytes(b"csome.library\nThing\n)R.")
+    assert scan(path, "--allow", policy)[0] == 0
+    path.write_bytes(b"csome.library\nThing\n)R")
+    assert scan(path, "--allow", policy)[0] == 3
+    path.write_bytes(b"csome.library\nOther\n)R.")
+    assert scan(path, "--allow", policy)[0] == 3
+
+
 def test_json_has_every_finding(scan: Any, artifact: Path, evil: Path) -> None:
     code, output, _ = scan(artifact, evil, "--json")
     value = json.loads(output)

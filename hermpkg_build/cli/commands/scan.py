@@ -17,6 +17,7 @@ from hermpkg_build.errors import ExitCode
 if TYPE_CHECKING:
     from hermpkg_build.core.canonical_json import Json
     from hermpkg_build.scanning.findings import Finding, Findings, Level
+    from hermpkg_build.trust.policy import TrustPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,12 @@ class ScanArguments(EngineArguments):
         read=str,
         default="unknown",
         choices=("unknown", "dangerous"),
+    )
+    allow: str | None = option(
+        "--allow FILE",
+        "leave out what the trust policy in FILE accepts by its rule for the name of the scanned file",
+        read=str,
+        default=None,
     )
     strict: bool = flag(
         "--strict", "take notes for findings too: code that reads files or the environment, or starts threads"
@@ -62,11 +69,14 @@ def run(arguments: ScanArguments, console: Console) -> ExitCode:
     from hermpkg_build.scanning.findings import Level
 
     least = Level.NOTE if arguments.strict else Level[arguments.fail_on.upper()]
+    policy = _policy(arguments.allow)
     scanned: list[Findings] = []
     results: list[Json] = []
     failed = False
     for path, shown in _files(arguments, console):
         found, ways = _scanned(path, shown)
+        if policy is not None:
+            found = _without_accepted(found, path, policy, console)
         scanned.append(found)
         failing = found.at_least(least)
         failed = failed or bool(failing)
@@ -109,6 +119,26 @@ def _scanned(path: str, shown: str) -> tuple[Findings, Mapping[str, Sequence[str
     return found, ways_to_modules(path, modules)
 
 
+def _policy(path: str | None) -> TrustPolicy | None:
+    if path is None:
+        return None
+    from hermpkg_build.trust.policy_file import read_policy
+
+    return read_policy(path)
+
+
+def _without_accepted(found: Findings, path: str, policy: TrustPolicy, console: Console) -> Findings:
+    from hermpkg_build.inspection.accepted_findings import without_accepted
+
+    if os.path.isdir(path):
+        console.warn(f"--allow: rules are for files, and {found.name} is a folder")
+        return found
+    left, why_not = without_accepted(found, path, os.path.basename(path), policy)
+    if why_not:
+        console.warn(f"--allow: nothing of {found.name} is accepted: {why_not}")
+    return left
+
+
 def _tell(console: Console, found: Findings, ways: Mapping[str, Sequence[str]], *, least: Level) -> None:
     from hermpkg_build.inspection.findings_text import VERDICTS, lines, summary
 
@@ -127,7 +157,7 @@ def _next_step(found: Findings) -> str:
 
     if found.worst is Level.DANGEROUS:
         return "-> load it only where you know who made it, and what the places above are for"
-    return "-> load it only where you know what the names above do"
+    return "-> accept what you know with --allow: hermpkg trust FILE writes a policy to be reviewed"
 
 
 def _json(found: Findings, ways: Mapping[str, Sequence[str]], *, clean: bool) -> Json:
