@@ -14,14 +14,15 @@ PAGE = Path(__file__).with_name("events.md")
 _HEAD = """\
 # Events
 
-`--events FILE` of `hermpkg build` and `hermpkg test` writes what happens as it happens: a line for each
+`--events FILE` of `hermpkg build`, `test` and `watch` writes what happens as it happens: a line for each
 event, which is a JSON object with the fields `event`, its name, and `at`, the seconds since the build
 began, and those below. Lines are written whole. Later versions may add events and fields.
 
     hermpkg test //... --events /tmp/events.jsonl
     tail -f /tmp/events.jsonl | jq -c 'select(.event == "test_finished") | {label, status}'
 
-The first event is `build_started`, the last `build_finished`. Where nothing has changed since the last
+The first event is `build_started`, the last `build_finished`; `hermpkg watch` writes one build after the
+other, until it is ended. Where nothing has changed since the last
 build there are only the targets between them. Several actions run at once: those that begin and end are
 told apart by `kind` and `subject`.
 

@@ -72,7 +72,7 @@ def ask_engine(
         patterns=tuple(patterns), directory=os.getcwd(), keep_going=keep_going, jobs=arguments.jobs
     )
     with (
-        closing(Display(console, explain=explain, tell_test=tell_test)) as display,
+        closing(Display(console, explain=explain, keep_going=keep_going, tell_test=tell_test)) as display,
         recorded(arguments, request, display) as observer,
     ):
         return call_engine(use_case, request, arguments, observer)

@@ -74,6 +74,7 @@ class Console:
         self.json = json
         self.quiet = quiet
         self.verbose = verbose and not quiet
+        self._described: list[HermpkgError] = []
         self._color_output = _wants_color(sys.stdout, color, environment)
         self.color_errors = _wants_color(sys.stderr, color, environment)
 
@@ -115,8 +116,13 @@ class Console:
         self._print_error([("warning:", _YELLOW), " ", *first], *rest)
 
     def describe(self, error: HermpkgError) -> None:
-        """Print the whole of an error on standard error."""
-        lines = [[_coloured(line)] for line in error.render().split("\n")]
+        """Print the whole of an error on standard error; of a group only those not printed before."""
+        text = error.render()
+        if self._described and isinstance(error, GroupedError):
+            new = [each for each in error.errors if not any(each is known for known in self._described)]
+            text = "\n\n".join([*(each.render() for each in new), HermpkgError.render(error)])
+        self._described.append(error)
+        lines = [[_coloured(line)] for line in text.split("\n")]
         self._print_error([("error:", _RED), " ", *lines[0]], *lines[1:])
 
     def _print_error(self, *lines: Sequence[str | Styled]) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.durations import Durations
     from hermpkg_build.engine.results import TargetResult
     from hermpkg_build.engine.test_results import PackageTestResult
+    from hermpkg_build.errors import HermpkgError
 
 SILENCE_S = 10.0
 """How long nothing is said where output is no terminal, while something runs."""
@@ -29,8 +30,8 @@ class Display(BuildObserver):
 
     On a terminal that are lines at the bottom, drawn anew all the time: how many steps are done, what runs
     and for how long. Elsewhere a line says so when nothing else was said for `SILENCE_S` seconds. With
-    `explain` each target is followed by why it was built. `tell_test` prints how a test went. To be closed
-    at the end.
+    `explain` each target is followed by why it was built, with `keep_going` errors of targets are printed
+    as well. `tell_test` prints how a test went. To be closed at the end.
     """
 
     def __init__(
@@ -38,10 +39,12 @@ class Display(BuildObserver):
         console: Console,
         *,
         explain: bool = False,
+        keep_going: bool = False,
         tell_test: Callable[[PackageTestResult], None] | None = None,
     ) -> None:
         self._console = console
         self._explain = explain
+        self._tells_errors = keep_going and not console.json
         self._tell_test = tell_test
         self._shows = not console.json and not console.quiet
         self._live: LiveLines | None = None
@@ -94,6 +97,11 @@ class Display(BuildObserver):
     def target_finished(self, result: TargetResult) -> None:
         """Print the target's line, and why it was built where that is wanted."""
         self._print(lambda: self._print_target(result))
+
+    def target_failed(self, label: str, error: HermpkgError) -> None:  # noqa: ARG002 - the error names it.
+        """Print the error, where the build goes on after it."""
+        if self._tells_errors:
+            self._print(lambda: self._console.describe(error))
 
     def test_finished(self, result: PackageTestResult) -> None:
         """Print how the test went."""

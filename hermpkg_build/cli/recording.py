@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -12,23 +12,30 @@ from hermpkg_build.cli.arguments import option
 from hermpkg_build.cli.remote import EngineArguments
 
 if TYPE_CHECKING:
+    from hermpkg_build.cli.events import Sink
     from hermpkg_build.engine.observer import BuildObserver
     from hermpkg_build.engine.results import BuildRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedArguments(EngineArguments):
-    """The arguments of commands that can record what they do; files are absolute."""
+class EventArguments(EngineArguments):
+    """The arguments of commands that can tell other programs what happens; files are absolute."""
+
+    events: str | None = option(
+        "--events FILE",
+        "write what happens to FILE as it happens, a JSON object a line",
+        read=os.path.abspath,
+        default=None,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedArguments(EventArguments):
+    """The arguments of commands that can record one build."""
 
     profile: str | None = option(
         "--profile FILE",
         "write what took how long to FILE in the trace-event format, which ui.perfetto.dev opens",
-        read=os.path.abspath,
-        default=None,
-    )
-    events: str | None = option(
-        "--events FILE",
-        "write what happens to FILE as it happens, a JSON object a line",
         read=os.path.abspath,
         default=None,
     )
@@ -47,16 +54,40 @@ def recorded(
         return
     from contextlib import ExitStack
 
-    from hermpkg_build.cli.events import EventFile, Recorder, Sink
-    from hermpkg_build.cli.profile import ProfileFile
+    request = replace(request, jobs=arguments.jobs)
+    with ExitStack() as stack:
+        sinks = stack.enter_context(event_file(arguments.events, display.warning))
+        if arguments.profile is not None:
+            from hermpkg_build.cli.profile import ProfileFile
+
+            sinks = [*sinks, stack.enter_context(ProfileFile(arguments.profile, display.warning))]
+        yield stack.enter_context(told_to(sinks, request, display))
+
+
+@contextmanager
+def event_file(path: str | None, warn: Callable[[str], None]) -> Iterator[Sequence[Sink]]:
+    """A context with what takes events and writes them to a file; with nothing where no file is named.
+
+    Raises CommandLineError for a file that cannot be written.
+    """
+    if path is None:
+        yield ()
+        return
+    from hermpkg_build.cli.events import EventFile
+
+    with EventFile(path, warn) as file:
+        yield [file]
+
+
+@contextmanager
+def told_to(sinks: Sequence[Sink], request: BuildRequest, display: BuildObserver) -> Iterator[BuildObserver]:
+    """A context that is a build, with an observer that tells `display`, and `sinks` what happens."""
+    if not sinks:
+        yield display
+        return
+    from hermpkg_build.cli.events import Recorder
     from hermpkg_build.engine.observer import ObserverGroup
 
-    with ExitStack() as stack:
-        sinks: list[Sink] = []
-        if arguments.events is not None:
-            sinks.append(stack.enter_context(EventFile(arguments.events, display.warning)))
-        if arguments.profile is not None:
-            sinks.append(stack.enter_context(ProfileFile(arguments.profile, display.warning)))
-        recorder = Recorder(sinks)
-        with recorder.build(replace(request, jobs=arguments.jobs)):
-            yield ObserverGroup([display, recorder])
+    recorder = Recorder(sinks)
+    with recorder.build(request):
+        yield ObserverGroup([display, recorder])

@@ -22,6 +22,7 @@ def texts(line: str, kind: str = "") -> list[str]:
     ("line", "expected"),
     [
         ("hermpkg cl", ["clean"]),
+        ("hermpkg help rem", ["remote"]),
         ("hermpkg -C /x ver", ["verify", "version"]),
         ("hermpkg build //models:", ["modules", "resnet", "resnet_test", "all"]),
         ("hermpkg build //models:res", ["resnet", "resnet_test"]),

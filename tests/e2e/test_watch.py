@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -99,6 +100,22 @@ def test_each_kind_of_change_makes_a_build(app: Workspace, watch) -> None:
     watcher.rests()
     app.write("pyproject.toml", "[tool.hermpkg]\n")
     watcher.hear("//app:app  up-to-date")
+
+
+def test_all_builds_are_told_to_one_file_of_events(app: Workspace, watch, tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    watcher = watch("//app", "--events", str(file))
+    watcher.rests()
+    app.write("app/helpers.py", "def (\n")
+    watcher.hear("^error: ")
+    watcher.rests()
+    events = [json.loads(line) for line in file.read_text().splitlines()]
+    ends = [event["exit_code"] for event in events if event["event"] == "build_finished"]
+    begins = [at for at, event in enumerate(events) if event["event"] == "build_started"]
+    assert ends == [0, 1]
+    assert len(begins) == 2
+    assert begins[0] == 0
+    assert "helpers.py" in json.dumps([e["error"] for e in events if e["event"] == "target_failed"])
 
 
 def test_what_no_build_looked_at_makes_none(app: Workspace, watch) -> None:

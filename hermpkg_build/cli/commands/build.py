@@ -119,7 +119,7 @@ def _build(arguments: BuildArguments, console: Console) -> tuple[BuildResult, He
         strict_imports=arguments.strict_imports,
     )
     chosen_settings(arguments.remote)
-    with closing(Display(console, explain=arguments.explain)) as display:
+    with closing(Display(console, explain=arguments.explain, keep_going=arguments.keep_going)) as display:
         try:
             with recorded(arguments, request, display) as observer:
                 return _bring_up_to_date(arguments, request, observer), None

@@ -22,7 +22,7 @@ REMOTE = "remote"
 class HelpArguments(CommonArguments):
     """What ``hermpkg help`` is told."""
 
-    command: str = operand("[COMMAND]")
+    command: str = operand("[COMMAND|remote]")
     man: bool = flag("--man", "write a page for `man`, in its language")
 
 

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 from hermpkg_build.cli.arguments import flag, operands
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console
-from hermpkg_build.cli.remote import EngineArguments, chosen_settings
+from hermpkg_build.cli.recording import EventArguments, event_file, told_to
+from hermpkg_build.cli.remote import chosen_settings
 from hermpkg_build.core.texts import counted
 from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError, LocalEnvironmentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
+    from hermpkg_build.cli.events import Sink
     from hermpkg_build.disk.source_tree import SourceTree
     from hermpkg_build.engine.context import Build
     from hermpkg_build.engine.results import BuildRequest
@@ -29,7 +31,7 @@ _MOST_AT_ONCE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WatchArguments(EngineArguments):
+class WatchArguments(EventArguments):
     """What ``hermpkg watch`` is told."""
 
     patterns: tuple[str, ...] = operands("PATTERN...")
@@ -60,9 +62,16 @@ def run(arguments: WatchArguments, console: Console) -> ExitCode:
         keep_going=arguments.keep_going,
         jobs=arguments.jobs,
     )
+    with event_file(arguments.events, console.warn) as sinks:
+        _watch(lambda: _build(arguments, request, console, sinks), wait, console)
+    return ExitCode.SUCCESS
+
+
+def _watch(build: Callable[[], Sighting], wait: Callable[[Sighting], str], console: Console) -> None:
+    """Build, and again after each change, until something is raised."""
     at_once: list[str] = []
     while True:
-        seen = _build(arguments, request, console)
+        seen = build()
         changed = seen.find_change()
         at_once = [*at_once, changed] if changed else []
         if changed and at_once[-_MOST_AT_ONCE:] == [changed] * _MOST_AT_ONCE:
@@ -75,7 +84,9 @@ def run(arguments: WatchArguments, console: Console) -> ExitCode:
         console.note(f"{_shown(changed)} changed")
 
 
-def _build(arguments: WatchArguments, request: BuildRequest, console: Console) -> Sighting:
+def _build(
+    arguments: WatchArguments, request: BuildRequest, console: Console, sinks: Sequence[Sink]
+) -> Sighting:
     """Build once, and return what was looked at. Errors are told; those that are our own bugs are raised."""
     from hermpkg_build.cli.building import call_engine
     from hermpkg_build.cli.commands.test import tell_test
@@ -90,10 +101,11 @@ def _build(arguments: WatchArguments, request: BuildRequest, console: Console) -
         builds.append(build)
         _use_case(arguments)(build)
 
-    display = Display(console, tell_test=partial(tell_test, console, "errors"))
+    tell = partial(tell_test, console, "errors")
+    display = Display(console, keep_going=arguments.keep_going, tell_test=tell)
     try:
-        with closing(display):
-            call_engine(work, request, arguments, display, on_tree=trees.append)
+        with closing(display), told_to(sinks, request, display) as observer:
+            call_engine(work, request, arguments, observer, on_tree=trees.append)
         failed = False
     except HermpkgError as error:
         console.describe(error)

@@ -3,6 +3,7 @@
 import pytest
 
 from hermpkg_build.cli.console import Console, error_json, strong
+from hermpkg_build.cli.progress import Display
 from hermpkg_build.core.texts import size_text
 from hermpkg_build.errors import GroupedError, LabelError, LoadingError, Location
 from hermpkg_build.printable import one_line
@@ -30,6 +31,23 @@ def test_control_characters_cannot_steer_a_terminal():
         "a\\x1b[2Jb\\rc\\x9bd\\u202ee\\u2028f\\nFAKE: fine"
     )
     assert one_line("Größe\tüber 日本 \udc80") == "Größe\tüber 日本 \\udc80"
+
+
+def test_errors_that_a_build_goes_on_after_are_printed_once_as_they_happen(capsys):
+    errors = [LabelError("first is wrong"), LabelError("second is wrong"), LabelError("third is wrong")]
+    console = Console()
+    display = Display(console, keep_going=True)
+    for number, error in enumerate(errors[:2], 1):
+        display.target_failed("//a:b", error)
+        assert capsys.readouterr().err.count("is wrong") == 1, number
+    console.describe(GroupedError("3 of the requested targets failed", errors))
+    said = capsys.readouterr().err
+    assert "third is wrong" in said
+    assert "first is wrong" not in said
+    assert said.rstrip().endswith("3 of the requested targets failed")
+    Display(console).target_failed("//a:b", errors[0])  # The build ends by this one, and tells it then.
+    Display(Console(json=True), keep_going=True).target_failed("//a:b", errors[0])
+    assert capsys.readouterr() == ("", "")
 
 
 def test_an_error_as_fields():
