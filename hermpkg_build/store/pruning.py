@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +34,9 @@ _PRUNED_TO = 0.9
 
 _CLOCKS_S = 60.0
 """How far the clocks of machines that share a cache folder may differ."""
+
+_REMOVERS = 16
+"""Threads that remove entries: as many deletions as a disk has work for at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,21 +144,34 @@ def _removed(root: str, doomed: Sequence[Entry], opened: int | None) -> list[Ent
         os.makedirs(temporary, exist_ok=True)
         try:
             with new_folder(temporary) as aside:
-                moved = os.path.join(aside, "moved")
-                return [
-                    entry
-                    for entry in doomed
-                    if (
-                        _unlinked(entry)
-                        if opened is not None and opened == _last_opened(root)
-                        else _moved_out(entry, moved)
-                    )
-                ]
+
+                def remove(entry: Entry) -> bool:
+                    if opened is not None and opened == _last_opened(root):
+                        return _unlinked(entry)
+                    return _moved_out(entry, os.path.join(aside, entry.name.hex()))
+
+                return _removed_by(remove, doomed)
         except OSError as error:
             if error.errno not in FULL:
                 raise
         # There is no room for a folder aside before there is less of all else.
-        return [entry for entry in doomed if _unlinked(entry)]
+        return _removed_by(_unlinked, doomed)
+
+
+def _removed_by(remove: Callable[[Entry], bool], doomed: Sequence[Entry]) -> list[Entry]:
+    """Let several threads remove entries; return those that `remove` says are gone.
+
+    A file system may wait for its disk at each file, for as long as one thread asks for one at a time. Those
+    in one folder are one thread's: they would wait for each other.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    folders: dict[str, list[Entry]] = {}
+    for entry in doomed:
+        folders.setdefault(os.path.dirname(entry.path), []).append(entry)
+    with ThreadPoolExecutor(_REMOVERS) as pool:
+        parts = pool.map(lambda entries: [entry for entry in entries if remove(entry)], folders.values())
+        return [entry for part in parts for entry in part]
 
 
 def _last_opened(root: str) -> int | None:

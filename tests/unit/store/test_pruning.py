@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -151,6 +153,25 @@ def test_an_entry_that_is_used_while_others_go_is_put_back(
     assert pruned == Pruned(
         removed_entries=1, removed_bytes=BLOCK, left_entries=1, left_bytes=BLOCK, in_use_entries=1
     )
+
+
+def test_no_entry_waits_for_the_disk_that_removes_another(
+    cache_directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entries of two folders are removed at a time, each by one call, where no process looks on."""
+    fill(cache_directory, range(2))
+    assert len({path_of(cache_directory, data_of(number)).parent for number in range(2)}) == 2
+    together, unlink, unlinked = threading.Barrier(2, timeout=20), os.unlink, []
+
+    def wait_for_the_other(path: str, **more: Any) -> None:
+        if os.sep + "cas" + os.sep in path:
+            unlinked.append(path)
+            together.wait()
+        unlink(path, **more)
+
+    monkeypatch.setattr(os, "unlink", wait_for_the_other)
+    assert prune_cache(cache_directory, max_bytes=0).removed_entries == 2
+    assert len(unlinked) == 2
 
 
 def test_an_entry_that_goes_between_a_look_and_its_use_is_absent(
