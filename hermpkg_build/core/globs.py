@@ -92,6 +92,8 @@ def _any_of(patterns: Sequence[str], separator: str) -> str:
 
 def _to_regex(pattern: str, separator: str) -> str:
     """A regular expression for `pattern` over candidates that begin with a separator."""
+    if "*" not in pattern:
+        return re.escape(separator + pattern)
     sep = re.escape(separator)
     one = f"[^{sep}]"
     regex = ""

@@ -13,6 +13,7 @@ from hermpkg_build.explorer.byte_tree import byte_tree
 from hermpkg_build.inspection.archive_graph import graph_of_archive
 from hermpkg_build.inspection.groups import edits_of
 from hermpkg_build.inspection.overview import Overview, head_lines, overview_of
+from hermpkg_build.inspection.pickle_records import PickleRecords
 
 _POLICIES = list(Policy)
 _KINDS = list(EdgeKind)
@@ -21,8 +22,9 @@ _LONGEST_LINE = 200
 
 def artifact_page(archive: ArchiveReader) -> dict[str, Json]:
     """Return the data of the page of `archive`. Raises ArchiveError for damaged records."""
-    overview = overview_of(archive)
-    graph = graph_of_archive(archive)
+    pickles = PickleRecords(archive)
+    overview = overview_of(archive, pickles)
+    graph = graph_of_archive(archive, pickles)
     contents, tensors = overview.contents, overview.tensors.tensors
     tree = byte_tree(contents.records, overview.belongings, tensors)
     return {

@@ -90,7 +90,8 @@ def _printable(value: Json) -> Json:
     if isinstance(value, str):
         return one_line(value)
     if isinstance(value, list):
-        return [_printable(part) for part in value]
+        # Most of a page are columns of numbers.
+        return [part if type(part) is int else _printable(part) for part in value]
     if isinstance(value, dict):
         return {one_line(name): _printable(part) for name, part in value.items()}
     return value

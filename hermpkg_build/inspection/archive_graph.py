@@ -16,7 +16,7 @@ from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.inspection.contents import begins_like_pickle, manifest_of
-from hermpkg_build.pickles.reading.nodes import globals_of_pickle
+from hermpkg_build.inspection.pickle_records import PickleRecords
 from hermpkg_build.runtime.contents.archives import read_externs
 from hermpkg_build.runtime.importing.roles import ModuleRole, ModuleTree
 from hermpkg_build.source.imports import analyse_source
@@ -28,11 +28,12 @@ _ARTIFACT = "the artifact"
 _PICKLE_END = b"."
 
 
-def graph_of_archive(archive: ArchiveReader) -> ModuleGraph:
+def graph_of_archive(archive: ArchiveReader, pickles: PickleRecords | None = None) -> ModuleGraph:
     """Return the modules of `archive` and their imports.
 
     Roots are the pickles, which name modules, and the artifact itself, which asks for the modules that
-    nothing in it needs. Raises ArchiveError for damaged records.
+    nothing in it needs. What `pickles` of the same archive have read is not read again.
+    Raises ArchiveError for damaged records.
     """
     modules = ArchiveModules(archive)
     rules = [
@@ -40,9 +41,9 @@ def graph_of_archive(archive: ArchiveReader) -> ModuleGraph:
         PolicyRule(policy=Policy.INTERN, include=(*modules.names, "**.__init__")),
         PolicyRule(policy=Policy.EXTERN, include=modules.externs),
     ]
-    pickles = list(_pickle_roots(archive))
+    naming = list(_pickle_roots(archive, pickles or PickleRecords(archive)))
     asked = [Root(source=_ARTIFACT, module=name, kind=EdgeKind.DECLARED) for name in modules.names]
-    graph = explore([*pickles, *asked], rules, modules, modules)[0].graph
+    graph = explore([*naming, *asked], rules, modules, modules)[0].graph
     return _without_needless_roots(graph)
 
 
@@ -115,7 +116,7 @@ class ArchiveModules:
         return [SourceFacts(digest=Digest.of(data), facts=analyse_source(data)) for data in sources]
 
 
-def _pickle_roots(archive: ArchiveReader) -> Iterable[Root]:
+def _pickle_roots(archive: ArchiveReader, pickles: PickleRecords) -> Iterable[Root]:
     """Return the modules that the archive's pickles name, as roots."""
     for record in archive.names():
         if not begins_like_pickle(archive, record):
@@ -127,5 +128,5 @@ def _pickle_roots(archive: ArchiveReader) -> Iterable[Root]:
             )
         if bytes(archive.view(record)[-1:]) != _PICKLE_END:
             continue
-        for module in sorted({module for module, _ in globals_of_pickle(archive.read(record))}):
+        for module in sorted({module for module, _ in pickles.read(record).globals}):
             yield Root(source=record, module=module, kind=EdgeKind.PICKLE)

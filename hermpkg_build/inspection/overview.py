@@ -11,6 +11,7 @@ from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.core.texts import aligned, counted, first_of, size_text
 from hermpkg_build.inspection.contents import Contents, RecordFacts, contents_of
 from hermpkg_build.inspection.groups import Belongings, Group, GroupKind, edits_of
+from hermpkg_build.inspection.pickle_records import PickleRecords
 from hermpkg_build.inspection.requirements import Needed, needed_by
 from hermpkg_build.inspection.tensors import ArchiveTensors, TensorFacts, largest, tensors_of_archive
 
@@ -42,15 +43,18 @@ class Overview:
         return value
 
 
-def overview_of(archive: ArchiveReader) -> Overview:
-    """Look over `archive`; every record is read once. Raises ArchiveError for damaged records."""
+def overview_of(archive: ArchiveReader, pickles: PickleRecords | None = None) -> Overview:
+    """Look over `archive`; every record is read once, pickles by `pickles`.
+
+    Raises ArchiveError for damaged records.
+    """
     contents = contents_of(archive)
     belongings = Belongings(archive, contents.manifest)
     return Overview(
         contents=contents,
         belongings=belongings,
         groups=belongings.groups(contents.records),
-        tensors=tensors_of_archive(archive, contents.manifest),
+        tensors=tensors_of_archive(archive, contents.manifest, pickles),
         needed=needed_by(contents, belongings),
     )
 

@@ -10,8 +10,8 @@ from math import prod
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.manifest import Manifest, RecordKind
 from hermpkg_build.inspection.contents import begins_like_pickle, kind_of_record
+from hermpkg_build.inspection.pickle_records import PickleRecords
 from hermpkg_build.pickles.reading.named_tensors import NamedTensor, named_tensors
-from hermpkg_build.pickles.reading.nodes import read_pickle
 from hermpkg_build.pickles.reading.tensors import ELEMENT_SIZES
 
 UNKNOWN_LAYOUT = "?"
@@ -65,11 +65,15 @@ class ArchiveTensors:
     unread: tuple[str, ...] = ()
 
 
-def tensors_of_archive(archive: ArchiveReader, manifest: Manifest | None) -> ArchiveTensors:
+def tensors_of_archive(
+    archive: ArchiveReader, manifest: Manifest | None, pickles: PickleRecords | None = None
+) -> ArchiveTensors:
     """List the tensors of `archive`; of storages only the size is read. Raises ArchiveError.
 
-    The error is of damaged pickles, or of a storage whose place in the file is.
+    The error is of damaged pickles, or of a storage whose place in the file is. What `pickles` of the same
+    archive have read is not read again.
     """
+    pickles = pickles or PickleRecords(archive)
     found: list[tuple[str, NamedTensor]] = []
     unread: list[str] = []
     sizes: dict[str, int] = {}
@@ -81,15 +85,11 @@ def tensors_of_archive(archive: ArchiveReader, manifest: Manifest | None) -> Arc
         is_named = kind == RecordKind.PICKLE
         if not is_named and (manifest is not None or not begins_like_pickle(archive, name)):
             continue
-        try:
-            if archive.entry(name).is_inflated:
-                raise ValueError("too large")
-            graph = read_pickle(archive.read(name))
-        except ValueError:
-            if is_named:
-                unread.append(name)
-            continue
-        found += [(name, tensor) for tensor in named_tensors(graph, name)]
+        root = None if archive.entry(name).is_inflated else pickles.read(name).root
+        if root is not None:
+            found += [(name, tensor) for tensor in named_tensors(root, name)]
+        elif is_named:
+            unread.append(name)
     users = Counter(tensor.storage.record for _, tensor in found)
     return ArchiveTensors(
         tensors=tuple(_facts(pickle, tensor, sizes, users) for pickle, tensor in found),

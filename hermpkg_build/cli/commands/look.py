@@ -61,13 +61,15 @@ def run(arguments: LookArguments, console: Console) -> ExitCode:
 
 def _data(arguments: LookArguments, console: Console) -> dict[str, Json]:
     from hermpkg_build.cli.building import open_artifact
+    from hermpkg_build.core.collection_pause import paused_collection
     from hermpkg_build.explorer.artifact_page import artifact_page
     from hermpkg_build.explorer.difference_page import difference_page
 
     with open_artifact(arguments.artifact, arguments, console) as archive:
         if not arguments.other:
-            return artifact_page(archive)
-        with open_artifact(arguments.other, arguments, console) as other:
+            with paused_collection:
+                return artifact_page(archive)
+        with open_artifact(arguments.other, arguments, console) as other, paused_collection:
             return difference_page(archive, other)
 
 

@@ -117,12 +117,29 @@ def read_stream(data: PickleBytes, start: int = 0) -> Reading:
     )
 
 
-def globals_of_pickle(data: bytes) -> set[tuple[str, str]]:
-    """The (module, qualified name) pairs that `data` names, up to where it makes no sense."""
-    reader = _Reader()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PickleContents:
+    """What one reading of a pickle gives.
+
+    `root` is the object that it holds, None where it makes no sense, and `globals` the (module, qualified
+    name) pairs that it names, up to there.
+    """
+
+    root: Node | None
+    globals: frozenset[tuple[str, str]]
+
+
+def contents_of_pickle(data: bytes) -> PickleContents:
+    """Read the pickle `data` as far as it makes sense."""
+    reader, root = _Reader(), None
     with suppress(ValueError):
-        reader.read(data)
-    return reader.globals
+        root = reader.read(data)
+    return PickleContents(root=root, globals=frozenset(reader.globals))
+
+
+def globals_of_pickle(data: bytes) -> frozenset[tuple[str, str]]:
+    """The (module, qualified name) pairs that `data` names, up to where it makes no sense."""
+    return contents_of_pickle(data).globals
 
 
 class _Reader:

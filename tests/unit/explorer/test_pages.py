@@ -20,7 +20,9 @@ from hermpkg_build.explorer.byte_tree import shares_of_storages
 from hermpkg_build.explorer.chart_library import chart_programs
 from hermpkg_build.explorer.difference_page import difference_page
 from hermpkg_build.explorer.page import html_page
+from hermpkg_build.inspection import pickle_records
 from hermpkg_build.inspection.tensors import TensorFacts
+from hermpkg_build.pickles.reading.nodes import contents_of_pickle
 
 _SPEC = importlib.util.spec_from_file_location(
     "by_hand_for_page_data", Path(__file__).parents[1] / "inspection" / "conftest.py"
@@ -163,3 +165,17 @@ def test_the_extra_that_is_missing_is_named(monkeypatch):
     with pytest.raises(LocalEnvironmentError, match="extra `look`") as caught:
         chart_programs()
     assert "pip install 'hermpkg-build[look]'" in caught.value.render()
+
+
+def test_a_page_reads_each_pickle_once(make, monkeypatch):
+    tensors = by_hand.module({"weight": by_hand.tensor(0, (2,))})
+    archive = make({"a/a.pkl": tensors, "b/b.pkl": tensors + b" ", ".data/0.storage": bytes(8)})
+    read = []
+
+    def counted(data: bytes) -> object:
+        read.append(bytes(data))
+        return contents_of_pickle(data)
+
+    monkeypatch.setattr(pickle_records, "contents_of_pickle", counted)
+    assert len(artifact_page(archive)["tensors"]) == 2
+    assert read == [tensors, tensors + b" "]
