@@ -218,3 +218,41 @@ def test_packages_unfold_down_to_what_they_hold(open_page):
     page.click("#crumbs .link")
     assert "lib.core.part0" not in texts(page, first)
     assert page.problems() == []
+
+
+def test_a_click_makes_no_more_than_what_is_seen_first(open_page):
+    """How much a click builds does not grow with the artifact; the rest comes where it is scrolled to."""
+    tensors = {f"w{i}": by_hand.tensor(i % 7, (2,), offset=2 * i) for i in range(2000)}
+    storages = {f".data/{i}.storage": bytes(1 << 16) for i in range(7)}
+    modules = {f"m{i}.py": f"import torch, m{i * 7 % 1000}\n".encode() for i in range(1000)}
+    page = open_page({"model/model.pkl": by_hand.module(tensors), **storages, **modules})
+    page.run(
+        "window.made = 0; const really = document.createElement;"
+        "document.createElement = function (...tag) { window.made++; return really.apply(this, tag); }; 0"
+    )
+    made = {}
+
+    def settled(name: str) -> None:
+        page.run("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+        made[name] = page.run("window.made")
+        page.run("window.made = 0")
+
+    for key in "1234":
+        page.press(key)
+        settled(f"tab {key}")
+        page.run("document.querySelectorAll('#list tbody tr')[0].click()")
+        settled(f"first row of tab {key}")
+    page.run("document.querySelectorAll('#list th button')[0].click()")
+    settled("sort")
+    page.press("/")
+    page.type("1")
+    settled("search")
+    assert max(made.values()) < 700, made
+    page.run("document.querySelector('#search').blur()")
+    rows = "document.querySelectorAll('#list tbody tr').length"
+    few = page.run(rows)
+    page.run("document.querySelector('#view').scrollTop = 1e6")
+    page.wait(f"{rows} > {few}")
+    page.run("[...document.querySelectorAll('#list .link')].pop().click()")
+    assert few + 400 <= page.run(rows) <= 2000
+    assert page.problems() == []

@@ -1,7 +1,8 @@
 // The pane on the right: one module, tensor, record or folder, and why it is there.
 function showDetails(...parts) {
   replace("details", ...parts);
-  byId("details").scrollTop = 0;
+  // What else a click changes is changed first: a place to scroll to has the whole page laid out.
+  requestAnimationFrame(() => { byId("details").scrollTop = 0; });
 }
 
 const fact = (name, value) => value === "" || value === null || value === undefined ? null

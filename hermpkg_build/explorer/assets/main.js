@@ -12,7 +12,6 @@ function showTab(number) {
   return TABS[number][1]();
 }
 
-const MOST_FOUND = 200;
 const haystack = data.page === "difference"
   ? data.changes.map((change, i) => [change.name, change.kind, () => showChange(i)])
   : [...modules.name.map((name, i) => [name, "module", () => showModule(i)]).filter((_, i) => modules.policy[i] >= 0),
@@ -26,14 +25,16 @@ function search(text) {
   const found = [];
   lowered.forEach((name, i) => { if (name.includes(wanted)) found.push(i); });
   found.sort((a, b) => lowered[a].length - lowered[b].length);
-  return showDetails(element("h2", {}, `${found.length} found`), found.slice(0, MOST_FOUND).map((i) => element("div", { class: "found" },
-    link(haystack[i][0], haystack[i][2]), element("span", { class: "faint" }, ` ${haystack[i][1]}`))),
-    found.length > MOST_FOUND ? element("p", { class: "faint" }, `and ${found.length - MOST_FOUND} more`) : null);
+  const list = element("div", {}), growth = growing(list, (i) => element("div", { class: "found" },
+    link(haystack[i][0], haystack[i][2]), element("span", { class: "faint" }, ` ${haystack[i][1]}`)));
+  growth.fill(found);
+  return showDetails(element("h2", {}, `${found.length} found`), list, growth.end);
 }
 
 function moveFocus(event) {
   const stops = [...document.querySelectorAll(event.target.closest("#details") || event.target.id === "search" ? "#details .link" : "#list tr[tabindex]")];
   const at = stops.indexOf(document.activeElement), next = stops[at + (event.key === "ArrowDown" ? 1 : -1)];
+  // At the last row the end of the table comes into sight, which makes more.
   if (next) { next.focus(); event.preventDefault(); } else if (at === 0 && event.key === "ArrowUp") byId("search").focus();
 }
 
