@@ -56,7 +56,7 @@ def open_page(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
         write_archive(str(path), root=root, records=content)
         return ArchiveReader(path)
 
-    def make(*archives: dict[str, bytes], root: str = "net", dark: bool = False) -> Any:
+    def make(*archives: dict[str, bytes], root: str = "net", **shown: Any) -> Any:
         with archive("a.pt", archives[0], root) as a:
             if len(archives) == 1:
                 data = artifact_page(a)
@@ -65,7 +65,7 @@ def open_page(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
                     data = difference_page(a, b)
         file = tmp_path / "page ü.html"
         file.write_text(html_page(data), encoding="utf-8")
-        page = browser.open(file.as_uri(), dark=dark)
+        page = browser.open(file.as_uri(), **shown)
         pages.append(page)
         return page
 

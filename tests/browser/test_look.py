@@ -256,3 +256,33 @@ def test_a_click_makes_no_more_than_what_is_seen_first(open_page):
     page.run("[...document.querySelectorAll('#list .link')].pop().click()")
     assert few + 400 <= page.run(rows) <= 2000
     assert page.problems() == []
+
+
+def test_a_narrow_window_shows_all_of_it(open_page, small):
+    page = open_page(small, width=360)
+    for key in "1234":
+        page.press(key)
+        height = "document.querySelector('header').offsetHeight"
+        assert page.run(height) < 240
+        assert page.run("document.documentElement.scrollWidth") <= 360
+        assert page.run("document.querySelector('#view').clientHeight") > 250
+    page.press("/")
+    page.type("weight")
+    page.press("Enter")
+    assert "float32[20, 3]" in page.run("document.querySelector('#details').textContent")
+
+
+def test_tensors_and_records_without_bytes(open_page):
+    tensors = {"none": by_hand.tensor(0, (0,)), "nor.this": by_hand.tensor(0, (3, 0))}
+    page = open_page({"m/m.pkl": by_hand.module(tensors), ".data/0.storage": b"", "a/__init__.py": b""})
+    for key in "1234":
+        page.press(key)
+    assert sorted(texts(page, "#list td:first-child")) == ["none", "nor.this"]
+    page.run("document.querySelector('#list tbody tr').click()")
+    assert "0 B" in texts(page, "#details td")
+    page.press("1")
+    row(page, "tensors")
+    row(page, "m/m.pkl")
+    row(page, "none")
+    assert texts(page, "#details h2") == ["none"]
+    assert page.problems() == []
