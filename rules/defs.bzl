@@ -138,6 +138,7 @@ def model_package(
         policy = [],
         requires = {},
         files = "auto",
+        installed_files = [],
         out = None,
         python_version = None,
         deps = [],
@@ -155,6 +156,8 @@ def model_package(
       requires: Versions of installed distributions that the artifact accepts where it is loaded.
       files: What packed code finds in `__file__`: `real` paths, `mangled` names, or with `auto` real paths where the
         code asks for its place.
+      installed_files: Files of packed distributions to pack beside their modules, as globs over paths from where they
+        are installed (`lib/lib*.so`): those that code opens by names that only run time knows.
       out: The artifact's file name. The default is the target's name with `.pt`.
       python_version: The Python version to record. The default is that of the building interpreter.
       deps: The `python_modules` targets whose modules this target may use.
@@ -171,6 +174,7 @@ def model_package(
         policy = policy,
         requires = requires,
         files = files,
+        installed_files = installed_files,
         out = out,
         python_version = python_version,
         deps = deps,

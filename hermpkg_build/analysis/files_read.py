@@ -13,12 +13,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from hermpkg_build.analysis.chosen_files import ChosenFiles
 from hermpkg_build.analysis.distributions import Distributions
 from hermpkg_build.analysis.native_libraries import (
     is_library,
     loads_libraries,
     names_library,
     needed_libraries,
+    place_of_loading,
 )
 from hermpkg_build.archive.layout import problem_with_name
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin
@@ -26,6 +28,7 @@ from hermpkg_build.core.import_facts import SourceUse
 from hermpkg_build.core.module_names import folder_of_module, record_of_module, top_of
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.disk.files import read_limited
+from hermpkg_build.errors import Location
 
 _REAL_PATHS = frozenset({"__file__", "__path__"})
 _PLACES = _REAL_PATHS | {"importlib.resources", "pkgutil.get_data"}
@@ -45,14 +48,17 @@ class FilesRead:
 
     `real` are the top-level modules whose code needs real paths, sorted; `data` the files to be
     packed beside it: record name -> absolute path. `libraries` are the records of shared libraries that lie
-    there too, of packages that load some by names that they compute; `own` are files of the workspace that
-    would be data if an installed distribution had them.
+    there too, of packages that load some by names that they compute, at the places `loading`; `own` are files
+    of the workspace that would be data if an installed distribution had them. `unmatched` are the globs that
+    match nothing.
     """
 
     real: tuple[str, ...] = ()
     data: Mapping[str, str] = field(default_factory=dict)
     libraries: tuple[str, ...] = ()
+    loading: tuple[Location, ...] = ()
     own: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
 
 
 def files_read(
@@ -64,13 +70,14 @@ def files_read(
     distributions: Distributions,
     seen: Collection[str] = (),
     located: Collection[str] = (),
+    installed_files: Sequence[str] = (),
 ) -> FilesRead:
     """The files that the interned modules of `graph` read.
 
     `uses` are the places in their sources that use their own path. `seen` are paths of files that were
     read while the code ran, relative to the entries of the search path, with ``/``; `located` are
     modules whose source was looked for on disk meanwhile. Where the code reads the metadata of
-    distributions, those of its own are among the files.
+    distributions, those of its own are among the files, and so is what `installed_files`, globs, match.
     Data files of the workspace are not among `data`: targets declare those.
     """
     tops: dict[str, list[ModuleNode]] = {}
@@ -84,19 +91,22 @@ def files_read(
         if place in _PLACES:
             asking.setdefault(top, set()).add(name)
     seen = frozenset(seen)
+    chosen = ChosenFiles(installed_files)
     data = dict(_metadata(graph, entries, distributions))
+    loading: list[Location] = []
     libraries: list[str] = []
     own: list[str] = []
     modules = {record_of_module(name, False).removesuffix(".py") for name in graph.nodes}
     for top, nodes in tops.items():
-        if top not in asking and not any(name.startswith(f"{top}/") for name in seen):
+        is_seen = chosen.reaches(top) or any(name.startswith(f"{top}/") for name in seen)
+        if top not in asking and not is_seen:
             continue
         hints = None
         if top in asking:
             # The names of files may stand in the code that asks, or elsewhere in its library.
             others = [graph.nodes[name] for name in sorted(asking[top]) if top_of(name) != top]
             hints = _Hints([*nodes, *others], source_of, entries)
-        folders = _Folders(entries, hints, seen)
+        folders = _Folders(entries, hints, (*seen, *chosen.folders))
         if hints is not None:
             of_workspace = _candidates(nodes, folders, Origin.WORKSPACE)
             own += [record for record, _ in of_workspace if record in seen or hints.name_exactly(record)]
@@ -104,6 +114,8 @@ def files_read(
         for record, path in candidates.items():
             if record in seen:
                 real.add(top)
+                data[record] = path
+            elif record.partition(".")[0] not in modules and chosen.takes(record):
                 data[record] = path
             elif record.endswith(".pyi"):
                 if record in stubs:
@@ -115,16 +127,20 @@ def files_read(
                         data[record] = path
                     elif loads_libraries(hints.text):
                         libraries.append(record)
+                        loading += hints.loading()
             elif hints is not None and hints.name(record):
                 data[record] = path
         _add_what_data_names(data, candidates)
+    data.update(chosen.beside(graph, entries))
     _add_what_libraries_need(data, entries)
     real = (real & tops.keys()) | {top_of(record.partition("/")[0]) for record in data if is_library(record)}
     return FilesRead(
         real=tuple(sorted(real)),
         data=dict(sorted(data.items())),
         libraries=tuple(sorted(record for record in libraries if record not in data)),
+        loading=tuple(dict.fromkeys(loading)),
         own=tuple(sorted(own)),
+        unmatched=chosen.unmatched,
     )
 
 
@@ -276,6 +292,13 @@ class _Hints:
     def text(self) -> bytes:
         """The sources, one after the other."""
         return b"\n".join(self._source_of(node) for node in self._nodes)
+
+    def loading(self) -> Iterator[Location]:
+        """The first places in the sources where shared libraries are loaded, one a module."""
+        for node in self._nodes:
+            line, column = place_of_loading(self._source_of(node))
+            if line:
+                yield Location(record_of_module(node.name, node.is_package), line, column)
 
     @cached_property
     def _folder_names(self) -> frozenset[bytes]:

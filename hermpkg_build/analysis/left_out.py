@@ -6,6 +6,7 @@ None of this is an error: an import may fail, a name that is computed may mean o
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Collection, Iterator, Sequence
 
@@ -84,8 +85,12 @@ def unparsed_modules(closure: Closure) -> Iterator[str]:
         )
 
 
-def files_left_out(files: FilesRead, packed: Collection[str]) -> Iterator[str]:
-    """A text for files that packed code seems to read and that are not among the records `packed`."""
+def files_left_out(files: FilesRead, packed: Collection[str], target: str = "") -> Iterator[str]:
+    """A text for files that packed code seems to read and that are not among the records `packed`.
+
+    The advice is for the BUILD file of `target`, a label, or for an exporter without one.
+    """
+    advice = "load those that the code needs before it is exported, or extern the package"
     own = [record for record in files.own if record not in packed]
     if own:
         yield (
@@ -93,13 +98,30 @@ def files_left_out(files: FilesRead, packed: Collection[str]) -> Iterator[str]:
             f" {listed(own, _SHOWN)}\n"
             "  -> list those that it reads in the resources of a python_modules target among the deps"
         )
+    if target:
+        libraries = [record for record in files.libraries if record not in packed]
+        advice = _library_advice(libraries, target)
+    yield from libraries_left_out(files, packed, advice)
+
+
+def libraries_left_out(files: FilesRead, packed: Collection[str], advice: str) -> Iterator[str]:
+    """A text for shared libraries that packed code may load and that are not among the records `packed`."""
     libraries = [record for record in files.libraries if record not in packed]
     if libraries:
+        places = f" ({listed([str(place) for place in files.loading], _SHOWN)})" if files.loading else ""
         yield (
-            "packed code loads shared libraries by names that only run time knows; not in the artifact:"
-            f" {listed(libraries, _SHOWN)}\n"
-            "  -> have the factory load those that the code needs, or extern the package"
+            f"packed code loads shared libraries by names that only run time knows{places};"
+            f" not in the artifact: {listed(libraries, _SHOWN)}\n"
+            f"  -> {advice}"
         )
+
+
+def _library_advice(libraries: Sequence[str], target: str) -> str:
+    globs = libraries
+    if len(libraries) > _SHOWN:
+        globs = sorted({f"{os.path.dirname(record)}/*.so*" for record in libraries})
+    packed = ", ".join(f'"{glob}"' for glob in globs)
+    return f"add those that the code needs to {target}: installed_files = [{packed}],"
 
 
 class _Teller:

@@ -39,6 +39,15 @@ def loads_libraries(text: bytes) -> bool:
     return _LOADERS.search(text) is not None
 
 
+def place_of_loading(text: bytes) -> tuple[int, int]:
+    """The line and the column of the first word in a source that loads shared libraries; 0, 0 without one."""
+    match = _LOADERS.search(text)
+    if match is None:
+        return 0, 0
+    start = text.rfind(b"\n", 0, match.start()) + 1
+    return text.count(b"\n", 0, start) + 1, match.start() - start + 1
+
+
 def needed_libraries(
     record: str, path: str, entries: Callable[[str], Mapping[str, bool] | None]
 ) -> Iterator[tuple[str, str]]:

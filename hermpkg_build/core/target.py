@@ -180,6 +180,12 @@ class ModelPackage(RuleTarget):
         default="auto",
         form=Form.FILES,
     )
+    installed_files: tuple[str, ...] = attribute(
+        "Files of packed distributions to pack beside their modules, as globs over paths from where they are "
+        "installed (`lib/lib*.so`): those that code opens by names that only run time knows.",
+        default=[],
+        form=Form.PATH_GLOB,
+    )
     out: str | None = attribute(
         "The artifact's file name. The default is the target's name with `.pt`.",
         default=None,

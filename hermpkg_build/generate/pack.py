@@ -144,6 +144,7 @@ class _Attempt:
     request: CheckRequest
     expected: Sequence[Leaf] | None
     main: MainModule | None
+    told: Sequence[str]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -187,7 +188,7 @@ class _Job:
                         has_example=self.arguments is not None,
                     )
                     os.replace(aside, self.path)
-                    return replace(report, notes=(*self.notes, *report.notes))
+                    return replace(report, notes=(*self.notes, *report.notes, *attempt.told))
             again = self._other_wishes(wishes, outcome, attempt.made.decisions)
             if again is None:
                 break
@@ -255,7 +256,13 @@ class _Job:
             timeout=timeout,
             record=f"{self.folder}/model.pkl",
         )
-        return _Attempt(made=made, request=request, expected=expected, main=main if main.wanted else None)
+        return _Attempt(
+            made=made,
+            request=request,
+            expected=expected,
+            main=main if main.wanted else None,
+            told=exporter.told,
+        )
 
     def _example(self, importer: MainImporter, exporter: PackingExporter) -> bytes | None:
         """The arguments as a pickle; the modules that it refers to are needed in the package, too."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from hermpkg_build.analysis.left_out import libraries_left_out
 from hermpkg_build.archive.records import Record
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, Origin
 from hermpkg_build.core.policy import PolicyRule
@@ -15,8 +16,8 @@ from hermpkg_build.exporter.package_exporter import PackageExporter
 class PackingExporter(PackageExporter):
     """A PackageExporter for a program that makes the rules, not for one that is written with them.
 
-    `told` are the texts of which an exporter warns when it is closed. `needless` are distributions that the
-    package does without, wherever it is opened.
+    `told` are texts for shared libraries that the package may lack, once it is closed. `needless` are
+    distributions that it does without, wherever it is opened.
     """
 
     told: Sequence[str] = ()
@@ -45,6 +46,8 @@ class PackingExporter(PackageExporter):
         self._release()
 
     def _lay_out(self, analysis: ExportAnalysis) -> tuple[Record, ...]:
+        advice = "give an example whose call loads those that the code needs"
+        self.told = tuple(libraries_left_out(analysis.files, self._saved.records, advice))
         graph = analysis.graph
         nodes = {
             name: replace(node, origin=Origin.MISSING, kind=ModuleKind.MISSING, distribution="")
@@ -56,4 +59,4 @@ class PackingExporter(PackageExporter):
         return super()._lay_out(replace(analysis, graph=graph))
 
     def _tell(self, left_out: Sequence[str]) -> None:
-        self.told = tuple(left_out)
+        """Warn of nothing: the report has what the package lacks."""

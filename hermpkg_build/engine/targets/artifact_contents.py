@@ -25,8 +25,9 @@ from hermpkg_build.core.manifest import ManifestModel
 from hermpkg_build.core.module_names import package_of_init, parent_of, top_of
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.core.target import DeclaredModule, Model, ModelPackage
+from hermpkg_build.core.texts import listed
 from hermpkg_build.engine.targets.real_places import lost_places, real_places
-from hermpkg_build.errors import Location
+from hermpkg_build.errors import LoadingError, Location
 
 if TYPE_CHECKING:
     from hermpkg_build.engine.context import TargetContext
@@ -221,10 +222,26 @@ def _files_read(
         distributions=analysis.finder.distributions,
         seen={name for model in models.values() for name in model.data_read},
         located={name for model in models.values() for name in model.located_sources},
+        installed_files=target.installed_files,
     )
+    if found.unmatched:
+        raise _no_such_files(target, found)
     if target.files == "auto":
         return found
     return replace(found, real=all_tops(graph) if target.files == "real" else ())
+
+
+def _no_such_files(target: ModelPackage, files: FilesRead) -> LoadingError:
+    facts = [("glob", glob) for glob in files.unmatched]
+    if files.libraries:
+        facts.append(("libraries", listed(files.libraries, 5)))
+    return LoadingError(
+        f"installed_files of {target.label} match no file of a packed distribution",
+        location=target.location,
+        facts=facts,
+        next_step="write paths from the folder that distributions are installed in, such as lib/lib*.so; "
+        "files of distributions that stay outside are not packed",
+    )
 
 
 def _packed(context: TargetContext, label: Label, model: ModelObject) -> PackedModel:
@@ -247,7 +264,7 @@ def _resources(
         wanted.setdefault(context.module_path(label.path), (context.absolute(label.path), cause))
     for record, path in files.data.items():
         wanted.setdefault(record, (path, f"the data file {record}"))
-    for text in files_left_out(files, wanted):
+    for text in files_left_out(files, wanted, str(target.label)):
         warn(f"{target.label}: {text}")
     return {
         record: ResourceFile(path=path, digest=context.resource_digest(target, path, cause), cause=cause)
