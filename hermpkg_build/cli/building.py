@@ -110,7 +110,8 @@ def open_artifact(word: str, arguments: EngineArguments, console: Console) -> Ar
 
     if is_file(word):
         return ArchiveReader(word)
-    artifacts = build_artifacts([word], arguments, console)
+    # The result is what is told of the artifact, which can be text for other programs.
+    artifacts = build_artifacts([word], arguments, console.aside())
     if len(artifacts) > 1:
         labels = listed([target.label for target in artifacts], _MOST_LISTED)
         raise CommandLineError(f"{word} names more than one artifact: {labels}", next_step="name one of them")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import asdict
 from typing import TYPE_CHECKING, TextIO, TypeAlias
 
@@ -75,6 +76,7 @@ class Console:
         self.quiet = quiet
         self.verbose = verbose and not quiet
         self._described: list[HermpkgError] = []
+        self._is_aside = False
         self._color_output = _wants_color(sys.stdout, color, environment)
         self.color_errors = _wants_color(sys.stderr, color, environment)
 
@@ -95,8 +97,16 @@ class Console:
 
     def mention(self, *pieces: str | Styled) -> None:
         """Print a line of the result that a quiet command leaves out."""
-        if not self.quiet:
+        if self._is_aside and not (self.quiet or self.json):
+            self._print_error(pieces)
+        elif not (self.quiet or self._is_aside):
             self.say(*pieces)
+
+    def aside(self) -> Console:
+        """Return this console for steps to the result: what they mention goes to standard error."""
+        console = copy(self)
+        console._is_aside = True
+        return console
 
     def give_json(self, value: Json) -> None:
         """Print the one object that a command gives in JSON mode."""

@@ -29,6 +29,9 @@ ANSWERS: Mapping[str, str] = {
     "gc prune expunge cleanup": (
         "hermpkg clean removes the workspace's outputs, hermpkg cache gc makes the cache smaller"
     ),
+    "bom spdx cyclonedx licenses licences license licence licensing": (
+        "hermpkg sbom FILE writes a bill of materials, hermpkg sbom --licenses FILE lists licences"
+    ),
     "compare": "hermpkg diff A B compares artifacts",
     "rebuild reproduce": "hermpkg verify --rebuild builds again under other conditions, and compares",
 }

@@ -13,7 +13,7 @@ from math import prod
 from hermpkg_build.archive.layout import PYTHON_VERSION
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.graph import ModuleGraph
+from hermpkg_build.core.graph import EdgeKind, ModuleGraph
 from hermpkg_build.core.manifest import Manifest, RecordKind
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.core.texts import listed
@@ -25,6 +25,8 @@ from hermpkg_build.inspection.tensors import TensorFacts
 from hermpkg_build.provenance.licenses import License, license_of
 
 _PIECE = 1 << 20
+_PYTHON = "Python"
+_PICKLES = "pickled objects"
 _MOST_LISTED = 10
 _UNNAMED = (GroupKind.ABSENT,)
 
@@ -98,7 +100,7 @@ class Part:
         """What became of it, in a word: packed, extern, or mocked where nothing but stubs is left of it."""
         if self.packed or (self.files and not self.mocked):
             return "packed"
-        return "extern" if self.extern else "mocked"
+        return "mocked" if self.mocked and not self.extern else "extern"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,13 +143,15 @@ def bill_of(archive: ArchiveReader) -> Bill:
     python_version = (
         archive.read(PYTHON_VERSION).decode("utf-8", "replace").strip() if archive.has(PYTHON_VERSION) else ""
     )
-    maker = _BillMaker(overview, graph_of_archive(archive), python_version)
+    parts = list(_BillMaker(overview, graph_of_archive(archive), python_version).parts())
+    known = {part.ref for part in parts}
+    parts = [replace(part, needs=tuple(ref for ref in part.needs if ref in known)) for part in parts]
     return Bill(
         name=archive.root,
         digest=Digest(whole.hexdigest(), len(raw)),
         built_by=f"{manifest.tool.name} {manifest.tool.version}" if manifest is not None else "",
         python_version=python_version,
-        parts=tuple(sorted(maker.parts(), key=lambda part: (list(PartKind).index(part.kind), part.ref))),
+        parts=tuple(sorted(parts, key=lambda part: (list(PartKind).index(part.kind), part.ref))),
         unknown=tuple(_unknown(overview, python_version)),
     )
 
@@ -159,7 +163,7 @@ class _BillMaker:
         self._overview = overview
         self._python_version = python_version
         self._manifest = overview.contents.manifest
-        self._models = _models(overview)
+        self._models = _models(overview, graph)
         self._needs = self._needs_by_ref(graph)
 
     def parts(self) -> Iterator[Part]:
@@ -186,11 +190,14 @@ class _BillMaker:
                 yield self._part(key, group, found)
         if own:
             yield self._own_code(own)
+        if not any(group.kind is GroupKind.STDLIB for group in self._overview.groups):
+            ref = _ref_of(GroupKey(kind=GroupKind.STDLIB))
+            yield Part(ref=ref, kind=PartKind.INTERPRETER, name=_PYTHON, version=self._python_version)
 
     def _part(self, key: GroupKey, group: Group, files: list[RecordFacts]) -> Part:
         ref = _ref_of(key)
         if key.kind is GroupKind.STDLIB:
-            name, kind, version = "Python", PartKind.INTERPRETER, self._python_version
+            name, kind, version = _PYTHON, PartKind.INTERPRETER, self._python_version
         elif key.kind in (GroupKind.DISTRIBUTION, GroupKind.MODULE):
             kind = PartKind.DISTRIBUTION if key.kind is GroupKind.DISTRIBUTION else PartKind.MODULE
             name, version = key.name, group.version
@@ -245,9 +252,16 @@ class _BillMaker:
                 yield replace(model, needs=tuple(sorted({*model.needs, *shared}))) if shared else model
         others = [record for record in pickles if record.name not in self._models]
         rest = [record for record in storages if record.name not in taken]
-        for name, left in (("pickled objects", others), ("tensors of no model", rest)):
+        for name, left in ((_PICKLES, others), ("tensors of no model", rest)):
             if left:
-                yield Part(ref=f"data:{name}", kind=PartKind.DATA, name=name, files=tuple(left))
+                ref = f"data:{name}"
+                yield Part(
+                    ref=ref,
+                    kind=PartKind.DATA,
+                    name=name,
+                    files=tuple(left),
+                    needs=self._needs.get(ref, ()),
+                )
 
     def _model(
         self, record: str, files: Sequence[RecordFacts], tensors: Mapping[str, Sequence[TensorFacts]]
@@ -276,12 +290,14 @@ class _BillMaker:
     def _needs_by_ref(self, graph: ModuleGraph) -> dict[str, tuple[str, ...]]:
         """Say which parts need which others, by the edges between their modules and out of their pickles."""
         belongings = self._overview.belongings
+        records = self._overview.contents.records
+        pickles = {record.name for record in records if record.kind == RecordKind.PICKLE}
 
         def ref_of(name: str) -> str:
             if name in graph.nodes:
                 key = belongings.of_module(name)
                 return "" if key.kind in _UNNAMED else _ref_of(key)
-            return f"model:{name}" if name in self._models else ""
+            return f"model:{name}" if name in self._models else f"data:{_PICKLES}" if name in pickles else ""
 
         needs: dict[str, set[str]] = {}
         for edge in graph.edges:
@@ -301,13 +317,19 @@ def _ref_of(key: GroupKey) -> str:
     return f"data:{key}"
 
 
-def _models(overview: Overview) -> frozenset[str]:
-    """The pickles that are models: those that the manifest says, or else those with tensors."""
+def _models(overview: Overview, graph: ModuleGraph) -> frozenset[str]:
+    """The pickles that are models: those that the manifest says, or else those with tensors or with code."""
     manifest = overview.contents.manifest
     stated = frozenset(manifest.models) if manifest is not None else frozenset()
-    with_tensors = {tensor.pickle for tensor in overview.tensors.tensors} | {*overview.tensors.unread}
+    belongings = overview.belongings
+    found = {tensor.pickle for tensor in overview.tensors.tensors} | {*overview.tensors.unread}
+    found.update(
+        edge.source
+        for edge in graph.edges
+        if edge.kind is EdgeKind.PICKLE and belongings.of_module(edge.target).kind is not GroupKind.STDLIB
+    )
     pickles = {record.name for record in overview.contents.records if record.kind == RecordKind.PICKLE}
-    return stated & pickles or frozenset(with_tensors & pickles)
+    return stated & pickles or frozenset(found & pickles)
 
 
 def _elements(tensor: TensorFacts) -> int:

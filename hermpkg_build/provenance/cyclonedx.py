@@ -10,7 +10,7 @@ from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.inspection.contents import RecordFacts
 from hermpkg_build.provenance.bill import Bill, Part, PartKind
-from hermpkg_build.provenance.facts import facts_of, facts_of_bill, facts_of_weights, package_url
+from hermpkg_build.provenance.facts import facts_of, facts_of_bill, facts_of_weights, package_url, source_url
 from hermpkg_build.provenance.licenses import Basis, License
 from hermpkg_build.version import __version__
 
@@ -98,7 +98,10 @@ def _component(part: Part) -> Component:
     scope = ComponentScope.OPTIONAL if part.optional and not part.is_inside else ComponentScope.REQUIRED
     if part.status == "mocked":
         scope = ComponentScope.EXCLUDED
-    kind = ExternalReferenceType.VCS if part.source.startswith("git+") else ExternalReferenceType.DISTRIBUTION
+    source = source_url(part)
+    kind = (
+        ExternalReferenceType.VCS if "+" in source.partition(":")[0] else ExternalReferenceType.DISTRIBUTION
+    )
     return Component(
         name=part.name,
         version=part.version or None,
@@ -108,7 +111,7 @@ def _component(part: Part) -> Component:
         description=_DESCRIPTIONS.get(part.kind),
         licenses=_licenses(part.license) if part.license is not None else (),
         purl=package_url(part),
-        external_references=[ExternalReference(type=kind, url=XsUri(part.source))] if part.source else (),
+        external_references=[ExternalReference(type=kind, url=XsUri(source))] if source else (),
         properties=_properties(facts_of(part)),
     )
 

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 _DISTRIBUTION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
+_URL = re.compile(
+    r"(?:[a-z]+\+)?(?:https?|ssh|git)://[A-Za-z0-9.-]+(?::[0-9]{1,5})?"
+    r"(?:/(?:[A-Za-z0-9._~:/@!$&'()*,;=+-]|%[0-9A-Fa-f]{2})*)?"
+)
+
 
 def facts_of_bill(bill: Bill) -> Mapping[str, str]:
     """Return what a bill says of the whole artifact beyond its name and digest."""
@@ -33,6 +38,7 @@ def facts_of(part: Part) -> Mapping[str, str]:
         "status": part.status,
         **{f"modules:{policy}": str(count) for policy, count in counts.items() if count},
         "requires": part.requires,
+        "source": part.source,
         "label": part.label,
         "made-by": part.made_by,
         "computed-on": part.computed_on,
@@ -59,9 +65,18 @@ def package_url(part: Part) -> PackageURL | None:
 
     if part.kind is not PartKind.DISTRIBUTION or not _DISTRIBUTION_NAME.fullmatch(part.name):
         return None
-    key = "vcs_url" if part.source.startswith("git+") else "download_url"
-    qualifiers = {key: part.source} if part.source else None
+    source = source_url(part)
+    key = "vcs_url" if "+" in source.partition(":")[0] else "download_url"
+    qualifiers = {key: source} if source else None
     return PackageURL(type="pypi", name=part.name, version=part.version or None, qualifiers=qualifiers)
+
+
+def source_url(part: Part) -> str:
+    """Return where a distribution was installed from, "" for no index's and for what is no URL.
+
+    That is an archive, or a repository with the commit: ``git+https://host/repository@commit``.
+    """
+    return part.source if _URL.fullmatch(part.source) else ""
 
 
 def _stated(facts: Mapping[str, str]) -> Mapping[str, str]:

@@ -49,7 +49,7 @@ _CLASSIFIERS: Mapping[str, tuple[str, Demand]] = {
     _OSI + "BSD License": ("", _P),
     _OSI + "Blue Oak Model License (BlueOak-1.0.0)": ("BlueOak-1.0.0", _P),
     _OSI + "Boost Software License 1.0 (BSL-1.0)": ("BSL-1.0", _P),
-    _OSI + "CEA CNRS Inria Logiciel Libre License, version 2.1 (CeCILL-2.1)": ("CECILL-2.1", _S),
+    _OSI + "CEA CNRS Inria Logiciel Libre License, version 2.1 (CeCILL-2.1)": ("CECILL-2.1", _W),
     _OSI + "CMU License (MIT-CMU)": ("MIT-CMU", _P),
     _OSI + "Common Development and Distribution License 1.0 (CDDL-1.0)": ("CDDL-1.0", _W),
     _OSI + "Eclipse Public License 1.0 (EPL-1.0)": ("EPL-1.0", _W),

@@ -11,7 +11,7 @@ from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.inspection.contents import RecordFacts
 from hermpkg_build.provenance.bill import Bill, Part, PartKind
-from hermpkg_build.provenance.facts import facts_of, facts_of_bill, facts_of_weights, package_url
+from hermpkg_build.provenance.facts import facts_of, facts_of_bill, facts_of_weights, package_url, source_url
 from hermpkg_build.provenance.licenses import Basis
 from hermpkg_build.version import __version__
 
@@ -47,12 +47,9 @@ class _DocumentMaker:
         self._spdx: Any = spdx
         self._bill = bill
         self._space = f"{bill.serial.urn}#"
-        self._creation = spdx.CreationInfo(
-            _id="_:creation",
-            specVersion=_VERSION,
-            created=time or _NO_TIME,
-            comment=None if time else _NO_TIME_COMMENT,
-        )
+        self._creation = spdx.CreationInfo(_id="_:creation", specVersion=_VERSION, created=time or _NO_TIME)
+        if time is None:
+            self._creation.comment = _NO_TIME_COMMENT
         self._elements: list[Any] = []
 
     def document(self) -> dict[str, Json]:
@@ -111,7 +108,7 @@ class _DocumentMaker:
             name=part.name,
             software_packageVersion=part.version,
             software_packageUrl=str(purl) if purl is not None else "",
-            software_downloadLocation=part.source,
+            software_downloadLocation=source_url(part),
             software_primaryPurpose={
                 PartKind.MODEL: purposes.model,
                 PartKind.DATA: purposes.data,
@@ -162,10 +159,8 @@ class _DocumentMaker:
         if part.license is None:
             return
         if not part.license.expression:
-            unknown = self._spdx.expandedlicensing_IndividualLicensingInfo
-            self._relate(
-                part.ref, "hasDeclaredLicense", element, [unknown.expandedlicensing_NoAssertionLicense]
-            )
+            words = self._spdx.expandedlicensing_IndividualLicensingInfo.NAMED_INDIVIDUALS
+            self._relate(part.ref, "hasDeclaredLicense", element, [words["NoAssertionLicense"]])
             return
         is_declared = part.license.basis is Basis.EXPRESSION
         # What is read out of other words was concluded, by this program.

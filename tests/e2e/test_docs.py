@@ -50,6 +50,7 @@ def run_console(workspace, text: str) -> None:
         ("tutorial/first-package.md", 6),
         ("how-to/mend-build-files.md", 1),
         ("how-to/load-a-file-from-a-stranger.md", 4),
+        ("how-to/give-your-auditors-a-bill-of-materials.md", 2),
     ],
 )
 def test_the_pages_that_can_be_followed(workspace, page, least):

@@ -1,0 +1,205 @@
+"""``hermpkg sbom``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from hermpkg_build.cli.arguments import flag, operand, option
+from hermpkg_build.cli.command import command
+from hermpkg_build.cli.console import Console
+from hermpkg_build.cli.operands import is_file
+from hermpkg_build.cli.remote import EngineArguments
+from hermpkg_build.core.texts import counted, size_text
+from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError, LocalEnvironmentError
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.canonical_json import Json
+    from hermpkg_build.provenance.bill import Bill
+    from hermpkg_build.provenance.license_table import LicenseRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SbomArguments(EngineArguments):
+    """What ``hermpkg sbom`` is told: an artifact, a label or a file, and what to say of it."""
+
+    artifact: str = operand("LABEL|FILE")
+    format: str = option(
+        "--format FORMAT",
+        "write the bill as `cyclonedx` (1.6) or as `spdx` (3.0.1), both in JSON",
+        read=str,
+        default="cyclonedx",
+        choices=("cyclonedx", "spdx"),
+    )
+    output: str | None = option(
+        "-o, --output FILE", "write the bill to FILE (default: to standard output)", read=str, default=None
+    )
+    time: str | None = option(
+        "--time TIME",
+        "say in the bill that it was made at TIME, such as `2026-01-31T12:00:00Z` (default: "
+        "`$SOURCE_DATE_EPOCH`, else no time, so that equal artifacts have equal bills)",
+        read=str,
+        default=None,
+    )
+    licenses: bool = flag("--licenses", "print the licences of packed distributions as a table, and no bill")
+    fail_on: str | None = option(
+        "--fail-on WHAT",
+        "exit with 3 where the licence of packed code is among WHAT, words with commas between them: what it "
+        "demands (`permissive`, `weak-copyleft`, `strong-copyleft`, `proprietary`, `unknown`), or SPDX "
+        "licences such as `AGPL-3.0-only`",
+        read=str,
+        default=None,
+    )
+
+
+@command(
+    SbomArguments, group="look into artifacts", example="hermpkg sbom //models:resnet -o resnet.cdx.json"
+)
+def run(arguments: SbomArguments, console: Console) -> ExitCode:
+    """Write a bill of materials, or the licences of what is packed.
+
+    The bill names each packed distribution with its version, licence, purl and the SHA-256 of its files; own
+    code; what must be installed, in which versions; models with the digests of their weights; and which of
+    these needs which. Equal artifacts give equal bytes. What cannot be known, as of archives of
+    torch.package, is said in it. Licences are those that packages state of themselves when the artifact is
+    built; how each is known, and what it demands, stands beside it.
+
+    Nothing of the artifact runs. It needs the extra ``sbom``.
+    """
+    from hermpkg_build.cli.building import open_artifact
+    from hermpkg_build.provenance.bill import bill_of
+    from hermpkg_build.provenance.license_table import license_rows
+
+    time = _time(arguments.time)
+    if arguments.licenses and arguments.output is not None:
+        raise CommandLineError("--licenses prints a table, and --output writes a bill: give one of them")
+    refused = _refused(arguments.fail_on)
+    with open_artifact(arguments.artifact, arguments, console) as archive:
+        bill = bill_of(archive)
+    rows = license_rows(bill, refused) if refused else ()
+    if arguments.licenses:
+        _tell_licenses(bill, rows, console)
+    else:
+        _write_bill(arguments, bill, time, rows, console)
+    if not rows:
+        return ExitCode.SUCCESS
+    console.describe(
+        HermpkgError(
+            f"--fail-on refuses the licences of {counted(len(rows), 'packed distribution')}",
+            facts=[(row.name, _why_refused(row)) for row in rows],
+            next_step="extern() what may be installed where it lands, mock() what is not used, or allow it",
+        )
+    )
+    return ExitCode.TESTS_FAILED
+
+
+def _why_refused(row: LicenseRow) -> str:
+    users = f"; needed by {', '.join(row.needed_by)}" if row.needed_by else ""
+    return f"{row.license} ({row.demand}; known by {row.known_by}){users}"
+
+
+def _tell_licenses(bill: Bill, refused: Sequence[LicenseRow], console: Console) -> None:
+    from hermpkg_build.core.json_codec import to_json
+    from hermpkg_build.provenance.license_table import license_rows, table_lines
+
+    console.give_json(
+        {
+            "licenses": to_json(license_rows(bill)),
+            "refused": [row.name for row in refused],
+            "unknown": list(bill.unknown),
+        }
+    )
+    console.say_all(table_lines(bill, everything=console.verbose))
+
+
+def _write_bill(
+    arguments: SbomArguments,
+    bill: Bill,
+    time: datetime | None,
+    refused: Sequence[LicenseRow],
+    console: Console,
+) -> None:
+    import json
+
+    # ASCII alone: whatever shows the text shows what is in it.
+    text = json.dumps(_makers()[arguments.format](bill, time), indent=2, sort_keys=True)
+    path = arguments.output
+    if path is None:
+        console.give_json(json.loads(text))
+        console.say_all(text.splitlines())
+        return
+    data = f"{text}\n".encode()
+    _replace(arguments, path, data)
+    console.give_json({"path": path, "bytes": len(data), "refused": [row.name for row in refused]})
+    console.say(f"{path}  {size_text(len(data))}")
+
+
+def _makers() -> dict[str, Callable[[Bill, datetime | None], dict[str, Json]]]:
+    from hermpkg_build.provenance.cyclonedx import cyclonedx_document
+    from hermpkg_build.provenance.spdx import spdx_document
+
+    return {
+        "cyclonedx": lambda bill, time: cyclonedx_document(bill, time=time),
+        "spdx": lambda bill, time: spdx_document(bill, time=time),
+    }
+
+
+def _replace(arguments: SbomArguments, path: str, data: bytes) -> None:
+    from hermpkg_build.disk.replacing import replace_file
+
+    if os.path.isdir(path):
+        raise CommandLineError(f"--output names a folder: {path}", next_step="name a file in it")
+    word = arguments.artifact
+    if is_file(word) and os.path.exists(path) and os.path.samefile(word, path):
+        raise CommandLineError("--output names the artifact itself", next_step="name another file")
+    try:
+        replace_file(path, data)
+    except OSError as error:
+        raise LocalEnvironmentError(
+            "the bill cannot be written", facts=[("file", path), ("reason", error.strerror or str(error))]
+        ) from None
+
+
+def _refused(words: str | None) -> tuple[str, ...]:
+    """Read ``--fail-on``."""
+    if words is None:
+        return ()
+    from hermpkg_build.provenance.license_words import Demand
+    from hermpkg_build.provenance.licenses import refusable
+
+    found = []
+    for word in filter(None, map(str.strip, words.split(","))):
+        known = refusable(word)
+        if known is None:
+            raise CommandLineError(
+                f"--fail-on: {word!r} is neither an SPDX licence nor what licences demand",
+                next_step=f"one of {', '.join(Demand)}, or a licence such as AGPL-3.0-only",
+            )
+        found.append(known)
+    if not found:
+        raise CommandLineError("--fail-on says nothing", next_step="give a word, such as unknown")
+    return tuple(found)
+
+
+def _time(given: str | None) -> datetime | None:
+    """Read the time of ``--time`` or ``SOURCE_DATE_EPOCH``; None for no time. Raises CommandLineError."""
+    from datetime import timezone
+
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    where, text = ("--time", given) if given is not None else ("SOURCE_DATE_EPOCH", epoch)
+    if not text:
+        return None
+    try:
+        if text.isascii() and text.isdigit():
+            return datetime.fromtimestamp(int(text), timezone.utc)
+        time = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except (ValueError, OverflowError, OSError):
+        raise CommandLineError(
+            f"{where} is no time: {text!r}",
+            next_step="write it like 2026-01-31T12:00:00Z, or as seconds since 1970",
+        ) from None
+    zoned = time if time.tzinfo is not None else time.replace(tzinfo=timezone.utc)
+    return zoned.astimezone(timezone.utc).replace(microsecond=0)
