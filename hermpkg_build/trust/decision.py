@@ -72,6 +72,7 @@ def _refused(need: Need, rule: TrustRule, origin: str) -> Iterator[Refusal]:
             name=need.full_name,
             reason=need.full_name,
             places=need.places,
+            count=need.count,
             policy=origin,
         )
 

@@ -33,7 +33,7 @@ class Refusal:
     """One reason against an artifact.
 
     `name` is what a policy would have to name to allow it; `reason` says it in words, without a full stop;
-    `places` are where it is in the artifact, the first of them. `policy` is the file, or the rule in it,
+    `places` are where it is in the artifact, the first of `count`. `policy` is the file, or the rule in it,
     that refuses.
     """
 
@@ -41,12 +41,14 @@ class Refusal:
     name: str
     reason: str
     places: tuple[str, ...] = ()
+    count: int = 0
     policy: str = ""
 
     @property
     def text(self) -> str:
         """The reason with its places."""
-        more = f", and {len(self.places) - 3} more places" if len(self.places) > 3 else ""
+        rest = max(self.count, len(self.places)) - 3
+        more = f", and {rest} more places" if rest > 0 else ""
         return self.reason + (f": {', '.join(self.places[:3])}{more}" if self.places else "")
 
 

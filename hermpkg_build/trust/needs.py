@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hermpkg_build.archive.layout import DATA, EXTERN_MODULES, MANIFEST
 from hermpkg_build.archive.modules import PackedModules
@@ -43,13 +43,14 @@ class Need:
     """One thing that an artifact asks for.
 
     `name` is dotted, for a CAPABILITY its word, for a DOUBT a sentence. `attribute` is the part of a GLOBAL's
-    name below its module. `places` are the first of where it is in the artifact.
+    name below its module. `places` are the first of the `count` places where it is in the artifact.
     """
 
     kind: NeedKind
     name: str
     attribute: str = ""
     places: tuple[str, ...] = ()
+    count: int = 1
 
     @property
     def full_name(self) -> str:
@@ -68,8 +69,10 @@ class Needs:
         for need in needs:
             key = (need.kind, need.name, need.attribute)
             known = merged.get(key)
-            places = (*(known.places if known else ()), *need.places)[:_MOST_PLACES]
-            merged[key] = Need(kind=need.kind, name=need.name, attribute=need.attribute, places=places)
+            if known is not None:
+                places = (*known.places, *need.places)[:_MOST_PLACES]
+                need = replace(need, places=places, count=known.count + need.count)
+            merged[key] = need
         order = [*NeedKind]
         self.all = tuple(sorted(merged.values(), key=lambda need: (order.index(need.kind), need.full_name)))
         self.pickles = frozenset(pickles)
@@ -124,7 +127,9 @@ def pickle_needs(data: bytes, record: str, around: Surroundings) -> Iterator[Nee
             yield Need(kind=NeedKind.GLOBAL, name=COMPUTED, places=places)
         else:
             for module, attribute in permissions_for(use.module, use.name, around):
-                yield Need(kind=NeedKind.GLOBAL, name=module, attribute=attribute, places=places)
+                yield Need(
+                    kind=NeedKind.GLOBAL, name=module, attribute=attribute, places=places, count=use.count
+                )
 
 
 def permissions_for(module: str, name: str, around: Surroundings) -> list[tuple[str, str]]:

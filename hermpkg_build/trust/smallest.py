@@ -72,7 +72,7 @@ def _said(covered: Sequence[Need]) -> str:
     first = covered[0]
     if len(covered) > 1:
         return f"{len(covered)} modules"
-    more = len(first.places) - 1
+    more = first.count - 1
     return (first.places[0] if first.places else "") + (f", and {more} more" if more > 0 else "")
 
 

@@ -36,6 +36,7 @@ def hold_to_policy(path: str, subject: str, policy: TrustPolicy) -> Verdict:
                     "name": refusal.name,
                     "reason": refusal.reason,
                     "places": list(refusal.places),
+                    "count": refusal.count,
                     "policy": refusal.policy,
                 }
                 for refusal in refusals
