@@ -19,6 +19,7 @@ from hermpkg_build.runtime.contents.archives import (
     RecordNotFoundError,
     Source,
     TorchReaderArchive,
+    check_exists,
     is_torch_reader,
     open_archive,
     read_externs,
@@ -409,6 +410,7 @@ def _gate(source: Source, trust: GivenPolicy | None, mapped: bool | None) -> Gat
         return None
     from hermpkg_build.trust.gate import open_gate
 
+    check_exists(source)
     gate = open_gate(source, trust)
     if gate is not None:
         gate.check_map(mapped)

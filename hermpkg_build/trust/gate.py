@@ -186,14 +186,12 @@ class Gate:
             return ", ".join([error.summary, *(f"{name} {value}" for name, value in error.facts)])
         return ""
 
-    def _pinned(self, source: object) -> tuple[object, str]:
+    def _pinned(self, source: object) -> tuple[PinnedFile | bytes, str]:
         """Return what cannot change any more, and its SHA-256 where it counts, else ""."""
         if isinstance(source, (str, os.PathLike)):
             path = os.fspath(source)
             if os.path.isdir(path):
                 raise self._unheld("a folder has no digest, and its files could be exchanged one by one")
-            if not os.path.exists(path):
-                return path, ""  # Whoever opens it says so.
             file = PinnedFile(path, whole=self.needs_whole_file)
             return file, file.sha256
         if isinstance(source, io.BytesIO):
@@ -202,9 +200,7 @@ class Gate:
             data = bytes(source)
         elif hasattr(source, "read") and hasattr(source, "seek") and not isinstance(source, io.TextIOBase):
             source.seek(0)
-            data = source.read()
-            if not isinstance(data, bytes):
-                data = bytes(data)
+            data = bytes(source.read())
         else:
             raise self._unheld(f"what {type(source).__name__} reads could change")
         return data, hashlib.sha256(data).hexdigest() if self.needs_whole_file else ""

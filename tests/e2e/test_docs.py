@@ -49,7 +49,7 @@ def run_console(workspace, text: str) -> None:
         ("tutorial/from-a-project.md", 4),
         ("tutorial/first-package.md", 6),
         ("how-to/mend-build-files.md", 1),
-        ("how-to/load-a-file-from-a-stranger.md", 4),
+        ("how-to/load-a-file-from-a-stranger.md", 5),
         ("how-to/give-your-auditors-a-bill-of-materials.md", 2),
     ],
 )

@@ -55,11 +55,16 @@ def open_archive(source: Source) -> Archive:
     return archive
 
 
+def check_exists(source: Source) -> None:
+    """Raise ArtifactNotFoundError for a path that leads nowhere."""
+    if isinstance(source, (str, os.PathLike)) and not os.path.exists(source):
+        raise ArtifactNotFoundError("there is no such file", facts=[("file", os.fspath(source))])
+
+
 def _open(source: Source) -> Archive:
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
-        if not os.path.exists(path):
-            raise ArtifactNotFoundError("there is no such file", facts=[("file", path)])
+        check_exists(path)
         return UnpackedReader(path) if os.path.isdir(path) else ArchiveReader(path)
     if isinstance(source, io.BytesIO):
         # A copy, as the owner may want to go on writing to the stream.

@@ -270,6 +270,29 @@ def test_a_folder_and_the_reader_of_torch_are_refused(artifact: Callable[..., Pa
         assert [kind for kind, _ in refused(source, only(globals="**"))] == [RefusalKind.DOUBT]
 
 
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        PackageImporter(tmp_path / "none.pt", trust=only())
+
+
+def test_a_file_that_comes_late_is_no_way_around(
+    artifact: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name is asked for once: what the gate opened is read, or nothing."""
+    path = artifact({"app/a.py": ""})
+    monkeypatch.setattr("hermpkg_build.runtime.importer.check_exists", lambda _: None)
+    hidden = path.rename(tmp_path / "hidden.pt")
+    real = os.path.isdir
+
+    def isdir(asked: object) -> bool:
+        if asked == str(path) and hidden.exists():
+            hidden.rename(path)
+        return real(asked)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os.path, "isdir", isdir)
+    assert refused(path, only()) == [(RefusalKind.MODULE, "app.a")]
+
+
 def test_tensors_are_not_mapped_where_every_byte_counts(artifact: Callable[..., Path]) -> None:
     path = artifact({})
     for rule in ({"sha256": "0" * 64}, {"sha256": "0" * 64, "allow_all": True}):
