@@ -29,6 +29,10 @@ def _rdeps(graph: TargetGraph, universe: Labels, labels: Labels, most_steps: int
     return walked(lambda wave: [back.get(label, ()) for label in wave], labels & everything, most_steps)
 
 
+def _allrdeps(graph: TargetGraph, labels: Labels, most_steps: int | None = None) -> Labels:
+    return _rdeps(graph, set(graph.everything()), labels, most_steps)
+
+
 def _allpaths(graph: TargetGraph, starts: Labels, ends: Labels) -> Labels:
     return _rdeps(graph, starts, ends)
 
@@ -75,6 +79,10 @@ def _loadfiles(graph: TargetGraph, labels: Labels) -> Labels:
     return set().union(*[graph.load_files(label) for label in _of_packages(labels)])
 
 
+def _rbuildfiles(graph: TargetGraph, *paths: str) -> Labels:
+    return set(graph.build_files_behind(paths))
+
+
 def _siblings(graph: TargetGraph, labels: Labels) -> Labels:
     return set().union(*[graph.siblings(label) for label in _of_packages(labels)])
 
@@ -100,6 +108,7 @@ def _some(_: TargetGraph, labels: Labels, count: int = 1) -> Labels:
 FUNCTIONS: Mapping[str, Callable[..., Labels]] = {
     "deps": _deps,
     "rdeps": _rdeps,
+    "allrdeps": _allrdeps,
     "allpaths": _allpaths,
     "somepath": _somepath,
     "kind": _kind,
@@ -109,6 +118,7 @@ FUNCTIONS: Mapping[str, Callable[..., Labels]] = {
     "tests": _tests,
     "buildfiles": _buildfiles,
     "loadfiles": _loadfiles,
+    "rbuildfiles": _rbuildfiles,
     "siblings": _siblings,
     "visible": _visible,
     "same_pkg_direct_rdeps": _same_pkg_direct_rdeps,

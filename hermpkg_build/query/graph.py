@@ -34,6 +34,10 @@ class TargetGraph(Protocol):
         """Return the targets that a target pattern names. Raises HermpkgError."""
         ...
 
+    def everything(self) -> Collection[str]:
+        """Return all targets that BUILD files declare."""
+        ...
+
     def successors(self, labels: Iterable[str]) -> Iterator[Collection[str]]:
         """Give for each label what it depends on directly."""
         ...
@@ -80,6 +84,10 @@ class TargetGraph(Protocol):
 
     def build_files(self, label: str) -> Collection[str]:
         """Return the BUILD file of a target's package, and of those with .bzl files behind it."""
+        ...
+
+    def build_files_behind(self, paths: Collection[str]) -> Collection[str]:
+        """Return the BUILD files of the workspace at some of its paths, and those that load what is there."""
         ...
 
     def load_files(self, label: str) -> Collection[str]:

@@ -159,6 +159,9 @@ class _Parser:
                 wanted = "a comma or a closing bracket" if may_end else "a comma"
                 self._expect(",", wanted, _usage(signature))
             arguments.append(self._argument(takes, signature, known))
+        while signature.many and self._next.kind == ",":
+            self._take()
+            arguments.append(self._argument(signature.takes[-1], signature, known))
         end = self._expect(")", "a closing bracket", _usage(signature))
         span = Span(name.span.start, end.span.end)
         return Call(function=signature.name, arguments=tuple(arguments), span=span)

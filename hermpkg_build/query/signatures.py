@@ -18,11 +18,15 @@ class Takes(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """One function: its arguments, of which the last `optional` may be left out, and what it gives."""
+    """One function: its arguments, of which the last `optional` may be left out, and what it gives.
+
+    With `many` the last argument may come any number of times.
+    """
 
     name: str
     takes: tuple[Takes, ...]
     optional: int = 0
+    many: bool = False
     doc: str
 
     @property
@@ -30,7 +34,8 @@ class Signature:
         """How it is called: ``deps(EXPR[, DEPTH])``."""
         needed = [each.value for each in self.takes[: len(self.takes) - self.optional]]
         rest = "".join(f"[, {each.value}]" for each in self.takes[len(needed) :])
-        return f"{self.name}({', '.join(needed)}{rest})"
+        more = ", ..." if self.many else ""
+        return f"{self.name}({', '.join(needed)}{rest}{more})"
 
 
 def _table(*signatures: Signature) -> Mapping[str, Signature]:
@@ -51,6 +56,12 @@ SIGNATURES = _table(
         takes=(_X, _X, _DEPTH),
         optional=1,
         doc="Of the first and all its dependencies, what depends on the second, over at most so many steps.",
+    ),
+    Signature(
+        name="allrdeps",
+        takes=(_X, _DEPTH),
+        optional=1,
+        doc="Of all targets of the workspace and their dependencies, what depends on the targets.",
     ),
     Signature(name="allpaths", takes=(_X, _X), doc="All that lies on a path from the first to the second."),
     Signature(name="somepath", takes=(_X, _X), doc="A shortest path from the first to the second."),
@@ -73,6 +84,12 @@ SIGNATURES = _table(
         doc="The BUILD files of the targets' packages and all `.bzl` files behind them.",
     ),
     Signature(name="loadfiles", takes=(_X,), doc="The `.bzl` files behind the targets' BUILD files."),
+    Signature(
+        name="rbuildfiles",
+        takes=(_WORD,),
+        many=True,
+        doc="The BUILD files of the workspace that are at these paths, or load what is there: `tools/m.bzl`.",
+    ),
     Signature(name="siblings", takes=(_X,), doc="All targets of the targets' packages."),
     Signature(name="visible", takes=(_X, _X), doc="Those of the second that every one of the first may use."),
     Signature(

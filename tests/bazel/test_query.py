@@ -167,9 +167,11 @@ def ours(workspace: Any, text: str, output: str = "label_kind", order: str = "au
         return list(FORMATS[output](Asked(answer=found, graph=graph, order=order)))
 
 
-def bazels(workspace: Any, text: str, output: str = "label_kind", order: str = "auto") -> list[str]:
+def bazels(
+    workspace: Any, text: str, output: str = "label_kind", order: str = "auto", *options: str
+) -> list[str]:
     here = f"--override_repository=hermpkg={REPOSITORY}"
-    asked = (f"--output={output}", f"--order_output={order}", text)
+    asked = (f"--output={output}", f"--order_output={order}", *options, text)
     outcome = workspace.bazel("query", here, *LIKE_OURS, LIKE_TODAY, *asked)
     assert outcome.code == 0, outcome.said
     return [line for line in outcome.stdout.splitlines() if "@hermpkg//" not in line]
@@ -181,6 +183,22 @@ def test_answers_are_those_of_bazel(all_in_one: Any, query: str) -> None:
     found = ours(all_in_one, text)
     assert sorted(found) == sorted(bazels(all_in_one, text))
     assert found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "allrdeps(//seed1:mods0)",
+        "allrdeps(//seed1:mods0 + //seed1/a:mods0, 1)",
+        "rbuildfiles(seed1/tools/more.bzl)",
+        "rbuildfiles(seed1/tools/m.bzl, 'seed2/tools/m.bzl') - //seed1/a/...:*",
+        "rbuildfiles(seed2/tools/BUILD, nowhere/x.bzl)",
+    ],
+)
+def test_what_bazel_answers_of_a_universe_we_answer_of_the_workspace(all_in_one: Any, text: str) -> None:
+    whole = ("--universe_scope=//...",)
+    found = ours(all_in_one, text, "label")
+    assert sorted(found) == sorted(bazels(all_in_one, text, "label", "no", *whole))
 
 
 @pytest.mark.parametrize("output", ["location", "package", "minrank", "maxrank"])

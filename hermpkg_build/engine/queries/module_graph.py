@@ -75,6 +75,14 @@ class WorkspaceModules:
             for edge in self._imports.edges(label):
                 yield replace(edge, location=self.location(label)) if edge.kind == "declared" else edge
 
+    def everything(self) -> Collection[str]:
+        """Return all targets that BUILD files declare."""
+        return self._targets.everything()
+
+    def build_files_behind(self, paths: Collection[str]) -> Collection[str]:
+        """Return the BUILD files at some paths, and those that load what is there."""
+        return self._targets.build_files_behind(paths)
+
     def siblings(self, label: str) -> Collection[str]:
         """Return all targets and modules of the package of one."""
         if label.startswith(_ENVIRONMENT):

@@ -64,6 +64,20 @@ class WorkspaceTargets:
             return self._at_path(wanted, wanted.target)
         return [self._checked(Label(wanted.package, wanted.target))]
 
+    def everything(self) -> Collection[str]:
+        """Return all targets that BUILD files of the workspace declare; what is wrong is reported."""
+        records = map(self.record, self.packages_below(""))
+        return [label for record in records if record is not None for label in record.rules]
+
+    def build_files_behind(self, paths: Collection[str]) -> Collection[str]:
+        """Return the BUILD files at some paths, and those that load what is there."""
+        wanted, found = {path.removeprefix("./") for path in paths}, []
+        for package in self.packages_below(""):
+            record = self.record(package)
+            if record is not None and not wanted.isdisjoint([record.path, *record.loads]):
+                found.append(f"//{package}:{record.path.rpartition('/')[2]}")
+        return found
+
     def _parsed(self, pattern: str) -> TargetPattern:
         if pattern.startswith("/") and not pattern.startswith("//"):
             from hermpkg_build.loading.expansion import parse_pattern

@@ -164,3 +164,17 @@ def test_labels_that_cross_packages_and_missing_ones_are_told_in_the_build_file(
     write(root, {"lib/inner/BUILD": "", "lib/inner/z.py": ""})
     write(root, {"lib/BUILD": LIBRARY.replace('glob(["*.py"])', '["inner/z.py"]')})
     assert ask(root, "deps(//app:modules)")[1] == ["//lib:inner/z.py reaches into another package"]
+
+
+def test_build_files_behind_a_macro_and_users_of_a_file_are_found(root: Path) -> None:
+    write(root, {"tools/macros.bzl": 'load(":more.bzl", "X")\n' + FILES["tools/macros.bzl"]})
+    write(root, {"tools/more.bzl": "X = 1\n"})
+    found = [each["label"] for each in ask(root, "rbuildfiles(tools/more.bzl, lib/BUILD, x)")[0]["targets"]]
+    assert found == ["//app:BUILD", "//lib:BUILD"]
+    users = [each["label"] for each in ask(root, "allrdeps(//lib:fast.py)", modules=True)[0]["targets"]]
+    assert [label for label in users if label.startswith("//app")] == [
+        "//app:app",
+        "//app:modules",
+        "//app:net",
+        "//app:net.py",
+    ]

@@ -67,6 +67,12 @@ class WrittenGraph:
     def build_files(self, label: str) -> Collection[str]:
         return [f"{label.partition(':')[0]}:BUILD"]
 
+    def everything(self) -> Collection[str]:
+        return self._labels
+
+    def build_files_behind(self, paths: Collection[str]) -> Collection[str]:
+        return [f"//{path}" for path in paths]
+
     def load_files(self, label: str) -> Collection[str]:
         return ["//tools:m.bzl"]
 
