@@ -20,6 +20,11 @@ def is_file(word: str) -> bool:
     return os.path.isfile(word) or word.endswith((".pt", ".zip")) or not _has_workspace()
 
 
+def is_artifact(word: str) -> bool:
+    """Tell whether `word` names a file, as `is_file` does, or a folder that an artifact was unpacked into."""
+    return is_file(word) or os.path.isfile(os.path.join(word, ".data", "version"))
+
+
 def _has_workspace() -> bool:
     from hermpkg_build.loading.workspace import NoWorkspaceError
 

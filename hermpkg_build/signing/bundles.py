@@ -36,6 +36,7 @@ class Bundle:
 
     data: bytes
     payload: bytes
+    signature: bytes
     material: Material
     hint: str = ""
     certificates: tuple[bytes, ...] = ()
@@ -84,6 +85,7 @@ def read_bundle(data: bytes) -> Bundle:
     return Bundle(
         data=data,
         payload=_decoded(envelope, "payload"),
+        signature=_decoded(_first(signatures), "sig"),
         material=kind,
         hint=_hint(material) if kind == "key" else "",
         certificates=_certificates(material),
@@ -103,6 +105,12 @@ def read_statement(payload: bytes) -> Mapping[str, Any]:
     _field(statement, "subject", list)
     _field(statement, "predicate", dict)
     return statement
+
+
+def _first(signatures: Sequence[Any]) -> dict[str, Any]:
+    if not isinstance(signatures[0], dict):
+        raise _malformed("its signatures are not a list of objects")
+    return signatures[0]
 
 
 def _kind(material: Mapping[str, Any]) -> Material:

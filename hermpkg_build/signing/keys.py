@@ -76,6 +76,12 @@ def fingerprint(key: ec.EllipticCurvePublicKey) -> str:
     return hashlib.sha256(pem).hexdigest()
 
 
+def certified_key(certificate: Certificate) -> str:
+    """Return the fingerprint of the key that a certificate is about, "" for a kind that signs no models."""
+    key = certificate.public_key()
+    return fingerprint(key) if isinstance(key, ec.EllipticCurvePublicKey) else ""
+
+
 def certificate_fingerprint(certificate: Certificate) -> str:
     """Return the SHA-256 of the certificate in DER, in hexadecimal."""
     return hashlib.sha256(der(certificate)).hexdigest()

@@ -53,25 +53,14 @@ def payload_verified_by(accepted: AcceptedSigner, bundle: Bundle) -> bytes:
             return _verified(config, path)
 
 
-def sign_with_token(
-    statement: bytes, *, uri: str, modules: Sequence[str], certificate: str, chain: Sequence[str]
-) -> bytes:
+def sign_with_token(statement: bytes, *, uri: str, modules: Sequence[str]) -> bytes:
     """Sign with the key that a PKCS #11 URI names, in a token, and return the bundle.
 
     Raises LocalEnvironmentError where the token does not sign.
     """
-    from pathlib import Path
 
     def configure(config: Any) -> None:
-        if certificate:
-            config.use_pkcs11_certificate_signer(
-                pkcs11_uri=uri,
-                signing_certificate=Path(certificate),
-                certificate_chain=[Path(each) for each in chain],
-                module_paths=list(modules),
-            )
-        else:
-            config.use_pkcs11_signer(pkcs11_uri=uri, module_paths=list(modules))
+        config.use_pkcs11_signer(pkcs11_uri=uri, module_paths=list(modules))
 
     return _signed(statement, configure, "the token")
 

@@ -7,22 +7,26 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from hermpkg_build.errors import CommandLineError
-from hermpkg_build.signing.bundles import bundle_bytes, pre_authentication
+from hermpkg_build.signing.bundles import bundle_bytes, pre_authentication, read_bundle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificates:
+    """What a signature shows of its signer: the certificate, and the chain above it (PEM), by their names."""
+
+    certificate: bytes
+    chain: bytes = b""
+    names: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFile:
-    """A private key in PEM, with its password where it is encrypted.
-
-    `certificate` and `chain` (PEM) are what the signature shows of the signer; `names` are those of the three
-    files, for errors.
-    """
+    """A private key in PEM, with its password where it is encrypted; `name` is that of its file."""
 
     private_key: bytes
     password: str | None = None
-    certificate: bytes = b""
-    chain: bytes = b""
-    names: tuple[str, str, str] = ("", "", "")
+    name: str = ""
+    certificates: Certificates | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +35,7 @@ class TokenKey:
 
     uri: str
     modules: Sequence[str] = ()
-    certificate: str = ""
-    chain: Sequence[str] = ()
+    certificates: Certificates | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,47 +58,42 @@ def sign_statement(statement: bytes, identity: SigningIdentity) -> bytes:
     CommandLineError for keys and certificates that cannot be read or do not fit each other, and
     LocalEnvironmentError where a library is missing, or a token or Sigstore does not sign.
     """
-    if isinstance(identity, KeyFile):
-        return _with_key(statement, identity)
-    from hermpkg_build.signing import library
+    if isinstance(identity, SigstoreIdentity):
+        from hermpkg_build.signing import library
 
-    if isinstance(identity, TokenKey):
-        return library.sign_with_token(
+        return library.sign_at_sigstore(
             statement,
-            uri=identity.uri,
-            modules=identity.modules,
-            certificate=identity.certificate,
-            chain=identity.chain,
+            identity_token=identity.identity_token,
+            ambient=identity.ambient,
+            staging=identity.staging,
+            trust_config=identity.trust_config,
         )
-    return library.sign_at_sigstore(
-        statement,
-        identity_token=identity.identity_token,
-        ambient=identity.ambient,
-        staging=identity.staging,
-        trust_config=identity.trust_config,
-    )
+    if isinstance(identity, TokenKey):
+        from hermpkg_build.signing import library
 
-
-def _with_key(statement: bytes, identity: KeyFile) -> bytes:
+        # The library's own way to add certificates to a token's signature fails for every one of them.
+        signed = read_bundle(library.sign_with_token(statement, uri=identity.uri, modules=identity.modules))
+        return _shown(signed.payload, signed.signature, signed.hint, identity.certificates)
     from hermpkg_build.signing import keys
 
-    key_name, certificate_name, chain_name = identity.names
-    key = keys.read_private_key(identity.private_key, key_name, identity.password)
-    certificates = []
-    if identity.certificate:
-        certificates = keys.read_certificates(identity.certificate, certificate_name)
-        if certificates[0].public_key() != key.public_key():
-            raise CommandLineError(
-                f"the certificate {certificate_name!r} is not of the private key {key_name!r}",
-                facts=[("certificate's key", "another one")],
-                next_step="name the certificate that was issued for this key",
-            )
-        if identity.chain:
-            certificates += keys.read_certificates(identity.chain, chain_name)
-    signature = keys.sign(key, pre_authentication(statement))
-    return bundle_bytes(
-        statement,
-        signature,
-        hint="" if certificates else keys.fingerprint(key.public_key()),
-        certificates=[keys.der(each) for each in certificates],
-    )
+    key = keys.read_private_key(identity.private_key, identity.name, identity.password)
+    hint = keys.fingerprint(key.public_key())
+    return _shown(statement, keys.sign(key, pre_authentication(statement)), hint, identity.certificates)
+
+
+def _shown(payload: bytes, signature: bytes, hint: str, shown: Certificates | None) -> bytes:
+    """Write a bundle that hints at the key, or shows its certificates."""
+    if shown is None:
+        return bundle_bytes(payload, signature, hint=hint)
+    from hermpkg_build.signing import keys
+
+    certificates = keys.read_certificates(shown.certificate, shown.names[0])
+    if keys.certified_key(certificates[0]) != hint:
+        raise CommandLineError(
+            f"the certificate {shown.names[0]!r} is not of the key that signs",
+            facts=[("signing key", hint)],
+            next_step="name the certificate that was issued for this key",
+        )
+    if shown.chain:
+        certificates += keys.read_certificates(shown.chain, shown.names[1])
+    return bundle_bytes(payload, signature, certificates=[keys.der(each) for each in certificates])

@@ -101,13 +101,13 @@ def _other_signer(bundle: Bundle, accepted: Sequence[AcceptedSigner]) -> Signatu
     return SignatureError(
         "the signature is by somebody who is not accepted",
         fault="other signer",
-        facts=[("signed by", _shown(bundle)), *(("accepted", describe(each)) for each in accepted)],
+        facts=[("signed by", claimed_signer(bundle)), *(("accepted", describe(each)) for each in accepted)],
         next_step="name the signer, or get a signature of one that is named",
     )
 
 
-def _shown(bundle: Bundle) -> str:
-    """What an unverified bundle says of its signer."""
+def claimed_signer(bundle: Bundle) -> str:
+    """Say who signed by what the bundle says itself, which is not verified."""
     if bundle.material == "key":
         return f"the key {bundle.hint or 'of a signature without a hint'}"
     from hermpkg_build.signing import keys

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hermpkg_build.cli.arguments import flag, operands, option, whole_number
+from hermpkg_build.cli.arguments import flag, operands, option, repeated, whole_number
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, bad, good, strong
-from hermpkg_build.cli.operands import current_workspace, is_file, write_report
+from hermpkg_build.cli.operands import current_workspace, is_artifact, write_report
 from hermpkg_build.cli.remote import EngineArguments, build_in_chosen_python
 from hermpkg_build.core.spelling import question
 from hermpkg_build.errors import CommandLineError, ExitCode, WorkspaceError
@@ -20,6 +20,7 @@ from hermpkg_build.errors import CommandLineError, ExitCode, WorkspaceError
 if TYPE_CHECKING:
     from hermpkg_build.core.lock import Lock
     from hermpkg_build.inspection.verify.verdicts import Verdict
+    from hermpkg_build.signing.signers import AcceptedSigner
 
 
 def _read_conditions(text: str) -> tuple[str, ...]:
@@ -40,7 +41,7 @@ def _read_conditions(text: str) -> tuple[str, ...]:
 class VerifyArguments(EngineArguments):
     """What ``hermpkg verify`` is told. `vary` and `runs` are None where they are left out."""
 
-    words: tuple[str, ...] = operands("[FILE|PATTERN...]")
+    words: tuple[str, ...] = operands("[FILE|DIR|PATTERN...]")
     rebuild: bool = flag(
         "--rebuild",
         "build targets again from clean caches, once as usual and then with all conditions varied, and "
@@ -66,6 +67,37 @@ class VerifyArguments(EngineArguments):
         read=os.path.abspath,
         default=None,
     )
+    signature: tuple[str, ...] = repeated(
+        "--signature FILE",
+        "the signatures of one artifact (default: those beside it, `.sig`, `.NAME.sig`)",
+        read=str,
+    )
+    public_key: tuple[str, ...] = repeated(
+        "--public-key FILE", "the owner of this key (PEM) must have signed", read=str
+    )
+    certificate_chain: tuple[str, ...] = repeated(
+        "--certificate-chain FILE",
+        "somebody must have signed whose certificate leads to a root in FILE (PEM)",
+        read=str,
+    )
+    identity: str | None = option(
+        "--identity NAME",
+        "whom the certificate must name: an e-mail address, a URI, a host, a common name or a whole subject",
+        read=str,
+        default=None,
+    )
+    identity_provider: str | None = option(
+        "--identity-provider URL",
+        "who must have vouched for the identity, where it signed with Sigstore",
+        read=str,
+        default=None,
+    )
+    trust_config: str | None = option(
+        "--trust-config FILE",
+        "the instance of Sigstore (JSON; default: the public one, whose roots are fetched)",
+        read=str,
+        default=None,
+    )
     file_only: bool = flag("--file-only", "look at the file alone, not at what this machine has installed")
     junit: str | None = option(
         "--junit FILE", "write the results to FILE as JUnit XML", read=str, default=None
@@ -86,6 +118,9 @@ def run(arguments: VerifyArguments, console: Console) -> ExitCode:
     and the file with the one layout that its records can have: order, alignment, no times, no compression,
     nothing hidden before, between, in or behind the records. The distributions that provide its extern
     modules must be installed, in versions that it allows; nothing is imported.
+
+    Where options name signers, each of them must have signed every byte, by a signature as ``hermpkg sign``
+    and the command ``model_signing`` make it; of an unpacked folder that is all that is verified.
 
     What is wrong is listed as record, rule and finding, and the exit code is 3. An archive without a
     manifest, as torch.package writes it, does not pass; with `--trust` it is held to the policy alone.
@@ -110,14 +145,16 @@ def _checks(arguments: VerifyArguments, console: Console) -> Iterator[Callable[[
     from hermpkg_build.cli.building import build_artifacts
     from hermpkg_build.inspection.verify.archive import has_manifest, verify_archive
 
-    files = [word for word in arguments.words if is_file(word)]
-    patterns = [word for word in arguments.words if not is_file(word)]
+    files = [word for word in arguments.words if is_artifact(word)]
+    patterns = [word for word in arguments.words if not is_artifact(word)]
     _check_options(arguments, files)
+    accepted = _accepted(arguments, files)
     if patterns or arguments.locked:
         build_in_chosen_python(arguments)
     hold = _policy_check(arguments)
     for path in files:
-        if hold is None or has_manifest(path):
+        yield from _signature_check(arguments, path, path, accepted)
+        if not os.path.isdir(path) and (hold is None or has_manifest(path)):
             yield partial(verify_archive, path, path, environment=not arguments.file_only)
         if hold is not None:
             yield partial(hold, path, path)
@@ -131,6 +168,7 @@ def _checks(arguments: VerifyArguments, console: Console) -> Iterator[Callable[[
             from hermpkg_build.inspection.verify.lock_entries import hold_to_lock
 
             yield partial(hold_to_lock, target.label, target.path, target.sha256, target.bytes, lock)
+        yield from _signature_check(arguments, target.path, target.label, accepted)
         yield partial(verify_archive, target.path, target.label, environment=not arguments.file_only)
         if hold is not None:
             yield partial(hold, target.path, target.label)
@@ -147,6 +185,38 @@ def _checks(arguments: VerifyArguments, console: Console) -> Iterator[Callable[[
                 runs=arguments.runs or 2,
             )
             yield partial(verify_rebuild, request, console.note)
+
+
+def _accepted(arguments: VerifyArguments, files: Sequence[str]) -> Sequence[AcceptedSigner]:
+    """Return who must have signed. Raises CommandLineError where that is not said and must be."""
+    from hermpkg_build.cli.accepted_signers import accepted_signers
+
+    accepted = accepted_signers(arguments)
+    folder = next((path for path in files if os.path.isdir(path)), None)
+    if not accepted and (arguments.signature or (folder and arguments.trust is None)):
+        raise CommandLineError(
+            "nothing says who must have signed"
+            + (
+                "" if arguments.signature else f" {folder!r}, and of a folder only signatures can be verified"
+            ),
+            facts=[("ways", "--public-key, --certificate-chain, --identity with --identity-provider")],
+            next_step="name the signer: --public-key key.pub",
+        )
+    if arguments.signature and len(arguments.words) != 1:
+        raise CommandLineError(
+            "--signature needs one artifact",
+            next_step="verify one at a time, or leave it out: the signatures beside each artifact are taken",
+        )
+    return accepted
+
+
+def _signature_check(
+    arguments: VerifyArguments, path: str, subject: str, accepted: Sequence[AcceptedSigner]
+) -> Iterator[Callable[[], Verdict]]:
+    if accepted:
+        from hermpkg_build.inspection.verify.signatures import verify_signatures
+
+        yield partial(verify_signatures, path, subject, accepted, arguments.signature)
 
 
 def _check_options(arguments: VerifyArguments, files: Sequence[str]) -> None:

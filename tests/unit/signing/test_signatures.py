@@ -18,7 +18,7 @@ pytest.importorskip("model_signing")
 from hermpkg_build.errors import CommandLineError, ExitCode
 from hermpkg_build.signing.contents import FileContent, open_content
 from hermpkg_build.signing.failures import SignatureError
-from hermpkg_build.signing.sign import KeyFile, sign_statement
+from hermpkg_build.signing.sign import Certificates, KeyFile, sign_statement
 from hermpkg_build.signing.signers import AcceptedCertificate, AcceptedIdentity, AcceptedKey
 from hermpkg_build.signing.statements import model_statement
 from hermpkg_build.signing.verify import verify_signature
@@ -27,9 +27,10 @@ from tests.unit.signing.conftest import DAY, NOW, Authority, Key
 DATA = b"some weights" * 100
 
 
-def signed(data: bytes, key: Key, name: str = "net.pt", **more) -> bytes:
-    statement = model_statement(FileContent.of_bytes(name, data))
-    return sign_statement(statement, KeyFile(private_key=key.pem, **more))
+def signed(data: bytes, key: Key, **shown: bytes) -> bytes:
+    statement = model_statement(FileContent.of_bytes("net.pt", data))
+    certificates = Certificates(**shown) if shown else None
+    return sign_statement(statement, KeyFile(private_key=key.pem, certificates=certificates))
 
 
 def verified(data: bytes, signature: bytes, *accepted):
@@ -184,7 +185,8 @@ def test_keys_that_cannot_be_used(key: Key, other_key: Key, authority: Authority
     assert "has no password" in refusal(password="secret")
     assert "in PEM" in refusal(private_key=key.encrypted(b"secret"), password="wrong")
     assert "in PEM" in refusal(private_key=b"junk")
-    assert "not of the private key" in refusal(certificate=authority.certify(other_key))
+    shown = Certificates(certificate=authority.certify(other_key))
+    assert "not of the key" in refusal(certificates=shown)
     assert sign_statement(b"{}", KeyFile(private_key=key.encrypted(b"secret"), password="secret"))
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -273,7 +275,8 @@ def test_the_official_command_verifies_ours(tmp_path: Path, key: Key, keys: Path
     words = ("verify", "key", path, "--signature", signature, "--public_key", keys / "key.pub")
     assert official(*words).returncode == 0
     chain = {"certificate": (keys / "certificate").read_bytes(), "chain": (keys / "middle").read_bytes()}
-    signature.write_bytes(sign_statement(statement, KeyFile(private_key=key.pem, **chain)))
+    certificates = Certificates(**chain)
+    signature.write_bytes(sign_statement(statement, KeyFile(private_key=key.pem, certificates=certificates)))
     certified = (
         "verify",
         "certificate",
