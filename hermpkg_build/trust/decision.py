@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hermpkg_build.trust.errors import Refusal, RefusalKind
-from hermpkg_build.trust.needs import Need, NeedKind, Needs
+from hermpkg_build.trust.need import Need, NeedKind
 from hermpkg_build.trust.policy import ANY_VERSION, TrustPolicy, TrustRule
+
+if TYPE_CHECKING:
+    from hermpkg_build.trust.needs import Needs
 
 Signed = Callable[[TrustRule], str]
 """Says why none of a rule's signers has signed the artifact; "" where one has."""

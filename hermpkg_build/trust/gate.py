@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.archive.pinned_file import PinnedFile
 from hermpkg_build.core.module_names import top_of
-from hermpkg_build.scanning.harmless import is_harmless
 from hermpkg_build.trust.decision import Subject, policy_name, refusals_by, refusals_of
 from hermpkg_build.trust.environment import process_policies
 from hermpkg_build.trust.errors import Refusal, RefusalKind, TrustError
-from hermpkg_build.trust.needs import Needs, needs_of, permissions_for, pickle_needs
 from hermpkg_build.trust.policy import TrustPolicy, TrustRule
 from hermpkg_build.trust.policy_file import read_policy
 
 if TYPE_CHECKING:
     from hermpkg_build.archive.reader import ArchiveReader
+    from hermpkg_build.trust.needs import Needs
 
 GivenPolicy = TrustPolicy | str | os.PathLike[str]
 """A policy, or the path of the file with one."""
@@ -96,6 +95,9 @@ class Gate:
 
         @functools.cache
         def needs() -> Needs:
+            # Where everything is allowed to a digest, nothing is read, and nothing that reads is loaded.
+            from hermpkg_build.trust.needs import needs_of
+
             self._needs = needs_of(archive, externs)
             return self._needs
 
@@ -107,6 +109,8 @@ class Gate:
         needs = self._needs
         if needs is None or record in needs.pickles:
             return
+        from hermpkg_build.trust.needs import Needs, pickle_needs
+
         found = Needs(pickle_needs(data, record, needs.around), (), needs.around)
         # Who made the file was asked when it was opened.
         refusals = [
@@ -122,6 +126,8 @@ class Gate:
         """Refuse a name that a pickle asks for while it is loaded, whatever was read in it before."""
         if self._needs is None:
             return
+        from hermpkg_build.trust.needs import permissions_for
+
         for policy, rule in zip(self.policies, self.rules, strict=True):
             for permission in permissions_for(module, name, self._needs.around):
                 if not rule.allows_global(*permission):
@@ -139,6 +145,9 @@ class Gate:
         """
         if self._needs is None:
             return
+        from hermpkg_build.scanning.harmless import is_harmless
+        from hermpkg_build.trust.needs import permissions_for
+
         around = self._needs.around
         is_packed = module in around.packed
         what = _of_another(found, module, is_packed)

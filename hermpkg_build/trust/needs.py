@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import enum
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hermpkg_build.archive.layout import DATA, EXTERN_MODULES, MANIFEST
 from hermpkg_build.archive.modules import PackedModules
@@ -18,6 +17,7 @@ from hermpkg_build.scanning.harmless import is_harmless
 from hermpkg_build.scanning.judging import Surroundings, origins_of
 from hermpkg_build.scanning.known_names import Capability
 from hermpkg_build.scanning.pickle_calls import COMPUTED, Deed, contents_of_pickle
+from hermpkg_build.trust.need import Need, NeedKind
 
 _TORCHSCRIPT = f"{DATA}ts_code/"
 _OF_THE_FORMAT = (MANIFEST, EXTERN_MODULES)
@@ -25,37 +25,6 @@ _NATIVE_ENDINGS = (".so", ".pyd", ".dylib", ".dll")
 _PICKLE = b"\x80"
 _LANGUAGE = frozenset({"builtins", "__future__"})
 _MOST_PLACES = 8
-
-
-class NeedKind(str, enum.Enum):
-    """The kinds of permissions."""
-
-    GLOBAL = "global"
-    MODULE = "module"
-    CAPABILITY = "capability"
-    EXTERN = "extern"
-    DOUBT = "doubt"
-    """What no permission covers but that for everything: it cannot be read, or not in one way only."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
-    """One thing that an artifact asks for.
-
-    `name` is dotted, for a CAPABILITY its word, for a DOUBT a sentence. `attribute` is the part of a GLOBAL's
-    name below its module. `places` are the first of the `count` places where it is in the artifact.
-    """
-
-    kind: NeedKind
-    name: str
-    attribute: str = ""
-    places: tuple[str, ...] = ()
-    count: int = 1
-
-    @property
-    def full_name(self) -> str:
-        """The name with the attribute."""
-        return f"{self.name}.{self.attribute}" if self.attribute else self.name
 
 
 class Needs:

@@ -391,6 +391,9 @@ def test_to_decide_no_torch_is_imported_and_to_open_without_a_policy_nothing_of_
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
     assert run() == []
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    known = policy(f'[[artifact]]\nsha256 = "{digest}"\nallow-all = true\n', "known.toml")
+    assert run(str(known)) == ["hermpkg_build.trust"]
     assert run(str(policy("[[artifact]]"))) == ["TrustError", "hermpkg_build.trust", "hermpkg_build.scanning"]
 
 
