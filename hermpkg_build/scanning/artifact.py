@@ -21,6 +21,7 @@ from hermpkg_build.scanning.file_kinds import (
     decompressed,
     from_base64,
     is_pickle_name,
+    is_zero,
     kind_of,
     numpy_objects,
     tar_members,
@@ -245,7 +246,7 @@ class _Scan:
     def _behind(self, data: memoryview, contents: PickleContents, name: str, depth: int) -> None:
         """Look at what follows the last pickle; the old format of torch has the bytes of tensors there."""
         rest = data[contents.end :]
-        if not len(rest) or not any(rest) or _is_old_torch(data, contents):
+        if not len(rest) or _is_old_torch(data, contents) or is_zero(rest):
             return
         if contents.uses or kind_of(rest) is not FileKind.OTHER:
             self._any(rest, f"{name}!<{contents.end}>", depth + 1, Surroundings())

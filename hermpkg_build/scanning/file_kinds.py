@@ -18,6 +18,7 @@ LARGEST_UNPACKED = 256 << 20
 """What unpacks to more bytes is not read."""
 
 _MOST_MEMBERS = 100_000
+_PART = 1 << 16
 
 
 class FileKind(str, enum.Enum):
@@ -105,6 +106,11 @@ def is_safetensors(data: memoryview) -> bool:
         return bool(max(ends, default=0) == len(data) - 8 - size)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         return False
+
+
+def is_zero(data: memoryview) -> bool:
+    """Whether there is nothing but zeros in `data`."""
+    return all(not bytes(data[place : place + _PART]).strip(b"\0") for place in range(0, len(data), _PART))
 
 
 class UnpackError(ValueError):

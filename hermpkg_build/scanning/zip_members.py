@@ -17,6 +17,7 @@ from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.central_directory import decode_name, read_central_directory
 from hermpkg_build.archive.members import Member
 from hermpkg_build.errors import ArchiveError
+from hermpkg_build.scanning.file_kinds import is_zero
 
 LARGEST_INFLATED = 256 << 20
 """A deflated member that unpacks to more bytes is not read."""
@@ -25,6 +26,7 @@ _SIGNATURE = z.LOCAL_SIGNATURE.to_bytes(4, "little")
 _DESCRIPTOR = b"PK\x07\x08"
 _LONGEST_DESCRIPTOR = 24
 _MOST_FOUND = 20_000
+_PART = 1 << 20
 _FLAGS_OF_ENCRYPTION = z.FLAG_ENCRYPTED | z.FLAG_STRONG_ENCRYPTION | z.FLAG_MASKED_HEADERS
 _SIZES_FOLLOW = 0x0008
 
@@ -168,26 +170,31 @@ def _between(view: memoryview, start: int, end: int) -> list[ZipMember]:
     if end - start <= _LONGEST_DESCRIPTOR and (gap.startswith(_DESCRIPTOR) or end - start in (12, 20)):
         return []
     found = list(_swept(view, start, end))
-    first = bytes(view[start:end]).find(_SIGNATURE) if found else end - start
-    if any(view[start : start + first]):
-        found.append(ZipMember(name=f"<{start}>", data=view[start : start + first], is_hidden=True))
+    before = view[start : _find(view, start, end) if found else end]
+    if not is_zero(before):
+        found.append(ZipMember(name=f"<{start}>", data=before, is_hidden=True))
     return found
 
 
 def _swept(view: memoryview, start: int, stop: int) -> Iterator[ZipMember]:
     """The members whose own headers stand in a part of the file."""
-    whole = view.obj if isinstance(view.obj, bytes) and len(view.obj) == len(view) else None
-    data = whole if whole is not None else bytes(view[start:stop])
-    shift = 0 if whole is not None else start
-    place = data.find(_SIGNATURE, start - shift, stop - shift)
+    place = _find(view, start, stop)
     count = 0
     while place >= 0 and count < _MOST_FOUND:
         count += 1
-        following = data.find(_SIGNATURE, place + 4, stop - shift)
-        limit = following if following >= 0 else stop - shift
-        if place + z.LOCAL.size <= len(data):
-            yield _hidden(memoryview(data), place, limit)
+        following = _find(view, place + 4, stop)
+        if place + z.LOCAL.size <= len(view):
+            yield _hidden(view, place, following if following >= 0 else stop)
         place = following
+
+
+def _find(view: memoryview, start: int, stop: int) -> int:
+    """Where the next header of a member begins, -1 for nowhere; copies no more than a part of the file."""
+    for place in range(start, stop, _PART):
+        found = bytes(view[place : min(place + _PART + 3, stop)]).find(_SIGNATURE)
+        if found >= 0:
+            return place + found
+    return -1
 
 
 def _hidden(data: memoryview, place: int, limit: int) -> ZipMember:

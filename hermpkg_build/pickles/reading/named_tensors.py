@@ -60,11 +60,13 @@ def start_of_walk(node: Node, record: str) -> list[tuple[Path, Node]]:
     starts: list[tuple[Path, Node]] = []
     others = Node(kind=node.kind, opcode=node.opcode, offset=node.offset)
     others.items, others.parts, others.states = node.items, node.parts, node.states
+    unnamed: list[tuple[Node, Node]] = []
     for key, value in node.pairs:
         if key.kind is NodeKind.ATOM and isinstance(key.value, str) and key.value:
             starts.append((Path(key.value, key.value), value))
         else:
-            others.pairs.append((key, value))
+            unnamed.append((key, value))
+    others.pairs = unnamed
     return [*starts, (root, others)]
 
 

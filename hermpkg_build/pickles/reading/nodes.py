@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
 
 from hermpkg_build.core.collection_pause import paused_collection
 from hermpkg_build.pickles.reading.opcode_stream import PickleBytes, opcodes_of
@@ -49,10 +49,10 @@ class Node:
     opcode: str
     offset: int
     value: object = None
-    items: list[Node] = field(default_factory=list)
-    pairs: list[tuple[Node, Node]] = field(default_factory=list)
-    parts: list[Node] = field(default_factory=list)
-    states: list[Node] = field(default_factory=list)
+    items: Sequence[Node] = ()
+    pairs: Sequence[tuple[Node, Node]] = ()
+    parts: Sequence[Node] = ()
+    states: Sequence[Node] = ()
 
 
 def read_pickle(data: bytes) -> Node:
@@ -196,6 +196,7 @@ class _Reader:
         return items
 
 
+_T = TypeVar("_T")
 _Step = Callable[[_Reader, str, Any, int], None]
 
 
@@ -237,23 +238,35 @@ def _short_tuple(reader: _Reader, opcode: str, _: object, offset: int) -> None:
 
 def _append(reader: _Reader, opcode: str, _: object, offset: int) -> None:
     item = reader.stack.pop()
-    _filled(reader, opcode, offset).items.append(item)
+    node = _filled(reader, opcode, offset)
+    node.items = _grown(node.items, [item])
 
 
 def _extend(reader: _Reader, opcode: str, _: object, offset: int) -> None:
     items = reader.pop_marked()
-    _filled(reader, opcode, offset).items.extend(items)
+    node = _filled(reader, opcode, offset)
+    node.items = _grown(node.items, items)
 
 
 def _set_item(reader: _Reader, opcode: str, _: object, offset: int) -> None:
     value = reader.stack.pop()
     key = reader.stack.pop()
-    _filled(reader, opcode, offset).pairs.append((key, value))
+    node = _filled(reader, opcode, offset)
+    node.pairs = _grown(node.pairs, [(key, value)])
 
 
 def _set_items(reader: _Reader, opcode: str, _: object, offset: int) -> None:
     items = reader.pop_marked()
-    _filled(reader, opcode, offset).pairs.extend(_paired(items))
+    node = _filled(reader, opcode, offset)
+    node.pairs = _grown(node.pairs, _paired(items))
+
+
+def _grown(items: Sequence[_T], more: list[_T]) -> list[_T]:
+    """Put `more` behind `items`; most nodes have none, and no list for them."""
+    if isinstance(items, list):
+        items.extend(more)
+        return items
+    return [*items, *more]
 
 
 def _filled(reader: _Reader, opcode: str, offset: int) -> Node:
@@ -349,7 +362,7 @@ def _instance(reader: _Reader, opcode: str, argument: object, offset: int) -> No
 def _build(reader: _Reader, opcode: str, _: object, offset: int) -> None:
     state = reader.stack.pop()
     node = reader.stack[-1]
-    node.states.append(state)
+    node.states = _grown(node.states, [state])
     if node.kind in _WITH_METHODS:
         reader.did(node, opcode, offset)
 

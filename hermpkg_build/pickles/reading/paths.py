@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hermpkg_build.pickles.path_steps import MODULE_TABLES, attribute_step, quoted
@@ -122,7 +122,7 @@ def state_path(state: Node, path: Path) -> Path:
     return path.to(".__getstate__()")
 
 
-def _are_attributes(items: list[Node]) -> bool:
+def _are_attributes(items: Sequence[Node]) -> bool:
     return all(item.kind is NodeKind.DICT or item.value is None for item in items)
 
 
