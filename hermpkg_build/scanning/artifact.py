@@ -7,12 +7,14 @@ cannot be read is a finding.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from hermpkg_build.archive.archive_file import ArchiveFile
 from hermpkg_build.archive.layout import DATA
 from hermpkg_build.archive.modules import PackedModules
 from hermpkg_build.core.module_names import module_of_record, top_of
+from hermpkg_build.errors import ArchiveError
 from hermpkg_build.scanning.capabilities import CodeFacts, CodeUse, capabilities_of, resolved
 from hermpkg_build.scanning.file_kinds import (
     UNREAD_STARTS,
@@ -30,7 +32,7 @@ from hermpkg_build.scanning.findings import Finding, Findings, Kind, Level, wors
 from hermpkg_build.scanning.judging import Surroundings, judged
 from hermpkg_build.scanning.known_names import Capability
 from hermpkg_build.scanning.pickle_calls import PickleContents, contents_of_pickle
-from hermpkg_build.scanning.zip_members import ZipContents, zip_contents
+from hermpkg_build.scanning.zip_members import ZipContents, ZipMember, zip_contents
 
 MOST_FINDINGS = 20_000
 """So many findings of one file are told."""
@@ -46,7 +48,8 @@ _MODELS_OF_OTHERS = (".pb", ".h5", ".keras", ".onnx", ".tflite", ".mar", ".llama
 OPERATORS = ("torch", "ops", "aten")
 """What TorchScript calls its operators by, without an import."""
 
-Named = tuple[str, memoryview]
+Named = tuple[str, Callable[[], "memoryview | None"]]
+"""The name of a file in an archive or a folder, and what reads it; None where it cannot be read."""
 Exports = Mapping[str, Mapping[str, Sequence[str]]]
 
 
@@ -75,7 +78,7 @@ def _scan_folder(path: str) -> Findings:
             if not os.path.isfile(full):
                 scan.unreadable(name, "it is no regular file")
             else:
-                members.append((name, ArchiveFile(full).view))
+                members.append((name, partial(scan.view_of, full, name)))
     scan.members(members, "", 0)
     return scan.result(path)
 
@@ -84,7 +87,7 @@ class _Scan:
     """Collects what is found."""
 
     def __init__(self) -> None:
-        self._findings: list[Finding] = []
+        self._findings: dict[Finding, None] = {}
         self._records = self._pickles = self._sources = self._bytes = 0
         self._packed: set[str] = set()
 
@@ -104,6 +107,14 @@ class _Scan:
         self._add(
             Finding(level=level, kind=Kind.UNREADABLE, record=record, does="cannot be read", detail=why)
         )
+
+    def view_of(self, path: str, record: str) -> memoryview | None:
+        """Open a file of a folder; None where that cannot be."""
+        try:
+            return ArchiveFile(path).view
+        except ArchiveError as error:
+            self.unreadable(record, error.summary)
+            return None
 
     def top(self, data: memoryview, name: str) -> None:
         """Scan a whole file."""
@@ -159,8 +170,8 @@ class _Scan:
         is_package = any(name.startswith(DATA) for name in names)
         packed = PackedModules(names) if is_package else None
         tops: set[str] = {top_of(module) for module in packed.sources} if packed else set()
-        for name, data in inside:
-            if name.endswith(".py"):
+        for name, read in inside:
+            if name.endswith(".py") and (data := self._budgeted(read, f"{outer}{name}")) is not None:
                 self._records += 1
                 record = f"{outer}{name}"
                 module = module_of_record(name)
@@ -180,9 +191,19 @@ class _Scan:
             exports=exports if packed else {},
             is_torchscript=is_torchscript or f"{DATA}ts_code/" in "".join(names),
         )
-        for name, data in inside:
-            if not name.endswith(".py"):
+        for name, read in inside:
+            data = self._budgeted(read, f"{outer}{name}")
+            if data is not None and name.endswith(".py"):
+                self._pickle(data, f"{outer}{name}", depth, around, named=False)
+            elif data is not None:
                 self._any(data, f"{outer}{name}", depth + 1, around)
+
+    def _budgeted(self, read: Callable[[], memoryview | None], record: str) -> memoryview | None:
+        """Read a file in an archive, unless too much was unpacked by now; None where that cannot be."""
+        if self._bytes > _MOST_BYTES:
+            self.unreadable(record, "too much is packed within one another")
+            return None
+        return read()
 
     def _zip(self, data: memoryview, name: str, depth: int, *, at_top: bool) -> None:
         contents = zip_contents(data)
@@ -190,9 +211,17 @@ class _Scan:
         self._oddities(contents, name, outer)
         if not contents.members:
             self._pickle(data, name, depth, Surroundings(), named=False)
-        readable = [(each.name, each.data) for each in contents.members if each.data is not None]
-        self._bytes += sum(len(view) for _, view in readable if view.obj is not data.obj)
-        self.members([(each, view) for each, view in readable], outer, depth)
+        self.members(
+            [(each.name, partial(self._unpacked, each, outer)) for each in contents.members], outer, depth
+        )
+
+    def _unpacked(self, member: ZipMember, outer: str) -> memoryview | None:
+        data, problem = member.read()
+        if problem:
+            self.unreadable(f"{outer}{member.name}", problem)
+        if data is not None and member.method:
+            self._bytes += len(data)
+        return data
 
     def _oddities(self, contents: ZipContents, name: str, outer: str) -> None:
         for problem in contents.problems:
@@ -206,7 +235,7 @@ class _Scan:
     def _tar(self, data: memoryview, name: str, depth: int) -> None:
         members: list[Named] = []
         try:
-            members += tar_members(data)
+            members += [(each, partial(_itself, view)) for each, view in tar_members(data)]
         except UnpackError as error:
             self.unreadable(name, str(error))
         self.members(members, f"{name}!", depth)
@@ -326,8 +355,12 @@ class _Scan:
         self._add(Finding(level=Level.UNKNOWN, kind=Kind.HIDDEN, record=record, does="is hidden", detail=why))
 
     def _add(self, finding: Finding) -> None:
-        if len(self._findings) < MOST_FINDINGS or finding.level > Level.NOTE:
-            self._findings.append(finding)
+        if len(self._findings) < MOST_FINDINGS:
+            self._findings[finding] = None
+
+
+def _itself(view: memoryview) -> memoryview:
+    return view
 
 
 def _ends_as_zip(data: memoryview, *, whole: bool) -> bool:

@@ -33,15 +33,29 @@ _SIZES_FOLLOW = 0x0008
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZipMember:
-    """One member: its name, its bytes, None where they cannot be read, and what is wrong with it.
+    """One member: its name, what is wrong with its headers, "" for nothing, and its bytes as they are packed.
 
-    `problem` is "" for nothing. `is_hidden` is whether the directory does not list it.
+    `crc32` is what the directory says, None where it does not list the member, which `is_hidden` then.
     """
 
     name: str
-    data: memoryview | None
+    packed: memoryview | None
+    method: int = z.STORED
+    size: int = 0
+    crc32: int | None = None
     problem: str = ""
     is_hidden: bool = False
+
+    def read(self) -> tuple[memoryview | None, str]:
+        """Return the bytes, None where they cannot be unpacked, and what is wrong with them."""
+        if self.packed is None:
+            return None, ""
+        data, problem = _unpacked(self.packed, self.method, self.size)
+        if not problem and data is not None and self.crc32 not in (None, zlib.crc32(data)):
+            problem = "its checksum is wrong"
+        if data is None and self.is_hidden:
+            data = self.packed
+        return data, problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +84,7 @@ def zip_contents(view: memoryview) -> ZipContents:
     for start, end in _gaps(spans, 0, central.start):
         members += _between(view, start, end)
     if comment := _comment(view):
-        members.append(ZipMember(name="<comment>", data=comment))
+        members.append(ZipMember(name="<comment>", packed=comment))
     return ZipContents(members=tuple(members), problems=tuple(problems))
 
 
@@ -78,7 +92,8 @@ def _listed(view: memoryview, name: str, member: Member) -> tuple[list[ZipMember
     """A member that the directory lists, once more as its header has it where they differ, and its end."""
     end = member.header + z.LOCAL.size
     if bytes(view[member.header : member.header + 4]) != _SIGNATURE or end > len(view):
-        return [ZipMember(name=name, data=None, problem="its header is not where the directory says")], end
+        problem = "its header is not where the directory says"
+        return [ZipMember(name=name, packed=None, problem=problem)], end
     _, _, flags, method, _, _, crc, packed, size, n, x = z.LOCAL.unpack_from(view, member.header)
     problems = []
     local_name = _name(bytes(view[end : end + n]), flags)
@@ -97,14 +112,16 @@ def _listed(view: memoryview, name: str, member: Member) -> tuple[list[ZipMember
             problems.append("its header and the directory name different sizes")
         if crc != member.crc32:
             problems.append("its header and the directory name different checksums")
-    differs = bool(problems)
-    data, problem = _unpacked(view[start:end], member.method, member.size)
-    if problem:
-        problems.append(problem)
-    elif data is not None and zlib.crc32(data) != member.crc32:
-        problems.append("its checksum is wrong")
-    found = [ZipMember(name=name, data=data, problem="; ".join(problems))]
-    if differs:
+    listed = ZipMember(
+        name=name,
+        packed=view[start:end],
+        method=member.method,
+        size=member.size,
+        crc32=member.crc32,
+        problem="; ".join(problems),
+    )
+    found = [listed]
+    if problems:
         found.append(_hidden(view, member.header, end))
     return found, end
 
@@ -172,7 +189,7 @@ def _between(view: memoryview, start: int, end: int) -> list[ZipMember]:
     found = list(_swept(view, start, end))
     before = view[start : _find(view, start, end) if found else end]
     if not is_zero(before):
-        found.append(ZipMember(name=f"<{start}>", data=before, is_hidden=True))
+        found.append(ZipMember(name=f"<{start}>", packed=before, is_hidden=True))
     return found
 
 
@@ -204,10 +221,8 @@ def _hidden(data: memoryview, place: int, limit: int) -> ZipMember:
     name = _name(bytes(data[name_at : name_at + n]), flags)
     start = name_at + n + x
     end = start + packed if packed not in (0, z.MAX_32) else max(limit, start)
-    content, problem = _unpacked(data[start:end], method, size)
-    if content is None:
-        content = data[start:end]
-    return ZipMember(name=name or f"<{place}>", data=content, problem=problem, is_hidden=True)
+    shown = name or f"<{place}>"
+    return ZipMember(name=shown, packed=data[start:end], method=method, size=size, is_hidden=True)
 
 
 def _name(raw: bytes, flags: int) -> str:

@@ -15,6 +15,7 @@ import tempfile
 import time
 import venv
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -85,15 +86,11 @@ def compare(group: str, folder: Path, pythons: Mapping[str, Path], *, each: bool
     results = {OURS: ours(files)}
     results |= {name: theirs(python, name, folder) for name, python in pythons.items()}
     results[TORCH] = torch_load(files)
-    print(
-        f"\n{group}: {len(files)} files\n\n{'':28} {'found':>8} {'clean':>8} {'cannot read':>12} {'seconds':>9}"
-    )
+    print(f"\n{group}: {len(files)} files\n")
+    print(f"{'':28} {'found':>8} {'clean':>8} {'cannot read':>12} {'seconds':>9}")
     for name, (verdicts, seconds) in results.items():
-        found = [
-            sum(verdict == word for verdict in verdicts.values())
-            for word in ("found", "clean", "cannot read")
-        ]
-        print(f"{name:28} {found[0]:8} {found[1]:8} {found[2]:12} {seconds:9.2f}")
+        counts = Counter(verdicts.values())
+        print(f"{name:28} {counts['found']:8} {counts['clean']:8} {counts['cannot read']:12} {seconds:9.2f}")
     wrong = "found" if is_harmless else "clean"
     if each:
         for name, (verdicts, _) in results.items():

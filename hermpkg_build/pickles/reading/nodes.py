@@ -6,6 +6,7 @@ import enum
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from hermpkg_build.core.collection_pause import paused_collection
@@ -71,6 +72,10 @@ def read_rest(data: bytes, start: int, made: Node, memo: Mapping[int, Node]) -> 
     return reader.read(data, start)
 
 
+MOST_OPCODES = 10_000_000
+"""So many opcodes of one pickle in a stream are read: the objects that they make take a gigabyte or two."""
+
+
 class Step(NamedTuple):
     """Something that an unpickler does and that can run code, by the opcode at `offset`.
 
@@ -104,7 +109,7 @@ def read_stream(data: PickleBytes, start: int = 0) -> Reading:
     """Read the pickle at the offset `start` of `data`, sound or not."""
     reader, problem = _Reader(), ""
     try:
-        objects = [reader.read(data, start)]
+        objects = [reader.read(data, start, MOST_OPCODES)]
     except ValueError as error:
         objects = [node for nodes in (*reader.marked, reader.stack) for node in nodes]
         problem = str(error)
@@ -155,16 +160,19 @@ class _Reader:
         self.protocol = 0
         self.offset = 0
 
-    def read(self, data: PickleBytes, start: int = 0) -> Node:
-        """See `read_pickle`."""
+    def read(self, data: PickleBytes, start: int = 0, most: int | None = None) -> Node:
+        """See `read_pickle`; a pickle of more opcodes than `most` makes no sense."""
+        name = ""
         self.offset = start
         try:
             with paused_collection:
-                for name, argument, offset in opcodes_of(data, start):
+                for name, argument, offset in islice(opcodes_of(data, start), most):
                     self.offset = offset
                     step = _STEPS.get(name)
                     if step is not None:
                         step(self, name, argument, offset)
+            if most is not None and name != "STOP":
+                raise ValueError(f"more than {most:,} opcodes in one pickle")
             return self.stack.pop()
         except UnicodeDecodeError as error:
             raise ValueError(f"not a sound pickle: {error}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import io
 import lzma
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -145,3 +146,30 @@ def test_what_unpacks_to_very_much_is_given_up(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("hermpkg_build.scanning.file_kinds.LARGEST_UNPACKED", 4 << 20)
     found = scan(lzma.compress(bytes(1 << 20)) * 5)
     assert [each.detail for each in found.findings] == ["it unpacks to more than 4 MiB"]
+
+
+def test_a_pickle_of_too_many_objects_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hermpkg_build.pickles.reading.nodes.MOST_OPCODES", 1000)
+    (finding,) = scan(b"\x80\x02" + b"]" * 2000 + b"0" * 1999 + b".").findings
+    assert "more than 1,000 opcodes" in finding.detail
+
+
+def test_archives_that_unpack_to_very_much_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hermpkg_build.scanning.artifact._MOST_BYTES", 1 << 20)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(8):
+            archive.writestr(f"{number}.bin", bytes(1 << 19))
+    found = scan(stream.getvalue())
+    assert (found.worst, found.records) == (Level.UNKNOWN, 4)
+
+
+def test_a_source_that_is_a_pickle_is_read_as_one() -> None:
+    assert scan(artifact(a_dot_py=TRICKS["STACK_GLOBAL"])).worst is Level.DANGEROUS
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser reads every file")
+def test_files_that_cannot_be_opened_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.pkl").write_bytes(SIMPLE)
+    (tmp_path / "a.pkl").chmod(0)
+    assert [each.kind for each in scan_path(str(tmp_path)).findings] == [Kind.UNREADABLE]
