@@ -11,7 +11,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.central_directory import decode_name, read_central_directory
@@ -53,7 +53,7 @@ class ZipMember:
         data, problem = _unpacked(self.packed, self.method, self.size)
         if not problem and data is not None and self.crc32 not in (None, zlib.crc32(data)):
             problem = "its checksum is wrong"
-        if data is None and self.is_hidden:
+        if data is None and self.crc32 is None:
             data = self.packed
         return data, problem
 
@@ -122,7 +122,7 @@ def _listed(view: memoryview, name: str, member: Member) -> tuple[list[ZipMember
     )
     found = [listed]
     if problems:
-        found.append(_hidden(view, member.header, end))
+        found.append(replace(_hidden(view, member.header, end), is_hidden=False))
     return found, end
 
 
