@@ -6,7 +6,7 @@ import enum
 import hashlib
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
@@ -38,7 +38,7 @@ class PartKind(str, enum.Enum):
     MODULE = "module"
     """A top-level module of which the artifact does not say who installs it."""
     OWN_CODE = "own code"
-    """Code of the workspace, and sources that a target gives."""
+    """Code of the workspace, sources that a target gives, and modules that one is told are one's own."""
     INTERPRETER = "interpreter"
     MODEL = "model"
     DATA = "data"
@@ -129,10 +129,11 @@ class Bill:
         return [part for part in self.parts if part.kind is kind]
 
 
-def bill_of(archive: ArchiveReader) -> Bill:
+def bill_of(archive: ArchiveReader, *, own: Collection[str] = ()) -> Bill:
     """List what `archive` is made of; nothing of it runs.
 
-    Raises ArchiveError for damaged records, LocalEnvironmentError where the extra `sbom` is not installed.
+    `own` are top-level modules that count as own code where no distribution is known to have them. Raises
+    ArchiveError for damaged records, LocalEnvironmentError where the extra `sbom` is not installed.
     """
     whole = hashlib.sha256()
     raw = archive.raw()
@@ -143,7 +144,7 @@ def bill_of(archive: ArchiveReader) -> Bill:
     python_version = (
         archive.read(PYTHON_VERSION).decode("utf-8", "replace").strip() if archive.has(PYTHON_VERSION) else ""
     )
-    parts = list(_BillMaker(overview, graph_of_archive(archive), python_version).parts())
+    parts = list(_BillMaker(overview, graph_of_archive(archive), python_version, own).parts())
     known = {part.ref for part in parts}
     parts = [replace(part, needs=tuple(ref for ref in part.needs if ref in known)) for part in parts]
     return Bill(
@@ -159,7 +160,10 @@ def bill_of(archive: ArchiveReader) -> Bill:
 class _BillMaker:
     """Makes the parts of a bill out of the groups that the records and modules of an artifact belong to."""
 
-    def __init__(self, overview: Overview, graph: ModuleGraph, python_version: str) -> None:
+    def __init__(
+        self, overview: Overview, graph: ModuleGraph, python_version: str, own: Collection[str]
+    ) -> None:
+        self._own = own
         self._overview = overview
         self._python_version = python_version
         self._manifest = overview.contents.manifest
@@ -200,6 +204,8 @@ class _BillMaker:
             name, kind, version = _PYTHON, PartKind.INTERPRETER, self._python_version
         elif key.kind in (GroupKind.DISTRIBUTION, GroupKind.MODULE):
             kind = PartKind.DISTRIBUTION if key.kind is GroupKind.DISTRIBUTION else PartKind.MODULE
+            if kind is PartKind.MODULE and key.name in self._own and group.packed:
+                kind = PartKind.OWN_CODE
             name, version = key.name, group.version
         else:
             name, kind, version = group.title, PartKind.DATA, ""

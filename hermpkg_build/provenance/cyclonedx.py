@@ -117,7 +117,7 @@ def _component(part: Part) -> Component:
 
 
 _DESCRIPTIONS = {
-    PartKind.OWN_CODE: "code of the workspace that the artifact was built in, which no distribution installs",
+    PartKind.OWN_CODE: "code of whoever built the artifact, which no distribution installs",
     PartKind.MODULE: "the artifact does not say which distribution installs this module",
     PartKind.INTERPRETER: "the interpreter with its standard library, which the artifact is loaded in",
 }

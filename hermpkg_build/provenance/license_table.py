@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hermpkg_build.core.texts import aligned, counted, listed
 from hermpkg_build.provenance.bill import Bill, Part, PartKind
-from hermpkg_build.provenance.licenses import License, license_of
+from hermpkg_build.provenance.licenses import License, license_of_nobody
 
 _MOST_LISTED = 20
 
@@ -62,8 +62,10 @@ def table_lines(bill: Bill, *, everything: bool = False) -> Iterator[str]:
             yield from (f"  {file}" for file in row.files)
             yield from (f"  says: {words}" for words in row.stated)
     yield ""
-    if bill.of_kind(PartKind.OWN_CODE):
-        yield "own code: no distribution installs it, and nothing is recorded of its licence"
+    own = [part.name for part in bill.of_kind(PartKind.OWN_CODE) if _is_packed(part)]
+    if own:
+        names = listed(own, _MOST_LISTED)
+        yield f"{names}: no distribution installs it, and nothing is recorded of its licence"
     outside = [part.name for part in bill.of_kind(PartKind.DISTRIBUTION) if not _is_packed(part)]
     if outside:
         shown = listed(outside, _MOST_LISTED)
@@ -86,7 +88,7 @@ def _licensed(bill: Bill) -> Iterator[tuple[Part, License]]:
             yield part, part.license
     for part in bill.of_kind(PartKind.MODULE):
         if _is_packed(part):
-            yield part, license_of(None)
+            yield part, license_of_nobody(is_recorded=bool(bill.built_by))
 
 
 def _is_packed(part: Part) -> bool:

@@ -40,6 +40,7 @@ class Basis(str, enum.Enum):
     MIXED = "a free text and classifiers that differ"
     UNREADABLE = "words that name no known licence"
     FILES = "nothing but its licence files"
+    NO_DISTRIBUTION = "nothing: no distribution is known to have it"
     NOTHING = "nothing"
     """Its metadata say nothing, and it brings no licence file."""
     UNRECORDED = "nothing: the artifact does not record licences"
@@ -120,6 +121,14 @@ def license_of(stated: ManifestLicense | None) -> License:
     if said:
         return _unknown(said, Basis.UNREADABLE)
     return _unknown((), Basis.FILES if stated.files else Basis.NOTHING)
+
+
+def license_of_nobody(*, is_recorded: bool) -> License:
+    """Return the licence of code of which nothing says which distribution has it.
+
+    `is_recorded` is whether the artifact says of which distributions its modules are.
+    """
+    return _unknown((), Basis.NO_DISTRIBUTION if is_recorded else Basis.UNRECORDED)
 
 
 def read_expression(text: str) -> License | None:

@@ -110,6 +110,24 @@ def test_the_time_is_given_or_there_is_none(workspace: Workspace, environment: d
     assert '"created": "1970-01-01T00:00:00Z"' in bill("--format", "spdx")
 
 
+def test_modules_of_nobody_are_unknown_until_someone_says_that_they_are_own(workspace: Workspace) -> None:
+    workspace.write("script.py", "class Net:\n    pass\n\ndef make():\n    return Net()\n")
+    assert workspace.run("pack", "script.py:make", "-o", "net.pt").code == 0
+    check = ("sbom", "net.pt", "--licenses", "--fail-on", "unknown")
+    refused = workspace.run(*check)
+    assert refused.code == 3
+    assert (
+        "script: unknown (unknown; known by nothing: no distribution is known to have it)" in refused.stderr
+    )
+    assert "where script is your own: --own script" in refused.stderr
+    owned = workspace.run(*check, "--own", "script")
+    assert owned.code == 0, owned.stderr
+    assert "script: no distribution installs it" in owned.stdout
+    mistaken = workspace.run(*check, "--own", "scrip")
+    assert mistaken.code == 2
+    assert "did you mean 'script'?" in mistaken.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [

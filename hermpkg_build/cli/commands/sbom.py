@@ -53,6 +53,13 @@ class SbomArguments(EngineArguments):
         read=str,
         default=None,
     )
+    own: str | None = option(
+        "--own MODULES",
+        "take these top-level modules, which no known distribution has, for own code: scripts that `pack` "
+        "packed, for example; names with commas between them",
+        read=str,
+        default=None,
+    )
 
 
 @command(
@@ -72,13 +79,15 @@ def run(arguments: SbomArguments, console: Console) -> ExitCode:
     from hermpkg_build.cli.building import open_artifact
     from hermpkg_build.provenance.bill import bill_of
     from hermpkg_build.provenance.license_table import license_rows
+    from hermpkg_build.provenance.licenses import Basis
 
     time = _time(arguments.time)
     if arguments.licenses and arguments.output is not None:
         raise CommandLineError("--licenses prints a table, and --output writes a bill: give one of them")
     refused = _refused(arguments.fail_on)
     with open_artifact(arguments.artifact, arguments, console) as archive:
-        bill = bill_of(archive)
+        bill = bill_of(archive, own=_words(arguments.own))
+    _check_own(bill, _words(arguments.own))
     rows = license_rows(bill, refused) if refused else ()
     if arguments.licenses:
         _tell_licenses(bill, rows, console)
@@ -90,7 +99,11 @@ def run(arguments: SbomArguments, console: Console) -> ExitCode:
         HermpkgError(
             f"--fail-on refuses the licences of {counted(len(rows), 'packed distribution')}",
             facts=[(row.name, _why_refused(row)) for row in rows],
-            next_step="extern() what may be installed where it lands, mock() what is not used, or allow it",
+            next_step=(
+                f"where {unclaimed[0].name} is your own: --own {unclaimed[0].name}"
+                if (unclaimed := [row for row in rows if row.known_by == Basis.NO_DISTRIBUTION])
+                else "extern() what may be installed where it lands, mock() what is not used, or allow it"
+            ),
         )
     )
     return ExitCode.TESTS_FAILED
@@ -163,6 +176,26 @@ def _replace(arguments: SbomArguments, path: str, data: bytes) -> None:
         ) from None
 
 
+def _words(text: str | None) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, (text or "").split(","))))
+
+
+def _check_own(bill: Bill, names: Sequence[str]) -> None:
+    """Raise CommandLineError where a name of ``--own`` is no module that can be own code."""
+    from hermpkg_build.core.spelling import question
+    from hermpkg_build.provenance.bill import PartKind
+
+    there = [part.name for part in bill.of_kind(PartKind.OWN_CODE)]
+    for name in names:
+        if name not in there:
+            loose = [part.name for part in bill.of_kind(PartKind.MODULE) if part.is_inside]
+            raise CommandLineError(
+                f"--own: the artifact packs no top-level module {name!r} of no known distribution",
+                next_step=question(name, loose)
+                or (f"there are: {', '.join(sorted(loose))}" if loose else "leave the option out"),
+            )
+
+
 def _refused(words: str | None) -> tuple[str, ...]:
     """Read ``--fail-on``."""
     if words is None:
@@ -171,7 +204,7 @@ def _refused(words: str | None) -> tuple[str, ...]:
     from hermpkg_build.provenance.licenses import refusable
 
     found = []
-    for word in filter(None, map(str.strip, words.split(","))):
+    for word in _words(words):
         known = refusable(word)
         if known is None:
             raise CommandLineError(

@@ -30,6 +30,7 @@ _ALLOWED = {
     "inspect": {ExitCode.SUCCESS, ExitCode.BUILD_FAILED},
     "verify": {ExitCode.SUCCESS, ExitCode.TESTS_FAILED},
     "diff": {ExitCode.SUCCESS, ExitCode.BUILD_FAILED, ExitCode.TESTS_FAILED},
+    "sbom": {ExitCode.SUCCESS, ExitCode.BUILD_FAILED, ExitCode.TESTS_FAILED},
     "trust": {ExitCode.SUCCESS, ExitCode.BUILD_FAILED, ExitCode.TESTS_FAILED},
     "why": {ExitCode.SUCCESS, ExitCode.BUILD_FAILED, ExitCode.QUERY_FAILED},
 }
@@ -55,6 +56,9 @@ def broken_laws(archive: bytes, attempt: Attempt) -> Iterator[str]:
         ["diff", "--json", str(path), str(seed)],
         ["why", str(path), "fuzzed.util"],
         ["trust", str(path)],
+        ["sbom", str(path)],
+        ["sbom", "--format", "spdx", "--json", str(path)],
+        ["sbom", "--licenses", "-v", "--fail-on", "unknown", str(path)],
     )
     verified = False
     for words in (["verify", "--file-only", str(path)], others[attempt.number // 4 % len(others)]):
