@@ -41,7 +41,8 @@ class SignatureCheck:
         helpers = _helpers_for(len(paths))
         size = int(len(paths) * _SHARE / (helpers * _SHARE + 1))
         for number in range(helpers):
-            self._start(range(number * size, (number + 1) * size))
+            if not self._start(range(number * size, (number + 1) * size)):
+                break  # What no helper has taken by now is looked at here.
 
     def differing(self) -> list[str]:
         """Return the paths whose signature is another one, or was never to be trusted."""
@@ -62,18 +63,19 @@ class SignatureCheck:
             with suppress(OSError):
                 os.waitpid(pid, 0)
 
-    def _start(self, part: range) -> None:
+    def _start(self, part: range) -> bool:
+        """Start a helper for the next part; False where there can be no further process."""
         reading, writing = os.pipe()
         try:
             pid = os.fork()
         except OSError:
             os.close(reading)
             os.close(writing)
-            return
+            return False
         if pid:
             os.close(writing)
             self._helpers.append((pid, reading, part))
-            return
+            return True
         # From here on this is the helper, which must never come back to what its parent was doing.
         try:
             found = _differing(self._paths, self._marks, part)
