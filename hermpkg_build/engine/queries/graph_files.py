@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from hermpkg_build.engine.queries.kept_file import Kept, Sections, kept_path, load, save
 from hermpkg_build.engine.queries.watched import Watched, joined, split
@@ -36,6 +36,7 @@ class GraphFiles:
         self._workspace = workspace
         self._begun: dict[str, tuple[Kept, SignatureCheck] | None] = {}
         self._found: dict[str, Found | None] = {}
+        self._files: list[BinaryIO] = []
 
     def begin(self, what: str) -> None:
         """Let other processes begin to compare what a file was made of."""
@@ -52,15 +53,17 @@ class GraphFiles:
                 with closing(begun[1]) as check:
                     changed, watched = begun[0].watched.changes(check)
                 self._found[what] = Found(kept=begun[0], changed=changed, watched=watched)
-                if not changed and watched is not begun[0].watched:
-                    self.save(what, watched, begun[0].sections)
+                if not changed and watched is not begun[0].watched and (sections := begun[0].read()):
+                    self.save(what, watched, sections)
         return self._found[what]
 
     def close(self) -> None:
-        """End the comparisons that nobody asked for."""
+        """Close the files, and end the comparisons that nobody asked for."""
         for begun in self._begun.values():
             if begun is not None:
                 begun[1].close()
+        while self._files:
+            self._files.pop().close()
 
     def recall(self, question: Sequence[str], graphs: Sequence[str]) -> list[str] | None:
         """Return the lines of an answer out of `graphs`, if that is known and they are as they were."""
@@ -68,11 +71,12 @@ class GraphFiles:
             self.begin(graph)
         words = self._words(question, graphs)
         kept = self.load(_ANSWER, words) if words else None
-        if kept is None:
+        lines = kept.read() if kept is not None else None
+        if lines is None:
             return None
         with suppress(OSError):
             os.utime(self._path(_ANSWER, words))
-        return split(kept.sections["lines"])
+        return split(lines["lines"])
 
     def remember(self, question: Sequence[str], graphs: Sequence[str], lines: Sequence[str]) -> None:
         """Keep the lines of an answer that was made out of `graphs` alone, and forget the oldest ones."""
@@ -96,9 +100,12 @@ class GraphFiles:
     def load(self, what: str, words: Sequence[str] = ()) -> Kept | None:
         """Return what was kept, whether it holds or not. `words` tell several of one kind apart."""
         try:
-            return load(self._path(what, words))
+            kept = load(self._path(what, words))
         except OSError:
             return None
+        if kept is not None:
+            self._files.append(kept.file)
+        return kept
 
     def save(self, what: str, watched: Watched, sections: Sections, words: Sequence[str] = ()) -> None:
         """Keep something for the next query, which works as well without it."""

@@ -5,29 +5,45 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.engine.queries.watched import Watched
 from hermpkg_build.engine.snapshot import origin_of_state
 from hermpkg_build.version import __version__
 
-_FORMAT = 2
+_FORMAT = 3
 _DIGEST = 32
+_SIZE = struct.Struct("<I")
 
 Sections: TypeAlias = Mapping[str, "bytes | memoryview"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What a file keeps, and what that was made of. `digest` is that of the file."""
+    """What an open file keeps, and what that was made of. `digest` tells the file from all others."""
 
     watched: Watched
-    sections: Sections
     digest: str
+    file: BinaryIO
+    start: int
+    sizes: Mapping[str, int]
+    rest: str
+
+    def read(self) -> Sections | None:
+        """Return what is kept, which few questions need; None where it is damaged."""
+        try:
+            self.file.seek(self.start)
+            data = memoryview(self.file.read())
+        except OSError:
+            return None
+        if hashlib.sha256(data).hexdigest() != self.rest:
+            return None
+        return _parted(data, self.sizes)
 
 
 def kept_path(root: str, what: str, words: Sequence[str]) -> str:
@@ -53,35 +69,59 @@ def save(path: str, watched: Watched, sections: Sections) -> None:
     """Keep `sections` at `path`, with what was watched. Raises OSError."""
     from hermpkg_build.disk.replacing import replace_file
 
-    content = {**sections, **watched.encode()}
-    sizes = {name: len(data) for name, data in content.items()}
-    header = json.dumps({"format": _FORMAT, "sections": sizes})
-    body = b"".join([header.encode(), b"\n", *content.values()])
-    replace_file(path, hashlib.sha256(body).digest() + body)
+    looked_at, rest = watched.encode(), b"".join(sections.values())
+    described = {
+        "format": _FORMAT,
+        "watched": {name: len(data) for name, data in looked_at.items()},
+        "sections": {name: len(data) for name, data in sections.items()},
+        "rest": hashlib.sha256(rest).hexdigest(),
+    }
+    header = json.dumps(described).encode()
+    head = b"".join([_SIZE.pack(len(header)), header, *looked_at.values()])
+    replace_file(path, b"".join([hashlib.sha256(head).digest(), head, rest]))
 
 
 def load(path: str) -> Kept | None:
     """Return what was kept at `path` by this user, if it is there and undamaged.
 
-    Whether it holds is for `Kept.watched` to say.
+    Whether it holds is for `Kept.watched` to say; what is kept is read only when it is asked for. Its file
+    is to be closed.
     """
     try:
-        with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_uid != os.geteuid():
-                return None
-            data = memoryview(file.read())
-        digest, body = bytes(data[:_DIGEST]), data[_DIGEST:]
-        if hashlib.sha256(body).digest() != digest:
-            return None
-        end = bytes(body[: 1 << 16]).index(b"\n")
-        described: dict[str, Any] = json.loads(bytes(body[:end]))
-        if described["format"] != _FORMAT:
-            return None
-        sections: dict[str, bytes | memoryview] = {}
-        at = end + 1
-        for name, size in described["sections"].items():
-            sections[name] = body[at : at + size]
-            at += size
-        return Kept(watched=Watched.decode(sections), sections=sections, digest=digest.hex())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        file = open(path, "rb", buffering=0)  # noqa: SIM115 - it is closed by whoever is given it.
+    except OSError:
         return None
+    try:
+        return _opened(file)
+    except (OSError, ValueError, KeyError, TypeError, struct.error):
+        file.close()
+        return None
+
+
+def _opened(file: BinaryIO) -> Kept:
+    """Return what an open file keeps. Raises OSError, KeyError, TypeError, ValueError or struct.error."""
+    digest, packed = file.read(_DIGEST), file.read(_SIZE.size)
+    header = file.read(_SIZE.unpack(packed)[0])
+    described: dict[str, Any] = json.loads(header)
+    data = file.read(sum(described["watched"].values()))
+    is_own = os.fstat(file.fileno()).st_uid == os.geteuid()
+    whole = hashlib.sha256(b"".join([packed, header, data])).digest() == digest
+    if not is_own or not whole or described["format"] != _FORMAT:
+        raise ValueError("it was not kept by this user and version, or not as it is now")
+    return Kept(
+        watched=Watched.decode(_parted(memoryview(data), described["watched"])),
+        digest=digest.hex(),
+        file=file,
+        start=file.tell(),
+        sizes=described["sections"],
+        rest=described["rest"],
+    )
+
+
+def _parted(data: memoryview, sizes: Mapping[str, int]) -> dict[str, memoryview]:
+    sections: dict[str, memoryview] = {}
+    at = 0
+    for name, size in sizes.items():
+        sections[name] = data[at : at + size]
+        at += size
+    return sections

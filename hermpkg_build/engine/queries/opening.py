@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hermpkg_build.disk.source_tree import SourceTree
     from hermpkg_build.engine.observer import BuildObserver
     from hermpkg_build.engine.queries.import_graph import ImportGraph
+    from hermpkg_build.engine.queries.kept_file import Sections
     from hermpkg_build.engine.queries.module_graph import WorkspaceModules
     from hermpkg_build.engine.queries.module_table import ModuleTable
     from hermpkg_build.loading.loader import Loader
@@ -67,8 +68,9 @@ class QueryGraphs:
         if self._targets is None:
             packages = KeptPackages(records={}, below={})
             found = self._files.find("targets")
-            if found is not None:
-                packages, self._watched = KeptPackages.decode(found.kept.sections), found.watched
+            sections = found.kept.read() if found is not None else None
+            if found is not None and sections is not None:
+                packages, self._watched = KeptPackages.decode(sections), found.watched
                 self._known = packages.size
                 if found.changed:
                     packages = packages.without(found.changed, self._place.workspace.root)
@@ -84,9 +86,10 @@ class QueryGraphs:
 
         self._files.begin("modules")
         targets, found = self.targets(), self._files.find("modules")
-        if found is None or found.changed:
-            return WorkspaceModules(targets, self._read_imports(found))
-        return WorkspaceModules(targets, ImportGraph(found.kept.sections))
+        sections = found.kept.read() if found is not None else None
+        if found is None or sections is None or found.changed:
+            return WorkspaceModules(targets, self._read_imports(found, sections))
+        return WorkspaceModules(targets, ImportGraph(sections))
 
     def recall(self, question: Sequence[str], *, modules: bool) -> list[str] | None:
         """Return the lines that an earlier query gave for the same words, if they still hold."""
@@ -140,7 +143,7 @@ class QueryGraphs:
             self._opened = (Loader(place.workspace, tree, store.actions), tree, store)
         return self._opened
 
-    def _read_imports(self, found: Found | None) -> ImportGraph:
+    def _read_imports(self, found: Found | None, kept: Sections | None) -> ImportGraph:
         """Read the imports of all modules that BUILD files declare, or of those that have changed."""
         from hermpkg_build.engine.queries.kept_imports import Reader, bring_up_to_date, read_all
 
@@ -153,12 +156,11 @@ class QueryGraphs:
             jobs=self._place.jobs,
         )
         imports = None
-        notes = self._files.load("notes") if found is not None else None
-        if found is not None and notes is not None:
-            kept = found.kept.sections
-            if kept["made"] == notes.sections["made"]:
-                whole = {**kept, **notes.sections}
-                imports = bring_up_to_date(whole, found.watched, found.changed, reader, self._table)
+        known = self._files.load("notes") if found is not None else None
+        notes = known.read() if known is not None else None
+        if found is not None and kept is not None and notes is not None and kept["made"] == notes["made"]:
+            whole = {**kept, **notes}
+            imports = bring_up_to_date(whole, found.watched, found.changed, reader, self._table)
         if imports is None:
             imports = read_all(reader, self._table())
         if not self.targets().problems:
