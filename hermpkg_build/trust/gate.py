@@ -20,12 +20,14 @@ from hermpkg_build.trust.policy_file import read_policy
 
 if TYPE_CHECKING:
     from hermpkg_build.archive.reader import ArchiveReader
+    from hermpkg_build.signing.contents import FileContent
     from hermpkg_build.trust.needs import Needs
 
 GivenPolicy = TrustPolicy | str | os.PathLike[str]
 """A policy, or the path of the file with one."""
 
-_LARGEST_SIGNATURE = 64 << 20
+_PLACES = ("signature", "looked for")
+"""The facts of an error that say which signature it is about."""
 
 
 def open_gate(source: object, given: GivenPolicy | None) -> Gate | None:
@@ -179,21 +181,15 @@ class Gate:
         """Say why none of a rule's signers has signed the very bytes of `source`; "" where one has."""
         if not self._path:
             return "what is opened from memory has no signature"
-        from hermpkg_build.disk.files import read_limited
         from hermpkg_build.signing.contents import FileContent
-        from hermpkg_build.signing.failures import SignatureError
-        from hermpkg_build.signing.verify import verify_signature
+        from hermpkg_build.signing.files import signature_files, signature_path
 
         assert isinstance(self.source, PinnedFile)  # A rule with signers has the whole file read.
         content = FileContent(self.name, len(self.source.view), self.source.read_at, sha256=self.sha256)
-        path = rule.signature.replace("{file}", self._path)
-        try:
-            verify_signature(content, read_limited(path, _LARGEST_SIGNATURE), rule.signers)
-        except OSError as error:
-            return f"the signature {path} cannot be read: {error.strerror or error}"
-        except SignatureError as error:
-            return ", ".join([error.summary, *(f"{name} {value}" for name, value in error.facts)])
-        return ""
+        named = [rule.signature.replace("{file}", self._path)] if rule.signature else []
+        paths = named or signature_files(self._path) or [signature_path(self._path)]
+        problems = [_problem_with(path, content, rule) for path in paths]
+        return "; ".join(problems) if all(problems) else ""
 
     def _pinned(self, source: object) -> tuple[PinnedFile | bytes, str]:
         """Return what cannot change any more, and its SHA-256 where it counts, else ""."""
@@ -222,6 +218,20 @@ class Gate:
             facts=[("file", self._shown)],
             next_step="open the file of the artifact by its path",
         )
+
+
+def _problem_with(path: str, content: FileContent, rule: TrustRule) -> str:
+    """Say why the signature at `path` is not one of `content` by a signer of `rule`; "" where it is."""
+    from hermpkg_build.signing.failures import SignatureError
+    from hermpkg_build.signing.files import read_signature
+    from hermpkg_build.signing.verify import verify_signature
+
+    try:
+        verify_signature(content, read_signature(path), rule.signers)
+    except SignatureError as error:
+        told = error if any(name in _PLACES for name, _ in error.facts) else error.in_file(path)
+        return ", ".join([error.summary, *(f"{name} {value}" for name, value in told.facts)])
+    return ""
 
 
 def _of_another(found: object, module: str, is_packed: bool) -> str:

@@ -14,8 +14,6 @@ COMPUTED = "<computed>"
 """In `TrustRule.globals`: names that only show when a pickle is loaded. No pattern matches it."""
 
 ANY_VERSION = "*"
-SIGNATURE = "{file}.sig"
-"""Where a signature is looked for, unless a rule says otherwise."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -29,8 +27,9 @@ class TrustRule:
 
     `artifacts` are patterns of file names, without the folder; what is opened from memory has the name "".
     `sha256` are the accepted digests, in hexadecimal, any where it is empty; `signers` those of whom one must
-    have signed, where there are any, with the signature in the file `signature`: a path in which ``{file}``
-    stands for the artifact's. What is opened from memory has no signature.
+    have signed, where there are any. The signature is one of those beside the artifact (``net.pt.sig``,
+    ``net.pt.team.sig``), or in the file `signature`: a path in which ``{file}`` stands for the artifact's.
+    What is opened from memory has no signature.
 
     What the artifact may do is nothing but what is named: `globals` are the classes and functions of this
     machine's libraries that pickles may use (``torch.nn.modules.linear.Linear``), besides the harmless ones;
@@ -49,7 +48,7 @@ class TrustRule:
     artifacts: tuple[str, ...] | Sequence[str] = ("**",)
     sha256: tuple[str, ...] | Sequence[str] = ()
     signers: tuple[AcceptedSigner, ...] = ()
-    signature: str = SIGNATURE
+    signature: str = ""
     globals: tuple[str, ...] | Sequence[str] = ()
     modules: tuple[str, ...] | Sequence[str] = ()
     capabilities: tuple[str, ...] | Sequence[str] = ()
@@ -71,8 +70,6 @@ class TrustRule:
             _check_versions(pattern, versions)
         for word in self.capabilities:
             _check_capability(word)
-        if not self.signature:
-            raise ValueError("signature names a file")
         if not self.artifacts:
             raise ValueError("artifacts names no file: leave it out for a rule that is for all")
         if self.allow_all and not (self.sha256 or self.signers):

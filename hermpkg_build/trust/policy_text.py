@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from hermpkg_build.printable import one_line
 from hermpkg_build.signing.signers import AcceptedCertificate, AcceptedKey, AcceptedSigner
-from hermpkg_build.trust.policy import SIGNATURE, TrustPolicy, TrustRule
+from hermpkg_build.trust.policy import TrustPolicy, TrustRule
 
 Comments = Mapping[tuple[str, str], str]
 """What is said behind the entry of a rule, by key and value."""
@@ -28,7 +28,7 @@ def rule_text(rule: TrustRule, comments: Comments) -> str:
     if rule.signers:
         signers = ", ".join(map(_signer, rule.signers))
         lines.append(f"signers = [{signers}]")
-    if rule.signature != SIGNATURE:
+    if rule.signature:
         lines.append(f"signature = {_quoted(rule.signature)}")
     for name in _LISTS:
         lines += _list(name, getattr(rule, name), comments)

@@ -54,6 +54,7 @@ def test_a_policy_is_what_its_file_says(policy: Callable[..., Path], tmp_path: P
                     AcceptedKey(public_key=b"a key"),
                     AcceptedIdentity(identity="a@example.org", issuer="https://b.org"),
                 ),
+                signature="{file}.sig",
                 allow_all=True,
             ),
         ],

@@ -67,7 +67,19 @@ def test_one_of_those_who_are_accepted_has_signed(signed: tuple[Path, Path, byte
     moved = path.with_name("elsewhere.bin")
     signature.rename(moved)
     assert reasons(path, public, signature=str(moved)) == []
-    assert "cannot be read" in reasons(path, public)[0]
+    assert "there is no signature" in reasons(path, public)[0]
+
+
+def test_of_several_signatures_one_is_enough(signed: tuple[Path, Path, bytes]) -> None:
+    path, signature, public = signed
+    private, other = new_key()
+    signature.rename(path.with_name(f"{path.name}.team.sig"))
+    signature.write_bytes(sign(path, private))
+    assert reasons(path, public) == []
+    assert reasons(path, other) == []
+    (reason,) = reasons(path, new_key()[1])
+    assert reason.count("not accepted") == 2
+    assert "team.sig" in reason
 
 
 def test_everything_else_is_refused(signed: tuple[Path, Path, bytes]) -> None:
