@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 from hermpkg_build.core.digest import Bytes, Digest
@@ -16,27 +17,30 @@ from hermpkg_build.errors import ActionError
 
 _T = TypeVar("_T")
 _CHUNK = 1 << 20
+LARGEST_READ = 1 << 30
+"""Bytes of the largest text: a source, metadata, a file of settings."""
 _ATTEMPTS = 3
 """How often a file is read that changes while it is read."""
 
 
-def read_file(path: str) -> tuple[bytes, FileSignature]:
+def read_file(path: str, limit: int = LARGEST_READ) -> tuple[bytes, FileSignature]:
     """The bytes of a regular file, and its signature, the same before and after the reading.
 
     A write within one tick of the file system's clock can go unseen here; a signature that was taken
-    then is not settled (`signatures.is_settled`). Raises OSError, and ActionError for a file that
-    keeps changing.
+    then is not settled (`signatures.is_settled`). Raises OSError, EFBIG for more than `limit` bytes,
+    and ActionError for one that keeps changing.
     """
-    return _read_unchanged(path, _read_whole)
+    return _read_unchanged(path, partial(_read_whole, limit))
 
 
 def read_limited(path: str, limit: int = 64 << 20) -> bytes:
     """The bytes of a regular file that has at most `limit`. Raises OSError, EFBIG for one that has more."""
-    descriptor, _ = open_regular(path)
+    descriptor, signature = open_regular(path)
     with open(descriptor, "rb", buffering=0) as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise OSError(errno.EFBIG, f"The file has more than {limit:,} bytes", path)
+        # The signature is from a moment ago: a file can have grown.
+        data = b"" if signature[0] > limit else file.read(limit + 1)
+    if max(len(data), signature[0]) > limit:
+        raise _too_large(limit, path)
     return data
 
 
@@ -102,7 +106,13 @@ def _read_unchanged(path: str, read: Callable[[int, int], _T]) -> tuple[_T, File
     raise changed_while_read(path)
 
 
-def _read_whole(descriptor: int, size: int) -> bytes:
+def _too_large(limit: int, path: str | None = None) -> OSError:
+    return OSError(errno.EFBIG, f"The file has more than {limit:,} bytes", path)
+
+
+def _read_whole(limit: int, descriptor: int, size: int) -> bytes:
+    if size > limit:
+        raise _too_large(limit)
     # One byte more than there should be shows the end of the file without a second call.
     data = os.read(descriptor, size + 1)
     return data if len(data) == size else b"".join([data, *_rest(descriptor)])

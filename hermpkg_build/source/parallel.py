@@ -20,6 +20,9 @@ from hermpkg_build.source.source_facts import Source, SourceFacts, facts_of_sour
 if TYPE_CHECKING:
     from subprocess import Popen
 
+_LARGEST: Final = 64 << 20
+"""Bytes of a source. The process that asks reads larger ones itself, and says so where they are too large."""
+
 _BATCH: Final = 32
 """Files a helper is given at a time: few enough that all end together, many enough to keep it busy."""
 
@@ -77,7 +80,10 @@ def _answer(file: Source) -> tuple[str, str] | None:
 
 def _analyse(file: Source) -> SourceFacts:
     with open(file.path, "rb", buffering=0) as stream:
-        return facts_of_source(stream.read(), file.path if file.trusts_bytecode else "")
+        data = stream.read(_LARGEST)
+    if len(data) == _LARGEST:
+        raise OSError("it is too large to be read here")
+    return facts_of_source(data, file.path if file.trusts_bytecode else "")
 
 
 def _next(waiting: list[range]) -> range | None:

@@ -6,7 +6,7 @@ import os
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
-from hermpkg_build.disk.files import read_file, write_all
+from hermpkg_build.disk.files import read_limited, write_all
 from hermpkg_build.disk.replacing import NewFile, new_folder, remove_abandoned
 from hermpkg_build.disk.trust import VARIABLE, is_trusted, stranger_in
 from hermpkg_build.errors import LocalEnvironmentError
@@ -21,6 +21,7 @@ FORMAT_FOLDER = "v1"
 """The folder of this cache format; a later version that changes the layout takes another."""
 
 TAG_NAME = "CACHEDIR.TAG"
+_LARGEST_TAG = 64 << 10
 TAG = (
     b"Signature: 8a477f597d28d172789f06886806bc55\n"
     b"# This folder is a cache of hermpkg and can be deleted at any time.\n"
@@ -196,7 +197,7 @@ def _prepare(root: str) -> None:
 def is_cache(folder: str) -> bool:
     """Whether a folder carries the marker file, with the standard's first line and our name."""
     try:
-        tag, _ = read_file(os.path.join(folder, TAG_NAME))
+        tag = read_limited(os.path.join(folder, TAG_NAME), _LARGEST_TAG)
     except OSError:
         return False
     return tag.startswith(TAG.partition(b"\n")[0]) and b"hermpkg" in tag

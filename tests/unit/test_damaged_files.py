@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import zlib
@@ -18,12 +19,15 @@ from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.core.manifest import Manifest, ManifestRecord, ManifestTool, RecordKind
 from hermpkg_build.core.quantities import read_size
+from hermpkg_build.disk.files import read_file, read_limited
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.durations import known_durations
 from hermpkg_build.engine.remote.facts import decode_pack, encode_pack
 from hermpkg_build.engine.snapshot import find_change
 from hermpkg_build.errors import ActionError, ArchiveError
 from hermpkg_build.factories.checkpoints import read_checkpoint
+from hermpkg_build.store.cache import TAG_NAME, is_cache
+from hermpkg_build.store.content import SEALED_NS, ContentStore
 from hermpkg_build.store.usage import read_notes
 
 DEEP = "[" * 100_000
@@ -125,3 +129,33 @@ def test_notes_of_a_cache_that_are_none_are_passed_over(tmp_path: Path):
     path.unlink()
     os.mkfifo(path)
     assert read_notes(str(path)) is None
+
+
+def test_a_file_with_a_hole_of_a_terabyte_is_too_large(tmp_path: Path):
+    """It takes no room on the disk, and a clone can hold some gigabytes as easily."""
+    path = tmp_path / "hole.py"
+    path.touch()
+    os.truncate(path, 1 << 40)
+    for read in (read_file, read_limited, SourceTree().read):
+        with pytest.raises(OSError, match="more than") as caught:
+            read(str(path))
+        assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))
+
+
+def test_contents_of_another_size_are_not_read_and_replaced(tmp_path: Path):
+    store = ContentStore(str(tmp_path))
+    digest = store.put_bytes(b"contents")
+    path = store.path_of(digest)
+    assert path is not None
+    os.chmod(path, 0o600)
+    os.truncate(path, 1 << 40)
+    os.utime(path, ns=(0, SEALED_NS))
+    assert store.get_bytes(digest) is None
+    store.put_bytes(b"contents")
+    assert store.get_bytes(digest) == b"contents"
+
+
+def test_a_marker_of_a_cache_with_a_hole_marks_none(tmp_path: Path):
+    (tmp_path / TAG_NAME).touch()
+    os.truncate(tmp_path / TAG_NAME, 1 << 40)
+    assert not is_cache(str(tmp_path))

@@ -98,3 +98,12 @@ def test_values_that_take_too_much_memory(
     (error,) = files.errors(lambda: files.file("p"))
     assert error.summary == "the values of the file take too much memory"
     assert str(error.location) == "p/m.bzl"
+
+
+def test_of_what_print_was_given_the_ends_are_kept(files: WorkspaceFiles) -> None:
+    files.write("p/BUILD", 'print("a" + "x" * 1000000 + "b")\n')
+    files.file("p")
+    ((_, text),) = files.messages
+    assert len(text) < 11_000
+    assert text.startswith("ax")
+    assert text.endswith("xb")
