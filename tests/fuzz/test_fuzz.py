@@ -23,6 +23,7 @@ COUNTS = {
     "http_answers": 300,
     "kept": 2_000,
     "pickles": 1_000,
+    "scans": 200,
     "sources": 800,
     "weights": 400,
     "words": 2_000,

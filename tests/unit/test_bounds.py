@@ -1,0 +1,86 @@
+"""The page of bounds says what the code has, and names every target of fuzzing."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "explanation" / "bounds.md").read_text(encoding="utf-8")
+UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
+BOUNDS = {
+    "archive.layout:LONGEST_READ_NAME": "names of 4,096 bytes",
+    "archive.layout:MOST_SEGMENTS": "255 parts",
+    "archive.layout:_LARGEST_MANIFEST_ENTRY": "2 KiB for each record",
+    "archive.layout:_WORD": "versions 64 KiB",
+    "archive.pieces:PIECE": "pieces of 1 MiB",
+    "archive.reader:_LARGEST_INFLATED": "more than 16 MiB",
+    "archive.reader:_MOST_INFLATION": "1,032 times",
+    "archive.reader:_MOST_USUAL_INFLATION": "64 times their size",
+    "cli.console:_LONGEST": "4,000\ncharacters",
+    "core.texts:_WIDEST": "filled up to 200",
+    "disk.files:LARGEST_READ": "1 GiB; 200 nested brackets",
+    "engine.remote.answers:_LARGEST_TEXT": "256 MiB | `ExecutionError`",
+    "engine.remote.facts:_PACK_LIMIT": "8 MiB unpacked",
+    "generate.project.sources:_LARGEST": "4 MiB of each source",
+    "inspection.diff.object_graphs:_MOST_PAIRS": "20,000,000 pairs",
+    "loading.folder_walk:_MOST_PATHS_AGAIN": "5,000 times",
+    "loading.hosts:_LONGEST_MESSAGE": "10,000 characters",
+    "loading.interpreter:_MAX_CALLS": "200 nested calls",
+    "loading.interpreter:_MOST_MEMORY": "1 GiB of values",
+    "loading.starlark_source:MAX_NESTING": "200 nested expressions",
+    "pickles.reading.named_tensors:_MOST_NAMES": "16 ways",
+    "query.parser:_MOST_NESTED": "100 nested expressions",
+    "remote.credential_helper:_LARGEST": "1 MiB of each output",
+    "remote.credentials:_LARGEST_TOKEN": "| 64 KiB | `RemoteError`",
+    "remote.grpc.channel:_MESSAGE_LIMIT": "messages of 64 MiB",
+    "remote.http.connections:_LARGEST_HEAD": "head of 256 KiB",
+    "remote.http.server:_REDIRECTS": "5 redirects",
+    "remote.http.transport:_RESULT_LIMIT": "results of 64 MiB",
+    "remote.reapi.merkle:_DEEPEST": "trees 100 deep",
+    "remote.reapi.merkle:_MOST_FILES": "1,000,000 files",
+    "remote.reapi.merkle:_MOST_FOLDERS": "10,000 folders",
+    "remote.server:SLOWEST": "16 KiB a second",
+    "scanning.artifact:MOST_FINDINGS": "20,000 findings",
+    "scanning.artifact:_DEEPEST": "6 archives",
+    "scanning.artifact:_MOST_BYTES": "4 GiB in all",
+    "scanning.file_kinds:LARGEST_UNPACKED": "256 MiB unpacked",
+    "source.tokens:_MAX_DEPTH": "200 nested brackets",
+}
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_the_page_says_what_the_code_has(name: str):
+    module, _, constant = name.partition(":")
+    text = BOUNDS[name]
+    assert text in PAGE
+    assert number_in(text) == getattr(importlib.import_module(f"hermpkg_build.{module}"), constant)
+
+
+def test_a_bound_that_changes_is_noticed():
+    """A control: numbers are read with their units."""
+    assert [number_in(text) for text in ("1,032 times", "2 KiB", "names of 7 MiB", "3 parts")] == [
+        1032,
+        2048,
+        7 << 20,
+        3,
+    ]
+
+
+def test_every_target_of_fuzzing_has_a_reader():
+    targets = ROOT / "tests" / "fuzz" / "targets"
+    found = {file.stem for file in targets.glob("*.py") if "\nTARGET = " in file.read_text(encoding="utf-8")}
+    named = {
+        row.rstrip(" |").rpartition("| ")[2].strip("`") for row in PAGE.splitlines() if row.startswith("| ")
+    }
+    assert found <= named
+
+
+def number_in(text: str) -> int:
+    match = re.search(r"([\d,]+)\s*(KiB|MiB|GiB)?", text)
+    assert match is not None
+    return int(match[1].replace(",", "")) * UNITS.get(match[2], 1)
