@@ -12,6 +12,7 @@ VERDICTS = {Level.DANGEROUS: "dangerous", Level.UNKNOWN: "not clean", Level.NOTE
 _MOST_PLACES = 6
 _MOST_GROUPS = 12
 _LONGEST = 160
+_LONGEST_CHAIN = 6
 _HEADS = {
     Kind.PICKLE: "loading it",
     Kind.CODE: "its code",
@@ -88,7 +89,14 @@ def _place(finding: Finding, ways: Mapping[str, Sequence[str]]) -> Iterator[str]
         extra.append(finding.detail)
     yield clipped(f"{where}  {words}" + (f", {', '.join(extra)}" if extra else ""), _LONGEST)
     if finding.kind is Kind.CODE and finding.module in ways:
-        yield clipped(f"    reached by {' -> '.join(ways[finding.module])}", _LONGEST)
+        yield clipped(f"    reached by {' -> '.join(_shortened(ways[finding.module]))}", _LONGEST)
+
+
+def _shortened(names: Sequence[str]) -> list[str]:
+    """A chain without its middle, where it is long."""
+    if len(names) <= _LONGEST_CHAIN:
+        return [*names]
+    return [*names[:2], f"{len(names) - 4} more", *names[-2:]]
 
 
 def modules_of(findings: Iterable[Finding]) -> list[str]:

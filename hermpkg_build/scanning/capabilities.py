@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from hermpkg_build.core.syntax_trees import parse_module
 from hermpkg_build.scanning.code_uses import CodeUse, UseReader
 from hermpkg_build.scanning.known_names import Capability, capability_of
-from hermpkg_build.scanning.name_origins import Origins
+from hermpkg_build.scanning.name_origins import Origins, origins_in
 
 __all__ = ["Capability", "CodeFacts", "CodeUse", "capabilities_of", "resolved"]
 
@@ -80,4 +80,4 @@ def resolved(use: CodeUse, exports: Mapping[str, Mapping[str, Sequence[str]]]) -
             rest = f"{last}.{rest}" if rest else last
         if module and rest:
             first, dot, others = rest.partition(".")
-            names += [f"{origin}{dot}{others}" for origin in exports[module].get(first, ())]
+            names += [f"{origin}{dot}{others}" for origin in origins_in(exports[module], first)]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hermpkg_build.core.module_names import top_of
 from hermpkg_build.scanning.known_names import MACHINE_MODULES, Capability, capability_within, known_tops
 from hermpkg_build.scanning.name_origins import IMPORTERS, Function, Origins, text_of
 from hermpkg_build.scanning.telling_uses import (
@@ -316,13 +317,18 @@ class UseReader(ast.NodeVisitor):
             self._add(node, Capability.WRITES if writes else Capability.READS, function)
             return True
         if function in ("torch.load", "numpy.load"):
-            flag = _argument(node, None, "weights_only" if function == "torch.load" else "allow_pickle")
+            of_torch = function == "torch.load"
+            flag = _argument(node, None if of_torch else 2, "weights_only" if of_torch else "allow_pickle")
             value = flag.value if isinstance(flag, ast.Constant) else None
             harmless = value is True if function == "torch.load" else (flag is None or value is False)
             self._add(node, Capability.READS if harmless else Capability.UNPICKLES, function)
             return True
         if function in LOOKING:
             return True
+        if function == "operator.attrgetter":
+            for argument in node.args:
+                if (capability := capability_within(f"?.{text_of(argument)}")) is not None:
+                    self._add(node, capability, text_of(argument))
         return function in ("builtins.globals", "builtins.locals") and not node.args
 
     def _gets_attribute(self, node: ast.Call, function: str) -> bool:
@@ -338,9 +344,14 @@ class UseReader(ast.NodeVisitor):
         if name in INTERNALS:
             self._add(node, INTERNALS[name], name)
         if not name:
-            for origin in machine:
-                self._add(node, Capability.COMPUTED, origin)
+            for origin in {*modules}:
+                if origin in MACHINE_MODULES or self._is_library(origin):
+                    self._add(node, Capability.COMPUTED, origin)
         return function == "builtins.getattr" or bool(machine)
+
+    def _is_library(self, origin: str) -> bool:
+        """Whether a name is that of a module of a library, any of whose attributes may be another module."""
+        return origin.islower() and not origin.startswith("builtins.") and top_of(origin) not in self._packed
 
     def _of(self, node: ast.expr) -> tuple[str, ...]:
         known = self._known.get(id(node))
@@ -398,7 +409,9 @@ def _calls_within(node: ast.expr) -> bool:
 
 def _annotations(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.expr | None]:
     arguments = node.args
-    found = [each.annotation for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    more = [each for each in (arguments.vararg, arguments.kwarg) if each is not None]
+    found = [each.annotation for each in (*named, *more)]
     return [*found, node.returns]
 
 

@@ -105,7 +105,19 @@ class Findings:
 
 
 def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The findings by level, then by place."""
-    return tuple(
-        sorted(findings, key=lambda each: (-each.level, each.record, each.line, each.column, each.offset))
+    """The findings by level, kind and capability; what runs on import comes before what is called later."""
+    return tuple(sorted(findings, key=_rank))
+
+
+def _rank(finding: Finding) -> tuple[int, int, int, bool, str, int, int, int]:
+    capabilities = list(Capability)
+    return (
+        -finding.level,
+        list(Kind).index(finding.kind),
+        capabilities.index(finding.capability) if finding.capability is not None else len(capabilities),
+        not finding.at_import,
+        finding.record,
+        finding.line,
+        finding.column,
+        finding.offset,
     )

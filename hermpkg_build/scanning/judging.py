@@ -9,6 +9,7 @@ from typing import NamedTuple
 from hermpkg_build.scanning.findings import Finding, Kind, Level
 from hermpkg_build.scanning.harmless import is_harmless
 from hermpkg_build.scanning.known_names import Capability, capability_within, reaches_others
+from hermpkg_build.scanning.name_origins import origins_in
 from hermpkg_build.scanning.pickle_calls import COMPUTED, Deed, PickleUse, Place
 
 _ORDER = (Deed.CHANGES, Deed.CALLS, Deed.STATE, Deed.FILLS, Deed.IMPORTS)
@@ -122,7 +123,7 @@ def origins_of(module: str, name: str, around: Surroundings) -> Iterator[str]:
             continue
         seen.add((module, name))
         first, dot, rest = name.partition(".")
-        for origin in around.exports.get(module, {}).get(first, ()):
+        for origin in origins_in(around.exports.get(module, {}), first):
             full = f"{origin}{dot}{rest}"
             inner = _packed_parent(full, around.packed)
             if inner:

@@ -56,9 +56,12 @@ _NAMES: Mapping[Capability, str] = {
         asyncio.subprocess asyncio.unix_events asyncio.base_events.BaseEventLoop.subprocess_exec
         commands popen2 platform.popen webbrowser antigravity pip ensurepip venv distutils.spawn
         setuptools psutil.Popen sh plumbum fabric invoke pydoc.pipepager pydoc.tempfilepager
-        torch.multiprocessing torch.distributed.run torch.distributed.elastic torch.utils.collect_env
-        numpy.distutils _aix_support._read_cmd_output uuid._get_command_stdout ctypes.util._findLib_gcc
-        _osx_support torch._inductor.codecache idlelib.pyshell.ModifiedInterpreter
+        torch.multiprocessing.spawn torch.multiprocessing.start_processes torch.multiprocessing.Process
+        torch.multiprocessing.Pool torch.multiprocessing.get_context torch.multiprocessing.Manager
+        torch.multiprocessing.ProcessContext torch.multiprocessing.SpawnContext torch.distributed.run
+        torch.distributed.elastic torch.utils.collect_env numpy.distutils _aix_support._read_cmd_output
+        uuid._get_command_stdout ctypes.util._findLib_gcc _osx_support torch._inductor.codecache
+        idlelib.pyshell.ModifiedInterpreter
     """,
     Capability.NETWORK: """
         socket ssl _ssl socketserver urllib.request urllib.error urllib3 urllib.urlopen
@@ -147,9 +150,9 @@ _NAMES: Mapping[Capability, str] = {
         sys.setrecursionlimit sys.excepthook sys.displayhook sys.unraisablehook sys._clear_type_cache
         gc.get_objects gc.get_referrers gc.get_referents inspect.currentframe inspect.stack
         inspect.trace builtins.globals builtins.locals builtins.vars builtins.breakpoint
-        builtins.__build_class__ builtins.__loader__ builtins.__spec__ sys.breakpointhook faulthandler
-        threading.settrace threading.setprofile copyreg.add_extension copyreg.pickle codecs.register
-        _testcapi _testinternalcapi _xxsubinterpreters types.FrameType __main__
+        builtins.__build_class__ builtins.__loader__ builtins.__spec__ unittest.mock.patch
+        sys.breakpointhook faulthandler threading.settrace threading.setprofile copyreg.add_extension
+        copyreg.pickle codecs.register _testcapi _testinternalcapi _xxsubinterpreters types.FrameType
     """,
     Capability.READS: """
         os.listdir os.scandir os.walk os.fwalk os.stat os.lstat os.read os.pread os.readlink os.access
@@ -220,16 +223,6 @@ def known_tops() -> frozenset[str]:
     return frozenset(name.partition(".")[0] for name in _table())
 
 
-@cache
-def known_members() -> Mapping[str, tuple[str, ...]]:
-    """The names that a star import of a module binds, as far as something is known of them."""
-    members: dict[str, list[str]] = {}
-    for name in _table():
-        module, _, member = name.rpartition(".")
-        members.setdefault(module, []).append(member)
-    return {module: tuple(names) for module, names in members.items()}
-
-
 def capability_of(name: str) -> Capability | None:
     """What the function, class or module with the dotted `name` can do; None where nothing is known.
 
@@ -241,11 +234,17 @@ def capability_of(name: str) -> Capability | None:
     top, dot, rest = name.partition(".")
     name = _TWINS.get(top, top) + dot + rest
     table = _table()
+    if top in _WITH_CONSTANTS and rest.isupper():
+        return None
     while name:
         if name in table:
             return table[name]
         name = name.rpartition(".")[0]
     return None
+
+
+_WITH_CONSTANTS = frozenset({"socket", "subprocess", "signal", "ssl", "sqlite3"})
+"""Modules in which names in capitals are numbers."""
 
 
 def capability_within(name: str) -> Capability | None:

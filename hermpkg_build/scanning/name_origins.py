@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterable, Iterator, Mapping
-
-from hermpkg_build.scanning.known_names import known_members
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _MOST_ORIGINS = 8
 _DEEPEST = 40
@@ -41,17 +39,24 @@ class Origins:
         self._open: set[str] = set()
         self._known: dict[str, tuple[str, ...]] = {}
         self._classes: set[str] = set()
+        self._stars: list[str] = []
         for statement in _statements(tree):
             self._collect(statement)
+        self._stored = _names_defined(tree) if self._stars else frozenset[str]()
         if has_walrus:
             for node in ast.walk(tree):
                 if isinstance(node, ast.NamedExpr):
                     self._alias(node.target, node.value)
 
     def exports(self) -> Mapping[str, tuple[str, ...]]:
-        """What other modules find under the names of this one, as far as they are imports or aliases."""
+        """What other modules find under the names of this one, as far as they are imports or aliases.
+
+        The modules that all names are taken from are under `STAR`.
+        """
         names = {*self._bound, *self._aliases}
         found = {name: self._of_global(name) for name in sorted(names)}
+        if self._stars:
+            found[STAR] = tuple(self._stars)
         return {name: origins for name, origins in found.items() if origins}
 
     def of(self, node: ast.expr, scopes: Iterable[frozenset[str]] = (), depth: int = 0) -> tuple[str, ...]:
@@ -102,6 +107,8 @@ class Origins:
             found.append("builtins")
         elif name in _BUILTINS:
             found.append(f"builtins.{name}")
+        if self._stars and name not in self._stored and (not found or name in _BUILTINS):
+            found += [f"{module}.{name}" for module in self._stars]
         origins = tuple(dict.fromkeys(found))[:_MOST_ORIGINS]
         if not self._open:
             self._known[name] = origins
@@ -181,8 +188,7 @@ class Origins:
             if each.name != "*":
                 self._bind(each.asname or each.name, f"{module}.{each.name}")
                 continue
-            for member in known_members().get(module, ()):
-                self._bind(member, f"{module}.{member}")
+            self._stars.append(module)
 
     def _bind(self, name: str, origin: str) -> None:
         origins = self._bound.setdefault(name, [])
@@ -197,6 +203,7 @@ class Origins:
                 self._alias(each, part)
 
 
+STAR = "*"
 IMPORTERS = frozenset({"builtins.__import__", "importlib.import_module", "importlib.__import__"})
 
 
@@ -229,6 +236,17 @@ def _parts(node: ast.expr) -> list[ast.expr] | None:
         if empty and isinstance(argument, (ast.List, ast.Tuple)):
             return argument.elts
     return None
+
+
+def origins_in(exports: Mapping[str, Sequence[str]], name: str) -> Sequence[str]:
+    """What `name` stands for in a module with these exports."""
+    return exports.get(name) or [f"{module}.{name}" for module in exports.get(STAR, ())]
+
+
+def _names_defined(tree: ast.Module) -> frozenset[str]:
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and type(node.ctx) is ast.Store}
+    defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return frozenset(names | {node.name for node in ast.walk(tree) if isinstance(node, defined)})
 
 
 def _statements(tree: ast.Module) -> Iterator[ast.stmt]:

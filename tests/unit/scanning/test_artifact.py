@@ -110,6 +110,15 @@ def test_a_packed_module_hands_nothing_on_unseen() -> None:
     assert any(each.kind is Kind.PICKLE and "os.system" in each.detail for each in dangerous)
 
 
+def test_stars_hand_on_too() -> None:
+    data = artifact(
+        m_dot_pkl=b"\x80\x02cpkg.a\nrun\n(U\x01xtR.",
+        pkg__a_dot_py=b"from pkg.b import *\n",
+        pkg__b_dot_py=b"from subprocess import *\n",
+    )
+    assert any(each.kind is Kind.PICKLE for each in scan(data).at_least(Level.DANGEROUS))
+
+
 def test_a_packed_module_in_place_of_a_harmless_one_is_packed_code() -> None:
     data = artifact(
         m_dot_pkl=pickle.dumps(collections.OrderedDict(), 2),

@@ -64,6 +64,9 @@ _PROCESSES = [
     "import asyncio\nasyncio.create_subprocess_shell('x')",
     "print.__self__.__import__('os').system('x')",
     "f = __import__\nf('os').system('x')",
+    "from subprocess import *\nrun('x')",
+    "from operator import attrgetter\nimport torch\nattrgetter('os.system')(torch)('x')",
+    "import os\ndef f(*a: os.system('x')): ...",
 ]
 
 
@@ -124,6 +127,8 @@ def test_a_process_that_is_started_is_told(source: str) -> None:
         ("__import__(name)", Capability.COMPUTED_IMPORT),
         ("import os\ngetattr(os, name)", Capability.COMPUTED),
         ("import os\nhand(os)", Capability.COMPUTED),
+        ("import torch\ngetattr(torch, name)", Capability.COMPUTED),
+        ("import numpy as np\nnp.load('x', None, True)", Capability.UNPICKLES),
         ("import os\nx = [os]", Capability.COMPUTED),
         ("import os\nx = os.__dict__", Capability.COMPUTED),
         ("import os\nos.__getattribute__(name)", Capability.COMPUTED),
@@ -163,6 +168,8 @@ def test_capabilities_are_told(source: str, capability: Capability) -> None:
         "import types\nisinstance(f, (types.FunctionType, types.CodeType))",
         "import multiprocessing\nlock = multiprocessing.RLock()",
         "import pickle\nprint(pickle.__doc__)",
+        "import torch\ngetattr(torch.nn.Linear, name)",
+        "import socket\nprint(socket.AF_INET)",
         "x = object.__getattribute__(self, name)",
         "import numpy as np\nnp.random.seed(0)\nxp = np\nxp.zeros(1)",
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import subprocess",
