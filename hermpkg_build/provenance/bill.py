@@ -65,10 +65,10 @@ class Part:
 
     `ref` names it within the bill, and `needs` are the `ref` of what it imports, names in pickles or shares
     tensors with; these are files of the first model that has them. `version` is the one that the artifact was
-    built with, `requires` (PEP 440) those that may be there. `packed`, `extern` and `mocked` count modules;
-    it is `optional` where only imports lead to it that may fail. `license` is None for what is no
-    distribution with packed code, `source` where that was installed from, where no index is. Of a model,
-    `made_by` is its factory.
+    built with, `requires` (PEP 440) those that may be there. `packed`, `extern` and `mocked` count modules,
+    and `mocks` names those of which there are only stubs; it is `optional` where only imports lead to it that
+    may fail. `license` is None for what is no distribution with packed code, `source` where that was
+    installed from, where no index is. Of a model, `made_by` is its factory.
     """
 
     ref: str
@@ -79,6 +79,7 @@ class Part:
     packed: int = 0
     extern: int = 0
     mocked: int = 0
+    mocks: tuple[str, ...] = ()
     optional: bool = False
     files: tuple[RecordFacts, ...] = ()
     license: License | None = None
@@ -169,6 +170,7 @@ class _BillMaker:
         self._manifest = overview.contents.manifest
         self._models = _models(overview, graph)
         self._needs = self._needs_by_ref(graph)
+        self._mocks = self._mocks_by_ref()
 
     def parts(self) -> Iterator[Part]:
         """Give all parts; each record of the artifact is a file of one of them."""
@@ -220,6 +222,7 @@ class _BillMaker:
             packed=group.packed,
             extern=group.extern,
             mocked=group.mocked,
+            mocks=self._mocks.get(ref, ()),
             optional=group.optional,
             files=tuple(files),
             license=license_of(stated) if is_licensed else None,
@@ -237,6 +240,7 @@ class _BillMaker:
             packed=sum(group.packed for group, _ in own),
             extern=sum(group.extern for group, _ in own),
             mocked=sum(group.mocked for group, _ in own),
+            mocks=self._mocks.get(ref, ()),
             files=tuple(file for _, files in own for file in files),
             needs=self._needs.get(ref, ()),
         )
@@ -292,6 +296,14 @@ class _BillMaker:
             ),
             needs=self._needs.get(ref, ()),
         )
+
+    def _mocks_by_ref(self) -> dict[str, tuple[str, ...]]:
+        belongings = self._overview.belongings
+        found: dict[str, list[str]] = {}
+        for name, policy in sorted(belongings.modules.items()):
+            if policy is Policy.MOCK:
+                found.setdefault(_ref_of(belongings.of_module(name)), []).append(name)
+        return {ref: tuple(names) for ref, names in found.items()}
 
     def _needs_by_ref(self, graph: ModuleGraph) -> dict[str, tuple[str, ...]]:
         """Say which parts need which others, by the edges between their modules and out of their pickles."""

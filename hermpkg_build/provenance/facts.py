@@ -37,6 +37,7 @@ def facts_of(part: Part) -> Mapping[str, str]:
     facts = {
         "status": part.status,
         **{f"modules:{policy}": str(count) for policy, count in counts.items() if count},
+        "mocks": "; ".join(part.mocks),
         "requires": part.requires,
         "source": part.source,
         "label": part.label,

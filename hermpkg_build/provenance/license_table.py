@@ -75,10 +75,11 @@ def table_lines(bill: Bill, *, everything: bool = False) -> Iterator[str]:
 
 def _cells(rows: Sequence[LicenseRow]) -> Iterator[tuple[str, ...]]:
     if rows:
-        yield "distribution", "version", "licence", "demands", "known by", "needed by"
+        yield "distribution", "version", "licence", "demands", "texts", "known by", "needed by"
     for row in rows:
         needed_by = ", ".join(row.needed_by) or "-"
-        yield row.name, row.version or "-", row.license, row.demand, row.known_by, needed_by
+        texts = str(len(row.files) or "none")
+        yield row.name, row.version or "-", row.license, row.demand, texts, row.known_by, needed_by
 
 
 def _licensed(bill: Bill) -> Iterator[tuple[Part, License]]:

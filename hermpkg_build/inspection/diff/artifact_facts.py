@@ -25,6 +25,7 @@ def compare_facts(
     tools = [f"{manifest.tool.name} {manifest.tool.version}" for manifest in (left, right)]
     yield from _differing("built by", {"": tools[0]}, {"": tools[1]})
     yield from _differing("distribution", left.distributions, right.distributions)
+    yield from _differing("licence of", _licenses(left), _licenses(right))
     yield from _differing("requires", left.requires, right.requires)
     yield from _differing("model", _models(left), _models(right))
     yield from _differing("module", _modules(left), _modules(right))
@@ -43,6 +44,13 @@ def _text(reader: ArchiveReader, record: str) -> str:
 
 def _manifest(manifest: Manifest | None) -> str:
     return "" if manifest is None else f"written by {manifest.tool.name} {manifest.tool.version}"
+
+
+def _licenses(manifest: Manifest) -> dict[str, str]:
+    return {
+        name: "; ".join(filter(None, (stated.expression, stated.text, *stated.classifiers))) or "not stated"
+        for name, stated in (manifest.licenses or {}).items()
+    }
 
 
 def _models(manifest: Manifest) -> dict[str, str]:

@@ -14,7 +14,8 @@ import pytest
 
 from hermpkg_build import PackageImporter, PackagingError, PackagingErrorReason, sys_importer
 from hermpkg_build.archive.layout import MANIFEST
-from hermpkg_build.core.manifest import Manifest
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.manifest import Manifest, ManifestLicense
 
 
 def interns(*patterns, save=()):
@@ -676,8 +677,10 @@ def test_what_is_packed_anew_brings_its_data_files_along(project):
         (package / file).write_text(file)
     metadata = project.root / "reads_it-1.5.dist-info"
     metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: Reads-It\nVersion: 1.5\n")
+    stated = "Metadata-Version: 2.1\nName: Reads-It\nVersion: 1.5\nLicense: MIT\n"
+    (metadata / "METADATA").write_text(stated)
     (metadata / "top_level.txt").write_text("reads_it\n")
+    (metadata / "COPYING").write_text("The text.")
 
     def save(exporter):
         interns("reads_it.**", save=["reads_it", "reads_it.part"])(exporter)
@@ -696,6 +699,9 @@ def test_what_is_packed_anew_brings_its_data_files_along(project):
     for manifest in manifests:
         assert manifest.modules["reads_it"].distribution == "reads-it"
         assert (manifest.distributions["reads-it"], manifest.real_files) == ("1.5", ("reads_it",))
+        text = ".data/hermpkg/licenses/reads-it/reads_it-1.5.dist-info/COPYING"
+        assert manifest.licenses == {"reads-it": ManifestLicense(text="MIT", files=(text,))}
+        assert manifest.records[text].digest == Digest.of(b"The text.")
     given = project.load(
         lambda e: (e.save_module("reads_it"), e.save_text("reads_it", "words.txt", "given")),
         importer=[again, sys_importer],

@@ -24,6 +24,7 @@ from hermpkg_build.assembly.parts import Part
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin
 from hermpkg_build.core.manifest import ManifestLicense, RecordKind
 from hermpkg_build.core.policy import Policy
+from hermpkg_build.inspection.diff.compare import compare_archives
 from hermpkg_build.provenance.bill import Bill, PartKind, bill_of
 from hermpkg_build.provenance.cyclonedx import cyclonedx_document
 from hermpkg_build.provenance.license_table import license_rows, table_lines
@@ -122,6 +123,7 @@ def test_what_is_in_the_bill(tmp_path):
     assert (extern.status, extern.version, extern.requires) == ("extern", "3.1", ">=3,<4")
     assert (extern.license, extern.files) == (None, ())
     assert by_ref["distribution:gone-dist"].status == "mocked"
+    assert by_ref["distribution:gone-dist"].mocks == ("gone",)
     assert by_ref["interpreter"].version == "3.12.1"
     assert [file.name for file in by_ref["own-code"].files] == ["app.py"]
     assert [file.name for file in by_ref["data:resources"].files] == ["config/words.txt"]
@@ -242,6 +244,21 @@ def test_a_distribution_and_a_module_may_have_one_name(tmp_path):
 
 
 QUICK = (Phase.explicit, Phase.reuse, Phase.generate)  # Shrinking takes minutes.
+
+
+def test_a_difference_of_licences_is_one_of_artifacts(tmp_path):
+    before = artifact(tmp_path / "a.pt", licenses={"lib-dist": ManifestLicense(expression="MIT")})
+    after = artifact(
+        tmp_path / "b.pt", licenses={"lib-dist": ManifestLicense(), "alone": ManifestLicense(text="X")}
+    )
+    with ArchiveReader(before) as a, ArchiveReader(after) as b:
+        facts = compare_archives(a, b).facts
+    assert [(fact.subject, fact.a, fact.b) for fact in facts] == [
+        ("licence of alone", "", "X"),
+        ("licence of lib-dist", "MIT", "not stated"),
+    ]
+
+
 HOSTILE = st.text(min_size=1, max_size=12)
 
 
