@@ -89,6 +89,8 @@ class NoteBook:
             return False
         if note is not None and (note.path, note.signature) == (path, signature):
             return note.digest == digest
+        if signature[0] != digest.size:
+            return False
         try:
             found, signature = hash_file(path)
         except (OSError, ActionError):  # it cannot be read, or is being written

@@ -205,7 +205,7 @@ def _changed_among(doubtful: Sequence[tuple[Entries, str]], directories: Entries
 
     tree = SourceTree()
     for entries, name in doubtful:
-        if not os.path.isabs(name):
+        if not os.path.isabs(name) or (entries is not directories and _has_another_size(name, entries)):
             return name
         try:
             now = listing_digest(tree.entries(name)) if entries is directories else tree.digest(name)
@@ -217,6 +217,13 @@ def _changed_among(doubtful: Sequence[tuple[Entries, str]], directories: Entries
     for entries, name in doubtful:
         entries[name] = (entries[name][0], signatures.get(name))
     return ""
+
+
+def _has_another_size(path: str, entries: Entries) -> bool:
+    """Whether a file has another size than its signature says: it has changed, and need not be read."""
+    known = entries[path][1]
+    now = present_signature(path) if known is not None else None
+    return known is not None and now is not None and now[0] != known[0]
 
 
 def present_signature(path: str) -> FileSignature | None:

@@ -90,9 +90,10 @@ def open_cache(directory: str) -> Cache:
     try:
         _prepare(root)
     except (FileExistsError, NotADirectoryError) as error:
+        in_the_way = error.filename if isinstance(error, FileExistsError) else None
         raise LocalEnvironmentError(
             "the cache folder is not a folder",
-            facts=[("path", os.path.abspath(directory))],
+            facts=[("path", in_the_way or os.path.abspath(directory))],
             next_step="remove the file, or choose another folder with --cache-dir DIR",
         ) from error
     except OSError as error:

@@ -17,11 +17,13 @@ from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.core.json_codec import to_json
+from hermpkg_build.core.label import Label
 from hermpkg_build.core.manifest import Manifest, ManifestRecord, ManifestTool, RecordKind
 from hermpkg_build.core.quantities import read_size
 from hermpkg_build.disk.files import read_file, read_limited
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.durations import known_durations
+from hermpkg_build.engine.notes import NoteBook
 from hermpkg_build.engine.remote.facts import decode_pack, encode_pack
 from hermpkg_build.engine.snapshot import find_change
 from hermpkg_build.errors import ActionError, ArchiveError
@@ -140,6 +142,16 @@ def test_a_file_with_a_hole_of_a_terabyte_is_too_large(tmp_path: Path):
         with pytest.raises(OSError, match="more than") as caught:
             read(str(path))
         assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))
+
+
+def test_an_output_of_another_size_is_not_read(tmp_path: Path):
+    """Reading a terabyte to see that it is no artifact takes an hour."""
+    path = tmp_path / "out.pt"
+    path.touch()
+    os.truncate(path, 1 << 40)
+    book = NoteBook(str(tmp_path), None)  # type: ignore[arg-type] # Nothing is told.
+    assert not book.is_in_place(Label.parse("//a:b"), str(path), DIGEST)
+    assert find_change([{str(path): (DIGEST.hash, (1, 2, 3, 4, 5))}], {})[0] == str(path)
 
 
 def test_contents_of_another_size_are_not_read_and_replaced(tmp_path: Path):

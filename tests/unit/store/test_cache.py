@@ -15,6 +15,7 @@ from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.store.action_cache import ActionResult
 from hermpkg_build.store.cache import TAG, TAG_NAME, Cache, delete_cache, open_cache
+from hermpkg_build.store.survey import root_of
 
 KEY = fingerprint("an action")
 RESULT = ActionResult(outputs={"x": Digest.of(b"x")}, facts=None)
@@ -319,3 +320,14 @@ def test_a_file_on_its_way_into_the_store_is_not_cleared(
     digest = cache.content.put_bytes(b"a content")
     assert cache.content.get_bytes(digest) == b"a content"
     cache.close()
+
+
+def test_what_is_in_the_way_of_a_cache_is_named(tmp_path):
+    open_cache(str(tmp_path)).close()
+    tmp = Path(root_of(str(tmp_path))) / "tmp"
+    if tmp.exists():
+        tmp.rmdir()
+    tmp.touch()
+    with pytest.raises(LocalEnvironmentError, match="not a folder") as caught:
+        open_cache(str(tmp_path))
+    assert caught.value.facts == (("path", str(tmp)),)
