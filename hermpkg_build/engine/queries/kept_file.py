@@ -16,7 +16,7 @@ from hermpkg_build.engine.queries.watched import Watched
 from hermpkg_build.engine.snapshot import origin_of_state
 from hermpkg_build.version import __version__
 
-_FORMAT = 3
+_FORMAT = 4
 _DIGEST = 32
 _SIZE = struct.Struct("<I")
 

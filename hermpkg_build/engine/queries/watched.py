@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hermpkg_build.disk.signature_check import ABSENT, UNKNOWN, SignatureCheck, mark_of
 
 if TYPE_CHECKING:
+    from hermpkg_build.disk.signatures import FileSignature
     from hermpkg_build.disk.source_tree import SourceTree
 
 _NEVER = ""
@@ -22,37 +23,28 @@ _NEVER = ""
 class Watched:
     """Files, and after them folders, that were looked at: each with the mark of its signature.
 
-    `doubtful` has hashes of those that signatures leave in doubt: of a file's bytes, of a folder's listing.
+    `hashes` are those of the listings of folders, which hold what nobody asks for too, and of the bytes of
+    files whose signatures leave them in doubt.
     """
 
     paths: Sequence[str]
     marks: Sequence[int]
     files: int
-    doubtful: Mapping[str, str]
+    hashes: Mapping[str, str]
 
     @classmethod
     def of(cls, *trees: SourceTree) -> Watched:
         """Return all that some trees were asked for. What two have seen in different states has changed."""
-        files: dict[str, int] = {}
-        folders: dict[str, int] = {}
-        doubtful: dict[str, str] = {}
+        found = cls.none()
         for tree in trees:
-            signatures = tree.observed_signatures()
-            there = tree.observed_directories()
-            for marks, observed in ((files, tree.observed_files()), (folders, there)):
-                for path, digest in observed.items():
-                    known = signatures.get(path)
-                    if known is not None:
-                        mark = mark_of(known)
-                    elif path in there and not os.path.lexists(path):
-                        mark = ABSENT
-                    else:
-                        mark = UNKNOWN
-                    if marks.setdefault(path, mark) != mark or (
-                        mark == UNKNOWN and doubtful.setdefault(path, digest.hash) != digest.hash
-                    ):
-                        marks[path], doubtful[path] = UNKNOWN, _NEVER
-        return cls._made(files, folders, doubtful)
+            signatures, folders = tree.observed_signatures(), tree.observed_directories()
+            hashes = {path: digest.hash for path, digest in folders.items()}
+            marks = {path: _mark(path, signatures, folders) for path in folders}
+            files = {path: _mark(path, signatures, ()) for path in tree.observed_files()}
+            doubtful = [path for path, mark in files.items() if mark == UNKNOWN]
+            hashes.update((path, tree.digest(path).hash) for path in doubtful)
+            found = found.updated(cls._made(files, marks, hashes))
+        return found
 
     @classmethod
     def none(cls) -> Watched:
@@ -61,46 +53,41 @@ class Watched:
 
     @classmethod
     def _made(
-        cls, files: Mapping[str, int], folders: Mapping[str, int], doubtful: Mapping[str, str]
+        cls, files: Mapping[str, int], folders: Mapping[str, int], hashes: Mapping[str, str]
     ) -> Watched:
         return cls(
             paths=[*files, *folders],
             marks=array("q", [*files.values(), *folders.values()]),
             files=len(files),
-            doubtful=doubtful,
+            hashes=hashes,
         )
 
     def updated(self, other: Watched) -> Watched:
-        """Return what both have looked at; what `other` saw in another state has changed."""
-        doubtful = dict(self.doubtful)
-        files, folders = self._files(), self._folders()
+        """Return what both have looked at; what `other` saw later in another state has changed."""
+        files, folders, hashes = self._files(), self._folders(), dict(self.hashes)
         for marks, later in ((files, other._files()), (folders, other._folders())):
             for path, mark in later.items():
-                before = marks.setdefault(path, mark)
-                if UNKNOWN not in (before, mark):
-                    known = _NEVER if before != mark else None
-                elif before != mark:  # The one that is in doubt stays so until it is looked at again.
-                    known = doubtful.get(path, other.doubtful.get(path))
-                else:
-                    known = other.doubtful.get(path)
-                    known = known if doubtful.get(path, known) == known else _NEVER
+                known = other.hashes.get(path)
+                if path in marks:
+                    mark, known = _later((marks[path], hashes.get(path)), (mark, known))
+                marks[path] = mark
                 if known is not None:
-                    marks[path], doubtful[path] = UNKNOWN, known
-        return Watched._made(files, folders, doubtful)
+                    hashes[path] = known
+        return Watched._made(files, folders, hashes)
 
     def without(self, paths: Collection[str]) -> Watched:
         """Return all but some paths."""
-        doubtful = {path: known for path, known in self.doubtful.items() if path not in paths}
-        return Watched._made(self._files(paths), self._folders(paths), doubtful)
+        hashes = {path: known for path, known in self.hashes.items() if path not in paths}
+        return Watched._made(self._files(paths), self._folders(paths), hashes)
 
     def _renewed(self, other: Watched) -> Watched:
         """Return this with the marks that `other`, which saw the same, has of some paths."""
         looked_at = set(other.paths)
-        doubtful = {path: known for path, known in self.doubtful.items() if path not in looked_at}
+        hashes = {path: known for path, known in self.hashes.items() if path not in looked_at}
         return Watched._made(
             {**self._files(), **other._files()},
             {**self._folders(), **other._folders()},
-            {**doubtful, **other.doubtful},
+            {**hashes, **other.hashes},
         )
 
     def _files(self, without: Collection[str] = ()) -> dict[str, int]:
@@ -126,7 +113,7 @@ class Watched:
         folders, tree = set(self.paths[self.files :]), SourceTree()
         changed: set[str] = set()
         for path in differing:
-            known = self.doubtful.get(path)
+            known = self.hashes.get(path)
             try:
                 if known is None or not os.path.isabs(path):
                     changed.add(path)
@@ -145,7 +132,7 @@ class Watched:
         return {
             "watched": joined(self.paths),
             "marks": array("q", self.marks).tobytes(),
-            "doubtful": json.dumps([self.files, self.doubtful]).encode(),
+            "hashes": json.dumps([self.files, self.hashes]).encode(),
         }
 
     @classmethod
@@ -153,11 +140,27 @@ class Watched:
         """Return what `encode` made bytes of. Raises KeyError, ValueError or TypeError."""
         marks = array("q")
         marks.frombytes(sections["marks"])
-        files, doubtful = json.loads(bytes(sections["doubtful"]))
+        files, hashes = json.loads(bytes(sections["hashes"]))
         paths = split(sections["watched"])
-        if len(paths) != len(marks) or type(files) is not int or not isinstance(doubtful, dict):
+        if len(paths) != len(marks) or type(files) is not int or not isinstance(hashes, dict):
             raise ValueError("the paths and their marks are not as many")
-        return cls(paths=paths, marks=marks, files=files, doubtful=doubtful)
+        return cls(paths=paths, marks=marks, files=files, hashes=hashes)
+
+
+def _later(first: tuple[int, str | None], then: tuple[int, str | None]) -> tuple[int, str | None]:
+    """Return the mark and the hash of what was seen twice: those of what nothing is where it has changed."""
+    if None not in (first[1], then[1]):
+        return then if first[1] == then[1] else (UNKNOWN, _NEVER)
+    if first[1] is then[1] is None:
+        return then if first[0] == then[0] else (UNKNOWN, _NEVER)
+    return UNKNOWN, first[1] or then[1]  # What one was in doubt of stays so until it is looked at again.
+
+
+def _mark(path: str, signatures: Mapping[str, FileSignature], folders: Collection[str]) -> int:
+    known = signatures.get(path)
+    if known is not None:
+        return mark_of(known)
+    return ABSENT if path in folders and not os.path.lexists(path) else UNKNOWN
 
 
 def joined(texts: Iterable[str]) -> bytes:

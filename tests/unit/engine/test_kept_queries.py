@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from hermpkg_build.analysis.import_resolution import Resolver
+from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.queries import import_walk, kept_imports, module_table
 from hermpkg_build.engine.queries.graph_files import GraphFiles
@@ -355,6 +356,26 @@ def test_only_what_an_edit_concerns_is_read_again(installed: Path, monkeypatch: 
     monkeypatch.setattr(QueryGraphs, "_table", None)  # No BUILD file is loaded either.
     ask(QueryGraphs, world.root)
     assert read == ["a/one.py"]
+
+
+def test_what_running_python_leaves_behind_is_no_change(
+    installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hermpkg_build.disk.source_tree.is_settled", lambda *_: True)
+    world = World(installed, 2)
+    world.write("a/one.py", "import lib.parts\n")
+    first = ask(QueryGraphs, world.root)
+    for folder in (world.root / "a", world.root, world.site, world.site / "lib"):
+        (folder / "__pycache__").mkdir()
+        (folder / "__pycache__/one.pyc").touch()
+    monkeypatch.setattr(QueryGraphs, "_read_imports", None)
+    assert ask(QueryGraphs, world.root) == first
+    looked: list[str] = []
+    entries = SourceTree.entries
+    monkeypatch.setattr(SourceTree, "entries", lambda self, path: looked.append(path) or entries(self, path))
+    with closing(QueryGraphs(place_of(world.root))) as graphs:
+        graphs.modules()
+    assert [path for path in looked if path.startswith(str(installed))] == []
 
 
 def test_a_kept_file_that_is_damaged_is_made_again(installed: Path) -> None:
