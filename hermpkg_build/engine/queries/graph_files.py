@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _ANSWER = "answer"
 _MOST_ANSWERS = 20
+_MOST = 4
+"""Files of one kind, each of another Python or version of hermpkg, that are kept."""
+
 _LONGEST_ANSWER = 16 << 20
 
 
@@ -84,12 +87,6 @@ class GraphFiles:
         if not words or len(data) > _LONGEST_ANSWER:
             return
         self.save(_ANSWER, Watched.none(), {"lines": data}, words)
-        with suppress(OSError):
-            folder = os.path.dirname(self._path(_ANSWER, words))
-            with os.scandir(folder) as entries:
-                known = [entry for entry in entries if entry.name.startswith(f"{_ANSWER}-")]
-            for entry in sorted(known, key=lambda entry: -entry.stat().st_mtime_ns)[_MOST_ANSWERS:]:
-                os.unlink(entry.path)
 
     def _words(self, question: Sequence[str], graphs: Sequence[str]) -> list[str]:
         """Return what an answer depends on; nothing where one of the graphs is not as it was kept."""
@@ -108,11 +105,17 @@ class GraphFiles:
         return kept
 
     def save(self, what: str, watched: Watched, sections: Sections, words: Sequence[str] = ()) -> None:
-        """Keep something for the next query, which works as well without it."""
+        """Keep something for the next query, which works as well without it, and forget the oldest such."""
         with suppress(OSError):
             path = self._path(what, words)
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+            folder = os.path.dirname(path)
+            os.makedirs(folder, exist_ok=True)
             save(path, watched, sections)
+            with os.scandir(folder) as entries:
+                known = [entry for entry in entries if entry.name.startswith(f"{what}-")]
+            most = _MOST_ANSWERS if what == _ANSWER else _MOST
+            for entry in sorted(known, key=lambda entry: -entry.stat().st_mtime_ns)[most:]:
+                os.unlink(entry.path)
 
     def _path(self, what: str, words: Sequence[str]) -> str:
         workspace = self._workspace

@@ -436,3 +436,14 @@ def test_answers_are_recalled_until_something_changes(
             graphs.targets().matching("//a:all" if number else "//...")
             graphs.remember([str(number)], ["x"], modules=False)
     assert len(list((world.root / "hermpkg-out/.hermpkg/queries").glob("answer-*"))) == 20
+
+
+def test_graphs_of_pythons_that_are_no_longer_used_are_forgotten(
+    installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(installed, 2)
+    for number in range(6):
+        monkeypatch.setattr(sys, "path", [*sys.path, str(installed / str(number))])
+        ask(QueryGraphs, world.root)
+    names = [path.name for path in (world.root / "hermpkg-out/.hermpkg/queries").iterdir()]
+    assert sorted(name.partition("-")[0] for name in names) == sorted(["modules", "notes", "targets"] * 4)
