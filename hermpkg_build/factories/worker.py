@@ -20,7 +20,7 @@ import errno
 import json
 import os
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ from hermpkg_build.factories.observation import (
 from hermpkg_build.factories.places import Places
 from hermpkg_build.factories.processor import describe_platform, hold_torch_to_baseline, numpy_features_left
 from hermpkg_build.factories.request import BASELINE, EXIT_FULL, REQUEST, RESULT, ModelObject, ModelRequest
+from hermpkg_build.factories.standard_modules import in_their_places, standard_modules
 from hermpkg_build.factories.tracebacks import error_of_factory
 from hermpkg_build.factories.weights import load_weights
 from hermpkg_build.factories.workspace_finder import WorkspaceFinder
@@ -73,12 +74,16 @@ def run(folder: Path) -> None:
     finder = _confine(request, roots, search_path, places, observer)
     result: dict[str, Json]
     try:
-        model = make(request, places)
+        standard = standard_modules()
+        factory = find_factory(request.factory, request.modules, places)
+        standard = standard_modules(standard)
+        model = make(request, factory, places)
         if os.getpid() != process:
             return
         os.umask(UMASK)
         exporter = FactoryExporter(folder, request.label)
-        pickled = exporter.save_model(model)
+        with in_their_places(standard):
+            pickled = exporter.save_model(model)
         files = observer.files(finder, places, str(folder))
         made = ModelObject(
             pickle=Digest.of(pickled.data),
@@ -154,9 +159,8 @@ def _flush() -> None:
             stream.flush()
 
 
-def make(request: ModelRequest, places: Places) -> Any:
-    """Call the factory; load the weights. Raises ActionError and whatever the factory raises."""
-    factory = find_factory(request.factory, request.modules, places)
+def make(request: ModelRequest, factory: Callable[..., Any], places: Places) -> Any:
+    """Call the `factory`; load the weights. Raises ActionError and whatever the factory raises."""
     check_arguments(request.factory, factory, request.arguments, places)
     # Once more: modules that were imported since then may have drawn random numbers.
     _seed_all(request.seed)

@@ -5,6 +5,7 @@ torch is imported inside the functions: an artifact without tensors can be used 
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -146,10 +147,7 @@ class TensorMaker:
         mapped: bool | None = None,
         map_location: Any = None,
     ) -> None:
-        import torch
-
         self.file = records.name
-        self._torch = torch
         self._records = records
         self._mapped = mapped
         self._view: Callable[[str], memoryview] | None = None
@@ -157,10 +155,16 @@ class TensorMaker:
         self._map_location = map_location
         self._restore: Callable[[Any, str], Any] | None = None
         self._storages: dict[str, Any] = {}
-        self._dtypes: dict[str, Any] = {"UntypedStorage": torch.uint8}
+        self._dtypes: dict[str, Any] = {}
         order = records.read(BYTEORDER).strip() if records.has(BYTEORDER) else b""
         self._is_foreign = order in (b"little", b"big") and order != sys.byteorder.encode()
         self._is_usual = not self._is_foreign and map_location is None
+
+    @functools.cached_property
+    def _torch(self) -> Any:
+        import torch
+
+        return torch
 
     def fetch(self, storages: Iterable[str]) -> None:
         """Have the bytes of these records at hand, which of thousands takes less time than one by one."""
@@ -336,7 +340,8 @@ class TensorMaker:
     def _dtype(self, name: str) -> Any:
         dtype = self._dtypes.get(name)
         if dtype is None:
-            dtype = getattr(self._torch, name, None) if name not in _PACKED else None
+            known = "uint8" if name == "UntypedStorage" else name
+            dtype = getattr(self._torch, known, None) if name not in _PACKED else None
             if not isinstance(dtype, self._torch.dtype):
                 raise CannotError(f"its elements are of the type {name}, which is read by no rule")
             self._dtypes[name] = dtype
