@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from hermpkg_build.factories.standard_modules import is_real, put_back, real_modules
+
 SEED = 0
 
 Arguments: TypeAlias = "tuple[tuple[Any, ...], dict[str, Any]]"
@@ -39,7 +41,7 @@ class TorchSettings:
     @classmethod
     def here(cls) -> TorchSettings | None:
         """The settings of this process; None where torch is not loaded."""
-        torch: Any = sys.modules.get("torch")
+        torch = _real("torch")
         if torch is None:
             return None
         return cls(
@@ -67,18 +69,22 @@ def run(model: Any, arguments: Arguments) -> Any:
     """What the model gives for the arguments, with fixed seeds.
 
     The random numbers of the process go on afterwards as if nothing had been run, and the buffers of a
-    torch.nn.Module are as they were.
+    torch.nn.Module are as they were; so are modules that the model has hidden or faked meanwhile.
     """
     positional, named = arguments
+    modules = real_modules()
     with fixed_seeds(), _buffers_kept(model):
-        return model(*positional, **named)
+        try:
+            return model(*positional, **named)
+        finally:
+            put_back(modules)
 
 
 @contextmanager
 def fixed_seeds() -> Iterator[None]:
     """A context in which random numbers begin anew; afterwards they go on as if it had not been."""
-    torch: Any = sys.modules.get("torch")
-    numpy: Any = sys.modules.get("numpy")
+    torch = _real("torch")
+    numpy = _real("numpy")
     state = random.getstate()
     numpys = numpy.random.get_state() if numpy is not None else None
     torchs = torch.get_rng_state() if torch is not None else None
@@ -134,9 +140,15 @@ def leaves_of(value: Any) -> list[Leaf]:
     return [*_leaves(value, "output", ())]
 
 
+def _real(name: str) -> Any:
+    """The module `name`, if it is loaded, and none that only has its name."""
+    module = sys.modules.get(name)
+    return module if is_real(module) else None
+
+
 def _leaves(value: Any, path: str, above: Sequence[int]) -> Iterator[Leaf]:
-    torch: Any = sys.modules.get("torch")
-    numpy: Any = sys.modules.get("numpy")
+    torch = _real("torch")
+    numpy = _real("numpy")
     if isinstance(value, _PLAIN):
         yield path, value
     elif torch is not None and isinstance(value, torch.Tensor):

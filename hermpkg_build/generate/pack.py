@@ -159,6 +159,7 @@ class _Job:
     timeout: float | None
     folder: str = "model"
     notes: list[str] = field(default_factory=list)
+    loaded: set[str] = field(default_factory=set)
 
     def load(self, path: str, key: str, prefix: str) -> None:
         """Load weights into the model, and note what of the file was taken where nobody said so."""
@@ -235,7 +236,7 @@ class _Job:
             if main.wanted:
                 exporter.save_source_string(main.name, main.source())
             if self.arguments is not None:
-                wishes = replace(wishes, loaded={*sys.modules, *(wishes.loaded or ())})
+                wishes = replace(wishes, loaded={*self.loaded, *sys.modules, *(wishes.loaded or ())})
             made = make_policy(exporter, wishes)
             if self._has_module_there(made):
                 return self._attempt(aside, wishes)
@@ -310,6 +311,7 @@ class _Job:
     def _expected(self) -> list[Leaf] | None:
         if self.arguments is None:
             return None
+        self.loaded.update(sys.modules)
         try:
             return leaves_of(run(self.model, self.arguments))
         except Exception as error:

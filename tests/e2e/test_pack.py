@@ -593,3 +593,25 @@ def test_a_factory_that_forgets_to_return_the_model(folder):
     done = hermpkg(folder, "pack", "train.py:make", "-o", "model.pt", code=1)
     assert "train.py:make returns None, which is no model" in done.stderr
     assert not (folder / "model.pt").exists()
+
+
+@pytest.mark.parametrize(
+    "hide",
+    [
+        "for name in ('json', 'pickle', 'io', 'traceback', 'collections'): sys.modules[name] = None",
+        "for name in ('json', 'pickle', 'io', 'numpy'): sys.modules[name] = types.ModuleType(name)",
+        "unittest.mock.patch.dict(sys.modules, {}, clear=True).start()",
+    ],
+    ids=["none", "fakes", "cleared"],
+)
+def test_an_example_that_hides_modules(tmp_path, hide):
+    code = f"import sys, types, unittest.mock\n\ndef call(x):\n    {hide}\n    return x + 1\n"
+    write(
+        tmp_path / "hiding.py", f"{code}\ndef make():\n    return call\n\ndef example():\n    return (1,)\n"
+    )
+    command = [sys.executable, "-m", "hermpkg_build", "pack", "hiding:make", "--example", "hiding:example"]
+    done = subprocess.run(
+        [*command, "-o", "out.pt"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "checked: equal bits" in done.stdout

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import csv  # noqa: F401 -- a module that a test replaces
 import sys
 import types
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 
-from hermpkg_build.factories.standard_modules import in_their_places, standard_modules
+from hermpkg_build.factories.standard_modules import (
+    in_their_places,
+    put_back,
+    real_modules,
+    standard_modules,
+)
 
 if TYPE_CHECKING:
     from tests.unit.factories.conftest import ModelWorkspace
@@ -53,3 +60,16 @@ def test_what_was_put_in_their_places_comes_back(monkeypatch: pytest.MonkeyPatch
         assert sys.modules.get("fractions") is not fake or "fractions" not in real
     assert sys.modules["fractions"] is fake
     assert "json" not in sys.modules
+
+
+def test_what_a_call_hid_is_there_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    before, better = real_modules(), types.ModuleType("csv")
+    better.__spec__ = before["json"].__spec__
+    monkeypatch.setitem(sys.modules, "json", None)
+    monkeypatch.setitem(sys.modules, "decimal", mock.MagicMock())
+    monkeypatch.setitem(sys.modules, "csv", better)
+    monkeypatch.delitem(sys.modules, "re")
+    put_back(before)
+    assert all(sys.modules[name] is before[name] for name in ("json", "decimal", "re"))
+    assert sys.modules["csv"] is better, "a module that takes the place of another is left"
