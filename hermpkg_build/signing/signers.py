@@ -10,7 +10,11 @@ from hermpkg_build.core.canonical_json import Json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptedKey:
-    """Whoever has the private key of `public_key` (PEM); `name` is what people call it, such as its file."""
+    """Whoever has the private key of `public_key` (PEM); `name` is what people call it, such as its file.
+
+    >>> AcceptedKey(public_key=b"-----BEGIN PUBLIC KEY-----...", name="release.pub").name
+    'release.pub'
+    """
 
     public_key: bytes
     name: str = field(default="", compare=False)
@@ -22,6 +26,9 @@ class AcceptedCertificate:
 
     `identity` is one of the certificate's own names: a whole subject (``CN=Ada,O=Example``), its common name,
     an e-mail address, a host or a URI.
+
+    >>> AcceptedCertificate(roots=b"-----BEGIN CERTIFICATE-----...", identity="ada@example.org").identity
+    'ada@example.org'
     """
 
     roots: bytes
@@ -35,6 +42,8 @@ class AcceptedIdentity:
 
     `trust_config` is the configuration of an instance of Sigstore (JSON), None for the public one, whose
     roots are fetched.
+
+    >>> AcceptedIdentity(identity="ada@example.org", issuer="https://accounts.example.org").trust_config
     """
 
     identity: str

@@ -53,7 +53,17 @@ class Refusal:
 
 
 class TrustError(HermpkgError):
-    """The policy of the importer or of the process does not accept the artifact, for these `refusals`."""
+    """The policy of the importer or of the process does not accept the artifact, for these `refusals`.
+
+    >>> from hermpkg_build import PackageExporter, PackageImporter, TrustPolicy, TrustRule
+    >>> with PackageExporter("model.pt") as exporter:
+    ...     exporter.save_source_string("app.words", "import os; os.system('true')")
+    >>> try:
+    ...     PackageImporter("model.pt", trust=TrustPolicy(rules=[TrustRule(modules="app.**")]))
+    ... except TrustError as error:
+    ...     [(str(refusal.kind), refusal.name, refusal.places) for refusal in error.refusals]
+    [('capabilities', 'processes', ('app/words.py:1:12: os.system',))]
+    """
 
     exit_code = ExitCode.TESTS_FAILED
 
