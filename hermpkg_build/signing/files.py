@@ -13,11 +13,13 @@ from hermpkg_build.signing.bundles import MOST_BYTES, Bundle, read_bundle
 from hermpkg_build.signing.failures import SignatureError
 
 SUFFIX = ".sig"
+ATTESTATION_SUFFIX = ".provenance.sigstore.json"
+"""The end of the names of signed statements on how an artifact was built."""
 
 
-def signature_path(artifact: str) -> str:
+def signature_path(artifact: str, suffix: str = SUFFIX) -> str:
     """Return where the signature of a file or folder lies: ``net.pt.sig`` beside ``net.pt``."""
-    return artifact.rstrip(os.sep) + SUFFIX
+    return artifact.rstrip(os.sep) + suffix
 
 
 def signature_files(artifact: str, suffix: str = SUFFIX) -> list[str]:
@@ -64,10 +66,11 @@ def write_signature(path: str, data: bytes) -> None:
             before = None
         if before is None or not _same_signer(before, read_bundle(data)):
             what = "a file that is no signature" if before is None else "a signature of somebody else"
-            stem, suffix = path.removesuffix(SUFFIX), SUFFIX if path.endswith(SUFFIX) else ""
+            suffix = next((each for each in (SUFFIX, ATTESTATION_SUFFIX) if path.endswith(each)), "")
+            option = "--output" if suffix == ATTESTATION_SUFFIX else "--signature"
             raise CommandLineError(
                 f"{path!r} is {what}",
-                next_step=f"write this one beside it: --signature {stem}.NAME{suffix}",
+                next_step=f"write this one beside it: {option} {path.removesuffix(suffix)}.NAME{suffix}",
             )
     replace_file(path, data)
 

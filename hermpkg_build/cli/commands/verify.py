@@ -72,6 +72,11 @@ class VerifyArguments(EngineArguments):
         "the signatures of one artifact (default: those beside it, `.sig`, `.NAME.sig`)",
         read=str,
     )
+    attestation: bool = flag(
+        "--attestation",
+        "the signers must have attested how the artifact was built, rather than signed it, beside it in "
+        "`.provenance.sigstore.json`",
+    )
     public_key: tuple[str, ...] = repeated(
         "--public-key FILE", "the owner of this key (PEM) must have signed", read=str
     )
@@ -193,12 +198,11 @@ def _accepted(arguments: VerifyArguments, files: Sequence[str]) -> Sequence[Acce
 
     accepted = accepted_signers(arguments)
     folder = next((path for path in files if os.path.isdir(path)), None)
-    if not accepted and (arguments.signature or (folder and arguments.trust is None)):
+    is_asked = bool(arguments.signature) or arguments.attestation
+    if not accepted and (is_asked or (folder and arguments.trust is None)):
+        of_folder = "" if folder is None else f" {folder!r}, and of a folder only signatures can be verified"
         raise CommandLineError(
-            "nothing says who must have signed"
-            + (
-                "" if arguments.signature else f" {folder!r}, and of a folder only signatures can be verified"
-            ),
+            f"nothing says who must have signed{of_folder}",
             facts=[("ways", "--public-key, --certificate-chain, --identity with --identity-provider")],
             next_step="name the signer: --public-key key.pub",
         )
@@ -214,9 +218,15 @@ def _signature_check(
     arguments: VerifyArguments, path: str, subject: str, accepted: Sequence[AcceptedSigner]
 ) -> Iterator[Callable[[], Verdict]]:
     if accepted:
-        from hermpkg_build.inspection.verify.signatures import verify_signatures
+        from hermpkg_build.inspection.verify.signatures import verify_attestations, verify_signatures
 
-        yield partial(verify_signatures, path, subject, accepted, arguments.signature)
+        # Who attests how an artifact was built signs its digest: that is as good as a signature.
+        if arguments.signature or not arguments.attestation:
+            yield partial(verify_signatures, path, subject, accepted, arguments.signature)
+        if arguments.attestation:
+            from hermpkg_build.provenance.statement import problem_with
+
+            yield partial(verify_attestations, path, subject, accepted, problem_with)
 
 
 def _check_options(arguments: VerifyArguments, files: Sequence[str]) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.texts import counted
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.inspection.verify.verdicts import Verdict
-from hermpkg_build.signing.contents import Content, open_content
-from hermpkg_build.signing.failures import SignatureError
-from hermpkg_build.signing.files import read_signature, signature_files, signature_path
+from hermpkg_build.signing.contents import WHOLE, Content, open_content
+from hermpkg_build.signing.failures import Fault, SignatureError
+from hermpkg_build.signing.files import ATTESTATION_SUFFIX, read_signature, signature_files, signature_path
 from hermpkg_build.signing.signers import AcceptedSigner, Signer
-from hermpkg_build.signing.verify import describe, verify_signature
+from hermpkg_build.signing.verify import describe, verify_signature, verify_statement
+
+ProblemWith: TypeAlias = Callable[[Mapping[str, Any], str], tuple[str, str]]
 
 
 def verify_signatures(
@@ -55,6 +58,62 @@ def verify_signatures(
             "faults": [problem.fault for problem in problems],
         },
     )
+
+
+def verify_attestations(
+    path: str, subject: str, accepted: Sequence[AcceptedSigner], problem_with: ProblemWith
+) -> Verdict:
+    """Judge the signed provenance of the file at `path`: by each of `accepted`, and about this very file.
+
+    `problem_with` says why a statement does not count for a SHA-256, and who built by it. Raises ArchiveError
+    where there is no such file.
+    """
+    problems: list[SignatureError] = []
+    found: list[tuple[Signer, str, str]] = []
+    files = signature_files(path, ATTESTATION_SUFFIX) or [signature_path(path, ATTESTATION_SUFFIX)]
+    try:
+        with open_content(path) as content:
+            sha256 = content.hash(WHOLE, "sha256", 0, content.size(WHOLE))
+    except OSError as error:
+        raise ArchiveError(
+            "the artifact cannot be read", facts=[("file", path), ("reason", error.strerror or str(error))]
+        ) from None
+    for each in accepted:
+        answers = [_attested(each, sha256, file, problem_with) for file in files]
+        passed = [answer for answer in answers if not isinstance(answer, SignatureError)]
+        refused = [answer for answer in answers if isinstance(answer, SignatureError)]
+        own = [problem for problem in refused if problem.fault != "other signer"]
+        found += passed[:1]
+        problems += [] if passed else (own or refused)[:1]
+    summary = ", ".join(f"built by {builder}, attested by {signer}" for signer, _, builder in found)
+    return Verdict(
+        subject=subject,
+        check="attestation",
+        summary=counted(len(problems), "attestation") + " missing or wrong" if problems else summary,
+        lines=tuple(line for problem in problems for line in problem.render().splitlines()),
+        facts={
+            "attestations": [
+                {**signer.to_json(), "attestation": file, "builder": builder}
+                for signer, file, builder in found
+            ],
+            "faults": [problem.fault for problem in problems],
+        },
+    )
+
+
+def _attested(
+    accepted: AcceptedSigner, sha256: str, file: str, problem_with: ProblemWith
+) -> tuple[Signer, str, str] | SignatureError:
+    """Return the signer, the file and the builder of an attestation, or why it does not pass."""
+    try:
+        signer, statement = verify_statement(read_signature(file), [accepted])
+    except SignatureError as error:
+        return error if "looked for" in dict(error.facts) else error.in_file(file)
+    problem, builder = problem_with(statement, sha256)
+    if problem:
+        fault: Fault = "other content" if "another artifact" in problem else "other statement"
+        return SignatureError(f"the attestation does not count: {problem}", fault=fault).in_file(file)
+    return signer, file, builder
 
 
 def _signed_by(

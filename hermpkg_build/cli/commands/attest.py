@@ -1,0 +1,162 @@
+"""``hermpkg attest``."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hermpkg_build.cli.arguments import operand, option
+from hermpkg_build.cli.command import command
+from hermpkg_build.cli.console import Console, strong
+from hermpkg_build.cli.operands import current_workspace, is_file
+from hermpkg_build.cli.signing_options import SigningArguments, signing_identity
+from hermpkg_build.errors import ArchiveError, CommandLineError, ExitCode, LocalEnvironmentError
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.manifest import Manifest
+    from hermpkg_build.provenance.statement import Subject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttestArguments(SigningArguments):
+    """What ``hermpkg attest`` is told."""
+
+    artifact: str = operand("LABEL|FILE")
+    output: str | None = option(
+        "-o, --output FILE",
+        "write the statement to FILE (default: to standard output; signed, beside the artifact with "
+        "`.provenance.sigstore.json` at the end)",
+        read=str,
+        default=None,
+    )
+    builder: str = option(
+        "--builder URI",
+        "say that the build ran at URI, such as the workflow in your CI (default: hermpkg itself, which says "
+        "nothing of the machine)",
+        read=str,
+        default="",
+    )
+
+
+@command(
+    AttestArguments, group="build and test", example="hermpkg attest //models:resnet --private-key key.pem"
+)
+def run(arguments: AttestArguments, console: Console) -> ExitCode:
+    """Say what an artifact was made of, and sign that.
+
+    Builds the target where it has to, and writes an in-toto statement with the predicate of SLSA's provenance
+    (v1): the artifact's SHA-256; the declarations of the target and its models, with factories, parameters
+    and seeds; every file of the workspace that it was made of, by digest: sources, resources, weights and
+    BUILD files; installed distributions that were packed, needed or read, with versions; and the interpreter.
+    It holds no time, and no path of this machine: equal builds give equal statements.
+
+    With options that say who signs it is signed as artifacts are, and ``hermpkg verify --attestation`` holds
+    the artifact to it. Of a file alone less is known, which the statement says.
+    """
+    if arguments.builder and ":" not in arguments.builder:
+        raise CommandLineError(
+            f"--builder needs a URI, not {arguments.builder!r}",
+            next_step="such as https://ci.example.org/build",
+        )
+    identity = signing_identity(arguments) if arguments.names_signer else None
+    path, statement = _statement(arguments, console)
+    if identity is None:
+        if arguments.output is not None:
+            _write(arguments.output, statement, path)
+            console.say(arguments.output)
+        else:
+            # ASCII alone: whatever shows the text shows what is in it.
+            text = json.dumps(json.loads(statement), indent=2, sort_keys=True)
+            console.say_all(text.splitlines())
+        console.give_json(json.loads(statement))
+        return ExitCode.SUCCESS
+    from hermpkg_build.signing.bundles import read_bundle
+    from hermpkg_build.signing.files import ATTESTATION_SUFFIX, signature_path, write_signature
+    from hermpkg_build.signing.sign import sign_statement
+    from hermpkg_build.signing.verify import claimed_signer
+
+    data = sign_statement(statement, identity)
+    place = arguments.output or signature_path(path, ATTESTATION_SUFFIX)
+    try:
+        write_signature(place, data)
+    except OSError as error:
+        raise _unwritable(place, error) from error
+    signer = claimed_signer(read_bundle(data))
+    console.mention(strong(arguments.artifact), f"  attested by {signer}  {place}")
+    console.give_json({"path": path, "attestation": place, "signer": signer})
+    return ExitCode.SUCCESS
+
+
+def _statement(arguments: AttestArguments, console: Console) -> tuple[str, bytes]:
+    """Return the path of the artifact, and the statement on it."""
+    from hermpkg_build.provenance.statement import build_statement, file_statement
+
+    if is_file(arguments.artifact):
+        path = arguments.artifact
+        manifest, sha256 = _read(path)
+        console.note(
+            "note: of a file alone it is not known what models were made of, nor where it was built: the "
+            "statement says so; attest a label in its workspace for the whole of it"
+        )
+        return path, file_statement(_subject(path, sha256), manifest, builder=arguments.builder)
+    from hermpkg_build.cli.building import ask_engine
+    from hermpkg_build.engine.provenance import build_and_attest
+
+    attested = ask_engine(build_and_attest, [arguments.artifact], arguments, console.aside())
+    path = os.path.join(current_workspace().root, attested.target.path)
+    manifest, sha256 = _read(path)
+    if sha256 != attested.target.sha256:
+        raise ArchiveError(
+            "the artifact was changed after it was built",
+            facts=[("file", path), ("built", attested.target.sha256), ("found", sha256)],
+            next_step="build it again",
+        )
+    return path, build_statement(_subject(path, sha256), attested.facts, manifest, builder=arguments.builder)
+
+
+def _read(path: str) -> tuple[Manifest, str]:
+    """Return the manifest of an artifact, and the SHA-256 of the same bytes."""
+    from hermpkg_build.archive.reader import ArchiveReader
+    from hermpkg_build.disk.files import hash_file
+    from hermpkg_build.inspection.contents import manifest_of
+
+    try:
+        with ArchiveReader(path) as archive:
+            manifest = manifest_of(archive)
+            digest, _ = hash_file(path)
+    except OSError as error:
+        raise ArchiveError(
+            "the artifact cannot be read", facts=[("file", path), ("reason", error.strerror or str(error))]
+        ) from None
+    if manifest is None:
+        raise ArchiveError(
+            "the archive has no manifest: it does not say what it was made of",
+            facts=[("file", path)],
+            next_step="sign it: hermpkg sign FILE says who vouches for its bytes",
+        )
+    return manifest, digest.hash
+
+
+def _subject(path: str, sha256: str) -> Subject:
+    from hermpkg_build.provenance.statement import Subject
+
+    return Subject(name=os.path.basename(path), sha256=sha256)
+
+
+def _write(path: str, data: bytes, artifact: str) -> None:
+    from hermpkg_build.disk.replacing import replace_file
+
+    if os.path.exists(path) and os.path.samefile(path, artifact):
+        raise CommandLineError("--output names the artifact itself", next_step="name another file")
+    try:
+        replace_file(path, data)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: str, error: OSError) -> LocalEnvironmentError:
+    return LocalEnvironmentError(
+        "the statement cannot be written", facts=[("file", path), ("reason", error.strerror or str(error))]
+    )

@@ -1,0 +1,139 @@
+"""Provenance as others read it: an in-toto statement with SLSA's predicate, out of materials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from hermpkg_build.core.canonical_json import Json, pretty
+from hermpkg_build.core.manifest import Manifest
+from hermpkg_build.provenance.materials import (
+    BuildFacts,
+    Material,
+    Role,
+    materials_of_build,
+    materials_of_manifest,
+)
+from hermpkg_build.version import __version__
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
+BUILD_TYPE = "pkg:pypi/hermpkg-build#model_package/v1"
+"""What `externalParameters` mean: the target by its label, and the declarations that it is built by."""
+
+UNKNOWN = (
+    "the sources, BUILD files, weights and parameters that models were made of",
+    "what factories read of installed distributions",
+    "the machine that built it",
+)
+"""What an artifact does not say of its build."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """The artifact that a statement is about: the name of its file, and its SHA-256."""
+
+    name: str
+    sha256: str
+
+
+def build_statement(subject: Subject, facts: BuildFacts, manifest: Manifest, *, builder: str = "") -> bytes:
+    """Return the statement on an artifact that was built of `facts`; equal builds give equal bytes.
+
+    `builder` is a URI of who ran the build; "" leaves it at the program, which vouches for nothing.
+    """
+    external: dict[str, Json] = {"target": facts.label, "declarations": dict(sorted(facts.targets.items()))}
+    internal: dict[str, Json] = {"platform": facts.platform, "python": facts.python_version}
+    materials = materials_of_build(facts, manifest)
+    return _statement(subject, external, internal, materials, builder, __version__)
+
+
+def file_statement(subject: Subject, manifest: Manifest, *, builder: str = "") -> bytes:
+    """Return the statement on an artifact of which only the file is there; it says what is not known."""
+    models: dict[str, Json] = {
+        record: {"target": model.label, "factory": model.factory}
+        for record, model in sorted(manifest.models.items())
+    }
+    internal: dict[str, Json] = {"python": manifest.python_version, "unknown": list(UNKNOWN)}
+    materials = materials_of_manifest(manifest)
+    return _statement(subject, {"models": models}, internal, materials, builder, manifest.tool.version)
+
+
+def problem_with(statement: Mapping[str, Any], sha256: str) -> tuple[str, str]:
+    """Say why a statement is no provenance of the artifact with this SHA-256, and who built by it.
+
+    The first is "" where it is one; the second "" where the statement does not say it.
+    """
+    builder = _builder_of(statement)
+    if statement.get("predicateType") != PREDICATE_TYPE:
+        return f"it is a statement of another kind: {statement.get('predicateType')!r}", builder
+    if not builder:
+        return "it does not say who built", builder
+    digests = [
+        each["digest"].get("sha256")
+        for each in statement.get("subject", ())
+        if isinstance(each, dict) and isinstance(each.get("digest"), dict)
+    ]
+    return ("" if sha256 in digests else "it is about another artifact"), builder
+
+
+def _builder_of(statement: Mapping[str, Any]) -> str:
+    try:
+        found = statement["predicate"]["runDetails"]["builder"]["id"]
+    except (KeyError, TypeError):
+        return ""
+    return found if isinstance(found, str) else ""
+
+
+def _statement(
+    subject: Subject,
+    external: Mapping[str, Json],
+    internal: Mapping[str, Json],
+    materials: Sequence[Material],
+    builder: str,
+    version: str,
+) -> bytes:
+    return pretty(
+        {
+            "_type": STATEMENT_TYPE,
+            "subject": [{"name": subject.name, "digest": {"sha256": subject.sha256}}],
+            "predicateType": PREDICATE_TYPE,
+            "predicate": {
+                "buildDefinition": {
+                    "buildType": BUILD_TYPE,
+                    "externalParameters": external,
+                    "internalParameters": internal,
+                    "resolvedDependencies": [_descriptor(material) for material in materials],
+                },
+                "runDetails": {
+                    "builder": {
+                        "id": builder or f"pkg:pypi/hermpkg-build@{quote(version)}",
+                        "version": {"hermpkg": version},
+                    }
+                },
+            },
+        }
+    )
+
+
+def _descriptor(material: Material) -> Json:
+    """Return a material as in-toto's resource descriptor: with a name, a URI, or a digest, as it has them."""
+    found: dict[str, Json] = {"annotations": {"role": str(material.role)}}
+    if material.name:
+        found["name"] = material.name
+    if material.sha256:
+        found["digest"] = {"sha256": material.sha256}
+    if material.role in (Role.DISTRIBUTION, Role.PYTHON):
+        kind = "pypi" if material.role is Role.DISTRIBUTION else "generic"
+        at = f"@{quote(material.version)}" if material.version else ""
+        found["uri"] = f"pkg:{kind}/{quote(material.name)}{at}"
+    if material.files:
+        # A digest of the distribution itself is not known; this one is of the files that were of use.
+        found["annotations"] = {
+            "role": str(material.role),
+            "files": len(material.files),
+            "filesSha256": material.files_sha256,
+        }
+    return found
