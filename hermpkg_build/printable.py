@@ -6,6 +6,9 @@ around or begins one that looks like ours.
 
 from __future__ import annotations
 
+_SURROGATES = r"\\\\|\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}|(?P<alone>\\ud[89a-f][0-9a-f]{2})"
+"""In JSON: an escaped backslash, a pair of surrogates, one alone."""
+
 
 def one_line(text: str) -> str:
     r"""`text` as a part of one line; only a tab stays as it is.
@@ -26,3 +29,18 @@ def indented(text: str, indent: str) -> str:
     """
     first, *rest = text.splitlines() or [""]
     return "\n".join([one_line(first), *(f"{indent}{one_line(line)}".rstrip() for line in rest)])
+
+
+def strict_json(text: str) -> str:
+    r"""Return JSON, as `json.dumps` makes it, with halves of surrogate pairs spelled out as texts.
+
+    Names of files that are not UTF-8 have such halves in Python, and many parsers refuse them.
+
+    >>> strict_json(r'["\udcff", "\ud83d\ude00", "\\udcff"]')
+    '["\\\\udcff", "\\ud83d\\ude00", "\\\\udcff"]'
+    """
+    if "\\ud" not in text:
+        return text
+    import re
+
+    return re.sub(_SURROGATES, lambda match: f"\\{match[0]}" if match["alone"] else match[0], text)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 from hermpkg_build.core.texts import clipped
 from hermpkg_build.errors import GroupedError, HermpkgError, Location
-from hermpkg_build.printable import one_line
+from hermpkg_build.printable import one_line, strict_json
 
 if TYPE_CHECKING:
     from hermpkg_build.core.canonical_json import Json
@@ -113,7 +113,7 @@ class Console:
         if self.json:
             import json
 
-            print(json.dumps(value, indent=2, allow_nan=False), file=sys.stdout)
+            print(strict_json(json.dumps(value, indent=2, allow_nan=False)), file=sys.stdout)
 
     def note(self, text: str) -> None:
         """Print something for people only, on standard error; its further lines are indented."""

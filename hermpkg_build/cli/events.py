@@ -18,6 +18,7 @@ from hermpkg_build.cli.console import error_json
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError
+from hermpkg_build.printable import strict_json
 from hermpkg_build.version import __version__
 
 if TYPE_CHECKING:
@@ -298,4 +299,4 @@ class EventFile(OutputFile):
 
     def take(self, event: Event) -> None:
         """Write the event."""
-        self.write(json.dumps({"event": event.name, "at": event.at, **event.fields}) + "\n")
+        self.write(strict_json(json.dumps({"event": event.name, "at": event.at, **event.fields})) + "\n")

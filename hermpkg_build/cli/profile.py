@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.events import Event, OutputFile
+from hermpkg_build.printable import strict_json
 
 if TYPE_CHECKING:
     from hermpkg_build.core.canonical_json import Json
@@ -44,7 +45,8 @@ class ProfileFile(OutputFile):
             self.write("\n]\n")
 
     def _write(self, record: dict[str, Json], event: Event, *, last: str = ",\n") -> None:
-        self.write(last + json.dumps({**record, "pid": os.getpid(), "tid": event.thread % 2**31}))
+        text = json.dumps({**record, "pid": os.getpid(), "tid": event.thread % 2**31})
+        self.write(last + strict_json(text))
 
 
 def _span(event: Event) -> dict[str, Json]:

@@ -13,6 +13,7 @@ from hermpkg_build.cli.console import Console, bad, good, strong
 from hermpkg_build.cli.operands import is_file, write_report
 from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.errors import ExitCode
+from hermpkg_build.printable import strict_json
 
 if TYPE_CHECKING:
     from hermpkg_build.core.canonical_json import Json
@@ -201,4 +202,4 @@ def _write_sarif(path: str, scanned: Sequence[Findings]) -> None:
 
     from hermpkg_build.scanning.sarif import sarif_log
 
-    write_report(path, json.dumps(sarif_log(scanned), indent=1) + "\n")
+    write_report(path, strict_json(json.dumps(sarif_log(scanned), indent=1)) + "\n")

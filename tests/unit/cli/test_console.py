@@ -1,12 +1,16 @@
 """What a command prints: sizes, colours, control characters, errors as fields."""
 
+import json
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hermpkg_build.cli.console import Console, error_json, strong
 from hermpkg_build.cli.progress import Display
 from hermpkg_build.core.texts import size_text
 from hermpkg_build.errors import GroupedError, LabelError, LoadingError, Location
-from hermpkg_build.printable import one_line
+from hermpkg_build.printable import one_line, strict_json
 
 
 @pytest.mark.parametrize(
@@ -135,3 +139,22 @@ def test_an_error_with_a_name_of_a_megabyte_is_not_a_megabyte_long(capsys):
     assert shown.startswith("error: no target xxx")
     assert shown.endswith("  in: a/BUILD\n")
     assert error_json(error)["summary"] == error.summary
+
+
+@given(st.recursive(st.text(st.characters(categories=("Cs", "Lu", "Po"))), st.lists, max_leaves=5))
+def test_json_has_no_halves_of_surrogate_pairs_and_says_the_rest_as_it_is(value):
+    text = strict_json(json.dumps(value))
+    text.encode().decode("utf-8")
+    read = json.loads(text)
+    json.dumps(read, ensure_ascii=False).encode()  # A half could not be encoded.
+    if json.dumps(value).isascii() and "\\ud" not in json.dumps(value):
+        assert read == value
+
+
+def test_a_name_that_is_not_utf8_is_spelled_out_in_json(capsys):
+    Console(json=True).give_json({"path": "a\udcff", "smile": "\U0001f600", "words": "\\udcff"})
+    assert json.loads(capsys.readouterr().out) == {
+        "path": "a\\udcff",
+        "smile": "\U0001f600",
+        "words": "\\udcff",
+    }
