@@ -180,7 +180,8 @@ class WorkspaceTargets:
             return ()
         own = f"{package_of(label)}:"
         found: Collection[str] = rule[3]
-        if not all(end.startswith(own) for end in found):
+        # Most name files of their own package alone, which is seen quicker than each by itself.
+        if "\0".join(["", *found]).count(f"\0{own}") != len(found):
             found = [end for end in found if end.startswith(own) or self._is_there(label, end)]
         self._ends[label] = found
         return found
