@@ -6,7 +6,9 @@ last one wins. Nothing is forced to the disk: a power failure can leave a torn f
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -51,15 +53,20 @@ class NewFile(Closing):
         return self._aside if self._is_aside else f"{_DESCRIPTORS}/{self.descriptor}"
 
     def replace(self, path: str) -> None:
-        """Take the place of the file at `path`, which is on the same file system; done once, at the end."""
+        """Take the place of the file at `path`, which is on the same file system; done once, at the end.
+
+        A device, a pipe or a socket keeps its place: whoever names one wants to write to it.
+        """
         if not self._is_aside:
             try:
                 _link(self.descriptor, path)
             except FileExistsError:
+                _refuse_device(path)
                 _link(self.descriptor, self._aside)
             else:
                 return
         self._is_aside = True
+        _refuse_device(path)
         os.replace(self._aside, path)
         self._is_aside = False
 
@@ -82,6 +89,16 @@ class NewFile(Closing):
 
 
 _DESCRIPTORS = "/proc/self/fd"
+
+
+def _refuse_device(path: str) -> None:
+    """Raise OSError where `path` is, or leads to, something that is neither a file nor a folder."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "it is no regular file", path)
 
 
 def _link(descriptor: int, path: str) -> None:

@@ -68,6 +68,8 @@ def test_the_bill_of_a_label_is_all_that_standard_output_has(
     env = {**environment, "PYTHONHASHSEED": "7"}
     again = workspace.run("sbom", "../hermpkg-out/app/art.pt", cwd="app", env=env)
     assert again.stdout == first.stdout
+    piped = workspace.run("-q", "sbom", "//app:art", "-o", "/dev/stdout", env=environment)
+    assert piped.stdout.startswith(first.stdout)
     files = ["a.json", "b.json"]
     for path, options in zip(files, [["--format", "spdx"], ["--format=spdx", "-q"]], strict=True):
         assert workspace.run("sbom", "//app:art", "-o", path, *options, env=environment).code == 0

@@ -169,7 +169,11 @@ def _replace(arguments: SbomArguments, path: str, data: bytes) -> None:
     if is_file(word) and os.path.exists(path) and os.path.samefile(word, path):
         raise CommandLineError("--output names the artifact itself", next_step="name another file")
     try:
-        replace_file(path, data)
+        if path.startswith(("/dev/", "/proc/")) or (os.path.exists(path) and not os.path.isfile(path)):
+            with open(path, "wb") as file:  # Standard output by its path, or a pipe.
+                file.write(data)
+        else:
+            replace_file(path, data)
     except OSError as error:
         raise LocalEnvironmentError(
             "the bill cannot be written", facts=[("file", path), ("reason", error.strerror or str(error))]

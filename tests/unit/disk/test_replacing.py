@@ -86,6 +86,18 @@ def test_a_link_is_replaced_and_what_it_leads_to_is_not(path: Path, tmp_path: Pa
     assert not (tmp_path / "nowhere").exists()
 
 
+def test_a_pipe_keeps_its_place(path: Path, tmp_path: Path) -> None:
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    for place in (path, link):
+        with pytest.raises(OSError, match="no regular file"):
+            replace_file(str(place), NEW)
+    assert stat.S_ISFIFO(path.stat().st_mode)
+    assert os.listdir(path.parent) == [path.name]
+
+
 def test_the_file_is_written_in_the_folder_aside(path: Path, tmp_path: Path) -> None:
     seen: list[list[str]] = []
     link, replace = os.link, os.replace
