@@ -26,6 +26,7 @@ from hermpkg_build.pickles.reading.recipes import (
 )
 from hermpkg_build.pickles.reading.tensor_entries import TensorEntry, tensor_entries
 from hermpkg_build.pickles.reading.tensors import Storage, Tensor
+from hermpkg_build.printable import one_line
 
 _ALIGNMENT = 16
 _LAYOUTS = ("sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc")
@@ -125,7 +126,7 @@ def make_tensors(
 
         logger = logging.getLogger("hermpkg_build.runtime")
         for name, reason in reasons.items():
-            logger.warning("%s: %s: left out %r: %s", maker.file, record, name, reason)
+            logger.warning("%s: %s: left out %s: %s", maker.file, record, one_line(name), one_line(reason))
     return tensors
 
 
