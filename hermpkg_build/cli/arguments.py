@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
+from hermpkg_build.core.file_kinds import FileKind
 from hermpkg_build.core.spelling import question
 from hermpkg_build.errors import CommandLineError
 
@@ -32,6 +33,7 @@ class Option:
 
     `names` are its spellings, the long one last; `value` is what help calls its value, "" for a flag.
     `default` says in words what holds without it. The last value holds, or all of them where it `may_repeat`.
+    `writes` is the kind of file that is written to the path that the value is, None for all other values.
     Where a value `may_be_empty`, "" means something else than leaving the option out. `read` makes the value
     of a text, or raises ValueError with what the option needs: ``"a whole number from 1"``.
     """
@@ -44,6 +46,7 @@ class Option:
     may_be_empty: bool = False
     may_repeat: bool = False
     read: Callable[[str], object] = str
+    writes: FileKind | None = None
 
     @property
     def name(self) -> str:
@@ -87,10 +90,12 @@ def option(
     read: Callable[[str], T],
     default: T | Callable[[], T],
     choices: tuple[str, ...] = (),
+    writes: FileKind | None = None,
 ) -> T:
     """Declare a field for an option with a value; `form` is how help shows it: ``-o, --out FILE``.
 
-    `default` may be a function, which is called where the option is not given.
+    `default` may be a function, which is called where the option is not given. For an option whose value is
+    the path of a file to write, `writes` says of what kind: nothing else is overwritten.
     """
     names, _, value = form.rpartition(" ")
     option = Option(
@@ -100,6 +105,7 @@ def option(
         default="" if callable(default) or default is None else str(default),
         choices=choices,
         read=read,
+        writes=writes,
     )
     make: Callable[[], T] = default if callable(default) else lambda: default
     made: T = field(default_factory=make, metadata={"option": option})

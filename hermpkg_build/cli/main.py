@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from hermpkg_build.cli.arguments import Given, parse, plain_words
+from hermpkg_build.cli.arguments import Given, own_options, parse, plain_words
 from hermpkg_build.cli.command import Command, CommonArguments
 from hermpkg_build.cli.commands import find_command, unknown_command
 from hermpkg_build.cli.console import Console, error_json
@@ -103,7 +103,12 @@ def _run(command: Command[Any], words: Sequence[str], given: Given, console: Con
         command, words = _command("help"), () if command.name == "help" else (command.name,)
     if "directory" in given:
         _change_directory(given["directory"][-1])
-    return command.function(command.read(words, given), console)
+    arguments = command.read(words, given)
+    if any(option.writes and option.name in given for option in own_options(command.arguments)):
+        from hermpkg_build.cli.outputs import check_outputs
+
+        check_outputs(arguments)
+    return command.function(arguments, console)
 
 
 def _change_directory(path: str) -> None:

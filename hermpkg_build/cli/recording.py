@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import option
 from hermpkg_build.cli.remote import EngineArguments
+from hermpkg_build.core.file_kinds import EVENTS, PROFILE
 
 if TYPE_CHECKING:
     from hermpkg_build.cli.events import Sink
@@ -26,6 +27,7 @@ class EventArguments(EngineArguments):
         "write what happens to FILE as it happens, a JSON object a line",
         read=os.path.abspath,
         default=None,
+        writes=EVENTS,
     )
 
 
@@ -38,6 +40,7 @@ class RecordedArguments(EventArguments):
         "write what took how long to FILE in the trace-event format, which ui.perfetto.dev opens",
         read=os.path.abspath,
         default=None,
+        writes=PROFILE,
     )
 
 

@@ -9,9 +9,9 @@ from typing import Any, BinaryIO
 
 from hermpkg_build.archive.records import Record
 from hermpkg_build.archive.writer import replace_archive, stream_archive
+from hermpkg_build.core.file_kinds import ARTIFACT
+from hermpkg_build.disk.keeping import why_not_replaced
 from hermpkg_build.errors import LocalEnvironmentError
-
-_PACKAGES = (".pt", ".pth", ".zip")
 
 
 class OutputError(LocalEnvironmentError, OSError):
@@ -72,23 +72,11 @@ def destination_of(f: Any) -> FileDestination | StreamDestination:
 
 
 def keep_other_files(path: str, *, read: str = "") -> None:
-    """Raise OutputError where a package in the file `path` would take the place of what is no package.
-
-    That is the file `read`, and one that neither is a ZIP archive nor has the name of one, such as a source.
-    """
-    problem = ""
-    try:
-        with open(path, "rb") as file:
-            start = file.read(2)
-            if read and os.path.exists(read) and os.path.samefile(path, read):
-                problem = "it is the file of the weights"
-            elif start not in (b"", b"PK") and not path.lower().endswith(_PACKAGES):
-                problem = "there is a file already, which is no ZIP archive"
-    except OSError:  # none that can be read: whoever writes it tells
-        return
-    if problem:
+    """Raise OutputError where an artifact at `path` would take the place of what is none, or of `read`."""
+    reason = why_not_replaced(path, ARTIFACT, [read])
+    if reason:
         raise OutputError(
             "the package would overwrite another file",
-            facts=[("file", path), ("reason", problem)],
+            facts=[("file", path), ("reason", reason)],
             next_step="give another file, or remove this one first",
         )

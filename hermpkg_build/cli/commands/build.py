@@ -12,6 +12,7 @@ from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, error_json
 from hermpkg_build.cli.recording import RecordedArguments, recorded
 from hermpkg_build.cli.remote import build_in_chosen_python, chosen_settings
+from hermpkg_build.core.file_kinds import ARTIFACT
 from hermpkg_build.core.texts import size_text
 from hermpkg_build.errors import CommandLineError, ExitCode, GroupedError, HermpkgError
 
@@ -68,6 +69,7 @@ class BuildArguments(RecordedArguments):
         "exactly one model_package",
         read=os.path.abspath,
         default=None,
+        writes=ARTIFACT,
     )
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from hermpkg_build.cli.arguments import flag, operand, option
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console
-from hermpkg_build.cli.operands import is_file
 from hermpkg_build.cli.remote import EngineArguments
+from hermpkg_build.core.file_kinds import PAGE
 from hermpkg_build.core.texts import size_text
 from hermpkg_build.errors import CommandLineError, ExitCode, LocalEnvironmentError
 
@@ -33,6 +33,7 @@ class LookArguments(EngineArguments):
         "write the page to FILE (default: a new folder for temporary files)",
         read=str,
         default=None,
+        writes=PAGE,
     )
     no_open: bool = flag("--no-open", "write the page, and do not open it, as with `--json`")
 
@@ -85,9 +86,6 @@ def _written(arguments: LookArguments, title: str, page: bytes) -> str:
         path = os.path.join(tempfile.mkdtemp(prefix="hermpkg-look-"), f"{name or 'artifact'}.html")
     if os.path.isdir(path):
         raise CommandLineError(f"--output names a folder: {path}", next_step="name a file in it")
-    for word in (arguments.artifact, arguments.other):
-        if word and is_file(word) and os.path.exists(path) and os.path.samefile(word, path):
-            raise CommandLineError("--output names the artifact itself", next_step="name another file")
     try:
         replace_file(path, page)
     except OSError as error:

@@ -11,6 +11,7 @@ from hermpkg_build.cli.arguments import flag, operand, option, repeated
 from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.console import Console
 from hermpkg_build.core.canonical_json import loads
+from hermpkg_build.core.file_kinds import ARTIFACT
 from hermpkg_build.errors import ActionError, CommandLineError, ExitCode
 
 Argument = tuple[str, object]
@@ -43,7 +44,7 @@ class PackArguments(CommonArguments):
     """What ``hermpkg pack`` is told."""
 
     factory: str = operand("MODULE:FACTORY")
-    out: str = option("-o, --out FILE", "write the package to FILE", read=str, default="")
+    out: str = option("-o, --out FILE", "write the package to FILE", read=str, default="", writes=ARTIFACT)
     weights: str = option(
         "--weights FILE",
         "load these weights into the model: .safetensors, an index of these, or what torch.save wrote",
@@ -120,13 +121,11 @@ def run(arguments: PackArguments, console: Console) -> ExitCode:
         )
     # What the factory prints is not the result of this command.
     with contextlib.redirect_stdout(sys.stderr):
-        from hermpkg_build.exporter.destination import FileDestination, keep_other_files
+        from hermpkg_build.exporter.destination import FileDestination
         from hermpkg_build.generate.factory import call_factory
         from hermpkg_build.generate.pack import pack
 
-        # The factory may take long, and may read what would be overwritten.
-        FileDestination(arguments.out)
-        keep_other_files(arguments.out, read=arguments.weights)
+        FileDestination(arguments.out)  # The factory may take long.
         model = call_factory(arguments.factory, dict(arguments.arguments))  # type: ignore[arg-type]
         if model is None:
             raise ActionError(

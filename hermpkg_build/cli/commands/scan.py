@@ -12,6 +12,7 @@ from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, bad, good, strong
 from hermpkg_build.cli.operands import is_file, write_report
 from hermpkg_build.cli.remote import EngineArguments
+from hermpkg_build.core.file_kinds import SARIF
 from hermpkg_build.errors import ExitCode
 from hermpkg_build.printable import strict_json
 
@@ -48,6 +49,7 @@ class ScanArguments(EngineArguments):
         "write the findings to FILE as SARIF 2.1.0, which code hosts show",
         read=str,
         default=None,
+        writes=SARIF,
     )
 
 

@@ -11,6 +11,7 @@ from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.operands import is_file
 from hermpkg_build.cli.remote import EngineArguments
+from hermpkg_build.core.file_kinds import TENSORS
 from hermpkg_build.core.texts import aligned, counted, listed, size_text
 from hermpkg_build.errors import CommandLineError, ExitCode
 
@@ -30,7 +31,7 @@ class TensorsArguments(EngineArguments):
     package: str = operand("[PACKAGE]")
     resource: str = operand("[RESOURCE]")
     to: str | None = option(
-        "--to FILE", "write the tensors as the safetensors file FILE", read=str, default=None
+        "--to FILE", "write the tensors as the safetensors file FILE", read=str, default=None, writes=TENSORS
     )
     all: bool = flag(
         "--all",
@@ -160,7 +161,7 @@ def _write(arguments: TensorsArguments, path: str, file: TensorFile, console: Co
     reasons = {entry.name: why for entry in chosen if (why := why_unwritable(entry))}
     if reasons and not arguments.partial:
         raise refuse_unwritable(file, reasons)
-    _check_path(arguments, path)
+    _check_path(path)
     written = write_safetensors(path, file, [entry for entry in chosen if entry.name not in reasons])
     console.give_json(
         {
@@ -211,10 +212,8 @@ def _one_pickle(arguments: TensorsArguments, file: TensorFile) -> tuple[str, Seq
     return next(iter(having.items()))
 
 
-def _check_path(arguments: TensorsArguments, path: str) -> None:
+def _check_path(path: str) -> None:
     import os
 
     if os.path.isdir(path):
         raise CommandLineError(f"--to names a folder: {path}", next_step="name a file in it")
-    if is_file(arguments.artifact) and os.path.exists(path) and os.path.samefile(arguments.artifact, path):
-        raise CommandLineError("--to names the file itself", next_step="name another file")

@@ -11,6 +11,7 @@ from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, bad, error_json, good, strong
 from hermpkg_build.cli.operands import write_report
 from hermpkg_build.cli.recording import RecordedArguments
+from hermpkg_build.core.file_kinds import JUNIT
 from hermpkg_build.core.texts import counted
 from hermpkg_build.errors import ExitCode, HermpkgError
 
@@ -71,7 +72,7 @@ class TestArguments(RecordedArguments):
         choices=("summary", "errors", "all"),
     )
     junit: str | None = option(
-        "--junit FILE", "write the results to FILE as JUnit XML", read=str, default=None
+        "--junit FILE", "write the results to FILE as JUnit XML", read=str, default=None, writes=JUNIT
     )
 
     @property

@@ -14,6 +14,7 @@ from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, bad, good, strong
 from hermpkg_build.cli.operands import current_workspace, is_artifact, write_report
 from hermpkg_build.cli.remote import EngineArguments, build_in_chosen_python
+from hermpkg_build.core.file_kinds import JUNIT, SUMMARY
 from hermpkg_build.core.spelling import question
 from hermpkg_build.errors import CommandLineError, ExitCode, WorkspaceError
 
@@ -105,13 +106,14 @@ class VerifyArguments(EngineArguments):
     )
     file_only: bool = flag("--file-only", "look at the file alone, not at what this machine has installed")
     junit: str | None = option(
-        "--junit FILE", "write the results to FILE as JUnit XML", read=str, default=None
+        "--junit FILE", "write the results to FILE as JUnit XML", read=str, default=None, writes=JUNIT
     )
     summary: str | None = option(
         "--summary FILE",
         "append the results to FILE as Markdown, as GitHub shows it from `$GITHUB_STEP_SUMMARY`",
         read=str,
         default=None,
+        writes=SUMMARY,
     )
 
 
