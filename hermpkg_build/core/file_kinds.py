@@ -9,9 +9,9 @@ from dataclasses import dataclass
 class FileKind:
     """A kind of file: `name` is what messages call it.
 
-    A file is of it that begins with one of `starts`, has one of `marks`, and whose name ends in one of
-    `suffixes`, "" for a name without one; what is empty asks for nothing. A kind that `is_text` has no zero
-    bytes.
+    A file is of it that begins with one of `starts` after `start_at` bytes, has one of `marks`, and whose
+    name ends in one of `suffixes`, "" for a name without one; what is empty asks for nothing. A kind that
+    `is_text` has no zero bytes.
 
     >>> JUNIT.is_that_of(b"<?xml?><testsuites/>", "x"), JUNIT.is_that_of(b"<?xml?><svg/>", "x")
     (True, False)
@@ -19,6 +19,7 @@ class FileKind:
 
     name: str
     starts: tuple[bytes, ...] = ()
+    start_at: int = 0
     marks: tuple[bytes, ...] = ()
     suffixes: tuple[str, ...] = ()
     is_text: bool = True
@@ -28,7 +29,7 @@ class FileKind:
         name = path.rpartition("/")[2].lower()
         suffix = name[name.rindex(".") :] if "." in name else ""
         return (
-            (not self.starts or ends.startswith(self.starts))
+            (not self.starts or ends.startswith(self.starts, self.start_at))
             and (not self.marks or any(mark in ends for mark in self.marks))
             and (not self.suffixes or suffix in self.suffixes)
             and not (self.is_text and b"\0" in ends)
@@ -42,8 +43,14 @@ ARTIFACT = FileKind(
     marks=(b"/.data/extern_modules",),
     is_text=False,
 )
-TENSORS = FileKind(name="a safetensors file", marks=(b'"data_offsets"',), is_text=False)
-PAGE = FileKind(name="a page that `hermpkg look` wrote", marks=(b"<title>hermpkg look</title>",))
+TENSORS = FileKind(
+    name="a safetensors file", starts=(b'{"',), start_at=8, marks=(b'"data_offsets"',), is_text=False
+)
+PAGE = FileKind(
+    name="a page that `hermpkg look` wrote",
+    starts=(b"<!DOCTYPE html>",),
+    marks=(b"<title>hermpkg look</title>",),
+)
 PROFILE = FileKind(
     name="a profile that hermpkg wrote",
     starts=(b'[\n{"name": "process_name", "ph": "M", "args": {"name": "hermpkg"}',),
@@ -52,3 +59,5 @@ EVENTS = FileKind(name="a file of events that hermpkg wrote", starts=(b'{"event"
 JUNIT = FileKind(name="JUnit XML", starts=(b"<?xml", b"<testsuite"), marks=(b"<testsuite",))
 SARIF = FileKind(name="a SARIF log", starts=(b"{",), marks=(b'"$schema": "',))
 SUMMARY = FileKind(name="a Markdown text", suffixes=("", ".md", ".markdown", ".txt"))
+BILL = FileKind(name="a bill of materials", starts=(b"{",), marks=(b'"bomFormat"', b"https://spdx.org/rdf/"))
+SIGNATURE = FileKind(name="a signature", starts=(b"{",), marks=(b"application/vnd.dev.sigstore.bundle",))

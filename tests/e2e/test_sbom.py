@@ -139,7 +139,7 @@ def test_modules_of_nobody_are_unknown_until_someone_says_that_they_are_own(work
         (["--fail-on", ","], "--fail-on says nothing"),
         (["--licenses", "-o", "x"], "give one of them"),
         (["-o", "hermpkg-out"], "--output names a folder"),
-        (["-o", "hermpkg-out/app/art.pt"], "--output names the artifact itself"),
+        (["-o", "hermpkg-out/app/art.pt"], "--output would overwrite another file"),
         (["--format", "xml"], "cyclonedx"),
     ],
 )

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from hermpkg_build.cli.arguments import flag, operand, option
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console
-from hermpkg_build.cli.operands import is_file
 from hermpkg_build.cli.remote import EngineArguments
+from hermpkg_build.core.file_kinds import BILL
 from hermpkg_build.core.texts import counted, size_text
 from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError, LocalEnvironmentError
 
@@ -35,7 +35,11 @@ class SbomArguments(EngineArguments):
         choices=("cyclonedx", "spdx"),
     )
     output: str | None = option(
-        "-o, --output FILE", "write the bill to FILE (default: to standard output)", read=str, default=None
+        "-o, --output FILE",
+        "write the bill to FILE (default: to standard output)",
+        read=str,
+        default=None,
+        writes=BILL,
     )
     time: str | None = option(
         "--time TIME",
@@ -145,7 +149,7 @@ def _write_bill(
         console.say_all(text.splitlines())
         return
     data = f"{text}\n".encode()
-    _replace(arguments, path, data)
+    _replace(path, data)
     console.give_json({"path": path, "bytes": len(data), "refused": [row.name for row in refused]})
     console.say(f"{path}  {size_text(len(data))}")
 
@@ -160,14 +164,11 @@ def _makers() -> dict[str, Callable[[Bill, datetime | None], dict[str, Json]]]:
     }
 
 
-def _replace(arguments: SbomArguments, path: str, data: bytes) -> None:
+def _replace(path: str, data: bytes) -> None:
     from hermpkg_build.disk.replacing import replace_file
 
     if os.path.isdir(path):
         raise CommandLineError(f"--output names a folder: {path}", next_step="name a file in it")
-    word = arguments.artifact
-    if is_file(word) and os.path.exists(path) and os.path.samefile(word, path):
-        raise CommandLineError("--output names the artifact itself", next_step="name another file")
     try:
         if path.startswith(("/dev/", "/proc/")) or (os.path.exists(path) and not os.path.isfile(path)):
             with open(path, "wb") as file:  # Standard output by its path, or a pipe.

@@ -10,6 +10,7 @@ from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, strong
 from hermpkg_build.cli.operands import is_artifact
 from hermpkg_build.cli.signing_options import SigningArguments, signing_identity
+from hermpkg_build.core.file_kinds import SIGNATURE
 from hermpkg_build.errors import ArchiveError, CommandLineError, ExitCode, LocalEnvironmentError
 
 
@@ -23,6 +24,7 @@ class SignArguments(SigningArguments):
         "write the signature to FILE (default: beside the artifact, with `.sig` at the end)",
         read=str,
         default=None,
+        writes=SIGNATURE,
     )
 
 
