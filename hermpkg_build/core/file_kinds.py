@@ -60,4 +60,8 @@ JUNIT = FileKind(name="JUnit XML", starts=(b"<?xml", b"<testsuite"), marks=(b"<t
 SARIF = FileKind(name="a SARIF log", starts=(b"{",), marks=(b'"$schema": "',))
 SUMMARY = FileKind(name="a Markdown text", suffixes=("", ".md", ".markdown", ".txt"))
 BILL = FileKind(name="a bill of materials", starts=(b"{",), marks=(b'"bomFormat"', b"https://spdx.org/rdf/"))
-SIGNATURE = FileKind(name="a signature", starts=(b"{",), marks=(b"application/vnd.dev.sigstore.bundle",))
+_BUNDLE = b"application/vnd.dev.sigstore.bundle"
+SIGNATURE = FileKind(name="a signature", starts=(b"{",), marks=(_BUNDLE,))
+STATEMENT = FileKind(
+    name="a statement of provenance", starts=(b"{",), marks=(_BUNDLE, b"https://in-toto.io/Statement/")
+)

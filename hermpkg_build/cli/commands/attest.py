@@ -12,6 +12,7 @@ from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, strong
 from hermpkg_build.cli.operands import current_workspace, is_file
 from hermpkg_build.cli.signing_options import SigningArguments, signing_identity
+from hermpkg_build.core.file_kinds import STATEMENT
 from hermpkg_build.errors import ArchiveError, CommandLineError, ExitCode, LocalEnvironmentError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class AttestArguments(SigningArguments):
         "`.provenance.sigstore.json` at the end)",
         read=str,
         default=None,
+        writes=STATEMENT,
     )
     builder: str = option(
         "--builder URI",
