@@ -46,7 +46,7 @@ def call_engine(
 
     chosen = chosen_settings(arguments.remote)
     workspace = current_workspace()
-    remote = remote_of(workspace, chosen)
+    remote = remote_of(workspace, chosen, observer)
     with open_build(
         workspace, request, arguments.cache_dir, observer, remote=remote, on_tree=on_tree
     ) as opened:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,8 @@ from hermpkg_build.cli.command import CommonArguments
 from hermpkg_build.errors import HermpkgError
 
 if TYPE_CHECKING:
+    from hermpkg_build.engine.observer import BuildObserver
+    from hermpkg_build.loading.remote_settings import Asked
     from hermpkg_build.loading.workspace import Workspace
     from hermpkg_build.remote.opening import Remote
 
@@ -72,18 +76,54 @@ def chosen_settings(given: Given) -> dict[str, Any]:
     return settings_of_options(given)
 
 
-def remote_of(workspace: Workspace, chosen: dict[str, Any]) -> Remote | None:
-    """Open the servers of a build; None where none is configured.
+def remote_of(workspace: Workspace, chosen: dict[str, Any], tell: BuildObserver) -> Remote | None:
+    """Open the servers of a build; None where none is configured, or the user has not agreed to it.
 
-    Raises WorkspaceError and CommandLineError for wrong settings, LocalEnvironmentError where a library
-    is missing.
+    Asks for the user's consent on a terminal, else says that it is needed. Raises WorkspaceError and
+    CommandLineError for wrong settings, LocalEnvironmentError where a library is missing.
     """
     if not chosen and not _configures_servers(workspace):
         return None
-    from hermpkg_build.loading.remote_settings import remote_settings
+    from hermpkg_build.loading.remote_settings import asked_of, remote_settings
     from hermpkg_build.remote.opening import open_remote
 
+    asked = asked_of(workspace, chosen)
+    if asked is not None and not (asked.answer == "allowed" or (asked.answer == "" and _ask(asked))):
+        if asked.answer == "" and asked.sends_only and not _can_ask():
+            tell.warning(needs_consent(asked))
+        if asked.sends_only:
+            return None
     return open_remote(remote_settings(workspace, chosen))
+
+
+def needs_consent(asked: Asked) -> str:
+    """Say that what a workspace names is not used before its user agrees."""
+    names = " and ".join(value for _, value in asked.facts)
+    return (
+        f"{asked.location}: work is not shared with {names}, because only the settings of this workspace "
+        "say so\nto agree until they change: hermpkg allow\nto build without: hermpkg allow --deny"
+    )
+
+
+def _can_ask() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
+
+
+def _ask(asked: Asked) -> bool:
+    """Ask on the terminal whether what a workspace names may be used, and keep the answer."""
+    if not _can_ask():
+        return False
+    from hermpkg_build.disk.consent import keep_answer
+    from hermpkg_build.printable import one_line
+
+    lines = [f"{asked.location}: this workspace would send to servers, or run:"]
+    lines += [f"  {key:26} {value}" for key, value in asked.facts]
+    lines.append("Allow that until it changes? [y/N] ")
+    print(*map(one_line, lines), sep="\n", end="", file=sys.stderr, flush=True)
+    is_allowed = sys.stdin.readline().strip().lower() in ("y", "yes")
+    with suppress(OSError):
+        keep_answer(asked.workspace.root, asked.digest, "allowed" if is_allowed else "denied", os.environ)
+    return is_allowed
 
 
 def servers_of(workspace: Workspace) -> tuple[str, str, HermpkgError | None]:
@@ -105,6 +145,19 @@ def servers_of(workspace: Workspace) -> tuple[str, str, HermpkgError | None]:
             str(workspace.settings.get(name, "")) for name in ("remote-cache", "remote-executor")
         )
     return without_secrets(cache), without_secrets(executor), problem
+
+
+def consent_to(workspace: Workspace) -> str | None:
+    """What the user says to the servers that a workspace names: allowed, denied, needed; None if not asked.
+
+    Raises WorkspaceError for wrong settings.
+    """
+    if not _configures_servers(workspace):
+        return None
+    from hermpkg_build.loading.remote_settings import asked_of
+
+    asked = asked_of(workspace, {})
+    return (asked.answer or "needed") if asked is not None else None
 
 
 def _configures_servers(workspace: Workspace) -> bool:

@@ -16,6 +16,11 @@ def user_settings_path(environ: Mapping[str, str]) -> str:
     chosen = environ.get(VARIABLE)
     if chosen:
         return os.path.abspath(os.path.expanduser(chosen))
+    return os.path.join(user_folder(environ), "config.toml")
+
+
+def user_folder(environ: Mapping[str, str]) -> str:
+    """Return the absolute path of ``hermpkg`` in ``XDG_CONFIG_HOME``, else in ``~/.config``."""
     xdg = environ.get("XDG_CONFIG_HOME", "")
     folder = xdg if os.path.isabs(xdg) else os.path.join(environ.get("HOME") or "/nonexistent", ".config")
-    return os.path.join(os.path.abspath(folder), "hermpkg", "config.toml")
+    return os.path.join(os.path.abspath(folder), "hermpkg")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from hermpkg_build.core.digest import fingerprint
+from hermpkg_build.disk.consent import Answer, answer_of
+from hermpkg_build.disk.files import hash_file
 from hermpkg_build.disk.trust import VARIABLE, is_trusted, is_within
 from hermpkg_build.errors import CommandLineError, Location, WorkspaceError
 from hermpkg_build.loading.workspace import Workspace, line_of_setting
@@ -13,6 +17,9 @@ from hermpkg_build.remote.addresses import without_secrets
 from hermpkg_build.remote.credentials import check_secrecy
 from hermpkg_build.remote.setting_forms import WrongValueError
 from hermpkg_build.remote.settings import SETTINGS, RemoteSettings
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.canonical_json import Json
 
 Fields: TypeAlias = dict[str, Any]
 """Some fields of `RemoteSettings` by name."""
@@ -55,6 +62,52 @@ def remote_settings(workspace: Workspace, chosen: Fields) -> RemoteSettings:
     return settings
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a workspace's settings would have sent, and run, which its user has to agree to.
+
+    `facts` are the settings with what they name; `digest` is that of all of them, and of the workspace's own
+    programs; `answer` is what the user has said. `sends_only` says that a build without them is right too.
+    """
+
+    workspace: Workspace
+    facts: tuple[tuple[str, str], ...]
+    digest: str
+    answer: Answer
+    sends_only: bool
+
+    @property
+    def location(self) -> Location:
+        """Where the first of the settings stands."""
+        path = os.path.join(self.workspace.root, "pyproject.toml")
+        return Location(path, line_of_setting(path, self.facts[0][0]))
+
+
+def asked_of(workspace: Workspace, chosen: Fields) -> Asked | None:
+    """Return what is asked for a build with the fields `chosen` on the command line.
+
+    None where no setting of the workspace would send anything or run a program, and where it is trusted as
+    a whole. Raises WorkspaceError for wrong settings.
+    """
+    if chosen.get("cache") == "" and not chosen.get("executor", workspace.settings.get("remote-executor")):
+        return None
+    own = _settings_of(workspace, without=[name for name in chosen if not SETTINGS[name].form.adds])
+    if is_trusted(workspace.root) or not any({**own, **chosen}.get(name) for name in ("cache", "executor")):
+        return None
+    servers = [(SETTINGS[name].key, own[name]) for name in ("cache", "executor") if own.get(name)]
+    needs = [(SETTINGS[name].key, value) for name, _, value in _needs(workspace, own)]
+    if not servers and not needs:
+        return None
+    digest = _digest(workspace)
+    return Asked(
+        workspace=workspace,
+        facts=tuple((key, without_secrets(value)) for key, value in (*servers, *needs)),
+        digest=digest,
+        answer=answer_of(workspace.root, digest, os.environ),
+        sends_only=not needs,
+    )
+
+
 def _check_consent(workspace: Workspace, own: Fields, server: str) -> None:
     """Raise WorkspaceError where a workspace would have the user's bytes sent, or one of its programs run.
 
@@ -63,24 +116,51 @@ def _check_consent(workspace: Workspace, own: Fields, server: str) -> None:
     """
     if not server or is_trusted(workspace.root):
         return
-    root = os.path.realpath(workspace.root)
-    for name in ("token_file", "client_certificate", "client_key", "credential_helpers"):
-        if not (value := own.get(name)):
-            continue
-        if name == "credential_helpers":
-            what, facts = "a program", [("program", program) for _, program in value]
-        elif not is_within(os.path.realpath(value), root):
-            what, facts = "a file outside of the workspace", [("file", value)]
-        else:
-            continue
+    for name, what, value in _needs(workspace, own):
+        if answer_of(workspace.root, _digest(workspace), os.environ) == "allowed":
+            return
         setting, path = SETTINGS[name], os.path.join(workspace.root, "pyproject.toml")
         raise WorkspaceError(
             f"{setting.key} names {what}, which is not used because a workspace says so",
             location=Location(path, line_of_setting(path, setting.key)),
-            facts=[*facts, ("server", without_secrets(server))],
-            next_step=f"where you want it, give it yourself: --{setting.option} {setting.form.placeholder}\n"
+            facts=[
+                ("program" if name == "credential_helpers" else "file", value),
+                ("server", without_secrets(server)),
+            ],
+            next_step="look at what it asks for, and agree to it until it changes: hermpkg allow\n"
+            f"or give it yourself: --{setting.option} {setting.form.placeholder}\n"
             f"or trust this workspace in all that it says: {VARIABLE}={workspace.root}",
         )
+
+
+def _needs(workspace: Workspace, own: Fields) -> Iterator[tuple[str, str, str]]:
+    """The fields that name programs, or files outside of the workspace: with what that is, and its path."""
+    root = os.path.realpath(workspace.root)
+    for name in ("token_file", "client_certificate", "client_key", "credential_helpers"):
+        value = own.get(name)
+        if name == "credential_helpers":
+            for _, program in value or ():
+                yield name, "a program", program
+        elif value and not is_within(os.path.realpath(value), root):
+            yield name, "a file outside of the workspace", value
+
+
+def _digest(workspace: Workspace) -> str:
+    """The digest of all that is said of servers, and of the bytes of programs that lie in the workspace."""
+    said: dict[str, Json] = {
+        setting.key: workspace.settings[setting.key]
+        for setting in SETTINGS.values()
+        if setting.key in workspace.settings
+    }
+    import shutil
+
+    root = os.path.realpath(workspace.root)
+    programs: dict[str, Json] = {}
+    for _, program in _settings_of(workspace, without=()).get("credential_helpers", ()):
+        found = os.path.realpath(shutil.which(program) or program)
+        if is_within(found, root):
+            programs[program] = str(hash_file(found)[0])
+    return fingerprint({"settings": said, "programs": programs}).hash
 
 
 def _settings_of(workspace: Workspace, *, without: Collection[str]) -> Fields:

@@ -1,4 +1,4 @@
-"""A workspace in a temporary folder, and the real command run in it."""
+"""A workspace in a temporary folder, the real command run in it, and a server that it can share work by."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Mapping
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +170,81 @@ def make_workspace() -> type[Workspace]:
 def repository() -> Path:
     """The folder that this project lies in."""
     return REPOSITORY
+
+
+@dataclass
+class CacheServer:
+    """An HTTP cache in this process: what it holds by path, what it was asked, and how it misbehaves."""
+
+    url: str = ""
+    held: dict[str, bytes] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    token: str = ""
+    refuses: int = 0
+    over: threading.Event = field(default_factory=threading.Event)
+    """Set when the test is over, for answers that wait."""
+    serving: Callable[[], object] = lambda: None
+
+    def of_kind(self, kind: str) -> dict[str, bytes]:
+        """What lies under ``/ac/`` or ``/cas/``."""
+        return {path: data for path, data in self.held.items() if f"/{kind}/" in path}
+
+
+@pytest.fixture
+def server() -> Iterator[CacheServer]:
+    cache = CacheServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self._answer(lambda: cache.held.get(self.path))
+
+        do_HEAD = do_GET
+
+        def do_PUT(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+
+            def keep() -> bytes:
+                cache.held[self.path] = body
+                return b""
+
+            self._answer(keep)
+
+        def _answer(self, give: Callable[[], bytes | None]) -> None:
+            cache.asked.append(f"{self.command} {self.path}")
+            cache.serving()
+            status, body = 200, b""
+            if cache.token and self.headers["Authorization"] != f"Bearer {cache.token}":
+                status = 401
+            elif cache.refuses and self.command == "PUT":
+                status = cache.refuses
+            else:
+                given = give()
+                status, body = (404, b"") if given is None else (200, given)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: object) -> None:
+            pass
+
+    http = Server(("127.0.0.1", 0), Handler)
+    cache.url = f"http://127.0.0.1:{http.server_address[1]}/team"
+    thread = threading.Thread(target=http.serve_forever, args=[0.05])
+    thread.start()
+    try:
+        yield cache
+    finally:
+        cache.over.set()
+        http.shutdown()
+        http.server_close()
+        thread.join()

@@ -60,7 +60,7 @@ def run(arguments: FixArguments, console: Console) -> ExitCode:
             request = BuildRequest(
                 patterns=tuple(asked), directory=here, keep_going=True, jobs=arguments.jobs
             )
-            remote = remote_of(workspace, chosen)
+            remote = remote_of(workspace, chosen, display)
             return open_build(workspace, request, arguments.cache_dir, display, remote=remote, given=given)
 
         package = package_at(workspace, here)

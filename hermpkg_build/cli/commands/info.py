@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.console import Console, error_json
 from hermpkg_build.cli.operands import current_workspace
-from hermpkg_build.cli.remote import servers_of
+from hermpkg_build.cli.remote import consent_to, servers_of
 from hermpkg_build.cli.settings import chosen_values
 from hermpkg_build.core.texts import aligned, size_text
 from hermpkg_build.core.user_file import user_settings_path
@@ -42,6 +42,7 @@ def run(arguments: CommonArguments, console: Console) -> ExitCode:
         "cache_bytes": size,
         "remote_cache": remote_cache or None,
         "remote_executor": remote_executor or None,
+        "remote_consent": consent_to(workspace) if workspace and not problem else None,
         "jobs": arguments.jobs,
         "user_settings": user_settings_path(os.environ),
         "hermpkg": __version__,
