@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hermpkg_build.engine.queries.import_graph import ImportGraph, ModuleNode
+from hermpkg_build.engine.queries.import_graph import ImportGraph, ModuleNode, ReadModules
 from hermpkg_build.errors import Location
 from hermpkg_build.query.evaluation import answer
 from hermpkg_build.query.graph import Edge, walked, within
@@ -115,14 +115,19 @@ def test_orders_and_ranks_fit_the_edges(graph: Any, x: str) -> None:
 _NODES = st.dictionaries(
     st.sampled_from([*_LABELS, "@python//é/x:y.py"]),
     st.builds(
-        ModuleNode, kind=st.sampled_from(["source file", "source module"]), path=st.sampled_from(["", "/x y"])
+        ModuleNode,
+        kind=st.sampled_from(["source file", "source module"]),
+        name=st.just("x"),
+        path=st.sampled_from(["", "/x y"]),
     ),
     max_size=6,
 )
 
 
 @given(_NODES, st.data())
-def test_kept_import_graphs_are_what_they_were(nodes: dict[str, ModuleNode], data: st.DataObject) -> None:
+def test_import_graphs_that_are_kept_and_changed_are_those_made_at_once(
+    nodes: dict[str, ModuleNode], data: st.DataObject
+) -> None:
     labels = sorted(nodes)
     edges = {
         label: [
@@ -131,15 +136,36 @@ def test_kept_import_graphs_are_what_they_were(nodes: dict[str, ModuleNode], dat
         ]
         for label in labels
     }
-    graph = ImportGraph.of(nodes, edges, ["é"])
-    again = ImportGraph.decode(graph.encode())
-    for each in (graph, again):
-        for label in labels:
-            assert set(each.successors(label)) == {edge.target for edge in edges[label]}
-            found = {edge.target: edge.location and edge.location.line for edge in each.edges(label)}
-            assert found == {edge.target: edge.location and edge.location.line for edge in edges[label]}
-            assert each.reach([label]) == walked(lambda wave: map(graph.successors, wave), [label])
-    assert again.problems == ("é",)
+
+    def read(some: Iterable[str]) -> ReadModules:
+        own = list(some)
+        ends = [edge.target for label in own for edge in edges[label]]
+        return ReadModules(
+            nodes={label: nodes[label] for label in [*own, *ends]},
+            edges={label: edges[label] for label in own},
+            mentions={label: [f"{label} mentioned"] for label in own},
+            stars={},
+            problems={label: f"é {label}" for label in own},
+        )
+
+    graph = ImportGraph.empty()
+    for part in data.draw(
+        st.lists(st.sets(st.sampled_from(labels)) if labels else st.just(set()), max_size=3)
+    ):
+        graph = ImportGraph({**graph.changed(read(part), ()).sections})
+    graph = graph.changed(read(labels if not len(graph.labels) else {*labels} - {*graph.problems}), ())
+    there = walked(
+        lambda wave: [[edge.target for edge in edges[label]] for label in wave],
+        [label for label in labels if not label.startswith("@")],
+    )
+    assert {label for label in graph.labels if label} == there
+    for label in there:
+        assert set(graph.successors(label)) == {edge.target for edge in edges[label]}
+        found = {edge.target: edge.location and edge.location.line for edge in graph.edges(label)}
+        assert found == {edge.target: edge.location and edge.location.line for edge in edges[label]}
+        assert graph.reach({label}) == walked(lambda wave: map(graph.successors, wave), [label])
+        assert label in graph.mentioning([f"{label} mentioned"])
+        assert graph.problems[label] == f"é {label}"
 
 
 _PLACES = st.one_of(st.none(), st.builds(Location, st.just("x.py"), st.integers(1, 9), st.integers(1, 9)))

@@ -93,18 +93,19 @@ def load(path: str) -> Kept | None:
         return None
     try:
         return _opened(file)
-    except (OSError, ValueError, KeyError, TypeError, struct.error):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error):
         file.close()
         return None
 
 
 def _opened(file: BinaryIO) -> Kept:
-    """Return what an open file keeps. Raises OSError, KeyError, TypeError, ValueError or struct.error."""
+    """Return what an open file keeps. Raises what reading bytes of any form raises."""
+    status = os.fstat(file.fileno())
     digest, packed = file.read(_DIGEST), file.read(_SIZE.size)
-    header = file.read(_SIZE.unpack(packed)[0])
+    header = file.read(min(_SIZE.unpack(packed)[0], status.st_size))
     described: dict[str, Any] = json.loads(header)
-    data = file.read(sum(described["watched"].values()))
-    is_own = os.fstat(file.fileno()).st_uid == os.geteuid()
+    data = file.read(min(sum(described["watched"].values()), status.st_size))
+    is_own = status.st_uid == os.geteuid()
     whole = hashlib.sha256(b"".join([packed, header, data])).digest() == digest
     if not is_own or not whole or described["format"] != _FORMAT:
         raise ValueError("it was not kept by this user and version, or not as it is now")

@@ -184,12 +184,16 @@ def _kept_graph(folder: Path) -> Reader:
     tree.entries(str(folder))
     tree.entries("/gone")
     watched = Watched.of(tree)
-    kept_file.save(str(path), watched, {"packages": b"[]", "edges": b"\1\0\0\0\0\0\0\0"})
+    kept_file.save(str(path), watched, {})  # What is kept beside it has a digest of its own.
 
     def read(data: bytes) -> object:
         path.write_bytes(hashlib.sha256(data).digest() + data)
         kept = kept_file.load(str(path))
-        return kept and kept.watched.changes(kept.watched.check())
+        if kept is None:
+            return None
+        with kept.file:
+            kept.read()
+            return kept.watched.changes(kept.watched.check())
 
     return Reader(sound=path.read_bytes()[32:], read=read)
 
