@@ -6,7 +6,6 @@ import hashlib
 import os
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import final
 
 from hermpkg_build.archive.archive_file import ArchiveBytes, ArchiveFile
@@ -128,6 +127,8 @@ class PinnedFile(ArchiveBytes):
 
     def _read_whole(self) -> str:
         """Hash the file and each of its chunks, of the same bytes. Raises ArchiveError."""
+        from concurrent.futures import ThreadPoolExecutor
+
         whole = hashlib.sha256()
         with ThreadPoolExecutor(1, "hermpkg-hash") as other:
             for start in range(0, self._size, _BLOCK):
