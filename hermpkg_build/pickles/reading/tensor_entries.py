@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, pairwise
+from typing import NamedTuple
 
 from hermpkg_build.core.collection_pause import paused_collection
 from hermpkg_build.pickles.path_steps import quoted
@@ -14,6 +15,7 @@ from hermpkg_build.pickles.reading.paths import Path, is_global, key_text, root_
 from hermpkg_build.pickles.reading.recipes import NoRecipe, Recipe, recipe_of
 
 _MOST_NAMES = 1 << 20
+_MOST_VISITS = 1 << 17
 _MOST_LETTERS = 64 << 20
 _LONGEST_NAME = 64 << 10
 _GRAPH_MODULES = frozenset({"reduce_package_graph_module", "reduce_graph_module"})
@@ -216,29 +218,42 @@ def _module_tensors(root: Node) -> Iterator[tuple[str, Node]]:
 
     Raises TooManyNamesError where modules lie in each other too deep, or a module in itself.
     """
-    names = 0
+    visits = 0
     stack: list[tuple[str, Node, int]] = [("", root, 0)]
     way: list[int] = []
+    contents: dict[int, _Contents | None] = {}
     while stack:
         prefix, node, depth = stack.pop()
         del way[depth:]
-        names += 1
-        if id(node) in way[-1000:] or len(prefix) > _LONGEST_NAME or names > _MOST_NAMES:
+        visits += 1
+        if id(node) in way[-1000:] or len(prefix) > _LONGEST_NAME or visits > _MOST_VISITS + len(contents):
             raise TooManyNamesError("its modules hold themselves, or lie in each other too deep")
         way.append(id(node))
-        attributes = _module_attributes(node)
-        if attributes is None:
+        if id(node) not in contents:
+            contents[id(node)] = _contents(node)
+        content = contents[id(node)]
+        if content is None:
             yield prefix.removesuffix("."), node
             continue
-        hidden = _texts(attributes.get("_non_persistent_buffers_set"))
-        for name, value in (_mapping(attributes["_parameters"]) or {}).items():
+        for name, value in content.tensors:
             yield prefix + name, value
-        for name, value in (_mapping(attributes.get("_buffers")) or {}).items():
-            if name not in hidden:
-                yield prefix + name, value
-        inner = [
-            (f"{prefix}{name}.", module, depth + 1)
-            for name, module in (_mapping(attributes["_modules"]) or {}).items()
-            if module.kind is not NodeKind.ATOM
-        ]
-        stack += reversed(inner)
+        stack += [(f"{prefix}{name}.", module, depth + 1) for name, module in reversed(content.modules)]
+
+
+class _Contents(NamedTuple):
+    """What a module itself has of a state dict, and the modules in it."""
+
+    tensors: list[tuple[str, Node]]
+    modules: list[tuple[str, Node]]
+
+
+def _contents(node: Node) -> _Contents | None:
+    attributes = _module_attributes(node)
+    if attributes is None:
+        return None
+    hidden = _texts(attributes.get("_non_persistent_buffers_set"))
+    tensors = [*(_mapping(attributes["_parameters"]) or {}).items()]
+    buffers = _mapping(attributes.get("_buffers")) or {}
+    tensors += [(name, value) for name, value in buffers.items() if name not in hidden]
+    modules = (_mapping(attributes["_modules"]) or {}).items()
+    return _Contents(tensors, [(name, each) for name, each in modules if each.kind is not NodeKind.ATOM])
