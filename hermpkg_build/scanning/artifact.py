@@ -7,6 +7,7 @@ cannot be read is a finding.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -35,7 +36,7 @@ from hermpkg_build.scanning.pickle_calls import PickleContents, contents_of_pick
 from hermpkg_build.scanning.zip_members import ZipContents, ZipMember, zip_contents
 
 MOST_FINDINGS = 20_000
-"""So many findings of one file are told."""
+"""So many findings of each level are told of one file."""
 
 _DEEPEST = 6
 _MOST_BYTES = 4 << 30
@@ -88,6 +89,7 @@ class _Scan:
 
     def __init__(self) -> None:
         self._findings: dict[Finding, None] = {}
+        self._levels: Counter[Level] = Counter()
         self._records = self._pickles = self._sources = self._bytes = 0
         self._packed: set[str] = set()
 
@@ -266,7 +268,7 @@ class _Scan:
             self._add(finding)
         self._packed.update(use.module for use in contents.uses if use.module in around.packed)
         self._nested(contents, name, depth, around)
-        if contents.problem and (named or contents.uses):
+        if contents.problem and (named or contents.uses or contents.pickles):
             self.unreadable(name, contents.problem)
         elif counts and not contents.problem:
             self._behind(data, contents, name, depth)
@@ -355,7 +357,8 @@ class _Scan:
         self._add(Finding(level=Level.UNKNOWN, kind=Kind.HIDDEN, record=record, does="is hidden", detail=why))
 
     def _add(self, finding: Finding) -> None:
-        if len(self._findings) < MOST_FINDINGS:
+        if finding not in self._findings and self._levels[finding.level] < MOST_FINDINGS:
+            self._levels[finding.level] += 1
             self._findings[finding] = None
 
 

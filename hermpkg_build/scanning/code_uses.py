@@ -24,7 +24,7 @@ from hermpkg_build.scanning.telling_uses import (
 )
 
 MOST_USES = 5_000
-"""So many uses of one source are told."""
+"""So many uses of one source are told, the dangerous ones before others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -70,9 +70,10 @@ class UseReader(ast.NodeVisitor):
                 sorted(
                     replace(use, at_import=True) if _segments(use.function) & running else use for use in uses
                 )
-            )[:MOST_USES]
+            )
 
-        return judged(self._uses.values()), judged(self._references.values())
+        worst_first = sorted(self._uses.values(), key=lambda use: not use.capability.is_dangerous)
+        return judged(worst_first[:MOST_USES]), judged(self._references.values())
 
     def _running_at_import(self) -> set[str]:
         """The functions and classes that statements at the top call, directly or through one another."""

@@ -21,6 +21,7 @@ _INSIDES = frozenset(
         *("__loader__", "__spec__", "__self__", "__getattribute__", "__import__"),
     }
 )
+_MOST_SEGMENTS = 64
 _TORCHSCRIPT = "__torch__"
 
 
@@ -134,7 +135,7 @@ def origins_of(module: str, name: str, around: Surroundings) -> Iterator[str]:
 
 def _packed_parent(name: str, packed: Collection[str]) -> str:
     """The packed module that the dotted `name` lies in, "" for none."""
-    module = name.rpartition(".")[0]
+    module = ".".join(name.split(".", _MOST_SEGMENTS)[:_MOST_SEGMENTS]).rpartition(".")[0]
     while module and module not in packed:
         module = module.rpartition(".")[0]
     return module

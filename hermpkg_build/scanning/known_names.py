@@ -231,7 +231,7 @@ def capability_of(name: str) -> Capability | None:
     >>> capability_of("os.system"), capability_of("posix.system")
     (<Capability.PROCESSES: 'starts processes'>, <Capability.PROCESSES: 'starts processes'>)
     """
-    top, dot, rest = name.partition(".")
+    top, dot, rest = ".".join(name.split(".", _MOST_SEGMENTS)[:_MOST_SEGMENTS]).partition(".")
     name = _TWINS.get(top, top) + dot + rest
     table = _table()
     if top in _WITH_CONSTANTS and rest.isupper():
@@ -243,6 +243,10 @@ def capability_of(name: str) -> Capability | None:
     return None
 
 
+_MOST_SEGMENTS = 12
+"""No known name has so many."""
+
+_LONGEST_CHAIN = 200
 _WITH_CONSTANTS = frozenset({"socket", "subprocess", "signal", "ssl", "sqlite3"})
 """Modules in which names in capitals are numbers."""
 
@@ -250,7 +254,7 @@ _WITH_CONSTANTS = frozenset({"socket", "subprocess", "signal", "ssl", "sqlite3"}
 def capability_within(name: str) -> Capability | None:
     """What `name` can do, also where the known name begins within it: ``torch.os.system``."""
     found = capability_of(name)
-    segments = name.split(".")
+    segments = name.split(".")[-_LONGEST_CHAIN:]
     for place in range(1, len(segments)):
         if found is not None:
             return found
@@ -288,7 +292,7 @@ def _indirect() -> frozenset[str]:
 
 def reaches_others(module: str, name: str) -> bool:
     """Whether what a pickle names can call, get or change other functions and modules by their names."""
-    name = f"{_TWINS.get(module, module)}.{name}"
+    name = ".".join(f"{_TWINS.get(module, module)}.{name}".split(".", _MOST_SEGMENTS)[:_MOST_SEGMENTS])
     return name in _indirect() or any(parent in _indirect() for parent in _parents(name))
 
 

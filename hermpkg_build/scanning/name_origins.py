@@ -10,7 +10,13 @@ import ast
 import builtins
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-_MOST_ORIGINS = 8
+from hermpkg_build.core.module_names import top_of
+from hermpkg_build.scanning.known_names import MACHINE_MODULES
+
+_MOST_ORIGINS = 64
+_MOST_WORK = 300_000
+"""So often the names of one source are looked up in one another; in real ones it is some thousand times."""
+
 _DEEPEST = 40
 _BUILTINS = frozenset(dir(builtins)) | {"__builtins__", "execfile", "reload"}
 
@@ -40,6 +46,7 @@ class Origins:
         self._known: dict[str, tuple[str, ...]] = {}
         self._classes: set[str] = set()
         self._stars: list[str] = []
+        self._work = 0
         for statement in _statements(tree):
             self._collect(statement)
         self._stored = _names_defined(tree) if self._stars else frozenset[str]()
@@ -99,7 +106,10 @@ class Origins:
         self._open.add(name)
         try:
             found = list(self._bound.get(name, ()))
-            for alias in self._aliases.get(name, ())[:_MOST_ORIGINS]:
+            for alias in self._aliases.get(name, ()):
+                self._work += 1
+                if self._work > _MOST_WORK:
+                    raise ValueError("too many of its names stand for one another")
                 found += self.of(alias)
         finally:
             self._open.discard(name)
@@ -109,7 +119,7 @@ class Origins:
             found.append(f"builtins.{name}")
         if self._stars and name not in self._stored and (not found or name in _BUILTINS):
             found += [f"{module}.{name}" for module in self._stars]
-        origins = tuple(dict.fromkeys(found))[:_MOST_ORIGINS]
+        origins = _first(found)
         if not self._open:
             self._known[name] = origins
         return origins
@@ -192,7 +202,7 @@ class Origins:
 
     def _bind(self, name: str, origin: str) -> None:
         origins = self._bound.setdefault(name, [])
-        if origin not in origins and len(origins) < _MOST_ORIGINS:
+        if origin not in origins:
             origins.append(origin)
 
     def _alias(self, target: ast.expr, value: ast.expr) -> None:
@@ -273,4 +283,12 @@ def _members(origins: Iterable[str], name: str) -> tuple[str, ...]:
 
 
 def _merged(parts: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(origin for part in parts for origin in part))[:_MOST_ORIGINS]
+    return _first(origin for part in parts for origin in part)
+
+
+def _first(origins: Iterable[str]) -> tuple[str, ...]:
+    """The different names among `origins`; of very many, those from which most can be reached."""
+    found = list(dict.fromkeys(origins))
+    if len(found) > _MOST_ORIGINS:
+        found.sort(key=lambda each: (each not in MACHINE_MODULES, top_of(each) not in MACHINE_MODULES))
+    return tuple(found[:_MOST_ORIGINS])

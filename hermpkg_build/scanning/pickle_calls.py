@@ -145,6 +145,8 @@ def contents_of_pickle(data: bytes, record: str = "", start: int = 0) -> PickleC
         pickles += 1
         if end >= len(data):
             break
+    if pickles == _MOST_PICKLES and end < len(data):
+        problem = f"more than {_MOST_PICKLES:,} pickles after each other"
     return PickleContents(uses=uses.result(), pickles=pickles, end=end, problem=problem, nested=tuple(nested))
 
 

@@ -182,3 +182,18 @@ def test_files_that_cannot_be_opened_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.pkl").write_bytes(SIMPLE)
     (tmp_path / "a.pkl").chmod(0)
     assert [each.kind for each in scan_path(str(tmp_path)).findings] == [Kind.UNREADABLE]
+
+
+def test_what_stands_behind_very_many_pickles_is_not_passed_over() -> None:
+    assert not scan(b"N." * 20_000 + SIMPLE).is_clean
+
+
+def test_many_unknown_names_hide_no_dangerous_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hermpkg_build.scanning.artifact.MOST_FINDINGS", 50)
+    names = b"".join(b"cm%d\nf\n0" % number for number in range(100))
+    assert scan(b"\x80\x02" + names + SIMPLE, "a.pkl").worst is Level.DANGEROUS
+
+
+def test_long_names_take_no_long_time() -> None:
+    name = b".".join([b"b"] * 50_000)
+    assert scan(b"ca\n" + name + b"\n.", "a.pkl").worst is Level.UNKNOWN

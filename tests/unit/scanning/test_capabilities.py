@@ -223,3 +223,17 @@ def test_what_cannot_be_read_is_said_to_be(source: bytes) -> None:
 @given(st.text(alphabet="osystem.=()[]{}'\"\n :,lambdifgetr_", max_size=80))
 def test_any_text_is_read_without_an_error(source: str) -> None:
     capabilities_of(source.encode())
+
+
+def test_nothing_is_hidden_by_very_much_else() -> None:
+    mild = "import os\n" + "os.environ\n" * 6000 + "os.system('x')\n"
+    assert Capability.PROCESSES in told(mild)
+    others = "".join(f"import m{number} as x\n" for number in range(200)) + "import os as x\nx.system('y')\n"
+    assert Capability.PROCESSES in told(others)
+    aliases = "import os\n" + "".join(f"x = y{number}\n" for number in range(200)) + "x = os\nx.system('y')\n"
+    assert Capability.PROCESSES in told(aliases)
+
+
+def test_names_that_stand_for_one_another_without_end_are_given_up() -> None:
+    source = "import os\na0 = os\n" + "".join(f"a{n + 1} = a{n} or a{n}\n" for n in range(60)) + "a60.x\n"
+    assert "stand for one another" in capabilities_of(source.encode()).problem
