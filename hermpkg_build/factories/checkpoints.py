@@ -210,7 +210,8 @@ class _TensorsOnly:
 
         allowed: dict[str, Any] = torch_unpickler._get_allowed_globals()
 
-        class Unpickler(pickle.Unpickler):
+        # The one in C makes a table as long as the largest number that a pickle gives an object.
+        class Unpickler(pickle._Unpickler):
             def find_class(self, module: str, name: str) -> Any:
                 if module in ("builtins", "__builtin__") and name in _SETS:
                     return _SETS[name]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import io
 import json
 import pickle
+import resource
 import zipfile
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +16,7 @@ from typing import Any
 import pytest
 
 from hermpkg_build.errors import ActionError, Location
+from hermpkg_build.factories.checkpoints import read_checkpoint
 from hermpkg_build.factories.state_dicts import as_options
 from hermpkg_build.factories.weights import load_weights
 
@@ -255,3 +259,17 @@ def test_no_message_has_escapes(files: Path) -> None:
 def test_what_has_no_state_dict_takes_no_weights(files: Path) -> None:
     with pytest.raises(ActionError, match="the factory returned a list, which has no load_state_dict"):
         load_weights([1], str(files / "old.pt"), shown="old.pt")
+
+
+def test_a_number_that_no_object_has_takes_no_memory(tmp_path: Path) -> None:
+    """A table as long as that number would take 1.6 GB."""
+    path = tmp_path / "w.pt"
+    saved = io.BytesIO()
+    torch.save({"a": right(), "b": {1}}, saved, _use_new_zipfile_serialization=False)
+    data = saved.getvalue()
+    place = data.rindex(b"}q")
+    path.write_bytes(data[:place] + b"}r\xff\xff\xff\x05}0q" + data[place + 2 :])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with contextlib.suppress(ActionError):
+        read_checkpoint(str(path), path.name)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20
