@@ -49,6 +49,11 @@ def call_factory(factory: str, arguments: Mapping[str, Json]) -> Any:
         ) from error
 
 
+def returns_nothing(factory: str) -> ActionError:
+    """Make the error on a factory that returns None."""
+    return ActionError(f"{factory} returns None, which is no model", next_step="let it return the model")
+
+
 def _named(factory: str) -> str:
     """The factory by the name of its module, whose folder is on the path now."""
     place, colon, function = factory.rpartition(":")

@@ -17,7 +17,7 @@ from hermpkg_build.core.module_names import is_within
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.disk.replacing import aside_path
 from hermpkg_build.disk.standard_library import standard_library
-from hermpkg_build.errors import ActionError
+from hermpkg_build.errors import ActionError, HermpkgError
 from hermpkg_build.exporter.destination import FileDestination, keep_other_files
 from hermpkg_build.exporter.errors import PackagingError
 from hermpkg_build.exporter.sources.interpreter import search_path
@@ -404,10 +404,13 @@ def _bytes_of(value: str | os.PathLike[str] | bytes) -> bytes:
 
 @contextmanager
 def _aside(path: str) -> Iterator[str]:
-    """A path beside `path`; a file that is still there at the end is removed."""
+    """A path beside `path`, which errors name in its place; a file that is left there is removed."""
     aside = aside_path(os.path.dirname(os.path.abspath(path)))
     try:
         yield aside
+    except HermpkgError as error:
+        error.facts = tuple((name, path if value == aside else value) for name, value in error.facts)
+        raise
     finally:
         with suppress(FileNotFoundError):
             os.unlink(aside)

@@ -12,7 +12,7 @@ from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.console import Console
 from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.file_kinds import ARTIFACT
-from hermpkg_build.errors import ActionError, CommandLineError, ExitCode
+from hermpkg_build.errors import CommandLineError, ExitCode
 
 Argument = tuple[str, object]
 
@@ -122,15 +122,13 @@ def run(arguments: PackArguments, console: Console) -> ExitCode:
     # What the factory prints is not the result of this command.
     with contextlib.redirect_stdout(sys.stderr):
         from hermpkg_build.exporter.destination import FileDestination
-        from hermpkg_build.generate.factory import call_factory
+        from hermpkg_build.generate.factory import call_factory, returns_nothing
         from hermpkg_build.generate.pack import pack
 
         FileDestination(arguments.out)  # The factory may take long.
         model = call_factory(arguments.factory, dict(arguments.arguments))  # type: ignore[arg-type]
         if model is None:
-            raise ActionError(
-                f"{arguments.factory} returns None, which is no model", next_step="let it return the model"
-            )
+            raise returns_nothing(arguments.factory)
         note = _load_weights(model, arguments)
         report = pack(
             model,

@@ -27,10 +27,11 @@ from hermpkg_build.engine.journal import Journal
 from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.targets.artifact_contents import imports_of
 from hermpkg_build.engine.targets.model import model_request
-from hermpkg_build.errors import ActionError, LoadingError
+from hermpkg_build.errors import LoadingError
 from hermpkg_build.factories.failures import FactoryError
 from hermpkg_build.factories.make import make_model_object
 from hermpkg_build.factories.request import ModelObject
+from hermpkg_build.generate.factory import returns_nothing
 from hermpkg_build.generate.made_report import versions_needed
 from hermpkg_build.loading.declared_modules import module_name
 from hermpkg_build.loading.workspace import Workspace
@@ -105,10 +106,7 @@ def try_model(request: TrialRequest, cache_directory: str, jobs: int) -> Trial:
                 more = _files_at(made.missed, request.workspace.root) - given
                 if not more:
                     if made.pickle == _NOTHING:
-                        raise ActionError(
-                            f"{request.factory} returns None, which is no model",
-                            next_step="let it return the model",
-                        )
+                        raise returns_nothing(request.factory)
                     return _decide(context, package, made, given)
             given |= more
 
