@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("model_signing")
 
 from tests.e2e.conftest import Workspace
-from tests.unit.signing.conftest import Key, key, other_key
+from tests.unit.signing.keys_for_tests import Key, key, other_key
 
 __all__ = ["key", "other_key"]
 

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("model_signing")
 
 from tests.e2e.conftest import Workspace
-from tests.unit.signing.conftest import DAY, NOW, Authority, Key, authority, key, other_key
+from tests.unit.signing.keys_for_tests import DAY, NOW, Authority, Key, authority, key, other_key
 
 __all__ = ["authority", "key", "other_key"]
 

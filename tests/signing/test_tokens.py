@@ -19,7 +19,7 @@ from hermpkg_build.signing.sign import Certificates, TokenKey, sign_statement
 from hermpkg_build.signing.signers import AcceptedCertificate, AcceptedKey
 from hermpkg_build.signing.statements import model_statement
 from hermpkg_build.signing.verify import verify_signature
-from tests.unit.signing.conftest import Authority, Key, authority, key
+from tests.unit.signing.keys_for_tests import Authority, Key, authority, key
 
 __all__ = ["authority", "key"]
 

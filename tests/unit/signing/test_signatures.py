@@ -22,7 +22,9 @@ from hermpkg_build.signing.sign import Certificates, KeyFile, sign_statement
 from hermpkg_build.signing.signers import AcceptedCertificate, AcceptedIdentity, AcceptedKey
 from hermpkg_build.signing.statements import model_statement
 from hermpkg_build.signing.verify import verify_signature
-from tests.unit.signing.conftest import DAY, NOW, Authority, Key
+from tests.unit.signing.keys_for_tests import DAY, NOW, Authority, Key, authority, key, other_key
+
+__all__ = ["authority", "key", "other_key"]
 
 DATA = b"some weights" * 100
 
