@@ -164,6 +164,8 @@ def _removed_by(remove: Callable[[Entry], bool], doomed: Sequence[Entry]) -> lis
     A file system may wait for its disk at each file, for as long as one thread asks for one at a time. Those
     in one folder are one thread's: they would wait for each other.
     """
+    if not doomed:
+        return []
     from concurrent.futures import ThreadPoolExecutor
 
     folders: dict[str, list[Entry]] = {}
