@@ -26,6 +26,7 @@ COUNTS = {
     "scans": 200,
     "signatures": 600,
     "sources": 800,
+    "tensors": 300,
     "weights": 400,
     "words": 2_000,
 }
