@@ -228,6 +228,10 @@ def test_pipes_are_not_waited_for(app):
     app.write("app/words.txt", "three\n")
     app.build("//app")
     assert "hermpkg.lock cannot be read" in fails(app, "verify", "--locked", code=2)
+    refused = app.run("lock")
+    assert refused.code == 36
+    assert "hermpkg.lock cannot be written" in refused.stderr
+    (app.root / "hermpkg.lock").unlink()
     assert app.run("lock").code == 0
     assert app.run("verify", "--locked").code == 0
 

@@ -11,7 +11,7 @@ from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, strong
 from hermpkg_build.cli.operands import current_workspace
 from hermpkg_build.cli.remote import EngineArguments
-from hermpkg_build.errors import ExitCode
+from hermpkg_build.errors import ExitCode, LocalEnvironmentError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,13 @@ def run(arguments: LockArguments, console: Console) -> ExitCode:
     with suppress(OSError):
         before = read_limited(path)
     if changed := before != data:
-        replace_file(path, data)
+        try:
+            replace_file(path, data)
+        except OSError as error:
+            raise LocalEnvironmentError(
+                f"{LOCK_FILE} cannot be written",
+                facts=[("file", path), ("reason", error.strerror or str(error))],
+            ) from None
     state = "written" if changed else "unchanged"
     hashes = {label: target.sha256 for label, target in locked.items()}
     console.give_json({"lock": path, "status": state, "targets": hashes})
