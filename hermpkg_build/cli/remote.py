@@ -13,6 +13,7 @@ from hermpkg_build.cli.command import CommonArguments
 from hermpkg_build.errors import HermpkgError
 
 if TYPE_CHECKING:
+    from hermpkg_build.disk.consent import Answer
     from hermpkg_build.engine.observer import BuildObserver
     from hermpkg_build.loading.remote_settings import Asked
     from hermpkg_build.loading.workspace import Workspace
@@ -88,11 +89,13 @@ def remote_of(workspace: Workspace, chosen: dict[str, Any], tell: BuildObserver)
     from hermpkg_build.remote.opening import open_remote
 
     asked = asked_of(workspace, chosen)
-    if asked is not None and not (asked.answer == "allowed" or (asked.answer == "" and _ask(asked))):
-        if asked.answer == "" and asked.sends_only and not _can_ask():
+    if asked is not None:
+        answer = asked.answer or _ask(asked)
+        if answer == "" and asked.sends_only:
             tell.warning(needs_consent(asked))
-        if asked.sends_only:
-            return None
+        if answer == "denied" or (answer == "" and asked.sends_only):
+            # What options name is used all the same.
+            chosen = {**asked.no_servers, **chosen}
     return open_remote(remote_settings(workspace, chosen))
 
 
@@ -105,14 +108,10 @@ def needs_consent(asked: Asked) -> str:
     )
 
 
-def _can_ask() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
-
-
-def _ask(asked: Asked) -> bool:
-    """Ask on the terminal whether what a workspace names may be used, and keep the answer."""
-    if not _can_ask():
-        return False
+def _ask(asked: Asked) -> Answer:
+    """Ask on the terminal whether what a workspace names may be used; keep the answer; "" if it is none."""
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
+        return ""
     from hermpkg_build.disk.consent import keep_answer
     from hermpkg_build.printable import one_line
 
@@ -120,10 +119,10 @@ def _ask(asked: Asked) -> bool:
     lines += [f"  {key:26} {value}" for key, value in asked.facts]
     lines.append("Allow that until it changes? [y/N] ")
     print(*map(one_line, lines), sep="\n", end="", file=sys.stderr, flush=True)
-    is_allowed = sys.stdin.readline().strip().lower() in ("y", "yes")
+    answer: Answer = "allowed" if sys.stdin.readline().strip().lower() in ("y", "yes") else "denied"
     with suppress(OSError):
-        keep_answer(asked.workspace.root, asked.digest, "allowed" if is_allowed else "denied", os.environ)
-    return is_allowed
+        keep_answer(asked.workspace.root, asked.digest, answer, os.environ)
+    return answer
 
 
 def servers_of(workspace: Workspace) -> tuple[str, str, HermpkgError | None]:

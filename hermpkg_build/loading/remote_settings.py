@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -82,6 +83,11 @@ class Asked:
         path = os.path.join(self.workspace.root, "pyproject.toml")
         return Location(path, line_of_setting(path, self.facts[0][0]))
 
+    @property
+    def no_servers(self) -> Fields:
+        """The fields that stand for none of the servers that the workspace names."""
+        return {name: "" for name in ("cache", "executor") if SETTINGS[name].key in self.workspace.settings}
+
 
 def asked_of(workspace: Workspace, chosen: Fields) -> Asked | None:
     """Return what is asked for a build with the fields `chosen` on the command line.
@@ -156,10 +162,12 @@ def _digest(workspace: Workspace) -> str:
 
     root = os.path.realpath(workspace.root)
     programs: dict[str, Json] = {}
-    for _, program in _settings_of(workspace, without=()).get("credential_helpers", ()):
-        found = os.path.realpath(shutil.which(program) or program)
-        if is_within(found, root):
-            programs[program] = str(hash_file(found)[0])
+    with suppress(WorkspaceError):  # Options can have others in the place of programs that are missing.
+        own = _settings_of(workspace, without=[name for name in SETTINGS if name != "credential_helpers"])
+        for _, program in own.get("credential_helpers", ()):
+            found = os.path.realpath(shutil.which(program) or program)
+            if is_within(found, root):
+                programs[program] = str(hash_file(found)[0])
     return fingerprint({"settings": said, "programs": programs}).hash
 
 

@@ -85,6 +85,30 @@ def test_a_program_of_the_workspace_is_allowed_by_its_bytes(clone, server):
     assert not trip.exists()
 
 
+def test_who_denies_builds_without_also_where_programs_are_named(clone, server):
+    clone.write("helper", "#!/bin/sh\nexit 1\n").chmod(0o755)
+    settings = f'[tool.hermpkg]\nremote-cache = "{server.url}"\ncredential-helper = "./helper"\n'
+    clone.write("pyproject.toml", settings)
+    assert clone.run("//app").code == 2
+    clone.run("allow", "--deny")
+    assert (clone.run("//app").code, server.asked) == (0, [])
+
+
+def test_options_stand_in_for_settings_that_cannot_be_used(clone, server, tmp_path):
+    (tmp_path / "token").write_text("t")
+    settings = f'[tool.hermpkg]\nremote-cache = "{server.url}"\nremote-token-file = "missing"\n'
+    clone.write("pyproject.toml", settings)
+    words = ("--remote-token-file", str(tmp_path / "token"), "--remote-cache", server.url)
+    assert clone.run("//app", *words).code == 0
+    assert server.asked != []
+
+
+def test_a_server_of_an_option_is_used_beside_one_that_is_not_allowed(clone, server):
+    clone.write("pyproject.toml", '[tool.hermpkg]\nremote-executor = "grpc://127.0.0.1:9"\n')
+    assert clone.run("//app", "--remote-cache", server.url).code == 0
+    assert server.asked != []
+
+
 @pytest.mark.parametrize(("typed", "code", "answer"), [(b"y\n", 0, "allowed"), (b"\n", 0, "denied")])
 def test_a_terminal_is_asked_once(clone, server, typed, code, answer):
     assert answer_on_terminal(clone, typed) == (code, 1)
