@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,4 +58,17 @@ def write_report(path: str, text: str, *, append: bool = False) -> None:
     except OSError as error:
         raise LocalEnvironmentError(
             f"cannot write {path!r}", facts=[("reason", error.strerror or str(error))]
+        ) from error
+
+
+@contextmanager
+def writing(what: str, path: str) -> Iterator[None]:
+    """Raise LocalEnvironmentError where the block cannot write `what`, such as "the page", to `path`."""
+    from hermpkg_build.errors import LocalEnvironmentError
+
+    try:
+        yield
+    except OSError as error:
+        raise LocalEnvironmentError(
+            f"{what} cannot be written", facts=[("file", path), ("reason", error.strerror or str(error))]
         ) from error

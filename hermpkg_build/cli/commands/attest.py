@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from hermpkg_build.cli.arguments import operand, option
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, strong
-from hermpkg_build.cli.operands import current_workspace, is_file
+from hermpkg_build.cli.operands import current_workspace, is_file, writing
 from hermpkg_build.cli.signing_options import SigningArguments, signing_identity
 from hermpkg_build.core.file_kinds import STATEMENT
-from hermpkg_build.errors import ArchiveError, CommandLineError, ExitCode, LocalEnvironmentError
+from hermpkg_build.errors import ArchiveError, CommandLineError, ExitCode
 
 if TYPE_CHECKING:
     from hermpkg_build.core.manifest import Manifest
@@ -81,10 +81,8 @@ def run(arguments: AttestArguments, console: Console) -> ExitCode:
 
     data = sign_statement(statement, identity)
     place = arguments.output or signature_path(path, ATTESTATION_SUFFIX)
-    try:
+    with writing("the statement", place):
         write_signature(place, data)
-    except OSError as error:
-        raise _unwritable(place, error) from error
     signer = claimed_signer(read_bundle(data))
     console.mention(strong(arguments.artifact), f"  attested by {signer}  {place}")
     console.give_json({"path": path, "attestation": place, "signer": signer})
@@ -152,13 +150,5 @@ def _write(path: str, data: bytes, artifact: str) -> None:
 
     if os.path.exists(path) and os.path.samefile(path, artifact):
         raise CommandLineError("--output names the artifact itself", next_step="name another file")
-    try:
+    with writing("the statement", path):
         replace_file(path, data)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: str, error: OSError) -> LocalEnvironmentError:
-    return LocalEnvironmentError(
-        "the statement cannot be written", facts=[("file", path), ("reason", error.strerror or str(error))]
-    )

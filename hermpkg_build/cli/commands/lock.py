@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from hermpkg_build.cli.arguments import operands
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, strong
-from hermpkg_build.cli.operands import current_workspace
+from hermpkg_build.cli.operands import current_workspace, writing
 from hermpkg_build.cli.remote import EngineArguments
-from hermpkg_build.errors import ExitCode, LocalEnvironmentError
+from hermpkg_build.errors import ExitCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +46,8 @@ def run(arguments: LockArguments, console: Console) -> ExitCode:
     with suppress(OSError):
         before = read_limited(path)
     if changed := before != data:
-        try:
+        with writing(LOCK_FILE, path):
             replace_file(path, data)
-        except OSError as error:
-            raise LocalEnvironmentError(
-                f"{LOCK_FILE} cannot be written",
-                facts=[("file", path), ("reason", error.strerror or str(error))],
-            ) from None
     state = "written" if changed else "unchanged"
     hashes = {label: target.sha256 for label, target in locked.items()}
     console.give_json({"lock": path, "status": state, "targets": hashes})

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from hermpkg_build.cli.arguments import flag, operand, option
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console
+from hermpkg_build.cli.operands import writing
 from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.core.file_kinds import PAGE
 from hermpkg_build.core.texts import size_text
-from hermpkg_build.errors import CommandLineError, ExitCode, LocalEnvironmentError
+from hermpkg_build.errors import CommandLineError, ExitCode
 
 if TYPE_CHECKING:
     from hermpkg_build.core.canonical_json import Json
@@ -86,12 +87,8 @@ def _written(arguments: LookArguments, title: str, page: bytes) -> str:
         path = os.path.join(tempfile.mkdtemp(prefix="hermpkg-look-"), f"{name or 'artifact'}.html")
     if os.path.isdir(path):
         raise CommandLineError(f"--output names a folder: {path}", next_step="name a file in it")
-    try:
+    with writing("the page", path):
         replace_file(path, page)
-    except OSError as error:
-        raise LocalEnvironmentError(
-            "the page cannot be written", facts=[("file", path), ("reason", error.strerror or str(error))]
-        ) from None
     return path
 
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from hermpkg_build.cli.arguments import flag, operand, option
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console
+from hermpkg_build.cli.operands import writing
 from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.core.file_kinds import BILL
 from hermpkg_build.core.texts import counted, size_text
-from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError, LocalEnvironmentError
+from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError
 
 if TYPE_CHECKING:
     from hermpkg_build.core.canonical_json import Json
@@ -169,16 +170,12 @@ def _replace(path: str, data: bytes) -> None:
 
     if os.path.isdir(path):
         raise CommandLineError(f"--output names a folder: {path}", next_step="name a file in it")
-    try:
+    with writing("the bill", path):
         if path.startswith(("/dev/", "/proc/")) or (os.path.exists(path) and not os.path.isfile(path)):
             with open(path, "wb") as file:  # Standard output by its path, or a pipe.
                 file.write(data)
         else:
             replace_file(path, data)
-    except OSError as error:
-        raise LocalEnvironmentError(
-            "the bill cannot be written", facts=[("file", path), ("reason", error.strerror or str(error))]
-        ) from None
 
 
 def _words(text: str | None) -> tuple[str, ...]:
