@@ -20,7 +20,7 @@ MODELS := .venv-models
 FUZZ := .venv-fuzz
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench fuzz zoo models pictures machine format clean
+.PHONY: help demo test dist bench fuzz zoo models pictures machine format clean
 
 help: ## Show what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -34,6 +34,10 @@ test: $(VENV)/test.stamp $(VENV)/machine.stamp ## Run every check: format, lint,
 	$(VENV_PYTHON) -m mypy
 	$(VENV_PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 	$(VENV_PYTHON) -m pytest $(PYTEST_FLAGS)
+
+dist: $(VENV)/made.stamp ## Make the wheels and source distributions of hermpkg-runtime and hermpkg-build in dist/
+	$(INSTALL) setuptools "tomli; python_version < '3.11'"
+	@$(VENV_PYTHON) hermpkg_build/runtime/distribution/make.py dist
 
 bench: $(VENV)/test.stamp ## Measure hermpkg side by side with its peers
 	@$(VENV_PYTHON) tests/benchmarks/run.py

@@ -1,7 +1,8 @@
 """Build PyTorch models, the code and the resources they need into one reproducible file.
 
 The public names are loaded when first used: importing this package loads neither torch nor anything
-of the build side.
+of the build side. They are those of two distributions: hermpkg-runtime has all that loads artifacts,
+hermpkg-build the rest.
 """
 
 from __future__ import annotations
@@ -64,15 +65,21 @@ _PUBLIC_NAMES = {
 
 _HOMES = {name: home for home, names in _PUBLIC_NAMES.items() for name in names}
 
-if not TYPE_CHECKING:
-    # Type checkers, which can compute no list, go by the imports.
-    __all__ = list(_HOMES)
+_OF_BUILD = ("exporter", "generate")
+"""The rooms with public names that hermpkg-build has."""
 
 
 def __getattr__(name: str) -> object:
+    if name == "__all__":
+        # Type checkers, which can compute no list, go by the imports.
+        return _available()
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if home.startswith(_OF_BUILD):
+        from hermpkg_build.installation import check_build
+
+        check_build(name)
     from importlib import import_module
 
     value: object = getattr(import_module(f"{__name__}.{home}"), name)
@@ -80,5 +87,16 @@ def __getattr__(name: str) -> object:
     return value
 
 
+def _available() -> list[str]:
+    """Return the public names that can be had: those of hermpkg-build only where it is installed."""
+    from hermpkg_build.installation import check_build
+
+    try:
+        check_build()
+    except ImportError:
+        return [name for name, home in _HOMES.items() if not home.startswith(_OF_BUILD)]
+    return list(_HOMES)
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_available()})

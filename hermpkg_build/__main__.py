@@ -7,12 +7,22 @@ import os
 import sys
 from contextlib import suppress
 
+_LOCAL_ENVIRONMENT = 36
+"""The exit code, as `errors.ExitCode` has it."""
+
 
 def main() -> int:
     """Run the command line; return the exit code."""
     # Nearly all that a command makes lives until it ends: graphs of modules, tables of facts. Looking
     # through them for cycles again and again took a third of the time of a large analysis.
     gc.set_threshold(1_000_000)
+    from hermpkg_build.installation import check_build
+
+    try:
+        check_build("the command line")
+    except ImportError as error:
+        print(f"hermpkg: {error}", file=sys.stderr)
+        return _LOCAL_ENVIRONMENT
     from hermpkg_build.cli.main import main as run
 
     return run()

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.installation import BUILD, RUNTIME
 
 FRAMEWORK = "torch"
-OWN_TOOL = "hermpkg-build"
+OWN_TOOLS = frozenset({BUILD, RUNTIME})
+"""The distributions of hermpkg itself."""
 OWN_PACKAGE = "hermpkg_build"
 """Its name where no distribution has it, as in a checkout on the search path."""
 ASKED = "asked"
@@ -88,7 +90,7 @@ TABLE: Sequence[Row] = (
     Row(
         name="framework",
         when="torch, hermpkg itself, which opens the package, and `__main__`, the program that does",
-        fits=lambda c: c.name in (FRAMEWORK, OWN_TOOL, OWN_PACKAGE, "__main__"),
+        fits=lambda c: c.name in (FRAMEWORK, *OWN_TOOLS, OWN_PACKAGE, "__main__"),
         policy=Policy.EXTERN,
         why="it is there wherever the package is opened",
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 
+from hermpkg_build.analysis.decisions import OWN_TOOLS
 from hermpkg_build.analysis.distributions import Distribution
 from hermpkg_build.analysis.module_finder import ModuleFinder, ModuleSource
 from hermpkg_build.core.distribution_names import normalised
@@ -15,7 +16,6 @@ from hermpkg_build.core.source_roots import advice_on_root
 from hermpkg_build.core.texts import listed
 
 _SHOWN = 4
-_TOOL = "hermpkg-build"
 
 
 def is_linked(distribution: Distribution, source: ModuleSource) -> bool:
@@ -68,7 +68,7 @@ def _own_file(node: ModuleNode, finder: ModuleFinder, tops: Collection[str], pro
         return ""
     if source.origin is Origin.WORKSPACE:
         return source.shown
-    if top_of(node.name) not in tops or not source.distribution or source.distribution == _TOOL:
+    if top_of(node.name) not in tops or not source.distribution or source.distribution in OWN_TOOLS:
         return ""
     distribution = finder.distributions.named(source.distribution)
     is_own = source.distribution == normalised(project) if project else False

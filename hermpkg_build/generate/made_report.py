@@ -10,7 +10,7 @@ from hermpkg_build.analysis.decisions import (
     ASKED,
     FRAMEWORK,
     OWN,
-    OWN_TOOL,
+    OWN_TOOLS,
     UNUSED,
     Decision,
     allowed_versions,
@@ -52,7 +52,7 @@ def versions_needed(
         decision.name: versions
         for decision in decisions.values()
         if decision.name in needed
-        and decision.name != OWN_TOOL
+        and decision.name not in OWN_TOOLS
         and decision.row != UNUSED
         and (versions := allowed_versions(decision.version))
     }

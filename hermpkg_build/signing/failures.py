@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from hermpkg_build.errors import ExitCode, HermpkgError, LocalEnvironmentError
+from hermpkg_build.installation import with_extra
 
 Fault: TypeAlias = Literal[
     "missing", "malformed", "other statement", "other signer", "not valid", "expired", "other content", "link"
@@ -41,5 +42,5 @@ def missing_extra(error: ImportError) -> LocalEnvironmentError:
     return LocalEnvironmentError(
         "the extra `sign` is not installed",
         facts=[("missing", error.name or str(error))],
-        next_step="pip install 'hermpkg-build[sign]'",
+        next_step=with_extra("sign"),
     )

@@ -40,6 +40,12 @@ def read_policy(path: str | os.PathLike[str]) -> TrustPolicy:
         document = parse_toml(text)
     except ValueError as error:  # also of a number of thousands of digits
         raise _wrong(f"not a TOML file: {error}", Location(name)) from None
+    except ModuleNotFoundError as error:
+        raise TrustPolicyError(
+            f"policies cannot be read without {error.name}, so nothing is accepted by it",
+            facts=[("file", name)],
+            next_step=f"pip install {error.name}",
+        ) from None
     return _Reader(name, text).policy(document)
 
 

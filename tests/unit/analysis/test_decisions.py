@@ -45,6 +45,7 @@ def test_the_first_row_that_fits_decides(known, policy, row):
 def test_torch_and_the_tool_itself_are_there():
     assert decide(candidate("torch", is_compiled=True)).row == "framework"
     assert decide(candidate("hermpkg-build", is_own=True)).row == "framework"
+    assert decide(candidate("hermpkg-runtime", is_own=True)).row == "framework"
     assert decide(candidate("hermpkg_build", is_own=True)).row == "framework"
 
 
