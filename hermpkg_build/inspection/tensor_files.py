@@ -17,9 +17,12 @@ from hermpkg_build.pickles.reading.nodes import read_pickle
 from hermpkg_build.pickles.reading.tensor_entries import TensorEntry, tensor_entries
 from hermpkg_build.pickles.reading.torch_saves import Place, read_pickle_file
 from hermpkg_build.runtime.contents.tensors_as_data import StorageRecords
+from hermpkg_build.scanning.file_kinds import is_safetensors
 
 _SAVED = "data.pkl"
 _ZIP = b"PK"
+_HEADER = b"{"
+"""Behind its size in eight bytes, the header of a safetensors file begins so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,16 +95,18 @@ def _entries(archive: ArchiveReader, name: str) -> tuple[TensorEntry, ...] | str
 
 
 def _is_zip(path: str) -> bool:
-    """Tell whether the file is to be read as an archive: all are but those that begin like a pickle."""
+    """Tell whether the file is to be read as an archive: all but what begins like other kinds."""
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             return True
         with open(path, "rb") as file:
-            start = file.read(2)
+            start = file.read(9)
     except OSError:
         return True
-    return start == _ZIP or (start[:1] not in (b"\x80", b"}", b"]", b"(", b"c"))
+    if start[:2] == _ZIP:
+        return True
+    return start[:1] not in (b"\x80", b"}", b"]", b"(", b"c") and start[8:] != _HEADER
 
 
 def _plain(path: str) -> TensorFile:
@@ -113,6 +118,12 @@ def _plain(path: str) -> TensorFile:
         file = read_pickle_file(data)
         entries = tuple(tensor_entries(file.root, record))
     except ValueError as error:
+        if is_safetensors(memoryview(data)):
+            raise ArchiveError(
+                "the file is one of safetensors, which no code is needed to read",
+                facts=[("file", path)],
+                next_step="load it: safetensors.torch.load_file(FILE)",
+            ) from None
         raise ArchiveError(
             "the file is neither an archive nor a pickle that makes sense",
             facts=[("file", path), ("reason", str(error))],

@@ -142,3 +142,12 @@ def test_files_without_tensors(app, tmp_path):
     outcome = app.run("tensors", str(tmp_path / "one.pkl"), "--to", "x")
     assert outcome.code == ExitCode.BUILD_FAILED
     assert "no tensors" in outcome.stderr
+
+
+def test_a_safetensors_file_is_said_to_be_one(app, tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"weight": torch.ones(2)}, tmp_path / "net.safetensors")
+    outcome = app.run("tensors", str(tmp_path / "net.safetensors"))
+    assert outcome.code == ExitCode.BUILD_FAILED
+    assert "one of safetensors" in outcome.stderr

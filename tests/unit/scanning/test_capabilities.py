@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hermpkg_build.scanning.capabilities import Capability, CodeUse, capabilities_of, resolved
+from tests.unit.scanning.code_samples import ONLY_COMPUTES, STARTS_PROCESSES
 
 
 def uses_of(source: str) -> list[CodeUse]:
@@ -19,58 +20,7 @@ def told(source: str) -> set[Capability]:
     return {use.capability for use in uses_of(source)}
 
 
-_PROCESSES = [
-    "import os\nos.system('x')",
-    "import os as o\no.system('x')",
-    "import os.path\nos.system('x')",
-    "from os import system",
-    "from os import system as s\ns('x')",
-    "from os import *\nsystem('x')",
-    "import os\nrun = os.system",
-    "import os\nlist(map(os.system, ['x']))",
-    "import os\ngetattr(os, 'system')('x')",
-    "import os\ngetattr(os, 'sys' + 'tem')('x')",
-    "import os\ngetattr(os, ''.join(['sys', 'tem']))('x')",
-    "import os\nos.__dict__['system']('x')",
-    "import os\nvars(os)['system']('x')",
-    "import os\nglobals()['os'].system('x')",
-    "import sys\nsys.modules['os'].system('x')",
-    "__import__('os').system('x')",
-    "__import__('os.path').system('x')",
-    "__builtins__['__import__']('os').system('x')",
-    "__builtins__.__import__('os').system('x')",
-    "import builtins\nbuiltins.__import__('os').system('x')",
-    "import importlib\nimportlib.import_module('os').system('x')",
-    "from importlib import import_module as load\nm = load('subprocess')\nm.run('x')",
-    "import os\no = os\np = o\np.system('x')",
-    "import os\n(o := os).system('x')",
-    "import os\nfor o in [os]:\n    o.system('x')",
-    "import os\no, n = os, 1\no.system('x')",
-    "class A:\n    import os\nA.os.system('x')",
-    "import torch\ntorch.os.system('x')",
-    "import random\nrandom._os.system('x')",
-    "import subprocess\nsubprocess.run(['x'])",
-    "import subprocess\n@subprocess.run\ndef f(): ...",
-    "import subprocess\nclass A(subprocess.Popen): ...",
-    "import os\ndef f(x=os.system): ...",
-    "import os\nf = lambda: os.system('x')",
-    "import os\n[os.system(x) for x in 'y']",
-    "import posix\nposix.system('x')",
-    "import os\nos.execvp('x', ['x'])",
-    "import ｏs\nos.system('x')".replace("ｏ", "\uff4f"),
-    "import pty\npty.spawn('x')",
-    "import os\n\nasync def f():\n    os.popen('x')",
-    "import os\nif False:\n    os = None\nos.system('x')",
-    "import asyncio\nasyncio.create_subprocess_shell('x')",
-    "print.__self__.__import__('os').system('x')",
-    "f = __import__\nf('os').system('x')",
-    "from subprocess import *\nrun('x')",
-    "from operator import attrgetter\nimport torch\nattrgetter('os.system')(torch)('x')",
-    "import os\ndef f(*a: os.system('x')): ...",
-]
-
-
-@pytest.mark.parametrize("source", _PROCESSES)
+@pytest.mark.parametrize("source", STARTS_PROCESSES)
 def test_a_process_that_is_started_is_told(source: str) -> None:
     assert Capability.PROCESSES in told(source)
 
@@ -147,35 +97,7 @@ def test_capabilities_are_told(source: str, capability: Capability) -> None:
     assert capability in told(source)
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        "import torch\nclass M(torch.nn.Module):\n    def f(self, x):\n        return self.eval().run(x)",
-        "import re\nre.compile('x')",
-        "import os\np = os.path.join('a', 'b')\nsep = os.sep",
-        "import sys\nif sys.version_info >= (3, 9) and sys.platform == 'linux':\n    x = sys.maxsize",
-        "import sys\nthis = sys.modules[__name__]",
-        "import sys\n'torch' in sys.modules",
-        "import json\njson.loads('1')",
-        "import torch\nf = torch.compile(g)",
-        "def f(open):\n    open('x', 'w')",
-        "getattr(self, name)(1)",
-        "import importlib\nm = importlib.import_module('torch.nn')\nm.Linear(1, 1)",
-        "import subprocess\ntry: ...\nexcept subprocess.CalledProcessError: ...",
-        "import pickle\npickle.dumps(1)",
-        "import os\nhasattr(os, 'fork')",
-        "class A: ...\nfor each in A.__subclasses__(): ...",
-        "import types\nisinstance(f, (types.FunctionType, types.CodeType))",
-        "import multiprocessing\nlock = multiprocessing.RLock()",
-        "import pickle\nprint(pickle.__doc__)",
-        "import torch\ngetattr(torch.nn.Linear, name)",
-        "import socket\nprint(socket.AF_INET)",
-        "x = object.__getattribute__(self, name)",
-        "import numpy as np\nnp.random.seed(0)\nxp = np\nxp.zeros(1)",
-        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import subprocess",
-        "text = 'os.system(1)'  # os.system(2)",
-    ],
-)
+@pytest.mark.parametrize("source", ONLY_COMPUTES)
 def test_what_only_computes_is_clean(source: str) -> None:
     assert told(source) == set()
 
