@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 
 from hermpkg_build.archive.layout import BYTEORDER, DATA, MANIFEST
@@ -13,6 +14,7 @@ from hermpkg_build.core.module_names import module_of_record
 from hermpkg_build.errors import ArchiveError
 
 _PICKLE_START = b"\x80"
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,15 @@ def contents_of(archive: ArchiveReader) -> Contents:
         duplicates=archive.duplicates,
         strays=archive.strays,
     )
+
+
+def digest_of(archive: ArchiveReader) -> Digest:
+    """Return the digest of the whole file of `archive`, over the bytes that its records are read of."""
+    whole = hashlib.sha256()
+    raw = archive.raw()
+    for start in range(0, len(raw), _PIECE):
+        whole.update(raw[start : start + _PIECE])
+    return Digest(whole.hexdigest(), len(raw))
 
 
 def manifest_of(archive: ArchiveReader) -> Manifest | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hermpkg_build.analysis.distributions import owner_of_metadata
@@ -191,6 +191,13 @@ class Belongings:
         beside = self.module_beside(name)
         return self.of_module(beside) if beside else GroupKey(kind=GroupKind.RESOURCES)
 
+    def by_group(self, records: Iterable[RecordFacts]) -> dict[GroupKey, list[RecordFacts]]:
+        """Sort `records` by the group that each belongs to."""
+        found: dict[GroupKey, list[RecordFacts]] = {}
+        for record in records:
+            found.setdefault(self.of_record(record.name, record.kind), []).append(record)
+        return found
+
     def module_beside(self, record: str) -> str:
         """Return the packed module in whose folder a data file lies, or in the nearest above; "" for none.
 
@@ -203,11 +210,10 @@ class Belongings:
 
     def groups(self, records: Sequence[RecordFacts]) -> tuple[Group, ...]:
         """Return the groups of `records`: tensors, then what is packed by its bytes, then what is not."""
-        sizes: dict[GroupKey, list[int]] = {}
-        for record in records:
-            size = sizes.setdefault(self.of_record(record.name, record.kind), [0, 0])
-            size[0] += record.bytes
-            size[1] += 1
+        sizes = {
+            key: [sum(record.bytes for record in found), len(found)]
+            for key, found in self.by_group(records).items()
+        }
         members: dict[GroupKey, list[str]] = {key: [] for key in sizes}
         for name in self.modules:
             members.setdefault(self.of_module(name), []).append(name)

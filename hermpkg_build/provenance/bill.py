@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import hashlib
 import uuid
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -18,16 +17,15 @@ from hermpkg_build.core.manifest import Manifest, RecordKind
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.core.texts import listed
 from hermpkg_build.inspection.archive_graph import graph_of_archive
-from hermpkg_build.inspection.contents import RecordFacts
-from hermpkg_build.inspection.groups import Group, GroupKey, GroupKind, edits_of
+from hermpkg_build.inspection.contents import RecordFacts, digest_of
+from hermpkg_build.inspection.groups import Group, GroupKey, GroupKind
 from hermpkg_build.inspection.overview import Overview, overview_of
 from hermpkg_build.inspection.tensors import TensorFacts
 from hermpkg_build.provenance.licenses import License, license_of
+from hermpkg_build.provenance.materials import MOST_LISTED, edited_words
 
-_PIECE = 1 << 20
 _PYTHON = "Python"
 _PICKLES = "pickled objects"
-_MOST_LISTED = 10
 _UNNAMED = (GroupKind.ABSENT,)
 
 
@@ -66,9 +64,10 @@ class Part:
     `ref` names it within the bill, and `needs` are the `ref` of what it imports, names in pickles or shares
     tensors with; these are files of the first model that has them. `version` is the one that the artifact was
     built with, `requires` (PEP 440) those that may be there. `packed`, `extern` and `mocked` count modules,
-    and `mocks` names those of which there are only stubs; it is `optional` where only imports lead to it that
-    may fail. `license` is None for what is no distribution with packed code, `source` where that was
-    installed from, where no index is. Of a model, `made_by` is its factory.
+    `mocks` names those of which there are only stubs, and `externs` those that are taken from where the
+    artifact lands: with its files, the policy of each of its modules is known. It is `optional` where only
+    imports lead to it that may fail. `license` is None for what is no distribution with packed code, `source`
+    where that was installed from, where no index is. Of a model, `made_by` is its factory.
     """
 
     ref: str
@@ -80,6 +79,7 @@ class Part:
     extern: int = 0
     mocked: int = 0
     mocks: tuple[str, ...] = ()
+    externs: tuple[str, ...] = ()
     optional: bool = False
     files: tuple[RecordFacts, ...] = ()
     license: License | None = None
@@ -136,10 +136,6 @@ def bill_of(archive: ArchiveReader, *, own: Collection[str] = ()) -> Bill:
     `own` are top-level modules that count as own code where no distribution is known to have them. Raises
     ArchiveError for damaged records, LocalEnvironmentError where the extra `sbom` is not installed.
     """
-    whole = hashlib.sha256()
-    raw = archive.raw()
-    for start in range(0, len(raw), _PIECE):
-        whole.update(raw[start : start + _PIECE])
     overview = overview_of(archive)
     manifest = overview.contents.manifest
     python_version = (
@@ -150,7 +146,7 @@ def bill_of(archive: ArchiveReader, *, own: Collection[str] = ()) -> Bill:
     parts = [replace(part, needs=tuple(ref for ref in part.needs if ref in known)) for part in parts]
     return Bill(
         name=archive.root,
-        digest=Digest(whole.hexdigest(), len(raw)),
+        digest=digest_of(archive),
         built_by=f"{manifest.tool.name} {manifest.tool.version}" if manifest is not None else "",
         python_version=python_version,
         parts=tuple(sorted(parts, key=lambda part: (list(PartKind).index(part.kind), part.ref))),
@@ -170,15 +166,13 @@ class _BillMaker:
         self._manifest = overview.contents.manifest
         self._models = _models(overview, graph)
         self._needs = self._needs_by_ref(graph)
-        self._mocks = self._mocks_by_ref()
+        self._mocks = self._modules_by_ref(Policy.MOCK)
+        self._externs = self._modules_by_ref(Policy.EXTERN)
 
     def parts(self) -> Iterator[Part]:
         """Give all parts; each record of the artifact is a file of one of them."""
         belongings = self._overview.belongings
-        records: dict[GroupKey, list[RecordFacts]] = {}
-        for record in self._overview.contents.records:
-            key = belongings.of_record(record.name, record.kind)
-            records.setdefault(key, []).append(record)
+        records = belongings.by_group(self._overview.contents.records)
         keys = {(key.kind, str(key)): key for key in map(belongings.of_module, belongings.modules)}
         keys.update({(key.kind, str(key)): key for key in records})
         own: list[tuple[Group, list[RecordFacts]]] = []
@@ -223,6 +217,7 @@ class _BillMaker:
             extern=group.extern,
             mocked=group.mocked,
             mocks=self._mocks.get(ref, ()),
+            externs=self._externs.get(ref, ()),
             optional=group.optional,
             files=tuple(files),
             license=license_of(stated) if is_licensed else None,
@@ -241,6 +236,7 @@ class _BillMaker:
             extern=sum(group.extern for group, _ in own),
             mocked=sum(group.mocked for group, _ in own),
             mocks=self._mocks.get(ref, ()),
+            externs=self._externs.get(ref, ()),
             files=tuple(file for _, files in own for file in files),
             needs=self._needs.get(ref, ()),
         )
@@ -297,11 +293,11 @@ class _BillMaker:
             needs=self._needs.get(ref, ()),
         )
 
-    def _mocks_by_ref(self) -> dict[str, tuple[str, ...]]:
+    def _modules_by_ref(self, wanted: Policy) -> dict[str, tuple[str, ...]]:
         belongings = self._overview.belongings
         found: dict[str, list[str]] = {}
         for name, policy in sorted(belongings.modules.items()):
-            if policy is Policy.MOCK:
+            if policy is wanted:
                 found.setdefault(_ref_of(belongings.of_module(name)), []).append(name)
         return {ref: tuple(names) for ref, names in found.items()}
 
@@ -378,19 +374,13 @@ def _unknown(overview: Overview, python_version: str) -> Iterator[str]:
         yield f"the pickle {record} cannot be read, so that its tensors are not known"
     if overview.tensors.tensors or overview.tensors.unnamed:
         yield "under which terms weights and other data may be used is recorded nowhere"
-    yield from _edited(overview)
+    yield from edited_words(overview.contents)
     yield from _absent(overview, manifest)
-
-
-def _edited(overview: Overview) -> Iterator[str]:
-    edits = [f"{name} ({change})" for change, name in edits_of(overview.contents)]
-    if edits:
-        yield f"the artifact was edited after it was built: {listed(edits, _MOST_LISTED)}"
 
 
 def _absent(overview: Overview, manifest: Manifest | None) -> Iterator[str]:
     belongings = overview.belongings
     names = [name for name in belongings.modules if belongings.of_module(name).kind is GroupKind.ABSENT]
     if names and manifest is not None:
-        shown = listed(sorted(names), _MOST_LISTED)
+        shown = listed(sorted(names), MOST_LISTED)
         yield f"modules that imports name, and that were not installed when it was built: {shown}"

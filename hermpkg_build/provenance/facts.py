@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from hermpkg_build.provenance.bill import Bill, Part, PartKind
+from hermpkg_build.provenance.package_urls import distribution_url, known_source
 
 if TYPE_CHECKING:
     from packageurl import PackageURL
-
-_DISTRIBUTION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-
-_URL = re.compile(
-    r"(?:[a-z]+\+)?(?:https?|ssh|git)://[A-Za-z0-9.-]+(?::[0-9]{1,5})?"
-    r"(?:/(?:[A-Za-z0-9._~:/@!$&'()*,;=+-]|%[0-9A-Fa-f]{2})*)?"
-)
 
 
 def facts_of_bill(bill: Bill) -> Mapping[str, str]:
@@ -38,6 +31,7 @@ def facts_of(part: Part) -> Mapping[str, str]:
         "status": part.status,
         **{f"modules:{policy}": str(count) for policy, count in counts.items() if count},
         "mocks": "; ".join(part.mocks),
+        "externs": "; ".join(part.externs),
         "requires": part.requires,
         "source": part.source,
         "label": part.label,
@@ -64,20 +58,18 @@ def package_url(part: Part) -> PackageURL | None:
     """Return the purl of a distribution, None for anything else and for a name that no distribution has."""
     from packageurl import PackageURL
 
-    if part.kind is not PartKind.DISTRIBUTION or not _DISTRIBUTION_NAME.fullmatch(part.name):
+    if part.kind is not PartKind.DISTRIBUTION:
         return None
-    source = source_url(part)
-    key = "vcs_url" if "+" in source.partition(":")[0] else "download_url"
-    qualifiers = {key: source} if source else None
-    return PackageURL(type="pypi", name=part.name, version=part.version or None, qualifiers=qualifiers)
+    url = distribution_url(part.name, part.version, part.source)
+    return PackageURL.from_string(url) if url else None
 
 
 def source_url(part: Part) -> str:
-    """Return where a distribution was installed from, "" for no index's and for what is no URL.
+    """Return where a distribution was installed from, "" where that is an index, and for what is no URL.
 
     That is an archive, or a repository with the commit: ``git+https://host/repository@commit``.
     """
-    return part.source if _URL.fullmatch(part.source) else ""
+    return known_source(part.source)
 
 
 def _stated(facts: Mapping[str, str]) -> Mapping[str, str]:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.digest import fingerprint
-from hermpkg_build.core.graph import Origin
+from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.manifest import Manifest, RecordKind
-from hermpkg_build.core.module_names import module_of_record
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.texts import listed
+from hermpkg_build.inspection.contents import Contents, RecordFacts
+from hermpkg_build.inspection.groups import Belongings, GroupKey, GroupKind, edits_of
+
+MOST_LISTED = 10
+_OWN = (GroupKind.WORKSPACE, GroupKind.GENERATED, GroupKind.MODULE, GroupKind.RESOURCES)
+"""What is neither of a distribution, nor made by the build."""
 
 
 class Role(str, enum.Enum):
@@ -35,13 +41,15 @@ class Material:
     """One thing that a build was made of.
 
     Files have a `sha256`; distributions and the interpreter have a `version`, and those of their files that
-    were packed or read with the SHA-256 of each.
+    were packed or read with the SHA-256 of each. `source` is where a distribution was installed from, where
+    that is no index.
     """
 
     name: str
     role: Role
     sha256: str = ""
     version: str = ""
+    source: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -71,64 +79,87 @@ class BuildFacts:
     platform: str
 
 
-def materials_of_build(facts: BuildFacts, manifest: Manifest) -> tuple[Material, ...]:
-    """List all that an artifact with `manifest` was made of, in an order that depends on names only."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What an artifact says of what it was made of: its manifest, and its records by what they are of.
+
+    `unknown` says in sentences what cannot be known from it.
+    """
+
+    manifest: Manifest
+    records: Mapping[GroupKey, Sequence[RecordFacts]]
+    unknown: tuple[str, ...] = ()
+
+    @classmethod
+    def by(cls, archive: ArchiveReader, contents: Contents) -> Held | None:
+        """Return what the artifact `archive` with these `contents` says, None where it has no manifest."""
+        if contents.manifest is None:
+            return None
+        return cls(
+            manifest=contents.manifest,
+            records=Belongings(archive, contents.manifest).by_group(contents.records),
+            unknown=tuple(edited_words(contents)),
+        )
+
+
+def materials_of_build(facts: BuildFacts, held: Held) -> tuple[Material, ...]:
+    """List all that an artifact which holds `held` was made of, in an order that depends on names only."""
     files = [
         Material(name=path, role=facts.roles.get(path, Role.FILE), sha256=sha256)
         for path, sha256 in sorted(facts.files.items())
     ]
     outside = [Material(name="", role=Role.OUTSIDE, sha256=sha256) for sha256 in sorted({*facts.outside})]
-    versions = {**facts.versions, **manifest.distributions}
-    packed = _packed_of(manifest)
-    found = []
-    for name in sorted({*versions, *facts.installed, *packed}):
-        used = {**facts.installed.get(name, {}), **packed.get(name, {})}
-        found.append(_distribution(name, versions.get(name, ""), used))
+    found = _distributions(held, facts.versions, facts.installed)
     return (*files, *outside, *found, _python(facts.python_version))
 
 
-def materials_of_manifest(manifest: Manifest) -> tuple[Material, ...]:
+def materials_of_file(held: Held) -> tuple[Material, ...]:
     """List what an artifact says itself that it was made of: less than its build knew.
 
     Names of files are those of records; weights, BUILD files and what factories read are not known.
     """
-    own = [
-        Material(name=record, role=role, sha256=manifest.records[record].digest.hash)
-        for record, role in sorted(_own_records(manifest))
-    ]
-    packed = _packed_of(manifest)
-    found = [
-        _distribution(name, version, packed.get(name, {}))
-        for name, version in sorted(manifest.distributions.items())
-    ]
-    return (*own, *found, _python(manifest.python_version))
+    own = sorted(
+        (
+            Material(
+                name=record.name,
+                role=Role.SOURCE if record.kind == RecordKind.MODULE else Role.RESOURCE,
+                sha256=record.sha256,
+            )
+            for key, records in held.records.items()
+            for record in records
+            if key.kind in _OWN and record.kind != RecordKind.MOCK
+        ),
+        key=lambda material: material.name,
+    )
+    return (*own, *_distributions(held, {}, {}), _python(held.manifest.python_version))
 
 
-def _own_records(manifest: Manifest) -> Iterator[tuple[str, Role]]:
-    for record, known in manifest.records.items():
-        if known.kind is RecordKind.RESOURCE:
-            yield record, Role.RESOURCE
-        elif known.kind is RecordKind.MODULE and (found := module_of_record(record)) is not None:
-            module = manifest.modules.get(found[0])
-            if module is not None and module.origin is not Origin.ENVIRONMENT:
-                yield record, Role.SOURCE
+def edited_words(contents: Contents) -> Iterator[str]:
+    """Say that an artifact is not what was built, where it is not."""
+    edits = [f"{name} ({change})" for change, name in edits_of(contents)]
+    if edits:
+        yield f"the artifact was edited after it was built: {listed(edits, MOST_LISTED)}"
 
 
-def _packed_of(manifest: Manifest) -> dict[str, dict[str, str]]:
-    """The records of packed modules by the distribution that installed them, with their digests."""
-    found: dict[str, dict[str, str]] = {}
-    for record, known in manifest.records.items():
-        if known.kind is not RecordKind.MODULE or (named := module_of_record(record)) is None:
-            continue
-        module = manifest.modules.get(named[0])
-        if module is not None and module.distribution and module.policy is Policy.INTERN:
-            found.setdefault(module.distribution, {})[record] = known.digest.hash
-    return found
-
-
-def _distribution(name: str, version: str, files: Mapping[str, str]) -> Material:
-    ordered = dict(sorted(files.items()))
-    return Material(name=name, role=Role.DISTRIBUTION, version=version, files=ordered)
+def _distributions(
+    held: Held, versions: Mapping[str, str], installed: Mapping[str, Mapping[str, str]]
+) -> Iterator[Material]:
+    """Give the distributions that were packed, needed or read, with the files of each that were."""
+    manifest = held.manifest
+    files: dict[str, dict[str, str]] = {normalised(name): {**used} for name, used in installed.items()}
+    for key, records in held.records.items():
+        if key.kind is GroupKind.DISTRIBUTION:
+            files.setdefault(key.name, {}).update((record.name, record.sha256) for record in records)
+    known = {normalised(name): version for name, version in {**versions, **manifest.distributions}.items()}
+    stated = manifest.licenses or {}
+    for name in sorted({*known, *files}):
+        yield Material(
+            name=name,
+            role=Role.DISTRIBUTION,
+            version=known.get(name, ""),
+            source=stated[name].source if name in stated else "",
+            files=dict(sorted(files.get(name, {}).items())),
+        )
 
 
 def _python(version: str) -> Material:

@@ -8,14 +8,15 @@ from typing import Any
 from urllib.parse import quote
 
 from hermpkg_build.core.canonical_json import Json, pretty
-from hermpkg_build.core.manifest import Manifest
 from hermpkg_build.provenance.materials import (
     BuildFacts,
+    Held,
     Material,
     Role,
     materials_of_build,
-    materials_of_manifest,
+    materials_of_file,
 )
+from hermpkg_build.provenance.package_urls import distribution_url
 from hermpkg_build.version import __version__
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -39,25 +40,26 @@ class Subject:
     sha256: str
 
 
-def build_statement(subject: Subject, facts: BuildFacts, manifest: Manifest, *, builder: str = "") -> bytes:
+def build_statement(subject: Subject, facts: BuildFacts, held: Held, *, builder: str = "") -> bytes:
     """Return the statement on an artifact that was built of `facts`; equal builds give equal bytes.
 
     `builder` is a URI of who ran the build; "" leaves it at the program, which vouches for nothing.
     """
     external: dict[str, Json] = {"target": facts.label, "declarations": dict(sorted(facts.targets.items()))}
     internal: dict[str, Json] = {"platform": facts.platform, "python": facts.python_version}
-    materials = materials_of_build(facts, manifest)
+    materials = materials_of_build(facts, held)
     return _statement(subject, external, internal, materials, builder, __version__)
 
 
-def file_statement(subject: Subject, manifest: Manifest, *, builder: str = "") -> bytes:
+def file_statement(subject: Subject, held: Held, *, builder: str = "") -> bytes:
     """Return the statement on an artifact of which only the file is there; it says what is not known."""
+    manifest = held.manifest
     models: dict[str, Json] = {
         record: {"target": model.label, "factory": model.factory}
         for record, model in sorted(manifest.models.items())
     }
-    internal: dict[str, Json] = {"python": manifest.python_version, "unknown": list(UNKNOWN)}
-    materials = materials_of_manifest(manifest)
+    internal: dict[str, Json] = {"python": manifest.python_version, "unknown": [*UNKNOWN, *held.unknown]}
+    materials = materials_of_file(held)
     return _statement(subject, {"models": models}, internal, materials, builder, manifest.tool.version)
 
 
@@ -109,7 +111,7 @@ def _statement(
                 },
                 "runDetails": {
                     "builder": {
-                        "id": builder or f"pkg:pypi/hermpkg-build@{quote(version)}",
+                        "id": builder or distribution_url("hermpkg-build", version),
                         "version": {"hermpkg": version},
                     }
                 },
@@ -125,10 +127,8 @@ def _descriptor(material: Material) -> Json:
         found["name"] = material.name
     if material.sha256:
         found["digest"] = {"sha256": material.sha256}
-    if material.role in (Role.DISTRIBUTION, Role.PYTHON):
-        kind = "pypi" if material.role is Role.DISTRIBUTION else "generic"
-        at = f"@{quote(material.version)}" if material.version else ""
-        found["uri"] = f"pkg:{kind}/{quote(material.name)}{at}"
+    if url := _url_of(material):
+        found["uri"] = url
     if material.files:
         # A digest of the distribution itself is not known; this one is of the files that were of use.
         found["annotations"] = {
@@ -137,3 +137,9 @@ def _descriptor(material: Material) -> Json:
             "filesSha256": material.files_sha256,
         }
     return found
+
+
+def _url_of(material: Material) -> str:
+    if material.role is Role.DISTRIBUTION:
+        return distribution_url(material.name, material.version, material.source)
+    return f"pkg:generic/python@{quote(material.version, safe=':')}" if material.role is Role.PYTHON else ""

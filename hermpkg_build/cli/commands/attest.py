@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,11 +11,12 @@ from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, strong
 from hermpkg_build.cli.operands import current_workspace, is_file, writing
 from hermpkg_build.cli.signing_options import SigningArguments, signing_identity
+from hermpkg_build.core.canonical_json import loads, pretty_ascii
 from hermpkg_build.core.file_kinds import STATEMENT
 from hermpkg_build.errors import ArchiveError, CommandLineError, ExitCode
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.manifest import Manifest
+    from hermpkg_build.provenance.materials import Held
     from hermpkg_build.provenance.statement import Subject
 
 
@@ -69,10 +69,8 @@ def run(arguments: AttestArguments, console: Console) -> ExitCode:
             _write(arguments.output, statement, path)
             console.say(arguments.output)
         else:
-            # ASCII alone: whatever shows the text shows what is in it.
-            text = json.dumps(json.loads(statement), indent=2, sort_keys=True)
-            console.say_all(text.splitlines())
-        console.give_json(json.loads(statement))
+            console.say_all(pretty_ascii(loads(statement)).splitlines())
+        console.give_json(loads(statement))
         return ExitCode.SUCCESS
     from hermpkg_build.signing.bundles import read_bundle
     from hermpkg_build.signing.files import ATTESTATION_SUFFIX, signature_path, write_signature
@@ -95,48 +93,42 @@ def _statement(arguments: AttestArguments, console: Console) -> tuple[str, bytes
 
     if is_file(arguments.artifact):
         path = arguments.artifact
-        manifest, sha256 = _read(path)
+        held, sha256 = _read(path)
         console.note(
             "note: of a file alone it is not known what models were made of, nor where it was built: the "
             "statement says so; attest a label in its workspace for the whole of it"
         )
-        return path, file_statement(_subject(path, sha256), manifest, builder=arguments.builder)
+        return path, file_statement(_subject(path, sha256), held, builder=arguments.builder)
     from hermpkg_build.cli.building import ask_engine
     from hermpkg_build.engine.provenance import build_and_attest
 
     attested = ask_engine(build_and_attest, [arguments.artifact], arguments, console.aside())
     path = os.path.join(current_workspace().root, attested.target.path)
-    manifest, sha256 = _read(path)
+    held, sha256 = _read(path)
     if sha256 != attested.target.sha256:
         raise ArchiveError(
             "the artifact was changed after it was built",
             facts=[("file", path), ("built", attested.target.sha256), ("found", sha256)],
             next_step="build it again",
         )
-    return path, build_statement(_subject(path, sha256), attested.facts, manifest, builder=arguments.builder)
+    return path, build_statement(_subject(path, sha256), attested.facts, held, builder=arguments.builder)
 
 
-def _read(path: str) -> tuple[Manifest, str]:
-    """Return the manifest of an artifact, and the SHA-256 of the same bytes."""
+def _read(path: str) -> tuple[Held, str]:
+    """Return what the artifact at `path` holds, and the SHA-256 of the same bytes."""
     from hermpkg_build.archive.reader import ArchiveReader
-    from hermpkg_build.disk.files import hash_file
-    from hermpkg_build.inspection.contents import manifest_of
+    from hermpkg_build.inspection.contents import contents_of, digest_of
+    from hermpkg_build.provenance.materials import Held
 
-    try:
-        with ArchiveReader(path) as archive:
-            manifest = manifest_of(archive)
-            digest, _ = hash_file(path)
-    except OSError as error:
-        raise ArchiveError(
-            "the artifact cannot be read", facts=[("file", path), ("reason", error.strerror or str(error))]
-        ) from None
-    if manifest is None:
+    with ArchiveReader(path) as archive:
+        held, digest = Held.by(archive, contents_of(archive)), digest_of(archive)
+    if held is None:
         raise ArchiveError(
             "the archive has no manifest: it does not say what it was made of",
             facts=[("file", path)],
             next_step="sign it: hermpkg sign FILE says who vouches for its bytes",
         )
-    return manifest, digest.hash
+    return held, digest.hash
 
 
 def _subject(path: str, sha256: str) -> Subject:

@@ -140,13 +140,13 @@ def _write_bill(
     refused: Sequence[LicenseRow],
     console: Console,
 ) -> None:
-    import json
+    from hermpkg_build.core.canonical_json import pretty_ascii
 
-    # ASCII alone: whatever shows the text shows what is in it.
-    text = json.dumps(_makers()[arguments.format](bill, time), indent=2, sort_keys=True)
+    document = _makers()[arguments.format](bill, time)
+    text = pretty_ascii(document)
     path = arguments.output
     if path is None:
-        console.give_json(json.loads(text))
+        console.give_json(document)
         console.say_all(text.splitlines())
         return
     data = f"{text}\n".encode()
