@@ -29,7 +29,7 @@ def distribution_url(name: str, version: str = "", source: str = "") -> str:
     at = f"@{quote(version, safe=_UNQUOTED)}" if version else ""
     known = known_source(source)
     key = "vcs_url" if "+" in known.partition(":")[0] else "download_url"
-    qualifier = f"?{key}={quote(known, safe=":/")}" if known else ""
+    qualifier = f"?{key}={quote(known, safe=':/')}" if known else ""
     return f"pkg:pypi/{normalised(name)}{at}{qualifier}"
 
 
