@@ -18,9 +18,10 @@ PYTEST_FLAGS ?= -n 4 --dist worksteal
 ZOO := .venv-zoo
 MODELS := .venv-models
 FUZZ := .venv-fuzz
+INTEGRATIONS := .venv-integrations
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test dist bench fuzz zoo models pictures machine format clean
+.PHONY: help demo test dist bench fuzz zoo models integrations pictures machine format clean
 
 help: ## Show what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -55,6 +56,9 @@ zoo: $(ZOO)/zoo.stamp ## Pack models of twelve libraries and load them where the
 models: $(MODELS)/models.stamp ## Pack models of 57 libraries with one line each, and run them where the libraries are not
 	@$(MODELS)/bin/python tests/zoo/pack.py $(LIBRARIES)
 
+integrations: $(INTEGRATIONS)/integrations.stamp ## Serve artifacts with Ray, MLflow, LitServe, BentoML and KServe
+	@$(INTEGRATIONS)/bin/python -m pytest tests/integrations tests/unit/integrations
+
 pictures: $(VENV)/test.stamp $(VENV)/machine.stamp ## Make the pictures of the documentation, in a Chromium
 	$(VENV_PYTHON) docs/pictures/make_pictures.py
 
@@ -67,7 +71,7 @@ format: $(VENV)/test.stamp ## Format the code
 	sh tests/bazel/buildifier.sh fix || test $$? = 69
 
 clean: ## Remove everything that make made
-	rm -rf $(VENV) $(ZOO) $(MODELS) $(FUZZ) tests/bazel/node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	rm -rf $(VENV) $(ZOO) $(MODELS) $(FUZZ) $(INTEGRATIONS) tests/bazel/node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
 		.import_linter_cache examples/*/hermpkg-out tests/zoo/hermpkg-out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -103,4 +107,10 @@ $(MODELS)/models.stamp: pyproject.toml tests/zoo/models/constraints.txt tests/zo
 	"$(PYTHON)" -m venv $(MODELS)
 	$(MODELS)/bin/python -m pip install -qq --disable-pip-version-check --prefer-binary \
 		--constraint tests/zoo/models/constraints.txt --requirement tests/zoo/models/requirements.txt --editable '.[torch]'
+	@touch $@
+
+$(INTEGRATIONS)/integrations.stamp: pyproject.toml tests/integrations/constraints.txt tests/integrations/requirements.txt
+	"$(PYTHON)" -m venv $(INTEGRATIONS)
+	$(INTEGRATIONS)/bin/python -m pip install -qq --disable-pip-version-check --prefer-binary \
+		--constraint tests/integrations/constraints.txt --requirement tests/integrations/requirements.txt --editable '.[torch]'
 	@touch $@
