@@ -148,8 +148,10 @@ def _distributions(
     manifest = held.manifest
     files: dict[str, dict[str, str]] = {normalised(name): {**used} for name, used in installed.items()}
     for key, records in held.records.items():
-        if key.kind is GroupKind.DISTRIBUTION:
-            files.setdefault(key.name, {}).update((record.name, record.sha256) for record in records)
+        # A stub is nobody's file.
+        used = {record.name: record.sha256 for record in records if record.kind != RecordKind.MOCK}
+        if key.kind is GroupKind.DISTRIBUTION and used:
+            files.setdefault(key.name, {}).update(used)
     known = {normalised(name): version for name, version in {**versions, **manifest.distributions}.items()}
     stated = manifest.licenses or {}
     for name in sorted({*known, *files}):
