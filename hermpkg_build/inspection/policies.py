@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 from hermpkg_build.archive.reader import ArchiveReader
@@ -54,7 +53,7 @@ def smallest_policy(path: str, *, any_digest: bool = False) -> SmallestRule:
             manifest = None
         requires = manifest.required_versions() if manifest is not None else {}
     sha256 = "" if any_digest else gate.sha256
-    return smallest_rule(needs, artifact=os.path.basename(path), sha256=sha256, requires=requires)
+    return smallest_rule(needs, artifact=gate.name, sha256=sha256, requires=requires)
 
 
 def _opened(gate: Gate) -> ArchiveReader:

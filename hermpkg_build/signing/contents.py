@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -98,7 +98,7 @@ class FolderContent(Closing):
     def __init__(self, path: str) -> None:
         self._path = path
         self.name = os.path.basename(os.path.abspath(path))
-        self._files = sorted(_files_below(path), key=lambda name: PurePosixPath(name).parts)
+        self._files = _in_order(_files_below(path))
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
@@ -119,6 +119,30 @@ class FolderContent(Closing):
 
     def _open(self, file: str) -> FileContent:
         return _open_file(os.path.join(self._path, file))
+
+
+class RecordsContent(Closing):
+    """Files that were read from a folder before, by their names; `read` gives their bytes."""
+
+    def __init__(self, name: str, files: Iterable[str], read: Callable[[str], Bytes]) -> None:
+        self.name = name
+        self._files = _in_order(files)
+        self._read = read
+
+    def close(self) -> None:
+        """Do nothing: no file is open."""
+
+    def files(self) -> Sequence[str]:
+        """See `Content`."""
+        return self._files
+
+    def size(self, file: str) -> int:
+        """See `Content`."""
+        return memoryview(self._read(file)).nbytes
+
+    def hash(self, file: str, method: str, start: int, end: int) -> str:
+        """See `Content`."""
+        return FileContent.of_bytes(file, self._read(file)).hash(WHOLE, method, start, end)
 
 
 def open_content(path: str) -> FileContent | FolderContent:
@@ -144,6 +168,11 @@ def _open_file(path: str) -> FileContent:
         lambda offset, count: os.pread(descriptor, count, offset),
         close=lambda: os.close(descriptor),
     )
+
+
+def _in_order(files: Iterable[str]) -> list[str]:
+    """Sort the names of files as the specification does."""
+    return sorted(files, key=lambda name: PurePosixPath(name).parts)
 
 
 def _files_below(path: str) -> list[str]:

@@ -20,7 +20,7 @@ from hermpkg_build.trust.policy_file import read_policy
 
 if TYPE_CHECKING:
     from hermpkg_build.archive.reader import ArchiveReader
-    from hermpkg_build.signing.contents import FileContent
+    from hermpkg_build.signing.contents import Content, RecordsContent
     from hermpkg_build.trust.needs import Needs
 
 GivenPolicy = TrustPolicy | str | os.PathLike[str]
@@ -34,7 +34,7 @@ def open_gate(source: object, given: GivenPolicy | None) -> Gate | None:
     """Make the gate for `source`: a path, bytes or a binary stream; None where there is no policy at all.
 
     Raises TrustPolicyError, ArchiveError for a file that cannot be opened, and TrustError for what cannot be
-    held to a policy: a folder, and torch's reader, whose bytes others could change.
+    held to a policy: torch's reader, whose bytes others could change. A folder is copied, and the copy used.
     """
     policies = [*process_policies()]
     if given is None and any(policy.require_trust for policy in policies):
@@ -62,7 +62,7 @@ class Gate:
     ) -> None:
         self.given = given
         path = _name_of(source)
-        self.name = os.path.basename(path)
+        self.name = os.path.basename(os.path.abspath(path)) if path else ""
         self.policies = tuple(policies)
         self._path = path
         self._shown = path or "in memory"
@@ -184,19 +184,27 @@ class Gate:
         from hermpkg_build.signing.contents import FileContent
         from hermpkg_build.signing.files import signature_files, signature_path
 
-        assert isinstance(self.source, PinnedFile)  # A rule with signers has the whole file read.
-        content = FileContent(self.name, len(self.source.view), self.source.read_at, sha256=self.sha256)
+        content: Content
+        if isinstance(self.source, PinnedFile):
+            content = FileContent(self.name, len(self.source.view), self.source.read_at, sha256=self.sha256)
+        else:
+            content = _records(self.name, self.source)
         named = [rule.signature.replace("{file}", self._path)] if rule.signature else []
         paths = named or signature_files(self._path) or [signature_path(self._path)]
         problems = [_problem_with(path, content, rule) for path in paths]
         return "; ".join(problems) if all(problems) else ""
 
-    def _pinned(self, source: object) -> tuple[PinnedFile | bytes, str]:
+    def _pinned(self, source: object) -> tuple[PinnedFile | bytes | memoryview, str]:
         """Return what cannot change any more, and its SHA-256 where it counts, else ""."""
         if isinstance(source, (str, os.PathLike)):
             path = os.fspath(source)
             if os.path.isdir(path):
-                raise self._unheld("a folder has no digest, and its files could be exchanged one by one")
+                from hermpkg_build.archive.private_copy import private_copy
+                from hermpkg_build.archive.unpacked import UnpackedReader
+
+                # Files of a folder could be exchanged one by one: a copy is judged, and used.
+                copy = private_copy(UnpackedReader(path))
+                return copy, hashlib.sha256(copy).hexdigest() if self.needs_whole_file else ""
             file = PinnedFile(path, whole=self.needs_whole_file)
             return file, file.sha256
         if isinstance(source, io.BytesIO):
@@ -220,7 +228,7 @@ class Gate:
         )
 
 
-def _problem_with(path: str, content: FileContent, rule: TrustRule) -> str:
+def _problem_with(path: str, content: Content, rule: TrustRule) -> str:
     """Say why the signature at `path` is not one of `content` by a signer of `rule`; "" where it is."""
     from hermpkg_build.signing.failures import SignatureError
     from hermpkg_build.signing.files import read_signature
@@ -232,6 +240,16 @@ def _problem_with(path: str, content: FileContent, rule: TrustRule) -> str:
         told = error if any(name in _PLACES for name, _ in error.facts) else error.in_file(path)
         return ", ".join([error.summary, *(f"{name} {value}" for name, value in told.facts)])
     return ""
+
+
+def _records(name: str, data: object) -> RecordsContent:
+    """Return the files of an unpacked artifact as a signature has them, out of the copy that is used."""
+    from hermpkg_build.archive.reader import ArchiveReader
+    from hermpkg_build.signing.contents import RecordsContent
+
+    assert isinstance(data, memoryview)
+    archive = ArchiveReader(data)
+    return RecordsContent(name, archive.names(), archive.read)
 
 
 def _of_another(found: object, module: str, is_packed: bool) -> str:
