@@ -86,9 +86,8 @@ class PackageImporter(Importer, Closing):
     their checksums unless `verify` is "all"; what is written into the file in place while they are in use
     shows in them. With False they are copied and compared; with None, in files of up to 16 MiB.
     `trust` is a policy, or the path of the file with one: whether it accepts the artifact is decided before
-    anything of it runs, and on the bytes that are used later, whatever becomes of the file; a folder is copied
-    for that. All policies that
-    ``HERMPKG_TRUST`` names must accept it too.
+    anything of it runs, and on the bytes that are used later, whatever becomes of the file; a folder is
+    copied for that. All policies that ``HERMPKG_TRUST`` names must accept it too.
 
     After `close`, or the ``with`` block, the importer itself gives nothing more; what it has given works on,
     imports in its functions and its sources in tracebacks included, as long as the file stays what it is.
