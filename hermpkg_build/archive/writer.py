@@ -14,7 +14,7 @@ from hermpkg_build.archive.plan import plan_archive
 from hermpkg_build.archive.records import Content, FileSlice, Record, size_of
 from hermpkg_build.disk.concurrent_hash import ConcurrentHash
 from hermpkg_build.disk.replacing import NewFile
-from hermpkg_build.errors import LocalEnvironmentError
+from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
 
 if TYPE_CHECKING:
     from hermpkg_build.core.digest import Bytes, Digest
@@ -54,10 +54,23 @@ def write_archive(path: str, *, root: str, records: Sequence[Record]) -> Digest:
     too short, OtherBytesError for one whose bytes are not those of its checksum, LocalEnvironmentError where
     `path` cannot be written.
     """
-    pieces = plan_archive(root, records)
+    return write_pieces(path, plan_archive(root, records))
+
+
+def write_pieces(path: str, pieces: Iterable[Content], *, expected: Digest | None = None) -> Digest:
+    """Write `pieces`, one after the other, to the file `path`, as `write_archive` does; return its digest.
+
+    Raises as that, and ArchiveError where the file has not the digest that is `expected`; `path` is as it was.
+    """
     with replacement_of(path) as target, ConcurrentHash(target) as following:
         _write(pieces, target, following.advance)
-        return following.result()
+        digest = following.result()
+        if expected is not None and digest != expected:
+            raise ArchiveError(
+                "the pieces of an archive do not make the file that they should",
+                facts=[("file", path), ("expected", str(expected)), ("found", str(digest))],
+            )
+        return digest
 
 
 def replace_archive(path: str, *, root: str, records: Sequence[Record]) -> None:

@@ -54,21 +54,33 @@ def helper_for(host: str, helpers: Sequence[tuple[str, str]]) -> str | None:
 
 def ask_helper(program: str, uri: str, *, timeout_s: float) -> HelperAnswer:
     """Run a helper for a URI. Raises RemoteError where it fails, is too slow, or breaks the protocol."""
-    said, complaint, code = _run(program, uri, timeout_s=timeout_s)
-    if code != 0:
-        how = f"it exited with {code}" if code > 0 else f"it was ended by signal {-code}"
-        raise _failed(program, uri, "\n".join(filter(None, [how, complaint])))
     try:
-        return _parse(json.loads(said))
-    except (ValueError, RecursionError) as error:
-        why = f"its answer does not follow the protocol: {error}"
-        raise _failed(program, uri, "\n".join(filter(None, [why, complaint]))) from error
+        said, complaint, code = run_helper(program, dumps({"uri": uri}), timeout_s=timeout_s)
+        if code != 0:
+            raise HelperFailedError(how_it_ended(code, complaint))
+        try:
+            return _parse(json.loads(said))
+        except (ValueError, RecursionError) as error:
+            why = f"its answer does not follow the protocol: {error}"
+            raise HelperFailedError("\n".join(filter(None, [why, complaint]))) from error
+    except HelperFailedError as error:
+        raise _failed(program, uri, str(error)) from error
 
 
-def _run(program: str, uri: str, *, timeout_s: float) -> tuple[bytes, str, int]:
+class HelperFailedError(Exception):
+    """A credential helper gave no answer; the text says why."""
+
+
+def how_it_ended(code: int, complaint: str) -> str:
+    """Say how a helper failed: its exit code, and what it wrote."""
+    how = f"it exited with {code}" if code > 0 else f"it was ended by signal {-code}"
+    return "\n".join(filter(None, [how, complaint]))
+
+
+def run_helper(program: str, question: bytes, *, timeout_s: float) -> tuple[bytes, str, int]:
     """What the helper wrote to its outputs, the second as text to show, and its exit code.
 
-    It leads a group of its own, so that what it has started ends with it where it is too slow.
+    Raises HelperFailedError where it cannot be run, is too slow, or writes too much. It leads a group of its own, so that what it has started ends with it where it is too slow.
     """
     try:
         child = subprocess.Popen(
@@ -80,13 +92,13 @@ def _run(program: str, uri: str, *, timeout_s: float) -> tuple[bytes, str, int]:
         )
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise _failed(program, uri, f"it cannot be run: {reason}") from error
+        raise HelperFailedError(f"it cannot be run: {reason}") from error
     outputs = [_Output(child, child.stdout), _Output(child, child.stderr)]
     try:
         assert child.stdin
         # A helper need not read what it is asked.
-        with suppress(BrokenPipeError), child.stdin as question:
-            question.write(dumps({"uri": uri}))
+        with suppress(BrokenPipeError), child.stdin as asked:
+            asked.write(question)
         end = time.monotonic() + timeout_s
         for output in outputs:
             output.join(max(0.0, end - time.monotonic()))
@@ -97,10 +109,10 @@ def _run(program: str, uri: str, *, timeout_s: float) -> tuple[bytes, str, int]:
     finally:
         kill_group(child)
     if is_late:
-        raise _failed(program, uri, f"it gave no answer within {timeout_s:g} seconds")
+        raise HelperFailedError(f"it gave no answer within {timeout_s:g} seconds")
     said, complaint = (output.data for output in outputs)
     if any(output.is_too_large for output in outputs):
-        raise _failed(program, uri, f"it wrote more than {_LARGEST:,} bytes")
+        raise HelperFailedError(f"it wrote more than {_LARGEST:,} bytes")
     return said, complaint.decode(errors="replace").strip()[:_SHOWN], child.returncode
 
 

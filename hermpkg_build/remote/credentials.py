@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.errors import CommandLineError
@@ -76,6 +77,18 @@ def _helper_of(settings: RemoteSettings, address: Address) -> str | None:
     return helper_for(address.host, settings.credential_helpers)
 
 
+class CredentialSource(Protocol):
+    """Gives the headers to ask one server with; for any number of threads at once."""
+
+    def headers(self) -> Mapping[str, str]:
+        """Headers by name. Raises RemoteError, of the kind "denied", where a source fails."""
+        ...
+
+    def refused(self, headers: Mapping[str, str] | None = None, challenge: str = "") -> bool:
+        """Forget what a server refused; whether asking again can give anything else. Raises as `headers`."""
+        ...
+
+
 class Credentials:
     """The headers to ask the server at `url` with; for any number of threads at once.
 
@@ -102,7 +115,7 @@ class Credentials:
                 self._kept = self._collect()
             return self._kept
 
-    def refused(self, headers: Mapping[str, str] | None = None) -> bool:
+    def refused(self, headers: Mapping[str, str] | None = None, challenge: str = "") -> bool:  # noqa: ARG002
         """Forget what a server refused; whether asking again can give anything else.
 
         With the `headers` that were refused, newer ones that another thread has got since are kept.

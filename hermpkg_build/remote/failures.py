@@ -41,7 +41,8 @@ class AttemptFailedError(Exception):
     """One attempt at asking a server failed; once that is final, `remote_error` tells of it.
 
     `passing` says whether another attempt can help, which is not to come before `retry_after_s`. The
-    server has `refused` the credentials that were `sent`, None where it is not known which.
+    server has `refused` the credentials that were `sent`, None where it is not known which; its `challenge`
+    says what it wants instead, in the words of HTTP.
     """
 
     kind: FailureKind
@@ -51,6 +52,7 @@ class AttemptFailedError(Exception):
     retry_after_s: float = 0.0
     refused: bool = False
     sent: Mapping[str, str] | None = None
+    challenge: str = ""
 
     def __str__(self) -> str:
         return self.reason

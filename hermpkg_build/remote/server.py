@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from hermpkg_build.remote.addresses import parse_address
-from hermpkg_build.remote.credentials import Credentials
+from hermpkg_build.remote.credentials import Credentials, CredentialSource
 from hermpkg_build.remote.failures import AttemptFailedError
 from hermpkg_build.remote.settings import RemoteSettings
 
@@ -35,15 +35,20 @@ _T = TypeVar("_T")
 
 
 class RemoteServer:
-    """The server at `url`, asked by any number of threads at once. Raises RemoteError for a wrong URL."""
+    """The server at `url`, asked by any number of threads at once. Raises RemoteError for a wrong URL.
 
-    def __init__(self, settings: RemoteSettings, url: str) -> None:
+    Its credentials are those of the settings where no others are given.
+    """
+
+    def __init__(
+        self, settings: RemoteSettings, url: str, credentials: CredentialSource | None = None
+    ) -> None:
         self.address = parse_address(url)
         self.name = str(self.address)
         self.retries = settings.retries
         self.timeout_s = settings.timeout_s
         self.first_answer = FirstAnswer(settings.first_answer_s)
-        self.credentials = Credentials(settings, url)
+        self.credentials = credentials or Credentials(settings, url)
         self.closed = threading.Event()
 
     def attempts(self, doing: str) -> Attempts:
@@ -121,7 +126,7 @@ class Attempts:
         server = self._server
         if error.refused and not self._refused:
             self._refused = True
-            if server.credentials.refused(error.sent):
+            if server.credentials.refused(error.sent, error.challenge):
                 return
         self._failures += 1
         final = not error.passing or self._failures > server.retries

@@ -28,16 +28,19 @@ def blob_path(digest: Digest) -> str:
     return f"/cas/{digest.hash}"
 
 
-def read_blob(server: HttpServer, digest: Digest, *, content: ContentStore, staging: str) -> set[Digest]:
+def read_blob(
+    server: HttpServer, digest: Digest, *, content: ContentStore, staging: str, path: str = ""
+) -> set[Digest]:
     """Fetch a blob into `content`; gives its digest where the server lacks it. Raises RemoteError.
 
+    It is at `path` on the server, where that is given, else where caches have it.
     After a failure, reading goes on behind the last byte that arrived, where the server can do that.
     """
     attempts = server.attempts(f"download {digest.size:,} bytes")
     with IncomingBlob(digest, content, staging) as incoming:
         while True:
             try:
-                whole = _receive(server, incoming) and incoming.keep()
+                whole = _receive(server, path or blob_path(digest), incoming) and incoming.keep()
                 return set() if whole else {digest}
             except _NoPartsError:  # noqa: PERF203 - next to a request it costs nothing
                 incoming.restart()
@@ -58,14 +61,14 @@ def write_blob(server: HttpServer, blob: Blob) -> None:
         server.put(path, size, lambda: _pieces(outgoing), doing=f"upload {size:,} bytes")
 
 
-def _receive(server: HttpServer, incoming: IncomingBlob) -> bool:
+def _receive(server: HttpServer, path: str, incoming: IncomingBlob) -> bool:
     """Read the rest of a blob from the server; False where it does not have the blob, or another length.
 
     An answer of another length is not read to its end.
     """
     start, size = incoming.received, incoming.digest.size
     part = {"Range": f"bytes={start}-"} if start else {}
-    with server.exchange("GET", blob_path(incoming.digest), headers=part, expected=[416]) as response:
+    with server.exchange("GET", path, headers=part, expected=[416]) as response:
         if response.status in ABSENT:
             return False
         if start and _begins_at(response) != start:

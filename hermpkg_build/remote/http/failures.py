@@ -50,6 +50,7 @@ def of_answer(
         retry_after_s=_retry_after_s(response),
         refused=sent is not None and response.status in (401, 403),
         sent=sent,
+        challenge=response.headers.get("WWW-Authenticate", ""),
     )
 
 

@@ -11,6 +11,7 @@ import urllib3
 
 from hermpkg_build.core.digest import Bytes
 from hermpkg_build.remote.addresses import without_secrets
+from hermpkg_build.remote.credentials import CredentialSource
 from hermpkg_build.remote.failures import AttemptFailedError
 from hermpkg_build.remote.http.connections import Connections
 from hermpkg_build.remote.http.failures import ABSENT, of_answer, of_exception
@@ -35,8 +36,10 @@ class HttpServer(RemoteServer):
     Raises RemoteError where the URL or a certificate cannot be used.
     """
 
-    def __init__(self, settings: RemoteSettings, url: str) -> None:
-        super().__init__(settings, url)
+    def __init__(
+        self, settings: RemoteSettings, url: str, credentials: CredentialSource | None = None
+    ) -> None:
+        super().__init__(settings, url, credentials)
         self._connections = Connections(settings, server=self.name, closed=self.closed)
 
     @contextmanager
@@ -51,14 +54,15 @@ class HttpServer(RemoteServer):
     ) -> Iterator[urllib3.BaseHTTPResponse]:
         """The answer to one request, its body unread, if it is a success, an absence, or `expected`.
 
+        `path` begins with a slash, or is a whole URL, which may lead to another server.
         Only reading the answer is to be done within: what fails there is a failure of the server.
         """
-        where = f"{method} {without_secrets(self.name + path)}"
+        url = self.name + path if path.startswith("/") else path
+        where = f"{method} {without_secrets(url)}"
         try:
-            with self._followed(method, self.name + path, headers or {}, body) as (response, sent):
-                accepted = response.status < 300 or response.status in expected
-                if not accepted and not (response.status in ABSENT and method != "PUT"):
-                    raise of_answer(response, where, writes=method == "PUT", sent=sent)
+            with self._followed(method, url, headers or {}, body) as (response, sent):
+                if response.status >= 300 and response.status not in expected:
+                    self._check_refusal(response, method, where, sent)
                 yield response
         # What a server writes into a header is no number, no date, or not UTF-8.
         except (urllib3.exceptions.HTTPError, OSError, ValueError, OverflowError) as error:
@@ -77,6 +81,17 @@ class HttpServer(RemoteServer):
     def close(self) -> None:
         """Close the connections. Requests under way in other threads fail."""
         self._connections.close()
+
+    def _check_refusal(
+        self,
+        response: urllib3.BaseHTTPResponse,
+        method: str,
+        where: str,
+        sent: Mapping[str, str] | None,
+    ) -> None:
+        """Raise AttemptFailedError for an answer that is no success, unless it says that something is absent."""
+        if response.status not in ABSENT or method == "PUT":
+            raise of_answer(response, where, writes=method == "PUT", sent=sent)
 
     @contextmanager
     def _followed(
@@ -107,7 +122,7 @@ class HttpServer(RemoteServer):
             _settle(response)
             if not target:
                 return
-            url = _target(url, target)
+            url = target_of(url, target)
         raise AttemptFailedError(
             "protocol",
             f"it redirects more than {_REDIRECTS} times ({method} {without_secrets(url)})",
@@ -115,8 +130,8 @@ class HttpServer(RemoteServer):
         )
 
 
-def _target(url: str, location: str) -> str:
-    """Where a redirect leads. Raises AttemptFailedError where that is not HTTP, or leaves encryption."""
+def target_of(url: str, location: str) -> str:
+    """Where an answer to a request for `url` leads. Raises AttemptFailedError where that is not HTTP, or leaves encryption."""
     try:
         target = urljoin(url, location)
         parts = urlsplit(target)
