@@ -60,7 +60,7 @@ def write_archive(path: str, *, root: str, records: Sequence[Record]) -> Digest:
 def write_pieces(path: str, pieces: Iterable[Content], *, expected: Digest | None = None) -> Digest:
     """Write `pieces`, one after the other, to the file `path`, as `write_archive` does; return its digest.
 
-    Raises as that, and ArchiveError where the file has not the digest that is `expected`; `path` is as it was.
+    Raises as that, and ArchiveError where the file would not have the `expected` digest.
     """
     with replacement_of(path) as target, ConcurrentHash(target) as following:
         _write(pieces, target, following.advance)

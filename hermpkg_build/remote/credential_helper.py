@@ -80,7 +80,8 @@ def how_it_ended(code: int, complaint: str) -> str:
 def run_helper(program: str, question: bytes, *, timeout_s: float) -> tuple[bytes, str, int]:
     """What the helper wrote to its outputs, the second as text to show, and its exit code.
 
-    Raises HelperFailedError where it cannot be run, is too slow, or writes too much. It leads a group of its own, so that what it has started ends with it where it is too slow.
+    Raises HelperFailedError where it cannot be run, is too slow, or writes too much. It leads a group of its
+    own, so that what it has started ends with it where it is too slow.
     """
     try:
         child = subprocess.Popen(

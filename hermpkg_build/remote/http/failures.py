@@ -47,7 +47,7 @@ def of_answer(
         f"{words} ({where})",
         next_step=next_step,
         passing=response.status in PASSING,
-        retry_after_s=_retry_after_s(response),
+        retry_after_s=retry_after_s(response),
         refused=sent is not None and response.status in (401, 403),
         sent=sent,
         challenge=response.headers.get("WWW-Authenticate", ""),
@@ -101,7 +101,8 @@ def _words(response: urllib3.BaseHTTPResponse) -> str:
         return f"status {response.status}"
 
 
-def _retry_after_s(response: urllib3.BaseHTTPResponse) -> float:
+def retry_after_s(response: urllib3.BaseHTTPResponse) -> float:
+    """How many seconds an answer asks to be left alone for."""
     try:
         return max(0.0, urllib3.Retry().parse_retry_after(response.headers.get("Retry-After", "0")))
     except (exceptions.HTTPError, ValueError, OverflowError):

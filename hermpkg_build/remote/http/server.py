@@ -89,7 +89,7 @@ class HttpServer(RemoteServer):
         where: str,
         sent: Mapping[str, str] | None,
     ) -> None:
-        """Raise AttemptFailedError for an answer that is no success, unless it says that something is absent."""
+        """Raise AttemptFailedError for an answer that is neither a success nor an absence."""
         if response.status not in ABSENT or method == "PUT":
             raise of_answer(response, where, writes=method == "PUT", sent=sent)
 
@@ -131,7 +131,10 @@ class HttpServer(RemoteServer):
 
 
 def target_of(url: str, location: str) -> str:
-    """Where an answer to a request for `url` leads. Raises AttemptFailedError where that is not HTTP, or leaves encryption."""
+    """Where an answer to a request for `url` leads.
+
+    Raises AttemptFailedError where that is not HTTP, or leaves encryption.
+    """
     try:
         target = urljoin(url, location)
         parts = urlsplit(target)
