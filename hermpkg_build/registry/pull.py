@@ -9,7 +9,7 @@ from functools import lru_cache
 from hermpkg_build.archive.records import Content, FileSlice
 from hermpkg_build.archive.writer import write_pieces
 from hermpkg_build.core.digest import Digest, fingerprint
-from hermpkg_build.errors import ArchiveError
+from hermpkg_build.errors import ActionError, ArchiveError
 from hermpkg_build.registry.layers import RECIPE
 from hermpkg_build.registry.manifest import FILE_PATH, Descriptor, Manifest, ManifestError
 from hermpkg_build.registry.recipe import MOST_BYTES, Recipe, RecipeError
@@ -131,16 +131,16 @@ def _assemble(
     repository: Repository, recipe: Recipe, layers: Sequence[Digest], content: ContentStore, path: str
 ) -> Digest:
     """Bring the layers, and write the file; once more where the cache has damaged ones."""
-    repository.fetch(layers, content)
-    try:
-        return write_pieces(path, _pieces(recipe, layers, content), expected=recipe.file)
-    except ArchiveError:
-        content.check(layers)
-        if all(content.path_of(layer) is not None for layer in layers):
-            reason = "its layers do not make the file with the digest in its recipe"
-            raise repository.wrong("pull the artifact", reason) from None
-    repository.fetch(layers, content)
-    return write_pieces(path, _pieces(recipe, layers, content), expected=recipe.file)
+    for last in (False, True):
+        repository.fetch(layers, content)
+        try:
+            return write_pieces(path, _pieces(recipe, layers, content), expected=recipe.file)
+        except (ArchiveError, ActionError):
+            content.check(layers)
+            if last or all(content.path_of(layer) is not None for layer in layers):
+                break
+    reason = "its layers do not make the file with the digest in its recipe"
+    raise repository.wrong("pull the artifact", reason)
 
 
 def _pieces(recipe: Recipe, layers: Sequence[Digest], content: ContentStore) -> Iterator[Content]:
@@ -158,5 +158,5 @@ def _pieces(recipe: Recipe, layers: Sequence[Digest], content: ContentStore) -> 
         if digest.size <= _SMALL and (data := whole(piece.layer)) is not None:
             yield memoryview(data)[piece.offset : piece.offset + piece.size]
         else:
-            place = content.path_of(digest) or ""
-            yield FileSlice(path=place, offset=piece.offset, size=piece.size)
+            # A layer that is found damaged has no path: to open it fails, and it is downloaded again.
+            yield FileSlice(path=content.path_of(digest) or "", offset=piece.offset, size=piece.size)
