@@ -15,7 +15,9 @@ ANSWERS: Mapping[str, str] = {
     "run exec repl shell install": (
         "hermpkg test runs programs with an artifact; elsewhere, open it: hermpkg_build.PackageImporter(FILE)"
     ),
-    "package export publish bundle dist archive save": "hermpkg build //folder:target writes the artifact",
+    "package export bundle dist archive save": "hermpkg build //folder:target writes the artifact",
+    "publish upload deploy": "hermpkg push FILE oci://REGISTRY/REPOSITORY:TAG stores an artifact in a registry",
+    "download fetch get": "hermpkg pull oci://REGISTRY/REPOSITORY:TAG writes an artifact from a registry",
     "load open show view print cat dump explore": (
         "hermpkg inspect FILE says what an artifact holds, hermpkg look FILE shows it as a page"
     ),

@@ -21,6 +21,7 @@ from hermpkg_build.runtime.contents.archives import (
     TorchReaderArchive,
     check_exists,
     is_torch_reader,
+    local_source,
     open_archive,
     read_externs,
 )
@@ -73,8 +74,9 @@ class _Open(NamedTuple):
 class PackageImporter(Importer, Closing):
     """Loads code and objects from an artifact, isolated from the environment except for its externs.
 
-    `file_or_buffer` is a path, a folder that an archive was unpacked to, a binary stream, or torch's
-    PyTorchFileReader. `module_allowed` is called with the name of each extern module.
+    `file_or_buffer` is a path, a folder that an archive was unpacked to, a binary stream, torch's
+    PyTorchFileReader, or a reference to a registry, ``oci://REGISTRY/REPOSITORY@sha256:...``, whose artifact is
+    pulled to the cache where it is not there yet. `module_allowed` is called with the name of each extern module.
 
     `check` compares the environment with the one at build time: with "warn", another version of Python or
     of an extern distribution is a warning, and a missing or excluded distribution an error; with "error",
@@ -92,7 +94,7 @@ class PackageImporter(Importer, Closing):
     After `close`, or the ``with`` block, the importer itself gives nothing more; what it has given works on,
     imports in its functions and its sources in tracebacks included, as long as the file stays what it is.
 
-    Raises ArchiveError (which is a FileNotFoundError too where there is no file), ImportError for a module
+    Raises LocalEnvironmentError where a registry cannot be asked, ArchiveError (which is a FileNotFoundError too where there is no file), ImportError for a module
     that is not allowed, ArtifactEnvironmentError, TrustError with all reasons against the artifact, and
     ValueError for options that cannot be had.
 
@@ -125,6 +127,7 @@ class PackageImporter(Importer, Closing):
             if value not in known:
                 raise ValueError(f"{option} must be one of {', '.join(known)}, not {value!r}")
         self.filename = _display_name(file_or_buffer)
+        file_or_buffer = local_source(file_or_buffer)
         gate = _gate(file_or_buffer, trust, map)
         with paused_collection:  # There may be tens of thousands of records.
             archive = open_archive(file_or_buffer if gate is None else gate.source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import io
 import os
 import sys
@@ -23,7 +24,7 @@ from hermpkg_build.archive.layout import (
 from hermpkg_build.archive.pieces import digest_if_listed
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.unpacked import UnpackedReader
-from hermpkg_build.errors import ArchiveError
+from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
 
 _LONGEST_VERSION = 9
 _LARGEST_VERSION = 64 << 10
@@ -53,6 +54,24 @@ def open_archive(source: Source) -> Archive:
         archive.close()
         raise
     return archive
+
+
+def local_source(source: Source) -> Source:
+    """Give the file in the cache for a reference to a registry, to which it is pulled once; else the `source`.
+
+    Raises LocalEnvironmentError where the registry cannot be asked, or what asks it is not installed.
+    """
+    if not (isinstance(source, str) and source.startswith("oci://")):
+        return source
+    try:
+        opening = importlib.import_module("hermpkg_build.registry.opening")
+    except ModuleNotFoundError as error:
+        raise LocalEnvironmentError(
+            "the extra `registry` is not installed",
+            facts=[("reference", source), ("missing", error.name or "")],
+            next_step="pip install 'hermpkg-build[registry]'",
+        ) from error
+    return opening.local_file(source)
 
 
 def check_exists(source: Source) -> None:
