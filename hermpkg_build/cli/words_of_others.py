@@ -16,8 +16,8 @@ ANSWERS: Mapping[str, str] = {
         "hermpkg test runs programs with an artifact; elsewhere, open it: hermpkg_build.PackageImporter(FILE)"
     ),
     "package export bundle dist archive save": "hermpkg build //folder:target writes the artifact",
-    "publish upload deploy": "hermpkg push FILE oci://REGISTRY/REPOSITORY:TAG stores an artifact in a registry",
-    "download fetch get": "hermpkg pull oci://REGISTRY/REPOSITORY:TAG writes an artifact from a registry",
+    "publish upload deploy": "hermpkg push FILE oci://REGISTRY/REPOSITORY:TAG puts it into a registry",
+    "download fetch get": "hermpkg pull oci://REGISTRY/REPOSITORY:TAG writes the artifact there to a file",
     "load open show view print cat dump explore": (
         "hermpkg inspect FILE says what an artifact holds, hermpkg look FILE shows it as a page"
     ),

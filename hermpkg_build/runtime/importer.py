@@ -75,8 +75,9 @@ class PackageImporter(Importer, Closing):
     """Loads code and objects from an artifact, isolated from the environment except for its externs.
 
     `file_or_buffer` is a path, a folder that an archive was unpacked to, a binary stream, torch's
-    PyTorchFileReader, or a reference to a registry, ``oci://REGISTRY/REPOSITORY@sha256:...``, whose artifact is
-    pulled to the cache where it is not there yet. `module_allowed` is called with the name of each extern module.
+    PyTorchFileReader, or a reference to a registry, ``oci://REGISTRY/REPOSITORY@sha256:...``, whose artifact
+    is pulled to the cache where it is not there yet. `module_allowed` is called with the name of each extern
+    module.
 
     `check` compares the environment with the one at build time: with "warn", another version of Python or
     of an extern distribution is a warning, and a missing or excluded distribution an error; with "error",
@@ -94,9 +95,9 @@ class PackageImporter(Importer, Closing):
     After `close`, or the ``with`` block, the importer itself gives nothing more; what it has given works on,
     imports in its functions and its sources in tracebacks included, as long as the file stays what it is.
 
-    Raises LocalEnvironmentError where a registry cannot be asked, ArchiveError (which is a FileNotFoundError too where there is no file), ImportError for a module
-    that is not allowed, ArtifactEnvironmentError, TrustError with all reasons against the artifact, and
-    ValueError for options that cannot be had.
+    Raises ArchiveError (which is a FileNotFoundError too where there is no file), ImportError for a module
+    that is not allowed, ArtifactEnvironmentError, TrustError with all reasons against the artifact,
+    LocalEnvironmentError where a registry cannot be asked, and ValueError for options that cannot be had.
 
     >>> from hermpkg_build import PackageExporter
     >>> with PackageExporter("model.pt") as exporter:

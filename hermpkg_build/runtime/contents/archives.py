@@ -57,7 +57,7 @@ def open_archive(source: Source) -> Archive:
 
 
 def local_source(source: Source) -> Source:
-    """Give the file in the cache for a reference to a registry, to which it is pulled once; else the `source`.
+    """Give the file of a reference to a registry, which is pulled to the cache; any other `source` as it is.
 
     Raises LocalEnvironmentError where the registry cannot be asked, or what asks it is not installed.
     """

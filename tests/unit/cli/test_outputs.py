@@ -13,6 +13,7 @@ from hermpkg_build.errors import ExitCode
 
 READ = {
     *("conditions", "query-file", "weights", "allow", "trust", "trust-config"),
+    *("attach", "registry-ca"),
     *("private-key", "public-key", "signing-certificate", "certificate-chain", "signature"),
 }
 """The options whose values are files that commands read, but for the signature that `sign` writes."""

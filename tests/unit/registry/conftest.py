@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import json
 import re
 import threading
@@ -34,6 +35,7 @@ class Registry:
         self.blobs: dict[str, bytes] = {}
         self.manifests: dict[str, tuple[str, bytes]] = {}
         self.uploads: dict[str, bytearray] = {}
+        self.numbers = itertools.count()
         self.faults: list[Fault] = []
         self.asked: list[tuple[str, str, dict[str, str]]] = []
         self.user = ""
@@ -138,7 +140,7 @@ class Handler(BaseHTTPRequestHandler):
             if query.get("from") and query["mount"][0] in blobs:
                 self.answer(201)
                 return
-            number = str(len(uploads))
+            number = str(next(self.registry.numbers))
             uploads[number] = bytearray()
             self.answer(202, Location=f"/v2/{repository}/blobs/uploads/{number}")
         else:

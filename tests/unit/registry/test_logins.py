@@ -136,7 +136,7 @@ def test_an_upload_elsewhere_is_not_told_either(
 
     def begin(handler: Any) -> bool:
         if handler.command == "POST" and handler.path.endswith("/uploads/"):
-            number = str(len(registry.uploads))
+            number = str(next(registry.numbers))
             registry.uploads[number] = bytearray()
             place = f"http://{other_registry.host}/v2/team/net/blobs/uploads/{number}?state=a"
             handler.answer(202, Location=place)
