@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import compileall
 import multiprocessing.util
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Generator, Iterator
@@ -30,11 +32,27 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     # tested to end by that signal.
     signal.signal(signal.SIGHUP, lambda *_: None)
 
+PACKAGE = Path(__file__).resolve().parents[1] / "hermpkg_build"
+
 _PATIENCE_S = 30.0
 """How long what a test has ended may take to go: a busy machine is slow to remove files, too."""
 
 _temporary_files = pytest.StashKey[Path]()
 _makers = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the package once, not in each of the processes that tests start, which keep nothing."""
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(PACKAGE, quiet=2)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep what modules of tests are compiled to, whatever the environment says: each process reads all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "dont_write_bytecode", False)
+        return (yield)
 
 
 @pytest.fixture(autouse=True, scope="session")
