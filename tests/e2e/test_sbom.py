@@ -6,8 +6,6 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 if TYPE_CHECKING:
     from conftest import Workspace
@@ -53,6 +51,10 @@ def environment(workspace: Workspace) -> dict[str, str]:
 def test_the_bill_of_a_label_is_all_that_standard_output_has(
     workspace: Workspace, environment: dict[str, str]
 ) -> None:
+    # Imported where it is used: it compiles grammars for more than a second.
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     first = workspace.run("sbom", "//app:art", env=environment)
     assert first.code == 0, first.stderr
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(first.stdout) is None

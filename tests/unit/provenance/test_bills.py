@@ -10,8 +10,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from spdx_python_model import v3_0_1 as spdx
@@ -95,6 +93,10 @@ def parts(found: Bill):
 
 
 def cyclonedx_problems(document) -> str:
+    # Imported where it is used: it compiles grammars for more than a second.
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(document))
     return str(error) if error else ""
 
