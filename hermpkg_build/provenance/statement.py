@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ from hermpkg_build.provenance.materials import (
     materials_of_file,
 )
 from hermpkg_build.provenance.package_urls import distribution_url
+from hermpkg_build.provenance.revision import Revision
 from hermpkg_build.version import __version__
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -40,18 +42,31 @@ class Subject:
     sha256: str
 
 
-def build_statement(subject: Subject, facts: BuildFacts, held: Held, *, builder: str = "") -> bytes:
-    """Return the statement on an artifact that was built of `facts`; equal builds give equal bytes.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What is said of a build beside what it was made of, so that it is asked for each time.
 
-    `builder` is a URI of who ran the build; "" leaves it at the program, which vouches for nothing.
+    `builder` is a URI of who ran it; "" leaves it at the program, which vouches for nothing. `time` is when
+    it was done, `revision` the commit of its files; None where that is not said.
     """
+
+    builder: str = ""
+    time: datetime | None = None
+    revision: Revision | None = None
+
+
+_NONE = Circumstances()
+
+
+def build_statement(subject: Subject, facts: BuildFacts, held: Held, around: Circumstances = _NONE) -> bytes:
+    """Return the statement on an artifact that was built of `facts`; equal builds give equal bytes."""
     external: dict[str, Json] = {"target": facts.label, "declarations": dict(sorted(facts.targets.items()))}
     internal: dict[str, Json] = {"platform": facts.platform, "python": facts.python_version}
     materials = materials_of_build(facts, held)
-    return _statement(subject, external, internal, materials, builder, __version__)
+    return _statement(subject, external, internal, materials, around, __version__)
 
 
-def file_statement(subject: Subject, held: Held, *, builder: str = "") -> bytes:
+def file_statement(subject: Subject, held: Held, around: Circumstances = _NONE) -> bytes:
     """Return the statement on an artifact of which only the file is there; it says what is not known."""
     manifest = held.manifest
     models: dict[str, Json] = {
@@ -60,7 +75,7 @@ def file_statement(subject: Subject, held: Held, *, builder: str = "") -> bytes:
     }
     internal: dict[str, Json] = {"python": manifest.python_version, "unknown": [*UNKNOWN, *held.unknown]}
     materials = materials_of_file(held)
-    return _statement(subject, {"models": models}, internal, materials, builder, manifest.tool.version)
+    return _statement(subject, {"models": models}, internal, materials, around, manifest.tool.version)
 
 
 def problem_with(statement: Mapping[str, Any], sha256: str) -> tuple[str, str]:
@@ -94,9 +109,18 @@ def _statement(
     external: Mapping[str, Json],
     internal: Mapping[str, Json],
     materials: Sequence[Material],
-    builder: str,
+    around: Circumstances,
     version: str,
 ) -> bytes:
+    revision = [_revision(around.revision)] if around.revision is not None else []
+    details: dict[str, Json] = {
+        "builder": {
+            "id": around.builder or distribution_url("hermpkg-build", version),
+            "version": {"hermpkg": version},
+        }
+    }
+    if around.time is not None:
+        details["metadata"] = {"finishedOn": around.time.strftime("%Y-%m-%dT%H:%M:%SZ")}
     return pretty(
         {
             "_type": STATEMENT_TYPE,
@@ -107,14 +131,9 @@ def _statement(
                     "buildType": BUILD_TYPE,
                     "externalParameters": external,
                     "internalParameters": internal,
-                    "resolvedDependencies": [_descriptor(material) for material in materials],
+                    "resolvedDependencies": [*revision, *map(_descriptor, materials)],
                 },
-                "runDetails": {
-                    "builder": {
-                        "id": builder or distribution_url("hermpkg-build", version),
-                        "version": {"hermpkg": version},
-                    }
-                },
+                "runDetails": details,
             },
         }
     )
@@ -136,6 +155,22 @@ def _descriptor(material: Material) -> Json:
             "files": len(material.files),
             "filesSha256": material.files_sha256,
         }
+    return found
+
+
+def _revision(revision: Revision) -> Json:
+    """Return the commit of the workspace; in-toto names digests of commits so, however long they are."""
+    found: dict[str, Json] = {
+        "name": "workspace",
+        "digest": {"gitCommit": revision.commit},
+        "annotations": {
+            "role": "revision",
+            "dirty": bool(revision.changed),
+            "changed": list(revision.changed),
+        },
+    }
+    if revision.url:
+        found["uri"] = f"{revision.url}@{revision.commit}"
     return found
 
 

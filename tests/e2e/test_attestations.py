@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,8 @@ def check_by_standard(data: bytes) -> None:
     assert details.builder.id
     for each in definition.resolved_dependencies:
         assert each.uri or each.digest
-        assert all(len(value) == 64 for value in each.digest.values())
+        for kind, value in each.digest.items():
+            assert len(value) == {"sha256": 64, "gitCommit": 40}[kind]
 
 
 def attested(app: Workspace, *words: str) -> bytes:
@@ -158,3 +160,34 @@ def test_words_that_do_not_fit(app: Workspace, tmp_path: Path) -> None:
     (app.root / "other.pt").write_text("no archive")
     assert app.run("attest", "other.pt").code == 1
     assert app.run("attest", "nowhere.pt").code == 1
+
+
+def test_time_and_revision_are_said_where_they_are_asked_for(app: Workspace) -> None:
+    who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false"]
+    for words in (["init", "-q"], ["add", "-A"], [*who, "commit", "-q", "-m", "first"]):
+        subprocess.run(["git", *words], cwd=app.root, check=True)
+    plain = attested(app, "//app")
+    assert b"finishedOn" not in plain
+    asked = ("--revision", "--time", "2026-01-31T12:00:00+02:00")
+    first = attested(app, "//app", *asked)
+    assert attested(app, "//app", *asked) == first
+    predicate = json.loads(first)["predicate"]
+    assert predicate["runDetails"]["metadata"] == {"finishedOn": "2026-01-31T10:00:00Z"}
+    (revision,) = (
+        each
+        for each in predicate["buildDefinition"]["resolvedDependencies"]
+        if each["annotations"]["role"] == "revision"
+    )
+    head = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=app.root, check=True, capture_output=True, text=True
+    )
+    assert revision["digest"] == {"gitCommit": head.stdout.strip()}
+    assert (revision["annotations"]["dirty"], revision["annotations"]["changed"]) == (False, [])
+    app.write("app/words.txt", "other words\n")
+    assert "app/words.txt" in attested(app, "//app", "--revision").decode()
+    for words in (
+        ["--revision-remote", "origin"],
+        ["--time", "soon"],
+        ["--revision", "--revision-remote", "x"],
+    ):
+        assert app.run("attest", "//app", *words).code == 2

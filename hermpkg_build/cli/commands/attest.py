@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hermpkg_build.cli.arguments import operand, option
+from hermpkg_build.cli.arguments import flag, operand, option
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, strong
+from hermpkg_build.cli.made_time import made_time
 from hermpkg_build.cli.operands import current_workspace, is_file, writing
 from hermpkg_build.cli.signing_options import SigningArguments, signing_identity
 from hermpkg_build.core.canonical_json import loads, pretty_ascii
@@ -16,7 +17,8 @@ from hermpkg_build.core.file_kinds import STATEMENT
 from hermpkg_build.errors import ArchiveError, CommandLineError, ExitCode
 
 if TYPE_CHECKING:
-    from hermpkg_build.provenance.materials import Held
+    from hermpkg_build.provenance.materials import BuildFacts, Held
+    from hermpkg_build.provenance.revision import Revision
     from hermpkg_build.provenance.statement import Subject
 
 
@@ -40,6 +42,24 @@ class AttestArguments(SigningArguments):
         read=str,
         default="",
     )
+    revision: bool = flag(
+        "--revision",
+        "name the commit of git that the workspace is at, and the files that were built of and are not as it "
+        "has them",
+    )
+    revision_remote: str = option(
+        "--revision-remote NAME",
+        "name also where the repository is, as the remote NAME has it, without credentials",
+        read=str,
+        default="",
+    )
+    time: str | None = option(
+        "--time TIME",
+        "say that it was built at TIME, such as `2026-01-31T12:00:00Z` (default: `$SOURCE_DATE_EPOCH`, else "
+        "no time, so that equal builds have equal statements)",
+        read=str,
+        default=None,
+    )
 
 
 @command(
@@ -52,7 +72,8 @@ def run(arguments: AttestArguments, console: Console) -> ExitCode:
     (v1): the artifact's SHA-256; the declarations of the target and its models, with factories, parameters
     and seeds; every file of the workspace that it was made of, by digest: sources, resources, weights and
     BUILD files; installed distributions that were packed, needed or read, with versions; and the interpreter.
-    It holds no time, and no path of this machine: equal builds give equal statements.
+    It holds no path of this machine, and a time and a commit only where they are asked for: equal builds give
+    equal statements.
 
     With options that say who signs it is signed as artifacts are, and ``hermpkg verify --attestation`` holds
     the artifact to it. Of a file alone less is known, which the statement says.
@@ -62,6 +83,9 @@ def run(arguments: AttestArguments, console: Console) -> ExitCode:
             f"--builder needs a URI, not {arguments.builder!r}",
             next_step="such as https://ci.example.org/build",
         )
+    if arguments.revision_remote and not arguments.revision:
+        raise CommandLineError("--revision-remote says where a revision is from: give --revision too")
+    made_time(arguments.time)  # What is wrong with it is told before anything is built.
     identity = signing_identity(arguments) if arguments.names_signer else None
     path, statement = _statement(arguments, console)
     if identity is None:
@@ -89,16 +113,22 @@ def run(arguments: AttestArguments, console: Console) -> ExitCode:
 
 def _statement(arguments: AttestArguments, console: Console) -> tuple[str, bytes]:
     """Return the path of the artifact, and the statement on it."""
-    from hermpkg_build.provenance.statement import build_statement, file_statement
+    from hermpkg_build.provenance.statement import Circumstances, build_statement, file_statement
 
+    around = Circumstances(builder=arguments.builder, time=made_time(arguments.time))
     if is_file(arguments.artifact):
+        if arguments.revision:
+            raise CommandLineError(
+                "--revision is of the files that a label is built of, and a file alone does not name them",
+                next_step="attest the label in its workspace, or leave --revision out",
+            )
         path = arguments.artifact
         held, sha256 = _read(path)
         console.note(
             "note: of a file alone it is not known what models were made of, nor where it was built: the "
             "statement says so; attest a label in its workspace for the whole of it"
         )
-        return path, file_statement(_subject(path, sha256), held, builder=arguments.builder)
+        return path, file_statement(_subject(path, sha256), held, around)
     from hermpkg_build.cli.building import ask_engine
     from hermpkg_build.engine.provenance import build_and_attest
 
@@ -111,7 +141,17 @@ def _statement(arguments: AttestArguments, console: Console) -> tuple[str, bytes
             facts=[("file", path), ("built", attested.target.sha256), ("found", sha256)],
             next_step="build it again",
         )
-    return path, build_statement(_subject(path, sha256), attested.facts, held, builder=arguments.builder)
+    if arguments.revision:
+        around = replace(around, revision=_revision(attested.facts, arguments.revision_remote))
+    return path, build_statement(_subject(path, sha256), attested.facts, held, around)
+
+
+def _revision(facts: BuildFacts, remote: str) -> Revision:
+    from hermpkg_build.provenance.revision import revision_of
+
+    # What begins with "@" lies in the environment.
+    files = [name for name in facts.files if not name.startswith("@")]
+    return revision_of(current_workspace().root, files, remote=remote)
 
 
 def _read(path: str) -> tuple[Held, str]:

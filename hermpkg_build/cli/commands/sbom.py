@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hermpkg_build.cli.arguments import flag, operand, option
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console
+from hermpkg_build.cli.made_time import made_time
 from hermpkg_build.cli.operands import writing
 from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.core.file_kinds import BILL
@@ -86,7 +87,7 @@ def run(arguments: SbomArguments, console: Console) -> ExitCode:
     from hermpkg_build.provenance.license_table import license_rows
     from hermpkg_build.provenance.licenses import Basis
 
-    time = _time(arguments.time)
+    time = made_time(arguments.time)
     if arguments.licenses and arguments.output is not None:
         raise CommandLineError("--licenses prints a table, and --output writes a bill: give one of them")
     refused = _refused(arguments.fail_on)
@@ -217,24 +218,3 @@ def _refused(words: str | None) -> tuple[str, ...]:
     if not found:
         raise CommandLineError("--fail-on says nothing", next_step="give a word, such as unknown")
     return tuple(found)
-
-
-def _time(given: str | None) -> datetime | None:
-    """Read the time of ``--time`` or ``SOURCE_DATE_EPOCH``; None for no time. Raises CommandLineError."""
-    from datetime import timezone
-
-    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    where, text = ("--time", given) if given is not None else ("SOURCE_DATE_EPOCH", epoch)
-    if not text:
-        return None
-    try:
-        if text.isascii() and text.isdigit():
-            return datetime.fromtimestamp(int(text), timezone.utc)
-        time = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except (ValueError, OverflowError, OSError):
-        raise CommandLineError(
-            f"{where} is no time: {text!r}",
-            next_step="write it like 2026-01-31T12:00:00Z, or as seconds since 1970",
-        ) from None
-    zoned = time if time.tzinfo is not None else time.replace(tzinfo=timezone.utc)
-    return zoned.astimezone(timezone.utc).replace(microsecond=0)
