@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import sys
 from collections.abc import Iterator
 from typing import NewType
 
@@ -71,6 +72,19 @@ def parents_of(name: str) -> Iterator[ModuleName]:
     while parent:
         yield parent
         parent = parent_of(parent)
+
+
+def package_of_private_part(name: str) -> ModuleName | None:
+    """Return the package of the standard library that `name` is a private part of, None for any other module.
+
+    Versions of Python have other parts: ``pathlib._local`` is one in 3.13 alone.
+
+    >>> [package_of_private_part(name) for name in ("pathlib._local", "pathlib", "_io", "numpy._core")]
+    ['pathlib', None, None, None]
+    """
+    package, _, part = name.rpartition(".")
+    is_private = part.startswith("_") and not part.startswith("__")
+    return ModuleName(package) if is_private and top_of(package) in sys.stdlib_module_names else None
 
 
 def package_of_init(name: str) -> ModuleName | None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from hermpkg_build.core.module_names import top_of
+from hermpkg_build.core.module_names import package_of_private_part, top_of
 from hermpkg_build.pickles import opcodes as op
 from hermpkg_build.pickles.output import Output
 from hermpkg_build.pickles.pickled import GlobalReference
@@ -81,7 +81,9 @@ def find_global(obj: object, name: str | None = None) -> tuple[str, str]:
         )
     module = getattr(obj, "__module__", None) or _owner(obj, qualname)
     _check(obj, module, qualname)
-    return module, qualname
+    package = package_of_private_part(module)
+    # Other versions of Python have no such part, but the package has its names.
+    return package if package and _holds(sys.modules.get(package), qualname, obj) else module, qualname
 
 
 def _own_name(obj: object) -> str:

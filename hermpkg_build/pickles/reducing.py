@@ -51,13 +51,24 @@ def is_value(obj: object) -> bool:
     return dtype is not None and isinstance(obj, dtype)
 
 
+_WRITTEN_BY = {"torch.export.exported_program.ExportedProgram": "torch.export.save"}
+"""Types whose pickles lack what pickles of torch.fx graphs lack: what is known of each node."""
+
+
 def reduce(obj: Any, protocol: int) -> Any:
     """The result of ``__reduce_ex__``, or of a reducer for the type of `obj`; NotImplemented for a class."""
     by_type: Any = copyreg.dispatch_table.get(type(obj))
     if by_type is not None:
         return _pattern_by_its_text(obj, by_type) or by_type(obj)
-    if isinstance(obj, type):
+    # Not isinstance: before Python 3.11, list[int] says that it is a class.
+    kind = type(obj)
+    if issubclass(kind, type):
         return NotImplemented
+    if writer := _WRITTEN_BY.get(f"{kind.__module__}.{kind.__qualname__}"):
+        raise pickle.PicklingError(
+            f"a pickle has not all that it needs, {writer} writes it: write it to an io.BytesIO, and save that"
+            " as a binary resource"
+        )
     if isinstance(obj, MethodType):
         _check_that_it_comes_back(obj)
     if (original := parametrized_class(obj)) is not None:

@@ -27,6 +27,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "datetime": "date datetime time timedelta timezone",
         "uuid": "UUID SafeUUID",
         "pathlib": "Path PosixPath WindowsPath PurePath PurePosixPath PureWindowsPath",
+        "pathlib._local": "Path PosixPath WindowsPath PurePath PurePosixPath PureWindowsPath",
     },
     "arrays of numpy": {
         "numpy": """

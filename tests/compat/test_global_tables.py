@@ -43,7 +43,7 @@ def copies(namespace, tmp_path, monkeypatch) -> Iterator[Callable[..., list[Any]
         texts = [f"FACTOR = {factor}\nNS = {namespace!r}\n{text}" for factor in (1, 2, 3)]
         host: Any = types.ModuleType("registering")
         monkeypatch.setitem(sys.modules, "registering", host)
-        exec(texts[0], vars(host))
+        exec(compile(texts[0], "<host>", "exec", dont_inherit=True), vars(host))
         for number, packaged in enumerate(texts[1:]):
             with PackageExporter(tmp_path / f"{number}.pt") as exporter:
                 exporter.save_source_string("registering", packaged)
@@ -459,10 +459,17 @@ def _native_library(folder: Path, factor: int) -> bytes:
     path, common = folder / f"{factor}.so", folder / "native.o"
     torch_folder = Path(torch.__file__).parent
     include = torch_folder / "include"
+    # Wheels of torch before 2.6 keep the strings of older compilers.
+    options = [
+        "-fPIC",
+        "-O0",
+        "-std=c++20",
+        f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}",
+    ]
 
     def compiled(source: str, *words: str) -> None:
         (folder / "source.cpp").write_text(source)
-        subprocess.run(["g++", "-fPIC", "-O0", "-std=c++20", "source.cpp", *words], cwd=folder, check=True)
+        subprocess.run(["g++", *options, "source.cpp", *words], cwd=folder, check=True)
 
     if not common.exists():
         api = include / "torch/csrc/api/include"

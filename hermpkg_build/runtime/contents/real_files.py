@@ -82,8 +82,10 @@ class RealFiles:
         inside = path.startswith(top + os.sep)
         if not inside and not path.startswith(self._folder + os.sep):
             return None
-        name = path[len(top if inside else self._folder) + 1 :].replace(os.sep, "/")
-        if self._place(name) != path[len(self._folder) + 1 :].replace(os.sep, "/"):
+        place = path[len(self._folder) + 1 :].replace(os.sep, "/")
+        is_beside = not inside or place in self._beside  # Also what lies beside may lie in the root.
+        name = place if is_beside else path[len(top) + 1 :].replace(os.sep, "/")
+        if self._place(name) != place:
             return None
         return name if self.covers(name) else None
 
@@ -103,7 +105,7 @@ class RealFiles:
         from hermpkg_build.runtime.contents.unpacking import unpack
 
         names = {self._place(name): name for name in self._names()}
-        folders = {folder for place in names for folder in _above(place)}
+        folders = {folder for place in [*names, f"{self._root}/"] for folder in _above(place)}
         if clashing := [*folders.intersection(names), *({*self._names()} - {*names.values()})]:
             raise ArchiveError(
                 "a record has the name of a folder of other records, and no disk can hold both",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.archive.layout import DATA
+from hermpkg_build.core.module_names import is_within, package_of_private_part
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.printable import one_line
 from hermpkg_build.runtime.contents.tensor_storages import StorageSource
@@ -22,6 +23,9 @@ _READ_AHEAD = 1 << 17
 
 # Names that numpy has dropped and that old pickles use.
 _DROPPED_NAMES: dict[tuple[str, str], object] = {("numpy", "str"): str, ("numpy", "bool"): bool}
+
+_MOVED_PACKAGES = {"numpy.core": "numpy._core", "numpy._core": "numpy.core"}
+"""Packages that some versions have under the one name, and some under the other."""
 
 
 class PackageUnpickler(pickle.Unpickler):
@@ -59,7 +63,7 @@ class PackageUnpickler(pickle.Unpickler):
 
     def _found(self, module: str, name: str) -> Any:
         # As packaged code gets it, because functions that a pickle calls may unpickle or import.
-        owner = self._import_statement(module, fromlist=("__name__",))
+        owner = self._module(module)
         try:
             if self._dotted_names and "." in name:
                 return functools.reduce(getattr, name.split("."), owner)
@@ -70,6 +74,19 @@ class PackageUnpickler(pickle.Unpickler):
             if name.isprintable():
                 raise
             raise AttributeError(one_line(str(error)), name=name) from None
+
+    def _module(self, name: str) -> Any:
+        try:
+            return self._import_statement(name, fromlist=("__name__",))
+        except ModuleNotFoundError:
+            elsewhere = _other_name(name)
+            if elsewhere is None:
+                raise
+            try:
+                return self._import_statement(elsewhere, fromlist=("__name__",))
+            except ModuleNotFoundError:
+                pass
+            raise
 
     def persistent_load(self, pid: Any) -> Any:
         """Load the object of a persistent id of torch.package. Raises UnpicklingError for any other id."""
@@ -82,6 +99,14 @@ class PackageUnpickler(pickle.Unpickler):
         if kind == "reduce_package" and len(data) in (2, 3):
             return self._load.reduced(*data)
         raise pickle.UnpicklingError(f"not a persistent id of a package: {pid!r}")
+
+
+def _other_name(module: str) -> str | None:
+    """Give the name that other versions of a library have for `module`, None where none is known."""
+    for one, other in _MOVED_PACKAGES.items():
+        if is_within(module, one):
+            return other + module[len(one) :]
+    return package_of_private_part(module)
 
 
 def _are_of(values: Sequence[object], *types: type | tuple[type, ...]) -> bool:

@@ -125,6 +125,8 @@ def _add_note(error: BaseException, text: str) -> None:
         return
     elif len(error.args) == 1 and isinstance(error.args[0], str):
         error.args = (f"{error.args[0]}\n{text}",)
+        if isinstance(error, ImportError):  # It is shown by its own copy of the text.
+            error.msg = error.args[0]
     elif error.__cause__ is None:
         error.__cause__ = RuntimeError(text)
     elif type(error.__cause__) is RuntimeError:

@@ -292,6 +292,38 @@ def test_objects_with_their_own_ways_come_back(protocol: int) -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_names_of_the_standard_library_are_those_of_every_version(
+    protocol: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part: Any = types.ModuleType("json._parts")
+    exec("class Public: pass\nclass Own: pass", vars(part))
+    monkeypatch.setitem(sys.modules, "json._parts", part)
+    monkeypatch.setattr("json.Public", part.Public, raising=False)
+    names = pickle_canonically([part.Public, part.Own, pathlib.PurePosixPath], protocol=protocol).globals
+    assert set(names) == {
+        GlobalReference("json", "Public"),
+        GlobalReference("json._parts", "Own"),
+        GlobalReference("pathlib", "PurePosixPath"),
+    }
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_what_says_that_it_is_a_class_comes_back(protocol: int) -> None:
+    class Says:
+        __class__: Any = type
+
+        def __reduce__(self) -> Any:
+            return len, ("four",)
+
+    assert round_trip([list[int], dict[str, Any], int | str, Says()], protocol) == [
+        list[int],
+        dict[str, Any],
+        int | str,
+        4,
+    ]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_reducer_registered_for_a_type_is_used(protocol: int) -> None:
     class_of = weakref.ref
     copyreg.pickle(class_of, lambda reference: (str, ("a reference",)))

@@ -20,6 +20,8 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 PROTOCOLS = [3, 4, 5]
+HAS_UNSIGNED = torch.uint16 in torch.storage._new_dtypes()
+"""Whether this version of torch can pickle its unsigned types: 2.4 cannot."""
 
 
 class Loader(pickle.Unpickler):
@@ -55,7 +57,7 @@ def tensors() -> dict[str, Any]:
         "bool": torch.tensor([True, False]),
         "bfloat16": torch.ones(3, dtype=torch.bfloat16),
         "float8": torch.ones(3).to(torch.float8_e4m3fn),
-        "uint16": torch.ones(3, dtype=torch.uint16),
+        **({"uint16": torch.ones(3, dtype=torch.uint16)} if HAS_UNSIGNED else {}),
         "complex": torch.ones(2, dtype=torch.complex64) * (1 + 2j),
         "conjugate": (torch.ones(2, dtype=torch.complex64) * (1 + 2j)).conj(),
         "negative": torch.imag((torch.ones(2, dtype=torch.complex64) * (1 + 2j)).conj()),
@@ -202,7 +204,9 @@ def test_an_lstm_a_transformer_and_an_optimiser_come_back() -> None:
 
 
 def test_the_stock_importer_reads_it(tmp_path: Path) -> None:
-    made = {"model": torch.nn.Linear(2, 3), "set": {1, "two"}, "storage": torch.ones(2).untyped_storage()}
+    made = {"model": torch.nn.Linear(2, 3), "set": {1, "two"}}
+    if HAS_UNSIGNED:  # Before that, no untyped storage came out of a package.
+        made["storage"] = torch.ones(2).untyped_storage()
     pickled = pickle_canonically(made)
     path = tmp_path / "archive.pt"
     with zipfile.ZipFile(path, "w") as archive:

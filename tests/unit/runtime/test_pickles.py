@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import json
 import pickle
 import subprocess
 import sys
@@ -67,6 +68,32 @@ def test_a_global_that_is_not_listed_is_refused(load) -> None:
     importer = load({"p/evil.pkl": pickled("subprocess", "Popen")}, ["collections"])
     with pytest.raises(ModuleNotFoundError, match="subprocess"):
         importer.load_pickle("p", "evil.pkl")
+
+
+@pytest.mark.parametrize("module", ["json", "json._part", "json._part_of_another_version"])
+def test_parts_of_the_standard_library_that_other_versions_have(load, module: str) -> None:
+    importer = load({"p/x.pkl": pickled(module, "loads")}, ["json", module])
+    assert importer.load_pickle("p", "x.pkl") is json.loads
+
+
+@pytest.mark.parametrize("module", ["json.__part", "json.part", "json._part._of_it", "_json_part", "nowhere"])
+def test_only_private_parts_are_looked_for_elsewhere(load, module: str) -> None:
+    importer = load({"p/x.pkl": pickled(module, "loads")}, ["json", module])
+    with pytest.raises(ModuleNotFoundError, match=module.partition(".")[0]):
+        importer.load_pickle("p", "x.pkl")
+
+
+@pytest.mark.parametrize("module", ["numpy.core.multiarray", "numpy._core.multiarray"])
+@pytest.mark.filterwarnings("ignore")
+def test_numpy_has_its_parts_under_either_name(load, module: str, monkeypatch) -> None:
+    numpy = pytest.importorskip("numpy")
+    # As in versions that have nothing under the other name.
+    other = "numpy._core" if numpy.__version__.startswith("1.") else "numpy.core"
+    for name in [*sys.modules, other, f"{other}.multiarray"]:
+        if name == other or name.startswith(f"{other}."):
+            monkeypatch.setitem(sys.modules, name, None)
+    importer = load({"p/x.pkl": pickled(module, "_reconstruct")}, ["numpy", module])
+    assert callable(importer.load_pickle("p", "x.pkl"))
 
 
 def test_reduced_objects(load) -> None:

@@ -43,6 +43,16 @@ def test_names_and_paths_are_inverses(names, root, data):
     assert files.name_at(files.path("")) == ""
 
 
+def test_what_lies_beside_the_root_may_lie_in_it():
+    files = RealFiles(FakeArchive(["src/a", "b"]), None, root="src", beside=["src/a"])
+    assert [files.name_at(files.path(name)) for name in ("src/a", "b")] == ["src/a", "b"]
+
+
+def test_a_record_with_the_name_of_the_root_is_refused():
+    with pytest.raises(ArchiveError, match="the name of a folder"):
+        RealFiles(FakeArchive(["src"]), None, root="src", beside=["src"]).path("src")
+
+
 @pytest.mark.parametrize("root", ["..", "a/../..", "/etc", "a//b", "."])
 def test_a_root_outside_is_refused(root):
     from hermpkg_build.core.manifest import Manifest, ManifestTool
