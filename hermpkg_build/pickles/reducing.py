@@ -66,8 +66,8 @@ def reduce(obj: Any, protocol: int) -> Any:
         return NotImplemented
     if writer := _WRITTEN_BY.get(f"{kind.__module__}.{kind.__qualname__}"):
         raise pickle.PicklingError(
-            f"a pickle has not all that it needs, {writer} writes it: write it to an io.BytesIO, and save that"
-            " as a binary resource"
+            f"a pickle has not all that it needs, {writer} writes it: write it to an io.BytesIO, and save"
+            " that as a binary resource"
         )
     if isinstance(obj, MethodType):
         _check_that_it_comes_back(obj)
