@@ -6,11 +6,13 @@ import io
 import mmap
 import os
 import stat
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, NamedTuple, Protocol, TypeAlias, TypeVar, final
 
+from hermpkg_build.disk.descriptors import READ, read_at, read_into
 from hermpkg_build.errors import ArchiveError
 
 ArchiveSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
@@ -142,14 +144,14 @@ class ArchiveFile(ArchiveBytes):
         if size > _MOST_AT_ONCE:
             parts = range(0, size, _MOST_AT_ONCE)
             return b"".join(self.read_at(start + at, min(_MOST_AT_ONCE, size - at)) for at in parts)
-        return self._read(os.pread, size, start)
+        return self._read(read_at, size, start)
 
     def read_into(self, buffer: memoryview, start: int) -> None:
         """Fill `buffer` with the bytes from `start` on, as far as there are any. Raises as `read_at`."""
         if self._state is None:
             buffer[:] = self._view[start : start + len(buffer)]
         else:
-            self._read(os.preadv, [buffer], start)
+            self._read(read_into, buffer, start)
 
     def _read(self, read: Callable[[int, _What, int], _T], what: _What, start: int) -> _T:
         descriptor = self._descriptor
@@ -169,18 +171,23 @@ class ArchiveFile(ArchiveBytes):
         if self._state is None:
             return False
         try:
-            return (
-                _state_of(os.fstat(self._descriptor) if self.is_open else os.stat(self._path)) != self._state
-            )
-        except OSError:
+            if self.is_open:
+                return _state_of(os.fstat(self._descriptor)) != self._state
+            # By a descriptor again: Windows names the device of a path in another way.
+            with self._opened_again() as again:
+                return _state_of(os.fstat(again)) != self._state
+        except (OSError, ArchiveError):
             return True
 
     def private_mapping(self) -> memoryview:
         """Map the open file once more, writable: what is written stays in this process."""
-        # NORESERVE: an archive may be larger than the memory, most of it is never written to.
-        flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0)
-        access = mmap.PROT_READ | mmap.PROT_WRITE
-        return memoryview(mmap.mmap(self._descriptor, len(self._view), flags=flags, prot=access))
+        size = len(self._view)
+        if sys.platform != "win32" and hasattr(mmap, "MAP_PRIVATE"):
+            # NORESERVE: an archive may be larger than the memory, most of it is never written to.
+            flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0)
+            access = mmap.PROT_READ | mmap.PROT_WRITE
+            return memoryview(mmap.mmap(self._descriptor, size, flags=flags, prot=access))
+        return memoryview(mmap.mmap(self._descriptor, size, access=mmap.ACCESS_COPY))
 
     def open_path(self) -> str:
         """Return a path of the open file, "" where there is none; see `ArchiveReader.open_path`."""
@@ -238,7 +245,7 @@ class ArchiveFile(ArchiveBytes):
         if not stat.S_ISREG(status.st_mode):
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device, pipe or socket"
             raise ArchiveError(f"the archive is {kind}, not a file", facts=[("file", path)])
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._descriptor = os.open(path, READ)
         self._path = os.path.abspath(path)
         self._state = _state_of(os.fstat(self._descriptor))
         size = self._state.size
@@ -252,7 +259,7 @@ class ArchiveFile(ArchiveBytes):
         """Open the file that was closed, or what has its name by now. Raises ArchiveError where it cannot."""
         descriptor = -1
         try:
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self._path, READ)
             yield descriptor
         except OSError as error:
             raise ArchiveError(

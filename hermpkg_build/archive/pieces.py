@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
@@ -29,7 +30,7 @@ def pieces(view: memoryview) -> Iterator[memoryview]:
 
 
 def _let_go(view: memoryview) -> None:
-    if isinstance(view.obj, mmap.mmap) and view.readonly and hasattr(mmap, "MADV_DONTNEED"):
+    if sys.platform != "win32" and isinstance(view.obj, mmap.mmap) and view.readonly:
         # The pages stay in the system's cache, from which they come back when they are read again.
         view.obj.madvise(mmap.MADV_DONTNEED)
 

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import final
 
+from hermpkg_build.archive.file_names import has_just_this_name, problem_as_file
 from hermpkg_build.archive.layout import DATA, MANIFEST, problem_with_name, problem_with_size
 from hermpkg_build.archive.pieces import PIECE, digest_if_listed, hash_of, too_large_for_memory
 from hermpkg_build.core.closing import Closing
+from hermpkg_build.disk.descriptors import READ_UNLESS_PIPE
 from hermpkg_build.errors import ArchiveError
 
 _COPIED = 1 << 20
@@ -56,7 +58,9 @@ class UnpackedReader(Closing):
 
     def has(self, name: str) -> bool:
         """Whether there is a record `name`."""
-        return not problem_with_name(name) and os.path.isfile(self._path(name))
+        if problem_with_name(name) or problem_as_file(name):
+            return False
+        return os.path.isfile(os.path.join(self.name, name)) and has_just_this_name(self.name, name)
 
     def size(self, name: str) -> int:
         """Return the number of bytes of the record `name`. Raises ArchiveError."""
@@ -105,10 +109,12 @@ class UnpackedReader(Closing):
         """Do nothing: no file is held open."""
 
     def _path(self, name: str) -> str:
-        if problem := problem_with_name(name):
+        if problem := problem_with_name(name) or problem_as_file(name):
             raise ArchiveError(
                 f"{name!r} cannot be the name of a record", facts=[("folder", self.name), ("reason", problem)]
             )
+        if not has_just_this_name(self.name, name):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
         return os.path.join(self.name, name)
 
     @contextmanager
@@ -130,7 +136,7 @@ class UnpackedReader(Closing):
     def _open(self, name: str) -> Iterator[io.FileIO]:
         """Open the file of a record; a pipe, whose opening would wait for its other end, is none."""
         with self._reading(name) as path:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            descriptor = os.open(path, READ_UNLESS_PIPE)
             with io.FileIO(descriptor) as file:
                 status = os.fstat(descriptor)
                 if not stat.S_ISREG(status.st_mode):

@@ -17,7 +17,8 @@ def default_cache_directory(environ: Mapping[str, str], *, platform: str = sys.p
 
     That is ``HERMPKG_CACHE_DIR``, else ``XDG_CACHE_HOME/hermpkg`` (a relative one is ignored, as the XDG
     specification demands), else the platform's folder for caches: ``~/.cache/hermpkg`` on Linux,
-    ``~/Library/Caches/hermpkg`` on macOS. A user without a home gets a folder that nobody can write to.
+    ``~/Library/Caches/hermpkg`` on macOS, ``hermpkg/Cache`` in ``LOCALAPPDATA`` on Windows. A user without a
+    home gets a folder that nobody can write to.
 
     ``HOME`` may be another user's, as where a container runs as root in the home of the one who started it.
     What others can exchange is not used; there the home counts that the system knows of this user.
@@ -28,6 +29,9 @@ def default_cache_directory(environ: Mapping[str, str], *, platform: str = sys.p
     xdg = environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(xdg):
         return os.path.join(xdg, "hermpkg")
+    if platform == "win32":
+        local = environ.get("LOCALAPPDATA") or os.path.join(os.path.expanduser("~"), "AppData", "Local")
+        return os.path.abspath(os.path.join(local, "hermpkg", "Cache"))
     home = environ.get("HOME") or os.path.expanduser("~")
     if stranger_in(home) and not is_trusted(home):
         home = _home_of_user() or home
@@ -38,6 +42,8 @@ def default_cache_directory(environ: Mapping[str, str], *, platform: str = sys.p
 
 def _home_of_user() -> str:
     """Return the home that the system knows of this user; "" where there is none, or others can change it."""
+    if sys.platform == "win32":
+        return ""
     import pwd
 
     try:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from hermpkg_build.core.digest import Bytes, Digest
+from hermpkg_build.disk.descriptors import CREATE, READ_UNLESS_PIPE
 from hermpkg_build.disk.signatures import FileSignature, signature_of
 from hermpkg_build.errors import ActionError
 
@@ -60,7 +61,7 @@ def read_chunks(path: str) -> Iterator[bytes]:
 
 def write_file(path: str, data: Bytes, *, mode: int = 0o666) -> None:
     """Write `data` to a file that must not exist yet. Raises OSError."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    descriptor = os.open(path, os.O_WRONLY | CREATE, mode)
     try:
         write_all(descriptor, data)
     finally:
@@ -131,7 +132,7 @@ def open_regular(path: str) -> tuple[int, FileSignature]:
 
     Anything else is refused: opening a pipe would wait for its other end, and a device may have no end.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    descriptor = os.open(path, READ_UNLESS_PIPE)
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)

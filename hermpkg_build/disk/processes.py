@@ -42,6 +42,8 @@ def end_with_parent(parent: int, line: int) -> None:
     rest of the group, a process in it does that waits for nothing else. Where the parent is dead already, end
     now.
     """
+    if sys.platform == "win32":
+        raise NotImplementedError("Windows has no groups of processes")
     if sys.platform == "linux":
         import ctypes
 
@@ -105,6 +107,8 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
     A killed process can write a file a moment longer, into a folder that the caller goes on to remove.
     """
+    if sys.platform == "win32":
+        raise NotImplementedError("Windows has no groups of processes")
     # A group whose processes have all ended is not there any more.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -116,6 +120,8 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 def _lives(group: int) -> bool:
     """Whether a process of a group still runs; one that has ended and was not waited for does not."""
+    if sys.platform == "win32":
+        raise NotImplementedError("Windows has no groups of processes")
     try:
         os.killpg(group, 0)
         processes = [name for name in os.listdir("/proc") if name.isdigit()]

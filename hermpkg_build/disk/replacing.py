@@ -9,12 +9,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.core.digest import Bytes
+from hermpkg_build.disk.descriptors import CREATE, NAMES_STAY_OPEN, READ
 from hermpkg_build.disk.files import write_all
 
 ASIDE = ".hermpkg-"
@@ -22,6 +24,9 @@ ASIDE = ".hermpkg-"
 
 _HELD = f"{ASIDE}held-"
 """How the names of folders begin that are locked by the process that fills them, where the system can."""
+
+NO_LOCK = -1
+"""In place of the descriptor that has a lock, where folders cannot be opened: on Windows."""
 
 _MADE_S = 10.0
 """The age at which a folder that was made to be locked has been."""
@@ -41,7 +46,7 @@ class NewFile(Closing):
         self._is_aside = False
         self.descriptor = self._open(folder or os.curdir, 0o666 if mode is None else mode)
         try:
-            if mode is not None:
+            if mode is not None and hasattr(os, "fchmod"):
                 os.fchmod(self.descriptor, mode)
         except OSError:
             self.close()
@@ -55,7 +60,9 @@ class NewFile(Closing):
     def replace(self, path: str) -> None:
         """Take the place of the file at `path`, which is on the same file system; done once, at the end.
 
-        A device, a pipe or a socket keeps its place: whoever names one wants to write to it.
+        A device, a pipe or a socket keeps its place: whoever names one wants to write to it. On Windows no
+        open file can be renamed: this one is closed, and one that others have open keeps its place, a
+        PermissionError.
         """
         if not self._is_aside:
             try:
@@ -67,23 +74,30 @@ class NewFile(Closing):
                 return
         self._is_aside = True
         _refuse_device(path)
+        if not NAMES_STAY_OPEN:
+            self._close_descriptor()
         os.replace(self._aside, path)
         self._is_aside = False
 
     def close(self) -> None:
         """Close the file, and remove it where it has replaced nothing."""
-        os.close(self.descriptor)
+        self._close_descriptor()
         if self._is_aside:
             with suppress(OSError):
                 os.unlink(self._aside)
 
+    def _close_descriptor(self) -> None:
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
     def _open(self, folder: str, mode: int) -> int:
-        if hasattr(os, "O_TMPFILE") and os.path.isdir(_DESCRIPTORS):
+        if sys.platform == "linux" and hasattr(os, "O_TMPFILE") and os.path.isdir(_DESCRIPTORS):
             # A file system that cannot do this says so in one of several ways; the other way then
             # succeeds, or says what is really wrong.
             with suppress(OSError):
                 return os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, mode)
-        descriptor = os.open(self._aside, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, mode)
+        descriptor = os.open(self._aside, os.O_RDWR | CREATE, mode)
         self._is_aside = True
         return descriptor
 
@@ -105,7 +119,7 @@ def _link(descriptor: int, path: str) -> None:
     """Give a name to a file that has none."""
     # Naming a folder's descriptor is what makes Python use linkat(2) with AT_SYMLINK_FOLLOW, the
     # one way to link an unnamed file without privileges.
-    descriptors = os.open(_DESCRIPTORS, os.O_RDONLY | os.O_CLOEXEC)
+    descriptors = os.open(_DESCRIPTORS, READ)
     try:
         os.link(str(descriptor), path, src_dir_fd=descriptors, follow_symlinks=True)
     finally:
@@ -163,18 +177,34 @@ def aside_path(folder: str, *, prefix: str = ASIDE) -> str:
 @contextmanager
 def _locked(folder: str) -> Iterator[bool]:
     """Lock a folder, for as long as this process lives at most; gives whether that was possible."""
+    descriptor = _open_folder(folder)
+    try:
+        yield descriptor >= 0 and _lock(descriptor, alone=True)
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _open_folder(path: str) -> int:
+    """Open a folder to lock it; `NO_LOCK` on Windows, where none can be opened. Raises OSError."""
+    if sys.platform == "win32":
+        if not os.path.isdir(path):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return NO_LOCK
+    return os.open(path, READ | os.O_DIRECTORY)
+
+
+def _lock(descriptor: int, *, alone: bool) -> bool:
+    """Lock an open folder `alone`, or with others; False where one has it, or the system knows no locks."""
+    if sys.platform == "win32":
+        return False
     import fcntl
 
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # another process has it, or the file system knows no locks
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
+    except OSError:
+        return False
+    return True
 
 
 def remove_abandoned(folder: str, *, age_s: float, prefix: str = "") -> None:
@@ -221,16 +251,15 @@ def hold_folder(path: str) -> int | None:
 
     The lock ends when the descriptor is closed, here and in every fork. None where the folder is gone, or was
     exchanged meanwhile. Raises OSError for another reason. Where the system knows no locks it has none, and
-    `discard_folder` removes nothing.
+    `discard_folder` removes nothing; `NO_LOCK` where it opens no folders.
     """
-    import fcntl
-
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = _open_folder(path)
     except FileNotFoundError:
         return None
-    with suppress(OSError):
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    if descriptor == NO_LOCK:
+        return NO_LOCK
+    _lock(descriptor, alone=False)
     if is_open_at(descriptor, path):
         return descriptor
     os.close(descriptor)

@@ -2,6 +2,9 @@
 
 Folders that the user names in ``HERMPKG_TRUST``, separated as in ``PATH``, are trusted all the same. Names
 that end with ``.toml`` are policies, which say what artifacts are accepted (`hermpkg_build.trust`).
+
+On Windows owners and rights are not in what Python tells of a file. There the lists of the system decide,
+which give the folders of a user's profile, where caches and temporary files are, to that user alone.
 """
 
 from __future__ import annotations
@@ -48,12 +51,16 @@ def is_within(path: str, folder: str) -> bool:
 
 def is_own(status: os.stat_result) -> bool:
     """Whether a file belongs to this user, to who became it by sudo, or to the superuser."""
+    if sys.platform == "win32":
+        return True
     user = os.geteuid()
     return status.st_uid in (0, user) or (user == 0 and str(status.st_uid) == os.environ.get("SUDO_UID"))
 
 
 def owner_of(status: os.stat_result) -> str:
     """Name the owner of a file."""
+    if sys.platform == "win32":
+        return "somebody"
     import pwd
 
     try:
@@ -67,6 +74,8 @@ def stranger_in(folder: str) -> str:
 
     The group of a folder is trusted as its owner is. What does not exist yet is passed over.
     """
+    if sys.platform == "win32":
+        return ""
     path = last = os.path.realpath(folder)
     while True:
         try:
@@ -77,11 +86,16 @@ def stranger_in(folder: str) -> str:
             if not is_own(status) and not (path != last and _is_unmapped(status)):
                 return f"{path} belongs to {owner_of(status)}"
             # In a folder with the sticky bit, such as /tmp, entries are exchanged by their owners alone.
-            if status.st_mode & stat.S_IWOTH and not (path != last and status.st_mode & stat.S_ISVTX):
+            if is_open_to_all(status) and not (path != last and status.st_mode & stat.S_ISVTX):
                 return f"everyone can write to {path}"
         if path == os.path.dirname(path):
             return ""
         path = os.path.dirname(path)
+
+
+def is_open_to_all(status: os.stat_result) -> bool:
+    """Whether every user of the machine can write to a file or folder, by its status."""
+    return sys.platform != "win32" and bool(status.st_mode & stat.S_IWOTH)
 
 
 def check_private_folder(folder: str) -> None:
@@ -93,6 +107,8 @@ def check_private_folder(folder: str) -> None:
 
 def is_private(status: os.stat_result) -> bool:
     """Whether only this user and the superuser can write to a file or folder, by its status."""
+    if sys.platform == "win32":
+        return True
     return status.st_uid in (0, os.geteuid()) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hermpkg_build.core.closing import Closing
+from hermpkg_build.disk.descriptors import READ_UNLESS_LINK, read_at
 from hermpkg_build.signing.failures import SignatureError, missing_extra
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class FileContent(Closing):
     def of_descriptor(cls, name: str, descriptor: int) -> FileContent:
         """The content of an open file, which the caller closes; its position is not used. Raises OSError."""
         size = os.fstat(descriptor).st_size
-        return cls(name, size, lambda offset, count: os.pread(descriptor, count, offset))
+        return cls(name, size, lambda offset, count: read_at(descriptor, count, offset))
 
     def close(self) -> None:
         """Close the file, where this opened it."""
@@ -160,12 +161,12 @@ def _open_file(path: str) -> FileContent:
         raise SignatureError(
             f"{path!r} is neither a file nor a folder", fault="link", next_step="name a file or a folder"
         )
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    descriptor = os.open(path, READ_UNLESS_LINK)
     size = os.fstat(descriptor).st_size
     return FileContent(
         os.path.basename(path),
         size,
-        lambda offset, count: os.pread(descriptor, count, offset),
+        lambda offset, count: read_at(descriptor, count, offset),
         close=lambda: os.close(descriptor),
     )
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from hermpkg_build.core.import_facts import SyntaxProblem
 from hermpkg_build.core.syntax_trees import parse_module
+from hermpkg_build.disk.descriptors import READ_UNLESS_PIPE
 
 _HEADER_SIZE: Final = 16
 _HASH_BASED: Final = 0b1
@@ -36,7 +37,7 @@ def has_current_bytecode(path: str, data: bytes) -> bool:
 
     try:
         # Opened so that a pipe is not waited for.
-        descriptor = os.open(cache_from_source(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(cache_from_source(path), READ_UNLESS_PIPE)
         with open(descriptor, "rb", buffering=0) as file:
             header = file.read(_HEADER_SIZE) or b""
         modified = os.stat(path).st_mtime

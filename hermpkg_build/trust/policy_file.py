@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 from hermpkg_build.core.spelling import question
 from hermpkg_build.core.toml_text import parse_toml
 from hermpkg_build.disk.files import open_regular
-from hermpkg_build.disk.trust import VARIABLE, is_own, is_trusted, owner_of, stranger_in
+from hermpkg_build.disk.trust import VARIABLE, is_open_to_all, is_own, is_trusted, owner_of, stranger_in
 from hermpkg_build.errors import HermpkgError, Location
 from hermpkg_build.signing.signers import (
     AcceptedCertificate,
@@ -81,7 +80,7 @@ def _stranger_of(path: str, status: os.stat_result) -> str:
         return ""
     if not is_own(status):
         return f"{path} belongs to {owner_of(status)}"
-    if status.st_mode & stat.S_IWOTH:
+    if is_open_to_all(status):
         return f"everyone can write to {path}"
     # The folder that the name stands in, and that of the file where it is a link.
     folders = dict.fromkeys([os.path.dirname(path), os.path.dirname(os.path.realpath(path))])

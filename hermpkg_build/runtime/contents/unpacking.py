@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
+from hermpkg_build.archive.file_names import problem_as_file
 from hermpkg_build.disk.cache_directory import default_cache_directory
 from hermpkg_build.disk.files import write_file
 from hermpkg_build.disk.replacing import (
@@ -50,6 +52,12 @@ def unpack(files: Files) -> str:
     limit = unpacked_limit()
     name = _digest(files)
     reasons = []
+    for record in files:
+        if problem := problem_as_file(record):
+            raise LocalEnvironmentError(
+                "a file that packaged code reads by its path cannot be unpacked here",
+                facts=[("record", record), ("reason", problem)],
+            )
     for place in places():
         folder = os.path.join(place, name)
         try:
@@ -80,7 +88,11 @@ def places() -> Iterator[str]:
     """Give the folders that files are unpacked in, the first choice first."""
     yield os.path.join(default_cache_directory(os.environ), "unpacked", _FORMAT)
     # One folder, not one in another: whoever had made the outer could exchange the inner one.
-    yield os.path.join(tempfile.gettempdir(), f"hermpkg-{os.getuid()}-unpacked-{_FORMAT}")
+    # On Windows the temporary files are the user's own.
+    user = ""
+    if sys.platform != "win32":
+        user = f"{os.getuid()}-"
+    yield os.path.join(tempfile.gettempdir(), f"hermpkg-{user}unpacked-{_FORMAT}")
 
 
 def _make_and_hold(place: str, folder: str, files: Files) -> bool:

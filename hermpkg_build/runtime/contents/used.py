@@ -11,6 +11,7 @@ DAY_S = 24 * 3600.0
 
 def mark_used(descriptor: int, status: os.stat_result) -> None:
     """Note that an open file is used, at most once a day: reading thousands of files writes nothing."""
-    if abs(time.time() - status.st_mtime) > DAY_S:
+    # Windows takes no descriptor.
+    if abs(time.time() - status.st_mtime) > DAY_S and os.utime in os.supports_fd:
         with suppress(OSError):
             os.utime(descriptor)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import builtins
 import functools
 import importlib.util
+import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
@@ -122,7 +123,10 @@ class ModuleSpace:
         if path == self.prefix:
             return ""
         start = f"{self.prefix}."
-        return path[len(start) :] if path.startswith(start) else self.files.name_at(path)
+        if not path.startswith(start):
+            return self.files.name_at(path)
+        # Code joins paths with what the system has between folders.
+        return path[len(start) :].replace(os.sep, "/")
 
     def record_at(self, path: str) -> str | None:
         """Give the record at a mangled or real path, None where there is none."""

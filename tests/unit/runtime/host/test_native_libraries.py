@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -57,6 +58,7 @@ def test_another_library_of_the_name_is_loaded_where_both_can_be(loaded, library
 
 
 IGNORING = """
+import os
 import signal, sys
 from types import SimpleNamespace
 from hermpkg_build.runtime.host.native_libraries import NativeNameTakenError, load_library
@@ -94,3 +96,18 @@ def test_one_that_would_end_or_stop_the_process_is_refused(
         load_library(lambda path: pytest.fail(f"{path} was loaded"), second)
     assert fate in str(caught.value)
     assert second in str(caught.value)
+
+
+def test_without_fork_another_program_tries(loaded, library, monkeypatch, tmp_path) -> None:
+    fake = "import ctypes\n\nclass ops:\n    load_library = staticmethod(ctypes.CDLL)\n"
+    (tmp_path / "fake").mkdir()
+    (tmp_path / "fake/torch.py").write_text(fake)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "fake"))
+    monkeypatch.delattr(os, "fork")
+    loaded.add(library("first", ""))
+    tried: list[str] = []
+    fine = library("fine", "getpid();")
+    load_library(tried.append, fine)
+    assert tried == [fine]
+    with pytest.raises(NativeNameTakenError, match="a process that loaded both ended in it"):
+        load_library(lambda path: pytest.fail(f"{path} was loaded"), library("bad", "abort();"))

@@ -1,0 +1,46 @@
+"""Opens files and reads them at any place: Windows lacks calls for it, and reads texts by default."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import Final
+
+_BYTES: Final[int] = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOINHERIT", 0)
+"""Without the first, Windows reads ``\\r\\n`` as one byte and ends a file at 0x1A."""
+
+READ: Final[int] = os.O_RDONLY | _BYTES
+"""Flags for `os.open` to read bytes."""
+
+READ_UNLESS_PIPE: Final[int] = READ | getattr(os, "O_NONBLOCK", 0)
+"""The same, without waiting for the other end of a pipe; what was opened is looked at then."""
+
+READ_UNLESS_LINK: Final[int] = READ_UNLESS_PIPE | getattr(os, "O_NOFOLLOW", 0)
+"""The same, with an error for a symbolic link where the system can tell."""
+
+CREATE: Final[int] = os.O_CREAT | os.O_EXCL | _BYTES
+"""Flags to make a file that must not exist; with `os.O_WRONLY` or `os.O_RDWR`."""
+
+NAMES_STAY_OPEN: Final[bool] = sys.platform != "win32"
+"""Whether a file that is open can be renamed, replaced and removed."""
+
+_moving = threading.Lock()
+
+
+def read_at(descriptor: int, size: int, start: int) -> bytes:
+    """Read up to `size` bytes of an open file from `start` on, whatever others read. Raises OSError."""
+    if sys.platform != "win32" and hasattr(os, "pread"):
+        return os.pread(descriptor, size, start)
+    with _moving:
+        os.lseek(descriptor, start, os.SEEK_SET)
+        return os.read(descriptor, size)
+
+
+def read_into(descriptor: int, buffer: memoryview, start: int) -> int:
+    """Read bytes of an open file from `start` on into `buffer`; return how many. Raises OSError."""
+    if sys.platform != "win32" and hasattr(os, "preadv"):
+        return os.preadv(descriptor, [buffer], start)
+    data = read_at(descriptor, len(buffer), start)
+    buffer[: len(data)] = data
+    return len(data)
