@@ -44,7 +44,12 @@ ARTIFACT = FileKind(
     is_text=False,
 )
 TENSORS = FileKind(
-    name="a safetensors file", starts=(b'{"',), start_at=8, marks=(b'"data_offsets"',), is_text=False
+    name="a safetensors file",
+    starts=(b'{"', b"{}"),
+    start_at=8,
+    # One without tensors begins with the size of an empty header.
+    marks=(b'"data_offsets"', b"\0{}"),
+    is_text=False,
 )
 PAGE = FileKind(
     name="a page that `hermpkg look` wrote",

@@ -22,6 +22,7 @@ from hermpkg_build.loading.prelude import (
 )
 from hermpkg_build.loading.rules import DEFS_LABEL, FUNCTIONS, Function
 from hermpkg_build.loading.starlark_source import StarlarkSource
+from hermpkg_build.loading.value_sizes import check_sizes
 
 _MAX_CALLS = 200
 """How deep calls may nest. Without recursion a stack is no deeper than there are functions."""
@@ -70,6 +71,7 @@ class Interpreter:
 
         Raises LoadingError.
         """
+        check_sizes(source, _MOST_MEMORY)
         module = starlark.Module()
         known = {**modules, DEFS_LABEL: self._prelude, PRELUDE_PATH: self._prelude}
         loader = starlark.FileLoader(known.__getitem__)

@@ -151,3 +151,10 @@ def test_a_safetensors_file_is_said_to_be_one(app, tmp_path):
     outcome = app.run("tensors", str(tmp_path / "net.safetensors"))
     assert outcome.code == ExitCode.BUILD_FAILED
     assert "one of safetensors" in outcome.stderr
+
+
+def test_a_file_without_tensors_is_written_over_as_one_with_some_is(app, tmp_path):
+    torch.save({"a": torch.ones(2).to_sparse()}, tmp_path / "sparse.pt")
+    for _ in range(2):
+        outcome = app.run("tensors", str(tmp_path / "sparse.pt"), "--partial", "--to", "none.safetensors")
+        assert outcome.code == 0, outcome.stderr

@@ -27,6 +27,7 @@ COUNTS = {
     "signatures": 600,
     "sources": 800,
     "tensors": 300,
+    "torchscript": 200,
     "weights": 400,
     "words": 2_000,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -86,7 +87,7 @@ def test_deeply_nested_values_that_are_built_step_by_step(files: WorkspaceFiles)
     [
         "[x for x in range(1000000000)]",
         "['a' * (20000 + x) for x in range(1000000)]",
-        "list(range(2000000000))",
+        "[a for b in [range(30000)] for c in b for a in list(range(c))]",
     ],
 )
 def test_values_that_take_too_much_memory(
@@ -98,6 +99,55 @@ def test_values_that_take_too_much_memory(
     (error,) = files.errors(lambda: files.file("p"))
     assert error.summary == "the values of the file take too much memory"
     assert str(error.location) == "p/m.bzl"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('x = "ab" * 2000000000', "1:5"),
+        ('x = 2000000000 * "ab"', "1:5"),
+        ("x = ['é'] * 2000000000", "1:5"),
+        ("x = (1, 2) * 1000 * 1000000", "1:5"),
+        ("x = list(range(2000000000))", "1:5"),
+        ("x = sorted(range(0, 2000000000, 2))", "1:5"),
+        ("N = 1000 * 1000\nx = [0] * N\ny = [1] + x * (N - 1)", "3:11"),
+        (
+            "a = 'x' * 1000000\n" + "".join(f"{y} = {x} + {x}\n" for x, y in pairwise("abcdefghijklmnop")),
+            "12:5",
+        ),
+        ("def f():\n    for x in []:\n        print(len('a' * 2000000000))", "3:19"),
+        ("x = [y for y in [1] * 2000000000]", "1:17"),
+    ],
+)
+def test_one_step_that_takes_too_much_memory_is_found_before_it_runs(
+    files: WorkspaceFiles, text: str, place: str
+) -> None:
+    files.write("p/m.bzl", f"{text}\nz = 1\n")
+    files.write("p/BUILD", 'load(":m.bzl", "z")\n')
+    (error,) = files.errors(lambda: files.file("p"))
+    assert error.summary == "the values of the file take too much memory"
+    assert str(error.location) == f"p/m.bzl:{place}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "N = 2000000000\ndef f(N):\n    return 'a' * N\nx = f(3)",
+        "x = range(2000000000)\ny = len(x)",
+        "def f():\n    n = 2000000000\n    for i in range(1):\n        n = 2\n    return [0] * n\nx = f()",
+        "def range(n):\n    return [n]\nx = list(range(2000000000))",
+        "x = 'a' * -2000000000",
+        "N = 2000000000\nx = ['a' * N for N in [1, 2]]",
+        "N = 2000000000\nf = lambda N: 'a' * N\nx = f(3)",
+        "x = 'a' * 1000000",
+        "x = 2000000000 * 2000000000 * 2000000000",
+        "x = '%d' % 2000000000",
+    ],
+)
+def test_what_takes_little_is_not_refused(files: WorkspaceFiles, text: str) -> None:
+    files.write("p/m.bzl", f"{text}\nz = 1\n")
+    files.write("p/BUILD", 'load(":m.bzl", "z")\n')
+    files.file("p")
 
 
 def test_of_what_print_was_given_the_ends_are_kept(files: WorkspaceFiles) -> None:
