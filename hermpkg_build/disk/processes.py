@@ -44,13 +44,7 @@ def end_with_parent(parent: int, line: int) -> None:
     """
     if sys.platform == "win32":
         raise NotImplementedError("Windows has no groups of processes")
-    if sys.platform == "linux":
-        import ctypes
-
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+    end_with(parent)
     # It is nobody's child here: whoever waits for any child must not wait for it.
     if child := os.fork():
         os.waitpid(child, 0)
@@ -60,6 +54,21 @@ def end_with_parent(parent: int, line: int) -> None:
     else:
         os.read(line, 1)
         os.killpg(0, signal.SIGKILL)
+
+
+def end_with(parent: int) -> None:
+    """End this process, without its group, when its parent, process `parent`, dies.
+
+    That is for a parent that starts processes in its main thread only. Elsewhere than on Linux this process
+    ends now, where the parent is dead already, and not later.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def signal_name(number: int) -> str:

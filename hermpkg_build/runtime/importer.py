@@ -365,6 +365,12 @@ class PackageImporter(Importer, Closing):
         return self._archive.read(record)
 
 
+def opened_status(importer: PackageImporter) -> os.stat_result | None:
+    """Return the status of the file that an importer has open, None where there is none or it is a folder."""
+    archive = importer._archive
+    return archive.status() if isinstance(archive, ArchiveReader) else None
+
+
 _reopened: dict[str, PackageImporter] = {}
 """The importers that objects from other processes needed here, by the prefix that they have there."""
 _reopening = threading.Lock()

@@ -1,0 +1,69 @@
+"""Calls: what is asked of a pool, by when, and the future of the answer."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from hermpkg_build.serving.channel import Part
+from hermpkg_build.serving.requests import Callee
+
+_order = itertools.count()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Calls of one callee that wait at the same time are made together, up to `size` of them.
+
+    A call waits up to `delay` seconds for others. Their tensors are joined along the first dimension, and the
+    results divided along it. Whether that gives the same results shows in the first calls, which are made
+    both ways: where it does not, they are made one by one from then on, and a warning says why.
+    """
+
+    size: int = 8
+    delay: float = 0.002
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or self.delay < 0:
+            raise ValueError(
+                f"a batch needs a size of at least 1 and a delay of at least 0 seconds, not {self}"
+            )
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Call:
+    """One call on its way. `deadline` is a time of `time.monotonic`; `worker`, the one that is to make it.
+
+    `retries` says how often it is made again where its worker dies; one that is `alone` is in no batch.
+    """
+
+    callee: Callee
+    parts: list[Part]
+    retries: int
+    deadline: float | None
+    worker: int | None = None
+    alone: bool = False
+    future: Future[Any] = field(default_factory=Future)
+    arrived: float = field(default_factory=time.monotonic)
+    order: int = field(default_factory=lambda: next(_order))
+    deaths_before_it_began: int = 0
+
+    def answer(self, value: object) -> None:
+        """Give the caller the result, unless the caller has been told something else."""
+        with suppress(InvalidStateError):
+            self.future.set_result(value)
+
+    def fail(self, error: BaseException) -> None:
+        """Let the caller have an error, unless the caller has been told something else."""
+        with suppress(InvalidStateError):
+            self.future.set_exception(error)
+
+    def begin(self) -> bool:
+        """Say whether the caller still wants it, who cannot cancel it any more."""
+        if self.future.running():
+            return True
+        return not self.future.done() and self.future.set_running_or_notify_cancel()

@@ -1,0 +1,139 @@
+"""Makes calls of one artifact in a worker, alone or together."""
+
+from __future__ import annotations
+
+import inspect
+import operator
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Literal
+
+from hermpkg_build.runtime.importer import PackageImporter
+from hermpkg_build.serving.channel import Part
+from hermpkg_build.serving.inside.batches import ApartError, Arguments, difference, divide, join, shape_of
+from hermpkg_build.serving.raised import pack_raised
+from hermpkg_build.serving.requests import Callee, Target
+from hermpkg_build.serving.transfer import pack, unpack
+
+Outcome = tuple[Literal["value", "raised"], list[Part]]
+"""How a call ended, and the parts with its result or exception."""
+
+_OWN_FRAMES = 2
+"""Of this module, in the traceback of an exception that a call raises."""
+
+
+class Runner:
+    """Calls what an artifact holds; each pickle is loaded once. With `grad`, autograd records calls."""
+
+    def __init__(self, importer: PackageImporter, *, grad: bool) -> None:
+        self._importer = importer
+        self._prefix = importer.id()
+        self._grad = grad
+        self._objects: dict[Target, Any] = {}
+        self._proven: set[Callee] = set()
+        self._apart: dict[Callee, str] = {}
+
+    def load(self, target: Target) -> Any:
+        """Return the object of a target."""
+        if target not in self._objects:
+            if isinstance(target, str):
+                module, _, name = target.partition(":")
+                found = operator.attrgetter(name)(self._importer.import_module(module))
+            else:
+                found = self._importer.load_pickle(*target)
+            self._objects[target] = found
+        return self._objects[target]
+
+    def run(self, callee: Callee, parts: Sequence[Part]) -> Outcome:
+        """Make one call, whose arguments are in `parts`."""
+        try:
+            args, kwargs = unpack(parts, self._prefix)
+            return self._finished(self._call(callee, (args, kwargs)))
+        except BaseException as error:  # noqa: BLE001 -- it is the caller's to see
+            return "raised", pack_raised(error, frames_of_ours=_OWN_FRAMES)
+        finally:
+            _flush()
+
+    def run_together(
+        self, callee: Callee, calls: Sequence[Sequence[Part]], begin: Callable[[int], None]
+    ) -> tuple[list[Outcome], str]:
+        """Make calls together that can be, and the others one by one; `begin` is told of each of these.
+
+        Return the outcomes, and why none can be made together, if that is so.
+        """
+        outcomes: dict[int, Outcome] = {}
+        for indices, arguments in self._groups(calls):
+            if len(indices) > 1:
+                begin(indices[0])
+                outcomes.update(zip(indices, self._run_joined(callee, arguments), strict=False))
+        for index, parts in enumerate(calls):
+            if index not in outcomes:
+                begin(index)
+                outcomes[index] = self.run(callee, parts)
+        return [outcomes[index] for index in range(len(calls))], self._apart.get(callee, "")
+
+    def _groups(self, calls: Sequence[Sequence[Part]]) -> list[tuple[list[int], list[Arguments]]]:
+        groups: dict[object, tuple[list[int], list[Arguments]]] = {}
+        for index, parts in enumerate(calls):
+            # What is wrong with a call alone is told when it is made alone.
+            with suppress(Exception):
+                arguments = unpack(parts, self._prefix)
+                indices, grouped = groups.setdefault(shape_of(arguments), ([], []))
+                indices.append(index)
+                grouped.append(arguments)
+        return list(groups.values())
+
+    def _run_joined(self, callee: Callee, calls: Sequence[Arguments]) -> list[Outcome]:
+        """Make calls as one; where that fails, return nothing, and remember what cannot be helped."""
+        if callee in self._apart:
+            return []
+        try:
+            joined = join(calls)
+            results = divide(self._call(callee, joined.arguments), joined.rows)
+            if callee not in self._proven:
+                self._prove(callee, calls, results)
+            return [self._finished(result) for result in results]
+        except ApartError as error:
+            self._apart[callee] = str(error)
+        except BaseException:  # noqa: BLE001 -- one of the calls is wrong: it alone shall fail
+            return []
+        finally:
+            _flush()
+        return []
+
+    def _prove(self, callee: Callee, calls: Sequence[Arguments], results: Sequence[Any]) -> None:
+        """Make the same calls one by one. Raises ApartError where their results are others."""
+        for arguments, result in zip(calls, results, strict=True):
+            if found := difference(self._call(callee, arguments), result):
+                raise ApartError(f"a call alone has another result than together with others: {found}")
+        self._proven.add(callee)
+
+    def _call(self, callee: Callee, arguments: Arguments) -> Any:
+        called = self.load(callee.target)
+        if callee.method:
+            called = operator.attrgetter(callee.method)(called)
+        elif not callable(called):
+            raise TypeError(
+                f"{callee} is a {type(called).__name__}, which cannot be called: name a method of it"
+            )
+        torch = sys.modules.get("torch")
+        if torch is not None:
+            torch.set_grad_enabled(self._grad)
+        args, kwargs = arguments
+        result = called(*args, **kwargs)
+        if inspect.iscoroutine(result):
+            import asyncio
+
+            result = asyncio.run(result)
+        return result
+
+    def _finished(self, result: object) -> Outcome:
+        return "value", pack(result)
+
+
+def _flush() -> None:
+    """Let what a call has printed be seen, whatever becomes of this process."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()

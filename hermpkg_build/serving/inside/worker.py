@@ -1,0 +1,83 @@
+"""A worker: waits for calls, makes them, and answers, until its pool or its opener is gone."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+from hermpkg_build.disk.processes import end_with
+from hermpkg_build.runtime.importer import PackageImporter
+from hermpkg_build.serving.channel import Channel, EndOfChannel, Part
+from hermpkg_build.serving.inside.running import Outcome, Runner
+from hermpkg_build.serving.progress import Progress
+from hermpkg_build.serving.raised import pack_raised
+from hermpkg_build.serving.requests import Load, Opening, Ran, Run
+
+
+def work(
+    channel: Channel, progress: Progress, importer: PackageImporter, opening: Opening, opener: int
+) -> None:
+    """Serve `channel` until the other side closes it; `opener` is the parent of this process."""
+    end_with(opener)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    _settle(opening)
+    process = os.getpid()
+    runner = Runner(importer, grad=opening.grad)
+    with suppress(EndOfChannel):
+        while True:
+            parts, _ = channel.receive()
+            answer = _answer_to(pickle.loads(parts[0]), parts[1:], runner, progress)
+            if os.getpid() != process:
+                # Served code has forked, and its child has come back from the call.
+                return
+            channel.send(answer)
+
+
+def _answer_to(request: Load | Run, parts: Sequence[Part], runner: Runner, progress: Progress) -> list[Part]:
+    return _load(runner, request) if isinstance(request, Load) else _run(runner, progress, request, parts)
+
+
+def _settle(opening: Opening) -> None:
+    """Let this process be one of several that share processors, and draw random numbers of its own."""
+    torch, numpy_random = sys.modules.get("torch"), sys.modules.get("numpy.random")
+    if torch is not None:
+        torch.set_num_threads(opening.threads)
+    if numpy_random is not None:
+        numpy_random.seed()
+
+
+def _load(runner: Runner, request: Load) -> list[Part]:
+    try:
+        for target in request.targets:
+            runner.load(target)
+    except BaseException as error:  # noqa: BLE001 -- it is told
+        return [pickle.dumps(target), *pack_raised(error, frames_of_ours=2)]
+    return [pickle.dumps(None)]
+
+
+def _run(runner: Runner, progress: Progress, request: Run, parts: Sequence[Part]) -> list[Part]:
+    calls: list[Sequence[Part]] = []
+    at = 0
+    for _, count in request.callees:
+        calls.append(parts[at : at + count])
+        at += count
+    apart = ""
+    if request.together and len(calls) > 1:
+        outcomes, apart = runner.run_together(
+            request.callees[0][0], calls, lambda index: progress.begin(request.message, index)
+        )
+    else:
+        outcomes = []
+        for index, ((callee, _), call) in enumerate(zip(request.callees, calls, strict=True)):
+            progress.begin(request.message, index)
+            outcomes.append(runner.run(callee, call))
+    return _answer(Ran(request.message, [(kind, len(made)) for kind, made in outcomes], apart), outcomes)
+
+
+def _answer(ran: Ran, outcomes: Sequence[Outcome]) -> list[Part]:
+    return [pickle.dumps(ran), *(part for _, made in outcomes for part in made)]

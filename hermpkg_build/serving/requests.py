@@ -1,0 +1,108 @@
+"""What the processes of a pool tell each other: the values in their messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+from hermpkg_build.runtime.contents.checks import CheckMode, VerifyMode
+from hermpkg_build.runtime.contents.real_files import FilesMode
+from hermpkg_build.trust.policy import TrustPolicy
+
+Target: TypeAlias = "tuple[str, str] | str"
+"""A pickle by package and resource, or a packaged function or class: ``"app.serve:predict"``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """How an artifact is opened, and how its workers run it; what PackageImporter has is meant as there."""
+
+    file: str
+    check: CheckMode
+    verify: VerifyMode
+    files: FilesMode
+    trust: TrustPolicy | str | None
+    threads: int
+    grad: bool
+
+
+class Opened(NamedTuple):
+    """Which file was opened, as the system has it: device, number, size and time (ns); None for a folder."""
+
+    status: tuple[int, int, int, int] | None
+
+
+class Callee(NamedTuple):
+    """What is called: `method`, with its dots, of a target; "" for the target itself."""
+
+    target: Target
+    method: str
+
+    def __str__(self) -> str:
+        name = self.target if isinstance(self.target, str) else "/".join(self.target)
+        return f"{name}.{self.method}" if self.method else name
+
+
+class Start(NamedTuple):
+    """To an opener: start worker `number`, with the two descriptors of the message."""
+
+    number: int
+
+
+class Kill(NamedTuple):
+    """To an opener: end worker `number`."""
+
+    number: int
+
+
+class Ended(NamedTuple):
+    """From an opener: worker `number` has ended, with the return code that subprocess would tell."""
+
+    number: int
+    returncode: int
+
+
+class Started(NamedTuple):
+    """From an opener: worker `number` is process `pid`."""
+
+    number: int
+    pid: int
+
+
+class Verify(NamedTuple):
+    """To an opener: say whether the file still holds what was opened."""
+
+
+class Verified(NamedTuple):
+    """From an opener: whether it does."""
+
+    same: bool
+
+
+class Load(NamedTuple):
+    """To a worker: load the targets."""
+
+    targets: Sequence[Target]
+
+
+class Run(NamedTuple):
+    """To a worker: make the calls of a message, together if it can be done and they are `together`.
+
+    `callees` are those of the calls, each with the number of the parts with its arguments.
+    """
+
+    message: int
+    callees: Sequence[tuple[Callee, int]]
+    together: bool
+
+
+class Ran(NamedTuple):
+    """From a worker: the outcomes of a message, each a kind and the number of its parts.
+
+    `apart` says why calls were not made together that were to be, "" where there is no reason.
+    """
+
+    message: int
+    outcomes: Sequence[tuple[Literal["value", "raised"], int]]
+    apart: str
