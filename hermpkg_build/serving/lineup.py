@@ -27,6 +27,8 @@ class Lineup:
         with self._lock:
             before, old = self._version, self.slots
             self._version, self.slots = version, slots
+            for slot in slots:
+                slot.admit()
             if before is None:
                 return
             self._waiting.together_again()

@@ -97,11 +97,16 @@ class Slot:
         self._messages = 0
         self._lock = threading.Lock()
         self._stopping = threading.Event()
+        self._admitted = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"hermpkg-worker-{number}", daemon=True)
 
     def start(self) -> None:
         """Start the thread, and the worker in it."""
         self._thread.start()
+
+    def admit(self) -> None:
+        """Let it take calls: until then it only makes its worker ready."""
+        self._admitted.set()
 
     def is_busy(self) -> bool:
         """Whether calls are being made."""
@@ -131,6 +136,7 @@ class Slot:
     def stop(self, *, at_once: bool) -> None:
         """Take no more calls; `at_once`, end the worker and its calls too."""
         self._stopping.set()
+        self._admitted.set()
         self._shared.waiting.retire(self.number)
         if at_once:
             with self._lock:
@@ -147,6 +153,7 @@ class Slot:
     def _run(self) -> None:
         try:
             while worker := self._ready_worker():
+                self._admitted.wait()
                 calls = self._shared.waiting.take(self.number, functools.partial(self._has_lost, worker))
                 if calls:
                     self._serve(worker, calls)
@@ -259,6 +266,9 @@ class Slot:
             self._without_worker(worker)
 
     def _answer(self, calls: Sequence[Call], ran: Ran, parts: Sequence[Part]) -> None:
+        if ran.apart and self._shared.waiting.never_together(calls[0].callee):
+            callee, reason = one_line(str(calls[0].callee)), one_line(ran.apart)
+            _log.warning("calls of %s are made one by one from now on: %s", callee, reason)
         at = 0
         for call, (kind, count) in zip(calls, ran.outcomes, strict=True):
             own, at = parts[at : at + count], at + count
@@ -272,12 +282,6 @@ class Slot:
                 call.fail(_packaged_result(call, error.name))
             except Exception as error:  # noqa: BLE001 -- a class of this process may refuse its state
                 call.fail(error)
-        if ran.apart and self._shared.waiting.never_together(calls[0].callee):
-            _log.warning(
-                "calls of %s are made one by one from now on: %s",
-                one_line(str(calls[0].callee)),
-                one_line(ran.apart),
-            )
 
     def _mourn(self, worker: WorkerProcess, calls: Sequence[Call]) -> None:
         """Let others make the calls of a dead worker that may be made again; tell callers of the rest."""

@@ -144,6 +144,7 @@ class Waiting:
         """Give a worker nothing more."""
         with self._lock:
             self._retired.add(worker)
+            self._idle.pop(worker, None)
             # What only it could do, another will do.
             for call in self._of_workers.pop(worker, ()):
                 call.worker = None
@@ -235,7 +236,7 @@ class Waiting:
     def _wait(self, worker: int, seconds: float | None = None, *, idle: bool = True) -> None:
         """Wait for something to do; `idle` workers can be given any call."""
         wait = self._waits[worker] = threading.Condition(self._lock)
-        if idle and worker not in self._lent:
+        if idle and worker not in self._lent and worker not in self._retired:
             self._idle[worker] = wait
         try:
             wait.wait(seconds)

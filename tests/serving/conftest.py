@@ -11,6 +11,7 @@ import pytest
 
 from hermpkg_build import PackageExporter
 from hermpkg_build.serving import Pool
+from hermpkg_build.serving.warm import Surroundings, borrow, give_back, surroundings
 
 SOURCE = """
 import asyncio, os, signal, subprocess, sys, time
@@ -118,6 +119,20 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> str:
 def pool(artifact: str) -> Iterator[Pool]:
     with Pool(artifact, 2, preload=()) as pool:
         yield pool
+
+
+@pytest.fixture(scope="session")
+def _warm_torch(nothing_left: None) -> Iterator[Surroundings]:
+    around = surroundings(("torch",), {"OPENBLAS_NUM_THREADS": "1"})
+    process = borrow(around)
+    yield around
+    give_back(process)
+
+
+@pytest.fixture
+def warm_torch(_warm_torch: Surroundings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pools start from one process that has imported torch, which takes longer than the tests."""
+    monkeypatch.setattr("hermpkg_build.serving.pool.surroundings", lambda *_: _warm_torch)
 
 
 @pytest.fixture(scope="session", autouse=True)

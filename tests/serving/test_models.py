@@ -12,6 +12,8 @@ from hermpkg_build import PackageExporter, PackageImporter, sys_importer
 from hermpkg_build.serving import Batch, CallError, Pool
 from hermpkg_build.serving.deploy import InterpreterManager
 
+pytestmark = pytest.mark.usefixtures("warm_torch")
+
 SOURCE = """
 import os
 import torch
@@ -69,7 +71,10 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> str:
     with PackageExporter(aside) as exporter:
         exporter.extern("**")
         exporter.save_source_string("app", SOURCE)
-    with PackageImporter(aside) as importer, PackageExporter(path, importer=[importer, sys_importer]) as exporter:
+    with (
+        PackageImporter(aside) as importer,
+        PackageExporter(path, importer=[importer, sys_importer]) as exporter,
+    ):
         exporter.intern("app")
         exporter.extern("**")
         exporter.save_module("app")
@@ -77,7 +82,7 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> str:
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def pool(artifact: str) -> Iterator[Pool]:
     with Pool(artifact, 2) as pool:
         yield pool

@@ -242,6 +242,8 @@ def test_a_new_version_takes_over_without_a_lost_call(tmp_path):
         for thread in threads:
             thread.start()
         slow = pool.submit("app:version", 1)
+        while not slow.running():
+            time.sleep(0.01)
         for version in ("2", "3"):
             write_artifact(path, version)
             pool.swap()

@@ -34,7 +34,11 @@ def sent(value, *, copied=False, prefix=None):
 def same(one: torch.Tensor, other: torch.Tensor) -> bool:
     if one.dtype != other.dtype or one.shape != other.shape or not one.numel():
         return one.dtype == other.dtype and one.shape == other.shape
-    return one.flatten().view(torch.uint8).tolist() == other.flatten().view(torch.uint8).tolist()
+    return bits(one) == bits(other)
+
+
+def bits(tensor: torch.Tensor) -> list[int]:
+    return torch.empty(tensor.numel(), dtype=tensor.dtype).copy_(tensor.flatten()).view(torch.uint8).tolist()
 
 
 @st.composite
