@@ -40,6 +40,9 @@ dist: $(VENV)/made.stamp ## Make the wheels and source distributions of hermpkg-
 	$(INSTALL) setuptools "tomli; python_version < '3.11'"
 	@$(VENV_PYTHON) hermpkg_build/runtime/distribution/make.py dist
 
+thorough: $(VENV)/test.stamp $(VENV)/machine.stamp ## Run the tests that are too long for every change: large libraries, emulated processors
+	$(VENV_PYTHON) -m pytest $(PYTEST_FLAGS) -m thorough
+
 bench: $(VENV)/test.stamp ## Measure hermpkg side by side with its peers
 	@$(VENV_PYTHON) tests/benchmarks/run.py
 

@@ -176,7 +176,7 @@ def test_nothing_is_left_behind(app, tmp_path):
     assert os.listdir(scratch) == []
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "label", "vary"),
     [

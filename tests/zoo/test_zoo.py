@@ -38,7 +38,7 @@ def models() -> Iterator[Any]:
     yield from program("pack.py")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("library", ["kornia", "torchmetrics", "transformers"])
 def test_a_packed_library_does_what_the_installed_one_does(zoo: Any, library: str, tmp_path: Path) -> None:
     outcome = zoo.measure(library, tmp_path, stock=False, measures_times=False)

@@ -98,7 +98,7 @@ def test_weights_that_do_not_fit_are_told_by_the_factorys_process(models: ModelW
     assert dict(caught.value.facts)["missing"] == "0.bias\n1.bias"
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_loftr_of_kornia_is_the_same_whatever_the_hash_seed(models: ModelWorkspace) -> None:
     pytest.importorskip("kornia")
     models.write(
