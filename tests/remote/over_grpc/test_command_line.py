@@ -8,7 +8,7 @@ from typing import Any
 
 def test_the_second_checkout_runs_nothing(start_casd: Any, checkout: Any) -> None:
     casd = start_casd("2.8.1")
-    first, second, alone = checkout("first"), checkout("second"), checkout("alone")
+    first, second, alone = (checkout(name, example="setuptools") for name in ("first", "second", "alone"))
 
     ran, told = first.build("--remote-cache", casd.url)
     assert ran > 0

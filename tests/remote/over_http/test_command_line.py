@@ -6,6 +6,14 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
+
+@pytest.fixture
+def checkout(checkout):
+    """Makes a checkout of the example that builds soonest, of which the server is told by its settings."""
+    return lambda name, settings: checkout(name, settings, example="setuptools")
+
 
 def test_the_second_checkout_runs_nothing(
     start_nginx, checkout, certificates, tmp_path: Path, new_certificates
