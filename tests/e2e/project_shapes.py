@@ -69,19 +69,19 @@ def backend(name: str, more: str = "") -> str:
 
 
 SHAPES = {
-    "src, hatchling, data above the source root, torch": Shape(
+    "src, hatchling, data above the source root": Shape(
         files={
             "pyproject.toml": backend("hatchling.build"),
             "src/sentim/__init__.py": "",
             "src/sentim/net.py": "from pathlib import Path\n"
-            'WIDTH = int((Path(__file__).parents[2] / "conf/width.txt").read_text())\n' + TORCH,
+            'WORD = (Path(__file__).parents[2] / "conf/word.txt").read_text()\n' + PLAIN,
             "src/sentim/tests/test_net.py": "import pytest\n",
-            "conf/width.txt": "3",
+            "conf/word.txt": "hello",
             "tests/test_more.py": "import pytest\n",
             "node_modules/a/b.py": "import nothing\n",
         },
         factory="sentim.net:make",
-        packed=("sentim/net.py", "conf/width.txt"),
+        packed=("sentim/net.py", "conf/word.txt"),
         roots='["src", ""]',
         absent=("sentim/tests/test_net.py",),
     ),
@@ -173,15 +173,15 @@ SHAPES = {
         roots='[""]',
         words=("--weights", "weights.pt"),
     ),
-    "no build tool, a notebook and a folder of models, torch": Shape(
+    "no build tool, a notebook and a folder of models": Shape(
         files={
             "explore.ipynb": "{}",
             "models/net.py": "import json\nfrom pathlib import Path\n"
-            'WIDTH = json.loads((Path(__file__).parent / "sizes.json").read_text())["width"]\n' + TORCH,
-            "models/sizes.json": '{"width": 2}',
+            'WORD = json.loads((Path(__file__).parent / "words.json").read_text())["first"]\n' + PLAIN,
+            "models/words.json": '{"first": "hello"}',
         },
         factory="models/net.py:make",
-        packed=("models/net.py", "models/sizes.json"),
+        packed=("models/net.py", "models/words.json"),
         roots='[""]',
         name="project",
     ),

@@ -62,7 +62,7 @@ def test_a_project_becomes_a_workspace_in_one_call(project, tmp_path, name):
         folder = "model_1" if "model.py" in shape.files else "model"
         model = importer.load_pickle(folder, "model.pkl")
         if TORCH in "".join(shape.files.values()):
-            assert model.inner.weight.shape[0] in (2, 3)
+            assert model.inner.weight.shape[0] == 3
         else:
             assert model("you").lower() in ("hello you", "héllo you")
 
