@@ -184,7 +184,7 @@ def _source(direct_url: bytes | None) -> str:
 
     try:
         stated = json.loads(direct_url or b"")
-        url = _public(stated["url"])
+        url = public_url(stated["url"])
         repository = stated.get("vcs_info")
         if url and repository:
             return f"{repository['vcs']}+{url}@{repository['commit_id']}"
@@ -193,7 +193,7 @@ def _source(direct_url: bytes | None) -> str:
         return ""
 
 
-def _public(url: str) -> str:
+def public_url(url: str) -> str:
     """Return a URL without user, query and fragment; "" for one of this machine."""
     from urllib.parse import urlsplit, urlunsplit
 

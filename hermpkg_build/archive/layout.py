@@ -19,6 +19,9 @@ EXTERN_MODULES = ".data/extern_modules"
 PYTHON_VERSION = ".data/python_version"
 BYTEORDER = "byteorder"
 MANIFEST = ".data/hermpkg/manifest.json"
+ENVIRONMENT = ".data/hermpkg/pylock.toml"
+"""The distributions that the artifact needs, with all that these need (PEP 751)."""
+
 LICENSES = ".data/hermpkg/licenses/"
 """The folder of the licence files of packed distributions, a folder for each by its normalised name."""
 
@@ -39,6 +42,7 @@ _LARGEST = {
     BYTEORDER: _WORD,
     EXTERN_MODULES: 4 << 20,
     MANIFEST: 16 << 20,
+    ENVIRONMENT: 32 << 20,
 }
 _LARGEST_MANIFEST_ENTRY = 2 << 10
 

@@ -25,6 +25,8 @@ from hermpkg_build.core.manifest import (
 )
 from hermpkg_build.core.module_names import package_of_init, record_of_module
 from hermpkg_build.core.policy import Policy
+from hermpkg_build.environment.locked import LockedEnvironment
+from hermpkg_build.environment.pylock import pylock_text
 from hermpkg_build.errors import AnalysisError
 from hermpkg_build.version import __version__
 
@@ -38,7 +40,7 @@ __all__ = [
     "lay_out_parts",
 ]
 
-ASSEMBLY_VERSION = f"6 {__version__}"
+ASSEMBLY_VERSION = f"7 {__version__}"
 """Part of the digest of every assemble action. It changes whenever equal inputs could give other records."""
 
 
@@ -60,8 +62,9 @@ class ArtifactRequest:
     modules, by dotted name; `distributions` the versions of all distributions that the graph's modules name;
     `licenses` what those with packed modules say of theirs, by normalised name; the records of the texts are
     among `resources` or `parts`. `requires` are the versions (PEP 440) that an importer may accept;
-    `real_files` the top-level modules whose code reads files by real paths, `root` and `beside` where these
-    lead: see `Manifest`.
+    `environment` is what must be installed where it lands, None where nothing tells;
+    `real_files` are the top-level modules whose code reads files by real paths, `root` and `beside` where
+    these lead: see `Manifest`.
     """
 
     graph: ModuleGraph
@@ -74,6 +77,7 @@ class ArtifactRequest:
     distributions: Mapping[str, str] = field(default_factory=dict)
     requires: Mapping[str, str] = field(default_factory=dict)
     licenses: Mapping[str, ManifestLicense] = field(default_factory=dict)
+    environment: LockedEnvironment | None = None
     real_files: tuple[str, ...] = ()
     root: str = ""
     beside: tuple[str, ...] = ()
@@ -154,6 +158,11 @@ def _framework_parts(request: ArtifactRequest) -> Iterator[Part]:
         (layout.BYTEORDER, "little"),
     ):
         yield Part.of_bytes(name, text.encode(), kind=RecordKind.FRAMEWORK, cause="the format")
+    if request.environment is not None and request.environment.distributions:
+        data = pylock_text(request.environment).encode()
+        yield Part.of_bytes(
+            layout.ENVIRONMENT, data, kind=RecordKind.FRAMEWORK, cause="the environment of the artifact"
+        )
 
 
 def _packages_among(parts: Sequence[Part], graph: ModuleGraph) -> Collection[str]:

@@ -13,7 +13,9 @@ from hermpkg_build.core.user_file import user_settings_path
 from hermpkg_build.disk.cache_directory import default_cache_directory
 from hermpkg_build.errors import CommandLineError, ExitCode
 
-Group: TypeAlias = Literal["build and test", "look into artifacts", "the workspace and hermpkg itself"]
+Group: TypeAlias = Literal[
+    "build and test", "look into artifacts", "where it lands", "the workspace and hermpkg itself"
+]
 """The heading that a command stands under in the overview, which shows them in this order."""
 
 

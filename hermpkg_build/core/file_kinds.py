@@ -70,3 +70,8 @@ SIGNATURE = FileKind(name="a signature", starts=(b"{",), marks=(_BUNDLE,))
 STATEMENT = FileKind(
     name="a statement of provenance", starts=(b"{",), marks=(_BUNDLE, b"https://in-toto.io/Statement/")
 )
+ENVIRONMENT_LOCK = FileKind(
+    name="a lock of an environment",
+    marks=(b'lock-version = "', b"--hash=sha256:", b"# made by hermpkg env"),
+    suffixes=(".toml", ".txt"),
+)

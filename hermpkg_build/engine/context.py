@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import DeclaredModule, Model, PythonModules, Target
 from hermpkg_build.engine.results import BuildRequest, TargetResult
+from hermpkg_build.environment.finding import Recording
 from hermpkg_build.errors import LoadingError
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class TargetContext:
 
     Who read the BUILD files makes no difference: `modules_of_target` gives the modules of a
     `python_modules` target, and `declared_by` the target that lists a workspace file, if one does.
+    `recording` says how artifacts record what must be installed where they land.
     """
 
     targets: Mapping[Label, Target]
@@ -55,6 +57,7 @@ class TargetContext:
     modules_of_target: Callable[[Label], tuple[DeclaredModule, ...]]
     declared_by: Callable[[str], Label | None]
     error_in: ErrorInTarget
+    recording: Callable[[], Recording] = Recording
 
     def absolute(self, path: str) -> str:
         """Return the absolute path of a workspace path."""
@@ -184,7 +187,7 @@ class Build:
 
     Nothing of it is replaced while it lasts. Tasks use it from several threads, and what they share is
     locked inside. `labels` are those of the request, in its order; `environment_inputs` returns the inputs
-    of every action that runs code; `started` is a time of `time.perf_counter`.
+    of every action that runs code; `note_once` tells people a text about a subject, once in a workspace; `started` is a time of `time.perf_counter`.
     """
 
     request: BuildRequest
@@ -198,6 +201,7 @@ class Build:
     journal: Journal
     children: Children
     environment_inputs: Callable[[], Mapping[str, str]]
+    note_once: Callable[[str, str], None]
     shared: RemoteCache | None = None
     executor: ModelExecutor | None = None
 

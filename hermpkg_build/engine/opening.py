@@ -24,6 +24,7 @@ from hermpkg_build.engine.notes import NoteBook
 from hermpkg_build.engine.rebuilder import ActionResults, CachingRebuilder, Rebuilder
 from hermpkg_build.engine.runner import ActionRunner
 from hermpkg_build.engine.snapshot import mark_origin
+from hermpkg_build.environment.finding import recording_of
 from hermpkg_build.loading.loader import Loader
 from hermpkg_build.loading.preferences import cache_limit
 from hermpkg_build.loading.requested import load_requested
@@ -97,6 +98,7 @@ def open_build(
             modules_of_target=loader.module_targets,
             declared_by=loader.declared_by,
             error_in=loader.error_in,
+            recording=cache(partial(recording_of, workspace, tree, store.actions)),
         )
         notes = NoteBook(workspace.root, journal)
         yield Build(
@@ -111,6 +113,7 @@ def open_build(
             journal=journal,
             children=children,
             environment_inputs=cache(partial(environment.inputs, tree)),
+            note_once=partial(_note_once, workspace, store, journal),
             shared=shared,
             executor=_executor(remote, context, store, journal, children, stack),
         )
@@ -175,9 +178,16 @@ def _tell_of_servers(workspace: Workspace, remote: Remote | None, store: Cache, 
     from hermpkg_build.engine.remote.origin import named_by
 
     servers = named_by(workspace, remote.settings)
-    key = fingerprint(["told of servers", workspace.root, *servers])
-    if servers and store.actions.get(key) is None:
-        journal.note(f"work is shared with {' and '.join(servers)}, as the settings of this workspace say")
+    if servers:
+        text = f"work is shared with {' and '.join(servers)}, as the settings of this workspace say"
+        _note_once(workspace, store, journal, f"servers {' '.join(servers)}", text)
+
+
+def _note_once(workspace: Workspace, store: Cache, journal: Journal, subject: str, text: str) -> None:
+    """Tell people something that this user was not told in this workspace before."""
+    key = fingerprint(["told once", workspace.root, subject])
+    if store.actions.get(key) is None:
+        journal.note(text)
         store.actions.put(key, ActionResult(outputs={}, facts={"told": True}))
 
 

@@ -150,6 +150,8 @@ def _check_names(settings: Iterable[str], path: str) -> None:
     own = (
         "source-roots",
         "setuptools",
+        "environment",
+        "environment-urls",
         *(key for key, each in PREFERENCES.items() if not each.why_not_shared),
     )
     others = [name for name in settings if name not in own]

@@ -91,7 +91,7 @@ def test_another_python(locked):
 def test_the_manifest_alone(locked):
     text = (locked.root / "app/BUILD").read_text()
     locked.write(
-        "app/BUILD", text.replace('name = "app",', 'name = "app",\n    requires = {"torch": ">=2"},')
+        "app/BUILD", text.replace('name = "app",', 'name = "app",\n    requires = {"not-there": ">=2"},')
     )
     (line,) = reasons(locked)
     assert "manifest" in line

@@ -26,6 +26,7 @@ from hermpkg_build.core.module_names import package_of_init, parent_of, top_of
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.core.target import DeclaredModule, Model, ModelPackage
 from hermpkg_build.core.texts import listed
+from hermpkg_build.engine.targets.environment import recorded_environment
 from hermpkg_build.engine.targets.real_places import lost_places, real_places
 from hermpkg_build.errors import LoadingError, Location
 
@@ -115,6 +116,7 @@ def artifact_request(
         beside=places.beside,
         labels={module.module: str(module.label) for module in found.modules},
         distributions=versions_of(graph, found.finder.distributions),
+        environment=recorded_environment(context, target, graph, found.finder.distributions, warn),
         requires=target.requires,
     )
 

@@ -17,6 +17,7 @@ from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContex
 from hermpkg_build.engine.targets.artifact_contents import artifact_request
 from hermpkg_build.engine.targets.artifact_file import ArtifactFile, output_path, root_folder
 from hermpkg_build.engine.targets.model import build_model
+from hermpkg_build.engine.targets.environment import note_unproven
 from hermpkg_build.engine.targets.requirements import check_requirements
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def _built(build: Build, target: ModelPackage, request: ArtifactRequest) -> Buil
     artifact = ArtifactFile(build=build, target=target, request=request, path=path)
     action = _assemble_action(build.context, target, request)
     ran = build.actions.run(action, artifact.assemble, reuse=artifact.recall)
+    if request.environment is not None and not build.context.recording().lock:
+        note_unproven(build, target, request.environment)
     return Built.of(target, ran.value, ran, path=build.context.shown(path))
 
 
@@ -97,6 +100,9 @@ def _assemble_action(context: TargetContext, target: ModelPackage, request: Arti
         "real files": " ".join(request.real_files),
         **({"places of files": dumps([request.root, *request.beside]).decode()} if request.root else {}),
     }
+    for distribution in request.environment.distributions if request.environment is not None else ():
+        name = f"{distribution.name} {distribution.marker}".rstrip()
+        inputs[f"{name} in the environment"] = fingerprint(to_json(distribution)).hash
     for name, stated in request.licenses.items():
         inputs[f"licence of {name}"] = dumps(to_json(stated)).decode()
     for node in request.graph:

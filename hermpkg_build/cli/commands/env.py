@@ -1,0 +1,167 @@
+"""``hermpkg env``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from hermpkg_build.cli.arguments import flag, operand, option
+from hermpkg_build.cli.command import command
+from hermpkg_build.cli.console import Console, bad, good
+from hermpkg_build.cli.operands import writing
+from hermpkg_build.cli.remote import EngineArguments, build_in_chosen_python
+from hermpkg_build.core.file_kinds import ENVIRONMENT_LOCK
+from hermpkg_build.core.texts import aligned, counted, listed
+from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError
+
+if TYPE_CHECKING:
+    from hermpkg_build.archive.reader import ArchiveReader
+    from hermpkg_build.environment.comparison import Difference
+    from hermpkg_build.environment.locked import LockedEnvironment
+
+_MOST_LISTED = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvArguments(EngineArguments):
+    """What ``hermpkg env`` is told: an artifact, a label or a file, and what to do with its environment."""
+
+    artifact: str = operand("LABEL|FILE")
+    requirements: bool = flag(
+        "--requirements", "print plain requirements, with hashes where all of them have some"
+    )
+    check: bool = flag("--check", "compare with what is installed here; exit with 3 where it differs")
+    resolve: bool = flag(
+        "--resolve", "ask the index of uv or pip for the hashes that are not known, and print them too"
+    )
+    find_links: str | None = option(
+        "--find-links FOLDER",
+        "with `--resolve`, take hashes from the wheels in FOLDER, without an index",
+        read=str,
+        default=None,
+    )
+    output: str | None = option(
+        "-o, --output FILE",
+        "write what is printed to FILE: as `pylock.toml` at the root of the workspace, later builds use it",
+        read=str,
+        default=None,
+        writes=ENVIRONMENT_LOCK,
+    )
+
+
+@command(EnvArguments, group="where it lands", example="hermpkg env //models:resnet --check")
+def run(arguments: EnvArguments, console: Console) -> ExitCode:
+    """Print the environment that an artifact was built with, as pylock.toml.
+
+    These are the distributions that its extern modules come from, and all that these need, with versions,
+    hashes and the platforms where each is needed (PEP 751). Builds take the files and hashes from the lock of
+    the project: the file that ``environment`` in ``[tool.hermpkg]`` names, or else ``pylock.toml``,
+    ``uv.lock``, ``poetry.lock`` or a ``requirements.txt`` with hashes at the root of the workspace. What is
+    installed decides, though: where the lock says otherwise, the build warns. Distributions of which only the
+    version is known stand in the table ``tool.hermpkg``.
+
+    ``--check`` judges the Python that runs it, or the one that ``--python`` names: 3 says that a distribution
+    is missing, or has a version that the artifact does not accept.
+    """
+    from hermpkg_build.cli.building import open_artifact
+    from hermpkg_build.environment.reading import environment_in
+    from hermpkg_build.inspection.contents import manifest_of
+
+    _check_options(arguments)
+    build_in_chosen_python(arguments)
+    with open_artifact(arguments.artifact, arguments, console) as archive:
+        environment = environment_in(archive)
+        manifest = manifest_of(archive)
+        if environment is None:
+            raise _records_none(arguments.artifact, archive)
+        requires = manifest.required_versions() if manifest is not None else {}
+    if arguments.check:
+        return _check(arguments, environment, requires, console)
+    if arguments.resolve:
+        from hermpkg_build.environment.installers import find_installer
+        from hermpkg_build.environment.resolving import with_hashes
+
+        environment = with_hashes(environment, find_installer(), arguments.find_links or "")
+    _give(arguments, environment, console)
+    _tell_unproven(arguments, environment, console)
+    return ExitCode.SUCCESS
+
+
+def _check_options(arguments: EnvArguments) -> None:
+    if arguments.check and (arguments.requirements or arguments.resolve or arguments.output):
+        raise CommandLineError("--check compares, and prints no environment: give it alone")
+    if arguments.find_links and not arguments.resolve:
+        raise CommandLineError("--find-links says where --resolve looks: give both")
+
+
+def _records_none(artifact: str, archive: ArchiveReader) -> HermpkgError:
+    return HermpkgError(
+        f"{artifact} does not record an environment",
+        facts=[("file", archive.name)],
+        next_step="build it with this version of hermpkg, where it needs anything that is installed\n"
+        f"what its manifest tells: hermpkg inspect {artifact} --requirements",
+    )
+
+
+def _give(arguments: EnvArguments, environment: LockedEnvironment, console: Console) -> None:
+    """Print the environment, or write it to the file."""
+    from hermpkg_build.core.json_codec import to_json
+    from hermpkg_build.environment.pylock import pylock_text
+    from hermpkg_build.environment.requirements_text import has_hash, requirements_lines
+
+    if arguments.requirements:
+        found = environment.distributions
+        hashes = all(map(has_hash, found))
+        lines = ["# made by hermpkg env", *requirements_lines(found, hashes=hashes)]
+        text = "".join(f"{line}\n" for line in lines)
+    else:
+        text = pylock_text(environment)
+    if arguments.output is None:
+        console.give_json(to_json(environment))
+        console.say_all(text.splitlines())
+        return
+    from hermpkg_build.disk.replacing import replace_file
+
+    with writing("the environment", arguments.output):
+        replace_file(arguments.output, text.encode())
+    console.give_json({"path": arguments.output, **to_json(environment)})
+    console.mention(f"{arguments.output}  {counted(len(environment.distributions), 'distribution')}")
+
+
+def _tell_unproven(arguments: EnvArguments, environment: LockedEnvironment, console: Console) -> None:
+    names = [each.name for each in environment.unproven()]
+    if names and not arguments.resolve:
+        console.note(
+            f"no hashes are known for {listed(names, _MOST_LISTED)}\n"
+            f"to ask an index for them: hermpkg env {arguments.artifact} --resolve -o pylock.toml"
+        )
+
+
+def _check(
+    arguments: EnvArguments, environment: LockedEnvironment, requires: Mapping[str, str], console: Console
+) -> ExitCode:
+    from hermpkg_build.analysis.distributions import Distributions
+    from hermpkg_build.analysis.search_path import environment_search_path
+    from hermpkg_build.disk.source_tree import SourceTree
+    from hermpkg_build.environment.comparison import differences
+
+    installed = Distributions(environment_search_path(), SourceTree())
+    found = differences(environment, installed, requires)
+    refused = [each for each in found if not each.is_allowed]
+    console.give_json({"matches": not refused, "differences": [asdict(each) for each in found]})
+    for line in aligned(_rows(found, requires)):
+        console.say(line)
+    if refused:
+        console.mention(bad("differs"), f"  {counted(len(refused), 'distribution')} not as built")
+        console.note(f"to run it in an environment of its own: hermpkg run {arguments.artifact}")
+        return ExitCode.TESTS_FAILED
+    console.mention(good("fits"), f"  {counted(len(environment.distributions), 'distribution')}")
+    return ExitCode.SUCCESS
+
+
+def _rows(found: Sequence[Difference], requires: Mapping[str, str]) -> Iterator[tuple[str, ...]]:
+    for each in found:
+        state = f"{each.installed} is installed" if each.installed else "missing"
+        allowed = f"allowed: {requires.get(each.name, '')}" if each.is_allowed else ""
+        yield each.name, f"built with {each.locked}", state, allowed

@@ -1,0 +1,144 @@
+"""Finds the lock of a workspace: the file that its setting ``environment`` names, else one by its name."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from hermpkg_build.core.digest import Digest, fingerprint
+from hermpkg_build.core.json_codec import from_json, to_json
+from hermpkg_build.environment.project_lock import (
+    LOCK_NAMES,
+    LOCK_VERSION,
+    ProjectLock,
+    kind_of,
+    read_project_lock,
+)
+from hermpkg_build.environment.requirements_file import has_hashes
+from hermpkg_build.environment.toml_fields import LockFormError
+from hermpkg_build.errors import Location, WorkspaceError
+from hermpkg_build.loading.workspace import Workspace, line_of_setting
+from hermpkg_build.store.action_cache import ActionResult
+
+if TYPE_CHECKING:
+    from hermpkg_build.disk.source_tree import SourceTree
+
+SETTING = "environment"
+URLS_SETTING = "environment-urls"
+INSTALLED = "installed"
+OFF = "off"
+_EXAMPLE = f'write for example: {SETTING} = "uv.lock", or "{INSTALLED}", or "{OFF}"'
+
+
+class KeptResults(Protocol):
+    """Where what was read of a lock is kept: parsing a large one takes long."""
+
+    def get(self, key: Digest) -> ActionResult | None:
+        """Return what is kept under a key, None for nothing."""
+        ...
+
+    def put(self, key: Digest, result: ActionResult) -> None:
+        """Keep a result."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """How artifacts of a workspace record their environment.
+
+    `lock` is the project's, None where it has none; nothing is recorded where it `is_off`, and no URLs of
+    files unless `urls`. `problem` says why the lock that was found is not used.
+    """
+
+    lock: ProjectLock | None = None
+    is_off: bool = False
+    urls: bool = False
+    problem: str = ""
+
+
+def recording_of(workspace: Workspace, tree: SourceTree, kept: KeptResults) -> Recording:
+    """Find how `workspace` wants environments recorded. Raises WorkspaceError for settings that are wrong.
+
+    A lock that is only found by its name, and cannot be read, is no error.
+    """
+    stated, urls = _settings(workspace)
+    if stated == OFF:
+        return Recording(is_off=True)
+    if stated == INSTALLED:
+        return Recording(urls=urls)
+    if stated:
+        return Recording(lock=_named_lock(workspace, stated, tree, kept), urls=urls)
+    name = _lock_by_name(workspace.root, tree)
+    if not name:
+        return Recording(urls=urls)
+    try:
+        return Recording(lock=_read(workspace.root, name, tree, kept), urls=urls)
+    except (LockFormError, OSError) as error:
+        problem = f'{name} is not used: {_reason(error)}\n  -> mend it, or say {SETTING} = "{INSTALLED}"'
+        return Recording(urls=urls, problem=f"{problem} in [tool.hermpkg] of pyproject.toml")
+
+
+def _settings(workspace: Workspace) -> tuple[str, bool]:
+    stated = workspace.settings.get(SETTING, "")
+    urls = workspace.settings.get(URLS_SETTING, False)
+    if not isinstance(stated, str) or "\0" in stated or os.path.isabs(stated):
+        raise _wrong(workspace, SETTING, f"is a file of the workspace, not {stated!r}", _EXAMPLE)
+    if not isinstance(urls, bool):
+        text = f"is true or false, not {urls!r}"
+        raise _wrong(workspace, URLS_SETTING, text, f"write for example: {URLS_SETTING} = true")
+    return stated, urls
+
+
+def _wrong(workspace: Workspace, setting: str, problem: str, next_step: str) -> WorkspaceError:
+    path = os.path.join(workspace.root, "pyproject.toml")
+    location = Location("pyproject.toml", line_of_setting(path, setting))
+    return WorkspaceError(f"{setting} {problem}", location=location, next_step=next_step)
+
+
+def _named_lock(workspace: Workspace, name: str, tree: SourceTree, kept: KeptResults) -> ProjectLock:
+    try:
+        return _read(workspace.root, name, tree, kept)
+    except OSError as error:
+        raise _wrong(
+            workspace, SETTING, f"names a lock that cannot be read: {_reason(error)}", _EXAMPLE
+        ) from None
+    except LockFormError as error:
+        raise WorkspaceError(
+            f"the lock cannot be read: {error}",
+            location=Location(name),
+            next_step="write it anew with the tool that made it: pylock.toml, uv.lock, poetry.lock and "
+            "requirements with hashes can be read",
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
+def _lock_by_name(root: str, tree: SourceTree) -> str:
+    for name in LOCK_NAMES:
+        path = os.path.join(root, name)
+        if not tree.is_file(path):
+            continue
+        try:
+            if kind_of(name) != "requirements.txt" or has_hashes(tree.read(path)):
+                return name
+        except OSError:
+            return name  # Reading it again tells what is wrong.
+    return ""
+
+
+def _read(root: str, name: str, tree: SourceTree, kept: KeptResults) -> ProjectLock:
+    """Read a lock. Raises LockFormError and OSError."""
+    data = tree.read(os.path.normpath(os.path.join(root, name)))
+    key = fingerprint(["lock of a project", LOCK_VERSION, name, str(Digest.of(data))])
+    known = kept.get(key)
+    if known is not None:
+        try:
+            return from_json(ProjectLock, known.facts)
+        except ValueError:
+            pass
+    lock = read_project_lock(name, data)
+    kept.put(key, ActionResult(outputs={}, facts=to_json(lock)))
+    return lock

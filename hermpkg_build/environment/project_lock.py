@@ -1,0 +1,75 @@
+"""What the lock of a project says, whichever tool wrote it: the distributions, and what needs what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from hermpkg_build.core.json_codec import OMITTED
+from hermpkg_build.environment import poetry_lock, pylock, requirements_file, uv_lock
+from hermpkg_build.environment.lock_entry import LockEntry
+
+LOCK_VERSION = 1
+"""Changes whenever the same lock could give other entries."""
+
+LOCK_NAMES = ("pylock.toml", "uv.lock", "poetry.lock", "requirements.txt")
+"""The locks that are found by their names at the root of a workspace, the first choice first."""
+
+_READERS: Mapping[str, Callable[[bytes], Iterable[LockEntry]]] = {
+    "uv.lock": uv_lock.read_entries,
+    "poetry.lock": poetry_lock.read_entries,
+}
+
+_INSTALLS = {
+    "uv.lock": "uv sync --frozen",
+    "poetry.lock": "poetry sync",
+    "pylock.toml": "uv pip sync {name}",
+    "requirements.txt": "pip install --require-hashes -r {name}",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectLock:
+    """The entries of a lock, which may have several of one name, for several platforms."""
+
+    name: str
+    entries: tuple[LockEntry, ...] = field(default=(), metadata=OMITTED)
+
+    def by_name(self) -> Mapping[str, list[LockEntry]]:
+        """Return the entries by the normalised names of their distributions."""
+        found: dict[str, list[LockEntry]] = {}
+        for entry in self.entries:
+            found.setdefault(entry.distribution.name, []).append(entry)
+        return found
+
+    @property
+    def how_to_install(self) -> str:
+        """The command that installs what the lock says."""
+        return _INSTALLS[kind_of(self.name)].format(name=self.name)
+
+
+def kind_of(name: str) -> str:
+    """Return which of `LOCK_NAMES` the file `name` has the form of; any text file can be requirements.
+
+    >>> kind_of("locks/pylock.gpu.toml"), kind_of("../uv.lock"), kind_of("requirements-lock.txt")
+    ('pylock.toml', 'uv.lock', 'requirements.txt')
+    """
+    last = name.rpartition("/")[2]
+    if last in ("uv.lock", "poetry.lock"):
+        return last
+    return "pylock.toml" if last.endswith(".toml") else "requirements.txt"
+
+
+def read_project_lock(name: str, data: bytes) -> ProjectLock:
+    """Read a lock by the form that its name says. Raises LockFormError."""
+    kind = kind_of(name)
+    if kind == "pylock.toml":
+        read: Callable[[bytes], Iterable[LockEntry]] = _entries_of_pylock
+    else:
+        read = _READERS.get(kind, requirements_file.read_entries)
+    return ProjectLock(name=name, entries=tuple(read(data)))
+
+
+def _entries_of_pylock(data: bytes) -> Iterable[LockEntry]:
+    for each in pylock.parse_pylock(data).distributions:
+        yield LockEntry(distribution=each)
