@@ -187,7 +187,8 @@ class Build:
 
     Nothing of it is replaced while it lasts. Tasks use it from several threads, and what they share is
     locked inside. `labels` are those of the request, in its order; `environment_inputs` returns the inputs
-    of every action that runs code; `note_once` tells people a text about a subject, once in a workspace; `started` is a time of `time.perf_counter`.
+    of every action that runs code; `note_once` tells people a text about a subject, once in a workspace;
+    `started` is a time of `time.perf_counter`.
     """
 
     request: BuildRequest

@@ -87,20 +87,23 @@ class Installer:
         )
 
 
-def find_installer() -> Installer:
-    """Find uv on PATH or beside Python, else pip. Raises LocalEnvironmentError where there is neither."""
+def find_installer(name: str = "") -> Installer:
+    """Find the installer `name`, or else uv on PATH or beside Python, or else pip.
+
+    Raises LocalEnvironmentError where there is none.
+    """
     beside = os.path.join(os.path.dirname(sys.executable), "uv")
     uv = shutil.which("uv") or (beside if os.access(beside, os.X_OK) else None)
-    if uv is not None:
+    if uv is not None and name != "pip":
         return Installer(name="uv", words=(uv,))
-    if importlib.util.find_spec("pip") is not None:
+    if name != "uv" and importlib.util.find_spec("pip") is not None:
         return Installer(name="pip", words=(sys.executable, "-m", "pip"))
-    bundled = _bundled_pip()
+    bundled = _bundled_pip() if name != "uv" else ""
     if bundled:
         return Installer(name="pip", words=(sys.executable, os.path.join(bundled, "pip")))
     raise LocalEnvironmentError(
-        "there is neither uv nor pip, which environments are made with",
-        next_step=f"install one of them: https://docs.astral.sh/uv, or {sys.executable} -m ensurepip",
+        f"there is no {name or 'uv, and no pip'}, which environments are made with",
+        next_step=f"install it, for example: {sys.executable} -m pip install uv, or: -m ensurepip",
     )
 
 

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.distribution_names import normalised
@@ -64,7 +65,7 @@ def _told_by_pip(installer: Installer, lines: Sequence[str], folder: str) -> Ite
         with open(requirements, "w", encoding="utf-8") as file:
             file.write("\n".join(lines))
         text = installer.ask(*words, *where, "-r", requirements, given="")
-    return _read(lambda: [_of_report(Fields(each)) for each in loads(text.encode())["install"]])
+    return _read(lambda: [_of_report(each) for each in Fields(_object(text)).tables("install")])
 
 
 def _of_report(entry: Fields) -> LockedDistribution:
@@ -77,6 +78,13 @@ def _of_report(entry: Fields) -> LockedDistribution:
         version=metadata.version(),
         files=ordered_files([LockedFile(name=name, hashes=hashes)]),
     )
+
+
+def _object(text: str) -> dict[str, Any]:
+    value = loads(text.encode())
+    if not isinstance(value, dict):
+        raise LockFormError("its report is no object")
+    return value
 
 
 def _read(read: Callable[[], Iterable[LockedDistribution]]) -> Iterable[LockedDistribution]:

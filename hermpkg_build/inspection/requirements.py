@@ -105,6 +105,12 @@ def requirements_lines(
         yield from textwrap.wrap(", ".join(absent), 100, initial_indent="# ", subsequent_indent="# ")
 
 
+def requirement_of(needed: Needed) -> str:
+    """Return the requirement of a distribution, "" where its name or versions are not well formed."""
+    is_sound = _NAME.fullmatch(needed.name) and _is_specifier(needed.specifier)
+    return f"{needed.name}{needed.specifier}" if is_sound else ""
+
+
 def _line(needed: Needed) -> str:
     if not _NAME.fullmatch(needed.name) or not _is_specifier(needed.specifier):
         return f"# neither a name nor a version that can be installed: {needed.name!r} {needed.specifier!r}"

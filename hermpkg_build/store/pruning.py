@@ -18,14 +18,21 @@ from typing import Any
 
 from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.disk.files import read_limited
-from hermpkg_build.disk.replacing import held_since, new_folder, remove_abandoned, replace_file
+from hermpkg_build.disk.replacing import (
+    discard_folder,
+    held_since,
+    new_folder,
+    remove_abandoned,
+    replace_file,
+)
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.store.cache import ABANDONED_S, RUNNING, is_cache
 from hermpkg_build.store.content import SEALED_NS
 from hermpkg_build.store.database import Database
+from hermpkg_build.store.environments import forget_unshared
 from hermpkg_build.store.failures import FULL, cache_errors
 from hermpkg_build.store.index import folder_of
-from hermpkg_build.store.survey import Entry, entries_in, index_files, root_of
+from hermpkg_build.store.survey import Entry, entries_in, environment_entries, index_files, root_of
 from hermpkg_build.store.usage import Notes, all_notes, space_of, write_notes
 
 _LOOK_AGAIN_S = 24 * 3600.0
@@ -68,12 +75,15 @@ def prune_cache(
     With `dry_run` nothing is removed. Raises LocalEnvironmentError where the folder cannot be written.
     """
     root = root_of(directory)
-    if not is_cache(root):
+    environments = [*environment_entries(os.path.dirname(root))]
+    is_there = is_cache(root)
+    if not is_there and not environments:
         return Pruned()
-    if not dry_run:
+    if is_there and not dry_run:
         _tidy(root)
     opened = _last_opened(root)
-    entries = sorted(entries_in(root), key=lambda entry: (entry.used_ns, entry.path))
+    own = entries_in(root) if is_there else ()
+    entries = sorted([*own, *environments], key=lambda entry: (entry.used_ns, entry.path))
     total = before = sum(entry.bytes for entry in entries) + _index_bytes(root)
     doomed = _doomed(entries, total, max_bytes, max_bytes if least_bytes is None else least_bytes, max_age_s)
     since = min(held_since(os.path.join(root, RUNNING)), default=None)
@@ -84,7 +94,7 @@ def prune_cache(
         total -= _index_bytes(root)
         if not dry_run:
             _remove_index(root)
-    if not dry_run:
+    if is_there and not dry_run:
         _note_size(root, total, 0)
         _forget(root, gone)
     return Pruned(
@@ -139,6 +149,12 @@ def _removed(root: str, doomed: Sequence[Entry], opened: int | None) -> list[Ent
 
     No process has the cache open where it was opened last at the time `opened`.
     """
+    folders = [entry for entry in doomed if entry.is_folder]
+    gone = [entry for entry in folders if discard_folder(entry.path)]
+    if folders:
+        forget_unshared(os.path.dirname(root))
+        doomed = [entry for entry in doomed if not entry.is_folder]
+        return [*gone, *(_removed(root, doomed, opened) if doomed else ())]
     temporary = os.path.join(root, "tmp")
     with cache_errors(root):
         os.makedirs(temporary, exist_ok=True)

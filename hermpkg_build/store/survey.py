@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from hermpkg_build.store.cache import FORMAT_FOLDER, is_cache
 from hermpkg_build.store.content import SEALED_NS
+from hermpkg_build.store.environments import ENVIRONMENTS, environment_size, environments_place
 from hermpkg_build.store.usage import FOLDERS, all_notes, name_in_notes, space_of
 
 INDEX = "index.sqlite3"
@@ -17,12 +18,13 @@ INDEX = "index.sqlite3"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A content or an action result: where it lies, the space that it takes, when it was used last."""
+    """A content, an action result or an environment: where it lies, the space that it takes, its last use."""
 
     path: str
     name: bytes
     bytes: int
     used_ns: int
+    is_folder: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,7 @@ def survey_cache(directory: str) -> Survey:
         _kind("unfinished work", [*_files_below(os.path.join(root, "tmp"))]),
         _kind("compiled code of artifacts", [*_files_below(os.path.join(directory, "code"))]),
         _kind("unpacked files of artifacts", [*_files_below(os.path.join(directory, "unpacked"))]),
+        _environments_kind(directory),
     )
     workspaces, unclaimed = _by_workspace(root, entries)
     return Survey(
@@ -88,6 +91,19 @@ def survey_cache(directory: str) -> Survey:
         workspaces=workspaces,
         unclaimed_bytes=unclaimed,
     )
+
+
+def environment_entries(directory: str) -> Iterator[Entry]:
+    """Give the environments that are kept in a cache folder, unfinished ones too."""
+    for folder in _scan(environments_place(directory)):
+        if folder.is_dir(follow_symlinks=False):
+            size, used_ns = environment_size(folder.path)
+            yield Entry(path=folder.path, name=b"", bytes=size, used_ns=used_ns, is_folder=True)
+
+
+def _environments_kind(directory: str) -> KindSize:
+    found = [*environment_entries(directory)]
+    return KindSize(kind=ENVIRONMENTS, entries=len(found), bytes=sum(each.bytes for each in found))
 
 
 def root_of(directory: str) -> str:

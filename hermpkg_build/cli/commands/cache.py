@@ -45,7 +45,8 @@ def run(arguments: CacheArguments, console: Console) -> ExitCode:
     A workspace has the entries that its builds have used; those that several have used count for each.
     ``hermpkg cache gc`` without options keeps the limit that builds keep: ``cache-size`` of
     ``[tool.hermpkg]`` or of the user's settings, 20GB where it is not set. What a running build may need
-    stays. Whatever is removed, no build gives another result: it makes again what it misses.
+    stays, and so do environments that programs run in. Whatever is removed, no build gives another result:
+    it makes again what it misses.
 
     Sizes are those on disk, in blocks of 4 KiB.
     """
@@ -114,11 +115,18 @@ def _show(arguments: CacheArguments, console: Console) -> None:
     held = "no limit" if limit is None else f"limit {size_text(limit)}"
     console.say(f"{survey.directory}  {size_text(survey.bytes)}  ({held})")
     for line in aligned(
-        (f"  {each.kind}", counted(each.entries, "file"), size_text(each.bytes)) for each in survey.kinds
+        (f"  {each.kind}", counted(each.entries, _noun(each.kind)), size_text(each.bytes))
+        for each in survey.kinds
     ):
         console.say(line)
     for line in _lines_of_workspaces(survey):
         console.say(line)
+
+
+def _noun(kind: str) -> str:
+    from hermpkg_build.store.environments import ENVIRONMENTS
+
+    return "folder" if kind == ENVIRONMENTS else "file"
 
 
 def _limit_or_none() -> int | None:

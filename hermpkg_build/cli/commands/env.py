@@ -41,6 +41,13 @@ class EnvArguments(EngineArguments):
         read=str,
         default=None,
     )
+    installer: str = option(
+        "--installer NAME",
+        "with `--resolve`, ask `uv` or `pip` (default: uv where there is one)",
+        read=str,
+        default="",
+        choices=("uv", "pip"),
+    )
     output: str | None = option(
         "-o, --output FILE",
         "write what is printed to FILE: as `pylock.toml` at the root of the workspace, later builds use it",
@@ -82,7 +89,9 @@ def run(arguments: EnvArguments, console: Console) -> ExitCode:
         from hermpkg_build.environment.installers import find_installer
         from hermpkg_build.environment.resolving import with_hashes
 
-        environment = with_hashes(environment, find_installer(), arguments.find_links or "")
+        environment = with_hashes(
+            environment, find_installer(arguments.installer), arguments.find_links or ""
+        )
     _give(arguments, environment, console)
     _tell_unproven(arguments, environment, console)
     return ExitCode.SUCCESS

@@ -16,8 +16,8 @@ from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
 from hermpkg_build.engine.targets.artifact_contents import artifact_request
 from hermpkg_build.engine.targets.artifact_file import ArtifactFile, output_path, root_folder
-from hermpkg_build.engine.targets.model import build_model
 from hermpkg_build.engine.targets.environment import note_unproven
+from hermpkg_build.engine.targets.model import build_model
 from hermpkg_build.engine.targets.requirements import check_requirements
 
 if TYPE_CHECKING:
