@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from hermpkg_build.cli.arguments import flag, operand, option
+from hermpkg_build.cli.operands import is_file
 from hermpkg_build.cli.remote import EngineArguments, build_in_chosen_python
 from hermpkg_build.core.texts import counted
 from hermpkg_build.errors import CommandLineError, LocalEnvironmentError
@@ -16,7 +17,7 @@ from hermpkg_build.errors import CommandLineError, LocalEnvironmentError
 if TYPE_CHECKING:
     from hermpkg_build.archive.reader import ArchiveReader
     from hermpkg_build.cli.console import Console
-    from hermpkg_build.environment.making import Environment, Recipe
+    from hermpkg_build.environment.kept import Environment, Recipe
     from hermpkg_build.environment.program import Program
 
 
@@ -49,7 +50,6 @@ def start_with_artifact(
     Raises CommandLineError for what cannot be run, LocalEnvironmentError where the environment cannot be
     made.
     """
-    from hermpkg_build.cli.building import open_artifact
     from hermpkg_build.environment.program import start
 
     if arguments.find_links is not None and (arguments.here or not os.path.isdir(arguments.find_links)):
@@ -59,7 +59,7 @@ def start_with_artifact(
             else "--here installs nothing: give it without --find-links"
         )
     build_in_chosen_python(arguments)
-    with open_artifact(arguments.artifact, arguments, console) as archive:
+    with _opened(arguments, console) as archive:
         chosen = program(archive)
         recipe = None if arguments.here else _recipe(arguments, archive, console)
     if recipe is None:
@@ -73,9 +73,19 @@ def start_with_artifact(
     )
 
 
+def _opened(arguments: LandingArguments, console: Console) -> ArchiveReader:
+    from hermpkg_build.archive.reader import ArchiveReader
+
+    if is_file(arguments.artifact):  # What builds takes time to import.
+        return ArchiveReader(arguments.artifact)
+    from hermpkg_build.cli.building import open_artifact
+
+    return open_artifact(arguments.artifact, arguments, console)
+
+
 def _recipe(arguments: LandingArguments, archive: ArchiveReader, console: Console) -> Recipe:
     """Return what to install. Raises LocalEnvironmentError where not all of it can be installed here."""
-    from hermpkg_build.environment.making import Recipe
+    from hermpkg_build.environment.kept import Recipe
     from hermpkg_build.environment.reading import environment_in
     from hermpkg_build.environment.selection import needed_here, select
 
@@ -92,7 +102,7 @@ def _recipe(arguments: LandingArguments, archive: ArchiveReader, console: Consol
 
 def _recipe_of_ranges(arguments: LandingArguments, archive: ArchiveReader, console: Console) -> Recipe:
     """Return what to install for an artifact that does not record its environment."""
-    from hermpkg_build.environment.making import Recipe
+    from hermpkg_build.environment.kept import Recipe
     from hermpkg_build.inspection.contents import contents_of
     from hermpkg_build.inspection.groups import Belongings
     from hermpkg_build.inspection.requirements import needed_by, requirement_of
@@ -132,7 +142,7 @@ def _is_kept(recipe: Recipe, arguments: LandingArguments) -> bool:
 
 
 def _environment(arguments: LandingArguments, recipe: Recipe, console: Console) -> Environment:
-    from hermpkg_build.environment.making import kept_environment
+    from hermpkg_build.environment.kept import kept_environment
 
     kept = kept_environment(recipe, arguments.cache_dir)
     if kept is not None:

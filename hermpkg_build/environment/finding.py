@@ -101,7 +101,7 @@ def _named_lock(workspace: Workspace, name: str, tree: SourceTree, kept: KeptRes
         return _read(workspace.root, name, tree, kept)
     except OSError as error:
         raise _wrong(
-            workspace, SETTING, f"names a lock that cannot be read: {_reason(error)}", _EXAMPLE
+            workspace, SETTING, f"names {name}, which cannot be read: {_reason(error)}", _EXAMPLE
         ) from None
     except LockFormError as error:
         raise WorkspaceError(

@@ -69,7 +69,8 @@ class Installer:
         if ran.returncode == 0:
             return (ran.stdout or b"").decode("utf-8", "replace")
         said = ((ran.stderr or b"") + (ran.stdout or b"")).decode("utf-8", "replace")
-        raise self._failed(words[0], ran.returncode, said)
+        what = "install" if "install" in words else "compile" if "compile" in words else words[0]
+        raise self._failed(what, ran.returncode, said)
 
     def _failed(self, what: str, code: int, said: str) -> LocalEnvironmentError:
         if any(mark in said for mark in _FULL):

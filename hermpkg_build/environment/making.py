@@ -9,78 +9,23 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
-from hermpkg_build.core.digest import fingerprint
-from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.disk.replacing import hold_folder, is_open_at
 from hermpkg_build.disk.trust import check_private_folder
 from hermpkg_build.environment.installers import Installer
+from hermpkg_build.environment.kept import Environment, Recipe, kept_environment
 from hermpkg_build.environment.locked import LockedDistribution
 from hermpkg_build.environment.requirements_text import has_hash, requirements_lines
 from hermpkg_build.environment.shared_files import share_files
-from hermpkg_build.store.cache import TAG, TAG_NAME
 from hermpkg_build.store.environments import (
     environments_place,
     finish,
-    is_whole,
-    mark_used,
     python_in,
     shared_files_place,
 )
 from hermpkg_build.store.failures import cache_errors
-
-_FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """What an environment is made of: exact `distributions`, or else `ranges`, lines of requirements.
-
-    Ranges are installed with all that the index has for what they need.
-    """
-
-    distributions: tuple[LockedDistribution, ...] = ()
-    ranges: tuple[str, ...] = ()
-
-    @property
-    def digest(self) -> str:
-        """The name of the environment: the same for the same recipe and the same Python."""
-        return fingerprint(
-            [_FORMAT, to_json(self.distributions), list(self.ranges), sys.version, sys.platform, _base()]
-        ).hash
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Environment:
-    """An environment that is whole; it stays as long as a process has the `descriptor` open."""
-
-    folder: str
-    descriptor: int
-
-    @property
-    def python(self) -> str:
-        """The path of its interpreter."""
-        return python_in(self.folder)
-
-
-def kept_environment(recipe: Recipe, directory: str) -> Environment | None:
-    """Return the environment of a recipe that is kept in a cache folder, None where it must be made."""
-    folder = os.path.join(environments_place(directory), recipe.digest)
-    if not is_whole(folder):
-        return None
-    check_private_folder(os.path.dirname(folder))
-    descriptor = hold_folder(folder)
-    if descriptor is None:
-        return None
-    if not is_whole(folder):
-        os.close(descriptor)
-        return None
-    mark_used(folder)
-    return Environment(folder=folder, descriptor=descriptor)
 
 
 def make_environment(
@@ -110,6 +55,8 @@ def make_environment(
 
 
 def _prepare(place: str) -> None:
+    from hermpkg_build.store.cache import TAG, TAG_NAME
+
     os.makedirs(place, mode=0o700, exist_ok=True)
     check_private_folder(place)
     tag = os.path.join(os.path.dirname(place), TAG_NAME)
@@ -188,7 +135,3 @@ def _of_folder(each: LockedDistribution) -> LockedDistribution:
         files=each.files,
         hashes=archive.hashes if archive is not None else each.hashes,
     )
-
-
-def _base() -> str:
-    return os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)

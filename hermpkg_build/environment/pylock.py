@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from hermpkg_build.core.toml_text import parse_toml
 from hermpkg_build.environment.locked import (
@@ -95,12 +94,14 @@ def last_part(path: str) -> str:
     >>> last_part("https://host/a%2Bb-1.tar.gz#egg=x"), last_part("wheels/a-1.whl")
     ('a+b-1.tar.gz', 'a-1.whl')
     """
-    is_url = "://" in path
+    if "://" not in path:
+        return path.replace("\\", "/").rpartition("/")[2]
+    from urllib.parse import unquote, urlsplit
+
     try:
-        last = (urlsplit(path).path if is_url else path.replace("\\", "/")).rpartition("/")[2]
+        return unquote(urlsplit(path).path.rpartition("/")[2])
     except ValueError:
         return ""
-    return unquote(last) if is_url else last
 
 
 def _repository(table: Fields) -> Repository:

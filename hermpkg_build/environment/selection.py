@@ -29,10 +29,8 @@ class Selection:
 
 def needed_here(environment: LockedEnvironment) -> Iterator[LockedDistribution]:
     """Give the distributions that are needed on this platform, by this Python."""
-    from packaging.markers import Marker
-
     for each in environment.distributions:
-        if not each.marker or Marker(each.marker).evaluate({"extra": ""}):
+        if not each.marker or _holds(each.marker):
             yield each
 
 
@@ -47,6 +45,12 @@ def select(environment: LockedEnvironment, *, folder: str = "") -> Selection:
             problems.append((f"{each.name} {each.version}".rstrip(), problem))
         wanted.append(Wanted(distribution=each, file=file))
     return Selection(wanted=tuple(wanted), problems=tuple(problems))
+
+
+def _holds(marker: str) -> bool:
+    from packaging.markers import Marker
+
+    return Marker(marker).evaluate({"extra": ""})
 
 
 def python_and_platform() -> str:

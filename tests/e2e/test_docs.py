@@ -51,6 +51,7 @@ def run_console(workspace, text: str) -> None:
         ("how-to/mend-build-files.md", 1),
         ("how-to/load-a-file-from-a-stranger.md", 5),
         ("how-to/give-your-auditors-a-bill-of-materials.md", 2),
+        ("how-to/run-it-elsewhere.md", 1),
     ],
 )
 def test_the_pages_that_can_be_followed(workspace, page, least):

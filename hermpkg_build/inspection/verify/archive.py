@@ -27,6 +27,7 @@ from hermpkg_build.core.policy import Policy
 from hermpkg_build.core.texts import aligned, counted
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.inspection.contents import manifest_of
+from hermpkg_build.inspection.verify.environment_audit import audit_environment
 from hermpkg_build.inspection.verify.layout_audit import Problem, audit_layout
 from hermpkg_build.inspection.verify.verdicts import Verdict
 from hermpkg_build.runtime.contents.archives import read_externs
@@ -95,6 +96,7 @@ def _problems(reader: ArchiveReader, environment: bool, notes: list[str]) -> Ite
             yield _structural(error, EXTERN_MODULES)
     yield from audit_layout(reader)
     yield from _manifest_problems(reader, manifest, digests)
+    yield from audit_environment(reader, manifest)
     if environment:
         yield from _environment_problems(reader, manifest, notes)
 
