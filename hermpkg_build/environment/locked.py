@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from hermpkg_build.core.json_codec import OMITTED
+from hermpkg_build.core.canonical_json import dumps
+from hermpkg_build.core.json_codec import OMITTED, to_json
 
 STRONG_HASHES = ("sha256", "sha384", "sha512")
 """The hashes that installers accept as proof of what a file holds."""
@@ -86,9 +87,11 @@ class LockedEnvironment:
 
 def locked_environment(distributions: Iterable[LockedDistribution]) -> LockedEnvironment:
     """Make the environment of `distributions`, in any order; twins become one."""
-    return LockedEnvironment(
-        distributions=tuple(sorted(dict.fromkeys(distributions), key=lambda d: (d.name, d.version, d.marker)))
+    # The whole of each comes last: two can be for the same place, and come from different sources.
+    ordered = sorted(
+        dict.fromkeys(distributions), key=lambda d: (d.name, d.version, d.marker, dumps(to_json(d)))
     )
+    return LockedEnvironment(distributions=tuple(ordered))
 
 
 def ordered_files(files: Iterable[LockedFile]) -> tuple[LockedFile, ...]:

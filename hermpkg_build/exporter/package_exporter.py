@@ -21,6 +21,7 @@ from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import AnalysisError, GroupedError, Location
 from hermpkg_build.exporter.broken_modules import call_text, raise_for
 from hermpkg_build.exporter.destination import destination_of
+from hermpkg_build.exporter.environment import installed_environment
 from hermpkg_build.exporter.errors import PackagingError
 from hermpkg_build.exporter.export_analysis import ExportAnalysis, analyse_export
 from hermpkg_build.exporter.names import (
@@ -333,6 +334,7 @@ class PackageExporter(ModulePolicies):
             ],
             real_files=tuple(sorted({*analysis.files.real, *analysis.repacked.real})),
             distributions=analysis.distributions,
+            environment=installed_environment(analysis, self._requires),
             licenses=analysis.licenses.statements,
             requires=self._requires,
         )

@@ -50,8 +50,8 @@ def run(arguments: RunArguments, console: Console) -> ExitCode:
 
     The environment is made of what the artifact records, for the Python that runs hermpkg or that
     ``--python`` names: by uv where there is one, else by pip, which compare hashes and ask the indexes of
-    their own settings. It is kept in the cache and shared by all artifacts that need the same; ``hermpkg
-    cache`` shows its size. What cannot be installed here is told before anything is installed.
+    their own settings. It is kept in the cache and shared by all artifacts that need the same, and
+    ``hermpkg cache`` shows its size. What cannot be installed here is told before anything is installed.
 
     What runs is a packed module, or a script of yours. It takes the place of this process: its exit code and
     signals are its own. ``$HERMPKG_ARTIFACT`` names the artifact.

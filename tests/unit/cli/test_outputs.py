@@ -12,6 +12,7 @@ from hermpkg_build.cli.main import main
 from hermpkg_build.errors import ExitCode
 
 READ = {
+    "script",
     *("conditions", "query-file", "weights", "allow", "trust", "trust-config"),
     *("attach", "registry-ca"),
     *("private-key", "public-key", "signing-certificate", "certificate-chain", "signature"),
