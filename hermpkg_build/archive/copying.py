@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hermpkg_build.archive.records import Content, FileSlice
+from hermpkg_build.disk.descriptors import READ, read_at, read_into
 from hermpkg_build.errors import ActionError
 
 CHUNK = 8 << 20
@@ -55,7 +57,7 @@ def slice_chunks(piece: FileSlice) -> Iterator[bytes]:
     sha256 = hashlib.sha256() if piece.digest is not None else None
     with _opened(piece) as source:
         while done < piece.size:
-            data = os.pread(source, min(piece.size - done, _READ_CHUNK), piece.offset + done)
+            data = read_at(source, min(piece.size - done, _READ_CHUNK), piece.offset + done)
             if not data:
                 raise _too_short(piece, done)
             done += len(data)
@@ -121,7 +123,7 @@ class _WrittenBytes:
         end = self._position + count
         while self._position < end:
             part = self._buffer[: end - self._position]
-            size = os.preadv(self._target, [part], self._position)
+            size = read_into(self._target, part, self._position)
             if not size:
                 raise OSError(errno.EIO, "written bytes cannot be read back")
             self.crc32 = zlib.crc32(part[:size], self.crc32)
@@ -129,15 +131,19 @@ class _WrittenBytes:
 
 
 def _by_copy_file_range(source: int, target: int, offset: int, count: int) -> int:
+    if sys.platform != "linux":
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     return os.copy_file_range(source, target, count, offset_src=offset)
 
 
 def _by_sendfile(source: int, target: int, offset: int, count: int) -> int:
+    if sys.platform == "win32":
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     return os.sendfile(target, source, offset, count)
 
 
 def _by_reading(source: int, target: int, offset: int, count: int) -> int:
-    return os.write(target, os.pread(source, min(count, _READ_CHUNK), offset))
+    return os.write(target, read_at(source, min(count, _READ_CHUNK), offset))
 
 
 # macOS has no copy_file_range, and a sendfile for sockets only (which answers ENOTSOCK).
@@ -151,7 +157,7 @@ _STEPS = (
 @contextmanager
 def _opened(piece: FileSlice) -> Iterator[int]:
     try:
-        source = os.open(piece.path, os.O_RDONLY | os.O_CLOEXEC)
+        source = os.open(piece.path, READ)
     except OSError as error:
         raise ActionError(
             "a file to be packed cannot be opened",

@@ -6,6 +6,7 @@ import mmap
 import os
 import shutil
 import tempfile
+from typing import BinaryIO, cast
 
 from hermpkg_build.archive.unpacked import UnpackedReader
 from hermpkg_build.archive.writer import Record, stream_archive
@@ -38,7 +39,7 @@ def private_copy(folder: UnpackedReader) -> memoryview:
             records.flush()
             data = _mapped(records.fileno())
             contents = [Record(name=name, content=data[place]) for name, place in places.items()]
-            stream_archive(packed, root=root, records=contents)
+            stream_archive(cast(BinaryIO, packed), root=root, records=contents)
             packed.flush()
             return _mapped(packed.fileno())
     except OSError as error:
@@ -58,7 +59,9 @@ def _size(folder: UnpackedReader, name: str) -> int:
             "a record of the unpacked artifact cannot be read",
             facts=[("folder", folder.name), ("record", name), ("reason", error.strerror or str(error))],
         ) from None
-    if status.st_size > max(_ALWAYS, _MOST_GROWTH * status.st_blocks * _BLOCK):
+    # Windows does not tell what a file takes on the disk.
+    blocks: int | None = getattr(status, "st_blocks", None)
+    if blocks is not None and status.st_size > max(_ALWAYS, _MOST_GROWTH * blocks * _BLOCK):
         raise ArchiveError(
             "a file of the unpacked artifact is nothing but a hole",
             facts=[("folder", folder.name), ("record", name), ("bytes", str(status.st_size))],

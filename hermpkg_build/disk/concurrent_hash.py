@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from typing import final
 
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.disk.descriptors import READS_ASIDE, read_at
 
 _CHUNK = 512 << 10
 """So many bytes stay in the processor's cache from the read to the hash; both release the GIL."""
@@ -61,7 +61,7 @@ class ConcurrentHash(Closing):
     def _follow(self) -> None:
         try:
             while count := self._wait():
-                data = os.pread(self._descriptor, min(count, _CHUNK), self._done)
+                data = read_at(self._descriptor, min(count, _CHUNK), self._done)
                 if not data:
                     raise OSError(f"only {self._done} of {self._told} written bytes can be read back")
                 self._hash.update(data)
@@ -72,5 +72,5 @@ class ConcurrentHash(Closing):
     def _wait(self) -> int:
         """Wait for bytes to hash, and return how many there are; 0 at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._told > self._done or self._ended)
+            self._changed.wait_for(lambda: (READS_ASIDE and self._told > self._done) or self._ended)
             return max(self._told - self._done, 0)

@@ -25,16 +25,23 @@ CREATE: Final[int] = os.O_CREAT | os.O_EXCL | _BYTES
 NAMES_STAY_OPEN: Final[bool] = sys.platform != "win32"
 """Whether a file that is open can be renamed, replaced and removed."""
 
+READS_ASIDE: Final[bool] = hasattr(os, "pread")
+"""Whether `read_at` is safe while another thread writes to the same descriptor."""
+
 _moving = threading.Lock()
 
 
 def read_at(descriptor: int, size: int, start: int) -> bytes:
-    """Read up to `size` bytes of an open file from `start` on, whatever others read. Raises OSError."""
+    """Read up to `size` bytes of an open file from `start` on; its position stays. Raises OSError."""
     if sys.platform != "win32" and hasattr(os, "pread"):
         return os.pread(descriptor, size, start)
     with _moving:
-        os.lseek(descriptor, start, os.SEEK_SET)
-        return os.read(descriptor, size)
+        position = os.lseek(descriptor, 0, os.SEEK_CUR)
+        try:
+            os.lseek(descriptor, start, os.SEEK_SET)
+            return os.read(descriptor, size)
+        finally:
+            os.lseek(descriptor, position, os.SEEK_SET)
 
 
 def read_into(descriptor: int, buffer: memoryview, start: int) -> int:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from importlib import import_module, metadata
 from pathlib import Path
 
@@ -133,7 +134,7 @@ def test_the_runtime_is_what_its_imports_reach(split):
         f"{file} imports {name}"
         for file in files
         if file.endswith(".py") and file not in ("hermpkg_build/__init__.py", "hermpkg_build/__main__.py")
-        for name in own_imports(REPOSITORY / file) - {"hermpkg_build.build_version"}
+        for name in own_imports(REPOSITORY / file)
         if not {f"{name.replace('.', '/')}.py", f"{name.replace('.', '/')}/__init__.py"} & files
     }
     assert not missing
@@ -150,9 +151,9 @@ def test_the_runtime_is_what_its_imports_reach(split):
 
 
 def own_imports(path: Path) -> set[str]:
-    """The modules of the package that a file imports, wherever in it."""
+    """The modules of the package that a file imports, except where it can do without."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in needed_nodes(ast.parse(path.read_bytes())):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -161,6 +162,16 @@ def own_imports(path: Path) -> set[str]:
             names = [node.module, *(name for name in inner if is_module(name))]
         found.update(name for name in names if name.partition(".")[0] == "hermpkg_build")
     return found
+
+
+def needed_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those in a try that catches ImportError."""
+    yield node
+    caught = {ast.unparse(each.type) for each in getattr(node, "handlers", ()) if each.type}
+    optional = getattr(node, "body", ()) if caught & {"ImportError", "ModuleNotFoundError"} else ()
+    for child in ast.iter_child_nodes(node):
+        if child not in optional:
+            yield from needed_nodes(child)
 
 
 def is_module(name: str) -> bool:
@@ -195,6 +206,16 @@ def test_an_import_of_the_runtime_takes_its_module_along(split, tmp_path):
     assert split.files_of("hermpkg-build", tmp_path) == split.all_files(tmp_path) - split.runtime_files(
         tmp_path
     )
+
+
+def test_what_the_runtime_can_do_without_is_left_out(split, tmp_path):
+    copy_of_checkout(tmp_path)
+    edited = tmp_path / "hermpkg_build/runtime/mangling.py"
+    optional = (
+        "    try:\n        from hermpkg_build.query import ast\n    except ImportError:\n        pass\n"
+    )
+    edited.write_text(f"{edited.read_text()}\n\ndef late():\n{optional}")
+    assert split.runtime_files(tmp_path) == split.runtime_files()
 
 
 def test_versions_that_differ_make_no_distributions(split, tmp_path):

@@ -20,8 +20,8 @@ PACKAGE = "hermpkg_build"
 RUNTIME = "hermpkg-runtime"
 BUILD = "hermpkg-build"
 
-_DOORS = (PACKAGE, f"{PACKAGE}.__main__", f"{PACKAGE}.installation")
-"""What asks for the rest inside functions, with an error where that is not installed."""
+_DOORS = (PACKAGE, f"{PACKAGE}.__main__")
+"""What hands out the rest as well, inside functions that say what is not installed."""
 
 _MARKER = "py.typed"
 _MODE = 0o644
@@ -44,7 +44,7 @@ def runtime_files(checkout: Path = CHECKOUT) -> frozenset[str]:
     if absent := [top for top in tops if top not in modules]:
         raise SplitError(f"there is no {absent[0]}")
     roots = [name for name in modules if any(f"{name}.".startswith(f"{top}.") for top in tops)]
-    closure = _closure(checkout, modules, [*_DOORS, *roots])
+    closure = _closure(checkout, modules, [*_DOORS, f"{PACKAGE}.installation", *roots])
     return frozenset({*(modules[name] for name in closure), f"{PACKAGE}/{_MARKER}"})
 
 
@@ -137,7 +137,7 @@ def _modules(checkout: Path) -> dict[str, str]:
 
 
 def _closure(checkout: Path, modules: Mapping[str, str], roots: Iterable[str]) -> set[str]:
-    """Return `roots`, all that they import, wherever in them, and the packages that these lie in."""
+    """Return `roots`, all that they import, at once or later, and the packages that these lie in."""
     found: set[str] = set()
     waiting = list(roots)
     while waiting:
@@ -156,13 +156,15 @@ def _imported(checkout: Path, file: str, *, only_at_once: bool) -> Iterator[str]
     if str(checkout) not in sys.path:
         # Where this is built, nothing of the checkout is installed.
         sys.path.insert(0, str(checkout))
+    from hermpkg_build.core.import_facts import ImportContext
     from hermpkg_build.source.imports import analyse_source
 
     facts = analyse_source((checkout / file).read_bytes())
     if facts.syntax_problem:
         raise SplitError(f"{file}:{facts.syntax_problem.line}: {facts.syntax_problem.message}")
     for each in facts.imports:
-        if only_at_once and each.context:
+        # What stands in a try that catches ImportError can be done without, and says so.
+        if each.context & ImportContext.TRY or (only_at_once and each.context):
             continue
         if each.level:
             raise SplitError(f"{file}:{each.line}: modules of {PACKAGE} are imported by their whole names")

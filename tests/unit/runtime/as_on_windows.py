@@ -37,6 +37,8 @@ def become_windows() -> None:
     del concurrent, importlib, multiprocessing, pathlib, subprocess
     tempfile.gettempdir()
     shutil._use_fd_functions = False
+    usage = shutil.disk_usage(os.curdir)
+    shutil.disk_usage = lambda _: usage
     import mmap
     import select
     import signal

@@ -58,7 +58,6 @@ def test_another_library_of_the_name_is_loaded_where_both_can_be(loaded, library
 
 
 IGNORING = """
-import os
 import signal, sys
 from types import SimpleNamespace
 from hermpkg_build.runtime.host.native_libraries import NativeNameTakenError, load_library
