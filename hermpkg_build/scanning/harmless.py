@@ -48,6 +48,9 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
             ULongDType ULongLongDType UShortDType VoidDType
         """,
     },
+    "arrays of joblib": {
+        "joblib.numpy_pickle": "NumpyArrayWrapper",
+    },
     "tensors of torch": {
         "torch": """
             Size Tensor device bfloat16 bool complex128 complex32 complex64 float16 float32 float64

@@ -124,7 +124,9 @@ _NAMES: Mapping[Capability, str] = {
         onnxruntime.SessionOptions.register_custom_ops_library
     """,
     Capability.UNPICKLES: """
-        pickle dill cloudpickle joblib.load joblib.numpy_pickle torch.load torch.jit.load torch.package
+        pickle dill cloudpickle joblib.load joblib.numpy_pickle.load joblib.numpy_pickle._unpickle
+        joblib.numpy_pickle.load_temporary_memmap joblib.numpy_pickle.NumpyUnpickler
+        joblib.numpy_pickle_compat torch.load torch.jit.load torch.package
         torch.serialization.load torch.serialization._load torch.serialization._legacy_load
         torch.storage._load_from_bytes torch.distributed.checkpoint numpy.load numpy.lib.npyio
         numpy.lib.format.read_array numpy._core.multiarray.fromfile pandas.read_pickle pandas.io.pickle

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from hermpkg_build.pickles.reading.nodes import COMPUTED, Node, NodeKind, Reading, Step, read_stream
 from hermpkg_build.pickles.reading.paths import Path, children, key_text, root_path
 from hermpkg_build.scanning.harmless import is_harmless
+from hermpkg_build.scanning.joblib_arrays import names_wrapper, read_with_arrays
 from hermpkg_build.scanning.looked_up_names import is_lookup, maker_of, mere_getters, static_name
 
 __all__ = ["COMPUTED", "Deed", "PickleContents", "PickleUse", "PickledBytes", "Place", "contents_of_pickle"]
@@ -128,18 +129,26 @@ def contents_of_pickle(data: bytes, record: str = "", start: int = 0) -> PickleC
     """
     uses = _Uses()
     nested: list[PickledBytes] = []
+    seen: set[int] = set()
     problem, pickles, end = "", 0, start
     while pickles < _MOST_PICKLES:
-        reading = read_stream(data, end)
+        end_before, reading = end, read_stream(data, end)
         if pickles and reading.problem and not reading.steps:
             break
-        ways = _Ways(reading, root_path(record) if record else Path("object", ""))
-        passed_over = mere_getters(reading)
-        for step in reading.steps:
-            if id(step.node) not in passed_over:
-                uses.add(step, ways)
-        nested += _nested(reading, ways)
         end, problem = reading.end, reading.problem
+        readings: tuple[Reading, ...] = (reading,)
+        if names_wrapper(reading):
+            # Who reads it without joblib reads the bytes of its arrays as opcodes, until one of them fails.
+            readings = (*read_with_arrays(data, end_before), reading)
+            end, problem = readings[0].end, readings[0].problem
+        for each in readings:
+            ways = _Ways(each, root_path(record) if record else Path("object", ""))
+            passed_over = mere_getters(each)
+            for step in each.steps:
+                if id(step.node) not in passed_over:
+                    uses.add(step, ways)
+            nested += [found for found in _nested(each, ways) if found.offset not in seen]
+            seen.update(found.offset for found in nested)
         if problem:
             break
         pickles += 1
@@ -194,12 +203,16 @@ class _Uses:
     def __init__(self) -> None:
         self._places: dict[tuple[Deed, str, str], list[Place]] = {}
         self._counts: dict[tuple[Deed, str, str], int] = {}
+        self._seen: set[tuple[int, Deed, str, str]] = set()
 
     def add(self, step: Step, ways: _Ways) -> None:
         """Add what a step does."""
         deed, named = _deed(step)
         module, name = _name(named, deed, step.protocol)
         key = (deed, module, name)
+        if (step.offset, *key) in self._seen:
+            return  # Found in another reading of the same bytes.
+        self._seen.add((step.offset, *key))
         self._counts[key] = self._counts.get(key, 0) + 1
         places = self._places.setdefault(key, [])
         if len(places) < MOST_PLACES and (deed is Deed.CHANGES or not is_harmless(module, name)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -105,9 +106,14 @@ class Reading:
     problem: str
 
 
-def read_stream(data: PickleBytes, start: int = 0) -> Reading:
-    """Read the pickle at the offset `start` of `data`, sound or not."""
-    reader, problem = _Reader(), ""
+def read_stream(
+    data: PickleBytes | io.BytesIO, start: int = 0, after_state: Callable[[Node], None] | None = None
+) -> Reading:
+    """Read the pickle at the offset `start` of `data`, sound or not.
+
+    `after_state` is called with each object that was given a state; it may move a stream that is read.
+    """
+    reader, problem = _Reader(after_state), ""
     try:
         objects = [reader.read(data, start, MOST_OPCODES)]
     except ValueError as error:
@@ -150,7 +156,8 @@ def globals_of_pickle(data: bytes) -> frozenset[tuple[str, str]]:
 class _Reader:
     """The unpickler's machine, with nodes on its stack in place of objects."""
 
-    def __init__(self) -> None:
+    def __init__(self, after_state: Callable[[Node], None] | None = None) -> None:
+        self.after_state = after_state
         self.stack: list[Node] = []
         self.marked: list[list[Node]] = []
         self.memo: dict[int, Node] = {}
@@ -160,7 +167,7 @@ class _Reader:
         self.protocol = 0
         self.offset = 0
 
-    def read(self, data: PickleBytes, start: int = 0, most: int | None = None) -> Node:
+    def read(self, data: PickleBytes | io.BytesIO, start: int = 0, most: int | None = None) -> Node:
         """See `read_pickle`; a pickle of more opcodes than `most` makes no sense."""
         name = ""
         self.offset = start
@@ -373,6 +380,8 @@ def _build(reader: _Reader, opcode: str, _: object, offset: int) -> None:
     node.states = _grown(node.states, [state])
     if node.kind in _WITH_METHODS:
         reader.did(node, opcode, offset)
+    if reader.after_state is not None:
+        reader.after_state(node)
 
 
 def _persistent(reader: _Reader, opcode: str, argument: object, offset: int) -> None:

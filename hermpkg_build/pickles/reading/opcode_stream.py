@@ -16,7 +16,7 @@ PickleBytes: TypeAlias = bytes | mmap.mmap
 """What pickles are read from: bytes, or the mapping of a file, which may be larger than the memory."""
 
 
-def opcodes_of(data: PickleBytes, start: int = 0) -> Iterator[tuple[str, Any, int]]:
+def opcodes_of(data: PickleBytes | io.BytesIO, start: int = 0) -> Iterator[tuple[str, Any, int]]:
     """The opcodes of the pickle at `start` of `data` with their arguments and offsets, up to STOP.
 
     As `pickletools.genops` does, which refuses numbers and texts that unpicklers take (``0x10``, text beyond

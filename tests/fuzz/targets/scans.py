@@ -10,6 +10,7 @@ import io
 import json
 import pickle
 import random
+import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy
 from laws import Reader, broken_by, controls_in
 from mutation.any_form import other_of_its_form
 from mutation.octets import other_bytes
@@ -29,6 +31,9 @@ from hermpkg_build.scanning.findings import Level
 from hermpkg_build.scanning.looked_up_names import name_of_today
 from hermpkg_build.scanning.pickle_calls import COMPUTED, Deed, contents_of_pickle
 from hermpkg_build.scanning.sarif import sarif_log
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+from tests.unit.scanning.joblib_files import joblib_file
 
 _CALLS = (
     b"\x80\x02}X\x01\x00\x00\x00a](cos\nsystem\nq\x00X\x01\x00\x00\x00xq\x01\x85R"
@@ -80,6 +85,7 @@ def seeds(_: Path) -> Mapping[str, bytes]:
         "deflated.pt": _zip(zipfile.ZIP_DEFLATED),
         "model.tar": _tar(),
         "model.pkl.gz": gzip.compress(_CALLS),
+        "arrays.joblib": joblib_file([numpy.arange(9.0), numpy.array([{"a": 1}], dtype=object), 1]),
         "array.npy": b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + _CALLS,
     }
 
