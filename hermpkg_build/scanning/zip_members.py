@@ -8,6 +8,8 @@ given here.
 from __future__ import annotations
 
 import io
+import mmap
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,17 +18,25 @@ from dataclasses import dataclass, replace
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.central_directory import decode_name, read_central_directory
 from hermpkg_build.archive.members import Member
+from hermpkg_build.core.digest import Bytes
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.scanning.file_kinds import is_zero
 
 LARGEST_INFLATED = 256 << 20
+"""A member that unpacks to more bytes is unpacked into a file, or not read."""
+
+LARGEST_IN_FILE = 4 << 30
 """A deflated member that unpacks to more bytes is not read."""
+
+MOST_GROWTH = 64
+"""Nor one that unpacks to more bytes than LARGEST_INFLATED, and to more times its own."""
 
 _SIGNATURE = z.LOCAL_SIGNATURE.to_bytes(4, "little")
 _DESCRIPTOR = b"PK\x07\x08"
 _LONGEST_DESCRIPTOR = 24
 _MOST_FOUND = 20_000
 _PART = 1 << 20
+_PIECE = 16 << 20
 _FLAGS_OF_ENCRYPTION = z.FLAG_ENCRYPTED | z.FLAG_STRONG_ENCRYPTION | z.FLAG_MASKED_HEADERS
 _SIZES_FOLLOW = 0x0008
 
@@ -136,9 +146,33 @@ def _unpacked(packed: memoryview, method: int, size: int) -> tuple[memoryview | 
         data = reader.decompress(packed, LARGEST_INFLATED + 1)
     except zlib.error as error:
         return _as_far_as_it_goes(packed), f"it cannot be unpacked: {error}"
-    if len(data) > LARGEST_INFLATED:
+    if len(data) <= LARGEST_INFLATED:
+        return memoryview(data), "" if reader.eof else "it is cut off"
+    most = min(LARGEST_IN_FILE, MOST_GROWTH * len(packed))
+    if most <= LARGEST_INFLATED:
         return memoryview(data)[:LARGEST_INFLATED], "it unpacks to too many bytes"
-    return memoryview(data), "" if reader.eof else "it is cut off"
+    del data
+    return _unpacked_into_file(packed, most)
+
+
+def _unpacked_into_file(packed: memoryview, most: int) -> tuple[memoryview | None, str]:
+    """Unpack a large member into a file without a name, which is mapped; at most `most` bytes of it."""
+    reader, problem, size = zlib.decompressobj(-15), "", 0
+    try:
+        with tempfile.TemporaryFile() as file:
+            for place in range(0, len(packed), _PART):
+                rest: Bytes = packed[place : place + _PART]
+                while len(rest) and not reader.eof and size <= most:
+                    size += file.write(reader.decompress(rest, _PIECE))
+                    rest = reader.unconsumed_tail
+            if size > most:
+                problem = "it unpacks to too many bytes"
+            elif not reader.eof:
+                problem = "it is cut off"
+            file.flush()
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)), problem
+    except (zlib.error, OSError) as error:
+        return None, f"it cannot be unpacked: {error}"
 
 
 def _as_far_as_it_goes(packed: memoryview) -> memoryview:

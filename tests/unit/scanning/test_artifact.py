@@ -7,12 +7,14 @@ import io
 import lzma
 import os
 import pickle
+import random
 import zipfile
 from pathlib import Path
 
 import pytest
 import torch
 
+from hermpkg_build.scanning import zip_members
 from hermpkg_build.scanning.artifact import scan_data, scan_path
 from hermpkg_build.scanning.findings import Findings, Kind, Level
 from tests.unit.scanning.archive_tricks import ARCHIVES, zipped
@@ -197,3 +199,16 @@ def test_many_unknown_names_hide_no_dangerous_one(monkeypatch: pytest.MonkeyPatc
 def test_long_names_take_no_long_time() -> None:
     name = b".".join([b"b"] * 50_000)
     assert scan(b"ca\n" + name + b"\n.", "a.pkl").worst is Level.UNKNOWN
+
+
+def test_large_members_are_unpacked_into_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bounds are lowered; a member of real ones takes seconds."""
+    monkeypatch.setattr(zip_members, "LARGEST_INFLATED", 1000)
+    monkeypatch.setattr(zip_members, "_PIECE", 64)
+    large = SIMPLE + random.Random(0).randbytes(5000)
+    found = scan(bytes(zipped(large, method=zipfile.ZIP_DEFLATED)))
+    assert found.worst is Level.DANGEROUS
+    quiet = pickle.dumps(random.Random(0).randbytes(5000))
+    assert scan(bytes(zipped(quiet, method=zipfile.ZIP_DEFLATED))).at_least(Level.UNKNOWN) == ()
+    bomb = scan(bytes(zipped(pickle.dumps(bytes(1 << 20)), method=zipfile.ZIP_DEFLATED)))
+    assert "too many bytes" in bomb.findings[0].detail
