@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from functools import lru_cache
 
-from hermpkg_build.archive.records import Content, FileSlice
-from hermpkg_build.archive.writer import write_pieces
+from hermpkg_build.archive.records import FileSlice
 from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.errors import ActionError, ArchiveError
+from hermpkg_build.registry.assembly import Assembly
+from hermpkg_build.registry.known_layers import layer_in_hand, remember_layers
 from hermpkg_build.registry.layers import RECIPE
 from hermpkg_build.registry.manifest import FILE_PATH, Descriptor, Manifest, ManifestError
 from hermpkg_build.registry.recipe import MOST_BYTES, Recipe, RecipeError
@@ -21,9 +22,8 @@ from hermpkg_build.store.action_cache import ActionResult
 from hermpkg_build.store.cache import Cache
 from hermpkg_build.store.content import ContentStore
 
-_SMALL = 4 << 20
-_KEPT = 16
-"""So many small layers are kept in memory while the file is written: each has many records."""
+LARGE = 1 << 20
+"""Layers from this size on that are records arrive in the file itself; the cache keeps the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,14 @@ class Pulled:
     attachments: Sequence[Attachment] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Assembled:
+    """The layers that travelled, and where in the file large layers lie."""
+
+    moved: AbstractSet[Digest]
+    places: Sequence[tuple[Digest, int]]
+
+
 def pull(
     reference: Reference, path: str, connection: Connection, cache: Cache, *, with_attachments: bool = True
 ) -> Pulled:
@@ -49,25 +57,9 @@ def pull(
     Every layer is compared with its digest on arrival, the file with that in its recipe.
     Raises RemoteError, and LocalEnvironmentError where the file or the cache cannot be written.
     """
-    content = cache.content
-    with Repository(reference, connection) as repository:
-        data, digest = _manifest_of(repository)
-        manifest, recipe_layer = _read(repository, data)
-        layers = [layer.digest for layer in manifest.layers if layer is not recipe_layer]
-        wanted = [*dict.fromkeys([*layers, recipe_layer.digest])]
-        missing = [layer for layer in wanted if content.path_of(layer) is None]
-        repository.fetch([recipe_layer.digest], content)
-        recipe = _recipe_of(repository, recipe_layer.digest, layers, content)
-        file = _assemble(repository, recipe, layers, content, path)
-        attachments = [*attachments_of(repository, digest, content)] if with_attachments else []
-    return Pulled(
-        reference=reference.pinned(digest.hash),
-        file=file,
-        layers=len(wanted),
-        moved=len(missing),
-        moved_bytes=sum(layer.size for layer in missing),
-        attachments=attachments,
-    )
+    pulled, assembled = _pull(reference, path, connection, cache, with_attachments=with_attachments)
+    remember_layers(path, assembled.places, cache)
+    return pulled
 
 
 def cached_file(reference: Reference, connection: Connection, cache: Cache) -> str:
@@ -85,12 +77,38 @@ def cached_file(reference: Reference, connection: Connection, cache: Cache) -> s
         return path
     with content.staging() as staging:
         place = f"{staging}/artifact"
-        file = pull(reference, place, connection, cache, with_attachments=False).file
-        content.put_file(place, file, move=True)
-    cache.actions.put(key, ActionResult(outputs={"file": file}, facts=None))
-    path = content.path_of(file)
+        pulled, assembled = _pull(reference, place, connection, cache, with_attachments=False)
+        content.put_file(place, pulled.file, move=True)
+    cache.actions.put(key, ActionResult(outputs={"file": pulled.file}, facts=None))
+    path = content.path_of(pulled.file)
     assert path is not None
+    remember_layers(path, assembled.places, cache)
     return path
+
+
+def _pull(
+    reference: Reference, path: str, connection: Connection, cache: Cache, *, with_attachments: bool
+) -> tuple[Pulled, _Assembled]:
+    content = cache.content
+    with Repository(reference, connection) as repository:
+        data, digest = _manifest_of(repository)
+        manifest, recipe_layer = _read(repository, data)
+        layers = [layer.digest for layer in manifest.layers if layer is not recipe_layer]
+        is_new = content.path_of(recipe_layer.digest) is None
+        repository.fetch([recipe_layer.digest], content)
+        recipe = _recipe_of(repository, recipe_layer.digest, layers, content)
+        assembled = _assemble(repository, recipe, layers, cache, path)
+        attachments = [*attachments_of(repository, digest, content)] if with_attachments else []
+    moved = {*assembled.moved, recipe_layer.digest} if is_new else assembled.moved
+    pulled = Pulled(
+        reference=reference.pinned(digest.hash),
+        file=recipe.file,
+        layers=len({*layers, recipe_layer.digest}),
+        moved=len(moved),
+        moved_bytes=sum(layer.size for layer in moved),
+        attachments=attachments,
+    )
+    return pulled, assembled
 
 
 def _manifest_of(repository: Repository) -> tuple[bytes, Digest]:
@@ -128,35 +146,39 @@ def _recipe_of(
 
 
 def _assemble(
-    repository: Repository, recipe: Recipe, layers: Sequence[Digest], content: ContentStore, path: str
-) -> Digest:
-    """Bring the layers, and write the file; once more where the cache has damaged ones."""
-    for last in (False, True):
-        repository.fetch(layers, content)
+    repository: Repository, recipe: Recipe, layers: Sequence[Digest], cache: Cache, path: str
+) -> _Assembled:
+    """Write the file. Where layers in hand turn out wrong, all of them travel."""
+    content = cache.content
+    for trusts in (True, False):
+        found = {
+            number: place
+            for number, digest in enumerate(layers)
+            if (place := layer_in_hand(digest, cache, anywhere=trusts)) is not None
+        }
+        alone = recipe.whole_layers([digest.size for digest in layers])
+        arriving = [
+            number
+            for number, digest in enumerate(layers)
+            if number not in found and number in alone and digest.size >= LARGE
+        ]
+        kept = [number for number in range(len(layers)) if number not in found and number not in arriving]
+        repository.fetch([layers[number] for number in kept], content)
+        found |= {number: _kept(content, layers[number]) for number in kept}
+        moved = {layers[number] for number in [*arriving, *kept]}
+        assembly = Assembly(
+            recipe, layers, in_hand=found, receive=repository.receive, give_up=repository.close
+        )
         try:
-            return write_pieces(path, _pieces(recipe, layers, content), expected=recipe.file)
+            assembly.write(path)
         except (ArchiveError, ActionError):
             content.check(layers)
-            if last or all(content.path_of(layer) is not None for layer in layers):
-                break
+        else:
+            return _Assembled(moved=moved, places=assembly.places(LARGE))
     reason = "its layers do not make the file with the digest in its recipe"
     raise repository.wrong("pull the artifact", reason)
 
 
-def _pieces(recipe: Recipe, layers: Sequence[Digest], content: ContentStore) -> Iterator[Content]:
-    """What the file is made of: small layers are read once, large ones copied by the kernel."""
-
-    @lru_cache(_KEPT)
-    def whole(number: int) -> bytes | None:
-        return content.get_bytes(layers[number])
-
-    for piece in recipe.pieces():
-        if isinstance(piece, bytes):
-            yield piece
-            continue
-        digest = layers[piece.layer]
-        if digest.size <= _SMALL and (data := whole(piece.layer)) is not None:
-            yield memoryview(data)[piece.offset : piece.offset + piece.size]
-        else:
-            # A layer that is found damaged has no path: to open it fails, and it is downloaded again.
-            yield FileSlice(path=content.path_of(digest) or "", offset=piece.offset, size=piece.size)
+def _kept(content: ContentStore, digest: Digest) -> FileSlice:
+    # A layer that is found damaged has no path: to open it fails, and it is downloaded again.
+    return FileSlice(path=content.path_of(digest) or "", size=digest.size)

@@ -85,6 +85,14 @@ class Recipe:
             if step.size:
                 yield step
 
+    def whole_layers(self, layers: Sequence[int]) -> set[int]:
+        """The numbers of the layers, of these sizes, of which a step takes all."""
+        return {
+            step.layer
+            for step in self.steps
+            if step.size and not step.offset and step.size == layers[step.layer]
+        }
+
     @staticmethod
     def last(between: int) -> Step:
         """The step for what is behind all layers."""

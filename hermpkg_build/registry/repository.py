@@ -22,7 +22,7 @@ from hermpkg_build.registry.server import Connection, RegistryServer, open_repos
 from hermpkg_build.registry.uploads import Body, has_blob, upload
 from hermpkg_build.remote.concurrently import all_of
 from hermpkg_build.remote.failures import RemoteError
-from hermpkg_build.remote.http.blobs import read_blob
+from hermpkg_build.remote.http.blobs import Incoming, read_blob, receive_blob
 from hermpkg_build.store.content import ContentStore
 
 _ACCEPT = f"{MANIFEST_TYPE}, {INDEX_TYPE}"
@@ -112,6 +112,11 @@ class Repository(Closing):
             jobs = [partial(self._fetch, digest, content, staging) for digest in wanted]
             all_of(*jobs)
 
+    def receive(self, incoming: Incoming) -> None:
+        """Bring a blob to where it is wanted."""
+        if not receive_blob(self._server, self.blob_path(incoming.digest), incoming):
+            raise self._lacks(incoming.digest)
+
     def blob_path(self, digest: Digest) -> str:
         """Where a blob is on the server."""
         return f"{self._path}/blobs/sha256:{digest.hash}"
@@ -158,8 +163,11 @@ class Repository(Closing):
     def _fetch(self, digest: Digest, content: ContentStore, staging: str) -> None:
         path = self.blob_path(digest)
         if read_blob(self._server, digest, content=content, staging=staging, path=path):
-            reason = f"the registry does not have sha256:{digest.hash} with {digest.size:,} bytes"
-            raise self.wrong("download a layer", reason)
+            raise self._lacks(digest)
+
+    def _lacks(self, digest: Digest) -> RemoteError:
+        reason = f"the registry does not have sha256:{digest.hash} with {digest.size:,} bytes"
+        return self.wrong("download a layer", reason)
 
 
 def _path_of(reference: Reference) -> str:

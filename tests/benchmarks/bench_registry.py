@@ -1,4 +1,4 @@
-"""An artifact pushed to a registry on this machine and pulled again, whole and as a new version, beside curl."""
+"""An artifact pushed to a registry and pulled again, whole and as a new version, beside curl."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Protocol
 
 import urllib3
 
@@ -28,25 +29,57 @@ def blob_path(digest: Digest) -> str:
     return f"/cas/{digest.hash}"
 
 
+class Incoming(Protocol):
+    """A blob on its way: it takes pieces, and says in the end whether they were the blob."""
+
+    @property
+    def digest(self) -> Digest:
+        """What it should be."""
+        ...
+
+    @property
+    def received(self) -> int:
+        """How many bytes arrived."""
+        ...
+
+    def take(self, piece: Bytes) -> None:
+        """Take the next bytes."""
+        ...
+
+    def restart(self) -> None:
+        """Drop what came, to take the blob from its beginning."""
+        ...
+
+    def keep(self) -> bool:
+        """Keep what came if it is the blob; whether it is."""
+        ...
+
+
 def read_blob(
     server: HttpServer, digest: Digest, *, content: ContentStore, staging: str, path: str = ""
 ) -> set[Digest]:
     """Fetch a blob into `content`; gives its digest where the server lacks it. Raises RemoteError.
 
     It is at `path` on the server, where that is given, else where caches have it.
+    """
+    with IncomingBlob(digest, content, staging) as incoming:
+        return set() if receive_blob(server, path or blob_path(digest), incoming) else {digest}
+
+
+def receive_blob(server: HttpServer, path: str, incoming: Incoming) -> bool:
+    """Fetch the blob at a path; whether the server has it. Raises RemoteError.
+
     After a failure, reading goes on behind the last byte that arrived, where the server can do that.
     """
-    attempts = server.attempts(f"download {digest.size:,} bytes")
-    with IncomingBlob(digest, content, staging) as incoming:
-        while True:
-            try:
-                whole = _receive(server, path or blob_path(digest), incoming) and incoming.keep()
-                return set() if whole else {digest}
-            except _NoPartsError:  # noqa: PERF203 - next to a request it costs nothing
-                incoming.restart()
-            except AttemptFailedError as error:
-                attempts.advanced(incoming.received)
-                attempts.failed(error)
+    attempts = server.attempts(f"download {incoming.digest.size:,} bytes")
+    while True:
+        try:
+            return _receive(server, path, incoming) and incoming.keep()
+        except _NoPartsError:  # noqa: PERF203 - next to a request it costs nothing
+            incoming.restart()
+        except AttemptFailedError as error:
+            attempts.advanced(incoming.received)
+            attempts.failed(error)
 
 
 def write_blob(server: HttpServer, blob: Blob) -> None:
@@ -61,7 +94,7 @@ def write_blob(server: HttpServer, blob: Blob) -> None:
         server.put(path, size, lambda: _pieces(outgoing), doing=f"upload {size:,} bytes")
 
 
-def _receive(server: HttpServer, path: str, incoming: IncomingBlob) -> bool:
+def _receive(server: HttpServer, path: str, incoming: Incoming) -> bool:
     """Read the rest of a blob from the server; False where it does not have the blob, or another length.
 
     An answer of another length is not read to its end.

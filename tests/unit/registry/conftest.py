@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from hermpkg_build.archive.writer import Record, write_archive
+from hermpkg_build.registry import pull as registry_pull
 from hermpkg_build.registry.reference import Reference
 from hermpkg_build.registry.server import Connection
 from hermpkg_build.store.cache import Cache, open_cache
@@ -200,6 +201,12 @@ def nobody_logged_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
     (tmp_path / "docker").mkdir()
     return tmp_path / "docker"
+
+
+@pytest.fixture(autouse=True)
+def large_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layers arrive in the file itself here from 200 KiB on."""
+    monkeypatch.setattr(registry_pull, "LARGE", 200 << 10)
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from hermpkg_build.registry import uploads
+from hermpkg_build.archive.writer import Record, write_archive
+from hermpkg_build.registry import known_layers, uploads
 from hermpkg_build.registry.pull import cached_file, pull
 from hermpkg_build.registry.push import push
 from hermpkg_build.registry.referrers import Attachment
@@ -226,6 +227,56 @@ def test_damage_in_the_cache_is_downloaded_again(
         os.utime(blob, ns=(status.st_atime_ns, status.st_mtime_ns))
     pull(registry.reference(), str(out), connection, cache)
     assert out.read_bytes() == Path(path).read_bytes()
+
+
+def test_the_file_that_was_pulled_before_is_taken_while_it_is_unchanged(
+    registry: Any, connection: Connection, cache: Cache, write_model: WriteModel, tmp_path: Path
+) -> None:
+    path, out = write_model(), tmp_path / "out.pt"
+    push(path, registry.reference(), connection)
+    assert pull(registry.reference(), str(out), connection, cache).moved > 3
+    for name in ("out.pt", "elsewhere.pt", "out.pt"):
+        assert pull(registry.reference(), str(tmp_path / name), connection, cache).moved == 0
+    for known in ("out.pt", "elsewhere.pt"):
+        data = bytearray((tmp_path / known).read_bytes())
+        data[len(data) // 2] ^= 1
+        (tmp_path / known).write_bytes(data)
+    assert pull(registry.reference(), str(out), connection, cache).moved == 3
+    assert out.read_bytes() == Path(path).read_bytes()
+
+
+def test_a_file_that_lies_about_its_age_is_found_out(
+    registry: Any,
+    connection: Connection,
+    cache: Cache,
+    write_model: WriteModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path, out = write_model(), tmp_path / "out.pt"
+    push(path, registry.reference(), connection)
+    pull(registry.reference(), str(out), connection, cache)
+    monkeypatch.setattr(known_layers, "signature_of", lambda status: (0, 0, 0))
+    pull(registry.reference(), str(out), connection, cache)
+    data = bytearray(out.read_bytes())
+    data[len(data) // 2] ^= 1
+    out.write_bytes(data)
+    assert pull(registry.reference(), str(out), connection, cache).moved == 3
+    assert out.read_bytes() == Path(path).read_bytes()
+
+
+def test_equal_records_travel_once(
+    registry: Any, connection: Connection, cache: Cache, tmp_path: Path
+) -> None:
+    path, out = tmp_path / "net.pt", tmp_path / "out.pt"
+    same = os.urandom(300 << 10)
+    records = [Record(name=f".data/{number}.storage", content=same) for number in range(4)]
+    write_archive(str(path), root="net", records=records)
+    assert push(str(path), registry.reference(), connection).moved == 2
+    assert pull(registry.reference(), str(out), connection, cache).moved == 2
+    assert out.read_bytes() == path.read_bytes()
+    fetched = [each for method, each, _ in registry.asked if method == "GET" and "/blobs/" in each]
+    assert len(fetched) == 2
 
 
 def test_a_tag_that_is_not_there(registry: Any, connection: Connection, cache: Cache, tmp_path: Path) -> None:
