@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,17 +21,31 @@ if TYPE_CHECKING:
     from hermpkg_build.registry.pull import Pulled
 
 
+def read_sha256(text: str) -> str:
+    """Read a SHA-256, for an option. Raises ValueError."""
+    digest = text.removeprefix("sha256:").lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", digest):
+        raise ValueError("64 hexadecimal digits")
+    return digest
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullArguments(RegistryArguments):
     """What ``hermpkg pull`` is told."""
 
-    reference: str = operand("oci://REGISTRY/REPOSITORY[:TAG][@sha256:DIGEST]")
+    reference: str = operand("oci://REGISTRY/REPOSITORY[:TAG][@sha256:DIGEST]|URL")
     output: str | None = option(
         "-o, --output FILE",
         "write the artifact to FILE (default: the last part of the repository, with `.pt` at the end, here)",
         read=str,
         default=None,
         writes=ARTIFACT,
+    )
+    sha256: str = option(
+        "--sha256 DIGEST",
+        "the SHA-256 that the file must have, as `hermpkg push` printed it",
+        read=read_sha256,
+        default="",
     )
     without_signatures: bool = flag(
         "--without-signatures", "leave what refers to the artifact where it is, its signatures included"
@@ -51,19 +66,23 @@ def run(arguments: PullArguments, console: Console) -> ExitCode:
     and bills of materials that refer to the artifact are written beside it; ``hermpkg verify`` verifies them.
 
     The login is docker's, from its configuration or its credential helpers: ``docker login REGISTRY``.
+
+    From any other URL, such as ``s3://BUCKET/FILE``, ``gs://`` or ``hf://``, the file is read whole, by
+    the library that fsspec has for it; ``--sha256`` says which one it must be.
     """
+    if "://" in arguments.reference and not arguments.reference.startswith("oci://"):
+        return _pull_whole(arguments, console)
     connection = arguments.connection
     from hermpkg_build.registry.pull import pull
     from hermpkg_build.registry.reference import Reference
     from hermpkg_build.store.cache import open_cache
 
     reference = Reference.parse(arguments.reference)
-    path = arguments.output or f"{reference.name}.pt"
-    if arguments.output is None and (reason := why_not_replaced(path, ARTIFACT)):
+    path = _output(arguments, f"{reference.name}.pt")
+    if arguments.sha256:
         raise CommandLineError(
-            "the artifact would overwrite another file",
-            facts=[("file", path), ("reason", reason)],
-            next_step="name the file to write: -o FILE",
+            "--sha256 is for a file of another store: a reference says which artifact it means",
+            next_step=f"write oci://{reference.host}/{reference.repository}@sha256:DIGEST",
         )
     with closing(open_cache(arguments.cache_dir)) as cache:
         pulled = pull(reference, path, connection, cache, with_attachments=not arguments.without_signatures)
@@ -86,6 +105,32 @@ def run(arguments: PullArguments, console: Console) -> ExitCode:
         faint(f"{pulled.moved} of {pulled.layers} layers moved, {pulled.moved_bytes:,} bytes"),
         faint(f"; with it {', '.join(beside)}" if beside else ""),
     )
+    return ExitCode.SUCCESS
+
+
+def _output(arguments: PullArguments, name: str) -> str:
+    """Return the file to write, by default one of this name. Raises CommandLineError."""
+    if arguments.output is not None:
+        return arguments.output
+    if reason := why_not_replaced(name, ARTIFACT):
+        raise CommandLineError(
+            "the artifact would overwrite another file",
+            facts=[("file", name), ("reason", reason)],
+            next_step="name the file to write: -o FILE",
+        )
+    return name
+
+
+def _pull_whole(arguments: PullArguments, console: Console) -> ExitCode:
+    from hermpkg_build.registry.whole_files import pull_whole
+
+    if arguments.output is None:
+        raise CommandLineError("-o FILE is needed: it says where to write the artifact")
+    digest = pull_whole(arguments.reference, arguments.output, arguments.sha256)
+    console.give_json(
+        {"url": arguments.reference, "path": arguments.output, "sha256": digest.hash, "bytes": digest.size}
+    )
+    console.say(strong(arguments.output), f"  {digest.size:,} bytes, sha256 {digest.hash}")
     return ExitCode.SUCCESS
 
 

@@ -23,7 +23,7 @@ class PushArguments(RegistryArguments):
     """What ``hermpkg push`` is told."""
 
     artifact: str = operand("LABEL|FILE")
-    reference: str = operand("oci://REGISTRY/REPOSITORY[:TAG]")
+    reference: str = operand("oci://REGISTRY/REPOSITORY[:TAG]|URL")
     attach: tuple[str, ...] = repeated(
         "--attach FILE",
         "push FILE with it, as what refers to the artifact: a bill of materials (`.cdx.json`, `.spdx.json`), "
@@ -56,7 +56,12 @@ def run(arguments: PushArguments, console: Console) -> ExitCode:
     byte.
 
     The login is docker's, from its configuration or its credential helpers: ``docker login REGISTRY``.
+
+    To any other URL, such as ``s3://BUCKET/FILE``, ``gs://`` or ``hf://``, the artifact is written as one
+    file, by the library that fsspec has for it.
     """
+    if "://" in arguments.reference and not arguments.reference.startswith("oci://"):
+        return _push_whole(arguments, console)
     connection = arguments.connection
     from hermpkg_build.registry.push import push
     from hermpkg_build.registry.reference import Reference
@@ -93,6 +98,20 @@ def run(arguments: PushArguments, console: Console) -> ExitCode:
         faint(f"{pushed.moved} of {pushed.layers} layers moved, {pushed.moved_bytes:,} bytes"),
         faint(f"; with it {', '.join(pushed.attached)}" if pushed.attached else ""),
     )
+    return ExitCode.SUCCESS
+
+
+def _push_whole(arguments: PushArguments, console: Console) -> ExitCode:
+    from hermpkg_build.registry.whole_files import push_whole
+
+    if arguments.attach or arguments.mount_from:
+        raise CommandLineError(
+            "--attach and --mount-from need a registry",
+            next_step="push other files there by the store's own tools, or push to oci://REGISTRY/REPOSITORY:TAG",
+        )
+    digest = push_whole(_path_of(arguments, console), arguments.reference)
+    console.give_json({"url": arguments.reference, "sha256": digest.hash, "bytes": digest.size})
+    console.say(strong(arguments.reference), f"  {digest.size:,} bytes, sha256 {digest.hash}")
     return ExitCode.SUCCESS
 
 
