@@ -94,6 +94,7 @@ def _recipe(arguments: LandingArguments, archive: ArchiveReader, console: Consol
         return _recipe_of_ranges(arguments, archive, console)
     recipe = Recipe(distributions=tuple(needed_here(environment)))
     if not _is_kept(recipe, arguments):
+        _check_trust(archive)
         selection = select(environment, folder=arguments.find_links or "")
         if selection.problems:
             raise _cannot_be_made(arguments, selection.problems)
@@ -107,6 +108,7 @@ def _recipe_of_ranges(arguments: LandingArguments, archive: ArchiveReader, conso
     from hermpkg_build.inspection.groups import Belongings
     from hermpkg_build.inspection.requirements import needed_by, requirement_of
 
+    _check_trust(archive)
     contents = contents_of(archive)
     needed = needed_by(contents, Belongings(archive, contents.manifest))
     unknown = [each.name for each in needed if each.is_module and not (each.absent or each.optional)]
@@ -133,6 +135,16 @@ def _cannot_be_made(
         next_step="choose another Python with --python PATH, give wheels with --find-links FOLDER, or use\n"
         "what is installed: --here",
     )
+
+
+def _check_trust(archive: ArchiveReader) -> None:
+    """Raise TrustError where a policy refuses the artifact: it would choose what is installed."""
+    from hermpkg_build.disk.trust import may_have_policies
+
+    if may_have_policies():
+        from hermpkg_build.runtime.importer import PackageImporter
+
+        PackageImporter(archive.name, check="off").close()
 
 
 def _is_kept(recipe: Recipe, arguments: LandingArguments) -> bool:

@@ -46,7 +46,7 @@ def _from_url(plain: LockedDistribution, url: str, stated: dict[str, Any]) -> Lo
                 kind=fields.word("vcs"),
                 url=fields.url("url"),
                 commit=fields.word("commit_id"),
-                subdirectory=Fields(stated).text("subdirectory"),
+                subdirectory=Fields(stated).word("subdirectory") if stated.get("subdirectory") else "",
             ),
         )
     if "dir_info" in stated or repository is not None:

@@ -43,6 +43,12 @@ class Repository:
     subdirectory: str = field(default="", metadata=OMITTED)
 
 
+def is_public(repository: Repository) -> bool:
+    """Whether other machines can have a repository; all others are folders of where it was noted."""
+    kinds, schemes = ("git", "hg", "svn", "bzr"), ("https://", "http://", "ssh://", "git://")
+    return repository.kind in kinds and repository.url.startswith(schemes)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedDistribution:
     """One distribution by its normalised name and exact version, which is "" where nothing states it.

@@ -9,6 +9,7 @@ from hermpkg_build.environment.locked import (
     LockedDistribution,
     LockedFile,
     Repository,
+    is_public,
     ordered_files,
     strong_hashes,
 )
@@ -38,7 +39,7 @@ def _distribution(table: Fields) -> LockedDistribution:
             kind="git",
             url=source.url("url"),
             commit=source.word("resolved_reference"),
-            subdirectory=source.text("subdirectory"),
+            subdirectory=source.word("subdirectory") if source.text("subdirectory") else "",
         )
     elif kind == "url" and files:
         name = last_part(source.text("url")) or files[0].name
@@ -49,8 +50,8 @@ def _distribution(table: Fields) -> LockedDistribution:
         marker=_fork(table),
         files=ordered_files(files) if kind in (*_PLAIN, "file") else (),
         archive=archive,
-        repository=repository,
-        is_local=kind == "directory",
+        repository=repository if repository is not None and is_public(repository) else None,
+        is_local=kind == "directory" or (repository is not None and not is_public(repository)),
     )
 
 

@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from hermpkg_build.core.json_codec import OMITTED
 from hermpkg_build.environment import poetry_lock, pylock, requirements_file, uv_lock
 from hermpkg_build.environment.lock_entry import LockEntry
+from hermpkg_build.environment.toml_fields import LockFormError
+
+LARGEST = 64 << 20
+"""Bytes of the largest lock that is read."""
 
 LOCK_VERSION = 1
 """Changes whenever the same lock could give other entries."""
@@ -63,6 +67,8 @@ def kind_of(name: str) -> str:
 def read_project_lock(name: str, data: bytes) -> ProjectLock:
     """Read a lock by the form that its name says. Raises LockFormError."""
     kind = kind_of(name)
+    if len(data) > LARGEST:
+        raise LockFormError(f"it has more than {LARGEST:,} bytes")
     if kind == "pylock.toml":
         read: Callable[[bytes], Iterable[LockEntry]] = _entries_of_pylock
     else:

@@ -16,6 +16,7 @@ from hermpkg_build.environment.locked import (
     LockedEnvironment,
     LockedFile,
     Repository,
+    is_public,
     locked_environment,
     ordered_files,
     strong_hashes,
@@ -62,6 +63,7 @@ def locked_distribution(table: Fields) -> LockedDistribution:
     """Read one distribution. Raises LockFormError."""
     archive, repository = table.table("archive"), table.table("vcs")
     source = table.table("sdist")
+    stated = _repository(repository) if repository is not None else None
     files = [*table.tables("wheels"), *([source] if source is not None else [])]
     return LockedDistribution(
         name=table.name(),
@@ -71,8 +73,10 @@ def locked_distribution(table: Fields) -> LockedDistribution:
         files=ordered_files(map(locked_file, files)),
         hashes=strong_hashes(table.texts("hashes")),
         archive=locked_file(archive) if archive is not None else None,
-        repository=_repository(repository) if repository is not None else None,
-        is_local=table.table("directory") is not None or table.values.get("local") is True,
+        repository=stated if stated is not None and is_public(stated) else None,
+        is_local=table.table("directory") is not None
+        or table.values.get("local") is True
+        or (stated is not None and not is_public(stated)),
     )
 
 
@@ -109,7 +113,7 @@ def _repository(table: Fields) -> Repository:
         kind=table.word("type"),
         url=table.url("url") or table.word("path"),
         commit=table.word("commit-id"),
-        subdirectory=table.text("subdirectory"),
+        subdirectory=table.word("subdirectory") if table.text("subdirectory") else "",
     )
 
 

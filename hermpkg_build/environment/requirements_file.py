@@ -10,7 +10,7 @@ from hermpkg_build.environment.locked import LockedDistribution, strong_hashes
 from hermpkg_build.environment.toml_fields import Fields, LockFormError
 
 _HASH = re.compile(r"--hash[= ]\s*(\S+)")
-_COMMENT = re.compile(r"(?:^|\s+)#.*$")
+_LONGEST = 2_000
 _PINNED = re.compile(r"([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*==\s*([^\s;,*]+)\s*(?:;(.*))?")
 
 
@@ -31,8 +31,8 @@ def read_entries(data: bytes) -> Iterator[LockEntry]:
         requirement = _HASH.sub("", line).strip()
         if not hashes or requirement.startswith("-"):
             continue
-        match = _PINNED.fullmatch(requirement)
-        if match is None:
+        match = _PINNED.fullmatch(requirement[: _LONGEST + 1])
+        if match is None or len(requirement) > _LONGEST:
             raise LockFormError(
                 f"line {number}: expected NAME==VERSION with hashes, found {requirement[:80]!r}"
             )
@@ -54,7 +54,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
     """Give the logical lines, without comments, each with the number of its first line."""
     start, parts = 0, []
     for number, line in enumerate(text.splitlines(), 1):
-        plain = _COMMENT.sub("", line)
+        plain = _without_comment(line)
         start = start or number
         parts.append(plain.removesuffix("\\"))
         if not plain.endswith("\\"):
@@ -62,3 +62,12 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
             start, parts = 0, []
     if parts:
         yield start, " ".join(parts).strip()
+
+
+def _without_comment(line: str) -> str:
+    """Return a line without its comment, which begins it, or comes after a blank."""
+    if line.startswith("#"):
+        return ""
+    for mark in (" #", "\t#"):
+        line = line.partition(mark)[0]
+    return line.rstrip()

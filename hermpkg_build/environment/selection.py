@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from hermpkg_build.environment.locked import LockedDistribution, LockedEnvironment, LockedFile
+from hermpkg_build.errors import ArchiveError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +49,22 @@ def select(environment: LockedEnvironment, *, folder: str = "") -> Selection:
 
 
 def _holds(marker: str) -> bool:
-    from packaging.markers import Marker
+    from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName
+    from packaging.version import InvalidVersion
 
-    return Marker(marker).evaluate({"extra": ""})
+    none: frozenset[str] = frozenset()
+    try:
+        try:
+            return Marker(marker).evaluate(
+                {"extra": "", "extras": none, "dependency_groups": none}, "lock_file"
+            )
+        except TypeError:  # An older library, in which no marker can ask for extras of a lock.
+            return Marker(marker).evaluate({"extra": ""})
+    except (UndefinedComparison, UndefinedEnvironmentName, InvalidVersion) as error:
+        raise ArchiveError(
+            "it cannot be judged whether a distribution of the environment is needed here",
+            facts=[("marker", marker), ("reason", str(error))],
+        ) from None
 
 
 def python_and_platform() -> str:

@@ -13,9 +13,12 @@ _T = TypeVar("_T")
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
-_FILE = re.compile(r"[A-Za-z0-9][^/\\\x00-\x20\x7f\"'`$;&|<>]*\.(?:whl|zip|tar\.gz|tar\.bz2|tar\.xz|tgz)")
-_URL = re.compile(r"[a-z][a-z0-9+.-]*:[^\x00-\x20\x7f]+")
-_WORD = re.compile(r"[^\x00-\x20\x7f]+")
+_FILE = re.compile(
+    r"[A-Za-z0-9][^/\\\s\x00-\x20\x7f-\x9f\"'`$;&|<>]*\.(?:whl|zip|tar\.gz|tar\.bz2|tar\.xz|tgz)"
+)
+_URL = re.compile(r"(?!.*\$\{)[a-z][a-z0-9+.-]*:[^\s\x00-\x20\x7f-\x9f]+")
+_WORD = re.compile(r"(?!.*\$\{)[^\s\x00-\x20\x7f-\x9f]+")
+"""Installers take blanks of all kinds for ends of lines, and replace ``${``: both are refused."""
 _LONGEST = 4096
 
 

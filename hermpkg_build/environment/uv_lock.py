@@ -9,6 +9,7 @@ from hermpkg_build.environment.locked import (
     LockedDistribution,
     LockedFile,
     Repository,
+    is_public,
     ordered_files,
     strong_hashes,
 )
@@ -43,8 +44,9 @@ def _distribution(table: Fields) -> LockedDistribution:
         if archive or repository
         else ordered_files(_file(each) for each in files if _is_named(each)),
         archive=archive,
-        repository=repository,
-        is_local=any(kind in source.values for kind in _FOLDERS),
+        repository=repository if repository is not None and is_public(repository) else None,
+        is_local=any(kind in source.values for kind in _FOLDERS)
+        or (repository is not None and not is_public(repository)),
     )
 
 
@@ -69,15 +71,20 @@ def _repository(source: Fields) -> Repository:
     """Read ``{ git = "https://host/x?subdirectory=y&rev=main#COMMIT" }``."""
     from urllib.parse import parse_qs, urlsplit, urlunsplit
 
-    parts = urlsplit(source.url("git"))
-    query = parse_qs(parts.query)
+    try:
+        parts = urlsplit(source.url("git"))
+        query = parse_qs(parts.query)
+    except ValueError:
+        raise source.wrong("git", "a URL") from None
     if not parts.fragment:
         raise source.wrong("git", "a URL that ends in #COMMIT")
     return Repository(
         kind="git",
         url=urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")),
         commit=parts.fragment,
-        subdirectory=query.get("subdirectory", [""])[0],
+        subdirectory=Fields({"path": query["subdirectory"][0]}).word("path")
+        if "subdirectory" in query
+        else "",
     )
 
 

@@ -313,6 +313,15 @@ def test_an_artifact_without_a_record_is_run_with_what_it_requires(landing: Land
     assert "records no environment" in outcome.stderr
 
 
+def test_what_a_policy_refuses_chooses_nothing_to_install(landing: Landing) -> None:
+    policy = landing.workspace.write("../trust.toml", "require-trust = true\n")
+    words = ["run", str(landing.artifact), "--installer", "pip", "--find-links", str(landing.wheels)]
+    outcome = landing.run(*words, env={"HERMPKG_TRUST": str(policy)})
+    assert outcome.code not in (0, 7)
+    assert "making" not in outcome.stderr
+    assert landing.environments() == []
+
+
 def test_hashes_are_asked_for(landing: Landing) -> None:
     os.unlink(landing.workspace.root / "pylock.toml")
     assert "no hashes of words-lib" in landing.build().stderr

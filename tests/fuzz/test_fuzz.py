@@ -22,6 +22,7 @@ COUNTS = {
     "grpc_answers": 300,
     "http_answers": 300,
     "kept": 2_000,
+    "locks": 3_000,
     "pickles": 1_000,
     "scans": 200,
     "signatures": 600,

@@ -26,6 +26,7 @@ BOUNDS = {
     "disk.files:LARGEST_READ": "1 GiB; 200 nested brackets",
     "engine.remote.answers:_LARGEST_TEXT": "256 MiB | `ExecutionError`",
     "engine.remote.facts:_PACK_LIMIT": "8 MiB unpacked",
+    "environment.project_lock:LARGEST": "64 MiB of a lock",
     "generate.project.sources:_LARGEST": "4 MiB of each source",
     "inspection.diff.object_graphs:_MOST_PAIRS": "20,000,000 pairs",
     "loading.folder_walk:_MOST_PATHS_AGAIN": "5,000 times",

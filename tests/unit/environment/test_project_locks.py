@@ -132,6 +132,12 @@ wheels = [{{ path = "d-4-py3-none-any.whl", hash = "sha256:{TWO}" }}]
     )
 
 
+def test_a_repository_on_the_machine_is_a_folder_to_others() -> None:
+    text = f'version = 1\n[[package]]\nname = "a"\nsource = {{ git = "file:///home/me/a#{"c" * 40}" }}\n'
+    (entry,) = read_project_lock("uv.lock", text.encode()).entries
+    assert (entry.distribution.repository, entry.distribution.is_local) == (None, True)
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

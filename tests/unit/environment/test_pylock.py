@@ -97,6 +97,20 @@ def test_others_read_it(given: list[LockedDistribution]) -> None:
             "packages[0].wheels[0]",
         ),
         ('lock-version = "1.0"\n[[packages]]\nname = "a"\nvcs = {type = "git"}', "vcs"),
+        (
+            (
+                'lock-version = "1.0"\n[[packages]]\nname = "a"\n'
+                'vcs = {type = "git", url = "https://h/a\\u2028--index-url=x", commit-id = "c"}'
+            ),
+            "vcs.url",
+        ),
+        (
+            (
+                'lock-version = "1.0"\n[[packages]]\nname = "a"\n'
+                'vcs = {type = "git", url = "https://h/${SECRET}", commit-id = "c"}'
+            ),
+            "vcs.url",
+        ),
         ("a = [", "TOML"),
     ],
 )
