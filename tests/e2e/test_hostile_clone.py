@@ -64,14 +64,19 @@ def tripwire(name: str) -> str:
     return f"import os\nopen(os.path.join(os.environ['TRIPS'], {name!r}), 'w').close()\n"
 
 
+@pytest.fixture(scope="module")
+def given(make_workspace: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifact of `app`, for all tests to read."""
+    folder = tmp_path_factory.mktemp("given")
+    made = make_workspace(folder / "w", folder / "cache").write_app()
+    return made.root / made.build("//app").target["path"]
+
+
 @pytest.fixture
-def clone(workspace: Any, tmp_path: Path) -> Any:
+def clone(workspace: Any, given: Path, tmp_path: Path) -> Any:
     """A checkout full of what leaves a trace in the folder ``trips`` if it runs; an artifact lies beside."""
     workspace.write_app()
-    assert workspace.run("//app").code == 0
-    shutil.copy(workspace.root / "hermpkg-out/app/app.pt", tmp_path / "given.pt")
-    shutil.rmtree(workspace.root / "hermpkg-out")
-    shutil.rmtree(workspace.cache)
+    shutil.copy(given, tmp_path / "given.pt")
     (tmp_path / "trips").mkdir()
     for name in MODULES:
         workspace.write(f"{name}.py", tripwire(name))

@@ -90,6 +90,7 @@ def test_what_is_told_and_kept(controls, tmp_path):
     assert controls.run("diff", *words[:2]).code == 3
 
 
+@pytest.mark.thorough
 def test_each_condition_alone_leaves_the_app_as_it_is(app):
     app.build("//app")
     for condition in CONDITIONS:
@@ -169,10 +170,11 @@ def test_what_makes_no_sense(app, words, text):
     assert text in outcome.stderr
 
 
-def test_nothing_is_left_behind(app, tmp_path):
+def test_all_conditions_leave_the_app_as_it_is_and_nothing_behind(app, tmp_path):
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    assert app.run("verify", "//app", "--rebuild", env={"TMPDIR": str(scratch)}).code == 0
+    outcome = app.run("verify", "//app", "--rebuild", env={"TMPDIR": str(scratch)})
+    assert outcome.code == 0, outcome.stdout
     assert os.listdir(scratch) == []
 
 

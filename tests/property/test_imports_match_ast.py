@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -426,19 +427,20 @@ def mismatches(paths: Sequence[str]) -> Iterator[str]:
 # The tests.
 
 
-def test_every_source_of_the_environment() -> None:
+@pytest.mark.parametrize("size", [600, pytest.param(6_000, marks=pytest.mark.thorough)])
+def test_every_source_of_the_environment(size: int) -> None:
     wanted = os.environ.get(EVERYTHING, "")
     if wanted and wanted != "1":
         paths = sources_in(wanted.split(os.pathsep))
     else:
         paths = environment_sources()
         if not wanted:
-            paths = sample(paths)
+            paths = sample(paths, size)
     assert paths
     assert list(mismatches(paths)) == []
 
 
-def sample(paths: Sequence[str], size: int = 1_200, limit: int = 200_000) -> list[str]:
+def sample(paths: Sequence[str], size: int, limit: int = 200_000) -> list[str]:
     """Always the same sources out of `paths`: those made to be odd, and others spread over all of them."""
     odd = [path for path in paths if any(mark in path for mark in ODD) and os.path.getsize(path) < limit]
     others = sorted(set(paths) - set(odd))
