@@ -14,6 +14,7 @@ from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.disk.files import read_file
 from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.store.failures import cache_errors, log_corrupt
+from hermpkg_build.store.places import put_in_place
 from hermpkg_build.store.usage import Usage
 
 
@@ -28,7 +29,8 @@ class ActionResult:
 class ActionCache:
     """Results in ``<root>/ac/<first two digits>/<hash>``, safe for any number of processes at once.
 
-    An entry that is not the result of its key is a miss, removed and logged. Results are also looked
+    An entry that is not the result of its key is a miss, removed and logged; so is what is no file, which the
+    next result moves away. Results are also looked
     for in the caches whose roots are `read_only`; nothing is written there.
     """
 
@@ -36,13 +38,18 @@ class ActionCache:
         self.root = root
         self._usage = usage or Usage(root)
         self._roots = (root, *read_only)
+        self._told: set[str] = set()
 
     def get(self, key: Digest) -> ActionResult | None:
         """The result of the action with this digest, None where there is none."""
         for path in self._paths(key):
             try:
                 data, _ = read_file(path)
+            except FileNotFoundError:
+                continue
             except OSError:
+                # A folder, a pipe, a link to itself, or what this user must not read.
+                self._log_once(path)
                 continue
             try:
                 result = decode_result(key, data)
@@ -61,8 +68,13 @@ class ActionCache:
         temporary, path = os.path.join(self.root, "tmp"), self._paths(key)[0]
         with cache_errors(self.root):
             os.makedirs(temporary, exist_ok=True)
-            replace_file(path, data, aside=temporary)
+            put_in_place(path, temporary, lambda: replace_file(path, data, aside=temporary))
         self._usage.note_written(path, len(data))
+
+    def _log_once(self, path: str) -> None:
+        if path not in self._told:
+            self._told.add(path)
+            log_corrupt("action result", path)
 
     def _paths(self, key: Digest) -> list[str]:
         return [f"{root}/ac/{key.hash[:2]}/{key.hash}" for root in self._roots]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import stat
@@ -21,6 +20,7 @@ from hermpkg_build.disk.files import (
 )
 from hermpkg_build.disk.replacing import NewFile, new_folder
 from hermpkg_build.store.failures import cache_errors, log_corrupt
+from hermpkg_build.store.places import put_in_place
 from hermpkg_build.store.usage import Usage
 
 SEALED_NS = 1_000_000_000 * 10**9
@@ -53,7 +53,7 @@ class ContentStore:
         """Store `data`; its digest."""
         digest = Digest.of(data)
         if not self._is_sealed(digest):
-            with cache_errors(self.root), self._new_file(digest) as new:
+            with cache_errors(self.root), self._new_file() as new:
                 write_all(new.descriptor, data)
                 self._publish(new, digest)
         return digest
@@ -76,8 +76,9 @@ class ContentStore:
             try:
                 data, signature = read_file(path, digest.size)
             except OSError as error:
-                if error.errno == errno.EFBIG:
+                if not isinstance(error, FileNotFoundError) and path not in self._distrusted:
                     self._unseal(path)
+                    self._distrusted.add(path)
                 continue
             if Digest.of(data) == digest:
                 self._usage.note(path, mtime_ns=signature[1])
@@ -120,7 +121,7 @@ class ContentStore:
             status = os.lstat(path)
         except OSError:
             return False
-        if not stat.S_ISREG(status.st_mode) or path in self._distrusted:
+        if not stat.S_ISREG(status.st_mode) or not status.st_mode & stat.S_IRUSR or path in self._distrusted:
             return False
         is_sealed = status.st_size == digest.size and status.st_mtime_ns == SEALED_NS
         return is_sealed and self._usage.note(path, mtime_ns=SEALED_NS)
@@ -147,23 +148,21 @@ class ContentStore:
         except OSError:
             self._distrusted.add(path)
 
-    def _new_file(self, digest: Digest) -> NewFile:
-        self._make_folder(digest)
+    def _new_file(self) -> NewFile:
         os.makedirs(self._temporary, exist_ok=True)
         return NewFile(self._temporary)
-
-    def _make_folder(self, digest: Digest) -> str:
-        """The path at which a content belongs, in a folder that is there."""
-        path = self._paths(digest)[0]
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        return path
 
     def _publish(self, new: NewFile, digest: Digest) -> None:
         os.fchmod(new.descriptor, 0o444)
         path = self._paths(digest)[0]
-        new.replace(path)
+        put_in_place(path, self._temporary, lambda: self._replace(new, path))
+        self._distrusted.discard(path)
         _seal(new.descriptor)
         self._usage.note_written(path, digest.size)
+
+    def _replace(self, new: NewFile, path: str) -> None:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        new.replace(path)
 
     def _rename_in(self, path: str, digest: Digest) -> bool:
         """Publish the file itself; False where it lies on another file system or could be changed by others.
@@ -175,12 +174,16 @@ class ContentStore:
             return False
         if status.st_size != digest.size:
             raise changed_while_read(path)
-        with cache_errors(self.root):
-            stored = self._make_folder(digest)
+        stored = self._paths(digest)[0]
+
+        def rename() -> None:
+            os.makedirs(os.path.dirname(stored), exist_ok=True)
+            os.replace(path, stored)
+
         try:
             os.chmod(path, 0o444)
             _seal(path)
-            os.replace(path, stored)
+            put_in_place(stored, self._temporary, rename)
         except OSError:
             return False
         self._usage.note_written(stored, digest.size)
@@ -190,7 +193,7 @@ class ContentStore:
         """Publish a copy of the file, if it has the digest that it should have."""
         hasher, size = hashlib.sha256(), 0
         with cache_errors(self.root):
-            new = self._new_file(digest)
+            new = self._new_file()
         with new:
             for chunk in read_chunks(path):
                 hasher.update(chunk)
