@@ -33,10 +33,12 @@ def become_windows() -> None:
     import shutil
     import subprocess
     import tempfile
+    import types
 
     del concurrent, importlib, multiprocessing, pathlib, subprocess
     tempfile.gettempdir()
     shutil._use_fd_functions = False
+    tempfile._os = types.SimpleNamespace(**vars(os))  # Its files are gone when they are closed, there too.
     usage = shutil.disk_usage(os.curdir)
     shutil.disk_usage = lambda _: usage
     import mmap
