@@ -31,7 +31,7 @@ from hermpkg_build.scanning.file_kinds import (
 )
 from hermpkg_build.scanning.findings import Finding, Findings, Kind, Level, worst_first
 from hermpkg_build.scanning.judging import Surroundings, judged
-from hermpkg_build.scanning.known_names import Capability
+from hermpkg_build.scanning.known_names import OPERATORS, Capability
 from hermpkg_build.scanning.pickle_calls import PickleContents, contents_of_pickle
 from hermpkg_build.scanning.zip_members import ZipContents, ZipMember, zip_contents
 
@@ -45,9 +45,6 @@ _TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 _END_OF_ZIP = b"PK\x05\x06"
 _TORCHSCRIPT_FOLDERS = ("code/", f"{DATA}ts_code/")
 _MODELS_OF_OTHERS = (".pb", ".h5", ".keras", ".onnx", ".tflite", ".mar", ".llamafile")
-
-OPERATORS = ("torch", "ops", "aten")
-"""What TorchScript calls its operators by, without an import."""
 
 Named = tuple[str, Callable[[], "memoryview | None"]]
 """The name of a file in an archive or a folder, and what reads it; None where it cannot be read."""

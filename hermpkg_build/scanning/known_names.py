@@ -9,6 +9,9 @@ import enum
 from collections.abc import Iterator, Mapping
 from functools import cache
 
+OPERATORS = ("torch", "ops", "aten")
+"""What TorchScript calls its operators by, without an import."""
+
 
 class Capability(str, enum.Enum):
     """The kinds of things that code can do beyond computing."""

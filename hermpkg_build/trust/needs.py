@@ -10,12 +10,11 @@ from hermpkg_build.archive.layout import DATA, EXTERN_MODULES, MANIFEST
 from hermpkg_build.archive.modules import PackedModules
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.module_names import top_of
-from hermpkg_build.scanning.artifact import OPERATORS
 from hermpkg_build.scanning.capabilities import CodeFacts, CodeUse, capabilities_of, resolved
 from hermpkg_build.scanning.file_kinds import FileKind, kind_of
 from hermpkg_build.scanning.harmless import is_harmless
 from hermpkg_build.scanning.judging import Surroundings, origins_of
-from hermpkg_build.scanning.known_names import Capability
+from hermpkg_build.scanning.known_names import OPERATORS, Capability
 from hermpkg_build.scanning.pickle_calls import COMPUTED, Deed, contents_of_pickle
 from hermpkg_build.trust.need import Need, NeedKind
 
