@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from hermpkg_build.printable import indented, one_line
 
@@ -81,6 +81,10 @@ class HermpkgError(Exception):
     def __str__(self) -> str:
         return self.render()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What Exception keeps is not enough for the classes that ask for more than the summary.
+        return _again, (type(self), self.args, vars(self))
+
     def render(self) -> str:
         """The whole message as plain text that can steer no terminal, without a trailing newline.
 
@@ -95,6 +99,13 @@ class HermpkgError(Exception):
         if self.next_step:
             lines.append(indented(f"  -> {self.next_step}", "     "))
         return "\n".join(lines)
+
+
+def _again(cls: type[HermpkgError], args: tuple[Any, ...], state: Mapping[str, Any]) -> HermpkgError:
+    """Make an error that another process has raised."""
+    error = cls.__new__(cls, *args)
+    vars(error).update(state)
+    return error
 
 
 class GroupedError(HermpkgError):
