@@ -37,8 +37,19 @@ def test_mlflow_is_asked_for_by_its_extra(artifact, without, tmp_path):
     assert not (tmp_path / "model").exists()
 
 
+def test_ray_is_asked_for_by_its_extra(artifact, without):
+    from hermpkg_build.integrations import ray
+
+    without("ray")
+    for call in (ray.deploy, ray.application, ray.share):
+        with pytest.raises(ExtraNotInstalledError, match="pip install 'hermpkg-build\\[ray\\]'"):
+            call(artifact())
+    with pytest.raises(ExtraNotInstalledError):
+        ray.shared_artifacts()
+
+
 def test_integrations_load_no_library_before_it_is_used():
-    script = "import sys; from hermpkg_build.integrations import mlflow; print(*sys.modules)"
+    script = "import sys; from hermpkg_build.integrations import mlflow, ray; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {*done.stdout.split()} & {"mlflow", "ray", "torch", "numpy", "pandas"}
 
