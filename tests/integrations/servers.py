@@ -18,7 +18,9 @@ START_S = 180
 
 
 @contextmanager
-def server(command: list[str], url: str, log: Path, **environ: str) -> Iterator[str]:
+def server(
+    command: list[str], url: str, log: Path, *, cwd: Path | None = None, **environ: str
+) -> Iterator[str]:
     """Run a server that answers at `url`, and give that; its temporary files lie beside `log`."""
     environ = {**os.environ, "TMPDIR": str(log.parent), **environ}
     with open(log, "wb") as output:
@@ -27,6 +29,7 @@ def server(command: list[str], url: str, log: Path, **environ: str) -> Iterator[
             stdout=output,
             stderr=subprocess.STDOUT,
             env=environ,
+            cwd=cwd,
             start_new_session=True,
         )
     try:
