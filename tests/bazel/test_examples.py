@@ -16,7 +16,13 @@ EXAMPLES = REPOSITORY / "examples"
 TARGETS = {"irreproducible": ["//controls:sound"]}
 
 
-@pytest.fixture(params=sorted(path.parent.name for path in EXAMPLES.glob("*/pyproject.toml")))
+NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/pyproject.toml"))
+LARGE = {"matching"}
+
+
+@pytest.fixture(
+    params=[pytest.param(name, marks=pytest.mark.thorough if name in LARGE else ()) for name in NAMES]
+)
 def example(request: pytest.FixtureRequest, workspace: Any) -> Any:
     pytest.importorskip("torch")
     ignored = shutil.ignore_patterns("bazel-*", "hermpkg-out", "__pycache__")

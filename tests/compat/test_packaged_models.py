@@ -166,7 +166,7 @@ def test_data_loader_workers_of_an_artifact_in_memory(importer: PackageImporter,
 
 
 @pytest.mark.slow
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
 @pytest.mark.skipif(" " in torch.__file__, reason="torch tells its compiler of no paths with blanks")
 def test_inductor_compiles_a_model(
