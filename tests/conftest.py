@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import gc
 import multiprocessing.util
 import os
 import shutil
@@ -53,6 +54,12 @@ def pytest_collection() -> Generator[None, object, object]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "dont_write_bytecode", False)
         return (yield)
+
+
+def pytest_collection_finish() -> None:
+    """Let no collection of garbage look at the tests themselves, and at what they import, again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
