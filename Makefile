@@ -21,7 +21,7 @@ FUZZ := .venv-fuzz
 INTEGRATIONS := .venv-integrations
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test dist bench fuzz zoo models integrations pictures machine format clean
+.PHONY: help demo test dist bench fuzz zoo models integrations load pictures machine format clean
 
 help: ## Show what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -61,6 +61,10 @@ models: $(MODELS)/models.stamp ## Pack models of 57 libraries with one line each
 
 integrations: $(INTEGRATIONS)/integrations.stamp ## Serve artifacts with Ray, MLflow, LitServe, BentoML and KServe
 	@$(INTEGRATIONS)/bin/python -m pytest tests/integrations tests/unit/integrations
+
+load: $(VENV)/test.stamp ## Call a pool 10,000 times, and a server COUNT times, while workers are killed; no call may be lost
+	@$(VENV_PYTHON) tests/serving/stress.py
+	@$(VENV_PYTHON) tests/serving/load.py $(COUNT)
 
 pictures: $(VENV)/test.stamp $(VENV)/machine.stamp ## Make the pictures of the documentation, in a Chromium
 	$(VENV_PYTHON) docs/pictures/make_pictures.py

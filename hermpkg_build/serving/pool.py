@@ -18,7 +18,7 @@ from hermpkg_build.serving.bound import Bound
 from hermpkg_build.serving.calls import Batch
 from hermpkg_build.serving.dispatcher import Dispatcher
 from hermpkg_build.serving.lineup import Lineup
-from hermpkg_build.serving.requests import Callee, Opening, Target
+from hermpkg_build.serving.requests import Callee, Opening, Parameter, Target
 from hermpkg_build.serving.slot import Shared, Slot
 from hermpkg_build.serving.timekeeper import Timekeeper
 from hermpkg_build.serving.version import Version
@@ -214,6 +214,12 @@ class Pool(Closing):
         if worker is not None and not 0 <= worker < self.workers:
             raise ValueError(f"worker must be from 0 to {self.workers - 1}, not {worker}")
         return Bound(self._dispatcher, Callee(_target(target), method), timeout, retries, wait, worker)
+
+    def parameters(self, target: Target, *, method: str = "", retries: int = 2) -> list[Parameter]:
+        """Return the parameters of what `call` calls with the same words. Raises what loading it raises."""
+        callee = Callee(_target(target), method, describe=True)
+        found: list[Parameter] = Bound(self._dispatcher, callee, None, retries, True, None).call()
+        return found
 
     def swap(
         self, file: str | os.PathLike[str] | None = None, *, importer: PackageImporter | None = None

@@ -27,6 +27,15 @@ class Opening:
     grad: bool
 
 
+class Parameter(NamedTuple):
+    """A parameter of something that is called; `takes_many` is so for ``*args`` and ``**kwargs``."""
+
+    name: str
+    by_name: bool
+    needed: bool
+    takes_many: bool
+
+
 class Opened(NamedTuple):
     """Which file was opened, as the system has it: device, number, size and time (ns); None for a folder."""
 
@@ -34,10 +43,14 @@ class Opened(NamedTuple):
 
 
 class Callee(NamedTuple):
-    """What is called: `method`, with its dots, of a target; "" for the target itself."""
+    """What is called: `method`, with its dots, of a target; "" for the target itself.
+
+    With `describe`, it is not called: the result says which parameters it has.
+    """
 
     target: Target
     method: str
+    describe: bool = False
 
     def __str__(self) -> str:
         name = self.target if isinstance(self.target, str) else "/".join(self.target)

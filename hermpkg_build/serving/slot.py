@@ -6,6 +6,7 @@ import functools
 import logging
 import pickle
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 
@@ -29,6 +30,8 @@ _log = logging.getLogger("hermpkg_build.serving")
 
 _STARTS_BEFORE_FAILURE = 3
 _LONGEST_PAUSE_S = 10.0
+_PATIENCE_S = 15.0
+"""For how long workers may be ended, by the system or by others, before they could take a call."""
 _DEATHS_BEFORE_IT_BEGAN = 20
 """A call that has not begun is made by another worker, so often at most."""
 
@@ -43,6 +46,7 @@ class Shared:
         self._targets: dict[Target, None] = dict.fromkeys(load)
         self._failed_starts = 0
         self._living = 0
+        self._last_lived = time.monotonic()
         self._lock = threading.Lock()
 
     def targets(self) -> list[Target]:
@@ -60,6 +64,7 @@ class Shared:
         """Note that so many more workers are ready for calls."""
         with self._lock:
             self._living += difference
+            self._last_lived = time.monotonic()
             if difference > 0:
                 self._failed_starts = 0
             else:
@@ -72,7 +77,12 @@ class Shared:
         """
         with self._lock:
             self._failed_starts += 1
-            hopeless = not self._living and self._failed_starts >= _STARTS_BEFORE_FAILURE
+            often = self._failed_starts >= _STARTS_BEFORE_FAILURE
+            # What packed code raises once it will raise again.
+            lasting = not isinstance(error, WorkersFailedError)
+            hopeless = (
+                not self._living and often and (lasting or time.monotonic() - self._last_lived > _PATIENCE_S)
+            )
         if hopeless:
             for call in self.waiting.clear():
                 call.fail(_no_workers(error))

@@ -141,15 +141,15 @@ class Version(Closing):
         self._warm: WarmProcess | None = None
         self._opener: _Opener | None = None
         self._closed = False
-        self._file = -1
-        with suppress(OSError):
-            if os.path.isfile(opening.file):
-                self._file = os.open(opening.file, os.O_RDONLY | os.O_CLOEXEC)
+        self._file = _opened(opening.file)
         try:
             self._status = self._open()
             if self._file >= 0 and self._status not in (None, self._status_now()):
-                # Another file had the name for a moment, or the file is written at this time.
-                raise self._changed()
+                # The name was another file's when that process opened it.
+                os.close(self._file)
+                self._file = _opened(opening.file)
+                if self._file < 0 or self._status != self._status_now():
+                    raise self._changed()
         except BaseException:
             self.close()
             raise
@@ -239,6 +239,14 @@ class Version(Closing):
             facts=[("file", self.opening.file)],
             next_step="write new versions beside it and rename them, as hermpkg does, and call swap()",
         )
+
+
+def _opened(path: str) -> int:
+    """Open a file, and return the descriptor; -1 where there is none."""
+    with suppress(OSError):
+        if os.path.isfile(path):
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    return -1
 
 
 def _end_of(returncode: int) -> str:

@@ -13,7 +13,7 @@ from hermpkg_build.runtime.importer import PackageImporter
 from hermpkg_build.serving.channel import Part
 from hermpkg_build.serving.inside.batches import ApartError, Arguments, difference, divide, join, shape_of
 from hermpkg_build.serving.raised import pack_raised
-from hermpkg_build.serving.requests import Callee, Target
+from hermpkg_build.serving.requests import Callee, Parameter, Target
 from hermpkg_build.serving.transfer import pack, unpack
 
 Outcome = tuple[Literal["value", "raised"], list[Part]]
@@ -117,6 +117,8 @@ class Runner:
             raise TypeError(
                 f"{callee} is a {type(called).__name__}, which cannot be called: name a method of it"
             )
+        if callee.describe:
+            return _parameters(called)
         torch = sys.modules.get("torch")
         if torch is not None:
             torch.set_grad_enabled(self._grad)
@@ -130,6 +132,24 @@ class Runner:
 
     def _finished(self, result: object) -> Outcome:
         return "value", pack(result)
+
+
+def _parameters(called: Any) -> list[Parameter]:
+    """Return the parameters of what is called; those of the method that a module of torch calls."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(called, torch.nn.Module):
+        called = called.forward
+    many = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [
+        Parameter(
+            name=each.name,
+            by_name=each.kind in by_name,
+            needed=each.default is inspect.Parameter.empty and each.kind not in many,
+            takes_many=each.kind in many,
+        )
+        for each in inspect.signature(called).parameters.values()
+    ]
 
 
 def _flush() -> None:

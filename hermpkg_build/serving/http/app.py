@@ -1,0 +1,211 @@
+"""The ASGI application of a server: paths to answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from hermpkg_build.serving.http.bodies import Receive, packed, read_body
+from hermpkg_build.serving.http.errors import RequestError, busy, error_of
+from hermpkg_build.serving.http.inference import read_request, write_response
+from hermpkg_build.serving.http.metrics import Metrics
+from hermpkg_build.serving.http.model import Model
+from hermpkg_build.version import __version__
+
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+_log = logging.getLogger("hermpkg_build.serving")
+
+_IN_A_THREAD = 256 << 10
+"""Bodies of so many bytes are read and written beside the loop that serves all others."""
+_JSON_LENGTH = "inference-header-content-length"
+
+
+class Answer(NamedTuple):
+    """A status, a body, and headers beyond its length."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
+class App:
+    """Answers requests for one model."""
+
+    def __init__(self, model: Model, metrics: Metrics) -> None:
+        self._model = model
+        self._metrics = metrics
+        self._running = 0
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request, as ASGI has it."""
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        headers = dict(scope["headers"])
+        try:
+            answer = await self._answer(scope, headers, receive)
+        except RequestError as error:
+            answer = _error(error)
+        except Exception:  # noqa: BLE001 -- the client is to have an answer
+            _log.exception("a request could not be answered")
+            answer = _error(RequestError(500, "this server has a bug, which its log tells of"))
+        await _send(answer, headers, send, with_body=scope["method"] != "HEAD")
+
+    async def _answer(
+        self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes], receive: Receive
+    ) -> Answer:
+        raw: bytes = scope.get("raw_path") or scope["path"].encode()
+        parts = [unquote(part) for part in raw.partition(b"?")[0].decode("latin-1").strip("/").split("/")]
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        found = self._of_model(parts[2:]) if parts[:2] == ["v2", "models"] else "/".join(parts)
+        if found == "infer":
+            if method != "POST":
+                raise RequestError(405, "inference is asked for with POST")
+            return await self._infer(headers, receive)
+        answers: dict[str, Callable[[], Answer]] = {
+            "metrics": lambda: Answer(
+                200, self._metrics.page(), {"content-type": self._metrics.content_type}
+            ),
+            "v2": lambda: _json(
+                {"name": "hermpkg", "version": __version__, "extensions": ["binary_tensor_data"]}
+            ),
+            "v2/health/live": lambda: _json({"live": True}),
+            "v2/health/ready": self._ready,
+            "ready": self._ready,
+            "metadata": lambda: _json(self._model.metadata()),
+        }
+        if found not in answers:
+            raise RequestError(404, "there is nothing here")
+        if method != "GET":
+            raise RequestError(405, "this is asked for with GET")
+        return answers[found]()
+
+    def _of_model(self, parts: list[str]) -> str:
+        """Return what of the model a path asks for."""
+        name, *rest = parts or [""]
+        if name != self._model.name:
+            raise RequestError(404, f"there is no model {name!r}; there is {self._model.name!r}")
+        if rest[:1] == ["versions"]:
+            version = rest[1] if len(rest) > 1 else ""
+            if version != str(self._model.version):
+                raise RequestError(404, f"there is no version {version!r}; there is {self._model.version}")
+            rest = rest[2:]
+        return "/".join(rest) if rest else "metadata"
+
+    def _ready(self) -> Answer:
+        return _json({"ready": self._model.ready}, 200 if self._model.ready else 503)
+
+    async def _infer(self, headers: Mapping[bytes, bytes], receive: Receive) -> Answer:
+        start = time.monotonic()
+        status = 500
+        try:
+            if self._running >= self._model.limits.requests:
+                raise busy()
+            self._running += 1
+            try:
+                answer = await self._inferred(headers, receive)
+            finally:
+                self._running -= 1
+            status = answer.status
+            return answer
+        except RequestError as error:
+            status = error.status
+            raise
+        finally:
+            self._metrics.answered(status, time.monotonic() - start)
+
+    async def _inferred(self, headers: Mapping[bytes, bytes], receive: Receive) -> Answer:
+        limits = self._model.limits
+        body = await read_body(receive, headers, limits.body, limits.seconds)
+        length = headers.get(_JSON_LENGTH.encode())
+        request = await _beside(
+            len(body), read_request, body, None if length is None else length.decode("latin-1")
+        )
+        try:
+            result, version = await _unless_gone(self._model.infer(request), receive)
+        except RequestError:
+            raise
+        except Exception as error:
+            raise error_of(error) from error
+        response = await _beside(_size(result), write_response, request, result, self._model.name, version)
+        self._model.note(request.inputs, response)
+        kind = "application/json" if response.json_length is None else "application/octet-stream"
+        more = {} if response.json_length is None else {_JSON_LENGTH: str(response.json_length)}
+        return Answer(200, response.body, {"content-type": kind, **more})
+
+
+async def _unless_gone(call: Awaitable[Any], receive: Receive) -> Any:
+    """Await a call; cancel it where the client goes before it has its answer."""
+    calling = asyncio.ensure_future(call)
+    gone = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait([calling, gone], return_when=asyncio.FIRST_COMPLETED)
+        if not calling.done():
+            raise RequestError(499, "the client has gone")
+        return calling.result()
+    finally:
+        for task in (calling, gone):
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await task
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _beside(size: int, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function, in another thread where it has much to do."""
+    if size < _IN_A_THREAD:
+        return function(*arguments)
+    return await asyncio.to_thread(function, *arguments)
+
+
+def _size(result: Any) -> int:
+    values = (
+        result.values()
+        if isinstance(result, Mapping)
+        else result
+        if isinstance(result, (list, tuple))
+        else [result]
+    )
+    return sum(int(getattr(value, "nbytes", 0)) for value in values)
+
+
+def _json(value: object, status: int = 200) -> Answer:
+    return Answer(status, json.dumps(value).encode(), {"content-type": "application/json"})
+
+
+def _error(error: RequestError) -> Answer:
+    answer = _json({"error": error.message}, error.status)
+    if error.retry_after is not None:
+        answer.headers["retry-after"] = str(error.retry_after)
+    return answer
+
+
+async def _send(answer: Answer, headers: Mapping[bytes, bytes], send: Send, *, with_body: bool) -> None:
+    body, encoding = packed(answer.body, headers)
+    told = {**answer.headers, "content-length": str(len(body))}
+    if encoding:
+        told["content-encoding"] = encoding
+    pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told.items()]
+    await send({"type": "http.response.start", "status": answer.status, "headers": pairs})
+    await send({"type": "http.response.body", "body": body if with_body else b""})
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,197 @@
+"""Requests for inference, read; and their results, written: JSON, and bytes after it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+from hermpkg_build.serving.http.datatypes import Output, tensor_of_bytes, tensor_of_data
+from hermpkg_build.serving.http.errors import RequestError, bad_request
+
+_MOST_DIMENSIONS = 64
+_OF_THE_PROTOCOL = frozenset(
+    ["binary_data_output", "priority", "sequence_end", "sequence_id", "sequence_start", "timeout"]
+)
+"""Parameters of requests that clients send, and that are no arguments of a model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """An input: its name, type and number of dimensions, and its value."""
+
+    name: str
+    datatype: str
+    dimensions: int
+    value: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferenceRequest:
+    """What a client asks for. `outputs` are the names of those it wants, and whether as bytes; empty for all.
+
+    `parameters` are those that are no words of the protocol; `timeout` is in seconds.
+    """
+
+    id: str
+    inputs: Sequence[Input]
+    outputs: Mapping[str, bool]
+    binary: bool
+    parameters: Mapping[str, Any]
+    timeout: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferenceResponse:
+    """A body, and the length of the JSON in it; None where there is nothing else in it."""
+
+    body: bytes
+    json_length: int | None
+    outputs: Sequence[Output]
+
+
+def read_request(body: bytes, header_length: str | None) -> InferenceRequest:
+    """Read the body of a request, of which `header_length` bytes are JSON. Raises RequestError."""
+    length = len(body)
+    if header_length is not None:
+        if not header_length.isascii() or not header_length.isdigit() or int(header_length) > len(body):
+            raise bad_request(f"the header Inference-Header-Content-Length is wrong: {header_length[:20]!r}")
+        length = int(header_length)
+    try:
+        value = json.loads(body[:length])
+    except (ValueError, RecursionError) as error:
+        raise bad_request(f"the body is no JSON: {error}") from None
+    request = _dict(value, "the body")
+    rest = _Rest(memoryview(body)[length:])
+    parameters = _dict(request.get("parameters", {}), "parameters")
+    inputs = [_input(each, rest) for each in _list(request.get("inputs"), "inputs")]
+    if rest.left():
+        raise bad_request(f"{rest.left()} bytes after the JSON belong to no input")
+    names = [each.name for each in inputs]
+    if len(set(names)) != len(names):
+        raise bad_request("two inputs have the same name")
+    binary = parameters.get("binary_data_output") is True
+    timeout = parameters.get("timeout")
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int) or timeout < 0):
+        raise bad_request("the parameter timeout is a number of microseconds")
+    return InferenceRequest(
+        id=_text(request.get("id", ""), "id"),
+        inputs=inputs,
+        outputs=dict(_output(each, binary) for each in _list(request.get("outputs", []), "outputs")),
+        binary=binary,
+        parameters={name: each for name, each in parameters.items() if name not in _OF_THE_PROTOCOL},
+        timeout=timeout / 1e6 if timeout else None,
+    )
+
+
+def write_response(request: InferenceRequest, result: Any, model: str, version: str) -> InferenceResponse:
+    """Write the result of a model. Raises RequestError where it cannot be had as it is asked for."""
+    named = _named(result)
+    unknown = [name for name in request.outputs if name not in named]
+    if unknown:
+        raise bad_request(f"there is no output {unknown[0]!r}; there are {', '.join(named)}")
+    try:
+        outputs = [Output(name, named[name]) for name in request.outputs or named]
+    except TypeError as error:
+        raise RequestError(500, f"the result of the model cannot be sent: {error}") from None
+    described: list[dict[str, Any]] = []
+    data: list[bytes] = []
+    for output in outputs:
+        entry: dict[str, Any] = {"name": output.name, "datatype": output.datatype, "shape": output.shape}
+        if request.outputs.get(output.name, request.binary):
+            data.append(output.data())
+            entry["parameters"] = {"binary_data_size": len(data[-1])}
+        else:
+            entry["data"] = output.values()
+        described.append(entry)
+    value = {"model_name": model, "model_version": version, "outputs": described}
+    text = json.dumps({"id": request.id, **value} if request.id else value).encode()
+    return InferenceResponse(
+        body=b"".join([text, *data]), json_length=len(text) if data else None, outputs=outputs
+    )
+
+
+class _Rest:
+    """The bytes after the JSON, taken one input after the other."""
+
+    def __init__(self, data: memoryview) -> None:
+        self._data = data
+
+    def take(self, size: int, name: str) -> memoryview:
+        if size > len(self._data):
+            raise bad_request(f"input {name!r} has {size} bytes, of which {len(self._data)} came")
+        taken, self._data = self._data[:size], self._data[size:]
+        return taken
+
+    def left(self) -> int:
+        return len(self._data)
+
+
+def _input(value: Any, rest: _Rest) -> Input:
+    given = _dict(value, "an input")
+    name, datatype = (
+        _text(given.get("name"), "the name of an input"),
+        _text(given.get("datatype"), "datatype"),
+    )
+    shape = _list(given.get("shape"), f"the shape of {name!r}")
+    if not all(type(size) is int and size >= 0 for size in shape) or len(shape) > _MOST_DIMENSIONS:
+        raise bad_request(f"the shape of input {name!r} is wrong")
+    parameters = _dict(given.get("parameters", {}), f"the parameters of {name!r}")
+    size = parameters.get("binary_data_size")
+    if size is None:
+        if "data" not in given:
+            raise bad_request(f"input {name!r} has no data")
+        made = tensor_of_data(name, datatype, shape, given["data"])
+    else:
+        if type(size) is not int or size < 0 or "data" in given:
+            raise bad_request(f"input {name!r} has a wrong binary_data_size, or data besides")
+        made = tensor_of_bytes(name, datatype, shape, rest.take(size, name))
+    return Input(name=name, datatype=datatype, dimensions=len(shape), value=made)
+
+
+def _output(value: Any, binary: bool) -> tuple[str, bool]:
+    given = _dict(value, "an output")
+    parameters = _dict(given.get("parameters", {}), "the parameters of an output")
+    if "classification" in parameters:
+        raise bad_request("this server has no classification of outputs")
+    return _text(given.get("name"), "the name of an output"), parameters.get("binary_data", binary) is True
+
+
+def _named(result: Any) -> dict[str, Any]:
+    """Return the outputs of a result by name."""
+    if isinstance(result, Mapping):
+        return {str(name): value for name, value in result.items() if value is not None}
+    if is_dataclass(result) and not isinstance(result, type):
+        return {
+            each.name: getattr(result, each.name)
+            for each in fields(result)
+            if getattr(result, each.name) is not None
+        }
+    if isinstance(result, tuple) and hasattr(result, "_fields"):
+        return dict(zip(result._fields, result, strict=True))
+    if isinstance(result, (list, tuple)) and result and all(map(_is_array, result)):
+        return {f"output__{index}": value for index, value in enumerate(result)}
+    return {"output__0": result}
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "shape")
+
+
+def _dict(value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise bad_request(f"{what} must be an object")
+    return value
+
+
+def _list(value: Any, what: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise bad_request(f"{what} must be a list")
+    return value
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise bad_request(f"{what} must be a text")
+    return value

@@ -1,0 +1,111 @@
+"""Requests for inference are read as they were meant, or refused; results are written to be read."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from contextlib import suppress
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hermpkg_build.serving.http.datatypes import Output, tensor_of_bytes, tensor_of_data
+from hermpkg_build.serving.http.errors import RequestError
+from hermpkg_build.serving.http.inference import Input, read_request, write_response
+from hermpkg_build.serving.http.model import arguments
+from hermpkg_build.serving.requests import Parameter
+
+TYPES = ["BOOL", "UINT8", "UINT16", "INT8", "INT16", "INT32", "INT64", "FP16", "BF16", "FP32", "FP64"]
+
+
+@given(st.sampled_from(TYPES), st.lists(st.integers(0, 4), max_size=3))
+def test_an_output_is_read_as_an_input_in_both_ways(datatype, shape):
+    dtype = tensor_of_data("x", datatype, [0], []).dtype
+    tensor = (torch.arange(math.prod(shape)) % 2).reshape(shape).to(dtype)
+    output = Output("x", tensor)
+    assert (output.datatype, output.shape) == (datatype, shape)
+    for read in (
+        tensor_of_data("x", datatype, shape, output.values()),
+        tensor_of_bytes("x", datatype, shape, memoryview(output.data())),
+    ):
+        assert read.dtype == dtype
+        assert torch.equal(read, tensor)
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=5))
+def test_texts_in_both_ways(texts):
+    if not texts:
+        return
+    output = Output("x", texts)
+    assert (output.datatype, output.shape) == ("BYTES", [len(texts)])
+    assert tensor_of_data("x", "BYTES", [len(texts)], output.values()) == texts
+    assert tensor_of_bytes("x", "BYTES", [len(texts)], memoryview(output.data())) == texts
+
+
+@pytest.mark.parametrize(
+    ("result", "names"),
+    [
+        (torch.ones(1), ["output__0"]),
+        ((torch.ones(1), torch.ones(2)), ["output__0", "output__1"]),
+        ({"a": torch.ones(1), "b": None, "c": [1, 2]}, ["a", "c"]),
+        (3.5, ["output__0"]),
+        ("text", ["output__0"]),
+        ([[1, 2], [3, 4]], ["output__0"]),
+    ],
+    ids=["tensor", "tuple", "dict", "number", "text", "numbers"],
+)
+def test_results_become_outputs(result, names):
+    request = read_request(b'{"inputs": []}', None)
+    response = write_response(request, result, "m", "1")
+    assert [each["name"] for each in json.loads(response.body)["outputs"]] == names
+
+
+@pytest.mark.parametrize(
+    "result", [object(), [{}], torch.ones(2, dtype=torch.complex64), [[1], [1, 2]], ["a", 1]]
+)
+def test_results_that_the_protocol_has_not(result):
+    with pytest.raises(RequestError) as caught:
+        write_response(read_request(b'{"inputs": []}', None), result, "m", "1")
+    assert caught.value.status == 500
+
+
+ENTRY = {"name": "x", "datatype": "FP32", "shape": [1, 2], "parameters": {"binary_data_size": 8}}
+BODY = json.dumps({"id": "1", "inputs": [ENTRY], "outputs": [{"name": "y"}]}).encode()
+
+
+@given(st.lists(st.tuples(st.integers(0, len(BODY) + 7), st.binary(max_size=3)), max_size=4))
+def test_any_body_is_read_or_refused(edits):
+    body = bytearray(BODY + struct.pack("<2f", 1, 2))
+    for at, data in edits:
+        body[at : at + len(data)] = data
+    with suppress(RequestError):
+        request = read_request(bytes(body), str(len(BODY)))
+        assert all(each.value is not None for each in request.inputs)
+
+
+def parameter(name, *, needed=True, many=False):
+    return Parameter(name=name, by_name=not many, needed=needed, takes_many=many)
+
+
+def given_inputs(*names):
+    return [Input(name=name, datatype="FP32", dimensions=1, value=index) for index, name in enumerate(names)]
+
+
+def test_inputs_become_arguments_by_name_or_in_order():
+    two = [parameter("x"), parameter("scale", needed=False)]
+    assert arguments(two, given_inputs("scale", "x"), {}) == ([], {"scale": 0, "x": 1})
+    assert arguments(two, given_inputs("x"), {"scale": 2}) == ([], {"x": 0, "scale": 2})
+    assert arguments(two, given_inputs("INPUT0", "INPUT1"), {}) == ([0, 1], {})
+    assert arguments([parameter("args", many=True)], given_inputs("a", "b", "c"), {}) == ([0, 1, 2], {})
+    for inputs, more in (
+        (["x", "y"], {}),
+        (["scale"], {}),
+        (["a", "b", "c"], {}),
+        (["x"], {"x": 1}),
+        (["x"], {"z": 1}),
+    ):
+        with pytest.raises(RequestError):
+            arguments(two, given_inputs(*inputs), more)
