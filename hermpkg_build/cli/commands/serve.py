@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -120,6 +122,8 @@ def run(arguments: ServeArguments, console: Console) -> ExitCode:
     from hermpkg_build.serving.http.model import Limits, Model
     from hermpkg_build.serving.pool import Pool
 
+    # This process needs it for tensors, and waits meanwhile for another one that imports it.
+    threading.Thread(target=_import_torch, daemon=True).start()
     batch = (
         Batch(size=arguments.batch_size, delay=arguments.batch_delay) if arguments.batch_size > 1 else None
     )
@@ -144,6 +148,13 @@ def run(arguments: ServeArguments, console: Console) -> ExitCode:
         name = arguments.name or os.path.splitext(os.path.basename(path))[0]
         _serve(Model(pool, name, target, arguments.method, limits), sock, arguments, console)
     return ExitCode.SUCCESS
+
+
+def _import_torch() -> None:
+    from importlib import import_module
+
+    with suppress(ImportError):
+        import_module("torch")
 
 
 def _serve(model: Model, sock: socket.socket, arguments: ServeArguments, console: Console) -> None:
