@@ -256,3 +256,19 @@ def test_a_tensor_that_differs_and_has_a_number_that_the_other_archive_lacks(mak
             if isinstance(detail, TensorDifference)
         ]
         assert [(detail.name, detail.count) for detail in found] == [("last", 1)]
+
+
+def test_another_environment_is_told_by_distribution(make_archive):
+    def lock(version: str, hashes: str) -> bytes:
+        text = f'[[tool.hermpkg.packages]]\nname = "own"\nversion = "{version}"\nhashes = [{hashes}]\n'
+        return f'lock-version = "1.0"\n{text}'.encode()
+
+    hashed = f'"sha256:{"1" * 64}"'
+    a, b, c = (
+        make_archive({".data/hermpkg/pylock.toml": data})
+        for data in (lock("1", ""), lock("2", ""), lock("2", hashed))
+    )
+    (version,) = compare_archives(a, b).facts
+    assert (version.subject, version.a, version.b) == ("environment own", "1 (no hash)", "2 (no hash)")
+    (proof,) = compare_archives(b, c).facts
+    assert (proof.a, proof.b.startswith("2 (")) == ("2 (no hash)", True)
