@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from hermpkg_build.cli.arguments import flag, operand, option
 from hermpkg_build.cli.operands import is_file
-from hermpkg_build.cli.remote import EngineArguments, build_in_chosen_python
+from hermpkg_build.cli.remote import EngineArguments, build_in_chosen_python, read_in_chosen_python
 from hermpkg_build.core.texts import counted
 from hermpkg_build.errors import CommandLineError, LocalEnvironmentError
 
@@ -42,6 +42,11 @@ class LandingArguments(EngineArguments):
     )
 
 
+def go_on_where_chosen(arguments: EngineArguments, artifact: str) -> None:
+    """Start this command again in the interpreter that was chosen, which a file asks less of than a label."""
+    (read_in_chosen_python if is_file(artifact) else build_in_chosen_python)(arguments)
+
+
 def start_with_artifact(
     arguments: LandingArguments, console: Console, program: Callable[[ArchiveReader], Program]
 ) -> NoReturn:
@@ -58,7 +63,7 @@ def start_with_artifact(
             if not arguments.here
             else "--here installs nothing: give it without --find-links"
         )
-    build_in_chosen_python(arguments)
+    go_on_where_chosen(arguments, arguments.artifact)
     with _opened(arguments, console) as archive:
         chosen = program(archive)
         recipe = None if arguments.here else _recipe(arguments, archive, console)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import NoReturn
@@ -15,8 +16,11 @@ from hermpkg_build.errors import CommandLineError, LocalEnvironmentError
 
 _LEAST = (3, 10)
 
-_NEEDED = {"packaging": "packaging", "starlark": "starlark-pyo3"}
-"""The modules that every build needs, with the names of their distributions."""
+TO_LOAD = {"packaging": "packaging"}
+"""The modules that reading artifacts needs, with the names of their distributions."""
+
+TO_BUILD = {**TO_LOAD, "starlark": "starlark-pyo3"}
+"""Those that every build needs."""
 
 _PURE = ("packaging", "typing_extensions", "tomli", "urllib3")
 _COMPILED = ("starlark", "grpc", "google", "zstandard")
@@ -42,15 +46,16 @@ class _Interpreter:
     suffix: str
 
 
-def go_on_in(chosen: str) -> None:
+def go_on_in(chosen: str, needed: Mapping[str, str] = TO_BUILD) -> None:
     """Start this command again in the interpreter `chosen`, a path or a name, unless it runs there already.
 
     Nothing may have been printed yet. The interpreter need not have hermpkg installed: it is lent this one,
-    and the libraries that it needs, as far as they can be loaded there. Raises CommandLineError where there
-    is no such interpreter or it is too old, LocalEnvironmentError where a library must be installed in it.
+    and the libraries that it needs, as far as they can be loaded there. Of these, `needed` have to be there,
+    `TO_BUILD` or `TO_LOAD`. Raises CommandLineError where there is no such interpreter or it is too old,
+    LocalEnvironmentError where a library must be installed in it.
     """
     if lent_folders() is not None:
-        _check_libraries()
+        _check_libraries(needed)
         return
     path = _path_of(chosen)
     if path == os.path.abspath(sys.executable):
@@ -129,8 +134,8 @@ def _start_again(found: _Interpreter) -> NoReturn:
     os.execv(command[0], [*command, *words])  # noqa: S606 - the arguments are those of this process
 
 
-def _check_libraries() -> None:
-    needed = {**_NEEDED, **({} if sys.version_info >= (3, 11) else {"tomli": "tomli"})}
+def _check_libraries(modules: Mapping[str, str]) -> None:
+    needed = {**modules, **({} if sys.version_info >= (3, 11) else {"tomli": "tomli"})}
     missing = [distribution for module, distribution in needed.items() if find_spec(module) is None]
     if missing:
         raise LocalEnvironmentError(

@@ -68,6 +68,14 @@ def build_in_chosen_python(arguments: PythonArguments) -> None:
         go_on_in(arguments.python)
 
 
+def read_in_chosen_python(arguments: PythonArguments) -> None:
+    """Start this command again in the chosen interpreter, as `build_in_chosen_python`, to build nothing."""
+    if arguments.python:
+        from hermpkg_build.cli.python_choice import TO_LOAD, go_on_in
+
+        go_on_in(arguments.python, TO_LOAD)
+
+
 def chosen_settings(given: Given) -> dict[str, Any]:
     """The fields of `RemoteSettings` that options set. Raises CommandLineError for a wrong value."""
     if not given:

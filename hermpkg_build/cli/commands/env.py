@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from hermpkg_build.cli.arguments import flag, operand, option
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, bad, good
+from hermpkg_build.cli.landing import go_on_where_chosen
 from hermpkg_build.cli.operands import writing
-from hermpkg_build.cli.remote import EngineArguments, build_in_chosen_python
+from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.core.file_kinds import ENVIRONMENT_LOCK
 from hermpkg_build.core.texts import aligned, counted, listed
 from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError
@@ -76,7 +77,7 @@ def run(arguments: EnvArguments, console: Console) -> ExitCode:
     from hermpkg_build.inspection.contents import manifest_of
 
     _check_options(arguments)
-    build_in_chosen_python(arguments)
+    go_on_where_chosen(arguments, arguments.artifact)
     with open_artifact(arguments.artifact, arguments, console) as archive:
         environment = environment_in(archive)
         manifest = manifest_of(archive)
