@@ -91,6 +91,9 @@ class Assembly:
             for job in jobs:
                 job.result()
             self._repeat(target, arriving, done)
+        except _NotWrittenError as error:
+            self._give_up()
+            raise error.reason from error
         except BaseException:
             self._give_up()
             raise
@@ -170,6 +173,14 @@ class _Front:
                 self._following.advance(self._starts[self._next] - self._starts[first])
 
 
+class _NotWrittenError(Exception):
+    """The file cannot be written, for this reason, which is no fault of whoever sends it."""
+
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
 class _IncomingPart(Closing):
     """A blob on its way into an open file, from `start` on; see `Incoming`."""
 
@@ -185,7 +196,10 @@ class _IncomingPart(Closing):
         start = self._start + self.received
         self.received += len(piece)
         if self.received <= self.digest.size:
-            _write_at(self._descriptor, piece, start)
+            try:
+                _write_at(self._descriptor, piece, start)
+            except OSError as error:
+                raise _NotWrittenError(error) from error
             self._hash.update(piece)
 
     def restart(self) -> None:

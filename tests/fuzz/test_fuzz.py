@@ -24,6 +24,7 @@ COUNTS = {
     "kept": 2_000,
     "locks": 3_000,
     "pickles": 1_000,
+    "registries": 2_000,
     "scans": 200,
     "signatures": 600,
     "sources": 800,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from hermpkg_build.archive.writer import Record, write_archive
+from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.registry import known_layers, uploads
 from hermpkg_build.registry.pull import cached_file, pull
 from hermpkg_build.registry.push import push
@@ -263,6 +264,19 @@ def test_a_file_that_lies_about_its_age_is_found_out(
     out.write_bytes(data)
     assert pull(registry.reference(), str(out), connection, cache).moved == 3
     assert out.read_bytes() == Path(path).read_bytes()
+
+
+def test_a_full_disk_is_no_fault_of_the_registry(
+    registry: Any, connection: Connection, cache: Cache, write_model: WriteModel, small_disk: str
+) -> None:
+    path = write_model()
+    weights = Record(name=".data/0.storage", content=os.urandom(2 << 20))
+    write_archive(path, root="net", records=[weights])
+    push(path, registry.reference(), connection)
+    with pytest.raises(LocalEnvironmentError, match="No space left") as caught:
+        pull(registry.reference(), f"{small_disk}/out.pt", connection, cache)
+    assert not isinstance(caught.value, RemoteError)
+    assert os.listdir(small_disk) == []
 
 
 def test_equal_records_travel_once(
