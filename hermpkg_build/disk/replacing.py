@@ -126,6 +126,26 @@ def _link(descriptor: int, path: str) -> None:
         os.close(descriptors)
 
 
+def name_open_file(descriptor: int, path: str) -> None:
+    """Give one more name, on the same file system, to an open file. Raises OSError where that cannot be.
+
+    The file is locked against `remove_unless_open` as long as it is open.
+    """
+    _link(descriptor, path)
+    _lock(descriptor, alone=True)
+
+
+def remove_unless_open(path: str) -> None:
+    """Remove a file that `name_open_file` named, unless the process that did still has it open."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            if _lock(descriptor, alone=True):
+                os.unlink(path)
+        finally:
+            os.close(descriptor)
+
+
 def replace_file(path: str, data: Bytes, *, mode: int | None = None, aside: str = "") -> None:
     """Replace the file at `path` by one with the bytes `data`. Raises OSError; `path` is then as it was.
 

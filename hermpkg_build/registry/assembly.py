@@ -18,8 +18,10 @@ from hermpkg_build.core.digest import Bytes, Digest
 from hermpkg_build.disk.concurrent_hash import ConcurrentHash
 from hermpkg_build.disk.files import write_all
 from hermpkg_build.errors import ArchiveError
+from hermpkg_build.registry.partial_file import PartialFile
 from hermpkg_build.registry.recipe import Recipe, Step
 from hermpkg_build.remote.http.blobs import Incoming
+from hermpkg_build.store.cache import Cache
 
 _THREADS = 4
 _PIECE = 1 << 20
@@ -39,12 +41,14 @@ class Assembly:
         self,
         recipe: Recipe,
         layers: Sequence[Digest],
+        cache: Cache,
         *,
         in_hand: Mapping[int, FileSlice],
         receive: Callable[[Incoming], None],
         give_up: Callable[[], None],
     ) -> None:
         self._recipe = recipe
+        self._cache = cache
         self._layers = layers
         self._in_hand = in_hand
         self._small = lru_cache(_KEPT)(lambda number: read_slice(in_hand[number]))
@@ -61,14 +65,20 @@ class Assembly:
         """
         with replacement_of(path) as target, ConcurrentHash(target) as following:
             os.ftruncate(target, self._recipe.file.size)
-            done = _Front(self._starts, following)
-            self._fill(target, done)
+            partial = PartialFile(target, self._recipe.file, self._cache)
+            try:
+                self._fill(target, _Front(self._starts, following), partial)
+            except BaseException:
+                partial.given_up()
+                raise
             digest = following.result()
             if digest != self._recipe.file:
+                partial.whole()
                 raise ArchiveError(
                     "the layers of an artifact do not make the file that they should",
                     facts=[("expected", str(self._recipe.file)), ("found", str(digest))],
                 )
+        partial.whole()
 
     def places(self, least: int) -> list[tuple[Digest, int]]:
         """Where in the file whole layers of at least so many bytes lie."""
@@ -81,12 +91,12 @@ class Assembly:
     def _is_whole(self, step: Step) -> bool:
         return not step.offset and step.size == self._layers[step.layer].size
 
-    def _fill(self, target: int, done: _Front) -> None:
+    def _fill(self, target: int, done: _Front, partial: PartialFile) -> None:
         """Write all pieces; no thread writes any more when this ends, however it does."""
         arriving = self._arriving()
         pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="hermpkg-layer")
         try:
-            jobs = [pool.submit(self._arrive, target, index, done) for index in arriving.values()]
+            jobs = [pool.submit(self._arrive, target, index, done, partial) for index in arriving.values()]
             self._write_rest(target, arriving, done)
             for job in jobs:
                 job.result()
@@ -108,11 +118,12 @@ class Assembly:
                 arriving.setdefault(self._layers[piece.layer], index)
         return arriving
 
-    def _arrive(self, target: int, index: int, done: _Front) -> None:
+    def _arrive(self, target: int, index: int, done: _Front, partial: PartialFile) -> None:
         piece = self._pieces[index]
         assert isinstance(piece, Step)
         self._receive(_IncomingPart(self._layers[piece.layer], target, self._starts[index]))
         done.pieces([index])
+        partial.arrived(self._layers[piece.layer], self._starts[index])
 
     def _write_rest(self, target: int, arriving: Mapping[Digest, int], done: _Front) -> None:
         """Write what is between layers, and the layers in hand."""

@@ -167,7 +167,7 @@ def _assemble(
         found |= {number: _kept(content, layers[number]) for number in kept}
         moved = {layers[number] for number in [*arriving, *kept]}
         assembly = Assembly(
-            recipe, layers, in_hand=found, receive=repository.receive, give_up=repository.close
+            recipe, layers, cache, in_hand=found, receive=repository.receive, give_up=repository.close
         )
         try:
             assembly.write(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -277,6 +278,33 @@ def test_a_full_disk_is_no_fault_of_the_registry(
         pull(registry.reference(), f"{small_disk}/out.pt", connection, cache)
     assert not isinstance(caught.value, RemoteError)
     assert os.listdir(small_disk) == []
+
+
+def test_a_pull_that_failed_goes_on_with_what_arrived(
+    registry: Any, connection: Connection, cache: Cache, write_model: WriteModel, tmp_path: Path
+) -> None:
+    path, out = write_model(), tmp_path / "out.pt"
+    push(path, registry.reference(), connection)
+    large = [digest for digest, data in registry.blobs.items() if len(data) > 200_000]
+
+    def fail_one(handler: Any) -> bool:
+        if handler.command == "GET" and handler.path.endswith(large[-1]):
+            time.sleep(0.5)  # until the others have arrived
+            handler.fail(403)
+            return True
+        return False
+
+    registry.faults.append(fail_one)
+    with pytest.raises(RemoteError):
+        pull(registry.reference(), str(out), connection, cache)
+    assert not out.exists()
+    registry.faults.clear()
+    before = len(registry.asked)
+    assert pull(registry.reference(), str(out), connection, cache).moved == 1
+    assert out.read_bytes() == Path(path).read_bytes()
+    fetched = [each for method, each, _ in registry.asked[before:] if method == "GET" and "/blobs/" in each]
+    assert [each.rpartition("/")[2] for each in fetched] == [large[-1]]
+    assert [each.name for each in (tmp_path / "cache").rglob("*pull-*")] == []
 
 
 def test_equal_records_travel_once(
