@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,6 +109,18 @@ def test_a_policy_that_is_not_there_accepts_nothing(tmp_path: Path) -> None:
     for path in (tmp_path / "none.toml", tmp_path):
         with pytest.raises(TrustPolicyError, match="nothing is accepted"):
             read_policy(path)
+
+
+def test_a_policy_that_nothing_can_parse_accepts_nothing(
+    policy: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Python 3.10 with hermpkg-runtime alone, which needs tomli for it."""
+    path = policy('[[artifact]]\nmodules = ["own"]\n')
+    for parser in ("tomllib", "tomli"):
+        monkeypatch.setitem(sys.modules, parser, None)
+    with pytest.raises(TrustPolicyError, match="so nothing is accepted by it") as caught:
+        read_policy(path)
+    assert caught.value.next_step.startswith("pip install toml")
 
 
 def test_no_stranger_writes_a_policy(
