@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,10 +27,18 @@ def test_the_page_can_be_followed(page, library, tmp_path):
     program = follow(page, library, tmp_path)
     assert program
     (tmp_path / "page.py").write_text("\n".join(program), encoding="utf-8")
-    environ = {**os.environ, "TMPDIR": str(tmp_path)}
-    done = subprocess.run(
-        python("page.py"), cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=300, check=False
-    )
+    # Paths of sockets are short.
+    with tempfile.TemporaryDirectory(prefix="hp", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        environ = {**os.environ, "TMPDIR": folder}
+        done = subprocess.run(
+            python("page.py"),
+            cwd=tmp_path,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr
 
 

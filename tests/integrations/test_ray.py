@@ -26,10 +26,11 @@ torch = pytest.importorskip("torch")
 from ray.cluster_utils import Cluster  # noqa: E402
 
 from hermpkg_build import TrustError, TrustPolicy, TrustRule  # noqa: E402
-from hermpkg_build.errors import ArchiveError  # noqa: E402
+from hermpkg_build.errors import ArchiveError, CommandLineError  # noqa: E402
 from hermpkg_build.integrations import ray as hermpkg_ray  # noqa: E402
 from hermpkg_build.integrations.packed_model import ModelNotFoundError  # noqa: E402
 from tests.integrations.servers import free_port  # noqa: E402
+from tests.registry.conftest import make_registry  # noqa: E402, F401
 
 ONES = torch.ones(2, 3)
 SPREAD = {"ray_actor_options": {"num_cpus": 1}, "max_replicas_per_node": 2}
@@ -307,6 +308,23 @@ def test_what_cannot_be_deployed_is_told_before_anything_is(nodes, artifact, tmp
     with pytest.raises(ValueError, match="share"):
         hermpkg_ray.deploy(hermpkg_ray.share(artifact(2.0)), trust="trust.toml")
     assert not serve.status().applications
+
+
+def test_of_a_registry_each_node_pulls_once_itself(nodes, artifact, make_registry):  # noqa: F811
+    from hermpkg_build.registry.push import push
+    from hermpkg_build.registry.reference import Reference
+    from hermpkg_build.registry.server import Connection
+
+    file = artifact(8.0, name="pulled.pt")
+    tagged = Reference.parse(f"oci://{make_registry().host}/team/net:1")
+    pinned = push(file, tagged, Connection()).reference
+    handle = hermpkg_ray.deploy(str(pinned), num_replicas=4, options=SPREAD)
+    answers = [handle.remote(ONES) for _ in range(20)]
+    assert {float(answer.result()[0, 0]) for answer in answers} == {24.0}
+    fetched = nodes_that_fetched(sha256(file))
+    assert len(fetched) == len({*fetched}) == 2
+    with pytest.raises(CommandLineError, match="no digest"):
+        hermpkg_ray.deploy(str(tagged))
 
 
 def test_what_is_forgotten_can_be_fetched_no_more(nodes, artifact):
