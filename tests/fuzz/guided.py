@@ -1,7 +1,8 @@
 """Tries inputs that coverage leads to: ``guided.py SECONDS TARGET...``, by ``make fuzz GUIDED=1``.
 
 Needs atheris. The mutants of the target and those of atheris take turns; what runs lines that nothing ran
-before is kept in memory and mutated further.
+before is mutated further, and lies in a folder ``corpus`` of the one that is named at the start. What is
+worth keeping goes into ``corpus/TARGET`` beside this file, from where the next run begins.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import atheris
+from again import CORPUS
 from target import Attempt, Target
 
 _LARGEST = 1 << 16
@@ -48,6 +50,8 @@ def _try(name: str, seconds: int) -> int:
         paths.append(folder / "seeds" / seed)
         paths[-1].write_bytes(data)
         (corpus / seed).write_bytes(bytes((number,)) + data)
+    for kept in sorted((CORPUS / name).glob("*")):
+        (corpus / kept.name).write_bytes(kept.read_bytes())
     os.chdir(folder)
     options = [f"-max_total_time={seconds}", f"-max_len={_LARGEST}", "-timeout=60", "-rss_limit_mb=8192"]
     attempts = _Attempts(target, folder, paths)

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 RUN = Path(__file__).with_name("run.py")
+AGAIN = Path(__file__).with_name("again.py")
+CORPUS = Path(__file__).with_name("corpus")
 TARGETS = Path(__file__).with_name("targets")
 
 COUNTS = {
@@ -56,6 +58,15 @@ def test_mutants_keep_the_laws(target, tmp_path):
     tried = run(tmp_path, str(COUNTS[target]), target)
     assert tried.returncode == 0, tried.stdout
     assert tried.stdout.startswith(f"{target}: {COUNTS[target]} mutants in ")
+
+
+@pytest.mark.parametrize("target", sorted(path.name for path in CORPUS.iterdir()))
+def test_what_coverage_led_to_keeps_the_laws(target):
+    tried = subprocess.run(
+        [sys.executable, str(AGAIN), target], stdout=subprocess.PIPE, text=True, check=False
+    )
+    assert tried.returncode == 0, tried.stdout
+    assert " 0 laws broken" in tried.stdout
 
 
 def test_whatever_breaks_a_law_is_noticed(tmp_path):
