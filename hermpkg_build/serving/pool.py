@@ -120,7 +120,7 @@ class Pool(Closing):
         self._swapping = threading.Lock()
         self._lineup = Lineup(self._waiting)
         timekeeper = Timekeeper(self._lineup.expire)
-        window = min(queue, workers * 2 * (1 if batch is None else batch.size))
+        window = min(queue, workers * 8 * (1 if batch is None else batch.size))
         self._dispatcher = Dispatcher(self._waiting, self._lineup, timekeeper, window)
         self._finalizer = weakref.finalize(self, _end, self._lineup, timekeeper, self._process)
         try:

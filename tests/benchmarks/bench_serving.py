@@ -1,0 +1,252 @@
+"""Measures pools beside processes and threads that each have an importer: memory, calls, requests over HTTP.
+
+Prints a table. Memory is the proportional set size of all processes (PSS, in which what several share counts
+once), so it is measured on Linux only. Run it as a script.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hermpkg_build import PackageExporter, PackageImporter
+from hermpkg_build.serving import Pool
+
+MIB = 1 << 20
+MODEL = ("model", "model.pkl")
+
+BARE = """
+import sys, torch
+from hermpkg_build import PackageImporter
+importer = PackageImporter(sys.argv[1])
+if sys.argv[2] == "1":
+    model = importer.load_pickle("model", "model.pkl")
+    model(torch.ones(1, model.in_features))
+print(flush=True)
+sys.stdin.read()
+"""
+
+UVICORN = """
+import json, sys
+import torch, uvicorn
+from hermpkg_build import PackageImporter
+model = PackageImporter(sys.argv[1]).load_pickle("model", "model.pkl")
+async def app(scope, receive, send):
+    body = b""
+    while True:
+        message = await receive()
+        body += message["body"]
+        if not message.get("more_body"):
+            break
+    (given,) = json.loads(body)["inputs"]
+    with torch.no_grad():
+        y = model(torch.tensor(given["data"]).reshape(given["shape"]))
+    data = json.dumps({"outputs": [{"data": y.flatten().tolist()}]}).encode()
+    headers = [(b"content-length", b"%d" % len(data))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": data})
+uvicorn.run(app, port=int(sys.argv[2]), log_level="error", lifespan="off")
+"""
+
+_here: list[Any] = []
+
+
+def load_here(path: str) -> None:
+    """Load the model in this process, once."""
+    torch.set_num_threads(1)
+    _here.append(PackageImporter(path).load_pickle(*MODEL))
+
+
+def call_here(x: torch.Tensor) -> torch.Tensor:
+    """Call the model of this process."""
+    with torch.no_grad():
+        return _here[0](x)
+
+
+def write_model(path: str, mebibytes: int) -> int:
+    """Write a linear model of that size; return the number of its inputs."""
+    size = int((mebibytes * MIB / 4) ** 0.5)
+    with PackageExporter(path) as exporter:
+        exporter.extern("**")
+        exporter.save_pickle(*MODEL, torch.nn.Linear(size, size, bias=False))
+    return size
+
+
+def pss(processes: Sequence[int]) -> int:
+    """The proportional set size of processes, in bytes."""
+    total = 0
+    for process in processes:
+        with suppress(OSError):
+            for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1]) << 10
+    return total
+
+
+def below(process: int) -> list[int]:
+    """The processes that a process has started, and those that these have."""
+    found: list[int] = []
+    for task in os.listdir(f"/proc/{process}/task"):
+        with suppress(OSError):
+            children = Path(f"/proc/{process}/task/{task}/children").read_text().split()
+            for child in map(int, children):
+                found += [child, *below(child)]
+    return found
+
+
+def bare_memory(path: str, *, loaded: bool) -> int:
+    """The memory of a process with an importer of its own, with or without the model."""
+    words = [sys.executable, "-c", BARE, path, str(int(loaded))]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        process.stdout.readline()
+        memory = pss([process.pid])
+        process.stdin.close()
+    return memory
+
+
+def memory_rows(path: str, mebibytes: int, size: int) -> None:
+    """Print what pools take beside what they may: the weights once, and a bare importer for each worker."""
+    bare = bare_memory(path, loaded=False)
+    print(f"{'memory (PSS)':<44}{'MiB':>10}{'goal':>10}")
+    print(f"{'bare importer':<44}{bare / MIB:>10.0f}")
+    print(f"{'bare importer, model loaded':<44}{bare_memory(path, loaded=True) / MIB:>10.0f}")
+    for workers in (1, 2, 8):
+        with Pool(path, workers, load=[MODEL], threads=1) as pool:
+            for worker in range(workers):
+                pool.bind(MODEL, worker=worker)(torch.ones(1, size))
+            used = pss(below(os.getpid()))
+        goal = mebibytes + workers * bare / MIB
+        print(f"{f'pool of {workers}, all its processes':<44}{used / MIB:>10.0f}{goal:>10.0f}")
+
+
+def rate(count: int, run: Callable[[int], object]) -> float:
+    """Calls a second; the best of three runs."""
+    best = 0.0
+    for _ in range(3):
+        start = time.perf_counter()
+        run(count)
+        best = max(best, count / (time.perf_counter() - start))
+    return best
+
+
+def throughput_rows(folder: str, workers: int, count: int) -> None:
+    """Print calls a second of pools, processes and threads, with small and with larger tensors."""
+    print(f"\n{'calls a second':<44}{'pool':>10}{'processes':>10}{'threads':>10}")
+    path = os.path.join(folder, "small.pt")
+    size = write_model(path, 4)
+    context = get_context("forkserver")
+    processes = ProcessPoolExecutor(workers, mp_context=context, initializer=load_here, initargs=(path,))
+    with (
+        Pool(path, workers, load=[MODEL], threads=1) as pool,
+        processes,
+        ThreadPoolExecutor(workers, initializer=load_here, initargs=(path,)) as threads,
+    ):
+        for rows in (1, 256):
+            x = torch.ones(rows, size)
+
+            def of_executor(executor: Executor, calls: int, x: torch.Tensor = x) -> list[Any]:
+                return list(executor.map(call_here, [x] * calls))
+
+            def of_pool(calls: int, x: torch.Tensor = x) -> list[Any]:
+                return list(pool.map(MODEL, [x] * calls))
+
+            calls = count if rows == 1 else count // 4
+            rates = [
+                rate(calls, of_pool),
+                rate(calls, lambda n: of_executor(processes, n)),
+                rate(calls, lambda n: of_executor(threads, n)),
+            ]
+            print(
+                f"{f'{rows} x {size} floats, 4 MiB of weights':<44}"
+                + "".join(f"{each:>10.0f}" for each in rates)
+            )
+
+
+def http_rows(folder: str, workers: int, count: int) -> None:
+    """Print requests a second of ``hermpkg serve`` beside a bare uvicorn with an importer."""
+    path = os.path.join(folder, "small.pt")
+    size = int((4 * MIB / 4) ** 0.5)
+    inputs = [{"name": "input", "datatype": "FP32", "shape": [1, size], "data": [1.0] * size}]
+    body = json.dumps({"inputs": inputs})
+    print(f"\n{'requests a second, JSON of ' + str(size) + ' numbers':<44}{'':>10}")
+    serve = [sys.executable, "-m", "hermpkg_build", "serve", path, "-q", "--workers", str(workers), "--port"]
+    for who, words, port in (
+        ("hermpkg serve", serve, 8917),
+        ("uvicorn and an importer, one process", [sys.executable, "-c", UVICORN, path], 8918),
+    ):
+        with subprocess.Popen([*words, str(port)], stdout=subprocess.DEVNULL) as process:
+            try:
+                wait_for(port)
+                print(f"{who:<44}{rate(count, lambda n, port=port: send_many(port, body, n)):>10.0f}")
+            finally:
+                process.terminate()
+
+
+def wait_for(port: int) -> None:
+    """Wait until a server answers."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        with suppress(OSError):
+            http.client.HTTPConnection("127.0.0.1", port).connect()
+            return
+        time.sleep(0.1)
+    raise TimeoutError(f"nothing listens at port {port}")
+
+
+def send_many(port: int, body: str, count: int, clients: int = 4) -> None:
+    """Send requests from several threads."""
+
+    def send() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        for _ in range(count // clients):
+            connection.request("POST", "/v2/models/small/infer", body)
+            response = connection.getresponse()
+            response.read()
+            assert response.status == 200
+        connection.close()
+
+    threads = [threading.Thread(target=send) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--mebibytes", type=int, default=1024, help="size of the weights whose memory is measured"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=2, help="workers, processes and threads that are compared"
+    )
+    parser.add_argument("--calls", type=int, default=2000, help="calls for each figure")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        if sys.platform == "linux":
+            path = os.path.join(folder, "large.pt")
+            memory_rows(path, options.mebibytes, write_model(path, options.mebibytes))
+        throughput_rows(folder, options.workers, options.calls)
+        http_rows(folder, options.workers, options.calls // 2)
+
+
+if __name__ == "__main__":
+    main()
