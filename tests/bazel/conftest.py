@@ -85,6 +85,8 @@ class Workspace:
             "--host_jvm_args=-Xmx1g",
             # Its server lives for a test, and would take half of its time to compile itself for a long life.
             "--host_jvm_args=-XX:TieredStopAtLevel=1",
+            # Nor does so small a heap repay threads of its own that collect it.
+            "--host_jvm_args=-XX:+UseSerialGC",
             # Where it forgets the logs that it wrote on the way to one with a name.
             f"--host_jvm_args=-Djava.io.tmpdir={self._user_root.parent}",
             command,
@@ -117,6 +119,14 @@ class Workspace:
             for target in targets
             if target["path"]
         }
+
+    def clear(self) -> None:
+        """Make it an empty workspace, also of what was built; the server stays."""
+        if self._started:
+            outcome = self.bazel("clean")
+            assert outcome.code == 0, outcome.said
+        shutil.rmtree(self.root, ignore_errors=True)
+        self.write({"WORKSPACE": ""})
 
     def stop(self) -> None:
         if self._started:
@@ -159,8 +169,21 @@ def workspace_at(root: Path, bazel_root: Path) -> Iterator[Workspace]:
         made.stop()
 
 
+@pytest.fixture(scope="session")
+def with_server(tmp_path_factory: pytest.TempPathFactory, bazel_root: Path) -> Iterator[Workspace]:
+    yield from workspace_at(tmp_path_factory.mktemp("workspaces") / "workspace", bazel_root)
+
+
 @pytest.fixture
-def workspace(tmp_path: Path, bazel_root: Path) -> Iterator[Workspace]:
+def workspace(with_server: Workspace) -> Workspace:
+    """An empty workspace, whose server has had others: it takes seconds to start."""
+    with_server.clear()
+    return with_server
+
+
+@pytest.fixture
+def lonely_workspace(tmp_path: Path, bazel_root: Path) -> Iterator[Workspace]:
+    """An empty workspace, with a server that nobody else has."""
     root = tmp_path / "workspace"
     root.mkdir()
     yield from workspace_at(root, bazel_root)

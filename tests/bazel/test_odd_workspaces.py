@@ -194,8 +194,9 @@ model_package(
 
 
 def test_a_build_that_was_killed_goes_on(
-    workspace: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lonely_workspace: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    workspace = lonely_workspace
     # What dies with its server cannot remove its temporary files.
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     workspace.declare()

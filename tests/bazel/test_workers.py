@@ -40,7 +40,7 @@ def built(workspace: Any, *words: str) -> str:
 
 
 def workers(folder: Path, action: str) -> list[int]:
-    """The workers for an action that Bazel started for the workspaces below `folder`."""
+    """The workers for an action that work below `folder`."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -55,9 +55,10 @@ def workers(folder: Path, action: str) -> list[int]:
 
 
 @pytest.fixture
-def app(workspace: Any, tmp_path: Path) -> Any:
+def app(lonely_workspace: Any, tmp_path: Path) -> Any:
     if not Path("/proc/self/cmdline").exists():
         pytest.skip("processes are found through /proc")
+    workspace = lonely_workspace  # With workers of its own, too.
     workspace.declare(workers=True)
     # A worker is started anew when a file of the tool changes, so this is a copy that nobody works on.
     for folder in ("hermpkg_build", "rules"):
@@ -70,7 +71,13 @@ def app(workspace: Any, tmp_path: Path) -> Any:
     return workspace
 
 
-def test_workers_make_what_sandboxes_make(app: Any, bazel_root: Path) -> None:
+@pytest.fixture
+def base(app: Any) -> Path:
+    """Where the server of `app` has all that it makes, and its workers work."""
+    return Path(app.bazel("info", "output_base").stdout.strip())
+
+
+def test_workers_make_what_sandboxes_make(app: Any, base: Path) -> None:
     digests = []
     for strategy in ("worker", "sandboxed", "local"):
         (app.root / "app/parts.py").write_text(f"B = 1  # {strategy}\n")
@@ -78,13 +85,13 @@ def test_workers_make_what_sandboxes_make(app: Any, bazel_root: Path) -> None:
         (app.root / "app/parts.py").write_text("A = 1\n")
         digests.append(built(app, f"--spawn_strategy={strategy}"))
     assert len(set(digests)) == 1
-    assert workers(bazel_root, "assemble")
-    assert workers(bazel_root, "analyse")
+    assert workers(base, "assemble")
+    assert workers(base, "analyse")
 
 
-def test_a_worker_that_died_is_replaced(app: Any, bazel_root: Path) -> None:
+def test_a_worker_that_died_is_replaced(app: Any, base: Path) -> None:
     before = built(app)
-    doomed = [*workers(bazel_root, "analyse"), *workers(bazel_root, "assemble")]
+    doomed = [*workers(base, "analyse"), *workers(base, "assemble")]
     assert len(doomed) >= 2
     for pid in doomed:
         os.kill(pid, signal.SIGKILL)
@@ -94,16 +101,16 @@ def test_a_worker_that_died_is_replaced(app: Any, bazel_root: Path) -> None:
     assert built(app) == before
 
 
-def test_an_error_in_a_request_does_not_end_the_worker(app: Any, bazel_root: Path) -> None:
+def test_an_error_in_a_request_does_not_end_the_worker(app: Any, base: Path) -> None:
     before = built(app)
-    (pid,) = workers(bazel_root, "assemble")
+    (pid,) = workers(base, "assemble")
     (app.root / "app/parts.py").write_text("import hypothesis\n")
     outcome = app.bazel("build", "//app", JSON_WORKERS)
     assert outcome.code == 1
     assert "app/parts.py:1" in outcome.said
     (app.root / "app/parts.py").write_text("A = 1\n")
     assert built(app) == before
-    assert workers(bazel_root, "assemble") == [pid]
+    assert workers(base, "assemble") == [pid]
 
 
 def test_what_is_installed_later_is_found_by_workers_too(app: Any, tmp_path: Path) -> None:
