@@ -16,6 +16,9 @@ from hermpkg_build.registry.repository import Repository
 from hermpkg_build.registry.server import Connection
 from hermpkg_build.remote.concurrently import all_of
 
+WORTH_TELLING = 64 << 20
+"""Of so many bytes people are told before they travel."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pushed:
@@ -62,7 +65,8 @@ def push(
         has = all_of(*(partial(repository.has_blob, digest) for digest in layers))
         missing = [layer for layer, there in zip(layers.values(), has, strict=True) if not there]
         size = sum(layer.descriptor.digest.size for layer in missing)
-        tell(f"{len(missing)} of {len(layers)} layers are missing there, {size:,} bytes")
+        if size >= WORTH_TELLING:
+            tell(f"{len(missing)} of {len(layers)} layers travel, {size:,} bytes")
         moved = all_of(*(partial(_put, repository, layer, mount_from) for layer in missing))
         repository.put_bytes(config)
         repository.put_manifest(reference.tag or f"sha256:{subject.digest.hash}", manifest)

@@ -79,7 +79,7 @@ def run(arguments: PushArguments, console: Console) -> ExitCode:
         connection,
         mount_from=arguments.mount_from,
         attachments=list(_attachments(path, arguments)),
-        tell=console.note if console.verbose else lambda _: None,
+        tell=console.note,
     )
     console.give_json(
         {
