@@ -21,7 +21,7 @@ FUZZ := .venv-fuzz
 INTEGRATIONS := .venv-integrations
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test dist bench fuzz zoo models integrations load pictures machine format clean
+.PHONY: help demo test dist bench fuzz zoo matrix models integrations load pictures machine format clean
 
 help: ## Show what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -56,6 +56,9 @@ endif
 zoo: $(ZOO)/zoo.stamp ## Pack models of twelve libraries and load them where the libraries are not
 	@$(ZOO)/bin/python tests/zoo/run.py $(LIBRARIES)
 
+matrix: $(VENV)/test.stamp ## Test with other versions of Python and torch, and have artifacts cross between them (8 GiB at once)
+	@$(VENV_PYTHON) tests/matrix/run.py $(ENVIRONMENTS)
+
 models: $(MODELS)/models.stamp ## Pack models of 57 libraries with one line each, and run them where the libraries are not
 	@$(MODELS)/bin/python tests/zoo/pack.py $(LIBRARIES)
 
@@ -78,7 +81,7 @@ format: $(VENV)/test.stamp ## Format the code
 	sh tests/bazel/buildifier.sh fix || test $$? = 69
 
 clean: ## Remove everything that make made
-	rm -rf $(VENV) $(ZOO) $(MODELS) $(FUZZ) $(INTEGRATIONS) tests/bazel/node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	rm -rf $(VENV) $(ZOO) $(MODELS) $(FUZZ) $(INTEGRATIONS) .venv-matrix tests/bazel/node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
 		.import_linter_cache examples/*/hermpkg-out tests/zoo/hermpkg-out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

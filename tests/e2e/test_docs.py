@@ -97,6 +97,7 @@ def maker(name: str):
         "make_remote_settings",
         "make_rules",
         "make_scan",
+        "make_versions",
     ],
 )
 def test_pages_are_those_of_the_tables(name):

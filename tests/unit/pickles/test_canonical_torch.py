@@ -203,9 +203,23 @@ def test_an_lstm_a_transformer_and_an_optimiser_come_back() -> None:
     assert group["params"][0] is next(iter(loaded["model"].parameters()))
 
 
+def stock_loads_storages() -> bool:
+    """Whether torch's own importer loads untyped storages: those of old versions fail."""
+    stream = io.BytesIO()
+    with torch.package.PackageExporter(stream) as exporter:
+        exporter.extern("**")
+        exporter.save_pickle("m", "m.pkl", torch.ones(2).untyped_storage())
+    stream.seek(0)
+    try:
+        torch.package.PackageImporter(stream).load_pickle("m", "m.pkl")
+    except AttributeError:
+        return False
+    return True
+
+
 def test_the_stock_importer_reads_it(tmp_path: Path) -> None:
     made = {"model": torch.nn.Linear(2, 3), "set": {1, "two"}}
-    if HAS_UNSIGNED:  # Before that, no untyped storage came out of a package.
+    if stock_loads_storages():
         made["storage"] = torch.ones(2).untyped_storage()
     pickled = pickle_canonically(made)
     path = tmp_path / "archive.pt"

@@ -1,0 +1,199 @@
+"""The part of the matrix that all tests include: another Python without torch, and what tells results."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.version import Version
+
+HERE = Path(__file__).resolve().parent
+REPOSITORY = HERE.parents[1]
+PYTHONS = ("3.13", "3.10", "3.12", "3.11", "3.14")
+
+CODE = """
+import dataclasses
+import enum
+
+
+class Color(enum.Enum):
+    RED = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Config:
+    color: Color = Color.RED
+    sizes: "list[int]" = dataclasses.field(default_factory=lambda: [1, 2])
+"""
+WRITE = """
+import collections, datetime, decimal, fractions, functools, pathlib, re, sys, uuid
+from hermpkg_build import PackageExporter
+import crossed
+with PackageExporter(sys.argv[1]) as exporter:
+    exporter.intern("crossed")
+    exporter.extern("**")
+    exporter.save_text("texts", "words.txt", "wörds")
+    exporter.save_pickle("values", "values.pkl", [
+        crossed.Config(), crossed.Color.RED, pathlib.Path("a/b"), pathlib.PureWindowsPath("c"), list[int],
+        datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc), decimal.Decimal("1.5"), uuid.UUID(int=1),
+        re.compile("a+", re.IGNORECASE), functools.partial(int, base=2), collections.OrderedDict(a={1, 2}),
+    ])
+"""
+READ = """
+import sys
+from hermpkg_build import PackageImporter
+importer = PackageImporter(sys.argv[1], check="off")
+config, color, *values = importer.load_pickle("values", "values.pkl")
+assert color is importer.import_module("crossed").Color.RED is config.color, config
+assert importer.load_text("texts", "words.txt") == "wörds"
+assert "torch" not in sys.modules and "crossed" not in sys.modules
+print(config.sizes, *map(str, values[:6]), values[6].flags, values[7]("101"), dict(values[8]))
+"""
+
+
+def program(name: str) -> Any:
+    """A program of this folder, as a module."""
+    spec = spec_from_file_location(f"matrix_{name}", HERE / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch:
+        # Its dataclasses look their module up.
+        patch.setitem(sys.modules, spec.name, module)
+        spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def other_python() -> str:
+    """An interpreter of another version than this one's."""
+    environment = program("environment")
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    for version in PYTHONS:
+        if version != here and (found := environment.interpreter_of(version)):
+            return str(found)
+    pytest.skip(f"there is no Python on the path or among pyenv's but {here}")
+
+
+def test_artifacts_cross_to_another_python_and_back_without_torch(other_python: str, tmp_path: Path) -> None:
+    libraries, code = tmp_path / "libraries", tmp_path / "code"
+    libraries.mkdir()
+    code.mkdir()
+    (code / "crossed.py").write_text(CODE, encoding="utf-8")
+    (libraries / "hermpkg_build").symlink_to(REPOSITORY / "hermpkg_build")
+    packaging = find_spec("packaging")
+    assert packaging is not None
+    assert packaging.origin is not None
+    (libraries / "packaging").symlink_to(Path(packaging.origin).parent)
+
+    def run(python: str, source: str, path: Path, *folders: Path) -> str:
+        variables = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders)), "PYTHONUTF8": "1"}
+        done = subprocess.run(
+            [python, "-c", source, str(path)],
+            cwd=tmp_path,
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    said = set()
+    for number, writer in enumerate((sys.executable, other_python)):
+        path = tmp_path / f"{number}.pt"
+        run(writer, WRITE, path, libraries, code)
+        said |= {run(reader, READ, path, libraries) for reader in (sys.executable, other_python)}
+    assert len(said) == 1
+
+
+STATES = {
+    "torch-1-python-3.10": {
+        "versions": {"python": "3.10.1", "torch": "1", "numpy": "2"},
+        "tests": {"compat": {"passed": 5, "failed": 1, "skipped": 2, "failures": ["a::b"]}},
+        "written": {
+            "ours": {"a": {"records": {"m.pkl": "1", "v": "2"}}, "b": {"records": {"m.pkl": "1", "v": "2"}}},
+            "built": {"a": {"error": "ValueError: no | way"}},
+        },
+        "read": {"torch-1-python-3.11": {"ours to ours": {"a": "same", "b": "the process died"}}},
+    },
+    "torch-1-python-3.11": {
+        "versions": {"python": "3.11.1", "torch": "1+cpu", "numpy": "2"},
+        "written": {
+            "ours": {"a": {"records": {"m.pkl": "1", "v": "3"}}, "b": {"records": {"m.pkl": "1", "v": "2"}}}
+        },
+    },
+    "torch-2-python-3.14": {"missing": "there is no Python 3.14"},
+    "torch-2-python-3.13": {},
+}
+
+
+def test_a_summary_tells_what_differs() -> None:
+    results = program("results")
+    found = results.summary(STATES)
+    (crossing,) = found["crossings"]
+    assert (crossing["same"], crossing["of"]) == (1, 2)
+    assert crossing["differences"] == {"b": "the process died"}
+    ours, built = found["bytes"]
+    assert (ours["same"], ours["of"], ours["records"]) == (1, 2, {"v": 1})
+    assert built["of"] == 0
+    text = results.table(found)
+    assert "5 passed, 1 failed, 2 skipped" in text
+    assert "a::b" in text
+    assert "not made: there is no Python 3.14" in text
+
+
+def test_the_page_shows_every_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = spec_from_file_location("make_versions", REPOSITORY / "docs/reference/make_versions.py")
+    assert spec is not None
+    assert spec.loader is not None
+    maker = module_from_spec(spec)
+    spec.loader.exec_module(maker)
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(program("results").summary(STATES)), encoding="utf-8")
+    monkeypatch.setattr(maker, "RESULTS", path)
+    page = maker.page()
+    assert "| 3.10.1 | 1 | 2 | 5 | 1 | 2 |" in page
+    assert "not made: there is no Python 3.14" in page
+    assert "| 3.13 | 2 | | not made: not tried yet | | |" in page
+    assert "| b | hermpkg to hermpkg | 1, 3.11 → 1, 3.10 | the process died |" in page
+    assert "| a | hermpkg build | 1, 3.10 | ValueError: no \\| way |" in page
+
+
+def test_the_table_of_environments_has_what_is_said_to_be_supported() -> None:
+    environments = program("environment").environments()
+    text = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    lowest = min((each.python for each in environments), key=Version)
+    assert f'requires-python = ">={lowest}"' in text
+    oldest = min(Version(each.torch) for each in environments if each.torch != "newest")
+    assert f'"torch>={oldest.major}.{oldest.minor}"' in text
+    assert "newest" in {each.torch for each in environments}
+    for each in environments:
+        if each.python != "3.14":
+            assert f"Programming Language :: Python :: {each.python}" in text
+
+
+def test_versions_that_artifacts_require_are_those_that_were_tried() -> None:
+    from hermpkg_build.analysis.decisions import NEWEST_TRIED
+
+    found = json.loads((HERE / "results.json").read_text(encoding="utf-8"))
+    torches = {
+        name: Version(facts["versions"]["torch"]).release[:2]
+        for name, facts in found["environments"].items()
+        if "versions" in facts
+    }
+    newest = max(torches.values())
+    assert Version(NEWEST_TRIED["torch"]).release == newest
+    read = [
+        each
+        for each in found["crossings"]
+        if torches[each["reader"]] == newest and each["way"] in {"ours to ours", "built to ours"}
+    ]
+    assert {torches[each["writer"]] for each in read} == {*torches.values()}
+    assert all(each["same"] == each["of"] for each in read)
