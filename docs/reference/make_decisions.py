@@ -29,8 +29,10 @@ The standard library is extern without being decided. Imports that are only for 
 so are imports that may fail of modules that are not installed, which the report lists.
 
 `requires` allows each extern distribution that the package cannot do without from the version that is
-installed up to the next one that may break: `>=2.13.0,<3`, `>=0.23.3,<0.24`; of versions that begin with a
-year, all later ones.
+installed on. Of torch, whose classes lie in pickled models, up to the newest release to which artifacts
+[were seen to cross](versions.md), or the fixes of the installed one where that is newer: `>=2.13.0,<2.16`.
+Of others, up to the next one that may break by its number: `>=2.4.6,<3`, `>=0.23.3,<0.24`; of versions that
+begin with a year, all later ones. `requires=` (`--requires`) says otherwise.
 
 Where the policy is yours to decide otherwise: `extern=["name"]` and `intern=["name"]` (`--extern`,
 `--intern`) take names of distributions or of top-level modules, `policy=` takes rules that come before all

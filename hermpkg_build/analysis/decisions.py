@@ -253,11 +253,16 @@ def must_match(rules: Iterable[PolicyRule]) -> list[PolicyRule]:
     return [replace(rule, allow_empty=False) for rule in rules]
 
 
-def allowed_versions(version: str) -> str:
-    """The versions (PEP 440) that may stand in for an installed one: later ones up to the next break.
+def allowed_versions(name: str, version: str) -> str:
+    """The versions (PEP 440) of a distribution that may stand in for an installed one.
 
-    >>> [allowed_versions(text) for text in ("2.13.0+cpu", "0.23.3", "2026.11.15")]
+    Later ones: of those in `NEWEST_TRIED` up to the newest that was tried, or the fixes of the installed one
+    where that is newer; of others up to the next break.
+
+    >>> [allowed_versions("lib", text) for text in ("2.13.0+cpu", "0.23.3", "2026.11.15")]
     ['>=2.13.0,<3', '>=0.23.3,<0.24', '>=2026.11.15']
+    >>> allowed_versions("torch", "2.4.1"), allowed_versions("torch", "9.1")
+    ('>=2.4.1,<2.16', '>=9.1,<9.2')
     """
     from packaging.version import InvalidVersion, Version
 
@@ -265,12 +270,22 @@ def allowed_versions(version: str) -> str:
         found = Version(version)
     except InvalidVersion:
         return ""
+    if (tried := NEWEST_TRIED.get(name)) is not None:
+        newest = max(Version(tried), found)
+        return f">={found.public},<{newest.major}.{newest.minor + 1}"
     if found.major >= _FIRST_YEAR:
         return f">={found.public}"
     epoch = f"{found.epoch}!" if found.epoch else ""
     following = f"{found.major + 1}" if found.major else f"0.{found.minor + 1}"
     return f">={found.public},<{epoch}{following}"
 
+
+NEWEST_TRIED = {FRAMEWORK: "2.15"}
+"""The newest release to which artifacts that older ones made were seen to cross, which is no guess.
+
+`make matrix` tries it, and a test compares this with its results. Pickled models hold attributes of torch's
+own classes, which it may change in any release.
+"""
 
 _FIRST_YEAR = 1990
 """From this on, the first number of a version is a year, which says nothing of what breaks."""

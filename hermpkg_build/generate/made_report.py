@@ -54,11 +54,11 @@ def versions_needed(
         if decision.name in needed
         and decision.name not in OWN_TOOLS
         and decision.row != UNUSED
-        and (versions := allowed_versions(decision.version))
+        and (versions := allowed_versions(decision.name, decision.version))
     }
     if FRAMEWORK in needed and FRAMEWORK not in found:
         installed = distributions.named(FRAMEWORK)
-        found[FRAMEWORK] = allowed_versions(installed.version) if installed else ""
+        found[FRAMEWORK] = allowed_versions(FRAMEWORK, installed.version) if installed else ""
     return {name: text for name, text in found.items() if text}
 
 

@@ -132,10 +132,11 @@ def test_the_command_packs_what_a_function_returns(folder):
     out = hermpkg(
         folder,
         *("pack", "app.model:make", "-o", "model.pt", "--arg", "times=2", "--example", "app.model:example"),
-        "--json",
+        *("--json", "--requires", "packaging >=1,<99"),
     )
     report = json.loads(out.stdout)
     assert "made" in out.stderr
+    assert report["install"] == {"packaging": "<99,>=1"}
     assert report["path"] == "model.pt"
     assert report["bytes"] == (folder / "model.pt").stat().st_size
     assert 'intern("app.**")' in report["build_policy"]
@@ -143,6 +144,14 @@ def test_the_command_packs_what_a_function_returns(folder):
     (folder / "app/words.txt").unlink()
     with PackageImporter("model.pt") as importer:
         assert importer.load_pickle("model", "model.pkl")(word="two") == [True, True]
+
+
+@pytest.mark.parametrize(
+    "text", ["torch", "torch>>1", "torch[extra]>1", "torch>1; python_version>'3'", ">1"]
+)
+def test_what_is_no_requirement_is_told(folder, text):
+    failed = hermpkg(folder, "pack", "app:make", "-o", "model.pt", f"--requires={text}", code=2)
+    assert "'torch>=2.13,<3'" in failed.stderr
 
 
 def test_modules_with_names_of_the_standard_library_stay_the_users_alone(folder):

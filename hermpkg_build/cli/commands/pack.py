@@ -39,6 +39,23 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def read_requirement(text: str) -> tuple[str, str]:
+    """Read the name of a distribution and its versions; raise ValueError with what is needed.
+
+    >>> read_requirement("torch >=2.13,<3")
+    ('torch', '<3,>=2.13')
+    """
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        found = Requirement(text)
+        if found.extras or found.marker or found.url or not found.specifier:
+            raise InvalidRequirement(text)
+    except InvalidRequirement:
+        raise ValueError("a name with versions, such as 'torch>=2.13,<3'") from None
+    return found.name, str(found.specifier)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackArguments(CommonArguments):
     """What ``hermpkg pack`` is told."""
@@ -78,6 +95,11 @@ class PackArguments(CommonArguments):
     intern: tuple[str, ...] = repeated(
         "--intern NAME", "pack a distribution or top-level module; may be repeated", read=str
     )
+    requires: tuple[tuple[str, str], ...] = repeated(
+        "--requires REQUIREMENT",
+        "versions of a distribution that may be there where the file is loaded; may be repeated",
+        read=read_requirement,
+    )
     timeout: float | None = option(
         "--timeout SECONDS",
         "end the fresh process after this; without it, after ten minutes and what the example takes here",
@@ -100,6 +122,7 @@ class PackArguments(CommonArguments):
             *(("--arg", f"{name}={json.dumps(value)}") for name, value in self.arguments),
             *(("--extern", name) for name in self.extern),
             *(("--intern", name) for name in self.intern),
+            *(("--requires", name + versions) for name, versions in self.requires),
         ]
         return [self.factory, *(f"{name}={value}" for name, value in given if value)]
 
@@ -136,6 +159,7 @@ def run(arguments: PackArguments, console: Console) -> ExitCode:
             example=call_factory(arguments.example, {}) if arguments.example else None,
             extern=arguments.extern,
             intern=arguments.intern,
+            requires=dict(arguments.requires),
             timeout=arguments.timeout,
         )
     report = replace(report, notes=(*note, *report.notes))

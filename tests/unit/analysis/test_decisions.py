@@ -1,8 +1,11 @@
 """The table of decisions: the first row that fits, its reason, and the rules that carry it out."""
 
 import pytest
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from hermpkg_build.analysis.decisions import (
+    NEWEST_TRIED,
     TABLE,
     Candidate,
     allowed_versions,
@@ -91,5 +94,18 @@ def test_what_collects_for_the_whole_process_is_one_with_the_hosts(classifiers, 
 
 
 def test_a_version_that_is_none_allows_nothing_in_particular():
-    assert allowed_versions("unknown") == ""
-    assert allowed_versions("1!2.0") == ">=1!2.0,<1!3"
+    assert allowed_versions("lib", "unknown") == ""
+    assert allowed_versions("lib", "1!2.0") == ">=1!2.0,<1!3"
+
+
+@pytest.mark.parametrize(
+    "installed", ["2.4.1", "2.13.0+cpu", "2.15.0", "2.15.3", "2.16.0", "3.0.1", "2.17.0.dev1"]
+)
+def test_a_framework_is_allowed_as_far_as_it_was_tried(installed):
+    allowed = SpecifierSet(allowed_versions("torch", installed), prereleases=True)
+    tried, found = Version(NEWEST_TRIED["torch"]), Version(installed)
+    assert found in allowed
+    assert tried in allowed or found > tried
+    newest = max(tried, found)
+    assert Version(f"{newest.major}.{newest.minor}.99") in allowed
+    assert Version(f"{newest.major}.{newest.minor + 1}") not in allowed
