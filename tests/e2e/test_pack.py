@@ -146,9 +146,7 @@ def test_the_command_packs_what_a_function_returns(folder):
         assert importer.load_pickle("model", "model.pkl")(word="two") == [True, True]
 
 
-@pytest.mark.parametrize(
-    "text", ["torch", "torch>>1", "torch[extra]>1", "torch>1; python_version>'3'", ">1"]
-)
+@pytest.mark.parametrize("text", ["torch", "torch>>1", "torch[extra]>1", "torch>1; python_version>'3'", ">1"])
 def test_what_is_no_requirement_is_told(folder, text):
     failed = hermpkg(folder, "pack", "app:make", "-o", "model.pt", f"--requires={text}", code=2)
     assert "'torch>=2.13,<3'" in failed.stderr
