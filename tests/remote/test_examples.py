@@ -22,7 +22,9 @@ def test_there_are_examples() -> None:
 def test_the_second_checkout_runs_nothing(example: str, start_casd: Any, checkout: Any) -> None:
     url = start_casd("2.5.0").url
     first, second = checkout("first", example=example), checkout("second", example=example)
-    ran, _ = first.build("--remote-cache", url)
+    ran, told = first.build("--remote-cache", url)
     assert ran > 0
+    # That there is no lock is told in each checkout once; of the server there is nothing to tell.
+    assert second.build("--remote-cache", url) == (0, told)
     assert second.build("--remote-cache", url) == (0, "")
     assert second.artifacts == first.artifacts != {}
