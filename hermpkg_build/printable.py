@@ -21,6 +21,17 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)
 
 
+def pasteable(*words: str) -> str:
+    r"""The command of `words` as it is pasted into a shell, whatever is in them.
+
+    >>> pasteable("hermpkg", "run", "my model.pt")
+    "hermpkg run 'my model.pt'"
+    """
+    import shlex
+
+    return one_line(shlex.join(words))
+
+
 def indented(text: str, indent: str) -> str:
     r"""`text` with its own line breaks, each line after the first behind `indent`.
 

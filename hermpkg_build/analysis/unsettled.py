@@ -19,6 +19,7 @@ from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.starlark_text import short_policy
 from hermpkg_build.core.texts import counted, first_of
 from hermpkg_build.errors import AnalysisError, GroupedError
+from hermpkg_build.printable import pasteable
 
 _MANY = 14
 """How many decisions are shown one by one."""
@@ -124,7 +125,8 @@ class _Telling:
             f" {counted(len(rows), 'package')} that it needs",
             location=located.location if located else teller.location(settled[0]),
             facts=shown,
-            next_step=f"write it with: hermpkg fix {self.target}, or put in its place:\n{block}",
+            next_step=f"write it with: {pasteable('hermpkg', 'fix', str(self.target))}, "
+            f"or put in its place:\n{block}",
         )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.archive.pinned_file import PinnedFile
 from hermpkg_build.core.module_names import top_of
+from hermpkg_build.printable import pasteable
 from hermpkg_build.trust.decision import Subject, policy_name, refusals_by, refusals_of
 from hermpkg_build.trust.environment import process_policies
 from hermpkg_build.trust.errors import Refusal, RefusalKind, TrustError
@@ -169,7 +170,8 @@ class Gate:
     def _error(self, refusals: Sequence[Refusal]) -> TrustError:
         origins = dict.fromkeys(refusal.policy for refusal in refusals if refusal.policy)
         facts = [("file", self._shown), *(("policy", origin) for origin in origins)]
-        step = f"hermpkg scan tells more of it; hermpkg trust {self._shown} prints what would accept it"
+        command = pasteable("hermpkg", "trust", self._path or "FILE")
+        step = f"hermpkg scan tells more of it; {command} prints what would accept it"
         return TrustError(
             "the artifact is not accepted by the policy",
             refusals=refusals,

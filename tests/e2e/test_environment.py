@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -137,6 +138,14 @@ def test_another_environment_is_told(landed: Landing) -> None:
     assert missing.code == 3
     (difference,) = missing.json["differences"]
     assert (difference["name"], difference["locked"], difference["installed"]) == ("words-lib", "1.5", "")
+
+
+def test_the_next_command_can_be_pasted_whatever_the_file_is_called(landed: Landing) -> None:
+    copy = shutil.copy(landed.artifact, landed.workspace.root / "it's my ä model.pt")
+    outcome = landed.run("env", "--check", str(copy))
+    assert outcome.code == 3
+    (told,) = [line for line in outcome.stderr.splitlines() if "hermpkg run" in line]
+    assert shlex.split(told.partition("hermpkg run ")[2]) == [str(copy)]
 
 
 def test_only_relevant_edits_of_the_lock_make_anything_again(landing: Landing) -> None:

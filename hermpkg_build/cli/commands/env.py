@@ -15,6 +15,7 @@ from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.core.file_kinds import ENVIRONMENT_LOCK
 from hermpkg_build.core.texts import aligned, counted, listed
 from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError
+from hermpkg_build.printable import pasteable
 
 if TYPE_CHECKING:
     from hermpkg_build.archive.reader import ArchiveReader
@@ -144,7 +145,8 @@ def _tell_unproven(arguments: EnvArguments, environment: LockedEnvironment, cons
     if names and not arguments.resolve:
         console.note(
             f"no hashes are known for {listed(names, _MOST_LISTED)}\n"
-            f"to ask an index for them: hermpkg env {arguments.artifact} --resolve -o pylock.toml"
+            f"to ask an index for them: "
+            f"{pasteable('hermpkg', 'env', arguments.artifact)} --resolve -o pylock.toml"
         )
 
 
@@ -164,7 +166,8 @@ def _check(
         console.say(line)
     if refused:
         console.mention(bad("differs"), f"  {counted(len(refused), 'distribution')} not as built")
-        console.note(f"to run it in an environment of its own: hermpkg run {arguments.artifact}")
+        command = pasteable("hermpkg", "run", arguments.artifact)
+        console.note(f"to run it in an environment of its own: {command}")
         return ExitCode.TESTS_FAILED
     console.mention(good("fits"), f"  {counted(len(environment.distributions), 'distribution')}")
     return ExitCode.SUCCESS

@@ -13,6 +13,7 @@ from hermpkg_build.cli.commands.pack import Argument, read_argument
 from hermpkg_build.cli.console import Console, error_json, faint, strong
 from hermpkg_build.cli.remote import EngineArguments, build_in_chosen_python
 from hermpkg_build.errors import ExitCode, HermpkgError
+from hermpkg_build.printable import pasteable
 
 if TYPE_CHECKING:
     from hermpkg_build.core.canonical_json import Json
@@ -143,7 +144,7 @@ def _build_and_test(
     from hermpkg_build.engine.test_options import TestOptions
 
     os.chdir(plan.root)
-    failed = f"the files stay: correct them, then run hermpkg test {plan.test}"
+    failed = f"the files stay: correct them, then run {pasteable('hermpkg', 'test', str(plan.test))}"
     try:
         outcome = ask_engine(
             partial(run_tests, options=TestOptions()),

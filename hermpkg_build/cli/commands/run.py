@@ -13,6 +13,7 @@ from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.landing import LandingArguments, start_with_artifact
 from hermpkg_build.core.texts import listed
 from hermpkg_build.errors import CommandLineError, ExitCode
+from hermpkg_build.printable import pasteable
 
 if TYPE_CHECKING:
     from hermpkg_build.archive.modules import PackedModules
@@ -88,7 +89,7 @@ def _module(arguments: RunArguments, archive: ArchiveReader) -> str:
         f"{arguments.artifact} {what}",
         facts=[("can be run", listed(runnable, _MOST_LISTED))] if runnable else (),
         next_step="say what to run: -m MODULE for a packed one, --script FILE for one of yours; "
-        f"for a prompt: hermpkg shell {arguments.artifact}",
+        f"for a prompt: {pasteable('hermpkg', 'shell', arguments.artifact)}",
     )
 
 

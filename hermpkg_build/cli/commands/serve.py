@@ -158,10 +158,12 @@ def _import_torch() -> None:
 
 
 def _serve(model: Model, sock: socket.socket, arguments: ServeArguments, console: Console) -> None:
+    from urllib.parse import quote
+
     from hermpkg_build.serving.http.server import serve
 
     host, port = sock.getsockname()[:2]
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v2/models/{model.name}"
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v2/models/{quote(model.name)}"
 
     def started() -> None:
         console.say(strong(model.name), f"  {url}  {counted(model.pool.workers, 'worker')}")

@@ -14,6 +14,7 @@ from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.core.file_kinds import TENSORS
 from hermpkg_build.core.texts import aligned, counted, listed, size_text
 from hermpkg_build.errors import CommandLineError, ExitCode
+from hermpkg_build.printable import pasteable
 
 if TYPE_CHECKING:
     from hermpkg_build.core.canonical_json import Json
@@ -63,7 +64,7 @@ def run(arguments: TensorsArguments, console: Console) -> ExitCode:
     if arguments.package and not arguments.resource:
         raise CommandLineError(
             "PACKAGE and RESOURCE belong together",
-            next_step=f"hermpkg tensors {arguments.artifact} model model.pkl",
+            next_step=pasteable("hermpkg", "tensors", arguments.artifact, "model", "model.pkl"),
         )
     if arguments.partial and arguments.to is None:
         raise CommandLineError("--partial says what --to writes: give both")
@@ -200,10 +201,10 @@ def _one_pickle(arguments: TensorsArguments, file: TensorFile) -> tuple[str, Seq
     if len(having) > 1:
         record = next(iter(having))
         folder, _, resource = record.rpartition("/")
-        words = (arguments.artifact, folder.replace("/", ".") or '""', resource, "--to", arguments.to)
+        words = (arguments.artifact, folder.replace("/", "."), resource, "--to", arguments.to)
         raise CommandLineError(
             f"several pickles have tensors: {listed(list(having), 5)}",
-            next_step=f"name one: hermpkg tensors {' '.join(map(str, words))}",
+            next_step=f"name one: {pasteable('hermpkg', 'tensors', *map(str, words))}",
         )
     if not having:
         from hermpkg_build.errors import ArchiveError

@@ -17,6 +17,7 @@ from hermpkg_build.core.target import ModelPackage
 from hermpkg_build.disk.trust import check_no_link
 from hermpkg_build.engine.runner import Done, Ran
 from hermpkg_build.errors import AnalysisError, CommandLineError, LocalEnvironmentError
+from hermpkg_build.printable import pasteable
 from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class ArtifactFile:
         label = self.target.label
         self.build.journal.warn(
             f"{label}: an earlier build gave other bytes for the same inputs (sha256 {known.hash[:16]})\n"
-            f"  -> hermpkg verify --rebuild {label} looks for what makes them differ"
+            f"  -> {pasteable('hermpkg', 'verify', '--rebuild', str(label))} looks for what makes them differ"
         )
         return None
 

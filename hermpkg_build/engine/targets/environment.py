@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hermpkg_build.core.texts import listed
 from hermpkg_build.environment.closure import Disagreement, environment_of
 from hermpkg_build.environment.extern_roots import extern_roots
+from hermpkg_build.printable import pasteable
 
 if TYPE_CHECKING:
     from hermpkg_build.analysis.distributions import Distributions
@@ -53,7 +54,8 @@ def note_unproven(build: Build, target: ModelPackage, environment: LockedEnviron
             "environment without hashes",
             f"{target.label} records which versions it is built with, but no hashes of "
             f"{listed(names, _MOST_NAMED)}, as there is no lock\n"
-            f"to record hashes too: hermpkg env {target.label} --resolve -o pylock.toml",
+            "to record hashes too: "
+            f"{pasteable('hermpkg', 'env', str(target.label))} --resolve -o pylock.toml",
         )
 
 

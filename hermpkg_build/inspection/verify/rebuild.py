@@ -20,6 +20,7 @@ from hermpkg_build.inspection.verify.causes import find_causes
 from hermpkg_build.inspection.verify.scratch_builds import Attempt, ScratchBuilds, same_files
 from hermpkg_build.inspection.verify.varied_conditions import CONDITIONS, build_conditions
 from hermpkg_build.inspection.verify.verdicts import Verdict
+from hermpkg_build.printable import pasteable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,4 +166,4 @@ def _lines(causes: Sequence[Cause], kept: tuple[str, str] | None) -> Iterator[st
         for line in cause.error.splitlines():
             yield f"  {line}"
     if kept is not None:
-        yield f"both are kept: hermpkg diff {kept[0]} {kept[1]}"
+        yield f"both are kept: {pasteable('hermpkg', 'diff', *map(str, kept))}"
