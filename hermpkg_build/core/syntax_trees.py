@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ _alone = threading.RLock()
 """Filters of warnings hold for the whole process. Before Python 3.11.8 and 3.12.2 so does the count of a
 tree's depth, and one of two that are parsed at once can fail (https://github.com/python/cpython/issues/106905).
 """
+_MOST_TRIES = 50
+"""Threads of others know nothing of the lock: where one of them made a text fail, it is parsed again."""
 
 
 class TooDeepError(SyntaxError):
@@ -42,11 +45,17 @@ def _parse(source: str | bytes, name: str, mode: str) -> tuple[ast.AST, list[war
 
     with _alone, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        try:
-            tree = compile(source, name, mode, ast.PyCF_ONLY_AST, dont_inherit=True)
-        except (RecursionError, MemoryError) as error:
-            raise TooDeepError(str(error) or type(error).__name__) from None
-    return tree, caught
+        for left in reversed(range(_MOST_TRIES)):
+            caught.clear()
+            try:
+                return compile(source, name, mode, ast.PyCF_ONLY_AST, dont_inherit=True), caught
+            except (RecursionError, MemoryError) as error:
+                raise TooDeepError(str(error) or type(error).__name__) from None
+            except SystemError:
+                if not left:
+                    raise
+                time.sleep(0.001)
+    raise AssertionError("the last try returns or raises")
 
 
 def literal_value(node: ast.AST) -> object:

@@ -260,7 +260,10 @@ def test_models_predict_writes_what_the_model_gives(logged, store, tmp_path):
     given, result = tmp_path / "in put.json", tmp_path / "out.json"
     given.write_text(json.dumps({"inputs": ONES.tolist()}))
     command = python("-m", "mlflow", "models", "predict", "-m", logged, "-i", str(given), "-o", str(result))
-    environ = {**os.environ, "MLFLOW_TRACKING_URI": store, "PATH": _path()}
+    # MLflow leaves what it downloaded there.
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    environ = {**os.environ, "MLFLOW_TRACKING_URI": store, "PATH": _path(), "TMPDIR": str(temporary)}
     subprocess.run([*command, "--env-manager", "local"], check=True, env=environ, capture_output=True)
     assert json.loads(result.read_text()) == {"predictions": [[6.0, 6.0], [6.0, 6.0]]}
 

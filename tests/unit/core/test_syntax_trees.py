@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import gc
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -40,6 +42,27 @@ def test_threads_do_not_disturb_each_other() -> None:
     with ThreadPoolExecutor(4) as pool:
         told = list(pool.map(parse, range(60)))
     assert told == [[] if number % 2 else [f"{number}.py"] for number in range(60)]
+
+
+@pytest.mark.usefixtures("frequent_collections")
+def test_threads_of_others_do_not_disturb() -> None:
+    ended = threading.Event()
+
+    def parse_without_the_lock() -> None:
+        while not ended.is_set():
+            with suppress(SystemError):
+                ast.parse(DEEP)
+
+    others = [threading.Thread(target=parse_without_the_lock) for _ in range(2)]
+    for thread in others:
+        thread.start()
+    try:
+        trees = [parse_module(DEEP)[0] for _ in range(20)]
+    finally:
+        ended.set()
+        for thread in others:
+            thread.join()
+    assert len({ast.dump(tree) for tree in trees}) == 1
 
 
 def test_an_expression() -> None:
