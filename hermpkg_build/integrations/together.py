@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from hermpkg_build.serving.inside.batches import ApartError, Arguments, difference, divide, join, shape_of
+from hermpkg_build.serving.inside.batches import ApartError, Arguments, shape_of
+from hermpkg_build.serving.inside.joining import Joiner
 
 _log = logging.getLogger(__name__)
 
@@ -35,8 +36,7 @@ class Together:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
-        self._is_proven = False
-        self._apart = ""
+        self._joiner = Joiner()
 
     def __call__(self, calls: Sequence[Arguments]) -> list[Outcome]:
         """Make the calls, and return their outcomes in their order."""
@@ -53,33 +53,22 @@ class Together:
         return [group for group in groups.values() if len(group) > 1]
 
     def _joined(self, calls: Sequence[Arguments]) -> list[Outcome]:
-        """Make calls as one; return nothing where that cannot be done."""
-        if self._apart:
-            return []
+        """Make calls as one; return nothing where they are to be made one by one."""
+        known = self._joiner.apart
         try:
-            joined = join(calls)
-            args, kwargs = joined.arguments
-            results = divide(self._function(*args, **kwargs), joined.rows)
-            if not self._is_proven:
-                self._prove(calls, results)
-        except ApartError as error:
-            self._apart = str(error)
-            _log.warning("calls are made one by one: %s", self._apart)
+            results = self._joiner.results(self._call, calls)
         except Exception:  # noqa: BLE001 -- one of the calls is wrong: it alone shall fail
             return []
-        else:
-            return [Outcome(result) for result in results]
-        return []
+        if self._joiner.apart != known:
+            _log.warning("calls are made one by one: %s", self._joiner.apart)
+        return [Outcome(result) for result in results]
 
-    def _prove(self, calls: Sequence[Arguments], results: Sequence[Any]) -> None:
-        for (args, kwargs), result in zip(calls, results, strict=True):
-            if found := difference(self._function(*args, **kwargs), result):
-                raise ApartError(f"a call alone has another result than together with others: {found}")
-        self._is_proven = True
+    def _call(self, arguments: Arguments) -> Any:
+        args, kwargs = arguments
+        return self._function(*args, **kwargs)
 
     def _alone(self, call: Arguments) -> Outcome:
-        args, kwargs = call
         try:
-            return Outcome(self._function(*args, **kwargs))
+            return Outcome(self._call(call))
         except Exception as error:  # noqa: BLE001 -- it is the caller's to see
             return Outcome(None, error)

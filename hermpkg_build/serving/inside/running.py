@@ -5,13 +5,16 @@ from __future__ import annotations
 import inspect
 import operator
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Literal
 
 from hermpkg_build.runtime.importer import PackageImporter
 from hermpkg_build.serving.channel import Part
-from hermpkg_build.serving.inside.batches import ApartError, Arguments, difference, divide, join, shape_of
+from hermpkg_build.serving.inside.batches import Arguments, shape_of
+from hermpkg_build.serving.inside.joining import Joiner
 from hermpkg_build.serving.raised import pack_raised
 from hermpkg_build.serving.requests import Callee, Parameter, Target
 from hermpkg_build.serving.transfer import pack, unpack
@@ -31,8 +34,7 @@ class Runner:
         self._prefix = importer.id()
         self._grad = grad
         self._objects: dict[Target, Any] = {}
-        self._proven: set[Callee] = set()
-        self._apart: dict[Callee, str] = {}
+        self._joiners: defaultdict[Callee, Joiner] = defaultdict(Joiner)
 
     def load(self, target: Target) -> Any:
         """Return the object of a target."""
@@ -71,7 +73,7 @@ class Runner:
             if index not in outcomes:
                 begin(index)
                 outcomes[index] = self.run(callee, parts)
-        return [outcomes[index] for index in range(len(calls))], self._apart.get(callee, "")
+        return [outcomes[index] for index in range(len(calls))], self._joiners[callee].apart
 
     def _groups(self, calls: Sequence[Sequence[Part]]) -> list[tuple[list[int], list[Arguments]]]:
         groups: dict[object, tuple[list[int], list[Arguments]]] = {}
@@ -85,29 +87,14 @@ class Runner:
         return list(groups.values())
 
     def _run_joined(self, callee: Callee, calls: Sequence[Arguments]) -> list[Outcome]:
-        """Make calls as one; where that fails, return nothing, and remember what cannot be helped."""
-        if callee in self._apart:
-            return []
+        """Make calls as one; return nothing where they are to be made one by one."""
         try:
-            joined = join(calls)
-            results = divide(self._call(callee, joined.arguments), joined.rows)
-            if callee not in self._proven:
-                self._prove(callee, calls, results)
+            results = self._joiners[callee].results(partial(self._call, callee), calls)
             return [self._finished(result) for result in results]
-        except ApartError as error:
-            self._apart[callee] = str(error)
         except BaseException:  # noqa: BLE001 -- one of the calls is wrong: it alone shall fail
             return []
         finally:
             _flush()
-        return []
-
-    def _prove(self, callee: Callee, calls: Sequence[Arguments], results: Sequence[Any]) -> None:
-        """Make the same calls one by one. Raises ApartError where their results are others."""
-        for arguments, result in zip(calls, results, strict=True):
-            if found := difference(self._call(callee, arguments), result):
-                raise ApartError(f"a call alone has another result than together with others: {found}")
-        self._proven.add(callee)
 
     def _call(self, callee: Callee, arguments: Arguments) -> Any:
         called = self.load(callee.target)
