@@ -21,7 +21,7 @@ from hermpkg_build.remote.failures import (
     FailureKind,
     RemoteError,
 )
-from hermpkg_build.remote.http.failures import PASSING, retry_after_s
+from hermpkg_build.remote.http.failures import PASSING, refusal
 from hermpkg_build.remote.http.server import Body, HttpServer, target_of
 from hermpkg_build.remote.settings import RemoteSettings
 
@@ -66,16 +66,7 @@ class RegistryServer(HttpServer):
         sent: Mapping[str, str] | None,
     ) -> None:
         kind, step = _meaning(response.status, self._host)
-        raise AttemptFailedError(
-            kind,
-            f"{_words(response)} ({where})",
-            next_step=step,
-            passing=response.status in PASSING,
-            retry_after_s=retry_after_s(response),
-            refused=sent is not None and response.status in (401, 403),
-            sent=sent,
-            challenge=response.headers.get("WWW-Authenticate", ""),
-        )
+        raise refusal(response, kind, f"{_words(response)} ({where})", step, sent)
 
     @contextmanager
     def exchange(

@@ -42,9 +42,20 @@ def of_answer(
     """The failure that an answer's status tells of; `where` is the request for people."""
     words = _words(response)
     kind, next_step = _meaning(response.status, words, writes=writes)
+    return refusal(response, kind, f"{words} ({where})", next_step, sent)
+
+
+def refusal(
+    response: urllib3.BaseHTTPResponse,
+    kind: FailureKind,
+    reason: str,
+    next_step: str,
+    sent: Mapping[str, str] | None,
+) -> AttemptFailedError:
+    """The failure of an answer whose meaning is known; `sent` are the credentials that went along."""
     return AttemptFailedError(
         kind,
-        f"{words} ({where})",
+        reason,
         next_step=next_step,
         passing=response.status in PASSING,
         retry_after_s=retry_after_s(response),
