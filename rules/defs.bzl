@@ -139,6 +139,7 @@ def model_package(
         requires = {},
         files = "auto",
         installed_files = [],
+        environment = None,
         out = None,
         python_version = None,
         deps = [],
@@ -158,6 +159,8 @@ def model_package(
         code asks for its place.
       installed_files: Files of packed distributions to pack beside their modules, as globs over paths from where they
         are installed (`lib/lib*.so`): those that code opens by names that only run time knows.
+      environment: The lock that has the hashes of what the artifact needs where it lands: `pylock.toml`, `uv.lock`,
+        `poetry.lock`, or requirements with hashes. The default is that of the workspace.
       out: The artifact's file name. The default is the target's name with `.pt`.
       python_version: The Python version to record. The default is that of the building interpreter.
       deps: The `python_modules` targets whose modules this target may use.
@@ -175,6 +178,7 @@ def model_package(
         requires = requires,
         files = files,
         installed_files = installed_files,
+        environment = environment,
         out = out,
         python_version = python_version,
         deps = deps,

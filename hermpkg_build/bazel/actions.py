@@ -19,6 +19,7 @@ from hermpkg_build.bazel.declarations import modules_of_targets, read_targets
 from hermpkg_build.bazel.environment import declared_environment, write_environment
 from hermpkg_build.bazel.facts_files import DeclaredFacts, FactsMemory, write_facts
 from hermpkg_build.bazel.model_folders import DeclaredContents, undeclared_reads
+from hermpkg_build.bazel.recording import declared_recording, files_to_ask, write_recording
 from hermpkg_build.bazel.request import ActionRequest
 from hermpkg_build.bazel.staging import staged_workspace
 from hermpkg_build.core.conditions import FactoryConditions
@@ -49,8 +50,17 @@ _BAZEL_VARIABLES = ("TESTBRIDGE_TEST_ONLY",)
 
 
 def environment(request: ActionRequest, _: FactsMemory) -> Warnings:
-    """Describe the interpreter that runs this, and print the fingerprint of the description."""
-    print(write_environment(request.output))
+    """Describe the interpreter that runs this, and print the fingerprint of the description.
+
+    The lines after it are the files that may say how artifacts of the workspace record their environment.
+    """
+    print(write_environment(request.output), *files_to_ask(request.workspace), sep="\n")
+    return ()
+
+
+def recording(request: ActionRequest, _: FactsMemory) -> Warnings:
+    """Find the lock of the workspace, and write what its artifacts record by."""
+    write_recording(request)
     return ()
 
 
@@ -113,7 +123,7 @@ def test(request: ActionRequest, memory: FactsMemory) -> Warnings:
 
 
 ACTIONS: Mapping[str, Callable[[ActionRequest, FactsMemory], Warnings]] = {
-    action.__name__: action for action in (environment, analyse, check, model, assemble, test)
+    action.__name__: action for action in (environment, recording, analyse, check, model, assemble, test)
 }
 
 
@@ -136,6 +146,7 @@ def _context(
             modules_of_target=modules.__getitem__,
             declared_by=lambda _: None,
             error_in=_error_in,
+            recording=declared_recording(request.recording, root, tree),
         )
         target = targets[Label.parse(str(request.target["label"]))]
         assert isinstance(target, rule)

@@ -26,8 +26,10 @@ class ActionRequest:
     `target` is the target that is built, `declared` are those that it depends on, each with its label,
     rule and attributes. `files` are the places of all workspace files that the action may see, by workspace
     path. `facts` are files that the action `analyse` wrote, `models` folders that `model` wrote, by label.
-    `environment` is a file that `environment` wrote. `source` is the only input of `analyse`. `artifact` is
-    the input of `test`, and `arguments` are appended to those of its target.
+    `environment` is a file that `environment` wrote, `recording` one that `recording` wrote from those of the
+    files `asked`, which need not be there, that are among `files`. `workspace` is the root of the workspace,
+    where it is known that the action runs on the machine that has it. `source` is the only input of
+    `analyse`. `artifact` is the input of `test`, and `arguments` are appended to those of its target.
     """
 
     target: Mapping[str, Json] = field(default_factory=dict)
@@ -37,14 +39,17 @@ class ActionRequest:
     models: Mapping[str, str] = field(default_factory=dict)
     source_roots: tuple[str, ...] = ()
     environment: str = ""
+    recording: str = ""
+    asked: tuple[str, ...] = ()
+    workspace: str = ""
     source: str = ""
     artifact: str = ""
     arguments: tuple[str, ...] = ()
     output: str = ""
 
 
-_ONCE = ("target", "environment", "source", "artifact", "output")
-_REPEATED = ("declared", "file", "facts", "model", "source_root")
+_ONCE = ("target", "environment", "recording", "workspace", "source", "artifact", "output")
+_REPEATED = ("declared", "file", "facts", "model", "source_root", "asked")
 _PROBE = "é"
 
 
@@ -61,6 +66,7 @@ def parse_request(lines: Iterable[str]) -> ActionRequest:
         facts=tuple(repeated["facts"]),
         models=dict(repeated["model"]),
         source_roots=tuple(repeated["source_root"]),
+        asked=tuple(repeated["asked"]),
         **{name: value for name, value in found if name in _ONCE},
     )
 
@@ -82,6 +88,7 @@ def with_paths_on_disk(request: ActionRequest) -> ActionRequest:
         facts=tuple(map(_bytewise, request.facts)),
         models={label: _bytewise(path) for label, path in request.models.items()},
         source=_bytewise(request.source),
+        recording=_bytewise(request.recording),
         artifact=_bytewise(request.artifact),
         output=_bytewise(request.output),
     )

@@ -186,6 +186,12 @@ class ModelPackage(RuleTarget):
         default=[],
         form=Form.PATH_GLOB,
     )
+    environment: Label | None = attribute(
+        "The lock that has the hashes of what the artifact needs where it lands: `pylock.toml`, `uv.lock`, "
+        "`poetry.lock`, or requirements with hashes. The default is that of the workspace.",
+        default=None,
+        suffixes=[""],
+    )
     out: str | None = attribute(
         "The artifact's file name. The default is the target's name with `.pt`.",
         default=None,

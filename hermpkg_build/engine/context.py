@@ -46,7 +46,8 @@ class TargetContext:
 
     Who read the BUILD files makes no difference: `modules_of_target` gives the modules of a
     `python_modules` target, and `declared_by` the target that lists a workspace file, if one does.
-    `recording` says how artifacts record what must be installed where they land.
+    `recording` says how artifacts record what must be installed where they land: by the lock of this
+    workspace path, or for "" as the workspace says.
     """
 
     targets: Mapping[Label, Target]
@@ -57,7 +58,7 @@ class TargetContext:
     modules_of_target: Callable[[Label], tuple[DeclaredModule, ...]]
     declared_by: Callable[[str], Label | None]
     error_in: ErrorInTarget
-    recording: Callable[[], Recording] = Recording
+    recording: Callable[[str], Recording] = lambda _: Recording()
 
     def absolute(self, path: str) -> str:
         """Return the absolute path of a workspace path."""

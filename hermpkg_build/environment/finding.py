@@ -1,4 +1,4 @@
-"""Finds the lock of a workspace: the file that its setting ``environment`` names, else one by its name."""
+"""Finds locks: that of a target, or of its workspace, by the setting ``environment``, or else by its name."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ from hermpkg_build.loading.workspace import Workspace, line_of_setting
 from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hermpkg_build.core.canonical_json import Json
     from hermpkg_build.disk.source_tree import SourceTree
 
 SETTING = "environment"
@@ -57,11 +60,16 @@ class Recording:
     problem: str = ""
 
 
-def recording_of(workspace: Workspace, tree: SourceTree, kept: KeptResults) -> Recording:
-    """Find how `workspace` wants environments recorded. Raises WorkspaceError for settings that are wrong.
+def recording_of(
+    workspace: Workspace, tree: SourceTree, kept: KeptResults | None, lock: str = ""
+) -> Recording:
+    """Find how `workspace` wants environments recorded; where `lock` is given, by that file of it.
 
-    A lock that is only found by its name, and cannot be read, is no error.
+    Raises WorkspaceError for settings that are wrong. A lock that is only found by its name, and cannot be
+    read, is no error.
     """
+    if lock:
+        return with_lock(Recording(urls=_settings(workspace)[1]), workspace.root, lock, tree, kept)
     stated, urls = _settings(workspace)
     if stated == OFF:
         return Recording(is_off=True)
@@ -77,6 +85,23 @@ def recording_of(workspace: Workspace, tree: SourceTree, kept: KeptResults) -> R
     except (LockFormError, OSError) as error:
         problem = f'{name} is not used: {_reason(error)}\n  -> mend it, or say {SETTING} = "{INSTALLED}"'
         return Recording(urls=urls, problem=f"{problem} in [tool.hermpkg] of pyproject.toml")
+
+
+def with_lock(
+    recording: Recording, root: str, name: str, tree: SourceTree, kept: KeptResults | None = None
+) -> Recording:
+    """Return `recording` by the lock `name` of the workspace at `root`. Raises WorkspaceError."""
+    try:
+        lock = _read(root, name, tree, kept)
+    except (LockFormError, OSError) as error:
+        raise _unreadable(name, error) from None
+    return Recording(lock=lock, urls=recording.urls)
+
+
+def lock_setting(settings: Mapping[str, Json]) -> str:
+    """Return the lock that the setting ``environment`` names, "" for none."""
+    stated = settings.get(SETTING, "")
+    return stated if isinstance(stated, str) and stated not in (INSTALLED, OFF) else ""
 
 
 def _settings(workspace: Workspace) -> tuple[str, bool]:
@@ -96,7 +121,7 @@ def _wrong(workspace: Workspace, setting: str, problem: str, next_step: str) -> 
     return WorkspaceError(f"{setting} {problem}", location=location, next_step=next_step)
 
 
-def _named_lock(workspace: Workspace, name: str, tree: SourceTree, kept: KeptResults) -> ProjectLock:
+def _named_lock(workspace: Workspace, name: str, tree: SourceTree, kept: KeptResults | None) -> ProjectLock:
     try:
         return _read(workspace.root, name, tree, kept)
     except OSError as error:
@@ -104,12 +129,16 @@ def _named_lock(workspace: Workspace, name: str, tree: SourceTree, kept: KeptRes
             workspace, SETTING, f"names {name}, which cannot be read: {_reason(error)}", _EXAMPLE
         ) from None
     except LockFormError as error:
-        raise WorkspaceError(
-            f"the lock cannot be read: {error}",
-            location=Location(name),
-            next_step="write it anew with the tool that made it: pylock.toml, uv.lock, poetry.lock and "
-            "requirements with hashes can be read",
-        ) from None
+        raise _unreadable(name, error) from None
+
+
+def _unreadable(name: str, error: Exception) -> WorkspaceError:
+    return WorkspaceError(
+        f"the lock cannot be read: {_reason(error)}",
+        location=Location(name),
+        next_step="write it anew with the tool that made it: pylock.toml, uv.lock, poetry.lock and "
+        "requirements with hashes can be read",
+    )
 
 
 def _reason(error: Exception) -> str:
@@ -129,9 +158,11 @@ def _lock_by_name(root: str, tree: SourceTree) -> str:
     return ""
 
 
-def _read(root: str, name: str, tree: SourceTree, kept: KeptResults) -> ProjectLock:
+def _read(root: str, name: str, tree: SourceTree, kept: KeptResults | None) -> ProjectLock:
     """Read a lock. Raises LockFormError and OSError."""
     data = tree.read(os.path.normpath(os.path.join(root, name)))
+    if kept is None:
+        return read_project_lock(name, data)
     key = fingerprint(["lock of a project", LOCK_VERSION, name, str(Digest.of(data))])
     known = kept.get(key)
     if known is not None:

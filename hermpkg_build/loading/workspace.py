@@ -120,12 +120,7 @@ def _hermpkg_table(document: Mapping[str, object]) -> object:
 
 def _workspace(folder: str, path: str, table: object, document: Mapping[str, object]) -> Workspace:
     location = Location(path)
-    if not isinstance(table, dict):
-        raise WorkspaceError(
-            f"tool.hermpkg is a table, not {table!r}", location=location, next_step="write [tool.hermpkg]"
-        )
-    settings = cast("dict[str, Json]", dict(table))
-    _check_names(settings, path)
+    settings = _settings(table, path)
     project = project_name(document)
     if "source-roots" not in settings:
         found = find_layout(document, folder).source_roots
@@ -143,6 +138,27 @@ def _workspace(folder: str, path: str, table: object, document: Mapping[str, obj
         settings=settings,
         project=project,
     )
+
+
+def settings_in(path: str) -> Mapping[str, Json]:
+    """Return what the ``pyproject.toml`` at `path` says in ``[tool.hermpkg]``, {} where it says nothing.
+
+    Raises WorkspaceError where it cannot be read, or has a setting that there is not.
+    """
+    table = _hermpkg_table(_document(path))
+    return {} if table is None else _settings(table, path)
+
+
+def _settings(table: object, path: str) -> dict[str, Json]:
+    if not isinstance(table, dict):
+        raise WorkspaceError(
+            f"tool.hermpkg is a table, not {table!r}",
+            location=Location(path),
+            next_step="write [tool.hermpkg]",
+        )
+    settings = cast("dict[str, Json]", dict(table))
+    _check_names(settings, path)
+    return settings
 
 
 def _check_names(settings: Iterable[str], path: str) -> None:

@@ -13,18 +13,19 @@ def _model_package_impl(ctx):
     checked = run_check(ctx, declaration)
     artifact = ctx.actions.declare_file(_output(ctx))
     folders = [model.folder for model in models]
-    files = depset(ctx.files.resources, transitive = [modules.sources, modules.resources])
+    files = depset(ctx.files.resources + ctx.files.environment, transitive = [modules.sources, modules.resources])
     request = target_request(ctx, declaration, modules, files)
     request.add_all([model.declaration for model in models], format_each = "{\"declared\": %s}")
     add_paths(request, "facts", modules.facts)
     for model in models:
         add(request, "model", [model.label, model.folder.path])
+    add(request, "recording", ctx.file._recording.path)
     add(request, "output", artifact.path)
     run_tool(
         ctx,
         "assemble",
         request,
-        inputs = depset([checked] + folders, transitive = [files, modules.facts]),
+        inputs = depset([checked, ctx.file._recording] + folders, transitive = [files, modules.facts]),
         outputs = [artifact],
         mnemonic = "HermpkgAssemble",
         progress_message = "Assembling the artifact of %s" % ctx.label,
@@ -43,6 +44,12 @@ def _output(ctx):
 
 model_package = rule(
     implementation = _model_package_impl,
-    attrs = rule_attributes("model_package"),
+    attrs = dict(
+        rule_attributes("model_package"),
+        _recording = attr.label(
+            default = "//rules:recording",
+            allow_single_file = True,
+        ),
+    ),
     provides = [ModelPackageInfo],
 )

@@ -120,6 +120,32 @@ def _runfile_line(file):
 def _path_json(file):
     return json.encode(file.path)
 
+def run_recording(ctx, output):
+    """Registers the action that finds the lock of the workspace.
+
+    Args:
+      ctx: the context of a target.
+      output: the file that says how artifacts record their environment.
+    """
+    python = ctx.attr._python[InterpreterInfo]
+    request = new_request(ctx)
+    for path in python.asked:
+        add(request, "asked", path)
+    for file, path in python.settings.items():
+        add(request, "file", [path, file.path])
+    add(request, "output", output.path)
+    run_tool(
+        ctx,
+        "recording",
+        request,
+        inputs = depset(python.settings.keys()),
+        outputs = [output],
+        mnemonic = "HermpkgLock",
+        progress_message = "Reading the lock of the workspace",
+        needs_environment = False,
+        worker = True,
+    )
+
 def run_check(ctx, declaration, modules = merge_modules([]), sources = [], facts = []):
     """Registers the action that refuses a target in the words of hermpkg's own engine.
 

@@ -29,6 +29,7 @@ RULES = {
         struct(name = "requires", type = "a dictionary from strings to strings", mandatory = False, rules = [], suffixes = []),
         struct(name = "files", type = "a string", mandatory = False, rules = [], suffixes = []),
         struct(name = "installed_files", type = "a list of strings", mandatory = False, rules = [], suffixes = []),
+        struct(name = "environment", type = "a label", mandatory = False, rules = [], suffixes = [""]),
         struct(name = "out", type = "a string", mandatory = False, rules = [], suffixes = []),
         struct(name = "python_version", type = "a string", mandatory = False, rules = [], suffixes = []),
         struct(name = "deps", type = "a list of labels", mandatory = False, rules = ["python_modules"], suffixes = []),

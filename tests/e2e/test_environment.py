@@ -191,6 +191,26 @@ def test_settings(landing: Landing, setting: str, code: int, told: str) -> None:
         assert ("secret" in recorded(landing)) == ("urls" in setting) if has_record else True
 
 
+def test_a_target_has_a_lock_of_its_own(landing: Landing) -> None:
+    landing.workspace.write("pyproject.toml", '[tool.hermpkg]\nenvironment = "off"\n')
+    landing.workspace.build_file(
+        BUILD.replace("modules = [", 'environment = "locks/uv gpu.toml", modules = [')
+    )
+    (landing.workspace.root / "app" / "locks").mkdir()
+    absent = landing.run("build", "//app:art", env={"PYTHONPATH": str(landing.site)})
+    assert absent.code == 1
+    assert "//app:locks/uv gpu.toml" in absent.stderr
+    os.rename(
+        landing.workspace.root / "pylock.toml", landing.workspace.root / "app" / "locks" / "uv gpu.toml"
+    )
+    landing.build()
+    assert landing.digest in recorded(landing)
+    landing.workspace.write("app/locks/uv gpu.toml", "lock-version = '7'\n")
+    wrong = landing.run("build", "//app:art", env={"PYTHONPATH": str(landing.site)})
+    assert wrong.code == 2
+    assert "app/locks/uv gpu.toml: the lock cannot be read" in wrong.stderr
+
+
 def test_a_lock_found_by_name_that_cannot_be_read_is_told_and_passed_over(landing: Landing) -> None:
     landing.workspace.write("pylock.toml", "lock-version = '7'\n")
     outcome = landing.build()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hermpkg_build.core.graph import ModuleGraph
     from hermpkg_build.core.target import ModelPackage
     from hermpkg_build.engine.context import Build, TargetContext
+    from hermpkg_build.environment.finding import Recording
     from hermpkg_build.environment.locked import LockedEnvironment
     from hermpkg_build.environment.project_lock import ProjectLock
 
@@ -32,9 +33,9 @@ def recorded_environment(
     """Return the environment that the artifact of `target` records; None where it is to record none.
 
     `warn` is told where the project's lock does not say what the model is built with. Raises WorkspaceError
-    for settings and locks that are wrong.
+    for settings and locks that are wrong, LoadingError where the lock of `target` cannot be read.
     """
-    recording = context.recording()
+    recording = recording_for(context, target)
     if recording.is_off:
         return None
     if recording.problem:
@@ -44,6 +45,17 @@ def recorded_environment(
     if recording.lock is not None and found.disagreements:
         warn(f"{target.label}: {_told(recording.lock, found.disagreements)}")
     return found.environment
+
+
+def recording_for(context: TargetContext, target: ModelPackage) -> Recording:
+    """Return how the artifact of `target` records its environment. Raises as `recorded_environment`."""
+    lock = target.environment.path if target.environment is not None else ""
+    if lock:
+        what = f"the lock {target.environment} of {target.label}"
+        context.digest(
+            target, context.absolute(lock), what, next_step="create the file, or leave environment out"
+        )
+    return context.recording(lock)
 
 
 def note_unproven(build: Build, target: ModelPackage, environment: LockedEnvironment) -> None:

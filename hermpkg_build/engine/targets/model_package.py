@@ -16,7 +16,7 @@ from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
 from hermpkg_build.engine.targets.artifact_contents import artifact_request
 from hermpkg_build.engine.targets.artifact_file import ArtifactFile, output_path, root_folder
-from hermpkg_build.engine.targets.environment import note_unproven
+from hermpkg_build.engine.targets.environment import note_unproven, recording_for
 from hermpkg_build.engine.targets.model import build_model
 from hermpkg_build.engine.targets.requirements import check_requirements
 
@@ -78,7 +78,7 @@ def _built(build: Build, target: ModelPackage, request: ArtifactRequest) -> Buil
     artifact = ArtifactFile(build=build, target=target, request=request, path=path)
     action = _assemble_action(build.context, target, request)
     ran = build.actions.run(action, artifact.assemble, reuse=artifact.recall)
-    if request.environment is not None and not build.context.recording().lock:
+    if request.environment is not None and not recording_for(build.context, target).lock:
         note_unproven(build, target, request.environment)
     return Built.of(target, ran.value, ran, path=build.context.shown(path))
 

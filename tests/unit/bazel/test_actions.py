@@ -156,6 +156,41 @@ def test_an_environment_that_changed_is_told(actions: Actions, capsys: pytest.Ca
     assert "python" in said
 
 
+def recording(actions: Actions, files: dict[str, str], asked: list[str]) -> int:
+    lines: list[dict[str, Any]] = [{"asked": name} for name in asked]
+    for number, (name, text) in enumerate(files.items()):
+        Path(actions.at(f"asked{number}")).write_text(text)
+        lines.append({"file": [name, actions.at(f"asked{number}")]})
+    return main(["recording", actions.request([*lines, {"output": actions.at("recording.json")}])])
+
+
+@pytest.mark.parametrize("name", ["pylock.toml", "locks/my.lock.toml", "../outside/pylock.toml"])
+def test_an_artifact_records_what_the_lock_of_the_workspace_says(actions: Actions, name: str) -> None:
+    lock = 'lock-version = "1.0"\n[[packages]]\nname = "packaging"\nversion = "1"\n'
+    settings = f'[tool.hermpkg]\nenvironment = "{name}"\n'
+    assert recording(actions, {"pyproject.toml": settings, name: lock}, ["pyproject.toml", name]) == 0
+    said = json.loads(Path(actions.at("recording.json")).read_text())
+    assert said["lock"]["name"] == name
+    assert [entry["distribution"]["name"] for entry in said["lock"]["entries"]] == ["packaging"]
+
+
+def test_a_lock_that_was_named_since_bazel_looked_is_told(
+    actions: Actions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = '[tool.hermpkg]\nenvironment = "new.lock"\n'
+    assert recording(actions, {"pyproject.toml": settings}, ["pyproject.toml", "old.lock"]) == 36
+    assert "bazel sync --configure" in capsys.readouterr().err
+    assert recording(actions, {"pyproject.toml": settings}, ["pyproject.toml", "new.lock"]) == 2
+    assert "pyproject.toml:2: environment names new.lock, which cannot be read" in capsys.readouterr().err
+
+
+def test_settings_that_are_wrong_are_told_with_their_place(
+    actions: Actions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recording(actions, {"pyproject.toml": "[tool]\nhermpkg = 1\n"}, ["pyproject.toml"]) == 2
+    assert capsys.readouterr().err.startswith("pyproject.toml: tool.hermpkg is a table")
+
+
 def test_a_worker_answers_request_after_request(actions: Actions) -> None:
     source = actions.files["app/main.py"]
     good = {

@@ -46,14 +46,17 @@ REPOSITORY = """
 def _result(result):
     return struct(return_code = result["code"], stderr = result["stderr"], stdout = result["stdout"])
 
-def made(interpreter, workers, environ):
+def made(interpreter, workers, environ, root):
     python_repository.implementation(struct(
         attr = struct(interpreter = interpreter, workers = workers),
         execute = lambda command: _result(host_execute(command)),
         file = lambda path, content, executable, legacy_utf8 = True: host_write(path, content),
         os = struct(environ = environ),
         path = lambda label: label,
+        read = host_read,
+        symlink = host_link,
         which = host_which,
+        **({"workspace_root": root} if root else {})
     ))
 
 def parameters():
@@ -112,11 +115,12 @@ class Repository:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         host = {"host_execute": self._execute, "host_which": shutil.which, "host_write": self._write}
-        host["Label"] = str
+        host.update(Label=str, host_link=self._link, host_read=self._read)
         self._module = evaluated("private/python_repository.bzl", REPOSITORY, host, self._load)
 
-    def made(self, interpreter: str, environ: dict[str, str] | None = None) -> str:
-        self._module.call("made", interpreter, True, environ or {})
+    def made(self, interpreter: str, environ: dict[str, str] | None = None, root: str = "/no") -> str:
+        self.links: dict[str, str] = {}
+        self._module.call("made", interpreter, True, environ or {}, root)
         return (self.folder / "BUILD").read_text()
 
     def _load(self, label: str) -> starlark.FrozenModule:
@@ -126,6 +130,13 @@ class Repository:
 
     def _write(self, path: str, content: str) -> None:
         (self.folder / path).write_text(content, encoding="utf-8")
+
+    def _link(self, path: str, link: str) -> None:
+        self.links[link] = path
+
+    def _read(self, path: str) -> str:
+        assert path == "../../DO_NOT_BUILD_HERE"
+        return "/told by a file\n"
 
     def _execute(self, command: list[str]) -> dict[str, Any]:
         launcher = str(RULES / "private" / "launch.py")
@@ -157,6 +168,16 @@ def test_an_interpreter_with_a_space_in_its_path(repository: Repository, tmp_pat
     spaced.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     spaced.chmod(0o755)
     assert f"path = {json.dumps(str(spaced), ensure_ascii=False)}" in repository.made(str(spaced))
+
+
+def test_files_of_the_workspace_that_say_what_was_locked(repository: Repository, tmp_path: Path) -> None:
+    text = repository.made(sys.executable, root="")
+    assert repository.links["workspace/0"] == "/told by a file/pyproject.toml"
+    known = len(repository.links)
+    (tmp_path / "pyproject.toml").write_text('[tool.hermpkg]\nenvironment = "../über/my.lock"\n')
+    text = repository.made(sys.executable, root=str(tmp_path))
+    assert repository.links[f"workspace/{known}"] == f"{tmp_path}/../über/my.lock"
+    assert f'"workspace/{known}":"../über/my.lock"' in text
 
 
 @pytest.mark.parametrize(
