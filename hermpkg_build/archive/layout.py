@@ -28,6 +28,9 @@ LICENSES = ".data/hermpkg/licenses/"
 MOCK_MODULE = "_mock"
 """The packed module that the stubs of mocked modules import."""
 
+_STORAGE = ".storage"
+_LONGEST_NUMBER = 10
+
 LONGEST_NAME = 511
 """How many bytes of UTF-8 a name has at most, root folder included: torch's reader cuts longer ones."""
 
@@ -70,7 +73,20 @@ def free_record(package: str, resource: str, taken: Collection[str]) -> str:
 
 def storage_record_name(key: int) -> str:
     """Return the record of the tensor storage with the number `key`."""
-    return f".data/{key}.storage"
+    return f"{DATA}{key}{_STORAGE}"
+
+
+def storage_number(name: str) -> int | None:
+    """Return the number of the tensor storage whose record is `name`, None for any other record.
+
+    >>> storage_number(".data/10.storage"), storage_number(".data/1a.storage"), storage_number("10.storage")
+    (10, None, None)
+    """
+    if not (name.startswith(DATA) and name.endswith(_STORAGE)):
+        return None
+    number = name[len(DATA) : -len(_STORAGE)]
+    is_canonical = number.isascii() and number.isdecimal() and (number == "0" or number[0] != "0")
+    return int(number) if is_canonical and len(number) <= _LONGEST_NUMBER else None
 
 
 def license_record_name(distribution: str, file: str) -> str:

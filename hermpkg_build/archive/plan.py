@@ -2,24 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import final
 
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.copying import crc32_of
-from hermpkg_build.archive.layout import LONGEST_NAME, problem_with_name
+from hermpkg_build.archive.layout import (
+    LONGEST_NAME,
+    problem_with_name,
+    storage_number,
+    storage_record_name,
+)
 from hermpkg_build.archive.records import Content, FileSlice, Record
 from hermpkg_build.errors import ArchiveError
 
 ALIGNMENT = 64
 """Payloads start at multiples of this many bytes, as torch maps storages."""
 
+_PAGE = 4096
+_LARGE = 256 << 10
+"""From so many bytes on payloads start at pages: file systems can share such parts of files."""
+
 _VERSION_NEEDED = 20
 _VERSION_NEEDED_ZIP64 = 45
 _MADE_BY_UNIX = 3 << 8
 _REGULAR_FILE_0644 = 0o100644 << 16
 _DOS_DATE_1980_01_01 = 0x0021
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """The order of records, by name, with `storages_first`, by number, or not; and where payloads may start.
+
+    Those of at least `paged_from` bytes start at multiples of 4096 bytes, all others at multiples of 64.
+    """
+
+    storages_first: bool
+    paged_from: float
+
+    def alignment_of(self, size: int) -> int:
+        """Return what the offset of a payload is a multiple of."""
+        return _PAGE if size >= self.paged_from else ALIGNMENT
+
+    def in_order(self, names: Iterable[str]) -> list[str]:
+        """Return the names of records, without the root folder, in the order in which they lie."""
+        by_name = sorted(names, key=str.encode)
+        if not self.storages_first:
+            return by_name
+        numbers = {name: number for name in by_name if (number := storage_number(name)) is not None}
+        return [*sorted(numbers, key=numbers.__getitem__), *(name for name in by_name if name not in numbers)]
+
+
+LAYOUT = Layout(storages_first=True, paged_from=_LARGE)
+"""What is written: storages come first, so that they can be written before the rest is known."""
+
+EARLIER_LAYOUTS = (Layout(storages_first=False, paged_from=math.inf),)
+"""What earlier versions wrote."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +72,7 @@ class _Placed:
     size: int
     crc32: int
     offset: int
+    alignment: int
 
     @property
     def is_big(self) -> bool:
@@ -44,19 +86,41 @@ class _Placed:
         return flags, z.STORED, 0, _DOS_DATE_1980_01_01, self.crc32, size, size, len(self.name)
 
 
-def plan_archive(root: str, records: Sequence[Record]) -> Iterator[Content]:
+def plan_archive(root: str, records: Sequence[Record], layout: Layout = LAYOUT) -> Iterator[Content]:
     """Return the pieces of an archive with `records` in the folder `root`; joined, they are the file.
 
-    Records are sorted by the UTF-8 bytes of their names, STORED and aligned to 64 bytes. Nothing depends on
+    Storages come first, by number, then all other records by the UTF-8 bytes of their names; all are STORED,
+    and start at multiples of 64 bytes, those of 256 KiB and more at multiples of 4096. Nothing depends on
     the order of `records`, on times, users or modes. ZIP64 structures appear only where a size, an offset or
     the number of records needs them.
     Raises ArchiveError, before the first piece, for a name that is not allowed or that occurs twice.
     """
-    named = _named(root, records)
-    return _pieces(named)
+    named = _named(root, records, layout)
+    return _pieces(named, layout)
 
 
-def _pieces(named: Sequence[tuple[bytes, Record]]) -> Iterator[Content]:
+@final
+class StoragePlaces:
+    """Tells where the storages of an archive lie, which is known before all else, as they are its start."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._count = 0
+        self._end = 0
+
+    def place(self, size: int) -> int:
+        """Return the offset of the next storage, which has `size` bytes."""
+        # A root that cannot be one is told when the archive is written.
+        name = f"{self._root}/{storage_record_name(self._count)}".encode(errors="surrogatepass")
+        alignment = LAYOUT.alignment_of(size)
+        placed = _Placed(name=name, content=b"", size=size, crc32=0, offset=self._end, alignment=alignment)
+        offset = self._end + len(_local_header(placed))
+        self._count += 1
+        self._end = offset + size
+        return offset
+
+
+def _pieces(named: Sequence[tuple[bytes, Record]], layout: Layout) -> Iterator[Content]:
     directory = bytearray()
     offset = 0
     for name, record in named:
@@ -64,7 +128,14 @@ def _pieces(named: Sequence[tuple[bytes, Record]]) -> Iterator[Content]:
         content = record.content
         if isinstance(content, FileSlice):
             content = replace(content, digest=None, crc32=crc32)
-        placed = _Placed(name=name, content=content, size=record.size, crc32=crc32, offset=offset)
+        placed = _Placed(
+            name=name,
+            content=content,
+            size=record.size,
+            crc32=crc32,
+            offset=offset,
+            alignment=layout.alignment_of(record.size),
+        )
         header = _local_header(placed)
         yield header
         yield placed.content
@@ -74,17 +145,18 @@ def _pieces(named: Sequence[tuple[bytes, Record]]) -> Iterator[Content]:
     yield _end(len(named), len(directory), offset)
 
 
-def _named(root: str, records: Sequence[Record]) -> list[tuple[bytes, Record]]:
+def _named(root: str, records: Sequence[Record], layout: Layout) -> list[tuple[bytes, Record]]:
     if problem := problem_with_name(root) or ("it holds a slash" if "/" in root else ""):
         raise ArchiveError(f"{root!r} cannot be the root folder of an archive", facts=[("reason", problem)])
     for record in records:
         if problem := problem_with_name(record.name):
             raise ArchiveError(f"{record.name!r} cannot be the name of a record", facts=[("reason", problem)])
-    named = [(f"{root}/{record.name}".encode(), record) for record in records]
-    named.sort(key=lambda pair: pair[0])
-    for (name, _), (following, record) in pairwise(named):
-        if name == following:
-            raise ArchiveError(f"two records have the name {record.name!r}")
+    by_name = {record.name: record for record in records}
+    if len(by_name) < len(records):
+        names = sorted(record.name for record in records)
+        twice = next(name for name, following in pairwise(names) if name == following)
+        raise ArchiveError(f"two records have the name {twice!r}")
+    named = [(f"{root}/{name}".encode(), by_name[name]) for name in layout.in_order(by_name)]
     for name, record in named:
         if len(name) > LONGEST_NAME:
             raise ArchiveError(
@@ -102,20 +174,20 @@ def _local_header(record: _Placed) -> bytes:
     if record.is_big:
         extra = z.EXTRA.pack(z.ZIP64_EXTRA, 16) + record.size.to_bytes(8, "little") * 2
     unpadded = record.offset + z.LOCAL.size + len(record.name) + len(extra)
-    extra += _padding(-unpadded % ALIGNMENT)
+    extra += _padding(-unpadded % record.alignment, record.alignment)
     needed = _VERSION_NEEDED_ZIP64 if record.is_big else _VERSION_NEEDED
     return z.LOCAL.pack(z.LOCAL_SIGNATURE, needed, *record.shared_fields, len(extra)) + record.name + extra
 
 
-def _padding(count: int) -> bytes:
-    """Return an extra field whose length is `count` modulo ALIGNMENT, b"" for 0."""
+def _padding(count: int, alignment: int) -> bytes:
+    """Return an extra field whose length is `count` modulo `alignment`, b"" for 0."""
     if not count:
         return b""
     shortest = z.EXTRA.size + 2
     if count < shortest:
-        count += ALIGNMENT
+        count += alignment
     zeros = bytes(count - shortest)
-    return z.EXTRA.pack(z.ALIGNMENT_EXTRA, 2 + len(zeros)) + ALIGNMENT.to_bytes(2, "little") + zeros
+    return z.EXTRA.pack(z.ALIGNMENT_EXTRA, 2 + len(zeros)) + alignment.to_bytes(2, "little") + zeros
 
 
 def _directory_entry(record: _Placed) -> bytes:

@@ -73,11 +73,37 @@ def write_pieces(path: str, pieces: Iterable[Content], *, expected: Digest | Non
         return digest
 
 
-def replace_archive(path: str, *, root: str, records: Sequence[Record]) -> None:
-    """Write a file as `write_archive` does, without computing its digest."""
-    pieces = plan_archive(root, records)
-    with replacement_of(path) as target:
-        _write(pieces, target, _ignore)
+def replace_archive(path: str, *, root: str, records: Sequence[Record], begun: NewFile | None = None) -> None:
+    """Write a file as `write_archive` does, without computing its digest.
+
+    Where contents are slices of a file that was `begun`, each where it has to be in the archive, that file
+    gets the rest, and takes the place of `path`: they are not copied.
+    """
+    pieces = [*plan_archive(root, records)]
+    if begun is None or not _lie_in_place(begun.path, pieces):
+        with replacement_of(path) as target:
+            _write(pieces, target, _ignore)
+        return
+    with _told(path):
+        os.lseek(begun.descriptor, 0, os.SEEK_SET)
+        _write(pieces, begun.descriptor, _ignore, in_place=begun.path)
+        os.ftruncate(begun.descriptor, sum(map(size_of, pieces)))
+        begun.replace(path)
+
+
+def begin_archive(folder: str) -> NewFile:
+    """Begin a file that `replace_archive` can complete, for an archive in `folder`. Raises OSError."""
+    return NewFile(folder, mode=_MODE)
+
+
+def _lie_in_place(path: str, pieces: Iterable[Content]) -> bool:
+    """Whether all pieces that are slices of the file `path` lie where they have to be in the archive."""
+    position = 0
+    for piece in pieces:
+        if isinstance(piece, FileSlice) and piece.path == path and piece.offset != position:
+            return False
+        position += size_of(piece)
+    return True
 
 
 @contextmanager
@@ -88,6 +114,14 @@ def replacement_of(path: str) -> Iterator[int]:
     Raises LocalEnvironmentError for every OSError, also of the body, and where `path` is a device or a pipe:
     to replace it would take it away from its users.
     """
+    with _told(path), NewFile(os.path.dirname(path), mode=_MODE) as new:
+        yield new.descriptor
+        new.replace(path)
+
+
+@contextmanager
+def _told(path: str) -> Iterator[None]:
+    """Raise LocalEnvironmentError for every OSError, and where `path` is a device or a pipe."""
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
         raise LocalEnvironmentError(
             "an archive cannot be written",
@@ -95,9 +129,7 @@ def replacement_of(path: str) -> Iterator[int]:
             next_step="choose the path of a file; PackageExporter also writes to open streams",
         )
     try:
-        with NewFile(os.path.dirname(path), mode=_MODE) as new:
-            yield new.descriptor
-            new.replace(path)
+        yield
     except OSError as error:
         raise LocalEnvironmentError(
             "an archive cannot be written",
@@ -135,8 +167,14 @@ def _ignore(_count: int) -> None:
     """Ignore progress."""
 
 
-def _write(pieces: Iterable[Content], target: int, progress: Callable[[int], None]) -> None:
+def _write(
+    pieces: Iterable[Content], target: int, progress: Callable[[int], None], *, in_place: str = ""
+) -> None:
+    """Write pieces from the position of `target` on, which has those of the file `in_place` already."""
     for piece in _joined(pieces):
+        if isinstance(piece, FileSlice) and piece.path == in_place:
+            os.lseek(target, piece.size, os.SEEK_CUR)
+            continue
         if isinstance(piece, FileSlice):
             append_slice(piece, target, progress)
             continue

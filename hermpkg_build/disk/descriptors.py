@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.digest import Bytes
 
 _BYTES: Final[int] = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOINHERIT", 0)
 """Without the first, Windows reads ``\\r\\n`` as one byte and ends a file at 0x1A."""
@@ -18,6 +21,9 @@ READ_UNLESS_PIPE: Final[int] = READ | getattr(os, "O_NONBLOCK", 0)
 
 READ_UNLESS_LINK: Final[int] = READ_UNLESS_PIPE | getattr(os, "O_NOFOLLOW", 0)
 """The same, with an error for a symbolic link where the system can tell."""
+
+WRITE: Final[int] = os.O_WRONLY | _BYTES
+"""Flags to write bytes to a file that is there."""
 
 CREATE: Final[int] = os.O_CREAT | os.O_EXCL | _BYTES
 """Flags to make a file that must not exist; with `os.O_WRONLY` or `os.O_RDWR`."""
@@ -51,3 +57,16 @@ def read_into(descriptor: int, buffer: memoryview, start: int) -> int:
     data = read_at(descriptor, len(buffer), start)
     buffer[: len(data)] = data
     return len(data)
+
+
+def write_at(descriptor: int, data: Bytes, start: int) -> int:
+    """Write bytes to an open file from `start` on; return how many. Raises OSError."""
+    if sys.platform != "win32" and hasattr(os, "pwrite"):
+        return os.pwrite(descriptor, data, start)
+    with _moving:
+        position = os.lseek(descriptor, 0, os.SEEK_CUR)
+        try:
+            os.lseek(descriptor, start, os.SEEK_SET)
+            return os.write(descriptor, data)
+        finally:
+            os.lseek(descriptor, position, os.SEEK_SET)

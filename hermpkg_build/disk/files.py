@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from hermpkg_build.core.digest import Bytes, Digest
-from hermpkg_build.disk.descriptors import CREATE, READ_UNLESS_PIPE
+from hermpkg_build.disk.descriptors import CREATE, READ_UNLESS_PIPE, write_at
 from hermpkg_build.disk.signatures import FileSignature, signature_of
 from hermpkg_build.errors import ActionError
 
@@ -73,6 +73,14 @@ def write_all(descriptor: int, data: Bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def write_all_at(descriptor: int, data: Bytes, start: int) -> None:
+    """Write every byte of `data` to an open file from `start` on, whatever its position. Raises OSError."""
+    view = memoryview(data)
+    while view:
+        count = write_at(descriptor, view, start)
+        view, start = view[count:], start + count
 
 
 def remove_file(path: str) -> None:

@@ -94,7 +94,7 @@ class PackageExporter(ModulePolicies):
                 raise ValueError(f"requires[{name!r}] {expected}, not {text!r}")
         self._root = root
         self._strict_imports = strict_imports
-        self._saved = SavedData(self._destination.spool_folder)
+        self._saved = SavedData(self._destination, root)
         self._pickler = PackagePickler(self, self.importer, self._saved.storages, self._plan)
         self._analysed: tuple[tuple[int, int], ExportAnalysis] | None = None
         self._written: tuple[str, ...] = ()
@@ -271,7 +271,7 @@ class PackageExporter(ModulePolicies):
             raise PackagingError(
                 "the package cannot be made", dependency_graph=analysis.graph, details=str(error)
             ) from error
-        self._destination.write(self._root, records)
+        self._destination.write(self._root, records, self._saved.storages.file)
         self._written = tuple(record.name for record in records)
         self._release()
         self._tell(analysis.left_out)

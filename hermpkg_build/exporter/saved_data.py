@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hermpkg_build.archive.layout import free_record
@@ -14,15 +15,16 @@ from hermpkg_build.exporter.storages import Storages
 from hermpkg_build.runtime.mangling import demangle
 
 if TYPE_CHECKING:
+    from hermpkg_build.exporter.destination import FileDestination, StreamDestination
     from hermpkg_build.pickles.torchscript import TorchScript, TorchScriptRecord
 
 
 class SavedData:
-    """The records of saved data; large storages wait in a file in `spool_folder` (None: the system's)."""
+    """The records of saved data for an artifact at `destination`, with the folder `root`."""
 
-    def __init__(self, spool_folder: str | None) -> None:
-        self._spool_folder = spool_folder
-        self.storages = Storages(spool_folder)
+    def __init__(self, destination: FileDestination | StreamDestination, root: str) -> None:
+        self._new_storages = partial(Storages, destination, root)
+        self.storages = self._new_storages()
         self._records: dict[str, Part] = {}
         self._torchscript: TorchScript | None = None
 
@@ -63,7 +65,7 @@ class SavedData:
         """Drop all data."""
         self._records.clear()
         self.storages.close()
-        self.storages = Storages(self._spool_folder)
+        self.storages = self._new_storages()
         if self._torchscript is not None:
             self._torchscript.close()
             self._torchscript = None

@@ -19,10 +19,11 @@ from hermpkg_build.pickles.global_names import find_global
 from hermpkg_build.pickles.package_reductions import PackageReductions
 from hermpkg_build.pickles.pickled import PickledObject, StoredStorage
 from hermpkg_build.pickles.storage_numbers import StorageNumbers, renumber_storages
-from hermpkg_build.pickles.storages import write_storage
+from hermpkg_build.pickles.storages import StorageCopy, copy_storages
 from hermpkg_build.pickles.trial import Trial
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from hermpkg_build.pickles.torchscript import TorchScript
@@ -189,10 +190,12 @@ class FactoryExporter:
         offsets = tuple((offset, keys[key]) for offset, key in pickled.key_offsets)
         return replace(pickled, data=data, key_offsets=offsets)
 
-    def _copied(self, storage: Any) -> tuple[str, StoredStorage]:
-        self._copies += 1
-        path = str(self._folder / f"{self._copies}.new-storage")
-        return path, write_storage(storage, path)
+    def _copied(self, storages: Sequence[Any]) -> Sequence[tuple[str, StoredStorage]]:
+        first = self._copies
+        self._copies += len(storages)
+        paths = [str(self._folder / f"{number}.new-storage") for number in range(first, self._copies)]
+        copies = [StorageCopy(storage=s, path=p) for s, p in zip(storages, paths, strict=True)]
+        return list(zip(paths, copy_storages(copies), strict=True))
 
     def _save(self, record: str, kind: RecordKind, data: bytes) -> None:
         digest = Digest.of(data)

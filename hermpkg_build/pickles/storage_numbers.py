@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from hermpkg_build.errors import ActionError
@@ -18,20 +18,27 @@ _Copy = TypeVar("_Copy")
 class StorageNumbers(Generic[_Copy]):
     """Numbers storages in the order in which they are met; one memory has one number.
 
-    `copy` is called once with each torch.UntypedStorage that no TorchScript has written: what it returns
-    is that storage as it was when it was first met.
+    `copy_all` is called with the torch.UntypedStorages of one call that are new and that no TorchScript has
+    written: what it returns for each is that storage as it was when it was first met.
     """
 
-    def __init__(self, copy: Callable[[Any], _Copy]) -> None:
-        self._copy = copy
+    def __init__(self, copy_all: Callable[[Sequence[Any]], Sequence[_Copy]]) -> None:
+        self._copy_all = copy_all
         self._new: list[tuple[int, _Copy]] = []
         self._keys: dict[int, int] = {}
         self._alive: list[Any] = []
         self._torchscript: TorchScript | None = None
 
     def keys_of(self, storages: Sequence[Any]) -> list[int]:
-        """The numbers of torch.UntypedStorage objects. Raises what `copy` raises."""
-        return [self._key_of(storage) for storage in storages]
+        """The numbers of torch.UntypedStorage objects. Raises what `copy_all` raises; none has one then."""
+        met = {storage._cdata: storage for storage in storages}
+        new = [storage for identity, storage in met.items() if identity not in self._keys]
+        to_copy = [storage for storage in new if not self._is_written(storage)]
+        # Before they have numbers: where there is no room for them, they can be saved again later.
+        copies = dict(zip([storage._cdata for storage in to_copy], self._copy_all(to_copy), strict=True))
+        for storage in new:
+            self._enter(storage, copies)
+        return [self._keys[storage._cdata] for storage in storages]
 
     def take_new(self) -> Iterator[tuple[int, _Copy]]:
         """The copies that were made since the last call, each with its number."""
@@ -44,22 +51,17 @@ class StorageNumbers(Generic[_Copy]):
         for storage in self._alive:
             torchscript.enter(storage)
 
-    def _key_of(self, storage: Any) -> int:
+    def _is_written(self, storage: Any) -> bool:
+        return self._torchscript is not None and self._torchscript.has(storage)
+
+    def _enter(self, storage: Any, copies: Mapping[int, _Copy]) -> None:
         identity: int = storage._cdata
-        known = self._keys.get(identity)
-        if known is not None:
-            return known
-        shared = self._torchscript
-        is_new = shared is None or not shared.has(storage)
-        # Before it has a number: where there is no room for it, it can be saved again later.
-        copy = self._copy(storage) if is_new else None
-        key = len(self._keys) if shared is None else shared.enter(storage)
+        key = len(self._keys) if self._torchscript is None else self._torchscript.enter(storage)
         self._keys[identity] = key
         # The number counts only as long as no other storage can come to lie at that address.
         self._alive.append(storage)
-        if copy is not None:
-            self._new.append((key, copy))
-        return key
+        if identity in copies:
+            self._new.append((key, copies[identity]))
 
 
 def renumber_storages(data: bytes, key_offsets: Sequence[tuple[int, int]], keys: Sequence[int]) -> bytes:

@@ -19,7 +19,7 @@ from hermpkg_build.core.manifest import ManifestModel  # noqa: E402
 from hermpkg_build.core.policy import Policy  # noqa: E402
 from hermpkg_build.factories.request import ModelObject, ObservedFiles  # noqa: E402
 from hermpkg_build.pickles.canonical import pickle_canonically  # noqa: E402
-from hermpkg_build.pickles.storages import write_storage  # noqa: E402
+from hermpkg_build.pickles.storages import StorageCopy, copy_storages  # noqa: E402
 from hermpkg_build.store.content import ContentStore  # noqa: E402
 
 SOURCES = {
@@ -56,7 +56,7 @@ def model(content: ContentStore, value: object, folder: Path) -> ModelObject:
     pickled = pickle_canonically(value)
     storages = []
     for storage in pickled.storages:
-        stored = write_storage(storage, str(folder / "storage"))
+        (stored,) = copy_storages([StorageCopy(storage=storage, path=str(folder / "storage"))])
         content.put_file(str(folder / "storage"), stored.digest, move=True)
         storages.append(stored)
     return ModelObject(

@@ -6,7 +6,8 @@ import io
 import random
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import cast
 
 import pytest
 from hypothesis import example, given, settings
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from hermpkg_build.archive import central_directory
 from hermpkg_build.archive.layout import problem_with_name
+from hermpkg_build.archive.plan import EARLIER_LAYOUTS, LAYOUT, Layout, StoragePlaces, plan_archive
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.writer import Record, stream_archive
 from hermpkg_build.core.digest import Digest
@@ -28,6 +30,7 @@ from hermpkg_build.core.manifest import (
 )
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import ArchiveError
+from hermpkg_build.inspection.verify.layout_audit import audit_layout
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 NAMES = st.lists(TEXT, min_size=1, max_size=4).map("/".join).filter(lambda name: not problem_with_name(name))
@@ -51,6 +54,36 @@ def test_what_is_written_is_read_back_in_any_order(contents: dict[str, bytes], o
         assert all(reader.entry(name).offset % 64 == 0 for name in contents)
     with zipfile.ZipFile(io.BytesIO(data)) as stock:
         assert {name: stock.read(f"root/{name}") for name in contents} == contents
+
+
+STORAGES = st.lists(st.sampled_from([0, 1, 63, 64, 5000, 262_143, 262_144, 270_001]), max_size=13)
+
+
+@given(CONTENTS, STORAGES, st.sampled_from(["r", "a model", "é" * 20]))
+def test_where_storages_lie_is_known_before_the_rest(
+    contents: dict[str, bytes], sizes: list[int], root: str
+) -> None:
+    records = {f".data/{number}.storage": bytes(size) for number, size in enumerate(sizes)}
+    places = StoragePlaces(root)
+    expected = [places.place(size) for size in sizes]
+    with ArchiveReader(archive(contents | records, root)) as reader:
+        assert [reader.entry(name).offset for name in records] == expected
+        assert all(
+            place % (64 if size < 262_144 else 4096) == 0 for place, size in zip(expected, sizes, strict=True)
+        )
+        assert [*reader.names()][: len(sizes)] == [*records]
+        assert [*reader.names()] == LAYOUT.in_order(contents | records)
+
+
+@given(CONTENTS, STORAGES, st.sampled_from([LAYOUT, *EARLIER_LAYOUTS]))
+def test_what_earlier_versions_wrote_is_sound(
+    contents: dict[str, bytes], sizes: list[int], layout: Layout
+) -> None:
+    contents |= {f".data/{number}.storage": bytes(size) for number, size in enumerate(sizes)}
+    records = [Record(name=name, content=content) for name, content in contents.items()]
+    pieces = plan_archive("r", records, layout)
+    with ArchiveReader(b"".join(map(bytes, cast("Iterable[bytes]", pieces)))) as reader:
+        assert [*audit_layout(reader)] == []
 
 
 def read_all(data: bytes) -> dict[str, bytes]:

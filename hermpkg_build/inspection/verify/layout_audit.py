@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.central_directory import CentralDirectory, read_central_directory
 from hermpkg_build.archive.members import Member
-from hermpkg_build.archive.plan import ALIGNMENT, plan_archive
+from hermpkg_build.archive.plan import ALIGNMENT, EARLIER_LAYOUTS, LAYOUT, Layout, plan_archive
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.records import FileSlice, Record
 from hermpkg_build.errors import ArchiveError
 
+_LAYOUTS = (LAYOUT, *EARLIER_LAYOUTS)
 _NO_TIME = 0x0021 << 16
 _MODE = 0o100644
 
@@ -48,10 +48,12 @@ def _problems(reader: ArchiveReader) -> Iterator[Problem]:
         yield Problem(record=name, rule="one root folder", found=f"lies outside of {reader.root}/")
     data = reader.raw()
     central = read_central_directory(data)
-    names = [name.encode() for name in central.members]
-    if names != sorted(names):
-        late = next(b for a, b in pairwise(names) if a > b)
-        yield Problem(record=late.decode(), rule="sorted by name", found="comes after a later name")
+    names = list(reader.names())
+    if not any(layout.in_order(names) == names for layout in _LAYOUTS):
+        other, right = next(
+            pair for pair in zip(names, LAYOUT.in_order(names), strict=True) if pair[0] != pair[1]
+        )
+        yield Problem(record=other, rule="in order", found=f"lies where {right} should")
     for name, member in central.members.items():
         yield from _problems_of_entry(name, member)
     yield from _problems_between(data, central)
@@ -132,12 +134,21 @@ def _problems_at_the_end(data: memoryview) -> Iterator[Problem]:
 
 
 def _other_bytes(reader: ArchiveReader) -> Iterator[Problem]:
-    """Find the first header that differs from the one that hermpkg writes."""
+    """Find the first header that differs from the one that hermpkg writes, or an earlier version wrote."""
+    found: list[Problem] = []
+    for layout in _LAYOUTS:
+        found = [*_other_bytes_than(layout, reader)]
+        if not found:
+            return
+    yield from found
+
+
+def _other_bytes_than(layout: Layout, reader: ArchiveReader) -> Iterator[Problem]:
     data = reader.raw()
     position = 0
     try:
         records = [_as_record(reader, name) for name in reader.names()]
-        for piece in plan_archive(reader.root, records):
+        for piece in plan_archive(reader.root, records, layout):
             if isinstance(piece, FileSlice):
                 position += piece.size
                 continue

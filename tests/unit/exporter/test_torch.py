@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from hermpkg_build import PackageExporter, PackageImporter, PackagingError, sys_importer  # noqa: E402
 from hermpkg_build.errors import LocalEnvironmentError  # noqa: E402
-from hermpkg_build.exporter import storages as storages_module  # noqa: E402
+from hermpkg_build.exporter.destination import FileDestination, MemoryRoom  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:TypedStorage is deprecated")
 
@@ -38,9 +38,12 @@ def test_storages_are_numbered_in_order_and_shared_by_pickles(project):
     assert torch.equal(second[0], other)
 
 
-@pytest.mark.parametrize("in_memory", [1 << 20, 0])
-def test_tensors_are_saved_as_they_were(project, monkeypatch, tmp_path, in_memory):
-    monkeypatch.setattr(storages_module, "_IN_MEMORY", in_memory)
+NO_ROOM = MemoryRoom(one=0, all_together=0)
+
+
+@pytest.mark.parametrize("room", [FileDestination.room, NO_ROOM])
+def test_tensors_are_saved_as_they_were(project, monkeypatch, tmp_path, room):
+    monkeypatch.setattr(FileDestination, "room", room)
     tensor, empty = torch.arange(1000.0), torch.empty(0)
     path = tmp_path / "t.pt"
     with PackageExporter(path) as exporter:
@@ -54,13 +57,13 @@ def test_tensors_are_saved_as_they_were(project, monkeypatch, tmp_path, in_memor
 
 
 def test_a_tensor_for_which_there_was_no_room_can_be_saved_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(storages_module, "_IN_MEMORY", 0)
+    monkeypatch.setattr(FileDestination, "room", NO_ROOM)
     folder = tmp_path / "out"
     folder.mkdir()
     tensor = torch.arange(3)
     with PackageExporter(folder / "t.pt") as exporter:
         folder.rmdir()
-        with pytest.raises(LocalEnvironmentError, match="no room for a tensor"):
+        with pytest.raises(LocalEnvironmentError, match="no room for tensors"):
             exporter.save_pickle("t", "t.pkl", tensor)
         folder.mkdir()
         exporter.save_pickle("t", "t.pkl", tensor)

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.pickles import storages as storages_module
 from hermpkg_build.pickles.canonical import pickle_canonically
 from hermpkg_build.pickles.path_of_failure import UnpicklableError
 from hermpkg_build.pickles.pickled import GlobalReference, PickledObject
-from hermpkg_build.pickles.storages import chunks, write_storage
+from hermpkg_build.pickles.storages import StorageCopy, chunks, copy_storages
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -229,7 +230,7 @@ def test_the_stock_importer_reads_it(tmp_path: Path) -> None:
         archive.writestr("archive/.data/extern_modules", "torch\nbuiltins\ncollections\n")
         archive.writestr("archive/model/model.pkl", pickled.data)
         for key, storage in enumerate(pickled.storages):
-            write_storage(storage, str(tmp_path / f"{key}"))
+            copy_storages([StorageCopy(storage=storage, path=str(tmp_path / f"{key}"))])
             archive.write(tmp_path / f"{key}", f"archive/.data/{key}.storage")
     importer = torch.package.PackageImporter(str(path))
     importer.extern_modules = ["torch", "builtins", "collections"]
@@ -238,18 +239,42 @@ def test_the_stock_importer_reads_it(tmp_path: Path) -> None:
     assert loaded["set"] == {1, "two"}
 
 
-def test_storages_are_written_as_they_lie_in_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("segment", [32 << 20, 1 << 20, 999_999])
+def test_storages_are_written_as_they_lie_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, segment: int
+) -> None:
     import zlib
 
-    storage = torch.arange(3_000_000, dtype=torch.int32).untyped_storage()
-    stored = write_storage(storage, str(tmp_path / "0.storage"))
-    data = (tmp_path / "0.storage").read_bytes()
-    assert data[:8] == b"\0\0\0\0\1\0\0\0"
-    assert stored.digest == Digest.of(data)
-    assert stored.crc32 == zlib.crc32(data)
-    empty = write_storage(torch.zeros(0).untyped_storage(), str(tmp_path / "1.storage"))
-    assert empty.digest == Digest.of(b"")
-    assert (tmp_path / "1.storage").read_bytes() == b""
+    monkeypatch.setattr(storages_module, "_SEGMENT", segment)
+    tensors = [torch.arange(3_000_000, dtype=torch.int32), torch.zeros(0), torch.ones(7, dtype=torch.uint8)]
+    copies = [
+        StorageCopy(storage=tensor.untyped_storage(), path=str(tmp_path / f"{key}.storage"))
+        for key, tensor in enumerate(tensors)
+    ]
+    for tensor, copy, stored in zip(tensors, copies, copy_storages(copies), strict=True):
+        data = Path(copy.path).read_bytes()
+        assert data == tensor.numpy().tobytes()
+        assert stored.digest == Digest.of(data)
+        assert stored.crc32 == zlib.crc32(data)
+
+
+def test_several_storages_lie_in_one_file_where_they_were_sent(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"x" * 100)
+    tensors = [torch.arange(10, dtype=torch.uint8), torch.arange(10, 20, dtype=torch.uint8)]
+    copy_storages(
+        [
+            StorageCopy(storage=tensor.untyped_storage(), path=str(file), offset=offset)
+            for tensor, offset in zip(tensors, [90, 10], strict=True)
+        ]
+    )
+    assert file.read_bytes() == b"x" * 10 + bytes(range(10, 20)) + b"x" * 70 + bytes(range(10))
+
+
+def test_a_storage_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    storage = torch.ones(3).untyped_storage()
+    with pytest.raises(FileNotFoundError):
+        copy_storages([StorageCopy(storage=storage, path=str(tmp_path / "none" / "0.storage"))])
 
 
 def test_names_of_storage_types() -> None:

@@ -1,0 +1,68 @@
+"""The CRC-32 of large buffers, by zlib-ng where that is installed, and of two pieces from those of each."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.digest import Bytes
+
+_LARGE = 64 << 10
+"""Below this many bytes it does not matter who computes, and nothing is imported for it."""
+
+_POLYNOMIAL = 0xEDB88320
+_ONE = 1 << 31
+"""The polynomial 1: as everywhere here, the highest bit is the coefficient of the lowest power."""
+
+_BYTE = _ONE >> 8
+"""x to the power of eight, by which each byte that follows multiplies what was there before."""
+
+
+def crc32(data: Bytes, value: int = 0) -> int:
+    """Return what ``zlib.crc32`` does; zlib-ng, if it is there, takes a fifth of the time for large buffers.
+
+    >>> crc32(b"123456789") == zlib.crc32(b"123456789") == 0xCBF43926
+    True
+    """
+    if len(data) < _LARGE:
+        return zlib.crc32(data, value)
+    return _for_large()(data, value)
+
+
+def crc32_of_both(first: int, second: int, size: int) -> int:
+    """Return the CRC-32 of two pieces, one behind the other, from those of each and the second one's size.
+
+    >>> crc32_of_both(zlib.crc32(b"1234"), zlib.crc32(b"56789"), 5) == zlib.crc32(b"123456789")
+    True
+    """
+    factor, power = _ONE, _BYTE
+    while size:
+        if size & 1:
+            factor = _product(factor, power)
+        power = _product(power, power)
+        size >>= 1
+    return _product(first, factor) ^ second
+
+
+def _product(a: int, b: int) -> int:
+    """Multiply two polynomials over the field of two elements, modulo that of the CRC."""
+    result = 0
+    while a:
+        if a & _ONE:
+            result ^= b
+        a = (a << 1) & 0xFFFFFFFF
+        b = b >> 1 ^ (_POLYNOMIAL if b & 1 else 0)
+    return result
+
+
+@lru_cache(maxsize=1)
+def _for_large() -> Callable[[Bytes, int], int]:
+    try:
+        from zlib_ng.zlib_ng import crc32 as quick
+    except ImportError:
+        return zlib.crc32
+    found: Callable[[Bytes, int], int] = quick
+    return found
