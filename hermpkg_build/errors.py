@@ -74,7 +74,7 @@ class HermpkgError(Exception):
         super().__init__(summary)
         self.summary = summary
         self.location = location
-        self.facts = tuple(facts)
+        self.facts: tuple[tuple[str, str], ...] = tuple(facts)
         self.snippet = snippet
         self.next_step = next_step
 
@@ -116,10 +116,10 @@ class GroupedError(HermpkgError):
 
     def __init__(self, summary: str, errors: Iterable[HermpkgError], *, next_step: str = "") -> None:
         super().__init__(summary, next_step=next_step)
-        self.errors = tuple(errors)
+        self.errors: tuple[HermpkgError, ...] = tuple(errors)
         codes = {error.exit_code for error in self.errors}
         if len(codes) == 1:
-            self.exit_code = codes.pop()
+            self.exit_code: ExitCode = codes.pop()
 
     def render(self) -> str:
         """The errors one after the other, then what they come to."""

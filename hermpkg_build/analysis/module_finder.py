@@ -13,7 +13,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from typing import TYPE_CHECKING
 
 from hermpkg_build.analysis.distributions import Distributions
-from hermpkg_build.analysis.search_path import Folder, read_search_path
+from hermpkg_build.analysis.search_path import Folder, SearchPath, read_search_path
 from hermpkg_build.analysis.zip_folders import zip_listings
 from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.label import Label
@@ -111,11 +111,13 @@ class ModuleFinder:
     ) -> None:
         self.tree = tree
         self.workspace_root = workspace_root
-        self.source_roots = tuple(source_roots)
+        self.source_roots: tuple[str, ...] = tuple(source_roots)
         self.declared_by = declared_by
         self._aliases = aliases or {}
-        self.search_path = read_search_path(tree, search_path, workspace_root=workspace_root)
-        self.distributions = Distributions([f.directory for f in self.search_path.folders], tree)
+        self.search_path: SearchPath = read_search_path(tree, search_path, workspace_root=workspace_root)
+        self.distributions: Distributions = Distributions(
+            [f.directory for f in self.search_path.folders], tree
+        )
         patches = _generated_sources(generated or {})
         if given is None:
             own = _workspace_sources(workspace_modules, workspace_root)

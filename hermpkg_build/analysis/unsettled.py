@@ -45,8 +45,8 @@ class UnsettledPolicyError(GroupedError):
         super().__init__(f"{target} cannot be packaged: {counted(len(errors), 'problem')}", errors)
         self.target = target
         self.plan = plan
-        self.missing = tuple(missing)
-        self.idle = tuple(idle)
+        self.missing: tuple[MissingFile, ...] = tuple(missing)
+        self.idle: tuple[tuple[int, str], ...] = tuple(idle)
 
 
 def unsettled(

@@ -104,7 +104,7 @@ class ArchiveFile(ArchiveBytes):
     """
 
     def __init__(self, source: ArchiveSource) -> None:
-        self.name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else "<buffer>"
+        self.name: str = os.fspath(source) if isinstance(source, (str, os.PathLike)) else "<buffer>"
         self._path = ""
         self._map: mmap.mmap | None = None
         self._descriptor = -1

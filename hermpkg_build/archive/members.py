@@ -52,7 +52,7 @@ class Members(Mapping[str, Member]):
     __slots__ = ("entries",)
 
     def __init__(self, entries: dict[str, bytes | Member]) -> None:
-        self.entries = entries
+        self.entries: dict[str, bytes | Member] = entries
 
     def __getitem__(self, name: str) -> Member:
         entry = self.entries[name]

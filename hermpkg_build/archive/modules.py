@@ -30,7 +30,7 @@ class PackedModules:
         sources: dict[str, str] = {}
         self._regular: set[str] = set()
         folders = {record.rpartition("/")[0] for record in records}
-        self.folders = {package for folder in folders for package in _packages_along(folder)}
+        self.folders: set[ModuleName] = {package for folder in folders for package in _packages_along(folder)}
         for record in records:
             if not record.endswith(".py"):
                 continue

@@ -33,13 +33,13 @@ class PinnedFile(ArchiveBytes):
 
     def __init__(self, path: str, *, whole: bool) -> None:
         self._file = ArchiveFile(path)
-        self.name = self._file.name
+        self.name: str = self._file.name
         self._size = len(self._file.view)
         self._hashes = bytearray(-(-self._size // CHUNK) * _HASH_SIZE)
         self._lock = threading.Lock()
         self._last = (-1, b"")
         self._is_whole = whole
-        self.sha256 = self._read_whole() if whole else ""
+        self.sha256: str = self._read_whole() if whole else ""
 
     @property
     def view(self) -> PinnedView:

@@ -82,21 +82,25 @@ class ArchiveReader(Closing):
         self._entries: dict[str, Entry] = {}
         self._offsets: dict[str, int] = {}
         self._file = source if isinstance(source, ArchiveBytes) else ArchiveFile(source)
-        self.name = self._file.name
+        self.name: str = self._file.name
         try:
             central = read_central_directory(self._file.view)
-            self.root = _root_of(central.members)
+            self.root: str = _root_of(central.members)
             folder = f"{self.root}/" if self.root else ""
-            self.strays = tuple(name for name in central.members if not name.startswith(folder))
+            self.strays: tuple[str, ...] = tuple(
+                name for name in central.members if not name.startswith(folder)
+            )
             _refuse_second_root(self.root, self.strays)
         except ArchiveError as error:
             self.close()
             raise error.in_file(self.name) from None
-        self.prefix = central.prefix
+        self.prefix: int = central.prefix
         self._limit = central.start
         skip = len(folder)
         self._members = central.members.below(folder)
-        self.duplicates = tuple(name[skip:] for name in central.duplicates if name.startswith(folder))
+        self.duplicates: tuple[str, ...] = tuple(
+            name[skip:] for name in central.duplicates if name.startswith(folder)
+        )
 
     def names(self) -> Sequence[str]:
         """Return the names of all records, in the archive's order; folders are not records."""

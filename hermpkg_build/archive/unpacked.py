@@ -32,7 +32,7 @@ class UnpackedReader(Closing):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.name = os.path.abspath(path)
+        self.name: str = os.path.abspath(path)
         if not os.path.isdir(self.name):
             raise ArchiveError("there is no such folder", facts=[("folder", self.name)])
         if not os.path.isdir(os.path.join(self.name, DATA)):

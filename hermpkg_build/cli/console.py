@@ -74,11 +74,11 @@ class Console:
     ) -> None:
         self.json = json
         self.quiet = quiet
-        self.verbose = verbose and not quiet
+        self.verbose: bool = verbose and not quiet
         self._described: list[HermpkgError] = []
         self._is_aside = False
         self._color_output = _wants_color(sys.stdout, color, environment)
-        self.color_errors = _wants_color(sys.stderr, color, environment)
+        self.color_errors: bool = _wants_color(sys.stderr, color, environment)
 
     def say(self, *pieces: str | Styled) -> None:
         """Print the pieces of a line of the command's result."""

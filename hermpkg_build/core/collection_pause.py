@@ -31,4 +31,4 @@ class _CollectionPause:
 # A load makes hundreds of thousands of objects and drops none: each collection during it would walk
 # over all of them, and over everything else in the process, and free nothing. A process has one
 # collector, hence one pause.
-paused_collection = _CollectionPause()
+paused_collection: _CollectionPause = _CollectionPause()

@@ -28,10 +28,10 @@ class GlobGroup:
     __slots__ = ("exclude", "include", "regex", "separator")
 
     def __init__(self, include: GlobPattern, *, exclude: GlobPattern = (), separator: str = ".") -> None:
-        self.include = _as_tuple(include)
-        self.exclude = _as_tuple(exclude)
-        self.separator = separator
-        self.regex = _any_of(self.include, separator)
+        self.include: tuple[str, ...] = _as_tuple(include)
+        self.exclude: tuple[str, ...] = _as_tuple(exclude)
+        self.separator: str = separator
+        self.regex: str = _any_of(self.include, separator)
         if self.exclude:
             self.regex = rf"(?!{_any_of(self.exclude, separator)}\Z){self.regex}"
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.policy import Policy
@@ -106,9 +107,9 @@ class ModuleGraph:
     """
 
     def __init__(self, nodes: Mapping[str, ModuleNode], edges: Iterable[Edge], roots: Sequence[str]) -> None:
-        self.nodes = dict(sorted(nodes.items()))
-        self.edges = tuple(sorted(edges, key=_edge_order))
-        self.roots = tuple(roots)
+        self.nodes: dict[str, ModuleNode] = dict(sorted(nodes.items()))
+        self.edges: tuple[Edge, ...] = tuple(sorted(edges, key=_edge_order))
+        self.roots: tuple[str, ...] = tuple(roots)
 
     def __iter__(self) -> Iterator[ModuleNode]:
         return iter(self.nodes.values())
@@ -118,7 +119,7 @@ class ModuleGraph:
             return NotImplemented
         return (self.nodes, self.edges, self.roots) == (other.nodes, other.edges, other.roots)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def with_policy(self, policy: Policy) -> list[ModuleNode]:
         """Return the modules that have `policy`, sorted by name."""

@@ -65,7 +65,7 @@ class JsonFormError(ValueError):
         super().__init__(expected, found)
         text = "nothing" if found is _MISSING or found is None else repr(found)
         self.expected = expected
-        self.found = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+        self.found: str = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
         self._steps: list[object] = []
 
     def __str__(self) -> str:

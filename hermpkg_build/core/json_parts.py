@@ -14,7 +14,7 @@ class UnreadParts(Mapping[str, _T], Generic[_T]):
     __slots__ = ("_made", "_read", "forms")
 
     def __init__(self, forms: dict[str, Any], read: Callable[[Any], _T]) -> None:
-        self.forms = forms
+        self.forms: dict[str, Any] = forms
         self._read = read
         self._made: dict[str, _T] = {}
 

@@ -71,7 +71,7 @@ class PolicyTable:
     """
 
     def __init__(self, rules: Sequence[PolicyRule]) -> None:
-        self.rules = tuple(rules)
+        self.rules: tuple[PolicyRule, ...] = tuple(rules)
         self._groups = [GlobGroup(rule.include, exclude=rule.exclude) for rule in self.rules]
         self._naming = [
             GlobGroup([p for p in rule.include if names_its_top(p)], exclude=rule.exclude)

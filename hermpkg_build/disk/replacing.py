@@ -44,7 +44,7 @@ class NewFile(Closing):
     def __init__(self, folder: str, *, mode: int | None = None) -> None:
         self._aside = aside_path(folder or os.curdir)
         self._is_aside = False
-        self.descriptor = self._open(folder or os.curdir, 0o666 if mode is None else mode)
+        self.descriptor: int = self._open(folder or os.curdir, 0o666 if mode is None else mode)
         try:
             if mode is not None and hasattr(os, "fchmod"):
                 os.fchmod(self.descriptor, mode)

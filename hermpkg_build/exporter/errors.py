@@ -80,7 +80,7 @@ class PackagingError(AnalysisError):
         details: str = "",
     ) -> None:
         super().__init__(summary)
-        self.broken = tuple(broken)
+        self.broken: tuple[BrokenModule, ...] = tuple(broken)
         self.dependency_graph = dependency_graph
         self.details = details
 

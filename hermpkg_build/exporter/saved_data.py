@@ -24,7 +24,7 @@ class SavedData:
 
     def __init__(self, destination: FileDestination | StreamDestination, root: str) -> None:
         self._new_storages = partial(Storages, destination, root)
-        self.storages = self._new_storages()
+        self.storages: Storages = self._new_storages()
         self._records: dict[str, Part] = {}
         self._torchscript: TorchScript | None = None
 

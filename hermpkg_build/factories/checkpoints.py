@@ -52,7 +52,11 @@ class Other(dict[Any, Any]):
     def extend(self, _: Any) -> None:
         """Take parts of a list."""
 
-    append = add = extend
+    def append(self, _: Any) -> None:
+        """Take an element of a list."""
+
+    def add(self, _: Any) -> None:
+        """Take an element of a set."""
 
 
 def read_checkpoint(path: str, shown: str, *, has_shards: bool = False) -> Any:

@@ -40,7 +40,7 @@ class FactoryExporter:
     """
 
     def __init__(self, folder: Path, label: str) -> None:
-        self.importer = _Interpreter()
+        self.importer: _Interpreter = _Interpreter()
         self._folder = folder
         self._first_id = int(Digest.of(label.encode()).hash[:10], 16) << _ID_BITS
         self._ids = 0

@@ -29,7 +29,7 @@ class HiddenModules:
 
     def __init__(self, hides: Callable[[str], bool], told: str, distributions: Sequence[str] = ()) -> None:
         self.hides = hides
-        self.distributions = {normalised(name) for name in distributions}
+        self.distributions: set[str] = {normalised(name) for name in distributions}
         self._told = told
 
     def install(self) -> None:

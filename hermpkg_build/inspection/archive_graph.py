@@ -81,9 +81,9 @@ class ArchiveModules:
         self._tree = ModuleTree(archive.names(), externs)
         self._listed = manifest.modules if manifest is not None else {}
         mocks = mocked_modules(self._tree.packed, manifest, archive.read)
-        self.mocks = tuple(sorted(mocks))
-        self.names = tuple(sorted(self._tree.packed.sources.keys() - mocks))
-        self.externs = tuple(sorted(externs))
+        self.mocks: tuple[str, ...] = tuple(sorted(mocks))
+        self.names: tuple[str, ...] = tuple(sorted(self._tree.packed.sources.keys() - mocks))
+        self.externs: tuple[str, ...] = tuple(sorted(externs))
 
     def find(self, name: str) -> ModuleSource | None:
         """Return the module `name`, packed or extern; None for any other."""

@@ -130,7 +130,7 @@ class Belongings:
     def __init__(self, archive: ArchiveReader, manifest: Manifest | None) -> None:
         self._manifest = manifest
         self._listed: Mapping[str, ManifestModule] = self._manifest.modules if self._manifest else {}
-        self.packed = PackedModules(archive.names())
+        self.packed: PackedModules = PackedModules(archive.names())
         mocks = mocked_modules(self.packed, self._manifest, archive.read)
         policies = dict.fromkeys(self.packed.sources, Policy.INTERN)
         policies.update(dict.fromkeys(mocks, Policy.MOCK))

@@ -59,13 +59,13 @@ class PackedModel:
         *,
         grad: bool = False,
     ) -> None:
-        self.target = target_in(importer, target)
-        self.uses_torch = any(top_of(name) == "torch" for name in importer.extern_modules)
+        self.target: Target = target_in(importer, target)
+        self.uses_torch: bool = any(top_of(name) == "torch" for name in importer.extern_modules)
         self._importer = importer
         self._method = method
         self._grad = grad
-        self.loaded = _loaded(importer, self.target)
-        self.function = self._function()
+        self.loaded: Any = _loaded(importer, self.target)
+        self.function: Callable[..., Any] = self._function()
         if getattr(self.loaded, "training", False) is True:
             warnings.warn(
                 f"{self} was packed in training mode, and is called in it: call eval() before you pack",

@@ -34,7 +34,7 @@ class CallSite:
     def __init__(self, call: Call, sources: Mapping[str, StarlarkSource], errors: list[HermpkgError]) -> None:
         self.call = call
         self.errors = errors
-        self.positional = tuple(call.function.attributes)[: call.function.positional]
+        self.positional: tuple[str, ...] = tuple(call.function.attributes)[: call.function.positional]
         self._sources = sources
 
     def location(self, index: int = -1) -> Location:

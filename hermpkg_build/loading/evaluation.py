@@ -27,7 +27,7 @@ class Evaluation:
 
     def __init__(self, root: str, tree: SourceTree, packages: Packages) -> None:
         self._packages = packages
-        self.graph = LoadGraph(root, tree, packages)
+        self.graph: LoadGraph = LoadGraph(root, tree, packages)
         self._interpreter = Interpreter(self.graph.sources)
         self._modules: dict[str, starlark.FrozenModule] = {}
         self._messages: dict[str, tuple[tuple[Location, str], ...]] = {}

@@ -57,7 +57,7 @@ class Host(ABC):
 class BzlHost(Host):
     """What a .bzl file can do while it is loaded, when there is no package yet."""
 
-    symbols = ("native", "print")
+    symbols: ClassVar[Sequence[str]] = ("native", "print")
 
     def call(self, call: Call) -> object:
         """Make a policy rule, and refuse everything else, which needs a package."""
@@ -76,7 +76,7 @@ class BuildHost(Host):
     `glob` lists files of the package and raises GlobError.
     """
 
-    symbols = (*BUILD_FUNCTIONS, "print")
+    symbols: ClassVar[Sequence[str]] = (*BUILD_FUNCTIONS, "print")
 
     def __init__(
         self,

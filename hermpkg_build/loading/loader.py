@@ -52,7 +52,7 @@ class Loader:
         on_message: Callable[[Location, str], None] | None = None,
     ) -> None:
         self.workspace = workspace
-        self.packages = Packages(workspace, tree)
+        self.packages: Packages = Packages(workspace, tree)
         self._tree = tree
         self._cache = (
             EvaluationCache(cache, workspace.root, tree, self.packages) if cache is not None else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any, TypeAlias
 
 from hermpkg_build.pickles import opcodes as op
@@ -24,13 +24,13 @@ class Output:
 
     def __init__(self, protocol: int) -> None:
         self.pieces: list[bytes] = [pickle.PROTO + bytes((protocol,))]
-        self.append = self.pieces.append
+        self.append: Callable[[bytes], None] = self.pieces.append
         self.by_identity: Table = {}
         self.by_value: Table = {}
         self.texts: Table = {}
         self.byte_strings: Table = {}
         self.alive: list[object] = []
-        self.encode_text = op.encode_text_3 if protocol < 4 else op.encode_text_4
+        self.encode_text: Callable[[str], bytes] = op.encode_text_3 if protocol < 4 else op.encode_text_4
         self._protocol = protocol
         self._puts: list[int] = []
         self._storage_keys: list[tuple[int, int]] = []

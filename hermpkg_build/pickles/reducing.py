@@ -25,7 +25,7 @@ class Elements:
     __slots__ = ("members",)
 
     def __init__(self, members: set[Any] | frozenset[Any]) -> None:
-        self.members = members
+        self.members: set[Any] | frozenset[Any] = members
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

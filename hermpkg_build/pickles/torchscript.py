@@ -43,8 +43,8 @@ class TorchScript:
         self._file: IO[bytes] = tempfile.NamedTemporaryFile(prefix=".hermpkg-", suffix=".pt")  # noqa: SIM115
         self._writer = torch._C.PyTorchFileWriter(self._file.name)
         self._writer.set_min_version(6)
-        self.serializer = torch._C.ScriptModuleSerializer(self._writer)
-        self.storage_context = self.serializer.storage_context()
+        self.serializer: Any = torch._C.ScriptModuleSerializer(self._writer)
+        self.storage_context: Any = self.serializer.storage_context()
         self._is_finished = False
 
     def has(self, storage: Any) -> bool:

@@ -23,7 +23,7 @@ class IncomingBlob(Closing):
 
     def __init__(self, digest: Digest, content: ContentStore, staging: str) -> None:
         self.digest = digest
-        self.received = 0
+        self.received: int = 0
         self._content = content
         self._path = os.path.join(staging, digest.hash)
         with cache_errors(content.root):

@@ -23,8 +23,8 @@ class OutgoingBlob:
 
     def __init__(self, blob: Blob, *, zstd: bool) -> None:
         self.blob = blob
-        self.lost = False
-        self.zstd = zstd and compresses(next(self._raw(), b""))
+        self.lost: bool = False
+        self.zstd: bool = zstd and compresses(next(self._raw(), b""))
         self._length = -1
 
     def accepted(self, committed: int) -> bool:

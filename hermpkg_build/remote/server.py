@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from hermpkg_build.remote.addresses import parse_address
+from hermpkg_build.remote.addresses import Address, parse_address
 from hermpkg_build.remote.credentials import Credentials, CredentialSource
 from hermpkg_build.remote.failures import AttemptFailedError
 from hermpkg_build.remote.settings import RemoteSettings
@@ -43,13 +43,13 @@ class RemoteServer:
     def __init__(
         self, settings: RemoteSettings, url: str, credentials: CredentialSource | None = None
     ) -> None:
-        self.address = parse_address(url)
-        self.name = str(self.address)
-        self.retries = settings.retries
-        self.timeout_s = settings.timeout_s
-        self.first_answer = FirstAnswer(settings.first_answer_s)
-        self.credentials = credentials or Credentials(settings, url)
-        self.closed = threading.Event()
+        self.address: Address = parse_address(url)
+        self.name: str = str(self.address)
+        self.retries: int = settings.retries
+        self.timeout_s: float = settings.timeout_s
+        self.first_answer: FirstAnswer = FirstAnswer(settings.first_answer_s)
+        self.credentials: CredentialSource | Credentials = credentials or Credentials(settings, url)
+        self.closed: threading.Event = threading.Event()
 
     def attempts(self, doing: str) -> Attempts:
         """Begin to count the attempts at one thing; `doing` completes the sentence "cannot ..."."""

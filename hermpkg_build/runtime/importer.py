@@ -127,7 +127,7 @@ class PackageImporter(Importer, Closing):
         ):
             if value not in known:
                 raise ValueError(f"{option} must be one of {', '.join(known)}, not {value!r}")
-        self.filename = _display_name(file_or_buffer)
+        self.filename: str = _display_name(file_or_buffer)
         file_or_buffer = local_source(file_or_buffer)
         gate = _gate(file_or_buffer, trust, map)
         with paused_collection:  # There may be tens of thousands of records.
@@ -139,7 +139,7 @@ class PackageImporter(Importer, Closing):
             check_content(archive, manifest, verify)
         if manifest is not None:
             check_environment(archive, manifest, check)
-        self.extern_modules = read_externs(archive)
+        self.extern_modules: list[str] = read_externs(archive)
         _check_allowed(module_allowed, self.extern_modules, self.filename)
         space = ModuleSpace(
             archive=archive,

@@ -115,7 +115,9 @@ class UseReader(ast.NodeVisitor):
                 self.visit(value)
         self._function(node, node.name, node.body)
 
-    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+        """Read it as any other function."""
+        self.visit_FunctionDef(node)
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         """Read a lambda."""
@@ -274,7 +276,9 @@ class UseReader(ast.NodeVisitor):
                     if isinstance(each, ast.AST):
                         self.visit(each)
 
-    visit_comprehension = visit_For
+    def visit_comprehension(self, node: ast.comprehension) -> None:
+        """Read it as any other loop."""
+        self.visit_For(node)
 
     def visit_Compare(self, node: ast.Compare) -> None:
         """Read a comparison; asking what is in ``sys.modules`` changes nothing."""

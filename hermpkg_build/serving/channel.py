@@ -172,15 +172,17 @@ class SharedMemory(Closing):
     """Memory for at least `size` bytes that another process can map, which gets the descriptor."""
 
     def __init__(self, size: int) -> None:
-        self.size = max(1 << (size - 1).bit_length(), _PAGE) if size <= _KEPT else -(-size // _PAGE) * _PAGE
-        self.descriptor = _unnamed_file()
+        self.size: int = (
+            max(1 << (size - 1).bit_length(), _PAGE) if size <= _KEPT else -(-size // _PAGE) * _PAGE
+        )
+        self.descriptor: int = _unnamed_file()
         try:
             if hasattr(os, "posix_fallocate"):
                 # Where there is not enough, this fails; a write to mapped memory would end the process.
                 os.posix_fallocate(self.descriptor, 0, self.size)
             else:
                 os.ftruncate(self.descriptor, self.size)
-            self.view = memoryview(mmap.mmap(self.descriptor, self.size))
+            self.view: memoryview = memoryview(mmap.mmap(self.descriptor, self.size))
         except BaseException:
             os.close(self.descriptor)
             raise

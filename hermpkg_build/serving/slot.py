@@ -42,7 +42,7 @@ class Shared:
     def __init__(self, waiting: Waiting, load: Sequence[Target], start_limit: float) -> None:
         self.waiting = waiting
         self.start_limit = start_limit
-        self.replaced = 0
+        self.replaced: int = 0
         self._targets: dict[Target, None] = dict.fromkeys(load)
         self._failed_starts = 0
         self._living = 0
@@ -99,7 +99,7 @@ class Slot:
         self.number = number
         self.version = version
         self.ready: Future[None] = Future()
-        self.pid = 0
+        self.pid: int = 0
         self._shared = shared
         self._worker: WorkerProcess | None = None
         self._current: Sequence[Call] = ()

@@ -98,7 +98,7 @@ class FolderContent(Closing):
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self.name = os.path.basename(os.path.abspath(path))
+        self.name: str = os.path.basename(os.path.abspath(path))
         self._files = _in_order(_files_below(path))
 
     def close(self) -> None:

@@ -42,9 +42,9 @@ class Bindings:
 
     def __init__(self, statements: Sequence[ImportStatement]) -> None:
         self._statements = statements
-        self.importers = dict(_IMPORTERS)
+        self.importers: dict[str, ImportForm] = dict(_IMPORTERS)
         self.source_readers: dict[str, str] = {}
-        self.type_checking = {_TYPE_CHECKING}
+        self.type_checking: set[str] = {_TYPE_CHECKING}
         self.uses: list[tuple[int, str]] = []
         for statement in statements:
             module, level = statement.module, statement.level

@@ -33,7 +33,7 @@ class Findings:
         self._bindings = bindings
         self.calls: list[tuple[int, ImportForm, NamedImport | None, str, int]] = []
         self.uses: list[tuple[int, str]] = []
-        self.exports = Exports()
+        self.exports: Exports = Exports()
         for line, words_of_line in _by_line(layout, words):
             self._examine(_LineReader(line, contexts), words_of_line)
 

@@ -34,7 +34,7 @@ class Usage:
     def __init__(self, root: str) -> None:
         self._root = root
         self._used: set[str] = set()
-        self.written = 0
+        self.written: int = 0
 
     def note(self, path: str, *, mtime_ns: int | None = None) -> bool:
         """Note that the entry at `path` is used now, and tell whether it is still there.

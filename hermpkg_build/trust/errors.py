@@ -77,7 +77,7 @@ class TrustError(HermpkgError):
         location: Location | None = None,
     ) -> None:
         super().__init__(summary, facts=[*facts, *_facts(refusals)], next_step=next_step, location=location)
-        self.refusals = tuple(refusals)
+        self.refusals: tuple[Refusal, ...] = tuple(refusals)
 
 
 class TrustPolicyError(TrustError):

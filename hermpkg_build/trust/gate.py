@@ -63,13 +63,15 @@ class Gate:
     ) -> None:
         self.given = given
         path = _name_of(source)
-        self.name = os.path.basename(os.path.abspath(path)) if path else ""
-        self.policies = tuple(policies)
+        self.name: str = os.path.basename(os.path.abspath(path)) if path else ""
+        self.policies: tuple[TrustPolicy, ...] = tuple(policies)
         self._path = path
         self._shown = path or "in memory"
         rules = [policy.rule_for(self.name) for policy in policies]
-        self.rules = tuple(rule for rule in rules if rule is not None)
-        self.needs_whole_file = any(rule.needs_whole_file for rule in self.rules)
+        self.rules: tuple[TrustRule, ...] = tuple(rule for rule in rules if rule is not None)
+        self.needs_whole_file: bool = any(rule.needs_whole_file for rule in self.rules)
+        self.source: PinnedFile | bytes | memoryview
+        self.sha256: str
         self.source, self.sha256 = self._pinned(source)
         self._needs: Needs | None = None
 

@@ -42,8 +42,10 @@ class Needs:
                 need = replace(need, places=places, count=known.count + need.count)
             merged[key] = need
         order = [*NeedKind]
-        self.all = tuple(sorted(merged.values(), key=lambda need: (order.index(need.kind), need.full_name)))
-        self.pickles = frozenset(pickles)
+        self.all: tuple[Need, ...] = tuple(
+            sorted(merged.values(), key=lambda need: (order.index(need.kind), need.full_name))
+        )
+        self.pickles: frozenset[str] = frozenset(pickles)
         self.around = around
 
     def of(self, kind: NeedKind) -> list[Need]:

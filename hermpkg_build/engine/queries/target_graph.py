@@ -33,8 +33,8 @@ class WorkspaceTargets:
         below: Mapping[str, list[str]],
     ) -> None:
         self._problems: dict[str, HermpkgError] = {}
-        self.records = dict(records)
-        self.below = dict(below)
+        self.records: dict[str, PackageRecord] = dict(records)
+        self.below: dict[str, list[str]] = dict(below)
         self._loader = loader
         self._package = package
         self._rules: dict[str, RuleRecord] = {}

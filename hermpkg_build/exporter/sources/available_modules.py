@@ -38,7 +38,7 @@ class AvailableModules:
         records: Collection[str] = (),
     ) -> None:
         self._interpreter = InterpreterProvider()
-        self.providers = providers_of(importer, may_import, self._interpreter)
+        self.providers: list[ModuleProvider] = providers_of(importer, may_import, self._interpreter)
         self._given = given or {}
         self._folders: set[str] = {parent for name in self._given for parent in parents_of(name)}
         self._folders.update(PackedModules(records).folders)

@@ -65,7 +65,7 @@ class PackageProvider(ImporterProvider):
         self._outside = outside
         self._tree = ModuleTree(frozenset(records), frozenset(importer.extern_modules))
         self._manifest = Manifest.from_bytes(read(MANIFEST)) if MANIFEST in records else None
-        self.mocked = mocked_modules(self._tree.packed, self._manifest, read)
+        self.mocked: frozenset[str] = mocked_modules(self._tree.packed, self._manifest, read)
 
     def find(self, name: str) -> ModuleSource | None:
         """The module `name`; an extern one comes from `outside`."""

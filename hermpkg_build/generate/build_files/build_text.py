@@ -68,7 +68,7 @@ class BuildText:
         self.path = path
         self.text = text
         try:
-            self.tree, _ = parse_module(text, path)
+            self.tree: ast.Module = parse_module(text, path)[0]
             self._tokens = [*tokenize.generate_tokens(io.StringIO(text).readline)]
         except (SyntaxError, ValueError, tokenize.TokenError) as error:
             raise LoadingError(f"the file does not parse: {error}", location=Location(path)) from None

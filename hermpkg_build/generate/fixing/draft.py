@@ -91,8 +91,8 @@ class Draft:
 
     def _load(self) -> None:
         """Look at the files anew."""
-        self.tree = SourceTree(given=self.given())
-        self.loader = Loader(self.workspace, self.tree, on_message=lambda *_: None)
+        self.tree: SourceTree = SourceTree(given=self.given())
+        self.loader: Loader = Loader(self.workspace, self.tree, on_message=lambda *_: None)
 
 
 def spelled(label: Label, package: str) -> str:

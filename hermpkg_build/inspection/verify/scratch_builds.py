@@ -41,7 +41,7 @@ class ScratchBuilds:
     def __init__(self, scratch: str, *, root: str, label: Label) -> None:
         # A temporary folder may be a symbolic link, by which builds would differ in more than their
         # conditions.
-        self.scratch = os.path.realpath(scratch)
+        self.scratch: str = os.path.realpath(scratch)
         self._root = root
         self._label = label
         self._count = 0

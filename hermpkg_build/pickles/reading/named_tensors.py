@@ -131,7 +131,7 @@ class NamingWalk(Generic[Leaf]):
     """
 
     def __init__(self, leading: set[int], leaf: Callable[[Node], Leaf | None]) -> None:
-        self.is_cut = False
+        self.is_cut: bool = False
         self._leading = leading
         self._leaf = leaf
         self._below: dict[int, int] = {}

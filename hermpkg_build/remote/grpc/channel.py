@@ -40,7 +40,7 @@ class GrpcChannel(RemoteServer):
 
     def __init__(self, settings: RemoteSettings, url: str) -> None:
         super().__init__(settings, url)
-        self.instance = settings.instance
+        self.instance: str = settings.instance
         self._channel = _connect(settings, self.address)
         self._about = _about_this_tool()
         self._lock = threading.Lock()

@@ -86,7 +86,7 @@ class Executor:
         self._channel = GrpcChannel(settings, settings.executor)
         self._transport = GrpcTransport(settings, self._channel)
         self._content = content
-        self.server = self._channel.name
+        self.server: str = self._channel.name
         self.settings = settings
 
     def execute(

@@ -39,7 +39,7 @@ class ArtifactLocation:
         reopen: Callable[[str, FileState], str],
     ) -> None:
         self.reopen = reopen
-        self.reason = "it was opened from memory; open it from a path"
+        self.reason: str = "it was opened from memory; open it from a path"
         """Why other processes cannot open it, where they cannot."""
         if guarded:
             self.reason = "it was opened with module_allowed, which other processes lack; open it without"

@@ -45,7 +45,7 @@ class TensorsNotReadError(ArchiveError):
             facts=[("file", file), ("record", record), *told, *([("and", f"{more} more")] if more else [])],
             next_step="load_pickle makes them, and runs code of the artifact; strict=False leaves them out",
         )
-        self.reasons = dict(reasons)
+        self.reasons: dict[str, str] = dict(reasons)
 
 
 class StorageRecords(Protocol):
@@ -148,7 +148,7 @@ class TensorMaker:
         mapped: bool | None = None,
         map_location: Any = None,
     ) -> None:
-        self.file = records.name
+        self.file: str = records.name
         self._records = records
         self._mapped = mapped
         self._view: Callable[[str], memoryview] | None = None

@@ -33,7 +33,7 @@ class ModuleTree:
 
     def __init__(self, records: Iterable[str], externs: Iterable[str]) -> None:
         self._records = records
-        self.externs = frozenset(externs)
+        self.externs: frozenset[str] = frozenset(externs)
         self._extern_parents = {parent for extern in self.externs for parent in parents_of(extern)}
         self._roles: dict[str, ModuleRole] = {}
 

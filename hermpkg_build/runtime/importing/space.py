@@ -76,7 +76,7 @@ class ModuleSpace:
         prepare: Callable[[ModuleType], None],
     ) -> None:
         number = content_number(archive)
-        self.prefix = new_prefix(number)
+        self.prefix: str = new_prefix(number)
         while self.prefix in OPEN_SPACES:  # An artifact that was opened for another process may have it.
             self.prefix = new_prefix(number)
         self.archive = archive
@@ -93,8 +93,10 @@ class ModuleSpace:
         self.parked: dict[str, ModuleType] = {}
         """The modules themselves while stand-ins take their places: see parking."""
         self.parked_overloads: Overloads = []
-        self.loader = loader(self)
-        self.views = HostViews({name: functools.partial(make, self) for name, make in overrides.items()})
+        self.loader: SpecMaker = loader(self)
+        self.views: HostViews = HostViews(
+            {name: functools.partial(make, self) for name, make in overrides.items()}
+        )
         self.builtins: dict[str, Any] = {**vars(builtins), "__import__": MethodType(import_statement, self)}
         self._code = CodeCache()
         self._prepare = prepare

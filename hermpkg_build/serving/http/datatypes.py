@@ -79,9 +79,10 @@ class Output:
         self.name = name
         self._texts: list[bytes] = []
         self._tensor = _as_tensor(value)
+        self.shape: list[int]
         if self._tensor is None:
             self._texts, self.shape = _texts_of(name, value)
-            self.datatype = BYTES
+            self.datatype: str = BYTES
         else:
             self.shape = list(self._tensor.shape)
             self.datatype = _NAMES[str(self._tensor.dtype).rpartition(".")[2]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -15,7 +15,7 @@ from hermpkg_build.serving.http.model import Model
 class Metrics:
     """Counts requests, and tells what the pool of a model is at."""
 
-    content_type = CONTENT_TYPE_LATEST
+    content_type: ClassVar[str] = CONTENT_TYPE_LATEST
 
     def __init__(self, model: Model) -> None:
         self._registry = CollectorRegistry()

@@ -38,7 +38,7 @@ class Model:
         self.pool = pool
         self.name = name
         self.limits = limits
-        self.version = 1
+        self.version: int = 1
         self.ready = True
         self._target = target
         self._method = method

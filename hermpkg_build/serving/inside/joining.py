@@ -16,7 +16,7 @@ class Joiner:
     """
 
     def __init__(self) -> None:
-        self.apart = ""
+        self.apart: str = ""
         self._is_proven = False
 
     def results(self, call: Callable[[Arguments], Any], calls: Sequence[Arguments]) -> list[Any]:
