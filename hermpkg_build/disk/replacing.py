@@ -266,6 +266,13 @@ def discard_folder(path: str) -> bool:
     return not os.path.lexists(path)
 
 
+def is_held(path: str) -> bool:
+    """Whether a process has a lock on a folder, so that `discard_folder` would leave it."""
+    with suppress(OSError), _locked(path) as nobody_holds_it:
+        return not nobody_holds_it
+    return False
+
+
 def hold_folder(path: str) -> int | None:
     """Lock a folder, together with others, against `discard_folder`; return the descriptor that has the lock.
 

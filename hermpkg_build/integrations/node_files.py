@@ -21,6 +21,7 @@ from hermpkg_build.disk.replacing import ASIDE, hold_folder, new_folder, remove_
 from hermpkg_build.disk.trust import check_private_folder
 from hermpkg_build.errors import ArchiveError, HermpkgError, LocalEnvironmentError
 from hermpkg_build.runtime.contents.pruning import prune_unpacked
+from hermpkg_build.store.fetched import fetched_place
 
 VARIABLE = "HERMPKG_FETCHED_LIMIT"
 FETCHED_LIMIT = 100 * 10**9
@@ -113,7 +114,7 @@ def pieces_of(path: str) -> Iterator[bytes]:
 
 
 def _place() -> str:
-    return os.path.join(default_cache_directory(os.environ), "fetched")
+    return fetched_place(default_cache_directory(os.environ))
 
 
 def _hold(folder: str, path: str, artifact: ArtifactIdentity) -> bool:

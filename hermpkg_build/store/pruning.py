@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +21,7 @@ from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.replacing import (
     discard_folder,
     held_since,
+    is_held,
     new_folder,
     remove_abandoned,
     replace_file,
@@ -67,23 +68,27 @@ def prune_cache(
     max_age_s: float | None = None,
     least_bytes: int | None = None,
     dry_run: bool = False,
+    others: Iterable[Entry] = (),
 ) -> Pruned:
     """Remove the entries that were not used for `max_age_s` seconds, and then the least recently used ones.
 
     Where all take more than `max_bytes`, entries go until no more than `least_bytes` are left, by default
     `max_bytes`. The index of files goes last, as a whole; its rows on folders that are gone go always.
-    With `dry_run` nothing is removed. Raises LocalEnvironmentError where the folder cannot be written.
+    With `dry_run` nothing is removed. `others` are folders that have a limit of their own and may go here
+    too; those that a process holds do not count. Raises LocalEnvironmentError where the folder cannot be
+    written.
     """
     root = root_of(directory)
-    environments = [*environment_entries(os.path.dirname(root))]
+    folders = [*environment_entries(os.path.dirname(root))]
+    folders += (entry for entry in others if not is_held(entry.path))
     is_there = is_cache(root)
-    if not is_there and not environments:
+    if not is_there and not folders:
         return Pruned()
     if is_there and not dry_run:
         _tidy(root)
     opened = _last_opened(root)
     own = entries_in(root) if is_there else ()
-    entries = sorted([*own, *environments], key=lambda entry: (entry.used_ns, entry.path))
+    entries = sorted([*own, *folders], key=lambda entry: (entry.used_ns, entry.path))
     total = before = sum(entry.bytes for entry in entries) + _index_bytes(root)
     doomed = _doomed(entries, total, max_bytes, max_bytes if least_bytes is None else least_bytes, max_age_s)
     since = min(held_since(os.path.join(root, RUNNING)), default=None)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from hermpkg_build.disk.replacing import ASIDE
 from hermpkg_build.store.cache import FORMAT_FOLDER, is_cache
 from hermpkg_build.store.content import SEALED_NS
 from hermpkg_build.store.environments import ENVIRONMENTS, environment_size, environments_place
+from hermpkg_build.store.fetched import FETCHED, fetched_place
 from hermpkg_build.store.usage import FOLDERS, all_notes, name_in_notes, space_of
 
 INDEX = "index.sqlite3"
@@ -18,7 +20,10 @@ INDEX = "index.sqlite3"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A content, an action result or an environment: where it lies, the space that it takes, its last use."""
+    """A content, an action result, an environment or a fetched artifact.
+
+    It says where that lies, the space that it takes, and when it was used last.
+    """
 
     path: str
     name: bytes
@@ -81,7 +86,8 @@ def survey_cache(directory: str) -> Survey:
         _kind("unfinished work", [*_files_below(os.path.join(root, "tmp"))]),
         _kind("compiled code of artifacts", [*_files_below(os.path.join(directory, "code"))]),
         _kind("unpacked files of artifacts", [*_files_below(os.path.join(directory, "unpacked"))]),
-        _environments_kind(directory),
+        _kind_of_folders(ENVIRONMENTS, environment_entries(directory)),
+        _kind_of_folders(FETCHED, fetched_entries(directory)),
     )
     workspaces, unclaimed = _by_workspace(root, entries)
     return Survey(
@@ -101,9 +107,19 @@ def environment_entries(directory: str) -> Iterator[Entry]:
             yield Entry(path=folder.path, name=b"", bytes=size, used_ns=used_ns, is_folder=True)
 
 
-def _environments_kind(directory: str) -> KindSize:
-    found = [*environment_entries(directory)]
-    return KindSize(kind=ENVIRONMENTS, entries=len(found), bytes=sum(each.bytes for each in found))
+def fetched_entries(directory: str) -> Iterator[Entry]:
+    """Give the artifacts in a cache folder that programs have fetched there, whole."""
+    for folder in _scan(fetched_place(directory)):
+        if folder.is_dir(follow_symlinks=False) and not folder.name.startswith(ASIDE):
+            with suppress(OSError):
+                used_ns = os.lstat(folder.path).st_mtime_ns
+                size = _kind(FETCHED, [*_files_below(folder.path)]).bytes
+                yield Entry(path=folder.path, name=b"", bytes=size, used_ns=used_ns, is_folder=True)
+
+
+def _kind_of_folders(kind: str, entries: Iterable[Entry]) -> KindSize:
+    sizes = [each.bytes for each in entries]
+    return KindSize(kind=kind, entries=len(sizes), bytes=sum(sizes))
 
 
 def root_of(directory: str) -> str:

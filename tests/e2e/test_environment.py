@@ -330,6 +330,10 @@ def test_the_cache_shows_environments_and_removes_them(landed: Landing) -> None:
     assert kind["bytes"] > 1000
     assert landed.run("cache", "gc", "--max-size", "0").code == 0
     assert landed.environments() == []
+    assert landed.start("--", "a", "--json").code == 7
+    place = landed.environments()[0].parents[1]
+    removed = landed.run("--json", "clean", "--cache").json["removed"]
+    assert (str(place) in removed, place.exists()) == (True, False)
 
 
 def test_an_artifact_without_a_record_is_run_with_what_it_requires(landing: Landing) -> None:

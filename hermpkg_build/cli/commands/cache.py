@@ -45,8 +45,8 @@ def run(arguments: CacheArguments, console: Console) -> ExitCode:
     A workspace has the entries that its builds have used; those that several have used count for each.
     ``hermpkg cache gc`` without options keeps the limit that builds keep: ``cache-size`` of
     ``[tool.hermpkg]`` or of the user's settings, 20GB where it is not set. What a running build may need
-    stays, and so do environments that programs run in. Whatever is removed, no build gives another result:
-    it makes again what it misses.
+    stays, and so do environments that programs run in, and the artifacts that programs have fetched and use.
+    Whatever is removed, no build gives another result: it makes again what it misses.
 
     Sizes are those on disk, in blocks of 4 KiB.
     """
@@ -81,6 +81,7 @@ def _limit() -> int | None:
 
 def _prune(arguments: CacheArguments, console: Console) -> None:
     from hermpkg_build.store.pruning import prune_cache
+    from hermpkg_build.store.survey import fetched_entries
 
     chosen = arguments.max_size
     if (arguments.max_size, arguments.older_than) == (None, None):
@@ -90,6 +91,7 @@ def _prune(arguments: CacheArguments, console: Console) -> None:
         max_bytes=chosen,
         max_age_s=arguments.older_than,
         dry_run=arguments.dry_run,
+        others=fetched_entries(arguments.cache_dir),
     )
     console.give_json({"directory": arguments.cache_dir, "dry_run": arguments.dry_run, **asdict(pruned)})
     _tell(pruned, console, dry_run=arguments.dry_run)
@@ -125,8 +127,9 @@ def _show(arguments: CacheArguments, console: Console) -> None:
 
 def _noun(kind: str) -> str:
     from hermpkg_build.store.environments import ENVIRONMENTS
+    from hermpkg_build.store.fetched import FETCHED
 
-    return "folder" if kind == ENVIRONMENTS else "file"
+    return "folder" if kind in (ENVIRONMENTS, FETCHED) else "file"
 
 
 def _limit_or_none() -> int | None:

@@ -26,7 +26,7 @@ def run(arguments: CleanArguments, console: Console) -> ExitCode:
     """Remove the workspace's ``hermpkg-out``.
 
     With ``--cache`` also what packages have left in the cache folder where they were loaded: compiled code,
-    and unpacked files that no process uses.
+    and unpacked files, environments and fetched artifacts that no process uses.
     """
     import shutil
 
@@ -43,7 +43,7 @@ def run(arguments: CleanArguments, console: Console) -> ExitCode:
     if arguments.cache and os.path.isdir(arguments.cache_dir):
         from hermpkg_build.store.cache import delete_cache
 
-        removed += [*_clean_packages(arguments.cache_dir)]
+        removed += [*_clean_packages(arguments.cache_dir), *_clean_folders(arguments.cache_dir)]
         if delete_cache(arguments.cache_dir):
             removed.append(arguments.cache_dir)
     console.give_json({"removed": [*removed]})
@@ -69,3 +69,33 @@ def _clean_packages(cache: str) -> Iterator[str]:
                     os.rmdir(here)
         if not os.path.lexists(folder):
             yield folder
+
+
+def _clean_folders(cache: str) -> Iterator[str]:
+    """Remove environments and fetched artifacts from a cache folder; give the folders that are gone."""
+    from contextlib import suppress
+
+    from hermpkg_build.disk.replacing import discard_folder
+    from hermpkg_build.store.environments import environments_place, forget_unshared
+    from hermpkg_build.store.fetched import fetched_place
+    from hermpkg_build.store.survey import environment_entries, fetched_entries
+
+    environments = os.path.dirname(environments_place(cache))
+    for folder, entries in ((environments, environment_entries), (fetched_place(cache), fetched_entries)):
+        if not os.path.isdir(folder):
+            continue
+        if not [entry for entry in entries(cache) if not discard_folder(entry.path)]:
+            forget_unshared(cache)
+            with suppress(OSError):
+                for inner in os.scandir(folder):
+                    _remove_folder_of_files(inner.path) if inner.is_dir() else os.unlink(inner.path)
+                os.rmdir(folder)
+        if not os.path.lexists(folder):
+            yield folder
+
+
+def _remove_folder_of_files(folder: str) -> None:
+    """Remove a folder in which there are files alone, such as locks. Raises OSError for another one."""
+    for entry in os.scandir(folder):
+        os.unlink(entry.path)
+    os.rmdir(folder)

@@ -54,7 +54,7 @@ class PullArguments(RegistryArguments):
 
 @command(
     PullArguments,
-    group="build and test",
+    group="where it lands",
     example="hermpkg pull oci://registry.example.com/team/resnet:1.2 -o resnet.pt",
 )
 def run(arguments: PullArguments, console: Console) -> ExitCode:

@@ -43,7 +43,7 @@ class PushArguments(RegistryArguments):
 
 @command(
     PushArguments,
-    group="build and test",
+    group="where it lands",
     example="hermpkg push //models:resnet oci://registry.example.com/team/resnet:1.2",
 )
 def run(arguments: PushArguments, console: Console) -> ExitCode:

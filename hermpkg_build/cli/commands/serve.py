@@ -103,7 +103,7 @@ class ServeArguments(EngineArguments):
     )
 
 
-@command(ServeArguments, group="build and test", example="hermpkg serve model.pt")
+@command(ServeArguments, group="where it lands", example="hermpkg serve model.pt")
 def run(arguments: ServeArguments, console: Console) -> ExitCode:
     """Serve a model over HTTP, by the Open Inference Protocol, from worker processes.
 

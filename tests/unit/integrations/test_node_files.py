@@ -14,6 +14,9 @@ import pytest
 
 from hermpkg_build.errors import ArchiveError, ExitCode, LocalEnvironmentError
 from hermpkg_build.integrations.node_files import VARIABLE, ArtifactIdentity, kept_file, pieces_of, release
+from hermpkg_build.store.fetched import FETCHED
+from hermpkg_build.store.pruning import prune_cache
+from hermpkg_build.store.survey import fetched_entries, survey_cache
 
 DATA = bytes(range(256)) * 5000
 
@@ -49,6 +52,23 @@ def test_equal_bytes_of_another_name_or_with_other_signatures_are_apart():
     paths = {kept_file(each, lambda: [DATA]) for each in (identity(), identity(name="other.pt"), signed)}
     assert len(paths) == 3
     assert Path(f"{kept_file(signed, no_fetch)}.sig").read_bytes() == b"signature"
+
+
+def test_the_cache_shows_them_and_makes_room_but_for_those_in_use(place: Path) -> None:
+    used, left = identity(), identity(name="other.pt")
+    for each in (used, left):
+        kept_file(each, lambda: [DATA])
+    release(left)
+    cache = str(place.parent)
+    (kind,) = (each for each in survey_cache(cache).kinds if each.kind == FETCHED)
+    assert (kind.entries, kind.bytes >= 2 * len(DATA)) == (2, True)
+    # Builds leave them to their own limit; gc does not, and one in use takes no room from anything else.
+    assert prune_cache(cache, max_bytes=0).removed_entries == 0
+    pruned = prune_cache(cache, max_bytes=0, others=fetched_entries(cache))
+    assert (pruned.removed_entries, pruned.left_bytes) == (1, 0)
+    assert folders(place) == [used.folder]
+    assert kept_file(used, no_fetch)
+    release(used)
 
 
 @pytest.mark.parametrize("sent", [DATA[:-1], DATA + b"x", b"x" + DATA[1:], b""])
