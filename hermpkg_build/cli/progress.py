@@ -48,7 +48,7 @@ class Display(BuildObserver):
         self._tell_test = tell_test
         self._shows = not console.json and not console.quiet
         self._live: LiveLines | None = None
-        self._pulse: _Pulse | None = None
+        self._pulse: Pulse | None = None
         self._running: Running | None = None
 
     def close(self) -> None:
@@ -77,7 +77,7 @@ class Display(BuildObserver):
     def action_started(self, kind: str, subject: str) -> None:
         """Show the action as running."""
         self._start(kind, subject)
-        if self._console.verbose and not _errors_go_to_a_terminal():
+        if self._console.verbose and not errors_go_to_a_terminal():
             from hermpkg_build.cli.running import WORDS
 
             self._note(f"{WORDS.get(kind, kind)} {subject}")
@@ -123,7 +123,7 @@ class Display(BuildObserver):
         """Say which uploads the end of the build waits for, and how to give them up."""
         text = f"{counted(number, 'upload')} to the shared cache; Ctrl-C gives up those that are not done"
         self._start("waiting for", text)
-        if not _errors_go_to_a_terminal():
+        if not errors_go_to_a_terminal():
             self._note(f"waiting for {text}")
 
     def cache_pruned(self, entries: int, size: int) -> None:
@@ -153,14 +153,14 @@ class Display(BuildObserver):
         running.start(kind, subject)
         if not self._shows:
             return
-        if _errors_go_to_a_terminal():
+        if errors_go_to_a_terminal():
             if self._live is None:
                 from hermpkg_build.cli.live import LiveLines
 
                 self._live = LiveLines(running.lines)
             self._live.start()
         elif self._pulse is None:
-            self._pulse = _Pulse(running.sign_of_life, self._console.note)
+            self._pulse = Pulse(running.sign_of_life, self._console.note)
             self._pulse.start()
 
     def _note(self, text: str) -> None:
@@ -188,7 +188,7 @@ class Display(BuildObserver):
                 self._console.say(f"    {reason}")
 
 
-class _Pulse:
+class Pulse:
     """Says what runs whenever nothing else was said for a while."""
 
     def __init__(self, sign: Callable[[], str], say: Callable[[str], None]) -> None:
@@ -199,9 +199,11 @@ class _Pulse:
         self._stopped = threading.Event()
 
     def start(self) -> None:
+        """Begin to look whether something is to be said."""
         threading.Thread(target=self._beat, name="hermpkg-progress", daemon=True).start()
 
     def stop(self) -> None:
+        """Say nothing more."""
         with self._lock:  # no line comes after this
             self._stopped.set()
 
@@ -222,7 +224,7 @@ class _Pulse:
                     self._say(text)
 
 
-def _errors_go_to_a_terminal() -> bool:
+def errors_go_to_a_terminal() -> bool:
     """Whether a moving display on standard error can be seen."""
     try:
         return os.isatty(2) and os.environ.get("TERM") != "dumb"

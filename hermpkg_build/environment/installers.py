@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.printable import one_line
+from hermpkg_build.store.failures import FULL
 
 _MOST_LINES = 15
-_FULL = ("No space left on device", "os error 28", "Errno 28")
+_TELL_FULL = ("No space left on device", "os error 28", "Errno 28")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,8 @@ class Installer:
         try:
             venv.EnvBuilder(with_pip=False, symlinks=True).create(folder)
         except OSError as error:
+            if error.errno in FULL:
+                raise _full() from error
             raise LocalEnvironmentError(
                 "no environment can be made", facts=[("folder", folder), ("reason", str(error))]
             ) from error
@@ -73,12 +76,8 @@ class Installer:
         raise self._failed(what, ran.returncode, said)
 
     def _failed(self, what: str, code: int, said: str) -> LocalEnvironmentError:
-        if any(mark in said for mark in _FULL):
-            return LocalEnvironmentError(
-                "the disk is full: the environment is not made, and nothing of it is left",
-                next_step="make room, for example with hermpkg cache gc --max-size 5GB, or choose another "
-                "folder with --cache-dir DIR",
-            )
+        if any(mark in said for mark in _TELL_FULL):
+            return _full()
         lines = [one_line(line) for line in said.splitlines() if line.strip()][-_MOST_LINES:]
         return LocalEnvironmentError(
             f"{self.name} {what} failed with exit code {code}",
@@ -86,6 +85,14 @@ class Installer:
             next_step="it asks the indexes of its own settings, for other ones: UV_INDEX=URL for uv, "
             "PIP_EXTRA_INDEX_URL=URL for pip; without an index: --find-links FOLDER",
         )
+
+
+def _full() -> LocalEnvironmentError:
+    return LocalEnvironmentError(
+        "the disk is full: the environment is not made, and nothing of it is left",
+        next_step="make room, for example with hermpkg cache gc --max-size 5GB, or choose another "
+        "folder with --cache-dir DIR",
+    )
 
 
 def find_installer(name: str = "") -> Installer:

@@ -13,6 +13,7 @@ from hermpkg_build.registry.assembly import Assembly
 from hermpkg_build.registry.known_layers import layer_in_hand, remember_layers
 from hermpkg_build.registry.layers import RECIPE
 from hermpkg_build.registry.manifest import FILE_PATH, Descriptor, Manifest, ManifestError
+from hermpkg_build.registry.progress import Progress
 from hermpkg_build.registry.recipe import MOST_BYTES, Recipe, RecipeError
 from hermpkg_build.registry.reference import Reference
 from hermpkg_build.registry.referrers import Attachment, attachments_of
@@ -50,14 +51,28 @@ class _Assembled:
 
 
 def pull(
-    reference: Reference, path: str, connection: Connection, cache: Cache, *, with_attachments: bool = True
+    reference: Reference,
+    path: str,
+    connection: Connection,
+    cache: Cache,
+    *,
+    with_attachments: bool = True,
+    progress: Progress | None = None,
 ) -> Pulled:
     """Write the artifact that a reference names to `path`, which takes its place when all of it is right.
 
+    `progress` is told of the layers that travel.
     Every layer is compared with its digest on arrival, the file with that in its recipe.
     Raises RemoteError, and LocalEnvironmentError where the file or the cache cannot be written.
     """
-    pulled, assembled = _pull(reference, path, connection, cache, with_attachments=with_attachments)
+    pulled, assembled = _pull(
+        reference,
+        path,
+        connection,
+        cache,
+        with_attachments=with_attachments,
+        progress=progress or Progress(),
+    )
     remember_layers(path, assembled.places, cache)
     return pulled
 
@@ -77,7 +92,9 @@ def cached_file(reference: Reference, connection: Connection, cache: Cache) -> s
         return path
     with content.staging() as staging:
         place = f"{staging}/artifact"
-        pulled, assembled = _pull(reference, place, connection, cache, with_attachments=False)
+        pulled, assembled = _pull(
+            reference, place, connection, cache, with_attachments=False, progress=Progress()
+        )
         content.put_file(place, pulled.file, move=True)
     cache.actions.put(key, ActionResult(outputs={"file": pulled.file}, facts=None))
     path = content.path_of(pulled.file)
@@ -87,17 +104,23 @@ def cached_file(reference: Reference, connection: Connection, cache: Cache) -> s
 
 
 def _pull(
-    reference: Reference, path: str, connection: Connection, cache: Cache, *, with_attachments: bool
+    reference: Reference,
+    path: str,
+    connection: Connection,
+    cache: Cache,
+    *,
+    with_attachments: bool,
+    progress: Progress,
 ) -> tuple[Pulled, _Assembled]:
     content = cache.content
-    with Repository(reference, connection) as repository:
+    with Repository(reference, connection, progress=progress) as repository:
         data, digest = _manifest_of(repository)
         manifest, recipe_layer = _read(repository, data)
         layers = [layer.digest for layer in manifest.layers if layer is not recipe_layer]
         is_new = content.path_of(recipe_layer.digest) is None
         repository.fetch([recipe_layer.digest], content)
         recipe = _recipe_of(repository, recipe_layer.digest, layers, content)
-        assembled = _assemble(repository, recipe, layers, cache, path)
+        assembled = _assemble(repository, recipe, layers, cache, path, progress)
         attachments = [*attachments_of(repository, digest, content)] if with_attachments else []
     moved = {*assembled.moved, recipe_layer.digest} if is_new else assembled.moved
     pulled = Pulled(
@@ -146,7 +169,12 @@ def _recipe_of(
 
 
 def _assemble(
-    repository: Repository, recipe: Recipe, layers: Sequence[Digest], cache: Cache, path: str
+    repository: Repository,
+    recipe: Recipe,
+    layers: Sequence[Digest],
+    cache: Cache,
+    path: str,
+    progress: Progress,
 ) -> _Assembled:
     """Write the file. Where layers in hand turn out wrong, all of them travel."""
     content = cache.content
@@ -163,9 +191,10 @@ def _assemble(
             if number not in found and number in alone and digest.size >= LARGE
         ]
         kept = [number for number in range(len(layers)) if number not in found and number not in arriving]
+        moved = {layers[number] for number in [*arriving, *kept]}
+        progress.planned(moved)
         repository.fetch([layers[number] for number in kept], content)
         found |= {number: _kept(content, layers[number]) for number in kept}
-        moved = {layers[number] for number in [*arriving, *kept]}
         assembly = Assembly(
             recipe, layers, cache, in_hand=found, receive=repository.receive, give_up=repository.close
         )

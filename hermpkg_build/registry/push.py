@@ -10,14 +10,12 @@ from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.digest import Bytes, Digest
 from hermpkg_build.registry.layers import Layer, split_archive
 from hermpkg_build.registry.manifest import CONFIG_TYPE, MANIFEST_TYPE, MODEL_TYPE, Descriptor, Manifest
+from hermpkg_build.registry.progress import Progress
 from hermpkg_build.registry.reference import Reference
 from hermpkg_build.registry.referrers import Attachment, attach
 from hermpkg_build.registry.repository import Repository
 from hermpkg_build.registry.server import Connection
 from hermpkg_build.remote.concurrently import all_of
-
-WORTH_TELLING = 64 << 20
-"""Of so many bytes people are told before they travel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +41,12 @@ def push(
     *,
     mount_from: str = "",
     attachments: Sequence[Attachment] = (),
-    tell: Callable[[str], None] = lambda _: None,
+    progress: Progress | None = None,
 ) -> Pushed:
     """Store the archive at `path` under the tag of a reference, and `attachments` as what refers to it.
 
-    Layers that the repository `mount_from` of the same registry has are taken from there.
+    Layers that the repository `mount_from` of the same registry has are taken from there. `progress` is told
+    of those that travel.
     Raises ArchiveError where the file is no archive, ActionError where it changes meanwhile, RemoteError.
     """
     split = split_archive(path)
@@ -64,10 +63,9 @@ def push(
         layers = {layer.descriptor.digest: layer for layer in split.layers}
         has = all_of(*(partial(repository.has_blob, digest) for digest in layers))
         missing = [layer for layer, there in zip(layers.values(), has, strict=True) if not there]
-        size = sum(layer.descriptor.digest.size for layer in missing)
-        if size >= WORTH_TELLING:
-            tell(f"{len(missing)} of {len(layers)} layers travel, {size:,} bytes")
-        moved = all_of(*(partial(_put, repository, layer, mount_from) for layer in missing))
+        told = progress or Progress()
+        told.planned(layer.descriptor.digest for layer in missing)
+        moved = all_of(*(partial(_put, repository, layer, mount_from, told) for layer in missing))
         repository.put_bytes(config)
         repository.put_manifest(reference.tag or f"sha256:{subject.digest.hash}", manifest)
         attached = [attach(repository, subject, attachment) for attachment in attachments]
@@ -82,15 +80,22 @@ def push(
     )
 
 
-def _put(repository: Repository, layer: Layer, mount_from: str) -> bool:
-    return repository.put_blob(
-        layer.descriptor.digest, lambda offset: _from(layer.chunks(), offset), mount_from=mount_from
+def _put(repository: Repository, layer: Layer, mount_from: str, progress: Progress) -> bool:
+    digest = layer.descriptor.digest
+    reached = partial(progress.reached, digest)
+    did = repository.put_blob(
+        digest, lambda offset: _from(layer.chunks(), offset, reached), mount_from=mount_from
     )
+    reached(digest.size)
+    return did
 
 
-def _from(chunks: Iterable[Bytes], offset: int) -> Iterator[Bytes]:
-    """What is behind the first `offset` bytes."""
+def _from(chunks: Iterable[Bytes], offset: int, reached: Callable[[int], None]) -> Iterator[Bytes]:
+    """Give what is behind the first `offset` bytes; `reached` is told how far it is."""
+    position = 0
     for chunk in chunks:
+        reached(position)
+        position += len(chunk)
         skipped = min(offset, len(chunk))
         offset -= skipped
         if skipped < len(chunk):

@@ -17,12 +17,14 @@ from hermpkg_build.registry.manifest import (
     index_bytes,
     read_index,
 )
+from hermpkg_build.registry.progress import CountedBlob, Progress
 from hermpkg_build.registry.reference import Reference
 from hermpkg_build.registry.server import Connection, RegistryServer, open_repository, read_answer
 from hermpkg_build.registry.uploads import Body, has_blob, upload
 from hermpkg_build.remote.concurrently import all_of
 from hermpkg_build.remote.failures import RemoteError
-from hermpkg_build.remote.http.blobs import Incoming, read_blob, receive_blob
+from hermpkg_build.remote.http.blobs import Incoming, receive_blob
+from hermpkg_build.remote.incoming_blob import IncomingBlob
 from hermpkg_build.store.content import ContentStore
 
 _ACCEPT = f"{MANIFEST_TYPE}, {INDEX_TYPE}"
@@ -32,7 +34,8 @@ _SUBJECT = "OCI-Subject"
 class Repository(Closing):
     """The repository of a reference, asked by any number of threads at once. All methods raise RemoteError.
 
-    `writes` says whether anything is to be stored there, `others` which repositories may be read, too.
+    `writes` says whether anything is to be stored there, `others` which repositories may be read, too;
+    `progress` is told of what arrives here.
     """
 
     def __init__(
@@ -42,11 +45,13 @@ class Repository(Closing):
         *,
         writes: bool = False,
         others: Sequence[str] = (),
+        progress: Progress | None = None,
     ) -> None:
         allowed = "pull,push" if writes else "pull"
         scopes = [f"repository:{_path_of(reference)}:{allowed}"]
         scopes += [f"repository:{name}:pull" for name in others]
         self.reference = reference
+        self._progress = progress or Progress()
         self._server: RegistryServer = open_repository(reference, connection, scopes)
         self._path = f"/v2/{_path_of(reference)}"
 
@@ -114,7 +119,8 @@ class Repository(Closing):
 
     def receive(self, incoming: Incoming) -> None:
         """Bring a blob to where it is wanted."""
-        if not receive_blob(self._server, self.blob_path(incoming.digest), incoming):
+        counted = CountedBlob(incoming, self._progress)
+        if not receive_blob(self._server, self.blob_path(incoming.digest), counted):
             raise self._lacks(incoming.digest)
 
     def blob_path(self, digest: Digest) -> str:
@@ -161,9 +167,8 @@ class Repository(Closing):
         )
 
     def _fetch(self, digest: Digest, content: ContentStore, staging: str) -> None:
-        path = self.blob_path(digest)
-        if read_blob(self._server, digest, content=content, staging=staging, path=path):
-            raise self._lacks(digest)
+        with IncomingBlob(digest, content, staging) as incoming:
+            self.receive(incoming)
 
     def _lacks(self, digest: Digest) -> RemoteError:
         reason = f"the registry does not have sha256:{digest.hash} with {digest.size:,} bytes"

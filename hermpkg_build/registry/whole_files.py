@@ -13,6 +13,7 @@ from hermpkg_build.archive.writer import write_pieces
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.disk.files import changed_while_read, hash_file
 from hermpkg_build.errors import ArchiveError, CommandLineError, HermpkgError, LocalEnvironmentError
+from hermpkg_build.registry.progress import Progress
 from hermpkg_build.remote.addresses import without_secrets
 from hermpkg_build.remote.failures import FailureKind, RemoteError
 
@@ -26,8 +27,8 @@ def is_url(word: str) -> bool:
     return _URL.fullmatch(word) is not None and not word.startswith("oci://")
 
 
-def push_whole(path: str, url: str) -> Digest:
-    """Store the archive at `path` as one file; its digest.
+def push_whole(path: str, url: str, progress: Progress | None = None) -> Digest:
+    """Store the archive at `path` as one file; its digest. `progress` is told how far it is.
 
     Raises ArchiveError where it is no archive, ActionError where it changes meanwhile, CommandLineError for
     a URL of a store that is not known, RemoteError.
@@ -41,7 +42,7 @@ def push_whole(path: str, url: str) -> Digest:
     with _errors("store the artifact", url):
         store, place = _opened(url)
         # Not by a stream of the store, which also ends where it is left by an error, and is then half a file.
-        store.put_file(path, place)
+        store.put_file(path, place, callback=_callback(digest, progress or Progress()))
         size = store.info(place)["size"]
         if hash_file(path)[1] != before:
             raise changed_while_read(path)
@@ -50,9 +51,10 @@ def push_whole(path: str, url: str) -> Digest:
     return digest
 
 
-def pull_whole(url: str, path: str, sha256: str = "") -> Digest:
+def pull_whole(url: str, path: str, sha256: str = "", progress: Progress | None = None) -> Digest:
     """Write a file of another store to `path`, which takes its place when it is whole; its digest.
 
+    `progress` is told how far it is.
     Raises CommandLineError and RemoteError as `push_whole`, also where the file has not this `sha256`, and
     LocalEnvironmentError where it cannot be written.
     """
@@ -62,8 +64,9 @@ def pull_whole(url: str, path: str, sha256: str = "") -> Digest:
     if type(size) is not int:
         raise _wrong("read the artifact", url, "the store does not say how large it is")
     expected = Digest(sha256, size) if sha256 else None
+    pieces = _counted(_pieces(store, place, url, size), Digest(sha256, size), progress or Progress())
     try:
-        return write_pieces(path, _pieces(store, place, url, size), expected=expected)
+        return write_pieces(path, pieces, expected=expected)
     except ArchiveError as error:
         found = dict(error.facts).get("found", "")
         raise _wrong("read the artifact", url, f"its SHA-256 and size are {found}, not {expected}") from None
@@ -79,6 +82,23 @@ def _pieces(store: Any, place: str, url: str, size: int) -> Iterator[bytes]:
                 yield piece
     if received != size:
         raise _wrong("read the artifact", url, f"{received:,} bytes came, of {size:,}")
+
+
+def _counted(pieces: Iterator[bytes], file: Digest, progress: Progress) -> Iterator[bytes]:
+    progress.planned([file])
+    position = 0
+    for piece in pieces:
+        yield piece
+        position += len(piece)
+        progress.reached(file, position)
+
+
+def _callback(file: Digest, progress: Progress) -> Any:
+    """Return what libraries of stores tell how many bytes they have sent."""
+    from fsspec.callbacks import Callback
+
+    progress.planned([file])
+    return Callback(hooks={"progress": lambda size, value, **_: progress.reached(file, value)})  # noqa: ARG005
 
 
 def _opened(url: str) -> tuple[Any, str]:

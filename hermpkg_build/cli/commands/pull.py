@@ -73,6 +73,8 @@ def run(arguments: PullArguments, console: Console) -> ExitCode:
     if "://" in arguments.reference and not arguments.reference.startswith("oci://"):
         return _pull_whole(arguments, console)
     connection = arguments.connection
+    from hermpkg_build.cli.transfers import transfer_shown
+    from hermpkg_build.registry.progress import Progress
     from hermpkg_build.registry.pull import pull
     from hermpkg_build.registry.reference import Reference
     from hermpkg_build.store.cache import open_cache
@@ -84,8 +86,19 @@ def run(arguments: PullArguments, console: Console) -> ExitCode:
             "--sha256 is for a file of another store: a reference says which artifact it means",
             next_step=f"write oci://{reference.host}/{reference.repository}@sha256:DIGEST",
         )
-    with closing(open_cache(arguments.cache_dir)) as cache:
-        pulled = pull(reference, path, connection, cache, with_attachments=not arguments.without_signatures)
+    progress = Progress()
+    with (
+        closing(open_cache(arguments.cache_dir)) as cache,
+        transfer_shown(progress, f"pulling {arguments.reference}", console),
+    ):
+        pulled = pull(
+            reference,
+            path,
+            connection,
+            cache,
+            with_attachments=not arguments.without_signatures,
+            progress=progress,
+        )
     beside = _write_attachments(path, pulled, console)
     console.give_json(
         {
@@ -122,11 +135,16 @@ def _output(arguments: PullArguments, name: str) -> str:
 
 
 def _pull_whole(arguments: PullArguments, console: Console) -> ExitCode:
+    from hermpkg_build.cli.transfers import transfer_shown
+    from hermpkg_build.registry.progress import Progress
     from hermpkg_build.registry.whole_files import pull_whole
+    from hermpkg_build.remote.addresses import without_secrets
 
     if arguments.output is None:
         raise CommandLineError("-o FILE is needed: it says where to write the artifact")
-    digest = pull_whole(arguments.reference, arguments.output, arguments.sha256)
+    progress = Progress()
+    with transfer_shown(progress, f"pulling {without_secrets(arguments.reference)}", console):
+        digest = pull_whole(arguments.reference, arguments.output, arguments.sha256, progress)
     console.give_json(
         {"url": arguments.reference, "path": arguments.output, "sha256": digest.hash, "bytes": digest.size}
     )

@@ -63,6 +63,8 @@ def run(arguments: PushArguments, console: Console) -> ExitCode:
     if "://" in arguments.reference and not arguments.reference.startswith("oci://"):
         return _push_whole(arguments, console)
     connection = arguments.connection
+    from hermpkg_build.cli.transfers import transfer_shown
+    from hermpkg_build.registry.progress import Progress
     from hermpkg_build.registry.push import push
     from hermpkg_build.registry.reference import Reference
 
@@ -73,14 +75,17 @@ def run(arguments: PushArguments, console: Console) -> ExitCode:
             next_step=f"push to oci://{reference.host}/{reference.repository}:TAG",
         )
     path = _path_of(arguments, console)
-    pushed = push(
-        path,
-        reference,
-        connection,
-        mount_from=arguments.mount_from,
-        attachments=list(_attachments(path, arguments)),
-        tell=console.note,
-    )
+    attachments = list(_attachments(path, arguments))
+    progress = Progress()
+    with transfer_shown(progress, f"pushing {reference}", console):
+        pushed = push(
+            path,
+            reference,
+            connection,
+            mount_from=arguments.mount_from,
+            attachments=attachments,
+            progress=progress,
+        )
     console.give_json(
         {
             "reference": str(pushed.reference),
@@ -102,14 +107,19 @@ def run(arguments: PushArguments, console: Console) -> ExitCode:
 
 
 def _push_whole(arguments: PushArguments, console: Console) -> ExitCode:
+    from hermpkg_build.cli.transfers import transfer_shown
+    from hermpkg_build.registry.progress import Progress
     from hermpkg_build.registry.whole_files import push_whole
+    from hermpkg_build.remote.addresses import without_secrets
 
     if arguments.attach or arguments.mount_from:
         raise CommandLineError(
             "--attach and --mount-from need a registry",
             next_step="push other files there by the store's own tools, or push to oci://REGISTRY/REPOSITORY:TAG",
         )
-    digest = push_whole(_path_of(arguments, console), arguments.reference)
+    path, progress = _path_of(arguments, console), Progress()
+    with transfer_shown(progress, f"pushing {without_secrets(arguments.reference)}", console):
+        digest = push_whole(path, arguments.reference, progress)
     console.give_json({"url": arguments.reference, "sha256": digest.hash, "bytes": digest.size})
     console.say(strong(arguments.reference), f"  {digest.size:,} bytes, sha256 {digest.hash}")
     return ExitCode.SUCCESS

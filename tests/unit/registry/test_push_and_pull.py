@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ import pytest
 from hermpkg_build.archive.writer import Record, write_archive
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.registry import known_layers, uploads
+from hermpkg_build.registry.progress import Progress
 from hermpkg_build.registry.pull import cached_file, pull
 from hermpkg_build.registry.push import push
 from hermpkg_build.registry.referrers import Attachment
 from hermpkg_build.registry.server import Connection
 from hermpkg_build.remote.failures import RemoteError
-from hermpkg_build.store.cache import Cache
+from hermpkg_build.store.cache import Cache, open_cache
 
 WriteModel = Callable[..., str]
 
@@ -278,6 +280,34 @@ def test_a_full_disk_is_no_fault_of_the_registry(
         pull(registry.reference(), f"{small_disk}/out.pt", connection, cache)
     assert not isinstance(caught.value, RemoteError)
     assert os.listdir(small_disk) == []
+
+
+def test_a_full_cache_is_no_fault_of_the_registry(
+    registry: Any, connection: Connection, write_model: WriteModel, small_disk: str, tmp_path: Path
+) -> None:
+    path = write_model()
+    groups = [Record(name=f"m{number}.txt", content=os.urandom(60 << 10)) for number in range(40)]
+    write_archive(path, root="net", records=groups)
+    push(path, registry.reference(), connection)
+    with closing(open_cache(f"{small_disk}/cache")) as cache:
+        with pytest.raises(LocalEnvironmentError, match="no space left to write the cache") as caught:
+            pull(registry.reference(), str(tmp_path / "out.pt"), connection, cache)
+        assert not isinstance(caught.value, RemoteError)
+        assert "--cache-dir" in caught.value.next_step
+    assert not (tmp_path / "out.pt").exists()
+
+
+def test_how_far_a_transfer_is_is_told(
+    registry: Any, connection: Connection, cache: Cache, write_model: WriteModel, tmp_path: Path
+) -> None:
+    path = write_model()
+    sent, taken = Progress(), Progress()
+    pushed = push(path, registry.reference(), connection, progress=sent)
+    pull(registry.reference(), str(tmp_path / "out.pt"), connection, cache, progress=taken)
+    for told, layers in ((sent, pushed.layers), (taken, pushed.layers - 1)):  # without the recipe
+        travelled = told.travelled()
+        assert (travelled.layers, travelled.arrived_layers) == (layers, layers)
+        assert 0 < travelled.arrived_bytes == travelled.bytes
 
 
 def test_a_pull_that_failed_goes_on_with_what_arrived(

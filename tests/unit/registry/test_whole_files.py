@@ -70,7 +70,7 @@ def test_what_was_stored_is_looked_at(
     with pytest.raises(RemoteError, match="1 bytes are there"):
         push_whole(path, url)
 
-    def write_meanwhile(store: Any, source: str, place: str) -> None:
+    def write_meanwhile(store: Any, source: str, place: str, **more: Any) -> None:
         Path(source).write_bytes(Path(source).read_bytes() + b"more")
 
     monkeypatch.setattr(memory.MemoryFileSystem, "put_file", write_meanwhile)
