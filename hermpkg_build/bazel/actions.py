@@ -28,6 +28,7 @@ from hermpkg_build.core.target import Model, ModelPackage, PackageTest, PythonMo
 from hermpkg_build.disk.own_entries import has_installed_things
 from hermpkg_build.disk.processes import Children
 from hermpkg_build.disk.source_tree import SourceTree
+from hermpkg_build.engine.code_states import CodeStates
 from hermpkg_build.engine.context import TargetContext
 from hermpkg_build.engine.facts import CachedFacts
 from hermpkg_build.engine.journal import Journal
@@ -142,6 +143,7 @@ def _context(
             workspace=workspace,
             environment=declared_environment(request.environment, root),
             tree=tree,
+            code=CodeStates(tree),
             facts=CachedFacts(tree, DeclaredFacts(request.facts, memory), _journal(), jobs=1),
             modules_of_target=modules.__getitem__,
             declared_by=lambda _: None,

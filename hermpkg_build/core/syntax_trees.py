@@ -1,4 +1,4 @@
-"""Parses Python text, in one thread at a time."""
+"""Parses and compiles Python text, in one thread at a time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     import ast
     import warnings
+    from types import CodeType
 
 _alone = threading.RLock()
 """Filters of warnings hold for the whole process. Before Python 3.11.8 and 3.12.2 so does the count of a
@@ -29,18 +30,29 @@ def parse_module(
 
     Raises SyntaxError, of which TooDeepError is a kind, and ValueError for a source with null bytes.
     """
-    tree, caught = _parse(source, name, "exec")
+    import ast
+
+    tree, caught = _compile(source, name, "exec", ast.PyCF_ONLY_AST)
     return cast("ast.Module", tree), caught
+
+
+def compile_module(source: bytes, name: str = "<source>") -> CodeType:
+    """Return the code of a module, with assertions and docstrings. Raises as `parse_module` does."""
+    code, _ = _compile(source, name, "exec")
+    return cast("CodeType", code)
 
 
 def parse_expression(text: str) -> ast.expr:
     """The tree of an expression. Raises SyntaxError and ValueError."""
-    tree, _ = _parse(text, "<expression>", "eval")
+    import ast
+
+    tree, _ = _compile(text, "<expression>", "eval", ast.PyCF_ONLY_AST)
     return cast("ast.Expression", tree).body
 
 
-def _parse(source: str | bytes, name: str, mode: str) -> tuple[ast.AST, list[warnings.WarningMessage]]:
-    import ast
+def _compile(
+    source: str | bytes, name: str, mode: str, flags: int = 0
+) -> tuple[object, list[warnings.WarningMessage]]:
     import warnings
 
     with _alone, warnings.catch_warnings(record=True) as caught:
@@ -48,7 +60,7 @@ def _parse(source: str | bytes, name: str, mode: str) -> tuple[ast.AST, list[war
         for left in reversed(range(_MOST_TRIES)):
             caught.clear()
             try:
-                return compile(source, name, mode, ast.PyCF_ONLY_AST, dont_inherit=True), caught
+                return compile(source, name, mode, flags, dont_inherit=True, optimize=0), caught
             except (RecursionError, MemoryError) as error:
                 raise TooDeepError(str(error) or type(error).__name__) from None
             except SystemError:

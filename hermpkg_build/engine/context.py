@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hermpkg_build.core.digest import Digest
     from hermpkg_build.disk.processes import Children
     from hermpkg_build.disk.source_tree import SourceTree
+    from hermpkg_build.engine.code_states import CodeStates
     from hermpkg_build.engine.environment import BuildEnvironment
     from hermpkg_build.engine.facts import CachedFacts
     from hermpkg_build.engine.journal import Journal
@@ -54,6 +55,7 @@ class TargetContext:
     workspace: Workspace
     environment: BuildEnvironment
     tree: SourceTree
+    code: CodeStates
     facts: CachedFacts
     modules_of_target: Callable[[Label], tuple[DeclaredModule, ...]]
     declared_by: Callable[[str], Label | None]
@@ -133,7 +135,7 @@ class TargetContext:
 
     def state_of(self, name: str) -> str:
         """Say what is at an observed path now, by its name. See `BuildEnvironment.state_of`."""
-        return self.environment.state_of(name, self.tree)
+        return self.environment.state_of(name, self.tree, self.code)
 
 
 NeedTargets: TypeAlias = "Need[Label, Built]"

@@ -14,6 +14,7 @@ from hermpkg_build.core.digest import fingerprint
 from hermpkg_build.disk.own_entries import is_own_entry
 from hermpkg_build.disk.source_tree import SourceTree, listing_digest
 from hermpkg_build.disk.standard_library import standard_library
+from hermpkg_build.engine.code_states import CODE_OF, CodeStates
 from hermpkg_build.factories.processor import c_library
 
 if TYPE_CHECKING:
@@ -78,8 +79,15 @@ class BuildEnvironment:
         name = self.name_of(f"{path.rstrip('/')}/")
         return "./" if name == "" else name
 
+    def code_name_of(self, path: str) -> str | None:
+        """Name a module of the workspace of which only the code counts; a file elsewhere counts whole."""
+        inside = _relative(path, self.workspace_root)
+        return self.name_of(path) if inside is None else CODE_OF + inside
+
     def paths_of(self, name: str) -> list[str]:
         """List the paths that a name from `name_of` can stand for; the first that exists counts."""
+        if name.startswith(CODE_OF):
+            return [os.path.join(self.workspace_root, name.removeprefix(CODE_OF))]
         if name.startswith(PYTHON_REPOSITORY):
             return [os.path.join(folder, name[len(PYTHON_REPOSITORY) :]) for folder in self.search_path]
         return [os.path.join(self.workspace_root, name)]
@@ -88,18 +96,21 @@ class BuildEnvironment:
         """List the names of all that was observed, in order."""
         names = {
             *(self.name_of(path) for path in (*seen.read, *seen.sought)),
+            *(self.code_name_of(path) for path in seen.code),
             *(self.folder_name_of(path) for path in seen.listed),
         }
         return sorted(name for name in names if name is not None)
 
-    def state_of(self, name: str, tree: SourceTree) -> str:
+    def state_of(self, name: str, tree: SourceTree, code: CodeStates) -> str:
         """Say what is at an observed path now, by its name.
 
-        That is the hash of a file or, for a name with a slash at the end, of a folder's listing; a path
-        without a slash can also be a folder, or absent. `tree` is asked for all of it, so that a later
-        change is noticed.
+        That is the hash of a file, or of its code where only that counts, or, for a name with a slash at the
+        end, of a folder's listing; a path without a slash can also be a folder, or absent. `tree` is asked
+        for all of it, so that a later change is noticed, and so is `code`.
         """
         paths = self.paths_of(name)
+        if name.startswith(CODE_OF):
+            return code.state_of(paths[0])
         if name.endswith("/"):
             folders = [tree.entries(os.path.normpath(path)) for path in paths]
             return fingerprint([listing_digest(entries).hash for entries in folders]).hash

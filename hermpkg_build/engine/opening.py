@@ -15,6 +15,7 @@ from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.disk.processes import Children
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.disk.trust import check_no_link
+from hermpkg_build.engine.code_states import CodeStates
 from hermpkg_build.engine.context import Build, ModelExecutor, TargetContext
 from hermpkg_build.engine.durations import note_durations
 from hermpkg_build.engine.environment import current_environment
@@ -94,6 +95,7 @@ def open_build(
             workspace=workspace,
             environment=environment,
             tree=tree,
+            code=CodeStates(tree, store.facts),
             facts=CachedFacts(tree, facts, journal, request.jobs, packs=packs),
             modules_of_target=loader.module_targets,
             declared_by=loader.declared_by,

@@ -15,6 +15,7 @@ from hermpkg_build.factories.loaded_modules import attribute_of
 from hermpkg_build.factories.native_reads import NativeReads
 from hermpkg_build.factories.places import Place, Places
 from hermpkg_build.factories.request import ModelRequest, ObservedFiles, ObservedImport
+from hermpkg_build.factories.source_looks import SourceLooks
 from hermpkg_build.factories.workspace_finder import ImportSite, WorkspaceFinder, paths_of_spec
 
 _CODE = (Place.WORKSPACE, Place.ENVIRONMENT)
@@ -46,8 +47,10 @@ class FileObserver:
         self._asked: dict[str, None] = {}
         self._written: dict[str, None] = {}
         self._sources: dict[str, None] = {}
+        self.looks = SourceLooks()
         sys.addaudithook(self._on_event)
-        os.stat = self._noting(os.stat)
+        os.lstat = self._noting_status(os.lstat)
+        os.stat = self._noting(self._noting_status(os.stat))
         os.access = self._noting(os.access)
         accessor: Any = getattr(pathlib, "_NormalAccessor", None)
         if accessor is not None:  # Python 3.10 took the function when it loaded pathlib
@@ -90,7 +93,10 @@ class FileObserver:
         The source of an imported module counts as read also where the interpreter had it compiled
         already and only looked at its time; compiled files are left out. An import of a submodule
         counts as a listing of the folders of its package: a file that appears there can take its place.
+        Sources of the workspace that were run, and that nothing looked at, are told apart: their code counts.
         """
+        run = {path for name in finder.sites if (path := finder.modules.get(name, "")).endswith(".py")}
+        code = run - self.looks.among(run)
         is_input = _input_test(places, [scratch, os.path.realpath(scratch), _OURS, os.path.realpath(_OURS)])
         read, listed = {**self._read, **dict.fromkeys(self._native.files())}, dict(self._listed)
         for name in finder.sites:
@@ -100,7 +106,8 @@ class FileObserver:
         paths = [path for path in (*read, *asked) if path not in self._written and is_input(path)]
         files = {path for path in paths if os.path.isfile(path)}
         return ObservedFiles(
-            read=tuple(sorted(path for path in files if not path.endswith(".pyc"))),
+            read=tuple(sorted(path for path in files - code if not path.endswith(".pyc"))),
+            code=tuple(sorted(files & code)),
             listed=tuple(sorted(path for path in listed if is_input(path))),
             sought=tuple(sorted({path for path in paths if not path.endswith(".pyc")} - files)),
         )
@@ -114,6 +121,7 @@ class FileObserver:
                     self._written[name] = None
             elif name:
                 self._read[name] = None
+                self.looks.note_open(name)
                 self._note_source(name)
         elif event in ("ctypes.dlopen", "sqlite3.connect"):
             # Native code opens these, and says so here only. A database that is not there is written first.
@@ -124,11 +132,26 @@ class FileObserver:
             path = arguments[0]
             if name := _absolute(os.curdir if path is None else path):
                 self._listed[name] = None
+                if event == "os.scandir":  # its entries know their sizes and times
+                    self.looks.note_folder(name)
+        else:
+            self.looks.on_event(event)
 
     def _note_source(self, path: str) -> None:
         """Note the source of a module, save where Python's own ways of reading sources ask for it."""
         if path.endswith(".py") and _asking_module() not in _SOURCE_READERS:
             self._sources[path] = None
+
+    def _noting_status(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """`function`, which gives the attributes of a path, noting those of which code asks for them."""
+
+        @wraps(function)
+        def noting(path: Any, *arguments: Any, **options: Any) -> Any:
+            if name := _absolute(path):
+                self.looks.note_status(name, options)
+            return function(path, *arguments, **options)
+
+        return _as_of_system(function, noting)
 
     def _noting(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """`function`, which takes a path first, noting every path it is called with."""
@@ -140,11 +163,16 @@ class FileObserver:
                 self._note_source(name)
             return function(path, *arguments, **options)
 
-        noting.__module__ = os.__name__
-        for supporting in (os.supports_fd, os.supports_dir_fd, os.supports_follow_symlinks):
-            if function in supporting:
-                supporting.add(noting)
-        return noting
+        return _as_of_system(function, noting)
+
+
+def _as_of_system(function: Callable[..., Any], noting: Callable[..., Any]) -> Callable[..., Any]:
+    """`noting`, which takes the place of a `function` of `os`, with what is known of that."""
+    noting.__module__ = os.__name__
+    for supporting in (os.supports_fd, os.supports_dir_fd, os.supports_follow_symlinks):
+        if function in supporting:
+            supporting.add(noting)
+    return noting
 
 
 def _input_test(places: Places, left_out: Iterable[str]) -> Callable[[str], bool]:

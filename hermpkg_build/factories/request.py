@@ -86,7 +86,9 @@ class ObservedImport:
 
     `path` and `line` are the place of that import, relative to the workspace where it lies in it;
     `importer` is "" where the worker itself asked. `by_helper` says that it was a function of the
-    environment, which may have asked on behalf of another module.
+    environment, which may have asked on behalf of another module. Where only the code of that place's module
+    counts, `source` is the hash of its text, and `instruction` says which of the code's instructions it was:
+    see `engine.code_states`.
     """
 
     JSON_ARRAY: ClassVar = True
@@ -96,17 +98,21 @@ class ObservedImport:
     path: str
     line: int
     by_helper: bool = False
+    source: str = ""
+    instruction: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedFiles:
     """The paths for which a factory asked the file system: absolute and sorted.
 
-    `read` are the files that were read, sources of modules included; `listed` the folders whose
-    entries were asked for; `sought` the paths that were asked for and do not lead to files.
+    `read` are the files that were read, sources of modules included; `code` the sources of the workspace that
+    were only run, so that comments in them count for nothing; `listed` the folders whose entries were asked
+    for; `sought` the paths that were asked for and do not lead to files.
     """
 
     read: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
     listed: tuple[str, ...] = ()
     sought: tuple[str, ...] = ()
 

@@ -20,8 +20,9 @@ import errno
 import json
 import os
 import random
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ from hermpkg_build.factories.observation import (
 from hermpkg_build.factories.places import Places
 from hermpkg_build.factories.processor import describe_platform, hold_torch_to_baseline, numpy_features_left
 from hermpkg_build.factories.request import BASELINE, EXIT_FULL, REQUEST, RESULT, ModelObject, ModelRequest
+from hermpkg_build.factories.source_looks import observe_torch_positions
 from hermpkg_build.factories.standard_modules import in_their_places, standard_modules
 from hermpkg_build.factories.tracebacks import error_of_factory
 from hermpkg_build.factories.weights import load_weights
@@ -84,6 +86,9 @@ def run(folder: Path) -> None:
         exporter = FactoryExporter(folder, request.label)
         with in_their_places(standard):
             pickled = exporter.save_model(model)
+        beside = exporter.beside
+        if beside.has_torchscript:
+            observer.looks.note_all()  # it names the lines that it was made of
         files = observer.files(finder, places, str(folder))
         made = ModelObject(
             pickle=Digest.of(pickled.data),
@@ -98,7 +103,7 @@ def run(folder: Path) -> None:
             located_sources=tuple(observer.located_sources()),
             computed_on=describe_platform(native=request.cpu != BASELINE),
             unpinned=numpy_features_left(sys.modules) if request.cpu == BASELINE else (),
-            beside=exporter.beside,
+            beside=beside,
             aliases=observed_aliases(),
         )
         result = {"made": to_json(made)}
@@ -193,10 +198,10 @@ def _confine(
         source_roots=roots,
         own_paths=[os.path.join(request.workspace_root, path) for path in request.own_paths],
         places=places,
-        callbacks={
-            "torch": lambda torch: _prepare_torch(torch, request),
-            "numpy.random": lambda numpy_random: _seed_numpy(numpy_random, request.seed),
-            "safetensors": lambda safetensors: observe_safetensors(safetensors, observer),
+        around={
+            "torch": partial(_preparing_torch, request=request, observer=observer),
+            "numpy.random": partial(_seeding_numpy, seed=request.seed),
+            "safetensors": partial(_observing_safetensors, observer=observer),
         },
     )
     sys.meta_path.insert(0, finder)
@@ -216,12 +221,28 @@ def _unload(modules: Iterable[str]) -> None:
             del sys.modules[name]
 
 
-def _prepare_torch(torch: Any, request: ModelRequest) -> None:
+@contextmanager
+def _preparing_torch(torch: Any, *, request: ModelRequest, observer: FileObserver) -> Iterator[None]:
+    with observer.looks.paused():
+        yield
+    observe_torch_positions(observer.looks)
     torch.manual_seed(request.seed)
     torch.set_num_threads(request.conditions.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     if request.cpu == BASELINE:
         _kept.append(hold_torch_to_baseline(torch))
+
+
+@contextmanager
+def _observing_safetensors(safetensors: Any, *, observer: FileObserver) -> Iterator[None]:
+    yield
+    observe_safetensors(safetensors, observer)
+
+
+@contextmanager
+def _seeding_numpy(numpy_random: Any, *, seed: int) -> Iterator[None]:
+    yield
+    _seed_numpy(numpy_random, seed)
 
 
 def _seed_numpy(numpy_random: Any, seed: int) -> None:

@@ -7,16 +7,19 @@ import os
 import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from typing import Any
+from typing import Any, TypeAlias
 
 from hermpkg_build.core.module_names import ModuleName, package_of_init, parents_of
 from hermpkg_build.core.source_roots import advice_on_root
 from hermpkg_build.factories.places import Place, Places
 
 _OURS = os.path.dirname(__file__)
+_line_of: Callable[[types.FrameType], int] = vars(types.FrameType)["f_lineno"].__get__
+"""Reads the line of a frame unseen by observers of the factory's own code."""
 _MACHINERY = frozenset(
     {_OURS, os.path.join(os.path.dirname(_OURS), "pickles"), os.path.dirname(importlib.machinery.__file__)}
 )
@@ -49,26 +52,35 @@ class UndeclaredModuleError(ImportError):
 class FreshSourceLoader(SourceFileLoader):
     """Compiles a module from its source each time: a stale ``.pyc`` must not speak for it."""
 
+    def path_stats(self, path: str) -> Mapping[str, Any]:
+        """The time and size of a source, asked for where an observer sees it."""
+        status = os.stat(path)
+        return {"mtime": status.st_mtime, "size": status.st_size}
+
     def get_code(self, fullname: str) -> types.CodeType:  # noqa: ARG002
         """The code of the module, from the bytes that its file has now."""
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
-class CallbackLoader(importlib.machinery.SourceFileLoader):
-    """Loads a source module as usual, then calls back; it leaves no trace in the module."""
+Around: TypeAlias = Callable[[Any], AbstractContextManager[None]]
+"""Makes the context that a module is executed in, whose end has the module complete."""
 
-    def __init__(self, loader: SourceFileLoader, callback: Callable[[Any], None]) -> None:
+
+class ContextLoader(importlib.machinery.SourceFileLoader):
+    """Loads a source module as usual, in a context of its own; it leaves no trace in the module."""
+
+    def __init__(self, loader: SourceFileLoader, around: Around) -> None:
         super().__init__(loader.name, loader.path)
         self._loader = loader
-        self._callback = callback
+        self._around = around
 
     def exec_module(self, module: types.ModuleType) -> None:
-        """Execute the module, give it back its own loader, and call back with it."""
+        """Give the module back its own loader, and execute it in the context that is made for it."""
         module.__loader__ = self._loader
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
-        self._loader.exec_module(module)
-        self._callback(module)
+        with self._around(module):
+            self._loader.exec_module(module)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -77,15 +89,15 @@ class WorkspaceFinder:
 
     `modules` maps dotted names to files; their parents without a file are namespace packages.
     A module that another finder finds in the workspace, or that nobody finds although `source_roots` or
-    `own_paths` hold it, is refused with the place of the import. `callbacks` are called with modules of the
-    environment, whose names are the keys, when these have been executed.
+    `own_paths` hold it, is refused with the place of the import. `around` makes contexts for modules of the
+    environment, whose names are the keys, to be executed in.
     """
 
     modules: Mapping[str, str]
     source_roots: Sequence[str]
     places: Places
     own_paths: Sequence[str] = ()
-    callbacks: Mapping[str, Callable[[Any], None]] = field(default_factory=dict)
+    around: Mapping[str, Around] = field(default_factory=dict)
     sites: dict[str, ImportSite] = field(default_factory=dict, init=False)
 
     @cached_property
@@ -110,8 +122,8 @@ class WorkspaceFinder:
             paths = paths_of_spec(spec)[:1]
             if paths and self.places.place_of(paths[0]) is Place.WORKSPACE:
                 raise self._undeclared(name, paths[0], site)
-            if name in self.callbacks and type(spec.loader) is SourceFileLoader:
-                spec.loader = CallbackLoader(spec.loader, self.callbacks[name])
+            if name in self.around and type(spec.loader) is SourceFileLoader:
+                spec.loader = ContextLoader(spec.loader, self.around[name])
             return spec
         if on_disk := self._on_disk(name):
             raise self._undeclared(name, on_disk, site)
@@ -208,7 +220,7 @@ def _import_site() -> ImportSite:
             return ImportSite(
                 module=frame.f_globals.get("__name__", ""),
                 path=path,
-                line=frame.f_lineno,
+                line=_line_of(frame),
                 in_function=frame.f_code.co_name != "<module>",
             )
         frame = frame.f_back

@@ -169,3 +169,21 @@ def test_weights_read_by_the_factory_with_safetensors(models: Any) -> None:
     for value in (1.0, 2.0):
         save_file({"x": torch.tensor(value)}, path)
         assert made(models) == value
+
+
+def test_an_edit_that_changes_no_code_makes_no_model_again(models: Any) -> None:
+    """The artifact has the new source, and what tells of imports has the new lines."""
+    models.build_file(BUILD.replace('[deny("**")]', '[intern("app.**"), deny("**")]'))
+    loading = "import importlib\nclass Made:\n    x = importlib.import_module('app.part').X\nmake = Made\n"
+    models.write("app/factory.py", loading)
+    models.write("app/part.py", "X = 1\n")
+    assert made(models).x == 1
+    models.write("app/factory.py", f"# Why.\n\n{loading}")
+    built = models.build("//app")
+    assert (built.ran("make-model"), built.ran("assemble")) == (0, 1)
+    assert "app/factory.py:5" in models.run("why", "//app", "app.part").stdout
+    with PackageImporter(models.root / "hermpkg-out/app/app.pt") as importer:
+        assert importer.get_source("app.factory").startswith("# Why.")
+    models.write("app/factory.py", loading.replace(".X", ".X + 1"))
+    again = models.run("build", "--explain", "//app")
+    assert "make-model //app:thing: the code of //app/factory.py changed" in again.stdout

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,13 @@ from hermpkg_build.disk import signatures
 from hermpkg_build.engine import snapshot as uptodate
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.build import build_targets
+from hermpkg_build.engine.environment import BuildEnvironment
 from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.opening import MakeRebuilder, open_build
 from hermpkg_build.engine.rebuilder import CachingRebuilder, InputState
 from hermpkg_build.engine.results import BuildRequest
 from hermpkg_build.errors import HermpkgError
+from hermpkg_build.factories.request import ObservedFiles
 from hermpkg_build.loading.workspace import find_workspace
 from hermpkg_build.store.action_cache import ActionResult
 
@@ -329,6 +331,131 @@ native_edits: st.SearchStrategy[Callable[[Any], object]] = st.one_of(
 @given(st.lists(native_edits, min_size=2, max_size=3))
 def test_incremental_builds_see_what_native_code_reads(history: list[Callable[[Any], object]]) -> None:
     assert broken_at(history, CachingRebuilder, NativelyRead) is None
+
+
+LOOKING = """
+DOC
+
+BEFORE
+import inspect
+import linecache
+import sys
+
+from pkg import helper
+
+
+def text():
+    return open(helper.__file__).read()
+
+
+def inspected():
+    return inspect.getsource(helper.call)
+
+
+def line():
+    return [sys._getframe().f_lineno, linecache.getline(__file__, 3)]
+
+
+def traced():
+    try:
+        return helper.fail()
+    except ValueError as error:
+        return error.__traceback__.tb_next.tb_lineno
+
+
+def nothing():
+    return [helper.call.__doc__, __doc__]
+
+
+class Made:
+    def __init__(self):
+        self.value, self.seen = helper.call(), HOW()
+
+
+def make():
+    return Made()
+"""
+HELPER = """
+BEFORE
+def call():
+    "DOC"
+    return VALUE  # AFTER
+
+
+def fail():
+    # AFTER
+    raise ValueError
+"""
+LOOKS = ("text", "inspected", "line", "traced", "nothing")
+
+
+@dataclass
+class LookedAt(Sources):
+    """A workspace with a model whose factory looks at sources, or does not, in the ways that there are."""
+
+    how: str = "nothing"
+    before: dict[str, str] = field(default_factory=dict)
+    after: dict[str, str] = field(default_factory=dict)
+    doc: str = "what it is"
+    value: int = 1
+
+    def files(self) -> dict[str, str | Path]:
+        return {
+            "pyproject.toml": "[tool.hermpkg]\n",
+            "pkg/BUILD": NATIVE_BUILD.replace("RESOURCES", "[]"),
+            "pkg/__init__.py": "",
+            "pkg/factory.py": self._filled("factory", LOOKING).replace("HOW", self.how),
+            "pkg/helper.py": self._filled("helper", HELPER).replace("VALUE", str(self.value)),
+        }
+
+    def _filled(self, name: str, text: str) -> str:
+        doc = f'"{self.doc}"' if name == "factory" else self.doc
+        given = {"BEFORE": self.before.get(name, ""), "AFTER": self.after.get(name, ""), "DOC": doc}
+        for word, value in given.items():
+            text = text.replace(word, value)
+        return text
+
+
+two = st.sampled_from(("factory", "helper"))
+comments = st.sampled_from(("", "# a comment", "# two\n\n# comments", "\n\n"))
+looking_edits: st.SearchStrategy[Callable[[Any], object]] = st.one_of(
+    st.tuples(two, comments).map(lambda t: lambda s: s.before.__setitem__(*t)),
+    st.tuples(two, st.sampled_from(("", "why", "because"))).map(lambda t: lambda s: s.after.__setitem__(*t)),
+    st.sampled_from(LOOKS).map(lambda how: lambda s: setattr(s, "how", how)),
+    st.integers(1, 2).map(lambda value: lambda s: setattr(s, "value", value)),
+    st.sampled_from(("what it is", "else")).map(lambda doc: lambda s: setattr(s, "doc", doc)),
+)
+
+
+@settings(max_examples=6, deadline=None, phases=[Phase.generate])
+@given(st.lists(looking_edits, min_size=2, max_size=4))
+def test_incremental_builds_see_what_looks_at_sources(history: list[Callable[[Any], object]]) -> None:
+    assert broken_at(history, CachingRebuilder, LookedAt) is None
+
+
+@pytest.mark.parametrize("how", LOOKS[:-1])
+def test_comments_count_where_sources_are_looked_at(how: str) -> None:
+    """Each way to look, before an edit that shows in it: what the law would find, were it not so."""
+    history: list[Callable[[Any], object]] = [lambda s: s.before.update(factory="# 1\n", helper="# 1\n")]
+    assert broken_at(history, CachingRebuilder, lambda: LookedAt(how=how, before={}, after={})) is None
+
+
+@pytest.mark.parametrize("how", LOOKS[:-1])
+def test_an_observer_that_sees_no_looks_breaks_the_law(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = BuildEnvironment.names_of
+
+    def blind(environment: BuildEnvironment, observed: ObservedFiles) -> list[str]:
+        own = tuple(path for path in observed.read if path.startswith(f"{environment.workspace_root}/"))
+        read = tuple(path for path in observed.read if path not in own)
+        return seen(environment, replace(observed, read=read, code=(*observed.code, *own)))
+
+    monkeypatch.setattr(BuildEnvironment, "names_of", blind)
+    history: list[Callable[[Any], object]] = [
+        lambda s: (s.before.update(factory="# 1\n", helper="# 1\n"), s.after.update(helper="2"))
+    ]
+    broken = broken_at(history, CachingRebuilder, lambda: LookedAt(how=how))
+    assert broken is not None
+    assert broken[0] == 1
 
 
 class ForgetfulRebuilder(CachingRebuilder):

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.texts import first_of
+from hermpkg_build.engine.code_states import CODE_OF
 from hermpkg_build.engine.environment import ABSENT, BuildEnvironment
 from hermpkg_build.engine.remote.answers import (
     MOST_NAMED,
@@ -143,16 +144,23 @@ class RemoteModels:
 
 def _observed_here(environment: BuildEnvironment, seen: Mapping[str, str]) -> ObservedFiles:
     """The paths of the observed files on this machine; `seen` holds here too."""
-    read, listed, sought = [], [], []
+    read, code, listed, sought = [], [], [], []
     for name, state in seen.items():
         path = _path_here(environment, name)
-        if name.endswith("/"):
+        if name.startswith(CODE_OF):
+            code.append(path)
+        elif name.endswith("/"):
             listed.append(path)
         elif state in (ABSENT, "a folder"):
             sought.append(path)
         else:
             read.append(path)
-    return ObservedFiles(read=tuple(sorted(read)), listed=tuple(sorted(listed)), sought=tuple(sorted(sought)))
+    return ObservedFiles(
+        read=tuple(sorted(read)),
+        code=tuple(sorted(code)),
+        listed=tuple(sorted(listed)),
+        sought=tuple(sorted(sought)),
+    )
 
 
 def _observed_modules_here(context: TargetContext, answer: Answer) -> tuple[ObservedImport, ...]:

@@ -29,6 +29,7 @@ from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.canonical_json import Json, dumps, loads
 from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.disk.source_tree import SourceTree
+from hermpkg_build.engine.code_states import CodeStates
 from hermpkg_build.engine.environment import BuildEnvironment, current_environment
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.factories.failures import FactoryError, error_to_json
@@ -107,7 +108,8 @@ def _states(seen: ObservedFiles | None, environment: BuildEnvironment) -> dict[s
     if seen is None:
         return None
     tree = SourceTree()
-    return {name: environment.state_of(name, tree) for name in environment.names_of(seen)}
+    code = CodeStates(tree)
+    return {name: environment.state_of(name, tree, code) for name in environment.names_of(seen)}
 
 
 def _report(output: str, report: Mapping[str, Json]) -> None:

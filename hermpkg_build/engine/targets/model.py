@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hermpkg_build.core.target import DeclaredModule, Model
 
 
-_MODEL_VERSION = 14
+_MODEL_VERSION = 15
 """Changes whenever making a model object gives other bytes for the same inputs."""
 
 
@@ -85,7 +85,9 @@ def _make(build: Build, target: Model, request: ModelRequest) -> Done[ModelObjec
         build.journal.warn(f"{changed}: build again to be sure of it")
         return Done(value=model, result=None, discovered=discovered, where=where)
     # The trace names the files in a way that holds on other machines too; their paths here do not.
-    kept = replace(model, observed_files=ObservedFiles())
+    own = {build.context.shown(path): path for path in model.observed_files.code}
+    placed = build.context.code.with_places(model.observed_modules, own)
+    kept = replace(model, observed_files=ObservedFiles(), observed_modules=tuple(placed))
     result = ActionResult(outputs=_outputs(model), facts=to_json(kept))
     return Done(value=model, result=result, discovered=discovered, where=where)
 
@@ -182,7 +184,7 @@ def _changed_since(started_ns: int, request: ModelRequest, seen: ObservedFiles) 
     """
     now_ns = time.time_ns()
     weights = [request.weights] if request.weights is not None else []
-    for path in (*seen.read, *seen.listed, *weights):
+    for path in (*seen.read, *seen.code, *seen.listed, *weights):
         try:
             status = os.stat(path)
         except OSError:
@@ -211,5 +213,8 @@ def _recalled(build: Build, result: ActionResult) -> Ran[ModelObject] | None:
     if model is None or _outputs(model) != result.outputs:
         log_corrupt("model object", "its action result")
         return None
-    is_whole = all(build.content.path_of(digest) is not None for digest in result.outputs.values())
-    return Ran(value=model, status="cached") if is_whole else None
+    if not all(build.content.path_of(digest) is not None for digest in result.outputs.values()):
+        return None
+    own = {each.path: build.context.absolute(each.path) for each in model.observed_modules if each.source}
+    lined = build.context.code.with_lines(model.observed_modules, own)
+    return Ran(value=replace(model, observed_modules=tuple(lined)), status="cached")

@@ -20,6 +20,7 @@ from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.core.target import DeclaredModule, Model, ModelPackage, PythonModules, Target
 from hermpkg_build.disk.source_tree import SourceTree
+from hermpkg_build.engine.code_states import CodeStates
 from hermpkg_build.engine.context import TargetContext
 from hermpkg_build.engine.environment import current_environment
 from hermpkg_build.engine.facts import CachedFacts
@@ -162,6 +163,7 @@ def _in_memory(
         workspace=request.workspace,
         environment=current_environment(environment_search_path(), root),
         tree=tree,
+        code=CodeStates(tree),
         facts=CachedFacts(tree, facts, Journal(BuildObserver()), jobs),
         modules_of_target={_MODULES: tuple(modules)}.__getitem__,
         declared_by=lambda _: None,

@@ -65,7 +65,7 @@ def test_a_model_without_torch(models: ModelWorkspace) -> None:
         ObservedImport(module="models.net", importer="", path="", line=0),
         ObservedImport(module="models.parts.block", importer="models.net", path="models/net.py", line=2),
     )
-    assert made.observed_files.read == tuple(
+    assert made.observed_files.code == tuple(
         str(models.root / path) for path in ("models/__init__.py", "models/net.py", "models/parts/block.py")
     )
     assert from_json(ModelObject, json.loads(json.dumps(to_json(made)))) == made
@@ -239,7 +239,8 @@ def test_files_that_are_read_are_observed(models: ModelWorkspace) -> None:
         """,
     )
     made = models.make("models.net:make")
-    assert made.observed_files.read == (str(words), str(models.root / "models/net.py"))
+    assert made.observed_files.read == (str(words),)
+    assert made.observed_files.code == (str(models.root / "models/net.py"),)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what native code opens")

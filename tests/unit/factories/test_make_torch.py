@@ -73,7 +73,7 @@ def test_a_model_is_the_same_whatever_the_hash_seed(models: ModelWorkspace) -> N
     assert all(data is not None for data in bytes_of(models, first))
     imports = {observed.module: observed for observed in first.observed_modules}
     assert (imports["torch"].path, imports["torch"].line) == ("models/net.py", 2)
-    assert str(models.root / "models/net.py") in first.observed_files.read
+    assert str(models.root / "models/net.py") in first.observed_files.code
 
 
 def test_weights_of_either_kind(models: ModelWorkspace, state: dict[str, Any]) -> None:
@@ -109,3 +109,27 @@ def test_loftr_of_kornia_is_the_same_whatever_the_hash_seed(models: ModelWorkspa
     assert first == models.make("matching:make", conditions=FactoryConditions(hash_seed=2))
     assert "kornia.feature.loftr.loftr" in {observed.module for observed in first.observed_modules}
     assert any(path.endswith("kornia/feature/loftr/loftr.py") for path in first.observed_files.read)
+
+
+def test_modules_of_an_ordinary_model_count_by_their_code(models: ModelWorkspace) -> None:
+    net = models.write("net.py", NET)
+    made = models.make("net:net")
+    assert made.observed_files.code == (str(net),)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(2))",
+        "return str(torch.jit.trace(torch.relu, torch.zeros(2)).graph)",
+        "return torch.jit.script(torch.nn.Linear(2, 2))",
+        "from torch.utils._traceback import CapturedTraceback as T; return str(T.extract().summary())",
+    ],
+)
+def test_modules_count_by_their_text_where_torch_takes_lines_from_frames(
+    body: str, models: ModelWorkspace
+) -> None:
+    net = models.write("net.py", f"import torch\ndef make():\n    torch.manual_seed(1)\n    {body}\n")
+    made = models.make("net:make")
+    assert str(net) in made.observed_files.read
+    assert made.observed_files.code == ()

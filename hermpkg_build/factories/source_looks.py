@@ -1,0 +1,248 @@
+"""Notes whose text, size or line numbers code looks at: of these a comment can change what a factory makes.
+
+The code of a module is the same whatever comments and blank lines its source has. What differs with them are
+the text, the attributes of the file, and the line numbers that code objects, frames and tracebacks carry.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial, wraps
+from threading import get_ident
+from types import CodeType, FrameType, TracebackType
+from typing import Any
+
+from hermpkg_build.factories.workspace_finder import FreshSourceLoader, is_machinery
+
+_POSITIONS: dict[type, tuple[str, ...]] = {
+    FrameType: ("f_lineno",),
+    TracebackType: ("tb_lineno",),
+    CodeType: (
+        *("co_firstlineno", "co_lines", "co_positions", "co_linetable", "co_lnotab"),
+        *("replace", "__replace__"),
+    ),
+}
+"""The attributes that tell line numbers, or give objects that do."""
+_UNSEEN_EVENTS = frozenset(
+    {
+        *("os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "subprocess.Popen"),
+        *("marshal.dumps", "sys.monitoring.register_callback", "sys.setprofile", "sys.settrace"),
+    }
+)
+"""The audit events after which other processes, or native code, can look without being seen."""
+_ASK_WHAT_IS_THERE = frozenset(
+    {"exists", "lexists", "isfile", "isdir", "islink", "ismount", "realpath", "_joinrealpath"}
+)
+"""The functions of `os.path` that ask whether there is a file, and nothing that an edit changes."""
+_OBSERVER = "hermpkg_build.factories.observation"
+_OWN_MARSHAL = "hermpkg_build.pickles.values"
+"""The module of ours that compares plain values by what `marshal` makes of them."""
+_stat = os.stat
+_LOADER_READS = FreshSourceLoader.get_code.__code__
+
+
+class SourceLooks:
+    """Notes the files whose sources this process looks at, from now on; it cannot be undone.
+
+    Attributes of Python's own types are replaced for that. Where an interpreter does not let them be
+    replaced, all sources count as looked at.
+    """
+
+    def __init__(self) -> None:
+        self._files: set[str] = set()
+        self._folders: set[str] = set()
+        self._all = False
+        self._paused_in = 0
+        _observe_warnings(self)
+        try:
+            for owner, names in _POSITIONS.items():
+                for name in names:
+                    _replace_attribute(owner, name, self)
+        except Exception:  # noqa: BLE001 -- another implementation of Python
+            self._all = True
+        here = sys._getframe()
+        self._all = self._all or not (
+            here.f_lineno and os.path.abspath(here.f_code.co_filename) in self._files
+        )
+
+    def note(self, path: object) -> None:
+        """Note that code looks at a file, or at line numbers in it."""
+        if self._paused_in == get_ident():
+            return
+        try:
+            self._files.add(os.path.abspath(os.fsdecode(path)))  # type: ignore[arg-type]
+        except (TypeError, ValueError, OSError):
+            self._all = True
+
+    def note_all(self) -> None:
+        """Note that something looks at nobody knows what."""
+        self._all = self._all or self._paused_in != get_ident()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """A context in which this thread looks at sources for its messages alone.
+
+        A library that is imported keeps the stack, to show it if something fails much later: torch does.
+        """
+        before, self._paused_in = self._paused_in, get_ident()
+        try:
+            yield
+        finally:
+            self._paused_in = before
+
+    def note_folder(self, path: str) -> None:
+        """Note that code lists a folder with the attributes of its files."""
+        self._folders.add(path)
+
+    def among(self, paths: Iterable[str]) -> set[str]:
+        """Those of the absolute `paths` of sources that may have been looked at, by whatever names."""
+        wanted = set(paths)
+        if self._all or not wanted:
+            return wanted
+        names = self._files | {_source_of(name) for name in self._files if name.endswith(".pyc")}
+        files = {identity for name in self._files if (identity := _identity(name))}
+        folders = {identity for name in self._folders if (identity := _identity(name))}
+        return {
+            path
+            for path in wanted
+            if path in names or _identity(path) in files or _identity(os.path.dirname(path)) in folders
+        }
+
+    def on_event(self, event: str) -> None:
+        """Take note of an audit event that says nothing of the files it leads to."""
+        if event in _UNSEEN_EVENTS and sys._getframe(2).f_globals.get("__name__") != _OWN_MARSHAL:
+            self.note_all()
+
+    def note_open(self, path: str) -> None:
+        """Note a file that is opened, save where the import system reads a module's source to run it."""
+        frame: FrameType | None = sys._getframe(2)
+        if frame is not None and frame.f_code.co_name == "get_data":
+            frame = frame.f_back
+            if frame is not None and frame.f_code is _LOADER_READS and _is_import(frame.f_back):
+                return
+        self.note(path)
+
+    def note_status(self, path: str, options: dict[str, Any]) -> None:
+        """Note a file whose attributes code asks for, unless it only asks whether the file is there."""
+        if options.get("dir_fd") is not None:
+            if path.endswith(".py"):
+                self.note_all()
+            return
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame.f_globals.get("__name__") == _OBSERVER:
+            frame = frame.f_back
+        asker = frame.f_globals.get("__name__") if frame is not None else ""
+        asks = frame is not None and frame.f_code.co_name in _ASK_WHAT_IS_THERE
+        if not (asks and asker in ("genericpath", "posixpath")):
+            self.note(path)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """What all names of a file or folder have in common; None where there is none."""
+    try:
+        status = _stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _source_of(compiled: str) -> str:
+    """The path of the source that a file in ``__pycache__`` was compiled from."""
+    folder, name = os.path.split(compiled)
+    return os.path.join(os.path.dirname(folder), f"{name.partition('.')[0]}.py")
+
+
+def _is_import(frame: FrameType | None) -> bool:
+    return frame is not None and frame.f_code.co_name == "exec_module" and is_machinery(_file_of(frame))
+
+
+def _file_of(frame: FrameType) -> str:
+    return frame.f_code.co_filename
+
+
+def _replace_attribute(owner: type, name: str, looks: SourceLooks) -> None:
+    """Let an attribute of one of Python's own types note whose line numbers it is asked for."""
+    attributes: dict[str, Any] = gc.get_referents(owner.__dict__)[0]
+    original = attributes.get(name)
+    if original is None:
+        return
+
+    def note(found: Any) -> None:
+        code = found if owner is CodeType else getattr(found, "f_code", None) or found.tb_frame.f_code
+        looks.note(code.co_filename)
+
+    def read(found: Any) -> Any:
+        note(found)
+        return original.__get__(found)
+
+    def call(found: Any, *arguments: Any, **options: Any) -> Any:
+        note(found)
+        return original(found, *arguments, **options)
+
+    def write(found: Any, value: Any) -> None:
+        original.__set__(found, value)
+
+    attributes[name] = wraps(original)(call) if callable(original) else property(read, write)
+    ctypes.pythonapi.PyType_Modified(ctypes.py_object(owner))
+
+
+def _observe_warnings(looks: SourceLooks) -> None:
+    """Note the file that each warning is about: Python takes the line from the frame itself."""
+    original = warnings.WarningMessage.__init__
+
+    @wraps(original)
+    def initialise(self: Any, message: Any, category: Any, filename: Any, *rest: Any, **named: Any) -> None:
+        looks.note(filename)
+        original(self, message, category, filename, *rest, **named)
+
+    vars(warnings)["WarningMessage"].__init__ = initialise
+
+
+def observe_torch_positions(looks: SourceLooks) -> None:
+    """Note where torch's native code takes line numbers from frames: for tracebacks, and where it traces.
+
+    The stacks that it keeps for the message of a device that cannot be initialised are nobody's input.
+    """
+    modules = {name: module for name, module in sys.modules.copy().items() if name.startswith("torch.")}
+    for module in modules.values():
+        later = getattr(module, "__dict__", {}).get(_CALLED_LATER)
+        if later is not None:
+            setattr(module, _CALLED_LATER, _calling_in(looks.paused, later))
+    profiler, tracing = modules.get("torch._C._profiler"), modules.get("torch.jit._trace")
+    for owner, name in ((profiler, "symbolize_tracebacks"), (tracing, _TRACING)):
+        function = getattr(owner, name, None)
+        if owner is not None and function is not None:
+            setattr(owner, name, _calling_in(partial(_all_at_once, looks), function))
+        elif name == _TRACING:
+            looks.note_all()
+
+
+_CALLED_LATER = "_lazy_call"
+"""What modules of torch call the function that keeps a call, with its stack, until there is a device."""
+_TRACING = "_create_interpreter_name_lookup_fn"
+"""The function of `torch.jit._trace` that all ways to trace call before they do."""
+
+
+@contextmanager
+def _all_at_once(looks: SourceLooks) -> Iterator[None]:
+    looks.note_all()
+    yield
+
+
+def _calling_in(
+    context: Callable[[], AbstractContextManager[None]], original: Callable[..., Any]
+) -> Callable[..., Any]:
+    """`original`, called in a context each time."""
+
+    @wraps(original)
+    def calling(*arguments: Any, **options: Any) -> Any:
+        with context():
+            return original(*arguments, **options)
+
+    return calling

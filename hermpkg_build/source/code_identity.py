@@ -1,0 +1,67 @@
+"""What of a source is run: a digest of its code that comments, blank lines and positions leave alone."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import sys
+from collections.abc import Iterator
+from types import CodeType
+
+from hermpkg_build.core.syntax_trees import compile_module
+
+CODE_VERSION = f"code 1 {sys.implementation.cache_tag} {platform.python_version()}"
+"""Which compiler makes the code, and which version of this module its digest."""
+
+
+def code_of_source(data: bytes) -> CodeType | None:
+    """Compile the source of a module as a factory's process does; None where it is not valid Python."""
+    try:
+        return compile_module(data)
+    except (SyntaxError, ValueError):
+        return None
+
+
+def digest_of_code(code: CodeType) -> str:
+    r"""Hash all that running `code` can show, but for the file and the lines that it comes from.
+
+    >>> one, other = (compile_module(text) for text in (b"x = 1", b"# why\n\nx  = 1  # so"))
+    >>> digest_of_code(one) == digest_of_code(other) != digest_of_code(compile_module(b"x = 2"))
+    True
+    """
+    return hashlib.sha256(_text_of(code).encode(errors="surrogatepass")).hexdigest()
+
+
+def lines_of(code: CodeType) -> Iterator[int]:
+    """Give the line of each instruction, 0 for none, in `code` and then in the code that it holds.
+
+    Code with the same digest has the same instructions, so that the places of lines in this order stay.
+    """
+    for start, end, line in code.co_lines():
+        yield from [line or 0] * ((end - start) // 2)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from lines_of(constant)
+
+
+def _text_of(code: CodeType) -> str:
+    facts = (
+        *(code.co_name, getattr(code, "co_qualname", ""), code.co_flags, code.co_stacksize),
+        *(code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount),
+        *(code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars),
+        *(code.co_code, getattr(code, "co_exceptiontable", b"")),
+    )
+    return f"code({facts!r}, [{', '.join(map(_text_of_constant, code.co_consts))}])"
+
+
+def _text_of_constant(value: object) -> str:
+    """A text that equal constants of one type have, and no others: ``1``, ``1.0`` and ``True`` differ."""
+    if isinstance(value, CodeType):
+        return _text_of(value)
+    if isinstance(value, tuple):
+        return f"tuple({', '.join(map(_text_of_constant, value))})"
+    if isinstance(value, frozenset):
+        return f"frozenset({', '.join(sorted(map(_text_of_constant, value)))})"
+    if isinstance(value, slice):
+        return f"slice({', '.join(map(_text_of_constant, (value.start, value.stop, value.step)))})"
+    return f"{type(value).__name__}({value!r})"

@@ -1,0 +1,88 @@
+"""Sources that differ in comments, blank lines and layout alone have one code, and no others have it."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hermpkg_build.source.code_identity import code_of_source, digest_of_code, lines_of
+
+LINES = [
+    '"""What it is."""',
+    "import json",
+    "def call(self, x, *rest, key=1.0, **more):",
+    "    global seen",
+    "    seen = {x, 1} if x in {3, 2, 1} else (2.0, b'2', None, ...)",
+    "    return [json.dumps(y) for y in rest if y is not key] or (lambda: more)",
+    "async def wait(x):",
+    "    async with x as y:",
+    "        yield f'{y!r:>{x}} {y=}'",
+    "made = [call(0, number) for number in range(3)]",
+]
+
+
+def digest(text: str) -> str:
+    code = code_of_source(text.encode())
+    assert code is not None
+    return digest_of_code(code)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, len(LINES)), st.sampled_from(["", "# why", "   # so", "\x0c"]))))
+def test_comments_and_blank_lines_leave_the_code_alone(added: list[tuple[int, str]]) -> None:
+    lines = list(LINES)
+    for place, line in sorted(added, reverse=True):
+        lines.insert(place, line)
+    edited, plain = "\n".join(lines), "\n".join(LINES)
+    assert digest(edited) == digest(plain)
+    before, after = (
+        list(lines_of(code)) for text in (plain, edited) if (code := code_of_source(text.encode()))
+    )
+    assert len(before) == len(after)
+    for old, new in zip(before, after, strict=True):
+        assert not old or LINES[old - 1] == lines[new - 1]
+
+
+DIFFERENT = [
+    "x = 1",
+    "x = 1.0",
+    "x = True",
+    "x = -0.0",
+    "x = 0.0",
+    "x = 1j",
+    "x = '1'",
+    "x = b'1'",
+    "x = (1,)",
+    "x = ((1,), 2)",
+    "x = (1, (2,))",
+    "x = a in {1, 2}",
+    "x = a in {1, 3}",
+    "y = 1",
+    "'text'\nx = 1",
+    "def x(a, b): pass",
+    "def x(a, /, b): pass",
+    "def x(a, *, b): pass",
+    "def x(a, b): return a",
+    "def x(a, b): 'text'",
+    "class x: pass",
+    "assert x",
+    "from __future__ import annotations\nx: y = 1",
+    "x: y = 1",
+]
+
+
+def test_other_code_has_another_digest() -> None:
+    assert len({digest(text) for text in DIFFERENT}) == len(DIFFERENT)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="classes do not know their line")
+def test_the_line_of_a_class_counts_where_classes_know_it() -> None:
+    assert digest("class A: pass") != digest("\nclass A: pass")
+
+
+@pytest.mark.parametrize("data", [b"x = (", b"\0", b"# coding: nowhere\n", "x = 'ä'".encode("latin-1")])
+def test_what_is_not_python_has_no_code(data: bytes) -> None:
+    assert code_of_source(data) is None
