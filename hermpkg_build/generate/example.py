@@ -12,20 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from hermpkg_build.core.example_call import Arguments
 from hermpkg_build.factories.standard_modules import is_real, put_back, real_modules
 
 SEED = 0
-
-Arguments: TypeAlias = "tuple[tuple[Any, ...], dict[str, Any]]"
-
-
-def arguments_of(example: Any) -> Arguments:
-    """The arguments that an example stands for: a tuple of them, a dict by name, or one alone."""
-    if isinstance(example, tuple) and not hasattr(example, "_fields"):
-        return example, {}
-    if type(example) is dict and all(isinstance(name, str) for name in example):
-        return (), example
-    return (example,), {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

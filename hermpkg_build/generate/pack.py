@@ -13,6 +13,8 @@ from typing import Any
 
 from hermpkg_build.analysis.decisions import PURE, UNUSED, Decision
 from hermpkg_build.analysis.policy_maker import Wishes
+from hermpkg_build.archive.pickled_models import EXAMPLE
+from hermpkg_build.core.example_call import Arguments, arguments_of, example_of
 from hermpkg_build.core.module_names import is_within
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.disk.replacing import aside_path
@@ -22,7 +24,7 @@ from hermpkg_build.exporter.destination import FileDestination, keep_other_files
 from hermpkg_build.exporter.errors import PackagingError
 from hermpkg_build.exporter.sources.interpreter import search_path
 from hermpkg_build.generate.comparison import Comparison
-from hermpkg_build.generate.example import Arguments, Leaf, TorchSettings, arguments_of, leaves_of, run
+from hermpkg_build.generate.example import Leaf, TorchSettings, leaves_of, run
 from hermpkg_build.generate.hermetic_check import CheckFailure, CheckRequest, check, pickled_example
 from hermpkg_build.generate.made_report import make_report, required_versions
 from hermpkg_build.generate.main_importer import MainImporter
@@ -59,6 +61,7 @@ def pack(
     f: str | os.PathLike[str],
     *,
     example: Any = None,
+    keep_example: bool = False,
     policy: str | Sequence[PolicyRule] | None = None,
     extern: Sequence[str] = (),
     intern: Sequence[str] = (),
@@ -74,7 +77,8 @@ def pack(
     `example` are the arguments of one call of the model: a tuple of them, a dict of them by name, or a single
     one. The package is opened in a fresh process in which nothing that it holds can be imported; the model is
     called there and here, and the outputs are compared. Without an example it is loaded there, no more. `f`
-    is replaced only after that.
+    is replaced only after that. With `keep_example` the arguments are packed, too, beside the model: servers
+    and registries then know what it takes and gives before anybody calls it.
 
     What becomes of each library is decided by what the model's imports lead to. `extern` and `intern` name
     distributions or top-level modules that are decided otherwise; `policy` are rules that come before all
@@ -120,10 +124,13 @@ def pack(
         model=model,
         path=path,
         arguments=None if example is None else arguments_of(example),
+        keeps_example=keep_example,
         resources={name: _bytes_of(value) for name, value in (resources or {}).items()},
         requires=dict(requires or {}),
         timeout=timeout,
     )
+    if keep_example and example is None:
+        raise ValueError("keep_example is for an example, and there is none")
     if job.arguments is not None and not callable(model):
         raise PackError(
             f"a {type(model).__qualname__} cannot be called with an example",
@@ -154,6 +161,7 @@ class _Job:
     model: Any
     path: str
     arguments: Arguments | None
+    keeps_example: bool
     resources: Mapping[str, bytes]
     requires: Mapping[str, str]
     timeout: float | None
@@ -289,6 +297,8 @@ class _Job:
                 facts=[("object", error.path), ("reason", _reason(error))],
                 next_step=_next_step(error),
             ) from error
+        if self.keeps_example and self.arguments is not None:
+            exporter.save_pickle(self.folder, EXAMPLE, example_of(self.arguments))
         for name, data in self.resources.items():
             folder, _, resource = name.rpartition("/")
             exporter.save_binary(folder.replace("/", "."), resource, data)

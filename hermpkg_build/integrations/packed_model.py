@@ -9,20 +9,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeAlias
 
-from hermpkg_build.archive.layout import DATA, MANIFEST, resource_record_name
-from hermpkg_build.core.manifest import Manifest, RecordKind
+from hermpkg_build.archive.layout import resource_record_name
+from hermpkg_build.archive.pickled_models import EXAMPLE, example_record, model_meant, pickled_models
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.runtime.importer import PackageImporter
 
 Target: TypeAlias = "tuple[str, str] | str"
 """A pickle by package and resource, or a packaged function or class: ``"app.serve:predict"``."""
-
-USUAL: Target = ("model", "model.pkl")
-"""Where `pack` puts a model."""
-
-EXAMPLE = "example.pkl"
-"""The pickle, beside that of a model, with the arguments of one call of it."""
 
 
 class ModelNotFoundError(HermpkgError, LookupError):
@@ -150,17 +144,14 @@ def target_in(importer: PackageImporter, target: Target | None) -> Target:
         if resource_record_name(package, resource) in records:
             return package, resource
         raise _not_found(importer, f"the artifact has no pickle {package}/{resource}")
-    pickles = _pickles(importer)
-    if len(pickles) == 1:
-        return pickles[0]
-    if USUAL in pickles:
-        return USUAL
+    if (meant := model_meant(_pickles(importer))) is not None:
+        return meant
     raise _not_found(importer, "the artifact does not say which of its objects is the model")
 
 
 def has_example(importer: PackageImporter, target: Target) -> bool:
     """Whether the arguments of a call of `target` are recorded, in a pickle beside its own."""
-    return not isinstance(target, str) and resource_record_name(target[0], EXAMPLE) in importer.record_names()
+    return not isinstance(target, str) and example_record(target[0]) in importer.record_names()
 
 
 def _loaded(importer: PackageImporter, target: Target) -> Any:
@@ -176,14 +167,7 @@ def _loaded(importer: PackageImporter, target: Target) -> Any:
 
 
 def _pickles(importer: PackageImporter) -> Sequence[tuple[str, str]]:
-    """List the pickles of an artifact by package and resource: by its manifest, else by their names."""
-    names = importer.record_names()
-    if MANIFEST in names:
-        found = Manifest.from_bytes(importer.read_record(MANIFEST)).records_of(RecordKind.PICKLE)
-    else:
-        found = [name for name in names if name.endswith((".pkl", ".pickle")) and not name.startswith(DATA)]
-    pairs = [name.rpartition("/") for name in found]
-    return [(folder.replace("/", "."), name) for folder, _, name in sorted(pairs) if name != EXAMPLE]
+    return pickled_models(importer.record_names(), importer.read_record)
 
 
 def _not_found(importer: PackageImporter, summary: str) -> ModelNotFoundError:

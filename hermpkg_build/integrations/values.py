@@ -87,7 +87,7 @@ def plain_example(model: PackedModel) -> Any:
     """
     if not model.has_example():
         return None
-    from hermpkg_build.generate.example import arguments_of
+    from hermpkg_build.core.example_call import arguments_of
 
     args, kwargs = arguments_of(model.example())
     if len(args) == 1 and not kwargs and not isinstance(args[0], Mapping):

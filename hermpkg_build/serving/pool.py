@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.core.closing import Closing
+from hermpkg_build.core.example_call import Arguments
 from hermpkg_build.runtime.contents.checks import CheckMode, VerifyMode
 from hermpkg_build.runtime.contents.real_files import FilesMode
 from hermpkg_build.serving.bound import Bound
@@ -219,6 +220,17 @@ class Pool(Closing):
         """Return the parameters of what `call` calls with the same words. Raises what loading it raises."""
         callee = Callee(_target(target), method, describe=True)
         found: list[Parameter] = Bound(self._dispatcher, callee, None, retries, True, None).call()
+        return found
+
+    def call_example(
+        self, target: Target, *, method: str = "", timeout: float | None = None
+    ) -> tuple[Arguments, Any] | None:
+        """Call with the arguments that the artifact has recorded for a model, and return both.
+
+        None where it has recorded none. Raises what `call` raises.
+        """
+        callee = Callee(_target(target), method, example=True)
+        found: tuple[Arguments, Any] | None = Bound(self._dispatcher, callee, timeout, 0, True, None).call()
         return found
 
     def swap(

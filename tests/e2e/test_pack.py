@@ -132,7 +132,7 @@ def test_the_command_packs_what_a_function_returns(folder):
     out = hermpkg(
         folder,
         *("pack", "app.model:make", "-o", "model.pt", "--arg", "times=2", "--example", "app.model:example"),
-        *("--json", "--requires", "packaging >=1,<99"),
+        *("--json", "--requires", "packaging >=1,<99", "--keep-example", "--reproducible"),
     )
     report = json.loads(out.stdout)
     assert "made" in out.stderr
@@ -144,6 +144,7 @@ def test_the_command_packs_what_a_function_returns(folder):
     (folder / "app/words.txt").unlink()
     with PackageImporter("model.pt") as importer:
         assert importer.load_pickle("model", "model.pkl")(word="two") == [True, True]
+        assert importer.load_pickle("model", "example.pkl") == {"word": "two"}
 
 
 @pytest.mark.parametrize("text", ["torch", "torch>>1", "torch[extra]>1", "torch>1; python_version>'3'", ">1"])
@@ -189,6 +190,7 @@ def test_the_command_packs_from_a_script(folder):
         (["app:make", "-o", "m.pt", "--arg", "times=0"], 1, "app:make failed: ValueError: too few"),
         (["app:make", "-o", "m.pt", "--extern", "ap"], 2, "did you mean 'app'?"),
         (["app:make", "-o", "no/m.pt"], 36, "there is no folder"),
+        (["app:make", "-o", "m.pt", "--keep-example"], 2, "--example MODULE:FUNCTION"),
     ],
 )
 def test_mistakes_are_told(folder, words, code, message):

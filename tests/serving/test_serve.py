@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import importlib
 import json
+import signal
 import struct
 import subprocess
 import sys
@@ -15,7 +17,9 @@ from pathlib import Path
 
 import numpy
 import pytest
+import torch
 
+import hermpkg_build
 from hermpkg_build import PackageExporter
 from tests.serving.load import Server, load, served, write_version
 
@@ -85,6 +89,64 @@ def test_health_and_metadata(server):
     assert described["name"] == "app"
     assert described["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, -1]}]
     assert {each["name"] for each in described["outputs"]} == {"y", "first"}
+
+
+SCORES = """
+import torch
+
+class Scores(torch.nn.Module):
+    def forward(self, x, times=1, *, words=("a",)):
+        return {"y": x * times, "words": [word.upper() for word in words]}
+"""
+
+
+def test_an_example_says_what_the_model_takes_and_gives_before_any_request(tmp_path, monkeypatch):
+    (tmp_path / "scores_of_test.py").write_text(SCORES)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    model = importlib.import_module("scores_of_test").Scores().eval()
+    file, example = tmp_path / "scores.pt", {"x": torch.ones(2, 3), "times": 2, "words": ["b", "c"]}
+    hermpkg_build.pack(model, file, example=example, keep_example=True)
+    with served(file, "--workers", "1") as server:
+        described = json.loads(ask(server, "/v2/models/scores")[1])
+        assert described["inputs"] == [
+            {"name": "x", "datatype": "FP32", "shape": [-1, -1]},
+            {"name": "words", "datatype": "BYTES", "shape": [-1]},
+        ]
+        assert described["outputs"] == [
+            {"name": "y", "datatype": "FP32", "shape": [-1, -1]},
+            {"name": "words", "datatype": "BYTES", "shape": [-1]},
+        ]
+        hermpkg_build.pack(model, file, example=torch.ones(3, dtype=torch.int32), keep_example=True)
+        server.process.send_signal(signal.SIGHUP)
+        end = time.monotonic() + 60
+        while described["versions"] == ["1"] and time.monotonic() < end:
+            time.sleep(0.05)
+            described = json.loads(ask(server, "/v2/models/scores")[1])
+        assert described["inputs"] == [{"name": "x", "datatype": "INT32", "shape": [-1]}]
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "told"),
+    [
+        (
+            "import no_such_library\n\ndef f(x): pass\n",
+            36,
+            ["No module named 'no_such_library'", "hermpkg run"],
+        ),
+        ("raise ValueError('not here')\n", 1, ["ValueError: not here", "hermpkg shell --here"]),
+    ],
+)
+def test_what_packed_code_raises_is_told(tmp_path, source, code, told):
+    file = tmp_path / "it is.pt"
+    with PackageExporter(str(file)) as exporter:
+        exporter.extern("no_such_library")
+        exporter.save_source_string("app", source)
+    words = ["serve", str(file), "--port", "0", "--workers", "1", "--target", "app:f"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "hermpkg_build", *words], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == code, ran.stderr
+    assert [each for each in told if each not in ran.stderr] == []
 
 
 def test_the_client_of_the_protocol(server):

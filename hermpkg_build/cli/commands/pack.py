@@ -86,6 +86,11 @@ class PackArguments(CommonArguments):
         read=str,
         default="",
     )
+    keep_example: bool = flag(
+        "--keep-example",
+        "pack what the function of `--example` returns, too: `hermpkg serve` and MLflow then know what the "
+        "model takes and gives before it is called",
+    )
     arguments: tuple[Argument, ...] = repeated(
         "--arg NAME=JSON", "give the factory an argument; may be repeated", read=read_argument
     )
@@ -124,7 +129,8 @@ class PackArguments(CommonArguments):
             *(("--intern", name) for name in self.intern),
             *(("--requires", name + versions) for name, versions in self.requires),
         ]
-        return [self.factory, *(f"{name}={value}" for name, value in given if value)]
+        kept = ["--keep-example"] if self.keep_example else []
+        return [self.factory, *kept, *(f"{name}={value}" for name, value in given if value)]
 
 
 @command(PackArguments, group="build and test", example="hermpkg pack train.py:make_model -o model.pt")
@@ -142,6 +148,11 @@ def run(arguments: PackArguments, console: Console) -> ExitCode:
         raise CommandLineError(
             "hermpkg pack needs -o FILE", next_step="hermpkg pack MODULE:FACTORY -o model.pt"
         )
+    if arguments.keep_example and not arguments.example:
+        raise CommandLineError(
+            "--keep-example keeps an example, and there is none",
+            next_step="give a function that returns one: --example MODULE:FUNCTION",
+        )
     # What the factory prints is not the result of this command.
     with contextlib.redirect_stdout(sys.stderr):
         from hermpkg_build.exporter.destination import FileDestination
@@ -157,6 +168,7 @@ def run(arguments: PackArguments, console: Console) -> ExitCode:
             model,
             arguments.out,
             example=call_factory(arguments.example, {}) if arguments.example else None,
+            keep_example=arguments.keep_example,
             extern=arguments.extern,
             intern=arguments.intern,
             requires=dict(arguments.requires),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,8 @@ from hermpkg_build.cli.console import Console, strong
 from hermpkg_build.cli.operands import is_artifact
 from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.core.texts import counted
-from hermpkg_build.errors import CommandLineError, ExitCode, LocalEnvironmentError
+from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError, LocalEnvironmentError
+from hermpkg_build.printable import pasteable
 
 if TYPE_CHECKING:
     from hermpkg_build.serving.http.model import Model
@@ -127,18 +129,20 @@ def run(arguments: ServeArguments, console: Console) -> ExitCode:
     batch = (
         Batch(size=arguments.batch_size, delay=arguments.batch_delay) if arguments.batch_size > 1 else None
     )
-    with (
-        _listening(arguments.host, arguments.port) as sock,
-        Pool(
-            path,
-            arguments.workers,
-            load=[target],
-            batch=batch,
-            queue=arguments.queue,
-            threads=arguments.threads,
-            trust=arguments.trust,
-        ) as pool,
-    ):
+    with ExitStack() as stack:
+        sock = stack.enter_context(_listening(arguments.host, arguments.port))
+        with _loading(path):
+            pool = stack.enter_context(
+                Pool(
+                    path,
+                    arguments.workers,
+                    load=[target],
+                    batch=batch,
+                    queue=arguments.queue,
+                    threads=arguments.threads,
+                    trust=arguments.trust,
+                )
+            )
         limits = Limits(
             requests=arguments.queue + pool.workers * arguments.batch_size,
             body=arguments.max_body << 20,
@@ -146,8 +150,31 @@ def run(arguments: ServeArguments, console: Console) -> ExitCode:
             retries=arguments.retries,
         )
         name = arguments.name or os.path.splitext(os.path.basename(path))[0]
-        _serve(Model(pool, name, target, arguments.method, limits), sock, arguments, console)
+        with _loading(path):
+            model = Model(pool, name, target, arguments.method, limits)
+        _serve(model, sock, arguments, console)
     return ExitCode.SUCCESS
+
+
+@contextmanager
+def _loading(path: str) -> Iterator[None]:
+    """Tell of what packed code raises while it is loaded: that is no fault of this program."""
+    try:
+        yield
+    except HermpkgError:
+        raise
+    except Exception as error:
+        is_missing = isinstance(error, ModuleNotFoundError)
+        kind = LocalEnvironmentError if is_missing else HermpkgError
+        check, run = pasteable("hermpkg", "env", path), pasteable("hermpkg", "run", path)
+        raise kind(
+            "the model cannot be loaded",
+            facts=[("file", path), ("error", f"{type(error).__name__}: {error}")],
+            next_step=f"to see what must be installed: {check} --check; to make an environment of that: {run}"
+            if is_missing
+            else "call what is served in this Python, to see where it fails: "
+            f"{pasteable('hermpkg', 'shell', '--here', path)}",
+        ) from error
 
 
 def _import_torch() -> None:
@@ -213,7 +240,7 @@ def _path_of(arguments: ServeArguments, console: Console) -> str:
 
 
 def _target_of(name: str | None, path: str) -> Target:
-    """Return what is called: what is named, or the only pickle."""
+    """Return what is called: what is named, or the only model, or the one in the usual place."""
     if name is not None:
         if ":" in name:
             return name
@@ -224,12 +251,18 @@ def _target_of(name: str | None, path: str) -> Target:
                 next_step="write model/model.pkl or app.serve:predict",
             )
         return package.replace("/", "."), resource
+    from hermpkg_build.archive.layout import resource_record_name
+    from hermpkg_build.archive.pickled_models import model_meant, pickled_models
     from hermpkg_build.runtime.contents.archives import open_archive
 
     archive = open_archive(path)
-    pickles = [each for each in archive.names() if each.endswith(".pkl") and not each.startswith(".data/")]
-    archive.release()
-    if len(pickles) != 1:
+    try:
+        models = pickled_models(archive.names(), archive.read)
+    finally:
+        archive.release()
+    meant = model_meant(models)
+    if meant is None:
+        pickles = [resource_record_name(*each) for each in models]
         shown = ", ".join(pickles[:10]) or "none"
         raise CommandLineError(
             "say what of the artifact is called",
@@ -238,8 +271,7 @@ def _target_of(name: str | None, path: str) -> Target:
             if pickles
             else "--target app.serve:predict names a packaged function",
         )
-    package, _, resource = pickles[0].rpartition("/")
-    return package.replace("/", "."), resource
+    return meant
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -158,6 +158,11 @@ def _output(value: Any, binary: bool) -> tuple[str, bool]:
     return _text(given.get("name"), "the name of an output"), parameters.get("binary_data", binary) is True
 
 
+def outputs_of(result: Any) -> list[Output]:
+    """Return all outputs of a result. Raises TypeError for what cannot be sent."""
+    return [Output(name, value) for name, value in _named(result).items()]
+
+
 def _named(result: Any) -> dict[str, Any]:
     """Return the outputs of a result by name."""
     if isinstance(result, Mapping):

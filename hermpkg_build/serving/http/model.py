@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from hermpkg_build.printable import one_line
 from hermpkg_build.serving.bound import Bound
+from hermpkg_build.serving.http.description import described, described_call
 from hermpkg_build.serving.http.errors import bad_request
 from hermpkg_build.serving.http.inference import InferenceRequest, InferenceResponse, Input
 from hermpkg_build.serving.pool import Pool
 from hermpkg_build.serving.requests import Parameter, Target
+
+_log = logging.getLogger("hermpkg_build.serving")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +48,7 @@ class Model:
         self._target = target
         self._method = method
         self._parameters = pool.parameters(target, method=method)
-        self._seen: dict[str, list[dict[str, Any]]] = {"inputs": [], "outputs": []}
+        self._seen = self._described()
 
     async def infer(self, request: InferenceRequest) -> tuple[Any, str]:
         """Call the model; return the result, and the version that was present then."""
@@ -56,27 +61,47 @@ class Model:
         """Serve what has the artifact's name now. Raises what `Pool.swap` raises, changing nothing then."""
         await asyncio.to_thread(self.pool.swap)
         self._parameters = await asyncio.to_thread(self.pool.parameters, self._target, method=self._method)
+        seen = await asyncio.to_thread(self._described)
         self.version += 1
-        self._seen = {"inputs": [], "outputs": []}
+        self._seen = seen
 
     def note(self, inputs: Sequence[Input], response: InferenceResponse) -> None:
         """Remember what the model takes and gives, for its metadata."""
         if not self._seen["outputs"]:
             self._seen = {
-                "inputs": [_described(each.name, each.datatype, each.dimensions) for each in inputs],
+                "inputs": [described(each.name, each.datatype, each.dimensions) for each in inputs],
                 "outputs": [
-                    _described(each.name, each.datatype, len(each.shape)) for each in response.outputs
+                    described(each.name, each.datatype, len(each.shape)) for each in response.outputs
                 ],
             }
 
     def metadata(self) -> dict[str, Any]:
-        """What the protocol tells of a model; inputs and outputs are those of its first request."""
+        """What the protocol tells of a model; inputs and outputs are those of an example or request."""
         return {
             "name": self.name,
             "versions": [str(self.version)],
             "platform": "pytorch_hermpkg",
             **self._seen,
         }
+
+    def _described(self) -> dict[str, list[dict[str, Any]]]:
+        """Describe inputs and outputs by the example that the artifact has recorded, if it has one.
+
+        The model is called with it, once, which also makes the first request a quick one.
+        """
+        nothing: dict[str, list[dict[str, Any]]] = {"inputs": [], "outputs": []}
+        try:
+            call = self.pool.call_example(self._target, method=self._method, timeout=self.limits.seconds)
+        except Exception as error:  # noqa: BLE001 -- requests may fare better
+            _log.warning(
+                "the example that the artifact has recorded could not be called: %s", one_line(str(error))
+            )
+            return nothing
+        try:
+            return nothing if call is None else described_call(self._parameters, *call)
+        except TypeError as error:
+            _log.warning("what the model takes is not described by its example: %s", one_line(str(error)))
+            return nothing
 
     def _bound(self, seconds: float) -> Bound:
         return self.pool.bind(
@@ -113,7 +138,3 @@ def arguments(
     if len(places) == len(parameters) and len(given) > len(places):
         raise bad_request(f"the model takes {len(places)} inputs, not {len(given)}")
     return [each.value for each in inputs], dict(more)
-
-
-def _described(name: str, datatype: str, dimensions: int) -> dict[str, Any]:
-    return {"name": name, "datatype": datatype, "shape": [-1] * dimensions}

@@ -11,6 +11,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Literal
 
+from hermpkg_build.archive.pickled_models import EXAMPLE, example_record
+from hermpkg_build.core.example_call import arguments_of
 from hermpkg_build.runtime.importer import PackageImporter
 from hermpkg_build.serving.channel import Part
 from hermpkg_build.serving.inside.batches import Arguments, shape_of
@@ -109,13 +111,20 @@ class Runner:
         torch = sys.modules.get("torch")
         if torch is not None:
             torch.set_grad_enabled(self._grad)
+        if callee.example:
+            if not self._has_example(callee.target):
+                return None
+            arguments = arguments_of(self._importer.load_pickle(callee.target[0], EXAMPLE))
         args, kwargs = arguments
         result = called(*args, **kwargs)
         if inspect.iscoroutine(result):
             import asyncio
 
             result = asyncio.run(result)
-        return result
+        return (arguments, result) if callee.example else result
+
+    def _has_example(self, target: Target) -> bool:
+        return not isinstance(target, str) and example_record(target[0]) in self._importer.record_names()
 
     def _finished(self, result: object) -> Outcome:
         return "value", pack(result)

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import pytest
 import torch
 
+from hermpkg_build.core.example_call import arguments_of
 from hermpkg_build.generate.comparison import compare
-from hermpkg_build.generate.example import arguments_of, leaves_of, run
+from hermpkg_build.generate.example import leaves_of, run
 
 
 class Pair(NamedTuple):
