@@ -6,20 +6,21 @@ import errno
 import hashlib
 import os
 import sys
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hermpkg_build.archive.records import Content, FileSlice
-from hermpkg_build.disk.descriptors import READ, read_at, read_into
+from hermpkg_build.disk.concurrent_hash import WrittenBytes
+from hermpkg_build.disk.crc32 import crc32
+from hermpkg_build.disk.descriptors import READ, read_at
 from hermpkg_build.errors import ActionError
 
 CHUNK = 8 << 20
 """How many bytes one system call copies: few calls, and the hash of the file never lags far behind."""
 
 _READ_CHUNK = 1 << 20
-_READ_BACK = 256 << 10
-"""So many bytes stay in the processor's cache while their CRC-32 is computed."""
+_MUCH = 4 << 20
+"""From so many bytes on the checksum is computed beside the copying, and not behind it."""
 
 # The errors by which the kernel says that it cannot copy between these two files in this way: the next
 # slower way is tried. All others, such as a full disk, are raised.
@@ -53,7 +54,7 @@ def slice_chunks(piece: FileSlice) -> Iterator[bytes]:
     Raises ActionError where the file is missing, unreadable or too short, and OtherBytesError, after the last
     chunk, where the bytes have another CRC-32 or digest than they should.
     """
-    crc32, done = 0, 0
+    crc, done = 0, 0
     sha256 = hashlib.sha256() if piece.digest is not None else None
     with _opened(piece) as source:
         while done < piece.size:
@@ -62,72 +63,75 @@ def slice_chunks(piece: FileSlice) -> Iterator[bytes]:
                 raise _too_short(piece, done)
             done += len(data)
             if piece.crc32 is not None:
-                crc32 = zlib.crc32(data, crc32)
+                crc = crc32(data, crc)
             if sha256 is not None:
                 sha256.update(data)
             yield data
-    _compare_crc32(piece, crc32)
+    _compare_crc32(piece, crc)
     if sha256 is not None and piece.digest is not None and sha256.hexdigest() != piece.digest.hash:
         raise _other_bytes(piece, f"SHA-256 {piece.digest.hash}", f"SHA-256 {sha256.hexdigest()}")
 
 
 def crc32_of(content: Content) -> int:
     """Compute the CRC-32 of some content. Raises as `slice_chunks`."""
-    crc32 = 0
+    crc = 0
     for data in slice_chunks(content) if isinstance(content, FileSlice) else (content,):
-        crc32 = zlib.crc32(data, crc32)
-    return crc32
+        crc = crc32(data, crc)
+    return crc
 
 
 def append_slice(piece: FileSlice, target: int, progress: Callable[[int], None]) -> None:
     """Append a slice to the open file `target`, and call `progress` with the size of every step.
 
     The kernel copies (copy_file_range, then sendfile) where it can. What it wrote is read back from its
-    cache and compared with the CRC-32 of the slice, where that is known.
+    cache and compared with the CRC-32 of the slice, where that is known, beside the copying if it is much.
     Raises ActionError for a bad source, OtherBytesError for one that has changed, OSError for a bad target.
     """
-    written = _WrittenBytes(target)
-    done = 0
     with _opened(piece) as source:
-        for step in _STEPS:
-            while done < piece.size:
-                try:
-                    count = step(source, target, piece.offset + done, min(piece.size - done, CHUNK))
-                except OSError as error:
-                    if error.errno in _NOT_THIS_WAY:
-                        break
-                    raise
-                # Some file systems answer 0 instead of an error; plain reading shows whether it ends here.
-                if not count:
-                    break
-                done += count
+        if piece.crc32 is None:
+            _append(piece, source, target, progress)
+            return
+        found = _Crc32()
+        start = os.lseek(target, 0, os.SEEK_CUR)
+        with WrittenBytes(target, found.take, start=start, beside=piece.size >= _MUCH) as written:
+
+            def advance(count: int) -> None:
+                written.advance(count)
                 progress(count)
-                if piece.crc32 is not None:
-                    written.advance(count)
+
+            _append(piece, source, target, advance)
+            written.finish()
+        _compare_crc32(piece, found.value)
+
+
+def _append(piece: FileSlice, source: int, target: int, progress: Callable[[int], None]) -> None:
+    done = 0
+    for step in _STEPS:
+        while done < piece.size:
+            try:
+                count = step(source, target, piece.offset + done, min(piece.size - done, CHUNK))
+            except OSError as error:
+                if error.errno in _NOT_THIS_WAY:
+                    break
+                raise
+            # Some file systems answer 0 instead of an error; plain reading shows whether it ends here.
+            if not count:
+                break
+            done += count
+            progress(count)
     if done < piece.size:
         raise _too_short(piece, done)
-    _compare_crc32(piece, written.crc32)
 
 
-class _WrittenBytes:
-    """The CRC-32 of what is written to the open file `target` from where it stands now."""
+class _Crc32:
+    """The CRC-32 of all pieces that it takes."""
 
-    def __init__(self, target: int) -> None:
-        self.crc32 = 0
-        self._target = target
-        self._position = os.lseek(target, 0, os.SEEK_CUR)
-        self._buffer = memoryview(bytearray(_READ_BACK))
+    def __init__(self) -> None:
+        self.value = 0
 
-    def advance(self, count: int) -> None:
-        """Follow `count` bytes more. Raises OSError where they cannot be read back."""
-        end = self._position + count
-        while self._position < end:
-            part = self._buffer[: end - self._position]
-            size = read_into(self._target, part, self._position)
-            if not size:
-                raise OSError(errno.EIO, "written bytes cannot be read back")
-            self.crc32 = zlib.crc32(part[:size], self.crc32)
-            self._position += size
+    def take(self, piece: memoryview) -> None:
+        """Take one piece more."""
+        self.value = crc32(piece, self.value)
 
 
 def _by_copy_file_range(source: int, target: int, offset: int, count: int) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
 from typing import Protocol
 
+from hermpkg_build.disk.all_cores import Job, on_all_cores
 from hermpkg_build.errors import ArchiveError
 
 PIECE = 1 << 20
@@ -99,12 +100,26 @@ def first_difference(a: memoryview, b: memoryview) -> int | None:
 
 def first_difference_of_pieces(a: Iterable[memoryview], b: Iterable[memoryview]) -> int | None:
     """Return what `first_difference` does for two buffers in pieces, of which all but the last are full."""
+    return on_all_cores([find_difference(a, b)])[0]
+
+
+def find_difference(a: Iterable[memoryview], b: Iterable[memoryview]) -> Job[int | None]:
+    """Return what `first_difference_of_pieces` does, as a job of `on_all_cores`."""
+    nothing = memoryview(b"")
+    # A bytearray is compared with any buffer by memcmp(3); two memoryviews are, byte after byte.
+    buffer = bytearray()
     start = 0
-    for left, right in zip_longest(map(bytes, a), map(bytes, b), fillvalue=b""):
-        if left != right:
+    for left, right in zip_longest(a, b, fillvalue=nothing):
+        if len(left) == len(right) == PIECE:
+            buffer[:] = left
+            is_same = buffer == right
+        else:
+            is_same = bytes(left) == bytes(right)
+        if not is_same:
             shorter = min(len(left), len(right))
-            return start + _within(left[:shorter], right[:shorter])
+            return start + _within(bytes(left[:shorter]), bytes(right[:shorter]))
         start += PIECE
+        yield
     return None
 
 

@@ -14,7 +14,7 @@ from hermpkg_build.archive.archive_file import ArchiveBytes, ArchiveFile, Archiv
 from hermpkg_build.archive.central_directory import decode_name, read_central_directory
 from hermpkg_build.archive.layout import VERSION_RECORD, problem_with_size
 from hermpkg_build.archive.members import Member, Members
-from hermpkg_build.archive.pieces import PIECE, digest_if_listed, hash_of, inflated, too_large_for_memory
+from hermpkg_build.archive.pieces import PIECE, hash_of, inflated, too_large_for_memory
 from hermpkg_build.archive.record_sweep import sweep
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.errors import ArchiveError
@@ -199,10 +199,19 @@ class ArchiveReader(Closing):
         Many small ones are read at once. A large one that has another size than it is `listed` with is not
         read, and has no hash. Raises ArchiveError.
         """
-        return {
-            name: f"{sha256}/{size}" if sha256 else digest_if_listed(self, name, size, listed)
-            for name, size, sha256 in self._swept(names, True)
-        }
+        swept = list(self._swept(names, True))
+        to_read = [name for name, size, sha256 in swept if not sha256 and listed[name].endswith(f"/{size}")]
+        read = dict(zip(to_read, self._sha256_of_each(to_read), strict=True))
+        return {name: f"{sha256 or read.get(name, '')}/{size}" for name, size, sha256 in swept}
+
+    def _sha256_of_each(self, names: Sequence[str]) -> Iterator[str]:
+        from hermpkg_build.archive.record_digests import digest_records
+
+        for name, sha256, crc32, problem in digest_records(self, names) if names else ():
+            if problem is not None:
+                raise problem
+            self._compare(self.entry(name), crc32)
+            yield sha256
 
     def sizes(self, names: Iterable[str]) -> dict[str, int]:
         """Return the number of bytes of each of the records `names`, unpacked. Raises ArchiveError."""

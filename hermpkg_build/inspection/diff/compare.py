@@ -8,9 +8,10 @@ from functools import cached_property
 from math import prod
 
 from hermpkg_build.archive.layout import BYTEORDER, EXTERN_MODULES, MANIFEST, PYTHON_VERSION
-from hermpkg_build.archive.pieces import PIECE, first_difference, first_difference_of_pieces
+from hermpkg_build.archive.pieces import PIECE, find_difference, first_difference, first_difference_of_pieces
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.manifest import RecordKind
+from hermpkg_build.disk.all_cores import on_all_cores
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.inspection.contents import kind_of_record, manifest_of
 from hermpkg_build.inspection.diff.artifact_facts import compare_facts
@@ -80,6 +81,7 @@ class _Pair:
 
     def record_differences(self) -> Iterator[RecordDifference]:
         """Compare all records, in the order of their names, with storages paired by the tensors in them."""
+        self._compare([(name, name) for name in self.a.names() if self.b.has(name)])
         found = list(self._plain_differences())
         if self._some_storage_differs or any(record.kind == _PICKLE for record in found):
             by_name = {record.name: record for record in found}
@@ -124,8 +126,15 @@ class _Pair:
     def same(self, a: str, b: str) -> bool:
         """Whether two records hold the same bytes."""
         if (a, b) not in self._same:
-            self._same[a, b] = first_difference_of_pieces(self.a.pieces(a), self.b.pieces(b)) is None
+            self._compare([(a, b)])
         return self._same[a, b]
+
+    def _compare(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Compare records of `a` with records of `b`, on all cores."""
+        alike = [(a, b) for a, b in pairs if self.a.size(a) == self.b.size(b)]
+        places = on_all_cores([find_difference(self.a.pieces(a), self.b.pieces(b)) for a, b in alike])
+        self._same.update(dict.fromkeys(pairs, False))
+        self._same.update(zip(alike, (place is None for place in places), strict=True))
 
     def _only_in_one(self, name: str, kind: str) -> RecordDifference:
         here = self.a.has(name)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
@@ -19,6 +17,7 @@ from hermpkg_build.archive.layout import (
     VERSION_RECORD,
 )
 from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.archive.record_digests import digest_records
 from hermpkg_build.archive.zip_format import END, END_SIGNATURE
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import to_json
@@ -124,19 +123,13 @@ def _bytes_behind(path: str) -> Problem | None:
 
 def _record_problems(reader: ArchiveReader, digests: dict[str, str]) -> Iterator[Problem]:
     """Read each record once, compare it with its checksum, and note its SHA-256 in `digests`."""
-    for name in reader.names():
-        hasher, crc32 = hashlib.sha256(), 0
-        try:
-            entry = reader.entry(name)
-            for piece in reader.pieces(name):
-                hasher.update(piece)
-                crc32 = zlib.crc32(piece, crc32)
-        except ArchiveError as error:
-            yield _structural(error, name)
+    for name, sha256, crc32, problem in digest_records(reader, reader.names()):
+        if problem is not None:
+            yield _structural(problem, name)
             continue
-        digests[name] = hasher.hexdigest()
-        if crc32 != entry.crc32:
-            found = f"does not match its checksum: CRC-32 {crc32:08x}, {entry.crc32:08x} by the directory"
+        digests[name] = sha256
+        if crc32 != (stated := reader.entry(name).crc32):
+            found = f"does not match its checksum: CRC-32 {crc32:08x}, {stated:08x} by the directory"
             yield Problem(record=name, rule="sound archive", found=found)
 
 

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import zipfile
 import zlib
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from hermpkg_build.archive import copying
 from hermpkg_build.archive.copying import OtherBytesError
 from hermpkg_build.archive.plan import plan_archive
 from hermpkg_build.archive.reader import ArchiveReader
@@ -431,6 +433,29 @@ def test_contents_in_files_are_not_held_in_memory(tmp_path: Path) -> None:
     result = subprocess.run(arguments, capture_output=True, text=True, check=True)
     unit = 1 if sys.platform == "darwin" else 1024
     assert int(result.stdout) * unit < 32 << 20
+
+
+@pytest.mark.parametrize("much", [0, 1 << 30])
+@pytest.mark.parametrize("right", [True, False])
+def test_a_file_is_compared_with_its_checksum(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, much: int, right: bool
+) -> None:
+    """By a thread of its own, or by the one that copies."""
+    monkeypatch.setattr(copying, "_MUCH", much)
+    data = os.urandom(3 << 20) + b"end"
+    (tmp_path / "source").write_bytes(data)
+    crc32 = zlib.crc32(data) ^ (0 if right else 1)
+    record = Record(name="a", content=FileSlice(path=str(tmp_path / "source"), size=len(data)), crc32=crc32)
+    out = tmp_path / "out.pt"
+    for write in (write_archive, replace_archive):
+        if right:
+            write(str(out), root="r", records=[record])
+            assert out.read_bytes() == archive_bytes([Record(name="a", content=data)])
+        else:
+            with pytest.raises(OtherBytesError):
+                write(str(out), root="r", records=[record])
+            assert not out.exists()
+    assert not [thread for thread in threading.enumerate() if thread.name == "hermpkg-hash"]
 
 
 def test_every_way_of_copying_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

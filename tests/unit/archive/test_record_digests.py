@@ -1,0 +1,78 @@
+"""Records that are read on all cores are as those that are read one by one."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hermpkg_build.archive import pieces as pieces_module
+from hermpkg_build.archive.pieces import first_difference, first_difference_of_pieces
+from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.archive.record_digests import digest_records
+from hermpkg_build.archive.writer import Record, stream_archive
+from hermpkg_build.disk import all_cores
+from hermpkg_build.errors import ArchiveError
+
+CONTENTS = {f"{number}.txt": bytes([number % 256]) * (number * 37) for number in range(300)}
+
+
+def archive(contents: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    stream_archive(stream, root="r", records=[Record(name=n, content=c) for n, c in contents.items()])
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("cores", [1, 3])
+def test_digests_come_in_the_order_of_the_names(monkeypatch: pytest.MonkeyPatch, cores: int) -> None:
+    monkeypatch.setattr(all_cores, "cores", lambda: cores)
+    names = list(CONTENTS)[::-1]
+    with ArchiveReader(archive(CONTENTS)) as reader:
+        found = digest_records(reader, names)
+    assert [digest.name for digest in found] == names
+    for name, sha256, crc32, problem in found:
+        assert (sha256, crc32) == (hashlib.sha256(CONTENTS[name]).hexdigest(), zlib.crc32(CONTENTS[name]))
+        assert problem is None
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_is_read() -> None:
+    data = bytearray(archive(CONTENTS))
+    with ArchiveReader(bytes(data)) as reader:
+        header = reader.entry("7.txt").offset - 64
+        data[data.rindex(b"PK\x03\x04", 0, header + 64)] = 0
+    with ArchiveReader(bytes(data)) as reader:
+        problems = {digest.name: digest.problem for digest in digest_records(reader, reader.names())}
+    assert [name for name, problem in problems.items() if problem is not None] == ["7.txt"]
+
+
+def test_a_large_record_with_other_bytes_is_an_error_when_all_is_compared() -> None:
+    contents = {"a": bytes(100_000), "b": bytes(200_000)}
+    data = bytearray(archive(contents))
+    listed = {
+        name: f"{hashlib.sha256(content).hexdigest()}/{len(content)}" for name, content in contents.items()
+    }
+    with ArchiveReader(bytes(data)) as reader:
+        assert reader.digests(listed, listed) == listed
+        place = reader.entry("b").offset
+    data[place + 5] ^= 1
+    with ArchiveReader(bytes(data)) as reader, pytest.raises(ArchiveError, match="checksum"):
+        reader.digests(listed, listed)
+
+
+@given(
+    data=st.binary(max_size=50), at=st.integers(0, 60), piece=st.integers(1, 9), change=st.binary(max_size=2)
+)
+def test_the_first_difference_is_found(data: bytes, at: int, piece: int, change: bytes) -> None:
+    other = data[:at] + change + data[at + 1 :]
+    expected = next(
+        (i for i in range(max(len(data), len(other))) if data[i : i + 1] != other[i : i + 1]), None
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pieces_module, "PIECE", piece)
+        assert first_difference(memoryview(data), memoryview(other)) == expected
+        cut = [[memoryview(d)[i : i + piece] for i in range(0, len(d), piece)] for d in (data, other)]
+        assert first_difference_of_pieces(*cut) == expected
