@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from hermpkg_build.analysis.import_resolution import (
-    Meaning,
-    ModuleLookup,
-    Resolver,
-    Verdict,
-    package_of,
+from hermpkg_build.analysis.import_following import (
+    WITH_SOURCE,
+    Fault,
+    Followed,
+    Follower,
+    edges_by_target,
 )
+from hermpkg_build.analysis.import_resolution import ModuleLookup, Resolver, Verdict
 from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.analysis.rule_problems import malformed_patterns, unused_rules
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, ModuleNode, Origin
-from hermpkg_build.core.import_facts import (
-    IMPORT_CONTEXTS,
-    DynamicImport,
-    Import,
-    ImportContext,
-    ImportForm,
-    SourceUse,
-    SyntaxProblem,
-)
-from hermpkg_build.core.module_names import is_module_name, parent_of, parents_of
+from hermpkg_build.core.import_facts import DynamicImport, SourceUse, SyntaxProblem
+from hermpkg_build.core.module_names import is_module_name, parent_of
 from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
 from hermpkg_build.errors import Location
 from hermpkg_build.source.source_facts import SourceFacts
-
-_OPTIONAL = [bool(context & (ImportContext.TRY | ImportContext.CONDITIONAL)) for context in IMPORT_CONTEXTS]
-_DEFERRED = [
-    optional or bool(context & ImportContext.FUNCTION)
-    for context, optional in zip(IMPORT_CONTEXTS, _OPTIONAL, strict=True)
-]
-_TYPE_CHECKING = [bool(context & ImportContext.TYPE_CHECKING) for context in IMPORT_CONTEXTS]
-_WITH_SOURCE = (ModuleKind.SOURCE, ModuleKind.PACKAGE)
-_PACKABLE = (*_WITH_SOURCE, ModuleKind.NAMESPACE)
 
 
 class FactsProvider(Protocol):
@@ -47,6 +31,23 @@ class FactsProvider(Protocol):
 
     def facts_of(self, modules: Sequence[ModuleSource]) -> Sequence[SourceFacts]:
         """The facts of each of `modules`, in their order."""
+        ...
+
+
+class Imports(Protocol):
+    """Follows the imports of modules for one walk, and makes their nodes."""
+
+    @property
+    def follower(self) -> Follower:
+        """Return what decides for modules that the walk begins with."""
+        ...
+
+    def followed(self, modules: Sequence[ModuleSource]) -> Sequence[tuple[Followed, Follower]]:
+        """Follow the imports of each of `modules`, in their order; with what decides for their targets."""
+        ...
+
+    def node(self, name: str, verdict: Verdict, digest: Digest | None) -> ModuleNode:
+        """Return the node of a module."""
         ...
 
 
@@ -96,6 +97,24 @@ class Closure:
     uses_files: tuple[tuple[str, SourceUse], ...] = ()
 
 
+class OwnImports:
+    """Follows imports for one walk alone."""
+
+    def __init__(self, follower: Follower, facts: FactsProvider) -> None:
+        self.follower = follower
+        self._facts = facts
+
+    def followed(self, modules: Sequence[ModuleSource]) -> list[tuple[Followed, Follower]]:
+        """See `Imports`."""
+        follower = self.follower
+        found = zip(modules, self._facts.facts_of(modules), strict=True)
+        return [(follower.follow(source, facts), follower) for source, facts in found]
+
+    def node(self, name: str, verdict: Verdict, digest: Digest | None) -> ModuleNode:
+        """See `Imports`."""
+        return node_of(name, verdict, digest)
+
+
 def explore(
     roots: Sequence[Root],
     rules: Sequence[PolicyRule],
@@ -124,13 +143,25 @@ def explore(
     malformed = malformed_patterns(rules)
     if malformed:
         return Closure(graph=ModuleGraph({}, (), ())), malformed
-    table = PolicyTable(rules)
-    walk = _Walk(resolver or Resolver(table, finder), observed, without_imports, whole_packages, may_lack)
+    resolver = resolver or Resolver(PolicyTable(rules), finder)
+    follower = Follower(resolver, whole_packages=whole_packages, may_lack=may_lack)
+    return walk_imports(roots, OwnImports(follower, facts), observed, without_imports=without_imports)
+
+
+def walk_imports(
+    roots: Sequence[Root],
+    imports: Imports,
+    observed: Sequence[Edge] = (),
+    *,
+    without_imports: Collection[str] = (),
+) -> tuple[Closure, Sequence[Problem]]:
+    """Follow `imports` from `roots`, as `explore` does."""
+    walk = _Walk(imports, observed, without_imports)
     for root in roots:
         walk.start(root)
     while wave := walk.next_wave():
-        for source, found in zip(wave, facts.facts_of(wave), strict=True):
-            walk.follow(source, found)
+        for source, (found, follower) in zip(wave, imports.followed(wave), strict=True):
+            walk.follow(source, found, follower)
     closure = walk.closure(list(dict.fromkeys(root.source for root in roots)))
     problems = [*walk.problems]
     if walk.unparsed:
@@ -139,40 +170,33 @@ def explore(
         problems += [problem for name, problem in walk.unparsed.items() if name not in others]
         unparsed = [problem for name, problem in walk.unparsed.items() if name in others]
         closure = replace(closure, unparsed=tuple(unparsed))
-    return closure, [*problems, *unused_rules(table, finder, walk.verdicts, problems)]
+    resolver = imports.follower.resolver
+    return closure, [*problems, *unused_rules(resolver.table, resolver.finder, walk.verdicts, problems)]
 
 
 class _Walk:
     """One breadth-first walk over imports; `verdicts` has every module that was reached."""
 
     def __init__(
-        self,
-        resolver: Resolver,
-        observed: Sequence[Edge],
-        without_imports: Collection[str],
-        whole_packages: bool,
-        may_lack: Collection[Origin],
+        self, imports: Imports, observed: Sequence[Edge], without_imports: Collection[str]
     ) -> None:
         self.verdicts: dict[str, Verdict] = {}
         self.problems: list[Problem] = []
         self.unparsed: dict[str, Problem] = {}
-        self._resolver = resolver
+        self._imports = imports
+        self._own = imports.follower
         self._without_imports = frozenset(without_imports)
-        self._whole_packages = whole_packages
-        self._may_lack = frozenset(may_lack)
         self._wave: list[ModuleSource] = []
-        self._first_edge: dict[str, Edge] = {}
+        self._reached_by: dict[str, str | Edge] = {}
+        """The module whose import first led to another, or the edge where that was no import as written."""
         self._conditional: set[str] = set()
+        self._followed: dict[str, Followed] = {}
         self._edges: dict[tuple[str, EdgeKind], dict[str, Edge]] = {}
+        self._parents: dict[str, str] = {}
         self._left_out: set[str] = set()
         self._digests: dict[str, Digest] = {}
-        self._exports: dict[str, tuple[str, ...]] = {}
-        self._stars: dict[str, list[Edge]] = {}
-        self._type_only: dict[tuple[str, str], Edge] = {}
-        self._unmet: dict[tuple[str, str], Edge] = {}
-        self._absent: dict[tuple[str, str], Edge] = {}
-        self._dynamic: list[tuple[str, DynamicImport]] = []
-        self._uses: list[tuple[str, SourceUse]] = []
+        self._stars: dict[str, list[tuple[Edge, Follower]]] = {}
+        self._notable: list[Followed] = []
         self._observed: dict[str, list[Edge]] = {}
         for edge in observed:
             self._observed.setdefault(edge.source, []).append(edge)
@@ -185,7 +209,7 @@ class _Walk:
     def start(self, root: Root) -> None:
         """Visit a root."""
         edge = Edge(source=root.source, target=root.module, kind=root.kind, location=root.location)
-        verdict = self._resolver.verdict(root.module)
+        verdict = self._own.verdict(root.module)
         if not is_module_name(root.module):
             self._report(ProblemKind.MALFORMED_NAME, edge, verdict)
         elif root.module == "__main__" and root.kind is EdgeKind.PICKLE and self._is_left_to_chance(verdict):
@@ -195,153 +219,125 @@ class _Walk:
         else:
             if root.kind is EdgeKind.PICKLE and verdict.policy is Policy.MOCK:
                 self._report(ProblemKind.MOCKED_BUT_USED, edge, verdict, root.names)
-            self._visit(edge)
+            self._visit(edge, self._own)
 
     def _is_left_to_chance(self, main: Verdict) -> bool:
         """Whether no rule says what becomes of ``__main__``: one leaves it to the environment by its name."""
         if main.rule is None:
             return True
-        return main.policy is Policy.EXTERN and "__main__" not in self._resolver.rule(main).include
+        return main.policy is Policy.EXTERN and "__main__" not in self._own.resolver.rule(main).include
 
-    def follow(self, source: ModuleSource, found: SourceFacts) -> None:
+    def follow(self, source: ModuleSource, found: Followed, follower: Follower) -> None:
         """Visit the imports of an interned module."""
-        facts, name = found.facts, source.name
+        name = source.name
         self._digests[name] = found.digest
-        if facts.syntax_problem is not None:
-            edge = self._first_edge[name]
-            problem = self._problem(
-                ProblemKind.SYNTAX, edge, self.verdicts[name], syntax=facts.syntax_problem
-            )
-            if name not in self._conditional:
-                self.problems.append(problem)
-                return
-            self.unparsed[name] = problem
+        if found.syntax_problem is not None and not self._tolerates(name, found.syntax_problem):
+            return
         if name in self._without_imports:
             return
-        self._dynamic += [(name, dynamic) for dynamic in facts.dynamic]
-        self._uses += [(name, use) for use in facts.uses]
-        package = package_of(source)
-        for imported in facts.imports:
-            self._follow_import(source, package, imported)
+        self._followed[name] = found
+        if found.has_more:
+            self._notable.append(found)
+        if found.events:
+            self._visit_with_events(found, follower)
+        else:
+            verdicts = self.verdicts
+            for target in found.targets:
+                if target not in verdicts:
+                    self._reach_import(found, target, follower)
         for edge in self._observed.get(name, ()):
             # A module without a file was made by running code, which will make it again.
-            known = edge.target in self._edges.get((name, EdgeKind.IMPORT), {})
-            if not known and not self._resolver.verdict(edge.target).is_missing:
-                self._visit(edge)
-        self._exports[name] = facts.exports or ()
-        for star in self._stars.pop(name, ()):
-            self._visit_exports(star)
-
-    def _follow_import(self, source: ModuleSource, package: str, imported: Import) -> None:
-        if _TYPE_CHECKING[imported.context]:
-            written = "." * imported.level + imported.module
-            self._type_only.setdefault(
-                (source.name, written), _edge(source, imported, written, optional=True)
+            known = edge.target in found.targets or edge.target in self._edges.get(
+                (name, EdgeKind.IMPORT), {}
             )
-            return
-        meaning = self._resolver.meaning(imported, package)
-        if self._may_be_absent(source, imported, meaning):
-            lacking = self._unmet if _OPTIONAL[imported.context] else self._absent
-            lacking.setdefault((source.name, meaning.named), _edge(source, imported, meaning.named))
-            if meaning.fault is None:
-                return
-        elif meaning.fault is not None and not _OPTIONAL[imported.context]:
-            verdict = self._resolver.verdict(meaning.named)
-            failing = _edge(source, imported, meaning.named)
-            self._report(meaning.fault, failing, verdict, imported.names)
-        else:
-            for name in self._resolver.not_found(imported, meaning):
-                self._unmet.setdefault((source.name, name), _edge(source, imported, name))
-        known = self._edges.get((source.name, EdgeKind.IMPORT))
-        for name in meaning.modules if self._whole_packages else self._named_by(imported, meaning):
-            # The same pair again adds nothing, unless the import was optional and no longer is.
-            edge = known.get(name) if known is not None else None
-            if edge is not None and (not edge.optional or _OPTIONAL[imported.context]):
-                continue
-            if name != source.name:
-                self._visit(_edge(source, imported, name))
-        if imported.names == ("*",) and imported.form is ImportForm.FROM and meaning.fault is None:
-            star = _edge(source, imported, meaning.named)
-            if meaning.named in self._exports:
-                self._visit_exports(star)
-            else:
-                self._stars.setdefault(meaning.named, []).append(star)
+            if not known and not self._own.verdict(edge.target).is_missing:
+                self._visit(edge, self._own)
+        for star, following in self._stars.pop(name, ()):
+            self._visit_exports(star, following)
 
-    def _may_be_absent(self, source: ModuleSource, imported: Import, meaning: Meaning) -> bool:
-        """Whether there is no module of this name, and code of this origin runs until it is asked for."""
-        return (
-            source.origin in self._may_lack
-            and _DEFERRED[imported.context]
-            and meaning.fault in (None, ProblemKind.NOT_FOUND)
-            and self._resolver.is_absent(meaning.named)
+    def _tolerates(self, name: str, problem: SyntaxProblem) -> bool:
+        """Note that a module does not parse; whether only a condition leads to it."""
+        found = self._problem(
+            ProblemKind.SYNTAX, self._edge_to(name), self.verdicts[name], syntax=problem
         )
+        if name not in self._conditional:
+            self.problems.append(found)
+            return False
+        self.unparsed[name] = found
+        return True
 
-    def _named_by(self, imported: Import, meaning: Meaning) -> tuple[str, ...]:
-        """The modules that an import binds to names: submodules, with their package where it is named."""
-        if imported.form in (ImportForm.IMPORT, ImportForm.DUNDER_IMPORT) and not imported.names:
-            above = reversed([*parents_of(meaning.named)])
-            return (*(name for name in above if self._resolver.verdict(name).is_decided), *meaning.modules)
-        submodules = meaning.modules[1:]
-        return submodules if submodules and len(submodules) == len(imported.names) else meaning.modules
+    def _visit_with_events(self, found: Followed, follower: Follower) -> None:
+        start = 0
+        for before, event in (*found.events, (len(found.targets), None)):
+            for target in found.targets[start:before]:
+                if target not in self.verdicts:
+                    self._reach_import(found, target, follower)
+            start = before
+            if isinstance(event, Fault):
+                verdict = follower.verdict(event.edge.target)
+                self._report(event.kind, event.edge, verdict, event.names)
+            elif event is not None and event.target in self._followed:
+                self._visit_exports(event, follower)
+            elif event is not None:
+                self._stars.setdefault(event.target, []).append((event, follower))
 
-    def _visit_exports(self, star: Edge) -> None:
+    def _visit_exports(self, star: Edge, follower: Follower) -> None:
         """A star import imports the submodules that ``__all__`` names."""
-        for name in self._resolver.submodules_named(star.target, self._exports[star.target]):
-            if name != star.source:
-                self._visit(replace(star, target=name))
+        for name in follower.exported(star, self._followed[star.target].exports):
+            self._visit(replace(star, target=name), follower)
 
-    def _visit(self, edge: Edge) -> None:
-        """Record an edge; a module that is new gets its verdict, and its parents are visited."""
+    def _visit(self, edge: Edge, follower: Follower) -> None:
+        """Record an edge that is no import as written; a module that is new gets its verdict."""
+        name = edge.target
+        if follower.verdict(name).is_unpacked_folder:
+            return
+        edges = self._edges.setdefault((edge.source, edge.kind), {})
+        if name not in edges or (edges[name].optional and not edge.optional):
+            edges[name] = edge
+        if name not in self.verdicts:
+            self._reach(name, edge, edge.optional or edge.source in self._conditional, follower)
+
+    def _reach_import(self, found: Followed, name: str, follower: Follower) -> None:
+        source = found.source.name
+        conditional = source in self._conditional or found.is_optional_at_first(name)
+        self._reach(name, source, conditional, follower)
+
+    def _reach(self, name: str, by: str | Edge, conditional: bool, follower: Follower) -> None:
+        """Judge a module that is new, and its parents."""
         while True:
-            name = edge.target
-            verdict = self._resolver.verdict(name)
-            if verdict.is_unpacked_folder:
-                return
-            edges = self._edges.setdefault((edge.source, edge.kind), {})
-            if name not in edges or (edges[name].optional and not edge.optional):
-                edges[name] = edge
-            if name in self.verdicts:
-                return
+            verdict = follower.verdict(name)
             self.verdicts[name] = verdict
-            self._first_edge[name] = edge
-            if edge.optional or edge.source in self._conditional:
+            self._reached_by[name] = by
+            if conditional:
                 self._conditional.add(name)
-            self._judge(edge, verdict)
-            parent = parent_of(name)
-            if not parent or name in self._without_imports or not self._needs_parent(verdict, parent):
+            self._judge(name, verdict, follower)
+            parent = "" if name in self._without_imports else follower.parent(name)
+            if not parent:
                 return
-            edge = Edge(source=name, target=parent, kind=EdgeKind.PARENT)
+            self._parents[name] = parent
+            if parent in self.verdicts:
+                return
+            name, by = parent, Edge(source=name, target=parent, kind=EdgeKind.PARENT)
 
-    def _needs_parent(self, verdict: Verdict, name: str) -> bool:
-        """Packed code runs its parents' code first; what is not packed comes with parents of its own."""
-        parent = self._resolver.verdict(name)
-        if Policy.INTERN in (verdict.policy, parent.policy):
-            if parent.source is None:
-                return False
-            both = verdict.policy is parent.policy and parent.source.kind in _PACKABLE
-            return self._whole_packages or both
-        return parent.policy in (Policy.EXTERN, Policy.MOCK)
-
-    def _judge(self, edge: Edge, verdict: Verdict) -> None:
-        source, name = verdict.source, edge.target
+    def _judge(self, name: str, verdict: Verdict, follower: Follower) -> None:
+        source = verdict.source
         if verdict.policy is None:
             self._left_out.add(name)
-            self._report(ProblemKind.NO_POLICY, edge, verdict)
+            self._report(ProblemKind.NO_POLICY, self._edge_to(name), verdict)
         elif verdict.policy is Policy.DENY:
-            self._report(ProblemKind.DENIED, edge, verdict)
+            self._report(ProblemKind.DENIED, self._edge_to(name), verdict)
         elif verdict.policy is Policy.INTERN and source is not None:
-            if source.kind in _WITH_SOURCE and not source.archive:
+            if source.kind in WITH_SOURCE and not source.archive:
                 self._wave.append(source)
             elif source.kind is not ModuleKind.NAMESPACE:
                 self._left_out.add(name)
-                if not self._is_made_by_packed_code(source):
-                    self._report(ProblemKind.NO_SOURCE, edge, verdict)
+                if not _is_made_by_packed_code(source, follower):
+                    self._report(ProblemKind.NO_SOURCE, self._edge_to(name), verdict)
 
-    def _is_made_by_packed_code(self, source: ModuleSource) -> bool:
-        """Whether the package of a module without a file is packed, and will make it again."""
-        above = self._resolver.verdict(parent_of(source.name))
-        packed = above.policy is Policy.INTERN and above.source is not None
-        return source.is_made_by_code and packed
+    def _edge_to(self, name: str) -> Edge:
+        """The edge by which a module was first reached."""
+        by = self._reached_by[name]
+        return by if isinstance(by, Edge) else self._followed[by].first_edge(name)
 
     def _report(self, kind: ProblemKind, edge: Edge, verdict: Verdict, names: tuple[str, ...] = ()) -> None:
         """Note what is wrong with the module that `edge` leads to."""
@@ -368,48 +364,92 @@ class _Walk:
     def _trail(self, name: str) -> tuple[Edge, ...]:
         """The edges from a root to `name`, by the way it was first reached."""
         trail: list[Edge] = []
-        while name in self._first_edge:
-            trail.append(self._first_edge[name])
+        while name in self._reached_by:
+            trail.append(self._edge_to(name))
             name = trail[-1].source
         return tuple(reversed(trail))
 
     def closure(self, roots: Sequence[str]) -> Closure:
         """The modules and edges found."""
         nodes = {
-            name: self._node(name, verdict)
+            name: self._imports.node(name, verdict, self._digests.get(name))
             for name, verdict in self.verdicts.items()
             if name not in self._left_out
         }
-        edges = [edge for found in self._edges.values() for edge in found.values() if edge.target in nodes]
+        links = _Links(self._followed, self._edges, self._parents, self._left_out)
+        notable = self._notable
         return Closure(
-            graph=ModuleGraph(nodes, edges, roots),
-            type_only=tuple(self._type_only.values()),
-            unmet=tuple(self._unmet.values()),
-            absent=tuple(self._absent.values()),
-            dynamic=tuple(self._dynamic),
-            uses_files=tuple(self._uses),
-        )
-
-    def _node(self, name: str, verdict: Verdict) -> ModuleNode:
-        source = verdict.source
-        assert verdict.policy is not None
-        return ModuleNode(
-            name=name,
-            policy=verdict.policy,
-            kind=source.kind if source else ModuleKind.MISSING,
-            origin=source.origin if source else Origin.MISSING,
-            rule=verdict.rule,
-            digest=self._digests.get(name),
-            distribution=source.distribution if source else "",
-            path=source.path if source else "",
+            graph=ModuleGraph.of_links(nodes, links, roots),
+            type_only=tuple(edge for found in notable for edge in found.type_only),
+            unmet=tuple(edge for found in notable for edge in found.unmet),
+            absent=tuple(edge for found in notable for edge in found.absent),
+            dynamic=tuple((found.source.name, each) for found in notable for each in found.dynamic),
+            uses_files=tuple((found.source.name, each) for found in notable for each in found.uses),
         )
 
 
-def _edge(source: ModuleSource, imported: Import, name: str, *, optional: bool = False) -> Edge:
-    return Edge(
-        source=source.name,
-        target=name,
-        kind=EdgeKind.IMPORT,
-        location=Location(source.shown, imported.line, imported.column),
-        optional=optional or _OPTIONAL[imported.context],
+@dataclass(frozen=True, slots=True)
+class _Links:
+    """The edges of a walk, of which few are ever asked for one by one; see `core.graph.Links`."""
+
+    followed: Mapping[str, Followed]
+    others: Mapping[tuple[str, EdgeKind], Mapping[str, Edge]]
+    parents: Mapping[str, str]
+    left_out: Collection[str]
+
+    def edges(self) -> Iterator[Edge]:
+        """See `core.graph.Links`."""
+        for name, found in self.followed.items():
+            by_star = self.others.get((name, EdgeKind.IMPORT))
+            own = found.edges()
+            yield from self._kept(edges_by_target([*own, *by_star.values()]).values() if by_star else own)
+        for (source, kind), edges in self.others.items():
+            if kind is not EdgeKind.IMPORT or source not in self.followed:
+                yield from self._kept(edges.values())
+        for name, above in self.parents.items():
+            if above not in self.left_out:
+                yield Edge(source=name, target=above, kind=EdgeKind.PARENT)
+
+    def needed_from(self, roots: Iterable[str]) -> set[str]:
+        """See `core.graph.Links`."""
+        others: dict[str, list[str]] = {}
+        for (source, _), edges in self.others.items():
+            others.setdefault(source, []).extend(name for name, edge in edges.items() if not edge.optional)
+        seen = {*roots}
+        stack = [*seen]
+        followed, parents, left_out = self.followed, self.parents, self.left_out
+        while stack:
+            name = stack.pop()
+            found, parent = followed.get(name), parents.get(name)
+            led_to = [*(found.needed if found else ()), *others.get(name, ()), *((parent,) if parent else ())]
+            for target in led_to:
+                if target not in seen and target not in left_out:
+                    seen.add(target)
+                    stack.append(target)
+        return seen
+
+    def _kept(self, edges: Iterable[Edge]) -> Iterator[Edge]:
+        return (edge for edge in edges if edge.target not in self.left_out) if self.left_out else iter(edges)
+
+
+def _is_made_by_packed_code(source: ModuleSource, follower: Follower) -> bool:
+    """Whether the package of a module without a file is packed, and will make it again."""
+    above = follower.verdict(parent_of(source.name))
+    packed = above.policy is Policy.INTERN and above.source is not None
+    return source.is_made_by_code and packed
+
+
+def node_of(name: str, verdict: Verdict, digest: Digest | None) -> ModuleNode:
+    """Make the node of a module by its verdict and, where its source is packed, the digest of that."""
+    source = verdict.source
+    assert verdict.policy is not None
+    return ModuleNode(
+        name=name,
+        policy=verdict.policy,
+        kind=source.kind if source else ModuleKind.MISSING,
+        origin=source.origin if source else Origin.MISSING,
+        rule=verdict.rule,
+        digest=digest,
+        distribution=source.distribution if source else "",
+        path=source.path if source else "",
     )

@@ -188,7 +188,8 @@ def _metadata(
 
     A module without a file does not come from an installed distribution.
     """
-    readers = [edge.source for name in _METADATA_READERS for edge in graph.importers_of(name)]
+    read = [name for name in _METADATA_READERS if name in graph.nodes]
+    readers = [edge.source for name in read for edge in graph.importers_of(name)]
     interned = {node.name: node for node in graph.with_policy(Policy.INTERN)}
     if not any(reader in interned for reader in readers):
         return

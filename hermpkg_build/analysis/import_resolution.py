@@ -90,8 +90,8 @@ class Resolver:
     """Gives modules their verdict and imports their meaning; remembers every answer."""
 
     def __init__(self, table: PolicyTable, finder: ModuleLookup) -> None:
-        self._table = table
-        self._finder = finder
+        self.table = table
+        self.finder = finder
         self._verdicts: dict[str, Verdict] = {}
         self._meanings: dict[tuple[str, str, int, tuple[str, ...], ImportForm], Meaning] = {}
 
@@ -105,7 +105,7 @@ class Resolver:
     def rule(self, verdict: Verdict) -> PolicyRule:
         """The rule that decided, which there must be."""
         assert verdict.rule is not None
-        return self._table.rules[verdict.rule]
+        return self.table.rules[verdict.rule]
 
     def meaning(self, imported: Import, package: str) -> Meaning:
         """What an import means in a module of `package` ("" for a top-level module)."""
@@ -117,15 +117,15 @@ class Resolver:
         return meaning
 
     def _decide(self, name: str) -> Verdict:
-        return self._judged(name, self._finder.find(name))
+        return self._judged(name, self.finder.find(name))
 
     def _judged(self, name: str, source: ModuleSource | None) -> Verdict:
         """The standard library and torch are extern unless a rule names them; own code is not."""
         implicit = source is not None and source.origin is Origin.STDLIB
         if source is None or source.origin is Origin.ENVIRONMENT:
             implicit = top_of(name) == "torch"
-        rule = self._table.decide(name, implicit_extern=implicit)
-        policy = self._table.rules[rule].policy if rule is not None else Policy.EXTERN if implicit else None
+        rule = self.table.decide(name, implicit_extern=implicit)
+        policy = self.table.rules[rule].policy if rule is not None else Policy.EXTERN if implicit else None
         return Verdict(source, implicit, rule, policy)
 
     def _resolve(self, imported: Import, package: str) -> Meaning:
@@ -133,7 +133,7 @@ class Resolver:
         if fault is not None:
             return Meaning(named, (), fault)
         verdict = self.verdict(named)
-        if self.is_absent(named) and (made := self._finder.registered(named)) is not None:
+        if self.is_absent(named) and (made := self.finder.registered(named)) is not None:
             if made.name != named:
                 if self._is_put_there_by_packed_code(named, made.name):
                     return self._by_alias(imported, named, made.name)
@@ -155,7 +155,7 @@ class Resolver:
         """
         verdict = self.verdict(name)
         if verdict.is_missing and self.is_absent(name):
-            made = self._finder.registered(name)
+            made = self.finder.registered(name)
             if made is not None and made.name == name:
                 verdict = self._verdicts[name] = self._judged(name, made)
         return verdict
@@ -194,7 +194,7 @@ class Resolver:
         wanted: list[str] = []
         for name in names:
             child = f"{package}.{name}"
-            source = self._finder.find(child)
+            source = self.finder.find(child)
             if source is None or (source.is_made_by_code and above.policy is Policy.INTERN):
                 continue
             policy = self.verdict(child).policy
@@ -210,7 +210,7 @@ class Resolver:
         """Whether there is no module of this name, and no rule speaks of it in particular."""
         verdict = self.verdict(name)
         if verdict.policy is Policy.DENY and verdict.rule is not None:
-            return verdict.source is None and self._table.rules[verdict.rule].is_for_the_rest
+            return verdict.source is None and self.table.rules[verdict.rule].is_for_the_rest
         return verdict.is_missing
 
     def not_found(self, imported: Import, meaning: Meaning) -> tuple[str, ...]:
@@ -227,7 +227,7 @@ class Resolver:
         if source is None or source.kind is not ModuleKind.PACKAGE or source.origin is not Origin.WORKSPACE:
             return ()
         children = (f"{meaning.named}.{name}" for name in imported.names if name != "*")
-        return tuple(child for child in children if self._finder.find(child) is None)
+        return tuple(child for child in children if self.finder.find(child) is None)
 
 
 def package_of(source: ModuleSource) -> str:

@@ -42,11 +42,11 @@ def unused_rules(
     """
     problems = list(problems)
     used = {verdict.rule for verdict in verdicts.values()} | {problem.rule for problem in problems}
-    names = sorted(verdicts)
+    idle = [index for index, rule in enumerate(table.rules) if index not in used and not rule.allow_empty]
+    names = sorted(verdicts) if idle else []
     found: list[Problem] = []
-    for index, rule in enumerate(table.rules):
-        if index in used or rule.allow_empty:
-            continue
+    for index in idle:
+        rule = table.rules[index]
         met = [
             name
             for name in _beginning_like(rule.include, names)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.policy import Policy
@@ -100,16 +100,50 @@ class Edge:
     optional: bool = False
 
 
+class Links(Protocol):
+    """The edges of a graph in a form that takes less time and memory than edges."""
+
+    def edges(self) -> Iterable[Edge]:
+        """Return all edges, in any order."""
+        ...
+
+    def needed_from(self, roots: Iterable[str]) -> Collection[str]:
+        """Return what `roots` lead to by edges that are not optional, the roots included."""
+        ...
+
+
 class ModuleGraph:
     """Modules by name and the edges between them. A root is the source of edges and not a module.
 
     The order of iteration and of every result depends on names only.
     """
 
-    def __init__(self, nodes: Mapping[str, ModuleNode], edges: Iterable[Edge], roots: Sequence[str]) -> None:
+    def __init__(
+        self,
+        nodes: Mapping[str, ModuleNode],
+        edges: Iterable[Edge],
+        roots: Sequence[str],
+    ) -> None:
         self.nodes: dict[str, ModuleNode] = dict(sorted(nodes.items()))
-        self.edges: tuple[Edge, ...] = tuple(sorted(edges, key=_edge_order))
         self.roots: tuple[str, ...] = tuple(roots)
+        self._given = tuple(edges)
+        self._links: Links | None = None
+
+    @classmethod
+    def of_links(cls, nodes: Mapping[str, ModuleNode], links: Links, roots: Sequence[str]) -> ModuleGraph:
+        """Return the graph with the edges of `links`, which are made when they are asked for.
+
+        An edge leads to every one of its modules.
+        """
+        graph = cls(nodes, (), roots)
+        graph._links = links
+        return graph
+
+    @cached_property
+    def edges(self) -> tuple[Edge, ...]:
+        """All edges, by source, target and kind."""
+        given = self._given if self._links is None else self._links.edges()
+        return tuple(sorted(given, key=_edge_order))
 
     def __iter__(self) -> Iterator[ModuleNode]:
         return iter(self.nodes.values())
@@ -184,6 +218,8 @@ class ModuleGraph:
 
     def optional_modules(self) -> frozenset[str]:
         """Return the modules that only optional imports lead to: the code runs without them."""
+        if self._links is not None:
+            return frozenset(self.nodes) - frozenset(self._links.needed_from(self.roots))
         starts = [*self.roots, *(name for name in self.nodes if name not in self._in)]
         needed = _reachable(starts, lambda name: [e.target for e in self.imports_of(name) if not e.optional])
         return frozenset(self.nodes) - needed
