@@ -177,9 +177,7 @@ def walk_imports(
 class _Walk:
     """One breadth-first walk over imports; `verdicts` has every module that was reached."""
 
-    def __init__(
-        self, imports: Imports, observed: Sequence[Edge], without_imports: Collection[str]
-    ) -> None:
+    def __init__(self, imports: Imports, observed: Sequence[Edge], without_imports: Collection[str]) -> None:
         self.verdicts: dict[str, Verdict] = {}
         self.problems: list[Problem] = []
         self.unparsed: dict[str, Problem] = {}
@@ -195,7 +193,8 @@ class _Walk:
         self._parents: dict[str, str] = {}
         self._left_out: set[str] = set()
         self._digests: dict[str, Digest] = {}
-        self._stars: dict[str, list[tuple[Edge, Follower]]] = {}
+        self._stars: dict[str, list[Edge]] = {}
+        self._exporters: dict[str, Follower] = {}
         self._notable: list[Followed] = []
         self._observed: dict[str, list[Edge]] = {}
         for edge in observed:
@@ -236,6 +235,8 @@ class _Walk:
         if name in self._without_imports:
             return
         self._followed[name] = found
+        if found.exports:
+            self._exporters[name] = follower
         if found.has_more:
             self._notable.append(found)
         if found.events:
@@ -252,14 +253,12 @@ class _Walk:
             )
             if not known and not self._own.verdict(edge.target).is_missing:
                 self._visit(edge, self._own)
-        for star, following in self._stars.pop(name, ()):
-            self._visit_exports(star, following)
+        for star in self._stars.pop(name, ()):
+            self._visit_exports(star)
 
     def _tolerates(self, name: str, problem: SyntaxProblem) -> bool:
         """Note that a module does not parse; whether only a condition leads to it."""
-        found = self._problem(
-            ProblemKind.SYNTAX, self._edge_to(name), self.verdicts[name], syntax=problem
-        )
+        found = self._problem(ProblemKind.SYNTAX, self._edge_to(name), self.verdicts[name], syntax=problem)
         if name not in self._conditional:
             self.problems.append(found)
             return False
@@ -277,14 +276,16 @@ class _Walk:
                 verdict = follower.verdict(event.edge.target)
                 self._report(event.kind, event.edge, verdict, event.names)
             elif event is not None and event.target in self._followed:
-                self._visit_exports(event, follower)
+                self._visit_exports(event)
             elif event is not None:
-                self._stars.setdefault(event.target, []).append((event, follower))
+                self._stars.setdefault(event.target, []).append(event)
 
-    def _visit_exports(self, star: Edge, follower: Follower) -> None:
+    def _visit_exports(self, star: Edge) -> None:
         """A star import imports the submodules that ``__all__`` names."""
-        for name in follower.exported(star, self._followed[star.target].exports):
-            self._visit(replace(star, target=name), follower)
+        follower = self._exporters.get(star.target)
+        if follower is not None:
+            for name in follower.exported(star, self._followed[star.target].exports):
+                self._visit(replace(star, target=name), follower)
 
     def _visit(self, edge: Edge, follower: Follower) -> None:
         """Record an edge that is no import as written; a module that is new gets its verdict."""

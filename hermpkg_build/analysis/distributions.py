@@ -195,12 +195,13 @@ class Distributions:
     def _editable_owner(self, path: str) -> Distribution | None:
         """The distribution that is installed as a link to the project folder around `path` (PEP 610)."""
         if self._editable is None:
-            self._editable = []
+            found = []
             for entry in self._entries:
                 for distribution in self.installed_in(entry):
                     project = _project_folder(self._text(distribution.metadata, "direct_url.json"))
                     if project:
-                        self._editable.append((project + os.sep, distribution))
+                        found.append((project + os.sep, distribution))
+            self._editable = found  # At once: other threads may ask meanwhile.
         around = [(len(project), d) for project, d in self._editable if path.startswith(project)]
         return max(around, key=lambda found: found[0])[1] if around else None
 

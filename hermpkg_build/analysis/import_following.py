@@ -146,9 +146,7 @@ class Follower:
     def exported(self, star: Edge, exports: tuple[str, ...]) -> list[str]:
         """List the submodules that a star import imports: those that ``__all__`` names."""
         names = self.resolver.submodules_named(star.target, exports)
-        return [
-            name for name in names if name != star.source and not self.verdict(name).is_unpacked_folder
-        ]
+        return [name for name in names if name != star.source and not self.verdict(name).is_unpacked_folder]
 
     def parent(self, name: str) -> str:
         """Return the package that a module needs, "" for none.

@@ -94,6 +94,7 @@ class ModuleFinder:
     `generated` are source texts by dotted name, with ``.__init__`` at the end for packages.
     `declared_by` names the target that lists a workspace file (a path relative to the root), for messages.
     `aliases` are the other names under which modules were seen in ``sys.modules``, each with its own.
+    `beside` is a finder of the same tree and search path, whose knowledge of installed modules is shared.
     """
 
     def __init__(
@@ -108,27 +109,31 @@ class ModuleFinder:
         source_roots: Sequence[str] = ("",),
         declared_by: Callable[[str], Label | None] | None = None,
         aliases: Mapping[str, str] | None = None,
+        beside: ModuleFinder | None = None,
     ) -> None:
         self.tree = tree
         self.workspace_root = workspace_root
         self.source_roots: tuple[str, ...] = tuple(source_roots)
         self.declared_by = declared_by
         self._aliases = aliases or {}
-        self.search_path: SearchPath = read_search_path(tree, search_path, workspace_root=workspace_root)
-        self.distributions: Distributions = Distributions(
-            [f.directory for f in self.search_path.folders], tree
-        )
+        self.search_path: SearchPath
+        self.distributions: Distributions
+        if beside is None:
+            self.search_path = read_search_path(tree, search_path, workspace_root=workspace_root)
+            self.distributions = Distributions([f.directory for f in self.search_path.folders], tree)
+        else:
+            self.search_path, self.distributions = beside.search_path, beside.distributions
         patches = _generated_sources(generated or {})
         if given is None:
             own = _workspace_sources(workspace_modules, workspace_root)
-            given = {**own, **namespaces_above(own.values(), workspace_root), **patches}
-        self._given = given
+            given = {**own, **namespaces_above(own.values(), workspace_root)}
+        self._given = {**given, **patches} if patches else given
         self._implied = namespaces_above(patches.values(), workspace_root)
         self._found: dict[str, ModuleSource | None] = {}
         self._folders: dict[str, tuple[Folder, ...]] = {}
         self._extensions: dict[str, tuple[Folder, ...]] = {}
-        self._listings: dict[str, Mapping[str, bool]] = {}
-        self._archives: dict[str, str] = {}
+        self._listings: dict[str, Mapping[str, bool]] = {} if beside is None else beside._listings
+        self._archives: dict[str, str] = {} if beside is None else beside._archives
 
     def find(self, name: str) -> ModuleSource | None:
         """The module that `name` names, or None. Names match case-sensitively."""

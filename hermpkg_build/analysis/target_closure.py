@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from hermpkg_build.analysis.closure import Closure, FactsProvider, Root, explore
+from hermpkg_build.analysis.closure import Closure, FactsProvider, Imports, Root, explore, walk_imports
 from hermpkg_build.analysis.module_finder import ModuleFinder
 from hermpkg_build.analysis.problems import Problem
 from hermpkg_build.analysis.rule_problems import misspelt_names
@@ -23,30 +23,37 @@ def close_over(
     observed: Sequence[Edge] = (),
     without_imports: Collection[str] = (),
     strict_imports: bool = False,
+    shared: Callable[[Sequence[PolicyRule]], Imports | None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
 ) -> Closure:
     """Follow imports from `roots` as `explore` does, for `target`, the label whose policy `rules` is.
 
     The rules `saved` come before all of these. With `strict_imports`, functions of installed libraries too
-    must find what they import. `warn` is told of what the artifact will lack, though the code can do
-    without it or may not mean it.
+    must find what they import. `shared` gives imports by a policy that others have followed, if there are
+    any; they must be those that `finder` and `facts` give. `warn` is told of what the artifact will lack,
+    though the code can do without it or may not mean it.
     Raises UnsettledPolicyError with everything that is wrong.
     """
     policy = [*saved, *rules]
 
-    def follow(asked: Sequence[PolicyRule]) -> tuple[Closure, Sequence[Problem]]:
-        closure, problems = explore(
-            roots,
-            asked,
-            finder,
-            facts,
-            observed,
-            without_imports=without_imports,
-            may_lack=() if strict_imports else (Origin.ENVIRONMENT,),
-        )
+    def follow(
+        asked: Sequence[PolicyRule], imports: Imports | None = None
+    ) -> tuple[Closure, Sequence[Problem]]:
+        if imports is not None:
+            closure, problems = walk_imports(roots, imports, observed, without_imports=without_imports)
+        else:
+            closure, problems = explore(
+                roots,
+                asked,
+                finder,
+                facts,
+                observed,
+                without_imports=without_imports,
+                may_lack=() if strict_imports else (Origin.ENVIRONMENT,),
+            )
         return closure, problems or misspelt_names(asked, finder, closure.graph)
 
-    closure, problems = follow(policy)
+    closure, problems = follow(policy, shared(policy))
     told = (closure.unmet, closure.absent, closure.unparsed, closure.dynamic, closure.uses_files)
     if not (problems or any(told)):
         return closure

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import DeclaredModule, Model, PythonModules, Target
+from hermpkg_build.engine.module_sharing import ModuleSharing
 from hermpkg_build.engine.results import BuildRequest, TargetResult
 from hermpkg_build.environment.finding import Recording
 from hermpkg_build.errors import LoadingError
@@ -48,7 +49,8 @@ class TargetContext:
     Who read the BUILD files makes no difference: `modules_of_target` gives the modules of a
     `python_modules` target, and `declared_by` the target that lists a workspace file, if one does.
     `recording` says how artifacts record what must be installed where they land: by the lock of this
-    workspace path, or for "" as the workspace says.
+    workspace path, or for "" as the workspace says. `sharing` has what is known of modules by now, whichever
+    target asked.
     """
 
     targets: Mapping[Label, Target]
@@ -61,6 +63,7 @@ class TargetContext:
     declared_by: Callable[[str], Label | None]
     error_in: ErrorInTarget
     recording: Callable[[str], Recording] = lambda _: Recording()
+    sharing: ModuleSharing = field(default_factory=ModuleSharing)
 
     def absolute(self, path: str) -> str:
         """Return the absolute path of a workspace path."""
@@ -120,18 +123,9 @@ class TargetContext:
         }
         return tuple(module for _, module in sorted(modules.items()))
 
-    def python_modules(self, labels: Sequence[Label]) -> list[PythonModules]:
+    def python_modules(self, labels: Sequence[Label]) -> Sequence[PythonModules]:
         """List the `python_modules` targets among `labels` and all they depend on, near ones first."""
-        queue = list(dict.fromkeys(labels))
-        known = set(queue)
-        found = []
-        for label in queue:
-            target = self.targets[label]
-            if isinstance(target, PythonModules):
-                found.append(target)
-            queue += [label for label in target.dependencies if label not in known]
-            known.update(target.dependencies)
-        return found
+        return self.sharing.owners(labels, self.targets)
 
     def state_of(self, name: str) -> str:
         """Say what is at an observed path now, by its name. See `BuildEnvironment.state_of`."""

@@ -37,14 +37,17 @@ def write_deep(root: Path, folders: int) -> None:
     """
     for number in range(folders):
         before = range(max(0, number - _FOLDERS_BEFORE), number)
-        _write_folder(root, number, before, {
-            index: _imports(number, index, before) for index in range(MODULES_OF_A_FOLDER)
-        })
+        _write_folder(
+            root,
+            number,
+            before,
+            {index: _imports(number, index, before) for index in range(MODULES_OF_A_FOLDER)},
+        )
     _finish(root)
 
 
 def write_shallow(root: Path, folders: int) -> None:
-    """Write a workspace in which each folder imports the lower half of the two before it, which import no other.
+    """Write a workspace in which each folder imports the lower half of the two before it, and goes no deeper.
 
     An artifact holds at most 200 modules, however many folders there are, though what its targets depend on
     reaches back to the first folder.
@@ -52,14 +55,21 @@ def write_shallow(root: Path, folders: int) -> None:
     half = MODULES_OF_A_FOLDER // 2
     for number in range(folders):
         before = range(max(0, number - 2), number)
-        _write_folder(root, number, before, {
-            index: _imports(number, index, before if index >= half else (), half)
-            for index in range(MODULES_OF_A_FOLDER)
-        })
+        _write_folder(
+            root,
+            number,
+            before,
+            {
+                index: _imports(number, index, before if index >= half else (), half)
+                for index in range(MODULES_OF_A_FOLDER)
+            },
+        )
     _finish(root)
 
 
-def _imports(number: int, index: int, before: range | tuple[()], below: int = MODULES_OF_A_FOLDER) -> list[str]:
+def _imports(
+    number: int, index: int, before: range | tuple[()], below: int = MODULES_OF_A_FOLDER
+) -> list[str]:
     """The modules that a module imports: the next ones of its folder, and one of each folder before it."""
     half = index - index % below
     own = [f"lib{number}.m{half + (index + step) % below}" for step in (1, 7)]
@@ -80,8 +90,12 @@ def _write_folder(root: Path, number: int, before: range, imports: dict[int, lis
 
 def _source(number: int, index: int, names: list[str]) -> str:
     lines = [f'"""Module {index} of folder {number}."""', "", "import os", "from typing import Any", ""]
-    lines += [f"from {name.rpartition('.')[0]} import {name.rpartition('.')[2]} as a{at}"
-              if at % 2 else f"import {name}" for at, name in enumerate(names)]
+    lines += [
+        f"from {name.rpartition('.')[0]} import {name.rpartition('.')[2]} as a{at}"
+        if at % 2
+        else f"import {name}"
+        for at, name in enumerate(names)
+    ]
     for at in range(_FUNCTIONS):
         lines += ["", "", f"def work_{at}(value: Any) -> Any:", f"    return value * {at} + {index}"]
     return "\n".join(lines) + "\n"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hermpkg_build.analysis.advice import build_file_voice
-from hermpkg_build.analysis.closure import Closure, Root, explore, pickle_roots
+from hermpkg_build.analysis.closure import Closure, Imports, Root, explore, pickle_roots
 from hermpkg_build.analysis.distributions import versions_of
 from hermpkg_build.analysis.files_read import FilesRead, all_tops, files_read
 from hermpkg_build.analysis.left_out import files_left_out, undeclared_files
 from hermpkg_build.analysis.license_statements import license_statements
-from hermpkg_build.analysis.module_finder import ModuleFinder
+from hermpkg_build.analysis.module_finder import ModuleFinder, ModuleSource
 from hermpkg_build.analysis.own_code import own_code_outside
 from hermpkg_build.analysis.policy_maker import FollowedImports
 from hermpkg_build.analysis.problems import MissingFile
@@ -24,7 +25,7 @@ from hermpkg_build.core.label import Label
 from hermpkg_build.core.manifest import ManifestModel
 from hermpkg_build.core.module_names import package_of_init, parent_of, top_of
 from hermpkg_build.core.policy import Policy, PolicyRule
-from hermpkg_build.core.target import DeclaredModule, Model, ModelPackage
+from hermpkg_build.core.target import Model, ModelPackage
 from hermpkg_build.core.texts import listed
 from hermpkg_build.engine.targets.environment import recorded_environment
 from hermpkg_build.engine.targets.real_places import lost_places, real_places
@@ -42,21 +43,26 @@ class _Analysis:
 
     closure: Closure
     finder: ModuleFinder
-    modules: Sequence[DeclaredModule]
+    own: Mapping[str, ModuleSource]
     sources: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Start:
-    """Where the imports of a `model_package` are followed from; the rules `saved` come before its own."""
+    """Where the imports of a `model_package` are followed from; the rules `saved` come before its own.
+
+    `own` are the workspace modules that it sees. With `aliases`, which code gave to modules, and without
+    sources that no file has, imports are `shared` with other targets.
+    """
 
     roots: Sequence[Root]
     saved: Sequence[PolicyRule]
     observed: Sequence[Edge]
     without_imports: Collection[str]
     finder: ModuleFinder
-    modules: Sequence[DeclaredModule]
+    own: Mapping[str, ModuleSource]
     sources: Mapping[str, bytes]
+    aliases: Collection[str]
 
 
 def module_graph(
@@ -96,7 +102,7 @@ def artifact_request(
     for text in _own_code_outside(context, target, found):
         warn(f"{target.label}: {text}")
     files = _files_read(context, target, found, models)
-    places = real_places(files.real, graph, found.modules, _declared_resources(context, target))
+    places = real_places(files.real, graph, found.own, _declared_resources(context, target))
     for text in lost_places(places, {path for model in models.values() for path in model.workspace_reads}):
         warn(f"{target.label}: {text}")
     licenses = license_statements(graph, found.finder.distributions, context.tree)
@@ -114,7 +120,7 @@ def artifact_request(
         real_files=places.tops,
         root=places.root,
         beside=places.beside,
-        labels={module.module: str(module.label) for module in found.modules},
+        labels=_labels_of(graph, found.own),
         distributions=versions_of(graph, found.finder.distributions),
         environment=recorded_environment(context, target, graph, found.finder.distributions, warn),
         requires=target.requires,
@@ -141,9 +147,27 @@ def _analyse(
         observed=start.observed,
         without_imports=start.without_imports,
         strict_imports=strict_imports,
+        shared=partial(_shared, context, start, strict_imports=strict_imports),
         warn=warn,
     )
-    return _Analysis(closure=closure, finder=finder, modules=start.modules, sources=start.sources)
+    return _Analysis(closure=closure, finder=finder, own=start.own, sources=start.sources)
+
+
+def _shared(
+    context: TargetContext, start: _Start, rules: Sequence[PolicyRule], *, strict_imports: bool
+) -> Imports | None:
+    """Return the imports that other targets have followed by the same rules; None where there can be none."""
+    if start.sources:
+        return None
+    may_lack = () if strict_imports else (Origin.ENVIRONMENT,)
+    imports = context.sharing.imports(context)
+    return imports.imports_for(rules, start.finder, start.own, may_lack=may_lack, aliases=start.aliases)
+
+
+def _labels_of(graph: ModuleGraph, own: Mapping[str, ModuleSource]) -> dict[str, str]:
+    """Return the labels of the modules of `graph` that targets list, by dotted name."""
+    sources = ((name, own.get(name)) for name in graph.nodes)
+    return {name: str(source.label) for name, source in sources if source is not None and source.label}
 
 
 def imports_of(
@@ -176,16 +200,22 @@ def _start(context: TargetContext, target: ModelPackage, models: Mapping[Label, 
     beside = [model.beside for model in models.values()]
     texts = {name: text for saved in beside for name, text in saved.sources.items()}
     texts.update(target.sources)
-    modules = context.modules_of(target.dependencies)
+    owners = [owner.label for owner in context.python_modules(target.dependencies)]
+    for label in owners:
+        context.modules_of_target(label)  # Raises for those that are none.
+    shared = context.sharing.imports(context)
+    own = shared.modules.seen_by(owners)
+    aliases = {name: real for model in models.values() for name, real in model.aliases}
     finder = ModuleFinder(
         tree=context.tree,
-        workspace_modules=modules,
+        given=own,
         workspace_root=context.workspace.root,
-        search_path=(*context.environment.search_path, *context.environment.own_paths),
+        search_path=(),
         generated=texts,
         source_roots=context.workspace.source_roots,
         declared_by=context.declared_by,
-        aliases={name: real for model in models.values() for name, real in model.aliases},
+        aliases=aliases,
+        beside=shared.finder,
     )
     return _Start(
         roots=list(_roots(target, models)),
@@ -193,7 +223,8 @@ def _start(context: TargetContext, target: ModelPackage, models: Mapping[Label, 
         observed=list(_observed(models)),
         without_imports={name for saved in beside for name in saved.without_imports},
         finder=finder,
-        modules=modules,
+        own=own,
+        aliases=aliases.keys(),
         sources={package_of_init(name) or name: text.encode() for name, text in texts.items()},
     )
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from hermpkg_build.core.graph import ModuleGraph
+from hermpkg_build.analysis.module_finder import ModuleSource
+from hermpkg_build.core.graph import ModuleGraph, ModuleKind
 from hermpkg_build.core.module_names import record_of_module, top_of
 from hermpkg_build.core.policy import Policy
-from hermpkg_build.core.target import DeclaredModule
 from hermpkg_build.core.texts import listed
 
 _SHOWN = 8
@@ -31,19 +31,23 @@ class RealPlaces:
 def real_places(
     tops: Collection[str],
     graph: ModuleGraph,
-    modules: Sequence[DeclaredModule],
+    own: Mapping[str, ModuleSource],
     resources: Mapping[str, str],
 ) -> RealPlaces:
     """Place the files of an artifact in which code of `tops` reads files by their paths.
 
-    `resources` are the workspace paths of the resources that modules declare, by record. Code climbs to them
-    from its own place, out of its source root, too: so what it needs is the shape of the workspace.
+    `own` are the workspace modules by name; `resources` are the workspace paths of the resources that
+    modules declare, by record. Code climbs to them from its own place, out of its source root, too: so what
+    it needs is the shape of the workspace.
     """
-    packed = {node.name for node in graph.with_policy(Policy.INTERN)}
+    if not tops:
+        return RealPlaces()
+    packed = [node.name for node in graph.with_policy(Policy.INTERN)]
+    found = [own.get(name) for name in packed if top_of(name) in tops]
     records = {
-        record_of_module(module.module, module.is_package): module.path
-        for module in modules
-        if module.module in packed and top_of(module.module) in tops
+        record_of_module(source.name, source.kind is ModuleKind.PACKAGE): source.shown
+        for source in found
+        if source is not None and source.label is not None
     }
     if not records:
         return RealPlaces(tops=tuple(sorted(tops)))
@@ -57,8 +61,8 @@ def real_places(
     lost = [
         path for record, path in resources.items() if record not in outside and path != f"{inside}{record}"
     ]
-    own = {top_of(name) for name in packed}
-    data = {record.replace("/", ".").partition(".")[0] for record in resources} - own
+    packed_tops = {top_of(name) for name in packed}
+    data = {record.replace("/", ".").partition(".")[0] for record in resources} - packed_tops
     return RealPlaces(
         tops=tuple(sorted({*tops, *data})),
         root=root if outside else "",

@@ -1,0 +1,83 @@
+"""What is known of the modules of a build, made when it is first needed and shared by all its targets."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from hermpkg_build.core.label import Label
+from hermpkg_build.core.target import DeclaredModule, PythonModules, Target
+from hermpkg_build.errors import HermpkgError
+
+if TYPE_CHECKING:
+    from hermpkg_build.analysis.shared_imports import SharedImports
+    from hermpkg_build.engine.context import TargetContext
+
+
+class ModuleSharing:
+    """The modules of one build, for any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._imports: SharedImports | None = None
+        self._owners: dict[tuple[Label, ...], tuple[PythonModules, ...]] = {}
+        self._needed: dict[Label, tuple[Label, ...]] = {}
+
+    def owners(self, labels: Sequence[Label], targets: Mapping[Label, Target]) -> tuple[PythonModules, ...]:
+        """List the `python_modules` targets among `labels` and all they depend on, near ones first."""
+        key = tuple(labels)
+        known = self._owners.get(key)
+        if known is None:
+            known = self._owners[key] = tuple(self._find_owners(key, targets))
+        return known
+
+    def _find_owners(self, labels: Sequence[Label], targets: Mapping[Label, Target]) -> list[PythonModules]:
+        queue = list(dict.fromkeys(labels))
+        known = set(queue)
+        found = []
+        for label in queue:
+            target = targets[label]
+            if isinstance(target, PythonModules):
+                found.append(target)
+            needed = self._needed.get(label)
+            if needed is None:
+                needed = self._needed[label] = target.dependencies
+            for other in needed:
+                if other not in known:
+                    known.add(other)
+                    queue.append(other)
+        return found
+
+    def imports(self, context: TargetContext) -> SharedImports:
+        """Return the imports of all modules of `context`, whose targets are those of the build.
+
+        Targets whose modules cannot be listed are left out: who depends on them is told.
+        """
+        with self._lock:
+            if self._imports is None:
+                self._imports = _shared_imports(context)
+            return self._imports
+
+
+def _shared_imports(context: TargetContext) -> SharedImports:
+    from hermpkg_build.analysis.module_finder import ModuleFinder
+    from hermpkg_build.analysis.shared_imports import SharedImports
+    from hermpkg_build.analysis.workspace_modules import WorkspaceModules
+
+    declared: dict[Label, Sequence[DeclaredModule]] = {}
+    for label, target in context.targets.items():
+        if isinstance(target, PythonModules):
+            with suppress(HermpkgError):
+                declared[label] = context.modules_of_target(label)
+    modules = WorkspaceModules(declared, context.workspace.root)
+    finder = ModuleFinder(
+        tree=context.tree,
+        given=modules,
+        workspace_root=context.workspace.root,
+        search_path=(*context.environment.search_path, *context.environment.own_paths),
+        source_roots=context.workspace.source_roots,
+        declared_by=context.declared_by,
+    )
+    return SharedImports(modules, finder, context.facts)
