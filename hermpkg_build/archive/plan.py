@@ -68,7 +68,6 @@ class _Placed:
     """A record with the values of its two headers."""
 
     name: bytes
-    content: Content
     size: int
     crc32: int
     offset: int
@@ -113,7 +112,7 @@ class StoragePlaces:
         # A root that cannot be one is told when the archive is written.
         name = f"{self._root}/{storage_record_name(self._count)}".encode(errors="surrogatepass")
         alignment = LAYOUT.alignment_of(size)
-        placed = _Placed(name=name, content=b"", size=size, crc32=0, offset=self._end, alignment=alignment)
+        placed = _Placed(name=name, size=size, crc32=0, offset=self._end, alignment=alignment)
         offset = self._end + len(_local_header(placed))
         self._count += 1
         self._end = offset + size
@@ -125,22 +124,19 @@ def _pieces(named: Sequence[tuple[bytes, Record]], layout: Layout) -> Iterator[C
     offset = 0
     for name, record in named:
         crc32 = record.crc32 if record.crc32 is not None else crc32_of(record.content)
-        content = record.content
+        content, size = record.content, record.size
         if isinstance(content, FileSlice):
             content = replace(content, digest=None, crc32=crc32)
-        placed = _Placed(
-            name=name,
-            content=content,
-            size=record.size,
-            crc32=crc32,
-            offset=offset,
-            alignment=layout.alignment_of(record.size),
-        )
-        header = _local_header(placed)
+        alignment = layout.alignment_of(size)
+        if alignment == ALIGNMENT and size < z.MAX_32 and offset < z.MAX_32:
+            header, entry = _usual_headers(name, size, crc32, offset)
+        else:
+            placed = _Placed(name=name, size=size, crc32=crc32, offset=offset, alignment=alignment)
+            header, entry = _local_header(placed), _directory_entry(placed)
         yield header
-        yield placed.content
-        directory += _directory_entry(placed)
-        offset += len(header) + placed.size
+        yield content
+        directory += entry
+        offset += len(header) + size
     yield bytes(directory)
     yield _end(len(named), len(directory), offset)
 
@@ -169,6 +165,27 @@ def _named(root: str, records: Sequence[Record], layout: Layout) -> list[tuple[b
     return named
 
 
+def _usual_headers(name: bytes, size: int, crc32: int, offset: int) -> tuple[bytes, bytes]:
+    """Return what the next two functions do of a record that needs no ZIP64, with one call for both."""
+    flags = 0 if name.isascii() else z.FLAG_UTF8
+    shared = (flags, z.STORED, 0, _DOS_DATE_1980_01_01, crc32, size, size, len(name))
+    extra = _PADDINGS[-(offset + z.LOCAL.size + len(name)) % ALIGNMENT]
+    header = z.LOCAL.pack(z.LOCAL_SIGNATURE, _VERSION_NEEDED, *shared, len(extra))
+    entry = z.CENTRAL.pack(
+        z.CENTRAL_SIGNATURE,
+        _MADE_BY_UNIX | _VERSION_NEEDED,
+        _VERSION_NEEDED,
+        *shared,
+        0,
+        0,
+        0,
+        0,
+        _REGULAR_FILE_0644,
+        offset,
+    )
+    return header + name + extra, entry + name
+
+
 def _local_header(record: _Placed) -> bytes:
     extra = b""
     if record.is_big:
@@ -188,6 +205,9 @@ def _padding(count: int, alignment: int) -> bytes:
         count += alignment
     zeros = bytes(count - shortest)
     return z.EXTRA.pack(z.ALIGNMENT_EXTRA, 2 + len(zeros)) + alignment.to_bytes(2, "little") + zeros
+
+
+_PADDINGS = tuple(_padding(count, ALIGNMENT) for count in range(ALIGNMENT))
 
 
 def _directory_entry(record: _Placed) -> bytes:

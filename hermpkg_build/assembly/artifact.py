@@ -10,8 +10,9 @@ from hermpkg_build.archive.modules import PackedModules
 from hermpkg_build.archive.records import Record
 from hermpkg_build.assembly.mocks import mock_parts
 from hermpkg_build.assembly.model_records import PackedModel, model_parts
+from hermpkg_build.assembly.module_shelf import ModuleShelf, check_has_source, module_part
 from hermpkg_build.assembly.parts import Part, check_names
-from hermpkg_build.assembly.record_contents import Contents, file_bytes, file_content
+from hermpkg_build.assembly.record_contents import Contents, file_content
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.distribution_names import normalised_requirements
 from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode
@@ -22,12 +23,12 @@ from hermpkg_build.core.manifest import (
     ManifestRecord,
     ManifestTool,
     RecordKind,
+    entry_bytes,
 )
 from hermpkg_build.core.module_names import package_of_init, record_of_module
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.environment.locked import LockedEnvironment
 from hermpkg_build.environment.pylock import pylock_text
-from hermpkg_build.errors import AnalysisError
 from hermpkg_build.version import __version__
 
 __all__ = [
@@ -64,7 +65,7 @@ class ArtifactRequest:
     among `resources` or `parts`. `requires` are the versions (PEP 440) that an importer may accept;
     `environment` is what must be installed where it lands, None where nothing tells;
     `real_files` are the top-level modules whose code reads files by real paths, `root` and `beside` where
-    these lead: see `Manifest`.
+    these lead: see `Manifest`. The `shelf` has what other artifacts of the build hold too.
     """
 
     graph: ModuleGraph
@@ -81,6 +82,7 @@ class ArtifactRequest:
     real_files: tuple[str, ...] = ()
     root: str = ""
     beside: tuple[str, ...] = ()
+    shelf: ModuleShelf = field(default_factory=ModuleShelf, compare=False, repr=False)
 
 
 def lay_out(request: ArtifactRequest, content: Contents) -> tuple[Record, ...]:
@@ -97,11 +99,9 @@ def lay_out_parts(request: ArtifactRequest, stored: Sequence[Part] = ()) -> tupl
     parts = [*_module_parts(request), *stored, *_framework_parts(request), *request.parts]
     parts += mock_parts(request.graph, _packages_among(parts, request.graph))
     check_names(parts)
+    parts.sort(key=lambda part: part.name)
     manifest = Part.of_bytes(
-        layout.MANIFEST,
-        _manifest_of(request, parts).to_bytes(),
-        kind=RecordKind.FRAMEWORK,
-        cause="the manifest",
+        layout.MANIFEST, _manifest_bytes(request, parts), kind=RecordKind.FRAMEWORK, cause="the manifest"
     )
     return tuple(part.record() for part in sorted([*parts, manifest], key=lambda part: part.name))
 
@@ -113,27 +113,11 @@ def _module_parts(request: ArtifactRequest) -> Iterator[Part]:
         is_same_file = package is not None and package.digest == node.digest
         if node.kind is ModuleKind.NAMESPACE or is_same_file:
             continue
-        if node.kind not in (ModuleKind.SOURCE, ModuleKind.PACKAGE):
-            raise AnalysisError(
-                f"the module {node.name} cannot be packed: it has no Python source",
-                facts=[("kind", str(node.kind)), ("file", node.path or "none")],
-                next_step=f'extern("{node.name}") or mock("{node.name}") it',
-            )
-        data = _source_of(request, node)
-        yield Part(
-            name=record_of_module(node.name, node.is_package),
-            kind=RecordKind.MODULE,
-            content=data,
-            digest=node.digest or Digest.of(data),
-            cause=f"the module {node.name}",
-        )
-
-
-def _source_of(request: ArtifactRequest, node: ModuleNode) -> bytes:
-    """Read a module's source, which must have the bytes that were analysed."""
-    if node.name in request.sources:
-        return request.sources[node.name]
-    return file_bytes(node.path, node.digest, needed_for=f"the module {node.name}")
+        check_has_source(node)
+        if node.name in request.sources:
+            yield module_part(node, request.sources[node.name])
+        else:
+            yield request.shelf.part(node)
 
 
 def _resource_parts(request: ArtifactRequest, content: Contents) -> Iterator[Part]:
@@ -166,19 +150,24 @@ def _framework_parts(request: ArtifactRequest) -> Iterator[Part]:
 
 
 def _packages_among(parts: Sequence[Part], graph: ModuleGraph) -> Collection[str]:
-    """Return the dotted names of the folders that the parts and the stubs of mocked modules lie in."""
+    """Return the dotted names of the folders that the parts and the stubs of mocked modules lie in.
+
+    Only stubs have any use for them.
+    """
     stubs = [record_of_module(node.name, False) for node in graph.with_policy(Policy.MOCK)]
+    if not stubs:
+        return ()
     return PackedModules([*(part.name for part in parts), *stubs]).folders
 
 
-def _manifest_of(request: ArtifactRequest, parts: Sequence[Part]) -> Manifest:
+def _manifest_bytes(request: ArtifactRequest, parts: Sequence[Part]) -> bytes:
+    """Return the bytes of the manifest of an artifact with `parts`, which are sorted by name."""
     named = {node.distribution for node in request.graph}
     optional = request.graph.optional_modules()
-    return Manifest(
+    manifest = Manifest(
         tool=ManifestTool(name="hermpkg", version=__version__),
         python_version=request.python_version,
-        records={part.name: ManifestRecord(digest=part.digest, kind=part.kind) for part in parts},
-        modules={node.name: _manifest_module(request, node, optional) for node in request.graph},
+        records={},
         distributions={name: version for name, version in request.distributions.items() if name in named},
         requires=normalised_requirements(request.requires),
         models={record: packed.origin for record, packed in request.models.items()},
@@ -187,14 +176,30 @@ def _manifest_of(request: ArtifactRequest, parts: Sequence[Part]) -> Manifest:
         beside=request.beside,
         licenses=request.licenses or None,
     )
+    records = [
+        part.entry or entry_bytes(part.name, ManifestRecord(digest=part.digest, kind=part.kind))
+        for part in parts
+    ]
+    return manifest.to_bytes_with(
+        records=records, modules=[_module_entry(request, node, optional) for node in request.graph]
+    )
 
 
-def _manifest_module(request: ArtifactRequest, node: ModuleNode, optional: Collection[str]) -> ManifestModule:
-    return ManifestModule(
+def _module_entry(request: ArtifactRequest, node: ModuleNode, optional: Collection[str]) -> bytes:
+    is_optional = node.policy is Policy.EXTERN and node.name in optional
+    label = request.labels.get(node.name, "")
+    known = None if is_optional else request.shelf.entry(node, label)
+    if known is not None:
+        return known
+    module = ManifestModule(
         policy=node.policy,
         kind=node.kind,
         origin=node.origin,
-        label=request.labels.get(node.name, ""),
+        label=label,
         distribution=node.distribution,
-        optional=node.policy is Policy.EXTERN and node.name in optional,
+        optional=is_optional,
     )
+    entry = entry_bytes(node.name, module)
+    if not is_optional:
+        request.shelf.keep_entry(node, label, entry)
+    return entry

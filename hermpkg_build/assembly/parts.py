@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from hermpkg_build.archive.layout import DATA, LICENSES, problem_with_name
@@ -16,7 +16,11 @@ _OF_THE_FORMAT = (RecordKind.FRAMEWORK, RecordKind.STORAGE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One record of an artifact that is being made. `cause` says where it comes from, for messages only."""
+    """One record of an artifact that is being made. `cause` says where it comes from, for messages only.
+
+    A part that many artifacts hold comes with its `entry` in their manifests, and with a name that a record
+    can have.
+    """
 
     name: str
     kind: RecordKind
@@ -24,6 +28,7 @@ class Part:
     digest: Digest
     crc32: int | None = None
     cause: str = field(compare=False)
+    entry: bytes = field(default=b"", compare=False, repr=False)
 
     @classmethod
     def of_bytes(cls, name: str, data: Bytes, *, kind: RecordKind, cause: str) -> Part:
@@ -35,7 +40,7 @@ class Part:
         return Record(name=self.name, content=self.content, crc32=self.crc32)
 
 
-def _folders_of(names: Sequence[str]) -> dict[str, str]:
+def _folders_of(names: Collection[str]) -> dict[str, str]:
     """Return all folders that records with these names lie in, each with the first record in it."""
     folders: dict[str, str] = {}
     for name in names:
@@ -53,6 +58,8 @@ def check_names(parts: Sequence[Part]) -> None:
     name, for a name that is also that of a folder, and for a module ``a.py`` beside a folder ``a/``, for
     which torch's importer would refuse the archive. Nothing below ``.data`` is a module.
     """
+    if _are_plain(parts):
+        return
     problems = list(_problems(parts))
     if len(problems) == 1:
         raise problems[0]
@@ -60,6 +67,17 @@ def check_names(parts: Sequence[Part]) -> None:
         raise GroupedError(
             f"{len(problems)} parts of the artifact have names that they cannot have", problems
         )
+
+
+def _are_plain(parts: Sequence[Part]) -> bool:
+    """Whether there is no problem, which is quicker to say than which one there is."""
+    names = {part.name for part in parts}
+    if len(names) < len(parts) or any(not part.entry and _problem_with(part) for part in parts):
+        return False
+    folders = _folders_of(names)
+    return not any(
+        folder in names or (f"{folder}.py" in names and not folder.startswith(DATA)) for folder in folders
+    )
 
 
 def _problems(parts: Sequence[Part]) -> Iterator[HermpkgError]:

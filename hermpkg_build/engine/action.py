@@ -22,11 +22,14 @@ class Action:
     version: int | str
     subject: str = field(compare=False)
     inputs: Mapping[str, str]
+    _key: list[Digest] = field(default_factory=list, init=False, compare=False, repr=False)
 
     @property
     def key(self) -> Digest:
         """Return the action digest, by which the action cache knows the result."""
-        return fingerprint([self.kind, self.version, dict(self.inputs)])
+        if not self._key:  # It covers every input, of which there can be thousands.
+            self._key.append(fingerprint([self.kind, self.version, dict(self.inputs)]))
+        return self._key[0]
 
     def with_inputs(self, more: Mapping[str, str]) -> Action:
         """Return the same action with the files `more` among its inputs, by path.

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from hermpkg_build.assembly.module_shelf import ModuleShelf
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import DeclaredModule, PythonModules, Target
 from hermpkg_build.errors import HermpkgError
 
 if TYPE_CHECKING:
     from hermpkg_build.analysis.shared_imports import SharedImports
+    from hermpkg_build.core.graph import ModuleNode
     from hermpkg_build.engine.context import TargetContext
 
 
@@ -22,6 +24,9 @@ class ModuleSharing:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._imports: SharedImports | None = None
+        self.shelf = ModuleShelf()
+        self.texts: dict[str, tuple[ModuleNode, str, str]] = {}
+        """The names and the texts of modules as inputs of actions, with the nodes that they are of."""
         self._owners: dict[tuple[Label, ...], tuple[PythonModules, ...]] = {}
         self._needed: dict[Label, tuple[Label, ...]] = {}
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.digest import Digest, fingerprint
@@ -25,6 +24,10 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.journal import Journal
 
 
+_ARTIFACT = "artifact"
+"""The kind of the notes on artifacts, which no action has."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactNote:
     """A file that a build put in place: its digest, and its stat signature."""
@@ -34,56 +37,50 @@ class ArtifactNote:
     signature: FileSignature | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetNotes:
-    """The inputs of a target's actions in the last build, by kind of action, and its artifact."""
-
-    inputs: Mapping[str, Mapping[str, str]]
-    artifact: ArtifactNote | None = None
-
-
 class NoteBook:
     """The notes of one workspace, for any number of threads.
 
-    A lost or damaged note costs an explanation, never a byte; one that cannot be kept is a warning.
+    A lost or damaged note costs an explanation, never a byte; one that cannot be kept is a warning. The
+    inputs of an action, which can be thousands, begin with its key: they are read only to explain, and
+    written only where they are others.
     """
 
     def __init__(self, workspace_root: str, journal: Journal) -> None:
         self._folder = os.path.join(workspace_root, STATE_FOLDER, "targets")
         self._journal = journal
-        self._lock = threading.Lock()
 
     def inputs_before(self, action: Action) -> Mapping[str, str] | None:
         """Return the inputs that `action` had in the last build; None where there was none."""
-        return self._load(action.subject).inputs.get(action.kind)
+        return self._inputs(action.subject, action.kind)
 
     def inputs_of(self, subject: str, kind: str) -> Mapping[str, str]:
         """Return the inputs of the last action of a kind for `subject`; empty where none is noted."""
-        return self._load(subject).inputs.get(kind, {})
+        return self._inputs(subject, kind) or {}
 
     def keep_inputs(self, action: Action) -> None:
         """Note the inputs of `action`."""
-        self._update(action.subject, lambda notes: {"inputs": {**notes.inputs, action.kind: action.inputs}})
+        path = self._path(action.subject, action.kind)
+        key = action.key.hash.encode()
+        try:
+            with open(path, "rb") as file:
+                if file.read(len(key)) == key:
+                    return
+        except OSError:
+            pass
+        text = json.dumps(dict(action.inputs)).encode(errors="surrogateescape")
+        self._write(path, key + b"\n" + text)
 
     def keep_artifact(
         self, label: Label, path: str, digest: Digest, signature: FileSignature | None = None
     ) -> None:
         """Note that the artifact of a target is at `path`, with its signature, by default the present one."""
         note = ArtifactNote(path=path, digest=digest, signature=signature or present_signature(path))
-        self._update(str(label), lambda _: {"artifact": note})
-
-    def _update(self, subject: str, changes: Callable[[TargetNotes], Mapping[str, Any]]) -> None:
-        with self._lock:
-            notes = self._load(subject)
-            try:
-                text = json.dumps(to_json(replace(notes, **changes(notes))))
-                replace_file(self._path(subject), text.encode(errors="surrogateescape"))
-            except OSError as error:
-                self._journal.notes_not_kept(error)
+        text = json.dumps(to_json(note)).encode(errors="surrogateescape")
+        self._write(self._path(str(label), _ARTIFACT), text)
 
     def is_in_place(self, label: Label, path: str, digest: Digest) -> bool:
         """Whether a target's artifact is at `path`: by its signature where noted, else by reading."""
-        note = self._load(str(label)).artifact
+        note = self._artifact(label)
         signature = present_signature(path)
         if signature is None:
             return False
@@ -99,12 +96,28 @@ class NoteBook:
             self.keep_artifact(label, path, digest, signature)
         return found == digest
 
-    def _path(self, subject: str) -> str:
-        return os.path.join(self._folder, f"{fingerprint(subject).hash[:32]}.json")
-
-    def _load(self, subject: str) -> TargetNotes:
+    def _write(self, path: str, data: bytes) -> None:
         try:
-            data = read_limited(self._path(subject))
-            return from_json(TargetNotes, loads(data.decode(errors="surrogateescape")))
+            replace_file(path, data)
+        except OSError as error:
+            self._journal.notes_not_kept(error)
+
+    def _path(self, subject: str, kind: str) -> str:
+        return os.path.join(self._folder, f"{fingerprint(subject).hash[:32]}-{kind}.json")
+
+    def _inputs(self, subject: str, kind: str) -> Mapping[str, str] | None:
+        try:
+            data = read_limited(self._path(subject, kind)).partition(b"\n")[2]
+            inputs = loads(data.decode(errors="surrogateescape"))
         except (OSError, ValueError):
-            return TargetNotes(inputs={})
+            return None
+        if not isinstance(inputs, dict) or not all(isinstance(text, str) for text in inputs.values()):
+            return None
+        return inputs
+
+    def _artifact(self, label: Label) -> ArtifactNote | None:
+        try:
+            data = read_limited(self._path(str(label), _ARTIFACT))
+            return from_json(ArtifactNote, loads(data.decode(errors="surrogateescape")))
+        except (OSError, ValueError):
+            return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -35,6 +35,25 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.context import TargetContext
     from hermpkg_build.factories.request import ModelObject, SavedBeside
     from hermpkg_build.pickles.pickled import GlobalReference
+
+
+class Labels(Mapping[str, str]):
+    """The labels of the workspace modules `own`, by dotted name, as texts."""
+
+    def __init__(self, own: Mapping[str, ModuleSource]) -> None:
+        self._own = own
+
+    def __getitem__(self, name: str) -> str:
+        source = self._own.get(name)
+        if source is None or source.label is None:
+            raise KeyError(name)
+        return str(source.label)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._own if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,10 +139,11 @@ def artifact_request(
         real_files=places.tops,
         root=places.root,
         beside=places.beside,
-        labels=_labels_of(graph, found.own),
+        labels=Labels(found.own),
         distributions=versions_of(graph, found.finder.distributions),
         environment=recorded_environment(context, target, graph, found.finder.distributions, warn),
         requires=target.requires,
+        shelf=context.sharing.shelf,
     )
 
 
@@ -162,12 +182,6 @@ def _shared(
     may_lack = () if strict_imports else (Origin.ENVIRONMENT,)
     imports = context.sharing.imports(context)
     return imports.imports_for(rules, start.finder, start.own, may_lack=may_lack, aliases=start.aliases)
-
-
-def _labels_of(graph: ModuleGraph, own: Mapping[str, ModuleSource]) -> dict[str, str]:
-    """Return the labels of the modules of `graph` that targets list, by dotted name."""
-    sources = ((name, own.get(name)) for name in graph.nodes)
-    return {name: str(source.label) for name, source in sources if source is not None and source.label}
 
 
 def imports_of(

@@ -105,8 +105,14 @@ def _assemble_action(context: TargetContext, target: ModelPackage, request: Arti
         inputs[f"{name} in the environment"] = fingerprint(to_json(distribution)).hash
     for name, stated in request.licenses.items():
         inputs[f"licence of {name}"] = dumps(to_json(stated)).decode()
+    texts = context.sharing.texts
     for node in request.graph:
-        inputs[_name_of(context, node)] = _state_of(node, request.labels.get(node.name, ""))
+        known = texts.get(node.name)
+        # Nodes of one graph that artifacts share are one object each, with one label.
+        if known is None or known[0] is not node:
+            label = request.labels.get(node.name, "")
+            known = texts[node.name] = (node, _name_of(context, node), _state_of(node, label))
+        inputs[known[1]] = known[2]
     for record, packed in request.models.items():
         inputs[f"model {packed.origin.label} as {record}"] = _state_of_model(packed)
     for record, resource in request.resources.items():

@@ -149,11 +149,9 @@ class _Silent:
 
 def _notes(folder: Path) -> Reader:
     book = NoteBook(str(folder), _Silent())  # type: ignore[arg-type] # It is asked for no more.
-    path = Path(book._path("//a:b"))
-    sound = (
-        b'{"inputs":{"assemble":{"a":"b"}},"artifact":{"path":"p","digest":"%s/1","signature":[1,2,3,4,5]}}'
-    )
-    return in_file(path, sound % (b"0" * 64), lambda: book.inputs_of("//a:b", "assemble"))
+    path = Path(book._path("//a:b", "assemble"))
+    sound = b'%s\n{"a":"b"}' % (b"0" * 64)
+    return in_file(path, sound, lambda: book.inputs_of("//a:b", "assemble"))
 
 
 def _snapshot(folder: Path) -> Reader:

@@ -1,0 +1,86 @@
+"""Packed modules of a build as parts of artifacts, each made once for all artifacts that hold it."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+from hermpkg_build.archive.layout import problem_with_name
+from hermpkg_build.assembly.parts import Part
+from hermpkg_build.assembly.record_contents import file_bytes
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.graph import ModuleKind
+from hermpkg_build.core.manifest import ManifestRecord, RecordKind, entry_bytes
+from hermpkg_build.core.module_names import record_of_module
+from hermpkg_build.errors import AnalysisError
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.graph import ModuleNode
+
+_MOST_HELD = 64 << 20
+"""So many bytes of sources are held at most; what does not fit is read again for each artifact."""
+
+
+class ModuleShelf:
+    """The parts of modules whose sources are files, by their nodes; for any thread.
+
+    A part that is held has the bytes that were analysed, whatever became of its file since.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[str, Part] = {}
+        self._kinds: dict[str, ModuleKind] = {}
+        self._entries: dict[str, tuple[ModuleNode, str, bytes]] = {}
+        self._held = 0
+
+    def part(self, node: ModuleNode) -> Part:
+        """Return the part of an interned module.
+
+        Raises AnalysisError where it has no source, ActionError where the file has changed since it was
+        analysed.
+        """
+        known = self._parts.get(node.name)
+        if known is not None and known.digest == node.digest and node.kind is self._kinds[node.name]:
+            return known
+        part = module_part(node, file_bytes(node.path, node.digest, needed_for=f"the module {node.name}"))
+        if known is None and self._held + part.digest.size <= _MOST_HELD:
+            self._held += part.digest.size
+            self._kinds[node.name] = node.kind
+            self._parts[node.name] = part
+        return part
+
+    def entry(self, node: ModuleNode, label: str) -> bytes | None:
+        """Return the entry in the manifest that was kept for a module with this label, if there is one."""
+        known = self._entries.get(node.name)
+        return known[2] if known is not None and known[0] is node and known[1] == label else None
+
+    def keep_entry(self, node: ModuleNode, label: str, entry: bytes) -> None:
+        """Keep the entry of a module in the manifest."""
+        self._entries[node.name] = (node, label, entry)
+
+
+def module_part(node: ModuleNode, data: bytes) -> Part:
+    """Make the part of an interned module with the source `data`. Raises as `check_has_source`."""
+    check_has_source(node)
+    digest = node.digest or Digest.of(data)
+    name = record_of_module(node.name, node.is_package)
+    kind = RecordKind.MODULE
+    return Part(
+        name=name,
+        kind=kind,
+        content=data,
+        digest=digest,
+        crc32=zlib.crc32(data),
+        cause=f"the module {node.name}",
+        entry=b"" if problem_with_name(name) else entry_bytes(name, ManifestRecord(digest=digest, kind=kind)),
+    )
+
+
+def check_has_source(node: ModuleNode) -> None:
+    """Check that an interned module can be packed. Raises AnalysisError."""
+    if node.kind not in (ModuleKind.SOURCE, ModuleKind.PACKAGE):
+        raise AnalysisError(
+            f"the module {node.name} cannot be packed: it has no Python source",
+            facts=[("kind", str(node.kind)), ("file", node.path or "none")],
+            next_step=f'extern("{node.name}") or mock("{node.name}") it',
+        )
