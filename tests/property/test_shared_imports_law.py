@@ -1,0 +1,187 @@
+"""The law of sharing: an artifact is the same whatever else is built in the same build.
+
+Workspaces of several packages over shared modules are made at random, with what makes sharing hard: targets
+that see different modules by one name, namespace packages of several targets and source roots,
+star imports, modules that code makes while it runs, and policies that differ. All targets are built in one
+build, and each by itself, with caches of their own. An answer that is shared though it does not hold must
+break the law, or the test would prove nothing.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from hermpkg_build.analysis import shared_imports
+from hermpkg_build.analysis.import_following import Follower
+from hermpkg_build.engine.build import build_targets
+from hermpkg_build.engine.observer import BuildObserver
+from hermpkg_build.engine.opening import open_build
+from hermpkg_build.engine.results import BuildRequest
+from hermpkg_build.errors import HermpkgError
+from hermpkg_build.loading.workspace import find_workspace
+
+FOLDERS = ("one", "two", "three", "space/four", "space/five")
+MODULES = tuple(f"{folder.replace('/', '.')}.{name}" for folder in FOLDERS for name in ("a", "b"))
+STATEMENTS = (
+    "import {}",
+    "try:\n    import {}\nexcept ImportError:\n    pass",
+    "def later():\n    import {}",
+    "from {} import *",
+)
+POLICIES = (
+    '[intern("**")]',
+    '[mock("two.**", allow_empty = True), intern("**")]',
+    '[extern("space.**", allow_empty = True), intern("**")]',
+)
+MAKES_ONE = "import sys\nsys.modules['one.made'] = sys\n"
+
+BUILD = """
+load("@hermpkg//rules:defs.bzl", "extern", "intern", "mock", "model_package", "python_modules")
+python_modules(
+    name = "code",
+    srcs = glob(["*.py"]),
+    deps = {deps},
+    visibility = ["//visibility:public"],
+)
+model_package(
+    name = "out",
+    deps = [":code"],
+    modules = ["{package}.a"],
+    policy = {policy},
+)
+"""
+
+
+@dataclass
+class Workspace:
+    """A workspace as a value."""
+
+    imports: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    deps: dict[str, frozenset[str]] = field(default_factory=dict)
+    policies: dict[str, int] = field(default_factory=dict)
+    packages: frozenset[str] = frozenset()
+    makes: bool = False
+    another_root: bool = False
+    """Whether there is another source root, in which a folder has more of the namespace package."""
+
+    def write(self, root: Path) -> None:
+        roots = '["", "root"]' if self.another_root else '[""]'
+        (root / "pyproject.toml").write_text(f"[tool.hermpkg]\nsource-roots = {roots}\n")
+        for folder in (*FOLDERS, *(("root/space/six",) if self.another_root else ())):
+            package = folder.removeprefix("root/").replace("/", ".")
+            place = root / folder
+            place.mkdir(parents=True)
+            for name in ("a", "b"):
+                lines = [
+                    STATEMENTS[kind].format(name) for kind, name in self.imports.get(f"{package}.{name}", ())
+                ]
+                (place / f"{name}.py").write_text("\n".join([*lines, f'__all__ = ["b", "{name}"]', ""]))
+            if folder in self.packages:
+                made = MAKES_ONE if self.makes and folder == "one" else ""
+                (place / "__init__.py").write_text(f'{made}__all__ = ["a", "b"]\n')
+            deps = [f"//{other}:code" for other in sorted(self.deps.get(folder, ())) if other < folder]
+            deps += ["//root/space/six:code"] if self.another_root and folder in ("two", "space/five") else []
+            text = BUILD.format(
+                package=package,
+                deps=str(deps).replace("'", '"'),
+                policy=POLICIES[self.policies.get(folder, 0)],
+            )
+            (place / "BUILD").write_text(text)
+
+
+names = st.sampled_from(
+    (*MODULES, "one", "space", "space.four", "space.six.a", "one.made", "json", "nothing")
+)
+folders = st.sampled_from(FOLDERS)
+workspaces = st.builds(
+    Workspace,
+    imports=st.dictionaries(
+        st.sampled_from(MODULES), st.lists(st.tuples(st.integers(0, 3), names), max_size=3), min_size=4
+    ),
+    deps=st.dictionaries(folders, st.frozensets(folders, min_size=1), min_size=2),
+    policies=st.dictionaries(folders, st.integers(0, 2), max_size=2),
+    packages=st.frozensets(folders),
+    makes=st.booleans(),
+    another_root=st.booleans(),
+)
+
+
+def built(root: Path, patterns: tuple[str, ...], cache: str) -> dict[str, bytes]:
+    """Build what can be built of `patterns`; the bytes of each artifact by its folder."""
+    outputs = root / "hermpkg-out"
+    for path in outputs.glob("**/*.pt"):
+        path.unlink()
+    request = BuildRequest(patterns=patterns, directory=str(root), keep_going=True)
+    with (
+        suppress(HermpkgError),
+        open_build(find_workspace(str(root)), request, str(root / cache), BuildObserver()) as build,
+    ):
+        build_targets(build)
+    return {str(path.relative_to(outputs).parent): path.read_bytes() for path in outputs.glob("**/*.pt")}
+
+
+def differing(workspace: Workspace) -> list[str]:
+    """The folders whose artifact is another one if it is built by itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        workspace.write(root)
+        together = built(root, ("//...",), "together")
+        alone: dict[str, bytes] = {}
+        for each in FOLDERS:
+            alone.update(built(root, (f"//{each}:out",), f"alone {each.replace('/', ' ')}"))
+        return [each for each in FOLDERS if together.get(each) != alone.get(each)]
+
+
+@settings(max_examples=8, phases=[Phase.generate])
+@given(workspaces)
+def test_an_artifact_is_the_same_whatever_else_is_built(workspace: Workspace) -> None:
+    assert differing(workspace) == []
+
+
+HIDDEN = Workspace(
+    imports={"three.a": [(1, "space.four.a")], "two.a": [(0, "three.a"), (0, "space.four.b")]},
+    deps={"two": frozenset({"three", "space/four"})},
+    packages=frozenset({"one", "two", "three", "space/four"}),
+)
+"""The artifact of three does not see space/four, which a module of it imports where that may fail."""
+
+
+def test_what_a_target_does_not_see_is_not_shared_with_it() -> None:
+    assert differing(HIDDEN) == []
+
+
+def test_sharing_what_does_not_hold_breaks_the_law(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_imports._View, "shares", lambda *_: True)
+    assert differing(HIDDEN) == ["three"]
+
+
+def test_each_module_is_followed_once_for_all_artifacts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed: list[str] = []
+    follow = Follower.follow
+
+    def counted(self: Follower, source: object, found: object) -> object:
+        followed.append(source.name)  # type: ignore[attr-defined]
+        return follow(self, source, found)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Follower, "follow", counted)
+    chain = Workspace(
+        imports={
+            f"{folder.replace('/', '.')}.a": [(0, before.replace("/", ".") + ".a")]
+            for before, folder in pairwise(sorted(FOLDERS))
+        },
+        deps={folder: frozenset(FOLDERS) for folder in FOLDERS},
+        packages=frozenset(FOLDERS),
+    )
+    chain.write(tmp_path)
+    assert len(built(tmp_path, ("//...",), "cache")) == len(FOLDERS)
+    assert len(followed) == len(set(followed)), "each once, though four artifacts hold the first"
