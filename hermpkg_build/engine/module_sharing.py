@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hermpkg_build.assembly.module_shelf import ModuleShelf
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.target import DeclaredModule, PythonModules, Target
-from hermpkg_build.errors import HermpkgError
+from hermpkg_build.core.target import PythonModules, Target
 
 if TYPE_CHECKING:
     from hermpkg_build.analysis.shared_imports import SharedImports
     from hermpkg_build.core.graph import ModuleNode
-    from hermpkg_build.engine.context import TargetContext
 
 
 class ModuleSharing:
@@ -55,34 +52,9 @@ class ModuleSharing:
                     queue.append(other)
         return found
 
-    def imports(self, context: TargetContext) -> SharedImports:
-        """Return the imports of all modules of `context`, whose targets are those of the build.
-
-        Targets whose modules cannot be listed are left out: who depends on them is told.
-        """
+    def imports(self, make: Callable[[], SharedImports]) -> SharedImports:
+        """Return the imports of all modules, which `make` gives to the first who asks."""
         with self._lock:
             if self._imports is None:
-                self._imports = _shared_imports(context)
+                self._imports = make()
             return self._imports
-
-
-def _shared_imports(context: TargetContext) -> SharedImports:
-    from hermpkg_build.analysis.module_finder import ModuleFinder
-    from hermpkg_build.analysis.shared_imports import SharedImports
-    from hermpkg_build.analysis.workspace_modules import WorkspaceModules
-
-    declared: dict[Label, Sequence[DeclaredModule]] = {}
-    for label, target in context.targets.items():
-        if isinstance(target, PythonModules):
-            with suppress(HermpkgError):
-                declared[label] = context.modules_of_target(label)
-    modules = WorkspaceModules(declared, context.workspace.root)
-    finder = ModuleFinder(
-        tree=context.tree,
-        given=modules,
-        workspace_root=context.workspace.root,
-        search_path=(*context.environment.search_path, *context.environment.own_paths),
-        source_roots=context.workspace.source_roots,
-        declared_by=context.declared_by,
-    )
-    return SharedImports(modules, finder, context.facts)

@@ -28,6 +28,7 @@ from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.core.target import Model, ModelPackage
 from hermpkg_build.core.texts import listed
 from hermpkg_build.engine.targets.environment import recorded_environment
+from hermpkg_build.engine.targets.module_imports import imports_of_modules
 from hermpkg_build.engine.targets.real_places import lost_places, real_places
 from hermpkg_build.errors import LoadingError, Location
 
@@ -180,7 +181,7 @@ def _shared(
     if start.sources:
         return None
     may_lack = () if strict_imports else (Origin.ENVIRONMENT,)
-    imports = context.sharing.imports(context)
+    imports = imports_of_modules(context)
     return imports.imports_for(rules, start.finder, start.own, may_lack=may_lack, aliases=start.aliases)
 
 
@@ -217,7 +218,7 @@ def _start(context: TargetContext, target: ModelPackage, models: Mapping[Label, 
     owners = [owner.label for owner in context.python_modules(target.dependencies)]
     for label in owners:
         context.modules_of_target(label)  # Raises for those that are none.
-    shared = context.sharing.imports(context)
+    shared = imports_of_modules(context)
     own = shared.modules.seen_by(owners)
     aliases = {name: real for model in models.values() for name, real in model.aliases}
     finder = ModuleFinder(
