@@ -5,10 +5,11 @@ from __future__ import annotations
 import pickle
 from collections.abc import Hashable, Mapping, Sequence
 
-from hermpkg_build.pickles.graph_writer import GraphWriter, Settings, Walk
+from hermpkg_build.pickles.graph_writer import GraphWriter, Walk
 from hermpkg_build.pickles.output import Output
 from hermpkg_build.pickles.path_of_failure import UnpicklableError
 from hermpkg_build.pickles.reducing import Reduced, runs_code
+from hermpkg_build.pickles.settings import Settings
 from hermpkg_build.pickles.trial import Trial
 
 

@@ -16,19 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hermpkg_build.core.collection_pause import paused_collection
 from hermpkg_build.pickles.blame import Blame, no_way_back
 from hermpkg_build.pickles.global_names import ResolveGlobal
-from hermpkg_build.pickles.graph_writer import (
-    GraphWriter,
-    OrderNeededError,
-    PersistentId,
-    ReduceOverride,
-    Settings,
-)
+from hermpkg_build.pickles.graph_writer import GraphWriter, OrderNeededError
 from hermpkg_build.pickles.output import Output
 from hermpkg_build.pickles.path_of_failure import UnpicklableError
 from hermpkg_build.pickles.pickled import PickledObject
 from hermpkg_build.pickles.set_order.survey import survey
+from hermpkg_build.pickles.settings import PersistentId, ReduceOverride, Settings
 from hermpkg_build.pickles.trial import Trial
 
 
@@ -64,11 +60,12 @@ def pickle_canonically(
         reduce_override=reduce_override,
     )
     ranks: Mapping[int, int] | None = None
-    try:
-        pickled = GraphWriter(settings, Output(protocol), None).dump(obj)
-    except OrderNeededError:
-        ranks, _alive = survey(settings, obj)
-        pickled = GraphWriter(settings, Output(protocol), ranks).dump(obj)
+    with paused_collection:
+        try:
+            pickled = GraphWriter(settings, Output(protocol), None).dump(obj)
+        except OrderNeededError:
+            ranks, _alive = survey(settings, obj)
+            pickled = GraphWriter(settings, Output(protocol), ranks).dump(obj)
     if trial is not None and (error := trial.error_of(pickled)) is not None:
         Blame(settings, ranks, trial).dump(obj)
         raise UnpicklableError(name, no_way_back(error))

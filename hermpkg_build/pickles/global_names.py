@@ -34,6 +34,11 @@ class GlobalWriter:
             self._out.alive.append(obj)
         self.write_name(*found)
 
+    def fetched_by(self, obj: object) -> bytes | None:
+        """The opcode that fetches `obj`; None where it was written less than twice."""
+        reference = self._out.by_value.get(self._found.get(id(obj)))
+        return reference if isinstance(reference, bytes) else None
+
     def _find(self, obj: object, name: str | None) -> tuple[str, str]:
         if self._resolve is None:
             return find_global(obj, name)

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from types import EllipsisType, FunctionType, NotImplementedType
 from typing import Any, TypeAlias
 
 from hermpkg_build.pickles import opcodes as op
-from hermpkg_build.pickles.global_names import GlobalWriter, ResolveGlobal
+from hermpkg_build.pickles.global_names import GlobalWriter
 from hermpkg_build.pickles.output import Output
 from hermpkg_build.pickles.package_reductions import copied
 from hermpkg_build.pickles.path_of_failure import UnpicklableError, path_of, reason_for
 from hermpkg_build.pickles.pickled import PickledObject
+from hermpkg_build.pickles.plain_batches import SMALLEST, PlainBatches
 from hermpkg_build.pickles.reducing import Elements, Reduced, checked, is_value, reduce, runs_code
+from hermpkg_build.pickles.settings import Settings
 from hermpkg_build.pickles.storages import StorageReference, storage_reference
 from hermpkg_build.pickles.values import AtomKeys, sort_atoms, split_atoms
 
-PersistentId: TypeAlias = Callable[[Any], "object | None"]
-ReduceOverride: TypeAlias = Callable[[Any], Any]
 Walk: TypeAlias = "Generator[Any, None, None]"
 
 _DEEPEST = 1_000_000
@@ -30,17 +29,6 @@ _REENTRIES = 1_000
 
 class OrderNeededError(Exception):
     """A set has elements that only their place in the whole graph orders."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """The options of `pickle_canonically`."""
-
-    protocol: int
-    name: str
-    persistent_id: PersistentId | None
-    resolve_global: ResolveGlobal | None
-    reduce_override: ReduceOverride | None
 
 
 class GraphWriter:
@@ -57,6 +45,7 @@ class GraphWriter:
         self._ranks = ranks
         self._globals = GlobalWriter(out, settings.protocol, settings.resolve_global)
         self._atoms = AtomKeys()
+        self._batches: PlainBatches | None = PlainBatches(settings, out, self._atoms, self._globals)
         self._values: dict[int, Hashable] = {}
         self._building: dict[int, int] = {}
         self._storage_keys: dict[Hashable, int] = {}
@@ -162,7 +151,7 @@ class GraphWriter:
         if len(items) == 1:
             return self._fill(items, pickle.APPEND)
         self._out.append(pickle.MARK)
-        return self._fill(items, pickle.APPENDS)
+        return self._fill_many(len(items), items, pickle.APPENDS)
 
     def _dict(self, obj: dict[Any, Any]) -> Walk | None:
         self._out.append(pickle.EMPTY_DICT)
@@ -174,7 +163,13 @@ class GraphWriter:
         if size == 1:
             return self._fill(flat, pickle.SETITEM)
         self._out.append(pickle.MARK)
-        return self._fill(flat, pickle.SETITEMS)
+        return self._fill_many(2 * size, flat, pickle.SETITEMS)
+
+    def _fill_many(self, size: int, children: Iterable[Any], closing: bytes) -> Walk:
+        """Write `size` children, then `closing`: those that are plain in batches."""
+        if size < SMALLEST or self._batches is None:
+            return self._fill(children, closing)
+        return self._batches.fill(iter(children), self._fill, closing)
 
     def _tuple(self, obj: tuple[Any, ...]) -> Walk | None:
         if not obj:
@@ -188,14 +183,14 @@ class GraphWriter:
         return self._tuple_by_value(obj, key)
 
     def _tuple_by_value(self, obj: tuple[Any, ...], key: Hashable) -> Walk:
-        opening, closing = _tuple_opcodes(len(obj))
+        opening, closing = op.of_tuple(len(obj))
         if opening:
             self._out.append(opening)
         yield from self._fill(obj, closing)
         self._out.memoise_value(key)
 
     def _tuple_by_identity(self, obj: tuple[Any, ...]) -> Walk:
-        opening, closing = _tuple_opcodes(len(obj))
+        opening, closing = op.of_tuple(len(obj))
         if opening:
             self._out.append(opening)
         self._enter(obj)
@@ -444,7 +439,3 @@ _INSTANCES: dict[type, object] = {
     type(Ellipsis): Ellipsis,
     type(NotImplemented): NotImplemented,
 }
-
-
-def _tuple_opcodes(size: int) -> tuple[bytes, bytes]:
-    return (b"", op.TUPLE_OF[size]) if size < len(op.TUPLE_OF) else (pickle.MARK, pickle.TUPLE)

@@ -104,9 +104,19 @@ def get(number: int) -> bytes:
     return b"h" + bytes((number,)) if number < 256 else b"j" + _U32(number)
 
 
+def number_of(opcode: bytes) -> int:
+    """The number that `get` made an opcode of."""
+    return int.from_bytes(opcode[1:], "little")
+
+
 def put(number: int) -> bytes:
     """BINPUT or LONG_BINPUT."""
     return b"q" + bytes((number,)) if number < 256 else b"r" + _U32(number)
+
+
+def of_tuple(size: int) -> tuple[bytes, bytes]:
+    """What stands before and after the elements of a tuple of `size`."""
+    return (b"", TUPLE_OF[size]) if size < len(TUPLE_OF) else (pickle.MARK, pickle.TUPLE)
 
 
 ATOM_ENCODERS: Final[dict[type, Encoder]] = {

@@ -7,10 +7,12 @@ from collections.abc import Callable, Hashable
 from typing import Any, TypeAlias
 
 from hermpkg_build.pickles import opcodes as op
+from hermpkg_build.pickles.batch import Batch
 
-Table: TypeAlias = "dict[Any, int | bytes]"
-"""Memoised objects by key: the index of the piece that leaves the object on the stack, and, from the first
-reference on, the opcode that fetches it."""
+Place: TypeAlias = "int | Batch"
+"""The index of the piece that leaves an object on the stack, or the batch that the object is in."""
+Table: TypeAlias = "dict[Any, Place | bytes]"
+"""Memoised objects by key: their places, and, from the first reference on, the opcodes that fetch them."""
 
 _BIG = 1 << 16
 
@@ -32,15 +34,15 @@ class Output:
         self.alive: list[object] = []
         self.encode_text: Callable[[str], bytes] = op.encode_text_3 if protocol < 4 else op.encode_text_4
         self._protocol = protocol
-        self._puts: list[int] = []
+        self._puts: list[tuple[Place, Hashable]] = []
         self._storage_keys: list[tuple[int, int]] = []
 
-    def fetch(self, table: Table, key: Hashable, reference: int | bytes) -> bytes:
+    def fetch(self, table: Table, key: Hashable, reference: Place | bytes) -> bytes:
         """The opcode that fetches the object that `table` has under `key` as `reference`."""
         if isinstance(reference, bytes):
             return reference
         opcode = table[key] = op.get(len(self._puts))
-        self._puts.append(reference)
+        self._puts.append((reference, key))
         return opcode
 
     def written(self, table: Table, key: Hashable) -> bool:
@@ -91,8 +93,7 @@ class Output:
 
     def finish(self) -> tuple[bytes, tuple[tuple[int, int], ...]]:
         """The whole pickle, and the offset of the four bytes of each storage key with that key."""
-        for number, piece in enumerate(self._puts):
-            self.pieces[piece] += op.put(number)
+        self._add_puts()
         offsets = []
         offset = counted = 0
         for piece, key in self._storage_keys:
@@ -100,3 +101,15 @@ class Output:
             counted = piece
             offsets.append((offset + len(pickle.BININT), key))
         return b"".join(self.pieces), tuple(offsets)
+
+    def _add_puts(self) -> None:
+        """Complete the pieces with objects that are referred to by the opcodes that memoise these."""
+        batches: dict[int, Batch] = {}
+        for number, (place, key) in enumerate(self._puts):
+            if isinstance(place, Batch):
+                batches[place.piece] = place
+                place.puts.append((key, op.put(number)))
+            else:
+                self.pieces[place] += op.put(number)
+        for piece, batch in batches.items():
+            self.pieces[piece] = batch.with_puts(self.pieces[piece])

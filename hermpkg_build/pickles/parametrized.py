@@ -26,10 +26,15 @@ class _Call:
         return self._call
 
 
+def is_made_for_one(kind: Any) -> bool:
+    """Whether `kind` may be a class that was made for one parametrized module."""
+    return getattr(kind, "__module__", None) == _MODULE
+
+
 def parametrized_class(obj: Any) -> Any:
     """The original class of a parametrized module; None for anything else."""
     kind: Any = type(obj)
-    if getattr(kind, "__module__", None) != _MODULE:
+    if not is_made_for_one(kind):
         return None
     is_made = kind.__name__ == f"Parametrized{kind.__base__.__name__}" and _HELD in obj.__dict__["_modules"]
     return kind.__base__ if is_made and hasattr(sys.modules[_MODULE], "_inject_property") else None

@@ -12,7 +12,7 @@ from types import FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
 from hermpkg_build.core.module_names import top_of
-from hermpkg_build.pickles.parametrized import by_its_original, parametrized_class
+from hermpkg_build.pickles.parametrized import by_its_original, is_made_for_one, parametrized_class
 
 _OBJECT: Final[Any] = object
 _OF_PATTERNS: Final = ("pattern", "flags", "groups", "groupindex")
@@ -74,6 +74,11 @@ def reduce(obj: Any, protocol: int) -> Any:
     if (original := parametrized_class(obj)) is not None:
         return by_its_original(obj, original)
     return obj.__reduce_ex__(protocol)
+
+
+def has_reducer_of_its_own(kind: type) -> bool:
+    """Whether `reduce` does more for instances of `kind` than to ask them."""
+    return f"{kind.__module__}.{kind.__qualname__}" in _WRITTEN_BY or is_made_for_one(kind)
 
 
 def _pattern_by_its_text(obj: Any, reducer: Any) -> Any:

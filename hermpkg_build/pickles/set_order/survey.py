@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any
 
 from hermpkg_build.pickles import opcodes as op
-from hermpkg_build.pickles.graph_writer import GraphWriter, Settings, Walk
-from hermpkg_build.pickles.output import Output, Table
+from hermpkg_build.pickles.graph_writer import GraphWriter, Walk
+from hermpkg_build.pickles.output import Output, Place, Table
 from hermpkg_build.pickles.path_of_failure import UnpicklableError
 from hermpkg_build.pickles.reducing import Elements
 from hermpkg_build.pickles.set_order.refinement import Node, Refinement
+from hermpkg_build.pickles.settings import Settings
 from hermpkg_build.pickles.storages import StorageReference, storage_digest
 
 _UNORDERED = frozenset({set, frozenset, Elements})
@@ -68,12 +69,12 @@ class _Unmemoised(Output):
         return taken
 
 
-class _Forgetful(dict[Any, "int | bytes"]):
+class _Forgetful(dict[Any, "Place | bytes"]):
     """A memo table that remembers nothing."""
 
     __slots__ = ()
 
-    def __setitem__(self, key: Any, value: int | bytes) -> None:
+    def __setitem__(self, key: Any, value: Place | bytes) -> None:
         pass
 
 
@@ -83,6 +84,7 @@ class _Surveyor(GraphWriter):
     def __init__(self, settings: Settings) -> None:
         self._text = _Unmemoised(settings.protocol)
         super().__init__(settings, self._text, {})
+        self._batches = None
         self._start[_Memory] = _nothing
         self._nodes: list[Node] = []
         self.indexes: dict[Hashable, int] = {}

@@ -1,0 +1,117 @@
+"""The piece of a pickle that was written for many objects at once, and where in it each of them is."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Final
+
+_LENGTHS: Final = {
+    **dict.fromkeys((pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE, pickle.EMPTY_TUPLE), (1, 0)),
+    **dict.fromkeys((pickle.BININT1, pickle.BINGET), (2, 0)),
+    pickle.BININT2: (3, 0),
+    **dict.fromkeys((pickle.BININT, pickle.LONG_BINGET), (5, 0)),
+    pickle.BINFLOAT: (9, 0),
+    **dict.fromkeys((pickle.LONG1, pickle.SHORT_BINUNICODE), (2, 1)),
+    **dict.fromkeys((pickle.LONG4, pickle.BINUNICODE), (5, 4)),
+}
+"""By opcode: its bytes before its data, and how many of these say how long the data is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Batch:
+    """What stands in one piece: `tokens` are its objects in the order in which the pickle has them.
+
+    A token is an atom, a class, or an object whose parts follow: a list, dict or tuple, or an instance of
+    one of the `classes`. What can change later is kept as it was: `sizes` are the lengths of the lists, and
+    of the dicts, `states` tell which instances had attributes. `tuples` has the ids of tuples whose value
+    counts, by the keys of these; `identities` are the ids of all others that have parts.
+    """
+
+    piece: int
+    tokens: Sequence[Any]
+    classes: Collection[type]
+    sizes: tuple[Sequence[int], Sequence[int]]
+    states: Sequence[bool]
+    tuples: Mapping[Hashable, int]
+    identities: Collection[int]
+    puts: list[tuple[Hashable, bytes]] = field(default_factory=list)
+    """The keys of tokens that are referred to later, each with the opcode for the memo."""
+
+    def with_puts(self, data: bytes) -> bytes:
+        """`data`, which is the piece, with the opcodes of `puts` after their tokens."""
+        places: dict[Hashable, int] = {}
+        for index, token in enumerate(self.tokens):
+            places.setdefault(token if type(token) is str else id(token), index)
+        ends = self._ends(data)
+        inserted = sorted((ends[places[self.tuples.get(key, key)]], put) for key, put in self.puts)
+        cuts = [0, *(end for end, _ in inserted), len(data)]
+        parts = [data[start:end] for start, end in pairwise(cuts)]
+        for index, (_, put) in enumerate(inserted):
+            parts[index] += put
+        return b"".join(parts)
+
+    def _ends(self, data: bytes) -> list[int]:
+        """The offset behind the opcode that leaves each token on the stack."""
+        ends: list[int] = []
+        lists, dicts = map(iter, self.sizes)
+        states = iter(self.states)
+        stack: list[_Open] = []
+        offset = 0
+        for index, token in enumerate(self.tokens):
+            kind = type(token)
+            if kind is list or kind is dict:
+                size = next(lists) if kind is list else 2 * next(dicts)
+                offset += 1
+                ends.append(offset)
+                if size:
+                    offset += size > 2 or (size > 1 and kind is list)
+                    stack.append(_Open(parts=size))
+                    continue
+            elif kind is tuple and token:
+                ends.append(0)
+                offset += len(token) > 3
+                stack.append(_Open(parts=len(token), index=index))
+                continue
+            elif kind in self.classes:
+                ends.append(0)
+                stack.append(_Open(parts=2, index=index, state=next(states)))
+                continue
+            else:
+                offset = _end_of_atom(data, offset)
+                ends.append(offset)
+            offset = _close(stack, ends, offset)
+        return ends
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Open:
+    """An object whose `parts` are to come, at `index` where the opcode after them makes it; then a state."""
+
+    parts: int
+    index: int | None = None
+    state: bool = False
+
+
+def _end_of_atom(data: bytes, offset: int) -> int:
+    size, counted = _LENGTHS[data[offset : offset + 1]]
+    return offset + size + int.from_bytes(data[offset + 1 : offset + 1 + counted], "little")
+
+
+def _close(stack: list[_Open], ends: list[int], offset: int) -> int:
+    """Close the objects whose last part ends at `offset`; the offset behind them."""
+    while stack:
+        innermost = stack[-1]
+        innermost.parts -= 1
+        if innermost.parts:
+            break
+        stack.pop()
+        offset += 1
+        if innermost.index is not None:
+            ends[innermost.index] = offset
+        if innermost.state:
+            stack.append(_Open(parts=1))
+            break
+    return offset
