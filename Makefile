@@ -81,7 +81,7 @@ format: $(VENV)/test.stamp ## Format the code
 	sh tests/bazel/buildifier.sh fix || test $$? = 69
 
 clean: ## Remove everything that make made
-	rm -rf $(VENV) $(ZOO) $(MODELS) $(FUZZ) $(INTEGRATIONS) .venv-matrix tests/bazel/node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	rm -rf $(VENV) $(ZOO) $(MODELS) $(FUZZ) $(INTEGRATIONS) .venv-matrix tests/*/node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
 		.import_linter_cache examples/*/hermpkg-out tests/zoo/hermpkg-out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

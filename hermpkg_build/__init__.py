@@ -69,7 +69,8 @@ _OF_BUILD = ("exporter", "generate")
 """The rooms with public names that hermpkg-build has."""
 
 
-def __getattr__(name: str) -> object:
+def _public(name: str) -> object:
+    """Load a public name. Raises AttributeError for any other."""
     if name == "__all__":
         # Type checkers, which can compute no list, go by the imports.
         return _available()
@@ -85,6 +86,10 @@ def __getattr__(name: str) -> object:
     value: object = getattr(import_module(f"{__name__}.{home}"), name)
     globals()[name] = value
     return value
+
+
+if not TYPE_CHECKING:  # To these, a module with a `__getattr__` has every name.
+    __getattr__ = _public
 
 
 def _available() -> list[str]:

@@ -10,18 +10,29 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import BinaryIO, NamedTuple, Protocol, TypeAlias, TypeVar, final
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar, final
 
 from hermpkg_build.disk.descriptors import READ, read_at, read_into
 from hermpkg_build.errors import ArchiveError
-
-ArchiveSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 
 _MOST_AT_ONCE = 1 << 30
 """A system call reads at most some 2 GiB."""
 
 _T = TypeVar("_T")
 _What = TypeVar("_What")
+
+
+class BinarySource(Protocol):
+    """A binary stream that can be read from its start: a file that is open, a BytesIO, a file of fsspec."""
+
+    def read(self) -> bytes:
+        """Read all that is left."""
+
+    def seek(self, offset: int, /) -> object:
+        """Go to a position, in bytes from the start."""
+
+
+ArchiveSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinarySource
 
 
 class ByteView(Protocol):

@@ -6,7 +6,6 @@ import mmap
 import os
 import shutil
 import tempfile
-from typing import BinaryIO, cast
 
 from hermpkg_build.archive.unpacked import UnpackedReader
 from hermpkg_build.archive.writer import Record, stream_archive
@@ -39,7 +38,7 @@ def private_copy(folder: UnpackedReader) -> memoryview:
             records.flush()
             data = _mapped(records.fileno())
             contents = [Record(name=name, content=data[place]) for name, place in places.items()]
-            stream_archive(cast(BinaryIO, packed), root=root, records=contents)
+            stream_archive(packed, root=root, records=contents)
             packed.flush()
             return _mapped(packed.fileno())
     except OSError as error:

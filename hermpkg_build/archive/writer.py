@@ -7,7 +7,7 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from hermpkg_build.archive.copying import append_slice, read_slice, slice_chunks
 from hermpkg_build.archive.plan import plan_archive
@@ -138,7 +138,14 @@ def _told(path: str) -> Iterator[None]:
         ) from error
 
 
-def stream_archive(stream: BinaryIO, *, root: str, records: Sequence[Record]) -> None:
+class BinaryDestination(Protocol):
+    """A binary stream to write to: a file that is open, a BytesIO, or anything else that takes bytes."""
+
+    def write(self, data: bytes, /) -> Any:
+        """Take bytes, and tell how many were taken; None is all of them."""
+
+
+def stream_archive(stream: BinaryDestination, *, root: str, records: Sequence[Record]) -> None:
     """Write the same bytes to an open binary stream, which need not be seekable.
 
     Raises as `write_archive` does, and whatever the stream raises.
@@ -148,14 +155,15 @@ def stream_archive(stream: BinaryIO, *, root: str, records: Sequence[Record]) ->
             _write_all(stream, data)
 
 
-def _write_all(stream: BinaryIO, data: Bytes) -> None:
+def _write_all(stream: BinaryDestination, data: Bytes) -> None:
     """Write all of `data`, which is not empty: a stream without a buffer may take a part at a time.
 
     Raises BlockingIOError where it takes nothing.
     """
     left: Bytes = data if isinstance(data, bytes) else memoryview(data).cast("B")
     while left:
-        count: int | None = stream.write(left)
+        # A view is as good as bytes to all that takes these, though not to type checkers.
+        count: int | None = stream.write(cast("bytes", left))
         if count is None and not isinstance(stream, io.RawIOBase):
             return  # A stream of the user's own that returns None has taken everything.
         if not count:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
-GlobPattern: TypeAlias = str | Sequence[str]
+GlobPattern: TypeAlias = str | Iterable[str]
 
 
 class GlobGroup:

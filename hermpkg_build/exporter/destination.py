@@ -6,10 +6,10 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import ClassVar, cast
 
 from hermpkg_build.archive.records import Record
-from hermpkg_build.archive.writer import begin_archive, replace_archive, stream_archive
+from hermpkg_build.archive.writer import BinaryDestination, begin_archive, replace_archive, stream_archive
 from hermpkg_build.core.file_kinds import ARTIFACT
 from hermpkg_build.disk.keeping import why_not_replaced
 from hermpkg_build.disk.replacing import NewFile
@@ -34,7 +34,7 @@ class FileDestination:
     All but small tensors are written when they are saved, so that they are in memory once.
     """
 
-    room = MemoryRoom(one=256 << 10, all_together=16 << 20)
+    room: ClassVar[MemoryRoom] = MemoryRoom(one=256 << 10, all_together=16 << 20)
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -65,9 +65,9 @@ class FileDestination:
 class StreamDestination:
     """A binary stream; nothing is written to it before the package is complete."""
 
-    room = MemoryRoom(one=256 << 20, all_together=256 << 20)
+    room: ClassVar[MemoryRoom] = MemoryRoom(one=256 << 20, all_together=256 << 20)
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryDestination) -> None:
         self._stream = stream
 
     def begin(self) -> NewFile:
@@ -84,14 +84,14 @@ class StreamDestination:
             flush()
 
 
-def destination_of(f: Any) -> FileDestination | StreamDestination:
+def destination_of(f: object) -> FileDestination | StreamDestination:
     """The destination that a path or a binary stream stands for. Raises TypeError, OutputError."""
     if isinstance(f, (str, os.PathLike)):
         path = os.fspath(f)
         return FileDestination(path if isinstance(path, str) else os.fsdecode(path))
     if isinstance(f, io.TextIOBase) or not callable(getattr(f, "write", None)):
         raise TypeError(f"f must be a path or a binary stream to write to, not {type(f).__name__}")
-    return StreamDestination(f)
+    return StreamDestination(cast("BinaryDestination", f))
 
 
 def keep_other_files(path: str, *, read: str = "") -> None:

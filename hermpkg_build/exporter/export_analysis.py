@@ -23,7 +23,7 @@ from hermpkg_build.exporter.loaded.observed_imports import externs_in_use, loade
 from hermpkg_build.exporter.plan import Plan, effective_rules
 from hermpkg_build.exporter.sources.available_modules import OWN_IMPORTER, AvailableModules
 from hermpkg_build.exporter.sources.repacked import Repacked
-from hermpkg_build.runtime.importer_protocol import Importer
+from hermpkg_build.runtime.importer_protocol import AnyImporter
 from hermpkg_build.source.known_facts import FactsStore, KnownFacts
 from hermpkg_build.source.source_facts import Source, SourceFacts
 
@@ -68,7 +68,7 @@ class ExportWalk:
 
 
 def follow_export(
-    plan: Plan, importer: Importer, records: Collection[str] = (), *, strict_imports: bool = False
+    plan: Plan, importer: AnyImporter, records: Collection[str] = (), *, strict_imports: bool = False
 ) -> ExportWalk:
     """Follow the imports of all roots of `plan`, among the modules that `importer` has.
 
@@ -99,7 +99,7 @@ def follow_export(
 
 
 def analyse_export(
-    plan: Plan, importer: Importer, records: Collection[str] = (), *, strict_imports: bool = False
+    plan: Plan, importer: AnyImporter, records: Collection[str] = (), *, strict_imports: bool = False
 ) -> ExportAnalysis:
     """Find the modules of an export as `follow_export` does, and the files that they read."""
     walk = follow_export(plan, importer, records, strict_imports=strict_imports)

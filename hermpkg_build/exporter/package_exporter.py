@@ -6,7 +6,7 @@ import os
 import platform
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hermpkg_build.analysis.closure import pickle_roots
 from hermpkg_build.analysis.module_finder import generated_module
@@ -39,14 +39,17 @@ from hermpkg_build.exporter.sources.available_modules import AvailableModules
 from hermpkg_build.exporter.sources.given_importers import importers_in_order
 from hermpkg_build.loading.forms import is_version_specifier
 from hermpkg_build.runtime.contents.file_tree import Directory
-from hermpkg_build.runtime.importer_protocol import Importer, OrderedImporter, sys_importer
+from hermpkg_build.runtime.importer_protocol import AnyImporter, OrderedImporter, sys_importer
 from hermpkg_build.runtime.mangling import demangle
 
 if TYPE_CHECKING:
     from hermpkg_build.archive.records import Record
+    from hermpkg_build.archive.writer import BinaryDestination
 
 _PROTOCOLS = (3, 4, 5)
 _ROOT = "archive"
+
+_Self = TypeVar("_Self", bound="PackageExporter")
 
 
 class PackageExporter(ModulePolicies):
@@ -75,8 +78,8 @@ class PackageExporter(ModulePolicies):
 
     def __init__(
         self,
-        f: Any,
-        importer: Importer | Sequence[Importer] = sys_importer,
+        f: str | os.PathLike[str] | os.PathLike[bytes] | BinaryDestination,
+        importer: AnyImporter | Sequence[AnyImporter] = sys_importer,
         debug: bool = False,
         *,
         requires: Mapping[str, str] | None = None,
@@ -85,7 +88,7 @@ class PackageExporter(ModulePolicies):
     ) -> None:
         super().__init__()
         self.debug = debug
-        self.importer: Any = _one_importer(importer)
+        self.importer: AnyImporter = _one_importer(importer)
         self._destination = destination_of(f)
         self._requires = dict(requires or {})
         for name, text in self._requires.items():
@@ -276,7 +279,7 @@ class PackageExporter(ModulePolicies):
         self._release()
         self._tell(analysis.left_out)
 
-    def __enter__(self) -> PackageExporter:  # noqa: PYI034 -- typing.Self is not in Python 3.10
+    def __enter__(self: _Self) -> _Self:  # noqa: PYI019 -- typing.Self is not in Python 3.10
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
@@ -369,7 +372,7 @@ class PackageExporter(ModulePolicies):
         self._plan.give_source(module, cause=cause, dependencies=dependencies)
 
 
-def _one_importer(importer: Any) -> Any:
+def _one_importer(importer: AnyImporter | Sequence[AnyImporter]) -> AnyImporter:
     """One importer for what was given. Raises TypeError."""
     one = OrderedImporter(*importer) if isinstance(importer, Sequence) else importer
     list(importers_in_order(one))

@@ -12,7 +12,7 @@ from hermpkg_build.core.graph import EdgeKind, ModuleGraph
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.exporter.export_analysis import follow_export
 from hermpkg_build.exporter.plan import Plan
-from hermpkg_build.runtime.importer_protocol import Importer
+from hermpkg_build.runtime.importer_protocol import AnyImporter
 
 _FEWEST = 2
 """Of a single decision the fix of its module says it all."""
@@ -20,7 +20,7 @@ _FEWEST = 2
 
 def whole_policy(
     plan: Plan,
-    importer: Importer,
+    importer: AnyImporter,
     records: Collection[str],
     write: Callable[[PolicyRule], str],
     *,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import io
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args, overload
 
 from hermpkg_build.archive.layout import PYTHON_VERSION, resource_record_name
 from hermpkg_build.archive.reader import ArchiveReader
@@ -16,14 +16,15 @@ from hermpkg_build.core.collection_pause import paused_collection
 from hermpkg_build.disk.trust import may_have_policies
 from hermpkg_build.runtime.contents.archives import (
     Archive,
-    RecordNotFoundError,
     Source,
     TorchReaderArchive,
     check_exists,
     is_torch_reader,
     local_source,
     open_archive,
+    open_torch_reader,
     read_externs,
+    record_not_found,
 )
 from hermpkg_build.runtime.contents.checks import (
     CheckMode,
@@ -48,12 +49,18 @@ from hermpkg_build.runtime.importing.sys_modules import PackageModules
 from hermpkg_build.runtime.mangling import demangle, mangle_prefix
 
 if TYPE_CHECKING:
+    import torch
+
     from hermpkg_build.core.globs import GlobPattern
     from hermpkg_build.runtime.contents.file_tree import Directory
     from hermpkg_build.runtime.contents.location import FileState
+    from hermpkg_build.runtime.contents.map_location import MapLocation
     from hermpkg_build.runtime.contents.resources import PackageResourceReader
     from hermpkg_build.runtime.contents.unpickling import PackageUnpickler, PickleLoad
     from hermpkg_build.trust.gate import Gate, GivenPolicy
+
+
+_T = TypeVar("_T")
 
 
 def _any_module(_name: str) -> bool:
@@ -77,7 +84,7 @@ class PackageImporter(Importer, Closing):
     `file_or_buffer` is a path, a folder that an archive was unpacked to, a binary stream, torch's
     PyTorchFileReader, or a reference to a registry, ``oci://REGISTRY/REPOSITORY@sha256:...``, whose artifact
     is pulled to the cache where it is not there yet. `module_allowed` is called with the name of each extern
-    module.
+    module; with None, all are allowed.
 
     `check` compares the environment with the one at build time: with "warn", another version of Python or
     of an extern distribution is a warning, and a missing or excluded distribution an error; with "error",
@@ -112,7 +119,7 @@ class PackageImporter(Importer, Closing):
     def __init__(
         self,
         file_or_buffer: Source,
-        module_allowed: Callable[[str], bool] = _any_module,
+        module_allowed: Callable[[str], bool] | None = None,
         *,
         check: CheckMode = "warn",
         verify: VerifyMode = "code",
@@ -140,18 +147,18 @@ class PackageImporter(Importer, Closing):
         if manifest is not None:
             check_environment(archive, manifest, check)
         self.extern_modules: list[str] = read_externs(archive)
-        _check_allowed(module_allowed, self.extern_modules, self.filename)
+        _check_allowed(module_allowed or _any_module, self.extern_modules, self.filename)
         space = ModuleSpace(
             archive=archive,
             tree=ModuleTree(archive.names(), self.extern_modules),
             importer=self,
-            module_allowed=module_allowed,
+            module_allowed=module_allowed or _any_module,
             files=real_files(archive, manifest, files),
             location=ArtifactLocation(
                 file_or_buffer,
                 archive,
                 files,
-                guarded=module_allowed is not _any_module,
+                guarded=module_allowed is not None,
                 trust=gate.given if gate is not None else None,
                 reopen=reopened_name,
             ),
@@ -168,12 +175,13 @@ class PackageImporter(Importer, Closing):
         self._running = _RunningLoad()
         self._gate = gate
 
-    def import_module(self, name: str, package: str | None = None) -> Any:
+    def import_module(self, name: str, package: str | None = None) -> ModuleType:
         """Import the module `name`, packaged or extern; a relative name counts from `package`.
 
         Raises ModuleNotFoundError for a module that the artifact neither holds nor lists as extern.
         """
-        return import_module(self._space, name, package)
+        module: ModuleType = import_module(self._space, name, package)
+        return module
 
     def __import__(
         self,
@@ -186,23 +194,68 @@ class PackageImporter(Importer, Closing):
         """Import as the ``__import__`` of packaged code does."""
         return import_statement(self._space, name, globals, locals, fromlist, level)
 
-    def load_binary(self, package: str, resource: str) -> bytes:
+    def load_binary(self, package: str | ModuleType, resource: str) -> bytes:
         """Read the bytes that were saved as `resource` of `package`. Raises RecordNotFoundError."""
         return self._read(_resource_record(package, resource))
 
-    def load_text(self, package: str, resource: str, encoding: str = "utf-8", errors: str = "strict") -> str:
+    def load_text(
+        self, package: str | ModuleType, resource: str, encoding: str = "utf-8", errors: str = "strict"
+    ) -> str:
         """Read the text that was saved so, as `load_binary` does. Raises UnicodeError too."""
         return self.load_binary(package, resource).decode(encoding, errors)
 
-    def load_pickle(self, package: str, resource: str, map_location: Any = None) -> Any:
+    @overload
+    def load_pickle(
+        self,
+        package: str | ModuleType,
+        resource: str,
+        map_location: MapLocation = None,
+        *,
+        as_type: None = None,
+    ) -> Any: ...
+
+    @overload
+    def load_pickle(
+        self,
+        package: str | ModuleType,
+        resource: str,
+        map_location: MapLocation = None,
+        *,
+        as_type: type[_T],
+    ) -> _T: ...
+
+    def load_pickle(
+        self,
+        package: str | ModuleType,
+        resource: str,
+        map_location: MapLocation = None,
+        *,
+        as_type: type[Any] | None = None,
+    ) -> Any:
         """Load the object that was saved as `resource` of `package`.
 
         `map_location` says where tensors go, as for torch.load. Pickles share the storages that they
         shared when they were saved; a second load of the same pickle gives independent tensors.
-        Raises RecordNotFoundError, UnpicklingError, and whatever the packaged code raises.
+
+        `as_type` is the class that the object must have, and that type checkers take it to have; of
+        containers, also with what is in them (``dict[str, int]``). An artifact has its own of the classes
+        that it packs: the class of the host that has the name of one stands for it (of its name in any
+        module, where it is one of ``__main__``).
+        Raises RecordNotFoundError, UnpicklingError, ObjectTypeError (which is a TypeError too) for an object
+        of another type, and whatever the packaged code raises.
+
+        >>> from hermpkg_build import PackageExporter
+        >>> with PackageExporter("words.pt") as exporter:
+        ...     exporter.save_pickle("data", "words.pkl", {"one": 1})
+        >>> with PackageImporter("words.pt") as importer:
+        ...     importer.load_pickle("data", "words.pkl", as_type=dict[str, int])
+        {'one': 1}
         """
+        from hermpkg_build.runtime.contents.expected_type import check_object, check_type
         from hermpkg_build.runtime.contents.unpickling import PackageUnpickler, PickleLoad
 
+        if as_type is not None:
+            check_type(as_type)
         record = _resource_record(package, resource)
         data = self._read(record)
         if self._gate is not None:
@@ -215,17 +268,19 @@ class PackageImporter(Importer, Closing):
         finally:
             self._running.load = outer
         load.validate()
+        if as_type is not None:
+            check_object(result, as_type, record, self.filename)
         return result
 
     def load_tensors(
         self,
-        package: str,
+        package: str | ModuleType,
         resource: str,
         *,
-        map_location: Any = None,
+        map_location: MapLocation = None,
         everything: bool = False,
         strict: bool = True,
-    ) -> dict[str, Any]:
+    ) -> dict[str, torch.Tensor]:
         """Give the tensors of a pickle by name; the pickle is read as data, and no code of it runs.
 
         The names and tensors of a torch module are those of its `state_dict`; with `everything`, those that
@@ -297,7 +352,7 @@ class PackageImporter(Importer, Closing):
     @functools.cached_property
     def zip_reader(self) -> Any:
         """A PyTorchFileReader of the same archive, made when first asked for."""
-        return _open_torch_reader(self._archive)
+        return open_torch_reader(self._archive)
 
     @property
     def storage_context(self) -> Any:
@@ -361,7 +416,7 @@ class PackageImporter(Importer, Closing):
 
     def _read(self, record: str) -> bytes:
         if not self._archive.has(record):
-            raise _record_not_found(self._archive, record)
+            raise record_not_found(self._archive, record)
         return self._archive.read(record)
 
 
@@ -446,39 +501,9 @@ def _check_allowed(module_allowed: Callable[[str], bool], externs: Sequence[str]
         )
 
 
-def _resource_record(package: Any, resource: str) -> str:
+def _resource_record(package: str | ModuleType, resource: str) -> str:
     """Give the record of a resource; `package` is a plain or mangled name, or a packaged module."""
     name = demangle(package if isinstance(package, str) else package.__name__)
     if not name:
         raise ValueError("the package of a resource needs a name")
     return resource_record_name(name, resource)
-
-
-def _record_not_found(archive: Archive, record: str) -> RecordNotFoundError:
-    import difflib
-
-    names = [name for name in archive.names() if not name.startswith(".data/")]
-    close = difflib.get_close_matches(record, names, n=3)
-    return RecordNotFoundError(
-        "the artifact has no such record",
-        facts=[("file", archive.name), ("record", record)],
-        next_step=f"did you mean {' or '.join(close)}?" if close else "",
-    )
-
-
-def _open_torch_reader(archive: Archive) -> Any:
-    """Make a PyTorchFileReader of the archive that is open; a folder is packed in memory first."""
-    import torch
-
-    if isinstance(archive, TorchReaderArchive):
-        return archive.reader
-    if isinstance(archive, ArchiveReader):
-        return torch._C.PyTorchFileReader(archive.open_path() or io.BytesIO(archive.raw()))
-    import zipfile
-
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as file:
-        for name in archive.names():
-            file.writestr(f"package/{name}", archive.read(name))
-    packed.seek(0)
-    return torch._C.PyTorchFileReader(packed)

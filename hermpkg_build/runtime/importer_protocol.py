@@ -8,7 +8,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from hermpkg_build.runtime.mangling import demangle, mangle_prefix
 
@@ -19,6 +19,23 @@ class ObjNotFoundError(Exception):
 
 class ObjMismatchError(Exception):
     """The importer has a different object under the name that was asked for."""
+
+
+class AnyImporter(Protocol):
+    """What modules and objects are found with: an Importer, or one of torch.package's."""
+
+    @property
+    def modules(self) -> Mapping[str, Any]:
+        """The modules that were imported, by name."""
+
+    def import_module(self, module_name: str, /) -> Any:
+        """Import a module. Raises ImportError."""
+
+    def get_name(self, obj: Any, name: str | None = None, /) -> tuple[str, str]:
+        """Find the module and the qualified name of `obj`."""
+
+    def whichmodule(self, obj: Any, name: str, /) -> str:
+        """Find the module that `obj` belongs to."""
 
 
 class Importer(ABC):
@@ -95,6 +112,9 @@ class _SysImporter(Importer):
         """Import a module as importlib.import_module does."""
         return importlib.import_module(module_name)
 
+    def __repr__(self) -> str:
+        return "sys_importer"
+
 
 sys_importer: Importer = _SysImporter()
 
@@ -109,8 +129,8 @@ class OrderedImporter(Importer):
     ('builtins', 'dict')
     """
 
-    def __init__(self, *args: Importer) -> None:
-        self._importers: Sequence[Importer] = args
+    def __init__(self, *args: AnyImporter) -> None:
+        self._importers: Sequence[AnyImporter] = args
 
     @property
     def modules(self) -> Mapping[str, Any]:  # type: ignore[override]

@@ -1,6 +1,7 @@
 """The public names: all there, and none of them loaded before it is used."""
 
 import ast
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,27 @@ def test_type_checkers_see_the_same_names():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="PackageImproter"):
         hermpkg_build.PackageImproter  # noqa: B018
+
+
+def public_functions():
+    """All functions that users call by a public name, with that name."""
+    for name in hermpkg_build.__all__:
+        found = getattr(hermpkg_build, name)
+        if inspect.isroutine(found):
+            yield name, found
+        if inspect.isclass(found):
+            public = [each for each in dir(found) if not each.startswith("_")]
+            for member in ["__init__", *public]:
+                value = inspect.getattr_static(found, member)
+                value = getattr(value, "__func__", value)
+                if inspect.isfunction(value):
+                    yield f"{name}.{member}", value
+
+
+def test_help_shows_defaults_that_can_be_read():
+    signatures = {name: str(inspect.signature(function)) for name, function in public_functions()}
+    assert {name for name, text in signatures.items() if " at 0x" in text} == set()
+    assert "sys_importer" in signatures["PackageExporter.__init__"]
 
 
 def loaded_by(statement: str) -> set[str]:

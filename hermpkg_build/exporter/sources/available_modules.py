@@ -15,7 +15,7 @@ from hermpkg_build.exporter.sources.interpreter import InterpreterProvider
 from hermpkg_build.exporter.sources.packaged import PackageProvider
 from hermpkg_build.exporter.sources.provider import ModuleProvider
 from hermpkg_build.exporter.sources.repacked import Repacked
-from hermpkg_build.runtime.importer_protocol import Importer
+from hermpkg_build.runtime.importer_protocol import AnyImporter
 
 OWN_IMPORTER = "torch_package_importer"
 """A module that every importer provides itself; no package holds it."""
@@ -31,7 +31,7 @@ class AvailableModules:
 
     def __init__(
         self,
-        importer: Importer,
+        importer: AnyImporter,
         may_import: Callable[[str], bool],
         *,
         given: Mapping[str, ModuleSource] | None = None,

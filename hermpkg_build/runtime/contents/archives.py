@@ -9,9 +9,9 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
-from hermpkg_build.archive.archive_file import ArchiveBytes
+from hermpkg_build.archive.archive_file import ArchiveBytes, ArchiveSource, BinarySource
 from hermpkg_build.archive.layout import (
     EXTERN_MODULES,
     LONGEST_NAME,
@@ -29,8 +29,19 @@ from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
 _LONGEST_VERSION = 9
 _LARGEST_VERSION = 64 << 10
 
-Source: TypeAlias = Any
-"""A path, a binary stream, bytes, or torch's PyTorchFileReader, which has no type where torch is absent."""
+
+class TorchFileReader(Protocol):
+    """A PyTorchFileReader of torch, which has no type where torch is not installed."""
+
+    def get_record(self, name: str, /) -> bytes:
+        """Read a record."""
+
+    def get_all_records(self) -> list[str]:
+        """List the names of all records."""
+
+
+Source: TypeAlias = ArchiveSource | TorchFileReader
+"""A path, a binary stream, bytes, or torch's PyTorchFileReader."""
 
 
 class ArtifactNotFoundError(ArchiveError, FileNotFoundError):
@@ -41,7 +52,7 @@ class RecordNotFoundError(ArchiveError, FileNotFoundError):
     """The archive has no record of that name."""
 
 
-def open_archive(source: Source) -> Archive:
+def open_archive(source: Source | ArchiveBytes) -> Archive:
     """Open the archive that `source` holds.
 
     Raises ArtifactNotFoundError, ArchiveError for an archive that is not a package or has a format newer
@@ -71,7 +82,7 @@ def local_source(source: Source) -> Source:
             facts=[("reference", source), ("missing", error.name or "")],
             next_step="pip install 'hermpkg-build[registry]'",
         ) from error
-    return opening.local_file(source)
+    return str(opening.local_file(source))
 
 
 def check_exists(source: Source) -> None:
@@ -80,7 +91,7 @@ def check_exists(source: Source) -> None:
         raise ArtifactNotFoundError("there is no such file", facts=[("file", os.fspath(source))])
 
 
-def _open(source: Source) -> Archive:
+def _open(source: Source | ArchiveBytes) -> Archive:
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
         check_exists(path)
@@ -94,7 +105,7 @@ def _open(source: Source) -> Archive:
         return TorchReaderArchive(source)
     if isinstance(source, io.TextIOBase) or not (hasattr(source, "read") and hasattr(source, "seek")):
         raise TypeError(f"expected a path or a binary stream, not {type(source).__name__}")
-    return ArchiveReader(source)
+    return ArchiveReader(cast(BinarySource, source))
 
 
 def content_number(archive: Archive) -> int:
@@ -248,3 +259,34 @@ def _check_version(archive: Archive) -> None:
             facts=[("file", archive.name), ("version", text[:80]), ("newest", str(NEWEST_READABLE_VERSION))],
             next_step="open it with the version of hermpkg or torch that wrote it, or a newer one",
         )
+
+
+def record_not_found(archive: Archive, record: str) -> RecordNotFoundError:
+    """Make the error for a record that an archive lacks, which names those that it may be meant for."""
+    import difflib
+
+    names = [name for name in archive.names() if not name.startswith(".data/")]
+    close = difflib.get_close_matches(record, names, n=3)
+    return RecordNotFoundError(
+        "the artifact has no such record",
+        facts=[("file", archive.name), ("record", record)],
+        next_step=f"did you mean {' or '.join(close)}?" if close else "",
+    )
+
+
+def open_torch_reader(archive: Archive) -> Any:
+    """Make a PyTorchFileReader of the archive that is open; a folder is packed in memory first."""
+    import torch
+
+    if isinstance(archive, TorchReaderArchive):
+        return archive.reader
+    if isinstance(archive, ArchiveReader):
+        return torch._C.PyTorchFileReader(archive.open_path() or io.BytesIO(archive.raw()))
+    import zipfile
+
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        for name in archive.names():
+            file.writestr(f"package/{name}", archive.read(name))
+    packed.seek(0)
+    return torch._C.PyTorchFileReader(packed)
