@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hermpkg_build.errors import LoadingError, Location
+from hermpkg_build.errors import HermpkgError, LoadingError, Location
 from hermpkg_build.loading.collected_errors import raise_all
 from hermpkg_build.loading.evaluation_cache import EvaluatedFile
 from hermpkg_build.loading.hosts import BuildHost, BzlHost, Host
 from hermpkg_build.loading.interpreter import Interpreter
+from hermpkg_build.loading.interpreter_errors import TooMuchError
 from hermpkg_build.loading.load_graph import LoadGraph
 from hermpkg_build.loading.packages import Packages
+from hermpkg_build.loading.prelude import PRELUDE_PATH
 
 if TYPE_CHECKING:
-    import starlark
-
     from hermpkg_build.disk.source_tree import SourceTree
 
 
@@ -29,12 +30,33 @@ class Evaluation:
         self._packages = packages
         self.graph: LoadGraph = LoadGraph(root, tree, packages)
         self._interpreter = Interpreter(self.graph.sources)
-        self._modules: dict[str, starlark.FrozenModule] = {}
         self._messages: dict[str, tuple[tuple[Location, str], ...]] = {}
+        self._failures: dict[str, HermpkgError] = {}
+        self._too_much: TooMuchError | None = None
 
     def evaluate(self, package: str, path: str) -> EvaluatedFile:
-        """Evaluate the BUILD file at `path`. Raises LoadingError, or GroupedError with all that is wrong."""
+        """Evaluate the BUILD file at `path`.
+
+        Raises LoadingError, or GroupedError with all that is wrong. After a file that takes too much time or
+        memory its error is that of all others, too: they could be many.
+        """
+        if self._too_much is not None:
+            raise self._too_much
+        self._interpreter.start()
         bzl_paths = self.graph.behind(path)
+        try:
+            try:
+                return self._evaluated(package, path, bzl_paths)
+            except TooMuchError as error:
+                if error.ran <= {PRELUDE_PATH, *bzl_paths}:
+                    raise
+            # In a process of its own it may have room: whether it has is nothing that others decide.
+            return self._evaluated(package, path, bzl_paths)
+        except TooMuchError as error:
+            self._too_much = error
+            raise
+
+    def _evaluated(self, package: str, path: str, bzl_paths: Sequence[str]) -> EvaluatedFile:
         for bzl in bzl_paths:
             self._run_bzl(bzl)
         source = self.graph.source(path)
@@ -46,19 +68,28 @@ class Evaluation:
         return EvaluatedFile(build_file=build_file, loads=tuple(loads), globs=host.globs)
 
     def _run_bzl(self, path: str) -> None:
-        if path in self._modules:
+        if path in self._failures:
+            raise self._failures[path]
+        if self._interpreter.has(path):
             return
         host = BzlHost(self.graph.sources)
-        self._modules[path] = self._run(path, host)
+        try:
+            self._run(path, host)
+        except TooMuchError:
+            raise
+        except HermpkgError as error:
+            self._failures[path] = error
+            raise
         self._messages[path] = tuple(host.messages)
 
-    def _run(self, path: str, host: Host) -> starlark.FrozenModule:
+    def _run(self, path: str, host: Host) -> None:
         """Evaluate one file for `host`, after those that it loads. Raises all that is wrong."""
-        loads = {load.label: self._modules[load.path] for load in self.graph.loads_of(path)}
+        loads = {load.label: load.path for load in self.graph.loads_of(path)}
         try:
-            module = self._interpreter.run(self.graph.source(path), loads, host)
+            self._interpreter.run(self.graph.source(path), loads, host)
+        except TooMuchError:
+            raise
         except LoadingError as error:
             raise_all([*host.errors, error], f"in {path}")
             raise
         raise_all(host.errors, f"in {path}")
-        return module

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import Policy, PolicyRule
 from hermpkg_build.core.target import ATTRIBUTES, BuildFile, RuleTarget
-from hermpkg_build.core.texts import clipped
 from hermpkg_build.errors import HermpkgError, Location
 from hermpkg_build.loading.attribute_values import Path
 from hermpkg_build.loading.binding import bind
@@ -19,9 +18,6 @@ from hermpkg_build.loading.glob import GlobCall, GlobError
 from hermpkg_build.loading.rules import BUILD_FUNCTIONS, POLICY_FUNCTIONS, Rule
 from hermpkg_build.loading.starlark_source import StarlarkSource
 from hermpkg_build.loading.visibility import PRIVATE, PUBLIC, absolute_visibility
-
-_LONGEST_MESSAGE = 10_000
-"""Characters of what ``print`` was given: messages are kept with what a file declares."""
 
 
 class Host(ABC):
@@ -50,8 +46,8 @@ class Host(ABC):
         return PolicyRule(policy=policy, location=site.location(), **(values or {"include": ()}))
 
     def message(self, call: Call, text: str) -> None:
-        """Keep what was printed."""
-        self.messages.append((self._site(call).location(), clipped(text, _LONGEST_MESSAGE)))
+        """Keep what was printed, which is as long as it may be."""
+        self.messages.append((self._site(call).location(), text))
 
 
 class BzlHost(Host):

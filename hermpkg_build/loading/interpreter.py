@@ -1,185 +1,179 @@
-"""Runs the Starlark interpreter on BUILD and .bzl files; no other module knows it."""
+"""Has BUILD and .bzl files evaluated, in a process of their own, and answers what they call."""
 
 from __future__ import annotations
 
-import mmap
-import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias, TypeVar
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
-import starlark
-
-from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.errors import LoadingError, Location
 from hermpkg_build.loading.call_site import Call
 from hermpkg_build.loading.hosts import Host
-from hermpkg_build.loading.prelude import (
-    PRELUDE_PATH,
-    Frame,
-    frames_of,
-    prelude_text,
-    unseal,
+from hermpkg_build.loading.interpreter_errors import Place, TooMuchError, ended, stopped, translated
+from hermpkg_build.loading.interpreter_main import ASKING, MAKING, MARK, MOST_CPU_S, MOST_MEMORY, MOST_STEPS
+from hermpkg_build.loading.interpreter_process import (
+    GIVEN,
+    MEMORY,
+    MOST_GIVEN,
+    EndedError,
+    InterpreterProcess,
 )
+from hermpkg_build.loading.line_marks import MarkedText, marked
+from hermpkg_build.loading.prelude import PRELUDE_PATH, frames_of, prelude_text, unseal
 from hermpkg_build.loading.rules import DEFS_LABEL, FUNCTIONS, Function
 from hermpkg_build.loading.starlark_source import StarlarkSource
-from hermpkg_build.loading.value_sizes import check_sizes
 
-_MAX_CALLS = 200
-"""How deep calls may nest. Without recursion a stack is no deeper than there are functions."""
+_OF_A_CALL: Final = 8 << 10
+_OF_A_VALUE: Final = 56
+"""Bytes of memory for each call, and for each value in it, beside their text."""
 
-_MOST_MEMORY = 1 << 30
-"""So much may evaluating one file add to the memory of the process."""
+_MOST_ERRORS: Final = 1_000
+"""After so many errors a file is evaluated no further."""
 
-_LOOKS = 5
-"""The interpreter asks every thousand steps, and every fifth time the system is asked, which takes 10 us."""
-
-_PANIC = "PanicException"
-"""What PyO3 raises where Rust code gave up. It has no other name that Python knows."""
-
-_ERROR = re.compile(
-    r"^error: (?P<message>.*?)(?:\n --> (?P<path>[^\n]*):(?P<line>[0-9]+):(?P<column>[0-9]+)$.*)?\Z",
-    re.MULTILINE | re.DOTALL,
-)
-
+_NO_MEMORY: Final = ("memory", "capacity", "Size")
+"""Words of Rust code that gave up because a value was too large."""
 
 _PRINT = Function(name="print", doc="", attributes={})
 
-_T = TypeVar("_T")
 Sealed: TypeAlias = Sequence[object]
 SealedItems: TypeAlias = Sequence[tuple[str, object]]
 
 
+class _Running:
+    """A process, the files that it has evaluated, and the policy rules that they know by their numbers."""
+
+    def __init__(self) -> None:
+        self.process = InterpreterProcess()
+        self.ran: set[str] = set()
+        self.rules: list[object] = []
+        self.decoder = _decoder(self.rules)
+
+
+def _decoder(rules: Sequence[object]) -> json.JSONDecoder:
+    """Return what reads messages, in which an object may stand for a policy rule."""
+    return json.JSONDecoder(object_hook=lambda found: rules[found["rule"]] if "rule" in found else found)
+
+
 class Interpreter:
-    """An interpreter with the prelude loaded. `sources` are all files it may meet, by path."""
+    """Evaluates files. `sources` are all those that it may meet, by path.
+
+    A file that ends the process of the interpreter costs no other: the next one gets another process.
+    """
 
     def __init__(self, sources: Mapping[str, StarlarkSource]) -> None:
-        extensions = starlark.LibraryExtension
-        self._globals = starlark.Globals.extended_by(
-            [extensions.StructType, extensions.CallStack, extensions.Json]
-        )
-        self._dialect = starlark.Dialect.standard()
-        self._dialect.enable_keyword_only_arguments = True
         self._sources = sources
-        self._host: Host | None = None
-        self._failure: BaseException | None = None
-        self._prelude = self._load_prelude()
+        self._marked: dict[str, MarkedText] = {}
+        self._running: _Running | None = None
 
-    def run(
-        self, source: StarlarkSource, modules: Mapping[str, starlark.FrozenModule], host: Host
-    ) -> starlark.FrozenModule:
-        """Evaluate a file, whose calls go to `host`; `modules` are what its load statements name.
+    def start(self) -> _Running:
+        """Start the process, if there is none, without waiting for it. Raises LocalEnvironmentError."""
+        if self._running is None:
+            self._running = _Running()
+        return self._running
 
-        Raises LoadingError.
+    def has(self, path: str) -> bool:
+        """Whether the process knows what the .bzl file at `path` defines."""
+        return self._running is not None and path in self._running.ran
+
+    def run(self, source: StarlarkSource, loads: Mapping[str, str], host: Host) -> None:
+        """Evaluate a file, whose calls go to `host`; `loads` has the paths of what its load statements name.
+
+        Raises LoadingError; TooMuchError where the file takes too much time or memory.
         """
-        check_sizes(source, _MOST_MEMORY)
-        module = starlark.Module()
-        known = {**modules, DEFS_LABEL: self._prelude, PRELUDE_PATH: self._prelude}
-        loader = starlark.FileLoader(known.__getitem__)
-        symbols = "".join(f', "{name}"' for name in host.symbols)
-        self._host, self._failure = host, None
-        # Being asked whether to go on is also what lets Python notice Ctrl-C while a file loops.
-        options = starlark.EvalOptions(
-            check_cancelled=self._guarded(_memory_limit(source.path)), max_callstack_size=_MAX_CALLS
-        )
+        running = self.start()
+        text = self._marked[source.path] = marked(source)
+        place = Place(source=source, sources=self._sources, marked=self._marked)
         try:
-            for path, text in (
-                (PRELUDE_PATH, f'load("{PRELUDE_PATH}"{symbols})'),
-                (source.path, source.text),
-            ):
-                tree = starlark.parse(path, text, self._dialect)
-                starlark.eval_with(options, module, tree, self._globals, loader)
-        except BaseException as error:
-            if self._failure is not None:
-                raise self._failure from None
-            if isinstance(error, starlark.StarlarkError):
-                raise self._translated(source, str(error)) from None
-            if type(error).__name__ == _PANIC:
-                raise _too_large(source.path, str(error)) from None
+            _load_prelude(running)
+            answer = _evaluated(running, text, source.path, loads, host)
+        except EndedError as error:
+            line = running.process.last_line()
+            self._end()
+            raise _with_files(ended(place, error.reason, line), running.ran) from None
+        except BaseException:
+            self._end()
             raise
-        finally:
-            self._host = None
-        return module.freeze()
+        if reason := answer.get("stopped"):
+            raise stopped(place, reason, answer["error"])
+        if "error" in answer:
+            raise translated(place, answer["error"])
+        running.ran.add(source.path)
 
-    def _load_prelude(self) -> starlark.FrozenModule:
-        module = starlark.Module()
-        module.add_callable("_call", self._guarded(self._on_call))
-        module.add_callable("_print", self._guarded(self._on_print))
-        tree = starlark.parse(PRELUDE_PATH, prelude_text(), self._dialect)
-        starlark.eval(module, tree, self._globals)
-        return module.freeze()
-
-    def _guarded(self, function: Callable[..., _T]) -> Callable[..., _T]:
-        """Return `function` with its exceptions kept: the interpreter would turn them into text."""
-
-        def call(*args: object) -> _T:
-            try:
-                return function(*args)
-            except BaseException as error:
-                self._failure = error
-                raise
-
-        return call
-
-    def _on_call(self, function: str, stack: str, args: Sealed, kwargs: SealedItems) -> object:
-        assert self._host is not None
-        result = self._host.call(_call(FUNCTIONS[function], stack, args, kwargs))
-        return starlark.OpaquePythonObject(result) if isinstance(result, PolicyRule) else result
-
-    def _on_print(self, stack: str, text: str) -> None:
-        assert self._host is not None
-        self._host.message(_call(_PRINT, stack, [], []), text)
-
-    def _translated(self, source: StarlarkSource, text: str) -> LoadingError:
-        """Return the interpreter's error in our words, with the calls that led to it."""
-        match = _ERROR.search(text)
-        frames: Sequence[Frame] = frames_of(text)
-        message = match["message"].strip() if match else text
-        location = Location(source.path)
-        if match and match["path"] and match["path"] != PRELUDE_PATH:
-            location = Location(match["path"], int(match["line"]), int(match["column"]))
-        elif frames:
-            location = Location(frames[-1].path, frames[-1].line)
-        if "call stack overflow" in message:
-            message, frames = _overflow(
-                frames, in_prelude=match is not None and match["path"] == PRELUDE_PATH
-            )
-        message = message.removeprefix("Parse error: ").partition(", expected one of")[0]
-        origin = self._sources.get(location.path, source)
-        width = len(max(re.findall(r"\^+", text), key=len, default="^"))
-        return origin.error(location, message, width=width, facts=_called_from(frames))
+    def _end(self) -> None:
+        if self._running is not None:
+            self._running.process.end()
+        self._running = None
 
 
-def _memory_limit(path: str) -> Callable[[], bool]:
-    """Return what the interpreter asks every thousand steps; it raises LoadingError for too much memory."""
-    asked = 0
-    most = _memory_bytes() + _MOST_MEMORY
-
-    def is_cancelled() -> bool:
-        nonlocal asked
-        asked += 1
-        if asked % _LOOKS == 0 and _memory_bytes() > most:
-            raise _too_large(path, f"more than {_MOST_MEMORY >> 30} GiB")
-        return False
-
-    return is_cancelled
+def _load_prelude(running: _Running) -> None:
+    if PRELUDE_PATH in running.ran:
+        return
+    running.process.wait_until_ready()
+    texts = [(PRELUDE_PATH, prelude_text())]
+    running.process.send(_file(PRELUDE_PATH, texts, loads={}, functions=["_call", "_print"]))
+    answer = json.loads(running.process.receive())
+    assert "done" in answer, answer
+    running.ran.add(PRELUDE_PATH)
 
 
-def _memory_bytes() -> int:
-    """The memory of this process; 0 where the system does not tell."""
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * mmap.PAGESIZE
-    except OSError:
-        return 0
+def _evaluated(
+    running: _Running, marked_text: MarkedText, path: str, loads: Mapping[str, str], host: Host
+) -> Mapping[str, Any]:
+    """Have a file evaluated, answer what it calls, and return what became of it.
+
+    Raises EndedError, and LoadingError after many errors.
+    """
+    process = running.process
+    symbols = "".join(f', "{name}"' for name in host.symbols)
+    known = {**loads, DEFS_LABEL: PRELUDE_PATH, PRELUDE_PATH: PRELUDE_PATH}
+    texts = [(PRELUDE_PATH, f'load("{PRELUDE_PATH}"{symbols})'), (path, marked_text.text)]
+    process.start_line()
+    process.send(_file(path, texts, known, functions=[MARK]))
+    left = MOST_GIVEN
+    while True:
+        data = process.receive(left)
+        left -= len(data) + _OF_A_VALUE * data.count(b",") + _OF_A_CALL
+        if left < 0:
+            raise EndedError(GIVEN)
+        message: dict[str, Any] = running.decoder.decode(data.decode())
+        if "call" in message:
+            call = _call_of(*message["call"])
+            result = host.call(call)
+            if call.function.name in ASKING:
+                process.send({"value": result})
+            elif call.function.name in MAKING:
+                running.rules.append(result)
+        elif "print" in message:
+            stack, printed = message["print"]
+            host.message(_call(_PRINT, stack, [], []), printed)
+        elif "panic" in message:
+            text = message["panic"]
+            raise EndedError(MEMORY if any(word in text for word in _NO_MEMORY) else text)
+        else:
+            return message
+        if len(host.errors) >= _MOST_ERRORS:
+            summary = f"more than {_MOST_ERRORS:,} errors"
+            raise LoadingError(summary, location=Location(path), next_step="mend these first")
 
 
-def _too_large(path: str, reason: str) -> LoadingError:
-    return LoadingError(
-        "the values of the file take too much memory",
-        location=Location(path),
-        facts=[("reason", reason)],
-        next_step="make shorter lists",
-    )
+def _file(
+    path: str, texts: Sequence[tuple[str, str]], loads: Mapping[str, str], functions: Sequence[str]
+) -> Mapping[str, object]:
+    """Return the message that has a file evaluated: `texts` in their order, with `functions` at hand."""
+    return {
+        "path": path,
+        "is_loaded": path == PRELUDE_PATH or path.endswith(".bzl"),
+        "texts": texts,
+        "loads": loads,
+        "functions": functions,
+        "steps": MOST_STEPS,
+        "memory": MOST_MEMORY,
+        "cpu_s": MOST_CPU_S,
+    }
+
+
+def _call_of(function: str, stack: str, args: Sealed, kwargs: SealedItems) -> Call:
+    return _call(FUNCTIONS[function], stack, args, kwargs)
 
 
 def _call(function: Function, stack: str, args: Sealed, kwargs: SealedItems) -> Call:
@@ -191,23 +185,7 @@ def _call(function: Function, stack: str, args: Sealed, kwargs: SealedItems) -> 
     )
 
 
-def _called_from(frames: Sequence[Frame]) -> list[tuple[str, str]]:
-    """Return a fact with the calls that led to a place inside a function, innermost first."""
-    outer = [f"{frame.path}:{frame.line}" for frame in reversed(frames[:-1])]
-    return [("called from", "\n".join(outer))] if outer else []
-
-
-def _overflow(frames: Sequence[Frame], *, in_prelude: bool) -> tuple[str, Sequence[Frame]]:
-    """Say where a stack overflow comes from, with the calls up to the first that repeats."""
-    seen: set[tuple[str, str]] = set()
-    for index, frame in enumerate(frames):
-        key = (frame.path, frame.function)
-        if key in seen:
-            return (
-                f"function {frame.function!r} is called recursively, and Starlark has no recursion",
-                frames[:index],
-            )
-        seen.add(key)
-    if in_prelude:
-        return "a value is nested too deeply, or holds itself", frames
-    return f"calls are nested more than {_MAX_CALLS} deep", frames
+def _with_files(error: LoadingError, ran: set[str]) -> LoadingError:
+    if isinstance(error, TooMuchError):
+        error.ran = frozenset(ran)
+    return error

@@ -14,6 +14,11 @@ from hermpkg_build.errors import LoadingError, Location
 MAX_NESTING = 200
 """How deep expressions may nest. The interpreter has no limit of its own and dies of a stack overflow."""
 
+MOST_SIGNS = 500_000
+"""Brackets, commas, operators and line ends of a file: its syntax tree takes up to 2 KB for each."""
+
+_SIGNS = "()[]{},.:;=+-*/%<>|&^~\n"
+
 _TAB_WIDTH = 4
 _SHOWN_WIDTH = 100
 _CLIP = "…"
@@ -38,6 +43,7 @@ class StarlarkSource:
     def parse(cls, path: str, data: bytes) -> StarlarkSource:
         """Read the bytes of a file: UTF-8 with any line ends. Raises LoadingError."""
         text = _decode(path, data)
+        _check_size(path, text)
         try:
             tree, caught = parse_module(text, path)
         except TooDeepError:
@@ -228,6 +234,19 @@ def _decode(path: str, data: bytes) -> str:
         column = nul - text.rfind("\n", 0, nul)
         raise LoadingError("a NUL byte in the text", location=Location(path, line, column))
     return text
+
+
+def _check_size(path: str, text: str) -> None:
+    if len(text) <= MOST_SIGNS:
+        return
+    count = sum(map(text.count, _SIGNS))
+    if count > MOST_SIGNS:
+        raise LoadingError(
+            "the file is too large",
+            location=Location(path),
+            facts=[("brackets, commas, operators and lines", f"{count:,}"), ("at most", f"{MOST_SIGNS:,}")],
+            next_step="make packages of its parts, or targets in a loop",
+        )
 
 
 def _with_spaces(path: str, text: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 from hermpkg_build.core.attributes import AttributeType, Form, value_of_default
 from hermpkg_build.core.target import ATTRIBUTES
 from hermpkg_build.loading.attribute_values import convert
+from hermpkg_build.loading.interpreter_main import ASKING, MAKING
 from hermpkg_build.loading.rules import (
     BUILD_FUNCTIONS,
     POLICY_FUNCTIONS,
@@ -79,3 +80,28 @@ def test_every_attribute_takes_its_default(files: WorkspaceFiles, rule: Function
     spelt, silent = files.target("//p:t"), files.target("//q:t")
     assert str(attributes(spelt)).replace("'p'", "'q'") == str(attributes(silent))
     assert (spelt.visibility, spelt.tags) == (silent.visibility, silent.tags)
+
+
+def test_the_process_of_the_interpreter_knows_which_calls_give_something(files: WorkspaceFiles) -> None:
+    """It waits for no others."""
+    assert set(POLICY_FUNCTIONS) == MAKING
+    assert set(BUILD_FUNCTIONS) >= ASKING
+    given = {
+        "glob": '["a.txt"]',
+        "package_name": '"p"',
+        "package": "None",
+        "exports_files": "None",
+        "model": "None",
+    }
+    assert {*BUILD_FUNCTIONS} <= {*given}
+    arguments = {
+        "glob": '["a*"]',
+        "exports_files": '["a.txt"]',
+        "model": 'name = "m", factory = "a:b"',
+    }
+    files.write("p/a.txt")
+    calls = [f"{name}({arguments.get(name, '')})" for name in ("package", *given) if name != "package"]
+    texts = [f"print({call} == {given[call.partition('(')[0]]})" for call in ["package()", *calls]]
+    files.build("p", "\n".join(texts) + "\n")
+    files.file("p")
+    assert [text for _, text in files.messages] == ["True"] * len(texts)
