@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.remote.background import Background
 from hermpkg_build.remote.failures import RemoteError, warning
-from hermpkg_build.remote.reapi.entries import SharedAction, decode_entry, describe, encode_entry
+from hermpkg_build.remote.reapi.entries import (
+    INLINE_LIMIT,
+    SharedAction,
+    decode_entry,
+    describe,
+    encode_entry,
+)
 from hermpkg_build.remote.transport import EMPTY, Blob, Transport
 from hermpkg_build.store.action_cache import ActionResult, decode_result, encode_result
 from hermpkg_build.store.failures import log_corrupt
@@ -119,7 +125,7 @@ class RemoteCache:
         with self._exchange("upload", action.subject) as transfer:
             missing = (self._transport.missing(blobs) | self._damaged) & blobs.keys()
             self._transport.upload([blobs[digest] for digest in sorted(missing)])
-            entry = encode_entry(result.outputs, stored)
+            entry = encode_entry(result.outputs, stored, self._small(result.outputs.values()))
             self._transport.put_result(name, entry)
             transfer.size = len(entry) + sum(digest.size for digest in missing)
 
@@ -153,7 +159,16 @@ class RemoteCache:
         except ValueError as error:
             log_corrupt("shared action result", f"{action.name} {action.key}: {error}")
             return None
+        for digest, data in entry.contents.items():
+            if self._content.path_of(digest) is None:
+                self._content.put_bytes(data)
         return result if self.fetch(result.outputs.values(), action.subject) else None
+
+    def _small(self, digests: Iterable[Digest]) -> dict[Digest, bytes]:
+        """The contents that an entry may hold itself."""
+        small = {digest for digest in digests if digest.size <= INLINE_LIMIT}
+        found = {digest: self._content.get_bytes(digest) for digest in small}
+        return {digest: data for digest, data in found.items() if data is not None}
 
     def _note_damaged(self, digests: set[Digest]) -> None:
         """Remember contents that the server says it has and does not have whole, to upload them again."""

@@ -14,9 +14,11 @@ from hermpkg_build.engine.build import build_targets
 from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.opening import MakeRebuilder, open_build
 from hermpkg_build.engine.rebuilder import CachingRebuilder
+from hermpkg_build.engine.remote import rebuilder
 from hermpkg_build.engine.results import BuildRequest, BuildResult
 from hermpkg_build.loading.workspace import find_workspace
 from hermpkg_build.remote.opening import Remote
+from hermpkg_build.remote.reapi import entries
 from hermpkg_build.remote.settings import RemoteSettings
 from hermpkg_build.remote.transport import Blob
 from hermpkg_build.store.content import ContentStore
@@ -137,6 +139,13 @@ class Checkout:
     @property
     def artifact(self) -> bytes:
         return (self.root / "hermpkg-out/app/app.pt").read_bytes()
+
+
+@pytest.fixture
+def contents_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small contents are no part of entries, as if all were large."""
+    monkeypatch.setattr(entries, "_ALL_INLINE_LIMIT", 0)
+    monkeypatch.setattr(rebuilder, "INLINE_LIMIT", 0)
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ import pytest
 
 from hermpkg_build.remote.reapi.entries import decode_entry
 
+pytestmark = pytest.mark.usefixtures("contents_apart")
+
 BUILD = """
 load("@hermpkg//rules:defs.bzl", "deny", "intern", "model", "model_package", "python_modules")
 python_modules(name = "modules", srcs = glob(["*.py"]))

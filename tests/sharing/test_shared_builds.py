@@ -32,6 +32,8 @@ from hermpkg_build.source.source_facts import FACTS_VERSION
 from hermpkg_build.store.action_cache import ActionResult, encode_result
 from hermpkg_build.store.content import ContentStore
 
+pytestmark = pytest.mark.usefixtures("contents_apart")
+
 KINDS: tuple[FailureKind, ...] = ("unavailable", "denied", "full", "protocol")
 
 

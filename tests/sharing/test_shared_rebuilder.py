@@ -20,6 +20,8 @@ from hermpkg_build.remote.cache import RemoteCache
 from hermpkg_build.store.action_cache import ActionCache, ActionResult
 from hermpkg_build.store.content import ContentStore
 
+pytestmark = pytest.mark.usefixtures("contents_apart")
+
 
 @dataclass
 class Machine:

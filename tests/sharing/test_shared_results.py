@@ -19,6 +19,8 @@ from hermpkg_build.remote.reapi.entries import SharedAction, describe, encode_en
 from hermpkg_build.store.action_cache import ActionResult, encode_result
 from hermpkg_build.store.content import ContentStore
 
+pytestmark = pytest.mark.usefixtures("contents_apart")
+
 ACTION = SharedAction(name="make-model 1", key=fingerprint(["one"]), subject="//a:b")
 OTHER = SharedAction(name="make-model 1", key=fingerprint(["other"]), subject="//a:c")
 DATA = b"the bytes of a model" * 10

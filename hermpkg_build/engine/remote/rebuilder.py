@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+from hermpkg_build.core.canonical_json import dumps
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.engine.rebuilder import CachingRebuilder, InputState, Rebuilder
-from hermpkg_build.remote.reapi.entries import SharedAction
+from hermpkg_build.remote.reapi.entries import INLINE_LIMIT, SharedAction
+from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.digest import Digest
     from hermpkg_build.engine.action import Action
     from hermpkg_build.engine.journal import Journal
     from hermpkg_build.remote.cache import RemoteCache
-    from hermpkg_build.store.action_cache import ActionResult
+
+_TRACES = "traces"
+_NEWEST = "newest"
+"""The facts of an entry that names discovered inputs: those of `CachingRebuilder`, and ours beside them."""
 
 
 class SharedRebuilder:
@@ -55,19 +61,60 @@ class SharedRebuilder:
         return CachingRebuilder(_Results(self._remote, f"{action.kind} {action.version}", action.subject))
 
 
-@dataclass(frozen=True, slots=True)
 class _Results:
-    """The results on the server, by key alone as a rebuilder asks for them."""
+    """The results of one action on the server, by key alone as a rebuilder asks for them.
 
-    remote: RemoteCache
-    name: str
-    subject: str
+    Where inputs are discovered, the entry that names them also has the newest result: one request instead of
+    two for whoever has the same inputs as the last who ran the action.
+    """
+
+    def __init__(self, remote: RemoteCache, name: str, subject: str) -> None:
+        self._remote = remote
+        self._name = name
+        self._subject = subject
+        self._newest: tuple[Digest, ActionResult] | None = None
 
     def get(self, key: Digest) -> ActionResult | None:
-        return self.remote.get(SharedAction(name=self.name, key=key, subject=self.subject))
+        if self._newest is not None and self._newest[0] == key:
+            result = self._newest[1]
+            if self._remote.fetch(result.outputs.values(), self._subject):
+                return result
+        found = self._remote.get(self._shared(key))
+        if found is not None:
+            self._newest = _newest_in(found) or self._newest
+        return found
 
     def put(self, key: Digest, result: ActionResult) -> None:
-        self.remote.put(SharedAction(name=self.name, key=key, subject=self.subject), result)
+        if _TRACES not in (result.facts if isinstance(result.facts, dict) else ()):
+            self._remote.put(self._shared(key), result)
+            self._newest = key, result
+        else:
+            self._remote.put(self._shared(key), _with_newest(result, self._newest))
+
+    def _shared(self, key: Digest) -> SharedAction:
+        return SharedAction(name=self._name, key=key, subject=self._subject)
+
+
+def _with_newest(traces: ActionResult, newest: tuple[Digest, ActionResult] | None) -> ActionResult:
+    """`traces` with the newest result, and with its outputs, where they do not make the entry large."""
+    if newest is None or not isinstance(traces.facts, dict):
+        return traces
+    added = {"key": str(newest[0]), "result": to_json(newest[1])}
+    if len(dumps(added)) > INLINE_LIMIT // 2:
+        return traces
+    outputs = newest[1].outputs
+    is_small = sum(digest.size for digest in outputs.values()) <= INLINE_LIMIT
+    facts = {**traces.facts, _NEWEST: added}
+    return replace(traces, outputs=outputs if is_small else traces.outputs, facts=facts)
+
+
+def _newest_in(traces: ActionResult) -> tuple[Digest, ActionResult] | None:
+    facts: Any = traces.facts
+    try:
+        newest = facts[_NEWEST]
+        return Digest.parse(newest["key"]), from_json(ActionResult, newest["result"])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _discovered(action: Action, complete: Action) -> dict[str, str]:

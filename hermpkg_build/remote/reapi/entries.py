@@ -21,8 +21,11 @@ from hermpkg_build.remote.transport import EMPTY, Blob
 RESULT = "result"
 """The output file that holds our result; no output of an action has this name."""
 
-_INLINE_LIMIT = 64 << 10
-"""Bytes up to which our result lies in the entry itself, which saves a request."""
+INLINE_LIMIT = 64 << 10
+"""Bytes up to which our result, and each content, lie in the entry itself, which saves requests."""
+
+_ALL_INLINE_LIMIT = 512 << 10
+"""Bytes of all contents together that lie in an entry; servers take messages of 4 MiB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +42,15 @@ class SharedAction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """An entry: the contents it declares by name, and our result, `inlined` where it lies in the entry."""
+    """An entry: the contents it declares by name, and our result, `inlined` where it lies in the entry.
+
+    `contents` are those that do, too, compared with their digests.
+    """
 
     outputs: Mapping[str, Digest]
     result: Digest
     inlined: bytes | None
+    contents: Mapping[Digest, bytes] = field(default_factory=dict)
 
 
 def describe(action: SharedAction) -> tuple[Digest, tuple[Blob, ...]]:
@@ -57,12 +64,18 @@ def describe(action: SharedAction) -> tuple[Digest, tuple[Blob, ...]]:
     return described.digest, (described, command, Blob.of(b""))
 
 
-def encode_entry(outputs: Mapping[str, Digest], result: bytes) -> bytes:
-    """The serialised entry of a result, itself `result`, with these outputs."""
-    inlined = result if len(result) <= _INLINE_LIMIT else b""
+def encode_entry(
+    outputs: Mapping[str, Digest], result: bytes, contents: Mapping[Digest, bytes] | None = None
+) -> bytes:
+    """The serialised entry of a result, itself `result`, with these outputs.
+
+    Of their `contents` the smallest lie in it; servers that leave them out still have them by their digests.
+    """
+    inlined = result if len(result) <= INLINE_LIMIT else b""
     files = [messages.OutputFile(path=RESULT, digest=message_digest(Digest.of(result)), contents=inlined)]
+    small = _smallest(contents or {})
     files += [
-        messages.OutputFile(path=name, digest=message_digest(digest))
+        messages.OutputFile(path=name, digest=message_digest(digest), contents=small.get(digest, b""))
         for name, digest in sorted(outputs.items())
     ]
     return encoded(messages.ActionResult(output_files=files))
@@ -80,5 +93,23 @@ def decode_entry(data: bytes) -> Entry:
     if RESULT not in outputs or len(outputs) != len(files) or decoded.exit_code != 0:
         raise ValueError("not an entry of hermpkg")
     result = outputs.pop(RESULT)
-    inlined = contents[RESULT]
-    return Entry(outputs=outputs, result=result, inlined=inlined if Digest.of(inlined) == result else None)
+    inlined = contents.pop(RESULT)
+    found = {outputs[name]: data for name, data in contents.items() if len(data) == outputs[name].size}
+    return Entry(
+        outputs=outputs,
+        result=result,
+        inlined=inlined if Digest.of(inlined) == result else None,
+        contents={digest: data for digest, data in found.items() if Digest.of(data) == digest},
+    )
+
+
+def _smallest(contents: Mapping[Digest, bytes]) -> Mapping[Digest, bytes]:
+    """As many contents as an entry has room for."""
+    chosen: dict[Digest, bytes] = {}
+    room = _ALL_INLINE_LIMIT
+    for digest, data in sorted(contents.items(), key=lambda item: (item[0].size, item[0].hash)):
+        room -= digest.size
+        if digest.size > INLINE_LIMIT or room < 0:
+            break
+        chosen[digest] = data
+    return chosen
