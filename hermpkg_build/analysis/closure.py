@@ -192,6 +192,7 @@ class _Walk:
         self._edges: dict[tuple[str, EdgeKind], dict[str, Edge]] = {}
         self._parents: dict[str, str] = {}
         self._left_out: set[str] = set()
+        self._has_optional = False
         self._digests: dict[str, Digest] = {}
         self._stars: dict[str, list[Edge]] = {}
         self._exporters: dict[str, Follower] = {}
@@ -230,6 +231,7 @@ class _Walk:
         """Visit the imports of an interned module."""
         name = source.name
         self._digests[name] = found.digest
+        self._has_optional = self._has_optional or found.needed is not found.targets
         if found.syntax_problem is not None and not self._tolerates(name, found.syntax_problem):
             return
         if name in self._without_imports:
@@ -246,14 +248,14 @@ class _Walk:
             for target in found.targets:
                 if target not in verdicts:
                     self._reach_import(found, target, follower)
-        for edge in self._observed.get(name, ()):
+        for edge in self._observed.get(name, ()) if self._observed else ():
             # A module without a file was made by running code, which will make it again.
             known = edge.target in found.targets or edge.target in self._edges.get(
                 (name, EdgeKind.IMPORT), {}
             )
             if not known and not self._own.verdict(edge.target).is_missing:
                 self._visit(edge, self._own)
-        for star in self._stars.pop(name, ()):
+        for star in self._stars.pop(name, ()) if self._stars else ():
             self._visit_exports(star)
 
     def _tolerates(self, name: str, problem: SyntaxProblem) -> bool:
@@ -293,6 +295,7 @@ class _Walk:
         if follower.verdict(name).is_unpacked_folder:
             return
         edges = self._edges.setdefault((edge.source, edge.kind), {})
+        self._has_optional = self._has_optional or edge.optional
         if name not in edges or (edges[name].optional and not edge.optional):
             edges[name] = edge
         if name not in self.verdicts:
@@ -300,7 +303,9 @@ class _Walk:
 
     def _reach_import(self, found: Followed, name: str, follower: Follower) -> None:
         source = found.source.name
-        conditional = source in self._conditional or found.is_optional_at_first(name)
+        conditional = source in self._conditional or (
+            found.may_fail_at_first and found.is_optional_at_first(name)
+        )
         self._reach(name, source, conditional, follower)
 
     def _reach(self, name: str, by: str | Edge, conditional: bool, follower: Follower) -> None:
@@ -377,7 +382,13 @@ class _Walk:
             for name, verdict in self.verdicts.items()
             if name not in self._left_out
         }
-        links = _Links(self._followed, self._edges, self._parents, self._left_out)
+        links = _Links(
+            self._followed,
+            self._edges,
+            self._parents,
+            self._left_out,
+            None if self._has_optional else self.verdicts.keys(),
+        )
         notable = self._notable
         return Closure(
             graph=ModuleGraph.of_links(nodes, links, roots),
@@ -397,6 +408,8 @@ class _Links:
     others: Mapping[tuple[str, EdgeKind], Mapping[str, Edge]]
     parents: Mapping[str, str]
     left_out: Collection[str]
+    reached: Collection[str] | None
+    """All modules, where no edge is optional."""
 
     def edges(self) -> Iterator[Edge]:
         """See `core.graph.Links`."""
@@ -411,20 +424,27 @@ class _Links:
             if above not in self.left_out:
                 yield Edge(source=name, target=above, kind=EdgeKind.PARENT)
 
-    def needed_from(self, roots: Iterable[str]) -> set[str]:
+    def needed_from(self, roots: Iterable[str]) -> Collection[str]:
         """See `core.graph.Links`."""
+        if self.reached is not None:
+            return self.reached
         others: dict[str, list[str]] = {}
         for (source, _), edges in self.others.items():
             others.setdefault(source, []).extend(name for name, edge in edges.items() if not edge.optional)
-        seen = {*roots}
-        stack = [*seen]
-        followed, parents, left_out = self.followed, self.parents, self.left_out
+        for name, parent in self.parents.items():
+            others.setdefault(name, []).append(parent)
+        seen = {*roots, *self.left_out}
+        stack = [*seen.difference(self.left_out)]
+        followed = self.followed
         while stack:
             name = stack.pop()
-            found, parent = followed.get(name), parents.get(name)
-            led_to = [*(found.needed if found else ()), *others.get(name, ()), *((parent,) if parent else ())]
-            for target in led_to:
-                if target not in seen and target not in left_out:
+            found = followed.get(name)
+            for target in found.needed if found is not None else ():
+                if target not in seen:
+                    seen.add(target)
+                    stack.append(target)
+            for target in others.get(name, ()):
+                if target not in seen:
                     seen.add(target)
                     stack.append(target)
         return seen

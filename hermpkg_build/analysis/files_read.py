@@ -80,6 +80,8 @@ def files_read(
     distributions, those of its own are among the files, and so is what `installed_files`, globs, match.
     Data files of the workspace are not among `data`: targets declare those.
     """
+    if not (uses or seen or located or installed_files):
+        return FilesRead(data=dict(sorted(_metadata(graph, entries, distributions))))
     tops: dict[str, list[ModuleNode]] = {}
     stubs = {_stub(graph.nodes[name]) for name, use in uses if use.name == "__file__"}
     for node in graph.with_policy(Policy.INTERN):

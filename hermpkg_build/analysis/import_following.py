@@ -70,11 +70,16 @@ class Followed:
     uses: tuple[SourceUse, ...] = ()
     exports: tuple[str, ...] = ()
     syntax_problem: SyntaxProblem | None = None
+    has_more: bool = field(init=False)
+    """Whether there is anything to tell besides `targets`."""
+    may_fail_at_first: bool = field(init=False)
+    """Whether the first import of any target may fail."""
 
-    @property
-    def has_more(self) -> bool:
-        """Whether there is anything to tell besides `targets`."""
-        return bool(self.unmet or self.absent or self.type_only or self.dynamic or self.uses)
+    def __post_init__(self) -> None:
+        """Find out what is asked for each artifact anew."""
+        told = self.unmet or self.absent or self.type_only or self.dynamic or self.uses
+        object.__setattr__(self, "has_more", bool(told))
+        object.__setattr__(self, "may_fail_at_first", any(self.places[2::3]))
 
     def first_edge(self, target: str) -> Edge:
         """Return the edge of the first import of `target`."""

@@ -47,6 +47,8 @@ def unused_rules(
     found: list[Problem] = []
     for index in idle:
         rule = table.rules[index]
+        if may_idle(rule) and table.covered_by(index) is None:
+            continue
         met = [
             name
             for name in _beginning_like(rule.include, names)

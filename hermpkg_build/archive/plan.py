@@ -26,6 +26,9 @@ _PAGE = 4096
 _LARGE = 256 << 10
 """From so many bytes on payloads start at pages: file systems can share such parts of files."""
 
+_JOINED = 16 << 10
+"""Payloads up to this size are one piece with their headers: there can be hundreds of thousands."""
+
 _VERSION_NEEDED = 20
 _VERSION_NEEDED_ZIP64 = 45
 _MADE_BY_UNIX = 3 << 8
@@ -133,8 +136,11 @@ def _pieces(named: Sequence[tuple[bytes, Record]], layout: Layout) -> Iterator[C
         else:
             placed = _Placed(name=name, size=size, crc32=crc32, offset=offset, alignment=alignment)
             header, entry = _local_header(placed), _directory_entry(placed)
-        yield header
-        yield content
+        if isinstance(content, bytes) and size <= _JOINED:
+            yield header + content
+        else:
+            yield header
+            yield content
         directory += entry
         offset += len(header) + size
     yield bytes(directory)

@@ -187,19 +187,18 @@ def _manifest_bytes(request: ArtifactRequest, parts: Sequence[Part]) -> bytes:
 
 def _module_entry(request: ArtifactRequest, node: ModuleNode, optional: Collection[str]) -> bytes:
     is_optional = node.policy is Policy.EXTERN and node.name in optional
-    label = request.labels.get(node.name, "")
-    known = None if is_optional else request.shelf.entry(node, label)
+    known = None if is_optional else request.shelf.entry(node)
     if known is not None:
         return known
     module = ManifestModule(
         policy=node.policy,
         kind=node.kind,
         origin=node.origin,
-        label=label,
+        label=request.labels.get(node.name, ""),
         distribution=node.distribution,
         optional=is_optional,
     )
     entry = entry_bytes(node.name, module)
     if not is_optional:
-        request.shelf.keep_entry(node, label, entry)
+        request.shelf.keep_entry(node, entry)
     return entry

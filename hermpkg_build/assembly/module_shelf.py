@@ -30,7 +30,7 @@ class ModuleShelf:
     def __init__(self) -> None:
         self._parts: dict[str, Part] = {}
         self._kinds: dict[str, ModuleKind] = {}
-        self._entries: dict[str, tuple[ModuleNode, str, bytes]] = {}
+        self._entries: dict[str, tuple[ModuleNode, bytes]] = {}
         self._held = 0
 
     def part(self, node: ModuleNode) -> Part:
@@ -49,14 +49,15 @@ class ModuleShelf:
             self._parts[node.name] = part
         return part
 
-    def entry(self, node: ModuleNode, label: str) -> bytes | None:
-        """Return the entry in the manifest that was kept for a module with this label, if there is one."""
+    def entry(self, node: ModuleNode) -> bytes | None:
+        """Return the entry in the manifest that was kept for a module, if there is one."""
         known = self._entries.get(node.name)
-        return known[2] if known is not None and known[0] is node and known[1] == label else None
+        # A node that artifacts share is one object, with one label.
+        return known[1] if known is not None and known[0] is node else None
 
-    def keep_entry(self, node: ModuleNode, label: str, entry: bytes) -> None:
+    def keep_entry(self, node: ModuleNode, entry: bytes) -> None:
         """Keep the entry of a module in the manifest."""
-        self._entries[node.name] = (node, label, entry)
+        self._entries[node.name] = (node, entry)
 
 
 def module_part(node: ModuleNode, data: bytes) -> Part:

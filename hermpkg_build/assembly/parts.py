@@ -29,6 +29,7 @@ class Part:
     crc32: int | None = None
     cause: str = field(compare=False)
     entry: bytes = field(default=b"", compare=False, repr=False)
+    _made: list[Record] = field(default_factory=list, init=False, compare=False, repr=False)
 
     @classmethod
     def of_bytes(cls, name: str, data: Bytes, *, kind: RecordKind, cause: str) -> Part:
@@ -37,7 +38,9 @@ class Part:
 
     def record(self) -> Record:
         """Return the record that the archive's writer takes."""
-        return Record(name=self.name, content=self.content, crc32=self.crc32)
+        if not self._made:
+            self._made.append(Record(name=self.name, content=self.content, crc32=self.crc32))
+        return self._made[0]
 
 
 def _folders_of(names: Collection[str]) -> dict[str, str]:

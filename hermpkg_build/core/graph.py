@@ -108,7 +108,7 @@ class Links(Protocol):
         ...
 
     def needed_from(self, roots: Iterable[str]) -> Collection[str]:
-        """Return what `roots` lead to by edges that are not optional, the roots included."""
+        """Return the modules that `roots` lead to by edges that are not optional, and maybe other names."""
         ...
 
 
@@ -124,7 +124,7 @@ class ModuleGraph:
         edges: Iterable[Edge],
         roots: Sequence[str],
     ) -> None:
-        self.nodes: dict[str, ModuleNode] = dict(sorted(nodes.items()))
+        self.nodes: dict[str, ModuleNode] = {name: nodes[name] for name in sorted(nodes)}
         self.roots: tuple[str, ...] = tuple(roots)
         self._given = tuple(edges)
         self._links: Links | None = None
@@ -157,7 +157,7 @@ class ModuleGraph:
 
     def with_policy(self, policy: Policy) -> list[ModuleNode]:
         """Return the modules that have `policy`, sorted by name."""
-        return [node for node in self.nodes.values() if node.policy is policy]
+        return list(self._by_policy.get(policy, ()))
 
     def imports_of(self, name: str) -> Sequence[Edge]:
         """Return the edges whose source is `name`."""
@@ -219,10 +219,17 @@ class ModuleGraph:
     def optional_modules(self) -> frozenset[str]:
         """Return the modules that only optional imports lead to: the code runs without them."""
         if self._links is not None:
-            return frozenset(self.nodes) - frozenset(self._links.needed_from(self.roots))
+            return frozenset(self.nodes.keys() - self._links.needed_from(self.roots))
         starts = [*self.roots, *(name for name in self.nodes if name not in self._in)]
         needed = _reachable(starts, lambda name: [e.target for e in self.imports_of(name) if not e.optional])
         return frozenset(self.nodes) - needed
+
+    @cached_property
+    def _by_policy(self) -> Mapping[Policy, Sequence[ModuleNode]]:
+        found: dict[Policy, list[ModuleNode]] = {}
+        for policy in Policy:
+            found[policy] = [node for node in self.nodes.values() if node.policy is policy]
+        return found
 
     @cached_property
     def _out(self) -> dict[str, list[Edge]]:

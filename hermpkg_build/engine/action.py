@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from hermpkg_build.core.digest import Digest, fingerprint
+from hermpkg_build.core.canonical_json import dumps
+from hermpkg_build.core.digest import Digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,14 +23,22 @@ class Action:
     version: int | str
     subject: str = field(compare=False)
     inputs: Mapping[str, str]
-    _key: list[Digest] = field(default_factory=list, init=False, compare=False, repr=False)
+    _encoded: list[tuple[Digest, bytes]] = field(default_factory=list, init=False, compare=False, repr=False)
 
     @property
     def key(self) -> Digest:
         """Return the action digest, by which the action cache knows the result."""
-        if not self._key:  # It covers every input, of which there can be thousands.
-            self._key.append(fingerprint([self.kind, self.version, dict(self.inputs)]))
-        return self._key[0]
+        return self._form()[0]
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical JSON that the key is the digest of: kind, version and inputs."""
+        return self._form()[1]
+
+    def _form(self) -> tuple[Digest, bytes]:
+        if not self._encoded:  # It covers every input, of which there can be thousands.
+            data = dumps([self.kind, self.version, dict(self.inputs)])
+            self._encoded.append((Digest.of(data), data))
+        return self._encoded[0]
 
     def with_inputs(self, more: Mapping[str, str]) -> Action:
         """Return the same action with the files `more` among its inputs, by path.
@@ -56,10 +65,9 @@ def reasons_to_run(before: Mapping[str, str] | None, now: Mapping[str, str]) -> 
     if before is None:
         return ("not built before",)
     reasons = []
-    for name in sorted(before.keys() | now.keys()):
+    changed = [name for name, text in now.items() if before.get(name) != text]
+    for name in sorted([*changed, *(before.keys() - now.keys())]):
         old, new = before.get(name), now.get(name)
-        if old == new:
-            continue
         if old is None:
             reasons.append(f"{name} added")
         elif new is None:

@@ -67,8 +67,7 @@ class NoteBook:
                     return
         except OSError:
             pass
-        text = json.dumps(dict(action.inputs)).encode(errors="surrogateescape")
-        self._write(path, key + b"\n" + text)
+        self._write(path, key + b"\n" + action.to_bytes())
 
     def keep_artifact(
         self, label: Label, path: str, digest: Digest, signature: FileSignature | None = None
@@ -108,9 +107,10 @@ class NoteBook:
     def _inputs(self, subject: str, kind: str) -> Mapping[str, str] | None:
         try:
             data = read_limited(self._path(subject, kind)).partition(b"\n")[2]
-            inputs = loads(data.decode(errors="surrogateescape"))
+            noted = loads(data.decode(errors="surrogateescape"))
         except (OSError, ValueError):
             return None
+        inputs = noted[-1] if isinstance(noted, list) and noted else None
         if not isinstance(inputs, dict) or not all(isinstance(text, str) for text in inputs.values()):
             return None
         return inputs

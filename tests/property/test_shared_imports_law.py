@@ -160,7 +160,7 @@ def test_what_a_target_does_not_see_is_not_shared_with_it() -> None:
 
 def test_sharing_what_does_not_hold_breaks_the_law(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared_imports._View, "shares", lambda *_: True)
-    assert differing(HIDDEN) == ["three"]
+    assert "three" in differing(HIDDEN)
 
 
 def test_each_module_is_followed_once_for_all_artifacts(

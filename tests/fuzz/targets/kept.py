@@ -150,7 +150,7 @@ class _Silent:
 def _notes(folder: Path) -> Reader:
     book = NoteBook(str(folder), _Silent())  # type: ignore[arg-type] # It is asked for no more.
     path = Path(book._path("//a:b", "assemble"))
-    sound = b'%s\n{"a":"b"}' % (b"0" * 64)
+    sound = b'%s\n["assemble",1,{"a":"b"}]' % (b"0" * 64)
     return in_file(path, sound, lambda: book.inputs_of("//a:b", "assemble"))
 
 
