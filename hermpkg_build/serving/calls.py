@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -34,6 +35,23 @@ class Batch:
             )
 
 
+class CallFuture(Future[Any]):
+    """The future of a call, which can be cancelled until a worker makes it.
+
+    `revoke` takes the call back from where it waits, perhaps in a worker's process, if nobody has begun it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.revoke: Callable[[], object] | None = None
+
+    def cancel(self) -> bool:
+        """Cancel the call; False where it is being made, or was."""
+        if self.revoke is not None and not self.done():
+            self.revoke()
+        return super().cancel()
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Call:
     """One call on its way. `deadline` is a time of `time.monotonic`; `worker`, the one that is to make it.
@@ -47,10 +65,15 @@ class Call:
     deadline: float | None
     worker: int | None = None
     alone: bool = False
-    future: Future[Any] = field(default_factory=Future)
+    future: CallFuture = field(default_factory=CallFuture)
     arrived: float = field(default_factory=time.monotonic)
     order: int = field(default_factory=lambda: next(_order))
     deaths_before_it_began: int = 0
+
+    @property
+    def size(self) -> int:
+        """The bytes of its arguments."""
+        return sum(map(len, self.parts))
 
     def answer(self, value: object) -> None:
         """Give the caller the result, unless the caller has been told something else."""

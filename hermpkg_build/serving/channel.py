@@ -1,8 +1,9 @@
 """Messages between two processes: small ones through a Unix socket, large ones through shared memory.
 
 The memory has no name in the file system, so nothing is left of it when both processes have ended, however
-they did. Each side writes into memory of its own, and uses it again for its next large message: so a message
-must be read, and what it holds copied, before the next one is received.
+they did. Each side writes into blocks of its own, and uses a block again once the other side has copied what
+was in it; each message tells which messages of the other side its sender has done with. So any number of
+messages may be on their way.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import mmap
 import os
 import socket
 import struct
+import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple, final
@@ -21,13 +23,15 @@ from hermpkg_build.core.closing import Closing
 Part = bytes | bytearray | memoryview
 """Bytes in memory, contiguous and of one dimension."""
 
-_HEAD = struct.Struct("<B3xIQ")
-"""How the parts come, their number, and the bytes of all of them with what lies between."""
-_INLINE, _SHARED, _SHARED_ANEW = range(3)
-_FORGET = 4
-"""Added to how a message comes: the memory that came with an earlier one is not used any more."""
+_HEAD = struct.Struct("<IIQIIQ")
+"""Parts, descriptors, bytes with what lies between, block, block that is let go, messages done with."""
+_INLINE = 0
+"""In place of the number of a block: the parts come with the head."""
 
-_LARGEST_INLINE = 64 << 10
+_LARGEST_INLINE = 16 << 10
+"""So many bytes of each message that may be on its way have room in a socket, which nobody waits for."""
+_BUFFER = 256 << 10
+_READ = 16 << 10
 _ALIGNMENT = 64
 _KEPT = 64 << 20
 """Memory of up to so many bytes is kept however small the next messages are."""
@@ -37,7 +41,7 @@ MOST_DESCRIPTORS = 8
 
 
 class Message(NamedTuple):
-    """What was received: parts that the next message overwrites, and descriptors that are the receiver's."""
+    """What was received: parts, until it is done with, and descriptors, which are the receiver's."""
 
     parts: list[memoryview]
     descriptors: list[int]
@@ -51,65 +55,87 @@ class EndOfChannel(EOFError):  # noqa: N818 -- as EOFError, it says what happene
 class Channel(Closing):
     """One side of a connection; `sock` is a connected Unix stream socket, which it owns.
 
-    One thread may send and another receive, but no two do the same at once.
+    One thread may send and another receive, but no two do the same at once. What a message holds is copied
+    before `done` is called, or the next one is received.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
-        self._own: SharedMemory | None = None
-        self._theirs: mmap.mmap | None = None
+        with suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+        self._own = _Blocks()
+        self._theirs: dict[int, mmap.mmap] = {}
+        self._received = 0
+        self._done = 0
+        self._ahead = bytearray()
+        """What was read and belongs to later messages."""
+        self._descriptors: list[int] = []
 
     def fileno(self) -> int:
         """Return the descriptor of the socket."""
         return self._socket.fileno()
 
+    @property
+    def has_read_more(self) -> bool:
+        """Whether more was read with the last message: then the descriptor need not tell of the next one."""
+        return bool(self._ahead)
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks of memory this side has for its messages."""
+        return len(self._own)
+
     def send(self, parts: Sequence[Part], descriptors: Iterable[int] = ()) -> None:
-        """Send a message. Raises EndOfChannel, and OSError where no memory can be had."""
-        places, total = _layout([len(part) for part in parts])
-        how = _INLINE if total <= _LARGEST_INLINE else _SHARED
+        """Send a message. Raises EndOfChannel, and OSError where no memory can be had: then none was sent."""
+        lengths = [len(part) for part in parts]
+        places, total = _layout(lengths)
         sent = list(descriptors)
-        if self._own is not None and self._own.size > _KEPT and total * 4 < self._own.size:
-            self._own.close()
-            self._own = None
-            how |= _FORGET
-        if how & _SHARED:
-            if self._own is None or self._own.size < total:
-                if self._own is not None:
-                    self._own.close()
-                self._own = SharedMemory(total)
-                how += _SHARED_ANEW - _SHARED
-                sent.insert(0, self._own.descriptor)
+        number, forgotten = _INLINE, self._own.let_go(total)
+        if total > _LARGEST_INLINE:
+            number, replaced, memory = self._own.take(total, may_replace=forgotten == _INLINE)
+            forgotten = forgotten or replaced
+            if memory.descriptor >= 0:
+                sent.insert(0, memory.descriptor)
             for (start, end), part in zip(places, parts, strict=True):
-                self._own.view[start:end] = part
-        pieces: list[Part] = [_HEAD.pack(how, len(parts), total), array.array("Q", map(len, parts)).tobytes()]
-        if not how & (_SHARED | _SHARED_ANEW):
+                memory.view[start:end] = part
+        self._own.sent(number)
+        head = _HEAD.pack(len(parts), len(sent), total, number, forgotten, self._done)
+        pieces: list[Part] = [head, array.array("Q", lengths).tobytes()]
+        if number == _INLINE:
             at = 0
             for (start, end), part in zip(places, parts, strict=True):
                 pieces += [bytes(start - at), part]
                 at = end
         self._send_all(b"".join(pieces), sent)
+        if number != _INLINE:
+            memory.keep_mapping()
 
     def receive(self) -> Message:
         """Wait for a message. Raises EndOfChannel."""
-        head, descriptors = self._receive_head()
-        how, count, total = _HEAD.unpack(head)
-        lengths = array.array("Q", bytes(self._receive(count * 8))).tolist() if count else []
-        if how & _FORGET:
-            self._theirs = None
-            how -= _FORGET
-        if how == _SHARED_ANEW:
-            descriptor = descriptors.pop(0)
-            try:
-                self._theirs = mmap.mmap(descriptor, 0)
-            finally:
-                os.close(descriptor)
-        if how == _INLINE:
+        self.done()
+        head = self._receive(_HEAD.size)
+        count, sent, total, number, forgotten, done = _HEAD.unpack(head)
+        lengths = array.array("Q", self._receive(count * 8)).tolist() if count else []
+        self._received += 1
+        self._own.free(done)
+        self._theirs.pop(forgotten, None)
+        descriptors, self._descriptors = self._descriptors[:sent], self._descriptors[sent:]
+        if number == _INLINE:
             whole = memoryview(self._receive(total))
         else:
-            assert self._theirs is not None
-            whole = memoryview(self._theirs)
+            if number not in self._theirs:
+                descriptor = descriptors.pop(0)
+                try:
+                    self._theirs[number] = mmap.mmap(descriptor, 0)
+                finally:
+                    os.close(descriptor)
+            whole = memoryview(self._theirs[number])
         places, _ = _layout(lengths)
         return Message([whole[start:end] for start, end in places], descriptors)
+
+    def done(self) -> None:
+        """Let the other side overwrite what was received, when the next message tells of it."""
+        self._done = self._received
 
     def set_timeout(self, seconds: float | None) -> None:
         """Let sending and receiving raise TimeoutError where nothing happens for so long."""
@@ -128,43 +154,109 @@ class Channel(Closing):
     def close(self) -> None:
         """Close the socket, and let go of all memory."""
         self._socket.close()
-        if self._own is not None:
-            self._own.close()
-        self._own = self._theirs = None
+        self._own.close()
+        self._theirs.clear()
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        self._descriptors = []
 
     def _send_all(self, data: bytes, descriptors: Sequence[int]) -> None:
         try:
             sent = socket.send_fds(self._socket, [data], descriptors) if descriptors else 0
             if sent < len(data):
                 self._socket.sendall(memoryview(data)[sent:])
-        except (BrokenPipeError, ConnectionResetError) as error:
+        except TimeoutError:
+            raise
+        except OSError as error:
+            # What was sent may be half a message, after which there can be no other.
+            self.shut_down()
             raise EndOfChannel from error
 
-    def _receive_head(self) -> tuple[bytes, list[int]]:
-        try:
-            data, descriptors, _, _ = socket.recv_fds(self._socket, _HEAD.size, MOST_DESCRIPTORS)
-        except ConnectionResetError as error:
-            raise EndOfChannel from error
-        for descriptor in descriptors:
-            os.set_inheritable(descriptor, False)
-        if not data:
-            raise EndOfChannel
-        if len(data) < _HEAD.size:
-            data += bytes(self._receive(_HEAD.size - len(data)))
-        return data, list(descriptors)
+    def _receive(self, size: int) -> bytes:
+        """Return the next bytes, of all that can be read at once."""
+        ahead = self._ahead
+        while len(ahead) < size:
+            try:
+                data, descriptors, _, _ = socket.recv_fds(
+                    self._socket, max(_READ, size - len(ahead)), MOST_DESCRIPTORS
+                )
+            except ConnectionResetError as error:
+                raise EndOfChannel from error
+            for descriptor in descriptors:
+                os.set_inheritable(descriptor, False)
+            self._descriptors += descriptors
+            if not data:
+                raise EndOfChannel
+            ahead += data
+        taken = bytes(memoryview(ahead)[:size])
+        del ahead[:size]
+        return taken
 
-    def _receive(self, size: int) -> bytearray:
-        data = bytearray(size)
-        view, at = memoryview(data), 0
-        try:
-            while at < size:
-                received = self._socket.recv_into(view[at:])
-                if not received:
-                    raise EndOfChannel
-                at += received
-        except ConnectionResetError as error:
-            raise EndOfChannel from error
-        return data
+
+class _Blocks:
+    """The memory for messages of one side: a block is in use until the message in it was done with."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[int, SharedMemory] = {}
+        self._used: dict[int, int] = {}
+        """By block that is in use, the message in it."""
+        self._messages = 0
+        self._made = 0
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+    def let_go(self, size: int) -> int:
+        """Let a block go that is far too large for `size` bytes; return its number, if there is one."""
+        with self._lock:
+            for number, block in self._blocks.items():
+                if block.size > _KEPT and block.size > size * 4 and number not in self._used:
+                    self._blocks.pop(number).close()
+                    return number
+        return _INLINE
+
+    def take(self, size: int, *, may_replace: bool) -> tuple[int, int, SharedMemory]:
+        """Return a block of at least `size` bytes, with its number and that of one that it replaces.
+
+        Raises OSError.
+        """
+        with self._lock:
+            free = sorted(
+                (block.size, number) for number, block in self._blocks.items() if number not in self._used
+            )
+            for has, number in free:
+                if has >= size:
+                    return number, _INLINE, self._blocks[number]
+            memory = SharedMemory(size)
+            replaced = _INLINE
+            if free and may_replace:
+                replaced = free[0][1]
+                self._blocks.pop(replaced).close()
+            self._made += 1
+            self._blocks[self._made] = memory
+            return self._made, replaced, memory
+
+    def sent(self, number: int) -> None:
+        """Note that a message is sent, in the block `number`, if it is in one."""
+        with self._lock:
+            self._messages += 1
+            if number != _INLINE:
+                self._used[number] = self._messages
+
+    def free(self, done: int) -> None:
+        """Note that the other side has done with its first `done` messages."""
+        with self._lock:
+            for number in [number for number, message in self._used.items() if message <= done]:
+                del self._used[number]
+
+    def close(self) -> None:
+        """Let go of all."""
+        with self._lock:
+            for memory in self._blocks.values():
+                memory.close()
+            self._blocks.clear()
+            self._used.clear()
 
 
 @final
@@ -187,9 +279,15 @@ class SharedMemory(Closing):
             os.close(self.descriptor)
             raise
 
+    def keep_mapping(self) -> None:
+        """Close the descriptor, which the other process has; `descriptor` is -1 then."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
     def close(self) -> None:
         """Let go of the memory, which is freed when the other process does so, too."""
-        os.close(self.descriptor)
+        self.keep_mapping()
         self.view.release()
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from contextlib import suppress
+from functools import partial
 
 from hermpkg_build.serving.calls import Call
 from hermpkg_build.serving.errors import PoolClosedError
@@ -37,10 +38,10 @@ class Dispatcher:
         self.check_usable()
         if call.worker is not None:
             call.worker = self._lineup.slots[call.worker].number
+        call.future.revoke = partial(self._lineup.revoke, call)
         self._waiting.put(call, wait=wait)
         if call.deadline is not None:
             self._timekeeper.watch(call)
-        call.future.add_done_callback(lambda future: future.cancelled() and self._waiting.discard(call))
 
     def make(self, call: Call, *, wait: bool) -> None:
         """Make a call in this thread, where a worker has nothing to do; else `put` it."""

@@ -46,9 +46,25 @@ class Lineup:
         with self._lock:
             return next(slot for slot in (*self.slots, *self._retired) if slot.number == number)
 
+    def take_back(self, number: int) -> None:
+        """Let a worker give back the calls that it has not begun."""
+        with self._lock:
+            found = [slot for slot in (*self.slots, *self._retired) if slot.number == number]
+        for slot in found:
+            slot.take_back()
+
+    def revoke(self, call: Call) -> bool:
+        """Take a call back that nobody has begun; False where it is being made, or was."""
+        while not self._waiting.discard(call):
+            holder = self._waiting.holder(call)
+            if holder is None:
+                return False
+            self.take_back(holder)
+        return True
+
     def expire(self, call: Call) -> None:
         """Tell the caller that the time is over, and end the worker that makes the call for nobody."""
-        waited = self._waiting.discard(call)
+        waited = self.revoke(call)
         where = "while it waited for a worker" if waited else "while a worker made it"
         call.fail(CallTimeoutError(f"a call of {call.callee} had no answer in its time, which ended {where}"))
         for slot in [*self.slots, *self._retired]:

@@ -20,7 +20,8 @@ from hermpkg_build.serving.calls import Batch
 from hermpkg_build.serving.dispatcher import Dispatcher
 from hermpkg_build.serving.lineup import Lineup
 from hermpkg_build.serving.requests import Callee, Opening, Parameter, Target
-from hermpkg_build.serving.slot import Shared, Slot
+from hermpkg_build.serving.shared import Shared
+from hermpkg_build.serving.slot import Slot
 from hermpkg_build.serving.timekeeper import Timekeeper
 from hermpkg_build.serving.version import Version
 from hermpkg_build.serving.waiting import Waiting
@@ -116,10 +117,11 @@ class Pool(Closing):
         )
         self._process = os.getpid()
         self._waiting = Waiting(queue, batch)
-        self._shared = Shared(self._waiting, [_target(each) for each in load], start_limit)
+        self._lineup = Lineup(self._waiting)
+        targets = [_target(each) for each in load]
+        self._shared = Shared(self._waiting, targets, start_limit, self._lineup.take_back)
         self._numbers = itertools.count()
         self._swapping = threading.Lock()
-        self._lineup = Lineup(self._waiting)
         timekeeper = Timekeeper(self._lineup.expire)
         window = min(queue, workers * 8 * (1 if batch is None else batch.size))
         self._dispatcher = Dispatcher(self._waiting, self._lineup, timekeeper, window)

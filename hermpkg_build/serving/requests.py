@@ -61,7 +61,7 @@ class Callee(NamedTuple):
 
 
 class Start(NamedTuple):
-    """To an opener: start worker `number`, with the two descriptors of the message."""
+    """To an opener: start worker `number`, with the three descriptors of the message."""
 
     number: int
 
@@ -105,20 +105,24 @@ class Load(NamedTuple):
 class Run(NamedTuple):
     """To a worker: make the calls of a message, together if it can be done and they are `together`.
 
-    `callees` are those of the calls, each with the number of the parts with its arguments.
+    `callees` are those of the calls, each with the number of the parts with its arguments. Where it may be
+    taken `back`, it is read only with its ticket.
     """
 
     message: int
     callees: Sequence[tuple[Callee, int]]
     together: bool
+    back: bool
 
 
 class Ran(NamedTuple):
     """From a worker: the outcomes of a message, each a kind and the number of its parts.
 
-    `apart` says why calls were not made together that were to be, "" where there is no reason.
+    `apart` says why calls were not made together that were to be, "" where there is no reason; `seconds`,
+    how long it took.
     """
 
     message: int
     outcomes: Sequence[tuple[Literal["value", "raised"], int]]
     apart: str
+    seconds: float

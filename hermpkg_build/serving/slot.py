@@ -6,7 +6,6 @@ import functools
 import logging
 import pickle
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 
@@ -20,73 +19,18 @@ from hermpkg_build.serving.errors import (
     WorkerDiedError,
     WorkersFailedError,
 )
+from hermpkg_build.serving.line import Left, Line
 from hermpkg_build.serving.raised import unpack_raised
-from hermpkg_build.serving.requests import Load, Ran, Run, Target
+from hermpkg_build.serving.requests import Load, Ran
+from hermpkg_build.serving.shared import Shared
 from hermpkg_build.serving.transfer import PackagedClassError, unpack
 from hermpkg_build.serving.version import Version, WorkerProcess
-from hermpkg_build.serving.waiting import Waiting
 
 _log = logging.getLogger("hermpkg_build.serving")
 
-_STARTS_BEFORE_FAILURE = 3
 _LONGEST_PAUSE_S = 10.0
-_PATIENCE_S = 15.0
-"""For how long workers may be ended, by the system or by others, before they could take a call."""
 _DEATHS_BEFORE_IT_BEGAN = 20
 """A call that has not begun is made by another worker, so often at most."""
-
-
-class Shared:
-    """What the slots of a pool know together: targets in use, workers that died, whether any starts."""
-
-    def __init__(self, waiting: Waiting, load: Sequence[Target], start_limit: float) -> None:
-        self.waiting = waiting
-        self.start_limit = start_limit
-        self.replaced: int = 0
-        self._targets: dict[Target, None] = dict.fromkeys(load)
-        self._failed_starts = 0
-        self._living = 0
-        self._last_lived = time.monotonic()
-        self._lock = threading.Lock()
-
-    def targets(self) -> list[Target]:
-        """Return what a new worker loads before it gets calls."""
-        with self._lock:
-            return list(self._targets)
-
-    def used(self, target: Target) -> None:
-        """Note that a call of a target had a result."""
-        if target not in self._targets:
-            with self._lock:
-                self._targets[target] = None
-
-    def lives(self, difference: int) -> None:
-        """Note that so many more workers are ready for calls."""
-        with self._lock:
-            self._living += difference
-            self._last_lived = time.monotonic()
-            if difference > 0:
-                self._failed_starts = 0
-            else:
-                self.replaced += 1
-
-    def failed_to_start(self, error: Exception) -> int:
-        """Note that a worker could not be started; say how many could not one after the other.
-
-        Where none lives, and none can be started, the calls that wait get an error.
-        """
-        with self._lock:
-            self._failed_starts += 1
-            often = self._failed_starts >= _STARTS_BEFORE_FAILURE
-            # What packed code raises once it will raise again.
-            lasting = not isinstance(error, WorkersFailedError)
-            hopeless = (
-                not self._living and often and (lasting or time.monotonic() - self._last_lived > _PATIENCE_S)
-            )
-        if hopeless:
-            for call in self.waiting.clear():
-                call.fail(_no_workers(error))
-        return self._failed_starts
 
 
 class Slot:
@@ -101,10 +45,7 @@ class Slot:
         self.ready: Future[None] = Future()
         self.pid: int = 0
         self._shared = shared
-        self._worker: WorkerProcess | None = None
-        self._current: Sequence[Call] = ()
-        self._condemned = False
-        self._messages = 0
+        self._line: Line | None = None
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._admitted = threading.Event()
@@ -120,40 +61,45 @@ class Slot:
 
     def is_busy(self) -> bool:
         """Whether calls are being made."""
-        return bool(self._current)
+        line = self._line
+        return line is not None and not line.is_empty
 
     def make(self, call: Call) -> None:
         """Make a call in this thread, which has borrowed the worker."""
-        worker = self._worker
+        line = self._line
         try:
-            if worker is None or worker.has_ended():
+            if line is None or line.worker.has_ended():
                 call.begin()
                 self._shared.waiting.put_back(call)
-            elif call.begin():
-                self._serve(worker, [call])
+            elif call.begin() and self._send(line, [call]):
+                self._hear(line)
         finally:
-            self._shared.waiting.give_back(self.number, usable=self._worker is not None)
+            self._shared.waiting.give_back(self.number, usable=self._line is not None)
+
+    def take_back(self) -> None:
+        """Let the calls that the worker has not begun wait for any."""
+        line = self._line
+        if line is not None:
+            line.take_back()
 
     def expire(self, call: Call) -> None:
         """End the worker, where nobody waits any more for what it does, as `call` was the last one."""
-        with self._lock:
-            if call not in self._current or not all(each.future.done() for each in self._current):
-                return
-            self._condemned = True
-            if self._worker is not None:
-                self.version.kill(self._worker)
+        line = self._line
+        if line is not None and call in line.calls():
+            line.expire(call)
 
     def stop(self, *, at_once: bool) -> None:
         """Take no more calls; `at_once`, end the worker and its calls too."""
         self._stopping.set()
         self._admitted.set()
         self._shared.waiting.retire(self.number)
-        if at_once:
-            with self._lock:
-                for call in self._current:
-                    call.fail(PoolClosedError("the pool was closed before the call had an answer"))
-                if self._worker is not None:
-                    self.version.kill(self._worker)
+        self.take_back()
+        with self._lock:
+            line = self._line
+        if at_once and line is not None:
+            for call in line.calls():
+                call.fail(PoolClosedError("the pool was closed before the call had an answer"))
+            self.version.kill(line.worker)
 
     def join(self) -> None:
         """Wait until its calls have answers and its worker has ended."""
@@ -161,33 +107,36 @@ class Slot:
             self._thread.join()
 
     def _run(self) -> None:
+        waiting = self._shared.waiting
         try:
-            while worker := self._ready_worker():
+            while line := self._ready_line():
                 self._admitted.wait()
-                calls = self._shared.waiting.take(self.number, functools.partial(self._has_lost, worker))
+                calls = waiting.take(
+                    self.number, functools.partial(self._has_lost, line), self._shared.take_back
+                )
                 if calls:
-                    self._serve(worker, calls)
-                elif self._worker is not worker:
+                    if self._send(line, calls):
+                        self._serve(line)
+                elif self._line is not line:
                     continue
-                elif worker.has_ended():
-                    self._mourn(worker, [])
+                elif line.worker.has_ended():
+                    self._mourn(line)
                 else:
                     break
         finally:
-            if self._worker is not None:
-                self._worker.close()
-                self._worker = None
-                self._shared.lives(-1)
+            if self._line is not None:
+                for left in self._without(self._line):
+                    left.call.fail(PoolClosedError("the pool is closed"))
                 self._shared.replaced -= 1
             if not self.ready.done():
                 self.ready.set_exception(PoolClosedError("the pool is closed"))
 
-    def _has_lost(self, worker: WorkerProcess) -> bool:
-        return self._worker is not worker or worker.has_ended()
+    def _has_lost(self, line: Line) -> bool:
+        return self._line is not line or line.worker.has_ended()
 
-    def _ready_worker(self) -> WorkerProcess | None:
-        """Return the worker, a new one if need be; None where the pool does without this slot."""
-        while self._worker is None:
+    def _ready_line(self) -> Line | None:
+        """Return the line to the worker, a new one if need be; None where the pool does without this slot."""
+        while self._line is None:
             if self._stopping.is_set():
                 return None
             try:
@@ -204,13 +153,11 @@ class Slot:
                 continue
             self.pid = worker.pid
             with self._lock:
-                self._worker = worker
-                self._condemned = False
-            self._messages = 0
+                self._line = Line(self.number, worker, self._shared.waiting, self.version.kill)
             self._shared.lives(1)
             if not self.ready.done():
                 self.ready.set_result(None)
-        return self._worker
+        return self._line
 
     def _started_worker(self) -> WorkerProcess:
         """Start a worker, and wait until it has loaded what calls will need."""
@@ -243,22 +190,44 @@ class Slot:
             raise
         return worker
 
-    def _serve(self, worker: WorkerProcess, calls: list[Call]) -> None:
-        with self._lock:
-            self._current = calls
-        self._messages += 1
-        request = Run(self._messages, [(call.callee, len(call.parts)) for call in calls], len(calls) > 1)
+    def _serve(self, line: Line) -> None:
+        """Hear of what was sent, and send more meanwhile, until there is nothing more at once."""
+        waiting = self._shared.waiting
+        while not line.is_empty:
+            if (other := waiting.held_up(self.number)) is not None:
+                self._shared.take_back(other)
+            while (room := line.room_ahead()) and (call := waiting.take_ahead(self.number, room)):
+                self._send(line, [call], ahead=True)
+            self._hear(line)
+
+    def _send(self, line: Line, calls: Sequence[Call], *, ahead: bool = False) -> bool:
+        """Send calls; False where they were not, and are not this slot's any more."""
         try:
-            worker.channel.send([pickle.dumps(request), *(part for call in calls for part in call.parts)])
-            parts, _ = worker.channel.receive()
-        except EndOfChannel:
-            self._mourn(worker, calls)
-            return
-        except BaseException as error:  # there is no memory for the message, or the caller is interrupted
-            self.version.kill(worker)
-            self._without_worker(worker)
+            if line.send(calls, ahead=ahead):
+                return True
+        except OSError as error:  # there is no memory for the message
             for call in calls:
                 call.fail(error)
+        except BaseException as error:  # the caller is interrupted
+            self._give_up(line, error, calls)
+            raise
+        if ahead:
+            self._shared.waiting.return_ahead(self.number, calls)
+        else:
+            for call in reversed(calls):
+                if not call.future.done():
+                    self._shared.waiting.put_back(call)
+        return False
+
+    def _hear(self, line: Line) -> None:
+        """Wait for the answer to the first message of a line, and give it to its callers."""
+        try:
+            calls, ran, parts = line.receive()
+        except EndOfChannel:
+            self._mourn(line)
+            return
+        except BaseException as error:  # the caller is interrupted
+            self._give_up(line, error, ())
             if not isinstance(error, Exception):
                 raise
             return
@@ -268,12 +237,16 @@ class Slot:
             for call in calls:
                 call.fail(error)
         else:
-            self._answer(calls, pickle.loads(parts[0]), parts[1:])
-        with self._lock:
-            self._current = ()
-            condemned = self._condemned
-        if condemned:
-            self._without_worker(worker)
+            self._answer(calls, ran, parts)
+        line.worker.channel.done()
+        if line.condemned:
+            self._mourn(line)
+
+    def _give_up(self, line: Line, error: BaseException, calls: Sequence[Call]) -> None:
+        self.version.kill(line.worker)
+        for call in (*line.calls(), *calls):
+            call.fail(error)
+        self._without(line)
 
     def _answer(self, calls: Sequence[Call], ran: Ran, parts: Sequence[Part]) -> None:
         if ran.apart and self._shared.waiting.never_together(calls[0].callee):
@@ -293,19 +266,19 @@ class Slot:
             except Exception as error:  # noqa: BLE001 -- a class of this process may refuse its state
                 call.fail(error)
 
-    def _mourn(self, worker: WorkerProcess, calls: Sequence[Call]) -> None:
+    def _mourn(self, line: Line) -> None:
         """Let others make the calls of a dead worker that may be made again; tell callers of the rest."""
-        reason = "a call took longer than it might" if self._condemned else worker.how_it_ended()
-        self._without_worker(worker)
+        worker = line.worker
+        reason = "a call took longer than it might" if line.condemned else worker.how_it_ended()
         if not self._stopping.is_set():
             _log.warning("worker %d was replaced: %s", worker.pid, reason)
-        for index, call in reversed(list(enumerate(calls))):
+        for call, begun, in_company, was_next in reversed(self._without(line)):
             if call.future.done():
                 continue
-            if not worker.progress.has_begun(self._messages, index):
-                call.deaths_before_it_began += 1
+            if not begun:
+                call.deaths_before_it_began += was_next
                 again = call.deaths_before_it_began < _DEATHS_BEFORE_IT_BEGAN
-            elif len(calls) > 1:
+            elif in_company:
                 # It may be another one's fault, which shows when each is made alone.
                 again = call.alone = True
             else:
@@ -316,14 +289,15 @@ class Slot:
             else:
                 call.fail(_died(call, reason))
 
-    def _without_worker(self, worker: WorkerProcess) -> None:
+    def _without(self, line: Line) -> list[Left]:
+        """Go without a worker; return the calls that it leaves."""
         with self._lock:
-            self._current = ()
-            if self._worker is not worker:
-                return
-            self._worker = None
-        worker.close()
+            if self._line is not line:
+                return []
+            self._line = None
+        left = line.abandon()
         self._shared.lives(-1)
+        return left
 
 
 def _died(call: Call, reason: str) -> WorkerDiedError:
@@ -341,11 +315,3 @@ def _packaged_result(call: Call, name: str) -> CallError:
         "return tensors and containers of Python's, or give the pool an importer of the artifact"
     )
     return error
-
-
-def _no_workers(error: Exception) -> WorkersFailedError:
-    failed = WorkersFailedError(
-        "no worker can be started", facts=[("reason", str(error))], next_step="swap() to a version that works"
-    )
-    failed.__cause__ = error
-    return failed

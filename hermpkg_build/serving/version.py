@@ -17,6 +17,7 @@ from hermpkg_build.serving.errors import ArtifactChangedError, PoolClosedError, 
 from hermpkg_build.serving.progress import Progress
 from hermpkg_build.serving.raised import unpack_raised
 from hermpkg_build.serving.requests import Ended, Kill, Opened, Opening, Start, Started, Verified, Verify
+from hermpkg_build.serving.tickets import Tickets
 from hermpkg_build.serving.warm import Surroundings, WarmProcess, borrow, give_back, keep
 
 _Status = tuple[int, int, int, int]
@@ -29,12 +30,15 @@ _MEANINGS = {"SIGKILL": "perhaps out of memory", "SIGSEGV": "a crash in native c
 
 
 class WorkerProcess(Closing):
-    """A worker: its channel, how far it is, and how it ended."""
+    """A worker: its channel, the tickets for what is in there, how far it is, and how it ended."""
 
-    def __init__(self, number: int, channel: Channel, progress: Progress, ended: Callable[[], None]) -> None:
+    def __init__(
+        self, number: int, channel: Channel, tickets: Tickets, progress: Progress, ended: Callable[[], None]
+    ) -> None:
         self._tell_end = ended
         self.number = number
         self.channel = channel
+        self.tickets = tickets
         self.progress = progress
         self.pid = 0
         self._end = ""
@@ -58,6 +62,7 @@ class WorkerProcess(Closing):
     def close(self) -> None:
         """Let the process end, and go without it."""
         self.channel.close()
+        self.tickets.close()
 
 
 class _Opener:
@@ -77,16 +82,17 @@ class _Opener:
         """Start a worker; one thread does that at a time. Raises WorkersFailedError."""
         channel, theirs = channel_pair()
         keep(channel)
-        page = SharedMemory(1)
-        worker = WorkerProcess(number, channel, Progress(page.descriptor), ended)
+        page, tickets = SharedMemory(1), Tickets()
+        worker = WorkerProcess(number, channel, tickets, Progress(page.descriptor), ended)
         self._workers[number] = worker
         try:
-            self.tell(Start(number), theirs.fileno(), page.descriptor)
+            self.tell(Start(number), theirs.fileno(), page.descriptor, tickets.descriptor)
         finally:
             theirs.close()
             page.close()
         started = None if self.is_gone else self._started.get()
         if started is None:
+            worker.close()
             raise WorkersFailedError(f"no worker can be started: {_GONE}")
         worker.pid = started.pid
         return worker

@@ -1,15 +1,22 @@
-"""Calls that wait for a worker, in the order in which they came, or in groups that are made together."""
+"""Calls that wait for a worker, in the order in which they came, or in groups that are made together.
+
+Some wait in the process of a worker that makes another one: so it need not be woken for each. These are taken
+back where another worker could begin them sooner.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hermpkg_build.serving.calls import Batch, Call
 from hermpkg_build.serving.errors import PoolClosedError, QueueFullError
 from hermpkg_build.serving.requests import Callee
+
+_STALE_S = 0.02
+"""A call that was sent ahead, and has not begun in this time, is made by the next worker that can."""
 
 
 class Waiting:
@@ -25,6 +32,10 @@ class Waiting:
         self._when_room: list[Callable[[], None]] = []
         self._retired: set[int] = set()
         self._lent: set[int] = set()
+        self._ahead: dict[int, dict[Call, float]] = {}
+        """By worker, the calls that were sent to it while it made another one, and when."""
+        self._woken: set[int] = set()
+        """Those that are about to take a call."""
         self._waits: dict[int, threading.Condition] = {}
         """By worker, what its thread waits for in `take`."""
         self._idle: dict[int, threading.Condition] = {}
@@ -62,13 +73,22 @@ class Waiting:
         with self._lock:
             self._add(call, first=True)
 
-    def take(self, worker: int, has_ended: Callable[[], bool]) -> list[Call]:
+    def take(
+        self, worker: int, has_ended: Callable[[], bool], take_back: Callable[[int], object]
+    ) -> list[Call]:
         """Wait for calls; none where the worker is retired or `has_ended`, or where nothing more comes.
 
-        Those whose callers have cancelled them are left out.
+        Those whose callers have cancelled them are left out. `take_back` is called with a worker to which
+        calls were sent that this one can begin now, and gives them to `return_ahead`.
         """
         with self._lock:
             while worker in self._lent or not (worker in self._retired or has_ended()):
+                if worker not in self._lent and (other := self._held_up(worker)) is not None:
+                    self._lock.release()
+                    try:
+                        take_back(other)
+                    finally:
+                        self._lock.acquire()
                 first = None if worker in self._lent else self._next(worker)
                 if first is None:
                     if self._closed and worker not in self._lent:
@@ -80,6 +100,52 @@ class Waiting:
                 # It may have been woken for a call, which is another one's now.
                 self._wake_one()
         return []
+
+    def take_ahead(self, worker: int, most: int) -> Call | None:
+        """Take a call of up to `most` bytes, which no other worker can begin, for one that makes another."""
+        with self._lock:
+            if self._batch is not None or worker in self._retired:
+                return None
+            free = len(self._calls) > len(self._idle) + len(self._woken)
+            for calls in (self._of_workers.get(worker), self._calls if free else None):
+                while calls and calls[0].future.done():
+                    calls.popleft()
+                    self._count -= 1
+                    self._room()
+                if calls and calls[0].size <= most:
+                    call = calls.popleft()
+                    self._ahead.setdefault(worker, {})[call] = time.monotonic()
+                    return call
+        return None
+
+    def began(self, worker: int, calls: Sequence[Call]) -> None:
+        """Note that a worker makes calls now, of which those that it had ahead wait no more."""
+        with self._lock:
+            for call in calls:
+                self._no_more_ahead(worker, call)
+                call.begin()
+
+    def return_ahead(self, worker: int, calls: Sequence[Call]) -> None:
+        """Let calls that were taken back from a worker be the next ones, in their order."""
+        with self._lock:
+            for call in reversed(calls):
+                if call.future.done():
+                    self._no_more_ahead(worker, call)
+                elif self._ahead.get(worker, {}).pop(call, None) is not None:
+                    if call.worker in self._retired:
+                        call.worker = None
+                    self._count -= 1
+                    self._add(call, first=True)
+
+    def holder(self, call: Call) -> int | None:
+        """Return the worker to which a call was sent ahead."""
+        with self._lock:
+            return next((worker for worker, calls in self._ahead.items() if call in calls), None)
+
+    def held_up(self, worker: int) -> int | None:
+        """Return another worker to which a call was sent that waits for longer than it was to."""
+        with self._lock:
+            return self._held_up(worker, only_stale=True)
 
     def borrow(self) -> int | None:
         """Take a worker that waits, for a call that this thread makes itself; None where none waits."""
@@ -164,7 +230,7 @@ class Waiting:
             left = [*self._calls, *(call for calls in self._of_workers.values() for call in calls)]
             self._calls.clear()
             self._of_workers.clear()
-            self._count = 0
+            self._count = sum(map(len, self._ahead.values()))
             self._room()
             self._freed.notify_all()
             return left
@@ -197,6 +263,25 @@ class Waiting:
                 self._room()
                 return call
         return None
+
+    def _held_up(self, worker: int, *, only_stale: bool = False) -> int | None:
+        """Return another worker, of which calls were better taken back and made by `worker`."""
+        now = time.monotonic()
+        next_order = self._calls[0].order if self._calls else None
+        for other, calls in self._ahead.items():
+            for call, since in calls.items() if other != worker else ():
+                if call.worker is not None:
+                    continue
+                stale = now - since > _STALE_S and (next_order is None or call.order < next_order)
+                if stale or (next_order is None and not only_stale):
+                    return other
+                break
+        return None
+
+    def _no_more_ahead(self, worker: int, call: Call) -> None:
+        if self._ahead.get(worker, {}).pop(call, None) is not None:
+            self._count -= 1
+            self._room()
 
     def _may_join(self, call: Call) -> bool:
         return (
@@ -243,10 +328,13 @@ class Waiting:
         finally:
             del self._waits[worker]
             self._idle.pop(worker, None)
+            self._woken.discard(worker)
 
     def _wake_one(self) -> None:
         if self._idle:
-            self._idle.popitem()[1].notify()
+            worker, wait = self._idle.popitem()
+            self._woken.add(worker)
+            wait.notify()
 
     def _wake_all(self) -> None:
         for wait in self._waits.values():

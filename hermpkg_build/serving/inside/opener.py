@@ -20,6 +20,7 @@ from hermpkg_build.serving.inside.forking import Watch, ended_children, fork
 from hermpkg_build.serving.progress import progress_of
 from hermpkg_build.serving.raised import pack_raised
 from hermpkg_build.serving.requests import Ended, Kill, Opened, Opening, Start, Started, Verified, Verify
+from hermpkg_build.serving.tickets import TicketsInside
 
 
 def open_and_serve(control: Channel, opening: object) -> None:
@@ -61,7 +62,7 @@ class _Opener:
         watch = Watch(self._control.fileno())
         try:
             while True:
-                if watch.wait():
+                if self._control.has_read_more or watch.wait():
                     self._obey()
                 self._reap()
         except (EOFError, EndOfChannel):
@@ -84,8 +85,8 @@ class _Opener:
         elif isinstance(request, Verify):
             self._control.send([pickle.dumps(Verified(_is_what_was_opened(self._importer)))])
         elif isinstance(request, Start):
-            sock, page = descriptors
-            process = fork(lambda: self._become_worker(sock, page))
+            sock, page, tickets = descriptors
+            process = fork(lambda: self._become_worker(sock, page, tickets))
             for descriptor in descriptors:
                 os.close(descriptor)
             with suppress(OSError):
@@ -93,7 +94,7 @@ class _Opener:
             self._numbers[process] = request.number
             self._control.send([pickle.dumps(Started(request.number, process))])
 
-    def _become_worker(self, sock: int, page: int) -> None:
+    def _become_worker(self, sock: int, page: int, tickets: int) -> None:
         from hermpkg_build.serving.inside.worker import work
 
         os.setpgid(0, 0)
@@ -102,6 +103,7 @@ class _Opener:
         work(
             Channel(socket.socket(fileno=sock)),
             progress_of(page),
+            TicketsInside(tickets),
             self._importer,
             self._opening,
             self._process,

@@ -39,7 +39,7 @@ def main(descriptor: int, preload: Sequence[str]) -> None:
     watch = Watch(channel.fileno())
     with suppress(EOFError, EndOfChannel):
         while True:
-            if watch.wait():
+            if channel.has_read_more or watch.wait():
                 _start_opener(channel)
             ended_children()
 

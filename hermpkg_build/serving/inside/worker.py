@@ -6,20 +6,27 @@ import os
 import pickle
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
 from hermpkg_build.disk.processes import end_with
 from hermpkg_build.runtime.importer import PackageImporter
 from hermpkg_build.serving.channel import Channel, EndOfChannel, Part
-from hermpkg_build.serving.inside.running import Outcome, Runner
+from hermpkg_build.serving.inside.running import Runner
 from hermpkg_build.serving.progress import Progress
 from hermpkg_build.serving.raised import pack_raised
 from hermpkg_build.serving.requests import Load, Opening, Ran, Run
+from hermpkg_build.serving.tickets import TicketsInside
 
 
 def work(
-    channel: Channel, progress: Progress, importer: PackageImporter, opening: Opening, opener: int
+    channel: Channel,
+    progress: Progress,
+    tickets: TicketsInside,
+    importer: PackageImporter,
+    opening: Opening,
+    opener: int,
 ) -> None:
     """Serve `channel` until the other side closes it; `opener` is the parent of this process."""
     end_with(opener)
@@ -31,15 +38,18 @@ def work(
     with suppress(EndOfChannel):
         while True:
             parts, _ = channel.receive()
-            answer = _answer_to(pickle.loads(parts[0]), parts[1:], runner, progress)
+            request: Load | Run = pickle.loads(parts[0])
+            if isinstance(request, Load):
+                answer = _load(runner, request)
+            elif request.back and not tickets.get(request.message):
+                continue
+            else:
+                answer = _run(runner, progress, request, parts[1:])
             if os.getpid() != process:
                 # Served code has forked, and its child has come back from the call.
                 return
+            channel.done()
             channel.send(answer)
-
-
-def _answer_to(request: Load | Run, parts: Sequence[Part], runner: Runner, progress: Progress) -> list[Part]:
-    return _load(runner, request) if isinstance(request, Load) else _run(runner, progress, request, parts)
 
 
 def _settle(opening: Opening) -> None:
@@ -67,6 +77,7 @@ def _run(runner: Runner, progress: Progress, request: Run, parts: Sequence[Part]
         calls.append(parts[at : at + count])
         at += count
     apart = ""
+    start = time.perf_counter()
     if request.together and len(calls) > 1:
         outcomes, apart = runner.run_together(
             request.callees[0][0], calls, lambda index: progress.begin(request.message, index)
@@ -76,8 +87,10 @@ def _run(runner: Runner, progress: Progress, request: Run, parts: Sequence[Part]
         for index, ((callee, _), call) in enumerate(zip(request.callees, calls, strict=True)):
             progress.begin(request.message, index)
             outcomes.append(runner.run(callee, call))
-    return _answer(Ran(request.message, [(kind, len(made)) for kind, made in outcomes], apart), outcomes)
-
-
-def _answer(ran: Ran, outcomes: Sequence[Outcome]) -> list[Part]:
+    ran = Ran(
+        request.message,
+        [(kind, len(made)) for kind, made in outcomes],
+        apart,
+        time.perf_counter() - start,
+    )
     return [pickle.dumps(ran), *(part for _, made in outcomes for part in made)]

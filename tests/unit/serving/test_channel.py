@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
 
 import pytest
@@ -42,6 +43,57 @@ def test_parts_arrive_as_they_are(messages):
             assert received.descriptors == []
 
 
+@given(
+    st.lists(st.sampled_from([10, 20_000, 70_000, 300_000, 1_000_000]), min_size=1, max_size=12), st.data()
+)
+def test_messages_on_their_way_are_not_overwritten(sizes, data):
+    """Any number of them; and a side has no more blocks than were ever on their way at once, and one."""
+    ours, theirs = channel_pair()
+    with ours, Channel(theirs) as other:
+        on_their_way: list[tuple[bytes, memoryview]] = []
+        most = 0
+        for at, size in enumerate(sizes):
+            sent = bytes([at + 1]) * size
+            received = exchange(ours, other, [sent])
+            # Receiving says that what came before was copied; here it was not.
+            other._done = max(0, other._received - 1 - len(on_their_way))
+            on_their_way.append((sent, received.parts[0]))
+            most = max(most, len(on_their_way))
+            while on_their_way and data.draw(st.booleans()):
+                kept, found = on_their_way.pop(0)
+                assert bytes(found) == kept
+                other._done = other._received - len(on_their_way)
+                exchange(other, ours, [b"answer"])
+            assert all(bytes(found) == kept for kept, found in on_their_way)
+            assert ours.blocks <= most + 1
+
+
+def test_what_was_read_with_another_message_is_told(ends):
+    """Who waits for the descriptor to be readable would wait for ever."""
+    ours, other = ends
+    for size in (10, 20_000, 30):
+        ours.send([b"x" * size])
+    for size in (10, 20_000, 30):
+        assert other.has_read_more or select.select([other.fileno()], [], [], 5)[0]
+        assert len(other.receive().parts[0]) == size
+    assert not other.has_read_more
+    assert not select.select([other.fileno()], [], [], 0)[0]
+
+
+def test_memory_that_cannot_be_had_is_told_and_the_channel_goes_on(ends, monkeypatch):
+    ours, other = ends
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", refused)
+        with pytest.raises(OSError, match="no room"):
+            ours.send([b"x" * 100_000])
+    for size in (100, 100_000):
+        assert bytes(exchange(ours, other, [b"y" * size]).parts[0]) == b"y" * size
+
+
+def refused(*_: object) -> None:
+    raise OSError(28, "no room")
+
+
 @pytest.mark.parametrize("size", [10, 200_000])
 def test_descriptors_come_with_a_message(ends, size):
     read, write = os.pipe()
@@ -56,11 +108,13 @@ def test_descriptors_come_with_a_message(ends, size):
 def test_large_memory_is_let_go_when_messages_are_small_again(ends):
     ours, other = ends
     exchange(ours, other, [bytes(65 << 20)])
-    assert ours._own is not None
+    assert ours.blocks == 1
+    other.done()
+    exchange(other, ours, [b"answer"])
     received = exchange(ours, other, [b"small"])
     assert bytes(received.parts[0]) == b"small"
-    del received
-    assert ours._own is other._theirs is None
+    assert ours.blocks == 0
+    assert not other._theirs
     assert bytes(exchange(ours, other, [b"y" * 100_000]).parts[0]) == b"y" * 100_000
 
 
