@@ -18,6 +18,7 @@ class Tickets(Closing):
     """
 
     def __init__(self) -> None:
+        self.descriptor: int
         self.descriptor, self._write = os.pipe()
         """What the other side reads, and inherits in another process."""
         for end in (self.descriptor, self._write):
