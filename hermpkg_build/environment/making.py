@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from hermpkg_build.disk.cache_tag import TAG, TAG_NAME
 from hermpkg_build.disk.replacing import hold_folder, is_open_at
 from hermpkg_build.disk.trust import check_private_folder
 from hermpkg_build.environment.installers import Installer
@@ -55,8 +56,6 @@ def make_environment(
 
 
 def _prepare(place: str) -> None:
-    from hermpkg_build.store.cache import TAG, TAG_NAME
-
     os.makedirs(place, mode=0o700, exist_ok=True)
     check_private_folder(place)
     tag = os.path.join(os.path.dirname(place), TAG_NAME)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
 from hermpkg_build.core.folders import OUTPUT_FOLDER
+from hermpkg_build.disk.cache_tag import TAG_NAME, is_cache
 
 _MOST_FOLDERS = 2048
 """Each watched folder costs the kernel about a kilobyte, and this process two system calls."""
@@ -29,6 +30,12 @@ _WATCHED = _IN_OPEN | _IN_CLOSE_WRITE | _IN_CLOSE_NOWRITE | _MADE
 _IN_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
 _EVENT = struct.Struct("iIII")
 _BUFFER_BYTES = 1 << 16
+_CACHES = frozenset(["v1"])
+"""What the parts of a cache are called that have its marker."""
+
+_BESIDE_CACHE = ("code", "fetched", "unpacked")
+"""What else is in a cache folder."""
+
 _CODE_SUFFIXES = (".py", ".pyc")
 """Python code reads these, and so do the builds beside this one, whenever they like."""
 
@@ -97,7 +104,10 @@ def _events(data: bytes) -> Iterator[tuple[int, int, str]]:
 
 
 def _folders_of_project(top: str) -> Iterator[str]:
-    """The folder `top` and those below it, without outputs, hidden folders, links and environments."""
+    """The folder `top` and those below it, without outputs, caches, hidden folders, links and environments.
+
+    In a cache of ours the build that waits for the factory reads all the time, and other builds do.
+    """
     pending = [top]
     for folder in pending:
         try:
@@ -105,12 +115,16 @@ def _folders_of_project(top: str) -> Iterator[str]:
         except OSError:
             continue
         names = {entry.name for entry in entries}
-        if "pyvenv.cfg" in names:
+        if "pyvenv.cfg" in names or (TAG_NAME in names and is_cache(folder)):
             continue
         yield folder
+        beside = (
+            _BESIDE_CACHE if any(is_cache(os.path.join(folder, name)) for name in names & _CACHES) else ()
+        )
         pending += sorted(
             entry.path
             for entry in entries
             if not entry.name.startswith((".", OUTPUT_FOLDER, "__pycache__"))
+            and entry.name not in beside
             and entry.is_dir(follow_symlinks=False)
         )

@@ -6,27 +6,21 @@ import os
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
-from hermpkg_build.disk.files import read_limited, write_all
+from hermpkg_build.disk.cache_tag import TAG, TAG_NAME, is_cache
+from hermpkg_build.disk.files import write_all
 from hermpkg_build.disk.replacing import NewFile, new_folder, remove_abandoned
 from hermpkg_build.disk.trust import VARIABLE, is_trusted, stranger_in
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.store.action_cache import ActionCache
 from hermpkg_build.store.content import ContentStore
 from hermpkg_build.store.database import Database
+from hermpkg_build.store.environments import environments_folder
 from hermpkg_build.store.failures import cache_errors, cannot_write
 from hermpkg_build.store.index import DigestIndex, FactsCache
 from hermpkg_build.store.usage import Usage
 
 FORMAT_FOLDER = "v1"
 """The folder of this cache format; a later version that changes the layout takes another."""
-
-TAG_NAME = "CACHEDIR.TAG"
-_LARGEST_TAG = 64 << 10
-TAG = (
-    b"Signature: 8a477f597d28d172789f06886806bc55\n"
-    b"# This folder is a cache of hermpkg and can be deleted at any time.\n"
-    b"# The first line tells backup programs so: https://bford.info/cachedir/\n"
-)
 
 RUNNING = "running"
 """The folder that holds a folder for each process that has the cache open."""
@@ -108,8 +102,8 @@ def open_cache(directory: str) -> Cache:
 def delete_cache(directory: str) -> bool:
     """Delete the caches of every format version in a folder, and the folder once it is empty.
 
-    Only folders that carry the marker file of this program are touched. False where there is none.
-    Raises LocalEnvironmentError where the file system refuses.
+    Environments, which programs may run in, stay. Only folders that carry the marker file of this program are
+    touched. False where there is none. Raises LocalEnvironmentError where the file system refuses.
     """
     import shutil
 
@@ -117,7 +111,7 @@ def delete_cache(directory: str) -> bool:
     with cache_errors(directory), suppress(FileNotFoundError):
         for name in sorted(os.listdir(directory)):
             folder = os.path.join(directory, name)
-            if os.path.islink(folder) or not is_cache(folder):
+            if os.path.islink(folder) or not is_cache(folder) or folder == environments_folder(directory):
                 continue
             # The folder is renamed first: a process that starts now starts with an empty cache. It
             # keeps its marker file, so that the rest is found the next time where this is killed.
@@ -193,12 +187,3 @@ def _prepare(root: str) -> None:
         if not is_cache(root):
             probe.replace(os.path.join(root, TAG_NAME))
     remove_abandoned(temporary, age_s=ABANDONED_S)
-
-
-def is_cache(folder: str) -> bool:
-    """Whether a folder carries the marker file, with the standard's first line and our name."""
-    try:
-        tag = read_limited(os.path.join(folder, TAG_NAME), _LARGEST_TAG)
-    except OSError:
-        return False
-    return tag.startswith(TAG.partition(b"\n")[0]) and b"hermpkg" in tag

@@ -21,7 +21,12 @@ _STATE = "hermpkg-environment.json"
 
 def environments_place(directory: str) -> str:
     """Return the folder of all environments in a cache folder."""
-    return os.path.join(directory, "environments", "v1")
+    return os.path.join(environments_folder(directory), "v1")
+
+
+def environments_folder(directory: str) -> str:
+    """Return the folder of all that environments in a cache folder have."""
+    return os.path.join(directory, "environments")
 
 
 def finish(folder: str) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hermpkg_build.core.canonical_json import loads
+from hermpkg_build.disk.cache_tag import is_cache
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.replacing import (
     discard_folder,
@@ -27,7 +28,7 @@ from hermpkg_build.disk.replacing import (
     replace_file,
 )
 from hermpkg_build.errors import HermpkgError
-from hermpkg_build.store.cache import ABANDONED_S, RUNNING, is_cache
+from hermpkg_build.store.cache import ABANDONED_S, RUNNING
 from hermpkg_build.store.content import SEALED_NS
 from hermpkg_build.store.database import Database
 from hermpkg_build.store.environments import forget_unshared

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from hermpkg_build.disk.cache_tag import is_cache
 from hermpkg_build.disk.replacing import ASIDE
-from hermpkg_build.store.cache import FORMAT_FOLDER, is_cache
+from hermpkg_build.store.cache import FORMAT_FOLDER
 from hermpkg_build.store.content import SEALED_NS
 from hermpkg_build.store.environments import ENVIRONMENTS, environment_size, environments_place
 from hermpkg_build.store.fetched import FETCHED, fetched_place

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hermpkg_build.disk.replacing import hold_folder
+
 if TYPE_CHECKING:
     from conftest import Outcome, Workspace
 
@@ -331,7 +333,13 @@ def test_the_cache_shows_environments_and_removes_them(landed: Landing) -> None:
     assert landed.run("cache", "gc", "--max-size", "0").code == 0
     assert landed.environments() == []
     assert landed.start("--", "a", "--json").code == 7
-    place = landed.environments()[0].parents[1]
+    (environment,) = landed.environments()
+    place = environment.parents[1]
+    descriptor = hold_folder(str(environment))  # as a program that runs in it does
+    assert descriptor is not None
+    assert str(place) not in landed.run("--json", "clean", "--cache").json["removed"]
+    assert landed.environments() == [environment]
+    os.close(descriptor)
     removed = landed.run("--json", "clean", "--cache").json["removed"]
     assert (str(place) in removed, place.exists()) == (True, False)
 

@@ -20,6 +20,7 @@ from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.manifest import Manifest, ManifestRecord, ManifestTool, RecordKind
 from hermpkg_build.core.quantities import read_size
+from hermpkg_build.disk.cache_tag import TAG_NAME, is_cache
 from hermpkg_build.disk.files import read_file, read_limited
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.durations import known_durations
@@ -28,7 +29,6 @@ from hermpkg_build.engine.remote.facts import decode_pack, encode_pack
 from hermpkg_build.engine.snapshot import find_change
 from hermpkg_build.errors import ActionError, ArchiveError
 from hermpkg_build.factories.checkpoints import read_checkpoint
-from hermpkg_build.store.cache import TAG_NAME, is_cache
 from hermpkg_build.store.content import SEALED_NS, ContentStore
 from hermpkg_build.store.usage import read_notes
 

@@ -76,12 +76,12 @@ def _clean_folders(cache: str) -> Iterator[str]:
     from contextlib import suppress
 
     from hermpkg_build.disk.replacing import discard_folder
-    from hermpkg_build.store.environments import environments_place, forget_unshared
+    from hermpkg_build.store.environments import environments_folder, forget_unshared
     from hermpkg_build.store.fetched import fetched_place
     from hermpkg_build.store.survey import environment_entries, fetched_entries
 
-    environments = os.path.dirname(environments_place(cache))
-    for folder, entries in ((environments, environment_entries), (fetched_place(cache), fetched_entries)):
+    places = (environments_folder(cache), environment_entries), (fetched_place(cache), fetched_entries)
+    for folder, entries in places:
         if not os.path.isdir(folder):
             continue
         if not [entry for entry in entries(cache) if not discard_folder(entry.path)]:

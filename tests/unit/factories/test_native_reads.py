@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from hermpkg_build.disk.cache_tag import TAG, TAG_NAME
 from hermpkg_build.factories.native_reads import NativeReads
+from hermpkg_build.store.cache import open_cache
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is opened")
 
@@ -33,6 +35,22 @@ def names(watched: NativeReads, folder: Path) -> list[str]:
 def test_what_another_process_reads(watched: NativeReads, tmp_path: Path) -> None:
     shell(tmp_path, "cat read.bin below/deep.bin module.py .hidden/x.bin env/x.bin hermpkg-out/a.pt")
     assert names(watched, tmp_path) == ["below/deep.bin", "read.bin"]
+
+
+def test_a_cache_in_the_workspace_is_no_input(tmp_path: Path) -> None:
+    for place in ("my cache", "."):
+        folder = tmp_path / place
+        (folder / "data").mkdir(parents=True)
+        open_cache(str(folder)).close()
+        parts = ("v1/cas/ab", "code", "unpacked", "fetched", "environments/files")
+        for part in parts:
+            (folder / part).mkdir(parents=True, exist_ok=True)
+            (folder / part / "x.bin").write_text("x")
+        (folder / "environments" / TAG_NAME).write_bytes(TAG)
+        (folder / "data" / "y.bin").write_text("y")
+        watched = NativeReads([], str(tmp_path))
+        shell(folder, "cat */x.bin */*/x.bin */*/*/x.bin data/y.bin")
+        assert names(watched, tmp_path) == [str(Path(place) / "data/y.bin")]
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ import pytest
 
 import hermpkg_build
 from hermpkg_build.core.digest import Digest, fingerprint
+from hermpkg_build.disk.cache_tag import TAG, TAG_NAME
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.store.action_cache import ActionResult
-from hermpkg_build.store.cache import TAG, TAG_NAME, Cache, delete_cache, open_cache
+from hermpkg_build.store.cache import Cache, delete_cache, open_cache
 from hermpkg_build.store.survey import root_of
 
 KEY = fingerprint("an action")
