@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+
+from tests.matrix.environment import interpreter_of
 
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
 REQUIREMENTS = ("packaging", "starlark-pyo3", "tomli")
@@ -52,27 +52,12 @@ if typing.TYPE_CHECKING:
 """
 
 
-def interpreter(version: str) -> str | None:
-    """A Python of this version that starts: on the path, or one of pyenv's."""
-    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    found = [
-        shutil.which(f"python{version}"),
-        *sorted(map(str, root.glob(f"versions/{version}.*/bin/python"))),
-    ]
-    for path in filter(None, found):
-        program = "import sys; print('%d.%d' % sys.version_info[:2])"
-        completed = subprocess.run([path, "-c", program], capture_output=True, text=True, check=False)
-        if completed.stdout.strip() == version:
-            return path
-    return None
-
-
 @pytest.fixture(scope="module")
 def pythons(tmp_path_factory, repository):
     """Interpreters by version, each with the environment in which it finds hermpkg and what that needs."""
     found = {f"{sys.version_info.major}.{sys.version_info.minor}": (sys.executable, "")}
     for version in SUPPORTED:
-        path = interpreter(version)
+        path = interpreter_of(version)
         if path is None or version in found:
             continue
         folder = tmp_path_factory.mktemp(f"python{version}")
