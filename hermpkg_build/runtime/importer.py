@@ -13,15 +13,13 @@ from hermpkg_build.archive.layout import PYTHON_VERSION, resource_record_name
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.core.collection_pause import paused_collection
-from hermpkg_build.disk.trust import may_have_policies
+from hermpkg_build.runtime.contents.admission import admitted_archive
 from hermpkg_build.runtime.contents.archives import (
     Archive,
     Source,
     TorchReaderArchive,
-    check_exists,
     is_torch_reader,
     local_source,
-    open_archive,
     open_torch_reader,
     read_externs,
     record_not_found,
@@ -34,7 +32,7 @@ from hermpkg_build.runtime.contents.checks import (
     check_python,
     read_manifest,
 )
-from hermpkg_build.runtime.contents.location import ArtifactLocation, file_state
+from hermpkg_build.runtime.contents.location import ArtifactLocation
 from hermpkg_build.runtime.contents.real_files import FilesMode, real_files
 from hermpkg_build.runtime.contents.tensor_storages import StorageSource
 from hermpkg_build.runtime.host.lookups import prepare
@@ -43,10 +41,11 @@ from hermpkg_build.runtime.importer_protocol import Importer
 from hermpkg_build.runtime.importing.finder import open_space
 from hermpkg_build.runtime.importing.imports import import_module, import_statement
 from hermpkg_build.runtime.importing.package_loader import PackageLoader, resource_reader
+from hermpkg_build.runtime.importing.reopening import reopen
 from hermpkg_build.runtime.importing.roles import ModuleTree
-from hermpkg_build.runtime.importing.space import OPEN_SPACES, ModuleSpace
+from hermpkg_build.runtime.importing.space import ModuleSpace
 from hermpkg_build.runtime.importing.sys_modules import PackageModules
-from hermpkg_build.runtime.mangling import demangle, mangle_prefix
+from hermpkg_build.runtime.mangling import demangle
 
 if TYPE_CHECKING:
     import torch
@@ -57,7 +56,7 @@ if TYPE_CHECKING:
     from hermpkg_build.runtime.contents.map_location import MapLocation
     from hermpkg_build.runtime.contents.resources import PackageResourceReader
     from hermpkg_build.runtime.contents.unpickling import PackageUnpickler, PickleLoad
-    from hermpkg_build.trust.gate import Gate, GivenPolicy
+    from hermpkg_build.trust.gate import GivenPolicy
 
 
 _T = TypeVar("_T")
@@ -136,11 +135,8 @@ class PackageImporter(Importer, Closing):
                 raise ValueError(f"{option} must be one of {', '.join(known)}, not {value!r}")
         self.filename: str = _display_name(file_or_buffer)
         file_or_buffer = local_source(file_or_buffer)
-        gate = _gate(file_or_buffer, trust, map)
         with paused_collection:  # There may be tens of thousands of records.
-            archive = open_archive(file_or_buffer if gate is None else gate.source)
-            if gate is not None:
-                _decide(gate, archive)
+            archive, gate = admitted_archive(file_or_buffer, trust, map)
             check_python(archive, check)
             manifest = read_manifest(archive)
             check_content(archive, manifest, verify)
@@ -426,31 +422,17 @@ def opened_status(importer: PackageImporter) -> os.stat_result | None:
     return archive.status() if isinstance(archive, ArchiveReader) else None
 
 
-_reopened: dict[str, PackageImporter] = {}
-"""The importers that objects from other processes needed here, by the prefix that they have there."""
-_reopening = threading.Lock()
-
-
 def reopened_name(name: str, state: FileState) -> str:
     """Open the artifact of `name`, a packaged module in another process, unless it is open; return `name`.
 
     Raises ImportError where the file has been removed or changed.
     """
-    prefix = mangle_prefix(name)
-    with _reopening:
-        if prefix not in OPEN_SPACES:
-            _reopened[prefix] = _reopen(prefix, state)
+    reopen(name, state, _open_again)
     return name
 
 
-def _reopen(prefix: str, state: FileState) -> PackageImporter:
+def _open_again(prefix: str, state: FileState) -> PackageImporter:
     path, _, _, files, trust = state
-    try:
-        is_same = file_state(path, files, trust) == state
-    except OSError as error:
-        raise ImportError(f"the artifact {path} cannot be opened here: {error.strerror}") from error
-    if not is_same:
-        raise ImportError(f"the artifact {path} was changed since the object was pickled")
     # The process that sent the object has checked these very bytes.
     importer = PackageImporter(path, check="off", verify="off", files=files, trust=trust)
     importer._take_prefix(prefix)
@@ -467,29 +449,6 @@ def _display_name(source: Source) -> str:
     if isinstance(source, (str, os.PathLike)):
         return os.fspath(source)
     return TorchReaderArchive.name if is_torch_reader(source) else "<binary>"
-
-
-def _gate(source: Source, trust: GivenPolicy | None, mapped: bool | None) -> Gate | None:
-    """Make the gate where a policy is given, or the process has one; else load nothing of it."""
-    if trust is None and not may_have_policies():
-        return None
-    from hermpkg_build.trust.gate import open_gate
-
-    check_exists(source)
-    gate = open_gate(source, trust)
-    if gate is not None:
-        gate.check_map(mapped)
-    return gate
-
-
-def _decide(gate: Gate, archive: Archive) -> None:
-    """Raise TrustError where a policy does not accept the archive, which is closed then."""
-    assert isinstance(archive, ArchiveReader)  # The gate gives nothing else to open.
-    try:
-        gate.decide(archive, read_externs(archive))
-    except BaseException:
-        archive.close()
-        raise
 
 
 def _check_allowed(module_allowed: Callable[[str], bool], externs: Sequence[str], filename: str) -> None:
