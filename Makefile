@@ -62,8 +62,8 @@ matrix: $(VENV)/test.stamp ## Test with other versions of Python and torch, and 
 models: $(MODELS)/models.stamp ## Pack models of 57 libraries with one line each, and run them where the libraries are not
 	@$(MODELS)/bin/python tests/zoo/pack.py $(LIBRARIES)
 
-integrations: $(INTEGRATIONS)/integrations.stamp ## Serve artifacts with Ray, MLflow, LitServe, BentoML and KServe
-	@$(INTEGRATIONS)/bin/python -m pytest tests/integrations tests/unit/integrations
+integrations: $(INTEGRATIONS)/integrations.stamp ## Serve artifacts with Ray, MLflow, LitServe, BentoML and KServe; keep them in S3
+	@$(INTEGRATIONS)/bin/python -m pytest tests/integrations tests/unit/integrations tests/registry/test_s3.py
 
 load: $(VENV)/test.stamp ## Call a pool 10,000 times, and a server COUNT times, while workers are killed; no call may be lost
 	@$(VENV_PYTHON) tests/serving/stress.py
@@ -119,8 +119,10 @@ $(MODELS)/models.stamp: pyproject.toml tests/zoo/models/constraints.txt tests/zo
 		--constraint tests/zoo/models/constraints.txt --requirement tests/zoo/models/requirements.txt --editable '.[torch]'
 	@touch $@
 
-$(INTEGRATIONS)/integrations.stamp: pyproject.toml tests/integrations/constraints.txt tests/integrations/requirements.txt
+$(INTEGRATIONS)/integrations.stamp: pyproject.toml tests/integrations/constraints.txt tests/integrations/requirements.txt \
+		tests/registry/requirements.txt
 	"$(PYTHON)" -m venv $(INTEGRATIONS)
 	$(INTEGRATIONS)/bin/python -m pip install -qq --disable-pip-version-check --prefer-binary \
-		--constraint tests/integrations/constraints.txt --requirement tests/integrations/requirements.txt --editable '.[torch]'
+		--constraint tests/integrations/constraints.txt --requirement tests/integrations/requirements.txt \
+		--requirement tests/registry/requirements.txt --editable '.[torch]'
 	@touch $@

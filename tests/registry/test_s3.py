@@ -1,4 +1,4 @@
-"""Artifacts in a real S3 server, moto's, as whole files: pip install -r tests/registry/requirements.txt."""
+"""Artifacts in a real S3 server, moto's, as whole files. `make integrations` installs it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from hermpkg_build.archive.writer import Record, write_archive
 from hermpkg_build.registry.whole_files import pull_whole, push_whole
 from hermpkg_build.remote.failures import RemoteError
 
-moto = pytest.importorskip("moto.server")
-boto3 = pytest.importorskip("boto3")
-pytest.importorskip("s3fs")
+_INSTALL = "make integrations installs moto, a server of S3"
+
+moto = pytest.importorskip("moto.server", reason=_INSTALL)
+boto3 = pytest.importorskip("boto3", reason=_INSTALL)
+pytest.importorskip("s3fs", reason=_INSTALL)
 
 
 @pytest.fixture
