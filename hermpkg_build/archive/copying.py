@@ -1,24 +1,21 @@
-"""Reads slices of files, compares them with their checksums, and has the kernel copy them elsewhere."""
+"""Has the kernel copy slices of files elsewhere, and compares them with their checksums."""
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-from hermpkg_build.archive.records import Content, FileSlice
+from hermpkg_build.archive.records import FileSlice
+from hermpkg_build.archive.slices import READ_CHUNK, compare_crc32, opened_slice, too_short
 from hermpkg_build.disk.concurrent_hash import WrittenBytes
 from hermpkg_build.disk.crc32 import crc32
-from hermpkg_build.disk.descriptors import READ, read_at
-from hermpkg_build.errors import ActionError
+from hermpkg_build.disk.descriptors import read_at
 
 CHUNK = 8 << 20
 """How many bytes one system call copies: few calls, and the hash of the file never lags far behind."""
 
-_READ_CHUNK = 1 << 20
 _MUCH = 4 << 20
 """From so many bytes on the checksum is computed beside the copying, and not behind it."""
 
@@ -39,47 +36,6 @@ _NOT_THIS_WAY = frozenset(
 )
 
 
-class OtherBytesError(ActionError):
-    """A file to be packed has not the bytes that it had when they were computed."""
-
-
-def read_slice(piece: FileSlice) -> bytes:
-    """Read a slice. Raises as `slice_chunks`."""
-    return b"".join(slice_chunks(piece))
-
-
-def slice_chunks(piece: FileSlice) -> Iterator[bytes]:
-    """Read a slice, a chunk at a time.
-
-    Raises ActionError where the file is missing, unreadable or too short, and OtherBytesError, after the last
-    chunk, where the bytes have another CRC-32 or digest than they should.
-    """
-    crc, done = 0, 0
-    sha256 = hashlib.sha256() if piece.digest is not None else None
-    with _opened(piece) as source:
-        while done < piece.size:
-            data = read_at(source, min(piece.size - done, _READ_CHUNK), piece.offset + done)
-            if not data:
-                raise _too_short(piece, done)
-            done += len(data)
-            if piece.crc32 is not None:
-                crc = crc32(data, crc)
-            if sha256 is not None:
-                sha256.update(data)
-            yield data
-    _compare_crc32(piece, crc)
-    if sha256 is not None and piece.digest is not None and sha256.hexdigest() != piece.digest.hash:
-        raise _other_bytes(piece, f"SHA-256 {piece.digest.hash}", f"SHA-256 {sha256.hexdigest()}")
-
-
-def crc32_of(content: Content) -> int:
-    """Compute the CRC-32 of some content. Raises as `slice_chunks`."""
-    crc = 0
-    for data in slice_chunks(content) if isinstance(content, FileSlice) else (content,):
-        crc = crc32(data, crc)
-    return crc
-
-
 def append_slice(piece: FileSlice, target: int, progress: Callable[[int], None]) -> None:
     """Append a slice to the open file `target`, and call `progress` with the size of every step.
 
@@ -87,7 +43,7 @@ def append_slice(piece: FileSlice, target: int, progress: Callable[[int], None])
     cache and compared with the CRC-32 of the slice, where that is known, beside the copying if it is much.
     Raises ActionError for a bad source, OtherBytesError for one that has changed, OSError for a bad target.
     """
-    with _opened(piece) as source:
+    with opened_slice(piece) as source:
         if piece.crc32 is None:
             _append(piece, source, target, progress)
             return
@@ -101,7 +57,7 @@ def append_slice(piece: FileSlice, target: int, progress: Callable[[int], None])
 
             _append(piece, source, target, advance)
             written.finish()
-        _compare_crc32(piece, found.value)
+        compare_crc32(piece, found.value)
 
 
 def _append(piece: FileSlice, source: int, target: int, progress: Callable[[int], None]) -> None:
@@ -120,7 +76,7 @@ def _append(piece: FileSlice, source: int, target: int, progress: Callable[[int]
             done += count
             progress(count)
     if done < piece.size:
-        raise _too_short(piece, done)
+        raise too_short(piece, done)
 
 
 class _Crc32:
@@ -147,7 +103,7 @@ def _by_sendfile(source: int, target: int, offset: int, count: int) -> int:
 
 
 def _by_reading(source: int, target: int, offset: int, count: int) -> int:
-    return os.write(target, read_at(source, min(count, _READ_CHUNK), offset))
+    return os.write(target, read_at(source, min(count, READ_CHUNK), offset))
 
 
 # macOS has no copy_file_range, and a sendfile for sockets only (which answers ENOTSOCK).
@@ -156,44 +112,3 @@ _STEPS = (
     *((_by_sendfile,) if hasattr(os, "sendfile") else ()),
     _by_reading,
 )
-
-
-@contextmanager
-def _opened(piece: FileSlice) -> Iterator[int]:
-    try:
-        source = os.open(piece.path, READ)
-    except OSError as error:
-        raise ActionError(
-            "a file to be packed cannot be opened",
-            facts=[("file", piece.path), ("reason", error.strerror or str(error))],
-            next_step="run the build again, or check the permissions of the file",
-        ) from error
-    try:
-        yield source
-    finally:
-        os.close(source)
-
-
-def _too_short(piece: FileSlice, found: int) -> ActionError:
-    return ActionError(
-        "a file became shorter while it was packed",
-        facts=[
-            ("file", piece.path),
-            ("expected", f"{piece.size} bytes from offset {piece.offset}"),
-            ("found", f"{found} bytes"),
-        ],
-        next_step="run the build again when nothing writes to the file",
-    )
-
-
-def _compare_crc32(piece: FileSlice, crc32: int) -> None:
-    if piece.crc32 is not None and crc32 != piece.crc32:
-        raise _other_bytes(piece, f"CRC-32 {piece.crc32:08x}", f"CRC-32 {crc32:08x}")
-
-
-def _other_bytes(piece: FileSlice, expected: str, found: str) -> OtherBytesError:
-    return OtherBytesError(
-        "a file to be packed has other bytes than when they were computed",
-        facts=[("file", piece.path), ("expected", expected), ("found", found)],
-        next_step="remove the file and run the build again; look whether the disk has errors",
-    )

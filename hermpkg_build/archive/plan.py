@@ -9,7 +9,6 @@ from itertools import pairwise
 from typing import final
 
 from hermpkg_build.archive import zip_format as z
-from hermpkg_build.archive.copying import crc32_of
 from hermpkg_build.archive.layout import (
     LONGEST_NAME,
     problem_with_name,
@@ -17,6 +16,7 @@ from hermpkg_build.archive.layout import (
     storage_record_name,
 )
 from hermpkg_build.archive.records import Content, FileSlice, Record
+from hermpkg_build.archive.slices import crc32_of
 from hermpkg_build.errors import ArchiveError
 
 ALIGNMENT = 64

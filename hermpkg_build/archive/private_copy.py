@@ -7,8 +7,9 @@ import os
 import shutil
 import tempfile
 
+from hermpkg_build.archive.plan import plan_archive
+from hermpkg_build.archive.records import FileSlice, Record
 from hermpkg_build.archive.unpacked import UnpackedReader
-from hermpkg_build.archive.writer import Record, stream_archive
 from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
 
 _MOST_GROWTH = 1032
@@ -38,7 +39,9 @@ def private_copy(folder: UnpackedReader) -> memoryview:
             records.flush()
             data = _mapped(records.fileno())
             contents = [Record(name=name, content=data[place]) for name, place in places.items()]
-            stream_archive(packed, root=root, records=contents)
+            for part in plan_archive(root, contents):
+                assert not isinstance(part, FileSlice)  # Nor is any of the records one.
+                packed.write(part)
             packed.flush()
             return _mapped(packed.fileno())
     except OSError as error:

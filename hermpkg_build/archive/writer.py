@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from hermpkg_build.archive.copying import append_slice, read_slice, slice_chunks
+from hermpkg_build.archive.copying import append_slice
 from hermpkg_build.archive.plan import plan_archive
 from hermpkg_build.archive.records import Content, FileSlice, Record, size_of
+from hermpkg_build.archive.slices import read_slice, slice_chunks
 from hermpkg_build.disk.concurrent_hash import ConcurrentHash
 from hermpkg_build.disk.replacing import NewFile
 from hermpkg_build.errors import ArchiveError, LocalEnvironmentError

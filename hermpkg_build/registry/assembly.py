@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import accumulate
 
-from hermpkg_build.archive.copying import append_slice, read_slice
+from hermpkg_build.archive.copying import append_slice
 from hermpkg_build.archive.records import FileSlice
+from hermpkg_build.archive.slices import read_slice
 from hermpkg_build.archive.writer import replacement_of
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.core.digest import Bytes, Digest

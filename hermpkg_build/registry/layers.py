@@ -9,8 +9,8 @@ from functools import partial
 from hashlib import sha256
 
 from hermpkg_build.archive.archive_file import ArchiveFile
-from hermpkg_build.archive.copying import slice_chunks
 from hermpkg_build.archive.records import Content, FileSlice, size_of
+from hermpkg_build.archive.slices import slice_chunks
 from hermpkg_build.core.digest import Bytes, Digest
 from hermpkg_build.disk.files import changed_while_read, hash_file
 from hermpkg_build.disk.signatures import signature_of

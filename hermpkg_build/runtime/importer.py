@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args, overload
 
-from hermpkg_build.archive.layout import PYTHON_VERSION, resource_record_name
+from hermpkg_build.archive.layout import PYTHON_VERSION
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.core.collection_pause import paused_collection
@@ -17,8 +17,7 @@ from hermpkg_build.runtime.contents.admission import admitted_archive
 from hermpkg_build.runtime.contents.archives import (
     Archive,
     Source,
-    TorchReaderArchive,
-    is_torch_reader,
+    display_name,
     local_source,
     open_torch_reader,
     read_externs,
@@ -27,6 +26,7 @@ from hermpkg_build.runtime.contents.archives import (
 from hermpkg_build.runtime.contents.checks import (
     CheckMode,
     VerifyMode,
+    check_allowed,
     check_content,
     check_environment,
     check_python,
@@ -45,7 +45,7 @@ from hermpkg_build.runtime.importing.reopening import reopen
 from hermpkg_build.runtime.importing.roles import ModuleTree
 from hermpkg_build.runtime.importing.space import ModuleSpace
 from hermpkg_build.runtime.importing.sys_modules import PackageModules
-from hermpkg_build.runtime.mangling import demangle
+from hermpkg_build.runtime.mangling import demangle, resource_record
 
 if TYPE_CHECKING:
     import torch
@@ -133,7 +133,7 @@ class PackageImporter(Importer, Closing):
         ):
             if value not in known:
                 raise ValueError(f"{option} must be one of {', '.join(known)}, not {value!r}")
-        self.filename: str = _display_name(file_or_buffer)
+        self.filename: str = display_name(file_or_buffer)
         file_or_buffer = local_source(file_or_buffer)
         with paused_collection:  # There may be tens of thousands of records.
             archive, gate = admitted_archive(file_or_buffer, trust, map)
@@ -143,7 +143,7 @@ class PackageImporter(Importer, Closing):
         if manifest is not None:
             check_environment(archive, manifest, check)
         self.extern_modules: list[str] = read_externs(archive)
-        _check_allowed(module_allowed or _any_module, self.extern_modules, self.filename)
+        check_allowed(module_allowed or _any_module, self.extern_modules, self.filename)
         space = ModuleSpace(
             archive=archive,
             tree=ModuleTree(archive.names(), self.extern_modules),
@@ -192,7 +192,7 @@ class PackageImporter(Importer, Closing):
 
     def load_binary(self, package: str | ModuleType, resource: str) -> bytes:
         """Read the bytes that were saved as `resource` of `package`. Raises RecordNotFoundError."""
-        return self._read(_resource_record(package, resource))
+        return self._read(resource_record(package, resource))
 
     def load_text(
         self, package: str | ModuleType, resource: str, encoding: str = "utf-8", errors: str = "strict"
@@ -252,7 +252,7 @@ class PackageImporter(Importer, Closing):
 
         if as_type is not None:
             check_type(as_type)
-        record = _resource_record(package, resource)
+        record = resource_record(package, resource)
         data = self._read(record)
         if self._gate is not None:
             self._gate.check_pickle(record, data)
@@ -302,7 +302,7 @@ class PackageImporter(Importer, Closing):
         """
         from hermpkg_build.runtime.contents.tensors_as_data import TensorMaker, tensors_of_pickle
 
-        record = _resource_record(package, resource)
+        record = resource_record(package, resource)
         data = self._read(record)
         maker = TensorMaker(self._archive, mapped=self._opened().storages.mapped, map_location=map_location)
         return tensors_of_pickle(maker, record, data, everything=everything, strict=strict)
@@ -443,26 +443,3 @@ class _RunningLoad(threading.local):
     """The load that runs in this thread; the innermost, as a ``__reduce_package__`` may load again."""
 
     load: PickleLoad | None = None
-
-
-def _display_name(source: Source) -> str:
-    if isinstance(source, (str, os.PathLike)):
-        return os.fspath(source)
-    return TorchReaderArchive.name if is_torch_reader(source) else "<binary>"
-
-
-def _check_allowed(module_allowed: Callable[[str], bool], externs: Sequence[str], filename: str) -> None:
-    refused = [name for name in externs if not module_allowed(name)]
-    if refused:
-        raise ImportError(
-            f"the artifact {filename} needs modules that are not allowed here: {', '.join(refused)}",
-            name=refused[0],
-        )
-
-
-def _resource_record(package: str | ModuleType, resource: str) -> str:
-    """Give the record of a resource; `package` is a plain or mangled name, or a packaged module."""
-    name = demangle(package if isinstance(package, str) else package.__name__)
-    if not name:
-        raise ValueError("the package of a resource needs a name")
-    return resource_record_name(name, resource)

@@ -13,6 +13,8 @@ import itertools
 import re
 from types import ModuleType
 
+from hermpkg_build.archive.layout import resource_record_name
+
 _PREFIX = re.compile(r"<torch_package_\d+>")
 _OF_CONTENT = re.compile(r"<torch_package_0(\d{15})\d*>")
 _openings: dict[int, itertools.count[int]] = {}
@@ -68,3 +70,11 @@ def is_from_package(obj: object) -> bool:
     if isinstance(obj, ModuleType):
         return is_mangled(obj.__name__)
     return is_mangled(type(obj).__module__)
+
+
+def resource_record(package: str | ModuleType, resource: str) -> str:
+    """Give the record of a resource; `package` is a plain or mangled name, or a packaged module."""
+    name = demangle(package if isinstance(package, str) else package.__name__)
+    if not name:
+        raise ValueError("the package of a resource needs a name")
+    return resource_record_name(name, resource)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hermpkg_build.archive.copying import OtherBytesError
+from hermpkg_build.archive.slices import OtherBytesError
 from hermpkg_build.assembly.artifact import ASSEMBLY_VERSION, ArtifactRequest, PackedModel
 from hermpkg_build.assembly.record_contents import LostContentError
 from hermpkg_build.core.canonical_json import dumps

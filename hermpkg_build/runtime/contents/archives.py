@@ -67,6 +67,13 @@ def open_archive(source: Source | ArchiveBytes) -> Archive:
     return archive
 
 
+def display_name(source: Source) -> str:
+    """Return what people know a source by: its path, or what kind of thing it is."""
+    if isinstance(source, (str, os.PathLike)):
+        return os.fspath(source)
+    return TorchReaderArchive.name if is_torch_reader(source) else "<binary>"
+
+
 def local_source(source: Source) -> Source:
     """Give the file of a reference to a registry, which is pulled to the cache; any other `source` as it is.
 

@@ -6,7 +6,7 @@ import functools
 import importlib.util
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from hermpkg_build.archive.layout import DATA, MANIFEST, PYTHON_VERSION
@@ -117,6 +117,16 @@ def check_python(archive: Archive, mode: CheckMode) -> None:
             text, next_step='open it with that version of Python, or with check="warn"'
         )
     _warn(ArtifactEnvironmentWarning, text)
+
+
+def check_allowed(module_allowed: Callable[[str], bool], externs: Sequence[str], filename: str) -> None:
+    """Raise ImportError where extern modules are not allowed."""
+    refused = [name for name in externs if not module_allowed(name)]
+    if refused:
+        raise ImportError(
+            f"the artifact {filename} needs modules that are not allowed here: {', '.join(refused)}",
+            name=refused[0],
+        )
 
 
 def check_environment(archive: Archive, manifest: Manifest, mode: CheckMode) -> None:

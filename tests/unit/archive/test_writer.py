@@ -21,9 +21,9 @@ from pathlib import Path
 import pytest
 
 from hermpkg_build.archive import copying
-from hermpkg_build.archive.copying import OtherBytesError
 from hermpkg_build.archive.plan import plan_archive
 from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.archive.slices import OtherBytesError
 from hermpkg_build.archive.writer import FileSlice, Record, replace_archive, stream_archive, write_archive
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.errors import ActionError, ArchiveError, LocalEnvironmentError
