@@ -23,6 +23,10 @@ def main() -> int:
     except ImportError as error:
         print(f"hermpkg: {error}", file=sys.stderr)
         return _LOCAL_ENVIRONMENT
+    from hermpkg_build.cli.at_once import answered
+
+    if answered(sys.argv[1:]):
+        return 0
     from hermpkg_build.cli.main import main as run
 
     return run()

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict
-from typing import TYPE_CHECKING, TextIO, TypeAlias
+from typing import TYPE_CHECKING
 
+from hermpkg_build.cli.styles import Styled, joined, wants_color
 from hermpkg_build.core.texts import clipped
 from hermpkg_build.errors import GroupedError, HermpkgError, Location
 from hermpkg_build.printable import one_line, strict_json
@@ -19,7 +20,6 @@ from hermpkg_build.printable import one_line, strict_json
 if TYPE_CHECKING:
     from hermpkg_build.core.canonical_json import Json
 
-_RESET = "\x1b[0m"
 _RED = "\x1b[1;31m"
 _YELLOW = "\x1b[1;33m"
 _CYAN = "\x1b[36m"
@@ -29,29 +29,6 @@ _LONGEST = 4_000
 
 _AT_ONCE = 10_000
 """So many lines are printed together."""
-
-Styled: TypeAlias = "tuple[str, str]"
-"""A text and the escape sequence of its colour."""
-
-
-def good(text: str) -> Styled:
-    """Give `text` the colour of success."""
-    return text, "\x1b[32m"
-
-
-def bad(text: str) -> Styled:
-    """Give `text` the colour of failure."""
-    return text, _RED
-
-
-def strong(text: str) -> Styled:
-    """Print `text` in bold."""
-    return text, "\x1b[1m"
-
-
-def faint(text: str) -> Styled:
-    """Print `text` dimmed."""
-    return text, "\x1b[2m"
 
 
 class Console:
@@ -77,13 +54,13 @@ class Console:
         self.verbose: bool = verbose and not quiet
         self._described: list[HermpkgError] = []
         self._is_aside = False
-        self._color_output = _wants_color(sys.stdout, color, environment)
-        self.color_errors: bool = _wants_color(sys.stderr, color, environment)
+        self._color_output = wants_color(sys.stdout, color, environment)
+        self.color_errors: bool = wants_color(sys.stderr, color, environment)
 
     def say(self, *pieces: str | Styled) -> None:
         """Print the pieces of a line of the command's result."""
         if not self.json:
-            print(_joined(pieces, self._color_output), file=sys.stdout)
+            print(joined(pieces, self._color_output), file=sys.stdout)
 
     def say_all(self, lines: Iterable[str]) -> None:
         """Print lines of the command's result, of which there can be very many."""
@@ -140,7 +117,7 @@ class Console:
         if sys.stderr is None:
             return  # print() would take None for standard output
         try:
-            text = "\n".join(_joined(_clipped(line), self.color_errors) for line in lines)
+            text = "\n".join(joined(_clipped(line), self.color_errors) for line in lines)
             print(text, file=sys.stderr, flush=True)
         except (OSError, ValueError):
             return
@@ -167,15 +144,6 @@ def _lines_of(text: str) -> list[list[str | Styled]]:
     ]
 
 
-def _joined(pieces: Iterable[str | Styled], color: bool) -> str:
-    return "".join(_shown(piece, color) for piece in pieces)
-
-
-def _shown(piece: str | Styled, color: bool) -> str:
-    text, style = (piece, "") if isinstance(piece, str) else piece
-    return f"{style}{one_line(text)}{_RESET}" if style and color else one_line(text)
-
-
 def location_json(location: Location | None) -> Json:
     """Return the fields of a place in a source file; None where it is not known."""
     return None if location is None else asdict(location)
@@ -195,18 +163,3 @@ def error_json(error: HermpkgError) -> dict[str, Json]:
     if isinstance(error, GroupedError):
         value["errors"] = [error_json(each) for each in error.errors]
     return value
-
-
-def _wants_color(stream: TextIO | None, color: str, environment: Mapping[str, str]) -> bool:
-    if color != "auto":
-        return color == "always"
-    if environment.get("NO_COLOR"):
-        return False
-    if environment.get("FORCE_COLOR", "0") not in ("", "0"):
-        return True
-    if environment.get("TERM") == "dumb":
-        return False
-    try:
-        return stream is not None and os.isatty(stream.fileno())
-    except (OSError, ValueError):
-        return False

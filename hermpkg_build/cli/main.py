@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from hermpkg_build.cli.arguments import Given, own_options, parse, plain_words
+from hermpkg_build.cli.at_once import is_pattern
 from hermpkg_build.cli.command import Command, CommonArguments
 from hermpkg_build.cli.commands import find_command, unknown_command
 from hermpkg_build.cli.console import Console, error_json
+from hermpkg_build.cli.output import discard_output
 from hermpkg_build.core.user_file import user_settings_path
 from hermpkg_build.errors import (
     BuildInterruptedError,
@@ -48,7 +50,7 @@ def main(words: Sequence[str] | None = None) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
-        _discard_output()  # the reader has seen enough
+        discard_output()  # the reader has seen enough
         return ExitCode.SUCCESS
     except HermpkgError as error:
         return _report(error, console)
@@ -72,8 +74,7 @@ def _command_name(arguments: Sequence[str]) -> tuple[str, bool]:
         # Where there is an option of some commands only, its value must not be taken for a command's name.
         plain, _ = plain_words(arguments[:end], _command("build").arguments)
     if plain:
-        is_pattern = plain[0] in (".", "..") or any(mark in plain[0] for mark in ("/", ":", "..."))
-        return ("build", True) if is_pattern else (plain[0], False)
+        return ("build", True) if is_pattern(plain[0]) else (plain[0], False)
     return ("build" if end < len(arguments) - 1 else "help"), True
 
 
@@ -128,14 +129,8 @@ def _report(error: HermpkgError, console: Console) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError:
-        _discard_output()
+        discard_output()
     return int(error.exit_code)
-
-
-def _discard_output() -> None:
-    """Let what is still buffered go nowhere, so that it does not fail once more when Python ends."""
-    if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _let_output_hold_any_name() -> None:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Literal
 
-from hermpkg_build.cli.console import Console, faint, good, strong
+from hermpkg_build.cli.console import Console
+from hermpkg_build.cli.target_line import target_line
 from hermpkg_build.core.texts import counted, size_text
 from hermpkg_build.engine.observer import BuildObserver
 
@@ -177,11 +178,16 @@ class Display(BuildObserver):
         return nullcontext() if self._pulse is None else self._pulse.aside()
 
     def _print_target(self, result: TargetResult) -> None:
-        status = good(result.status) if result.status == "built" else faint(result.status)
-        sha256 = result.sha256 if self._console.verbose else result.sha256[:16]
-        path = f"  {result.path}" if result.path else ""
-        details = f"{path}  {size_text(result.bytes)}  sha256:{sha256}"
-        self._console.mention(strong(result.label), "  ", status, details)
+        self._console.mention(
+            *target_line(
+                result.label,
+                result.path,
+                result.sha256,
+                result.bytes,
+                result.status,
+                verbose=self._console.verbose,
+            )
+        )
         if self._explain:
             known = "built earlier, from the same inputs" if result.status == "cached" else "nothing changed"
             for reason in result.reasons or (known,):

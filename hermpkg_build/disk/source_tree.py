@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 import time
@@ -11,10 +10,10 @@ from typing import Protocol
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.disk.files import changed_while_read, hash_file, read_file
+from hermpkg_build.disk.listings import list_folder, listing_bytes
 from hermpkg_build.disk.signatures import FileSignature, is_settled, signature_of
 
-_NO_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG)
-"""Errors by which a path does not lead to a folder that can be read. Any other is reported."""
+_NOTHING: Mapping[str, bool] = {}
 
 
 class RecordedDigests(Protocol):
@@ -73,7 +72,7 @@ class SourceTree:
         try:
             return self._listings[directory]
         except KeyError:
-            listing, signature = _list(directory)
+            listing, signature = list_folder(directory)
         if self._given and listing is not None:
             new = {
                 os.path.basename(path): False for path in self._given if os.path.dirname(path) == directory
@@ -125,6 +124,16 @@ class SourceTree:
             listings = dict(self._listings)
         return {directory: listing_digest(entries) for directory, entries in listings.items()}
 
+    def follows_from_others(self, directory: str) -> bool:
+        """Whether an observed folder is absent, as the listing of the one that it would be in says."""
+        while self._listings.get(directory, _NOTHING) is None:
+            parent, _, name = directory.rpartition("/")
+            directory = parent or "/"
+            listing = self._listings.get(directory)
+            if listing is not None:
+                return name not in listing and name != "__pycache__"
+        return False
+
     def observed_signatures(self) -> Mapping[str, FileSignature]:
         """The signatures, by path, of files and folders: as long as one is the same, so is the observation.
 
@@ -174,40 +183,5 @@ class SourceTree:
 
 
 def listing_digest(entries: Mapping[str, bool] | None) -> Digest:
-    """The digest of a listing, over the names as the file system has them; None for an absent folder."""
-    if entries is None:
-        return Digest.of(b"no folder")
-    lines = [os.fsencode(name) + (b"/\0" if is_folder else b"\0") for name, is_folder in entries.items()]
-    return Digest.of(b"".join(lines))
-
-
-def _list(directory: str) -> tuple[Mapping[str, bool] | None, FileSignature | None]:
-    """A listing by name, and the folder's signature where an equal one later means an equal listing."""
-    assert os.path.isabs(directory), directory
-    found: dict[str, bool] = {}
-    links = False
-    try:
-        signature = signature_of(os.stat(directory))
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                links = links or entry.is_symlink()
-                kind = _is_folder(entry)
-                if kind is not None and entry.name != "__pycache__":
-                    found[entry.name] = kind
-    except OSError as error:
-        if error.errno in _NO_FOLDER:
-            return None, None
-        raise
-    except ValueError:  # No path has NUL characters in it.
-        return None, None
-    return dict(sorted(found.items())), None if links else signature
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool | None:
-    """Whether an entry leads to a folder or to a file; None for neither."""
-    try:
-        if entry.is_dir():
-            return True
-        return False if entry.is_file() else None
-    except OSError:
-        return None
+    """The digest of a listing, over the names as the file system has them; one for an absent folder, too."""
+    return Digest.of(listing_bytes(entries))

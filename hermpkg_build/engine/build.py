@@ -18,7 +18,8 @@ from hermpkg_build.engine.inputs import workspace_inputs
 from hermpkg_build.engine.plan import plan_steps
 from hermpkg_build.engine.results import BuildResult
 from hermpkg_build.engine.scheduler import DependencyFailedError, Scheduler
-from hermpkg_build.engine.snapshot import Snapshot, present_signature, save, snapshot_path
+from hermpkg_build.engine.snapshot import Snapshot, save, snapshot_path
+from hermpkg_build.engine.snapshot_check import present_signature
 from hermpkg_build.engine.targets.artifact_contents import artifact_request, module_graph, undeclared_modules
 from hermpkg_build.engine.targets.model_package import model_objects
 from hermpkg_build.engine.targets.table import build_target
@@ -258,7 +259,9 @@ def _keep_snapshot(build: Build, result: BuildResult) -> None:
     snapshot = Snapshot(
         files={path: (digest.hash, signatures.get(path)) for path, digest in tree.observed_files().items()},
         directories={
-            path: (digest.hash, signatures.get(path)) for path, digest in tree.observed_directories().items()
+            path: (digest.hash, signatures.get(path))
+            for path, digest in tree.observed_directories().items()
+            if not tree.follows_from_others(path)
         },
         outputs={path: (sha256, present_signature(path)) for path, sha256 in artifacts.items()},
         result=result,

@@ -15,7 +15,7 @@ from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.disk.files import hash_file, read_limited
 from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.disk.signatures import FileSignature
-from hermpkg_build.engine.snapshot import present_signature
+from hermpkg_build.engine.snapshot_check import present_signature
 from hermpkg_build.errors import ActionError
 
 if TYPE_CHECKING:

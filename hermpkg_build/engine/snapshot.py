@@ -4,17 +4,12 @@ A build that succeeds leaves a snapshot of every file and folder it looked at, b
 The next request of the same words compares signatures, and reads again only what they leave in doubt. Where
 all is as it was, the recorded result is the answer: no BUILD file is loaded, no module analysed, and
 nothing heavy imported. This module must stay cheap to import.
-
-A snapshot vouches for artifacts, so that one which came with a checkout is not to be found: the names of
-snapshots depend on the inode and the time of change of a file beside them, which nobody can choose.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -22,12 +17,16 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from hermpkg_build.core.folders import OUTPUT_FOLDER, STATE_FOLDER
-from hermpkg_build.disk.signatures import FileSignature, signature_of
+from hermpkg_build.disk.signatures import FileSignature
 from hermpkg_build.engine.results import ActionCounts, BuildRequest, BuildResult, TargetResult
-from hermpkg_build.version import __version__
-
-_FORMAT = 1
-
+from hermpkg_build.engine.snapshot_check import (
+    FORMAT,
+    origin_file,
+    path_of,
+    present_signature,
+    snapshots,
+    words_of,
+)
 
 Entries: TypeAlias = dict[str, tuple[str, "FileSignature | None"]]
 """Absolute paths with the hash of what they hold and the signature that vouches for it, if any."""
@@ -55,17 +54,10 @@ def find_unchanged(request: BuildRequest) -> tuple[BuildResult, tuple[str, ...]]
     gone, or cannot be read.
     """
     started = time.perf_counter()
-    here = request.directory
-    while True:
-        with suppress(OSError):
-            path = snapshot_path(here, request)
-            snapshot = _load(path)
-            if snapshot is not None:
-                return _judge(snapshot, path, started)
-        parent = os.path.dirname(here)
-        if parent == here:
-            return None
-        here = parent
+    for path, stored in snapshots(request.directory, _words_of(request)):
+        snapshot = _snapshot_of(stored)
+        return None if snapshot is None else _judge(snapshot, path, started)
+    return None
 
 
 def mark_origin(root: str) -> None:
@@ -82,17 +74,7 @@ def mark_origin(root: str) -> None:
         replace_file(ignoring, b"# Made by hermpkg.\n*\n")
     os.makedirs(os.path.join(root, STATE_FOLDER), exist_ok=True)
     with suppress(FileExistsError):
-        os.close(os.open(_origin(root), os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-
-
-def _origin(root: str) -> str:
-    return os.path.join(root, STATE_FOLDER, "made-here")
-
-
-def origin_of_state(root: str) -> str:
-    """Return what the names of files that vouch for something depend on, so that nobody can choose them."""
-    origin = os.lstat(_origin(root))
-    return f"{origin.st_ino} {origin.st_ctime_ns}"
+        os.close(os.open(origin_file(root), os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def snapshot_path(root: str, request: BuildRequest) -> str:
@@ -100,25 +82,18 @@ def snapshot_path(root: str, request: BuildRequest) -> str:
 
     Raises OSError where there can be none: `mark_origin` was not called.
     """
-    words = [
-        origin_of_state(root),
-        str(_FORMAT),
-        __version__,
-        sys.version,
-        sys.executable,
-        *sys.path,
-        request.directory,
-        root,
-        request.out or "",
-        "strict" * request.strict_imports,
-        *request.patterns,
-    ]
+    return path_of(root, request.directory, _words_of(request))
+
+
+def _words_of(request: BuildRequest) -> tuple[str, ...]:
+    conditions = ""
     if request.conditions is not None:
         from hermpkg_build.core.json_codec import to_json
 
-        words.append(json.dumps(to_json(request.conditions), sort_keys=True))
-    name = hashlib.sha256("\0".join(words).encode(errors="surrogateescape")).hexdigest()[:32]
-    return os.path.join(root, STATE_FOLDER, "requests", f"{name}.json")
+        conditions = json.dumps(to_json(request.conditions), sort_keys=True)
+    return words_of(
+        request.patterns, out=request.out, strict_imports=request.strict_imports, conditions=conditions
+    )
 
 
 def save(path: str, snapshot: Snapshot) -> None:
@@ -129,7 +104,7 @@ def save(path: str, snapshot: Snapshot) -> None:
     actions = {kind: [c.run, c.cached] for kind, c in snapshot.result.actions.items()}
     text = json.dumps(
         {
-            "format": _FORMAT,
+            "format": FORMAT,
             "files": snapshot.files,
             "directories": snapshot.directories,
             "outputs": snapshot.outputs,
@@ -141,15 +116,8 @@ def save(path: str, snapshot: Snapshot) -> None:
     replace_file(path, text.encode(errors="surrogateescape"))
 
 
-def _load(path: str) -> Snapshot | None:
+def _snapshot_of(stored: Mapping[str, Any]) -> Snapshot | None:
     try:
-        with open(path, "rb") as file:
-            # The search for a snapshot may end in a folder that all can write to, such as /tmp.
-            if os.fstat(file.fileno()).st_uid != os.geteuid():
-                return None
-            stored: dict[str, Any] = json.loads(file.read().decode(errors="surrogateescape"))
-        if stored["format"] != _FORMAT:
-            return None
         counts = {kind: ActionCounts(0, run + cached) for kind, (run, cached) in stored["actions"].items()}
         targets = tuple(
             TargetResult(label=label, path=where, sha256=sha256, bytes=size, status="up-to-date")
@@ -162,7 +130,7 @@ def _load(path: str) -> Snapshot | None:
             result=BuildResult(targets=targets, actions=counts, wall_s=0.0),
             warnings=tuple(stored["warnings"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -224,11 +192,3 @@ def _has_another_size(path: str, entries: Entries) -> bool:
     known = entries[path][1]
     now = present_signature(path) if known is not None else None
     return known is not None and now is not None and now[0] != known[0]
-
-
-def present_signature(path: str) -> FileSignature | None:
-    """Return the signature of a file or folder as it is now; None where there is none."""
-    try:
-        return signature_of(os.stat(path))
-    except (OSError, ValueError):
-        return None

@@ -8,7 +8,8 @@ from contextlib import redirect_stderr, redirect_stdout
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hermpkg_build.cli.console import Console, strong
+from hermpkg_build.cli.console import Console
+from hermpkg_build.cli.styles import strong
 from hermpkg_build.errors import HermpkgError, Location
 from hermpkg_build.inspection.verify.verdicts import Verdict, junit_report, markdown
 from hermpkg_build.printable import indented, one_line

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operand, option
 from hermpkg_build.cli.command import command
-from hermpkg_build.cli.console import Console, bad, good
+from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.landing import go_on_where_chosen
 from hermpkg_build.cli.operands import writing
 from hermpkg_build.cli.remote import EngineArguments
+from hermpkg_build.cli.styles import bad, good
 from hermpkg_build.core.file_kinds import ENVIRONMENT_LOCK
 from hermpkg_build.core.texts import aligned, counted, listed
 from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError

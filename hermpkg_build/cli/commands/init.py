@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from hermpkg_build.cli.arguments import flag, operand, option, repeated
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.commands.pack import Argument, read_argument
-from hermpkg_build.cli.console import Console, error_json, faint, strong
+from hermpkg_build.cli.console import Console, error_json
 from hermpkg_build.cli.remote import EngineArguments, build_in_chosen_python
+from hermpkg_build.cli.styles import faint, strong
 from hermpkg_build.errors import ExitCode, HermpkgError
 from hermpkg_build.printable import pasteable
 

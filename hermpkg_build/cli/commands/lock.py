@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from hermpkg_build.cli.arguments import operands
 from hermpkg_build.cli.command import command
-from hermpkg_build.cli.console import Console, strong
+from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.operands import current_workspace, writing
 from hermpkg_build.cli.remote import EngineArguments
+from hermpkg_build.cli.styles import strong
 from hermpkg_build.errors import ExitCode
 
 

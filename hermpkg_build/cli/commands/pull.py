@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operand, option
 from hermpkg_build.cli.command import command
-from hermpkg_build.cli.console import Console, faint, strong
+from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.operands import writing
 from hermpkg_build.cli.registry_options import RegistryArguments
+from hermpkg_build.cli.styles import faint, strong
 from hermpkg_build.core.file_kinds import ARTIFACT, BILL, STATEMENT
 from hermpkg_build.disk.keeping import why_not_replaced
 from hermpkg_build.errors import CommandLineError, ExitCode

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operand, option, repeated
 from hermpkg_build.cli.command import command
-from hermpkg_build.cli.console import Console, faint, strong
+from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.operands import is_file
 from hermpkg_build.cli.registry_options import RegistryArguments
+from hermpkg_build.cli.styles import faint, strong
 from hermpkg_build.errors import ArchiveError, CommandLineError, ExitCode, LocalEnvironmentError
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operands, option
 from hermpkg_build.cli.command import command
-from hermpkg_build.cli.console import Console, bad, good, strong
+from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.operands import is_file, write_report
 from hermpkg_build.cli.remote import EngineArguments
+from hermpkg_build.cli.styles import bad, good, strong
 from hermpkg_build.core.file_kinds import SARIF
 from hermpkg_build.errors import ExitCode
 from hermpkg_build.printable import strict_json

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operand, option, whole_number
 from hermpkg_build.cli.command import command
-from hermpkg_build.cli.console import Console, strong
+from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.operands import is_artifact
 from hermpkg_build.cli.remote import EngineArguments
+from hermpkg_build.cli.styles import strong
 from hermpkg_build.core.texts import counted
 from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError, LocalEnvironmentError
 from hermpkg_build.printable import pasteable

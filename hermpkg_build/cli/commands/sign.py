@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from hermpkg_build.cli.arguments import operands, option
 from hermpkg_build.cli.command import command
-from hermpkg_build.cli.console import Console, strong
+from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.operands import is_artifact
 from hermpkg_build.cli.signing_options import SigningArguments, signing_identity
+from hermpkg_build.cli.styles import strong
 from hermpkg_build.core.file_kinds import SIGNATURE
 from hermpkg_build.errors import ArchiveError, CommandLineError, ExitCode, LocalEnvironmentError
 

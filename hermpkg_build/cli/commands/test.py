@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, name_and_value, operands, option, repeated, whole_number
 from hermpkg_build.cli.command import command
-from hermpkg_build.cli.console import Console, bad, error_json, good, strong
+from hermpkg_build.cli.console import Console, error_json
 from hermpkg_build.cli.operands import write_report
 from hermpkg_build.cli.recording import RecordedArguments
+from hermpkg_build.cli.styles import bad, good, strong
 from hermpkg_build.core.file_kinds import JUNIT
 from hermpkg_build.core.texts import counted
 from hermpkg_build.errors import ExitCode, HermpkgError

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operands, option, repeated, whole_number
 from hermpkg_build.cli.command import command
-from hermpkg_build.cli.console import Console, bad, good, strong
+from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.operands import current_workspace, is_artifact, write_report
 from hermpkg_build.cli.remote import EngineArguments, build_in_chosen_python
+from hermpkg_build.cli.styles import bad, good, strong
 from hermpkg_build.core.file_kinds import JUNIT, SUMMARY
 from hermpkg_build.core.spelling import question
 from hermpkg_build.errors import CommandLineError, ExitCode, WorkspaceError

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operand
 from hermpkg_build.cli.command import command
-from hermpkg_build.cli.console import Console, location_json, strong
+from hermpkg_build.cli.console import Console, location_json
 from hermpkg_build.cli.operands import is_file
 from hermpkg_build.cli.remote import EngineArguments
+from hermpkg_build.cli.styles import strong
 from hermpkg_build.core.texts import aligned, size_text
 from hermpkg_build.errors import ExitCode
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, TypeAlias
 
 from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.engine.queries.watched import Watched
-from hermpkg_build.engine.snapshot import origin_of_state
+from hermpkg_build.engine.snapshot_check import origin_of_state
 from hermpkg_build.version import __version__
 
 _FORMAT = 4

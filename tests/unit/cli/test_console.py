@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hermpkg_build.cli.console import Console, error_json, strong
+from hermpkg_build.cli.console import Console, error_json
 from hermpkg_build.cli.progress import Display
+from hermpkg_build.cli.styles import strong
 from hermpkg_build.core.texts import size_text
 from hermpkg_build.errors import GroupedError, LabelError, LoadingError, Location
 from hermpkg_build.printable import one_line, strict_json

@@ -361,3 +361,15 @@ def test_threads_share_one_view(folder: Path, cache: Cache) -> None:
     assert [digest for digest, _, _ in seen] == [Digest.of(Path(path).read_bytes()) for path in paths]
     assert len({listing for _, _, listing in seen}) == 1
     assert len(tree.observed_files()) == 100
+
+
+def test_absent_folders_follow_from_the_listing_that_has_not_got_them(folder: Path) -> None:
+    (folder / "there").mkdir()
+    tree = SourceTree()
+    asked = {name: str(folder / name) for name in ("there", "absent", "absent/inner", "__pycache__")}
+    for path in asked.values():
+        tree.entries(path)
+    assert not any(map(tree.follows_from_others, asked.values())), "nobody listed the folder"
+    tree.entries(str(folder))
+    follow = [name for name, path in asked.items() if tree.follows_from_others(path)]
+    assert follow == ["absent", "absent/inner"]
