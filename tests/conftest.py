@@ -68,6 +68,8 @@ def cache_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
     folder = tmp_path_factory.mktemp("hermpkg-cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HERMPKG_CACHE_DIR", str(folder))
+        # A test leaves no process behind.
+        patch.setenv("HERMPKG_WARM_PROCESS", "never")
         yield folder
 
 

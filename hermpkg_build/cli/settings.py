@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hermpkg_build.cli.command import CommonArguments, chosen_cache_directory, preferred_jobs
 from hermpkg_build.core.preferences import UNLIMITED
 from hermpkg_build.core.texts import size_text
-from hermpkg_build.loading.preferences import cache_limit, preferred
+from hermpkg_build.loading.preferences import cache_limit, preferred, warm_process
 
 if TYPE_CHECKING:
     from hermpkg_build.loading.workspace import Workspace
@@ -31,7 +31,7 @@ def chosen_values(arguments: CommonArguments, workspace: Workspace | None) -> li
 
     Raises WorkspaceError and CommandLineError where a file has something that cannot be read.
     """
-    limit = cache_limit(workspace)
+    limit, warm = cache_limit(workspace), warm_process(workspace)
     values = {
         "jobs": (
             str(arguments.jobs),
@@ -45,6 +45,7 @@ def chosen_values(arguments: CommonArguments, workspace: Workspace | None) -> li
             UNLIMITED if limit is None else size_text(limit),
             preferred("cache-size", workspace).origin,
         ),
+        "warm-process": (str(warm.value), warm.origin),
         "color": _color(arguments),
     }
     return [

@@ -9,6 +9,7 @@ from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.quantities import read_size
 
 UNLIMITED = "unlimited"
+WARM = ("auto", "always", "never")
 COLORS = ("auto", "always", "never")
 
 
@@ -53,6 +54,17 @@ def _read_color(value: Json) -> str:
     raise ValueError(f"one of {', '.join(COLORS)}")
 
 
+def read_warm(value: Json) -> str:
+    """Read whether a process is kept that has libraries imported. Raises ValueError.
+
+    >>> read_warm("never")
+    'never'
+    """
+    if isinstance(value, str) and value in WARM:
+        return value
+    raise ValueError(f"one of {', '.join(WARM)}")
+
+
 def _read_folder(value: Json) -> str:
     if isinstance(value, str) and value.startswith(("/", "~/")):
         return value
@@ -81,6 +93,14 @@ PREFERENCES = {
             read=_read_folder,
             example='cache-dir = "/fast/cache"',
             why_not_shared="what lies in a cache is believed: a checkout must not choose it",
+        ),
+        Preference(
+            key="warm-process",
+            help="whether a process with the libraries of factories is kept for five minutes, so that"
+            " the next ones need not import them: `always`, `never` or `auto`: unless `$CI` is set",
+            read=read_warm,
+            example='warm-process = "never"',
+            default="auto",
         ),
         Preference(
             key="color",

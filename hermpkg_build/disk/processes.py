@@ -9,10 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import subprocess
+from typing import Protocol
 
 _DYING_S = 5.0
 """How long killed processes may take to end on a busy machine."""
@@ -76,16 +73,29 @@ def signal_name(number: int) -> str:
     return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
+class GroupLeader(Protocol):
+    """A process that leads a group of its own, such as a `subprocess.Popen` that started a session."""
+
+    @property
+    def pid(self) -> int:
+        """The number of the process and of its group."""
+        ...
+
+    def wait(self) -> int:
+        """Wait for its end; return how it ended."""
+        ...
+
+
 class Children:
     """The child processes of a task, each the leader of a group of its own."""
 
     def __init__(self) -> None:
-        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._processes: set[GroupLeader] = set()
         self._cancelled = False
         self._lock = threading.Lock()
 
     @contextmanager
-    def owned(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
+    def owned(self, process: GroupLeader) -> Iterator[None]:
         """A context at whose end nothing is left of a process and its group; `cancel` ends them sooner."""
         try:
             with self._lock:
@@ -111,7 +121,7 @@ class Children:
         return self._cancelled
 
 
-def kill_group(process: subprocess.Popen[bytes]) -> None:
+def kill_group(process: GroupLeader) -> None:
     """Kill a child and all of its group, and wait for their end.
 
     A killed process can write a file a moment longer, into a folder that the caller goes on to remove.

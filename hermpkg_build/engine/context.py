@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.runner import ActionRunner, Ran
     from hermpkg_build.engine.scheduler import Need
     from hermpkg_build.factories.request import ModelObject, ModelRequest
+    from hermpkg_build.factories.warm_client import WarmProcesses
     from hermpkg_build.loading.packages import Packages
     from hermpkg_build.loading.workspace import Workspace
     from hermpkg_build.remote.cache import RemoteCache
@@ -185,7 +186,8 @@ class Build:
     Nothing of it is replaced while it lasts. Tasks use it from several threads, and what they share is
     locked inside. `labels` are those of the request, in its order; `environment_inputs` returns the inputs
     of every action that runs code; `note_once` tells people a text about a subject, once in a workspace;
-    `started` is a time of `time.perf_counter`.
+    `started` is a time of `time.perf_counter`; `warm` are the processes that fork factories, None where each
+    has one started for it alone.
     """
 
     request: BuildRequest
@@ -202,6 +204,7 @@ class Build:
     note_once: Callable[[str, str], None]
     shared: RemoteCache | None = None
     executor: ModelExecutor | None = None
+    warm: WarmProcesses | None = None
 
     def requested(self) -> list[Target]:
         """List the targets of the request, in its order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _ARTIFACT = "artifact"
 """The kind of the notes on artifacts, which no action has."""
+_ROOTS = "roots"
+"""The kind of the notes on what factories import."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,18 @@ class NoteBook:
         except OSError:
             pass
         self._write(path, key + b"\n" + action.to_bytes())
+
+    def roots_of(self, subject: str) -> tuple[str, ...] | None:
+        """Return what the factory of a model imported last; None where none is noted."""
+        try:
+            noted = loads(read_limited(self._path(subject, _ROOTS)).decode(errors="surrogateescape"))
+            return tuple(str(name) for name in noted) if isinstance(noted, list) else None
+        except (OSError, ValueError):
+            return None
+
+    def keep_roots(self, subject: str, roots: Sequence[str]) -> None:
+        """Note what the factory of a model imported."""
+        self._write(self._path(subject, _ROOTS), json.dumps(list(roots)).encode(errors="surrogateescape"))
 
     def keep_artifact(
         self, label: Label, path: str, digest: Digest, signature: FileSignature | None = None

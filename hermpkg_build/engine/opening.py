@@ -25,6 +25,7 @@ from hermpkg_build.engine.notes import NoteBook
 from hermpkg_build.engine.rebuilder import ActionResults, CachingRebuilder, Rebuilder
 from hermpkg_build.engine.runner import ActionRunner
 from hermpkg_build.engine.snapshot import mark_origin
+from hermpkg_build.engine.warm import warm_processes
 from hermpkg_build.environment.finding import recording_of
 from hermpkg_build.loading.loader import Loader
 from hermpkg_build.loading.preferences import cache_limit
@@ -118,6 +119,7 @@ def open_build(
             note_once=partial(_note_once, workspace, store, journal),
             shared=shared,
             executor=_executor(remote, context, store, journal, children, stack),
+            warm=warm_processes(context, notes, stack) if request.conditions is None else None,
         )
 
 

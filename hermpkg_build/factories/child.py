@@ -59,11 +59,17 @@ def run_child(
     home, work = Path(conditions.home or folder / "home"), Path(conditions.working_folder or folder / "work")
     for path in (work, home, folder / "tmp"):
         path.mkdir(parents=True, exist_ok=True)
-    python = [sys.executable, "-s", "-B", "-X", "utf8", "-X", "faulthandler"]
     log = folder / "output"
     with log.open("wb") as output, lifeline() as line:
         process = subprocess.Popen(
-            [*emulation_of(conditions.processor), *python, script, str(folder), str(os.getpid()), str(line)],
+            [
+                *emulation_of(conditions.processor),
+                *interpreter_words(),
+                script,
+                str(folder),
+                str(os.getpid()),
+                str(line),
+            ],
             cwd=work,
             env={**environment(folder, home, conditions), **variables},
             stdin=subprocess.DEVNULL,
@@ -76,7 +82,7 @@ def run_child(
             process.wait()
     if children.is_cancelled():
         return None
-    return ChildExit(returncode=process.returncode, output=_last_lines(log))
+    return ChildExit(returncode=process.returncode, output=last_lines(log))
 
 
 def environment(folder: Path, home: Path, conditions: FactoryConditions) -> dict[str, str]:
@@ -102,7 +108,13 @@ def library_paths() -> dict[str, str]:
     return {name: os.environ[name] for name in _LIBRARY_PATHS if name in os.environ}
 
 
-def _last_lines(log: Path) -> str:
+def interpreter_words() -> list[str]:
+    """The words that start Python as every factory has it."""
+    return [sys.executable, "-s", "-B", "-X", "utf8", "-X", "faulthandler"]
+
+
+def last_lines(log: Path) -> str:
+    """The last lines of what a child wrote to the file `log`."""
     with log.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _OUTPUT_BYTES))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.core.canonical_json import dumps, loads
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hermpkg_build.factories.child import ChildExit
+    from hermpkg_build.factories.warm_client import WarmProcesses
     from hermpkg_build.store.content import ContentStore
 
 # A script that is run, never imported: it is the main module of its own process.
@@ -38,34 +40,57 @@ _WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "worker.py")
 
 
 def make_model_object(
-    request: ModelRequest, content: ContentStore, *, children: Children | None = None
+    request: ModelRequest,
+    content: ContentStore,
+    *,
+    children: Children | None = None,
+    warm: WarmProcesses | None = None,
 ) -> ModelObject:
     """Run the factory in a child process and adopt what it leaves into `content`.
 
-    When `children` are cancelled, or an exception such as KeyboardInterrupt arrives, the child is killed
-    with everything it started.
+    The child is forked by a process of `warm` where that shows in nothing, and started for it alone
+    elsewhere: also where the factory failed in one that was forked. When `children` are cancelled, or an
+    exception such as KeyboardInterrupt arrives, the child is killed with everything it started.
     Raises FactoryError where the factory, the weights or the pickling fails, ActionError where the
     child dies, BuildInterruptedError where it was cancelled, and LocalEnvironmentError where the
     folder of `content` is full or taken away.
     """
-    from pathlib import Path
-
     from hermpkg_build.factories.child import run_child
     from hermpkg_build.factories.processor import LIMITED, baseline_variables
 
+    children = children or Children()
     held = request.cpu == BASELINE or request.conditions.processor == LIMITED
+    variables = baseline_variables() if held else {}
+    if warm is not None:
+        forked = partial(warm.run, request, variables=variables, children=children)
+        found = _adopted(request, content, forked)
+        if found is not None:
+            return found[0]
+    fresh = partial(run_child, _WORKER, conditions=request.conditions, variables=variables, children=children)
+    found = None if children.is_cancelled() else _adopted(request, content, fresh)
+    if found is None:
+        raise BuildInterruptedError(f"the factory of {request.label} was stopped")
+    made, roots = found
+    if warm is not None:
+        warm.settings.keep_roots(request, roots)
+    return made
+
+
+def _adopted(
+    request: ModelRequest, content: ContentStore, run: Callable[[Path], ChildExit | None]
+) -> tuple[ModelObject, tuple[str, ...]] | None:
+    """What a child that `run` runs in a new folder leaves, in `content`, and the roots of its imports.
+
+    None where `run` gives None. Raises what `make_model_object` raises.
+    """
+    from pathlib import Path
+
     with content.staging() as staging, _staging_errors(staging):
         folder = Path(staging)
         (folder / REQUEST).write_bytes(dumps(to_json(request)))
-        ended = run_child(
-            _WORKER,
-            folder,
-            conditions=request.conditions,
-            variables=baseline_variables() if held else {},
-            children=children or Children(),
-        )
+        ended = run(folder)
         if ended is None:
-            raise BuildInterruptedError(f"the factory of {request.label} was stopped")
+            return None
         result = _result(folder, request, ended)
         if number := result.get("full"):
             raise OSError(number, os.strerror(number))
@@ -77,7 +102,7 @@ def make_model_object(
             content.put_file(str(folder / storage_file(key)), stored.digest, move=True)
         for digest in {record.digest: None for record in made.beside.records}:
             content.put_file(str(folder / saved_file(digest)), digest, move=True)
-        return made
+        return made, tuple(map(str, result["roots"]))
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import wraps
 from types import FrameType, ModuleType
 from typing import Any
@@ -31,6 +32,14 @@ _INTERPRETERS_OWN = sys.stdlib_module_names | {"__main__"}
 _REPLACES = os.O_WRONLY | os.O_TRUNC | os.O_CREAT
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notes:
+    """What a `FileObserver` has noted."""
+
+    files: Mapping[str, dict[str, None]]
+    looks: tuple[set[str], set[str], bool]
+
+
 class FileObserver:
     """Notes which paths the Python code of this process asks the file system for, from now on.
 
@@ -40,7 +49,7 @@ class FileObserver:
     this can be undone; it is for a process with one task.
     """
 
-    def __init__(self, native: NativeReads) -> None:
+    def __init__(self, native: NativeReads | None = None) -> None:
         self._native = native
         self._read: dict[str, None] = {}
         self._listed: dict[str, None] = {}
@@ -56,6 +65,24 @@ class FileObserver:
         if accessor is not None:  # Python 3.10 took the function when it loaded pathlib
             accessor.stat = staticmethod(os.stat)
 
+    def take(self) -> Notes:
+        """Return all that was noted, and forget it."""
+        names = ("_read", "_listed", "_asked", "_written", "_sources")
+        taken = {name: getattr(self, name) for name in names}
+        for name in names:
+            setattr(self, name, {})
+        return Notes(files=taken, looks=self.looks.take())
+
+    def add(self, notes: Notes) -> None:
+        """Note what `take` gave."""
+        for name, files in notes.files.items():
+            getattr(self, name).update(files)
+        self.looks.add(notes.looks)
+
+    def watch(self, native: NativeReads) -> None:
+        """See what native code reads by `native`, from now on."""
+        self._native = native
+
     def note_read(self, path: object) -> None:
         """Note a file that native code is about to read."""
         if name := _absolute(path):
@@ -66,6 +93,8 @@ class FileObserver:
 
         Code that gets a path from a function, not by ``__file__``, cannot be told from its own source.
         """
+        if not self._sources:
+            return []
         return sorted(
             name
             for name, module in sys.modules.copy().items()
@@ -98,7 +127,10 @@ class FileObserver:
         run = {path for name in finder.sites if (path := finder.modules.get(name, "")).endswith(".py")}
         code = run - self.looks.among(run)
         is_input = _input_test(places, [scratch, os.path.realpath(scratch), _OURS, os.path.realpath(_OURS)])
-        read, listed = {**self._read, **dict.fromkeys(self._native.files())}, dict(self._listed)
+        read, listed = (
+            {**self._read, **dict.fromkeys(self._native.files() if self._native else ())},
+            dict(self._listed),
+        )
         for name in finder.sites:
             read.update(dict.fromkeys(_paths_of_module(sys.modules.get(name))))
             listed.update(dict.fromkeys(_folders_of_package(parent_of(name), places)))
@@ -227,12 +259,17 @@ def data_among(paths: Iterable[str], request: ModelRequest, places: Places) -> t
         Place.ENVIRONMENT: request.search_path,
         Place.WORKSPACE: [os.path.join(request.workspace_root, root) for root in request.source_roots],
     }
+    starts = {
+        place: {os.path.join(root, "") for folder in given for root in (folder, os.path.realpath(folder))}
+        for place, given in roots.items()
+    }
     found = set()
     for path in paths:
-        given = roots.get(places.place_of(path), ())
-        starts = [os.path.join(root, "") for folder in given for root in (folder, os.path.realpath(folder))]
-        start = max((start for start in starts if path.startswith(start)), key=len, default="")
-        if start and not path.endswith(".py"):
+        if path.endswith(".py"):
+            continue
+        given = starts.get(places.place_of(path), ())
+        start = max((start for start in given if path.startswith(start)), key=len, default="")
+        if start:
             found.add(path.removeprefix(start))
     return tuple(sorted(found))
 

@@ -22,6 +22,9 @@ EXIT_FULL = 74
 """The exit code of a worker that cannot even leave a result, because the disk is full."""
 
 
+EXIT_COLD = 75
+"""The exit code of a worker whose factory must be run in a process in which nothing was imported ahead."""
+
 BASELINE = "baseline"
 """Compute with what every processor of the architecture has; the other choice is ``native``."""
 

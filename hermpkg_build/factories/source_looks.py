@@ -67,9 +67,22 @@ class SourceLooks:
         except Exception:  # noqa: BLE001 -- another implementation of Python
             self._all = True
         here = sys._getframe()
-        self._all = self._all or not (
-            here.f_lineno and os.path.abspath(here.f_code.co_filename) in self._files
-        )
+        seen = here.f_lineno and os.path.abspath(here.f_code.co_filename) in self._files
+        self._blind = self._all or not seen
+        self._all = self._blind
+
+    def take(self) -> tuple[set[str], set[str], bool]:
+        """Return all that was noted, and forget it."""
+        taken = self._files, self._folders, self._all
+        self._files, self._folders, self._all = set(), set(), self._blind
+        return taken
+
+    def add(self, taken: tuple[set[str], set[str], bool]) -> None:
+        """Note what `take` gave."""
+        files, folders, all_files = taken
+        self._files |= files
+        self._folders |= folders
+        self._all = self._all or all_files
 
     def note(self, path: object) -> None:
         """Note that code looks at a file, or at line numbers in it."""

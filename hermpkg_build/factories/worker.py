@@ -48,6 +48,7 @@ from hermpkg_build.factories.observation import (
     reads_of_workspace,
 )
 from hermpkg_build.factories.places import Places
+from hermpkg_build.factories.preloading import Preloaded, go_cold
 from hermpkg_build.factories.processor import describe_platform, hold_torch_to_baseline, numpy_features_left
 from hermpkg_build.factories.request import BASELINE, EXIT_FULL, REQUEST, RESULT, ModelObject, ModelRequest
 from hermpkg_build.factories.source_looks import observe_torch_positions
@@ -63,25 +64,31 @@ _kept: list[Any] = []
 """What must live as long as this process."""
 
 
-def run(folder: Path) -> None:
-    """Make the model object that the request in `folder` asks for; leave the result there."""
+def run(folder: Path, ahead: Preloaded | None = None) -> None:
+    """Make the model object that the request in `folder` asks for; leave the result there.
+
+    Where libraries were imported `ahead`, the process ends with `EXIT_COLD` if that could show, or if the
+    factory fails.
+    """
     process, work = os.getpid(), os.getcwd()
     request = from_json(ModelRequest, json.loads((folder / REQUEST).read_bytes()))
     _lay_out(request.resources, request.workspace_root)
-    roots = [os.path.normpath(os.path.join(request.workspace_root, root)) for root in request.source_roots]
-    search_path = [p for p in request.search_path if os.path.realpath(p) not in map(os.path.realpath, roots)]
-    places = Places(workspace_root=request.workspace_root, search_path=search_path)
+    places = places_of(request)
     folders = map(os.path.dirname, request.modules.values())
-    observer = FileObserver(NativeReads(folders, request.workspace_root))
-    finder = _confine(request, roots, search_path, places, observer)
+    native = NativeReads(folders, request.workspace_root)
+    observer = FileObserver() if ahead is None else ahead.observer
+    observer.watch(native)
+    finder = confine(request, places, observer, ahead)
     result: dict[str, Json]
     try:
         standard = standard_modules()
         factory = find_factory(request.factory, request.modules, places)
-        standard = standard_modules(standard)
+        standard, imported = standard_modules(standard), tuple(finder.roots)
         model = make(request, factory, places)
         if os.getpid() != process:
             return
+        if ahead is not None:
+            ahead.finish()
         os.umask(UMASK)
         exporter = FactoryExporter(folder, request.label)
         with in_their_places(standard):
@@ -106,8 +113,10 @@ def run(folder: Path) -> None:
             beside=beside,
             aliases=observed_aliases(),
         )
-        result = {"made": to_json(made)}
+        result = {"made": to_json(made), "roots": list(imported)}
     except BaseException as error:  # noqa: BLE001 - whatever a factory raises is its author's to see
+        if ahead is not None:
+            go_cold(f"the factory failed: {type(error).__name__}: {error}")
         missed = observer.missed(work, request.workspace_root)
         result = {**_failure(request, error, places, missed), "missed": list(missed)}
     if os.getpid() == process:
@@ -181,21 +190,28 @@ def make(request: ModelRequest, factory: Callable[..., Any], places: Places) -> 
     return model
 
 
-def _confine(
-    request: ModelRequest,
-    roots: list[str],
-    search_path: list[str],
-    places: Places,
-    observer: FileObserver,
+def places_of(request: ModelRequest) -> Places:
+    """Return where the files are that the process of a request may see."""
+    roots = {os.path.realpath(root) for root in _source_roots(request)}
+    search_path = [path for path in request.search_path if os.path.realpath(path) not in roots]
+    return Places(workspace_root=request.workspace_root, search_path=search_path)
+
+
+def _source_roots(request: ModelRequest) -> list[str]:
+    return [os.path.normpath(os.path.join(request.workspace_root, root)) for root in request.source_roots]
+
+
+def confine(
+    request: ModelRequest, places: Places, observer: FileObserver, ahead: Preloaded | None = None
 ) -> WorkspaceFinder:
     """From now on, let this process import the modules that the request allows and no others."""
     os.umask(request.conditions.umask)
     order_listings(request.conditions.listing)
     sys.argv = [request.factory]
-    sys.path[:] = dict.fromkeys([*search_path, *standard_library()])
+    sys.path[:] = dict.fromkeys([*places.search_path, *standard_library()])
     finder = WorkspaceFinder(
         modules=request.modules,
-        source_roots=roots,
+        source_roots=_source_roots(request),
         own_paths=[os.path.join(request.workspace_root, path) for path in request.own_paths],
         places=places,
         around={
@@ -203,8 +219,17 @@ def _confine(
             "numpy.random": partial(_seeding_numpy, seed=request.seed),
             "safetensors": partial(_observing_safetensors, observer=observer),
         },
+        ahead=ahead,
     )
-    sys.meta_path.insert(0, finder)
+    if ahead is None:
+        sys.meta_path.insert(0, finder)
+    else:
+        seed = request.seed
+        after = {
+            "torch": lambda torch: torch.manual_seed(seed),
+            "numpy.random": lambda numpy_random: _seed_numpy(numpy_random, seed),
+        }
+        ahead.begin(finder, after)
     _unload(request.modules)
     random.seed(request.seed)
     return finder

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from hermpkg_build.core.module_names import ModuleName, package_of_init, parents_of
 from hermpkg_build.core.source_roots import advice_on_root
@@ -83,6 +83,14 @@ class ContextLoader(importlib.machinery.SourceFileLoader):
             self._loader.exec_module(module)
 
 
+class ImportedAhead(Protocol):
+    """Modules that were imported in a process before it was forked."""
+
+    def find(self, name: str) -> ModuleSpec | None:
+        """Find such a module that this process has not imported yet."""
+        ...
+
+
 @dataclass(eq=False, kw_only=True)
 class WorkspaceFinder:
     """Stands before all other finders of `sys.meta_path` and asks them itself.
@@ -90,7 +98,9 @@ class WorkspaceFinder:
     `modules` maps dotted names to files; their parents without a file are namespace packages.
     A module that another finder finds in the workspace, or that nobody finds although `source_roots` or
     `own_paths` hold it, is refused with the place of the import. `around` makes contexts for modules of the
-    environment, whose names are the keys, to be executed in.
+    environment, whose names are the keys, to be executed in. `ahead` has those that were imported before the
+    factory asked for them. `roots` are the modules of the environment, in order, that others than modules of
+    the environment imported first.
     """
 
     modules: Mapping[str, str]
@@ -98,7 +108,9 @@ class WorkspaceFinder:
     places: Places
     own_paths: Sequence[str] = ()
     around: Mapping[str, Around] = field(default_factory=dict)
+    ahead: ImportedAhead | None = None
     sites: dict[str, ImportSite] = field(default_factory=dict, init=False)
+    roots: list[str] = field(default_factory=list, init=False)
 
     @cached_property
     def _namespaces(self) -> set[ModuleName]:
@@ -117,17 +129,46 @@ class WorkspaceFinder:
             return _spec_of_file(name, package)
         if name in self._namespaces:
             return self._namespace(name, path)
+        spec = self.ahead.find(name) if self.ahead is not None else None
+        if spec is not None:
+            self._note_root(name, site)
+            return spec
         spec = self._from_others(name, path, target)
         if spec is not None:
             paths = paths_of_spec(spec)[:1]
             if paths and self.places.place_of(paths[0]) is Place.WORKSPACE:
                 raise self._undeclared(name, paths[0], site)
+            if paths and self.places.place_of(paths[0]) is Place.ENVIRONMENT:
+                self._note_root(name, site)
             if name in self.around and type(spec.loader) is SourceFileLoader:
                 spec.loader = ContextLoader(spec.loader, self.around[name])
             return spec
         if on_disk := self._on_disk(name):
             raise self._undeclared(name, on_disk, site)
         return None
+
+    def is_declared(self, name: str) -> bool:
+        """Whether the workspace has a module or a package of this name for the factory."""
+        return name in self.modules or name in self._namespaces
+
+    def is_undeclared(self, name: str) -> bool:
+        """Whether a module that nothing else has lies in the workspace, for this factory to be refused."""
+        return self._on_disk(name) is not None
+
+    def _note_root(self, name: str, site: ImportSite) -> None:
+        """Note a module of the environment whose import is no part of the import of another."""
+        by_others = not site.path or self.places.place_of(site.path) is Place.WORKSPACE
+        if by_others or (site.in_function and not self._in_import_of_environment()):
+            self.roots.append(name)
+
+    def _in_import_of_environment(self) -> bool:
+        frame: types.FrameType | None = sys._getframe(2)
+        while frame is not None:
+            code = frame.f_code
+            if code.co_name == "<module>" and self.places.place_of(code.co_filename) is Place.ENVIRONMENT:
+                return True
+            frame = frame.f_back
+        return False
 
     def _undeclared(self, name: str, path: str, site: ImportSite) -> UndeclaredModuleError:
         root = root_of_module(name, path)

@@ -6,14 +6,16 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from hermpkg_build.core.preferences import PREFERENCES
+from hermpkg_build.core.preferences import PREFERENCES, read_warm
 from hermpkg_build.core.user_file import user_settings_path
 from hermpkg_build.disk.user_settings import user_settings
-from hermpkg_build.errors import Location, WorkspaceError
+from hermpkg_build.errors import CommandLineError, Location, WorkspaceError
 from hermpkg_build.loading.workspace import line_of_setting
 
 if TYPE_CHECKING:
     from hermpkg_build.loading.workspace import Workspace
+
+WARM_VARIABLE = "HERMPKG_WARM_PROCESS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,20 @@ def preferred(key: str, workspace: Workspace | None) -> Preferred:
     if key in settings:
         return Preferred(value=settings[key], origin=user_settings_path(os.environ))
     return Preferred(value=preference.read(preference.default) if preference.default else None, origin="")
+
+
+def warm_process(workspace: Workspace | None) -> Preferred:
+    """Return whether a process with imported libraries is kept: the variable's word, else the preference.
+
+    Raises CommandLineError for a word that there is not, and what `preferred` raises.
+    """
+    value = os.environ.get(WARM_VARIABLE)
+    if not value:
+        return preferred("warm-process", workspace)
+    try:
+        return Preferred(value=read_warm(value), origin=WARM_VARIABLE)
+    except ValueError as error:
+        raise CommandLineError(f"{WARM_VARIABLE} is {error}, not {value!r}") from None
 
 
 def cache_limit(workspace: Workspace | None) -> int | None:

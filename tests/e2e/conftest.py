@@ -110,6 +110,7 @@ class Workspace:
             **kept,
             "HOME": str(self.cache.parent / "home"),
             "HERMPKG_CACHE_DIR": str(self.cache),
+            "HERMPKG_WARM_PROCESS": "never",
             "PYTHONDONTWRITEBYTECODE": "1",
             **changes,
         }

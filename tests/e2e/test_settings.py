@@ -36,6 +36,7 @@ def test_each_place_wins_over_the_next(app: Workspace, user_file: Path) -> None:
         "jobs": ("3", mine),
         "cache-size": ("1.0 GB", mine),
         "cache-dir": (str(home / "my cache"), mine),
+        "warm-process": ("never", "HERMPKG_WARM_PROCESS"),
         "color": ("always", mine),
     }
     app.write("pyproject.toml", '[tool.hermpkg]\njobs = 2\ncache-size = "unlimited"\n')

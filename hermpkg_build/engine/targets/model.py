@@ -101,7 +101,7 @@ def _made(build: Build, target: Model, request: ModelRequest) -> tuple[ModelObje
         made = build.executor.make(target, request)
         if made is not None:
             return made, build.executor.server
-    return make_model_object(request, build.content, children=build.children), ""
+    return make_model_object(request, build.content, children=build.children, warm=build.warm), ""
 
 
 def model_request(context: TargetContext, target: Model, conditions: FactoryConditions) -> ModelRequest:

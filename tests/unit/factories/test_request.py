@@ -46,8 +46,8 @@ def test_the_form_of_a_model_object() -> None:
     assert dumps(to_json(MODEL)).decode() == (
         '{"computed_on":"x86_64 glibc 2.36","data_read":["a/words.txt"],'
         '"globals":[["a.b","Net"]],"key_offsets":[[20,0]],"located_sources":["a.b"],"missed":[],'
-        '"observed_files":{"listed":["/w"],"read":["/w/a"],"sought":["/w/x"]},'
-        f'"observed_modules":[["a.b","a","a.py",1,true]],"pickle":"{MODEL.pickle}",'
+        '"observed_files":{"code":[],"listed":["/w"],"read":["/w/a"],"sought":["/w/x"]},'
+        f'"observed_modules":[["a.b","a","a.py",1,true,"",0]],"pickle":"{MODEL.pickle}",'
         f'"storages":[["{MODEL.storages[0].digest}",5]],"unpinned":["AVX1024"],"workspace_reads":[]}}'
     )
     assert from_json(ModelObject, loads(dumps(to_json(MODEL)))) == MODEL

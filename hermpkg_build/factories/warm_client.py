@@ -1,0 +1,248 @@
+"""Runs factories in processes that a warm process forks, which is started where there is none for them."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.conditions import FactoryConditions
+from hermpkg_build.core.digest import fingerprint
+from hermpkg_build.core.json_codec import to_json
+from hermpkg_build.disk.processes import Children, lifeline
+from hermpkg_build.factories.child import ChildExit, environment, interpreter_words, last_lines, library_paths
+from hermpkg_build.factories.request import EXIT_COLD, RESULT, ModelRequest
+from hermpkg_build.factories.warm_messages import peer_of, receive, send
+from hermpkg_build.version import __version__
+
+_SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "warm_server.py")
+_ANSWER_S = 180.0
+"""How long importing libraries may take."""
+_LONGEST_PATH = 100
+"""Paths of sockets have 107 bytes on Linux, of which some are for a suffix."""
+_VERSION = 1
+
+StartRoots = Callable[[ModelRequest], Sequence[str]]
+KeepRoots = Callable[[ModelRequest, Sequence[str]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarmSettings:
+    """How long warm processes are kept: for `idle_s` seconds after their last factory, or with the build.
+
+    `roots_of` guesses the modules of the environment that a factory will import, in order; `keep_roots` is
+    told those that it did import.
+    """
+
+    idle_s: float
+    with_build: bool
+    roots_of: StartRoots
+    keep_roots: KeepRoots
+
+
+@dataclass(eq=False, slots=True)
+class _Forked:
+    """A process that is the child of the warm one, as the leader of a group."""
+
+    pid: int
+    connection: socket.socket
+    returncode: int | None = None
+
+    def wait(self) -> int:
+        """Wait for its end, as far as the warm process tells of it."""
+        if self.returncode is None:
+            try:
+                answer, _ = receive(self.connection)
+                self.returncode = int(answer["returncode"])
+            except (OSError, ValueError, KeyError):
+                self.returncode = EXIT_COLD
+        return self.returncode
+
+
+class WarmProcesses:
+    """The warm processes that a build uses; close it when the build is done.
+
+    `refused` has the reasons why factories were run in fresh processes although there was a warm one.
+    """
+
+    def __init__(self, settings: WarmSettings) -> None:
+        self.settings = settings
+        self._lock = threading.Lock()
+        self._stack = ExitStack()
+        self._line = self._stack.enter_context(lifeline()) if settings.with_build else -1
+        self.refused: list[str] = []
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def close(self) -> None:
+        """End the processes that are not kept for later builds."""
+        self._stack.close()
+        for process in self._started:
+            process.poll()
+
+    def run(
+        self, request: ModelRequest, folder: Path, variables: Mapping[str, str], children: Children
+    ) -> ChildExit | None:
+        """Run the factory of `request`, which lies in `folder`; None where a fresh process must do it."""
+        roots = tuple(self.settings.roots_of(request))
+        place = private_folder()
+        if not roots or place is None or request.conditions != FactoryConditions():
+            return None
+        home, work, temporary = folder / "home", folder / "work", folder / "tmp"
+        for path in (home, work, temporary):
+            path.mkdir(parents=True, exist_ok=True)
+        log = folder / "output"
+        asked = {
+            "folder": str(folder),
+            "work": str(work),
+            "home": str(home),
+            "tmp": str(temporary),
+            "output": str(log),
+        }
+        with ExitStack() as stack:
+            line = stack.enter_context(lifeline())
+            try:
+                connection = stack.enter_context(self._connected(place, request, roots, variables))
+                connection.settimeout(_ANSWER_S)
+                send(connection, asked, (line,))
+                answer, _ = receive(connection)
+                forked = _Forked(pid=int(answer["pid"]), connection=connection)
+            except (OSError, ValueError, KeyError):
+                return None
+            connection.settimeout(None)
+            with children.owned(forked):
+                forked.wait()
+        if children.is_cancelled() or forked.returncode != 0 or not (folder / RESULT).exists():
+            self.refused.append(last_lines(log).rpartition("\n")[2])
+            return None
+        return ChildExit(returncode=0, output=last_lines(log))
+
+    def _connected(
+        self, place: str, request: ModelRequest, roots: Sequence[str], variables: Mapping[str, str]
+    ) -> socket.socket:
+        """A connection to the warm process of a world. Raises OSError, and ValueError for another user's."""
+        world = _World.of(request, roots, variables)
+        private = os.getpid() if self.settings.with_build else 0
+        path = os.path.join(place, f"{world.key(private)}.socket")
+        if len(os.fsencode(path)) > _LONGEST_PATH:
+            raise OSError("the path of the socket is too long")
+        with self._lock, open(f"{path}.lock", "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            connection = _connect(path)
+            if connection is None:
+                self._start(path, world)
+                connection = _connect(path)
+        if connection is None:
+            raise OSError("the warm process does not listen")
+        if peer_of(connection) != os.geteuid():
+            connection.close()
+            raise ValueError("another user's")
+        return connection
+
+    def _start(self, path: str, world: _World) -> None:
+        """Start the process, and wait until it listens. Raises OSError."""
+        base = Path(path.removesuffix(".socket"))
+        for name in ("home", "tmp"):
+            shutil.rmtree(f"{base}.{name}", ignore_errors=True)
+            Path(f"{base}.{name}").mkdir(mode=0o700)
+        description = {
+            "request": to_json(world.request),
+            "roots": list(world.roots),
+            "idle_s": self.settings.idle_s,
+        }
+        Path(f"{base}.world").write_text(json.dumps(description), encoding="utf-8")
+        known = environment(base, Path(f"{base}.home"), FactoryConditions())
+        ready, told = os.pipe()
+        try:
+            process = subprocess.Popen(
+                [*interpreter_words(), _SERVER, path, f"{base}.world", str(self._line), str(told)],
+                env={**known, "TMPDIR": f"{base}.tmp", **world.variables},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                pass_fds=[told, *([self._line] if self._line >= 0 else [])],
+            )
+            os.close(told)
+            told = -1
+            self._started.append(process)
+            os.read(ready, 1)  # its end, too
+        finally:
+            os.close(ready)
+            if told >= 0:
+                os.close(told)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _World:
+    """What all factories that one warm process serves have in common."""
+
+    request: ModelRequest
+    roots: tuple[str, ...]
+    variables: Mapping[str, str]
+
+    @classmethod
+    def of(cls, request: ModelRequest, roots: Sequence[str], variables: Mapping[str, str]) -> _World:
+        """The world of a request; what is the factory's own is left out."""
+        common = ModelRequest(
+            label="",
+            factory="",
+            arguments={},
+            seed=0,
+            modules={},
+            workspace_root=request.workspace_root,
+            search_path=request.search_path,
+            source_roots=request.source_roots,
+            own_paths=request.own_paths,
+            cpu=request.cpu,
+        )
+        return cls(request=common, roots=tuple(roots), variables=variables)
+
+    def key(self, private: int) -> str:
+        """A name that no other world has; `private` is the only process that uses it, 0 for any."""
+        words: list[Json] = [_VERSION, __version__, sys.executable, sys.version, private, list(self.roots)]
+        return fingerprint([*words, to_json(self.request), dict(self.variables), library_paths()]).hash[:24]
+
+
+def private_folder() -> str | None:
+    """The folder for sockets that this user alone can enter, made where it is missing; None for none.
+
+    It is in the user's runtime folder, else in the folder for temporary files.
+    """
+    if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
+        return None
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    here = f"{runtime}/hermpkg" if os.path.isabs(runtime) and _is_private(runtime) else ""
+    path = here or os.path.join(tempfile.gettempdir(), f"hermpkg-{os.geteuid()}")
+    with suppress(OSError):
+        os.mkdir(path, 0o700)
+    return path if _is_private(path) else None
+
+
+def _is_private(path: str) -> bool:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
+
+
+def _connect(path: str) -> socket.socket | None:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(path)
+    except OSError:
+        connection.close()
+        return None
+    return connection

@@ -1,0 +1,331 @@
+"""Factories that a warm process forks make what those in fresh processes make, and else are run in these."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hermpkg_build.disk.processes import Children
+from hermpkg_build.errors import ActionError, BuildInterruptedError
+from hermpkg_build.factories import warm_client
+from hermpkg_build.factories.import_order import guess_roots
+from hermpkg_build.factories.make import make_model_object
+from hermpkg_build.factories.request import ModelObject, ModelRequest
+from hermpkg_build.factories.warm_client import WarmProcesses, WarmSettings
+from tests.unit.factories.conftest import ModelWorkspace
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="warm processes are for Linux")
+
+ONE = """
+import one.part
+import os, random, warnings
+warnings.filterwarnings("ignore", "from one")
+HOME = os.path.expanduser("~")
+MODE = os.environ.get("MODE", "none")
+class Thing:
+    def __init__(self, value):
+        self.value = value
+    def scale(self):
+        return 1
+"""
+TWO = """
+import one
+import os
+os.environ["TWO"] = "loaded"
+SEEN = one.Thing.scale(None), one.MODE, os.environ.get("BETWEEN", "none")
+one.two = "two was here"
+class Pair(one.Thing):
+    pass
+"""
+
+
+class Warm:
+    """A workspace, an environment with the libraries `one` and `two`, and warm processes for them."""
+
+    def __init__(self, models: ModelWorkspace, site: Path) -> None:
+        self.models = models
+        self.site = site
+        self.roots: Sequence[str] | None = None
+        self.kept: list[Sequence[str]] = []
+        self.processes = self.opened()
+        self.library("one/__init__.py", ONE)
+        self.library("one/part.py", "X = 1\n")
+        self.library("two.py", TWO)
+
+    def opened(self, *, idle_s: float = 60.0, with_build: bool = True) -> WarmProcesses:
+        return WarmProcesses(
+            WarmSettings(
+                idle_s=idle_s,
+                with_build=with_build,
+                roots_of=self.roots_of,
+                keep_roots=lambda _, roots: self.kept.append(roots),
+            )
+        )
+
+    def roots_of(self, request: ModelRequest) -> Sequence[str]:
+        return guess_roots("net", request.modules) if self.roots is None else self.roots
+
+    def library(self, path: str, text: str) -> None:
+        file = self.site / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        # Files that changed a moment ago could change again unseen.
+        time.sleep(0.02)
+
+    def request(self, text: str, **options: Any) -> ModelRequest:
+        self.models.write("net.py", text)
+        return replace(self.models.request("net:make", **options), search_path=(str(self.site),))
+
+    def make(self, text: str, children: Children | None = None, **options: Any) -> ModelObject:
+        request = self.request(text, **options)
+        return make_model_object(request, self.models.content, warm=self.processes, children=children)
+
+    def cold(self, text: str, **options: Any) -> ModelObject:
+        return make_model_object(self.request(text, **options), self.models.content)
+
+
+@pytest.fixture
+def warm(models: ModelWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Warm]:
+    # Paths of sockets are short.
+    runtime = tempfile.mkdtemp(prefix="warm ")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+    made = Warm(models, tmp_path / "site")
+    yield made
+    made.processes.close()
+    shutil.rmtree(runtime, ignore_errors=True)
+
+
+SAME = {
+    "one root": "import one\ndef make(): return one.Thing(1)",
+    "two roots": "import one, two\ndef make(): return two.Pair([two.SEEN, one.two])",
+    "a part": "from one.part import X\nimport one\ndef make(): return one.Thing(X)",
+    "a root in the function": "import one\ndef make():\n    import two\n    return two.Pair(1)",
+    "what is loaded": (
+        "import sys\nbefore = 'one' in sys.modules, 'one.part' in sys.modules\nimport one\n"
+        "def make(): return one.Thing([before, [n for n in sys.modules if n.startswith(('one', 'two'))]])"
+    ),
+    "the environment": (
+        "import os\nbefore = os.environ.get('TWO')\nimport one, two\n"
+        "def make(): return one.Thing([before, os.environ['TWO'], sorted(os.environ)])"
+    ),
+    "random numbers": (
+        "import random, one\nX = random.random()\ndef make(): return one.Thing([X, random.random()])"
+    ),
+    "a set": "import one\ndef make(): return one.Thing({'a', 'b', 'c', one.Thing})",
+    "warnings": "import warnings, one\ndef make(): return one.Thing(str(warnings.filters[0]))",
+    "a look": "import one\ndef make(): return one.Thing(open(__file__).read())",
+    "specs": (
+        "import one\nspec = one.__spec__\n"
+        "def make(): return one.Thing([spec.name, spec.has_location, type(spec.loader).__name__, one.part.X])"
+    ),
+    "a probe": (
+        "import importlib.util\nfound = importlib.util.find_spec('one') is not None\nimport one\n"
+        "def make(): return one.Thing(found)"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SAME)
+def test_what_is_made_and_seen_is_the_same(kind: str, warm: Warm) -> None:
+    warmed = warm.make(SAME[kind], seed=7)
+    assert warm.processes.refused == []
+    assert warmed == warm.cold(SAME[kind], seed=7)
+
+
+OTHER = {
+    "a variable before a root": (
+        "import os\nos.environ['MODE'] = 'set'\nimport one\ndef make(): return one.Thing(one.MODE)"
+    ),
+    "a variable between roots": (
+        "import one, os\nos.environ['BETWEEN'] = 'set'\nimport two\ndef make(): return one.Thing(two.SEEN)"
+    ),
+    "a class that was changed": (
+        "import one\none.Thing.scale = lambda self: 2\nimport two\ndef make(): return [*two.SEEN]"
+    ),
+    "a module that was changed": "import one\none.MODE = 'set'\nimport two\ndef make(): return [*two.SEEN]",
+    "the standard library, changed": (
+        "import os.path\nos.path.expanduser = lambda path: '/home'\nimport one\ndef make(): return one.HOME"
+    ),
+    "another order": "import two, one\ndef make(): return [*two.SEEN]",
+    "a root less": "import one, two\ndef make(): return 1",
+    "a failure": "import one\ndef make(): raise ValueError('text')",
+    "the home of another": "import one, os\ndef make(): return os.listdir(one.HOME)",
+}
+
+
+@pytest.mark.parametrize("kind", OTHER)
+def test_what_could_differ_is_made_in_a_fresh_process(kind: str, warm: Warm) -> None:
+    if kind == "another order":
+        warm.roots = ("one", "two")
+    if kind == "a root less":
+        warm.make(OTHER[kind])
+        warm.roots = ("one", "two")
+    text = OTHER[kind].replace("import one, two\n", "import one\n") if kind == "a root less" else OTHER[kind]
+    assert _result(warm.make, text) == _result(warm.cold, text)
+    assert len(warm.processes.refused) == 1
+
+
+def _result(make: Callable[[str], ModelObject], text: str) -> object:
+    try:
+        return make(text)
+    except ActionError as error:
+        return str(error)
+
+
+UNFIT = {
+    "draws": "import random\nX = random.random()\n",
+    "writes": "import os\nopen(os.path.expanduser('~/file'), 'w').close()\nX = 1\n",
+    "patches": "import one\none.Thing.scale = lambda self: 5\nX = 1\n",
+    "fails": "raise ImportError\n",
+}
+
+
+@pytest.mark.parametrize("kind", UNFIT)
+def test_a_library_that_cannot_be_imported_ahead_is_imported_each_time(kind: str, warm: Warm) -> None:
+    warm.library("unfit.py", UNFIT[kind])
+    text = (
+        "import one\ntry:\n    import unfit\n    X = unfit.X\nexcept ImportError:\n    X = 0\n"
+        "def make(): return [X, one.Thing.scale(None)]"
+    )
+    warm.make(text, seed=1)
+    for seed in (2, 3):
+        refused = len(warm.processes.refused)
+        assert warm.make(text, seed=seed) == warm.cold(text, seed=seed)
+        assert len(warm.processes.refused) == refused
+    assert {*warm.kept} <= {("one", "unfit")}
+
+
+def parents(warm: Warm, text: str = "import one, os\ndef make(): return os.getppid()") -> object:
+    """The process that forked a factory, as it says."""
+    return warm.models.load(warm.make(text))
+
+
+def test_one_process_serves_all_and_ends_with_the_build(warm: Warm) -> None:
+    first = parents(warm)
+    assert isinstance(first, int)
+    assert first == parents(warm) != os.getpid()
+    warm.processes.close()
+    assert _gone(first)
+
+
+def test_libraries_that_change_are_imported_again(warm: Warm) -> None:
+    text = "import one\ndef make(): return one.part.X"
+    assert warm.models.load(warm.make(text)) == 1
+    warm.library("one/part.py", "X = 2\n")
+    for _ in range(2):
+        assert warm.models.load(warm.make(text)) == 2
+
+
+def test_modules_of_the_workspace_come_before_what_was_imported(warm: Warm) -> None:
+    text = "import one\ndef make(): return one.part.X"
+    warm.library("one/__init__.py", "import helper\nimport one.part\n")
+    warm.library("helper.py", "X = 1\n")
+    warm.make(text)
+    warm.models.write("helper.py", "raise ValueError('mine')\n")
+    with pytest.raises(ActionError, match="mine"):
+        warm.make(text)
+
+
+def test_a_process_that_is_killed_costs_only_time(warm: Warm) -> None:
+    warm.roots = ("one",)
+    warm.models.write("wait.txt", "")
+    killed = (
+        "import one, os, signal\ndef make():\n    if os.getppid() != PARENT:\n"
+        "        os.kill(os.getppid(), signal.SIGKILL)\n        import time; time.sleep(60)\n    return 1"
+    ).replace("PARENT", str(os.getpid()))
+    assert warm.models.load(warm.make(killed)) == 1
+    assert isinstance(parents(warm), int)
+
+
+def test_two_builds_at_once_share_a_process(warm: Warm) -> None:
+    warm.processes.close()
+    warm.processes = warm.opened(idle_s=1.0, with_build=False)
+    request = warm.request("import one, os\ndef make(): return os.getppid()")
+    found: list[object] = []
+
+    def build() -> None:
+        processes = warm.opened(idle_s=1.0, with_build=False)
+        found.append(warm.models.load(make_model_object(request, warm.models.content, warm=processes)))
+
+    threads = [threading.Thread(target=build) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({*found}) == 1
+    assert isinstance(found[0], int)
+    assert _gone(found[0])
+
+
+def test_a_stopped_build_leaves_nothing_of_its_factory(warm: Warm) -> None:
+    children = Children()
+    file = warm.models.root / "pid"
+    text = (
+        f"import one, os, time\ndef make():\n    open({str(file)!r}, 'w').write(str(os.getpid()))\n"
+        "    time.sleep(60)"
+    )
+    told: list[BaseException] = []
+
+    def build() -> None:
+        try:
+            warm.make(text, children=children)
+        except BuildInterruptedError as error:
+            told.append(error)
+
+    thread = threading.Thread(target=build)
+    thread.start()
+    _until(lambda: file.exists() and bool(file.read_text()))
+    children.cancel()
+    thread.join(20)
+    assert len(told) == 1
+    assert _gone(int(file.read_text()))
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o750])
+def test_a_folder_that_others_can_enter_is_not_used(
+    mode: int, warm: Warm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = warm_client.private_folder()
+    assert folder is not None
+    os.chmod(folder, mode)
+    assert warm_client.private_folder() is None
+    assert parents(warm) == os.getpid()
+
+
+def test_roots_are_guessed_from_sources(models: ModelWorkspace) -> None:
+    models.write("pkg/__init__.py", "import first\n")
+    models.write("pkg/part.py", "from . import other\nimport json, third.deep\n")
+    models.write("pkg/other.py", "try:\n    import second\nexcept ImportError:\n    import never\n")
+    models.write("net.py", "from pkg import part\nimport fourth\ndef make():\n    import fifth\n")
+    assert guess_roots("net", models.modules()) == ("first", "second", "third", "third.deep", "fourth")
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def _gone(process: int) -> bool:
+    """Whether a process ends."""
+
+    def has_ended() -> bool:
+        try:
+            os.kill(process, 0)
+            return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        except OSError:
+            return True
+
+    _until(has_ended)
+    return True
