@@ -35,10 +35,14 @@ def compare(folder: Path, title: str, tensors: dict[str, torch.Tensor], rounds: 
     save_file(tensors, flat)
     for name, tensor in tensors.items():
         module.register_buffer(name.replace(".", "_"), tensor)
+    layers = torch.nn.ModuleList(torch.nn.Module() for _ in tensors)
+    for layer, tensor in zip(layers, tensors.values(), strict=True):
+        layer.register_parameter("weight", torch.nn.Parameter(tensor))
     with PackageExporter(ours) as exporter:
         exporter.extern("**")
         exporter.save_pickle("state", "state.pkl", tensors)
         exporter.save_pickle("module", "module.pkl", module)
+        exporter.save_pickle("layers", "layers.pkl", layers)
     # How a file was written decides how fast its pages are met for the first time: both are written alike.
     for path in (str(flat), ours):
         shutil.copyfile(path, f"{path}.copy")
@@ -49,6 +53,7 @@ def compare(folder: Path, title: str, tensors: dict[str, torch.Tensor], rounds: 
         "hermpkg, a state dict": lambda: PackageImporter(ours).load_tensors("state", "state.pkl"),
         "hermpkg, opened before": lambda: opened.load_tensors("state", "state.pkl"),
         "hermpkg, a module": lambda: PackageImporter(ours).load_tensors("module", "module.pkl"),
+        "hermpkg, a module of layers": lambda: PackageImporter(ours).load_tensors("layers", "layers.pkl"),
         "hermpkg, load_pickle": lambda: PackageImporter(ours).load_pickle("state", "state.pkl"),
     }
     show(title, timed(rows, rounds))

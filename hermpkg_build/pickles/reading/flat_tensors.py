@@ -57,7 +57,7 @@ _STORAGE = (
     + _PUT
     + rb"Q"
 )
-_VALUE = re.compile(
+_TENSOR = (
     _one(_REFERENCE, _GLOBAL)
     + rb"\("
     + _STORAGE
@@ -74,9 +74,11 @@ _VALUE = re.compile(
     + _PUT
     + rb"R"
     + _PUT
-    + rb"(?=[Xu])",
-    re.DOTALL,
 )
+PLAIN_TENSOR = re.compile(_TENSOR, re.DOTALL)
+"""A tensor as torch pickles it, from the function that makes it on. `PlainTensors.tensor` reads a match."""
+
+_VALUE = re.compile(_TENSOR + rb"(?=[Xu])", re.DOTALL)
 _BEGIN = re.compile(
     rb"\x80[\x02\x03](?:\}|ccollections\nOrderedDict\n" + _PUT + rb"\)R)" + _PUT + rb"\(", re.DOTALL
 )
@@ -106,26 +108,132 @@ def flat_tensors(data: bytes) -> dict[str, FlatTensor] | None:
             return None
 
 
-class _Sweep:
-    """Goes through the items of the dict.
+class PlainTensors:
+    """Reads plain tensors where a pattern has found them.
 
-    `_known` is what references lead to, by their bytes; `_numbers` are the tuples of numbers, by the bytes
-    that write them or refer to them. A reference never changes its meaning, as `_put` sees to.
+    `known` are the values that references lead to, by the bytes of these: texts, globals, plain tensors, the
+    numbers in tuples as lists, and what others keep there. A reference never changes its meaning: see `put`.
     """
+
+    def __init__(self) -> None:
+        self.known: dict[bytes, object] = {}
+        self._taken: set[int] = set()
+        self._common: dict[tuple[bytes, ...], tuple[str, str]] = {}
+        # Tuples of numbers, by the bytes that write them or refer to them.
+        self._numbers: dict[bytes, tuple[int, ...]] = {}
+
+    def tensor(self, match: re.Match[bytes]) -> FlatTensor:
+        """Return the tensor of a match. Raises KeyError for a reference to what is not known, ValueError."""
+        # fmt: off
+        (
+            maker, maker_put, word, word_put, kind, kind_put, key, key_put, device, device_put, count, id_put,
+            offset, shape, shape_put, stride, stride_put, hooks, hooks_put, made_put, all_put, tensor_put,
+        ) = match.groups()
+        # fmt: on
+        common = (maker, word, kind, device, hooks)
+        known = self._common.get(common)
+        if known is None:
+            rebuild = self.value(maker, maker_put)
+            storage = self.value(word, word_put)
+            dtype = self.value(kind, kind_put)
+        name = self._key(key, key_put)
+        if known is None:
+            place = self.value(device, device_put)
+        if id_put:
+            self.put(id_put, None)
+        numbers = self._numbers
+        sizes = numbers[shape] if shape in numbers and not shape_put else self._new_numbers(shape, shape_put)
+        steps = (
+            numbers[stride] if stride in numbers and not stride_put else self._new_numbers(stride, stride_put)
+        )
+        if known is None:
+            given = (rebuild, storage, self.value(hooks, hooks_put))
+            known = _checked(given, dtype, place)
+            if not any((maker_put, word_put, kind_put, device_put, hooks_put)):
+                self._common[common] = known
+        if made_put:
+            self.put(made_put, None)
+        if all_put:
+            self.put(all_put, None)
+        if len(sizes) != len(steps):
+            raise ValueError
+        tensor = FlatTensor(
+            name,
+            known[0],
+            count[1] if len(count) == 2 else _integer(count),
+            known[1],
+            offset[1] if len(offset) == 2 else _integer(offset),
+            sizes,
+            steps,
+        )
+        if tensor_put:
+            self.put(tensor_put, tensor)
+        return tensor
+
+    def _key(self, raw: bytes, put: bytes | None) -> str:
+        """Return the key of a storage, a number or a text."""
+        if raw[0] in _NUMBERED:
+            if put:
+                self.put(put, None)
+            return str(_integer(raw))
+        key = self.value(raw, put)
+        if not isinstance(key, str):
+            raise TypeError
+        return key
+
+    def value(self, raw: bytes, put: bytes | None) -> object:
+        """Return what a reference leads to, or what a text or a global is, which is known from then on."""
+        first = raw[0]
+        if first in _GETS:
+            if put:
+                raise ValueError
+            return self.known[raw]
+        value: object
+        if first == _BINUNICODE:
+            value = _text(raw)
+        else:
+            module, name, _ = raw[1:].decode().split("\n")
+            value = (module, name)
+        if put:
+            self.put(put, value)
+        return value
+
+    def _new_numbers(self, raw: bytes, put: bytes | None) -> tuple[int, ...]:
+        """Return the numbers of a tuple, which are known from then on. Raises ValueError for other things."""
+        numbers = self._numbers.get(raw)
+        if numbers is None:
+            numbers = _numbers_of(self.known[raw]) if raw[0] in _GETS else _numbers_in(raw)
+            self._numbers[raw] = numbers
+        if put:
+            if raw[0] in _GETS:
+                raise ValueError
+            self.put(put, list(numbers))
+            self._numbers.update(dict.fromkeys(_references(put), numbers))
+        return numbers
+
+    def put(self, raw: bytes, value: object) -> None:
+        """Keep a value under a number, which must be a new one: then no reference changes its meaning."""
+        number = int.from_bytes(raw[1:], "little")
+        if number in self._taken:
+            raise ValueError
+        self._taken.add(number)
+        if value is not None:
+            self.known.update(dict.fromkeys(_references(raw), value))
+
+
+class _Sweep:
+    """Goes through the items of the dict."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._known: dict[bytes, object] = {}
-        self._taken: set[int] = set()
-        self._common: dict[tuple[bytes, ...], tuple[str, str]] = {}
-        self._numbers: dict[bytes, tuple[int, ...]] = {}
+        self._plain = PlainTensors()
 
     def run(self, begin: re.Match[bytes]) -> dict[str, FlatTensor] | None:
         """Read the whole pickle; see `flat_tensors`."""
         data, found = self._data, {}
         for put, value in ((begin[1], _HOOKS), (begin[2], None)):
             if put:
-                self._put(put, value)
+                self._plain.put(put, value)
         at = begin.end()
         while data[at] == _BINUNICODE:
             length = int.from_bytes(data[at + 1 : at + 5], "little")
@@ -136,14 +244,14 @@ class _Sweep:
             put = data[end]
             if put in (_BINPUT, _LONG_BINPUT):
                 size = 2 if put == _BINPUT else 5
-                self._put(data[end : end + size], None)
+                self._plain.put(data[end : end + size], None)
                 end += size
             match = _VALUE.match(data, end)
             if match is not None:
-                found[name] = self._tensor(match)
+                found[name] = self._plain.tensor(match)
             else:
                 match = _AGAIN.match(data, end)
-                again = self._known.get(match[1]) if match is not None else None
+                again = self._plain.known.get(match[1]) if match is not None else None
                 if match is None or match[2] or not isinstance(again, FlatTensor):
                     return None
                 found[name] = again
@@ -157,106 +265,6 @@ class _Sweep:
             return None
         return found
 
-    def _tensor(self, match: re.Match[bytes]) -> FlatTensor:
-        """Return the tensor of a match. Raises KeyError for a reference to what is not known, ValueError."""
-        # fmt: off
-        (
-            maker, maker_put, word, word_put, kind, kind_put, key, key_put, device, device_put, count, id_put,
-            offset, shape, shape_put, stride, stride_put, hooks, hooks_put, made_put, all_put, tensor_put,
-        ) = match.groups()
-        # fmt: on
-        common = (maker, word, kind, device, hooks)
-        known = self._common.get(common)
-        if known is None:
-            rebuild = self._value(maker, maker_put)
-            storage = self._value(word, word_put)
-            dtype = self._value(kind, kind_put)
-        name = self._key(key, key_put)
-        if known is None:
-            place = self._value(device, device_put)
-        if id_put:
-            self._put(id_put, None)
-        numbers = self._numbers
-        sizes = numbers[shape] if shape in numbers and not shape_put else self._new_numbers(shape, shape_put)
-        steps = (
-            numbers[stride] if stride in numbers and not stride_put else self._new_numbers(stride, stride_put)
-        )
-        if known is None:
-            given = (rebuild, storage, self._value(hooks, hooks_put))
-            known = _checked(given, dtype, place)
-            if not any((maker_put, word_put, kind_put, device_put, hooks_put)):
-                self._common[common] = known
-        if made_put:
-            self._put(made_put, None)
-        if all_put:
-            self._put(all_put, None)
-        if len(sizes) != len(steps):
-            raise ValueError
-        tensor = FlatTensor(
-            name,
-            known[0],
-            count[1] if len(count) == 2 else _integer(count),
-            known[1],
-            offset[1] if len(offset) == 2 else _integer(offset),
-            sizes,
-            steps,
-        )
-        if tensor_put:
-            self._put(tensor_put, tensor)
-        return tensor
-
-    def _key(self, raw: bytes, put: bytes | None) -> str:
-        """Return the key of a storage, a number or a text."""
-        if raw[0] in _NUMBERED:
-            if put:
-                self._put(put, None)
-            return str(_integer(raw))
-        key = self._value(raw, put)
-        if not isinstance(key, str):
-            raise TypeError
-        return key
-
-    def _value(self, raw: bytes, put: bytes | None) -> object:
-        """Return what a reference leads to, or what a text or a global is, which is known from then on."""
-        first = raw[0]
-        if first in _GETS:
-            if put:
-                raise ValueError
-            return self._known[raw]
-        value: object
-        if first == _BINUNICODE:
-            value = _text(raw)
-        else:
-            module, name, _ = raw[1:].decode().split("\n")
-            value = (module, name)
-        if put:
-            self._put(put, value)
-        return value
-
-    def _new_numbers(self, raw: bytes, put: bytes | None) -> tuple[int, ...]:
-        """Return the numbers of a tuple, which are known from then on. Raises KeyError for a reference."""
-        numbers = self._numbers.get(raw)
-        if numbers is None:
-            if raw[0] in _GETS:
-                raise KeyError
-            numbers = tuple([_integer(each) for each in _NUMBER.findall(raw.removeprefix(b"("))])
-            self._numbers[raw] = numbers
-        if put:
-            if raw[0] in _GETS:
-                raise ValueError
-            self._put(put, None)
-            self._numbers.update(dict.fromkeys(_references(put), numbers))
-        return numbers
-
-    def _put(self, raw: bytes, value: object) -> None:
-        """Keep a value under a number, which must be a new one: then no reference changes its meaning."""
-        number = int.from_bytes(raw[1:], "little")
-        if number in self._taken:
-            raise ValueError
-        self._taken.add(number)
-        if value is not None:
-            self._known.update(dict.fromkeys(_references(raw), value))
-
     def _ends_well(self, start: int) -> bool:
         """Tell whether nothing follows the items but the attributes of the dict, without tensors."""
         if self._data[start] == _STOP:
@@ -269,7 +277,7 @@ class _Sweep:
     def _memo(self) -> dict[int, Node]:
         """Return the texts and globals that references lead to."""
         memo: dict[int, Node] = {}
-        for raw, value in self._known.items():
+        for raw, value in self._plain.known.items():
             number = int.from_bytes(raw[1:], "little")
             if isinstance(value, str):
                 memo[number] = Node(kind=NodeKind.ATOM, opcode="BINUNICODE", offset=0, value=value)
@@ -310,6 +318,17 @@ def _checked(given: tuple[object, ...], dtype: object, place: object) -> tuple[s
     if not isinstance(dtype, tuple) or dtype[0] != "torch":
         raise ValueError
     return STORAGE_DTYPES[dtype[1]], place
+
+
+def _numbers_in(raw: bytes) -> tuple[int, ...]:
+    return tuple([_integer(each) for each in _NUMBER.findall(raw.removeprefix(b"("))])
+
+
+def _numbers_of(known: object) -> tuple[int, ...]:
+    """Return the numbers of a tuple that is kept as a list. Raises ValueError for anything else."""
+    if type(known) is not list or not all(type(each) is int and each >= 0 for each in known):
+        raise ValueError
+    return tuple(known)
 
 
 def _integer(raw: bytes) -> int:

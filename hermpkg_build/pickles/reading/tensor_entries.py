@@ -22,6 +22,8 @@ _GRAPH_MODULES = frozenset({"reduce_package_graph_module", "reduce_graph_module"
 _ITEM = frozenset({"itemgetter"})
 _MAPPINGS = frozenset({"OrderedDict"})
 _SETS = frozenset({"set", "frozenset"})
+_BUILTINS = ("builtins", "__builtin__")
+"""Protocol 2, in which torch.save writes, has the names of Python 2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +210,7 @@ def _texts(node: Node | None) -> set[object]:
     if node is None:
         return set()
     listed = node.items
-    if node.kind is NodeKind.CALL and is_global(node.parts[0], "builtins", _SETS):
+    if node.kind is NodeKind.CALL and any(is_global(node.parts[0], name, _SETS) for name in _BUILTINS):
         listed = [item for argument in node.parts[1].items for item in argument.items]
     return {item.value for item in listed if isinstance(item.value, str)}
 

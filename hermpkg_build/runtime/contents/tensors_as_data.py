@@ -16,6 +16,7 @@ from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.collection_pause import paused_collection
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.pickles.reading.flat_tensors import FlatTensor, flat_tensors
+from hermpkg_build.pickles.reading.module_tensors import module_tensors
 from hermpkg_build.pickles.reading.nodes import read_pickle
 from hermpkg_build.pickles.reading.recipes import (
     NoRecipe,
@@ -87,6 +88,8 @@ def tensors_of_pickle(
     `everything` and `strict` are those of `PackageImporter.load_tensors`. Raises ArchiveError.
     """
     flat = flat_tensors(data)
+    if flat is None and not everything:
+        flat = module_tensors(data)
     if flat is not None:
         with paused_collection, suppress(CannotError):
             return maker.make_flat(flat)
@@ -175,7 +178,7 @@ class TensorMaker:
             self._fetched = dict(zip(names, views, strict=True))
 
     def make_flat(self, tensors: Mapping[str, FlatTensor]) -> dict[str, Any]:
-        """Make the tensors of a flat state dict. Raises ArchiveError, `CannotError`."""
+        """Make the tensors of a state dict. Raises ArchiveError, `CannotError`."""
         records = {tensor.key: f"{DATA}{tensor.key}.storage" for tensor in tensors.values()}
         self.fetch(records.values())
         made: dict[str, Any] = {}
@@ -201,7 +204,9 @@ class TensorMaker:
                     ),
                     elements.numel(),
                 )
-        return made
+        # A tensor that has several names is one here, too.
+        first: dict[int, Any] = {}
+        return {name: first.setdefault(id(tensors[name]), tensor) for name, tensor in made.items()}
 
     def make(self, recipe: Recipe) -> Any:
         """Make one tensor. Raises ArchiveError where its data is not what the pickle says, CannotError."""

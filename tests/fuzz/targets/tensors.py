@@ -19,6 +19,7 @@ from hermpkg_build.archive.writer import Record, stream_archive
 from hermpkg_build.inspection.safetensors_file import why_unwritable, write_safetensors
 from hermpkg_build.inspection.tensor_files import tensor_file
 from hermpkg_build.pickles.reading.flat_tensors import flat_tensors
+from hermpkg_build.pickles.reading.module_tensors import module_tensors
 from hermpkg_build.pickles.reading.nodes import read_pickle
 from hermpkg_build.pickles.reading.tensor_entries import tensor_entries
 
@@ -66,6 +67,10 @@ def _in_artifact(records: dict[str, bytes], data: bytes) -> None:
     if flat is not None:
         names = {entry.name for entry in tensor_entries(read_pickle(data), _RECORD)}
         assert names == flat.keys(), "a sweep finds other tensors than reading node by node"
+    state = module_tensors(data)
+    if state is not None:
+        names = {entry.name for entry in tensor_entries(read_pickle(data), _RECORD) if entry.in_state}
+        assert names == state.keys(), "a module is read otherwise than node by node"
     with PackageImporter(stream, check="off") as importer:
         tensors = importer.load_tensors("m", "m.pkl", everything=True, strict=False)
     for tensor in tensors.values():

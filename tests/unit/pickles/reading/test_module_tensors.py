@@ -1,0 +1,168 @@
+"""What is found in a module without a graph of nodes is what reading it node by node finds."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn.utils import parametrizations
+
+from hermpkg_build import PackageExporter, PackageImporter
+from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.pickles.reading.module_tensors import module_tensors
+from hermpkg_build.pickles.reading.nodes import read_pickle
+from hermpkg_build.pickles.reading.recipes import StridedRecipe
+from hermpkg_build.pickles.reading.tensor_entries import tensor_entries
+
+
+def packed(value: object) -> bytes:
+    return ArchiveReader(artifact(value).getvalue()).read("m/m.pkl")
+
+
+def artifact(value: object) -> io.BytesIO:
+    stream = io.BytesIO()
+    with PackageExporter(stream) as exporter:
+        exporter.extern("**")
+        exporter.save_pickle("m", "m.pkl", value)
+    stream.seek(0)
+    return stream
+
+
+def saved(value: object) -> bytes:
+    stream = io.BytesIO()
+    torch.save(value, stream)
+    return ArchiveReader(stream.getvalue()).read("data.pkl")
+
+
+Found = dict[str, tuple[object, ...]]
+
+
+def quickly(data: bytes) -> list[tuple[str, tuple[object, ...]]] | None:
+    found = module_tensors(data)
+    return None if found is None else [(name, tuple(tensor)) for name, tensor in found.items()]
+
+
+def by_nodes(data: bytes) -> list[tuple[str, tuple[object, ...]]]:
+    found = []
+    for entry in tensor_entries(read_pickle(data), "m.pkl"):
+        if entry.in_state:
+            assert isinstance(entry.recipe, StridedRecipe)
+            tensor, storage = entry.recipe.tensor, entry.recipe.tensor.storage
+            key = storage.record.removeprefix(".data/").removesuffix(".storage")
+            numbers = (tensor.offset, tensor.shape, tensor.stride)
+            found.append((entry.name, (key, storage.dtype, storage.count, storage.device, *numbers)))
+    return found
+
+
+def tied() -> nn.Module:
+    first, second = nn.Linear(3, 3), nn.Linear(3, 3)
+    second.weight = first.weight
+    return nn.Sequential(first, second, first)
+
+
+def with_buffers() -> nn.Module:
+    module = nn.BatchNorm2d(3)
+    module.register_buffer("kept", torch.zeros(2, 3).t())
+    module.register_buffer("hidden", torch.ones(4), persistent=False)
+    module.register_buffer("none", None)
+    module.register_parameter("absent", None)
+    module.cache = torch.zeros(5)
+    module.numbers = {"a": (3, 3), 4: [1.5, None, True, "x", b"y".decode()]}
+    return module
+
+
+MODULES: dict[str, Callable[[], nn.Module]] = {
+    "linear": lambda: nn.Linear(3, 2),
+    "convolutions": lambda: nn.Sequential(
+        nn.Conv2d(3, 3, 3), nn.ReLU(), nn.Conv2d(3, 300, (3, 1), padding=1)
+    ),
+    "recurrent": lambda: nn.LSTM(3, 4, 2),
+    "transformer": lambda: nn.TransformerEncoder(
+        nn.TransformerEncoderLayer(8, 2, 16), 2, enable_nested_tensor=False
+    ),
+    "tied": tied,
+    "buffers": with_buffers,
+    "dicts": lambda: nn.ModuleDict({"a b": nn.Linear(1, 1), "é": nn.ParameterList([torch.zeros(2)])}),
+    "empty": nn.Module,
+    "types": lambda: nn.Linear(2, 2).to(torch.bfloat16),
+    "frozen": lambda: nn.Embedding.from_pretrained(torch.zeros(3, 2)),
+}
+
+
+@pytest.mark.parametrize("form", [packed, saved])
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_are_read_as_nodes_are(name: str, form: Callable[[object], bytes]) -> None:
+    module = MODULES[name]()
+    data = form(module)
+    assert quickly(data) == by_nodes(data)
+    assert [each for each, _ in quickly(data) or ()] == [*module.state_dict()]
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        parametrizations.weight_norm(nn.Linear(2, 2)),
+        nn.Linear(2, 2).to_sparse()
+        if hasattr(nn.Linear, "to_sparse")
+        else nn.ParameterDict({"a": torch.zeros(1)}),
+        nn.Sequential(nn.Linear(2, 2)).state_dict(),
+        [nn.Linear(2, 2)],
+    ],
+)
+def test_what_is_no_module_of_plain_tensors_is_left_to_others(module: object) -> None:
+    data = packed(module)
+    found = quickly(data)
+    assert found is None or found == by_nodes(data)
+
+
+def test_what_is_no_pickle_of_that_form_is_left_to_others() -> None:
+    for data in (b"", b"\x80\x02", b"\x80\x02N.", pickle.dumps({"a": 1}, 2), pickle.dumps([1], 4), b"x" * 30):
+        assert module_tensors(data) is None
+    odd = nn.Linear(2, 2)
+    odd.register_buffer("complex", torch.zeros(2, dtype=torch.complex64).conj())
+    odd.register_buffer("sparse", torch.eye(2).to_sparse())
+    assert module_tensors(packed(odd)) is None
+
+
+def test_modules_that_hold_themselves_in_ever_more_ways_are_left_to_others() -> None:
+    module = nn.Module()
+    for _ in range(40):
+        outer = nn.Module()
+        outer.a = outer.b = module
+        module = outer
+    assert module_tensors(packed(module)) is None
+    module.a = module
+    assert module_tensors(packed(module)) is None
+
+
+def test_a_tensor_with_several_names_is_one() -> None:
+    with PackageImporter(artifact(tied())) as importer:
+        tensors = importer.load_tensors("m", "m.pkl")
+    assert tensors["0.weight"] is tensors["1.weight"] is tensors["2.weight"]
+    assert tensors["0.bias"] is not tensors["1.bias"]
+
+
+SEEDS = [form(MODULES[name]()) for form in (packed, saved) for name in ("linear", "buffers", "tied")]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data(), st.sampled_from(SEEDS))
+def test_what_is_found_in_mutants_nodes_find_too(data: st.DataObject, seed: bytes) -> None:
+    mutant = bytearray(seed)
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(mutant) - 1))
+        if data.draw(st.booleans()):
+            mutant[place] = data.draw(
+                st.sampled_from([*b"qrhjXKMJ(u.bs}0tRQ)NGea]\x81\x00\x01\x02\x04", 255])
+            )
+        else:
+            other = data.draw(st.integers(0, len(mutant) - 1))
+            mutant[place:place] = mutant[other : other + data.draw(st.integers(0, 40))]
+    found = quickly(bytes(mutant))
+    assert found is None or found == by_nodes(bytes(mutant))
