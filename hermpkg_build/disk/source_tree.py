@@ -60,6 +60,7 @@ class SourceTree:
         self._started_ns = time.time_ns() if started_ns is None else started_ns
         self._listings: dict[str, Mapping[str, bool] | None] = {}
         self._digests: dict[str, Digest] = {}
+        self._shared: set[str] = set()
         self._signatures: dict[str, FileSignature] = {}
         self._lock = threading.Lock()
 
@@ -92,6 +93,11 @@ class SourceTree:
 
     def read(self, path: str) -> bytes:
         """The bytes of a file. Raises OSError; a file that is absent is observed to be absent."""
+        self._shared.add(path)
+        return self.read_for_targets(path)
+
+    def read_for_targets(self, path: str) -> bytes:
+        """As `read`, for targets that are known to rest on the file: see `shared_files`."""
         if path in self._given:
             self._digests[path] = Digest.of(self._given[path])
             return self._given[path]
@@ -105,13 +111,27 @@ class SourceTree:
 
     def digest(self, path: str) -> Digest:
         """The digest of a file's bytes, from the index where that has its signature. Raises as `read`."""
+        self._shared.add(path)
+        return self.digest_for_targets(path)
+
+    def digest_for_targets(self, path: str) -> Digest:
+        """As `digest`, for targets that are known to rest on the file: see `shared_files`."""
         return self._digests.get(path) or self._digest(path)
 
     def digests(self, paths: Sequence[str]) -> list[Digest]:
         """The digests of many files, in their order; faster than one by one. Raises as `read`."""
+        self._shared.update(paths)
+        return self.digests_for_targets(paths)
+
+    def digests_for_targets(self, paths: Sequence[str]) -> list[Digest]:
+        """As `digests`, for targets that are known to rest on the files: see `shared_files`."""
         if self._index is not None:
             self._index.load({path.rpartition("/")[0] for path in paths if path not in self._digests})
-        return [self.digest(path) for path in paths]
+        return [self.digest_for_targets(path) for path in paths]
+
+    def shared_files(self) -> frozenset[str]:
+        """The files of which it is not known which targets rest on what is in them."""
+        return frozenset(self._shared)
 
     def observed_files(self) -> Mapping[str, Digest]:
         """The digest of every file that was read or digested, by path."""

@@ -12,14 +12,13 @@ from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import ModelPackage, PackageTest
 from hermpkg_build.core.texts import listed
+from hermpkg_build.engine.changed_part import ChangedPart, keep_part, keep_whole, merged, tell_of_others
 from hermpkg_build.engine.context import Build, Built
 from hermpkg_build.engine.executed import RemoteCounts
 from hermpkg_build.engine.inputs import workspace_inputs
 from hermpkg_build.engine.plan import plan_steps
 from hermpkg_build.engine.results import BuildResult
 from hermpkg_build.engine.scheduler import DependencyFailedError, Scheduler
-from hermpkg_build.engine.snapshot import Snapshot, save, snapshot_path
-from hermpkg_build.engine.snapshot_check import present_signature
 from hermpkg_build.engine.targets.artifact_contents import artifact_request, module_graph, undeclared_modules
 from hermpkg_build.engine.targets.model_package import model_objects
 from hermpkg_build.engine.targets.table import build_target
@@ -59,6 +58,21 @@ def build_targets(build: Build) -> BuildResult:
         raise BuildFailedError(errors, result)
     _keep_snapshot(build, result)
     return result
+
+
+def build_part(build: Build, part: ChangedPart) -> BuildResult:
+    """Build the `part` of a request that an edit concerns, which `build` was opened for; return all results.
+
+    Raises BuildFailedError as `build_targets` does.
+    """
+    tell_of_others(build, part)
+    plan_steps(build, build.labels)
+    outcomes = _outcomes(build, build.labels)
+    result = _result(build, outcomes)
+    if errors := _errors(outcomes):
+        raise BuildFailedError(errors, merged(part, result))
+    _keep_snapshot(build, result, part)
+    return merged(part, result)
 
 
 def build_with_inputs(build: Build) -> BuildResult:
@@ -246,28 +260,17 @@ def _errors(outcomes: Outcomes) -> list[HermpkgError]:
     return list(errors.values())
 
 
-def _keep_snapshot(build: Build, result: BuildResult) -> None:
-    """Leave a snapshot for the next request of the same words.
+def _keep_snapshot(build: Build, result: BuildResult, part: ChangedPart | None = None) -> None:
+    """Leave a snapshot for the next request of the same words, of which `part` may be all that was built.
 
     There is none where the result of an action could not be recorded: its inputs changed while it ran.
     """
     if not all(action.recorded for action in result.executed):
         return
-    context, tree = build.context, build.context.tree
-    signatures = tree.observed_signatures()
-    artifacts = {context.absolute(target.path): target.sha256 for target in result.targets if target.path}
-    snapshot = Snapshot(
-        files={path: (digest.hash, signatures.get(path)) for path, digest in tree.observed_files().items()},
-        directories={
-            path: (digest.hash, signatures.get(path))
-            for path, digest in tree.observed_directories().items()
-            if not tree.follows_from_others(path)
-        },
-        outputs={path: (sha256, present_signature(path)) for path, sha256 in artifacts.items()},
-        result=result,
-        warnings=build.journal.warnings,
-    )
     try:
-        save(snapshot_path(context.workspace.root, build.request), snapshot)
+        if part is None:
+            keep_whole(build, result)
+        else:
+            keep_part(build, part, result)
     except OSError as error:
         build.journal.notes_not_kept(error)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import DeclaredModule, Model, PythonModules, Target
 from hermpkg_build.engine.module_sharing import ModuleSharing
+from hermpkg_build.engine.resting import Resting
 from hermpkg_build.engine.results import BuildRequest, TargetResult
 from hermpkg_build.environment.finding import Recording
 from hermpkg_build.errors import LoadingError
@@ -51,7 +52,7 @@ class TargetContext:
     `python_modules` target, and `declared_by` the target that lists a workspace file, if one does.
     `recording` says how artifacts record what must be installed where they land: by the lock of this
     workspace path, or for "" as the workspace says. `sharing` has what is known of modules by now, whichever
-    target asked.
+    target asked, and `resting` the files that targets rest on.
     """
 
     targets: Mapping[Label, Target]
@@ -65,6 +66,7 @@ class TargetContext:
     error_in: ErrorInTarget
     recording: Callable[[str], Recording] = lambda _: Recording()
     sharing: ModuleSharing = field(default_factory=ModuleSharing)
+    resting: Resting = field(default_factory=Resting)
 
     def absolute(self, path: str) -> str:
         """Return the absolute path of a workspace path."""

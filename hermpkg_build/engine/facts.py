@@ -33,6 +33,8 @@ class FactsPacks(Protocol):
 class CachedFacts:
     """The facts provider of a build, used by all its targets so that each source is read once.
 
+    Who asks for facts notes that it rests on the sources.
+
     What `cache` does not know is asked of the packs that machines share, where there are some.
     """
 
@@ -50,7 +52,7 @@ class CachedFacts:
         self._packs = packs
         self._packed: dict[str, dict[Digest, None]] = {}
         self._outdated: set[str] = set()
-        self._facts = KnownFacts(cache, jobs, read=tree.read)
+        self._facts = KnownFacts(cache, jobs, read=tree.read_for_targets)
         self._told: set[str] = set()
         self._lock = threading.Lock()
 
@@ -65,7 +67,7 @@ class CachedFacts:
 
     def _facts_of(self, modules: Sequence[ModuleSource]) -> list[SourceFacts]:
         with self._lock:
-            digests = self._tree.digests([module.path for module in modules])
+            digests = self._tree.digests_for_targets([module.path for module in modules])
             sources = dict(zip(digests, modules, strict=True))
             self._facts.recall(digests)
             if self._packs is not None:

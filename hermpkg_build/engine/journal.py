@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from hermpkg_build.engine.executed import ExecutedAction, RemoteCounts
+from hermpkg_build.engine.resting import Working
 from hermpkg_build.engine.results import ActionCounts, TargetResult
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ class Journal:
         self._run: Counter[str] = Counter()
         self._cached: Counter[str] = Counter()
         self._executed: list[ExecutedAction] = []
-        self._warnings: list[str] = []
+        self.working = Working()
+        self._warnings: dict[str, set[str]] = {}
+        """Each with the targets that it is about, "" for the whole build."""
         self._lacks_notes = False
         self._shared: Counter[str] = Counter()
         self._began: dict[tuple[str, str, int], float] = {}
@@ -103,12 +106,15 @@ class Journal:
         with self._lock:
             self._observer.test_finished(result)
 
-    def warn(self, text: str) -> None:
-        """Tell people something once, also when a later build of the same words finds nothing changed."""
+    def warn(self, text: str, *, about: Collection[str] = ()) -> None:
+        """Tell people something once, also when a later build of the same words finds nothing changed.
+
+        It is `about` some targets, by default the one that this thread works on.
+        """
         with self._lock:
             if text not in self._warnings:
-                self._warnings.append(text)
                 self._observer.warning(text)
+            self._warnings.setdefault(text, set()).update(about or (self.working.label(),))
 
     def notes_not_kept(self, error: OSError) -> None:
         """Tell once that the next build will find no notes of this one."""
@@ -156,6 +162,11 @@ class Journal:
     def warnings(self) -> tuple[str, ...]:
         """Return all warnings of `warn` so far."""
         return tuple(self._warnings)
+
+    def warnings_by_target(self) -> dict[str, list[str]]:
+        """Return the targets that each warning is about, "" where one is about the whole build."""
+        with self._lock:
+            return {text: sorted(labels) for text, labels in self._warnings.items()}
 
     @property
     def executed(self) -> tuple[ExecutedAction, ...]:

@@ -28,6 +28,10 @@ from hermpkg_build.engine.snapshot_check import (
     words_of,
 )
 
+_MOST_CHANGED = 100
+"""After so many changes all targets are looked at again."""
+
+
 Entries: TypeAlias = dict[str, tuple[str, "FileSignature | None"]]
 """Absolute paths with the hash of what they hold and the signature that vouches for it, if any."""
 
@@ -44,19 +48,51 @@ class Snapshot:
     outputs: Entries
     result: BuildResult
     warnings: tuple[str, ...]
+    resting: str = ""
+    """The hash of what is kept beside it of what targets rest on, "" for nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """The snapshot of the last build of a request, at `path`, and the files and folders `changed` since.
+
+    Of many that have only some are named: `is_all` tells whether these are all.
+    """
+
+    path: str
+    snapshot: Snapshot
+    changed: tuple[str, ...]
+    is_all: bool
+    started: float
+
+    def result(self) -> BuildResult:
+        """Return the result of that build, as that of one which began with this examination."""
+        before = self.snapshot.result
+        wall_s = time.perf_counter() - self.started
+        return BuildResult(targets=before.targets, actions=before.actions, wall_s=wall_s)
 
 
 def find_unchanged(request: BuildRequest) -> tuple[BuildResult, tuple[str, ...]] | None:
     """Return the result and the warnings of the last build of `request` if nothing has changed since.
 
+    None where there is no snapshot of this user, or anything differs, is gone, or cannot be read.
+    """
+    examined = examine(request)
+    if examined is None or examined.changed:
+        return None
+    return examined.result(), examined.snapshot.warnings
+
+
+def examine(request: BuildRequest) -> Examined | None:
+    """Return what has changed since the last build of `request`; None without a snapshot of this user.
+
     The workspace is found by the snapshot itself, which lists the files that make it the workspace, so no
-    configuration is parsed here. None where there is no snapshot of this user, or anything differs, is
-    gone, or cannot be read.
+    configuration is parsed here.
     """
     started = time.perf_counter()
     for path, stored in snapshots(request.directory, _words_of(request)):
         snapshot = _snapshot_of(stored)
-        return None if snapshot is None else _judge(snapshot, path, started)
+        return None if snapshot is None else _examined(snapshot, path, started)
     return None
 
 
@@ -111,6 +147,7 @@ def save(path: str, snapshot: Snapshot) -> None:
             "targets": targets,
             "actions": actions,
             "warnings": snapshot.warnings,
+            "resting": snapshot.resting,
         }
     )
     replace_file(path, text.encode(errors="surrogateescape"))
@@ -129,6 +166,7 @@ def _snapshot_of(stored: Mapping[str, Any]) -> Snapshot | None:
             outputs=_entries(stored["outputs"]),
             result=BuildResult(targets=targets, actions=counts, wall_s=0.0),
             warnings=tuple(stored["warnings"]),
+            resting=str(stored["resting"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -140,17 +178,20 @@ def _entries(stored: Mapping[str, Any]) -> Entries:
     }
 
 
-def _judge(snapshot: Snapshot, path: str, started: float) -> tuple[BuildResult, tuple[str, ...]] | None:
-    changed, renewed = find_change([snapshot.outputs, snapshot.files], snapshot.directories)
-    if changed:
-        return None
-    if renewed:
+def _examined(snapshot: Snapshot, path: str, started: float) -> Examined:
+    files = [snapshot.outputs, snapshot.files]
+    changed, renewed = find_changes(files, snapshot.directories, most=_MOST_CHANGED)
+    if renewed and not changed:
         # Where this fails the next build reads the same few files again: slower, not wrong.
         with suppress(OSError):
             save(path, snapshot)
-    before = snapshot.result
-    result = BuildResult(targets=before.targets, actions=before.actions, wall_s=time.perf_counter() - started)
-    return result, snapshot.warnings
+    return Examined(
+        path=path,
+        snapshot=snapshot,
+        changed=tuple(changed),
+        is_all=len(changed) < _MOST_CHANGED,
+        started=started,
+    )
 
 
 def find_change(files: Sequence[Entries], directories: Entries) -> tuple[str, bool]:
@@ -158,33 +199,46 @@ def find_change(files: Sequence[Entries], directories: Entries) -> tuple[str, bo
 
     What signatures do not vouch for is read, and vouched for by its present signature if it is as it was.
     """
+    changed, renewed = find_changes(files, directories, most=1)
+    return (changed[0] if changed else ""), renewed
+
+
+def find_changes(files: Sequence[Entries], directories: Entries, *, most: int) -> tuple[list[str], bool]:
+    """Return the paths that are no longer as they were, `most` of them at most; as `find_change` does."""
     doubtful = [
         (entries, name)
         for entries in (*files, directories)
         for name, (_, signature) in entries.items()
         if signature is None or signature != present_signature(name)
     ]
-    return (_changed_among(doubtful, directories), True) if doubtful else ("", False)
+    return (_changed_among(doubtful, directories, most), True) if doubtful else ([], False)
 
 
-def _changed_among(doubtful: Sequence[tuple[Entries, str]], directories: Entries) -> str:
+def _changed_among(doubtful: Sequence[tuple[Entries, str]], directories: Entries, most: int) -> list[str]:
     from hermpkg_build.disk.source_tree import SourceTree, listing_digest
     from hermpkg_build.errors import HermpkgError
 
     tree = SourceTree()
+    changed: list[str] = []
     for entries, name in doubtful:
+        if len(changed) == most:
+            return changed
         if not os.path.isabs(name) or (entries is not directories and _has_another_size(name, entries)):
-            return name
+            changed.append(name)
+            continue
         try:
             now = listing_digest(tree.entries(name)) if entries is directories else tree.digest(name)
         except (OSError, HermpkgError):
-            return name
-        if now.hash != entries[name][0]:
-            return name
+            changed.append(name)
+        else:
+            if now.hash != entries[name][0]:
+                changed.append(name)
     signatures = tree.observed_signatures()
+    gone = set(changed)
     for entries, name in doubtful:
-        entries[name] = (entries[name][0], signatures.get(name))
-    return ""
+        if name not in gone:
+            entries[name] = (entries[name][0], signatures.get(name))
+    return changed
 
 
 def _has_another_size(path: str, entries: Entries) -> bool:

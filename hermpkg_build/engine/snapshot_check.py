@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Stored: TypeAlias = dict[str, Any]
 
-FORMAT = 1
+FORMAT = 2
 _ABSENT = short_hash(listing_bytes(None))
 
 

@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import Phase, given, settings
-from hypothesis import strategies as st
 
 from hermpkg_build.analysis import shared_imports
 from hermpkg_build.analysis.import_following import Follower
@@ -27,91 +25,7 @@ from hermpkg_build.engine.opening import open_build
 from hermpkg_build.engine.results import BuildRequest
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.loading.workspace import find_workspace
-
-FOLDERS = ("one", "two", "three", "space/four", "space/five")
-MODULES = tuple(f"{folder.replace('/', '.')}.{name}" for folder in FOLDERS for name in ("a", "b"))
-STATEMENTS = (
-    "import {}",
-    "try:\n    import {}\nexcept ImportError:\n    pass",
-    "def later():\n    import {}",
-    "from {} import *",
-)
-POLICIES = (
-    '[intern("**")]',
-    '[mock("two.**", allow_empty = True), intern("**")]',
-    '[extern("space.**", allow_empty = True), intern("**")]',
-)
-MAKES_ONE = "import sys\nsys.modules['one.made'] = sys\n"
-
-BUILD = """
-load("@hermpkg//rules:defs.bzl", "extern", "intern", "mock", "model_package", "python_modules")
-python_modules(
-    name = "code",
-    srcs = glob(["*.py"]),
-    deps = {deps},
-    visibility = ["//visibility:public"],
-)
-model_package(
-    name = "out",
-    deps = [":code"],
-    modules = ["{package}.a"],
-    policy = {policy},
-)
-"""
-
-
-@dataclass
-class Workspace:
-    """A workspace as a value."""
-
-    imports: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
-    deps: dict[str, frozenset[str]] = field(default_factory=dict)
-    policies: dict[str, int] = field(default_factory=dict)
-    packages: frozenset[str] = frozenset()
-    makes: bool = False
-    another_root: bool = False
-    """Whether there is another source root, in which a folder has more of the namespace package."""
-
-    def write(self, root: Path) -> None:
-        roots = '["", "root"]' if self.another_root else '[""]'
-        (root / "pyproject.toml").write_text(f"[tool.hermpkg]\nsource-roots = {roots}\n")
-        for folder in (*FOLDERS, *(("root/space/six",) if self.another_root else ())):
-            package = folder.removeprefix("root/").replace("/", ".")
-            place = root / folder
-            place.mkdir(parents=True)
-            for name in ("a", "b"):
-                lines = [
-                    STATEMENTS[kind].format(name) for kind, name in self.imports.get(f"{package}.{name}", ())
-                ]
-                (place / f"{name}.py").write_text("\n".join([*lines, f'__all__ = ["b", "{name}"]', ""]))
-            if folder in self.packages:
-                made = MAKES_ONE if self.makes and folder == "one" else ""
-                (place / "__init__.py").write_text(f'{made}__all__ = ["a", "b"]\n')
-            deps = [f"//{other}:code" for other in sorted(self.deps.get(folder, ())) if other < folder]
-            deps += ["//root/space/six:code"] if self.another_root and folder in ("two", "space/five") else []
-            text = BUILD.format(
-                package=package,
-                deps=str(deps).replace("'", '"'),
-                policy=POLICIES[self.policies.get(folder, 0)],
-            )
-            (place / "BUILD").write_text(text)
-
-
-names = st.sampled_from(
-    (*MODULES, "one", "space", "space.four", "space.six.a", "one.made", "json", "nothing")
-)
-folders = st.sampled_from(FOLDERS)
-workspaces = st.builds(
-    Workspace,
-    imports=st.dictionaries(
-        st.sampled_from(MODULES), st.lists(st.tuples(st.integers(0, 3), names), max_size=3), min_size=4
-    ),
-    deps=st.dictionaries(folders, st.frozensets(folders, min_size=1), min_size=2),
-    policies=st.dictionaries(folders, st.integers(0, 2), max_size=2),
-    packages=st.frozensets(folders),
-    makes=st.booleans(),
-    another_root=st.booleans(),
-)
+from tests.property.shared_workspaces import FOLDERS, Workspace, workspaces
 
 
 def built(root: Path, patterns: tuple[str, ...], cache: str) -> dict[str, bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operands, option
@@ -137,20 +138,26 @@ def _bring_up_to_date(
 ) -> BuildResult:
     """Build what has changed, and tell `observer` of the targets. Raises BuildFailedError."""
     from hermpkg_build.cli.building import call_engine
-    from hermpkg_build.engine.snapshot import find_unchanged
+    from hermpkg_build.engine.snapshot import examine
 
     # A snapshot knows what the build looked at, but not why.
-    unchanged = None if arguments.inputs else find_unchanged(request)
-    if unchanged is not None:
-        result, warnings = unchanged
-        for text in warnings:
+    examined = None if arguments.inputs else examine(request)
+    if examined is not None and not examined.changed:
+        result = examined.result()
+        for text in examined.snapshot.warnings:
             observer.warning(text)
         told = [target for target in result.targets if target.path] or result.targets
     else:
-        from hermpkg_build.engine.build import build_targets, build_with_inputs
+        from hermpkg_build.engine.build import build_part, build_targets, build_with_inputs
+        from hermpkg_build.engine.changed_part import changed_part
 
-        use_case = build_with_inputs if arguments.inputs else build_targets
-        result = call_engine(use_case, replace(request, jobs=arguments.jobs), arguments, observer)
+        part = changed_part(request, examined) if examined is not None else None
+        if part is not None:
+            asked, use_case = part.part_of_request(arguments.jobs), partial(build_part, part=part)
+        else:
+            asked = replace(request, jobs=arguments.jobs)
+            use_case = partial(build_with_inputs if arguments.inputs else build_targets)
+        result = call_engine(use_case, asked, arguments, observer)
         # The engine tells of artifacts as they are finished.
         told = () if any(target.path for target in result.targets) else result.targets
     for target in told:

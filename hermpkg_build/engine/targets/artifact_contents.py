@@ -171,6 +171,7 @@ def _analyse(
         shared=partial(_shared, context, start, strict_imports=strict_imports),
         warn=warn,
     )
+    context.resting.note(target.label, [node.path for node in closure.graph if node.path])
     return _Analysis(closure=closure, finder=finder, own=start.own, sources=start.sources)
 
 
@@ -260,7 +261,7 @@ def _files_read(
     graph, sources = analysis.closure.graph, analysis.sources
 
     def source_of(node: ModuleNode) -> bytes:
-        return sources[node.name] if node.name in sources else context.tree.read(node.path)
+        return sources[node.name] if node.name in sources else context.tree.read_for_targets(node.path)
 
     found = files_read(
         graph,

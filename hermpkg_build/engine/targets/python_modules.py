@@ -53,6 +53,7 @@ def facts_of_modules(
     """
     sources = [declared_module(module, context.workspace.root) for module in modules]
     facts = context.facts.facts_of(sources)
+    context.resting.note(target.label, [source.path for source in sources])
     found = [*zip(modules, facts, strict=True)]
     if isinstance(target, ModuleTarget):
         found = [(module, each) for module, each in found if module.label == target.label]

@@ -42,7 +42,8 @@ def build_target(build: Build, label: Label, need: NeedTargets) -> Built:
     """Build the target at `label`; what it needs is built before it, when it turns out to be needed."""
     target = build.context.targets[label]
     try:
-        built = BUILDERS[type(target)](build, target, need)
+        with build.journal.working.on(str(label)):
+            built = BUILDERS[type(target)](build, target, need)
     except HermpkgError as error:
         build.journal.target_failed(str(label), error)
         raise

@@ -156,20 +156,21 @@ def _notes(folder: Path) -> Reader:
 
 def _snapshot(folder: Path) -> Reader:
     sound = {
-        "format": 1,
+        "format": 2,
         "files": {str(folder / "x"): ["0" * 64, list(_SIGNATURE)]},
         "directories": {str(folder): ["0" * 64, None]},
         "outputs": {},
         "targets": [["//a:b", "out.pt", "0" * 64, 3, []]],
         "actions": {"analyse": [1, 2]},
         "warnings": ["w"],
+        "resting": "",
     }
     path = folder / "snapshot.json"
 
     def read() -> None:
         found = snapshot._load(str(path))
         if found is not None:
-            snapshot._judge(found, str(path), 0.0)
+            snapshot._examined(found, str(path), 0.0)
 
     return in_file(path, json.dumps(sound).encode(), read)
 

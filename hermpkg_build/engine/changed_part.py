@@ -1,0 +1,237 @@
+"""Builds the part of a request that an edit concerns, where it is known what each target rests on.
+
+Beside a snapshot lies which files each target rests on, and which targets each warning is about. Where
+nothing but such files has changed since, and artifacts, the targets that rest on them are built as a request
+of their own, and all others are as they were. Anything else, such as a BUILD file, a folder with another
+listing or a file that a factory read, concerns all targets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from hermpkg_build.core.label import Label
+from hermpkg_build.core.target import PythonModules, Target
+from hermpkg_build.disk.files import read_limited
+from hermpkg_build.disk.replacing import replace_file
+from hermpkg_build.engine.results import ActionCounts, BuildResult, TargetResult
+from hermpkg_build.engine.snapshot import Entries, Examined, Snapshot, save, snapshot_path
+from hermpkg_build.engine.snapshot_check import present_signature
+
+if TYPE_CHECKING:
+    from hermpkg_build.engine.context import Build
+    from hermpkg_build.engine.results import BuildRequest
+
+_PATTERNS = ("all", "all-targets", "*")
+"""The names of targets that are patterns where they stand after a colon."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rests:
+    """The files that targets rest on, by label, and the targets that each warning is about."""
+
+    files: Mapping[str, frozenset[str]]
+    warnings: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedPart:
+    """The targets of a request that an edit concerns, and what is known of all."""
+
+    request: BuildRequest
+    examined: Examined
+    rests: Rests
+    labels: tuple[str, ...]
+
+    def others(self) -> list[TargetResult]:
+        """Return the results of the targets that are as they were."""
+        concerned = frozenset(self.labels)
+        return [target for target in self.examined.snapshot.result.targets if target.label not in concerned]
+
+    def part_of_request(self, jobs: int) -> BuildRequest:
+        """Return the request for the targets that the edit concerns."""
+        return replace(self.request, patterns=self.labels, jobs=jobs)
+
+
+def changed_part(request: BuildRequest, examined: Examined) -> ChangedPart | None:
+    """Return the part of a request that what has changed concerns; None where that may be all of it."""
+    snapshot = examined.snapshot
+    if not examined.is_all or request.out is not None:
+        return None
+    rests = _load(examined.path, snapshot)
+    if rests is None:
+        return None
+    changed = frozenset(examined.changed)
+    known = {path for path in changed if path in snapshot.outputs}
+    for paths in rests.files.values():
+        known |= changed & paths
+    outputs = {target.label for target in snapshot.result.targets if _output(examined, target) in changed}
+    concerned = {label for label, paths in rests.files.items() if not changed.isdisjoint(paths)} | outputs
+    labels = [target.label for target in snapshot.result.targets if target.label in concerned]
+    if known != changed or len(labels) < len(concerned) or len(labels) == len(snapshot.result.targets):
+        return None
+    if not labels or any(label.rpartition(":")[2] in _PATTERNS for label in labels):
+        return None
+    return ChangedPart(request=request, examined=examined, rests=rests, labels=tuple(labels))
+
+
+def _output(examined: Examined, target: TargetResult) -> str:
+    """Return the absolute path of an artifact, "" where there is none."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(examined.path))))
+    return os.path.join(root, target.path) if target.path else ""
+
+
+def merged(part: ChangedPart, built: BuildResult) -> BuildResult:
+    """Return the result of the whole request, of which a part was built and the others were as they are."""
+    before = part.examined.snapshot.result
+    found = {target.label: target for target in built.targets}
+    counts = {}
+    for kind in [*before.actions, *(kind for kind in built.actions if kind not in before.actions)]:
+        ran = built.actions.get(kind, ActionCounts())
+        known = before.actions.get(kind, ActionCounts())
+        total = max(known.run + known.cached, ran.run + ran.cached)
+        counts[kind] = ActionCounts(ran.run, total - ran.run)
+    targets = tuple(found.get(target.label, target) for target in before.targets)
+    return replace(built, targets=targets, actions=counts)
+
+
+def keep_whole(build: Build, result: BuildResult) -> None:
+    """Leave a snapshot of a whole request. Raises OSError."""
+    context = build.context
+    files, directories = _observed(build)
+    outputs = {context.absolute(target.path): target.sha256 for target in result.targets if target.path}
+    path = snapshot_path(context.workspace.root, build.request)
+    _keep(
+        path,
+        Snapshot(
+            files=files,
+            directories=directories,
+            outputs={path: (sha256, present_signature(path)) for path, sha256 in outputs.items()},
+            result=result,
+            warnings=build.journal.warnings,
+        ),
+        Rests(files=_resting(build, result), warnings=build.journal.warnings_by_target()),
+    )
+
+
+def keep_part(build: Build, part: ChangedPart, built: BuildResult) -> None:
+    """Leave a snapshot of the whole request, of which `build` has built a part. Raises OSError.
+
+    There is none where a file was another one for the part than it is for all others.
+    """
+    before, context = part.examined.snapshot, build.context
+    files, directories = _observed(build)
+    changed = frozenset(part.examined.changed)
+    old = {path: entry for path, entry in before.files.items() if path not in changed}
+    if _differ(old, files) or _differ(before.directories, directories):
+        with suppress(FileNotFoundError):
+            os.unlink(part.examined.path)
+        return
+    outputs = {context.absolute(target.path): target.sha256 for target in built.targets if target.path}
+    concerned, shared = frozenset(part.labels), context.tree.shared_files()
+    rests = {label: paths - shared for label, paths in part.rests.files.items() if label not in concerned}
+    _keep(
+        part.examined.path,
+        Snapshot(
+            files={**old, **files},
+            directories={**before.directories, **directories},
+            outputs={
+                **before.outputs,
+                **{path: (sha256, present_signature(path)) for path, sha256 in outputs.items()},
+            },
+            result=merged(part, built),
+            warnings=build.journal.warnings,
+        ),
+        Rests(files={**rests, **_resting(build, built)}, warnings=build.journal.warnings_by_target()),
+    )
+
+
+def tell_of_others(build: Build, part: ChangedPart) -> None:
+    """Report the targets that are as they were, and what was to be said of them."""
+    concerned = frozenset(part.labels)
+    for text, labels in part.rests.warnings.items():
+        if about := set(labels) - concerned:
+            build.journal.warn(text, about=about)
+    for target in part.others():
+        if target.path:
+            build.journal.target_finished(target)
+
+
+def _observed(build: Build) -> tuple[Entries, Entries]:
+    tree = build.context.tree
+    signatures = tree.observed_signatures()
+    files: Entries = {
+        path: (digest.hash, signatures.get(path)) for path, digest in tree.observed_files().items()
+    }
+    folders: Entries = {
+        path: (digest.hash, signatures.get(path))
+        for path, digest in tree.observed_directories().items()
+        if not tree.follows_from_others(path)
+    }
+    return files, folders
+
+
+def _differ(before: Entries, now: Entries) -> bool:
+    return any(path in before and before[path][0] != entry[0] for path, entry in now.items())
+
+
+def _resting(build: Build, result: BuildResult) -> dict[str, frozenset[str]]:
+    """Return the files that each target of a result rests on, by itself or by the targets that it needs."""
+    own, shared = build.context.resting.files(), build.context.tree.shared_files()
+    found: dict[str, frozenset[str]] = {}
+    for target in result.targets:
+        queue, paths = [Label.parse(target.label)], set[str]()
+        known = set(queue)
+        for label in queue:
+            paths |= own.get(label, frozenset())
+            needed = _needed_by(build.context.targets, label)
+            queue += [other for other in needed if other not in known]
+            known.update(needed)
+        found[target.label] = frozenset(paths - shared)
+    return found
+
+
+def _needed_by(targets: Mapping[Label, Target], label: Label) -> list[Label]:
+    """List the targets whose results a target holds. It notes by itself which modules it rests on."""
+    target = targets[label]
+    if isinstance(target, PythonModules):
+        return []
+    return [other for other in target.dependencies if not isinstance(targets[other], PythonModules)]
+
+
+def _keep(path: str, snapshot: Snapshot, rests: Rests) -> None:
+    numbers = {file: number for number, file in enumerate(snapshot.files)}
+    form = {
+        "files": {
+            label: sorted(numbers[file] for file in paths if file in numbers)
+            for label, paths in rests.files.items()
+        },
+        "warnings": {text: list(labels) for text, labels in rests.warnings.items()},
+    }
+    data = json.dumps(form).encode(errors="surrogateescape")
+    replace_file(_beside(path), data)
+    save(path, replace(snapshot, resting=hashlib.sha256(data).hexdigest()))
+
+
+def _load(path: str, snapshot: Snapshot) -> Rests | None:
+    """Return what is kept beside a snapshot, where it is that which was kept with it."""
+    try:
+        data = read_limited(_beside(path))
+        if hashlib.sha256(data).hexdigest() != snapshot.resting:
+            return None
+        form: dict[str, Any] = json.loads(data.decode(errors="surrogateescape"))
+        names = list(snapshot.files)
+        files = {label: frozenset(names[at] for at in numbers) for label, numbers in form["files"].items()}
+        return Rests(files=files, warnings=form["warnings"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return None
+
+
+def _beside(path: str) -> str:
+    return f"{path.removesuffix('.json')}.resting"
