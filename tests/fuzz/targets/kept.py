@@ -27,7 +27,7 @@ from hermpkg_build.core.manifest import (
 )
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.disk.source_tree import SourceTree
-from hermpkg_build.engine import durations, snapshot
+from hermpkg_build.engine import durations, snapshot, snapshot_check
 from hermpkg_build.engine.notes import NoteBook
 from hermpkg_build.engine.queries import kept_file
 from hermpkg_build.engine.queries.watched import Watched
@@ -168,7 +168,8 @@ def _snapshot(folder: Path) -> Reader:
     path = folder / "snapshot.json"
 
     def read() -> None:
-        found = snapshot._load(str(path))
+        stored = snapshot_check._read(str(path))
+        found = snapshot._snapshot_of(stored) if stored is not None else None
         if found is not None:
             snapshot._examined(found, str(path), 0.0)
 
