@@ -170,7 +170,7 @@ class Resolver:
 
     def _by_alias(self, imported: Import, alias: str, real: str) -> Meaning:
         """The meaning of an import of `alias`: that of the module `real`, after the package of the alias."""
-        meaning = self._resolve(replace(imported, module=real, level=0), "")
+        meaning = self._resolve(imported._replace(module=real, level=0), "")
         there = (above for above in parents_of(alias) if self.verdict(above).source is not None)
         return replace(meaning, modules=tuple(dict.fromkeys([*islice(there, 1), *meaning.modules])))
 

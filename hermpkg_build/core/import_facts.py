@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class ImportContext(enum.IntFlag):
@@ -39,10 +40,10 @@ class ImportForm(enum.IntEnum):
     """``importlib.import_module("a.b")`` with constant arguments."""
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
-    """One import. `module` is as written without leading dots, `level` counts the dots.
+class Import(NamedTuple):
+    """One import; a tuple, because a large environment has a million of them.
 
+    `module` is as written without leading dots, `level` counts the dots.
     `names` are the names of a FROM (``("*",)`` for a star) and the constant `fromlist` of a
     DUNDER_IMPORT; for IMPORT_MODULE with a constant second argument, that anchor package, while a
     relative one without names counts from the module's own package. They are empty for IMPORT.

@@ -7,6 +7,9 @@ and no crash.
 from __future__ import annotations
 
 import json
+import json.scanner
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from hermpkg_build.core.import_facts import (
@@ -21,7 +24,9 @@ from hermpkg_build.core.import_facts import (
 
 _MARK: Final = b"hif2"
 _FORMS: Final = tuple(ImportForm(form) for form in range(4))
-_decode_json: Final = json.JSONDecoder().decode
+_scan: Final[Callable[[str, int], tuple[Any, int]]] = json.scanner.make_scanner(json.JSONDecoder())  # type: ignore[arg-type]
+_import: Final[Callable[[tuple[Any, ...]], Import]] = partial(tuple.__new__, Import)
+"""Makes one of its fields, a third as long as a call of the class takes."""
 
 
 def encode(facts: ImportFacts) -> bytes:
@@ -42,12 +47,15 @@ def decode(data: bytes) -> ImportFacts:
     if data[: len(_MARK)] != _MARK:
         raise ValueError("not stored import facts")
     try:
-        imports, exports, dynamic, uses, problem = _decode_json(data[len(_MARK) :].decode("ascii"))
+        text = data[len(_MARK) :].decode("ascii")
+        (imports, exports, dynamic, uses, problem), end = _scan(text, 0)
+        if end < len(text):
+            raise ValueError("more than stored import facts")
         return ImportFacts(
             imports=tuple(
                 [
-                    Import(module, level, tuple(names), _FORMS[form], IMPORT_CONTEXTS[context], line, column)
-                    for module, level, names, form, context, line, column in imports
+                    _import((name, level, tuple(names), _FORMS[form], IMPORT_CONTEXTS[context], line, column))
+                    for name, level, names, form, context, line, column in imports
                 ]
             ),
             dynamic=tuple(
@@ -60,5 +68,5 @@ def decode(data: bytes) -> ImportFacts:
             uses=tuple([SourceUse(name, line, column) for name, line, column in uses]),
             syntax_problem=None if problem is None else SyntaxProblem(*problem),
         )
-    except (TypeError, LookupError, RecursionError) as error:
+    except (TypeError, LookupError, RecursionError, StopIteration) as error:
         raise ValueError(f"damaged import facts: {error}") from error

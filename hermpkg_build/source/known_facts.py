@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
+from hermpkg_build.core.collection_pause import paused_collection
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.import_facts import ImportFacts
 from hermpkg_build.source.facts_codec import decode, encode
@@ -93,7 +94,8 @@ class KnownFacts:
 def _decoded(encoded: Mapping[Digest, bytes]) -> dict[Digest, ImportFacts]:
     """The facts in their stored form; damaged ones are left out."""
     facts = {}
-    for digest, data in encoded.items():
-        with suppress(ValueError):
-            facts[digest] = decode(data)
+    with paused_collection:
+        for digest, data in encoded.items():
+            with suppress(ValueError):
+                facts[digest] = decode(data)
     return facts

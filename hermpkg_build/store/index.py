@@ -95,8 +95,8 @@ class FactsCache:
         """The facts of those sources for which this version has made some."""
         keys = {_facts_key(digest, version): digest for digest in digests}
         with self._lock:
-            found = {key: self._new[key] for key in keys.keys() & self._new.keys()}
-        found.update(self._database.get_many(keys.keys() - found.keys()))
+            found = {key: self._new[key] for key in keys.keys() & self._new.keys()} if self._new else {}
+        found.update(self._database.get_many(keys.keys() - found.keys() if found else keys))
         return {keys[key]: facts for key, facts in found.items()}
 
     def put_many(self, facts: Mapping[Digest, bytes], *, version: str) -> None:
