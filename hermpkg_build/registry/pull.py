@@ -19,6 +19,7 @@ from hermpkg_build.registry.reference import Reference
 from hermpkg_build.registry.referrers import Attachment, attachments_of
 from hermpkg_build.registry.repository import Repository
 from hermpkg_build.registry.server import Connection
+from hermpkg_build.registry.signatures import remember_origin
 from hermpkg_build.store.action_cache import ActionResult
 from hermpkg_build.store.cache import Cache
 from hermpkg_build.store.content import ContentStore
@@ -74,6 +75,7 @@ def pull(
         progress=progress or Progress(),
     )
     remember_layers(path, assembled.places, cache)
+    remember_origin(pulled.file.hash, pulled.reference, pulled.attachments, cache)
     return pulled
 
 
@@ -100,6 +102,7 @@ def cached_file(reference: Reference, connection: Connection, cache: Cache) -> s
     path = content.path_of(pulled.file)
     assert path is not None
     remember_layers(path, assembled.places, cache)
+    remember_origin(pulled.file.hash, pulled.reference, (), cache)
     return path
 
 

@@ -83,10 +83,17 @@ def attach(repository: Repository, subject: Descriptor, attachment: Attachment) 
     return attachment.ending
 
 
-def attachments_of(repository: Repository, subject: Digest, content: ContentStore) -> Iterator[Attachment]:
+def attachments_of(
+    repository: Repository,
+    subject: Digest,
+    content: ContentStore,
+    *,
+    suffix: str = "",
+    most_bytes: int = MOST_BYTES,
+) -> Iterator[Attachment]:
     """Read what refers to a manifest and is of a kind that is known. Raises RemoteError.
 
-    Of what others attached, what is no such file is passed over.
+    Of what others attached, what is no such file is passed over, and what does not end with `suffix`.
     """
     for referrer in repository.referrers(subject)[:_MOST_READ]:
         if referrer.artifact_type not in ENDINGS.values() or referrer.media_type != MANIFEST_TYPE:
@@ -100,7 +107,7 @@ def attachments_of(repository: Repository, subject: Digest, content: ContentStor
             continue
         for layer in manifest.layers[:1]:
             ending = layer.annotations.get(TITLE, "").removeprefix("artifact")
-            if is_ending(ending) and layer.digest.size <= MOST_BYTES:
+            if is_ending(ending) and ending.endswith(suffix) and layer.digest.size <= most_bytes:
                 repository.fetch([layer.digest], content)
                 data = content.get_bytes(layer.digest)
                 if data is not None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib
 import io
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from hermpkg_build.archive.pinned_file import PinnedFile
 from hermpkg_build.core.module_names import top_of
+from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.printable import pasteable
 from hermpkg_build.trust.decision import Subject, policy_name, refusals_by, refusals_of
 from hermpkg_build.trust.environment import process_policies
@@ -22,6 +25,7 @@ from hermpkg_build.trust.policy_file import read_policy
 if TYPE_CHECKING:
     from hermpkg_build.archive.reader import ArchiveReader
     from hermpkg_build.signing.contents import Content, RecordsContent
+    from hermpkg_build.signing.failures import SignatureError
     from hermpkg_build.trust.needs import Needs
 
 GivenPolicy = TrustPolicy | str | os.PathLike[str]
@@ -193,10 +197,14 @@ class Gate:
             content = FileContent(self.name, len(self.source.view), self.source.read_at, sha256=self.sha256)
         else:
             content = _records(self.name, self.source)
-        named = [rule.signature.replace("{file}", self._path)] if rule.signature else []
-        paths = named or signature_files(self._path) or [signature_path(self._path)]
-        problems = [_problem_with(path, content, rule) for path in paths]
-        return "; ".join(problems) if all(problems) else ""
+        if rule.signature:
+            return _problem_with_file(rule.signature.replace("{file}", self._path), content, rule)
+        problems: list[str] = []
+        for path in signature_files(self._path) or [signature_path(self._path)]:
+            problems.append(_problem_with_file(path, content, rule))
+            if not problems[-1]:
+                return ""
+        return _problem_in_registry(self.sha256, content, rule, problems)
 
     def _pinned(self, source: object) -> tuple[PinnedFile | bytes | memoryview, str]:
         """Return what cannot change any more, and its SHA-256 where it counts, else ""."""
@@ -232,18 +240,55 @@ class Gate:
         )
 
 
-def _problem_with(path: str, content: Content, rule: TrustRule) -> str:
+def _problem_with_file(path: str, content: Content, rule: TrustRule) -> str:
     """Say why the signature at `path` is not one of `content` by a signer of `rule`; "" where it is."""
     from hermpkg_build.signing.failures import SignatureError
     from hermpkg_build.signing.files import read_signature
+
+    try:
+        return _problem_with(path, read_signature(path), content, rule)
+    except SignatureError as error:
+        return _told(error, path)
+
+
+def _problem_in_registry(sha256: str, content: Content, rule: TrustRule, problems: Sequence[str]) -> str:
+    """Say why no signature in the registry that an artifact came from is one by a signer of `rule` either.
+
+    "" where one is: it is held to the very bytes and to the signers as any other. `problems` are those with
+    the signatures beside the file.
+    """
+    try:
+        registry = importlib.import_module("hermpkg_build.registry.signatures")
+    except ModuleNotFoundError:
+        return "; ".join(problems)  # What asks registries is not installed, and nothing came from one.
+    found = list(problems)
+    try:
+        with closing(registry.signatures_of(sha256)) as signatures:
+            for place, data in signatures:
+                found.append(_problem_with(place, data, content, rule))
+                if not found[-1]:
+                    return ""
+    except LocalEnvironmentError as error:
+        reasons = ", ".join(f"{name} {value}" for name, value in error.facts)
+        found.append(f"{error.summary}: {reasons}")
+    return "; ".join(found)
+
+
+def _problem_with(place: str, signature: bytes, content: Content, rule: TrustRule) -> str:
+    from hermpkg_build.signing.failures import SignatureError
     from hermpkg_build.signing.verify import verify_signature
 
     try:
-        verify_signature(content, read_signature(path), rule.signers)
+        verify_signature(content, signature, rule.signers)
     except SignatureError as error:
-        told = error if any(name in _PLACES for name, _ in error.facts) else error.in_file(path)
-        return ", ".join([error.summary, *(f"{name} {value}" for name, value in told.facts)])
+        return _told(error, place)
     return ""
+
+
+def _told(error: SignatureError, place: str) -> str:
+    """Say what is wrong with the signature at `place`."""
+    told = error if any(name in _PLACES for name, _ in error.facts) else error.in_file(place)
+    return ", ".join([error.summary, *(f"{name} {value}" for name, value in told.facts)])
 
 
 def _records(name: str, data: object) -> RecordsContent:

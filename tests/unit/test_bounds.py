@@ -46,6 +46,7 @@ BOUNDS = {
     "registry.recipe:MOST_BYTES": "recipes of 256 MiB",
     "registry.referrers:MOST_BYTES": "64 MiB each",
     "registry.referrers:_MOST_READ": "the first 256 that refer",
+    "registry.signatures:_LARGEST": "signatures of 1 MiB each",
     "registry.server:MOST_BYTES_OF_ANSWER": "lists of 4 MiB",
     "remote.credential_helper:_LARGEST": "1 MiB of each output",
     "remote.credentials:_LARGEST_TOKEN": "| 64 KiB | `RemoteError`",
