@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from hermpkg_build.analysis.search_path import environment_search_path
@@ -13,6 +14,14 @@ from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.environment import BuildEnvironment, current_environment
 from hermpkg_build.errors import LocalEnvironmentError
+
+LOOK_AGAIN = (
+    "let Bazel look again: bazel sync --configure, or without WORKSPACE bazel fetch --force --configure"
+)
+"""The next step where what Bazel keeps of this machine is not so any more."""
+
+_NEEDED = ("packaging", *(() if sys.version_info >= (3, 11) else ("tomli",)))
+"""What actions import beyond the standard library."""
 
 _SITE_FOLDERS = ("site-packages", "dist-packages")
 
@@ -48,13 +57,22 @@ def declared_environment(path: str, workspace_root: str) -> BuildEnvironment:
         raise LocalEnvironmentError(
             "the Python environment is not the one that Bazel looked at",
             facts=[("interpreter", sys.executable), ("changed", ", ".join(names))],
-            next_step="let Bazel look again: bazel sync --configure",
+            next_step=LOOK_AGAIN,
         )
     return current_environment(environment_search_path(), workspace_root)
 
 
 def write_environment(path: str) -> str:
-    """Describe the environment in a file; the fingerprint of the description, in hexadecimal digits."""
+    """Describe the environment in a file; the fingerprint of the description, in hexadecimal digits.
+
+    Raises LocalEnvironmentError where actions would lack what they need of it.
+    """
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise LocalEnvironmentError(
+            "what hermpkg's actions need is not installed",
+            facts=[("interpreter", sys.executable), ("missing", ", ".join(missing))],
+        )
     description = describe_environment()
     Path(path).write_bytes(dumps(description) + b"\n")
     return fingerprint(description).hash

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from hermpkg_build.bazel.environment import LOOK_AGAIN
 from hermpkg_build.bazel.request import ActionRequest
 from hermpkg_build.bazel.staging import staged_workspace
 from hermpkg_build.core.canonical_json import dumps, loads
@@ -59,7 +60,7 @@ def write_recording(request: ActionRequest) -> None:
             raise LocalEnvironmentError(
                 "the settings of the workspace name a lock that Bazel has not looked for",
                 facts=[("lock", named), ("looked for", ", ".join(request.asked))],
-                next_step="let Bazel look again: bazel sync --configure",
+                next_step=LOOK_AGAIN,
             )
         given = {
             os.path.normpath(os.path.join(root, name)): Path(place).read_bytes()

@@ -118,7 +118,9 @@ def _allowed(row, files):
     return {files: True if row.suffixes == [""] else row.suffixes}
 
 def _absolute(label):
-    """Spells a label in one way, as far as text alone can tell."""
+    """Spells a label in one way, as far as text alone can tell where Bazel, before 6.1, cannot."""
+    if hasattr(native, "package_relative_label"):
+        return str(native.package_relative_label(label))
     label = str(label)
     if label.startswith(("//", "@")):
         return label if ":" in label else "%s:%s" % (label, label.rpartition("/")[2])

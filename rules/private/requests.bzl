@@ -35,8 +35,19 @@ def label_text(label):
     Returns:
       A string.
     """
-    repository = "@" + label.workspace_name if label.workspace_name else ""
-    return "%s//%s:%s" % (repository, label.package, label.name)
+    repository = repository_name(label)
+    return "%s//%s:%s" % ("@" + repository if repository else "", label.package, label.name)
+
+def repository_name(label):
+    """The canonical name of a label's repository, "" for the workspace that is built.
+
+    Args:
+      label: a Label. From Bazel 6 on `repo_name` has it, and there is a flag that takes `workspace_name` away.
+
+    Returns:
+      A string.
+    """
+    return label.repo_name if hasattr(label, "repo_name") else label.workspace_name
 
 def file_label_text(file):
     """The label of the place that a file has among source files. A generated file has one too.
@@ -49,7 +60,7 @@ def file_label_text(file):
     """
     package = file.owner.package
     prefix = package + "/" if package else ""
-    if file.owner.workspace_name or not file.short_path.startswith(prefix):
+    if repository_name(file.owner) or not file.short_path.startswith(prefix):
         return label_text(file.owner)
     return "//%s:%s" % (package, file.short_path[len(prefix):])
 

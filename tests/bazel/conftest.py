@@ -30,6 +30,27 @@ hermpkg_python(interpreter = "{interpreter}", workers = {workers})
 """
 
 
+LATER_DEFAULTS = (
+    "--incompatible_config_setting_private_default_visibility",
+    "--incompatible_default_to_explicit_init_py",
+    "--incompatible_disable_depset_items",
+    "--incompatible_disable_target_provider_fields",
+    "--incompatible_disallow_empty_glob",
+    "--incompatible_disallow_struct_provider_syntax",
+    "--incompatible_enforce_config_setting_visibility",
+    "--incompatible_exclusive_test_sandboxed",
+    "--incompatible_no_implicit_file_export",
+    "--incompatible_no_rule_outputs_param",
+    "--incompatible_remote_output_paths_relative_to_input_root",
+    "--incompatible_strict_action_env",
+    "--incompatible_struct_has_no_methods",
+    "--incompatible_top_level_aspects_require_providers",
+    "--incompatible_visibility_private_attributes_at_definition",
+    "--noincompatible_legacy_local_fallback",
+)
+"""What this Bazel does when it is told, and later ones unasked, where its own tools can live with it."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What one run of Bazel gave; it says nearly everything on standard error."""
@@ -149,6 +170,7 @@ def bazel_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         "--color=no",
         "--curses=no",
         "--jobs=2",
+        *LATER_DEFAULTS,
         f"--repo_env=HERMPKG_PYTHON={sys.executable}",
     ]
     # Without a network: the one thing that Bazel would fetch for a test, and for a query of one.

@@ -6,6 +6,7 @@ They are also what a WORKSPACE file leads to, which the tests under a real Bazel
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -27,32 +28,58 @@ def _declared(**arguments):
 repository_rule = _declared
 module_extension = _declared
 tag_class = _declared
-attr = struct(bool = _declared, label = _declared, string = _declared)
+attr = struct(bool = _declared, label = _declared, string = _declared, string_list = _declared)
 """
 EXTENSION = """
-def asked_for(calls):
+def asked_for(calls, is_new):
+    told = []
+    metadata = lambda **arguments: told.append(arguments)
+    newer = {"watch": None, "extension_metadata": metadata} if is_new else {}
     python.implementation(struct(modules = [
         struct(
             is_root = is_root,
-            tags = struct(local = [struct(interpreter = path) for path in interpreters]),
+            tags = struct(
+                local = [struct(interpreter = path) for path in interpreters if path.startswith("/")],
+                environment = [
+                    struct(
+                        interpreter_target = path,
+                        requirements_lock = "//:lock.txt",
+                        extra_pip_args = ["-v"],
+                    )
+                    for path in interpreters
+                    if path.startswith("@")
+                ],
+            ),
         )
         for is_root, interpreters in calls
-    ]))
+    ], **newer))
+    return told
 
 def parameters():
-    return python.tag_classes["local"].attrs.keys()
+    return {name: tag.attrs.keys() for name, tag in python.tag_classes.items()}
 """
 REPOSITORY = """
 def _result(result):
     return struct(return_code = result["code"], stderr = result["stderr"], stdout = result["stdout"])
 
-def made(interpreter, workers, environ, root):
-    python_repository.implementation(struct(
-        attr = struct(interpreter = interpreter, workers = workers),
-        execute = lambda command: _result(host_execute(command)),
+def _path(label):
+    is_path = label.startswith("/") and not label.startswith("//")
+    return struct(realpath = host_real(label)) if is_path else host_place(label)
+
+def made(interpreter, target, lock, environ, root):
+    repository = python_environment_repository if lock else python_repository
+    repository.implementation(struct(
+        attr = struct(
+            extra_pip_args = ["-v"],
+            interpreter = interpreter,
+            interpreter_target = target,
+            requirements_lock = lock,
+            workers = True,
+        ),
+        execute = lambda command, timeout = 600: _result(host_execute(command)),
         file = lambda path, content, executable, legacy_utf8 = True: host_write(path, content),
         os = struct(environ = environ),
-        path = lambda label: label,
+        path = _path,
         read = host_read,
         symlink = host_link,
         which = host_which,
@@ -92,21 +119,32 @@ def asked_for(*calls: tuple[bool, Sequence[str]]) -> list[dict[str, Any]]:
 
     def fake(label: str) -> starlark.FrozenModule:
         assert label == "//rules/private:python_repository.bzl"
-        text = "def python_repository(**arguments):\n    host_make(arguments)\n"
+        text = "def declare_python(**arguments):\n    host_make(arguments)\n"
         return evaluated("", text, {"host_make": asked.append}, lambda _: pytest.fail("loads nothing"))
 
     module = evaluated("extensions.bzl", EXTENSION, {}, fake)
-    assert module.call("parameters") == ["interpreter"]
-    module.call("asked_for", [list(call) for call in calls])
+    assert module.call("parameters") == {
+        "environment": ["extra_pip_args", "interpreter_target", "requirements_lock"],
+        "local": ["interpreter"],
+    }
+    for is_new in (False, True):
+        asked.clear()
+        told = module.call("asked_for", [list(call) for call in calls], is_new)
+        # Nothing of the machine is in what the lock file of a workspace would keep.
+        assert told == ([{"reproducible": True}] if is_new else [])
     return asked
 
 
 def test_only_the_root_module_names_the_interpreter() -> None:
-    usual = {"name": "hermpkg_python", "workers": True}
+    usual = {"name": "hermpkg_python", "workers": True, "interpreter": "", "extra_pip_args": []}
+    usual |= {"interpreter_target": None, "requirements_lock": None}
     assert asked_for((True, ["/opt/x"]), (False, ["/opt/y"])) == [{**usual, "interpreter": "/opt/x"}]
-    assert asked_for((True, []), (False, ["/opt/y", "/opt/z"])) == [{**usual, "interpreter": ""}]
-    with pytest.raises(starlark.StarlarkError, match="called twice"):
-        asked_for((True, ["/opt/x", "/opt/y"]))
+    assert asked_for((True, []), (False, ["/opt/y", "@z//:z"])) == [usual]
+    made = {"interpreter_target": "@x//:x", "requirements_lock": "//:lock.txt", "extra_pip_args": ["-v"]}
+    assert asked_for((True, ["@x//:x"]), (False, ["/opt/y"])) == [{**usual, **made}]
+    for both in (["/opt/x", "/opt/y"], ["/opt/x", "@y//:y"]):
+        with pytest.raises(starlark.StarlarkError, match="called 2 times"):
+            asked_for((True, both))
 
 
 class Repository:
@@ -116,12 +154,23 @@ class Repository:
         self.folder = folder
         host = {"host_execute": self._execute, "host_which": shutil.which, "host_write": self._write}
         host.update(Label=str, host_link=self._link, host_read=self._read)
+        host.update(host_place=self._place, host_real=os.path.realpath)
         self._module = evaluated("private/python_repository.bzl", REPOSITORY, host, self._load)
 
     def made(self, interpreter: str, environ: dict[str, str] | None = None, root: str = "/no") -> str:
         self.links: dict[str, str] = {}
-        self._module.call("made", interpreter, True, environ or {}, root)
+        self._module.call("made", interpreter, "", "", environ or {}, root)
         return (self.folder / "BUILD").read_text()
+
+    def made_of_lock(self, target: str, lock: str, interpreter: str = "") -> str:
+        self.links = {}
+        self._module.call("made", interpreter, target, lock, {}, "/no")
+        return (self.folder / "BUILD").read_text()
+
+    def _place(self, label: str) -> str:
+        """The path of a label, or of a file in the repository."""
+        places = {"@x//:python": sys.executable, "environment/bin/python": f"{self.folder}/{label}"}
+        return places.get(label, label)
 
     def _load(self, label: str) -> starlark.FrozenModule:
         text = (RULES / "private" / "requests.bzl").read_text()
@@ -178,6 +227,54 @@ def test_files_of_the_workspace_that_say_what_was_locked(repository: Repository,
     text = repository.made(sys.executable, root=str(tmp_path))
     assert repository.links[f"workspace/{known}"] == f"{tmp_path}/../über/my.lock"
     assert f'"workspace/{known}":"../über/my.lock"' in text
+
+
+class LockedRepository(Repository):
+    """One whose environments have what this interpreter has; pip installs nothing, and says `code`."""
+
+    def __init__(self, folder: Path, code: int = 0) -> None:
+        super().__init__(folder)
+        self.code = code
+        self.commands: list[list[str]] = []
+
+    def _execute(self, command: list[str]) -> dict[str, Any]:
+        self.commands.append(command)
+        if "venv" in command:
+            made = self.folder / "environment" / "bin" / "python"
+            made.parent.mkdir(parents=True)
+            made.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+            made.chmod(0o755)
+        if "venv" in command or "pip" in command:
+            return {"code": self.code if "pip" in command else 0, "stdout": "", "stderr": "no such hash"}
+        return super()._execute(command)
+
+
+def test_an_environment_of_what_is_locked(tmp_path: Path) -> None:
+    repository = LockedRepository(tmp_path)
+    text = repository.made_of_lock("@x//:python", "//:lock.txt")
+    assert f"path = {json.dumps(f'{tmp_path}/environment/bin/python')}" in text
+    venv, pip, _ = repository.commands
+    assert venv == [os.path.realpath(sys.executable), "-I", "-m", "venv", "environment"]
+    assert pip[:4] == [f"{tmp_path}/environment/bin/python", "-I", "-m", "pip"]
+    assert pip[-4:] == ["--require-hashes", "--requirement", "//:lock.txt", "-v"]
+
+
+def test_an_interpreter_by_its_label(repository: Repository) -> None:
+    text = repository.made_of_lock("@x//:python", "")
+    assert f"path = {json.dumps(sys.executable, ensure_ascii=False)}" in text
+
+
+def test_an_environment_of_an_interpreter_by_its_path(tmp_path: Path) -> None:
+    repository = LockedRepository(tmp_path)
+    repository.made_of_lock("", "//:lock.txt", sys.executable)
+    assert repository.commands[0][0] == sys.executable
+
+
+def test_a_lock_that_cannot_be_installed(tmp_path: Path) -> None:
+    with pytest.raises(
+        starlark.StarlarkError, match=r"environment of //:lock.txt cannot be made: .*\n.*no such"
+    ):
+        LockedRepository(tmp_path, code=1).made_of_lock("@x//:python", "//:lock.txt")
 
 
 @pytest.mark.parametrize(
