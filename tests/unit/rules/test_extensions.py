@@ -219,6 +219,16 @@ def test_an_interpreter_with_a_space_in_its_path(repository: Repository, tmp_pat
     assert f"path = {json.dumps(str(spaced), ensure_ascii=False)}" in repository.made(str(spaced))
 
 
+def test_an_interpreter_without_what_actions_need(repository: Repository, tmp_path: Path) -> None:
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
+    bare.chmod(0o755)
+    with pytest.raises(
+        starlark.StarlarkError, match=r"install hermpkg's dependencies(.|\n)*missing: +packaging"
+    ):
+        repository.made(str(bare))
+
+
 def test_files_of_the_workspace_that_say_what_was_locked(repository: Repository, tmp_path: Path) -> None:
     text = repository.made(sys.executable, root="")
     assert repository.links["workspace/0"] == "/told by a file/pyproject.toml"
