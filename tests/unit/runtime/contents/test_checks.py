@@ -8,6 +8,7 @@ import types
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.manifest import Manifest, ManifestModule, ManifestRecord, ManifestTool, RecordKind
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.errors import ArchiveError
+from hermpkg_build.runtime.contents import checks
 from hermpkg_build.runtime.contents.checks import (
     ArtifactEnvironmentError,
     ArtifactEnvironmentWarning,
@@ -290,3 +292,21 @@ def test_no_text_of_an_artifact_steers_a_terminal(load, recwarn, ask) -> None:
     for line in "\n".join(texts).split("\n"):
         assert not line.startswith("FAKE")
         assert line.isprintable()
+
+
+def test_versions_are_those_that_the_metadata_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in {
+        "plain": "Metadata-Version: 2.1\nName: plain\nVersion: 1.5\n\nVersion: 9\n",
+        "odd": "Name: odd\nLicense: a\n  Version: 3\nversion:\t2.0+cpu\n",
+        "windows": "Name: windows\r\nVersion: 1.7\r\n\r\nabout\r\n",
+    }.items():
+        folder = tmp_path / f"{name}-0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_bytes(text.encode())
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = {name: checks._installed_version(name) for name in ("plain", "odd", "windows", "no-such")}
+    assert found == {"plain": "1.5", "odd": "2.0+cpu", "windows": "1.7", "no-such": None}
+    installed = {each.metadata["Name"] for each in importlib.metadata.distributions()}
+    assert {name: checks._installed_version(name) for name in installed} == {
+        name: importlib.metadata.version(name) for name in installed
+    }
