@@ -41,6 +41,9 @@ MOST_FINDINGS = 20_000
 _DEEPEST = 6
 _MOST_BYTES = 4 << 30
 _FIRST_LOOK = 64 << 10
+_MAPPED_FROM = 16 << 20
+"""From so many bytes on a pickle is read where it lies; smaller ones are read faster out of a copy."""
+
 _TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 _END_OF_ZIP = b"PK\x05\x06"
 _TORCHSCRIPT_FOLDERS = ("code/", f"{DATA}ts_code/")
@@ -254,7 +257,8 @@ class _Scan:
         """Scan what may be a pickle; whether it is one. One that is `named` so must be sound."""
         contents = contents_of_pickle(bytes(data[:_FIRST_LOOK]), _base(name))
         if len(data) > _FIRST_LOOK and (named or contents.pickles or contents.end >= _FIRST_LOOK // 2):
-            contents = contents_of_pickle(bytes(data), _base(name))
+            whole = data if len(data) > _MAPPED_FROM else bytes(data)
+            contents = contents_of_pickle(whole, _base(name))
         counts = bool(contents.pickles or contents.runs)
         begins = bytes(data[:1]) == b"\x80" and contents.end > 2
         if not (counts or named or (begins and contents.uses)):
@@ -283,9 +287,10 @@ class _Scan:
     def _nested(self, contents: PickleContents, name: str, depth: int, around: Surroundings) -> None:
         for value in contents.nested:
             data = value.data
-            if data.startswith(b"gA"):
-                data = from_base64(data) or b""
-            elif data.startswith((b"c", b"(")) and not (b"\n" in data and data.rstrip().endswith(b".")):
+            head = bytes(data[:2])
+            if head == b"gA":
+                data = from_base64(bytes(data)) or b""
+            elif head[:1] in (b"c", b"(") and not _may_be_lines(bytes(data)):
                 continue
             if data:
                 self._records -= 1
@@ -366,6 +371,11 @@ def _itself(view: memoryview) -> memoryview:
 def _ends_as_zip(data: memoryview, *, whole: bool) -> bool:
     tail = bytes(data[-(65_557 if whole else 22) :])
     return _END_OF_ZIP in tail and len(data) >= 22
+
+
+def _may_be_lines(data: bytes) -> bool:
+    """Whether bytes may be a pickle of protocol 0, which begins as texts do."""
+    return b"\n" in data and data.rstrip().endswith(b".")
 
 
 def _is_old_torch(data: memoryview, contents: PickleContents) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Mapping
 from math import prod
 
 from hermpkg_build.pickles.reading.nodes import Node, NodeKind, Reading, read_stream
+from hermpkg_build.pickles.reading.opcode_stream import stream_of
 
 _WRAPPER = "NumpyArrayWrapper"
 _MODULE_END = "numpy_pickle"
@@ -21,7 +21,7 @@ def names_wrapper(reading: Reading) -> bool:
     return any(step.opcode == "BUILD" and _is_wrapper(step.node) for step in reading.steps)
 
 
-def read_with_arrays(data: bytes, start: int) -> tuple[Reading, ...]:
+def read_with_arrays(data: bytes | memoryview, start: int) -> tuple[Reading, ...]:
     """Read the pickle at `start` as joblib does, and those of arrays of objects within it; the outer first.
 
     What cannot be read is the `problem` of the outer one.
@@ -34,8 +34,8 @@ def read_with_arrays(data: bytes, start: int) -> tuple[Reading, ...]:
 class _Arrays:
     """Passes over arrays in `stream`, which stands behind the opcode that says that one follows."""
 
-    def __init__(self, data: bytes) -> None:
-        self.stream = io.BytesIO(data)
+    def __init__(self, data: bytes | memoryview) -> None:
+        self.stream = stream_of(data)
         self.readings: list[Reading] = []
         self._data = data
         self._count = 0

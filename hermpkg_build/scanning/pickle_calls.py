@@ -86,7 +86,7 @@ class PickleUse:
 class PickledBytes:
     """Bytes or a text within a pickle, which may hold a file of their own."""
 
-    data: bytes
+    data: bytes | memoryview
     path: str
     offset: int
 
@@ -121,7 +121,7 @@ class PickleContents:
         )
 
 
-def contents_of_pickle(data: bytes, record: str = "", start: int = 0) -> PickleContents:
+def contents_of_pickle(data: bytes | memoryview, record: str = "", start: int = 0) -> PickleContents:
     """Read the pickles that stand one after the other from the offset `start` of `data`.
 
     `record` names the object in paths. Never raises for what the bytes are. What follows the end of a pickle
@@ -266,11 +266,15 @@ def _nested(reading: Reading, ways: _Ways) -> Iterable[PickledBytes]:
     """Texts and bytes that begin as files do that something could be loaded from."""
     for node in reading.texts:
         value = node.value
-        assert isinstance(value, (str, bytes, bytearray))
+        assert isinstance(value, (str, bytes, bytearray, memoryview))
         head = value[:16].encode("latin-1", "replace") if isinstance(value, str) else bytes(value[:16])
         if head.startswith(NESTED_STARTS):
-            data = value.encode("latin-1", "replace") if isinstance(value, str) else bytes(value)
+            data = value if isinstance(value, memoryview) else _bytes_of(value)
             yield PickledBytes(data=data, path=ways.to(node), offset=node.offset)
+
+
+def _bytes_of(value: str | bytes | bytearray) -> bytes:
+    return value.encode("latin-1", "replace") if isinstance(value, str) else bytes(value)
 
 
 def _cut(text: str) -> str:

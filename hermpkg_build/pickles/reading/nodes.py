@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import io
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from hermpkg_build.core.collection_pause import paused_collection
-from hermpkg_build.pickles.reading.opcode_stream import PickleBytes, opcodes_of
+from hermpkg_build.pickles.reading.opcode_stream import PickleSource, opcodes_of
 
 COMPUTED = "<computed>"
 """Stands for the name of a GLOBAL that only shows when the pickle is loaded."""
@@ -107,7 +106,7 @@ class Reading:
 
 
 def read_stream(
-    data: PickleBytes | io.BytesIO, start: int = 0, after_state: Callable[[Node], None] | None = None
+    data: PickleSource, start: int = 0, after_state: Callable[[Node], None] | None = None
 ) -> Reading:
     """Read the pickle at the offset `start` of `data`, sound or not.
 
@@ -167,7 +166,7 @@ class _Reader:
         self.protocol = 0
         self.offset = 0
 
-    def read(self, data: PickleBytes | io.BytesIO, start: int = 0, most: int | None = None) -> Node:
+    def read(self, data: PickleSource, start: int = 0, most: int | None = None) -> Node:
         """See `read_pickle`; a pickle of more opcodes than `most` makes no sense."""
         name = ""
         self.offset = start
@@ -219,7 +218,7 @@ def _atom(reader: _Reader, opcode: str, argument: object, offset: int) -> None:
     if opcode in _CONSTANTS:
         argument = _CONSTANTS[opcode]
     node = reader.push(NodeKind.ATOM, opcode, offset, argument)
-    if isinstance(argument, (str, bytes, bytearray)) and len(argument) >= _SHORTEST_FILE:
+    if isinstance(argument, (str, bytes, bytearray, memoryview)) and len(argument) >= _SHORTEST_FILE:
         reader.texts.append(node)
 
 

@@ -12,11 +12,66 @@ from typing import IO, Any, TypeAlias, cast
 _OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
 
 
-PickleBytes: TypeAlias = bytes | mmap.mmap
+PickleBytes: TypeAlias = bytes | memoryview | mmap.mmap
 """What pickles are read from: bytes, or the mapping of a file, which may be larger than the memory."""
 
+_LARGE = 1 << 20
+"""From so many bytes on, bytes in a pickle that is read from a view stay a part of the view."""
 
-def opcodes_of(data: PickleBytes | io.BytesIO, start: int = 0) -> Iterator[tuple[str, Any, int]]:
+_LENGTHS = {"BINBYTES": 4, "BINBYTES8": 8, "BYTEARRAY8": 8}
+
+
+class PickleStream(io.BufferedReader):
+    """A stream over a view, of which only a piece is ever copied. `large_bytes` are views themselves."""
+
+    def __init__(self, data: memoryview) -> None:
+        super().__init__(_RawView(data), _LARGE)
+        self.data = data
+
+    def large_bytes(self, size_of_length: int) -> memoryview | None:
+        """Return the bytes that follow behind their length, where they are many; else stay, and None."""
+        begin = self.tell()
+        head = self.data[begin : begin + size_of_length]
+        end = begin + size_of_length + int.from_bytes(head, "little")
+        if len(head) < size_of_length or end - begin < _LARGE or end > len(self.data):
+            return None  # The usual reader says what is wrong, if anything is.
+        self.seek(end)
+        return self.data[begin + size_of_length : end]
+
+
+class _RawView(io.RawIOBase):
+    def __init__(self, data: memoryview) -> None:
+        self._data = data
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._data)}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def readinto(self, buffer: Any, /) -> int:
+        piece = self._data[self._at : self._at + len(buffer)]
+        buffer[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
+
+
+def stream_of(data: bytes | memoryview) -> io.BytesIO | PickleStream:
+    """Return a stream to read pickles from, which copies no view."""
+    return io.BytesIO(data) if isinstance(data, bytes) else PickleStream(data)
+
+
+PickleSource: TypeAlias = PickleBytes | io.BytesIO | PickleStream
+"""What opcodes are read from: bytes, or a stream over them."""
+
+
+def opcodes_of(data: PickleSource, start: int = 0) -> Iterator[tuple[str, Any, int]]:
     """The opcodes of the pickle at `start` of `data` with their arguments and offsets, up to STOP.
 
     As `pickletools.genops` does, which refuses numbers and texts that unpicklers take (``0x10``, text beyond
@@ -24,8 +79,9 @@ def opcodes_of(data: PickleBytes | io.BytesIO, start: int = 0) -> Iterator[tuple
     INST have a pair. Raises ValueError where there is no opcode, or its argument is cut off.
     """
     # A mapping has the methods of a stream.
-    stream = io.BytesIO(data) if isinstance(data, bytes) else cast(IO[bytes], data)
+    stream = stream_of(data) if isinstance(data, (bytes, memoryview)) else cast(IO[bytes], data)
     stream.seek(start)
+    large = stream.large_bytes if isinstance(stream, PickleStream) else None
     while code := stream.read(1):
         offset = stream.tell() - 1
         opcode = _OPCODES.get(code)
@@ -33,8 +89,11 @@ def opcodes_of(data: PickleBytes | io.BytesIO, start: int = 0) -> Iterator[tuple
             raise ValueError(f"not a sound pickle: {code!r} at {offset} is no opcode")
         argument: Any = None
         if opcode.arg is not None:
-            reader = _TOLERANT.get(opcode.name) or opcode.arg.reader
-            argument = reader(stream)
+            if large is not None and opcode.name in _LENGTHS:
+                argument = large(_LENGTHS[opcode.name])
+            if argument is None:
+                reader = _TOLERANT.get(opcode.name) or opcode.arg.reader
+                argument = reader(stream)
         yield opcode.name, argument, offset
         if opcode.name == "STOP":
             return

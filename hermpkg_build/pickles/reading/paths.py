@@ -143,7 +143,7 @@ def _words(node: Node) -> str:
     if node.kind is NodeKind.ATOM:
         if isinstance(node.value, str):
             return quoted(node.value[:_LONGEST_KEY])
-        if isinstance(node.value, (bytes, bytearray)):
+        if isinstance(node.value, (bytes, bytearray, memoryview)):
             return repr(bytes(node.value[:_LONGEST_KEY]))
         if isinstance(node.value, int) and node.value.bit_length() > _LARGEST_INTEGER:
             # Longer ones take quadratic time to write out, which Python refuses beyond some length.

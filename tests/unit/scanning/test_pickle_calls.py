@@ -7,16 +7,21 @@ import io
 import os
 import pickle
 import pickletools
+import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hermpkg_build.pickles.reading import opcode_stream
+from hermpkg_build.scanning.artifact import scan_data
 from hermpkg_build.scanning.harmless import is_harmless
 from hermpkg_build.scanning.pickle_calls import Deed, PickleContents, contents_of_pickle
+from tests.unit.scanning.joblib_files import joblib_file
 from tests.unit.scanning.tricks import SIMPLE, TRICKS
 
 
@@ -217,3 +222,33 @@ def test_whatever_an_unpickler_looks_up_or_calls_is_told(pieces: list[bytes]) ->
 def test_any_bytes_are_read_without_an_error(data: bytes, cut: int) -> None:
     contents_of_pickle(data)
     contents_of_pickle(SIMPLE[:cut] + data)
+
+
+def test_a_view_is_read_as_its_bytes_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large bytes are parts of the view then; here all are large."""
+    monkeypatch.setattr(opcode_stream, "_LARGE", 4)
+    values = [{"a": b"\x80\x04N." + bytes(30), "b": bytearray(b"c" * 20)}, [b"", b"PK\x03\x04" + bytes(40)]]
+    arrays = joblib_file([numpy.arange(300), numpy.array([_Call(os.getcwd)], dtype=object)])
+    samples = [*TRICKS.values(), *(pickle.dumps(value, 5) for value in values), arrays]
+    for data in [each[:end] for each in samples for end in (len(each), len(each) // 2, len(each) - 1)]:
+        view, whole = contents_of_pickle(memoryview(data)), contents_of_pickle(data)
+        assert (view.uses, view.pickles, view.end, view.problem) == (
+            whole.uses,
+            whole.pickles,
+            whole.end,
+            whole.problem,
+        )
+        assert [bytes(each.data) for each in view.nested] == [each.data for each in whole.nested]
+
+
+def test_a_large_pickle_is_not_copied() -> None:
+    large = 48 << 20
+    data = memoryview(pickle.dumps({"weights": bytes(large), "more": b"\x80\x04N." + bytes(large)}, 4))
+    for read in (lambda: contents_of_pickle(data), lambda: scan_data(data, "model.pkl")):
+        tracemalloc.start()
+        try:
+            read()
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < large // 2
