@@ -8,13 +8,11 @@ root was imported ahead; where it is not, the process ends, and the factory is r
 
 from __future__ import annotations
 
-import copyreg
 import importlib
 import os
 import random
 import sys
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
@@ -22,20 +20,34 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from hermpkg_build.factories.observation import FileObserver, Notes
+from hermpkg_build.factories.process_state import (
+    OURS,
+    OWN_FOLDERS,
+    Change,
+    Classes,
+    changed_class,
+    changes_since,
+    classes_of,
+    contents_of,
+    has_drawn,
+    is_same,
+    made_in_own_folders,
+    namespaces_of,
+    own_path,
+    set_attribute,
+    set_tables,
+    tables_of,
+    torch_state,
+)
 from hermpkg_build.factories.request import EXIT_COLD
 from hermpkg_build.factories.workspace_finder import ImportSite, WorkspaceFinder
 
-_OURS = ("hermpkg_build", "__main__", "__mp_main__")
-_OWN_FOLDERS = ("HOME", "TMPDIR")
 _TOUCHING = frozenset(
     {"open", "os.listdir", "os.mkdir", "os.remove", "os.rename", "os.scandir", "sqlite3.connect"}
 )
 """The audit events by which a process would use the home or the temporary folder of another."""
 _IMPORT = "_find_and_load_unlocked"
 """The function of importlib that asks the finders for an import, and not to see what there is."""
-_ABSENT = object()
-
-Namespaces = dict[str, dict[str, Any]]
 
 
 class UnfitError(Exception):
@@ -48,14 +60,19 @@ class UnfitError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Root:
-    """One root: all that it brought, by name in the order of ``sys.modules``, and what it did besides."""
+    """One root: all that it brought, by name in the order of ``sys.modules``, and what it did besides.
+
+    `replaced` are those in whose places `modules` has others. `tables` are those before and after it, and
+    `folders` what it made in folders of the process itself.
+    """
 
     name: str
     spec: ModuleSpec
     modules: Mapping[str, ModuleType]
+    replaced: Mapping[str, ModuleType]
     sites: Mapping[str, ImportSite]
     notes: Notes
-    changes: tuple[tuple[str, str, object, object], ...]
+    changes: tuple[Change, ...]
     tables: tuple[Mapping[str, Any], Mapping[str, Any]]
     folders: tuple[str, ...]
 
@@ -70,8 +87,8 @@ class Preloaded:
         observer: FileObserver,
     ) -> None:
         self.observer = observer
-        self._folders = tuple(os.path.join(os.environ[name], "") for name in _OWN_FOLDERS)
-        self._in_folders = _in(self._folders)
+        self._folders = tuple(os.path.join(os.environ[name], "") for name in OWN_FOLDERS)
+        self._in_folders = contents_of(self._folders)
         self._is_guarding = False
         self.sites = {name: site for root in roots for name, site in root.sites.items()}
         self._roots = roots
@@ -79,8 +96,9 @@ class Preloaded:
         self._next = 0
         self._waiting = {name: module for root in roots for name, module in root.modules.items()}
         self._after: Mapping[str, Callable[[Any], None]] = {}
-        self._expected: Namespaces = {}
-        self._classes: dict[type, dict[str, Any]] = {}
+        self._expected: dict[int, tuple[ModuleType, dict[str, Any]]] = {}
+        self._hidden = {id(module) for root in roots for module in root.modules.values()}
+        self._classes: Classes = ()
         self._torch: object = None
 
     def files(self) -> Iterator[str]:
@@ -99,17 +117,18 @@ class Preloaded:
         sys.meta_path[sys.meta_path.index(self._finder)] = finder
         for root in reversed(self._roots):
             for module, key, before, _ in reversed(root.changes):
-                _set(sys.modules[module], key, before)
+                set_attribute(module, key, before)
             for name, found in root.modules.items():
                 if sys.modules.get(name) is found:
                     del sys.modules[name]
+            sys.modules.update(root.replaced)
         if self._roots:
-            _set_tables(self._roots[0].tables[0], finder)
+            set_tables(self._roots[0].tables[0], finder)
         self._finder, self._after = finder, after
-        stashed = self._waiting if len(self._roots) > 1 else {}
-        self._expected = _namespaces({**sys.modules, **stashed})
-        if stashed:
-            self._classes = {kind: dict(vars(kind)) for kind in _classes(self._expected)}
+        hidden = [item for root in self._roots for item in root.modules.items()] if self._roots[1:] else []
+        namespaces = namespaces_of([*sys.modules.items(), *hidden])
+        self._expected = {id(module): (module, entries) for module, entries in namespaces}
+        self._classes = classes_of(namespaces) if hidden else ()
         self.observer.take()
         self._is_guarding = True
         sys.addaudithook(self._on_event)
@@ -133,25 +152,25 @@ class Preloaded:
     def give_back(self, root: Root) -> None:
         """Let this process have what importing `root` gives."""
         self._next += 1
-        module = root.modules[root.name]
-        module.__spec__ = root.spec
         sys.modules.pop(root.name, None)
         sys.modules.update(root.modules)
-        for name in root.modules:
+        for name, brought in root.modules.items():
             self._waiting.pop(name, None)
+            self._hidden.discard(id(brought))
         for owner, key, _, after in root.changes:
-            _set(sys.modules[owner], key, after)
-            self._expected.get(owner, {})[key] = after
-        _set_tables(root.tables[1], self._finder)
+            set_attribute(owner, key, after)
+            if id(owner) in self._expected:
+                self._expected[id(owner)][1][key] = after
+        set_tables(root.tables[1], self._finder)
         for folder in root.folders:
-            os.makedirs(_own(folder), exist_ok=True)
+            os.makedirs(own_path(folder), exist_ok=True)
         for name, site in root.sites.items():
             self._finder.sites.setdefault(name, site)
         self.observer.add(root.notes)
         for name in root.modules:
             if name in self._after:
                 self._after[name](root.modules[name])
-        self._torch = _torch_state()
+        self._torch = torch_state()
 
     def finish(self) -> None:
         """End this process where a root was imported ahead that the factory did not ask for."""
@@ -159,7 +178,7 @@ class Preloaded:
             go_cold(f"{self._roots[self._next].name} is not imported")
         self._is_guarding = False
         notes = self.observer.take()
-        if _in(self._folders) != self._in_folders:
+        if contents_of(self._folders) != self._in_folders:
             go_cold("there is something in folders of another process")
         self.observer.take()
         self.observer.add(notes)
@@ -180,19 +199,17 @@ class Preloaded:
 
     def _changed_before(self, root: Root) -> str:
         """What is not as it was when `root` was imported ahead, as far as can be seen; "" for nothing."""
-        tables = _tables(self._finder)
+        tables = tables_of(self._finder)
         if changed := next((name for name in tables if tables[name] != root.tables[0][name]), ""):
             return changed
-        given = {name for each in self._roots[: self._next] for name in each.modules}
-        for name, expected in self._expected.items():
-            if (name in given or name not in self._waiting) and not _same(name, expected):
-                return f"the module {name}"
-        if given and _torch_state() != self._torch:
+        given = self._next > 0
+        for module, entries in self._expected.values():
+            if id(module) not in self._hidden and not is_same(module, entries):
+                return f"the module {module.__name__}"
+        if given and torch_state() != self._torch:
             return "a setting of torch"
-        for kind, entries in self._classes.items() if given else ():
-            if not _same_entries(vars(kind), entries):
-                return f"the class {kind.__qualname__}"
-        return ""
+        changed = changed_class(self._classes) if given else ""
+        return f"the class {changed}" if changed else ""
 
 
 class _GivingBack(Loader):
@@ -201,11 +218,15 @@ class _GivingBack(Loader):
     def __init__(self, preloaded: Preloaded, root: Root) -> None:
         self._preloaded = preloaded
         self._root = root
+        self._found = namespaces_of([(root.name, root.modules[root.name])])
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:  # noqa: ARG002 - the protocol's
         return self._root.modules[self._root.name]
 
     def exec_module(self, module: ModuleType) -> None:  # noqa: ARG002 - the protocol's
+        # The import system has set attributes of a module that it takes for a new one.
+        for changed, key, before, _ in list(changes_since(self._found)):
+            set_attribute(changed, key, before)
         self._preloaded.give_back(self._root)
 
 
@@ -234,9 +255,9 @@ def preload(
 
 
 def _root(position: int, name: str, finder: WorkspaceFinder, observer: FileObserver, seed: int) -> Root:
-    before, namespaces = dict(sys.modules), _namespaces(sys.modules)
-    classes = {kind: dict(vars(kind)) for kind in _classes(namespaces)} if position else {}
-    tables, torch, made = _tables(finder), _torch_state(), _made()
+    before, namespaces = dict(sys.modules), namespaces_of(sys.modules.items())
+    classes = classes_of(namespaces) if position else ()
+    tables, torch, made = tables_of(finder), torch_state(), made_in_own_folders()
     finder.sites.clear()
     observer.take()
     random.seed(seed)
@@ -245,18 +266,18 @@ def _root(position: int, name: str, finder: WorkspaceFinder, observer: FileObser
         importlib.import_module(name)
     except BaseException as error:
         raise UnfitError(position, f"{name} cannot be imported: {error}") from error
-    if random.getstate() != drawn or _has_drawn(seed):
+    if random.getstate() != drawn or has_drawn(seed):
         raise UnfitError(position, f"{name} draws random numbers")
-    if any(not _same_entries(vars(kind), entries) for kind, entries in classes.items()):
-        raise UnfitError(position, f"{name} changes classes of other modules")
-    if position and "torch" in before and _torch_state() != torch:
+    if changed := changed_class(classes):
+        raise UnfitError(position, f"{name} changes the class {changed}")
+    if position and "torch" in before and torch_state() != torch:
         raise UnfitError(position, f"{name} changes settings of torch")
-    folders = tuple(sorted(_made() - made))
+    folders = tuple(sorted(made_in_own_folders() - made))
     if not all(folder.endswith("/") for folder in folders):
         raise UnfitError(position, f"{name} writes files")
     spec = sys.modules[name].__spec__
-    if spec is None:
-        raise UnfitError(position, f"{name} has no spec")
+    if spec is None or before.keys() - sys.modules.keys():
+        raise UnfitError(position, f"{name} takes modules away, or has no spec")
     return Root(
         name=name,
         spec=spec,
@@ -265,185 +286,24 @@ def _root(position: int, name: str, finder: WorkspaceFinder, observer: FileObser
             for each, module in sys.modules.items()
             if before.get(each) is not module
             and each.partition(".")[0] not in sys.stdlib_module_names
-            and not each.startswith(_OURS)
+            and not each.startswith(OURS)
+        },
+        replaced={
+            each: module for each, module in before.items() if sys.modules.get(each, module) is not module
         },
         sites=dict(finder.sites),
         notes=_elsewhere(observer.take()),
-        changes=tuple(_changes(namespaces)),
-        tables=(tables, _tables(finder)),
+        changes=tuple(changes_since(namespaces)),
+        tables=(tables, tables_of(finder)),
         folders=folders,
     )
 
 
 def _elsewhere(notes: Notes) -> Notes:
     """Leave out the home and the temporary folder of this process."""
-    own = tuple(f"{os.environ[name]}/" for name in _OWN_FOLDERS)
+    own = tuple(f"{os.environ[name]}/" for name in OWN_FOLDERS)
     files = {
         kind: {name: None for name in names if not f"{name}/".startswith(own)}
         for kind, names in notes.files.items()
     }
     return replace(notes, files=files)
-
-
-def _changes(before: Namespaces) -> Iterator[tuple[str, str, object, object]]:
-    """What is other than `before` in modules, but for parts of the standard library, which stay loaded."""
-    for name, entries in before.items():
-        now = getattr(sys.modules.get(name), "__dict__", {})
-        for key in {**entries, **now}:
-            old, new = entries.get(key, _ABSENT), now.get(key, _ABSENT)
-            if old is not new and not _is_no_matter(key, new):
-                yield name, key, old, new
-
-
-def _is_no_matter(key: str, value: object) -> bool:
-    if key == "__warningregistry__":
-        return True
-    name = getattr(value, "__name__", "") if isinstance(value, ModuleType) else ""
-    return name.partition(".")[0] in sys.stdlib_module_names
-
-
-def _set(module: ModuleType, key: str, value: object) -> None:
-    entries = vars(module)
-    if value is _ABSENT:
-        entries.pop(key, None)
-    else:
-        entries[key] = value
-
-
-def _namespaces(modules: Mapping[str, ModuleType]) -> Namespaces:
-    return {
-        name: dict(module.__dict__)
-        for name, module in list(modules.items())
-        if isinstance(module, ModuleType) and not name.startswith(_OURS)
-    }
-
-
-def _classes(namespaces: Namespaces) -> Iterator[type]:
-    """The classes that modules define, each once."""
-    seen: set[int] = set()
-    for name, entries in namespaces.items():
-        for value in entries.values():
-            if isinstance(value, type) and id(value) not in seen and value.__module__ == name:
-                seen.add(id(value))
-                yield value
-
-
-def _same(name: str, expected: Mapping[str, Any]) -> bool:
-    """Whether a module has what it is expected to have, but for modules that were imported meanwhile."""
-    now = getattr(sys.modules.get(name), "__dict__", None)
-    if now is None:
-        return False
-    if len(now) == len(expected) and _same_entries(now, expected):
-        return True
-    return all(
-        _is_no_matter(key, now.get(key, _ABSENT)) or _is_workspace_module(now.get(key))
-        for key in {**now, **expected}
-        if now.get(key, _ABSENT) is not expected.get(key, _ABSENT)
-    )
-
-
-def _is_workspace_module(value: object) -> bool:
-    return isinstance(value, ModuleType) and sys.modules.get(value.__name__) is value
-
-
-def _same_entries(now: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
-    return all(now.get(key, _ABSENT) is value for key, value in expected.items())
-
-
-def _tables(finder: WorkspaceFinder) -> dict[str, Any]:
-    """What code before an import can have set that the import would heed, or change."""
-    return {
-        "environment": {
-            name: _neutral(value) for name, value in os.environ.items() if name not in _OWN_FOLDERS
-        },
-        "warnings": list(warnings.filters),
-        "path": list(sys.path),
-        "hooks": list(sys.path_hooks),
-        "finders": [each for each in sys.meta_path if not isinstance(each, type(finder))],
-        "reductions": dict(copyreg.dispatch_table),
-        "recursion": sys.getrecursionlimit(),
-    }
-
-
-def _set_tables(tables: Mapping[str, Any], finder: WorkspaceFinder) -> None:
-    """Make everything as `tables` says; only what differs is touched."""
-    now = _tables(finder)
-    if now["environment"] != tables["environment"]:
-        for name in now["environment"].keys() - tables["environment"].keys():
-            del os.environ[name]
-        os.environ.update({name: _own(value) for name, value in tables["environment"].items()})
-    if now["warnings"] != tables["warnings"]:
-        warnings.filters[:] = tables["warnings"]  # type: ignore[index]
-        warnings._filters_mutated()  # type: ignore[attr-defined]
-    sys.path[:], sys.path_hooks[:] = tables["path"], tables["hooks"]
-    if now["finders"] != tables["finders"]:
-        place = sys.meta_path.index(finder)
-        ours = list(tables["finders"])
-        sys.meta_path[:] = [*ours[:place], finder, *ours[place:]]
-    copyreg.dispatch_table.clear()
-    copyreg.dispatch_table.update(tables["reductions"])
-    sys.setrecursionlimit(tables["recursion"])
-
-
-def _neutral(value: str) -> str:
-    """A path in the home or the temporary folder of this process, in a way that holds in another."""
-    for name in _OWN_FOLDERS:
-        folder = os.environ.get(name, "")
-        if folder and f"{value}/".startswith(f"{folder}/"):
-            return f"\0{name}\0{value[len(folder) :]}"
-    return value
-
-
-def _own(value: str) -> str:
-    """The inverse of `_neutral`, in this process."""
-    if not value.startswith("\0"):
-        return value
-    _, name, rest = value.split("\0")
-    return os.environ[name] + rest
-
-
-def _made() -> set[str]:
-    """All that is in the home and the temporary folder of this process: see `_in`."""
-    return {_neutral(path) for path in _in([os.environ[name] for name in _OWN_FOLDERS])}
-
-
-def _in(tops: Iterable[str]) -> set[str]:
-    """All that is in some folders, with a slash at the end of folders."""
-    return {
-        os.path.join(folder, name) + slash
-        for top in tops
-        for folder, folders, files in os.walk(top)
-        for names, slash in ((folders, "/"), (files, ""))
-        for name in names
-    }
-
-
-def _torch_state() -> object:
-    """What code can set of torch, beside its modules' attributes, that importing a library could heed."""
-    torch: Any = sys.modules.get("torch")
-    if torch is None:
-        return None
-    return (
-        torch.get_default_dtype(),
-        torch.is_grad_enabled(),
-        torch.is_inference_mode_enabled(),
-        torch.are_deterministic_algorithms_enabled(),
-        torch.get_num_threads(),
-        torch.get_float32_matmul_precision(),
-    )
-
-
-def _has_drawn(seed: int) -> bool:
-    """Whether random numbers were drawn since libraries were imported, and seeded; seed them anew."""
-    drawn = False
-    torch: Any = sys.modules.get("torch")
-    if torch is not None:
-        state = torch.random.get_rng_state()
-        torch.manual_seed(seed)
-        drawn = not bool((state == torch.random.get_rng_state()).all())
-    numpy_random: Any = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        now = repr(numpy_random.get_state())
-        numpy_random.seed(seed % (1 << 32))
-        drawn = drawn or now != repr(numpy_random.get_state())
-    return drawn

@@ -209,7 +209,8 @@ def main(path: str, description: str, line: int, told: int) -> None:
     except UnfitError as unfit:
         fewer = {**world, "roots": world["roots"][: unfit.position]}
         Path(description).write_text(json.dumps(fewer), encoding="utf-8")
-        os.set_inheritable(line, line >= 0)
+        if line >= 0:
+            os.set_inheritable(line, True)
         listener.close()
         os.execv(sys.executable, [*sys.orig_argv[:-1], "-1"])  # noqa: S606 -- the same words once more
     server = WarmServer(listener, path, ahead, float(world["idle_s"]), line)

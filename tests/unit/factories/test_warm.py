@@ -49,6 +49,29 @@ class Pair(one.Thing):
 """
 
 
+AGAIN = """
+import sys
+import one as first
+del sys.modules["one"]
+import one
+one.MODE = "again"
+first.MODE = "first"
+"""
+
+
+LAZY = """
+import sys, types
+class Lazy(types.ModuleType):
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return name
+found = Lazy(__name__)
+found.__spec__ = __spec__
+sys.modules[__name__] = found
+"""
+
+
 class Warm:
     """A workspace, an environment with the libraries `one` and `two`, and warm processes for them."""
 
@@ -61,6 +84,8 @@ class Warm:
         self.library("one/__init__.py", ONE)
         self.library("one/part.py", "X = 1\n")
         self.library("two.py", TWO)
+        self.library("again.py", AGAIN)
+        self.library("lazy.py", LAZY)
 
     def opened(self, *, idle_s: float = 60.0, with_build: bool = True) -> WarmProcesses:
         return WarmProcesses(
@@ -106,6 +131,11 @@ def warm(models: ModelWorkspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 SAME = {
+    "a library that is loaded twice": (
+        "import one, again\nimport sys\n"
+        "def make(): return [again.first.MODE, one.MODE, sys.modules['one'].MODE]"
+    ),
+    "a lazy library": ("import lazy, one\ndef make(): return [sorted(vars(lazy)), lazy.part, one.MODE]"),
     "one root": "import one\ndef make(): return one.Thing(1)",
     "two roots": "import one, two\ndef make(): return two.Pair([two.SEEN, one.two])",
     "a part": "from one.part import X\nimport one\ndef make(): return one.Thing(X)",
