@@ -8,6 +8,7 @@ import shutil
 import tempfile
 
 from hermpkg_build.archive.plan import plan_archive
+from hermpkg_build.archive.private_file import PrivateFile
 from hermpkg_build.archive.records import FileSlice, Record
 from hermpkg_build.archive.unpacked import UnpackedReader
 from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
@@ -18,7 +19,7 @@ _BLOCK = 512
 _ALWAYS = 16 << 20
 
 
-def private_copy(folder: UnpackedReader) -> memoryview:
+def private_copy(folder: UnpackedReader) -> PrivateFile:
     """Return the canonical archive of what `folder` holds, in a file that has no name and is gone with it.
 
     Each file is read once. Of an artifact that was unpacked and not changed, it is the artifact, byte for
@@ -43,7 +44,7 @@ def private_copy(folder: UnpackedReader) -> memoryview:
                 assert not isinstance(part, FileSlice)  # Nor is any of the records one.
                 packed.write(part)
             packed.flush()
-            return _mapped(packed.fileno())
+            return PrivateFile(os.dup(packed.fileno()), folder.name)
     except OSError as error:
         raise LocalEnvironmentError(
             "there is no room for a copy of the unpacked artifact",

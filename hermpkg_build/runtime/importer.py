@@ -17,6 +17,7 @@ from hermpkg_build.runtime.contents.admission import admitted_archive
 from hermpkg_build.runtime.contents.archives import (
     Archive,
     Source,
+    content_number,
     display_name,
     local_source,
     open_torch_reader,
@@ -420,6 +421,12 @@ def opened_status(importer: PackageImporter) -> os.stat_result | None:
     """Return the status of the file that an importer has open, None where there is none or it is a folder."""
     archive = importer._archive
     return archive.status() if isinstance(archive, ArchiveReader) else None
+
+
+def opened_content(importer: PackageImporter) -> int:
+    """Return a number that an artifact with other records does not have, 0 for a folder."""
+    archive = importer._archive
+    return content_number(archive) if isinstance(archive, ArchiveReader) else 0
 
 
 def reopened_name(name: str, state: FileState) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ _LONG_S = 0.25
 """Behind calls that take longer none are sent ahead: waking a worker takes nothing beside them."""
 _MOST_AHEAD = 7
 _MOST_BYTES = 32 << 20
+_SURE_S = 0.1
 _WEIGHT = 0.3
 """Of the last message, in how long messages take."""
 
@@ -78,16 +80,7 @@ class Line(Closing):
         with self._lock:
             return [call for sent in self._in_flight for call in sent.calls]
 
-    def room_ahead(self) -> int:
-        """The bytes of a call that may be sent ahead now; 0 for none."""
-        with self._lock:
-            ahead = len(self._in_flight) - 1
-            enough = ahead >= _MOST_AHEAD or (ahead > 0 and (ahead + 1) * self._seconds > _WORK_AHEAD_S)
-            if ahead < 0 or enough or self.condemned or self._seconds > _LONG_S:
-                return 0
-            return max(0, _MOST_BYTES - sum(sent.size for sent in self._in_flight))
-
-    def send(self, calls: Sequence[Call], *, ahead: bool = False) -> bool:
+    def send(self, calls: Sequence[Call]) -> bool:
         """Send calls; False where the worker is to get none. Raises OSError where there is no memory.
 
         Whether they arrive shows in `receive`.
@@ -95,8 +88,24 @@ class Line(Closing):
         with self._lock:
             if self.condemned or self._closed:
                 return False
-            self._send(calls, ahead=ahead)
+            self._send(calls, ahead=False)
             return True
+
+    def send_ahead(self) -> bool:
+        """Send a call that waits, if the worker is to have more; say whether there was one."""
+        with self._lock:
+            room = self._room_ahead()
+            call = self._waiting.take_ahead(self._number, room) if room else None
+            if call is None:
+                return False
+            try:
+                self._send([call], ahead=True)
+                return True
+            except OSError as error:
+                self._waiting.began(self._number, [call])
+                no_memory = error
+        call.fail(no_memory)
+        return True
 
     def receive(self) -> tuple[Sequence[Call], Ran, Sequence[Part]]:
         """Wait for the answer to the first message; return the calls with it. Raises EndOfChannel."""
@@ -118,13 +127,24 @@ class Line(Closing):
 
     def expire(self, call: Call) -> None:
         """End the worker if it works at `call`, and nobody waits any more for what it does."""
-        with self._lock:
-            # After this the worker begins nothing, so nothing else ends with it.
-            self._take_back()
-            last = self._in_flight[-1].calls if self._in_flight else ()
-            if call in last and all(each.future.done() for each in last):
-                self.condemned = True
-                self._kill(self.worker)
+        end = time.monotonic() + _SURE_S
+        while True:
+            with self._lock:
+                # After this the worker begins nothing, so nothing else ends with it.
+                self._take_back()
+                in_flight = list(self._in_flight)
+                place = next((at for at, sent in enumerate(in_flight) if call in sent.calls), None)
+                if place is None or not all(each.future.done() for each in in_flight[place].calls):
+                    return
+                later = in_flight[place + 1 :]
+                if any(self.worker.progress.has_begun(sent.number, 0) for sent in later):
+                    return
+                # Another that it is about to begin, it has begun by then, or waits behind this one.
+                if not later or time.monotonic() > end:
+                    self.condemned = True
+                    self._kill(self.worker)
+                    return
+            time.sleep(_SURE_S / 20)
 
     def abandon(self) -> list[Left]:
         """Give up the worker, and let others make what it had ahead; return what else is left, in order."""
@@ -171,10 +191,19 @@ class Line(Closing):
             self._in_flight.pop()
             raise
 
+    def _room_ahead(self) -> int:
+        """The bytes of a call that may be sent ahead now; 0 for none."""
+        ahead = len(self._in_flight) - 1
+        enough = ahead >= _MOST_AHEAD or (ahead > 0 and (ahead + 1) * self._seconds > _WORK_AHEAD_S)
+        if ahead < 0 or enough or self.condemned or self._closed or self._seconds > _LONG_S:
+            return 0
+        return max(0, _MOST_BYTES - sum(sent.size for sent in self._in_flight))
+
     def _take_back(self) -> None:
         if self._closed:
             return
         numbers = self.worker.tickets.take_back()
+        self.worker.progress.take_back(self._messages)
         back = [sent for sent in self._in_flight if sent.number in numbers]
         kept = [sent for sent in self._in_flight if sent.number not in numbers]
         for sent in kept:

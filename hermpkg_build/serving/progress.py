@@ -1,4 +1,4 @@
-"""How far a worker is, in memory that outlives it: whether a call had begun when its worker died."""
+"""How far a worker is, in memory that outlives it, and which messages it need not look at."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import struct
 
 _STATE = struct.Struct("<QQ")
+_TAKEN_BACK = struct.Struct("@Q")
+"""In the form of the machine, which writes it at once."""
 
 
 class Progress:
@@ -21,6 +23,15 @@ class Progress:
     def begin(self, message: int, call: int) -> None:
         """Note that a call begins."""
         _STATE.pack_into(self._memory, 0, message, call)
+
+    def take_back(self, message: int) -> None:
+        """Note that the messages up to `message` that were not begun were taken back."""
+        _TAKEN_BACK.pack_into(self._memory, _STATE.size, message)
+
+    def was_taken_back(self, message: int) -> bool:
+        """Say whether a message that has not begun was taken back."""
+        (last,) = _TAKEN_BACK.unpack_from(self._memory, _STATE.size)
+        return message <= int(last)
 
     def has_begun(self, message: int, call: int) -> bool:
         """Say whether a call of a message has begun."""

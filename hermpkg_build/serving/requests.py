@@ -37,9 +37,14 @@ class Parameter(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """Which file was opened, as the system has it: device, number, size and time (ns); None for a folder."""
+    """Which file was opened, as the system has it: device, number, size and time (ns).
+
+    None for a folder, and where all was copied when it was opened. `content` is a number that a file with
+    other records does not have, 0 for a folder.
+    """
 
     status: tuple[int, int, int, int] | None
+    content: int
 
 
 class Callee(NamedTuple):

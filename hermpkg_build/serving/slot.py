@@ -196,14 +196,14 @@ class Slot:
         while not line.is_empty:
             if (other := waiting.held_up(self.number)) is not None:
                 self._shared.take_back(other)
-            while (room := line.room_ahead()) and (call := waiting.take_ahead(self.number, room)):
-                self._send(line, [call], ahead=True)
+            while line.send_ahead():
+                pass
             self._hear(line)
 
-    def _send(self, line: Line, calls: Sequence[Call], *, ahead: bool = False) -> bool:
+    def _send(self, line: Line, calls: Sequence[Call]) -> bool:
         """Send calls; False where they were not, and are not this slot's any more."""
         try:
-            if line.send(calls, ahead=ahead):
+            if line.send(calls):
                 return True
         except OSError as error:  # there is no memory for the message
             for call in calls:
@@ -211,12 +211,9 @@ class Slot:
         except BaseException as error:  # the caller is interrupted
             self._give_up(line, error, calls)
             raise
-        if ahead:
-            self._shared.waiting.return_ahead(self.number, calls)
-        else:
-            for call in reversed(calls):
-                if not call.future.done():
-                    self._shared.waiting.put_back(call)
+        for call in reversed(calls):
+            if not call.future.done():
+                self._shared.waiting.put_back(call)
         return False
 
     def _hear(self, line: Line) -> None:

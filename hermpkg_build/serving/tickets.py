@@ -7,6 +7,7 @@ import struct
 from contextlib import suppress
 
 from hermpkg_build.core.closing import Closing
+from hermpkg_build.serving.progress import Progress
 
 _TICKET = struct.Struct("<Q")
 
@@ -45,14 +46,21 @@ class Tickets(Closing):
 
 
 class TicketsInside:
-    """The receiver's side, with the descriptor of the sender's."""
+    """The receiver's side, with the descriptor of the sender's.
 
-    def __init__(self, descriptor: int) -> None:
+    Of a message that `progress` tells was taken back, it does not look for the ticket: it could get that of a
+    later one, which could not be taken back any more.
+    """
+
+    def __init__(self, descriptor: int, progress: Progress) -> None:
         self._descriptor = descriptor
+        self._progress = progress
         self._got = 0
 
     def get(self, message: int) -> bool:
         """Say whether a message is to be read, as it was not taken back; messages come in their order."""
+        if self._got < message and self._progress.was_taken_back(message):
+            return False
         # Tickets are left of messages that could not be sent; a later one says that this was taken back.
         with suppress(BlockingIOError):
             while self._got < message and (data := os.read(self._descriptor, _TICKET.size)):

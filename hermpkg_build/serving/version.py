@@ -149,7 +149,7 @@ class Version(Closing):
         self._closed = False
         self._file = _opened(opening.file)
         try:
-            self._status = self._open()
+            self._status, self._content = self._open()
             if self._file >= 0 and self._status not in (None, self._status_now()):
                 # The name was another file's when that process opened it.
                 os.close(self._file)
@@ -168,7 +168,8 @@ class Version(Closing):
         with self._lock:
             if self._closed:
                 raise PoolClosedError("the pool is closed")
-            if (self._opener is None or self._opener.is_gone) and self._open() != self._status:
+            is_gone = self._opener is None or self._opener.is_gone
+            if is_gone and self._open() != (self._status, self._content):
                 raise self._changed()
             assert self._opener is not None
             return self._opener.start_worker(next(self._numbers), ended)
@@ -209,8 +210,8 @@ class Version(Closing):
         if file >= 0:
             os.close(file)
 
-    def _open(self) -> _Status | None:
-        """Start the opener; return the status of the file that it has opened."""
+    def _open(self) -> Opened:
+        """Start the opener; return which file it has opened."""
         if self._opener is not None:
             self._opener.close()
             self._opener = None
@@ -233,7 +234,7 @@ class Version(Closing):
             control.close()
             raise error
         self._opener = _Opener(control)
-        return opened.status
+        return opened
 
     def _status_now(self) -> _Status:
         status = os.fstat(self._file)

@@ -83,12 +83,8 @@ class Waiting:
         """
         with self._lock:
             while worker in self._lent or not (worker in self._retired or has_ended()):
-                if worker not in self._lent and (other := self._held_up(worker)) is not None:
-                    self._lock.release()
-                    try:
-                        take_back(other)
-                    finally:
-                        self._lock.acquire()
+                if worker not in self._lent:
+                    self._take_back(worker, take_back)
                 first = None if worker in self._lent else self._next(worker)
                 if first is None:
                     if self._closed and worker not in self._lent:
@@ -126,15 +122,16 @@ class Waiting:
                 call.begin()
 
     def return_ahead(self, worker: int, calls: Sequence[Call]) -> None:
-        """Let calls that were taken back from a worker be the next ones, in their order."""
+        """Let calls that were taken back from a worker be the next ones, in their order.
+
+        One that was taken for begun may be among them.
+        """
         with self._lock:
             for call in reversed(calls):
-                if call.future.done():
-                    self._no_more_ahead(worker, call)
-                elif self._ahead.get(worker, {}).pop(call, None) is not None:
+                self._no_more_ahead(worker, call)
+                if not call.future.done():
                     if call.worker in self._retired:
                         call.worker = None
-                    self._count -= 1
                     self._add(call, first=True)
 
     def holder(self, call: Call) -> int | None:
@@ -263,6 +260,17 @@ class Waiting:
                 self._room()
                 return call
         return None
+
+    def _take_back(self, worker: int, take_back: Callable[[int], object]) -> None:
+        """Let others give back what `worker` can begin now."""
+        asked: set[int] = set()
+        while (other := self._held_up(worker)) is not None and other not in asked:
+            asked.add(other)
+            self._lock.release()
+            try:
+                take_back(other)
+            finally:
+                self._lock.acquire()
 
     def _held_up(self, worker: int, *, only_stale: bool = False) -> int | None:
         """Return another worker, of which calls were better taken back and made by `worker`."""

@@ -12,7 +12,9 @@ from contextlib import closing
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from hermpkg_build.archive.archive_file import ArchiveBytes
 from hermpkg_build.archive.pinned_file import PinnedFile
+from hermpkg_build.archive.private_file import PrivateFile, ToShare, copy_to_share
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.printable import pasteable
@@ -58,7 +60,8 @@ def open_gate(source: object, given: GivenPolicy | None) -> Gate | None:
 class Gate:
     """Holds one artifact to `policies`, each of which must accept it.
 
-    `source` is what the archive is to be read from: bytes that nobody else can change, or a PinnedFile.
+    `source` is what the archive is to be read from: bytes that nobody else can change, or a PinnedFile. Of a
+    path ToShare it is a copy, where the whole file counts.
     `given` is the one of the policies that the importer was given.
     """
 
@@ -74,8 +77,9 @@ class Gate:
         rules = [policy.rule_for(self.name) for policy in policies]
         self.rules: tuple[TrustRule, ...] = tuple(rule for rule in rules if rule is not None)
         self.needs_whole_file: bool = any(rule.needs_whole_file for rule in self.rules)
-        self.source: PinnedFile | bytes | memoryview
+        self.source: PinnedFile | PrivateFile | bytes
         self.sha256: str
+        self._is_folder = bool(path) and os.path.isdir(path)
         self.source, self.sha256 = self._pinned(source)
         self._needs: Needs | None = None
 
@@ -193,7 +197,7 @@ class Gate:
         from hermpkg_build.signing.files import signature_files, signature_path
 
         content: Content
-        if isinstance(self.source, PinnedFile):
+        if isinstance(self.source, ArchiveBytes) and not self._is_folder:
             content = FileContent(self.name, len(self.source.view), self.source.read_at, sha256=self.sha256)
         else:
             content = _records(self.name, self.source)
@@ -206,17 +210,19 @@ class Gate:
                 return ""
         return _problem_in_registry(self.sha256, content, rule, problems)
 
-    def _pinned(self, source: object) -> tuple[PinnedFile | bytes | memoryview, str]:
+    def _pinned(self, source: object) -> tuple[PinnedFile | PrivateFile | bytes, str]:
         """Return what cannot change any more, and its SHA-256 where it counts, else ""."""
         if isinstance(source, (str, os.PathLike)):
             path = os.fspath(source)
-            if os.path.isdir(path):
+            if self._is_folder:
                 from hermpkg_build.archive.private_copy import private_copy
                 from hermpkg_build.archive.unpacked import UnpackedReader
 
                 # Files of a folder could be exchanged one by one: a copy is judged, and used.
                 copy = private_copy(UnpackedReader(path))
-                return copy, hashlib.sha256(copy).hexdigest() if self.needs_whole_file else ""
+                return copy, hashlib.sha256(copy.view).hexdigest() if self.needs_whole_file else ""
+            if self.needs_whole_file and isinstance(source, ToShare):
+                return copy_to_share(path)
             file = PinnedFile(path, whole=self.needs_whole_file)
             return file, file.sha256
         if isinstance(source, io.BytesIO):
@@ -296,7 +302,7 @@ def _records(name: str, data: object) -> RecordsContent:
     from hermpkg_build.archive.reader import ArchiveReader
     from hermpkg_build.signing.contents import RecordsContent
 
-    assert isinstance(data, memoryview)
+    assert isinstance(data, PrivateFile)
     archive = ArchiveReader(data)
     return RecordsContent(name, archive.names(), archive.read)
 

@@ -94,11 +94,11 @@ def test_most_of_many_calls_are_sent_while_another_is_made(artifact, marks, monk
     """So a worker need not be woken for each; and each call is one message to it and one from it."""
     sent: Counter[bool] = Counter()
     messages: Counter[str] = Counter()
-    send, receive = Line.send, Channel.receive
+    send, receive = Line._send, Channel.receive
     monkeypatch.setattr(
         Line,
-        "send",
-        lambda self, calls, *, ahead=False: sent.update([ahead]) or send(self, calls, ahead=ahead),
+        "_send",
+        lambda self, calls, *, ahead: sent.update([ahead]) or send(self, calls, ahead=ahead),
     )
     monkeypatch.setattr(Channel, "receive", lambda self: messages.update(["in"]) or receive(self))
     with Pool(artifact, 2, preload=()) as pool:

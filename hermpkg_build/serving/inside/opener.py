@@ -13,8 +13,10 @@ import signal
 import socket
 from contextlib import suppress
 
+from hermpkg_build.archive.private_file import ToShare
 from hermpkg_build.errors import HermpkgError
-from hermpkg_build.runtime.importer import PackageImporter, opened_status
+from hermpkg_build.runtime.contents.archives import local_source
+from hermpkg_build.runtime.importer import PackageImporter, opened_content, opened_status
 from hermpkg_build.serving.channel import Channel, EndOfChannel
 from hermpkg_build.serving.inside.forking import Watch, ended_children, fork
 from hermpkg_build.serving.progress import progress_of
@@ -27,8 +29,15 @@ def open_and_serve(control: Channel, opening: object) -> None:
     """Open the artifact, and start workers as `control` asks for, until its other side is gone."""
     assert isinstance(opening, Opening)
     try:
+        # What a policy judges is copied once, for all workers.
+        path = local_source(opening.file)
+        assert isinstance(path, str)
         importer = PackageImporter(
-            opening.file, check=opening.check, verify=opening.verify, files=opening.files, trust=opening.trust
+            ToShare(path),
+            check=opening.check,
+            verify=opening.verify,
+            files=opening.files,
+            trust=opening.trust,
         )
     except BaseException as error:  # noqa: BLE001 -- the caller of the pool is to see it
         with suppress(EndOfChannel):
@@ -37,15 +46,15 @@ def open_and_serve(control: Channel, opening: object) -> None:
     gc.collect()
     gc.freeze()
     with suppress(EndOfChannel):
-        control.send([pickle.dumps(Opened(_status(importer)))])
+        control.send([pickle.dumps(_opened(importer))])
         _Opener(control, importer, opening).serve()
 
 
-def _status(importer: PackageImporter) -> tuple[int, int, int, int] | None:
-    status = opened_status(importer)
+def _opened(importer: PackageImporter) -> Opened:
+    status, content = opened_status(importer), opened_content(importer)
     if status is None:
-        return None
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        return Opened(None, content)
+    return Opened((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns), content)
 
 
 class _Opener:
@@ -100,10 +109,11 @@ class _Opener:
         os.setpgid(0, 0)
         signal.set_wakeup_fd(-1)
         self._control.close()
+        progress = progress_of(page)
         work(
             Channel(socket.socket(fileno=sock)),
-            progress_of(page),
-            TicketsInside(tickets),
+            progress,
+            TicketsInside(tickets, progress),
             self._importer,
             self._opening,
             self._process,

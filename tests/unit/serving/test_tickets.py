@@ -7,13 +7,16 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hermpkg_build.serving.channel import SharedMemory
+from hermpkg_build.serving.progress import progress_of
 from hermpkg_build.serving.tickets import Tickets, TicketsInside
 
 
 @given(st.lists(st.sampled_from(["ticket", "none", "unsent", "take back", "begin"]), max_size=40))
 def test_each_message_is_begun_or_taken_back(steps):
     with Tickets() as tickets:
-        inside = TicketsInside(tickets.descriptor)
+        progress = progress_of(SharedMemory(1).descriptor)
+        inside = TicketsInside(tickets.descriptor, progress)
         number = 0
         messages: list[tuple[int, bool]] = []
         begun: set[int] = set()
@@ -28,6 +31,7 @@ def test_each_message_is_begun_or_taken_back(steps):
         for step in steps:
             if step == "take back":
                 back |= tickets.take_back()
+                progress.take_back(number)
             elif step == "begin":
                 if messages:
                     begin()
@@ -48,7 +52,7 @@ def test_each_message_is_begun_or_taken_back(steps):
 
 def test_two_at_once_never_get_the_same_ticket():
     with Tickets() as tickets:
-        inside = TicketsInside(tickets.descriptor)
+        inside = TicketsInside(tickets.descriptor, progress_of(SharedMemory(1).descriptor))
         back: set[int] = set()
         stopped = threading.Event()
 
