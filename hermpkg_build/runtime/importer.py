@@ -417,16 +417,10 @@ class PackageImporter(Importer, Closing):
         return self._archive.read(record)
 
 
-def opened_status(importer: PackageImporter) -> os.stat_result | None:
-    """Return the status of the file that an importer has open, None where there is none or it is a folder."""
+def opened_file(importer: PackageImporter) -> tuple[os.stat_result | None, int]:
+    """Return the status of the open file, None for none, and a number of its records, 0 for a folder."""
     archive = importer._archive
-    return archive.status() if isinstance(archive, ArchiveReader) else None
-
-
-def opened_content(importer: PackageImporter) -> int:
-    """Return a number that an artifact with other records does not have, 0 for a folder."""
-    archive = importer._archive
-    return content_number(archive) if isinstance(archive, ArchiveReader) else 0
+    return (archive.status(), content_number(archive)) if isinstance(archive, ArchiveReader) else (None, 0)
 
 
 def reopened_name(name: str, state: FileState) -> str:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from hermpkg_build.archive.private_file import ToShare
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.runtime.contents.archives import local_source
-from hermpkg_build.runtime.importer import PackageImporter, opened_content, opened_status
+from hermpkg_build.runtime.importer import PackageImporter, opened_file
 from hermpkg_build.serving.channel import Channel, EndOfChannel
 from hermpkg_build.serving.inside.forking import Watch, ended_children, fork
 from hermpkg_build.serving.progress import progress_of
@@ -51,7 +51,7 @@ def open_and_serve(control: Channel, opening: object) -> None:
 
 
 def _opened(importer: PackageImporter) -> Opened:
-    status, content = opened_status(importer), opened_content(importer)
+    status, content = opened_file(importer)
     if status is None:
         return Opened(None, content)
     return Opened((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns), content)
