@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hermpkg_build.analysis.import_resolution import Meaning, Resolver, Verdict, package_of
@@ -120,7 +120,7 @@ class Follower:
 
     def __init__(self, resolver: Resolver, *, whole_packages: bool, may_lack: Collection[Origin]) -> None:
         self.resolver = resolver
-        self.verdict = resolver.verdict
+        self.verdict: Callable[[str], Verdict] = resolver.verdict
         self._whole_packages = whole_packages
         self._may_lack = frozenset(may_lack)
         self._parents: dict[str, str] = {}

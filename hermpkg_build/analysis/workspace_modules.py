@@ -21,7 +21,7 @@ class WorkspaceModules(Mapping[str, ModuleSource]):
     """
 
     def __init__(self, owners: Mapping[Label, Sequence[DeclaredModule]], root: str) -> None:
-        self.are_plain = True
+        self.are_plain: bool = True
         self._root = root
         self._declared = owners
         self._numbers = {label: number for number, label in enumerate(owners)}

@@ -93,7 +93,7 @@ class ConcurrentHash(Closing):
     def __init__(self, descriptor: int) -> None:
         self._hash = hashlib.sha256()
         self._written = WrittenBytes(descriptor, self._hash.update)
-        self.advance = self._written.advance
+        self.advance: Callable[[int], None] = self._written.advance
 
     def close(self) -> None:
         """End the thread, whatever is left to hash."""

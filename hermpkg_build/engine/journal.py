@@ -29,7 +29,7 @@ class Journal:
         self._run: Counter[str] = Counter()
         self._cached: Counter[str] = Counter()
         self._executed: list[ExecutedAction] = []
-        self.working = Working()
+        self.working: Working = Working()
         self._warnings: dict[str, set[str]] = {}
         """Each with the targets that it is about, "" for the whole build."""
         self._lacks_notes = False

@@ -21,7 +21,7 @@ class ModuleSharing:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._imports: SharedImports | None = None
-        self.shelf = ModuleShelf()
+        self.shelf: ModuleShelf = ModuleShelf()
         self.texts: dict[str, tuple[ModuleNode, str, str]] = {}
         """The names and the texts of modules as inputs of actions, with the nodes that they are of."""
         self._owners: dict[tuple[Label, ...], tuple[PythonModules, ...]] = {}

@@ -56,7 +56,7 @@ class FileObserver:
         self._asked: dict[str, None] = {}
         self._written: dict[str, None] = {}
         self._sources: dict[str, None] = {}
-        self.looks = SourceLooks()
+        self.looks: SourceLooks = SourceLooks()
         sys.addaudithook(self._on_event)
         os.lstat = self._noting_status(os.lstat)
         os.stat = self._noting(self._noting_status(os.stat))

@@ -26,7 +26,7 @@ class Places:
     """
 
     def __init__(self, *, workspace_root: str, search_path: Sequence[str]) -> None:
-        self.search_path = tuple(search_path)
+        self.search_path: tuple[str, ...] = tuple(search_path)
         self._root = os.path.join(workspace_root, "")
         self._folders: dict[str, Place] = {}
         self._memo: dict[str, Place] = {}

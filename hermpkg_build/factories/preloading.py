@@ -90,7 +90,9 @@ class Preloaded:
         self._folders = tuple(os.path.join(os.environ[name], "") for name in OWN_FOLDERS)
         self._in_folders = contents_of(self._folders)
         self._is_guarding = False
-        self.sites = {name: site for root in roots for name, site in root.sites.items()}
+        self.sites: dict[str, ImportSite] = {
+            name: site for root in roots for name, site in root.sites.items()
+        }
         self._roots = roots
         self._finder = finder
         self._next = 0

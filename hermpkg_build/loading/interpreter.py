@@ -43,10 +43,10 @@ class _Running:
     """A process, the files that it has evaluated, and the policy rules that they know by their numbers."""
 
     def __init__(self) -> None:
-        self.process = InterpreterProcess()
+        self.process: InterpreterProcess = InterpreterProcess()
         self.ran: set[str] = set()
         self.rules: list[object] = []
-        self.decoder = _decoder(self.rules)
+        self.decoder: json.JSONDecoder = _decoder(self.rules)
 
 
 def _decoder(rules: Sequence[object]) -> json.JSONDecoder:

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -81,7 +81,7 @@ class InterpreterProcess:
         except OSError as error:
             os.close(self._lines)
             raise _not_started(error.strerror or str(error)) from error
-        self.end = weakref.finalize(self, _end, self._process, self._lines, os.getpid())
+        self.end: Callable[[], object] = weakref.finalize(self, _end, self._process, self._lines, os.getpid())
         self._is_ready = False
 
     def send(self, message: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 from hermpkg_build.pickles import opcodes as op
@@ -45,7 +46,7 @@ class Visitor(pickle.Pickler):
         """All objects in `children`, each with its parts behind it; too few where the walk fails."""
         for _ in range(_MOST_NEW_CLASSES):
             tokens: list[Any] = []
-            self.persistent_id = tokens.append  # type: ignore[method-assign]
+            self.persistent_id: Callable[[Any], Any] = tokens.append
             try:
                 self._walk(children)
             except _NewClassError:
