@@ -268,6 +268,9 @@ def _root(position: int, name: str, finder: WorkspaceFinder, observer: FileObser
         importlib.import_module(name)
     except BaseException as error:
         raise UnfitError(position, f"{name} cannot be imported: {error}") from error
+    notes, here = observer.take(), os.path.join(os.getcwd(), "")
+    if any(f"{path}/".startswith(here) for paths in notes.files.values() for path in paths):
+        raise UnfitError(position, f"{name} looks at the folder that it is imported in")
     if random.getstate() != drawn or has_drawn(seed):
         raise UnfitError(position, f"{name} draws random numbers")
     if changed := changed_class(classes):
@@ -294,7 +297,7 @@ def _root(position: int, name: str, finder: WorkspaceFinder, observer: FileObser
             each: module for each, module in before.items() if sys.modules.get(each, module) is not module
         },
         sites=dict(finder.sites),
-        notes=_elsewhere(observer.take()),
+        notes=_elsewhere(notes),
         changes=tuple(changes_since(namespaces)),
         tables=(tables, tables_of(finder)),
         folders=folders,

@@ -156,6 +156,8 @@ class WarmProcesses:
         for name in ("home", "tmp"):
             shutil.rmtree(f"{base}.{name}", ignore_errors=True)
             Path(f"{base}.{name}").mkdir(mode=0o700)
+        work = Path(f"{base}.home", "work")
+        work.mkdir()
         description = {
             "request": to_json(world.request),
             "roots": list(world.roots),
@@ -167,6 +169,7 @@ class WarmProcesses:
         try:
             process = subprocess.Popen(
                 [*interpreter_words(), _SERVER, path, f"{base}.world", str(self._line), str(told)],
+                cwd=work,
                 env={**known, "TMPDIR": f"{base}.tmp", **world.variables},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

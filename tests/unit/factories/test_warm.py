@@ -217,6 +217,7 @@ UNFIT = {
     "writes": "import os\nopen(os.path.expanduser('~/file'), 'w').close()\nX = 1\n",
     "patches": "import one\none.Thing.scale = lambda self: 5\nX = 1\n",
     "fails": "raise ImportError\n",
+    "looks around": "import os\nX = os.path.exists('file')\n",
 }
 
 
