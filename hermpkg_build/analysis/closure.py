@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -11,12 +11,12 @@ from hermpkg_build.analysis.import_following import (
     Fault,
     Followed,
     Follower,
-    edges_by_target,
 )
 from hermpkg_build.analysis.import_resolution import ModuleLookup, Resolver, Verdict
 from hermpkg_build.analysis.module_finder import ModuleSource
-from hermpkg_build.analysis.problems import Problem, ProblemKind
+from hermpkg_build.analysis.problems import Problem, ProblemKind, Trail
 from hermpkg_build.analysis.rule_problems import malformed_patterns, unused_rules
+from hermpkg_build.analysis.walked_links import WalkedLinks, node_of
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, ModuleNode, Origin
 from hermpkg_build.core.import_facts import DynamicImport, SourceUse, SyntaxProblem
@@ -185,8 +185,9 @@ class _Walk:
         self._own = imports.follower
         self._without_imports = frozenset(without_imports)
         self._wave: list[ModuleSource] = []
-        self._reached_by: dict[str, str | Edge] = {}
-        """The module whose import first led to another, or the edge where that was no import as written."""
+        self._reached_by: dict[str, tuple[Followed, int] | Edge] = {}
+        """The import that first led to a module, or the edge where that was no import as written."""
+        self._trails: dict[str, Trail] = {}
         self._conditional: set[str] = set()
         self._followed: dict[str, Followed] = {}
         self._edges: dict[tuple[str, EdgeKind], dict[str, Edge]] = {}
@@ -245,9 +246,9 @@ class _Walk:
             self._visit_with_events(found, follower)
         else:
             verdicts = self.verdicts
-            for target in found.targets:
+            for at, target in enumerate(found.targets):
                 if target not in verdicts:
-                    self._reach_import(found, target, follower)
+                    self._reach_import(found, at, target, follower)
         for edge in self._observed.get(name, ()) if self._observed else ():
             # A module without a file was made by running code, which will make it again.
             known = edge.target in found.targets or edge.target in self._edges.get(
@@ -270,9 +271,9 @@ class _Walk:
     def _visit_with_events(self, found: Followed, follower: Follower) -> None:
         start = 0
         for before, event in (*found.events, (len(found.targets), None)):
-            for target in found.targets[start:before]:
-                if target not in self.verdicts:
-                    self._reach_import(found, target, follower)
+            for at in range(start, before):
+                if found.targets[at] not in self.verdicts:
+                    self._reach_import(found, at, found.targets[at], follower)
             start = before
             if isinstance(event, Fault):
                 verdict = follower.verdict(event.edge.target)
@@ -301,14 +302,15 @@ class _Walk:
         if name not in self.verdicts:
             self._reach(name, edge, edge.optional or edge.source in self._conditional, follower)
 
-    def _reach_import(self, found: Followed, name: str, follower: Follower) -> None:
-        source = found.source.name
-        conditional = source in self._conditional or (
-            found.may_fail_at_first and found.is_optional_at_first(name)
+    def _reach_import(self, found: Followed, at: int, name: str, follower: Follower) -> None:
+        conditional = found.source.name in self._conditional or (
+            found.may_fail_at_first and found.is_optional_at_first(at)
         )
-        self._reach(name, source, conditional, follower)
+        self._reach(name, (found, at), conditional, follower)
 
-    def _reach(self, name: str, by: str | Edge, conditional: bool, follower: Follower) -> None:
+    def _reach(
+        self, name: str, by: tuple[Followed, int] | Edge, conditional: bool, follower: Follower
+    ) -> None:
         """Judge a module that is new, and its parents."""
         while True:
             verdict = follower.verdict(name)
@@ -343,7 +345,7 @@ class _Walk:
     def _edge_to(self, name: str) -> Edge:
         """The edge by which a module was first reached."""
         by = self._reached_by[name]
-        return by if isinstance(by, Edge) else self._followed[by].first_edge(name)
+        return by if isinstance(by, Edge) else by[0].first_edge(by[1])
 
     def _report(self, kind: ProblemKind, edge: Edge, verdict: Verdict, names: tuple[str, ...] = ()) -> None:
         """Note what is wrong with the module that `edge` leads to."""
@@ -360,20 +362,23 @@ class _Walk:
         return Problem(
             kind=kind,
             module=edge.target,
-            trail=(*self._trail(edge.source), edge),
+            trail=Trail(self._trail(edge.source), edge),
             source=verdict.source,
             rule=verdict.rule,
             names=names,
             syntax=syntax,
         )
 
-    def _trail(self, name: str) -> tuple[Edge, ...]:
-        """The edges from a root to `name`, by the way it was first reached."""
-        trail: list[Edge] = []
-        while name in self._reached_by:
-            trail.append(self._edge_to(name))
-            name = trail[-1].source
-        return tuple(reversed(trail))
+    def _trail(self, name: str) -> Trail | None:
+        """The edges from a root to `name`, by the way it was first reached; None for a root."""
+        unknown: list[str] = []
+        while name in self._reached_by and name not in self._trails:
+            unknown.append(name)
+            name = self._edge_to(name).source
+        trail = self._trails.get(name)
+        for each in reversed(unknown):
+            trail = self._trails[each] = Trail(trail, self._edge_to(each))
+        return trail
 
     def closure(self, roots: Sequence[str]) -> Closure:
         """The modules and edges found."""
@@ -382,7 +387,7 @@ class _Walk:
             for name, verdict in self.verdicts.items()
             if name not in self._left_out
         }
-        links = _Links(
+        links = WalkedLinks(
             self._followed,
             self._edges,
             self._parents,
@@ -400,77 +405,8 @@ class _Walk:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Links:
-    """The edges of a walk, of which few are ever asked for one by one; see `core.graph.Links`."""
-
-    followed: Mapping[str, Followed]
-    others: Mapping[tuple[str, EdgeKind], Mapping[str, Edge]]
-    parents: Mapping[str, str]
-    left_out: Collection[str]
-    reached: Collection[str] | None
-    """All modules, where no edge is optional."""
-
-    def edges(self) -> Iterator[Edge]:
-        """See `core.graph.Links`."""
-        for name, found in self.followed.items():
-            by_star = self.others.get((name, EdgeKind.IMPORT))
-            own = found.edges()
-            yield from self._kept(edges_by_target([*own, *by_star.values()]).values() if by_star else own)
-        for (source, kind), edges in self.others.items():
-            if kind is not EdgeKind.IMPORT or source not in self.followed:
-                yield from self._kept(edges.values())
-        for name, above in self.parents.items():
-            if above not in self.left_out:
-                yield Edge(source=name, target=above, kind=EdgeKind.PARENT)
-
-    def needed_from(self, roots: Iterable[str]) -> Collection[str]:
-        """See `core.graph.Links`."""
-        if self.reached is not None:
-            return self.reached
-        others: dict[str, list[str]] = {}
-        for (source, _), edges in self.others.items():
-            others.setdefault(source, []).extend(name for name, edge in edges.items() if not edge.optional)
-        for name, parent in self.parents.items():
-            others.setdefault(name, []).append(parent)
-        seen = {*roots, *self.left_out}
-        stack = [*seen.difference(self.left_out)]
-        followed = self.followed
-        while stack:
-            name = stack.pop()
-            found = followed.get(name)
-            for target in found.needed if found is not None else ():
-                if target not in seen:
-                    seen.add(target)
-                    stack.append(target)
-            for target in others.get(name, ()):
-                if target not in seen:
-                    seen.add(target)
-                    stack.append(target)
-        return seen
-
-    def _kept(self, edges: Iterable[Edge]) -> Iterator[Edge]:
-        return (edge for edge in edges if edge.target not in self.left_out) if self.left_out else iter(edges)
-
-
 def _is_made_by_packed_code(source: ModuleSource, follower: Follower) -> bool:
     """Whether the package of a module without a file is packed, and will make it again."""
     above = follower.verdict(parent_of(source.name))
     packed = above.policy is Policy.INTERN and above.source is not None
     return source.is_made_by_code and packed
-
-
-def node_of(name: str, verdict: Verdict, digest: Digest | None) -> ModuleNode:
-    """Make the node of a module by its verdict and, where its source is packed, the digest of that."""
-    source = verdict.source
-    assert verdict.policy is not None
-    return ModuleNode(
-        name=name,
-        policy=verdict.policy,
-        kind=source.kind if source else ModuleKind.MISSING,
-        origin=source.origin if source else Origin.MISSING,
-        rule=verdict.rule,
-        digest=digest,
-        distribution=source.distribution if source else "",
-        path=source.path if source else "",
-    )

@@ -81,15 +81,14 @@ class Followed:
         object.__setattr__(self, "has_more", bool(told))
         object.__setattr__(self, "may_fail_at_first", any(self.places[2::3]))
 
-    def first_edge(self, target: str) -> Edge:
-        """Return the edge of the first import of `target`."""
-        at = self.targets.index(target)
+    def first_edge(self, at: int) -> Edge:
+        """Return the edge of the first import of the target with this number."""
         line, column, optional = self.places[3 * at : 3 * at + 3]
-        return self._edge(target, line, column, optional=bool(optional))
+        return self._edge(self.targets[at], line, column, optional=bool(optional))
 
-    def is_optional_at_first(self, target: str) -> bool:
-        """Whether the first import of `target` may fail."""
-        return bool(self.places[3 * self.targets.index(target) + 2])
+    def is_optional_at_first(self, at: int) -> bool:
+        """Whether the first import of the target with this number may fail."""
+        return bool(self.places[3 * at + 2])
 
     def edges(self) -> Iterator[Edge]:
         """Give an edge for each target: that of the first import that must not fail, else of the first."""

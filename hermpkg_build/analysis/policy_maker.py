@@ -22,6 +22,7 @@ from hermpkg_build.analysis.import_resolution import ModuleLookup
 from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.analysis.own_code import is_linked
 from hermpkg_build.analysis.problems import Problem, ProblemKind
+from hermpkg_build.analysis.rule_problems import beginning_like
 from hermpkg_build.analysis.unused_distributions import unused_distributions
 from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.globs import GlobGroup
@@ -226,11 +227,11 @@ class _Maker:
 
     def reached(self) -> list[Decision]:
         """The decisions that decide for some module of the graph, by name."""
-        graph = self._walk.graph
+        names = list(self._walk.graph.nodes)
         found = []
         for decision in sorted(self._decisions(), key=lambda decision: decision.name):
             group = GlobGroup(decision.patterns)
-            if any(group.matches(name) for name in graph.nodes):
+            if any(map(group.matches, beginning_like(decision.patterns, names))):
                 found.append(decision)
         return found
 

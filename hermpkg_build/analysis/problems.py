@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.core.graph import Edge
@@ -33,6 +35,50 @@ class ProblemKind(enum.Enum):
     """All it matched was taken by rules before it."""
 
 
+class Trail(Sequence[Edge]):
+    """The edges from a root to a module: those before the last, which many trails share, and the last."""
+
+    __slots__ = ("_before", "_edge", "_length", "_root")
+
+    def __init__(self, before: Trail | None, edge: Edge) -> None:
+        self._before = before
+        self._edge = edge
+        self._root: Edge = edge if before is None else before._root
+        self._length: int = 1 if before is None else before._length + 1
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Edge]:
+        return iter(self._whole())
+
+    @overload
+    def __getitem__(self, at: int) -> Edge: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Edge]: ...
+    def __getitem__(self, at: int | slice) -> Edge | Sequence[Edge]:
+        if at in (-1, self._length - 1):
+            return self._edge
+        return self._root if at == 0 else self._whole()[at]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._whole() == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash((self._length, self._edge))
+
+    def __repr__(self) -> str:
+        return repr(self._whole())
+
+    def _whole(self) -> tuple[Edge, ...]:
+        edges: list[Edge] = []
+        here: Trail | None = self
+        while here is not None:
+            edges.append(here._edge)
+            here = here._before
+        return tuple(reversed(edges))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One problem.
@@ -46,7 +92,7 @@ class Problem:
 
     kind: ProblemKind
     module: str
-    trail: tuple[Edge, ...] = ()
+    trail: Sequence[Edge] = ()
     source: ModuleSource | None = None
     rule: int | None = None
     earlier_rule: int | None = None

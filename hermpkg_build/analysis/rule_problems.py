@@ -51,7 +51,7 @@ def unused_rules(
             continue
         met = [
             name
-            for name in _beginning_like(rule.include, names)
+            for name in beginning_like(rule.include, names)
             if table.reaches(index, name, implicit_extern=verdicts[name].implicit_extern)
         ]
         earlier = table.covered_by(index) if met else None
@@ -87,7 +87,7 @@ def may_idle(rule: PolicyRule) -> bool:
     return rule.policy is Policy.DENY or rule.is_for_the_rest
 
 
-def _beginning_like(patterns: Iterable[str], names: Sequence[str]) -> Iterator[str]:
+def beginning_like(patterns: Iterable[str], names: Sequence[str]) -> Iterator[str]:
     """Those of the sorted `names` that begin as a pattern does before its first wildcard, each once."""
     seen = set()
     for pattern in patterns:

@@ -13,11 +13,12 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from hermpkg_build.analysis.closure import FactsProvider, Imports, OwnImports, node_of
+from hermpkg_build.analysis.closure import FactsProvider, Imports, OwnImports
 from hermpkg_build.analysis.import_following import Followed, Follower
 from hermpkg_build.analysis.import_resolution import Meaning, ModuleLookup, Resolver, Verdict
 from hermpkg_build.analysis.module_finder import ModuleFinder, ModuleSource
 from hermpkg_build.analysis.rule_problems import malformed_patterns
+from hermpkg_build.analysis.walked_links import node_of
 from hermpkg_build.analysis.workspace_modules import SeenModules, WorkspaceModules
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import ModuleNode, Origin

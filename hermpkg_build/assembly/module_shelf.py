@@ -17,8 +17,10 @@ from hermpkg_build.errors import AnalysisError
 if TYPE_CHECKING:
     from hermpkg_build.core.graph import ModuleNode
 
-_MOST_HELD = 64 << 20
-"""So many bytes of sources are held at most; what does not fit is read again for each artifact."""
+_MOST_HELD = 32 << 20
+"""After so many bytes of sources all are let go: artifacts that are made one after the other share most."""
+
+_MOST_ENTRIES = 50_000
 
 
 class ModuleShelf:
@@ -29,7 +31,6 @@ class ModuleShelf:
 
     def __init__(self) -> None:
         self._parts: dict[str, Part] = {}
-        self._kinds: dict[str, ModuleKind] = {}
         self._entries: dict[str, tuple[ModuleNode, bytes]] = {}
         self._held = 0
 
@@ -40,13 +41,13 @@ class ModuleShelf:
         analysed.
         """
         known = self._parts.get(node.name)
-        if known is not None and known.digest == node.digest and node.kind is self._kinds[node.name]:
+        if known is not None and known.digest == node.digest and known.name == _record_name(node):
             return known
         part = module_part(node, file_bytes(node.path, node.digest, needed_for=f"the module {node.name}"))
-        if known is None and self._held + part.digest.size <= _MOST_HELD:
-            self._held += part.digest.size
-            self._kinds[node.name] = node.kind
-            self._parts[node.name] = part
+        if self._held > _MOST_HELD:
+            self._parts, self._held = {}, 0
+        self._held += part.digest.size
+        self._parts[node.name] = part
         return part
 
     def entry(self, node: ModuleNode) -> bytes | None:
@@ -57,6 +58,8 @@ class ModuleShelf:
 
     def keep_entry(self, node: ModuleNode, entry: bytes) -> None:
         """Keep the entry of a module in the manifest."""
+        if len(self._entries) > _MOST_ENTRIES:
+            self._entries = {}
         self._entries[node.name] = (node, entry)
 
 
@@ -64,7 +67,7 @@ def module_part(node: ModuleNode, data: bytes) -> Part:
     """Make the part of an interned module with the source `data`. Raises as `check_has_source`."""
     check_has_source(node)
     digest = node.digest or Digest.of(data)
-    name = record_of_module(node.name, node.is_package)
+    name = _record_name(node)
     kind = RecordKind.MODULE
     return Part(
         name=name,
@@ -85,3 +88,7 @@ def check_has_source(node: ModuleNode) -> None:
             facts=[("kind", str(node.kind)), ("file", node.path or "none")],
             next_step=f'extern("{node.name}") or mock("{node.name}") it',
         )
+
+
+def _record_name(node: ModuleNode) -> str:
+    return record_of_module(node.name, node.is_package)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
+from hermpkg_build.analysis.module_finder import declared_module
 from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.target import ModelPackage, PackageTest
+from hermpkg_build.core.target import DeclaredModule, ModelPackage, PackageTest, PythonModules
 from hermpkg_build.core.texts import listed
 from hermpkg_build.engine.changed_part import ChangedPart, keep_part, keep_whole, merged, tell_of_others
 from hermpkg_build.engine.context import Build, Built
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from hermpkg_build.factories.request import ModelObject
 
 _MOST_LISTED = 10
+_WORTH_READING_AT_ONCE = 300
+_READ_AT_ONCE = 10_000
 _SECONDS_TO_STOP = 5.0
 """Stopping a child takes a moment; what cannot be stopped, such as writing an archive, is left behind."""
 
@@ -187,6 +191,7 @@ Outcomes: TypeAlias = Mapping[Label, Built | BaseException]
 
 def _outcomes(build: Build, labels: Sequence[Label]) -> Outcomes:
     """Build targets, and what they turn out to need before them. Targets that were not begun are left out."""
+    _read_sources(build, labels)
     scheduler: Scheduler[Label, Built] = Scheduler(
         build.request.jobs, partial(build_target, build), keep_going=build.request.keep_going
     )
@@ -197,6 +202,25 @@ def _outcomes(build: Build, labels: Sequence[Label]) -> Outcomes:
         # This process must not end before its threads have stopped the children that they started.
         scheduler.wait(_SECONDS_TO_STOP)
         raise
+
+
+def _read_sources(build: Build, labels: Sequence[Label]) -> None:
+    """Read the sources that are looked at in any case, many at once: then several processes analyse them.
+
+    What cannot be read is told of the target that lists it.
+    """
+    context = build.context
+    modules: list[DeclaredModule] = []
+    for label in labels if build.request.jobs > 1 else ():
+        if isinstance(context.targets[label], PythonModules):
+            with suppress(HermpkgError):
+                modules += context.modules_of_target(label)
+    if len(modules) < _WORTH_READING_AT_ONCE:
+        return
+    for start in range(0, len(modules), _READ_AT_ONCE):
+        part = modules[start : start + _READ_AT_ONCE]
+        with suppress(HermpkgError):
+            context.facts.facts_of([declared_module(each, context.workspace.root) for each in part])
 
 
 def _check_single_output(build: Build) -> None:

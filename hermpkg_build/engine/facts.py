@@ -69,6 +69,8 @@ class CachedFacts:
         with self._lock:
             digests = self._tree.digests_for_targets([module.path for module in modules])
             sources = dict(zip(digests, modules, strict=True))
+            if self._packs is None:
+                self._facts.trim()
             self._facts.recall(digests)
             if self._packs is not None:
                 self._find_shared(self._packs, sources)

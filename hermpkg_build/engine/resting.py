@@ -16,13 +16,13 @@ class Resting:
     """
 
     def __init__(self) -> None:
-        self._files: dict[Label, set[str]] = {}
+        self._files: dict[Label, tuple[str, ...]] = {}
         self._lock = threading.Lock()
 
     def note(self, label: Label, paths: Iterable[str]) -> None:
         """Note files, by absolute paths, that the target `label` rests on."""
         with self._lock:
-            self._files.setdefault(label, set()).update(paths)
+            self._files[label] = (*self._files.get(label, ()), *paths)
 
     def files(self) -> Mapping[Label, frozenset[str]]:
         """Return the files by target."""

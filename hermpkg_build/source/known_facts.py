@@ -15,6 +15,9 @@ from hermpkg_build.source.source_facts import FACTS_VERSION, Source, SourceFacts
 _WORTH_PROCESSES = 300
 """From this many files on, starting helper processes pays."""
 
+_MOST_KNOWN = 30_000
+"""So many facts are kept in memory, about a kilobyte each."""
+
 
 class FactsStore(Protocol):
     """Import facts as bytes, by the digest of the source and the version that made them."""
@@ -53,6 +56,11 @@ class KnownFacts:
         unknown = [digest for digest in dict.fromkeys(digests) if digest not in self._known]
         if self._store is not None and unknown:
             self._known.update(_decoded(self._store.get_many(unknown, version=FACTS_VERSION)))
+
+    def trim(self) -> None:
+        """Forget facts that the store has, where there are very many: it is asked for them again."""
+        if self._store is not None and len(self._known) > _MOST_KNOWN:
+            self._known.clear()
 
     def learn(self, encoded: Mapping[Digest, bytes]) -> None:
         """Keep facts that were worked out elsewhere."""

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from hermpkg_build.core.label import Label
     from hermpkg_build.factories.request import ModelObject
 
+_MOST_TEXTS = 50_000
+"""So many texts of modules are kept for the next artifact, about 250 bytes each."""
+
 _VERSION = 5
 """Changes whenever `artifact_request` gives another one for the same target, or it is recorded otherwise."""
 
@@ -106,6 +109,8 @@ def _assemble_action(context: TargetContext, target: ModelPackage, request: Arti
     for name, stated in request.licenses.items():
         inputs[f"licence of {name}"] = dumps(to_json(stated)).decode()
     texts = context.sharing.texts
+    if len(texts) > _MOST_TEXTS:
+        texts.clear()
     for node in request.graph:
         known = texts.get(node.name)
         # Nodes of one graph that artifacts share are one object each, with one label.

@@ -8,6 +8,7 @@ import pytest
 
 from hermpkg_build.analysis.closure import Root, explore
 from hermpkg_build.analysis.decisions import ABSENT, TABLE
+from hermpkg_build.analysis.import_following import Followed
 from hermpkg_build.analysis.problems import ProblemKind
 from hermpkg_build.analysis.target_closure import close_over
 from hermpkg_build.core.graph import EdgeKind
@@ -539,3 +540,28 @@ def test_a_rule_for_a_part_stands_before_the_one_for_the_whole(workspace):
         'intern(["lib.**", "other.**"]),',
         'deny("**"),',
     ]
+
+
+def test_each_problem_knows_its_chain_though_chains_share_their_beginning(workspace, monkeypatch):
+    """As many edges are made as there are modules, not as there are steps from a root to each of them."""
+    modules = 60
+    sources = {
+        f"chain/m{number}.py": f"import chain.m{number + 1}\nimport chain.lost{number}\n"
+        for number in range(modules)
+    }
+    workspace.own({**sources, f"chain/m{modules}.py": "", "chain/__init__.py": ""})
+    root = Root(source="//a:b", module="chain.m0", kind=EdgeKind.DECLARED)
+    made = []
+    edge = Followed._edge
+
+    def counted(self, *arguments, **options):
+        made.append(self)
+        return edge(self, *arguments, **options)
+
+    monkeypatch.setattr(Followed, "_edge", counted)
+    rules = [PolicyRule(policy=Policy.INTERN, include=("**",))]
+    _, problems = explore([root], rules, workspace.finder(), workspace.facts())
+    lost = [problem for problem in problems if problem.kind is ProblemKind.NOT_FOUND]
+    assert [len(problem.trail) for problem in lost] == [number + 2 for number in range(modules)]
+    assert [edge.target for edge in lost[2].trail] == ["chain.m0", "chain.m1", "chain.m2", "chain.lost2"]
+    assert len(made) <= 3 * modules
