@@ -66,21 +66,25 @@ class InterpreterProcess:
     def __init__(self) -> None:
         import subprocess
 
-        self._lines = _memory_file()
         root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        arguments = [str(self._lines), str(MOST_ADDRESSES), root, _library_folder()]
+        folders = [root, _library_folder()]
+        lines = -1
         try:
+            lines = _memory_file()
+            arguments = [str(lines), str(MOST_ADDRESSES), *folders]
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _PROGRAM, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                pass_fds=[self._lines],
+                pass_fds=[lines],
                 env={**os.environ, **_ENVIRONMENT},
             )
         except OSError as error:
-            os.close(self._lines)
+            if lines >= 0:
+                os.close(lines)
             raise _not_started(error.strerror or str(error)) from error
+        self._lines = lines
         self.end: Callable[[], object] = weakref.finalize(self, _end, self._process, self._lines, os.getpid())
         self._is_ready = False
 

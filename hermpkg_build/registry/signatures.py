@@ -1,9 +1,10 @@
-"""Signatures of artifacts that came from a registry, wherever their files lie now."""
+"""Names and signatures of artifacts that came from a registry, wherever their files lie now."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 
 from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.disk.cache_directory import default_cache_directory
@@ -64,6 +65,16 @@ def signatures_of(file: str) -> Iterator[tuple[str, bytes]]:
             remember_origin(file, reference, new, cache)
     finally:
         cache.close()
+
+
+def name_of(file: str) -> str:
+    """Return the name that `hermpkg pull` gives an artifact, by its SHA-256; "" for one of no registry."""
+    folder = default_cache_directory(os.environ)
+    if not os.path.isdir(folder):
+        return ""
+    with closing(open_cache(folder)) as cache:
+        known = cache.actions.get(_key(file))
+    return f"{Reference.parse(str(known.facts)).name}.pt" if known is not None else ""
 
 
 def _key(file: str) -> Digest:

@@ -7,10 +7,11 @@ import hashlib
 import importlib
 import io
 import os
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.archive.archive_file import ArchiveBytes
 from hermpkg_build.archive.pinned_file import PinnedFile
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 GivenPolicy = TrustPolicy | str | os.PathLike[str]
 """A policy, or the path of the file with one."""
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 _PLACES = ("signature", "looked for")
 """The facts of an error that say which signature it is about."""
@@ -70,7 +73,7 @@ class Gate:
     ) -> None:
         self.given = given
         path = _name_of(source)
-        self.name: str = os.path.basename(os.path.abspath(path)) if path else ""
+        self.name: str = _artifact_name(path) if path else ""
         self.policies: tuple[TrustPolicy, ...] = tuple(policies)
         self._path = path
         self._shown = path or "in memory"
@@ -246,6 +249,24 @@ class Gate:
         )
 
 
+def _artifact_name(path: str) -> str:
+    """Return the name that rules know an artifact by: that of its file, or in a registry that it came from.
+
+    Files in the cache, where those lie that are opened by ``oci://``, have their SHA-256 for a name.
+    """
+    name = os.path.basename(os.path.abspath(path))
+    registry = _registry() if _SHA256.fullmatch(name) else None
+    return (str(registry.name_of(name)) if registry is not None else "") or name
+
+
+def _registry() -> Any:
+    """Return what knows artifacts of registries; None where it is not installed, and none came from one."""
+    try:
+        return importlib.import_module("hermpkg_build.registry.signatures")
+    except ModuleNotFoundError:
+        return None
+
+
 def _problem_with_file(path: str, content: Content, rule: TrustRule) -> str:
     """Say why the signature at `path` is not one of `content` by a signer of `rule`; "" where it is."""
     from hermpkg_build.signing.failures import SignatureError
@@ -263,10 +284,9 @@ def _problem_in_registry(sha256: str, content: Content, rule: TrustRule, problem
     "" where one is: it is held to the very bytes and to the signers as any other. `problems` are those with
     the signatures beside the file.
     """
-    try:
-        registry = importlib.import_module("hermpkg_build.registry.signatures")
-    except ModuleNotFoundError:
-        return "; ".join(problems)  # What asks registries is not installed, and nothing came from one.
+    registry = _registry()
+    if registry is None:
+        return "; ".join(problems)
     found = list(problems)
     try:
         with closing(registry.signatures_of(sha256)) as signatures:

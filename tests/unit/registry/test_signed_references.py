@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,3 +143,17 @@ def test_files_that_came_from_no_registry_ask_nobody_and_make_no_cache(
     (reason,) = refusals(write_model(), Key())
     assert reason.startswith("there is no signature")
     assert not (tmp_path / "own cache").exists()
+
+
+def test_rules_know_artifacts_of_a_registry_by_the_name_of_the_repository(
+    registry: Any, connection: Connection, write_model: WriteModel
+) -> None:
+    path = write_model()
+    pinned = push(path, registry.reference(), connection).reference
+    sha256 = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    rule = TrustRule(artifacts=("net.pt",), sha256=(sha256,), allow_all=True)
+    with PackageImporter(str(pinned), check="off", trust=TrustPolicy(rules=[rule])) as importer:
+        assert importer.import_module("net.m7").x == 7
+    other = TrustRule(artifacts=("other.pt",), sha256=(sha256,), allow_all=True)
+    with pytest.raises(TrustError, match=r"no rule is for 'net\.pt'"):
+        PackageImporter(str(pinned), check="off", trust=TrustPolicy(rules=[other]))
