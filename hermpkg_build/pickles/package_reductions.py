@@ -17,6 +17,10 @@ class PackageReductions:
         self._exporter = exporter
         self._reduced: dict[int, tuple[Any, tuple[Any, ...]]] = {}
 
+    def concern(self, kind: type) -> bool:
+        """Whether instances of `kind` can have a persistent id."""
+        return getattr(kind, "__reduce_package__", None) is not None
+
     def persistent_id(self, obj: Any) -> tuple[Any, ...] | None:
         """The persistent id of an object with ``__reduce_package__``, None for any other.
 

@@ -33,7 +33,7 @@ _LARGEST: Final = 500
 """Children of a batch."""
 _LARGEST_CONTAINER: Final = 1000
 """Elements of a container in a batch; the pickler in C writes more of them in several steps."""
-_LONGEST: Final = 1 << 13
+_LONGEST: Final = (1 << 14) - 1
 """Characters of a string; longer ones stand outside of frames, and would be copied."""
 _MOST_PASSED_OVER: Final = 15
 _PLAIN: Final = frozenset({str, int, float, bool, NoneType, list, dict, tuple})
@@ -143,11 +143,13 @@ class PlainBatches:
         None where a new one stands there twice, or is too long.
         """
         written = self._out.texts
-        distinct = set(texts)
-        seen = written.keys() & distinct
+        new = set(texts)
+        seen = written.keys() & new
         known = list(filter(seen.__contains__, texts)) if seen else []
-        new = distinct.difference(seen)
-        if len(texts) - len(known) > len(new) or max(map(len, new), default=0) > _LONGEST:
+        new -= seen
+        if len(texts) - len(known) > len(new):
+            return None
+        if self._visitor.size > _LONGEST and max(map(len, new), default=0) > _LONGEST:
             return None
         return new, known
 

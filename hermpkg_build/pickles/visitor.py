@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from hermpkg_build.pickles import opcodes as op
 from hermpkg_build.pickles.global_names import GlobalWriter
+from hermpkg_build.pickles.package_reductions import PackageReductions
 from hermpkg_build.pickles.plain_classes import is_plain_class
 from hermpkg_build.pickles.settings import Settings
 
@@ -30,6 +31,7 @@ class Visitor(pickle.Pickler):
     """Walks over plain data, and over instances of plain classes that `names` wrote at least twice.
 
     `classes` has these; `plain_kinds` are the same, and `kinds` all types of instances and of classes.
+    `size` is what the last walk took as a pickle, in bytes.
     """
 
     def __init__(self, settings: Settings, names: GlobalWriter) -> None:
@@ -38,6 +40,9 @@ class Visitor(pickle.Pickler):
         self._settings = settings
         self._names = names
         self._judged: dict[int, tuple[type, bool]] = {}
+        self._reductions = getattr(settings.persistent_id, "__self__", None)
+        self._asks = not isinstance(self._reductions, PackageReductions)
+        self.size = 0
         self.classes: Memo = {}
         self.plain_kinds: set[type] = set()
         self.kinds: set[type] = set()
@@ -62,6 +67,7 @@ class Visitor(pickle.Pickler):
             self.dump(children)
         finally:
             self.clear_memo()
+            self.size = self._stream.tell()
             self._stream.seek(0)
             self._stream.truncate()
 
@@ -72,7 +78,7 @@ class Visitor(pickle.Pickler):
         if id(kind) not in self.classes:
             self._add(kind)
             raise _NewClassError
-        if settings.persistent_id is not None and settings.persistent_id(obj) is not None:
+        if self._asks and settings.persistent_id is not None and settings.persistent_id(obj) is not None:
             raise _NotPlainError
         if settings.reduce_override is not None and settings.reduce_override(obj) is not NotImplemented:
             raise _NotPlainError
@@ -84,6 +90,8 @@ class Visitor(pickle.Pickler):
             self._judged[id(kind)] = kind, is_plain_class(kind)
         opcode = self._names.fetched_by(kind) if self._judged[id(kind)][1] else None
         if opcode is None:
+            raise _NotPlainError
+        if isinstance(self._reductions, PackageReductions) and self._reductions.concern(kind):
             raise _NotPlainError
         self.classes[id(kind)] = op.number_of(opcode), kind
         self.plain_kinds.add(kind)

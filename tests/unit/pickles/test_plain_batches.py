@@ -166,6 +166,7 @@ def test_containers_and_strings_may_have_any_size(protocol: int) -> None:
     graph = [
         [[number] * 1001 for number in range(60)],
         [[f"{number}" * 20_000, number] for number in range(60)],
+        [["\U0001f600" * (16_380 + number), number] for number in range(8)] * 2 + [[n] for n in range(60)],
         [{"key": list(range(70)), "text": "x" * number} for number in range(300)],
     ]
     data = pickle_canonically(graph, protocol=protocol).data
