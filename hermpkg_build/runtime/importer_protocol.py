@@ -127,6 +127,8 @@ class OrderedImporter(Importer):
 
     >>> OrderedImporter(sys_importer).get_name(dict)
     ('builtins', 'dict')
+    >>> OrderedImporter(sys_importer)
+    OrderedImporter(sys_importer)
     """
 
     def __init__(self, *args: AnyImporter) -> None:
@@ -175,6 +177,9 @@ class OrderedImporter(Importer):
         """Ask each importer; ``__main__`` where none can tell."""
         answers = (importer.whichmodule(obj, name) for importer in self._importers)
         return next((answer for answer in answers if answer != "__main__"), "__main__")
+
+    def __repr__(self) -> str:
+        return f"OrderedImporter({', '.join(map(repr, self._importers))})"
 
 
 def _own_name(obj: Any) -> str:
