@@ -215,6 +215,7 @@ class Checkout:
                 "HOME": str(self.cache),
                 "HERMPKG_CACHE_DIR": str(self.cache),
                 "HERMPKG_TRUST": str(self.root),
+                "HERMPKG_WARM_PROCESS": "never",
             },
             check=False,
             capture_output=True,

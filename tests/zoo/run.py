@@ -150,7 +150,12 @@ def _seconds(facts: Sequence[dict[str, Any]]) -> tuple[float, ...]:
 def _build(library: str, out: Path, cache: Path, hash_seed: str) -> dict[str, Any]:
     """One run of the command, as a whole process."""
     command = [sys.executable, "-m", "hermpkg_build", "--json", "build", f"//libraries/{library}:{library}"]
-    environment = {**os.environ, "HERMPKG_CACHE_DIR": str(cache), "PYTHONHASHSEED": hash_seed}
+    environment = {
+        **os.environ,
+        "HERMPKG_CACHE_DIR": str(cache),
+        "HERMPKG_WARM_PROCESS": "never",
+        "PYTHONHASHSEED": hash_seed,
+    }
     started = time.perf_counter()
     process = subprocess.run(
         [*command, "--out", str(out)], cwd=ZOO, env=environment, capture_output=True, text=True, check=False
