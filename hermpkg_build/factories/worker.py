@@ -20,7 +20,7 @@ import errno
 import json
 import os
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -125,15 +125,19 @@ def run(folder: Path, ahead: Preloaded | None = None) -> None:
             with suppress(Exception):
                 result["observed_files"] = to_json(observer.files(finder, places, str(folder)))
         _flush()
-        # A folder that was taken away stays away: the parent tells of it.
-        try:
-            with NewFile(str(folder)) as new:
-                write_all(new.descriptor, dumps(result))
-                new.replace(str(folder / RESULT))
-        except OSError as error:
-            if _full_disk(error):
-                os._exit(EXIT_FULL)
-            raise
+        _leave(result, folder)
+
+
+def _leave(result: Mapping[str, Json], folder: Path) -> None:
+    """Leave the result in the folder; one that was taken away stays away: the parent tells of it."""
+    try:
+        with NewFile(str(folder)) as new:
+            write_all(new.descriptor, dumps(result))
+            new.replace(str(folder / RESULT))
+    except OSError as error:
+        if _full_disk(error):
+            os._exit(EXIT_FULL)
+        raise
 
 
 def _lay_out(resources: Iterable[str], workspace_root: str) -> None:
