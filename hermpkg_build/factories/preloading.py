@@ -271,6 +271,8 @@ def _root(position: int, name: str, finder: WorkspaceFinder, observer: FileObser
     notes, here = observer.take(), os.path.join(os.getcwd(), "")
     if any(f"{path}/".startswith(here) for paths in notes.files.values() for path in paths):
         raise UnfitError(position, f"{name} looks at the folder that it is imported in")
+    if len(os.listdir("/proc/self/task")) > 1:
+        raise UnfitError(position, f"{name} starts threads")
     if random.getstate() != drawn or has_drawn(seed):
         raise UnfitError(position, f"{name} draws random numbers")
     if changed := changed_class(classes):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from hermpkg_build.version import __version__
 _SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "warm_server.py")
 _ANSWER_S = 180.0
 """How long importing libraries may take."""
+_LATE_S = 60.0
+"""How long no process is started where libraries changed while one imported them."""
 _LONGEST_PATH = 100
 """Paths of sockets have 107 bytes on Linux, of which some are for a suffix."""
 _VERSION = 1
@@ -74,7 +77,8 @@ class _Forked:
 class WarmProcesses:
     """The warm processes that a build uses; close it when the build is done.
 
-    `refused` has the reasons why factories were run in fresh processes although there was a warm one.
+    `refused` has the reasons why factories were run in fresh processes although there was a warm one;
+    `started` are those that this build has started.
     """
 
     def __init__(self, settings: WarmSettings) -> None:
@@ -83,12 +87,12 @@ class WarmProcesses:
         self._stack = ExitStack()
         self._line = self._stack.enter_context(lifeline()) if settings.with_build else -1
         self.refused: list[str] = []
-        self._started: list[subprocess.Popen[bytes]] = []
+        self.started: list[subprocess.Popen[bytes]] = []
 
     def close(self) -> None:
         """End the processes that are not kept for later builds."""
         self._stack.close()
-        for process in self._started:
+        for process in self.started:
             process.poll()
 
     def run(
@@ -151,7 +155,13 @@ class WarmProcesses:
         return connection
 
     def _start(self, path: str, world: _World) -> None:
-        """Start the process, and wait until it listens. Raises OSError."""
+        """Start the process, and wait until it listens.
+
+        Raises OSError, also where one found a moment ago that its libraries change while they are imported.
+        """
+        with suppress(FileNotFoundError):
+            if time.time() - os.stat(f"{path}.late").st_mtime < _LATE_S:
+                raise OSError("libraries change while they are imported")
         base = Path(path.removesuffix(".socket"))
         for name in ("home", "tmp"):
             shutil.rmtree(f"{base}.{name}", ignore_errors=True)
@@ -179,7 +189,7 @@ class WarmProcesses:
             )
             os.close(told)
             told = -1
-            self._started.append(process)
+            self.started.append(process)
             os.read(ready, 1)  # its end, too
         finally:
             os.close(ready)

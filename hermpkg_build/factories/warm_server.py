@@ -215,7 +215,9 @@ def main(path: str, description: str, line: int, told: int) -> None:
         os.execv(sys.executable, [*sys.orig_argv[:-1], "-1"])  # noqa: S606 -- the same words once more
     server = WarmServer(listener, path, ahead, float(world["idle_s"]), line)
     try:
-        if not server.changed_since(started_ns):
+        if server.changed_since(started_ns):
+            Path(f"{path}.late").touch()
+        else:
             server.serve()
     finally:
         if server.is_in_place():

@@ -217,6 +217,7 @@ UNFIT = {
     "writes": "import os\nopen(os.path.expanduser('~/file'), 'w').close()\nX = 1\n",
     "patches": "import one\none.Thing.scale = lambda self: 5\nX = 1\n",
     "fails": "raise ImportError\n",
+    "threads": "import threading as t, time\nX = t.Thread(target=time.sleep, args=[9], daemon=1).start()\n",
     "looks around": "import os\nX = os.path.exists('file')\n",
 }
 
@@ -255,6 +256,17 @@ def test_libraries_that_change_are_imported_again(warm: Warm) -> None:
     warm.library("one/part.py", "X = 2\n")
     for _ in range(2):
         assert warm.models.load(warm.make(text)) == 2
+
+
+def test_libraries_that_change_while_they_are_imported_are_not_imported_ahead_again_and_again(
+    warm: Warm,
+) -> None:
+    text = "import one, os\ndef make(): return os.getppid()"
+    late = warm.site / "one/late.txt"
+    warm.library("one/__init__.py", f"open({str(late)!r}, 'a').close()\nopen({str(late)!r}).close()\n")
+    for _ in range(2):
+        assert warm.models.load(warm.make(text)) == os.getpid()
+    assert len(warm.processes.started) == 1
 
 
 def test_modules_of_the_workspace_come_before_what_was_imported(warm: Warm) -> None:
