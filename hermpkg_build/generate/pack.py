@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -63,8 +63,8 @@ def pack(
     example: Any = None,
     keep_example: bool = False,
     policy: str | Sequence[PolicyRule] | None = None,
-    extern: Sequence[str] = (),
-    intern: Sequence[str] = (),
+    extern: str | Iterable[str] = (),
+    intern: str | Iterable[str] = (),
     resources: Mapping[str, str | os.PathLike[str] | bytes] | None = None,
     requires: Mapping[str, str] | None = None,
     weights: str | os.PathLike[str] | None = None,
@@ -116,8 +116,9 @@ def pack(
         )
     if timeout is not None and not timeout > 0:
         raise ValueError(f"timeout needs a number of seconds above 0, not {timeout!r}")
-    named = {**dict.fromkeys(intern, Policy.INTERN), **dict.fromkeys(extern, Policy.EXTERN)}
-    both = sorted({*intern} & {*extern})
+    inside, outside = ((names,) if isinstance(names, str) else tuple(names) for names in (intern, extern))
+    named = {**dict.fromkeys(inside, Policy.INTERN), **dict.fromkeys(outside, Policy.EXTERN)}
+    both = sorted({*inside} & {*outside})
     if both:
         raise ValueError(f"{both[0]!r} cannot be both in intern and in extern")
     job = _Job(

@@ -625,3 +625,18 @@ def test_an_example_that_hides_modules(tmp_path, hide):
     )
     assert done.returncode == 0, done.stderr
     assert "checked: equal bits" in done.stdout
+
+
+def test_one_name_is_as_good_as_a_list_of_it(folder):
+    example = "import hermpkg_build, packaging.version as v, sys\nmodel = {'v': v.Version('1.0')}\n"
+    digests = set()
+    for names in ("'packaging'", "(n for n in ['packaging'])"):
+        write(folder / "make.py", f"{example}hermpkg_build.pack(model, 'model.pt', extern={names})\n")
+        python(folder, "make.py")
+        digests.add((folder / "model.pt").read_bytes())
+    assert len(digests) == 1
+    write(
+        folder / "make.py",
+        f"{example}hermpkg_build.pack(model, 'm.pt', extern='packaging', intern='packaging')\n",
+    )
+    assert "'packaging' cannot be both" in python(folder, "make.py", code=1).stderr

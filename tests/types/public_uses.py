@@ -192,6 +192,7 @@ def exported_wrongly(exporter: PackageExporter) -> Iterator[object]:
 def packed(net: Net) -> None:
     report = pack(net, "model.pt", example=(1.0,), extern=["torch"], resources={"data/words.txt": b"one"})
     assert_type(report, PackReport)
+    pack(net, "model.pt", extern="torch", intern={"kornia"})
     assert_type(hermpkg_build.__version__, str)
     pack(net, io.BytesIO())  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     pack(net, "model.pt", timeout="1 s")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
