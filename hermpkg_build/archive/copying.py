@@ -1,114 +1,126 @@
-"""Has the kernel copy slices of files elsewhere, and compares them with their checksums."""
+"""Copies slices of files elsewhere, or shares their bytes, and compares them with their checksums."""
 
 from __future__ import annotations
 
-import errno
 import os
+import struct
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from hermpkg_build.archive.records import FileSlice
 from hermpkg_build.archive.slices import READ_CHUNK, compare_crc32, opened_slice, too_short
+from hermpkg_build.core.closing import Closing
 from hermpkg_build.disk.concurrent_hash import WrittenBytes
-from hermpkg_build.disk.crc32 import crc32
-from hermpkg_build.disk.descriptors import read_at
-
-CHUNK = 8 << 20
-"""How many bytes one system call copies: few calls, and the hash of the file never lags far behind."""
+from hermpkg_build.disk.crc32 import crc32, is_quick
+from hermpkg_build.disk.descriptors import read_into
+from hermpkg_build.disk.files import write_all
 
 _MUCH = 4 << 20
-"""From so many bytes on the checksum is computed beside the copying, and not behind it."""
+"""From so many bytes on a slow checksum is computed beside the copying, and not with it."""
 
-# The errors by which the kernel says that it cannot copy between these two files in this way: the next
-# slower way is tried. All others, such as a full disk, are raised.
-_NOT_THIS_WAY = frozenset(
-    {
-        errno.EXDEV,
-        errno.EINVAL,
-        errno.ENOSYS,
-        errno.EOPNOTSUPP,
-        errno.ENOTSUP,
-        errno.EPERM,
-        errno.EBADF,
-        errno.ETXTBSY,
-        errno.ENOTSOCK,
-    }
-)
+_BLOCK = 4096
+_CLONE_RANGE = 0x4020940D
+"""The request FICLONERANGE of Linux: the numbers of a file, an offset, a size and an offset here follow."""
+
+_SETTLED_S = 60.0
+"""Bytes of a file that was changed longer ago are on the disk; sharing others would write them first."""
 
 
-def append_slice(piece: FileSlice, target: int, progress: Callable[[int], None]) -> None:
+def append_slice(piece: FileSlice, target: int, progress: Callable[[int], None] | None) -> None:
     """Append a slice to the open file `target`, and call `progress` with the size of every step.
 
-    The kernel copies (copy_file_range, then sendfile) where it can. What it wrote is read back from its
-    cache and compared with the CRC-32 of the slice, where that is known, beside the copying if it is much.
+    The bytes are compared with the CRC-32 of the slice, where that is known. Where nobody reads them again
+    (no `progress`), and the file system can, both files share them: nothing is written then.
     Raises ActionError for a bad source, OtherBytesError for one that has changed, OSError for a bad target.
     """
-    with opened_slice(piece) as source:
-        if piece.crc32 is None:
-            _append(piece, source, target, progress)
-            return
-        found = _Crc32()
-        start = os.lseek(target, 0, os.SEEK_CUR)
-        with WrittenBytes(target, found.take, start=start, beside=piece.size >= _MUCH) as written:
-
-            def advance(count: int) -> None:
-                written.advance(count)
-                progress(count)
-
-            _append(piece, source, target, advance)
-            written.finish()
-        compare_crc32(piece, found.value)
-
-
-def _append(piece: FileSlice, source: int, target: int, progress: Callable[[int], None]) -> None:
-    done = 0
-    for step in _STEPS:
+    # The kernel's own copy takes the same time without looking at the bytes, which are to be compared here.
+    with opened_slice(piece) as source, ExitStack() as stack:
+        shared = _share(piece, source, target) if progress is None else 0
+        check = stack.enter_context(_crc32_of_written(piece, target, beside=not shared))
+        buffer = memoryview(bytearray(min(READ_CHUNK, piece.size)))
+        done = 0
         while done < piece.size:
-            try:
-                count = step(source, target, piece.offset + done, min(piece.size - done, CHUNK))
-            except OSError as error:
-                if error.errno in _NOT_THIS_WAY:
-                    break
-                raise
-            # Some file systems answer 0 instead of an error; plain reading shows whether it ends here.
-            if not count:
-                break
-            done += count
-            progress(count)
-    if done < piece.size:
-        raise too_short(piece, done)
+            size = read_into(source, buffer[: piece.size - done], piece.offset + done)
+            if not size:
+                raise too_short(piece, done)
+            write_all(target, buffer[min(size, max(0, shared - done)) : size])
+            done += size
+            if check is not None:
+                check.advance(buffer[:size])
+            if progress is not None:
+                progress(size)
+        if check is not None:
+            compare_crc32(piece, check.result())
+
+
+def _share(piece: FileSlice, source: int, target: int) -> int:
+    """Let `target` share the whole blocks of a slice from its position on, which moves; return their size."""
+    position = os.lseek(target, 0, os.SEEK_CUR)
+    size = piece.size - piece.size % _BLOCK
+    if sys.platform != "linux" or size < _MUCH or piece.offset % _BLOCK or position % _BLOCK:
+        return 0
+    import fcntl
+
+    status = os.fstat(source)
+    if (
+        time.time() - max(status.st_ctime, status.st_mtime) < _SETTLED_S
+        or status.st_size < piece.offset + size
+    ):
+        return 0
+    try:
+        fcntl.ioctl(target, _CLONE_RANGE, struct.pack("qQQQ", source, piece.offset, size, position))
+    except OSError:
+        return 0
+    os.lseek(target, size, os.SEEK_CUR)
+    return size
 
 
 class _Crc32:
-    """The CRC-32 of all pieces that it takes."""
+    """The CRC-32 of pieces, computed at once."""
 
     def __init__(self) -> None:
-        self.value = 0
+        self._value = 0
 
-    def take(self, piece: memoryview) -> None:
-        """Take one piece more."""
-        self.value = crc32(piece, self.value)
+    def advance(self, piece: memoryview) -> None:
+        """Follow a piece."""
+        self._value = crc32(piece, self._value)
 
-
-def _by_copy_file_range(source: int, target: int, offset: int, count: int) -> int:
-    if sys.platform != "linux":
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    return os.copy_file_range(source, target, count, offset_src=offset)
+    def result(self) -> int:
+        """Return the checksum of all pieces so far."""
+        return self._value
 
 
-def _by_sendfile(source: int, target: int, offset: int, count: int) -> int:
-    if sys.platform == "win32":
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    return os.sendfile(target, source, offset, count)
+class _Crc32Beside(Closing):
+    """The CRC-32 of pieces that are written to a file, computed by a thread of its own."""
+
+    def __init__(self, target: int) -> None:
+        self._crc32 = _Crc32()
+        start = os.lseek(target, 0, os.SEEK_CUR)
+        self._written = WrittenBytes(target, self._crc32.advance, start=start)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._written.close()
+
+    def advance(self, piece: memoryview) -> None:
+        """Follow a piece, which is written."""
+        self._written.advance(len(piece))
+
+    def result(self) -> int:
+        """Wait for the checksum of all pieces. Raises OSError where they cannot be read back."""
+        self._written.finish()
+        return self._crc32.result()
 
 
-def _by_reading(source: int, target: int, offset: int, count: int) -> int:
-    return os.write(target, read_at(source, min(count, READ_CHUNK), offset))
-
-
-# macOS has no copy_file_range, and a sendfile for sockets only (which answers ENOTSOCK).
-_STEPS = (
-    *((_by_copy_file_range,) if hasattr(os, "copy_file_range") else ()),
-    *((_by_sendfile,) if hasattr(os, "sendfile") else ()),
-    _by_reading,
-)
+@contextmanager
+def _crc32_of_written(
+    piece: FileSlice, target: int, *, beside: bool
+) -> Iterator[_Crc32 | _Crc32Beside | None]:
+    """Give what computes the CRC-32, where there is one to compare it with: a thread, where that is much."""
+    if piece.crc32 is None or piece.size < _MUCH or is_quick() or not beside:
+        yield None if piece.crc32 is None else _Crc32()
+        return
+    with _Crc32Beside(target) as written:
+        yield written

@@ -83,11 +83,11 @@ def replace_archive(path: str, *, root: str, records: Sequence[Record], begun: N
     pieces = [*plan_archive(root, records)]
     if begun is None or not _lie_in_place(begun.path, pieces):
         with replacement_of(path) as target:
-            _write(pieces, target, _ignore)
+            _write(pieces, target, None)
         return
     with _told(path):
         os.lseek(begun.descriptor, 0, os.SEEK_SET)
-        _write(pieces, begun.descriptor, _ignore, in_place=begun.path)
+        _write(pieces, begun.descriptor, None, in_place=begun.path)
         os.ftruncate(begun.descriptor, sum(map(size_of, pieces)))
         begun.replace(path)
 
@@ -172,12 +172,8 @@ def _write_all(stream: BinaryDestination, data: Bytes) -> None:
         left = memoryview(left)[count:]
 
 
-def _ignore(_count: int) -> None:
-    """Ignore progress."""
-
-
 def _write(
-    pieces: Iterable[Content], target: int, progress: Callable[[int], None], *, in_place: str = ""
+    pieces: Iterable[Content], target: int, progress: Callable[[int], None] | None, *, in_place: str = ""
 ) -> None:
     """Write pieces from the position of `target` on, which has those of the file `in_place` already."""
     for piece in _joined(pieces):
@@ -190,8 +186,9 @@ def _write(
         left = memoryview(piece).cast("B")
         while left:
             count = os.write(target, left[:_BUFFER])
-            progress(count)
             left = left[count:]
+            if progress is not None:
+                progress(count)
 
 
 def _joined(pieces: Iterable[Content]) -> Iterable[Content]:

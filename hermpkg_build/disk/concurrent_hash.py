@@ -17,15 +17,13 @@ _CHUNK = 512 << 10
 
 @final
 class WrittenBytes(Closing):
-    """Gives what is written to the open file `descriptor`, from `start` on, to `take`, in a thread `beside`.
+    """Gives what is written to an open file, from `start` on, to `take`, in a thread of its own.
 
-    Without one, it is given at the end. The bytes are read back from the file itself, through the page cache:
-    they are those that were written, not those that should have been.
+    The bytes are read back from the file itself, through the page cache: they are those that were written,
+    not those that should have been. Where it cannot be read meanwhile, that is done at the end.
     """
 
-    def __init__(
-        self, descriptor: int, take: Callable[[memoryview], object], *, start: int = 0, beside: bool = True
-    ) -> None:
+    def __init__(self, descriptor: int, take: Callable[[memoryview], object], *, start: int = 0) -> None:
         self._descriptor = descriptor
         self._take = take
         self._start = start
@@ -35,7 +33,7 @@ class WrittenBytes(Closing):
         self._changed = threading.Condition()
         self._problem: BaseException | None = None
         self._thread: threading.Thread | None = None
-        if beside and READS_ASIDE:
+        if READS_ASIDE:
             self._thread = threading.Thread(target=self._follow, name="hermpkg-hash", daemon=True)
             self._thread.start()
 

@@ -58,6 +58,11 @@ def _product(a: int, b: int) -> int:
     return result
 
 
+def is_quick() -> bool:
+    """Whether checksums of large buffers take little time next to all else that is done with them."""
+    return _for_large() is not zlib.crc32
+
+
 @lru_cache(maxsize=1)
 def _for_large() -> Callable[[Bytes, int], int]:
     try:

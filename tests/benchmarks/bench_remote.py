@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import shutil
 import socket
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from scratch import clear, fill
-from table import show, timed
+from table import Goal, show, timed
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.disk.files import hash_file
@@ -23,6 +24,8 @@ from hermpkg_build.remote.settings import RemoteSettings
 from hermpkg_build.remote.transport import Blob
 from hermpkg_build.store.content import ContentStore
 
+_ONE_STREAM = "curl, file and SHA-256 in one stream"
+_FETCHING_GOALS = {"download (into the store, verified)": Goal(most=1.1, of=(_ONE_STREAM,))}
 _NGINX = """
 {user}
 daemon off;
@@ -72,7 +75,7 @@ def _http(folder: str, blob: Blob, rounds: int) -> None:
     with running_nginx(os.path.join(folder, "http")) as url:
         subprocess.run(["curl", "-sf", "-T", blob.path, _url_of(url, blob.digest)], check=True)
         rows = timed(_fetching(url, blob.digest, local), rounds, before=lambda: clear(local))
-        show(f"Fetching {blob.digest.size >> 20} MiB from nginx", rows)
+        show(f"Fetching {blob.digest.size >> 20} MiB from nginx", rows, _FETCHING_GOALS)
         rows = timed(_uploading(url, blob), rounds, before=lambda: clear(local))
         show(f"Uploading {blob.digest.size >> 20} MiB to nginx", rows)
 
@@ -90,8 +93,21 @@ def _fetching(url: str, digest: Digest, local: str) -> dict[str, Callable[[], ob
         subprocess.run(["curl", "-sf", "-o", target, source], check=True)
         assert hash_file(target)[0] == digest
 
+    def curl_beside_check() -> None:
+        with (
+            open(target, "wb") as file,
+            subprocess.Popen(["curl", "-sf", source], stdout=subprocess.PIPE) as curl,
+        ):
+            sha256 = hashlib.sha256()
+            assert curl.stdout is not None
+            while piece := curl.stdout.read(1 << 20):
+                sha256.update(piece)
+                file.write(piece)
+        assert sha256.hexdigest() == digest.hash
+
     return {
         "curl -o": lambda: subprocess.run(["curl", "-sf", "-o", target, source], check=True),
+        _ONE_STREAM: curl_beside_check,
         "curl -o, then SHA-256": curl_and_check,
         "download (into the store, verified)": fetch,
     }

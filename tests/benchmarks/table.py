@@ -1,23 +1,36 @@
-"""Times rows in turn and prints them as one table beside the first row, their peer."""
+"""Times rows in turn and prints them as one table beside the first row, their peer, with the goals missed."""
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of the table: what was timed, and the seconds of each round."""
+    """One line of the table: what was timed, and the seconds of each round.
+
+    `processor` are the seconds of all cores together, those of child processes that ended too.
+    """
 
     name: str
     seconds: Sequence[float]
+    processor: Sequence[float] = field(default=(0.0,))
 
     @property
     def median(self) -> float:
         return statistics.median(self.seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """At most so many times the median of the slowest of the rows `of`; none of them is the first row."""
+
+    most: float
+    of: tuple[str, ...] = ()
 
 
 def timed(
@@ -28,21 +41,37 @@ def timed(
     `before` runs ahead of each row, untimed.
     """
     seconds: dict[str, list[float]] = {name: [] for name in rows}
+    processor: dict[str, list[float]] = {name: [] for name in rows}
     for _ in range(rounds):
         for name, run in rows.items():
             if before is not None:
                 before()
-            start = time.perf_counter()
+            start, used = time.perf_counter(), sum(os.times()[:4])
             run()
             seconds[name].append(time.perf_counter() - start)
-    return [Row(name=name, seconds=values) for name, values in seconds.items()]
+            processor[name].append(sum(os.times()[:4]) - used)
+    return [Row(name=name, seconds=values, processor=processor[name]) for name, values in seconds.items()]
 
 
-def show(title: str, rows: Sequence[Row]) -> None:
-    """Print the table: medians, best rounds, and medians as multiples of the first row's."""
+def show(title: str, rows: Sequence[Row], goals: Mapping[str, Goal] | None = None) -> None:
+    """Print the table: medians, best rounds, seconds of the processor, multiples of the first row's median.
+
+    A row that has a goal tells it, and whether it was missed.
+    """
     first = rows[0]
     width = max(34, *(len(row.name) for row in rows))
-    print(f"\n{title}\n\n{'':{width}} {'median':>9} {'best':>9}   x {first.name}")
+    print(f"\n{title}\n\n{'':{width}} {'median':>9} {'best':>9} {'cores':>9}   x {first.name}")
+    by_name = {row.name: row for row in rows}
     for row in rows:
         ratio = row.median / first.median
-        print(f"{row.name:{width}} {row.median:8.3f}s {min(row.seconds):8.3f}s   {ratio:.2f}")
+        line = f"{row.name:{width}} {row.median:8.3f}s {min(row.seconds):8.3f}s {min(row.processor):8.3f}s"
+        goal = (goals or {}).get(row.name)
+        print(f"{line}   {ratio:.2f}{'' if goal is None else _told(goal, row, by_name, first)}")
+
+
+def _told(goal: Goal, row: Row, by_name: Mapping[str, Row], first: Row) -> str:
+    of = [by_name[name] for name in goal.of] or [first]
+    slowest = max(of, key=lambda peer: peer.median)
+    found = row.median / slowest.median
+    told = f"goal {goal.most:.2f} x {slowest.name}: {found:.2f}"
+    return f"   {told}{'   MISSED' if found > goal.most else ''}"

@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import textwrap
@@ -435,13 +436,14 @@ def test_contents_in_files_are_not_held_in_memory(tmp_path: Path) -> None:
     assert int(result.stdout) * unit < 32 << 20
 
 
-@pytest.mark.parametrize("much", [0, 1 << 30])
+@pytest.mark.parametrize("quick", [True, False])
 @pytest.mark.parametrize("right", [True, False])
 def test_a_file_is_compared_with_its_checksum(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, much: int, right: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: bool, right: bool
 ) -> None:
-    """By a thread of its own, or by the one that copies."""
-    monkeypatch.setattr(copying, "_MUCH", much)
+    """By the thread that copies, or by one of its own."""
+    monkeypatch.setattr(copying, "is_quick", lambda: quick)
+    monkeypatch.setattr(copying, "_MUCH", 1 << 20)
     data = os.urandom(3 << 20) + b"end"
     (tmp_path / "source").write_bytes(data)
     crc32 = zlib.crc32(data) ^ (0 if right else 1)
@@ -458,34 +460,58 @@ def test_a_file_is_compared_with_its_checksum(
     assert not [thread for thread in threading.enumerate() if thread.name == "hermpkg-hash"]
 
 
-def test_every_way_of_copying_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_in_any_steps_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system may read and write fewer bytes than it is asked for."""
     records = some_records(tmp_path)
     expected = archive_bytes(records)
-
-    def refuse(*arguments: object, **named: object) -> int:
-        raise OSError(18, "Invalid cross-device link")
-
-    for missing in ([], ["copy_file_range"], ["copy_file_range", "sendfile"]):
-        for name in missing:
-            monkeypatch.setattr(os, name, refuse)
-        write_archive(str(tmp_path / "out.pt"), root="r", records=records)
-        assert (tmp_path / "out.pt").read_bytes() == expected
+    readv, write = os.preadv, os.write
+    monkeypatch.setattr(os, "preadv", lambda file, buffers, at: readv(file, [buffers[0][:1000]], at))
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, memoryview(data)[:777]))
+    write_archive(str(tmp_path / "out.pt"), root="r", records=records)
+    assert (tmp_path / "out.pt").read_bytes() == expected
 
 
-def test_a_copy_that_stops_halfway_goes_on_another_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shares parts of files")
+@pytest.mark.parametrize("size", [4 << 20, (5 << 20) + 123])
+@pytest.mark.parametrize("right", [True, False])
+def test_files_share_bytes_where_the_file_system_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, right: bool
 ) -> None:
-    records = some_records(tmp_path)
-    calls = iter([1000])
+    """Where this one cannot, a copy stands for the kernel's request."""
+    fcntl = pytest.importorskip("fcntl")
+    shared: list[int] = []
 
-    def once(source: int, target: int, count: int, offset_src: int) -> int:
-        if size := next(calls, 0):
-            return os.write(target, os.pread(source, size, offset_src))
+    def clone(target: int, request: int, argument: bytes) -> int:
+        source, offset, count, position = struct.unpack("qQQQ", argument)
+        assert (request, offset % 4096, count % 4096, position % 4096) == (0x4020940D, 0, 0, 0)
+        assert os.pwrite(target, os.pread(source, count, offset), position) == count
+        shared.append(count)
         return 0
 
-    monkeypatch.setattr(os, "copy_file_range", once)
-    write_archive(str(tmp_path / "out.pt"), root="r", records=records)
-    assert (tmp_path / "out.pt").read_bytes() == archive_bytes(records)
+    monkeypatch.setattr(fcntl, "ioctl", clone)
+    data = os.urandom(size)
+    source = tmp_path / "source"
+    source.write_bytes(data)
+    crc32 = zlib.crc32(data) ^ (0 if right else 1)
+    records = [
+        Record(name="a", content=b"small"),
+        Record(name="b", content=FileSlice(path=str(source), size=size), crc32=crc32),
+        Record(name="c", content=b"behind it"),
+    ]
+    out = tmp_path / "out.pt"
+    monkeypatch.setattr(copying, "_SETTLED_S", -1.0)
+    if not right:
+        with pytest.raises(OtherBytesError):
+            replace_archive(str(out), root="r", records=records)
+        return
+    replace_archive(str(out), root="r", records=records)
+    assert shared == [size - size % 4096]
+    assert out.read_bytes() == archive_bytes([*records[:1], Record(name="b", content=data), records[2]])
+    # Whoever wants the digest reads the bytes, which the system has in its cache for the source alone.
+    write_archive(str(out), root="r", records=records)
+    monkeypatch.setattr(copying, "_SETTLED_S", 60.0)
+    replace_archive(str(out), root="r", records=records)
+    assert len(shared) == 1
 
 
 def test_without_unnamed_files_it_works_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
