@@ -13,7 +13,7 @@ from hermpkg_build.archive.records import FileSlice
 from hermpkg_build.archive.slices import READ_CHUNK, compare_crc32, opened_slice, too_short
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.disk.concurrent_hash import WrittenBytes
-from hermpkg_build.disk.crc32 import crc32, is_quick
+from hermpkg_build.disk.crc32 import is_quick, quick_crc32
 from hermpkg_build.disk.descriptors import read_into
 from hermpkg_build.disk.files import write_all
 
@@ -85,7 +85,7 @@ class _Crc32:
 
     def advance(self, piece: memoryview) -> None:
         """Follow a piece."""
-        self._value = crc32(piece, self._value)
+        self._value = quick_crc32(piece, self._value)
 
     def result(self) -> int:
         """Return the checksum of all pieces so far."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from hermpkg_build.disk.all_cores import Job, on_all_cores
-from hermpkg_build.disk.crc32 import crc32
+from hermpkg_build.disk.crc32 import Checksum
 from hermpkg_build.errors import ArchiveError
 
 _MOST_TOGETHER = 256
@@ -27,22 +28,24 @@ class _Archive(Protocol):
     def pieces(self, name: str, /) -> Iterator[memoryview]: ...
 
 
-def digest_records(archive: _Archive, names: Iterable[str]) -> list[RecordDigest]:
-    """Read records, and return what was found in the order of `names`."""
+def digest_records(
+    archive: _Archive, names: Iterable[str], checksum: Checksum = zlib.crc32
+) -> list[RecordDigest]:
+    """Read records, and return what was found in the order of `names`; `checksum` computes the CRC-32."""
     listed = list(names)
     together = min(_MOST_TOGETHER, 1 + len(listed) // 64)
-    jobs = [_digest(archive, listed[at : at + together]) for at in range(0, len(listed), together)]
+    jobs = [_digest(archive, listed[at : at + together], checksum) for at in range(0, len(listed), together)]
     return [digest for group in on_all_cores(jobs) for digest in group]
 
 
-def _digest(archive: _Archive, names: Sequence[str]) -> Job[list[RecordDigest]]:
+def _digest(archive: _Archive, names: Sequence[str], checksum: Checksum) -> Job[list[RecordDigest]]:
     found = []
     for name in names:
         sha, crc = hashlib.sha256(), 0
         try:
             for piece in archive.pieces(name):
                 sha.update(piece)
-                crc = crc32(piece, crc)
+                crc = checksum(piece, crc)
                 yield
         except ArchiveError as error:
             found.append(RecordDigest(name, problem=error))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hermpkg_build.archive.records import Content, FileSlice
-from hermpkg_build.disk.crc32 import crc32
 from hermpkg_build.disk.descriptors import READ, read_at
 from hermpkg_build.errors import ActionError
 
@@ -40,7 +40,7 @@ def slice_chunks(piece: FileSlice) -> Iterator[bytes]:
                 raise too_short(piece, done)
             done += len(data)
             if piece.crc32 is not None:
-                crc = crc32(data, crc)
+                crc = zlib.crc32(data, crc)
             if sha256 is not None:
                 sha256.update(data)
             yield data
@@ -53,7 +53,7 @@ def crc32_of(content: Content) -> int:
     """Compute the CRC-32 of some content. Raises as `slice_chunks`."""
     crc = 0
     for data in slice_chunks(content) if isinstance(content, FileSlice) else (content,):
-        crc = crc32(data, crc)
+        crc = zlib.crc32(data, crc)
     return crc
 
 

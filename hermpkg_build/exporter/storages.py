@@ -10,7 +10,7 @@ from hermpkg_build.archive.records import Content, FileSlice
 from hermpkg_build.assembly.model_records import storage_part
 from hermpkg_build.assembly.parts import Part
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.disk.crc32 import crc32
+from hermpkg_build.disk.crc32 import quick_crc32
 from hermpkg_build.disk.replacing import NewFile
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.pickles.pickled import StoredStorage
@@ -66,7 +66,7 @@ class Storages:
             offset = self._places.place(size)
             if self._waits_in_memory(size):
                 content = b"".join(chunks(storage))
-                copied[index] = content, StoredStorage(digest=Digest.of(content), crc32=crc32(content))
+                copied[index] = content, StoredStorage(digest=Digest.of(content), crc32=quick_crc32(content))
             else:
                 aside[index] = StorageCopy(storage=storage, path="", offset=offset)
         if aside:
@@ -85,7 +85,7 @@ class Storages:
                 self.file = self._destination.begin()
             path = self.file.path
             here = [replace(copy, path=path) for copy in copies]
-            stored = copy_storages(here)
+            stored = copy_storages(here, quick_crc32)
         except OSError as error:
             size = sum(copy.storage.nbytes() for copy in copies)
             raise LocalEnvironmentError(

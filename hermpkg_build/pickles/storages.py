@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.disk.all_cores import Job, on_all_cores
-from hermpkg_build.disk.crc32 import crc32, crc32_of_both
+from hermpkg_build.disk.crc32 import Checksum, crc32_of_both
 from hermpkg_build.disk.descriptors import WRITE
 from hermpkg_build.disk.files import write_all_at
 from hermpkg_build.errors import LocalEnvironmentError
@@ -123,13 +124,13 @@ class StorageCopy:
     offset: int = 0
 
 
-def copy_storages(copies: Sequence[StorageCopy]) -> list[StoredStorage]:
-    """Write storages to their places, and digest them, on all cores.
+def copy_storages(copies: Sequence[StorageCopy], checksum: Checksum = zlib.crc32) -> list[StoredStorage]:
+    """Write storages to their places, and digest them, on all cores; `checksum` computes the CRC-32.
 
     What lies in memory is read where it is. Raises OSError, LocalEnvironmentError on a big-endian machine.
     """
     _refuse_big_endian()
-    digests = [_Digests(copy) for copy in copies]
+    digests = [_Digests(copy, checksum) for copy in copies]
     # The largest first: what is left at the end, where not all cores have work, is small then.
     largest_first = sorted(digests, key=lambda each: -each.size)
     on_all_cores([job for each in largest_first for job in each.jobs()])
@@ -139,7 +140,8 @@ def copy_storages(copies: Sequence[StorageCopy]) -> list[StoredStorage]:
 class _Digests:
     """The digest and the checksum of a storage while it is copied, by jobs in any order."""
 
-    def __init__(self, copy: StorageCopy) -> None:
+    def __init__(self, copy: StorageCopy, checksum: Checksum) -> None:
+        self._checksum = checksum
         self.size: int = copy.storage.nbytes()
         self._copy = copy
         self._sha256 = ""
@@ -176,7 +178,7 @@ class _Digests:
         with _opened(self._copy.path) as descriptor:
             for at in range(0, len(memory), _AT_ONCE):
                 chunk = memory[at : at + _AT_ONCE]
-                crc = crc32(chunk, crc)
+                crc = self._checksum(chunk, crc)
                 write_all_at(descriptor, chunk, self._copy.offset + start + at)
                 yield
         self._crcs[part] = crc, len(memory)
@@ -186,7 +188,7 @@ class _Digests:
         with _opened(self._copy.path) as descriptor:
             for chunk in chunks(self._copy.storage):
                 sha.update(chunk)
-                crc = crc32(chunk, crc)
+                crc = self._checksum(chunk, crc)
                 write_all_at(descriptor, chunk, at)
                 at += len(chunk)
                 yield

@@ -20,6 +20,7 @@ from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.record_digests import digest_records
 from hermpkg_build.archive.writer import FileSlice, Record, replace_archive, replacement_of, write_archive
 from hermpkg_build.disk.all_cores import cores
+from hermpkg_build.disk.crc32 import quick_crc32
 from hermpkg_build.disk.files import hash_file
 from hermpkg_build.inspection.diff.compare import compare_archives
 
@@ -105,7 +106,7 @@ def _verifying(folder: str, storages: Sequence[FileSlice]) -> dict[str, Callable
 
     def verify() -> None:
         with ArchiveReader(paths[0]) as reader:
-            digest_records(reader, reader.names())
+            digest_records(reader, reader.names(), quick_crc32)
 
     def compare() -> None:
         with ArchiveReader(paths[0]) as a, ArchiveReader(paths[1]) as b:

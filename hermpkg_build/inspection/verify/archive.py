@@ -24,6 +24,7 @@ from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.core.manifest import Manifest, RecordKind
 from hermpkg_build.core.policy import Policy
 from hermpkg_build.core.texts import aligned, counted
+from hermpkg_build.disk.crc32 import quick_crc32
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.inspection.contents import manifest_of
 from hermpkg_build.inspection.verify.environment_audit import audit_environment
@@ -123,7 +124,7 @@ def _bytes_behind(path: str) -> Problem | None:
 
 def _record_problems(reader: ArchiveReader, digests: dict[str, str]) -> Iterator[Problem]:
     """Read each record once, compare it with its checksum, and note its SHA-256 in `digests`."""
-    for name, sha256, crc32, problem in digest_records(reader, reader.names()):
+    for name, sha256, crc32, problem in digest_records(reader, reader.names(), quick_crc32):
         if problem is not None:
             yield _structural(problem, name)
             continue

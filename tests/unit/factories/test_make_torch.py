@@ -76,6 +76,13 @@ def test_a_model_is_the_same_whatever_the_hash_seed(models: ModelWorkspace) -> N
     assert str(models.root / "models/net.py") in first.observed_files.code
 
 
+def test_writing_large_tensors_imports_nothing_that_is_observed(models: ModelWorkspace) -> None:
+    models.write("models/large.py", "import torch\ndef make():\n    return torch.zeros(1 << 20)\n")
+    made = models.make("models.large:make")
+    importers = {observed.importer for observed in made.observed_modules}
+    assert not [importer for importer in importers if importer.startswith("hermpkg_build")]
+
+
 def test_weights_of_either_kind(models: ModelWorkspace, state: dict[str, Any]) -> None:
     models.write("models/net.py", NET)
     del state["1.weight"]
