@@ -88,7 +88,10 @@ def _output(examined: Examined, target: TargetResult) -> str:
 
 
 def merged(part: ChangedPart, built: BuildResult) -> BuildResult:
-    """Return the result of the whole request, of which a part was built and the others were as they are."""
+    """Return the result of the whole request, of which a part was built and the others were as they are.
+
+    What failed of the part is left out, as it is of any build.
+    """
     before = part.examined.snapshot.result
     found = {target.label: target for target in built.targets}
     counts = {}
@@ -97,7 +100,10 @@ def merged(part: ChangedPart, built: BuildResult) -> BuildResult:
         known = before.actions.get(kind, ActionCounts())
         total = max(known.run + known.cached, ran.run + ran.cached)
         counts[kind] = ActionCounts(ran.run, total - ran.run)
-    targets = tuple(found.get(target.label, target) for target in before.targets)
+    failed = frozenset(part.labels) - found.keys()
+    targets = tuple(
+        found.get(target.label, target) for target in before.targets if target.label not in failed
+    )
     return replace(built, targets=targets, actions=counts)
 
 

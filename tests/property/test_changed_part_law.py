@@ -18,7 +18,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from hermpkg_build.disk import signatures
-from hermpkg_build.engine.build import build_part, build_targets
+from hermpkg_build.engine.build import BuildFailedError, build_part, build_targets
 from hermpkg_build.engine.changed_part import changed_part
 from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.opening import open_build
@@ -169,3 +169,29 @@ def test_only_what_rests_on_the_edited_file_is_looked_at(tmp_path: Path) -> None
     assert build(root, tmp_path / "cache")[1] == ["//two:out"]
     (root / "two" / "c.py").write_text("")
     assert len(build(root, tmp_path / "cache")[1]) == 2 * len(FOLDERS), "a file more concerns all"
+
+
+def test_a_target_that_fails_after_an_edit_is_not_among_the_results(tmp_path: Path) -> None:
+    root, cache = tmp_path / "workspace", tmp_path / "cache"
+    CHAIN.write(root)
+    time.sleep(TICK_S)
+    build(root, cache)
+    (root / "one" / "b.py").write_text("def (:")
+    request = BuildRequest(patterns=("//...",), directory=str(root), keep_going=True)
+    examined = examine(request)
+    assert examined is not None
+    part = changed_part(request, examined)
+    assert part is not None
+    with (
+        open_build(find_workspace(str(root)), part.part_of_request(1), str(cache), Told()) as opened,
+        pytest.raises(BuildFailedError) as caught,
+    ):
+        build_part(opened, part)
+    labels = {target.label for target in caught.value.result.targets}
+    assert not labels & {"//one:code", "//three:out"}
+    assert "//two:out" in labels
+    CHAIN.write(root)
+    time.sleep(TICK_S)
+    (gave, _), clean_root = build(root, cache), tmp_path / "clean"
+    CHAIN.write(clean_root)
+    assert gave == build(clean_root, tmp_path / "clean cache")[0]
