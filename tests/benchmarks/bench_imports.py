@@ -17,6 +17,7 @@ from hermpkg_build.source.imports import analyse_source
 from hermpkg_build.source.parallel import facts_of_files
 from hermpkg_build.source.source_facts import Source
 
+RUFF = "ruff analyze graph (all cores)"
 TORCH = "torch.package's visitor, one process"
 _DEEP = ".".join(["package"] * 16)
 """The name that relative imports count from; what it is makes no difference to the work."""
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     facts = [found.facts for found in facts_of_files([Source(path=path) for path in paths], 1)]
     imports = sum(len(found.imports) for found in facts)
     show(f"{options.package}: {len(paths):,} modules, {size:.1f} MB, {imports:,} imports", rows)
+    print_goals({row.name: row.median for row in rows})
     print_codec([encode(found) for found in facts])
     return 0
 
@@ -64,9 +66,7 @@ def row_actions(paths: Sequence[str], jobs: int) -> dict[str, Callable[[], objec
     ruff = ruff_command()
     if ruff:
         command = [*ruff, "analyze", "graph", "--isolated", *paths]
-        rows["ruff analyze graph (all cores)"] = lambda: subprocess.run(
-            command, capture_output=True, check=True
-        )
+        rows[RUFF] = lambda: subprocess.run(command, capture_output=True, check=True)
     rows["hermpkg, one process"] = lambda: [analyse(path) for path in paths]
     sources = [Source(path=path) for path in paths]
     rows[f"hermpkg, {jobs} processes"] = lambda: facts_of_files(sources, jobs)
@@ -87,6 +87,19 @@ def ruff_command() -> list[str]:
             continue
         return command
     return []
+
+
+def print_goals(medians: dict[str, float]) -> None:
+    """Whether the goals are kept: well ahead of ruff, and helpers that never cost more than they bring."""
+    one, *parallel = (name for name in medians if name.startswith("hermpkg"))
+    pairs = [
+        (min([one, *parallel], key=medians.__getitem__), RUFF, 0.7),
+        *((name, one, 1.0) for name in parallel),
+    ]
+    for name, peer, most in pairs:
+        if peer in medians:
+            missed = "   MISSED" if medians[name] > most * medians[peer] else ""
+            print(f"goal of {name}: {most} x {peer}, is {medians[name] / medians[peer]:.2f}{missed}")
 
 
 def print_codec(encoded: Sequence[bytes]) -> None:
