@@ -18,6 +18,12 @@ from hermpkg_build.serving.version import WorkerProcess
 from hermpkg_build.serving.waiting import Waiting
 
 _WORK_AHEAD_S = 0.005
+_FEW_AHEAD = 2
+_FEW_AHEAD_S = 0.1
+"""A worker has up to seven calls ahead, that it makes in 5 ms, or two where it takes longer for these."""
+_PATIENCE_S = 0.02
+_PATIENCE = 4
+"""A call that has not begun after so many times the time that is between, is made by another worker."""
 _LONG_S = 0.25
 """Behind calls that take longer none are sent ahead: waking a worker takes nothing beside them."""
 _MOST_AHEAD = 7
@@ -95,7 +101,8 @@ class Line(Closing):
         """Send a call that waits, if the worker is to have more; say whether there was one."""
         with self._lock:
             room = self._room_ahead()
-            call = self._waiting.take_ahead(self._number, room) if room else None
+            patience = max(_PATIENCE_S, _PATIENCE * len(self._in_flight) * self._seconds)
+            call = self._waiting.take_ahead(self._number, room, patience) if room else None
             if call is None:
                 return False
             try:
@@ -194,7 +201,12 @@ class Line(Closing):
     def _room_ahead(self) -> int:
         """The bytes of a call that may be sent ahead now; 0 for none."""
         ahead = len(self._in_flight) - 1
-        enough = ahead >= _MOST_AHEAD or (ahead > 0 and (ahead + 1) * self._seconds > _WORK_AHEAD_S)
+        work = (ahead + 1) * self._seconds
+        enough = (
+            ahead >= _MOST_AHEAD
+            or (ahead >= _FEW_AHEAD and work > _WORK_AHEAD_S)
+            or (ahead >= 1 and work > _FEW_AHEAD_S)
+        )
         if ahead < 0 or enough or self.condemned or self._closed or self._seconds > _LONG_S:
             return 0
         return max(0, _MOST_BYTES - sum(sent.size for sent in self._in_flight))

@@ -15,9 +15,6 @@ from hermpkg_build.serving.calls import Batch, Call
 from hermpkg_build.serving.errors import PoolClosedError, QueueFullError
 from hermpkg_build.serving.requests import Callee
 
-_STALE_S = 0.02
-"""A call that was sent ahead, and has not begun in this time, is made by the next worker that can."""
-
 
 class Waiting:
     """A queue of up to `limit` calls; with a `batch`, workers take several calls of one callee at once."""
@@ -33,7 +30,7 @@ class Waiting:
         self._retired: set[int] = set()
         self._lent: set[int] = set()
         self._ahead: dict[int, dict[Call, float]] = {}
-        """By worker, the calls that were sent to it while it made another one, and when."""
+        """By worker, the calls that were sent to it while it made another one, and when they are late."""
         self._woken: set[int] = set()
         """Those that are about to take a call."""
         self._waits: dict[int, threading.Condition] = {}
@@ -97,8 +94,11 @@ class Waiting:
                 self._wake_one()
         return []
 
-    def take_ahead(self, worker: int, most: int) -> Call | None:
-        """Take a call of up to `most` bytes, which no other worker can begin, for one that makes another."""
+    def take_ahead(self, worker: int, most: int, seconds: float) -> Call | None:
+        """Take a call of up to `most` bytes, which no other worker can begin, for one that makes another.
+
+        Where it has not begun after so many `seconds`, the next worker that can makes it.
+        """
         with self._lock:
             if self._batch is not None or worker in self._retired:
                 return None
@@ -110,7 +110,7 @@ class Waiting:
                     self._room()
                 if calls and calls[0].size <= most:
                     call = calls.popleft()
-                    self._ahead.setdefault(worker, {})[call] = time.monotonic()
+                    self._ahead.setdefault(worker, {})[call] = time.monotonic() + seconds
                     return call
         return None
 
@@ -277,10 +277,10 @@ class Waiting:
         now = time.monotonic()
         next_order = self._calls[0].order if self._calls else None
         for other, calls in self._ahead.items():
-            for call, since in calls.items() if other != worker else ():
+            for call, due in calls.items() if other != worker else ():
                 if call.worker is not None:
                     continue
-                stale = now - since > _STALE_S and (next_order is None or call.order < next_order)
+                stale = now > due and (next_order is None or call.order < next_order)
                 if stale or (next_order is None and not only_stale):
                     return other
                 break

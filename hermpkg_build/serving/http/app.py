@@ -24,6 +24,7 @@ _log = logging.getLogger("hermpkg_build.serving")
 
 _IN_A_THREAD = 256 << 10
 """Bodies of so many bytes are read and written beside the loop that serves all others."""
+_QUICK_S = 0.05
 _JSON_LENGTH = "inference-header-content-length"
 
 
@@ -146,6 +147,14 @@ class App:
 async def _unless_gone(call: Awaitable[Any], receive: Receive) -> Any:
     """Await a call; cancel it where the client goes before it has its answer."""
     calling = asyncio.ensure_future(call)
+    try:
+        # Most have their answer by then, and nobody need look whether the client is there.
+        done, _ = await asyncio.wait([calling], timeout=_QUICK_S)
+        if done:
+            return calling.result()
+    except asyncio.CancelledError:
+        calling.cancel()
+        raise
     gone = asyncio.ensure_future(_disconnected(receive))
     try:
         await asyncio.wait([calling, gone], return_when=asyncio.FIRST_COMPLETED)

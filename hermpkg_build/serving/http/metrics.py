@@ -38,12 +38,20 @@ class Metrics:
             ["model", "result"],
             registry=self._registry,
         )
+        self._answers: dict[int, tuple[Any, Any]] = {}
+        """The counter and the histogram of each status: to find them takes as long as to use them."""
         self._registry.register(_PoolCollector(model))
 
     def answered(self, status: int, seconds: float) -> None:
         """Note the answer to a request for inference."""
-        self._requests.labels(self._model.name, str(status)).inc()
-        self._seconds.labels(self._model.name).observe(seconds)
+        found = self._answers.get(status)
+        if found is None:
+            name = self._model.name
+            found = self._requests.labels(name, str(status)), self._seconds.labels(name)
+            self._answers[status] = found
+        requests, duration = found
+        requests.inc()
+        duration.observe(seconds)
 
     def reloaded(self, *, served: bool) -> None:
         """Note that a new version was there."""

@@ -155,3 +155,14 @@ def test_a_worker_that_has_gone_on_is_not_ended(peer):
     calls[0].fail(TimeoutError())
     peer.line.expire(calls[0])
     assert not peer.killed
+
+
+def test_calls_of_some_time_are_not_taken_back_from_a_worker_that_makes_them_in_time(peer):
+    """Else two workers would take each other's calls again and again."""
+    peer.line._seconds = 0.05
+    calls, _ = started(peer, 4)
+    assert len(peer.waiting) == 3
+    (at_other,) = peer.take(1)
+    assert at_other is calls[3]
+    assert peer.waiting.held_up(1) is None
+    peer.line._seconds = 0.0001
