@@ -42,7 +42,7 @@ class Visitor(pickle.Pickler):
         self._judged: dict[int, tuple[type, bool]] = {}
         self._reductions = getattr(settings.persistent_id, "__self__", None)
         self._asks = not isinstance(self._reductions, PackageReductions)
-        self.size = 0
+        self.size: int = 0
         self.classes: Memo = {}
         self.plain_kinds: set[type] = set()
         self.kinds: set[type] = set()
