@@ -33,6 +33,7 @@ from hermpkg_build.factories.process_state import (
     is_same,
     made_in_own_folders,
     namespaces_of,
+    neutral_path,
     own_path,
     set_attribute,
     set_tables,
@@ -159,7 +160,8 @@ class Preloaded:
         for name, brought in root.modules.items():
             self._waiting.pop(name, None)
             self._hidden.discard(id(brought))
-        for owner, key, _, after in root.changes:
+        for owner, key, _, new in root.changes:
+            after = own_path(new) if isinstance(new, str) else new
             set_attribute(owner, key, after)
             if id(owner) in self._expected:
                 self._expected[id(owner)][1][key] = after
@@ -300,7 +302,10 @@ def _root(position: int, name: str, finder: WorkspaceFinder, observer: FileObser
         },
         sites=dict(finder.sites),
         notes=_elsewhere(notes),
-        changes=tuple(changes_since(namespaces)),
+        changes=tuple(
+            (module, key, old, neutral_path(new) if isinstance(new, str) else new)
+            for module, key, old, new in changes_since(namespaces)
+        ),
         tables=(tables, tables_of(finder)),
         folders=folders,
     )

@@ -110,7 +110,7 @@ def tables_of(finder: WorkspaceFinder) -> dict[str, Any]:
     """What code before an import can have set that the import would heed, or change."""
     return {
         "environment": {
-            name: _neutral(value) for name, value in os.environ.items() if name not in OWN_FOLDERS
+            name: neutral_path(value) for name, value in os.environ.items() if name not in OWN_FOLDERS
         },
         "warnings": list(warnings.filters),
         "path": list(sys.path),
@@ -141,7 +141,7 @@ def set_tables(tables: Mapping[str, Any], finder: WorkspaceFinder) -> None:
     sys.setrecursionlimit(tables["recursion"])
 
 
-def _neutral(value: str) -> str:
+def neutral_path(value: str) -> str:
     """A path in the home or the temporary folder of this process, in a way that holds in another."""
     for name in OWN_FOLDERS:
         folder = os.environ.get(name, "")
@@ -151,7 +151,7 @@ def _neutral(value: str) -> str:
 
 
 def own_path(value: str) -> str:
-    """The inverse of `_neutral`, in this process."""
+    """The inverse of `neutral_path`, in this process."""
     if not value.startswith("\0"):
         return value
     _, name, rest = value.split("\0")
@@ -160,7 +160,7 @@ def own_path(value: str) -> str:
 
 def made_in_own_folders() -> set[str]:
     """All that is in the home and the temporary folder of this process: see `_in`."""
-    return {_neutral(path) for path in contents_of([os.environ[name] for name in OWN_FOLDERS])}
+    return {neutral_path(path) for path in contents_of([os.environ[name] for name in OWN_FOLDERS])}
 
 
 def contents_of(tops: Iterable[str]) -> set[str]:

@@ -28,7 +28,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="warm processes 
 
 ONE = """
 import one.part
-import os, random, warnings
+import os, random, tempfile, warnings
+assert os.path.isdir(tempfile.gettempdir())
 warnings.filterwarnings("ignore", "from one")
 HOME = os.path.expanduser("~")
 MODE = os.environ.get("MODE", "none")
@@ -157,6 +158,9 @@ SAME = {
     "specs": (
         "import one\nspec = one.__spec__\n"
         "def make(): return one.Thing([spec.name, spec.has_location, type(spec.loader).__name__, one.part.X])"
+    ),
+    "files for a while": (
+        "import one, tempfile\ndef make():\n    tempfile.TemporaryFile().close()\n    return one.Thing(1)"
     ),
     "a probe": (
         "import importlib.util\nfound = importlib.util.find_spec('one') is not None\nimport one\n"
