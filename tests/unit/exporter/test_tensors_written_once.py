@@ -15,6 +15,7 @@ from hermpkg_build.archive.reader import ArchiveReader  # noqa: E402
 from hermpkg_build.errors import LocalEnvironmentError  # noqa: E402
 from hermpkg_build.exporter.destination import FileDestination, MemoryRoom, StreamDestination  # noqa: E402
 from hermpkg_build.inspection.verify.layout_audit import audit_layout  # noqa: E402
+from hermpkg_build.pickles.storages import storage_digest  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:TypedStorage is deprecated")
 
@@ -106,3 +107,59 @@ def test_an_artifact_is_exported_anew_over_itself(tmp_path):
             exporter.save_pickle("t", "0.pkl", loaded)
         assert not loaded[0].any()
     assert path.read_bytes() == before
+
+
+def kinds_of_tensors():
+    """Tensors of every kind of storage, each larger than what waits in memory."""
+    torch.manual_seed(0)
+    large = torch.rand(512, 512)
+    made = {
+        "plain": large,
+        "tied": large[:256].t(),
+        "float8": large.to(torch.float8_e4m3fn).repeat(2, 1),
+        "quantized": torch.quantize_per_channel(
+            torch.rand(512, 1024),
+            torch.full((512,), 0.1),
+            torch.zeros(512, dtype=torch.int64),
+            0,
+            torch.qint8,
+        ),
+        "nibbles": torch.quantize_per_tensor(torch.rand(1024, 1024), 0.1, 0, torch.quint4x2),
+        "sparse": (large - 0.5).relu().to_sparse(),
+        "rows": large.to_sparse_csr(),
+        "complex": torch.rand(256, 256, dtype=torch.complex64),
+    }
+    for name in ("bits8", "float4_e2m1fn_x2", "float8_e8m0fnu"):  # torch itself can save no others, as uint4.
+        if hasattr(torch, name):
+            bits = torch.randint(0, 255, (1024, 512), dtype=torch.uint8)
+            made[name] = bits.view(getattr(torch, name))
+    return made
+
+
+def bits_of(tensor):
+    if tensor.is_quantized:
+        return storage_digest(tensor.untyped_storage()), tensor.qscheme()
+    if tensor.layout is torch.sparse_coo:
+        return bits_of(tensor._indices()), bits_of(tensor._values())
+    if tensor.layout is torch.sparse_csr:
+        return bits_of(tensor.crow_indices()), bits_of(tensor.col_indices()), bits_of(tensor.values())
+    return storage_digest(tensor.untyped_storage()), tensor.dtype, tensor.shape, tensor.stride()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_every_kind_of_tensor_comes_back_bit_by_bit(tmp_path):
+    tensors = kinds_of_tensors()
+    path = tmp_path / "t.pt"
+    with PackageExporter(path) as exporter:
+        exporter.extern("**")
+        exporter.save_pickle("t", "t.pkl", tensors)
+    stream = io.BytesIO()
+    with PackageExporter(stream) as exporter:
+        exporter.extern("**")
+        exporter.save_pickle("t", "t.pkl", tensors)
+    assert path.read_bytes() == stream.getvalue()
+    loaded = PackageImporter(path, verify="all").load_pickle("t", "t.pkl")
+    for name, tensor in tensors.items():
+        assert bits_of(loaded[name]) == bits_of(tensor), name
+    loaded["plain"][0, 0] = 7
+    assert loaded["tied"][0, 0] == 7
