@@ -64,7 +64,8 @@ class Root:
     """One root: all that it brought, by name in the order of ``sys.modules``, and what it did besides.
 
     `replaced` are those in whose places `modules` has others. `tables` are those before and after it, and
-    `folders` what it made in folders of the process itself.
+    `folders` what it made in folders of the process itself; `sought` are what it looked for in vain in the
+    folder that it was imported in.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Root:
     changes: tuple[Change, ...]
     tables: tuple[Mapping[str, Any], Mapping[str, Any]]
     folders: tuple[str, ...]
+    sought: tuple[str, ...]
 
 
 class Preloaded:
@@ -117,6 +119,8 @@ class Preloaded:
         """
         if claimed := next((name for name in self.sites if self._is_claimed(name, finder)), None):
             go_cold(f"{claimed} is the workspace's now")
+        if there := next((path for root in self._roots for path in root.sought if os.path.lexists(path)), ""):
+            go_cold(f"{there} would have been found by a library")
         sys.meta_path[sys.meta_path.index(self._finder)] = finder
         for root in reversed(self._roots):
             for module, key, before, _ in reversed(root.changes):
@@ -271,7 +275,8 @@ def _root(position: int, name: str, finder: WorkspaceFinder, observer: FileObser
     except BaseException as error:
         raise UnfitError(position, f"{name} cannot be imported: {error}") from error
     notes, here = observer.take(), os.path.join(os.getcwd(), "")
-    if any(f"{path}/".startswith(here) for paths in notes.files.values() for path in paths):
+    seen = {path for paths in notes.files.values() for path in paths if f"{path}/".startswith(here)}
+    if any(os.path.lexists(path) for path in seen):
         raise UnfitError(position, f"{name} looks at the folder that it is imported in")
     if len(os.listdir("/proc/self/task")) > 1:
         raise UnfitError(position, f"{name} starts threads")
@@ -302,6 +307,7 @@ def _root(position: int, name: str, finder: WorkspaceFinder, observer: FileObser
         },
         sites=dict(finder.sites),
         notes=_elsewhere(notes),
+        sought=tuple(path.removeprefix(here) for path in seen),
         changes=tuple(
             (module, key, old, neutral_path(new) if isinstance(new, str) else new)
             for module, key, old, new in changes_since(namespaces)

@@ -192,7 +192,7 @@ def _signature(path: str) -> tuple[int, ...] | None:
 
 def main(path: str, description: str, line: int, told: int) -> None:
     """Listen at `path`, import what the world in the file `description` has, and serve."""
-    started_ns = time.time_ns()
+    started_ns, variables = time.time_ns(), dict(os.environ)
     world = json.loads(Path(description).read_text(encoding="utf-8"))
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(f"{path}.new")
@@ -212,7 +212,14 @@ def main(path: str, description: str, line: int, told: int) -> None:
         if line >= 0:
             os.set_inheritable(line, True)
         listener.close()
-        os.execv(sys.executable, [*sys.orig_argv[:-1], "-1"])  # noqa: S606 -- the same words once more
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.mkdir(folder, 0o700)
+        work = os.path.join(os.environ["HOME"], "work")
+        os.mkdir(work)
+        os.chdir(work)
+        words = [*sys.orig_argv[:-1], "-1"]
+        os.execve(sys.executable, words, variables)  # noqa: S606 -- the same words once more
     server = WarmServer(listener, path, ahead, float(world["idle_s"]), line)
     try:
         if server.changed_since(started_ns):

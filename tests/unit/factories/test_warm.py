@@ -222,7 +222,8 @@ UNFIT = {
     "patches": "import one\none.Thing.scale = lambda self: 5\nX = 1\n",
     "fails": "raise ImportError\n",
     "threads": "import threading as t, time\nX = t.Thread(target=time.sleep, args=[9], daemon=1).start()\n",
-    "looks around": "import os\nX = os.path.exists('file')\n",
+    "looks around": "import os\nX = os.listdir()\n",
+    "leaves things": "import os\nos.environ['LEFT'] = '1'\nopen(os.path.expanduser('~/f'), 'w')\nX = 1\n",
 }
 
 
