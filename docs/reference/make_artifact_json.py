@@ -11,9 +11,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from hermpkg_build.core import manifest
-from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.json_codec import OMITTED
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.inspection.contents import Contents, RecordFacts
 from hermpkg_build.inspection.diff import differences
 from hermpkg_build.inspection.groups import Group, GroupKind

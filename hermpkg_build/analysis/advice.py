@@ -13,9 +13,10 @@ from hermpkg_build.analysis.policy_maker import decide_alone
 from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.analysis.rule_problems import literal_stem, may_idle
 from hermpkg_build.core.globs import GlobGroup, covers
-from hermpkg_build.core.graph import EdgeKind, ModuleGraph, ModuleKind, Origin
+from hermpkg_build.core.graph import EdgeKind, ModuleGraph
 from hermpkg_build.core.module_names import record_of_module, top_of
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
+from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.source_roots import advice_on_root
 from hermpkg_build.core.spelling import did_you_mean
 

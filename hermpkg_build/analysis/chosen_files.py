@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from hermpkg_build.core.globs import GlobGroup
-from hermpkg_build.core.graph import ModuleGraph, Origin
+from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.module_names import record_of_module, top_of
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import Origin, Policy
 
 _NEVER = (".py", ".pyc", ".pyo")
 

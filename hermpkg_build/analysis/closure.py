@@ -18,10 +18,11 @@ from hermpkg_build.analysis.problems import Problem, ProblemKind, Trail
 from hermpkg_build.analysis.rule_problems import malformed_patterns, unused_rules
 from hermpkg_build.analysis.walked_links import WalkedLinks, node_of
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, ModuleNode, Origin
+from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleNode
 from hermpkg_build.core.import_facts import DynamicImport, SourceUse, SyntaxProblem
 from hermpkg_build.core.module_names import is_module_name, parent_of
-from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
+from hermpkg_build.core.policy import PolicyRule, PolicyTable
 from hermpkg_build.errors import Location
 from hermpkg_build.source.source_facts import SourceFacts
 

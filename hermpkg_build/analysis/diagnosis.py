@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from hermpkg_build.analysis.advice import Adviser, undeclared_file
 from hermpkg_build.analysis.problems import Problem, ProblemKind
-from hermpkg_build.core.graph import Edge, EdgeKind, ModuleKind, Origin
+from hermpkg_build.core.graph import Edge, EdgeKind
 from hermpkg_build.core.module_names import top_of
+from hermpkg_build.core.module_roles import ModuleKind, Origin
 from hermpkg_build.core.texts import counted, first_of
 from hermpkg_build.disk.standard_library import interpreter
 from hermpkg_build.errors import AnalysisError, Location

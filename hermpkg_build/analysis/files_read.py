@@ -23,10 +23,10 @@ from hermpkg_build.analysis.native_libraries import (
     place_of_loading,
 )
 from hermpkg_build.archive.layout import problem_with_name
-from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin
+from hermpkg_build.core.graph import ModuleGraph, ModuleNode
 from hermpkg_build.core.import_facts import SourceUse
 from hermpkg_build.core.module_names import folder_of_module, record_of_module, top_of
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.errors import Location
 

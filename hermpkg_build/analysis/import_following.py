@@ -10,7 +10,7 @@ from hermpkg_build.analysis.import_resolution import Meaning, Resolver, Verdict,
 from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.analysis.problems import ProblemKind
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.graph import Edge, EdgeKind, ModuleKind, Origin
+from hermpkg_build.core.graph import Edge, EdgeKind
 from hermpkg_build.core.import_facts import (
     IMPORT_CONTEXTS,
     DynamicImport,
@@ -21,7 +21,7 @@ from hermpkg_build.core.import_facts import (
     SyntaxProblem,
 )
 from hermpkg_build.core.module_names import parent_of, parents_of
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.errors import Location
 from hermpkg_build.source.source_facts import SourceFacts
 

@@ -8,10 +8,10 @@ from typing import Protocol
 
 from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.analysis.problems import ProblemKind
-from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.import_facts import Import, ImportForm
 from hermpkg_build.core.module_names import is_module_name, parent_of, parents_of, top_of
-from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
+from hermpkg_build.core.policy import PolicyRule, PolicyTable
 
 
 class ModuleLookup(Protocol):

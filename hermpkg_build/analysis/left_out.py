@@ -17,10 +17,11 @@ from hermpkg_build.analysis.files_read import FilesRead
 from hermpkg_build.analysis.import_resolution import package_of
 from hermpkg_build.analysis.module_finder import ModuleFinder, ModuleSource
 from hermpkg_build.analysis.problems import MissingFile, Problem, ProblemKind
-from hermpkg_build.core.graph import Edge, EdgeKind, Origin
+from hermpkg_build.core.graph import Edge, EdgeKind
 from hermpkg_build.core.import_facts import DynamicImport, ImportContext
 from hermpkg_build.core.module_names import top_of
-from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
+from hermpkg_build.core.module_roles import Origin, Policy
+from hermpkg_build.core.policy import PolicyRule, PolicyTable
 from hermpkg_build.core.syntax_trees import parse_module
 from hermpkg_build.core.texts import listed
 from hermpkg_build.errors import Location

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from hermpkg_build.analysis.distributions import Distributions
 from hermpkg_build.analysis.search_path import Folder, SearchPath, read_search_path
 from hermpkg_build.analysis.zip_folders import zip_listings
-from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.module_names import (
     is_module_name,
@@ -25,6 +24,7 @@ from hermpkg_build.core.module_names import (
     record_of_module,
     top_of,
 )
+from hermpkg_build.core.module_roles import ModuleKind, Origin
 from hermpkg_build.core.target import DeclaredModule
 
 if TYPE_CHECKING:

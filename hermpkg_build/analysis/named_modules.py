@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from hermpkg_build.analysis.module_finder import ModuleSource, namespaces_above
-from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.module_names import parent_of, parents_of
+from hermpkg_build.core.module_roles import ModuleKind, Origin
 
 
 class NamedModules(Mapping[str, ModuleSource]):

@@ -9,9 +9,10 @@ from hermpkg_build.analysis.decisions import OWN_TOOLS
 from hermpkg_build.analysis.distributions import Distribution
 from hermpkg_build.analysis.module_finder import ModuleFinder, ModuleSource
 from hermpkg_build.core.distribution_names import normalised
-from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin
+from hermpkg_build.core.graph import ModuleGraph, ModuleNode
 from hermpkg_build.core.module_names import top_of
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
+from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.source_roots import advice_on_root
 from hermpkg_build.core.texts import listed
 

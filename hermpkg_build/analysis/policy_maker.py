@@ -26,9 +26,10 @@ from hermpkg_build.analysis.rule_problems import beginning_like
 from hermpkg_build.analysis.unused_distributions import unused_distributions
 from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.globs import GlobGroup
-from hermpkg_build.core.graph import EdgeKind, ModuleGraph, ModuleKind
+from hermpkg_build.core.graph import EdgeKind, ModuleGraph
 from hermpkg_build.core.module_names import parents_of, top_of
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.module_roles import ModuleKind, Policy
+from hermpkg_build.core.policy import PolicyRule
 
 _WITHOUT_SOURCE = (ModuleKind.EXTENSION, ModuleKind.BYTECODE, ModuleKind.BUILTIN)
 _NOT_PLUGINS = ("console_scripts", "gui_scripts")

@@ -18,7 +18,8 @@ from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.analysis.rule_problems import literal_stem
 from hermpkg_build.core.globs import GlobGroup
 from hermpkg_build.core.module_names import top_of
-from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
+from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.core.policy import PolicyRule, PolicyTable
 
 _LEFT_TO_DECIDE = (ProblemKind.DENIED, ProblemKind.MOCKED_BUT_USED)
 

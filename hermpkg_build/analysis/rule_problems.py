@@ -10,7 +10,8 @@ from hermpkg_build.analysis.import_resolution import ModuleLookup, Verdict
 from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.core.globs import GlobGroup
 from hermpkg_build.core.graph import ModuleGraph
-from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
+from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.core.policy import PolicyRule, PolicyTable
 
 
 def malformed_patterns(rules: Sequence[PolicyRule]) -> list[Problem]:

@@ -21,9 +21,10 @@ from hermpkg_build.analysis.rule_problems import malformed_patterns
 from hermpkg_build.analysis.walked_links import node_of
 from hermpkg_build.analysis.workspace_modules import SeenModules, WorkspaceModules
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.graph import ModuleNode, Origin
+from hermpkg_build.core.graph import ModuleNode
 from hermpkg_build.core.import_facts import Import
 from hermpkg_build.core.module_names import parents_of
+from hermpkg_build.core.module_roles import Origin
 from hermpkg_build.core.policy import PolicyRule, PolicyTable
 from hermpkg_build.source.source_facts import SourceFacts
 

@@ -8,7 +8,8 @@ from hermpkg_build.analysis.closure import Closure, FactsProvider, Imports, Root
 from hermpkg_build.analysis.module_finder import ModuleFinder
 from hermpkg_build.analysis.problems import Problem
 from hermpkg_build.analysis.rule_problems import misspelt_names
-from hermpkg_build.core.graph import Edge, Origin
+from hermpkg_build.core.graph import Edge
+from hermpkg_build.core.module_roles import Origin
 from hermpkg_build.core.policy import PolicyRule
 
 

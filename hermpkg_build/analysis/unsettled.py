@@ -13,8 +13,9 @@ from hermpkg_build.analysis.policy_maker import FollowedImports
 from hermpkg_build.analysis.policy_plan import PolicyPlan, plan_policy
 from hermpkg_build.analysis.problems import MissingFile, Problem, ProblemKind
 from hermpkg_build.core.globs import GlobGroup
-from hermpkg_build.core.graph import EdgeKind, Origin
+from hermpkg_build.core.graph import EdgeKind
 from hermpkg_build.core.module_names import top_of
+from hermpkg_build.core.module_roles import Origin
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.starlark_text import short_policy
 from hermpkg_build.core.texts import counted, first_of

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from hermpkg_build.analysis.import_following import Followed, edges_by_target
 from hermpkg_build.analysis.import_resolution import Verdict
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.graph import Edge, EdgeKind, ModuleKind, ModuleNode, Origin
+from hermpkg_build.core.graph import Edge, EdgeKind, ModuleNode
+from hermpkg_build.core.module_roles import ModuleKind, Origin
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from hermpkg_build.analysis.module_finder import ModuleSource, declared_module, namespaces_above
-from hermpkg_build.core.graph import ModuleKind
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.module_names import parents_of, record_of_module
+from hermpkg_build.core.module_roles import ModuleKind
 from hermpkg_build.core.target import DeclaredModule
 
 _NOBODY = frozenset[int]()

@@ -15,7 +15,7 @@ from hermpkg_build.assembly.parts import Part, check_names
 from hermpkg_build.assembly.record_contents import Contents, file_content
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.distribution_names import normalised_requirements
-from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode
+from hermpkg_build.core.graph import ModuleGraph, ModuleNode
 from hermpkg_build.core.manifest import (
     Manifest,
     ManifestLicense,
@@ -26,7 +26,7 @@ from hermpkg_build.core.manifest import (
     entry_bytes,
 )
 from hermpkg_build.core.module_names import package_of_init, record_of_module
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import ModuleKind, Policy
 from hermpkg_build.environment.locked import LockedEnvironment
 from hermpkg_build.environment.pylock import pylock_text
 from hermpkg_build.version import __version__

@@ -11,7 +11,7 @@ from hermpkg_build.assembly.parts import Part
 from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.manifest import Manifest, RecordKind
 from hermpkg_build.core.module_names import package_of_init, record_of_module
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import Policy
 
 _LONGEST_STUB = 2048
 

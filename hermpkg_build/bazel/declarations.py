@@ -8,7 +8,8 @@ from typing import Any, cast
 from hermpkg_build.core.attributes import Attribute
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.target import ATTRIBUTES, DeclaredModule, PythonModules, RuleTarget
 from hermpkg_build.errors import HermpkgError, LoadingError
 from hermpkg_build.loading.attribute_values import convert

@@ -10,39 +10,8 @@ from functools import cached_property
 from typing import ClassVar, Protocol
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.errors import Location
-
-
-class Origin(str, enum.Enum):
-    """Where a module comes from."""
-
-    WORKSPACE = "workspace"
-    ENVIRONMENT = "environment"
-    STDLIB = "stdlib"
-    GENERATED = "generated"
-    """Source text given in a target (`sources`) or to save_source_string."""
-    MISSING = "missing"
-
-    __str__ = str.__str__
-
-
-class ModuleKind(str, enum.Enum):
-    """The form that a module has on disk."""
-
-    SOURCE = "source"
-    PACKAGE = "package"
-    """A folder with an ``__init__.py``."""
-    NAMESPACE = "namespace"
-    """A folder without one (PEP 420)."""
-    EXTENSION = "extension"
-    BYTECODE = "bytecode"
-    """A ``.pyc`` without its source."""
-    BUILTIN = "builtin"
-    """Built into or frozen in the interpreter, without a source file."""
-    MISSING = "missing"
-
-    __str__ = str.__str__
 
 
 class EdgeKind(str, enum.Enum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hermpkg_build.core.graph import ModuleGraph
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import Policy
 
 _STYLES = {
     Policy.INTERN: "",

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from hermpkg_build.core.canonical_json import dumps, loads, pretty
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.distribution_names import normalised_requirements
-from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.json_codec import OMITTED, JsonFormError, column, from_json, to_json
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.errors import ArchiveError
 
 FORMAT = 1

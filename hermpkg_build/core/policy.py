@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import enum
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from hermpkg_build.core.globs import GlobGroup, covers
+from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.errors import Location
-
-
-class Policy(str, enum.Enum):
-    """What a build does with a module: pack it, expect it of the machine, put a stub there, refuse it."""
-
-    INTERN = "intern"
-    EXTERN = "extern"
-    MOCK = "mock"
-    DENY = "deny"
-
-    __str__ = str.__str__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,11 +68,6 @@ def end_with(parent: int) -> None:
         os._exit(1)
 
 
-def signal_name(number: int) -> str:
-    """The name of a signal; that of one for real time, which has none, is its number."""
-    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
-
-
 class GroupLeader(Protocol):
     """A process that leads a group of its own, such as a `subprocess.Popen` that started a session."""
 

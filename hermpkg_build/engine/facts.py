@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.graph import ModuleKind, Origin
+from hermpkg_build.core.module_roles import ModuleKind, Origin
 from hermpkg_build.errors import AnalysisError, Location
 from hermpkg_build.source.known_facts import FactsStore, KnownFacts
 from hermpkg_build.source.source_facts import Source, SourceFacts, facts_of_source

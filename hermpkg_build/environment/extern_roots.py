@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.graph import ModuleGraph
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import Policy
 
 
 def extern_roots(graph: ModuleGraph, requires: Iterable[str]) -> frozenset[str]:

@@ -8,7 +8,7 @@ from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph
 from hermpkg_build.core.json_codec import to_json
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.explorer.byte_tree import byte_tree
 from hermpkg_build.inspection.archive_graph import graph_of_archive
 from hermpkg_build.inspection.groups import edits_of

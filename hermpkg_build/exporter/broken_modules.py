@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from hermpkg_build.analysis.advice import Voice
 from hermpkg_build.analysis.diagnosis import Teller, chain_lines
 from hermpkg_build.analysis.problems import Problem, ProblemKind
-from hermpkg_build.core.graph import ModuleGraph, ModuleKind
+from hermpkg_build.core.graph import ModuleGraph
+from hermpkg_build.core.module_roles import ModuleKind
 from hermpkg_build.core.policy import PolicyRule, patterns_text
 from hermpkg_build.exporter.errors import (
     BrokenModule,

@@ -14,8 +14,9 @@ from hermpkg_build.analysis.license_statements import LicenseStatements, license
 from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.analysis.problems import Problem
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.graph import Edge, ModuleGraph, Origin
-from hermpkg_build.core.policy import Policy, PolicyTable
+from hermpkg_build.core.graph import Edge, ModuleGraph
+from hermpkg_build.core.module_roles import Origin, Policy
+from hermpkg_build.core.policy import PolicyTable
 from hermpkg_build.exporter.facts_cache import open_facts_cache
 from hermpkg_build.exporter.loaded.computed_names import loaded_by_computed_name
 from hermpkg_build.exporter.loaded.native_libraries import loaded_libraries

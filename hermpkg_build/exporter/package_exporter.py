@@ -13,11 +13,11 @@ from hermpkg_build.analysis.module_finder import generated_module
 from hermpkg_build.assembly.artifact import ArtifactRequest, lay_out_parts
 from hermpkg_build.core.digest import Bytes
 from hermpkg_build.core.globs import GlobPattern
-from hermpkg_build.core.graph import ModuleGraph, ModuleKind
+from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.graph_dot import to_dot
 from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.core.module_names import package_of_init
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import ModuleKind, Policy
 from hermpkg_build.errors import AnalysisError, GroupedError, Location
 from hermpkg_build.exporter.broken_modules import call_text, raise_for
 from hermpkg_build.exporter.destination import destination_of

@@ -11,7 +11,8 @@ from hermpkg_build.analysis.closure import Root
 from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.core.globs import GlobGroup
 from hermpkg_build.core.graph import EdgeKind
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.errors import Location
 from hermpkg_build.exporter.sources.program import with_program
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hermpkg_build.core.globs import GlobPattern
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.exporter.hooks import Hooks, ModuleHook, RemovableHandle
 from hermpkg_build.exporter.plan import Plan, calling_location
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hermpkg_build.core.conditions import FactoryConditions
-from hermpkg_build.disk.processes import Children, lifeline, signal_name
+from hermpkg_build.disk.processes import Children, lifeline
+from hermpkg_build.disk.signal_names import signal_name
 from hermpkg_build.factories.processor import emulation_of
 
 _OUTPUT_LINES = 20

@@ -19,10 +19,11 @@ from hermpkg_build.analysis.decisions import (
 )
 from hermpkg_build.analysis.distributions import Distributions
 from hermpkg_build.archive.reader import ArchiveReader
-from hermpkg_build.core.graph import ModuleGraph, Origin
+from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.manifest import Manifest, RecordKind
 from hermpkg_build.core.module_names import is_within, module_of_record, top_of
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.module_roles import Origin, Policy
+from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.disk.files import hash_file
 from hermpkg_build.exporter.broken_modules import call_text
 from hermpkg_build.generate.comparison import Comparison

@@ -16,7 +16,8 @@ from hermpkg_build.analysis.policy_maker import Wishes
 from hermpkg_build.archive.pickled_models import EXAMPLE
 from hermpkg_build.core.example_call import Arguments, arguments_of, example_of
 from hermpkg_build.core.module_names import is_within
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.disk.replacing import aside_path
 from hermpkg_build.disk.standard_library import standard_library
 from hermpkg_build.errors import ActionError, HermpkgError

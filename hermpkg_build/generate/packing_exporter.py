@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from hermpkg_build.analysis.left_out import libraries_left_out
 from hermpkg_build.archive.records import Record
-from hermpkg_build.core.graph import ModuleGraph, ModuleKind, Origin
+from hermpkg_build.core.graph import ModuleGraph
+from hermpkg_build.core.module_roles import ModuleKind, Origin
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.exporter.export_analysis import ExportAnalysis, ExportWalk, follow_export
 from hermpkg_build.exporter.package_exporter import PackageExporter

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Sequence
 
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.starlark_text import short_policy
 from hermpkg_build.core.syntax_trees import literal_value, parse_expression
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from hermpkg_build.analysis.decisions import ABSENT, UNUSED, Decision
 from hermpkg_build.core.json_codec import OMITTED, to_json
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.texts import aligned, first_of, size_text
 from hermpkg_build.printable import one_line
 

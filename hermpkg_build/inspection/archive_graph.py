@@ -11,9 +11,10 @@ from hermpkg_build.archive.layout import EXTERN_MODULES
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.assembly.mocks import mocked_modules
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, Origin
+from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph
 from hermpkg_build.core.module_names import top_of
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
+from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.inspection.contents import begins_like_pickle, manifest_of
 from hermpkg_build.inspection.pickle_records import PickleRecords

@@ -13,11 +13,10 @@ from hermpkg_build.archive.modules import PackedModules
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.assembly.mocks import mocked_modules
 from hermpkg_build.core.distribution_names import normalised
-from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.json_codec import OMITTED
 from hermpkg_build.core.manifest import Manifest, ManifestModule, RecordKind
 from hermpkg_build.core.module_names import module_of_record, parents_of, top_of
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.core.texts import counted
 from hermpkg_build.inspection.contents import Contents, RecordFacts
 from hermpkg_build.runtime.contents.archives import read_externs

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hermpkg_build.core.distribution_names import LONGEST_SPECIFIER, normalised
 from hermpkg_build.core.module_names import top_of
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.inspection.contents import Contents
 from hermpkg_build.inspection.groups import Belongings, GroupKind
 

@@ -14,7 +14,7 @@ from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import EdgeKind, ModuleGraph
 from hermpkg_build.core.manifest import Manifest, RecordKind
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.texts import listed
 from hermpkg_build.inspection.archive_graph import graph_of_archive
 from hermpkg_build.inspection.contents import RecordFacts, digest_of

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from hermpkg_build.scanning.findings import Finding, Kind, Level
 from hermpkg_build.scanning.harmless import is_harmless
 from hermpkg_build.scanning.known_names import Capability, capability_within, reaches_others
-from hermpkg_build.scanning.name_origins import origins_in
 from hermpkg_build.scanning.pickle_calls import COMPUTED, Deed, PickleUse, Place
+from hermpkg_build.scanning.surroundings import Surroundings, origins_of
 
 _ORDER = (Deed.CHANGES, Deed.CALLS, Deed.STATE, Deed.FILLS, Deed.IMPORTS)
 """Of what a pickle does with one name, the first is told."""
@@ -21,20 +20,7 @@ _INSIDES = frozenset(
         *("__loader__", "__spec__", "__self__", "__getattribute__", "__import__"),
     }
 )
-_MOST_SEGMENTS = 64
 _TORCHSCRIPT = "__torch__"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What lies around a pickle: `packed` are the modules in its artifact, whose code is judged by itself.
-
-    `exports` are what the names of packed modules stand for, as far as they are imports or aliases.
-    """
-
-    packed: Collection[str] = ()
-    exports: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
-    is_torchscript: bool = False
 
 
 def judged(uses: Iterable[PickleUse], record: str, around: Surroundings) -> Iterator[Finding]:
@@ -112,30 +98,3 @@ def _of_packed(module: str, name: str, around: Surroundings) -> Verdict:
         if found is not None and found.level > worst.level:
             worst = found._replace(words=f"is {full}: {found.words}")
     return worst
-
-
-def origins_of(module: str, name: str, around: Surroundings) -> Iterator[str]:
-    """The names outside of the artifact that a name in a packed module stands for, by imports and aliases."""
-    seen: set[tuple[str, str]] = set()
-    names = [(module, name)]
-    while names and len(seen) < 64:
-        module, name = names.pop()
-        if (module, name) in seen:
-            continue
-        seen.add((module, name))
-        first, dot, rest = name.partition(".")
-        for origin in origins_in(around.exports.get(module, {}), first):
-            full = f"{origin}{dot}{rest}"
-            inner = _packed_parent(full, around.packed)
-            if inner:
-                names.append((inner, full[len(inner) + 1 :]))
-            else:
-                yield full
-
-
-def _packed_parent(name: str, packed: Collection[str]) -> str:
-    """The packed module that the dotted `name` lies in, "" for none."""
-    module = ".".join(name.split(".", _MOST_SEGMENTS)[:_MOST_SEGMENTS]).rpartition(".")[0]
-    while module and module not in packed:
-        module = module.rpartition(".")[0]
-    return module

@@ -13,9 +13,9 @@ from hermpkg_build.core.module_names import top_of
 from hermpkg_build.scanning.capabilities import CodeFacts, CodeUse, capabilities_of, resolved
 from hermpkg_build.scanning.file_kinds import FileKind, kind_of
 from hermpkg_build.scanning.harmless import is_harmless
-from hermpkg_build.scanning.judging import Surroundings, origins_of
 from hermpkg_build.scanning.known_names import OPERATORS, Capability
 from hermpkg_build.scanning.pickle_calls import COMPUTED, Deed, contents_of_pickle
+from hermpkg_build.scanning.surroundings import Surroundings, origins_of
 from hermpkg_build.trust.need import Need, NeedKind
 
 _TORCHSCRIPT = f"{DATA}ts_code/"

@@ -14,9 +14,9 @@ from hermpkg_build.archive.plan import plan_archive  # noqa: E402
 from hermpkg_build.archive.writer import FileSlice, Record, write_archive  # noqa: E402
 from hermpkg_build.assembly.artifact import ArtifactRequest, PackedModel, ResourceFile, lay_out  # noqa: E402
 from hermpkg_build.core.digest import Digest  # noqa: E402
-from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin  # noqa: E402
+from hermpkg_build.core.graph import ModuleGraph, ModuleNode  # noqa: E402
 from hermpkg_build.core.manifest import ManifestModel  # noqa: E402
-from hermpkg_build.core.policy import Policy  # noqa: E402
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy  # noqa: E402
 from hermpkg_build.factories.request import ModelObject, ObservedFiles  # noqa: E402
 from hermpkg_build.pickles.canonical import pickle_canonically  # noqa: E402
 from hermpkg_build.pickles.storages import StorageCopy, copy_storages  # noqa: E402

@@ -19,7 +19,6 @@ from hermpkg_build.archive.plan import EARLIER_LAYOUTS, LAYOUT, Layout, StorageP
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.writer import Record, stream_archive
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.manifest import (
     Manifest,
     ManifestModel,
@@ -28,7 +27,7 @@ from hermpkg_build.core.manifest import (
     ManifestTool,
     RecordKind,
 )
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.inspection.verify.layout_audit import audit_layout
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hermpkg_build.core.attributes import Attribute, AttributeType, value_of_default
 from hermpkg_build.core.canonical_json import dumps, loads
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.target import ATTRIBUTES, BuildFile, RuleTarget
 from hermpkg_build.errors import Location
 from hermpkg_build.loading.build_file_codec import decode_build_file, encode_build_file

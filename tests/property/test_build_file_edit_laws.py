@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hermpkg_build.analysis.policy_plan import ExtendRule, InsertRule, RemoveRule, applied
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.generate.build_files.build_text import BuildText
 from hermpkg_build.generate.build_files.edits import CallPlace
 from hermpkg_build.generate.fixing.policies import edited

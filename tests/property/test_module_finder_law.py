@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hermpkg_build.analysis.module_finder import ModuleFinder
-from hermpkg_build.core.graph import ModuleKind
+from hermpkg_build.core.module_roles import ModuleKind
 from hermpkg_build.disk.source_tree import SourceTree
 
 SUFFIXES = [".py", ".pyc", EXTENSION_SUFFIXES[0], EXTENSION_SUFFIXES[-1], ".txt"]

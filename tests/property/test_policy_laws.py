@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hermpkg_build.core.globs import GlobGroup, covers
-from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
+from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.core.policy import PolicyRule, PolicyTable
 
 segments = st.sampled_from(["a", "b", "ab", "ba", "aab"])
 names = st.lists(segments, min_size=1, max_size=5).map(".".join)

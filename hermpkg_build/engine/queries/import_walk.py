@@ -9,10 +9,11 @@ from functools import cache
 from hermpkg_build.analysis.closure import FactsProvider, Root, explore
 from hermpkg_build.analysis.import_resolution import absolute_name, package_of
 from hermpkg_build.analysis.module_finder import ModuleFinder, ModuleSource
-from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, Origin
+from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph
 from hermpkg_build.core.import_facts import ImportFacts
 from hermpkg_build.core.module_names import package_of_init, parents_of
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
+from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.engine.queries.import_graph import ModuleNode, ReadModules
 from hermpkg_build.engine.queries.module_table import ModuleTable
 from hermpkg_build.engine.queries.target_graph import PYTHON

@@ -20,11 +20,12 @@ from hermpkg_build.analysis.problems import MissingFile
 from hermpkg_build.analysis.target_closure import close_over
 from hermpkg_build.archive.layout import LICENSES
 from hermpkg_build.assembly.artifact import ArtifactRequest, PackedModel, ResourceFile
-from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleNode, Origin
+from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleNode
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.manifest import ManifestModel
 from hermpkg_build.core.module_names import package_of_init, parent_of, top_of
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.module_roles import Origin, Policy
+from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.target import Model, ModelPackage
 from hermpkg_build.core.texts import listed
 from hermpkg_build.engine.targets.environment import recorded_environment

@@ -12,7 +12,7 @@ from hermpkg_build.assembly.artifact import ArtifactRequest, lay_out
 from hermpkg_build.assembly.portability import portability_notes
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.folders import OUTPUT_FOLDER
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.target import ModelPackage
 from hermpkg_build.disk.trust import check_no_link
 from hermpkg_build.engine.runner import Done, Ran

@@ -10,7 +10,7 @@ from hermpkg_build.assembly.record_contents import LostContentError
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.core.json_codec import to_json
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.target import Model, ModelPackage
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext

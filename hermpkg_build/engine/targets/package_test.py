@@ -17,10 +17,10 @@ import hermpkg_build
 from hermpkg_build.analysis.module_finder import ModuleFinder
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.digest import fingerprint
-from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.module_names import top_of
-from hermpkg_build.core.policy import Policy
-from hermpkg_build.disk.processes import Children, lifeline, signal_name
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
+from hermpkg_build.disk.processes import Children, lifeline
+from hermpkg_build.disk.signal_names import signal_name
 from hermpkg_build.disk.standard_library import interpreter
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.runner import Done, Ran

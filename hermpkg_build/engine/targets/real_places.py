@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from hermpkg_build.analysis.module_finder import ModuleSource
-from hermpkg_build.core.graph import ModuleGraph, ModuleKind
+from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.module_names import record_of_module, top_of
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import ModuleKind, Policy
 from hermpkg_build.core.texts import listed
 
 _SHOWN = 8

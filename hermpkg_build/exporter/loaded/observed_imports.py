@@ -8,7 +8,7 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph
 from hermpkg_build.core.module_names import parent_of, top_of
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import Policy
 
 _NO_MODULES = frozenset({"", "__main__"})
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Mapping
 
 from hermpkg_build.analysis.module_finder import ModuleFinder, ModuleSource
 from hermpkg_build.archive.modules import PackedModules
-from hermpkg_build.core.graph import ModuleGraph, ModuleKind, Origin
+from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.module_names import parents_of, top_of
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.exporter.sources.given_importers import providers_of
 from hermpkg_build.exporter.sources.interpreter import InterpreterProvider
 from hermpkg_build.exporter.sources.packaged import PackageProvider

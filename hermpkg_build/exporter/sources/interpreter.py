@@ -11,8 +11,8 @@ from types import ModuleType
 from typing import Any
 
 from hermpkg_build.analysis.module_finder import ModuleFinder, ModuleSource
-from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.module_names import parent_of
+from hermpkg_build.core.module_roles import ModuleKind, Origin
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.exporter.sources.loaded_module import describe_module, file_of, from_file
 from hermpkg_build.exporter.sources.program import MAIN, module_of_program

@@ -9,7 +9,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from typing import Any
 
 from hermpkg_build.analysis.module_finder import ModuleSource
-from hermpkg_build.core.graph import ModuleKind, Origin
+from hermpkg_build.core.module_roles import ModuleKind, Origin
 from hermpkg_build.factories.loaded_modules import attribute_of
 
 _NO_SOURCE = ModuleKind.BYTECODE

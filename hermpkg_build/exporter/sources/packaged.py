@@ -11,8 +11,8 @@ from typing import Any
 from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.archive.layout import MANIFEST
 from hermpkg_build.assembly.mocks import mocked_modules
-from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.manifest import Manifest
+from hermpkg_build.core.module_roles import ModuleKind, Origin
 from hermpkg_build.exporter.sources.loaded_module import describe_module
 from hermpkg_build.exporter.sources.provider import ModuleProvider
 from hermpkg_build.exporter.sources.repacked import Repacked

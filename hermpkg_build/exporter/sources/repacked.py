@@ -14,7 +14,7 @@ from hermpkg_build.archive.modules import PackedModules
 from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.manifest import Manifest, ManifestLicense, RecordKind
 from hermpkg_build.core.module_names import top_of
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from hermpkg_build.analysis.decisions import Decision
 from hermpkg_build.core.canonical_json import Json
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.texts import listed
 from hermpkg_build.core.toml_text import parse_toml
 from hermpkg_build.disk.files import read_limited

@@ -15,9 +15,9 @@ from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.graph import Origin
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.module_roles import Origin, Policy
+from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.target import DeclaredModule, Model, ModelPackage, PythonModules, Target
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.code_states import CodeStates

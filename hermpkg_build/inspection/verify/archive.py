@@ -22,7 +22,7 @@ from hermpkg_build.archive.zip_format import END, END_SIGNATURE
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.core.manifest import Manifest, RecordKind
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.texts import aligned, counted
 from hermpkg_build.disk.crc32 import quick_crc32
 from hermpkg_build.errors import ArchiveError

@@ -20,7 +20,7 @@ from hermpkg_build.runtime.contents.archives import Archive
 
 if TYPE_CHECKING:
     from hermpkg_build.core.manifest import Manifest
-    from hermpkg_build.core.policy import Policy
+    from hermpkg_build.core.module_roles import Policy
 
 CheckMode = Literal["error", "warn", "off"]
 VerifyMode = Literal["code", "all", "off"]
@@ -188,7 +188,7 @@ class _PartsOfDistributions:
         self._manifest = manifest
 
     def __call__(self, distribution: str) -> str:
-        from hermpkg_build.core.policy import Policy
+        from hermpkg_build.core.module_roles import Policy
 
         names = self._names.get(distribution, {})
         if Policy.INTERN not in names or Policy.EXTERN not in names:
@@ -210,7 +210,7 @@ def _missing_modules(manifest: Manifest) -> dict[str, bool]:
 
     Maps each to whether everything that the artifact takes of it is optional.
     """
-    from hermpkg_build.core.graph import Origin
+    from hermpkg_build.core.module_roles import Origin
 
     tops: dict[str, list[str]] = {}
     for name in manifest.extern_modules().get("", ()):

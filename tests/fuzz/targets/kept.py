@@ -14,7 +14,6 @@ from laws import Reader, in_file, target_of
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.folders import STATE_FOLDER
-from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.core.lock import Lock, LockedTarget
 from hermpkg_build.core.manifest import (
@@ -25,7 +24,7 @@ from hermpkg_build.core.manifest import (
     ManifestTool,
     RecordKind,
 )
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine import durations, snapshot, snapshot_check
 from hermpkg_build.engine.notes import NoteBook

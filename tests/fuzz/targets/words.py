@@ -11,7 +11,8 @@ from laws import Reader, in_file, target_of
 
 from hermpkg_build.core.globs import GlobGroup
 from hermpkg_build.core.label import Label, TargetPattern
-from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
+from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.core.policy import PolicyRule, PolicyTable
 from hermpkg_build.core.quantities import read_age, read_size
 from hermpkg_build.disk.user_settings import user_settings
 from hermpkg_build.loading.remote_settings import remote_settings

@@ -13,8 +13,9 @@ from hermpkg_build.analysis.closure import Root
 from hermpkg_build.analysis.module_finder import ModuleFinder
 from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.analysis.target_closure import close_over
-from hermpkg_build.core.graph import Edge, EdgeKind, ModuleKind, Origin
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.graph import Edge, EdgeKind
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
+from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.errors import GroupedError, Location
 

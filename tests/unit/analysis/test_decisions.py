@@ -13,7 +13,7 @@ from hermpkg_build.analysis.decisions import (
     is_shared_by_nature,
     rules_of,
 )
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import Policy
 
 
 def candidate(name="lib", **known):

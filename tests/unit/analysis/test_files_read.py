@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hermpkg_build.analysis.files_read import FilesRead, all_tops, files_read
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.core.policy import PolicyRule
 
 if TYPE_CHECKING:
     from conftest import Workspace

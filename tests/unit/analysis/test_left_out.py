@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.errors import Location
 
 if TYPE_CHECKING:

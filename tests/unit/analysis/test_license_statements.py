@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hermpkg_build.analysis.distributions import Distributions
 from hermpkg_build.analysis.license_statements import header_fields, license_statements
 from hermpkg_build.archive.layout import LICENSES
-from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin
+from hermpkg_build.core.graph import ModuleGraph, ModuleNode
 from hermpkg_build.core.manifest import ManifestLicense
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.disk.source_tree import SourceTree
 
 

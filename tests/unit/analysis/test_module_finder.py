@@ -13,8 +13,8 @@ import pytest
 
 from hermpkg_build.analysis.module_finder import ModuleFinder
 from hermpkg_build.analysis.search_path import environment_search_path
-from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.label import Label
+from hermpkg_build.core.module_roles import ModuleKind, Origin
 from hermpkg_build.disk.source_tree import SourceTree
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.analysis.optional_modules import optional_modules
-from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.module_names import module_of_record
+from hermpkg_build.core.module_roles import ModuleKind, Origin
 from hermpkg_build.source.imports import analyse_source
 
 OPTIONAL = "try:\n    {}\nexcept ImportError:\n    pass\n"

@@ -12,9 +12,9 @@ from hermpkg_build.assembly.model_records import renumber_storages
 from hermpkg_build.assembly.portability import portability_notes
 from hermpkg_build.assembly.record_contents import LostContentError
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin
+from hermpkg_build.core.graph import ModuleGraph, ModuleNode
 from hermpkg_build.core.manifest import Manifest, ManifestModel, RecordKind
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.errors import ActionError, AnalysisError, GroupedError
 from hermpkg_build.factories.request import ModelObject, ObservedFiles, StoredStorage
 from hermpkg_build.store.content import ContentStore

@@ -17,8 +17,8 @@ from types import ModuleType
 import pytest
 
 from hermpkg_build.assembly.mocks import mock_parts
-from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.graph import ModuleGraph, ModuleNode
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 
 
 @pytest.fixture

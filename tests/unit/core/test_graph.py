@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleKind, ModuleNode, Origin
+from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleNode
 from hermpkg_build.core.graph_dot import to_dot
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.errors import Location
 
 

@@ -8,7 +8,6 @@ import json
 import pytest
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.core.manifest import (
     Manifest,
@@ -18,7 +17,7 @@ from hermpkg_build.core.manifest import (
     ManifestTool,
     RecordKind,
 )
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.errors import ArchiveError
 
 MANIFEST = Manifest(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hermpkg_build.core.globs import GlobGroup, covers
-from hermpkg_build.core.policy import Policy, PolicyRule, PolicyTable
+from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.core.policy import PolicyRule, PolicyTable
 
 
 def rule(policy: str, *include: str, **options: object) -> PolicyRule:

@@ -15,7 +15,8 @@ from hermpkg_build.analysis.module_finder import ModuleFinder
 from hermpkg_build.analysis.target_closure import close_over
 from hermpkg_build.core.graph import EdgeKind
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.target import DeclaredModule
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.errors import GroupedError

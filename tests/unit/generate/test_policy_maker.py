@@ -4,7 +4,7 @@ import pytest
 
 from hermpkg_build.analysis.decisions import rules_of
 from hermpkg_build.analysis.policy_maker import Wishes
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.errors import CommandLineError
 from hermpkg_build.generate.packing_exporter import PackingExporter
 from hermpkg_build.generate.policy_maker import make_policy

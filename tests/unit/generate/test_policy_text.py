@@ -2,7 +2,8 @@
 
 import pytest
 
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.generate.policy_text import build_text, rules_from
 
 

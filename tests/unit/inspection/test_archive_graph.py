@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from hermpkg_build.archive.reader import ArchiveReader
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.errors import ArchiveError, QueryError
 from hermpkg_build.inspection.archive_graph import graph_of_archive
 from hermpkg_build.inspection.why import all_imports, why, why_in_archive

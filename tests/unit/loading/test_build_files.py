@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.target import Model, ModelPackage, PackageTest, PythonModules
 from hermpkg_build.errors import GroupedError, LabelError, Location
 

@@ -19,9 +19,9 @@ from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.writer import write_archive
 from hermpkg_build.assembly.artifact import ArtifactRequest, lay_out_parts
 from hermpkg_build.assembly.parts import Part
-from hermpkg_build.core.graph import ModuleGraph, ModuleKind, ModuleNode, Origin
+from hermpkg_build.core.graph import ModuleGraph, ModuleNode
 from hermpkg_build.core.manifest import ManifestLicense, RecordKind
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.inspection.diff.compare import compare_archives
 from hermpkg_build.provenance.bill import Bill, PartKind, bill_of
 from hermpkg_build.provenance.cyclonedx import cyclonedx_document

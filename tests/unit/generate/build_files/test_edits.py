@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hermpkg_build.core.policy import Policy, PolicyRule
+from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.starlark_text import CallText
 from hermpkg_build.errors import LoadingError, LocalEnvironmentError
 from hermpkg_build.generate.build_files.build_text import BuildText

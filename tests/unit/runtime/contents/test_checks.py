@@ -15,9 +15,8 @@ import pytest
 from hermpkg_build import PackageImporter
 from hermpkg_build.archive.layout import MANIFEST
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.graph import ModuleKind, Origin
 from hermpkg_build.core.manifest import Manifest, ManifestModule, ManifestRecord, ManifestTool, RecordKind
-from hermpkg_build.core.policy import Policy
+from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.runtime.contents import checks
 from hermpkg_build.runtime.contents.checks import (
