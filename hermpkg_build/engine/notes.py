@@ -12,7 +12,7 @@ from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.core.json_codec import from_json, to_json
-from hermpkg_build.disk.files import hash_file, read_limited
+from hermpkg_build.disk.files import hash_file, open_regular, read_limited
 from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.disk.signatures import FileSignature
 from hermpkg_build.engine.snapshot_check import present_signature
@@ -64,7 +64,7 @@ class NoteBook:
         path = self._path(action.subject, action.kind)
         key = action.key.hash.encode()
         try:
-            with open(path, "rb") as file:
+            with open(open_regular(path)[0], "rb") as file:
                 if file.read(len(key)) == key:
                     return
         except OSError:

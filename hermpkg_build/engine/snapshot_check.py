@@ -77,9 +77,11 @@ def snapshots(directory: str, words: Sequence[str]) -> Iterator[tuple[str, Store
 
 def _read(path: str) -> Stored | None:
     """Read a snapshot of this user. Raises OSError."""
-    with open(path, "rb") as file:
+    # To open a pipe would wait for its other end.
+    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+        status = os.fstat(file.fileno())
         # The search for a snapshot may end in a folder that all can write to, such as /tmp.
-        if os.fstat(file.fileno()).st_uid != os.geteuid():
+        if status.st_uid != os.geteuid() or status.st_mode & 0o170000 != 0o100000:
             return None
         data = file.read()
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from hermpkg_build.archive.records import FileSlice
@@ -116,14 +117,22 @@ def _pull(
     progress: Progress,
 ) -> tuple[Pulled, _Assembled]:
     content = cache.content
-    with Repository(reference, connection, progress=progress) as repository:
+    with ExitStack() as open_ones:
+        repository = open_ones.enter_context(Repository(reference, connection, progress=progress))
         data, digest = _manifest_of(repository)
         manifest, recipe_layer = _read(repository, data)
         layers = [layer.digest for layer in manifest.layers if layer is not recipe_layer]
         is_new = content.path_of(recipe_layer.digest) is None
         repository.fetch([recipe_layer.digest], content)
         recipe = _recipe_of(repository, recipe_layer.digest, layers, content)
-        assembled = _assemble(repository, recipe, layers, cache, path, progress)
+        assembled = _assemble(repository, recipe, layers, cache, path, progress, trusts=True)
+        if assembled is None:
+            # The other one has given up its connections.
+            repository = open_ones.enter_context(Repository(reference, connection, progress=progress))
+            assembled = _assemble(repository, recipe, layers, cache, path, progress, trusts=False)
+        if assembled is None:
+            reason = "its layers do not make the file with the digest in its recipe"
+            raise repository.wrong("pull the artifact", reason)
         attachments = [*attachments_of(repository, digest, content)] if with_attachments else []
     moved = {*assembled.moved, recipe_layer.digest} if is_new else assembled.moved
     pulled = Pulled(
@@ -178,37 +187,39 @@ def _assemble(
     cache: Cache,
     path: str,
     progress: Progress,
-) -> _Assembled:
-    """Write the file. Where layers in hand turn out wrong, all of them travel."""
+    *,
+    trusts: bool,
+) -> _Assembled | None:
+    """Write the file, of layers that lie in files of this machine too, where it `trusts` these.
+
+    Returns None, and closes the repository, where layers turn out wrong: then all of them must travel.
+    """
     content = cache.content
-    for trusts in (True, False):
-        found = {
-            number: place
-            for number, digest in enumerate(layers)
-            if (place := layer_in_hand(digest, cache, anywhere=trusts)) is not None
-        }
-        alone = recipe.whole_layers([digest.size for digest in layers])
-        arriving = [
-            number
-            for number, digest in enumerate(layers)
-            if number not in found and number in alone and digest.size >= LARGE
-        ]
-        kept = [number for number in range(len(layers)) if number not in found and number not in arriving]
-        moved = {layers[number] for number in [*arriving, *kept]}
-        progress.planned(moved)
-        repository.fetch([layers[number] for number in kept], content)
-        found |= {number: _kept(content, layers[number]) for number in kept}
-        assembly = Assembly(
-            recipe, layers, cache, in_hand=found, receive=repository.receive, give_up=repository.close
-        )
-        try:
-            assembly.write(path)
-        except (ArchiveError, ActionError):
-            content.check(layers)
-        else:
-            return _Assembled(moved=moved, places=assembly.places(LARGE))
-    reason = "its layers do not make the file with the digest in its recipe"
-    raise repository.wrong("pull the artifact", reason)
+    found = {
+        number: place
+        for number, digest in enumerate(layers)
+        if (place := layer_in_hand(digest, cache, anywhere=trusts)) is not None
+    }
+    alone = recipe.whole_layers([digest.size for digest in layers])
+    arriving = [
+        number
+        for number, digest in enumerate(layers)
+        if number not in found and number in alone and digest.size >= LARGE
+    ]
+    kept = [number for number in range(len(layers)) if number not in found and number not in arriving]
+    moved = {layers[number] for number in [*arriving, *kept]}
+    progress.planned(moved)
+    repository.fetch([layers[number] for number in kept], content)
+    found |= {number: _kept(content, layers[number]) for number in kept}
+    assembly = Assembly(
+        recipe, layers, cache, in_hand=found, receive=repository.receive, give_up=repository.close
+    )
+    try:
+        assembly.write(path)
+    except (ArchiveError, ActionError):
+        content.check(layers)
+        return None
+    return _Assembled(moved=moved, places=assembly.places(LARGE))
 
 
 def _kept(content: ContentStore, digest: Digest) -> FileSlice:

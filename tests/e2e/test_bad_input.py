@@ -218,10 +218,10 @@ def test_a_source_that_cannot_be_read(app):
 
 def test_pipes_are_not_waited_for(app):
     app.build("//app")
-    notes = app.root / "hermpkg-out/.hermpkg/targets"
-    (note,) = notes.iterdir()
-    note.unlink()
-    os.mkfifo(note)
+    state = app.root / "hermpkg-out/.hermpkg"
+    for note in [*(state / "targets").iterdir(), *(state / "requests").iterdir()]:
+        note.unlink()
+        os.mkfifo(note)
     os.mkfifo(app.root / "hermpkg.lock")
     (app.cache / "v1/index.sqlite3").unlink()
     os.mkfifo(app.cache / "v1/index.sqlite3")

@@ -17,8 +17,11 @@ from typing import Any
 
 import pytest
 
+from hermpkg_build.archive.records import FileSlice
 from hermpkg_build.archive.writer import Record, write_archive
 from hermpkg_build.cli.main import main
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.registry import pull as pull_module
 from hermpkg_build.registry import uploads
 from hermpkg_build.registry.pull import pull
 from hermpkg_build.registry.push import push
@@ -177,6 +180,24 @@ def test_several_at_once(make_registry: Any, tmp_path: Path) -> None:
     run([["pull", f"{reference}:{number}", "-o", f"{path}.back"] for number, path in enumerate(paths)])
     for path in paths:
         assert Path(f"{path}.back").read_bytes() == Path(path).read_bytes()
+
+
+def test_a_file_of_another_pull_may_be_gone_when_it_is_opened(
+    make_registry: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = Reference.parse(f"oci://{make_registry().host}/net:1")
+    path = write_model(tmp_path / "net.pt")
+    push(path, reference, Connection())
+    in_hand = pull_module.layer_in_hand
+
+    def gone(digest: Digest, cache: Any, *, anywhere: bool) -> FileSlice | None:
+        missing = anywhere and digest.hash < "8"
+        slice_ = FileSlice(path=str(tmp_path / "gone"), size=digest.size)
+        return slice_ if missing else in_hand(digest, cache, anywhere=anywhere)
+
+    monkeypatch.setattr(pull_module, "layer_in_hand", gone)
+    pulled(reference, tmp_path / "back.pt")
+    assert (tmp_path / "back.pt").read_bytes() == Path(path).read_bytes()
 
 
 def test_what_was_killed_leaves_nothing_half(make_registry: Any, tmp_path: Path) -> None:
