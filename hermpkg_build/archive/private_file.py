@@ -147,7 +147,7 @@ def _copied(file: ArchiveFile, descriptor: int, size: int) -> str:
 
 
 def _new_file() -> int:
-    if hasattr(os, "memfd_create"):
+    if sys.platform == "linux" and hasattr(os, "memfd_create"):
         return os.memfd_create("hermpkg", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
@@ -168,9 +168,8 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 def _seal(descriptor: int) -> None:
     """Let nobody write to it any more, this process included, where the system can see to that."""
-    if not hasattr(os, "memfd_create"):
-        return
-    import fcntl
+    if sys.platform == "linux" and hasattr(os, "memfd_create"):
+        import fcntl
 
-    seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
-    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seals)
+        seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seals)

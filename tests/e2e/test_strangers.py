@@ -16,6 +16,8 @@ def test_artifacts_that_come_with_a_checkout_are_not_believed(app):
     forged = hashlib.sha256(artifact.read_bytes()).hexdigest()
     for snapshot in (app.root / "hermpkg-out/.hermpkg/requests").iterdir():
         stored = json.loads(snapshot.read_text())
+        if "directories" not in stored:  # What each target rests on, beside it.
+            continue
         for entries in (stored["files"], stored["directories"], stored["outputs"]):
             entries.update({path: [hash_, None] for path, (hash_, _) in entries.items()})
         stored["outputs"] = {path: [forged, None] for path in stored["outputs"]}

@@ -82,7 +82,7 @@ def test_an_editable_install_is_a_path_that_type_checkers_follow(tmp_path: Path)
         shutil.copy(REPOSITORY / "hermpkg_build" / name, package / name)
     call = "import setuptools.build_meta as backend, sys; print(backend.build_editable(sys.argv[1]))"
     built = subprocess.run(
-        [sys.executable, "-c", call, str(wheels)],
+        [sys.executable, "-I", "-c", call, str(wheels)],
         cwd=project,
         capture_output=True,
         text=True,

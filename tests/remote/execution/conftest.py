@@ -203,6 +203,9 @@ def start_executor(start_casd: Callable[..., Any], door: Path) -> Callable[..., 
     def start(edition: str, *, prefix: str = sys.prefix) -> Any:
         seen = ("/usr", "/bin", "/lib", "/lib64", *folders_of_pythonpath())
         visible = {name: os.path.realpath(name) for name in seen}
+        # An editable install is a path to the checkout.
+        checkout = str(Path(__file__).parents[3])
+        visible[checkout] = os.path.realpath(checkout)
         visible["/door"] = str(door)
         visible |= {sys.base_prefix: os.path.realpath(sys.base_prefix), prefix: os.path.realpath(sys.prefix)}
         return start_casd(
