@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hermpkg_build.core.digest import Bytes
 
 _BYTES: Final[int] = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOINHERIT", 0)
@@ -41,13 +44,8 @@ def read_at(descriptor: int, size: int, start: int) -> bytes:
     """Read up to `size` bytes of an open file from `start` on; its position stays. Raises OSError."""
     if sys.platform != "win32" and hasattr(os, "pread"):
         return os.pread(descriptor, size, start)
-    with _moving:
-        position = os.lseek(descriptor, 0, os.SEEK_CUR)
-        try:
-            os.lseek(descriptor, start, os.SEEK_SET)
-            return os.read(descriptor, size)
-        finally:
-            os.lseek(descriptor, position, os.SEEK_SET)
+    with _moved(descriptor, start):
+        return os.read(descriptor, size)
 
 
 def read_into(descriptor: int, buffer: memoryview, start: int) -> int:
@@ -63,10 +61,17 @@ def write_at(descriptor: int, data: Bytes, start: int) -> int:
     """Write bytes to an open file from `start` on; return how many. Raises OSError."""
     if sys.platform != "win32" and hasattr(os, "pwrite"):
         return os.pwrite(descriptor, data, start)
+    with _moved(descriptor, start):
+        return os.write(descriptor, data)
+
+
+@contextmanager
+def _moved(descriptor: int, start: int) -> Iterator[None]:
+    """Let an open file be at `start`, for one thread at a time, and then where it was."""
     with _moving:
         position = os.lseek(descriptor, 0, os.SEEK_CUR)
         try:
             os.lseek(descriptor, start, os.SEEK_SET)
-            return os.write(descriptor, data)
+            yield
         finally:
             os.lseek(descriptor, position, os.SEEK_SET)

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from stat import S_ISREG
 
 from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.core.short_hash import short_hash
@@ -81,7 +82,7 @@ def _read(path: str) -> Stored | None:
     with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
         status = os.fstat(file.fileno())
         # The search for a snapshot may end in a folder that all can write to, such as /tmp.
-        if status.st_uid != os.geteuid() or status.st_mode & 0o170000 != 0o100000:
+        if status.st_uid != os.geteuid() or not S_ISREG(status.st_mode):
             return None
         data = file.read()
     try:

@@ -248,10 +248,11 @@ class PackageImporter(Importer, Closing):
         ...     importer.load_pickle("data", "words.pkl", as_type=dict[str, int])
         {'one': 1}
         """
-        from hermpkg_build.runtime.contents.expected_type import check_object, check_type
         from hermpkg_build.runtime.contents.unpickling import PackageUnpickler, PickleLoad
 
         if as_type is not None:
+            from hermpkg_build.runtime.contents.expected_type import check_object, check_type
+
             check_type(as_type)
         record = resource_record(package, resource)
         data = self._read(record)
