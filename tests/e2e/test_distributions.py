@@ -37,6 +37,14 @@ def split():
 
 
 @pytest.fixture(scope="module")
+def checkout_files(split):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(TOOLS))
+        yield import_module("checkout_files")
+        sys.modules.pop("checkout_files")
+
+
+@pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
     """The folder with what `make dist` makes."""
     folder = tmp_path_factory.mktemp("dist")
@@ -111,20 +119,70 @@ def python(
 def test_each_file_is_in_one_of_them_and_all_are_the_tree(made):
     runtime, build = (recorded(wheel_of(made, name)) for name in NAMES)
     assert not runtime & build
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "hermpkg_build"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if listed.returncode:
-        pytest.skip("this is no git checkout")
-    tree = {file for file in listed.stdout.splitlines() if (REPOSITORY / file).is_file()}
+    tree = {file for file in files_by_git(REPOSITORY) if file.startswith("hermpkg_build/")}
     own = {"hermpkg_build/BUILD", "hermpkg_build/runtime/pyproject.toml", "hermpkg_build/runtime/README.md"}
     assert runtime | build == {
         file for file in tree - own if not file.startswith("hermpkg_build/runtime/distribution/")
     }
+
+
+def files_by_git(folder: Path) -> set[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode or not (folder / ".git").exists():
+        pytest.skip("this is no git checkout")
+    return {file for file in listed.stdout.split("\0") if file and (folder / file).is_file()}
+
+
+def test_the_files_of_a_checkout_are_those_of_git(checkout_files):
+    assert set(checkout_files.checkout_files(REPOSITORY)) == files_by_git(REPOSITORY)
+
+
+def test_patterns_of_a_gitignore_mean_what_they_mean_to_git(checkout_files, tmp_path):
+    patterns = [
+        "# said",
+        "",
+        "/top/",
+        "/a/*/b/",
+        "/a/**/deep/",
+        "*.egg-info/",
+        "*.py[co]",
+        "odd-*",
+        "x?z",
+        "in/it",
+    ]
+    (tmp_path / ".gitignore").write_text("\n".join(patterns) + "\n")
+    folders = ["", "top", "in/top", "a/b", "a/c/b", "a/c/d/b", "a/deep", "a/c/d/deep", "in/it", "o/in/it"]
+    folders += ["n.egg-info", "a/n.egg-info", "odd-one", "a/odd-", "xyz", "x/z", "sub/.git.d"]
+    for folder in folders:
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    for folder in folders:
+        for name in ("plain.py", "m.pyc", "n.egg-info", "odd-name", "xyz", "with space", "ü"):
+            if not (tmp_path / folder / name).exists():
+                (tmp_path / folder / name).touch()
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    found = set(checkout_files.checkout_files(tmp_path))
+    assert found == files_by_git(tmp_path)
+    assert len(found) > 20
+
+
+@pytest.mark.parametrize("pattern", ["!kept", "a\\ b"])
+def test_patterns_that_are_not_known_are_refused(checkout_files, tmp_path, pattern):
+    (tmp_path / ".gitignore").write_text(f"{pattern}\n")
+    with pytest.raises(checkout_files.UnreadableCheckoutError, match="only patterns without"):
+        list(checkout_files.checkout_files(tmp_path))
+
+
+def test_a_link_is_no_file_of_a_checkout(checkout_files, tmp_path):
+    (tmp_path / ".gitignore").touch()
+    (tmp_path / "link").symlink_to("/etc")
+    with pytest.raises(checkout_files.UnreadableCheckoutError, match="link is neither"):
+        list(checkout_files.checkout_files(tmp_path))
 
 
 def test_the_runtime_is_what_its_imports_reach(split):
@@ -232,7 +290,7 @@ def copy_of_checkout(target: Path) -> Path:
         ignore=shutil.ignore_patterns("__pycache__"),
         dirs_exist_ok=True,
     )
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore"):
         shutil.copyfile(REPOSITORY / name, target / name)
     return target
 
@@ -240,26 +298,77 @@ def copy_of_checkout(target: Path) -> Path:
 # The bytes.
 
 
-def test_the_same_checkout_gives_the_same_bytes(made, tmp_path):
-    """Elsewhere, under another umask, hash seed and time zone; also as pip builds the runtime's folder."""
-    checkout = copy_of_checkout(tmp_path / "some where else")
-    environ = {**os.environ, "TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7"}
-    make = checkout / TOOLS.relative_to(REPOSITORY) / "make.py"
-    subprocess.run(
-        [sys.executable, str(make), "out", "hermpkg-runtime"],
+@pytest.fixture(scope="module")
+def source(made, tmp_path_factory) -> Path:
+    """The source distribution of hermpkg-build, as somebody unpacks it under another umask."""
+    folder = tmp_path_factory.mktemp("some where else")
+    with tarfile.open(made / f"hermpkg_build-{VERSION}.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder / f"hermpkg_build-{VERSION}"
+
+
+def test_a_source_distribution_makes_all_distributions_again_to_the_same_bytes(made, source, tmp_path):
+    """Elsewhere, under another umask, hash seed and time zone, from nothing but itself."""
+    make = source / TOOLS.relative_to(REPOSITORY) / "make.py"
+    completed = subprocess.run(
+        [sys.executable, str(make), "out"],
         cwd=tmp_path,
-        env=environ,
+        env={**os.environ, "TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7"},
         umask=0o077,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    names = sorted(os.listdir(made))
+    assert sorted(os.listdir(tmp_path / "out")) == names
+    assert len(names) == 4
+    for name in names:
+        assert (tmp_path / "out" / name).read_bytes() == (made / name).read_bytes(), name
+
+
+def test_what_a_release_says_of_time_is_in_the_bytes(made, tmp_path):
+    """The control: SOURCE_DATE_EPOCH counts, in both files of a distribution."""
+    subprocess.run(
+        [sys.executable, str(TOOLS / "make.py"), str(tmp_path), "hermpkg-runtime"],
+        env={**os.environ, "SOURCE_DATE_EPOCH": "1700000000"},
         check=True,
         capture_output=True,
     )
-    for name in (f"hermpkg_runtime-{VERSION}.tar.gz", wheel_of(made, "hermpkg_runtime").name):
-        assert (tmp_path / "out" / name).read_bytes() == (made / name).read_bytes()
+    for name in os.listdir(tmp_path):
+        assert (tmp_path / name).read_bytes() != (made / name).read_bytes()
+    with tarfile.open(tmp_path / f"hermpkg_runtime-{VERSION}.tar.gz") as archive:
+        assert {member.mtime for member in archive} == {1700000000}
+
+
+def test_the_source_distribution_is_the_checkout(made, source, checkout_files):
+    ours = {*checkout_files.checkout_files(REPOSITORY)}
+    theirs = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
+    assert theirs == {*ours, "PKG-INFO"}
+    for name in (
+        "tests/conftest.py",
+        "docs/index.md",
+        "rules/defs.bzl",
+        "MODULE.bazel",
+        "CHANGELOG.md",
+        "action.yml",
+    ):
+        assert name in theirs
+    programs = {file for file in ours if (REPOSITORY / file).stat().st_mode & 0o100}
+    assert programs == {file for file in ours if (source / file).stat().st_mode & 0o100}
+    assert ".ci/run" in programs
+    with zipfile.ZipFile(wheel_of(made, "hermpkg_build")) as wheel:
+        metadata_of_wheel = wheel.read(f"hermpkg_build-{VERSION}.dist-info/METADATA")
+    assert (source / "PKG-INFO").read_bytes() == metadata_of_wheel
+
+
+def test_any_frontend_makes_the_same_wheel_of_the_runtime(made, tmp_path):
+    checkout = copy_of_checkout(tmp_path / "some where else")
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "-q", "--no-build-isolation", "--no-deps", "-w", "pip",
          str(checkout / "hermpkg_build/runtime")],
         cwd=tmp_path,
-        env={**environ, "SOURCE_DATE_EPOCH": RELEASED_AT},
+        umask=0o077,
         check=True,
     )  # fmt: skip
     assert (
@@ -276,6 +385,33 @@ def test_a_source_distribution_has_what_its_wheel_is_made_of(made):
         assert {(each.uid, each.gid, each.uname, each.mtime) for each in members.values()} == {
             (0, 0, "", int(RELEASED_AT))
         }
+
+
+def test_a_checkout_installs_as_one_distribution(tmp_path):
+    """It needs no release of hermpkg-runtime, which there is none of for what is being worked on."""
+    checkout = copy_of_checkout(tmp_path / "checkout")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-build-isolation", "--no-deps", "-w", str(tmp_path),
+         str(checkout)],
+        check=True,
+    )  # fmt: skip
+    wheel = wheel_of(tmp_path, "hermpkg_build")
+    assert not [each for each in requirements(wheel) if each.startswith("hermpkg-runtime")]
+    with zipfile.ZipFile(wheel) as archive:
+        assert "hermpkg_build/runtime/importer.py" in archive.namelist()
+
+
+def test_links_of_a_description_lead_to_the_released_files(made, split):
+    for name in NAMES:
+        with zipfile.ZipFile(wheel_of(made, name)) as wheel:
+            text = wheel.read(f"{name}-{VERSION}.dist-info/METADATA").decode()
+        assert "](docs/" not in text
+        assert "Author-email: hermpkg maintainers <maintainers@hermpkg.example>" in text
+        assert "Project-URL: Changelog, https://" in text
+    assert f"(https://hermpkg.example/hermpkg/blob/v{VERSION}/docs/how-to/index.md)" in text
+    urls = {"Repository": "https://x.example"}
+    kept = "[a](https://y.example) [b](#there) ![c](mailto:d) [e]: f (g)"
+    assert split.readme_elsewhere(kept, urls, "1") == kept
 
 
 # What the runtime does alone.

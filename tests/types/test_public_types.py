@@ -78,7 +78,8 @@ def test_an_editable_install_is_a_path_that_type_checkers_follow(tmp_path: Path)
     package.mkdir(parents=True)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, project / name)
-    for name in ("__init__.py", "version.py", "py.typed"):
+    for name in ("__init__.py", "version.py", "py.typed", "runtime/distribution/dependencies.txt"):
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / "hermpkg_build" / name, package / name)
     call = "import setuptools.build_meta as backend, sys; print(backend.build_editable(sys.argv[1]))"
     built = subprocess.run(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from split import RUNTIME, write_project
+from project import project_of
+from source_archive import normalise_archive
+from split import RUNTIME
 
 Settings = Mapping[str, Any] | None
 
@@ -18,7 +17,7 @@ def build_wheel(
     wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
 ) -> str:
     """Build the wheel of hermpkg-runtime; return its file name."""
-    with _project():
+    with project_of(RUNTIME):
         from setuptools.build_meta import build_wheel as build
 
         return str(build(wheel_directory, config_settings, metadata_directory))
@@ -26,10 +25,12 @@ def build_wheel(
 
 def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
     """Build the source distribution of hermpkg-runtime; return its file name."""
-    with _project():
+    with project_of(RUNTIME):
         from setuptools.build_meta import build_sdist as build
 
-        return str(build(sdist_directory, config_settings))
+        name = str(build(sdist_directory, config_settings))
+    normalise_archive(Path(sdist_directory, name))
+    return name
 
 
 def build_editable(*_: object) -> NoReturn:
@@ -38,16 +39,3 @@ def build_editable(*_: object) -> NoReturn:
         "hermpkg-runtime is a part of this checkout, which is installed as a link whole: "
         "pip install --editable CHECKOUT"
     )
-
-
-@contextmanager
-def _project() -> Iterator[None]:
-    """Work in a folder with the project alone. The folder that a frontend names is absolute."""
-    here = os.getcwd()
-    with tempfile.TemporaryDirectory() as folder:
-        write_project(RUNTIME, Path(folder))
-        os.chdir(folder)
-        try:
-            yield
-        finally:
-            os.chdir(here)

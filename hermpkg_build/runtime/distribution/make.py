@@ -6,8 +6,6 @@ that these have all that is needed.
 
 from __future__ import annotations
 
-import gzip
-import io
 import os
 import subprocess
 import sys
@@ -15,12 +13,10 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from split import BUILD, CHECKOUT, RUNTIME, SplitError, write_project
+from split import BUILD, CHECKOUT, PACKAGE, RUNTIME
 
-_NO_TIME = 315532800
-"""The first time that a ZIP can hold: 1980."""
-
-_CALL = "import setuptools.build_meta as backend, sys; print(getattr(backend, sys.argv[1])(sys.argv[2]))"
+_CALL = "import sys; sys.path[:0] = sys.argv[1:2]; import {} as backend; print(backend.{}(sys.argv[2]))"
+_TOOLS = f"{PACKAGE}/runtime/distribution"
 
 
 def main(words: list[str]) -> int:
@@ -31,7 +27,7 @@ def main(words: list[str]) -> int:
         for distribution in words[1:] or (RUNTIME, BUILD):
             for made in make(distribution, folder):
                 print(f"{made.stat().st_size:>9,}  {os.path.relpath(made)}")
-    except (SplitError, OSError) as error:
+    except OSError as error:
         print(f"make.py: {error}", file=sys.stderr)
         return 1
     except subprocess.CalledProcessError as error:
@@ -41,52 +37,39 @@ def main(words: list[str]) -> int:
 
 
 def make(distribution: str, folder: Path, checkout: Path = CHECKOUT) -> tuple[Path, Path]:
-    """Make the source distribution and the wheel of one of the two. Raises SplitError, CalledProcessError."""
-    with tempfile.TemporaryDirectory() as place:
-        project, unpacked = Path(place, "project"), Path(place, "unpacked")
-        project.mkdir()
-        write_project(distribution, project, checkout)
-        sdist = _made_by_setuptools("build_sdist", project, folder)
-        _normalise(sdist)
+    """Make the source distribution and the wheel of one of the two. Raises CalledProcessError, OSError."""
+    is_runtime = distribution == RUNTIME
+    project, backend = (
+        (checkout / PACKAGE / "runtime", "backend") if is_runtime else (checkout, "checkout_backend")
+    )
+    with tempfile.TemporaryDirectory() as unpacked:
+        sdist = folder / _call(backend, "build_sdist", project, checkout / _TOOLS, folder)
         with tarfile.open(sdist) as archive:
             archive.extractall(unpacked, filter="data")
-        (source,) = unpacked.iterdir()
-        return sdist, _made_by_setuptools("build_wheel", source, folder)
+        (source,) = Path(unpacked).iterdir()
+        # A source distribution of the runtime is a project of setuptools alone.
+        module = "setuptools.build_meta" if is_runtime else backend
+        return sdist, folder / _call(module, "build_wheel", source, source / _TOOLS, folder)
 
 
-def _made_by_setuptools(hook: str, project: Path, folder: Path) -> Path:
-    environ = {
-        **os.environ,
-        "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", str(_NO_TIME)),
-        "PYTHONSAFEPATH": "1",
-    }
+def _call(backend: str, hook: str, project: Path, tools: Path, folder: Path) -> str:
+    """Call a hook of a build backend in a project, as frontends do; return the name of the file."""
     completed = subprocess.run(
-        [sys.executable, "-c", f"import os; os.umask(0o022); {_CALL}", hook, str(folder)],
+        [
+            sys.executable,
+            "-c",
+            f"import os; os.umask(0o022); {_CALL.format(backend, hook)}",
+            str(tools),
+            str(folder),
+        ],
         cwd=project,
-        env=environ,
+        env={"SOURCE_DATE_EPOCH": "315532800", **os.environ, "PYTHONSAFEPATH": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=True,
     )
-    return folder / completed.stdout.splitlines()[-1]
-
-
-def _normalise(sdist: Path) -> None:
-    """Write an archive anew: entries by name, no times, owners and modes of whoever made it."""
-    time = int(os.environ.get("SOURCE_DATE_EPOCH", _NO_TIME))
-    written = io.BytesIO()
-    with (
-        tarfile.open(sdist) as source,
-        gzip.GzipFile(filename="", mode="wb", fileobj=written, mtime=time) as packed,
-        tarfile.open(mode="w", fileobj=packed, format=tarfile.PAX_FORMAT) as target,
-    ):
-        for member in sorted(source.getmembers(), key=lambda each: each.name):
-            entry = tarfile.TarInfo(member.name)
-            entry.type, entry.size, entry.mtime = member.type, member.size, time
-            entry.mode = 0o755 if member.isdir() else 0o644
-            target.addfile(entry, source.extractfile(member))
-    sdist.write_bytes(written.getvalue())
+    return completed.stdout.splitlines()[-1]
 
 
 if __name__ == "__main__":

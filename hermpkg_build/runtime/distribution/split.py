@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,9 +25,11 @@ _DOORS = (PACKAGE, f"{PACKAGE}.__main__")
 """What hands out the rest as well, inside functions that say what is not installed."""
 
 _MARKER = "py.typed"
+_RELATIVE_LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)(?=[^)]+\))")
 _MODE = 0o644
+_DEPENDENCIES = f"{PACKAGE}/runtime/distribution/dependencies.txt"
 _BUILD_SYSTEM = {"requires": ["setuptools>=77"], "build-backend": "setuptools.build_meta"}
-_SHARED = ("requires-python", "license", "license-files", "keywords", "classifiers")
+_SHARED = ("requires-python", "license", "license-files", "authors", "urls", "keywords", "classifiers")
 """Metadata that both distributions have from the checkout's pyproject.toml."""
 
 Table = Mapping[str, Any]
@@ -67,10 +70,11 @@ def write_project(distribution: str, folder: Path, checkout: Path = CHECKOUT) ->
     files = files_of(distribution, checkout)
     for file in sorted(files):
         _copy(checkout / file, folder / file)
-    own = checkout / PACKAGE / "runtime" if distribution == RUNTIME else checkout
-    _copy(own / "README.md", folder / "README.md")
-    _copy(checkout / "LICENSE", folder / "LICENSE")
     whole = _toml(checkout / "pyproject.toml")
+    own = checkout / PACKAGE / "runtime" if distribution == RUNTIME else checkout
+    readme = (own / "README.md").read_text(encoding="utf-8")
+    _write(folder / "README.md", readme_elsewhere(readme, whole["project"]["urls"], version_of(checkout)))
+    _copy(checkout / "LICENSE", folder / "LICENSE")
     project = (
         _runtime_project(checkout, whole) if distribution == RUNTIME else _build_project(checkout, whole)
     )
@@ -78,9 +82,12 @@ def write_project(distribution: str, folder: Path, checkout: Path = CHECKOUT) ->
     data = sorted(file.removeprefix(f"{PACKAGE}/") for file in files if not file.endswith(".py"))
     setuptools = {"packages": packages, "include-package-data": False, "package-data": {PACKAGE: data}}
     document = {"build-system": _BUILD_SYSTEM, "project": project, "tool": {"setuptools": setuptools}}
-    target = folder / "pyproject.toml"
-    target.write_text("\n".join(_lines(document)) + "\n", encoding="utf-8")
-    target.chmod(_MODE)
+    _write(folder / "pyproject.toml", "\n".join(_lines(document)) + "\n")
+
+
+def readme_elsewhere(text: str, urls: Mapping[str, str], version: str) -> str:
+    """Return a README whose links lead from an index to the files as they were released."""
+    return _RELATIVE_LINK.sub(f"{urls['Repository']}/blob/v{version}/", text)
 
 
 def version_of(checkout: Path = CHECKOUT) -> str:
@@ -113,8 +120,9 @@ def _runtime_project(checkout: Path, whole: Table) -> Table:
 def _build_project(checkout: Path, whole: Table) -> Table:
     version = version_of(checkout)
     project = {key: value for key, value in whole["project"].items() if key != "dynamic"}
-    dependencies = [*project["dependencies"], f"{RUNTIME}=={version}"]
-    return {**project, "version": version, "dependencies": sorted(dependencies)}
+    lines = (checkout / _DEPENDENCIES).read_text(encoding="utf-8").splitlines()
+    dependencies = [line for line in lines if line and not line.startswith("#")]
+    return {**project, "version": version, "dependencies": sorted([*dependencies, f"{RUNTIME}=={version}"])}
 
 
 def _settings(checkout: Path) -> Table:
@@ -184,6 +192,11 @@ def _copy(source: Path, target: Path) -> None:
     target.chmod(_MODE)  # Whatever the umask: it is a part of a wheel's bytes.
 
 
+def _write(target: Path, text: str) -> None:
+    target.write_text(text, encoding="utf-8")
+    target.chmod(_MODE)
+
+
 def _toml(path: Path) -> Table:
     if sys.version_info >= (3, 11):
         import tomllib
@@ -194,12 +207,21 @@ def _toml(path: Path) -> Table:
 
 
 def _lines(table: Table, path: Sequence[str] = ()) -> Iterator[str]:
-    """Write a table as TOML: its values, then its tables. All values here are the same in JSON."""
+    """Write a table as TOML: its values, then its tables."""
     if path:
         yield "[" + ".".join(json.dumps(part) for part in path) + "]"
     for key, value in table.items():
         if not isinstance(value, Mapping):
-            yield f"{json.dumps(key)} = {json.dumps(value, ensure_ascii=False)}"
+            yield f"{json.dumps(key)} = {_value(value)}"
     for key, value in table.items():
         if isinstance(value, Mapping):
             yield from _lines(value, (*path, key))
+
+
+def _value(value: object) -> str:
+    """Write a value; what is no table, nor has one inside, is the same in JSON."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {_value(each)}" for key, each in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False)
