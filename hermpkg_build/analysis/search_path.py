@@ -63,18 +63,21 @@ def python_path() -> frozenset[str]:
 def environment_search_path() -> tuple[str, ...]:
     """The entries of this interpreter's sys.path, absolute, without accidental ones.
 
-    That is the current folder, the folder of the script, and the copies of other libraries that a
-    setuptools adds when it is imported; entries of PYTHONPATH stay.
+    That is the current folder and the folder of the script, where the interpreter's start has put them
+    before the standard library, and the copies of other libraries that a setuptools adds when it is imported.
+    Entries of PYTHONPATH stay, and those of ``.pth`` files, such as the checkout that one works in.
     """
     asked_for = python_path()
-    by_accident = {os.getcwd()}
+    started_in = {os.getcwd()}
     if sys.argv and sys.argv[0] not in ("", "-c", "-m"):
-        by_accident.add(os.path.dirname(os.path.realpath(sys.argv[0])))
+        started_in.add(os.path.dirname(os.path.realpath(sys.argv[0])))
     setuptools = getattr(sys.modules.get("setuptools"), "__file__", None)
-    if setuptools:
-        by_accident.add(os.path.join(os.path.dirname(os.path.abspath(setuptools)), "_vendor"))
+    vendored = setuptools and os.path.join(os.path.dirname(os.path.abspath(setuptools)), "_vendor")
     entries = [os.path.abspath(entry) for entry in sys.path if entry and not entry.endswith(_HOOK_MARK)]
-    return tuple(dict.fromkeys(e for e in entries if e in asked_for or e not in by_accident))
+    standard = standard_library()
+    start = next((at for at, entry in enumerate(entries) if entry in standard), 0)
+    ahead = [entry for entry in entries[:start] if entry in asked_for or entry not in started_in]
+    return tuple(dict.fromkeys(entry for entry in (*ahead, *entries[start:]) if entry != vendored))
 
 
 def read_search_path(tree: SourceTree, entries: Sequence[str], *, workspace_root: str) -> SearchPath:

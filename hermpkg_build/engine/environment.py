@@ -45,7 +45,7 @@ class BuildEnvironment:
         The listings of the search path's folders stand for what is installed: code that asks whether a
         module exists depends on them even where it does not.
         """
-        listings = [list((tree.entries(folder) or {}).items()) for folder in self.search_path]
+        listings = [list(_importable(folder, tree).items()) for folder in self.search_path]
         return {
             "Python": f"{self.python_version} on {self.platform}",
             "installed distributions": fingerprint(listings).hash,
@@ -53,7 +53,7 @@ class BuildEnvironment:
 
     def installed(self, tree: SourceTree) -> list[list[str]]:
         """List the names in each folder of the search path, for people to compare."""
-        return [list(tree.entries(folder) or ()) for folder in self.search_path]
+        return [list(_importable(folder, tree)) for folder in self.search_path]
 
     def name_of(self, path: str) -> str | None:
         """Name an observed file in digests and messages.
@@ -122,6 +122,15 @@ class BuildEnvironment:
             if is_folder is False:
                 return _hash_of(path, tree)
         return ABSENT
+
+
+def _importable(folder: str, tree: SourceTree) -> dict[str, bool]:
+    """The entries of a folder of the search path that can be modules or name distributions.
+
+    Hidden ones are neither; among them are those that tools leave beside an editable install's modules.
+    """
+    entries = tree.entries(folder) or {}
+    return {name: is_folder for name, is_folder in entries.items() if not name.startswith(".")}
 
 
 def current_environment(search_path: tuple[str, ...], workspace_root: str) -> BuildEnvironment:

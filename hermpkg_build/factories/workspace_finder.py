@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import spec_from_file_location
 from typing import Any, Protocol, TypeAlias
 
 from hermpkg_build.core.module_names import ModuleName, package_of_init, parents_of
@@ -230,8 +231,6 @@ def _spec_of_file(name: str, path: str) -> ModuleSpec | None:
     is_package = file.partition(".")[0] == "__init__" and not package_of_init(name)
     locations = [folder] if is_package else None
     loader = FreshSourceLoader(name, path) if path.endswith(".py") else None
-    from importlib.util import spec_from_file_location
-
     return spec_from_file_location(name, path, loader=loader, submodule_search_locations=locations)
 
 

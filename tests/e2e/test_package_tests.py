@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from importlib.machinery import FrozenImporter, PathFinder
 from typing import Any
 from xml.etree import ElementTree
 
@@ -128,29 +129,13 @@ def test_what_the_artifact_holds_cannot_be_imported(tested: Any) -> None:
     assert "packed in the artifact" in outcome.stdout + outcome.stderr
 
 
-STANDARD = [
-    "collections",
-    "contextlib",
-    "dataclasses",
-    "enum",
-    "functools",
-    "hashlib",
-    "inspect",
-    "json",
-    "logging",
-]
-STANDARD += [
-    "operator",
-    "pickle",
-    "pkgutil",
-    "queue",
-    "re",
-    "struct",
-    "threading",
-    "types",
-    "typing",
-    "warnings",
-]
+PICKLES_NEED = {"copyreg", "encodings"}
+STANDARD = sorted(
+    name
+    for name in sys.stdlib_module_names - {*sys.builtin_module_names} - PICKLES_NEED
+    # Those that start the interpreter are frozen into it, and imported before any code of a user runs.
+    if not name.startswith("_") and FrozenImporter.find_spec(name) is None and PathFinder.find_spec(name)
+)
 
 
 def test_packed_modules_may_have_the_names_of_the_standard_librarys(

@@ -203,9 +203,11 @@ def start_executor(start_casd: Callable[..., Any], door: Path) -> Callable[..., 
     def start(edition: str, *, prefix: str = sys.prefix) -> Any:
         seen = ("/usr", "/bin", "/lib", "/lib64", *folders_of_pythonpath())
         visible = {name: os.path.realpath(name) for name in seen}
-        # An editable install is a path to the checkout.
-        checkout = str(Path(__file__).parents[3])
-        visible[checkout] = os.path.realpath(checkout)
+        # An editable install is a path to the checkout, in which the environment may lie, too.
+        checkout = Path(__file__).parents[3]
+        visible |= {
+            str(path): os.path.realpath(path) for path in checkout.iterdir() if str(path) != sys.prefix
+        }
         visible["/door"] = str(door)
         visible |= {sys.base_prefix: os.path.realpath(sys.base_prefix), prefix: os.path.realpath(sys.prefix)}
         return start_casd(

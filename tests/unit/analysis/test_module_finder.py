@@ -229,14 +229,21 @@ def test_a_name_of_thousands_of_parts_is_only_not_found(workspace):
 
 
 def test_path_without_the_accidents_of_how_python_was_started(monkeypatch, tmp_path):
-    kept, script = tmp_path / "kept", tmp_path / "bin"
+    kept, script, library = tmp_path / "kept", tmp_path / "bin", os.path.dirname(os.__file__)
     mark = "__editable__.some_project-1.0.finder.__path_hook__"
-    monkeypatch.setattr(sys, "path", ["", str(script), os.getcwd(), str(kept), str(kept), mark])
+    monkeypatch.setattr(sys, "path", ["", str(script), os.getcwd(), library, str(kept), str(kept), mark])
     monkeypatch.setattr(sys, "argv", [str(script / "tool")])
     monkeypatch.setenv("PYTHONPATH", "")
-    assert environment_search_path() == (str(kept),)
+    assert environment_search_path() == (library, str(kept))
     monkeypatch.setenv("PYTHONPATH", str(script))
-    assert environment_search_path() == (str(script), str(kept))
+    assert environment_search_path() == (str(script), library, str(kept))
+
+
+def test_an_editable_install_counts_where_one_stands_in_it_too(monkeypatch, tmp_path):
+    library = os.path.dirname(os.__file__)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), library, str(tmp_path)])
+    assert environment_search_path() == (library, str(tmp_path))
 
 
 def test_path_without_the_copies_that_setuptools_brings():
