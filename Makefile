@@ -19,9 +19,10 @@ ZOO := .venv-zoo
 MODELS := .venv-models
 FUZZ := .venv-fuzz
 INTEGRATIONS := .venv-integrations
+DOCS := .venv-docs
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test dist bench fuzz zoo matrix models integrations load pictures machine format clean
+.PHONY: help demo test dist bench fuzz zoo matrix models integrations load docs examples pictures machine format clean
 
 help: ## Show what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -69,6 +70,9 @@ load: $(VENV)/test.stamp ## Call a pool 10,000 times, and a server COUNT times, 
 	@$(VENV_PYTHON) tests/serving/stress.py
 	@$(VENV_PYTHON) tests/serving/load.py $(COUNT)
 
+docs: $(DOCS)/docs.stamp ## Build the site of the documentation, of this version, in site/
+	@$(DOCS)/bin/python docs/site/make.py
+
 pictures: $(VENV)/test.stamp $(VENV)/machine.stamp ## Make the pictures of the documentation, in a Chromium
 	$(VENV_PYTHON) docs/pictures/make_pictures.py
 
@@ -81,7 +85,7 @@ format: $(VENV)/test.stamp ## Format the code
 	sh tests/bazel/buildifier.sh fix || test $$? = 69
 
 clean: ## Remove everything that make made
-	rm -rf $(VENV) $(ZOO) $(MODELS) $(FUZZ) $(INTEGRATIONS) .venv-matrix tests/*/node_modules build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	rm -rf $(VENV) $(ZOO) $(MODELS) $(FUZZ) $(INTEGRATIONS) $(DOCS) .venv-matrix tests/*/node_modules build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
 		.import_linter_cache examples/*/hermpkg-out tests/zoo/hermpkg-out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -125,4 +129,13 @@ $(INTEGRATIONS)/integrations.stamp: pyproject.toml tests/integrations/constraint
 	$(INTEGRATIONS)/bin/python -m pip install -qq --disable-pip-version-check --prefer-binary \
 		--constraint tests/integrations/constraints.txt --requirement tests/integrations/requirements.txt \
 		--requirement tests/registry/requirements.txt --editable '.[torch]'
+	@touch $@
+
+# Two scripts come from npm: without it the site has no drawn diagrams, and no search without a server.
+$(DOCS)/docs.stamp: docs/site/requirements.txt docs/site/constraints.txt
+	"$(PYTHON)" -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install -qq --disable-pip-version-check --constraint docs/site/constraints.txt \
+		--requirement docs/site/requirements.txt
+	npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix $(DOCS) \
+		mermaid@11.17.2 iframe-worker@1.0.4 || echo "make docs goes on without npm"
 	@touch $@

@@ -175,7 +175,13 @@ def _short(found: dict[str, Any], name: str) -> str:
 
 def _cell(text: str) -> str:
     shown = text if len(text) <= 120 else f"{text[:117]}..."
-    return shown.replace("|", "\\|").replace("<", "\\<").replace("_", "\\_").replace("*", "\\*")
+    return (
+        shown.replace("|", "\\|")
+        .replace("[", "\\[")
+        .replace("<", "\\<")
+        .replace("_", "\\_")
+        .replace("*", "\\*")
+    )
 
 
 if __name__ == "__main__":

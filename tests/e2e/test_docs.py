@@ -1,46 +1,22 @@
 """The documentation tells the truth: the tutorial runs, the reference is whole, links lead somewhere."""
 
 import re
-import shlex
+import subprocess
+import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 
+import hermpkg_build
+from hermpkg_build import analyze, serving
 from hermpkg_build.cli.arguments import own_options
 from hermpkg_build.cli.command import CommonArguments
 from hermpkg_build.cli.commands import command_names
 from hermpkg_build.errors import ExitCode
+from tests.e2e.followed_pages import follow, steps
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-
-# A file is announced by its name on a line of its own, followed by a block that is its text.
-STEP = re.compile(
-    r"(?:^`(?P<file>[\w./]+)`:\n\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
-)
-
-
-def steps(page: Path):
-    """The (file, language, text) of each block of a page, in order."""
-    for match in STEP.finditer(page.read_text(encoding="utf-8")):
-        yield match["file"], match["language"], match["text"]
-
-
-def loosely(expected: str) -> re.Pattern[str]:
-    """A pattern for output in which ``...`` stands for anything, and blanks for any blanks."""
-    parts = [r"\s+".join(map(re.escape, part.split())) for part in expected.split("...")]
-    return re.compile(r"\s*" + r"[\s\S]*?".join(rf"\s*{part}\s*" for part in parts) + r"\s*")
-
-
-def run_console(workspace, text: str) -> None:
-    """Run the commands of a console block and compare what they print."""
-    for entry in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-        line, _, expected = entry.partition("\n")
-        program, *words = shlex.split(line)
-        assert program == "hermpkg"
-        outcome = workspace.run(*words)
-        shown = outcome.stdout + ("" if outcome.stdout else outcome.stderr)
-        assert loosely(expected).fullmatch(shown), f"{line}\n{outcome.stdout}\n{outcome.stderr}"
 
 
 @pytest.mark.parametrize(
@@ -55,14 +31,7 @@ def run_console(workspace, text: str) -> None:
     ],
 )
 def test_the_pages_that_can_be_followed(workspace, page, least):
-    ran = 0
-    for file, language, text in steps(DOCS / page):
-        if file is not None:
-            workspace.write(file, text)
-        elif language == "console":
-            run_console(workspace, text)
-            ran += 1
-    assert ran >= least
+    assert follow(DOCS / page, workspace) >= least
 
 
 def test_the_reference_lists_every_exit_code():
@@ -71,12 +40,66 @@ def test_the_reference_lists_every_exit_code():
     assert listed == set(map(int, ExitCode))
 
 
-@pytest.mark.parametrize(
-    "page", sorted([*DOCS.rglob("*.md"), DOCS.parent / "README.md"]), ids=lambda p: p.name
+PAGES = sorted(
+    [*DOCS.rglob("*.md"), *DOCS.parent.glob("*.md"), *(DOCS.parent / "examples").rglob("README.md")]
 )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("folder", ["tutorial", "how-to", "reference", "explanation"])
+def test_each_page_is_linked_from_the_index_of_its_folder(folder):
+    """The navigation of the site is made of these links."""
+    links = re.findall(r"\]\(([\w.-]+\.md)\)", (DOCS / folder / "index.md").read_text(encoding="utf-8"))
+    assert sorted({*links, "index.md"}) == sorted(path.name for path in (DOCS / folder).glob("*.md"))
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as code hosts and the site name them."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_to_headings_that_are_there(page):
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
+        assert anchor in anchors(page.parent / target if target else page), f"{target}#{anchor}"
+
+
+PYTHON_PAGES = sorted((DOCS / "reference").glob("python-*.md"))
+
+
+def test_each_public_name_has_its_place_among_the_python_pages():
+    shown = re.findall(
+        r"^::: (hermpkg_build\.[\w.]+)$", "".join(map(Path.read_text, PYTHON_PAGES)), re.MULTILINE
+    )
+    public = {f"hermpkg_build.{name}" for name in hermpkg_build.__all__ if not name.startswith("_")}
+    public |= {f"hermpkg_build.serving.{name}" for name in vars(serving) if name[0].isupper()}
+    public |= {
+        f"hermpkg_build.analyze.{name}" for name in analyze.__all__ if name not in hermpkg_build.__all__
+    }
+    public |= {"hermpkg_build.serving.deploy"}
+    public |= {f"hermpkg_build.integrations.{name}" for name in ("mlflow", "ray")}
+    assert sorted(shown) == sorted(public)
+    table = (DOCS / "reference/python.md").read_text(encoding="utf-8")
+    for name in hermpkg_build.__all__:
+        assert name.startswith("_") or f"[`{name}`]" in table, name
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PYTHON_PAGES if "```python" in page.read_text()], ids=lambda p: p.name
+)
+def test_the_examples_of_the_python_pages_run(page, tmp_path):
+    code = "".join(text for _, language, text in steps(page) if language == "python")
+    (tmp_path / "example.py").write_text(code, encoding="utf-8")
+    command = [sys.executable, "example.py"]
+    outcome = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert outcome.returncode == 0, outcome.stderr
 
 
 def maker(name: str):
