@@ -9,6 +9,10 @@ from typing import TypeAlias
 Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
 
 
+_encoder = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+"""Made once: most values are small."""
+
+
 def dumps(value: Json) -> bytes:
     """Return the canonical bytes of `value`, without a final newline.
 
@@ -17,8 +21,7 @@ def dumps(value: Json) -> bytes:
     >>> dumps({"b": [1, 2], "a": "é"}) == '{"a":"é","b":[1,2]}'.encode()
     True
     """
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode("utf-8", "backslashreplace")
+    return _encoder.encode(value).encode("utf-8", "backslashreplace")
 
 
 def pretty(value: Json) -> bytes:

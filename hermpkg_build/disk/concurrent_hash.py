@@ -20,7 +20,8 @@ class WrittenBytes(Closing):
     """Gives what is written to an open file, from `start` on, to `take`, in a thread of its own.
 
     The bytes are read back from the file itself, through the page cache: they are those that were written,
-    not those that should have been. Where it cannot be read meanwhile, that is done at the end.
+    not those that should have been. Where it cannot be read meanwhile, and where it is small, that is done at
+    the end.
     """
 
     def __init__(self, descriptor: int, take: Callable[[memoryview], object], *, start: int = 0) -> None:
@@ -33,9 +34,6 @@ class WrittenBytes(Closing):
         self._changed = threading.Condition()
         self._problem: BaseException | None = None
         self._thread: threading.Thread | None = None
-        if READS_ASIDE:
-            self._thread = threading.Thread(target=self._follow, name="hermpkg-hash", daemon=True)
-            self._thread.start()
 
     def close(self) -> None:
         """End the thread, whatever is left."""
@@ -48,6 +46,9 @@ class WrittenBytes(Closing):
         with self._changed:
             self._told += count
             self._changed.notify()
+        if self._thread is None and self._told > _CHUNK and READS_ASIDE:
+            self._thread = threading.Thread(target=self._follow, name="hermpkg-hash", daemon=True)
+            self._thread.start()
 
     def finish(self) -> int:
         """Wait until all bytes were given; return how many. Raises OSError for what cannot be read back."""
@@ -66,7 +67,7 @@ class WrittenBytes(Closing):
             self._thread.join()
 
     def _follow(self) -> None:
-        buffer = memoryview(bytearray(_CHUNK))
+        buffer = memoryview(bytearray(min(_CHUNK, self._told) if self._ended else _CHUNK))
         try:
             while count := self._wait():
                 size = read_into(self._descriptor, buffer[:count], self._start + self._done)

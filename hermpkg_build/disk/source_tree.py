@@ -138,6 +138,10 @@ class SourceTree:
         with self._lock:
             return dict(self._digests)
 
+    def has_observed(self, path: str) -> bool:
+        """Whether a file was read or digested."""
+        return path in self._digests
+
     def observed_directories(self) -> Mapping[str, Digest]:
         """The digest of every listing that was asked for; a folder that is absent has a digest too."""
         with self._lock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -17,6 +17,7 @@ from hermpkg_build.core.texts import listed
 from hermpkg_build.engine.changed_part import ChangedPart, keep_part, keep_whole, merged, tell_of_others
 from hermpkg_build.engine.context import Build, Built
 from hermpkg_build.engine.executed import RemoteCounts
+from hermpkg_build.engine.facts_ahead import FactsAhead
 from hermpkg_build.engine.inputs import workspace_inputs
 from hermpkg_build.engine.plan import plan_steps
 from hermpkg_build.engine.results import BuildResult
@@ -28,14 +29,13 @@ from hermpkg_build.engine.test_options import TestOptions
 from hermpkg_build.engine.test_results import TestRunResult
 from hermpkg_build.engine.test_runs import run_each
 from hermpkg_build.errors import CommandLineError, GroupedError, HermpkgError
+from hermpkg_build.source.known_facts import WORTH_PROCESSES
 
 if TYPE_CHECKING:
     from hermpkg_build.analysis.problems import MissingFile
     from hermpkg_build.factories.request import ModelObject
 
 _MOST_LISTED = 10
-_WORTH_READING_AT_ONCE = 300
-_READ_AT_ONCE = 10_000
 _SECONDS_TO_STOP = 5.0
 """Stopping a child takes a moment; what cannot be stopped, such as writing an archive, is left behind."""
 
@@ -191,12 +191,12 @@ Outcomes: TypeAlias = Mapping[Label, Built | BaseException]
 
 def _outcomes(build: Build, labels: Sequence[Label]) -> Outcomes:
     """Build targets, and what they turn out to need before them. Targets that were not begun are left out."""
-    _read_sources(build, labels)
     scheduler: Scheduler[Label, Built] = Scheduler(
         build.request.jobs, partial(build_target, build), keep_going=build.request.keep_going
     )
     try:
-        return scheduler.run(labels)
+        with _read_ahead(build, labels):
+            return scheduler.run(labels)
     except BaseException:
         build.cancel()
         # This process must not end before its threads have stopped the children that they started.
@@ -204,23 +204,22 @@ def _outcomes(build: Build, labels: Sequence[Label]) -> Outcomes:
         raise
 
 
-def _read_sources(build: Build, labels: Sequence[Label]) -> None:
-    """Read the sources that are looked at in any case, many at once: then several processes analyse them.
+def _read_ahead(build: Build, labels: Sequence[Label]) -> AbstractContextManager[object]:
+    """Return a context in which the sources of many small targets are analysed ahead, by other processes.
 
-    What cannot be read is told of the target that lists it.
+    Targets with many modules let several processes analyse them by themselves.
     """
     context = build.context
     modules: list[DeclaredModule] = []
     for label in labels if build.request.jobs > 1 else ():
         if isinstance(context.targets[label], PythonModules):
             with suppress(HermpkgError):
-                modules += context.modules_of_target(label)
-    if len(modules) < _WORTH_READING_AT_ONCE:
-        return
-    for start in range(0, len(modules), _READ_AT_ONCE):
-        part = modules[start : start + _READ_AT_ONCE]
-        with suppress(HermpkgError):
-            context.facts.facts_of([declared_module(each, context.workspace.root) for each in part])
+                own = context.modules_of_target(label)
+                modules += own if len(own) < WORTH_PROCESSES else ()
+    if len(modules) < WORTH_PROCESSES:
+        return nullcontext()
+    sources = [declared_module(each, context.workspace.root) for each in modules]
+    return FactsAhead(context.facts, sources, build.request.jobs - 1)
 
 
 def _check_single_output(build: Build) -> None:

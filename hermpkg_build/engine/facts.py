@@ -69,15 +69,37 @@ class CachedFacts:
         with self._lock:
             digests = self._tree.digests_for_targets([module.path for module in modules])
             sources = dict(zip(digests, modules, strict=True))
-            if self._packs is None:
-                self._facts.trim()
-            self._facts.recall(digests)
-            if self._packs is not None:
-                self._find_shared(self._packs, sources)
+            self._learn_known(sources)
             missing = {digest for digest in digests if digest not in self._facts}
             self._facts.work_out({digest: _source(sources[digest]) for digest in missing})
             self._tell(modules, digests, missing)
             return [self._facts[digest] for digest in digests]
+
+    def unknown_of(self, modules: Sequence[ModuleSource]) -> dict[Digest, Source]:
+        """The sources of `modules` whose facts nobody knows. Raises what reading them raises."""
+        digests = self._tree.digests_for_targets([module.path for module in modules])
+        sources = dict(zip(digests, modules, strict=True))
+        with self._lock:
+            if self._packs is not None:
+                self._learn_known(sources)
+            unknown = self._facts.unknown_among(sources)
+        return {digest: _source(sources[digest]) for digest in unknown}
+
+    def take(self, modules: Sequence[ModuleSource], encoded: Mapping[Digest, bytes]) -> None:
+        """Keep facts of `modules` that another process has worked out."""
+        digests = [self._tree.digest_for_targets(module.path) for module in modules]
+        with self._lock:
+            self._facts.put(encoded)
+            told = [pair for pair in zip(modules, digests, strict=True) if pair[1] in encoded]
+            self._tell([module for module, _ in told], [digest for _, digest in told], encoded)
+
+    def _learn_known(self, sources: Mapping[Digest, ModuleSource]) -> None:
+        """Learn the facts that the cache or the packs know."""
+        if self._packs is None:
+            self._facts.trim()
+        self._facts.recall(sources)
+        if self._packs is not None:
+            self._find_shared(self._packs, sources)
 
     def _find_shared(self, packs: FactsPacks, sources: Mapping[Digest, ModuleSource]) -> None:
         """Learn the facts that only the packs know; packs that miss some are outdated."""

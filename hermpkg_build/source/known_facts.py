@@ -12,7 +12,7 @@ from hermpkg_build.core.import_facts import ImportFacts
 from hermpkg_build.source.facts_codec import decode, encode
 from hermpkg_build.source.source_facts import FACTS_VERSION, Source, SourceFacts, facts_of_source
 
-_WORTH_PROCESSES = 300
+WORTH_PROCESSES = 300
 """From this many files on, starting helper processes pays."""
 
 _MOST_KNOWN = 30_000
@@ -57,6 +57,21 @@ class KnownFacts:
         if self._store is not None and unknown:
             self._known.update(_decoded(self._store.get_many(unknown, version=FACTS_VERSION)))
 
+    def unknown_among(self, digests: Collection[Digest]) -> list[Digest]:
+        """Those of `digests` whose facts are neither known nor, as it seems, in the store."""
+        unknown = [digest for digest in digests if digest not in self._known]
+        if self._store is None or not unknown:
+            return unknown
+        stored = self._store.get_many(unknown, version=FACTS_VERSION)
+        return [digest for digest in unknown if digest not in stored]
+
+    def put(self, encoded: Mapping[Digest, bytes]) -> None:
+        """Put facts that were worked out elsewhere into the store, from which they are recalled."""
+        if self._store is None:
+            self.learn(encoded)
+        elif encoded:
+            self._store.put_many(encoded, version=FACTS_VERSION)
+
     def trim(self) -> None:
         """Forget facts that the store has, where there are very many: it is asked for them again."""
         if self._store is not None and len(self._known) > _MOST_KNOWN:
@@ -75,7 +90,7 @@ class KnownFacts:
         wanted = {digest: source for digest, source in sources.items() if digest not in self._known}
         files = [source for source in wanted.values() if source.path]
         found: dict[Digest, ImportFacts] = {}
-        if self._jobs > 1 and len(files) >= _WORTH_PROCESSES:
+        if self._jobs > 1 and len(files) >= WORTH_PROCESSES:
             from hermpkg_build.source.parallel import facts_of_files
 
             # Of a file that has changed since, these are the facts of other bytes, under their own digest.

@@ -23,13 +23,71 @@ if TYPE_CHECKING:
 _LARGEST: Final = 64 << 20
 """Bytes of a source. The process that asks reads larger ones itself, and says so where they are too large."""
 
-_BATCH: Final = 32
+BATCH: Final = 32
 """Files a helper is given at a time: few enough that all end together, many enough to keep it busy."""
 
 _HELPER: Final = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
     "from hermpkg_build.source.parallel import serve; serve(sys.stdin.buffer, sys.stdout.buffer)"
 )
+
+
+class Helper:
+    """A process that analyses files: the facts of what is sent are received in the same order.
+
+    More can be sent before all is received, so that it is at work while nobody has the time to receive. All
+    methods raise OSError, and `receive` ValueError, where the process has died or answers anything else.
+    """
+
+    def __init__(self) -> None:
+        import os
+        import subprocess
+
+        root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        self._process: Popen[bytes] = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _HELPER, root],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def send(self, files: Sequence[Source]) -> None:
+        """Give it files to analyse: `BATCH` of them is a good size."""
+        assert self._process.stdin
+        _send(self._process.stdin, [(file.path, file.trusts_bytecode) for file in files])
+
+    def receive(self) -> list[tuple[Digest, bytes] | None]:
+        """Wait for the digests and the encoded facts of the files that were sent first.
+
+        None stands for a file that cannot be read.
+        """
+        assert self._process.stdout
+        answers = json.loads(self._process.stdout.readline())
+        return [answer and (Digest.parse(answer[0]), answer[1].encode()) for answer in answers]
+
+    def end(self) -> None:
+        """Let it end once all is received."""
+        assert self._process.stdin
+        self._process.stdin.close()
+
+    def close(self) -> None:
+        """Wait until it has ended; whatever it is still at is lost."""
+        assert self._process.stdin
+        assert self._process.stdout
+        if not self._process.stdin.closed:
+            self._process.kill()
+            with suppress(OSError):
+                self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+
+
+def start_helper() -> Helper | None:
+    """Return a helper; None where no process can be started."""
+    try:
+        return Helper()
+    except OSError:
+        return None
 
 
 def facts_of_files(files: Sequence[Source], jobs: int) -> list[SourceFacts]:
@@ -40,10 +98,10 @@ def facts_of_files(files: Sequence[Source], jobs: int) -> list[SourceFacts]:
     """
     import threading
 
-    waiting = [range(start, min(start + _BATCH, len(files))) for start in range(0, len(files), _BATCH)]
+    waiting = [range(start, min(start + BATCH, len(files))) for start in range(0, len(files), BATCH)]
     waiting.reverse()
     found: dict[int, SourceFacts] = {}
-    helpers = [_start_helper() for _ in range(min(jobs, len(waiting)) - 1)]
+    helpers = [start_helper() for _ in range(min(jobs, len(waiting)) - 1)]
     threads = [
         threading.Thread(target=_feed, args=(helper, files, waiting, found), daemon=True)
         for helper in helpers
@@ -63,8 +121,22 @@ def facts_of_files(files: Sequence[Source], jobs: int) -> list[SourceFacts]:
 
 
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    """Be a helper: answer each line, a list of files, by a line with the list of their facts."""
-    for batch in requests:
+    """Be a helper: answer each line, a list of files, by a line with the list of their facts.
+
+    Lines are taken as they come, whatever there is to answer, so that who sends them never waits for long.
+    """
+    import threading
+    from queue import SimpleQueue
+
+    waiting: SimpleQueue[bytes] = SimpleQueue()
+
+    def take() -> None:
+        for batch in requests:
+            waiting.put(batch)
+        waiting.put(b"")
+
+    threading.Thread(target=take, daemon=True).start()
+    while batch := waiting.get():
         files = [Source(path=path, trusts_bytecode=trusts) for path, trusts in json.loads(batch)]
         _send(answers, [_answer(file) for file in files])
 
@@ -93,45 +165,24 @@ def _next(waiting: list[range]) -> range | None:
         return None
 
 
-def _start_helper() -> Popen[bytes] | None:
-    import os
-    import subprocess
-
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    try:
-        return subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _HELPER, root],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
-    except OSError:
-        return None
-
-
 def _feed(
-    helper: Popen[bytes],
+    helper: Helper,
     files: Sequence[Source],
     waiting: list[range],
     found: dict[int, SourceFacts],
 ) -> None:
     """Give batches to one helper until none is left or it fails; files that it leaves stay without facts."""
-    assert helper.stdin
-    assert helper.stdout
     try:
         while batch := _next(waiting):
-            _send(helper.stdin, [(files[index].path, files[index].trusts_bytecode) for index in batch])
-            for index, answer in zip(batch, json.loads(helper.stdout.readline()), strict=True):
+            helper.send([files[index] for index in batch])
+            for index, answer in zip(batch, helper.receive(), strict=True):
                 if answer is not None:
                     digest, encoded = answer
-                    found[index] = SourceFacts(digest=Digest.parse(digest), facts=decode(encoded.encode()))
-        helper.stdin.close()
+                    found[index] = SourceFacts(digest=digest, facts=decode(encoded))
+        helper.end()
     except (OSError, ValueError):
-        helper.kill()
-        with suppress(OSError):
-            helper.stdin.close()
-    helper.stdout.close()
-    helper.wait()
+        pass  # It is closed as it is.
+    helper.close()
 
 
 def _send(stream: IO[bytes], items: list[Any]) -> None:

@@ -6,7 +6,7 @@ import os
 from typing import Final
 
 from hermpkg_build.core.import_facts import SyntaxProblem
-from hermpkg_build.core.syntax_trees import parse_module
+from hermpkg_build.core.syntax_trees import parse_module, parses
 from hermpkg_build.disk.descriptors import READ_UNLESS_PIPE
 
 _HEADER_SIZE: Final = 16
@@ -15,6 +15,8 @@ _HASH_BASED: Final = 0b1
 
 def check_syntax(data: bytes) -> SyntaxProblem | None:
     """Why the running interpreter cannot parse a source; None where it can. Warnings are not shown."""
+    if parses(data):
+        return None
     try:
         parse_module(data)
     except SyntaxError as error:

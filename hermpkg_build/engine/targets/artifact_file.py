@@ -37,7 +37,7 @@ def output_path(build: Build, target: ModelPackage) -> str:
         default = os.path.join(OUTPUT_FOLDER, target.label.package, target.output)
         check_no_link(context.workspace.root, os.path.dirname(default))
         path = context.absolute(default)
-    if not context.tree.observed_files().keys().isdisjoint((path, os.path.realpath(path))):
+    if context.tree.has_observed(path) or context.tree.has_observed(os.path.realpath(path)):
         raise CommandLineError(
             "the artifact would overwrite a file that the build has read",
             facts=[("file", context.shown(path))],

@@ -33,7 +33,7 @@ class Store:
 @pytest.fixture(params=[1, 2])
 def jobs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """How many processes work; the second is a helper that is given files however few there are."""
-    monkeypatch.setattr(known_facts, "_WORTH_PROCESSES", 1)
+    monkeypatch.setattr(known_facts, "WORTH_PROCESSES", 1)
     return int(request.param)
 
 

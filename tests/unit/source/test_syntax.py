@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import py_compile
 import warnings
@@ -32,6 +33,43 @@ def test_a_problem_says_where_it_is() -> None:
 @pytest.mark.parametrize("data", [b"a\0b", b"# coding: nonsense\n", b"(" * 10_000, b"-" * 1_000_000 + b"1"])
 def test_what_the_parser_gives_up_on_is_a_problem(data: bytes) -> None:
     assert check_syntax(data)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        b"return 1\n",
+        b"yield 1\n",
+        b"await x\n",
+        b"break\n",
+        b"def f(a, a): pass\n",
+        b"def f():\n    x = 1\n    global x\n",
+        b"nonlocal x\n",
+        b"from __future__ import nothing\n",
+        b"x = '\\d'\n",
+        b"\xef\xbb\xbfimport a\r\n",
+        b"# coding: latin-1\nx = '\xe9'\n",
+        b"x = " + b"(" * 90 + b"1" + b")" * 90,
+        b"import a b\n",
+        b"x = \xe9\n",
+        b"",
+    ],
+)
+def test_the_verdict_is_that_of_a_syntax_tree(source: bytes) -> None:
+    """Whatever is found out without one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            ast.parse(source)
+        except (SyntaxError, ValueError):
+            assert check_syntax(source)
+        else:
+            assert check_syntax(source) is None
+
+
+def test_no_tree_is_made_of_what_parses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hermpkg_build.source.syntax.parse_module", None)
+    assert check_syntax(b"import a\n") is None
 
 
 @pytest.fixture

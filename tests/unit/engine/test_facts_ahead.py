@@ -1,0 +1,116 @@
+"""Facts that other processes work out ahead are those that a target works out by itself."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import pytest
+
+from hermpkg_build.analysis.module_finder import ModuleSource
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.module_roles import ModuleKind, Origin
+from hermpkg_build.disk.source_tree import SourceTree
+from hermpkg_build.engine.facts import CachedFacts
+from hermpkg_build.engine.facts_ahead import FactsAhead
+from hermpkg_build.engine.journal import Journal
+from hermpkg_build.engine.observer import BuildObserver
+from hermpkg_build.source.source_facts import facts_of_source
+
+_COUNT = 70
+
+
+class Store:
+    """Facts in a dictionary; `filled` when it has those of all modules."""
+
+    def __init__(self) -> None:
+        self.facts: dict[Digest, bytes] = {}
+        self.filled = threading.Event()
+
+    def get_many(self, digests: Collection[Digest], *, version: str) -> dict[Digest, bytes]:
+        return {digest: self.facts[digest] for digest in digests if digest in self.facts}
+
+    def put_many(self, facts: Mapping[Digest, bytes], *, version: str) -> None:
+        self.facts.update(facts)
+        if len(self.facts) == _COUNT:
+            self.filled.set()
+
+
+@pytest.fixture
+def modules(tmp_path: Path) -> list[ModuleSource]:
+    found = []
+    for number in range(_COUNT):
+        path = tmp_path / f"m{number} ü.py"
+        path.write_text(f"import a{number}\n", encoding="utf-8")
+        found.append(
+            ModuleSource(
+                name=f"m{number}", kind=ModuleKind.SOURCE, origin=Origin.WORKSPACE, path=str(path), shown="m"
+            )
+        )
+    return found
+
+
+@pytest.fixture
+def journal() -> Journal:
+    return Journal(BuildObserver())
+
+
+def check(facts: CachedFacts, modules: list[ModuleSource], journal: Journal) -> None:
+    expected = [facts_of_source(Path(module.path).read_bytes()) for module in modules]
+    assert facts.facts_of(modules) == expected
+    # Each module is told of once, as one that was analysed.
+    assert (journal.counts()["analyse"].run, journal.counts()["analyse"].cached) == (_COUNT, 0)
+
+
+@pytest.mark.parametrize("helpers", [1, 3])
+def test_a_target_finds_what_helpers_have_worked_out(
+    modules: list[ModuleSource], journal: Journal, helpers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store()
+    facts = CachedFacts(SourceTree(), store, journal, 2)
+    with FactsAhead(facts, modules, helpers):
+        assert store.filled.wait(60)
+    monkeypatch.setattr("hermpkg_build.source.known_facts.facts_of_source", None)  # Nothing is left to do.
+    check(facts, modules, journal)
+
+
+def test_a_target_that_comes_first_waits_for_nobody(modules: list[ModuleSource], journal: Journal) -> None:
+    facts = CachedFacts(SourceTree(), Store(), journal, 2)
+    with FactsAhead(facts, modules, 1):
+        check(facts, modules, journal)
+    check(facts, modules, journal)
+
+
+@pytest.mark.parametrize("broken", ["", "/nowhere/python", "/bin/false"])
+def test_helpers_that_fail_leave_the_work_to_targets(
+    modules: list[ModuleSource], journal: Journal, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", broken)
+    facts = CachedFacts(SourceTree(), Store(), journal, 2)
+    with FactsAhead(facts, modules, 2) as ahead:
+        ahead.close()
+    check(facts, modules, journal)
+
+
+def test_a_source_that_is_gone_stops_nothing(modules: list[ModuleSource], journal: Journal) -> None:
+    Path(modules[40].path).unlink()
+    store = Store()
+    facts = CachedFacts(SourceTree(), store, journal, 2)
+    ahead = FactsAhead(facts, modules, 1)
+    for thread in ahead._threads:
+        thread.join()
+    ahead.close()
+    assert len(store.facts) == _COUNT - 32, "the batch that it is in is left to targets"
+
+
+def test_nothing_is_started_for_facts_that_are_known(
+    modules: list[ModuleSource], journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store()
+    CachedFacts(SourceTree(), store, journal, 1).facts_of(modules)
+    monkeypatch.setattr("hermpkg_build.engine.facts_ahead.start_helper", None)
+    for thread in (ahead := FactsAhead(CachedFacts(SourceTree(), store, journal, 2), modules, 1))._threads:
+        thread.join()
+    ahead.close()
