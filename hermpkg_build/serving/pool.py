@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.core.closing import Closing
-from hermpkg_build.core.example_call import Arguments
 from hermpkg_build.runtime.contents.checks import CheckMode, VerifyMode
 from hermpkg_build.runtime.contents.real_files import FilesMode
 from hermpkg_build.serving.bound import Bound
@@ -29,6 +28,7 @@ from hermpkg_build.serving.warm import surroundings
 
 if TYPE_CHECKING:
     from hermpkg_build.runtime.importer import PackageImporter
+    from hermpkg_build.serving.protocol.description import Description
     from hermpkg_build.trust.policy import TrustPolicy
 
 _PRELOAD = ("torch",)
@@ -224,16 +224,26 @@ class Pool(Closing):
         found: list[Parameter] = Bound(self._dispatcher, callee, None, retries, True, None).call()
         return found
 
-    def call_example(
+    def described_example(
         self, target: Target, *, method: str = "", timeout: float | None = None
-    ) -> tuple[Arguments, Any] | None:
-        """Call with the arguments that the artifact has recorded for a model, and return both.
+    ) -> Description | None:
+        """Call with the arguments that the artifact has recorded for a model; return what it takes and gives.
 
-        None where it has recorded none. Raises what `call` raises.
+        None where it has recorded none. Raises what `call` raises, and NotDescribedError.
         """
         callee = Callee(_target(target), method, example=True)
-        found: tuple[Arguments, Any] | None = Bound(self._dispatcher, callee, timeout, 0, True, None).call()
+        found: Description | None = Bound(self._dispatcher, callee, timeout, 0, True, None).call()
         return found
+
+    def bind_requests(
+        self, target: Target, *, method: str = "", timeout: float | None = None, retries: int = 0
+    ) -> Bound:
+        """Return what is called with a request of the Open Inference Protocol, `Asked`, and gives `Answered`.
+
+        Workers read and write the bodies. Calls raise QueueFullError rather than wait for a place.
+        """
+        callee = Callee(_target(target), method, infers=True)
+        return Bound(self._dispatcher, callee, timeout, retries, False, None)
 
     def swap(
         self, file: str | os.PathLike[str] | None = None, *, importer: PackageImporter | None = None

@@ -51,14 +51,15 @@ class Callee(NamedTuple):
     """What is called: `method`, with its dots, of a target; "" for the target itself.
 
     With `describe`, it is not called: the result says which parameters it has. With `example`, it is called
-    with the arguments that the artifact has recorded, and the result is of them and of the call, None where
-    it has none.
+    with the arguments that the artifact has recorded, and the result says what it takes and gives, None where
+    it has none. With `infers`, it is asked by bodies of the Open Inference Protocol, and answers with such.
     """
 
     target: Target
     method: str
     describe: bool = False
     example: bool = False
+    infers: bool = False
 
     def __str__(self) -> str:
         name = self.target if isinstance(self.target, str) else "/".join(self.target)

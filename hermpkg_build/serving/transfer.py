@@ -46,7 +46,8 @@ def pack(value: object, *, copied: bool = False) -> list[Part]:
         raw = buffer.raw()
         if len(raw) < _LARGEST_WITHIN:
             return True
-        buffers.append(bytes(raw) if copied else raw)
+        is_fixed = not copied or type(raw.obj) is bytes
+        buffers.append(raw if is_fixed else bytes(raw))
         return False
 
     stream = io.BytesIO()

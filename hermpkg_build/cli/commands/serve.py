@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from hermpkg_build.serving.requests import Target
 
 _LIBRARIES = ("prometheus_client", "uvicorn")
+_PRELOAD = ("torch", "hermpkg_build.serving.protocol.calls")
+"""What workers read and write requests with."""
 
 
 def _seconds(text: str) -> float:
@@ -125,8 +126,6 @@ def run(arguments: ServeArguments, console: Console) -> ExitCode:
     from hermpkg_build.serving.http.model import Limits, Model
     from hermpkg_build.serving.pool import Pool
 
-    # This process needs it for tensors, and waits meanwhile for another one that imports it.
-    threading.Thread(target=_import_torch, daemon=True).start()
     batch = (
         Batch(size=arguments.batch_size, delay=arguments.batch_delay) if arguments.batch_size > 1 else None
     )
@@ -142,6 +141,7 @@ def run(arguments: ServeArguments, console: Console) -> ExitCode:
                     queue=arguments.queue,
                     threads=arguments.threads,
                     trust=arguments.trust,
+                    preload=_PRELOAD,
                 )
             )
         limits = Limits(
@@ -176,13 +176,6 @@ def _loading(path: str) -> Iterator[None]:
             else "call what is served in this Python, to see where it fails: "
             f"{pasteable('hermpkg', 'shell', '--here', path)}",
         ) from error
-
-
-def _import_torch() -> None:
-    from importlib import import_module
-
-    with suppress(ImportError):
-        import_module("torch")
 
 
 def _serve(model: Model, sock: socket.socket, arguments: ServeArguments, console: Console) -> None:

@@ -12,20 +12,18 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from hermpkg_build.serving.http.bodies import Receive, packed, read_body
-from hermpkg_build.serving.http.errors import RequestError, busy, error_of
-from hermpkg_build.serving.http.inference import read_request, write_response
+from hermpkg_build.serving.http.errors import busy, error_of
 from hermpkg_build.serving.http.metrics import Metrics
 from hermpkg_build.serving.http.model import Model
+from hermpkg_build.serving.protocol.errors import RequestError
 from hermpkg_build.version import __version__
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 _log = logging.getLogger("hermpkg_build.serving")
 
-_IN_A_THREAD = 256 << 10
-"""Bodies of so many bytes are read and written beside the loop that serves all others."""
 _QUICK_S = 0.05
-_JSON_LENGTH = "inference-header-content-length"
+_JSON_LENGTH = b"inference-header-content-length"
 
 
 class Answer(NamedTuple):
@@ -127,21 +125,18 @@ class App:
     async def _inferred(self, headers: Mapping[bytes, bytes], receive: Receive) -> Answer:
         limits = self._model.limits
         body = await read_body(receive, headers, limits.body, limits.seconds)
-        length = headers.get(_JSON_LENGTH.encode())
-        request = await _beside(
-            len(body), read_request, body, None if length is None else length.decode("latin-1")
-        )
+        length = headers.get(_JSON_LENGTH)
+        calling = self._model.infer(body, None if length is None else length.decode("latin-1"))
         try:
-            result, version = await _unless_gone(self._model.infer(request), receive)
+            answered = await _unless_gone(calling, receive)
         except RequestError:
             raise
         except Exception as error:
             raise error_of(error) from error
-        response = await _beside(_size(result), write_response, request, result, self._model.name, version)
-        self._model.note(request.inputs, response)
-        kind = "application/json" if response.json_length is None else "application/octet-stream"
-        more = {} if response.json_length is None else {_JSON_LENGTH: str(response.json_length)}
-        return Answer(200, response.body, {"content-type": kind, **more})
+        if answered.json_length is None:
+            return Answer(200, answered.body, {"content-type": "application/json"})
+        told = {"content-type": "application/octet-stream", _JSON_LENGTH.decode(): str(answered.json_length)}
+        return Answer(200, answered.body, told)
 
 
 async def _unless_gone(call: Awaitable[Any], receive: Receive) -> Any:
@@ -171,24 +166,6 @@ async def _unless_gone(call: Awaitable[Any], receive: Receive) -> Any:
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _beside(size: int, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function, in another thread where it has much to do."""
-    if size < _IN_A_THREAD:
-        return function(*arguments)
-    return await asyncio.to_thread(function, *arguments)
-
-
-def _size(result: Any) -> int:
-    values = (
-        result.values()
-        if isinstance(result, Mapping)
-        else result
-        if isinstance(result, (list, tuple))
-        else [result]
-    )
-    return sum(int(getattr(value, "nbytes", 0)) for value in values)
 
 
 def _json(value: object, status: int = 200) -> Answer:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from hermpkg_build.serving.http.errors import RequestError, bad_request
+from hermpkg_build.serving.protocol.errors import RequestError, bad_request
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 

@@ -9,21 +9,7 @@ from hermpkg_build.serving.errors import (
     QueueFullError,
     ServingError,
 )
-
-
-class RequestError(Exception):
-    """A request that has an error for an answer, with the HTTP status; `retry_after` is in seconds."""
-
-    def __init__(self, status: int, message: str, *, retry_after: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.retry_after = retry_after
-
-
-def bad_request(message: str) -> RequestError:
-    """The error for a request that is wrong in itself."""
-    return RequestError(400, message)
+from hermpkg_build.serving.protocol.errors import RequestError
 
 
 def busy() -> RequestError:

@@ -9,13 +9,13 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from hermpkg_build.archive.pickled_models import EXAMPLE, example_record
-from hermpkg_build.core.example_call import arguments_of
+from hermpkg_build.core.example_call import Arguments, arguments_of
 from hermpkg_build.runtime.importer import PackageImporter
 from hermpkg_build.serving.channel import Part
-from hermpkg_build.serving.inside.batches import Arguments, shape_of
+from hermpkg_build.serving.inside.batches import shape_of
 from hermpkg_build.serving.inside.joining import Joiner
 from hermpkg_build.serving.raised import pack_raised
 from hermpkg_build.serving.requests import Callee, Parameter, Target
@@ -28,6 +28,13 @@ _OWN_FRAMES = 2
 """Of this module, in the traceback of an exception that a call raises."""
 
 
+class _Asked(NamedTuple):
+    """A call that was read: its arguments, and what makes its answer of the result."""
+
+    arguments: Arguments
+    answer: Callable[[Any], Any]
+
+
 class Runner:
     """Calls what an artifact holds; each pickle is loaded once. With `grad`, autograd records calls."""
 
@@ -36,6 +43,7 @@ class Runner:
         self._prefix = importer.id()
         self._grad = grad
         self._objects: dict[Target, Any] = {}
+        self._parameters: dict[Callee, list[Parameter]] = {}
         self._joiners: defaultdict[Callee, Joiner] = defaultdict(Joiner)
 
     def load(self, target: Target) -> Any:
@@ -52,8 +60,8 @@ class Runner:
     def run(self, callee: Callee, parts: Sequence[Part]) -> Outcome:
         """Make one call, whose arguments are in `parts`."""
         try:
-            args, kwargs = unpack(parts, self._prefix)
-            return self._finished(self._call(callee, (args, kwargs)))
+            asked = self._asked(callee, parts)
+            return self._finished(asked.answer(self._call(callee, asked.arguments)))
         except BaseException as error:  # noqa: BLE001 -- it is the caller's to see
             return "raised", pack_raised(error, frames_of_ours=_OWN_FRAMES)
         finally:
@@ -67,38 +75,55 @@ class Runner:
         Return the outcomes, and why none can be made together, if that is so.
         """
         outcomes: dict[int, Outcome] = {}
-        for indices, arguments in self._groups(calls):
+        for indices, asked in self._groups(callee, calls):
             if len(indices) > 1:
                 begin(indices[0])
-                outcomes.update(zip(indices, self._run_joined(callee, arguments), strict=False))
+                outcomes.update(zip(indices, self._run_joined(callee, asked), strict=False))
         for index, parts in enumerate(calls):
             if index not in outcomes:
                 begin(index)
                 outcomes[index] = self.run(callee, parts)
         return [outcomes[index] for index in range(len(calls))], self._joiners[callee].apart
 
-    def _groups(self, calls: Sequence[Sequence[Part]]) -> list[tuple[list[int], list[Arguments]]]:
-        groups: dict[object, tuple[list[int], list[Arguments]]] = {}
+    def _groups(
+        self, callee: Callee, calls: Sequence[Sequence[Part]]
+    ) -> list[tuple[list[int], list[_Asked]]]:
+        groups: dict[object, tuple[list[int], list[_Asked]]] = {}
         for index, parts in enumerate(calls):
             # What is wrong with a call alone is told when it is made alone.
             with suppress(Exception):
-                arguments = unpack(parts, self._prefix)
-                indices, grouped = groups.setdefault(shape_of(arguments), ([], []))
+                asked = self._asked(callee, parts)
+                indices, grouped = groups.setdefault(shape_of(asked.arguments), ([], []))
                 indices.append(index)
-                grouped.append(arguments)
+                grouped.append(asked)
         return list(groups.values())
 
-    def _run_joined(self, callee: Callee, calls: Sequence[Arguments]) -> list[Outcome]:
+    def _run_joined(self, callee: Callee, calls: Sequence[_Asked]) -> list[Outcome]:
         """Make calls as one; return nothing where they are to be made one by one."""
         try:
-            results = self._joiners[callee].results(partial(self._call, callee), calls)
-            return [self._finished(result) for result in results]
+            results = self._joiners[callee].results(
+                partial(self._call, callee), [asked.arguments for asked in calls]
+            )
+            return [
+                self._finished(asked.answer(result))
+                for asked, result in zip(calls, results, strict=bool(results))
+            ]
         except BaseException:  # noqa: BLE001 -- one of the calls is wrong: it alone shall fail
             return []
         finally:
             _flush()
 
-    def _call(self, callee: Callee, arguments: Arguments) -> Any:
+    def _asked(self, callee: Callee, parts: Sequence[Part]) -> _Asked:
+        given: Arguments = unpack(parts, self._prefix)
+        if not callee.infers:
+            return _Asked(given, _itself)
+        from hermpkg_build.serving.protocol.calls import read_call
+
+        if callee not in self._parameters:
+            self._parameters[callee] = _parameters(self._called(callee))
+        return _Asked(*read_call(given[0][0], self._parameters[callee]))
+
+    def _called(self, callee: Callee) -> Any:
         called = self.load(callee.target)
         if callee.method:
             called = operator.attrgetter(callee.method)(called)
@@ -106,6 +131,10 @@ class Runner:
             raise TypeError(
                 f"{callee} is a {type(called).__name__}, which cannot be called: name a method of it"
             )
+        return called
+
+    def _call(self, callee: Callee, arguments: Arguments) -> Any:
+        called = self._called(callee)
         if callee.describe:
             return _parameters(called)
         torch = sys.modules.get("torch")
@@ -121,13 +150,23 @@ class Runner:
             import asyncio
 
             result = asyncio.run(result)
-        return (arguments, result) if callee.example else result
+        return _description(called, arguments, result) if callee.example else result
 
     def _has_example(self, target: Target) -> bool:
         return not isinstance(target, str) and example_record(target[0]) in self._importer.record_names()
 
     def _finished(self, result: object) -> Outcome:
         return "value", pack(result)
+
+
+def _itself(result: Any) -> Any:
+    return result
+
+
+def _description(called: Any, arguments: Arguments, result: Any) -> Any:
+    from hermpkg_build.serving.protocol.description import described_call
+
+    return described_call(_parameters(called), arguments, result)
 
 
 def _parameters(called: Any) -> list[Parameter]:

@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hermpkg_build.serving.http.description import described_call
-from hermpkg_build.serving.http.inference import read_request
-from hermpkg_build.serving.http.model import arguments
+from hermpkg_build.serving.protocol.arguments import arguments
+from hermpkg_build.serving.protocol.description import described_call
+from hermpkg_build.serving.protocol.inference import read_request
 from hermpkg_build.serving.requests import Parameter
 
 DTYPES = st.sampled_from([torch.float32, torch.float64, torch.int32, torch.int64, torch.uint8, torch.bool])
@@ -43,7 +43,7 @@ def test_a_request_by_the_description_makes_the_call(values: list[object], by_po
     assert [len(each["shape"]) for each in inputs] == [len(each["shape"]) for each in described]
     request = read_request(json.dumps({"inputs": inputs}).encode(), None)
     args, kwargs = arguments(parameters(*names), request.inputs, request.parameters)
-    assert args == []
+    assert args == ()
     for made, value in zip(kwargs.values(), values, strict=True):
         assert (made == value) is True if isinstance(value, list) else torch.equal(made, value)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 import struct
 from contextlib import suppress
 
@@ -12,10 +13,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hermpkg_build.serving.http.datatypes import Output, tensor_of_bytes, tensor_of_data
-from hermpkg_build.serving.http.errors import RequestError
-from hermpkg_build.serving.http.inference import Input, read_request, write_response
-from hermpkg_build.serving.http.model import arguments
+from hermpkg_build.serving.protocol.arguments import arguments
+from hermpkg_build.serving.protocol.calls import timeout_of
+from hermpkg_build.serving.protocol.datatypes import Output, tensor_of_bytes, tensor_of_data
+from hermpkg_build.serving.protocol.errors import RequestError
+from hermpkg_build.serving.protocol.inference import Input, read_request, write_response
 from hermpkg_build.serving.requests import Parameter
 
 TYPES = ["BOOL", "UINT8", "UINT16", "INT8", "INT16", "INT32", "INT64", "FP16", "BF16", "FP32", "FP64"]
@@ -96,10 +98,10 @@ def given_inputs(*names):
 
 def test_inputs_become_arguments_by_name_or_in_order():
     two = [parameter("x"), parameter("scale", needed=False)]
-    assert arguments(two, given_inputs("scale", "x"), {}) == ([], {"scale": 0, "x": 1})
-    assert arguments(two, given_inputs("x"), {"scale": 2}) == ([], {"x": 0, "scale": 2})
-    assert arguments(two, given_inputs("INPUT0", "INPUT1"), {}) == ([0, 1], {})
-    assert arguments([parameter("args", many=True)], given_inputs("a", "b", "c"), {}) == ([0, 1, 2], {})
+    assert arguments(two, given_inputs("scale", "x"), {}) == ((), {"scale": 0, "x": 1})
+    assert arguments(two, given_inputs("x"), {"scale": 2}) == ((), {"x": 0, "scale": 2})
+    assert arguments(two, given_inputs("INPUT0", "INPUT1"), {}) == ((0, 1), {})
+    assert arguments([parameter("args", many=True)], given_inputs("a", "b", "c"), {}) == ((0, 1, 2), {})
     for inputs, more in (
         (["x", "y"], {}),
         (["scale"], {}),
@@ -109,3 +111,27 @@ def test_inputs_become_arguments_by_name_or_in_order():
     ):
         with pytest.raises(RequestError):
             arguments(two, given_inputs(*inputs), more)
+
+
+@given(
+    st.none() | st.integers(-1, 10**7) | st.booleans() | st.text(max_size=2),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32-be"]),
+    st.sampled_from(["timeout", "\\u0074imeout", "timeou\\u0074"]),
+    st.booleans(),
+)
+def test_what_time_a_request_gives_is_known_without_reading_the_rest(value, encoding, name, bytes_after):
+    text = f'{{"parameters": {{"{name}": {json.dumps(value)}}}, "inputs": []}}'.encode(encoding)
+    length = str(len(text)) if bytes_after else None
+    is_time = type(value) is int and value > 0
+    assert timeout_of(text + b"timeout" * bytes_after, length) == (value / 1e6 if is_time else None)
+
+
+@given(st.binary(max_size=20) | st.sampled_from([b"[]", b'{"parameters": 1}', b'"timeout"', b'["timeout"]']))
+def test_a_body_that_says_nothing_of_time_is_for_its_reader_to_refuse(body):
+    assert timeout_of(body, None) is None
+    assert timeout_of(body, "x") is None
+
+
+def test_what_is_wrong_with_a_request_arrives_from_another_process():
+    told = pickle.loads(pickle.dumps(RequestError(429, "later", retry_after=2)))
+    assert (told.status, told.message, told.retry_after, str(told)) == (429, "later", 2, "later")

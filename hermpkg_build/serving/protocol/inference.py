@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from pickle import PickleBuffer
 from typing import Any
 
-from hermpkg_build.serving.http.datatypes import Output, tensor_of_bytes, tensor_of_data
-from hermpkg_build.serving.http.errors import RequestError, bad_request
+from hermpkg_build.serving.protocol.datatypes import Output, tensor_of_bytes, tensor_of_data
+from hermpkg_build.serving.protocol.errors import RequestError, bad_request
+
+Buffer = bytes | bytearray | memoryview | PickleBuffer
 
 _MOST_DIMENSIONS = 64
 _OF_THE_PROTOCOL = frozenset(
@@ -31,7 +34,7 @@ class Input:
 class InferenceRequest:
     """What a client asks for. `outputs` are the names of those it wants, and whether as bytes; empty for all.
 
-    `parameters` are those that are no words of the protocol; `timeout` is in seconds.
+    `parameters` are those that are no words of the protocol.
     """
 
     id: str
@@ -39,7 +42,6 @@ class InferenceRequest:
     outputs: Mapping[str, bool]
     binary: bool
     parameters: Mapping[str, Any]
-    timeout: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,19 +53,33 @@ class InferenceResponse:
     outputs: Sequence[Output]
 
 
-def read_request(body: bytes, header_length: str | None) -> InferenceRequest:
+def json_length_of(body: Buffer, header_length: str | None) -> int:
+    """Return how many bytes of a body are JSON: all, or as many as a header says. Raises RequestError."""
+    whole = len(memoryview(body))
+    if header_length is None:
+        return whole
+    if not header_length.isascii() or not header_length.isdigit() or int(header_length) > whole:
+        raise bad_request(f"the header Inference-Header-Content-Length is wrong: {header_length[:20]!r}")
+    return int(header_length)
+
+
+def timeout_in(parameters: Mapping[str, Any]) -> float | None:
+    """Return the seconds that the parameters of a request give it, None for any. Raises RequestError."""
+    timeout = parameters.get("timeout")
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int) or timeout < 0):
+        raise bad_request("the parameter timeout is a number of microseconds")
+    return timeout / 1e6 if timeout else None
+
+
+def read_request(body: Buffer, header_length: str | None) -> InferenceRequest:
     """Read the body of a request, of which `header_length` bytes are JSON. Raises RequestError."""
-    length = len(body)
-    if header_length is not None:
-        if not header_length.isascii() or not header_length.isdigit() or int(header_length) > len(body):
-            raise bad_request(f"the header Inference-Header-Content-Length is wrong: {header_length[:20]!r}")
-        length = int(header_length)
+    length, data = json_length_of(body, header_length), memoryview(body)
     try:
-        value = json.loads(body[:length])
+        value = json.loads(bytes(data[:length]))
     except (ValueError, RecursionError) as error:
         raise bad_request(f"the body is no JSON: {error}") from None
     request = _dict(value, "the body")
-    rest = _Rest(memoryview(body)[length:])
+    rest = _Rest(data[length:])
     parameters = _dict(request.get("parameters", {}), "parameters")
     inputs = [_input(each, rest) for each in _list(request.get("inputs"), "inputs")]
     if rest.left():
@@ -72,16 +88,13 @@ def read_request(body: bytes, header_length: str | None) -> InferenceRequest:
     if len(set(names)) != len(names):
         raise bad_request("two inputs have the same name")
     binary = parameters.get("binary_data_output") is True
-    timeout = parameters.get("timeout")
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int) or timeout < 0):
-        raise bad_request("the parameter timeout is a number of microseconds")
+    timeout_in(parameters)
     return InferenceRequest(
         id=_text(request.get("id", ""), "id"),
         inputs=inputs,
         outputs=dict(_output(each, binary) for each in _list(request.get("outputs", []), "outputs")),
         binary=binary,
         parameters={name: each for name, each in parameters.items() if name not in _OF_THE_PROTOCOL},
-        timeout=timeout / 1e6 if timeout else None,
     )
 
 

@@ -6,9 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from hermpkg_build.core.example_call import Arguments
-from hermpkg_build.serving.http.datatypes import Output
-from hermpkg_build.serving.http.inference import outputs_of
+from hermpkg_build.serving.protocol.datatypes import Output
+from hermpkg_build.serving.protocol.inference import outputs_of
 from hermpkg_build.serving.requests import Parameter
+
+Description = dict[str, list[dict[str, Any]]]
+"""The inputs and outputs of a model, as the protocol has them."""
+
+
+class NotDescribedError(TypeError):
+    """A call is not described, for the reason that it says: no request could make it."""
 
 
 def described(name: str, datatype: str, dimensions: int) -> dict[str, Any]:
@@ -16,22 +23,24 @@ def described(name: str, datatype: str, dimensions: int) -> dict[str, Any]:
     return {"name": name, "datatype": datatype, "shape": [-1] * dimensions}
 
 
-def described_call(
-    parameters: Sequence[Parameter], arguments: Arguments, result: Any
-) -> dict[str, list[dict[str, Any]]]:
+def described_call(parameters: Sequence[Parameter], arguments: Arguments, result: Any) -> Description:
     """Describe the inputs and outputs of a call that was made with `arguments`.
 
-    Numbers, truth values and texts among these are parameters of a request, and no inputs. Raises TypeError
-    where an argument can be neither, so that no request could make the call.
+    Numbers, truth values and texts among these are parameters of a request, and no inputs. Raises
+    NotDescribedError where an argument can be neither, so that no request could make the call.
     """
-    inputs = [
-        Output(name, value)
-        for name, value in _named(parameters, arguments)
-        if not isinstance(value, (bool, int, float, str))
-    ]
+    try:
+        inputs = [
+            Output(name, value)
+            for name, value in _named(parameters, arguments)
+            if not isinstance(value, (bool, int, float, str))
+        ]
+        outputs = outputs_of(result)
+    except TypeError as error:
+        raise NotDescribedError(str(error)) from None
     return {
         "inputs": [described(each.name, each.datatype, len(each.shape)) for each in inputs],
-        "outputs": [described(each.name, each.datatype, len(each.shape)) for each in outputs_of(result)],
+        "outputs": [described(each.name, each.datatype, len(each.shape)) for each in outputs],
     }
 
 

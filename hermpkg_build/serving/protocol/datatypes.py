@@ -6,7 +6,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from hermpkg_build.serving.http.errors import bad_request
+from hermpkg_build.serving.protocol.errors import bad_request
 
 BYTES = "BYTES"
 _LENGTH = struct.Struct("<I")

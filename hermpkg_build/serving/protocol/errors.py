@@ -1,0 +1,21 @@
+"""What is wrong with a request, for the client that sent it."""
+
+from __future__ import annotations
+
+
+class RequestError(Exception):
+    """A request that has an error for an answer, with the HTTP status; `retry_after` is in seconds."""
+
+    def __init__(self, status: int, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(status, message)
+        self.status = status
+        self.message = message
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def bad_request(message: str) -> RequestError:
+    """The error for a request that is wrong in itself."""
+    return RequestError(400, message)
