@@ -22,7 +22,7 @@ INTEGRATIONS := .venv-integrations
 DOCS := .venv-docs
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test dist bench fuzz zoo matrix models integrations load docs examples pictures machine format clean
+.PHONY: help demo test lint dist bench fuzz zoo matrix models integrations load docs examples pictures machine format clean
 
 help: ## Show what there is to make
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -30,12 +30,14 @@ help: ## Show what there is to make
 demo: $(VENV)/demo.stamp ## Build the ResNet-18 example twice, compare the bytes, and run its test
 	@PATH="$$PWD/$(VENV)/bin:$$PATH" sh examples/demo.sh
 
-test: $(VENV)/test.stamp $(VENV)/machine.stamp ## Run every check: format, lint, types, layers, tests
+test: lint $(VENV)/machine.stamp ## Run every check: format, lint, types, layers, tests
+	$(VENV_PYTHON) -m pytest $(PYTEST_FLAGS)
+
+lint: $(VENV)/test.stamp ## Run the checks that run nothing: format, lint, types, layers
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m mypy
 	$(VENV_PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
-	$(VENV_PYTHON) -m pytest $(PYTEST_FLAGS)
 
 dist: $(VENV)/made.stamp ## Make the wheels and source distributions of hermpkg-runtime and hermpkg-build in dist/
 	$(INSTALL) setuptools "tomli; python_version < '3.11'"

@@ -387,20 +387,6 @@ def test_a_source_distribution_has_what_its_wheel_is_made_of(made):
         }
 
 
-def test_a_checkout_installs_as_one_distribution(tmp_path):
-    """It needs no release of hermpkg-runtime, which there is none of for what is being worked on."""
-    checkout = copy_of_checkout(tmp_path / "checkout")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "-q", "--no-build-isolation", "--no-deps", "-w", str(tmp_path),
-         str(checkout)],
-        check=True,
-    )  # fmt: skip
-    wheel = wheel_of(tmp_path, "hermpkg_build")
-    assert not [each for each in requirements(wheel) if each.startswith("hermpkg-runtime")]
-    with zipfile.ZipFile(wheel) as archive:
-        assert "hermpkg_build/runtime/importer.py" in archive.namelist()
-
-
 def test_links_of_a_description_lead_to_the_released_files(made, split):
     for name in NAMES:
         with zipfile.ZipFile(wheel_of(made, name)) as wheel:

@@ -14,7 +14,7 @@ from typing import Any
 from checkout_files import checkout_files
 from project import project_of
 from source_archive import Entry, write_archive
-from split import BUILD, CHECKOUT, version_of
+from split import BUILD, CHECKOUT, WHOLE, version_of
 
 Settings = Mapping[str, Any] | None
 
@@ -23,21 +23,17 @@ def build_wheel(
     wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
 ) -> str:
     """Build the wheel; return its file name."""
-    from setuptools.build_meta import build_wheel as build
+    with project_of(_distribution()):
+        from setuptools.build_meta import build_wheel as build
 
-    if not _is_source_distribution():
-        return str(build(wheel_directory, config_settings, metadata_directory))
-    with project_of(BUILD):
         return str(build(wheel_directory, config_settings, metadata_directory))
 
 
 def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: Settings = None) -> str:
     """Write the metadata that the wheel will have; return the folder's name."""
-    from setuptools.build_meta import prepare_metadata_for_build_wheel as prepare
+    with project_of(_distribution()):
+        from setuptools.build_meta import prepare_metadata_for_build_wheel as prepare
 
-    if not _is_source_distribution():
-        return str(prepare(metadata_directory, config_settings))
-    with project_of(BUILD):
         return str(prepare(metadata_directory, config_settings))
 
 
@@ -69,8 +65,9 @@ def prepare_metadata_for_build_editable(metadata_directory: str, config_settings
     return str(prepare(metadata_directory, config_settings))
 
 
-def _is_source_distribution() -> bool:
-    return bool((CHECKOUT / "PKG-INFO").is_file())
+def _distribution() -> str:
+    """Return what a wheel is made of here."""
+    return str(BUILD if (CHECKOUT / "PKG-INFO").is_file() else WHOLE)
 
 
 def _metadata(config_settings: Settings) -> bytes:

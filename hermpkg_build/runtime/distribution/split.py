@@ -20,6 +20,8 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 PACKAGE = "hermpkg_build"
 RUNTIME = "hermpkg-runtime"
 BUILD = "hermpkg-build"
+WHOLE = "the whole checkout"
+"""Both in one, as a checkout is installed: named hermpkg-build, and without need of the runtime."""
 
 _DOORS = (PACKAGE, f"{PACKAGE}.__main__")
 """What hands out the rest as well, inside functions that say what is not installed."""
@@ -60,13 +62,15 @@ def all_files(checkout: Path = CHECKOUT) -> frozenset[str]:
 
 
 def files_of(distribution: str, checkout: Path = CHECKOUT) -> frozenset[str]:
-    """Return the files of one of the distributions. Raises SplitError."""
+    """Return the files of one of the distributions, or of the whole. Raises SplitError."""
+    if distribution == WHOLE:
+        return all_files(checkout)
     runtime = runtime_files(checkout)
     return runtime if distribution == RUNTIME else all_files(checkout) - runtime
 
 
 def write_project(distribution: str, folder: Path, checkout: Path = CHECKOUT) -> None:
-    """Write the project of one of the distributions into an empty folder. Raises SplitError."""
+    """Write the project of a distribution, or of the whole, into an empty folder. Raises SplitError."""
     files = files_of(distribution, checkout)
     for file in sorted(files):
         _copy(checkout / file, folder / file)
@@ -76,7 +80,9 @@ def write_project(distribution: str, folder: Path, checkout: Path = CHECKOUT) ->
     _write(folder / "README.md", readme_elsewhere(readme, whole["project"]["urls"], version_of(checkout)))
     _copy(checkout / "LICENSE", folder / "LICENSE")
     project = (
-        _runtime_project(checkout, whole) if distribution == RUNTIME else _build_project(checkout, whole)
+        _runtime_project(checkout, whole)
+        if distribution == RUNTIME
+        else _build_project(checkout, whole, needs_runtime=distribution == BUILD)
     )
     packages = sorted({os.path.dirname(file).replace("/", ".") for file in files if file.endswith(".py")})
     data = sorted(file.removeprefix(f"{PACKAGE}/") for file in files if not file.endswith(".py"))
@@ -117,12 +123,14 @@ def _runtime_project(checkout: Path, whole: Table) -> Table:
     }
 
 
-def _build_project(checkout: Path, whole: Table) -> Table:
+def _build_project(checkout: Path, whole: Table, *, needs_runtime: bool) -> Table:
     version = version_of(checkout)
     project = {key: value for key, value in whole["project"].items() if key != "dynamic"}
     lines = (checkout / _DEPENDENCIES).read_text(encoding="utf-8").splitlines()
     dependencies = [line for line in lines if line and not line.startswith("#")]
-    return {**project, "version": version, "dependencies": sorted([*dependencies, f"{RUNTIME}=={version}"])}
+    if needs_runtime:
+        dependencies.append(f"{RUNTIME}=={version}")
+    return {**project, "version": version, "dependencies": sorted(dependencies)}
 
 
 def _settings(checkout: Path) -> Table:
