@@ -77,6 +77,8 @@ _TENSOR = (
 )
 PLAIN_TENSOR = re.compile(_TENSOR, re.DOTALL)
 """A tensor as torch pickles it, from the function that makes it on. `PlainTensors.tensor` reads a match."""
+KEY = 7
+"""The group of the match that has the key of the storage."""
 
 _VALUE = re.compile(_TENSOR + rb"(?=[Xu])", re.DOTALL)
 _BEGIN = re.compile(
@@ -121,6 +123,11 @@ class PlainTensors:
         self._common: dict[tuple[bytes, ...], tuple[str, str]] = {}
         # Tuples of numbers, by the bytes that write them or refer to them.
         self._numbers: dict[bytes, tuple[int, ...]] = {}
+
+    @property
+    def count(self) -> int:
+        """How many values were put under numbers."""
+        return len(self._taken)
 
     def tensor(self, match: re.Match[bytes]) -> FlatTensor:
         """Return the tensor of a match. Raises KeyError for a reference to what is not known, ValueError."""

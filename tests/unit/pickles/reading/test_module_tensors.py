@@ -15,6 +15,7 @@ from torch.nn.utils import parametrizations
 
 from hermpkg_build import PackageExporter, PackageImporter
 from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.pickles.reading.module_copies import SeenModules
 from hermpkg_build.pickles.reading.module_tensors import module_tensors
 from hermpkg_build.pickles.reading.nodes import read_pickle
 from hermpkg_build.pickles.reading.recipes import StridedRecipe
@@ -77,6 +78,32 @@ def with_buffers() -> nn.Module:
     return module
 
 
+class Block(nn.Module):
+    """A layer with what differs from one to the next: numbers that lead to no tensor, and what is shared."""
+
+    def __init__(self, number: int, shared: nn.Parameter | None = None) -> None:
+        super().__init__()
+        self.number, self.rate, self.is_last = number, number / 7, number > 5
+        self.inner = nn.Sequential(nn.Linear(2, 3, bias=number % 2 == 0), nn.Sequential(nn.BatchNorm1d(3)))
+        self.register_buffer("hidden", torch.zeros(2), persistent=False)
+        self.scale = shared
+        self.cache = torch.zeros(3)
+
+
+def repeated() -> nn.Module:
+    shared = nn.Parameter(torch.zeros(2))
+    return nn.Sequential(*(Block(number, shared) for number in range(8)), Block(300), Block(301))
+
+
+def deep(levels: int = 4) -> nn.Module:
+    module = nn.Module()
+    if levels:
+        module.left, module.right = deep(levels - 1), deep(levels - 1)
+    else:
+        module.weight = nn.Parameter(torch.zeros(2))
+    return module
+
+
 MODULES: dict[str, Callable[[], nn.Module]] = {
     "linear": lambda: nn.Linear(3, 2),
     "convolutions": lambda: nn.Sequential(
@@ -89,6 +116,9 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
     "tied": tied,
     "buffers": with_buffers,
     "dicts": lambda: nn.ModuleDict({"a b": nn.Linear(1, 1), "é": nn.ParameterList([torch.zeros(2)])}),
+    "repeated": repeated,
+    "deep": deep,
+    "same": lambda: nn.ModuleList([nn.Linear(1, 1)] * 5 + [nn.Linear(1, 1), nn.ReLU(), nn.ReLU()]),
     "empty": nn.Module,
     "types": lambda: nn.Linear(2, 2).to(torch.bfloat16),
     "frozen": lambda: nn.Embedding.from_pretrained(torch.zeros(3, 2)),
@@ -141,6 +171,55 @@ def test_modules_that_hold_themselves_in_ever_more_ways_are_left_to_others() -> 
     assert module_tensors(packed(module)) is None
 
 
+@pytest.mark.parametrize(("name", "copies"), [("repeated", 6), ("deep", 4)])
+def test_modules_that_are_written_alike_are_read_once(
+    name: str, copies: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    copy = SeenModules.copy
+
+    def spy(self: SeenModules, kind: object, at: int) -> object:
+        found.append(copy(self, kind, at))
+        return found[-1]
+
+    monkeypatch.setattr(SeenModules, "copy", spy)
+    assert module_tensors(packed(MODULES[name]()))
+    assert sum(each is not None for each in found) >= copies
+
+
+@pytest.mark.parametrize(
+    "more", [b"}b", b"Nb", b"}(h\x02}h\x12}ub", b"K\x00K\x01s", b"K\x00a", b")R", b"q\x05", b"q\xfe"]
+)
+@pytest.mark.parametrize("which", [0, 1, 2, 3])
+def test_what_is_done_to_a_module_or_its_copies_later_counts(more: bytes, which: int) -> None:
+    data = packed(nn.ModuleList(nn.Linear(1, 1) for _ in range(4)))
+    ends = [at + 2 for at in range(len(data)) if data[at : at + 2] == b"ub"]
+    changed = data[: ends[which]] + more + data[ends[which] :]
+    found = quickly(changed)
+    assert found is None or found == by_nodes(changed)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(-300, 70000), st.booleans()), max_size=12))
+@settings(max_examples=60, deadline=None)
+def test_any_modules_are_read_as_nodes_are(kinds: list[tuple[int, int, bool]]) -> None:
+    made = [deep(2), Block(1), nn.Linear(2, 2)]
+    root = nn.ModuleList()
+    for kind, number, is_new in kinds:
+        module = (Block(number), deep(kind), nn.LayerNorm(3, eps=number / 3))[kind] if is_new else made[kind]
+        root.append(nn.Sequential(module, nn.ReLU()))
+    data = packed(root)
+    assert quickly(data) == by_nodes(data)
+
+
+def test_modules_deep_in_each_other_are_read() -> None:
+    module = nn.Module()
+    for _ in range(300):
+        outer = nn.Module()
+        outer.inner, outer.number = module, 1
+        module = outer
+    assert module_tensors(packed(nn.ModuleList([module, nn.Linear(1, 1)]))) is not None
+
+
 def test_a_tensor_with_several_names_is_one() -> None:
     with PackageImporter(artifact(tied())) as importer:
         tensors = importer.load_tensors("m", "m.pkl")
@@ -149,6 +228,7 @@ def test_a_tensor_with_several_names_is_one() -> None:
 
 
 SEEDS = [form(MODULES[name]()) for form in (packed, saved) for name in ("linear", "buffers", "tied")]
+SEEDS += [packed(MODULES[name]()) for name in ("repeated", "deep")]
 
 
 @settings(max_examples=300, deadline=None)
