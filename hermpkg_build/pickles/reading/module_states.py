@@ -61,7 +61,10 @@ def state_tensors(root: object) -> dict[str, FlatTensor]:
 
 
 class _Names(NamedTuple):
-    """The tensors in a module by name; how many modules, letters of names, and letters of the longest it has."""
+    """The tensors in a module by name; of how many modules they are, and how long names are.
+
+    `letters` are those of all names together, `longest` those of the longest.
+    """
 
     tensors: dict[str, FlatTensor]
     visits: int
