@@ -25,8 +25,14 @@ def main() -> int:
         return _LOCAL_ENVIRONMENT
     from hermpkg_build.cli.at_once import answered
 
-    if answered(sys.argv[1:]):
-        return 0
+    try:
+        if answered(sys.argv[1:]):
+            return 0
+    except KeyboardInterrupt:
+        from hermpkg_build.cli.console import Console
+        from hermpkg_build.cli.main import interrupted
+
+        return interrupted(Console())
     from hermpkg_build.cli.main import main as run
 
     return run()

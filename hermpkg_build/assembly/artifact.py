@@ -39,6 +39,7 @@ __all__ = [
     "ResourceFile",
     "lay_out",
     "lay_out_parts",
+    "packed_modules",
 ]
 
 ASSEMBLY_VERSION = f"8 {__version__}"
@@ -106,13 +107,18 @@ def lay_out_parts(request: ArtifactRequest, stored: Sequence[Part] = ()) -> tupl
     return tuple(part.record() for part in sorted([*parts, manifest], key=lambda part: part.name))
 
 
-def _module_parts(request: ArtifactRequest) -> Iterator[Part]:
-    interned = {node.name: node for node in request.graph.with_policy(Policy.INTERN)}
+def packed_modules(graph: ModuleGraph) -> Iterator[ModuleNode]:
+    """Give the modules of `graph` that have a record each in an artifact."""
+    interned = {node.name: node for node in graph.with_policy(Policy.INTERN)}
     for node in interned.values():
         package = interned.get(package_of_init(node.name) or "")
         is_same_file = package is not None and package.digest == node.digest
-        if node.kind is ModuleKind.NAMESPACE or is_same_file:
-            continue
+        if node.kind is not ModuleKind.NAMESPACE and not is_same_file:
+            yield node
+
+
+def _module_parts(request: ArtifactRequest) -> Iterator[Part]:
+    for node in packed_modules(request.graph):
         check_has_source(node)
         if node.name in request.sources:
             yield module_part(node, request.sources[node.name])

@@ -41,7 +41,7 @@ class ModuleShelf:
         analysed.
         """
         known = self._parts.get(node.name)
-        if known is not None and known.digest == node.digest and known.name == _record_name(node):
+        if known is not None and known.digest == node.digest and known.name == record_name(node):
             return known
         part = module_part(node, file_bytes(node.path, node.digest, needed_for=f"the module {node.name}"))
         if self._held > _MOST_HELD:
@@ -67,7 +67,7 @@ def module_part(node: ModuleNode, data: bytes) -> Part:
     """Make the part of an interned module with the source `data`. Raises as `check_has_source`."""
     check_has_source(node)
     digest = node.digest or Digest.of(data)
-    name = _record_name(node)
+    name = record_name(node)
     kind = RecordKind.MODULE
     return Part(
         name=name,
@@ -90,5 +90,6 @@ def check_has_source(node: ModuleNode) -> None:
         )
 
 
-def _record_name(node: ModuleNode) -> str:
+def record_name(node: ModuleNode) -> str:
+    """Return the name of the record of a packed module."""
     return record_of_module(node.name, node.is_package)

@@ -1,4 +1,4 @@
-"""Answers that need no command line to be parsed: the version, and builds in which nothing changed.
+"""Answers that need no command line to be parsed: the version, and builds in which no code has changed.
 
 What is not answered here goes the usual way, which would say the same. So whatever is out of the ordinary, an
 option, a setting of the user or a file that only its contents can vouch for, is left to that.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from hermpkg_build.version import __version__
 
@@ -56,22 +56,20 @@ def is_pattern(word: str) -> bool:
 
 
 def _unchanged(patterns: tuple[str, ...]) -> list[str] | None:
-    """Return the lines on targets that are up to date; None where more than a look would tell."""
+    """Return the lines on targets that are up to date, or were brought so; None where that takes a build."""
     from hermpkg_build.core.user_file import user_settings_path
-    from hermpkg_build.engine.snapshot_check import snapshots, vouches, words_of
+    from hermpkg_build.engine.snapshot_check import brought_up_to_date, words_of
 
     if os.path.lexists(user_settings_path(os.environ)):
         return None
+    found = brought_up_to_date(os.getcwd(), words_of(patterns))
     try:
-        for _, stored in snapshots(os.getcwd(), words_of(patterns)):
-            if not stored["warnings"] and vouches(stored):
-                return _lines(stored["targets"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass
-    return None
+        return _lines(found[0]["targets"], found[1]) if found is not None else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
-def _lines(targets: Sequence[Sequence[object]]) -> list[str]:
+def _lines(targets: Sequence[Sequence[object]], built: Collection[object]) -> list[str]:
     from hermpkg_build.cli.styles import joined, wants_color
     from hermpkg_build.cli.target_line import target_line
 
@@ -80,6 +78,7 @@ def _lines(targets: Sequence[Sequence[object]]) -> list[str]:
     lines = []
     for label, path, sha256, size, _ in told:
         assert isinstance(size, int)
-        pieces = target_line(str(label), str(path), str(sha256), size, "up-to-date")
+        status = "built" if label in built else "up-to-date"
+        pieces = target_line(str(label), str(path), str(sha256), size, status)
         lines.append(joined(pieces, color))
     return lines

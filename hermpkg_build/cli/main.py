@@ -55,12 +55,17 @@ def main(words: Sequence[str] | None = None) -> int:
     except HermpkgError as error:
         return _report(error, console)
     except KeyboardInterrupt:
-        return _report(BuildInterruptedError("interrupted"), console)
+        return interrupted(console)
     except Exception as error:  # noqa: BLE001 - the last line of defence
         from hermpkg_build.cli.unexpected import explain
 
         return _report(explain(error, arguments), console)
     return code
+
+
+def interrupted(console: Console) -> int:
+    """Say that the user ended the command; return the exit code."""
+    return _report(BuildInterruptedError("interrupted"), console)
 
 
 def _command_name(arguments: Sequence[str]) -> tuple[str, bool]:

@@ -68,6 +68,30 @@ def parse_expression(text: str) -> ast.expr:
     return cast("ast.Expression", tree).body
 
 
+def have_same_syntax(one: bytes, other: bytes) -> bool:
+    """Whether two modules have the same syntax tree, wherever its parts stand.
+
+    Raises as `parse_module` does.
+    """
+    from _ast import AST, PyCF_ONLY_AST
+
+    trees = [_compile(source, "<source>", "exec", PyCF_ONLY_AST)[0] for source in (one, other)]
+    pairs = [(trees[0], trees[1])]
+    while pairs:
+        first, second = pairs.pop()
+        if type(first) is not type(second):
+            return False
+        if isinstance(first, AST):
+            pairs += [(getattr(first, field, None), getattr(second, field, None)) for field in first._fields]
+        elif isinstance(first, list) and isinstance(second, list):
+            if len(first) != len(second):
+                return False
+            pairs += zip(first, second, strict=True)
+        elif repr(first) != repr(second):
+            return False
+    return True
+
+
 def _compile(
     source: str | bytes, name: str, mode: str, flags: int = 0
 ) -> tuple[object, list[warnings.WarningMessage]]:

@@ -61,6 +61,7 @@ class SourceTree:
         self._listings: dict[str, Mapping[str, bool] | None] = {}
         self._digests: dict[str, Digest] = {}
         self._shared: set[str] = set()
+        self._coded: set[str] = set()
         self._signatures: dict[str, FileSignature] = {}
         self._lock = threading.Lock()
 
@@ -129,8 +130,22 @@ class SourceTree:
             self._index.load({path.rpartition("/")[0] for path in paths if path not in self._digests})
         return [self.digest_for_targets(path) for path in paths]
 
+    def read_for_code(self, path: str) -> bytes:
+        """As `read`, of a module of which only the code counts: see `files_by_text`."""
+        self._coded.add(path)
+        return self.read_for_targets(path)
+
+    def digest_for_code(self, path: str) -> Digest:
+        """As `digest`, of a module of which only the code counts: see `files_by_text`."""
+        self._coded.add(path)
+        return self.digest_for_targets(path)
+
     def shared_files(self) -> frozenset[str]:
         """The files of which it is not known which targets rest on what is in them."""
+        return frozenset(self._shared | self._coded)
+
+    def files_by_text(self) -> frozenset[str]:
+        """Those of `shared_files` whose every byte may count, not only the code that they are."""
         return frozenset(self._shared)
 
     def observed_files(self) -> Mapping[str, Digest]:

@@ -22,7 +22,8 @@ from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.engine.results import ActionCounts, BuildResult, TargetResult
 from hermpkg_build.engine.snapshot import Entries, Examined, Snapshot, save, snapshot_path
-from hermpkg_build.engine.snapshot_check import present_signature
+from hermpkg_build.engine.snapshot_check import present_signature, root_of
+from hermpkg_build.engine.text_uses import TextTable, load_table, texts_path
 
 if TYPE_CHECKING:
     from hermpkg_build.engine.context import Build
@@ -83,8 +84,7 @@ def changed_part(request: BuildRequest, examined: Examined) -> ChangedPart | Non
 
 def _output(examined: Examined, target: TargetResult) -> str:
     """Return the absolute path of an artifact, "" where there is none."""
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(examined.path))))
-    return os.path.join(root, target.path) if target.path else ""
+    return os.path.join(root_of(examined.path), target.path) if target.path else ""
 
 
 def merged(part: ChangedPart, built: BuildResult) -> BuildResult:
@@ -123,6 +123,7 @@ def keep_whole(build: Build, result: BuildResult) -> None:
             warnings=build.journal.warnings,
         ),
         Rests(files=_resting(build, result), warnings=build.journal.warnings_by_target()),
+        _texts(build, result.targets),
     )
 
 
@@ -142,6 +143,7 @@ def keep_part(build: Build, part: ChangedPart, built: BuildResult) -> None:
     outputs = {context.absolute(target.path): target.sha256 for target in built.targets if target.path}
     concerned, shared = frozenset(part.labels), context.tree.shared_files()
     rests = {label: paths - shared for label, paths in part.rests.files.items() if label not in concerned}
+    whole = merged(part, built)
     _keep(
         part.examined.path,
         Snapshot(
@@ -151,10 +153,11 @@ def keep_part(build: Build, part: ChangedPart, built: BuildResult) -> None:
                 **before.outputs,
                 **{path: (sha256, present_signature(path)) for path, sha256 in outputs.items()},
             },
-            result=merged(part, built),
+            result=whole,
             warnings=build.journal.warnings,
         ),
         Rests(files={**rests, **_resting(build, built)}, warnings=build.journal.warnings_by_target()),
+        _texts(build, whole.targets, part.examined),
     )
 
 
@@ -211,7 +214,25 @@ def _needed_by(targets: Mapping[Label, Target], label: Label) -> list[Label]:
     return [other for other in target.dependencies if not isinstance(targets[other], PythonModules)]
 
 
-def _keep(path: str, snapshot: Snapshot, rests: Rests) -> None:
+def _texts(build: Build, targets: Sequence[TargetResult], before: Examined | None = None) -> TextTable | None:
+    """Return what `targets` do with texts of modules, of which `before` tells where they were not built.
+
+    None where an edit of a text is told of, or has to be shared.
+    """
+    if build.journal.warnings or build.shared is not None or build.executor is not None:
+        return None
+    known = load_table(before.path, before.snapshot.texts) if before is not None else None
+    if before is not None and known is None:
+        return None
+    return build.context.texts.table(
+        {target.label for target in targets},
+        by_text=build.context.tree.files_by_text(),
+        known_files=before.snapshot.files if before is not None else (),
+        before=known,
+    )
+
+
+def _keep(path: str, snapshot: Snapshot, rests: Rests, texts: TextTable | None) -> None:
     numbers = {file: number for number, file in enumerate(snapshot.files)}
     form = {
         "files": {
@@ -222,7 +243,11 @@ def _keep(path: str, snapshot: Snapshot, rests: Rests) -> None:
     }
     data = json.dumps(form).encode(errors="surrogateescape")
     replace_file(_beside(path), data)
-    save(path, replace(snapshot, resting=hashlib.sha256(data).hexdigest()))
+    kept = texts.to_bytes() if texts is not None else b""
+    if kept:
+        replace_file(texts_path(path), kept)
+    hashes = [hashlib.sha256(each).hexdigest() if each else "" for each in (data, kept)]
+    save(path, replace(snapshot, resting=hashes[0], texts=hashes[1]))
 
 
 def _load(path: str, snapshot: Snapshot) -> Rests | None:

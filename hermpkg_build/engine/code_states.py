@@ -31,7 +31,7 @@ class CodeStates:
     def state_of(self, path: str) -> str:
         """Return the hash of a source's code; that of its text, marked so, where it cannot be compiled."""
         try:
-            digest = self._tree.digest(path)
+            digest = self._tree.digest_for_code(path)
             if digest not in self._known:
                 self._known[digest] = self._recalled(digest) or self._found(path, digest)
         except OSError:
@@ -44,7 +44,7 @@ class CodeStates:
         return data.hex() if len(data) == _HASH_BYTES else ""
 
     def _found(self, path: str, digest: Digest) -> str:
-        code = code_of_source(self._tree.read(path))
+        code = code_of_source(self._tree.read_for_code(path))
         if code is None:
             return f"the text {digest.hash}"
         found = digest_of_code(code)
@@ -61,7 +61,7 @@ class CodeStates:
         return [
             replace(
                 each,
-                source=self._tree.digest(path_of[each.path]).hash,
+                source=self._tree.digest_for_code(path_of[each.path]).hash,
                 instruction=lines[each.path].index(each.line),
             )
             if each.line in lines.get(each.path, ())
@@ -85,10 +85,10 @@ class CodeStates:
 
     def _has_moved(self, path: str, source: str) -> bool:
         try:
-            return self._tree.digest(path).hash != source
+            return self._tree.digest_for_code(path).hash != source
         except OSError:
             return False
 
     def _lines(self, path: str) -> list[int]:
-        code = code_of_source(self._tree.read(path))
+        code = code_of_source(self._tree.read_for_code(path))
         return [] if code is None else list(lines_of(code))

@@ -12,6 +12,7 @@ from hermpkg_build.core.target import DeclaredModule, Model, PythonModules, Targ
 from hermpkg_build.engine.module_sharing import ModuleSharing
 from hermpkg_build.engine.resting import Resting
 from hermpkg_build.engine.results import BuildRequest, TargetResult
+from hermpkg_build.engine.text_uses import TextUses
 from hermpkg_build.environment.finding import Recording
 from hermpkg_build.errors import LoadingError
 
@@ -52,7 +53,7 @@ class TargetContext:
     `python_modules` target, and `declared_by` the target that lists a workspace file, if one does.
     `recording` says how artifacts record what must be installed where they land: by the lock of this
     workspace path, or for "" as the workspace says. `sharing` has what is known of modules by now, whichever
-    target asked, and `resting` the files that targets rest on.
+    target asked, `resting` the files that targets rest on, and `texts` which hold the texts of modules.
     """
 
     targets: Mapping[Label, Target]
@@ -67,6 +68,7 @@ class TargetContext:
     recording: Callable[[str], Recording] = lambda _: Recording()
     sharing: ModuleSharing = field(default_factory=ModuleSharing)
     resting: Resting = field(default_factory=Resting)
+    texts: TextUses = field(default_factory=TextUses)
 
     def absolute(self, path: str) -> str:
         """Return the absolute path of a workspace path."""

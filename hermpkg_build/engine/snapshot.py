@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from hermpkg_build.core.folders import OUTPUT_FOLDER, STATE_FOLDER
@@ -24,6 +24,7 @@ from hermpkg_build.engine.snapshot_check import (
     origin_file,
     path_of,
     present_signature,
+    read_stored,
     snapshots,
     words_of,
 )
@@ -50,6 +51,8 @@ class Snapshot:
     warnings: tuple[str, ...]
     resting: str = ""
     """The hash of what is kept beside it of what targets rest on, "" for nothing."""
+    texts: str = ""
+    """The hash of what is kept beside it of texts of modules, "" for nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +97,30 @@ def examine(request: BuildRequest) -> Examined | None:
         snapshot = _snapshot_of(stored)
         return None if snapshot is None else _examined(snapshot, path, started)
     return None
+
+
+def find_renewed(examined: Examined) -> BuildResult | None:
+    """Return the result of a request of which only texts of modules have changed, once artifacts have them.
+
+    None where that takes a build. Raises OSError where an artifact cannot be written.
+    """
+    if not (examined.changed and examined.is_all and examined.snapshot.texts):
+        return None
+    from hermpkg_build.engine.text_edits import renewed
+
+    stored = read_stored(examined.path)
+    try:
+        labels = renewed(examined.path, stored, examined.changed) if stored is not None else None
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return None
+    snapshot = _snapshot_of(stored) if stored is not None else None
+    if labels is None or snapshot is None:
+        return None
+    result = replace(examined, snapshot=snapshot).result()
+    targets = [
+        replace(target, status="built") if target.label in labels else target for target in result.targets
+    ]
+    return replace(result, targets=tuple(targets))
 
 
 def mark_origin(root: str) -> None:
@@ -148,6 +175,7 @@ def save(path: str, snapshot: Snapshot) -> None:
             "actions": actions,
             "warnings": snapshot.warnings,
             "resting": snapshot.resting,
+            "texts": snapshot.texts,
         }
     )
     replace_file(path, text.encode(errors="surrogateescape"))
@@ -167,6 +195,7 @@ def _snapshot_of(stored: Mapping[str, Any]) -> Snapshot | None:
             result=BuildResult(targets=targets, actions=counts, wall_s=0.0),
             warnings=tuple(stored["warnings"]),
             resting=str(stored["resting"]),
+            texts=str(stored["texts"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
     Stored: TypeAlias = dict[str, Any]
 
-FORMAT = 2
+FORMAT = 3
+_MOST_CHANGED = 100
+"""After so many edits all is looked at again."""
+
 _ABSENT = short_hash(listing_bytes(None))
 
 
@@ -58,13 +61,18 @@ def path_of(root: str, directory: str, words: Sequence[str]) -> str:
     return os.path.join(root, STATE_FOLDER, "requests", f"{name}.json")
 
 
+def root_of(path: str) -> str:
+    """Return the workspace of a snapshot that lies at `path`: the inverse of `path_of`."""
+    return path[: -len(os.path.join("", STATE_FOLDER, "requests", os.path.basename(path)))].rstrip("/") or "/"
+
+
 def snapshots(directory: str, words: Sequence[str]) -> Iterator[tuple[str, Stored]]:
     """Yield path and contents of the snapshot of a request, of the innermost workspace that has one."""
     here = directory
     while True:
         try:
             path = path_of(here, directory, words)
-            stored = _read(path)
+            stored = read_stored(path)
         except OSError:
             stored = None
         if stored is not None:
@@ -76,8 +84,8 @@ def snapshots(directory: str, words: Sequence[str]) -> Iterator[tuple[str, Store
         here = parent
 
 
-def _read(path: str) -> Stored | None:
-    """Read a snapshot of this user. Raises OSError."""
+def read_stored(path: str) -> Stored | None:
+    """Read the snapshot at `path`; None where it is not this user's, or of another form. Raises OSError."""
     # To open a pipe would wait for its other end.
     with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
         status = os.fstat(file.fileno())
@@ -92,12 +100,33 @@ def _read(path: str) -> Stored | None:
         return None
 
 
-def vouches(stored: Stored) -> bool:
-    """Whether all that a snapshot lists is as it was, by signatures alone.
+def brought_up_to_date(directory: str, words: Sequence[str]) -> tuple[Stored, list[str]] | None:
+    """Return the snapshot of a request whose artifacts are up to date, and the labels of those renewed now.
 
-    Raises what values of other types than those of snapshots lead to.
+    That is one of which all is as it was, or only texts of modules are not, which takes no build: see
+    `text_edits`. None for others, where there is none, and where a build had warnings.
+    """
+    try:
+        for path, stored in snapshots(directory, words):
+            doubtful = None if stored["warnings"] else doubtful_files(stored)
+            if doubtful:
+                from hermpkg_build.engine.text_edits import renewed
+
+                doubtful = renewed(path, stored, doubtful)
+            return None if doubtful is None else (stored, doubtful)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        pass
+    return None
+
+
+def doubtful_files(stored: Stored, *, most: int = _MOST_CHANGED) -> list[str] | None:
+    """List the files of a snapshot that are not as they were, as far as signatures tell.
+
+    None for more than `most`, and where an artifact or a folder is not as it was: more than a look would
+    tell. Raises what values of other types than those of snapshots lead to.
     """
     stat = os.stat
+    doubtful: list[str] = []
     for kind in ("outputs", "files", "directories"):
         for path, (hash_, signature) in stored[kind].items():
             try:
@@ -106,10 +135,12 @@ def vouches(stored: Stored) -> bool:
                 else:
                     unchanged = list(signature_of(stat(path))) == signature
             except (OSError, ValueError):
-                return False
+                return None
             if not unchanged:
-                return False
-    return True
+                if kind != "files" or len(doubtful) == most:
+                    return None
+                doubtful.append(path)
+    return doubtful
 
 
 def has_listing(path: str, hash_: str) -> bool:

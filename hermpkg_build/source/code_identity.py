@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 import sys
 from collections.abc import Iterator
 from types import CodeType
 
-from hermpkg_build.core.syntax_trees import compile_module
+from hermpkg_build.core.syntax_trees import compile_module, have_same_syntax
 
-CODE_VERSION = f"code 1 {sys.implementation.cache_tag} {platform.python_version()}"
+CODE_VERSION = f"code 1 {sys.implementation.cache_tag} {sys.version.split()[0]}"
 """Which compiler makes the code, and which version of this module its digest."""
 
 
@@ -30,6 +29,30 @@ def digest_of_code(code: CodeType) -> str:
     True
     """
     return hashlib.sha256(_text_of(code).encode(errors="surrogatepass")).hexdigest()
+
+
+def have_same_code(one: bytes, other: bytes) -> bool:
+    r"""Whether two sources differ in comments, blanks and lines alone, and running them shows no difference.
+
+    Imports are the same too, also where Python leaves out code that would never run.
+
+    >>> have_same_code(b"x = 1", b"# why\n\nx  = 1  # so"), have_same_code(b"x = 1", b"x = 2")
+    (True, False)
+    >>> have_same_code(b"if 0: import a", b"if 0: import b")
+    False
+    """
+    if any(_may_have_encoding(source) for source in (one, other)):
+        return False
+    codes = code_of_source(one), code_of_source(other)
+    if codes[0] is None or codes[1] is None or _text_of(codes[0]) != _text_of(codes[1]):
+        return False
+    return have_same_syntax(one, other)
+
+
+def _may_have_encoding(source: bytes) -> bool:
+    """Whether a source may have a comment that tells its encoding, or a mark of it."""
+    first = source.split(b"\n", 2)[:2]
+    return source.startswith(b"\xef\xbb\xbf") or any(b"coding" in line for line in first)
 
 
 def lines_of(code: CodeType) -> Iterator[int]:

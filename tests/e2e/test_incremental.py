@@ -29,6 +29,8 @@ def test_the_second_build_already_asks_neither_cache_nor_engine(app, pattern):
     no_folder = app.root / "pyproject.toml"
     assert app.run("--cache-dir", str(no_folder), "build", pattern).code == 0
     app.write("app/helpers.py", (app.root / "app/helpers.py").read_text() + "# a comment\n")
+    assert app.run("--cache-dir", str(no_folder), "build", pattern).code == 0
+    app.write("app/helpers.py", (app.root / "app/helpers.py").read_text() + "MORE = 1\n")
     assert app.run("--cache-dir", str(no_folder), "build", pattern).code == 36
 
 

@@ -122,6 +122,27 @@ def test_two_builds_at_once(app):
     assert app.build("//app").target["sha256"] in outcomes[0][0][0]
 
 
+def test_edits_of_comments_that_are_built_at_once_and_killed(app, make_workspace):
+    app.build("//app")
+    artifact = app.root / "hermpkg-out/app/app.pt"
+    for delay in (0.02, 0.05, 0.1):
+        app.write("app/helpers.py", (app.root / "app/helpers.py").read_text() + f"# {delay}\n")
+        process = app.start("//app")
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        with zipfile.ZipFile(artifact) as archive:
+            assert archive.testzip() is None
+    running = [app.start("//app") for _ in range(3)]
+    outcomes = [(*process.communicate(timeout=300), process.returncode) for process in running]
+    assert [code for _, _, code in outcomes] == [0, 0, 0], outcomes
+    after = artifact.read_bytes()
+    assert sorted(path.name for path in artifact.parent.iterdir()) == ["app.pt"]
+    artifact.unlink()
+    make_workspace(app.root, app.cache.parent / "empty cache").build("//app")
+    assert artifact.read_bytes() == after
+
+
 @pytest.mark.parametrize("damage", [b"", b"garbage", None])
 def test_a_damaged_cache_is_a_miss(app, damage):
     first = app.build("//app").target

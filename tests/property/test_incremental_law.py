@@ -9,11 +9,8 @@ must break the law, or the test would prove nothing.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,27 +19,20 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from hermpkg_build.disk import signatures
-from hermpkg_build.engine import snapshot as uptodate
+from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.action import Action
-from hermpkg_build.engine.build import build_targets
 from hermpkg_build.engine.environment import BuildEnvironment
-from hermpkg_build.engine.observer import BuildObserver
-from hermpkg_build.engine.opening import MakeRebuilder, open_build
+from hermpkg_build.engine.opening import MakeRebuilder
 from hermpkg_build.engine.rebuilder import CachingRebuilder, InputState
-from hermpkg_build.engine.results import BuildRequest
-from hermpkg_build.errors import HermpkgError
 from hermpkg_build.factories.request import ObservedFiles
-from hermpkg_build.loading.workspace import find_workspace
 from hermpkg_build.store.action_cache import ActionResult
+from tests.property.incremental_builds import Difference, Way, first_difference, quick_clock
 
 MODULES = ("a", "b", "c", "sub.d", "sub.e")
 SUB_BUILD = """
 load("@hermpkg//rules:defs.bzl", "python_modules")
 python_modules(name = "modules", srcs = glob(["*.py"]), visibility = ["//pkg:__pkg__"])
 """
-TICK_S = 0.015
-"""Longer than a tick of the kernel's clock (4 to 10 ms), so that an edit always shows in the signature."""
 
 
 @dataclass
@@ -186,52 +176,30 @@ EDITS: dict[str, st.SearchStrategy[Callable[[Sources], object]]] = {
 edits = st.one_of(*EDITS.values())
 
 
-def run(root: str, cache: str, make_rebuilder: MakeRebuilder) -> bytes | str:
-    """What a build of the workspace at `root` gives: the bytes of the artifact, or the error's text."""
-    request = BuildRequest(patterns=("//pkg:out",), directory=root)
-    try:
-        if uptodate.find_unchanged(request) is None:
-            workspace = find_workspace(root)
-            with open_build(
-                workspace, request, cache, BuildObserver(), make_rebuilder=make_rebuilder
-            ) as build:
-                build_targets(build)
-    except HermpkgError as error:
-        return str(error)
-    return Path(root, "hermpkg-out/pkg/out.pt").read_bytes()
-
-
 def broken_at(
     history: list[Callable[[Any], object]],
     make_rebuilder: MakeRebuilder,
     make_sources: Callable[[], Sources] = lambda: Sources(imports={"a": frozenset({"b"}), "b": frozenset()}),
-) -> tuple[int, bytes | str, bytes | str] | None:
+    ways: list[Way] | None = None,
+) -> Difference | None:
     """The first edit after which the incremental and the clean build differ, and what they gave."""
-    sources = make_sources()
-    with tempfile.TemporaryDirectory() as folder:
-        root, cache = os.path.join(folder, "workspace"), os.path.join(folder, "cache")
-        for number, edit in enumerate([lambda s: None, *history]):
-            time.sleep(TICK_S)
+
+    def states() -> Iterator[Sources]:
+        sources = make_sources()
+        yield sources
+        for edit in history:
             edit(sources)
-            sources.write(root)
-            time.sleep(TICK_S)
-            incremental = run(root, cache, make_rebuilder)
-            clean_root = os.path.join(folder, f"clean-{number}")
-            sources.write(clean_root)
-            clean = run(clean_root, os.path.join(folder, f"cache-{number}"), CachingRebuilder)
-            shutil.rmtree(clean_root)
-            if incremental != clean:
-                return number, incremental, clean
-    return None
+            yield sources
+
+    return first_difference(
+        states(), Sources.write, pattern="//pkg:out", make_rebuilder=make_rebuilder, ways=ways
+    )
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _quick_clock() -> object:
-    """Let signatures settle after a tick of this file system's clock rather than of the coarsest one's."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr(signatures, "SETTLING_NS", int(TICK_S * 0.7 * 1e9))
-    yield
-    patch.undo()
+def _quick_clock() -> Iterator[None]:
+    with quick_clock():
+        yield
 
 
 @settings(
@@ -437,7 +405,61 @@ def test_incremental_builds_see_what_looks_at_sources(history: list[Callable[[An
 def test_comments_count_where_sources_are_looked_at(how: str) -> None:
     """Each way to look, before an edit that shows in it: what the law would find, were it not so."""
     history: list[Callable[[Any], object]] = [lambda s: s.before.update(factory="# 1\n", helper="# 1\n")]
-    assert broken_at(history, CachingRebuilder, lambda: LookedAt(how=how, before={}, after={})) is None
+    ways: list[Way] = []
+    assert broken_at(history, CachingRebuilder, lambda: LookedAt(how=how, before={}, after={}), ways) is None
+    assert not ways[1].by_look
+
+
+INSPECTING = """
+BEFORE
+import inspect
+
+from pkg import helper
+
+
+class Made:
+    def __init__(self):
+        self.value, self.seen = helper.call(), inspect.getsource(helper.call) if "HOW" == "inspected" else ""
+
+
+def make():
+    return Made()
+"""
+
+
+@dataclass
+class Inspected(LookedAt):
+    """A workspace with a model whose factory looks at a source, or does not; no code of it asks for files."""
+
+    def files(self) -> dict[str, str | Path]:
+        factory = self._filled("factory", INSPECTING).replace("HOW", self.how)
+        return {**super().files(), "pkg/factory.py": factory}
+
+
+COMMENTED: Callable[[Any], object] = lambda s: (  # noqa: E731
+    s.before.update(helper="# 1\n"),
+    s.after.update(helper="2"),
+)
+
+
+def test_comments_need_no_build_where_nothing_looks_at_sources() -> None:
+    history = [COMMENTED, lambda s: setattr(s, "value", 2), lambda s: s.before.update(helper="\n\n")]
+    ways: list[Way] = []
+    assert broken_at(history, CachingRebuilder, lambda: Inspected(before={}, after={}), ways) is None
+    assert [way.by_look for way in ways] == [False, True, False, True]
+
+
+def test_forgetting_that_texts_count_breaks_the_law(monkeypatch: pytest.MonkeyPatch) -> None:
+    def inspected() -> Sources:
+        return Inspected(how="inspected", before={}, after={})
+
+    ways: list[Way] = []
+    assert broken_at([COMMENTED], CachingRebuilder, inspected, ways) is None
+    assert not ways[1].by_look
+    monkeypatch.setattr(SourceTree, "files_by_text", lambda _: frozenset())
+    broken = broken_at([COMMENTED], CachingRebuilder, inspected)
+    assert broken is not None
+    assert broken.edit == 1
 
 
 @pytest.mark.parametrize("how", LOOKS[:-1])
@@ -455,7 +477,7 @@ def test_an_observer_that_sees_no_looks_breaks_the_law(how: str, monkeypatch: py
     ]
     broken = broken_at(history, CachingRebuilder, lambda: LookedAt(how=how))
     assert broken is not None
-    assert broken[0] == 1
+    assert broken.edit == 1
 
 
 class ForgetfulRebuilder(CachingRebuilder):
@@ -482,10 +504,10 @@ class ForgetfulRebuilder(CachingRebuilder):
 
 
 def test_a_rebuilder_that_overlooks_sources_breaks_the_law() -> None:
-    history: list[Callable[[Sources], object]] = [lambda s: s.comments.__setitem__("a", 1)]
+    history: list[Callable[[Sources], object]] = [lambda s: s.imports.__setitem__("b", frozenset({"a"}))]
     broken = broken_at(history, ForgetfulRebuilder)
     assert broken is not None
-    assert broken[0] == 1
+    assert broken.edit == 1
 
 
 class BelievingRebuilder(ForgetfulRebuilder):
@@ -497,7 +519,7 @@ class BelievingRebuilder(ForgetfulRebuilder):
 def test_a_rebuilder_that_overlooks_what_native_code_reads_breaks_the_law() -> None:
     broken = broken_at([lambda s: s.contents.__setitem__("one.bin", "9")], BelievingRebuilder, NativelyRead)
     assert broken is not None
-    assert broken[0] == 1
+    assert broken.edit == 1
 
 
 class BlindRebuilder(CachingRebuilder):

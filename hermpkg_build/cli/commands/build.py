@@ -125,7 +125,8 @@ def _build(arguments: BuildArguments, console: Console) -> tuple[BuildResult, He
     with closing(Display(console, explain=arguments.explain, keep_going=arguments.keep_going)) as display:
         try:
             with recorded(arguments, request, display) as observer:
-                return _bring_up_to_date(arguments, request, observer), None
+                tells_why = console.json or arguments.explain
+                return _bring_up_to_date(arguments, request, observer, tells_why=tells_why), None
         except GroupedError as error:
             # Only the engine's has a result; it is not imported here.
             if (result := getattr(error, "result", None)) is None:
@@ -134,15 +135,21 @@ def _build(arguments: BuildArguments, console: Console) -> tuple[BuildResult, He
 
 
 def _bring_up_to_date(
-    arguments: BuildArguments, request: BuildRequest, observer: BuildObserver
+    arguments: BuildArguments, request: BuildRequest, observer: BuildObserver, *, tells_why: bool
 ) -> BuildResult:
-    """Build what has changed, and tell `observer` of the targets. Raises BuildFailedError."""
+    """Build what has changed, and tell `observer` of the targets. Raises BuildFailedError.
+
+    With `tells_why` the result tells of the actions that ran.
+    """
     from hermpkg_build.cli.building import call_engine
-    from hermpkg_build.engine.snapshot import examine
+    from hermpkg_build.engine.snapshot import examine, find_renewed
 
     # A snapshot knows what the build looked at, but not why.
     examined = None if arguments.inputs else examine(request)
-    if examined is not None and not examined.changed:
+    renewed = None if examined is None or tells_why else find_renewed(examined)
+    if renewed is not None:
+        result, told = renewed, [target for target in renewed.targets if target.path] or renewed.targets
+    elif examined is not None and not examined.changed:
         result = examined.result()
         for text in examined.snapshot.warnings:
             observer.warning(text)

@@ -262,7 +262,10 @@ def _files_read(
     graph, sources = analysis.closure.graph, analysis.sources
 
     def source_of(node: ModuleNode) -> bytes:
-        return sources[node.name] if node.name in sources else context.tree.read_for_targets(node.path)
+        if node.name in sources:
+            return sources[node.name]
+        context.texts.note_read(node.path)
+        return context.tree.read_for_targets(node.path)
 
     found = files_read(
         graph,

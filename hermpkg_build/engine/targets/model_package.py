@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hermpkg_build.archive.slices import OtherBytesError
-from hermpkg_build.assembly.artifact import ASSEMBLY_VERSION, ArtifactRequest, PackedModel
+from hermpkg_build.assembly.artifact import ASSEMBLY_VERSION, ArtifactRequest, PackedModel, packed_modules
+from hermpkg_build.assembly.module_shelf import record_name
 from hermpkg_build.assembly.record_contents import LostContentError
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.core.json_codec import to_json
-from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.core.module_roles import Origin, Policy
 from hermpkg_build.core.target import Model, ModelPackage
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
@@ -81,9 +82,17 @@ def _built(build: Build, target: ModelPackage, request: ArtifactRequest) -> Buil
     artifact = ArtifactFile(build=build, target=target, request=request, path=path)
     action = _assemble_action(build.context, target, request)
     ran = build.actions.run(action, artifact.assemble, reuse=artifact.recall)
+    build.context.texts.note_packed(str(target.label), _packed_texts(request))
     if request.environment is not None and not recording_for(build.context, target).lock:
         note_unproven(build, target, request.environment)
     return Built.of(target, ran.value, ran, path=build.context.shown(path))
+
+
+def _packed_texts(request: ArtifactRequest) -> Iterator[tuple[str, str]]:
+    """Give the files of the workspace that are packed modules, by absolute path, with their records."""
+    for node in packed_modules(request.graph):
+        if node.origin is Origin.WORKSPACE and node.name not in request.sources:
+            yield node.path, record_name(node)
 
 
 def model_objects(target: ModelPackage, need: NeedTargets) -> dict[Label, ModelObject]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hermpkg_build.source.code_identity import code_of_source, digest_of_code, lines_of
+from hermpkg_build.source.code_identity import code_of_source, digest_of_code, have_same_code, lines_of
 
 LINES = [
     '"""What it is."""',
@@ -86,3 +87,43 @@ def test_the_line_of_a_class_counts_where_classes_know_it() -> None:
 @pytest.mark.parametrize("data", [b"x = (", b"\0", b"# coding: nowhere\n", "x = 'ä'".encode("latin-1")])
 def test_what_is_not_python_has_no_code(data: bytes) -> None:
     assert code_of_source(data) is None
+
+
+SAME = ("x = 1", "x = (1)", "x = 1;", "x = 1\n\n", "# why\nx = 1  # so", "x \\\n= 1")
+OTHER = (
+    "x = 2",
+    "x = 1.0",
+    "x = True",
+    "x = '1'",
+    "y = 1",
+    "x = 1\nif 0: import a",
+    "def x(: pass",
+    "x = 1\0",
+)
+
+
+@pytest.mark.parametrize("text", SAME)
+def test_sources_with_the_same_code(text: str) -> None:
+    assert have_same_code(b"x = 1", text.encode())
+
+
+@pytest.mark.parametrize("text", [*OTHER, "# coding: utf-8\nx = 1", "\ufeffx = 1"])
+def test_sources_with_other_code(text: str) -> None:
+    assert not have_same_code(b"x = 1", text.encode())
+    assert not have_same_code(text.encode(), b"x = 1")
+
+
+@pytest.mark.parametrize(("one", "other"), [("if 0: import a", "if 0: import b"), ("if 0: a\nb", "b")])
+def test_code_that_never_runs_counts_too(one: str, other: str) -> None:
+    assert not have_same_code(one.encode(), other.encode())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(LINES)), st.lists(st.sampled_from(LINES)))
+def test_sources_with_the_same_code_have_the_same_imports(one: list[str], other: list[str]) -> None:
+    texts = ["\n".join(lines).encode() for lines in (one, [*other, "# why"])]
+    codes = [code_of_source(text) for text in texts]
+    if have_same_code(*texts):
+        assert digest_of_code(codes[0]) == digest_of_code(codes[1])  # type: ignore[arg-type]
+        trees = [ast.dump(ast.parse(text)) for text in texts]
+        assert trees[0] == trees[1]

@@ -1,0 +1,149 @@
+"""Brings artifacts up to date after edits that change no code, without a build.
+
+Where only comments, blank lines and the like have changed, of modules whose texts nothing needs but artifacts
+(`text_uses`), an artifact differs in their records and in its manifest. All else is copied from the one that
+is there, which is hashed on the way: what is copied is what the last build made, or a build is due. Builds
+begin with this, so that it imports little.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hermpkg_build.core.canonical_json import dumps
+from hermpkg_build.core.digest import Digest, fingerprint
+from hermpkg_build.disk.files import read_file
+from hermpkg_build.disk.replacing import replace_file
+from hermpkg_build.disk.signatures import is_settled
+from hermpkg_build.engine.snapshot_check import present_signature, root_of
+from hermpkg_build.engine.text_uses import TextTable, load_table
+from hermpkg_build.errors import HermpkgError
+
+if TYPE_CHECKING:
+    from hermpkg_build.archive.replaced_records import Read
+    from hermpkg_build.engine.snapshot_check import Stored
+
+    Row = list[Any]
+
+_LONGEST_SOURCE = 4 << 20
+
+
+def renewed(path: str, stored: Stored, changed: Sequence[str]) -> list[str] | None:
+    """Bring the artifacts of a snapshot, `stored` at `path`, up to date; return the labels of those renewed.
+
+    `changed` are the files that their signatures no longer vouch for. The snapshot is then that of a build
+    of the present sources. None where that takes a build: nothing has been done then but what a build would
+    do too. Raises OSError, and what values of other types than those of snapshots lead to.
+    """
+    try:
+        return _renewed(path, stored, changed)
+    except HermpkgError:
+        return None  # A build tells what is wrong.
+
+
+def _renewed(path: str, stored: Stored, changed: Sequence[str]) -> list[str] | None:
+    started_ns = time.time_ns()
+    files = stored["files"]
+    if stored["warnings"] or not all(name in files and os.path.isabs(name) for name in changed):
+        return None
+    texts: dict[str, bytes] = {}
+    before: dict[str, str] = {}
+    for name in changed:
+        data, signature = read_file(name, _LONGEST_SOURCE)
+        before[name], now = files[name][0], hashlib.sha256(data).hexdigest()
+        if now != before[name]:
+            texts[name] = data
+        files[name] = [now, signature if is_settled(signature, started_ns) else None]
+    labels: list[str] = []
+    if texts:
+        table = load_table(path, stored["texts"])
+        if table is None or not texts.keys() <= table.packed_files():
+            return None
+        labels = _holding(table.packed, texts)
+        rows = {str(row[0]): row for row in stored["targets"]}
+        edits = _Edits(texts, before)
+        for label in labels:
+            if not _renew(stored, edits, os.path.join(root_of(path), rows[label][1]), rows[label], table):
+                return None
+        for label in _holding(table.listed, texts):
+            rows[label][2:4] = _digest_of_files(files, table.listed[label])
+    replace_file(path, json.dumps(stored).encode(errors="surrogateescape"))
+    return labels
+
+
+def _holding(uses: Mapping[str, Mapping[str, str]], files: Collection[str]) -> list[str]:
+    return [label for label, held in uses.items() if not held.keys().isdisjoint(files)]
+
+
+def _digest_of_files(files: Mapping[str, Any], listed: Mapping[str, str]) -> tuple[str, int]:
+    """Return the digest of a target that lists modules, as a build gives it, and the size of all of them."""
+    digests = {}
+    for path, shown in listed.items():
+        hash_, signature = files[path]
+        digests[shown] = Digest(hash_, signature[0] if signature else os.stat(path).st_size)
+    found = fingerprint({shown: str(digest) for shown, digest in digests.items()})
+    return found.hash, sum(digest.size for digest in digests.values())
+
+
+class _Edits:
+    """The new `texts` of modules, and the digests that they had `before`, by absolute path."""
+
+    def __init__(self, texts: Mapping[str, bytes], before: Mapping[str, str]) -> None:
+        self._texts = texts
+        self._before = before
+        self._same: dict[str, bool] = {}
+
+    def contents(self, read: Read, held: Mapping[str, str]) -> dict[str, bytes] | None:
+        """Return the new contents of an artifact's records, which are the files `held`, and of its manifest.
+
+        None where more than the text has changed. `read` gives the records as they are.
+        """
+        from hermpkg_build.archive.layout import MANIFEST
+
+        manifest = read(MANIFEST)
+        new: dict[str, bytes] = {}
+        for path in self._texts.keys() & held.keys():
+            record, text = held[path], self._texts[path]
+            old = read(record)
+            entry = _entry(record, old)
+            if not self._is_edit_of_text(path, old) or manifest.count(entry) != 1:
+                return None
+            manifest = manifest.replace(entry, _entry(record, text))
+            new[record] = text
+        return {**new, MANIFEST: manifest}
+
+    def _is_edit_of_text(self, path: str, old: bytes) -> bool:
+        """Whether the bytes `old` are those that the file had, and its code is what it was."""
+        from hermpkg_build.source.code_identity import have_same_code
+
+        if hashlib.sha256(old).hexdigest() != self._before[path]:
+            return False
+        if path not in self._same:
+            self._same[path] = have_same_code(old, self._texts[path])
+        return self._same[path]
+
+
+def _entry(record: str, data: bytes) -> bytes:
+    """Return the entry of a packed module in a manifest, as `manifest.entry_bytes` has it."""
+    return dumps({record: {"digest": str(Digest.of(data)), "kind": "module"}})[1:-1]
+
+
+def _renew(stored: Stored, edits: _Edits, path: str, row: Row, table: TextTable) -> bool:
+    """Renew the artifact at `path`, of a row of the snapshot's targets; False where that takes a build."""
+    from hermpkg_build.archive.replaced_records import replace_records
+
+    sha256, signature = stored["outputs"][path]
+    if list(present_signature(path) or ()) != signature:
+        return False
+    held = table.packed[row[0]]
+    done = replace_records(path, sha256=sha256, contents=lambda read: edits.contents(read, held))
+    if done is None:
+        return False
+    row[2:4] = done.sha256, done.size
+    stored["outputs"][path] = [done.sha256, done.signature]
+    return True

@@ -1,0 +1,220 @@
+"""Edits that change no code: artifacts are renewed without a build, or with one where that is not safe."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.manifest import ManifestRecord, RecordKind, entry_bytes
+from hermpkg_build.engine import text_edits
+from hermpkg_build.engine.snapshot_check import root_of, snapshots, words_of
+from hermpkg_build.engine.text_uses import TextTable, TextUses, texts_path
+from tests.property.incremental_builds import TICK_S, build, quick_clock
+
+BUILD = """
+load("@hermpkg//rules:defs.bzl", "intern", "model_package", "python_modules")
+python_modules(name = "code", srcs = glob(["*.py"]))
+model_package(name = "one", modules = ["pkg.a"], policy = [intern("**")], deps = [":code"])
+model_package(name = "two", modules = ["pkg.b"], policy = [intern("**")], deps = [":code"],
+    resources = RESOURCES)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _quick_clock() -> object:
+    with quick_clock():
+        yield
+
+
+class Workspace:
+    """A workspace with two artifacts that share a module."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root / "a workspace é"
+        self.cache = root / "cache"
+        self.write("pyproject.toml", "[tool.hermpkg]\n")
+        self.write("pkg/BUILD", BUILD.replace("RESOURCES", "{}"))
+        for name, text in (("__init__", ""), ("a", "from pkg import c\n"), ("b", "from pkg import c\n")):
+            self.write(f"pkg/{name}.py", text)
+        self.write("pkg/c.py", "def f():\n    return 1\n")
+
+    def write(self, path: str, text: str | bytes) -> None:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    def build(self) -> bool:
+        """Whether a look was enough; what is there then is what a build from nothing gives."""
+        time.sleep(TICK_S)
+        gave, way = build(self.root, self.cache)
+        assert not gave.error
+        clean, _ = build(self.root, self.cache.parent / f"cache {time.time_ns()}", from_nothing=True)
+        assert gave.targets == clean.targets
+        assert gave.artifacts == clean.artifacts
+        # What that build left behind is newer than what the next one is to find.
+        build(self.root, self.cache)
+        return way.by_look
+
+    @property
+    def artifact(self) -> Path:
+        return self.root / "hermpkg-out/pkg/one.pt"
+
+    @property
+    def snapshot(self) -> Path:
+        ((path, _),) = snapshots(str(self.root), words_of(("//...",)))
+        return Path(path)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    made = Workspace(tmp_path)
+    assert not made.build()
+    return made
+
+
+@pytest.mark.parametrize(
+    ("text", "by_look"),
+    [
+        ("def f():\n    return 1  # one\n", True),
+        ("# why\n\n\ndef f():\n\n    return 1", True),
+        ("def f():\r\n    return 1\r\n", True),
+        ("def f():\n    return 2\n", False),
+        ('def f():\n    "Doc."\n    return 1\n', False),
+        ("def f():\n    return 1\nif 0:\n    import csv\n", False),
+        ("# -*- coding: latin-1 -*-\ndef f():\n    return 1\n", False),
+        ("\ufeffdef f():\n    return 1\n", False),
+    ],
+)
+def test_what_is_no_edit_of_code(workspace: Workspace, text: str, by_look: bool) -> None:
+    workspace.write("pkg/c.py", text)
+    assert workspace.build() == by_look
+    assert workspace.build()
+
+
+def test_a_file_with_a_new_time_is_vouched_for_again(workspace: Workspace) -> None:
+    os.utime(workspace.root / "pkg/BUILD", (1_000_000_000, 1_000_000_000))
+    before = workspace.snapshot.read_bytes()
+    assert workspace.build()
+    assert workspace.snapshot.read_bytes() != before
+
+
+def damage(workspace: Workspace) -> None:
+    data = bytearray(workspace.artifact.read_bytes())
+    status = workspace.artifact.stat()
+    data[100] ^= 1
+    workspace.artifact.write_bytes(data)
+    os.utime(workspace.artifact, ns=(status.st_atime_ns, status.st_mtime_ns))
+    stored = json.loads(workspace.snapshot.read_text())
+    now = workspace.artifact.stat()
+    stored["outputs"][str(workspace.artifact)][1][2] = now.st_ctime_ns
+    workspace.snapshot.write_text(json.dumps(stored))
+
+
+REFUSED: dict[str, Callable[[Workspace], object]] = {
+    "an artifact that is gone": lambda each: each.artifact.unlink(),
+    "an artifact of other bytes": damage,
+    "no table": lambda each: Path(texts_path(str(each.snapshot))).unlink(),
+    "another table": lambda each: Path(texts_path(str(each.snapshot))).write_text("[[], {}, {}]"),
+    "garbage": lambda each: Path(texts_path(str(each.snapshot))).write_bytes(b"\xff"),
+    "one more module": lambda each: each.write("pkg/d.py", ""),
+    "code of another": lambda each: each.write("pkg/b.py", "from pkg import c, c as d\n"),
+    "a module that is a resource too": lambda each: (
+        each.write("pkg/BUILD", BUILD.replace("RESOURCES", '{"text.txt": ":c.py"}')),
+        each.build(),
+    ),
+}
+
+
+@pytest.mark.parametrize("change", REFUSED.values(), ids=REFUSED)
+def test_what_takes_a_build(workspace: Workspace, change: Callable[[Workspace], object]) -> None:
+    change(workspace)
+    workspace.write("pkg/c.py", "def f():\n    return 1  # one\n")
+    assert not workspace.build()
+
+
+def test_a_full_disk_is_left_to_a_build_that_tells_of_it(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, snapshot = workspace.artifact.read_bytes(), workspace.snapshot.read_bytes()
+    workspace.write("pkg/c.py", "def f():\n    return 1  # one\n")
+    replace = text_edits.replace_file
+
+    def fails(*given: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(text_edits, "replace_file", fails)
+    time.sleep(TICK_S)
+    gave, way = build(workspace.root, workspace.cache)
+    assert not way.by_look, "the snapshot could not be kept"
+    assert not gave.error
+    assert workspace.artifact.read_bytes() != before
+    assert workspace.snapshot.read_bytes() != snapshot
+    monkeypatch.setattr(text_edits, "replace_file", replace)
+    assert workspace.build()
+
+
+def test_of_two_builds_at_once_the_last_one_vouches_for_what_it_wrote(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other has seen a later text, and its artifact stands when the first keeps its snapshot."""
+    first, second = "def f():\n    return 1  # one\n", "def f():\n    return 1  # two\n"
+    workspace.write("pkg/c.py", first)
+    replace = text_edits.replace_file
+
+    def overtaken(*given: str | bytes) -> None:
+        monkeypatch.setattr(text_edits, "replace_file", replace)
+        workspace.write("pkg/c.py", second)
+        time.sleep(TICK_S)
+        build(workspace.root, workspace.cache)
+        replace(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(text_edits, "replace_file", overtaken)
+    time.sleep(TICK_S)
+    build(workspace.root, workspace.cache)
+    workspace.write("pkg/c.py", first)
+    workspace.build()
+    with ArchiveReader(str(workspace.artifact)) as reader:
+        assert bytes(reader.read("pkg/c.py")) == first.encode()
+
+
+def test_entries_are_those_of_manifests() -> None:
+    for name, data in (("a.py", b"x = 1"), ("größe/b.py", b"")):
+        record = ManifestRecord(digest=Digest.of(data), kind=RecordKind.MODULE)
+        assert text_edits._entry(name, data) == entry_bytes(name, record)
+
+
+def test_tables_are_kept_as_they_are() -> None:
+    table = TextTable(
+        {"//a": {"/w/a.py": "a.py", "/w/\udcff.py": "\udcff.py"}, "//b": {}}, {"//c": {"/w/a.py": "a.py"}}
+    )
+    again = TextTable.of_bytes(table.to_bytes())
+    assert (again.packed, again.listed) == (table.packed, table.listed)
+
+
+def test_of_targets_that_were_not_built_the_table_before_tells() -> None:
+    uses = TextUses()
+    uses.note_packed("//b", [("/w/c.py", "c.py"), ("/w/new.py", "new.py"), ("/w/read.py", "read.py")])
+    before = TextTable({"//a": {"/w/c.py": "c.py"}, "//gone": {"/w/c.py": "c.py"}}, {})
+    table = uses.table({"//a", "//b"}, by_text=(), known_files=["/w/c.py", "/w/read.py"], before=before)
+    assert table is not None
+    assert table.packed == {"//a": {"/w/c.py": "c.py"}, "//b": {"/w/c.py": "c.py", "/w/new.py": "new.py"}}
+
+
+def test_a_file_that_is_two_records_is_not_only_a_text() -> None:
+    uses = TextUses()
+    uses.note_packed("//a", [("/w/c.py", "c.py"), ("/w/c.py", "d.py"), ("/w/e.py", "e.py")])
+    table = uses.table({"//a"}, by_text=())
+    assert table is not None
+    assert table.packed_files() == {"/w/e.py"}
+
+
+def test_snapshots_know_their_workspace(workspace: Workspace) -> None:
+    assert root_of(str(workspace.snapshot)) == str(workspace.root)
+    assert root_of("/hermpkg-out/.hermpkg/requests/1.json") == "/"
