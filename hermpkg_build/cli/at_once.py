@@ -58,7 +58,8 @@ def is_pattern(word: str) -> bool:
 def _unchanged(patterns: tuple[str, ...]) -> list[str] | None:
     """Return the lines on targets that are up to date, or were brought so; None where that takes a build."""
     from hermpkg_build.core.user_file import user_settings_path
-    from hermpkg_build.engine.snapshot_check import brought_up_to_date, words_of
+    from hermpkg_build.engine.snapshot_check import words_of
+    from hermpkg_build.engine.up_to_date import brought_up_to_date
 
     if os.path.lexists(user_settings_path(os.environ)):
         return None

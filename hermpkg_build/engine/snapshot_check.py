@@ -100,25 +100,6 @@ def read_stored(path: str) -> Stored | None:
         return None
 
 
-def brought_up_to_date(directory: str, words: Sequence[str]) -> tuple[Stored, list[str]] | None:
-    """Return the snapshot of a request whose artifacts are up to date, and the labels of those renewed now.
-
-    That is one of which all is as it was, or only texts of modules are not, which takes no build: see
-    `text_edits`. None for others, where there is none, and where a build had warnings.
-    """
-    try:
-        for path, stored in snapshots(directory, words):
-            doubtful = None if stored["warnings"] else doubtful_files(stored)
-            if doubtful:
-                from hermpkg_build.engine.text_edits import renewed
-
-                doubtful = renewed(path, stored, doubtful)
-            return None if doubtful is None else (stored, doubtful)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
-        pass
-    return None
-
-
 def doubtful_files(stored: Stored, *, most: int = _MOST_CHANGED) -> list[str] | None:
     """List the files of a snapshot that are not as they were, as far as signatures tell.
 

@@ -21,7 +21,8 @@ from hermpkg_build.engine.opening import MakeRebuilder, open_build
 from hermpkg_build.engine.rebuilder import CachingRebuilder
 from hermpkg_build.engine.results import BuildRequest, TargetResult
 from hermpkg_build.engine.snapshot import examine, find_renewed
-from hermpkg_build.engine.snapshot_check import brought_up_to_date, words_of
+from hermpkg_build.engine.snapshot_check import words_of
+from hermpkg_build.engine.up_to_date import brought_up_to_date
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.loading.workspace import find_workspace
 
