@@ -23,6 +23,7 @@ _LOOK_S = 1.0
 """How often the file is looked at."""
 _QUIET_LOOKS = 2
 """A file that has another size or time is opened once it has stayed the same for so many looks."""
+_RELOAD: signal.Signals | None = getattr(signal, "SIGHUP", None)
 
 
 def serve(
@@ -56,6 +57,10 @@ class _Server(uvicorn.Server):  # type: ignore[misc]
         try:
             yield
         finally:
+            if self.should_exit:
+                # Who asks again while workers end, or for a reload, asks for nothing new; Ctrl-C does.
+                ignored = [signal.SIGTERM] if _RELOAD is None else [signal.SIGTERM, _RELOAD]
+                before |= dict.fromkeys(ignored, signal.SIG_IGN)
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -69,8 +74,7 @@ async def _serve(
     started: Callable[[], None],
 ) -> None:
     reload = asyncio.Event()
-    if hasattr(signal, "SIGHUP"):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
+    _reload_on_hangup(asyncio.get_running_loop(), reload)
     tasks = [
         asyncio.create_task(_reload(model, metrics, reload)),
         asyncio.create_task(_tell(server, started)),
@@ -85,6 +89,20 @@ async def _serve(
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+
+
+def _reload_on_hangup(loop: asyncio.AbstractEventLoop, reload: asyncio.Event) -> None:
+    """Let SIGHUP ask for a reload, and do nothing once the loop has ended.
+
+    A handler of asyncio would leave the signal to end the process then, amid the end of workers.
+    """
+
+    def ask(*_: object) -> None:
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(reload.set)
+
+    if _RELOAD is not None:
+        signal.signal(_RELOAD, ask)
 
 
 async def _tell(server: uvicorn.Server, started: Callable[[], None]) -> None:
