@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from hermpkg_build.core.example_call import Arguments
 from hermpkg_build.integrations.cluster_files import SharedArtifact
 from hermpkg_build.integrations.packed_model import Target
 from hermpkg_build.integrations.together import Outcome, Together
 from hermpkg_build.integrations.values import Floats, ValueNotConvertedError, plain_call
 from hermpkg_build.runtime.mangling import is_from_package
-from hermpkg_build.serving.inside.batches import Arguments
 from hermpkg_build.serving.raised import pack_raised, unpack_raised
 
 

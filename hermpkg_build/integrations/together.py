@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 
-from hermpkg_build.serving.inside.batches import ApartError, Arguments, shape_of
+from hermpkg_build.core.example_call import Arguments
+from hermpkg_build.serving.inside.batches import alike
 from hermpkg_build.serving.inside.joining import Joiner
 
 _log = logging.getLogger(__name__)
@@ -41,16 +41,9 @@ class Together:
     def __call__(self, calls: Sequence[Arguments]) -> list[Outcome]:
         """Make the calls, and return their outcomes in their order."""
         outcomes: dict[int, Outcome] = {}
-        for indices in self._groups(calls):
+        for indices in alike(calls):
             outcomes.update(zip(indices, self._joined([calls[index] for index in indices]), strict=False))
         return [outcomes.get(index) or self._alone(call) for index, call in enumerate(calls)]
-
-    def _groups(self, calls: Sequence[Arguments]) -> list[list[int]]:
-        groups: dict[object, list[int]] = {}
-        for index, call in enumerate(calls):
-            with suppress(ApartError):
-                groups.setdefault(shape_of(call), []).append(index)
-        return [group for group in groups.values() if len(group) > 1]
 
     def _joined(self, calls: Sequence[Arguments]) -> list[Outcome]:
         """Make calls as one; return nothing where they are to be made one by one."""

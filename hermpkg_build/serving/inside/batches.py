@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
-Arguments = tuple[tuple[Any, ...], dict[str, Any]]
-"""The positional and the named arguments of a call."""
+from hermpkg_build.core.example_call import Arguments
 
 _CONSTANTS = (type(None), bool, int, float, complex, str, bytes)
 
@@ -36,6 +36,19 @@ def shape_of(arguments: Arguments) -> object:
     if any(tensor.dim() == 0 or tensor.shape[0] != tensors[0].shape[0] for tensor in tensors):
         raise ApartError("the tensors of a call differ in their first dimension")
     return structure
+
+
+def alike(calls: Sequence[Arguments | None]) -> list[list[int]]:
+    """Return the places of calls that can be made together, two or more in each list.
+
+    None stands for a call that cannot be read. What is wrong with one shows when it is made alone.
+    """
+    groups: dict[object, list[int]] = {}
+    for place, call in enumerate(calls):
+        if call is not None:
+            with suppress(Exception):
+                groups.setdefault(shape_of(call), []).append(place)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def join(calls: Sequence[Arguments]) -> Joined:

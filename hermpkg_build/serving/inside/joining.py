@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hermpkg_build.serving.inside.batches import ApartError, Arguments, difference, divide, join
+from hermpkg_build.core.example_call import Arguments
+from hermpkg_build.serving.inside.batches import ApartError, difference, divide, join
 
 
 class Joiner:

@@ -15,7 +15,7 @@ from hermpkg_build.archive.pickled_models import EXAMPLE, example_record
 from hermpkg_build.core.example_call import Arguments, arguments_of
 from hermpkg_build.runtime.importer import PackageImporter
 from hermpkg_build.serving.channel import Part
-from hermpkg_build.serving.inside.batches import shape_of
+from hermpkg_build.serving.inside.batches import alike
 from hermpkg_build.serving.inside.joining import Joiner
 from hermpkg_build.serving.raised import pack_raised
 from hermpkg_build.serving.requests import Callee, Parameter, Target
@@ -75,28 +75,22 @@ class Runner:
         Return the outcomes, and why none can be made together, if that is so.
         """
         outcomes: dict[int, Outcome] = {}
-        for indices, asked in self._groups(callee, calls):
-            if len(indices) > 1:
-                begin(indices[0])
-                outcomes.update(zip(indices, self._run_joined(callee, asked), strict=False))
+        asked = [self._asked_or_wrong(callee, parts) for parts in calls]
+        for indices in alike([None if each is None else each.arguments for each in asked]):
+            begin(indices[0])
+            group = [each for index in indices if (each := asked[index]) is not None]
+            outcomes.update(zip(indices, self._run_joined(callee, group), strict=False))
         for index, parts in enumerate(calls):
             if index not in outcomes:
                 begin(index)
                 outcomes[index] = self.run(callee, parts)
         return [outcomes[index] for index in range(len(calls))], self._joiners[callee].apart
 
-    def _groups(
-        self, callee: Callee, calls: Sequence[Sequence[Part]]
-    ) -> list[tuple[list[int], list[_Asked]]]:
-        groups: dict[object, tuple[list[int], list[_Asked]]] = {}
-        for index, parts in enumerate(calls):
-            # What is wrong with a call alone is told when it is made alone.
-            with suppress(Exception):
-                asked = self._asked(callee, parts)
-                indices, grouped = groups.setdefault(shape_of(asked.arguments), ([], []))
-                indices.append(index)
-                grouped.append(asked)
-        return list(groups.values())
+    def _asked_or_wrong(self, callee: Callee, parts: Sequence[Part]) -> _Asked | None:
+        """Read a call; what is wrong with one is told when it is made alone."""
+        with suppress(Exception):
+            return self._asked(callee, parts)
+        return None
 
     def _run_joined(self, callee: Callee, calls: Sequence[_Asked]) -> list[Outcome]:
         """Make calls as one; return nothing where they are to be made one by one."""

@@ -20,6 +20,15 @@ from hermpkg_build.serving.channel import Channel, EndOfChannel
 from hermpkg_build.serving.inside.forking import Watch, ended_children, fork
 from hermpkg_build.serving.inside.opener import open_and_serve
 
+_LATER = (
+    "hermpkg_build.archive.record_digests",
+    "hermpkg_build.core.manifest",
+    "hermpkg_build.disk.crc32",
+    "hermpkg_build.runtime.contents.unpickling",
+    "hermpkg_build.serving.inside.worker",
+)
+"""What forks would import, each on its own: in them it would be in memory as often as there are workers."""
+
 
 def main(descriptor: int, preload: Sequence[str]) -> None:
     """Serve the pool at the other end of a socket until it is gone."""
@@ -30,7 +39,7 @@ def main(descriptor: int, preload: Sequence[str]) -> None:
     with suppress(Exception):
         faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in preload:
+    for name in (*_LATER, *preload):
         # Where it is needed, whoever needs it gets the error.
         with suppress(ImportError):
             importlib.import_module(name)

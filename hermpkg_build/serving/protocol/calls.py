@@ -13,6 +13,7 @@ from functools import partial
 from pickle import PickleBuffer
 from typing import Any, NamedTuple
 
+from hermpkg_build.core.example_call import Arguments
 from hermpkg_build.serving.protocol.arguments import arguments
 from hermpkg_build.serving.protocol.description import Description, described
 from hermpkg_build.serving.protocol.inference import (
@@ -23,9 +24,6 @@ from hermpkg_build.serving.protocol.inference import (
     write_response,
 )
 from hermpkg_build.serving.requests import Parameter
-
-Arguments = tuple[tuple[Any, ...], dict[str, Any]]
-"""The positional and the named arguments of a call."""
 
 
 class Asked(NamedTuple):

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hermpkg_build.serving.inside.batches import ApartError, difference, divide, join, shape_of
+from hermpkg_build.serving.inside.batches import ApartError, alike, difference, divide, join, shape_of
 
 
 class Pair(NamedTuple):
@@ -121,3 +121,15 @@ def test_differences_are_seen_beyond_rounding():
     assert difference(torch.tensor([float("nan")]), torch.tensor([float("nan")])) == ""
     assert difference([1, "a"], [1, "b"]) != ""
     assert difference((x,), [x]) != ""
+
+
+class Unspeakable:
+    def __repr__(self):
+        raise RuntimeError
+
+
+def test_calls_that_can_be_made_together_are_found_among_others():
+    pair, row = ((torch.ones(2, 3),), {}), ((torch.ones(1, 3),), {})
+    wrong = ((torch.ones(1, 3),), {"options": {Unspeakable(): 1}})
+    assert alike([pair, None, ((1,), {}), wrong, row, ((torch.ones(1, 4),), {})]) == [[0, 4]]
+    assert alike([]) == alike([None, None]) == []
