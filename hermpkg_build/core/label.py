@@ -10,6 +10,9 @@ from hermpkg_build.errors import LabelError
 # The characters that https://bazel.build/concepts/labels allows in target names and package paths. Surrogates
 # stand for undecodable bytes of a file name or a command line.
 _TARGET_NAME = re.compile("[^\\0-\x1f\x7f:\\\\\ud800-\udfff]+")
+_LONGEST = 4096
+"""So many characters may a label have: no path of a file is longer on Linux."""
+
 _REPOSITORY = re.compile(r"@[A-Za-z][A-Za-z0-9._~+-]*")
 
 
@@ -38,6 +41,8 @@ class Label:
         Raises LabelError with the reason.
         """
         repository, rest = "", text
+        if len(text) > _LONGEST:
+            raise _bad(f"{text[:60]}…", f"it has {len(text):,} characters, and may have {_LONGEST:,}")
         if text.startswith("@"):
             match = _REPOSITORY.match(text)
             if not match or not text[match.end() :].startswith("//"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +12,19 @@ from hermpkg_build.core.attributes import Attribute, AttributeType, Form, value_
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.policy import PolicyRule
+from hermpkg_build.core.texts import clipped
 from hermpkg_build.errors import LabelError
 from hermpkg_build.loading.forms import problem_with
 
 Path = tuple[int | str, ...]
 """Where in a value: list indices and dictionary keys, outermost first."""
 
+
+_MOST_PROBLEMS = 100
+"""So many problems of one value are told; what comes after them is not looked at."""
+
+_LONGEST_SHOWN = 200
+"""So many characters of a text are told in an error."""
 
 _MAX_BITS = 4096
 """How large integers among JSON values may be: Python itself refuses to print much larger ones."""
@@ -49,7 +57,9 @@ def convert(attribute: Attribute, value: object, package: str) -> tuple[Any, Seq
             return None, [Problem(f"expected {attribute.type.value}, got None")]
         return value_of_default(attribute.default), ()
     problems: list[Problem] = []
-    return _CONVERTERS[attribute.type](_Context(attribute, package, problems), value), problems
+    with suppress(_EnoughProblemsError):
+        return _CONVERTERS[attribute.type](_Context(attribute, package, problems), value), problems
+    return None, problems
 
 
 def starlark_type(value: object) -> str:
@@ -61,6 +71,10 @@ def starlark_type(value: object) -> str:
     return "string" if isinstance(value, str) else type(value).__name__
 
 
+class _EnoughProblemsError(Exception):
+    """There are more problems than anyone reads."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Context:
     attribute: Attribute
@@ -69,6 +83,8 @@ class _Context:
 
     def bad(self, message: str, path: Path = (), next_step: str = "") -> None:
         self.problems.append(Problem(message, path, next_step))
+        if len(self.problems) >= _MOST_PROBLEMS:
+            raise _EnoughProblemsError
 
     def mismatch(self, value: object, path: Path = (), expected: str = "") -> None:
         self.bad(f"expected {expected or self.attribute.type.value}, got {starlark_type(value)}", path)
@@ -81,7 +97,7 @@ class _Context:
         elif form is not None:
             problem = problem_with(form, value)
             if problem:
-                self.bad(f"{value!r} {problem}", path)
+                self.bad(f"{clipped(value, _LONGEST_SHOWN)!r} {problem}", path)
             return value
         return value if isinstance(value, str) else ""
 

@@ -6,9 +6,12 @@ from typing import Any
 
 from hermpkg_build.core.attributes import Attribute
 from hermpkg_build.core.spelling import did_you_mean
+from hermpkg_build.core.texts import clipped
 from hermpkg_build.loading.attribute_values import Problem, convert
 from hermpkg_build.loading.call_site import CallSite
 from hermpkg_build.loading.rules import Function
+
+_LONGEST_STEP = 200
 
 
 def bind(site: CallSite, package: str) -> dict[str, Any] | None:
@@ -49,7 +52,7 @@ def bind(site: CallSite, package: str) -> dict[str, Any] | None:
 
 def problem_sentence(function: Function, attribute: Attribute, problem: Problem) -> str:
     """Tell a problem with the value of `attribute` in a call of `function`, as one sentence."""
-    part = "".join(f"[{step!r}]" for step in problem.path)
+    part = "".join(f"[{clipped(repr(step), _LONGEST_STEP)}]" for step in problem.path)
     return f"{function.name}() attribute {attribute.name}{part}: {problem.message}"
 
 

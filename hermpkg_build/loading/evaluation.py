@@ -60,8 +60,11 @@ class Evaluation:
         for bzl in bzl_paths:
             self._run_bzl(bzl)
         source = self.graph.source(path)
-        host = BuildHost(package, source, self.graph.sources, lambda call: self._packages.glob(package, call))
-        host.messages += [message for bzl in bzl_paths for message in self._messages[bzl]]
+        proceed = self._interpreter.allowance.check
+        host = BuildHost(
+            package, source, self.graph.sources, lambda call: self._packages.glob(package, call, proceed)
+        )
+        host.keep(message for bzl in bzl_paths for message in self._messages[bzl])
         self._run(path, host)
         loads = [load for file in (path, *bzl_paths) for load in self.graph.loads_of(file)]
         build_file = replace(host.result(), loads=tuple(bzl_paths))

@@ -13,6 +13,9 @@ from hermpkg_build.errors import LabelError
 
 _VISIBILITY = re.compile(r"//visibility:(?:public|private)|(?://[^:]*)?:__(?:pkg|subpackages)__")
 _GLOB_SEGMENT = re.compile(r"[^\W\d*]?[\w*]*")
+_LONGEST = 4096
+"""So many characters may a path or the name of a module have: a record of an artifact has no longer name."""
+
 _RESERVED_FOLDERS = (".data", "byteorder")
 
 
@@ -20,6 +23,8 @@ def problem_with(form: Form, text: str) -> str:
     """Why `text` does not have this form, as the end of a sentence; "" where it does."""
     if not text:
         return "is empty"
+    if len(text) > _LONGEST and form in _SHORT:
+        return f"has {len(text):,} characters, and may have {_LONGEST:,}"
     if form in _TESTS:
         return "" if _TESTS[form](text) else f"is not {form.value}"
     return _CHECKS[form](text)
@@ -104,6 +109,23 @@ def _is_visibility(text: str) -> bool:
     package = text.removeprefix("//").partition(":")[0]
     return _VISIBILITY.fullmatch(text) is not None and is_package_path(package)
 
+
+_SHORT = frozenset(
+    {
+        Form.FACTORY,
+        Form.FILE,
+        Form.MODULE,
+        Form.MODULE_GLOB,
+        Form.OUTPUT,
+        Form.PATH_GLOB,
+        Form.PICKLE,
+        Form.RECORD,
+        Form.TAG,
+        Form.TARGET_NAME,
+        Form.VISIBILITY,
+    }
+)
+"""The forms of which every part is compared with others, or made a folder of."""
 
 _TESTS: Mapping[Form, Callable[[str], object]] = {
     Form.FACTORY: _is_factory,

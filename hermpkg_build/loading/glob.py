@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -46,7 +45,11 @@ class GlobError(Exception):
 
 
 def glob_files(
-    directory: str, call: GlobCall, listing: Listing, is_boundary: Callable[[str], bool]
+    directory: str,
+    call: GlobCall,
+    listing: Listing,
+    is_boundary: Callable[[str], bool],
+    proceed: Callable[[], None] = lambda: None,
 ) -> tuple[str, ...]:
     """Return the files below `directory` that match `call.include` and not `call.exclude`, sorted.
 
@@ -55,9 +58,11 @@ def glob_files(
     ``**`` alone and by segments that begin with a dot, not by ``*.py``. Folders never match. Folders for
     which `is_boundary` holds, given by their path below `directory`, are not entered: they are packages of
     their own. Raises GlobError, unless `call.allow_empty`, where a pattern of `include` matches nothing or
-    where everything is excluded, and always where links make the paths of folders too many. See https://bazel.build/reference/be/functions#glob.
+    where everything is excluded, and always where links make the paths of folders too many.
+    `proceed` is called again and again, and raises what ends the search. See
+    https://bazel.build/reference/be/functions#glob.
     """
-    walk = _Walk(directory, listing, is_boundary)
+    walk = _Walk(directory, listing, is_boundary, proceed)
     found: set[str] = set()
     for pattern in call.include:
         matches = walk.matches(pattern)
@@ -65,7 +70,11 @@ def glob_files(
             raise GlobError(pattern, "matches no file")
         found |= matches
     excluded = [_exclusion(pattern) for pattern in call.exclude]
-    kept = sorted(name for name in found if not any(matches(name) for matches in excluded))
+    kept = []
+    for name in sorted(found):
+        proceed()
+        if not any(matches(name) for matches in excluded):
+            kept.append(name)
     if not kept and not call.allow_empty:
         reason = "matches only files that are excluded" if found else "includes nothing"
         raise GlobError(None, reason)
@@ -75,8 +84,16 @@ def glob_files(
 class _Walk:
     """The files and folders below a directory, each folder listed once."""
 
-    def __init__(self, directory: str, listing: Listing, is_boundary: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        directory: str,
+        listing: Listing,
+        is_boundary: Callable[[str], bool],
+        proceed: Callable[[], None],
+    ) -> None:
         self._directory = directory
+        self._proceed = proceed
+        self._from_top: list[str] | None = None
         self._listing = listing
         self._is_boundary = is_boundary
         self._below: dict[str, tuple[list[str], list[str]]] = {}
@@ -86,8 +103,9 @@ class _Walk:
         states: set[str] = {""}
         segments = pattern.split("/")
         for segment in segments[:-1]:
+            self._proceed()
             if segment == "**":
-                states = {inner for folder in states for inner in self._self_and_below(folder)}
+                states = self._selves_and_below(states)
             else:
                 states = {
                     _join(folder, name)
@@ -96,8 +114,9 @@ class _Walk:
                 }
         last = segments[-1]
         if last == "**":
-            states = {inner for folder in states for inner in self._self_and_below(folder)}
+            states = self._selves_and_below(states)
             last = "*"
+        self._proceed()
         return {_join(folder, name) for folder in states for name in _select(last, self._list(folder)[1])}
 
     def _list(self, folder: str) -> tuple[list[str], list[str]]:
@@ -109,10 +128,23 @@ class _Walk:
             known = self._below[folder] = (folders, [name for name, is_folder in entries if not is_folder])
         return known
 
+    def _selves_and_below(self, tops: set[str]) -> set[str]:
+        """Return the folders `tops` and all below any of them, which are looked for once."""
+        found: set[str] = set()
+        for top in sorted(tops):
+            # Below a folder that was found is nothing else: those above it are the same on either way.
+            if top not in found:
+                found.update(self._self_and_below(top))
+        return found
+
     def _self_and_below(self, top: str) -> list[str]:
         """List `top` and all folders below it, but for packages and for links to folders above."""
         try:
-            return list(folders_below(top, self._path, self._to_enter))
+            if top:
+                return list(folders_below(top, self._path, self._to_enter))
+            if self._from_top is None:
+                self._from_top = list(folders_below(top, self._path, self._to_enter))
+            return self._from_top
         except LinkedFoldersError as error:
             raise GlobError(None, f"goes too far: {error}", "take another pattern than **") from None
 
@@ -132,20 +164,38 @@ def _select(segment: str, names: Sequence[str]) -> list[str]:
         return [segment] if segment in names else []
     if segment == "*":
         return list(names)
-    matches = _segment_regex(segment).fullmatch
+    matches = _segment_matcher(segment)
     return [name for name in names if matches(name)]
 
 
 @lru_cache(maxsize=1024)
-def _segment_regex(segment: str) -> re.Pattern[str]:
-    return re.compile(_segment(segment), re.DOTALL)
+def _segment_matcher(segment: str) -> Callable[[str], bool]:
+    """Return a function that tells whether a name matches a segment, in time in proportion to both.
 
-
-def _segment(segment: str) -> str:
+    Between wildcards, the first place at which a part is found leaves the most for those behind it, so that
+    no other place has to be tried.
+    """
     if segment == "*":
-        return "[^/]*"
-    hidden = r"(?!\.)" if segment.startswith("*") else ""
-    return hidden + "[^/]*".join(re.escape(part) for part in segment.split("*"))
+        return bool
+    if "*" not in segment:
+        return lambda name: name == segment
+    first, *middle, last = segment.split("*")
+
+    def matches(name: str) -> bool:
+        end = len(name) - len(last)
+        at = len(first)
+        if at > end or not name.startswith(first) or not name.endswith(last):
+            return False
+        if not first and name.startswith("."):
+            return False
+        for part in middle:
+            at = name.find(part, at, end)
+            if at < 0:
+                return False
+            at += len(part)
+        return True
+
+    return matches
 
 
 def _exclusion(pattern: str) -> Callable[[str], bool]:
@@ -159,9 +209,36 @@ def _exclusion(pattern: str) -> Callable[[str], bool]:
         return lambda path: (
             path.startswith(head) and path.endswith(tail) and len(path) >= len(head) + len(tail)
         )
-    regex = ""
+    # The segments between those that stand for any number of folders, which are found as `_segment_matcher`
+    # finds what is between wildcards.
+    runs: list[list[Callable[[str], bool]]] = [[]]
     for segment in pattern.split("/"):
-        # Each segment brings the "/" before it, so that ** can stand for none at all.
-        regex += "(?:/[^/]+)*" if segment == "**" else "/" + _segment(segment)
-    compiled = re.compile(regex, re.DOTALL)
-    return lambda path: compiled.fullmatch("/" + path) is not None
+        if segment == "**":
+            runs.append([])
+        else:
+            runs[-1].append(_segment_matcher(segment))
+    return lambda path: _path_matches(runs, path.split("/"))
+
+
+def _path_matches(runs: Sequence[Sequence[Callable[[str], bool]]], names: Sequence[str]) -> bool:
+    first, *others = runs
+    if not others:
+        return len(first) == len(names) and _run_matches(first, names, 0)
+    *middle, last = others
+    at, end = len(first), len(names) - len(last)
+    if at > end or not _run_matches(first, names, 0) or not _run_matches(last, names, end):
+        return False
+    for run in middle:
+        while not _run_matches(run, names, at):
+            at += 1
+            if at + len(run) > end:
+                return False
+        at += len(run)
+    return at <= end
+
+
+def _run_matches(run: Sequence[Callable[[str], bool]], names: Sequence[str], at: int) -> bool:
+    """Tell whether the names from `at` on match the segments of a run, one by one."""
+    return at + len(run) <= len(names) and all(
+        matches(name) for matches, name in zip(run, names[at : at + len(run)], strict=True)
+    )

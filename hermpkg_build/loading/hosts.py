@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Final
 
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.module_roles import Policy
@@ -20,9 +20,19 @@ from hermpkg_build.loading.rules import BUILD_FUNCTIONS, POLICY_FUNCTIONS, Rule
 from hermpkg_build.loading.starlark_source import StarlarkSource
 from hermpkg_build.loading.visibility import PRIVATE, PUBLIC, absolute_visibility
 
+_MOST_PRINTED: Final = 256 << 10
+"""So many characters are kept of what a file prints, and the .bzl files that it loads."""
+
+_OF_A_WORD: Final = 56
+"""Bytes of memory for each text, beside its characters."""
+
 
 class Host(ABC):
-    """What a file is evaluated for. Every file can use the `symbols`, make policy rules, and print."""
+    """What a file is evaluated for. Every file can use the `symbols`, make policy rules, and print.
+
+    `shared_bytes` are those of values that targets have in common, counted for each target: that is how often
+    they are written.
+    """
 
     symbols: ClassVar[Sequence[str]]
     package = ""
@@ -30,6 +40,8 @@ class Host(ABC):
     def __init__(self, sources: Mapping[str, StarlarkSource]) -> None:
         self.errors: list[HermpkgError] = []
         self.messages: list[tuple[Location, str]] = []
+        self.shared_bytes = 0
+        self._printed = 0
         self._sources = sources
 
     @abstractmethod
@@ -47,8 +59,17 @@ class Host(ABC):
         return PolicyRule(policy=policy, location=site.location(), **(values or {"include": ()}))
 
     def message(self, call: Call, text: str) -> None:
-        """Keep what was printed, which is as long as it may be."""
-        self.messages.append((self._site(call).location(), text))
+        """Keep what was printed, as much of it as is kept."""
+        self.keep([(self._site(call).location(), text)])
+
+    def keep(self, messages: Iterable[tuple[Location, str]]) -> None:
+        """Keep messages until they are too many; the last then says that there were more."""
+        for location, text in messages:
+            if self._printed > _MOST_PRINTED:
+                return
+            self._printed += len(text) + _OF_A_WORD
+            more = self._printed > _MOST_PRINTED
+            self.messages.append((location, "what is printed from here on is not shown" if more else text))
 
 
 class BzlHost(Host):
@@ -127,6 +148,8 @@ class BuildHost(Host):
         if not isinstance(name, str) or not self._takes_name(site, name, "name") or values is None:
             return
         default = (PRIVATE,) if self._default_visibility is None else self._default_visibility
+        if values["visibility"] is None:
+            self.shared_bytes += _bytes_of(default)
         self._targets[name] = target = rule.target(
             label=Label(self.package, name),
             visibility=self._visibility(values["visibility"], default),
@@ -154,6 +177,8 @@ class BuildHost(Host):
 
     def _glob(self, site: CallSite, values: Mapping[str, Any]) -> list[str]:
         call = GlobCall(**values)
+        if call in self.globs:
+            return list(self.globs[call])
         try:
             found = tuple(self._glob_files(call))
         except GlobError as error:
@@ -189,6 +214,11 @@ class BuildHost(Host):
 
     def _export(self, site: CallSite, values: Mapping[str, Any]) -> None:
         words = self._visibility(values["visibility"], (PUBLIC,))
+        self.shared_bytes += _bytes_of(words) * len(values["srcs"])
         for index, name in enumerate(values["srcs"]):
             if name in self._exports or self._takes_name(site, name, "srcs", (index,)):
                 self._exports[name] = words
+
+
+def _bytes_of(words: Sequence[str]) -> int:
+    return sum(map(len, words)) + _OF_A_WORD * len(words)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from hermpkg_build.errors import LoadingError, Location
+from hermpkg_build.loading.allowance import Allowance, AllTakeTooLongError, FileTakesTooLongError
 from hermpkg_build.loading.call_site import Call
 from hermpkg_build.loading.hosts import Host
 from hermpkg_build.loading.interpreter_errors import Place, TooMuchError, ended, stopped, translated
@@ -15,6 +16,8 @@ from hermpkg_build.loading.interpreter_process import (
     GIVEN,
     MEMORY,
     MOST_GIVEN,
+    TIME,
+    TIME_OF_ALL,
     EndedError,
     InterpreterProcess,
 )
@@ -45,13 +48,21 @@ class _Running:
     def __init__(self) -> None:
         self.process: InterpreterProcess = InterpreterProcess()
         self.ran: set[str] = set()
-        self.rules: list[object] = []
-        self.decoder: json.JSONDecoder = _decoder(self.rules)
+        self.decoder: json.JSONDecoder = json.JSONDecoder(object_hook=self._rule_of)
+        self.rule_bytes: int = 0
+        self._rules: list[tuple[object, int]] = []
 
+    def add_rule(self, rule: object) -> None:
+        """Let messages that stand for the next policy rule mean this one."""
+        self._rules.append((rule, len(repr(rule))))
 
-def _decoder(rules: Sequence[object]) -> json.JSONDecoder:
-    """Return what reads messages, in which an object may stand for a policy rule."""
-    return json.JSONDecoder(object_hook=lambda found: rules[found["rule"]] if "rule" in found else found)
+    def _rule_of(self, found: dict[str, Any]) -> object:
+        """Return the policy rule that an object in a message stands for, and count its bytes."""
+        if "rule" not in found:
+            return found
+        rule, size = self._rules[found["rule"]]
+        self.rule_bytes += size
+        return rule
 
 
 class Interpreter:
@@ -64,6 +75,7 @@ class Interpreter:
         self._sources = sources
         self._marked: dict[str, MarkedText] = {}
         self._running: _Running | None = None
+        self.allowance: Allowance = Allowance()
 
     def start(self) -> _Running:
         """Start the process, if there is none, without waiting for it. Raises LocalEnvironmentError."""
@@ -83,16 +95,22 @@ class Interpreter:
         running = self.start()
         text = self._marked[source.path] = marked(source)
         place = Place(source=source, sources=self._sources, marked=self._marked)
+        self.allowance.begin(len(source.text), MOST_CPU_S)
         try:
             _load_prelude(running)
-            answer = _evaluated(running, text, source.path, loads, host)
-        except EndedError as error:
+            answer = _evaluated(running, text, source.path, loads, host, self.allowance)
+        except (EndedError, FileTakesTooLongError, AllTakeTooLongError) as error:
             line = running.process.last_line()
             self._end()
-            raise _with_files(ended(place, error.reason, line), running.ran) from None
+            why = _reason(error)
+            # A file has time of its own, but its memory may be where others have theirs.
+            ran = running.ran if why == MEMORY else set()
+            raise _with_files(ended(place, why, line), ran) from None
         except BaseException:
             self._end()
             raise
+        finally:
+            self.allowance.end()
         if reason := answer.get("stopped"):
             raise stopped(place, reason, answer["error"])
         if "error" in answer:
@@ -116,12 +134,23 @@ def _load_prelude(running: _Running) -> None:
     running.ran.add(PRELUDE_PATH)
 
 
+def _reason(error: EndedError | FileTakesTooLongError | AllTakeTooLongError) -> str:
+    if isinstance(error, EndedError):
+        return error.reason
+    return TIME if isinstance(error, FileTakesTooLongError) else TIME_OF_ALL
+
+
 def _evaluated(
-    running: _Running, marked_text: MarkedText, path: str, loads: Mapping[str, str], host: Host
+    running: _Running,
+    marked_text: MarkedText,
+    path: str,
+    loads: Mapping[str, str],
+    host: Host,
+    allowance: Allowance,
 ) -> Mapping[str, Any]:
     """Have a file evaluated, answer what it calls, and return what became of it.
 
-    Raises EndedError, and LoadingError after many errors.
+    Raises EndedError, FileTakesTooLongError, AllTakeTooLongError, and LoadingError after many errors.
     """
     process = running.process
     symbols = "".join(f', "{name}"' for name in host.symbols)
@@ -129,20 +158,22 @@ def _evaluated(
     texts = [(PRELUDE_PATH, f'load("{PRELUDE_PATH}"{symbols})'), (path, marked_text.text)]
     process.start_line()
     process.send(_file(path, texts, known, functions=[MARK]))
-    left = MOST_GIVEN
+    left, rules_before = MOST_GIVEN, running.rule_bytes
     while True:
         data = process.receive(left)
         left -= len(data) + _OF_A_VALUE * data.count(b",") + _OF_A_CALL
-        if left < 0:
+        if left < running.rule_bytes - rules_before + host.shared_bytes:
             raise EndedError(GIVEN)
         message: dict[str, Any] = running.decoder.decode(data.decode())
+        allowance.interpreter_took(message.get("cpu_s", 0))
+        allowance.check()
         if "call" in message:
             call = _call_of(*message["call"])
             result = host.call(call)
             if call.function.name in ASKING:
                 process.send({"value": result})
             elif call.function.name in MAKING:
-                running.rules.append(result)
+                running.add_rule(result)
         elif "print" in message:
             stack, printed = message["print"]
             host.message(_call(_PRINT, stack, [], []), printed)

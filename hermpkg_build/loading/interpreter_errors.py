@@ -9,8 +9,17 @@ from typing import Final
 
 from hermpkg_build.core.texts import size_text
 from hermpkg_build.errors import LoadingError, Location
+from hermpkg_build.loading.allowance import FOR_ANY_MS
 from hermpkg_build.loading.interpreter_main import MAX_CALLS, MOST_CPU_S, MOST_MEMORY, MOST_STEPS
-from hermpkg_build.loading.interpreter_process import DEPTH, GIVEN, MEMORY, MOST_GIVEN, STEPS, TIME
+from hermpkg_build.loading.interpreter_process import (
+    DEPTH,
+    GIVEN,
+    MEMORY,
+    MOST_GIVEN,
+    STEPS,
+    TIME,
+    TIME_OF_ALL,
+)
 from hermpkg_build.loading.line_marks import MarkedText
 from hermpkg_build.loading.prelude import PRELUDE_PATH, Frame, frames_of
 from hermpkg_build.loading.starlark_source import StarlarkSource
@@ -38,6 +47,11 @@ _WORDS: Final[Mapping[str, tuple[str, str, str]]] = {
         "the file is evaluated for too long",
         f"{MOST_CPU_S} seconds of processor time",
         "make loops, numbers and lists shorter",
+    ),
+    TIME_OF_ALL: (
+        "the BUILD files of the workspace are evaluated for too long",
+        f"{MOST_CPU_S} seconds of processor time, and {FOR_ANY_MS} ms for each file and each KiB",
+        "make the loops in them shorter, or build less at once",
     ),
 }
 """By what there is too much of: the summary, how much there may be, and the next step."""

@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any, Final
@@ -141,6 +142,7 @@ class _Server:
         self._modules: dict[str, Any] = {}
         self._stopped = ""
         self._rules = 0
+        self._began = 0.0
 
     def serve(self) -> None:
         """Evaluate what the parent sends until it sends nothing more."""
@@ -167,6 +169,7 @@ class _Server:
     def _evaluated(self, file: Mapping[str, Any]) -> Mapping[str, Any]:
         """Evaluate a file; return what became of it."""
         self._stopped = ""
+        self._began = time.process_time()
         signal.setitimer(signal.ITIMER_PROF, file["cpu_s"])
         try:
             module = self._run(file)
@@ -180,7 +183,7 @@ class _Server:
             raise
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
-        return {"done": True}
+        return {"done": True, "cpu_s": time.process_time() - self._began}
 
     def _run(self, file: Mapping[str, Any]) -> Any:
         starlark = self._starlark
@@ -222,7 +225,8 @@ class _Server:
         os.pwrite(self._lines, b"%20d" % line, 0)
 
     def _call(self, function: str, stack: str, args: Sequence[object], kwargs: Sequence[object]) -> object:
-        send(self._answers, {"call": [function, stack, args, kwargs]})
+        took = time.process_time() - self._began
+        send(self._answers, {"call": [function, stack, args, kwargs], "cpu_s": took})
         if function in ASKING:
             return self._receive()["value"]
         if function not in MAKING:

@@ -26,7 +26,7 @@ _PROGRAM: Final = (
     "import sys; sys.path += sys.argv[3:]; from hermpkg_build.loading.interpreter_main import main; main()"
 )
 
-MOST_GIVEN: Final = 512 << 20
+MOST_GIVEN: Final = 256 << 20
 """So much memory may that take which one file gives to its calls, as far as can be told before it is read."""
 
 _ENVIRONMENT: Final = {"RUST_BACKTRACE": "0"}
@@ -47,6 +47,7 @@ MEMORY: Final = "memory"
 STEPS: Final = "steps"
 GIVEN: Final = "given"
 TIME: Final = "time"
+TIME_OF_ALL: Final = "time of all"
 DEPTH: Final = "depth"
 _REASONS: Final = {
     -signal.SIGALRM: TIME,

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from hermpkg_build.disk.source_tree import SourceTree
 
 
+_MOST_TOLD = 100
+"""So many symbols that do not exist are told of a file."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
     """A file as far as it could be read. `loads` are those that name files of the workspace."""
@@ -110,6 +114,8 @@ class LoadGraph:
             known = exports.get(load.label)
             arguments = [*load.call.args[1:], *(keyword.value for keyword in load.call.keywords)]
             for (_, symbol), node in zip(load.symbols, arguments, strict=True):
+                if len(errors) >= _MOST_TOLD:
+                    return errors
                 if known is not None and symbol not in known and not symbol.startswith("_"):
                     step = question(symbol, known) or f"it has: {', '.join(sorted(known)) or 'none'}"
                     summary = f"{load.label} has no symbol {symbol!r}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.folders import BUILD_NAMES, OUTPUT_FOLDER
@@ -50,12 +50,18 @@ class Packages:
         """Whether a glob of a package above must not enter a folder."""
         return self.build_file(folder) is not None or self.is_ignored(folder)
 
-    def glob(self, package: str, call: GlobCall) -> tuple[str, ...]:
-        """Return the files of a package that a call of `glob` matches. Raises GlobError."""
+    def glob(
+        self, package: str, call: GlobCall, proceed: Callable[[], None] = lambda: None
+    ) -> tuple[str, ...]:
+        """Return the files of a package that a call of `glob` matches. Raises as `glob_files` does."""
         prefix = f"{package}/" if package else ""
         self._globbed.add((package, call))
         return glob_files(
-            self.directory(package), call, self._tree, lambda folder: self.is_boundary(prefix + folder)
+            self.directory(package),
+            call,
+            self._tree,
+            lambda folder: self.is_boundary(prefix + folder),
+            proceed,
         )
 
     def globbed(self) -> list[tuple[str, GlobCall]]:

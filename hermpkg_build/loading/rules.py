@@ -141,7 +141,7 @@ BUILD_FUNCTIONS = _functions(
 FUNCTIONS: Mapping[str, Function] = {**RULES, **POLICY_FUNCTIONS, **BUILD_FUNCTIONS}
 """All that BUILD files call, by name."""
 
-_LOADING_VERSION = 6
+_LOADING_VERSION = 7
 """Changes whenever the code that loads BUILD files makes other targets of the same file and table."""
 
 

@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hermpkg_build.disk.source_tree import SourceTree
-from hermpkg_build.loading.glob import GlobCall, GlobError, glob_files
+from hermpkg_build.loading.glob import GlobCall, GlobError, _exclusion, glob_files
 
 if TYPE_CHECKING:
     from conftest import WorkspaceFiles
@@ -220,3 +223,46 @@ def test_a_file_name_that_is_not_utf8(files: WorkspaceFiles) -> None:
     assert files.build_errors("p") == [
         "p/BUILD:2:6: glob() matches a file whose name is not UTF-8: \\udcff.txt",
     ]
+
+
+def by_regex(pattern: str) -> re.Pattern[str]:
+    """What a pattern of `exclude` says, in a form whose matching takes time beyond all bounds."""
+    regex = ""
+    for segment in pattern.split("/"):
+        hidden = r"(?!\.)" if segment.startswith("*") and segment != "*" else ""
+        one = hidden + "[^/]*".join(map(re.escape, segment.split("*")))
+        regex += "(?:/[^/]+)*" if segment == "**" else f"/{one}"
+    return re.compile(regex, re.DOTALL)
+
+
+NAMES = st.text("ab.", min_size=1, max_size=4)
+SEGMENTS = st.one_of(
+    st.just("**"), st.just("*"), st.text("ab.*", min_size=1, max_size=5).filter(lambda t: "**" not in t)
+)
+
+
+@given(st.lists(SEGMENTS, min_size=1, max_size=6), st.lists(NAMES, min_size=1, max_size=5))
+@settings(max_examples=500, deadline=None)
+def test_patterns_mean_what_they_mean_as_regular_expressions(segments: list[str], names: list[str]) -> None:
+    pattern, path = "/".join(segments), "/".join(names)
+    head, wildcard, tail = pattern.partition("**/*")
+    if not wildcard or "*" in head or "*" in tail:
+        assert _exclusion(pattern)(path) == (by_regex(pattern).fullmatch(f"/{path}") is not None)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        GlobCall(include=("**",), exclude=("**/" * 40 + "z",), allow_empty=True),
+        GlobCall(include=("**/" * 200 + "z",), allow_empty=True),
+        GlobCall(include=("*a" * 40 + "*b",), allow_empty=True),
+        GlobCall(include=("**",), exclude=("*a" * 40 + "*b",), allow_empty=True),
+    ],
+)
+def test_no_pattern_is_tried_in_ever_more_ways(tmp_path: Path, call: GlobCall) -> None:
+    """A control: as regular expressions, these take longer than anyone waits."""
+    (tmp_path / ("x/" * 30)).mkdir(parents=True)
+    (tmp_path / ("x/" * 30) / ("a" * 200)).write_text("")
+    (tmp_path / ("a" * 200)).write_text("")
+    found = glob_files(str(tmp_path), call, SourceTree(), lambda _: False)
+    assert len(found) == (2 if call.exclude else 0)

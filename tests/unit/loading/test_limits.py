@@ -6,12 +6,13 @@ import os
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hermpkg_build.core.label import Label
-from hermpkg_build.loading import interpreter, interpreter_process
+from hermpkg_build.loading import allowance, interpreter, interpreter_process
+from hermpkg_build.loading.packages import Packages
 
 if TYPE_CHECKING:
     from conftest import WorkspaceFiles
@@ -147,6 +148,138 @@ def test_a_file_that_declares_too_much(
     (error,) = files.errors(lambda: files.file("p"))
     assert error.summary == "what the file declares takes too much memory"
     assert str(error.location) == "p/BUILD:2:1"
+
+
+def test_what_targets_have_in_common_counts_for_each(
+    files: WorkspaceFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interpreter, "MOST_GIVEN", 4 << 20)
+    words = 'V = ["//a%d:__pkg__" % i for i in range(1000)]\n'
+    files.write("p/m.bzl", words)
+    files.write(
+        "p/BUILD", 'load(":m.bzl", "V")\nexports_files(["f%d" % i for i in range(300)], visibility = V)'
+    )
+    rules = 'P = [intern(["a%d.**" % i for i in range(1000)])]\n'
+    files.build("q", rules + '[model_package(name = "m%d" % i, policy = P) for i in range(300)]\n')
+    files.build("r", f"{words}package(default_visibility = V)\n" + many_models(150))
+    files.build("s", f"{words}package(default_visibility = V)\n" + many_models(5))
+    for package in ("p", "q", "r"):
+        (error,) = files.errors(lambda package=package: files.file(package))  # type: ignore[misc]
+        assert error.summary == "what the file declares takes too much memory"
+    assert len(files.file("s").targets) == 5
+
+
+def many_models(count: int) -> str:
+    return f'[model(name = "m%d" % i, factory = "a:b") for i in range({count})]\n'
+
+
+def test_the_time_that_calls_take_counts_as_the_file_s_own(
+    files: WorkspaceFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interpreter, "MOST_CPU_S", 0.2)
+    for index in range(200):
+        files.write(f"p/d{index}/x.txt")
+    call = 'glob(["**/*.txt", "**/y%d*" % i], allow_empty = True)'
+    files.write("p/BUILD", f"x = 1\n[{call} for i in range(100000)]\n")
+    (error,) = files.errors(lambda: files.file("p"))
+    assert error.summary == "the file is evaluated for too long"
+    assert str(error.location) == "p/BUILD:2:1"
+
+
+@pytest.mark.parametrize("argument", ["include", "exclude"])
+def test_one_glob_can_take_too_long(
+    files: WorkspaceFiles, argument: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interpreter, "MOST_CPU_S", 0.2)
+    for index in range(200):
+        files.write(f"p/d{index}/x.txt")
+    others = '"**/y%d*z" % i for i in range(20000)'
+    given = f"[{others}]" if argument == "include" else f'["**"], exclude = [{others}]'
+    files.write("p/BUILD", f"x = 1\nglob({given}, allow_empty = True)\n")
+    (error,) = files.errors(lambda: files.file("p"))
+    assert error.summary == "the file is evaluated for too long"
+    assert str(error.location) == "p/BUILD:2:1"
+
+
+def test_all_files_together_can_take_too_long(files: WorkspaceFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allowance, "MOST_CPU_S", 0.3)
+    monkeypatch.setattr(allowance, "FOR_ANY_MS", 0)
+    files.write("p/m.bzl", "def f():\n    for i in range(1000000):\n        pass\n")
+    for index in range(100):
+        files.write(f"q{index}/BUILD", 'load("//p:m.bzl", "f")\nf()\n')
+    files.write("p/BUILD")
+    (error,) = files.closure_errors("//...")
+    assert error.summary == "the BUILD files of the workspace are evaluated for too long"
+
+
+def test_a_file_that_takes_too_long_is_tried_once(
+    files: WorkspaceFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interpreter, "MOST_CPU_S", 0.2)
+    started = []
+    begin = allowance.Allowance.begin
+
+    def count(self: allowance.Allowance, size: int, most: float) -> None:
+        started.append(size)
+        begin(self, size, most)
+
+    monkeypatch.setattr(allowance.Allowance, "begin", count)
+    files.write("a/BUILD")
+    files.write("b/BUILD", "x = [len(str(i)) for i in [1 << 100000] * 1000000]\n")
+    loader = files.loader()
+    loader.build_file("a")
+    (error,) = files.errors(lambda: loader.build_file("b"))
+    assert error.summary == "the file is evaluated for too long"
+    assert len(started) == 2
+
+
+def test_a_glob_in_a_loop_looks_once(files: WorkspaceFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.write("p/x.txt")
+    files.write("p/BUILD", '[glob(["*.txt"]) for i in range(50)]\n')
+    looks = []
+    glob = Packages.glob
+
+    def count(self: Packages, *args: Any) -> tuple[str, ...]:
+        looks.append(args)
+        return glob(self, *args)
+
+    monkeypatch.setattr(Packages, "glob", count)
+    files.file("p")
+    assert len(looks) == 1
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        'model(name = "a/" * 9000 + "x", factory = "a:b")',
+        'model(name = "x", factory = "a:b", deps = ["//" + "a/" * 9000 + "x"])',
+        'model_package(name = "x", out = "a/" * 9000 + "x")',
+        'model_package(name = "x", resources = {"a/" * 9000 + "x": "x.txt"})',
+        'model_package(name = "x", sources = {"a." * 9000 + "x": ""})',
+        'model_package(name = "x", modules = ["a." * 9000 + "x"])',
+        'model_package(name = "x", policy = [intern("a." * 9000 + "**")])',
+        'glob(["a/" * 9000 + "x"], allow_empty = True)',
+    ],
+)
+def test_names_that_are_too_long(files: WorkspaceFiles, call: str) -> None:
+    files.build("p", f"{call}\n")
+    errors = files.errors(lambda: files.file("p"))
+    assert any("may have 4,096" in error.summary for error in errors)
+    assert all(len(error.summary) < 1000 for error in errors)
+
+
+def test_of_many_problems_of_a_value_some_are_told(files: WorkspaceFiles) -> None:
+    files.build("p", 'model(name = "m", factory = "a:b", deps = ["//:"] * 100000)\n')
+    assert len(files.errors(lambda: files.file("p"))) == 100
+
+
+def test_of_what_a_file_prints_some_is_kept(files: WorkspaceFiles) -> None:
+    files.write("p/m.bzl", '[print("%d" % i + "x" * 9000) for i in range(100)]\nN = 1\n')
+    files.write("p/BUILD", 'load(":m.bzl", "N")\nprint("mine")\n')
+    files.file("p")
+    texts = [text for _, text in files.messages]
+    assert 20 < len(texts) < 40
+    assert "what is printed from here on is not shown" in texts
 
 
 def test_a_file_with_too_many_errors(files: WorkspaceFiles) -> None:
