@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import pytest
+
 BUILD = """
 python_modules(name = "modules", srcs = glob(["*.py"], exclude = ["fast.py"]), resources = RESOURCES)
 model_package(name = "app", modules = ["app"], policy = [intern("app.**"), deny("**")], deps = [":modules"])
@@ -82,3 +84,29 @@ def test_a_module_for_a_newer_python_fails_no_target(workspace: Any) -> None:
         assert "app/new.py:1:8: this Python cannot read 'app.new'" in workspace.build(target).stderr
     workspace.write("app/other.py", "import app.new\n")
     assert "//app:modules does not parse" in workspace.run("//app:modules").stderr
+
+
+def test_weights_beside_code_that_asks_for_its_place_are_not_missed(workspace: Any) -> None:
+    torch = pytest.importorskip("torch")
+    workspace.write("app/__init__.py", "")
+    workspace.write(
+        "app/net.py",
+        "import os\nfrom torch import nn\nHERE = os.path.dirname(__file__)\n\ndef make():\n    return nn.Linear(2, 1)\n",
+    )
+    torch.save(torch.nn.Linear(2, 1).state_dict(), workspace.root / "app/trained.pt")
+    workspace.build_file(
+        """
+        python_modules(name = "modules", srcs = ["__init__.py", "net.py"])
+        model(name = "net", factory = "app.net:make", weights = "trained.pt", deps = [":modules"])
+        model_package(
+            name = "app",
+            models = {"m/m.pkl": ":net"},
+            modules = ["app.net"],
+            policy = [intern("app.**"), deny("**")],
+            deps = [":modules"],
+        )
+        """
+    )
+    outcome = workspace.run("//app")
+    assert outcome.code == 0, outcome.stderr
+    assert "trained.pt" not in outcome.stderr

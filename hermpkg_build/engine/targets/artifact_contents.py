@@ -317,7 +317,11 @@ def _resources(
         wanted.setdefault(context.module_path(label.path), (context.absolute(label.path), cause))
     for record, path in files.data.items():
         wanted.setdefault(record, (path, f"the data file {record}"))
-    for text in files_left_out(files, wanted, str(target.label)):
+    # Weights were read beside the factory, and their tensors are in the models.
+    models = [context.targets[label] for label in target.models.values()]
+    weights = [one.weights.path for one in models if isinstance(one, Model) and one.weights]
+    inside = {*wanted, *map(context.module_path, weights)}
+    for text in files_left_out(files, inside, str(target.label)):
         warn(f"{target.label}: {text}")
     return {
         record: ResourceFile(path=path, digest=context.resource_digest(target, path, cause), cause=cause)
