@@ -91,7 +91,15 @@ def test_weights_beside_code_that_asks_for_its_place_are_not_missed(workspace: A
     workspace.write("app/__init__.py", "")
     workspace.write(
         "app/net.py",
-        "import os\nfrom torch import nn\nHERE = os.path.dirname(__file__)\n\ndef make():\n    return nn.Linear(2, 1)\n",
+        """
+        import os
+        import torch
+
+        HERE = os.path.dirname(__file__)
+
+        def make():
+            return torch.nn.Linear(2, 1)
+        """,
     )
     torch.save(torch.nn.Linear(2, 1).state_dict(), workspace.root / "app/trained.pt")
     workspace.build_file(

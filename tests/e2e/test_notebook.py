@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -75,6 +76,17 @@ def test_the_how_to_runs_in_a_kernel(run: Callable[[str], str], folder: Path) ->
     with PackageImporter(folder / "model.pt") as importer:
         answer = importer.load_pickle("model", "model.pkl")(9)
     assert (answer.value, answer.words) == (5, "second")
+
+
+def test_the_notebook_among_the_examples_runs(run: Callable[[str], str], folder: Path) -> None:
+    pytest.importorskip("torch")
+    notebook = Path(__file__).parents[2] / "examples/notebook/pack.ipynb"
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    printed = [run("".join(cell["source"])) for cell in cells if cell["cell_type"] == "code"]
+    assert "notebook_main" in printed[-1]
+    assert "the outputs" in printed[-2]
+    assert (folder / "line.pt").exists()
+    assert not any(cell.get("outputs") for cell in cells), "kept without outputs, so that changes can be read"
 
 
 def test_magics_and_top_level_await_do_no_harm(run: Callable[[str], str], folder: Path) -> None:
