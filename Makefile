@@ -75,6 +75,9 @@ load: $(VENV)/test.stamp ## Call a pool 10,000 times, and a server COUNT times, 
 docs: $(DOCS)/docs.stamp ## Build the site of the documentation, of this version, in site/
 	@$(DOCS)/bin/python docs/site/make.py
 
+examples: $(VENV)/test.stamp ## Follow the pages of all examples in copies of them
+	$(VENV_PYTHON) -m pytest $(PYTEST_FLAGS) -m "thorough or not thorough" tests/e2e/test_example_pages.py tests/e2e/test_examples.py
+
 pictures: $(VENV)/test.stamp $(VENV)/machine.stamp ## Make the pictures of the documentation, in a Chromium
 	$(VENV_PYTHON) docs/pictures/make_pictures.py
 

@@ -96,6 +96,8 @@ def original(name: str) -> str:
 
     >>> original("examples/vision.md"), original("how-to/index.md"), original("project/changelog.md")
     ('examples/vision/README.md', 'docs/how-to/index.md', 'CHANGELOG.md')
+    >>> original("files/dot.gitlab/verify.yml.md")
+    '.gitlab/verify.yml'
     """
     folder, _, rest = name.partition("/")
     if name == "examples/index.md":
@@ -103,7 +105,7 @@ def original(name: str) -> str:
     if folder == "examples":
         return f"examples/{rest.removesuffix('.md')}/README.md"
     if folder == "files":
-        return rest.removesuffix(".md")
+        return re.sub(r"(^|/)dot\.", r"\1.", rest.removesuffix(".md"))
     if folder == "project" and rest != "index.md":
         return f"{rest.removesuffix('.md').upper().replace('-', '_')}.md"
     return f"docs/{name}"
@@ -213,7 +215,8 @@ def _fenced(path: Path) -> str:
 
 
 def _file_page(path: str) -> str:
-    return f"files/{path}.md"
+    visible = re.sub(r"(^|/)\.", r"\1dot.", path)  # MkDocs leaves out what begins with a dot.
+    return f"files/{visible}.md"
 
 
 def _navigation(files: Files) -> Iterator[dict[str, Any]]:

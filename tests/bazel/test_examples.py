@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ TARGETS = {"irreproducible": ["//controls:sound"]}
 
 
 NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/pyproject.toml"))
-LARGE = {"matching"}
+LARGE = {"ci", "monorepo", "digits", "graph", "language", "matching"}
 
 
 @pytest.fixture(
@@ -47,3 +48,19 @@ def test_both_engines_make_the_same_bytes(example: Any) -> None:
         assert hashlib.sha256(example.output(path).read_bytes()).hexdigest() == digest, path
     if tests:
         assert "PASSED" in outcome.stdout + outcome.said
+
+
+@pytest.mark.slow
+def test_the_workspace_of_bazel_alone_packs_its_artifact(workspace: Any) -> None:
+    shutil.copytree(
+        EXAMPLES / "bazel", workspace.root, ignore=shutil.ignore_patterns("bazel-*"), dirs_exist_ok=True
+    )
+    here = f"--override_repository=hermpkg={REPOSITORY}"
+    outcome = workspace.bazel("test", here, "//...")
+    assert outcome.code == 0, outcome.said
+    assert "PASSED" in outcome.stdout + outcome.said
+    with tarfile.open(workspace.output("release/release.tar")) as release:
+        artifact = release.extractfile("app.pt").read()
+        digest = release.extractfile("app.pt.sha256").read().split()[0]
+    assert hashlib.sha256(artifact).hexdigest() == digest.decode()
+    assert workspace.hermpkg("//app") == {"app/app.pt": digest.decode()}

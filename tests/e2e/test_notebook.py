@@ -84,7 +84,7 @@ def test_the_notebook_among_the_examples_runs(run: Callable[[str], str], folder:
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     printed = [run("".join(cell["source"])) for cell in cells if cell["cell_type"] == "code"]
     assert "notebook_main" in printed[-1]
-    assert "the outputs" in printed[-2]
+    assert "checked: " in printed[-2]
     assert (folder / "line.pt").exists()
     assert not any(cell.get("outputs") for cell in cells), "kept without outputs, so that changes can be read"
 

@@ -12,6 +12,7 @@ from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.operands import current_workspace, writing
 from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.cli.styles import strong
+from hermpkg_build.core.texts import counted
 from hermpkg_build.errors import ExitCode
 
 
@@ -52,5 +53,5 @@ def run(arguments: LockArguments, console: Console) -> ExitCode:
     state = "written" if changed else "unchanged"
     hashes = {label: target.sha256 for label, target in locked.items()}
     console.give_json({"lock": path, "status": state, "targets": hashes})
-    console.mention(strong(LOCK_FILE), f"  {state}  {len(locked)} artifacts")
+    console.mention(strong(LOCK_FILE), f"  {state}  {counted(len(locked), 'artifact')}")
     return ExitCode.SUCCESS

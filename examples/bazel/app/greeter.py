@@ -1,0 +1,5 @@
+"""What the artifact has."""
+
+
+def greet(name: str) -> str:
+    return f"Good day, {name}!"
