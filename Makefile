@@ -20,12 +20,13 @@ MODELS := .venv-models
 FUZZ := .venv-fuzz
 INTEGRATIONS := .venv-integrations
 DOCS := .venv-docs
+RELEASE := .venv-release
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint dist bench fuzz zoo matrix models integrations load docs examples pictures machine format clean
+.PHONY: help demo test lint dist release release-check bench fuzz zoo matrix models integrations load docs examples pictures machine format clean
 
 help: ## Show what there is to make
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
 
 demo: $(VENV)/demo.stamp ## Build the ResNet-18 example twice, compare the bytes, and run its test
 	@PATH="$$PWD/$(VENV)/bin:$$PATH" sh examples/demo.sh
@@ -42,6 +43,17 @@ lint: $(VENV)/test.stamp ## Run the checks that run nothing: format, lint, types
 dist: $(VENV)/made.stamp ## Make the wheels and source distributions of hermpkg-runtime and hermpkg-build in dist/
 	$(INSTALL) setuptools "tomli; python_version < '3.11'"
 	@$(VENV_PYTHON) hermpkg_build/runtime/distribution/make.py dist
+
+# Under --dry-run, make runs the lines with a + all the same.
+DRY := $(DRY_RUN)$(findstring n,$(filter-out -%,$(firstword $(MAKEFLAGS))))
+
+release: ## Set VERSION everywhere, cut the changelog, make and check all files in dist/, commit and tag; DRY_RUN=1: only make and check
+	+@MAKEFLAGS= $(MAKE) --no-print-directory $(RELEASE)/release.stamp
+	+@$(RELEASE)/bin/python hermpkg_build/runtime/distribution/release.py $(if $(DRY),--dry-run) $(VERSION)
+
+release-check: $(RELEASE)/release.stamp ## Make all files of a release in dist/, and have the tools of their ecosystems check them and the checkout
+	@$(RELEASE)/bin/python hermpkg_build/runtime/distribution/check_release.py dist $(RELEASED)
+	$(RELEASE)/bin/python -m pytest tests/release
 
 thorough: $(VENV)/test.stamp $(VENV)/machine.stamp ## Run the tests that are too long for every change: large libraries, emulated processors
 	$(VENV_PYTHON) -m pytest $(PYTEST_FLAGS) -m thorough
@@ -90,7 +102,7 @@ format: $(VENV)/test.stamp ## Format the code
 	sh tests/bazel/buildifier.sh fix || test $$? = 69
 
 clean: ## Remove everything that make made
-	rm -rf $(VENV) $(ZOO) $(MODELS) $(FUZZ) $(INTEGRATIONS) $(DOCS) .venv-matrix tests/*/node_modules build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	rm -rf $(VENV) $(ZOO) $(MODELS) $(FUZZ) $(INTEGRATIONS) $(DOCS) $(RELEASE) .venv-matrix tests/*/node_modules build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
 		.import_linter_cache examples/*/hermpkg-out tests/zoo/hermpkg-out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -143,4 +155,12 @@ $(DOCS)/docs.stamp: docs/site/requirements.txt docs/site/constraints.txt
 		--requirement docs/site/requirements.txt
 	npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix $(DOCS) \
 		mermaid@11.17.2 iframe-worker@1.0.4 || echo "make docs goes on without npm"
+	@touch $@
+
+$(RELEASE)/release.stamp: pyproject.toml tests/release/constraints.txt tests/release/requirements.txt
+	"$(PYTHON)" -m venv $(RELEASE)
+	$(RELEASE)/bin/python -m pip install -qq --disable-pip-version-check --constraint tests/release/constraints.txt \
+		--requirement tests/release/requirements.txt --editable .
+	$(RELEASE)/bin/python -m pip install -qq --disable-pip-version-check --constraint tests/release/constraints.txt \
+		--no-deps cffconvert
 	@touch $@

@@ -55,7 +55,7 @@ def runtime_files(checkout: Path = CHECKOUT) -> frozenset[str]:
 
 def all_files(checkout: Path = CHECKOUT) -> frozenset[str]:
     """Return the files of both distributions: the modules, and the data that pyproject.toml names."""
-    data = _toml(checkout / "pyproject.toml")["tool"]["setuptools"]["package-data"][PACKAGE]
+    data = read_toml(checkout / "pyproject.toml")["tool"]["setuptools"]["package-data"][PACKAGE]
     patterns = [f"{PACKAGE}/{pattern}" for pattern in data]
     files = {path for path in _walk(checkout) if any(fnmatch.fnmatchcase(path, each) for each in patterns)}
     return frozenset(files | set(_modules(checkout).values()))
@@ -74,7 +74,7 @@ def write_project(distribution: str, folder: Path, checkout: Path = CHECKOUT) ->
     files = files_of(distribution, checkout)
     for file in sorted(files):
         _copy(checkout / file, folder / file)
-    whole = _toml(checkout / "pyproject.toml")
+    whole = read_toml(checkout / "pyproject.toml")
     own = checkout / PACKAGE / "runtime" if distribution == RUNTIME else checkout
     readme = (own / "README.md").read_text(encoding="utf-8")
     _write(folder / "README.md", readme_elsewhere(readme, whole["project"]["urls"], version_of(checkout)))
@@ -109,7 +109,7 @@ def version_of(checkout: Path = CHECKOUT) -> str:
 
 
 def _runtime_project(checkout: Path, whole: Table) -> Table:
-    own = _toml(checkout / PACKAGE / "runtime" / "pyproject.toml")["project"]
+    own = read_toml(checkout / PACKAGE / "runtime" / "pyproject.toml")["project"]
     extras = whole["project"]["optional-dependencies"]
     settings = _settings(checkout)
     return {
@@ -134,7 +134,7 @@ def _build_project(checkout: Path, whole: Table, *, needs_runtime: bool) -> Tabl
 
 
 def _settings(checkout: Path) -> Table:
-    settings: Table = _toml(checkout / PACKAGE / "runtime" / "pyproject.toml")["tool"][RUNTIME]
+    settings: Table = read_toml(checkout / PACKAGE / "runtime" / "pyproject.toml")["tool"][RUNTIME]
     return settings
 
 
@@ -205,7 +205,8 @@ def _write(target: Path, text: str) -> None:
     target.chmod(_MODE)
 
 
-def _toml(path: Path) -> Table:
+def read_toml(path: Path) -> Table:
+    """Read a TOML file."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
