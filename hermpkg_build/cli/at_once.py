@@ -65,7 +65,7 @@ def _unchanged(patterns: tuple[str, ...]) -> list[str] | None:
         return None
     found = brought_up_to_date(os.getcwd(), words_of(patterns))
     try:
-        return _lines(found[0]["targets"], found[1]) if found is not None else None
+        return _lines(found[0].values["targets"], found[1]) if found is not None else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

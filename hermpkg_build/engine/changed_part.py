@@ -9,17 +9,19 @@ listing or a file that a factory read, concerns all targets.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import PythonModules, Target
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.replacing import replace_file
+from hermpkg_build.engine.observed_table import ObservedTable
+from hermpkg_build.engine.rests import Rests
 from hermpkg_build.engine.results import ActionCounts, BuildResult, TargetResult
 from hermpkg_build.engine.snapshot import Entries, Examined, Snapshot, save, snapshot_path
 from hermpkg_build.engine.snapshot_check import present_signature, root_of
@@ -29,16 +31,11 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.context import Build
     from hermpkg_build.engine.results import BuildRequest
 
+_LARGEST = 1 << 30
+"""Bytes of what is kept of many targets that rest on many files."""
+
 _PATTERNS = ("all", "all-targets", "*")
 """The names of targets that are patterns where they stand after a colon."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rests:
-    """The files that targets rest on, by label, and the targets that each warning is about."""
-
-    files: Mapping[str, frozenset[str]]
-    warnings: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +66,12 @@ def changed_part(request: BuildRequest, examined: Examined) -> ChangedPart | Non
     if rests is None:
         return None
     changed = frozenset(examined.changed)
-    known = {path for path in changed if path in snapshot.outputs}
-    for paths in rests.files.values():
-        known |= changed & paths
-    outputs = {target.label for target in snapshot.result.targets if _output(examined, target) in changed}
-    concerned = {label for label, paths in rests.files.items() if not changed.isdisjoint(paths)} | outputs
+    files = {snapshot.files.place(path): path for path in changed if path in snapshot.files}
+    resting, found = rests.on(files)
+    known = {files[file] for file in found} | {path for path in changed if path in snapshot.outputs}
+    concerned = resting | {
+        target.label for target in snapshot.result.targets if _output(examined, target) in changed
+    }
     labels = [target.label for target in snapshot.result.targets if target.label in concerned]
     if known != changed or len(labels) < len(concerned) or len(labels) == len(snapshot.result.targets):
         return None
@@ -110,19 +108,19 @@ def merged(part: ChangedPart, built: BuildResult) -> BuildResult:
 def keep_whole(build: Build, result: BuildResult) -> None:
     """Leave a snapshot of a whole request. Raises OSError."""
     context = build.context
-    files, directories = _observed(build)
+    observed, directories = _observed(build)
     outputs = {context.absolute(target.path): target.sha256 for target in result.targets if target.path}
-    path = snapshot_path(context.workspace.root, build.request)
+    files = ObservedTable.of(observed)
     _keep(
-        path,
+        snapshot_path(context.workspace.root, build.request),
         Snapshot(
             files=files,
-            directories=directories,
-            outputs={path: (sha256, present_signature(path)) for path, sha256 in outputs.items()},
+            directories=ObservedTable.of(directories),
+            outputs=ObservedTable.of(_present(outputs)),
             result=result,
             warnings=build.journal.warnings,
         ),
-        Rests(files=_resting(build, result), warnings=build.journal.warnings_by_target()),
+        Rests.of(_resting(build, result, files), build.journal.warnings_by_target()),
         _texts(build, result.targets),
     )
 
@@ -133,30 +131,34 @@ def keep_part(build: Build, part: ChangedPart, built: BuildResult) -> None:
     There is none where a file was another one for the part than it is for all others.
     """
     before, context = part.examined.snapshot, build.context
-    files, directories = _observed(build)
+    observed, directories = _observed(build)
     changed = frozenset(part.examined.changed)
-    old = {path: entry for path, entry in before.files.items() if path not in changed}
-    if _differ(old, files) or _differ(before.directories, directories):
+    if _differ(before.files, observed, changed) or _differ(before.directories, directories, frozenset()):
         with suppress(FileNotFoundError):
             os.unlink(part.examined.path)
         return
     outputs = {context.absolute(target.path): target.sha256 for target in built.targets if target.path}
-    concerned, shared = frozenset(part.labels), context.tree.shared_files()
-    rests = {label: paths - shared for label, paths in part.rests.files.items() if label not in concerned}
-    whole = merged(part, built)
+    files = before.files.with_changes(observed, changed)
+    whole, renumbered = merged(part, built), None
+    if files.paths[: len(before.files)] != before.files.paths:
+        renumbered = {at: files.place(path) for at, path in enumerate(before.files.paths) if path in files}
+    rests = part.rests.with_changes(
+        _resting(build, built, files),
+        build.journal.warnings_by_target(),
+        without=part.labels,
+        renumbered=renumbered,
+        shared={files.place(path) for path in context.tree.shared_files() if path in files},
+    )
     _keep(
         part.examined.path,
         Snapshot(
-            files={**old, **files},
-            directories={**before.directories, **directories},
-            outputs={
-                **before.outputs,
-                **{path: (sha256, present_signature(path)) for path, sha256 in outputs.items()},
-            },
+            files=files,
+            directories=before.directories.with_changes(directories, ()),
+            outputs=before.outputs.with_changes(_present(outputs), ()),
             result=whole,
             warnings=build.journal.warnings,
         ),
-        Rests(files={**rests, **_resting(build, built)}, warnings=build.journal.warnings_by_target()),
+        rests,
         _texts(build, whole.targets, part.examined),
     )
 
@@ -186,14 +188,21 @@ def _observed(build: Build) -> tuple[Entries, Entries]:
     return files, folders
 
 
-def _differ(before: Entries, now: Entries) -> bool:
-    return any(path in before and before[path][0] != entry[0] for path, entry in now.items())
+def _present(outputs: Mapping[str, str]) -> Entries:
+    return {path: (sha256, present_signature(path)) for path, sha256 in outputs.items()}
 
 
-def _resting(build: Build, result: BuildResult) -> dict[str, frozenset[str]]:
+def _differ(before: ObservedTable, now: Entries, changed: AbstractSet[str]) -> bool:
+    """Whether anything that was not known to have `changed` is not what it was before."""
+    return any(
+        path in before and path not in changed and before[path][0] != entry[0] for path, entry in now.items()
+    )
+
+
+def _resting(build: Build, result: BuildResult, table: ObservedTable) -> dict[str, list[int]]:
     """Return the files that each target of a result rests on, by itself or by the targets that it needs."""
     own, shared = build.context.resting.files(), build.context.tree.shared_files()
-    found: dict[str, frozenset[str]] = {}
+    found: dict[str, list[int]] = {}
     for target in result.targets:
         queue, paths = [Label.parse(target.label)], set[str]()
         known = set(queue)
@@ -202,7 +211,7 @@ def _resting(build: Build, result: BuildResult) -> dict[str, frozenset[str]]:
             needed = _needed_by(build.context.targets, label)
             queue += [other for other in needed if other not in known]
             known.update(needed)
-        found[target.label] = frozenset(paths - shared)
+        found[target.label] = [table.place(path) for path in paths - shared if path in table]
     return found
 
 
@@ -233,15 +242,7 @@ def _texts(build: Build, targets: Sequence[TargetResult], before: Examined | Non
 
 
 def _keep(path: str, snapshot: Snapshot, rests: Rests, texts: TextTable | None) -> None:
-    numbers = {file: number for number, file in enumerate(snapshot.files)}
-    form = {
-        "files": {
-            label: sorted(numbers[file] for file in paths if file in numbers)
-            for label, paths in rests.files.items()
-        },
-        "warnings": {text: list(labels) for text, labels in rests.warnings.items()},
-    }
-    data = json.dumps(form).encode(errors="surrogateescape")
+    data = rests.to_bytes()
     replace_file(_beside(path), data)
     kept = texts.to_bytes() if texts is not None else b""
     if kept:
@@ -253,16 +254,11 @@ def _keep(path: str, snapshot: Snapshot, rests: Rests, texts: TextTable | None) 
 def _load(path: str, snapshot: Snapshot) -> Rests | None:
     """Return what is kept beside a snapshot, where it is that which was kept with it."""
     try:
-        data = read_limited(_beside(path))
-        if hashlib.sha256(data).hexdigest() != snapshot.resting:
-            return None
-        form: dict[str, Any] = json.loads(data.decode(errors="surrogateescape"))
-        names = list(snapshot.files)
-        files = {label: frozenset(names[at] for at in numbers) for label, numbers in form["files"].items()}
-        return Rests(files=files, warnings=form["warnings"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        data = read_limited(_beside(path), _LARGEST)
+        return Rests.from_bytes(data) if hashlib.sha256(data).hexdigest() == snapshot.resting else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _beside(path: str) -> str:
-    return f"{path.removesuffix('.json')}.resting"
+    return f"{path.removesuffix('.snapshot')}.resting"

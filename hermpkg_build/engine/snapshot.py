@@ -11,16 +11,17 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from hermpkg_build.core.folders import OUTPUT_FOLDER, STATE_FOLDER
 from hermpkg_build.disk.signatures import FileSignature
+from hermpkg_build.engine.observed_table import ObservedTable
 from hermpkg_build.engine.results import ActionCounts, BuildRequest, BuildResult, TargetResult
 from hermpkg_build.engine.snapshot_check import (
-    FORMAT,
+    StoredSnapshot,
     origin_file,
     path_of,
     present_signature,
@@ -33,7 +34,7 @@ _MOST_CHANGED = 100
 """After so many changes all targets are looked at again."""
 
 
-Entries: TypeAlias = dict[str, tuple[str, "FileSignature | None"]]
+Entries: TypeAlias = MutableMapping[str, tuple[str, "FileSignature | None"]]
 """Absolute paths with the hash of what they hold and the signature that vouches for it, if any."""
 
 
@@ -44,9 +45,9 @@ class Snapshot:
     `files` are hashed by their contents, `directories` by their listings; `outputs` are artifacts.
     """
 
-    files: Entries
-    directories: Entries
-    outputs: Entries
+    files: ObservedTable
+    directories: ObservedTable
+    outputs: ObservedTable
     result: BuildResult
     warnings: tuple[str, ...]
     resting: str = ""
@@ -165,50 +166,40 @@ def save(path: str, snapshot: Snapshot) -> None:
 
     targets = [[t.label, t.path, t.sha256, t.bytes, list(t.reasons)] for t in snapshot.result.targets]
     actions = {kind: [c.run, c.cached] for kind, c in snapshot.result.actions.items()}
-    text = json.dumps(
-        {
-            "format": FORMAT,
-            "files": snapshot.files,
-            "directories": snapshot.directories,
-            "outputs": snapshot.outputs,
-            "targets": targets,
-            "actions": actions,
-            "warnings": snapshot.warnings,
-            "resting": snapshot.resting,
-            "texts": snapshot.texts,
-        }
-    )
-    replace_file(path, text.encode(errors="surrogateescape"))
+    values = {
+        "targets": targets,
+        "actions": actions,
+        "warnings": snapshot.warnings,
+        "resting": snapshot.resting,
+        "texts": snapshot.texts,
+    }
+    stored = StoredSnapshot(values, snapshot.outputs, snapshot.files, snapshot.directories)
+    replace_file(path, stored.to_bytes())
 
 
-def _snapshot_of(stored: Mapping[str, Any]) -> Snapshot | None:
+def _snapshot_of(stored: StoredSnapshot) -> Snapshot | None:
+    values = stored.values
     try:
-        counts = {kind: ActionCounts(0, run + cached) for kind, (run, cached) in stored["actions"].items()}
+        counts = {kind: ActionCounts(0, run + cached) for kind, (run, cached) in values["actions"].items()}
         targets = tuple(
             TargetResult(label=label, path=where, sha256=sha256, bytes=size, status="up-to-date")
-            for label, where, sha256, size, _ in stored["targets"]
+            for label, where, sha256, size, _ in values["targets"]
         )
         return Snapshot(
-            files=_entries(stored["files"]),
-            directories=_entries(stored["directories"]),
-            outputs=_entries(stored["outputs"]),
+            files=stored.files,
+            directories=stored.directories,
+            outputs=stored.outputs,
             result=BuildResult(targets=targets, actions=counts, wall_s=0.0),
-            warnings=tuple(stored["warnings"]),
-            resting=str(stored["resting"]),
-            texts=str(stored["texts"]),
+            warnings=tuple(values["warnings"]),
+            resting=str(values["resting"]),
+            texts=str(values["texts"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _entries(stored: Mapping[str, Any]) -> Entries:
-    return {
-        path: (hash_, tuple(signature) if signature else None) for path, (hash_, signature) in stored.items()
-    }
-
-
 def _examined(snapshot: Snapshot, path: str, started: float) -> Examined:
-    files = [snapshot.outputs, snapshot.files]
+    files: list[Entries] = [snapshot.outputs, snapshot.files]
     changed, renewed = find_changes(files, snapshot.directories, most=_MOST_CHANGED)
     if renewed and not changed:
         # Where this fails the next build reads the same few files again: slower, not wrong.
@@ -235,12 +226,19 @@ def find_change(files: Sequence[Entries], directories: Entries) -> tuple[str, bo
 def find_changes(files: Sequence[Entries], directories: Entries, *, most: int) -> tuple[list[str], bool]:
     """Return the paths that are no longer as they were, `most` of them at most; as `find_change` does."""
     doubtful = [
-        (entries, name)
-        for entries in (*files, directories)
+        (entries, name) for entries in (*files, directories) for name in _with_other_signatures(entries)
+    ]
+    return (_changed_among(doubtful, directories, most), True) if doubtful else ([], False)
+
+
+def _with_other_signatures(entries: Entries) -> list[str]:
+    if isinstance(entries, ObservedTable):
+        return entries.changed()
+    return [
+        name
         for name, (_, signature) in entries.items()
         if signature is None or signature != present_signature(name)
     ]
-    return (_changed_among(doubtful, directories, most), True) if doubtful else ([], False)
 
 
 def _changed_among(doubtful: Sequence[tuple[Entries, str]], directories: Entries, most: int) -> list[str]:

@@ -16,19 +16,62 @@ from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.core.short_hash import short_hash
 from hermpkg_build.disk.listings import list_folder, listing_bytes
 from hermpkg_build.disk.signatures import FileSignature, signature_of
+from hermpkg_build.engine.observed_table import ROW, ObservedTable
 from hermpkg_build.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
-    Stored: TypeAlias = dict[str, Any]
+    Values: TypeAlias = dict[str, Any]
 
-FORMAT = 3
+FORMAT = 4
 _MOST_CHANGED = 100
 """After so many edits all is looked at again."""
 
 _ABSENT = short_hash(listing_bytes(None))
+_TABLES = ("outputs", "files", "directories")
+
+
+class StoredSnapshot:
+    """A snapshot as it is kept: a line of JSON with the paths and all other `values`, then rows of tables."""
+
+    __slots__ = ("directories", "files", "outputs", "values")
+
+    def __init__(
+        self, values: Values, outputs: ObservedTable, files: ObservedTable, directories: ObservedTable
+    ) -> None:
+        self.values = values
+        self.outputs = outputs
+        self.files = files
+        self.directories = directories
+
+    @classmethod
+    def from_bytes(cls, data: bytearray) -> StoredSnapshot | None:
+        """Return the inverse of `to_bytes`; None for what another version kept.
+
+        Raises ValueError, KeyError, TypeError, AttributeError and RecursionError for anything else.
+        """
+        start = data.index(b"\n") + 1
+        values: Values = json.loads(data[:start].decode(errors="surrogateescape"))
+        if values["format"] != FORMAT:
+            return None
+        tables = []
+        for paths in map(values["paths"].__getitem__, _TABLES):
+            "".join(paths)  # Raises TypeError where one is no text.
+            tables.append(ObservedTable(paths, data[start : start + ROW * len(paths)]))
+            start += ROW * len(paths)
+        if start != len(data):
+            raise ValueError("more than a snapshot")
+        return cls(values, *tables)
+
+    def to_bytes(self) -> bytes:
+        """Return all of it."""
+        tables = [self.outputs, self.files, self.directories]
+        paths = {name: table.paths for name, table in zip(_TABLES, tables, strict=True)}
+        line = json.dumps({**self.values, "format": FORMAT, "paths": paths})
+        rows = b"".join(table.rows() for table in tables)
+        return b"%b\n%b" % (line.encode(errors="surrogateescape"), rows)
 
 
 def origin_file(root: str) -> str:
@@ -58,7 +101,7 @@ def path_of(root: str, directory: str, words: Sequence[str]) -> str:
     interpreter = sys.version, sys.executable, *sys.path
     text = "\0".join([origin, str(FORMAT), __version__, *interpreter, directory, root, *words])
     name = short_hash(text.encode(errors="surrogateescape"))[:32]
-    return os.path.join(root, STATE_FOLDER, "requests", f"{name}.json")
+    return os.path.join(root, STATE_FOLDER, "requests", f"{name}.snapshot")
 
 
 def root_of(path: str) -> str:
@@ -66,7 +109,7 @@ def root_of(path: str) -> str:
     return path[: -len(os.path.join("", STATE_FOLDER, "requests", os.path.basename(path)))].rstrip("/") or "/"
 
 
-def snapshots(directory: str, words: Sequence[str]) -> Iterator[tuple[str, Stored]]:
+def snapshots(directory: str, words: Sequence[str]) -> Iterator[tuple[str, StoredSnapshot]]:
     """Yield path and contents of the snapshot of a request, of the innermost workspace that has one."""
     here = directory
     while True:
@@ -84,7 +127,7 @@ def snapshots(directory: str, words: Sequence[str]) -> Iterator[tuple[str, Store
         here = parent
 
 
-def read_stored(path: str) -> Stored | None:
+def read_stored(path: str) -> StoredSnapshot | None:
     """Read the snapshot at `path`; None where it is not this user's, or of another form. Raises OSError."""
     # To open a pipe would wait for its other end.
     with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
@@ -92,36 +135,37 @@ def read_stored(path: str) -> Stored | None:
         # The search for a snapshot may end in a folder that all can write to, such as /tmp.
         if status.st_uid != os.geteuid() or not S_ISREG(status.st_mode):
             return None
-        data = file.read()
+        data = bytearray(status.st_size)
+        if file.readinto(data) != len(data):
+            return None
     try:
-        stored = json.loads(data.decode(errors="surrogateescape"))
-        return stored if stored["format"] == FORMAT else None
-    except (ValueError, KeyError, TypeError, RecursionError):
+        return StoredSnapshot.from_bytes(data)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
-def doubtful_files(stored: Stored, *, most: int = _MOST_CHANGED) -> list[str] | None:
+def doubtful_files(stored: StoredSnapshot, *, most: int = _MOST_CHANGED) -> list[str] | None:
     """List the files of a snapshot that are not as they were, as far as signatures tell.
 
     None for more than `most`, and where an artifact or a folder is not as it was: more than a look would
-    tell. Raises what values of other types than those of snapshots lead to.
+    tell.
     """
-    stat = os.stat
-    doubtful: list[str] = []
-    for kind in ("outputs", "files", "directories"):
-        for path, (hash_, signature) in stored[kind].items():
-            try:
-                if signature is None and kind == "directories":
-                    unchanged = has_listing(path, hash_)
-                else:
-                    unchanged = list(signature_of(stat(path))) == signature
-            except (OSError, ValueError):
-                return None
-            if not unchanged:
-                if kind != "files" or len(doubtful) == most:
-                    return None
-                doubtful.append(path)
-    return doubtful
+    if stored.outputs.changed():
+        return None
+    doubtful = stored.files.changed()
+    return doubtful if len(doubtful) <= most and have_same_listings(stored.directories) else None
+
+
+def have_same_listings(directories: ObservedTable) -> bool:
+    """Whether folders list what they did, by their signatures where they have some."""
+    for path in directories.changed():
+        hash_, signature = directories[path]
+        try:
+            if signature is not None or not has_listing(path, hash_):
+                return False
+        except (OSError, ValueError):
+            return False
+    return True
 
 
 def has_listing(path: str, hash_: str) -> bool:

@@ -9,7 +9,6 @@ begin with this, so that it imports little.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -26,14 +25,14 @@ from hermpkg_build.errors import HermpkgError
 
 if TYPE_CHECKING:
     from hermpkg_build.archive.replaced_records import Read
-    from hermpkg_build.engine.snapshot_check import Stored
+    from hermpkg_build.engine.snapshot_check import StoredSnapshot
 
     Row = list[Any]
 
 _LONGEST_SOURCE = 4 << 20
 
 
-def renewed(path: str, stored: Stored, changed: Sequence[str]) -> list[str] | None:
+def renewed(path: str, stored: StoredSnapshot, changed: Sequence[str]) -> list[str] | None:
     """Bring the artifacts of a snapshot, `stored` at `path`, up to date; return the labels of those renewed.
 
     `changed` are the files that their signatures no longer vouch for. The snapshot is then that of a build
@@ -46,10 +45,10 @@ def renewed(path: str, stored: Stored, changed: Sequence[str]) -> list[str] | No
         return None  # A build tells what is wrong.
 
 
-def _renewed(path: str, stored: Stored, changed: Sequence[str]) -> list[str] | None:
+def _renewed(path: str, stored: StoredSnapshot, changed: Sequence[str]) -> list[str] | None:
     started_ns = time.time_ns()
-    files = stored["files"]
-    if stored["warnings"] or not all(name in files and os.path.isabs(name) for name in changed):
+    files = stored.files
+    if stored.values["warnings"] or not all(name in files and os.path.isabs(name) for name in changed):
         return None
     texts: dict[str, bytes] = {}
     before: dict[str, str] = {}
@@ -58,21 +57,21 @@ def _renewed(path: str, stored: Stored, changed: Sequence[str]) -> list[str] | N
         before[name], now = files[name][0], hashlib.sha256(data).hexdigest()
         if now != before[name]:
             texts[name] = data
-        files[name] = [now, signature if is_settled(signature, started_ns) else None]
+        files[name] = now, signature if is_settled(signature, started_ns) else None
     labels: list[str] = []
     if texts:
-        table = load_table(path, stored["texts"])
+        table = load_table(path, stored.values["texts"])
         if table is None or not texts.keys() <= table.packed_files():
             return None
         labels = _holding(table.packed, texts)
-        rows = {str(row[0]): row for row in stored["targets"]}
+        rows = {str(row[0]): row for row in stored.values["targets"]}
         edits = _Edits(texts, before)
         for label in labels:
             if not _renew(stored, edits, os.path.join(root_of(path), rows[label][1]), rows[label], table):
                 return None
         for label in _holding(table.listed, texts):
             rows[label][2:4] = _digest_of_files(files, table.listed[label])
-    replace_file(path, json.dumps(stored).encode(errors="surrogateescape"))
+    replace_file(path, stored.to_bytes())
     return labels
 
 
@@ -133,17 +132,17 @@ def _entry(record: str, data: bytes) -> bytes:
     return dumps({record: {"digest": str(Digest.of(data)), "kind": "module"}})[1:-1]
 
 
-def _renew(stored: Stored, edits: _Edits, path: str, row: Row, table: TextTable) -> bool:
+def _renew(stored: StoredSnapshot, edits: _Edits, path: str, row: Row, table: TextTable) -> bool:
     """Renew the artifact at `path`, of a row of the snapshot's targets; False where that takes a build."""
     from hermpkg_build.archive.replaced_records import replace_records
 
-    sha256, signature = stored["outputs"][path]
-    if list(present_signature(path) or ()) != signature:
+    sha256, signature = stored.outputs[path]
+    if signature is None or present_signature(path) != signature:
         return False
     held = table.packed[row[0]]
     done = replace_records(path, sha256=sha256, contents=lambda read: edits.contents(read, held))
     if done is None:
         return False
     row[2:4] = done.sha256, done.size
-    stored["outputs"][path] = [done.sha256, done.signature]
+    stored.outputs[path] = done.sha256, done.signature
     return True

@@ -22,7 +22,7 @@ _MOST_USES = 200_000
 
 def texts_path(path: str) -> str:
     """Return where the table lies that belongs to the snapshot at `path`."""
-    return f"{path.removesuffix('.json')}.texts"
+    return f"{path.removesuffix('.snapshot')}.texts"
 
 
 class TextUses:

@@ -8,10 +8,10 @@ from hermpkg_build.engine.snapshot_check import doubtful_files, snapshots
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hermpkg_build.engine.snapshot_check import Stored
+    from hermpkg_build.engine.snapshot_check import StoredSnapshot
 
 
-def brought_up_to_date(directory: str, words: Sequence[str]) -> tuple[Stored, list[str]] | None:
+def brought_up_to_date(directory: str, words: Sequence[str]) -> tuple[StoredSnapshot, list[str]] | None:
     """Return the snapshot of a request whose artifacts are up to date, and the labels of those renewed now.
 
     That is one of which all is as it was, or only texts of modules are not, which takes no build: see
@@ -19,7 +19,7 @@ def brought_up_to_date(directory: str, words: Sequence[str]) -> tuple[Stored, li
     """
     try:
         for path, stored in snapshots(directory, words):
-            doubtful = None if stored["warnings"] else doubtful_files(stored)
+            doubtful = None if stored.values["warnings"] else doubtful_files(stored)
             if doubtful:
                 from hermpkg_build.engine.text_edits import renewed
 

@@ -86,7 +86,7 @@ def build(
     targets: dict[str, tuple[str, int]] = {}
     found = None if from_nothing else brought_up_to_date(str(root), words_of(request.patterns))
     if found is not None:
-        targets = {label: (sha256, size) for label, _, sha256, size, _ in found[0]["targets"]}
+        targets = {label: (sha256, size) for label, _, sha256, size, _ in found[0].values["targets"]}
     else:
         examined = None if from_nothing else examine(request)
         part = changed_part(request, examined) if examined is not None else None

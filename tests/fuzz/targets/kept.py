@@ -28,6 +28,7 @@ from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine import durations, snapshot, snapshot_check
 from hermpkg_build.engine.notes import NoteBook
+from hermpkg_build.engine.observed_table import ObservedTable
 from hermpkg_build.engine.queries import kept_file
 from hermpkg_build.engine.queries.watched import Watched
 from hermpkg_build.engine.remote.facts import decode_pack, encode_pack
@@ -154,25 +155,25 @@ def _notes(folder: Path) -> Reader:
 
 
 def _snapshot(folder: Path) -> Reader:
-    sound = {
-        "format": 2,
-        "files": {str(folder / "x"): ["0" * 64, list(_SIGNATURE)]},
-        "directories": {str(folder): ["0" * 64, None]},
-        "outputs": {},
+    values = {
         "targets": [["//a:b", "out.pt", "0" * 64, 3, []]],
         "actions": {"analyse": [1, 2]},
         "warnings": ["w"],
         "resting": "",
+        "texts": "",
     }
-    path = folder / "snapshot.json"
+    file = ObservedTable.of({str(folder / "x"): ("0" * 64, _SIGNATURE)})
+    directory = ObservedTable.of({str(folder): ("0" * 64, None)})
+    sound = snapshot_check.StoredSnapshot(values, ObservedTable.of({}), file, directory).to_bytes()
+    path = folder / "one.snapshot"
 
     def read() -> None:
-        stored = snapshot_check._read(str(path))
+        stored = snapshot_check.read_stored(str(path))
         found = snapshot._snapshot_of(stored) if stored is not None else None
         if found is not None:
             snapshot._examined(found, str(path), 0.0)
 
-    return in_file(path, json.dumps(sound).encode(), read)
+    return in_file(path, sound, read)
 
 
 def _kept_graph(folder: Path) -> Reader:

@@ -15,6 +15,7 @@ import pytest
 from hermpkg_build.cli.at_once import answered
 from hermpkg_build.cli.main import main
 from hermpkg_build.disk.signatures import signature_of
+from hermpkg_build.engine.observed_table import ObservedTable
 from hermpkg_build.engine.results import BuildRequest, BuildResult, TargetResult
 from hermpkg_build.engine.snapshot import Snapshot, mark_origin, save, snapshot_path
 from hermpkg_build.engine.snapshot_check import has_listing
@@ -48,13 +49,16 @@ def keep(workspace: Path) -> Keep:
         result = BuildResult(targets=tuple(targets), actions={}, wall_s=1.0)
         file, folder = str(workspace / "file"), str(workspace / "folder")
         values: dict[str, Any] = {
-            "files": {file: ("0", signature_of(os.stat(file)))},
-            "directories": {folder: ("0", signature_of(os.stat(folder)))},
+            "files": {file: ("0" * 64, signature_of(os.stat(file)))},
+            "directories": {folder: ("0" * 64, signature_of(os.stat(folder)))},
             "outputs": {},
             "warnings": (),
         }
         request = BuildRequest(patterns=PATTERNS, directory=os.getcwd())
-        save(snapshot_path(str(workspace), request), Snapshot(result=result, **{**values, **changed}))
+        values |= changed
+        for kind in ("files", "directories", "outputs"):
+            values[kind] = ObservedTable.of(values[kind])
+        save(snapshot_path(str(workspace), request), Snapshot(result=result, **values))
 
     return kept
 
@@ -176,13 +180,15 @@ MAIN = "from hermpkg_build.__main__ import main; main()"
 KEEP = """
 import os
 from hermpkg_build.disk.signatures import signature_of
+from hermpkg_build.engine.observed_table import ObservedTable
 from hermpkg_build.engine.results import BuildRequest, BuildResult
 from hermpkg_build.engine.snapshot import Snapshot, mark_origin, save, snapshot_path
 here = os.getcwd()
 mark_origin(here)
-files = {f"{here}/file": ("0", signature_of(os.stat("file")))}
+files = ObservedTable.of({f"{here}/file": ("0" * 64, signature_of(os.stat("file")))})
 result = BuildResult(targets=(), actions={}, wall_s=0.0)
-snapshot = Snapshot(files=files, directories={}, outputs={}, result=result, warnings=())
+none = ObservedTable.of({})
+snapshot = Snapshot(files=files, directories=none, outputs=none, result=result, warnings=())
 save(snapshot_path(here, BuildRequest(patterns=("//app",), directory=here)), snapshot)
 """
 

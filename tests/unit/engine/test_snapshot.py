@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from hermpkg_build.engine.observed_table import ObservedTable
 from hermpkg_build.engine.results import BuildRequest, BuildResult, TargetResult
 from hermpkg_build.engine.snapshot import Snapshot, find_unchanged, mark_origin, save, snapshot_path
+
+NOTHING = ObservedTable.of({})
 
 
 def request_in(above: Path) -> BuildRequest:
@@ -27,7 +30,7 @@ def above(tmp_path: Path) -> Path:
     mark_origin(str(tmp_path))
     save(
         snapshot_path(str(tmp_path), request_in(tmp_path)),
-        Snapshot(files={}, directories={}, outputs={}, result=result, warnings=()),
+        Snapshot(files=NOTHING, directories=NOTHING, outputs=NOTHING, result=result, warnings=()),
     )
     return tmp_path
 

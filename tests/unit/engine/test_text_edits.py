@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable
@@ -14,7 +13,13 @@ from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.manifest import ManifestRecord, RecordKind, entry_bytes
 from hermpkg_build.engine import text_edits
-from hermpkg_build.engine.snapshot_check import root_of, snapshots, words_of
+from hermpkg_build.engine.snapshot_check import (
+    present_signature,
+    read_stored,
+    root_of,
+    snapshots,
+    words_of,
+)
 from hermpkg_build.engine.text_uses import TextTable, TextUses, texts_path
 from tests.property.incremental_builds import TICK_S, build, quick_clock
 
@@ -111,10 +116,11 @@ def damage(workspace: Workspace) -> None:
     data[100] ^= 1
     workspace.artifact.write_bytes(data)
     os.utime(workspace.artifact, ns=(status.st_atime_ns, status.st_mtime_ns))
-    stored = json.loads(workspace.snapshot.read_text())
-    now = workspace.artifact.stat()
-    stored["outputs"][str(workspace.artifact)][1][2] = now.st_ctime_ns
-    workspace.snapshot.write_text(json.dumps(stored))
+    stored = read_stored(str(workspace.snapshot))
+    assert stored is not None
+    sha256, _ = stored.outputs[str(workspace.artifact)]
+    stored.outputs[str(workspace.artifact)] = sha256, present_signature(str(workspace.artifact))
+    workspace.snapshot.write_bytes(stored.to_bytes())
 
 
 REFUSED: dict[str, Callable[[Workspace], object]] = {
