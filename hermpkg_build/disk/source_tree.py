@@ -14,6 +14,7 @@ from hermpkg_build.disk.listings import list_folder, listing_bytes
 from hermpkg_build.disk.signatures import FileSignature, is_settled, signature_of
 
 _NOTHING: Mapping[str, bool] = {}
+_NO_FOLDER = Digest.of(listing_bytes(None))
 
 
 class RecordedDigests(Protocol):
@@ -59,6 +60,7 @@ class SourceTree:
         self._given = dict(given or {})
         self._started_ns = time.time_ns() if started_ns is None else started_ns
         self._listings: dict[str, Mapping[str, bool] | None] = {}
+        self._listing_digests: dict[str, Digest] = {}
         self._digests: dict[str, Digest] = {}
         self._shared: set[str] = set()
         self._coded: set[str] = set()
@@ -85,6 +87,13 @@ class SourceTree:
             if signature and directory not in self._listings:
                 self._signatures[directory] = signature
             return self._listings.setdefault(directory, listing)
+
+    def listing_digest(self, directory: str) -> Digest:
+        """The digest of `entries`."""
+        known = self._listing_digests.get(directory)
+        if known is None:
+            known = self._listing_digests[directory] = listing_digest(self.entries(directory))
+        return known
 
     def is_file(self, path: str) -> bool:
         """Whether there is a file, by the listing of its folder, so that one that appears is noticed."""
@@ -160,8 +169,8 @@ class SourceTree:
     def observed_directories(self) -> Mapping[str, Digest]:
         """The digest of every listing that was asked for; a folder that is absent has a digest too."""
         with self._lock:
-            listings = dict(self._listings)
-        return {directory: listing_digest(entries) for directory, entries in listings.items()}
+            directories = list(self._listings)
+        return {directory: self.listing_digest(directory) for directory in directories}
 
     def follows_from_others(self, directory: str) -> bool:
         """Whether an observed folder is absent, as the listing of the one that it would be in says."""
@@ -223,4 +232,4 @@ class SourceTree:
 
 def listing_digest(entries: Mapping[str, bool] | None) -> Digest:
     """The digest of a listing, over the names as the file system has them; one for an absent folder, too."""
-    return Digest.of(listing_bytes(entries))
+    return _NO_FOLDER if entries is None else Digest.of(listing_bytes(entries))

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 CODE_OF = "the code of //"
 """Begins the names of modules of the workspace of which only the code counts; no path has ``//``."""
 
+UNREADABLE = "unreadable"
+"""The state of a file that cannot be read."""
+
 _HASH_BYTES = 32
 
 
@@ -35,7 +38,7 @@ class CodeStates:
             if digest not in self._known:
                 self._known[digest] = self._recalled(digest) or self._found(path, digest)
         except OSError:
-            return "unreadable"
+            return UNREADABLE
         return self._known[digest]
 
     def _recalled(self, digest: Digest) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import DeclaredModule, Model, PythonModules, Target
+from hermpkg_build.engine.code_states import UNREADABLE
 from hermpkg_build.engine.module_sharing import ModuleSharing
 from hermpkg_build.engine.resting import Resting
 from hermpkg_build.engine.results import BuildRequest, TargetResult
@@ -53,7 +54,8 @@ class TargetContext:
     `python_modules` target, and `declared_by` the target that lists a workspace file, if one does.
     `recording` says how artifacts record what must be installed where they land: by the lock of this
     workspace path, or for "" as the workspace says. `sharing` has what is known of modules by now, whichever
-    target asked, `resting` the files that targets rest on, and `texts` which hold the texts of modules.
+    target asked, `resting` the files that targets rest on, `texts` which hold the texts of modules,
+    and `states` what is known to be at observed paths.
     """
 
     targets: Mapping[Label, Target]
@@ -69,6 +71,7 @@ class TargetContext:
     sharing: ModuleSharing = field(default_factory=ModuleSharing)
     resting: Resting = field(default_factory=Resting)
     texts: TextUses = field(default_factory=TextUses)
+    states: dict[str, str] = field(default_factory=dict)
 
     def absolute(self, path: str) -> str:
         """Return the absolute path of a workspace path."""
@@ -133,8 +136,13 @@ class TargetContext:
         return self.sharing.owners(labels, self.targets)
 
     def state_of(self, name: str) -> str:
-        """Say what is at an observed path now, by its name. See `BuildEnvironment.state_of`."""
-        return self.environment.state_of(name, self.tree, self.code)
+        """Say what is at an observed path, by its name: what `BuildEnvironment.state_of` said first."""
+        state = self.states.get(name)
+        if state is None:
+            state = self.environment.state_of(name, self.tree, self.code)
+            if state != UNREADABLE:
+                self.states[name] = state
+        return state
 
 
 NeedTargets: TypeAlias = "Need[Label, Built]"

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.analysis.search_path import python_path
 from hermpkg_build.core.digest import fingerprint
+from hermpkg_build.disk.normal_paths import folder_path
 from hermpkg_build.disk.own_entries import is_own_entry
-from hermpkg_build.disk.source_tree import SourceTree, listing_digest
+from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.disk.standard_library import standard_library
-from hermpkg_build.engine.code_states import CODE_OF, CodeStates
+from hermpkg_build.engine.code_states import CODE_OF, UNREADABLE, CodeStates
 from hermpkg_build.factories.processor import c_library
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ class BuildEnvironment:
         if name.startswith(CODE_OF):
             return [os.path.join(self.workspace_root, name.removeprefix(CODE_OF))]
         if name.startswith(PYTHON_REPOSITORY):
-            return [os.path.join(folder, name[len(PYTHON_REPOSITORY) :]) for folder in self.search_path]
+            inside = name[len(PYTHON_REPOSITORY) :]
+            return [f"{folder.rstrip('/')}/{inside}" for folder in self.search_path]
         return [os.path.join(self.workspace_root, name)]
 
     def names_of(self, seen: ObservedFiles) -> list[str]:
@@ -112,8 +114,7 @@ class BuildEnvironment:
         if name.startswith(CODE_OF):
             return code.state_of(paths[0])
         if name.endswith("/"):
-            folders = [tree.entries(os.path.normpath(path)) for path in paths]
-            return fingerprint([listing_digest(entries).hash for entries in folders]).hash
+            return fingerprint([tree.listing_digest(folder_path(path)).hash for path in paths]).hash
         for path in paths:
             folder, _, entry = path.rpartition("/")
             is_folder = (tree.entries(folder or "/") or {}).get(entry)
@@ -151,7 +152,7 @@ def _hash_of(path: str, tree: SourceTree) -> str:
     try:
         return tree.digest(path).hash
     except OSError:
-        return "unreadable"
+        return UNREADABLE
 
 
 def _relative(path: str, folder: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import stat
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from hermpkg_build.core.module_names import is_module_name, parent_of, top_of
+from hermpkg_build.disk.normal_paths import absolute_path
 from hermpkg_build.factories.loaded_modules import attribute_of
 from hermpkg_build.factories.native_reads import NativeReads
 from hermpkg_build.factories.places import Place, Places
@@ -57,6 +59,7 @@ class FileObserver:
         self._written: dict[str, None] = {}
         self._sources: dict[str, None] = {}
         self.looks: SourceLooks = SourceLooks()
+        self._stat = os.stat
         sys.addaudithook(self._on_event)
         os.lstat = self._noting_status(os.lstat)
         os.stat = self._noting(self._noting_status(os.stat))
@@ -98,7 +101,7 @@ class FileObserver:
         return sorted(
             name
             for name, module in sys.modules.copy().items()
-            if any(os.path.abspath(path) in self._sources for path in _paths_of_module(module))
+            if any(absolute_path(path) in self._sources for path in _paths_of_module(module))
         )
 
     def missed(self, work: str, workspace_root: str) -> tuple[str, ...]:
@@ -133,16 +136,24 @@ class FileObserver:
         )
         for name in finder.sites:
             read.update(dict.fromkeys(_paths_of_module(sys.modules.get(name))))
-            listed.update(dict.fromkeys(_folders_of_package(parent_of(name), places)))
+        for package in {parent_of(name) for name in finder.sites}:
+            listed.update(dict.fromkeys(_folders_of_package(package, places)))
         asked = [path for path in self._asked if places.place_of(path) is Place.WORKSPACE]
         paths = [path for path in (*read, *asked) if path not in self._written and is_input(path)]
-        files = {path for path in paths if os.path.isfile(path)}
+        files = {path for path in paths if self._is_file(path)}
         return ObservedFiles(
             read=tuple(sorted(path for path in files - code if not path.endswith(".pyc"))),
             code=tuple(sorted(files & code)),
             listed=tuple(sorted(path for path in listed if is_input(path))),
             sought=tuple(sorted({path for path in paths if not path.endswith(".pyc")} - files)),
         )
+
+    def _is_file(self, path: str) -> bool:
+        """Whether there is a file, without taking note."""
+        try:
+            return stat.S_ISREG(self._stat(path).st_mode)
+        except (OSError, ValueError):
+            return False
 
     def _on_event(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
@@ -304,7 +315,7 @@ def _asking_module() -> str:
 def _absolute(path: object) -> str:
     """A path made absolute by the current folder; "" for anything that is not a path."""
     try:
-        return os.path.abspath(os.fsdecode(path))  # type: ignore[arg-type]
+        return absolute_path(os.fsdecode(path))  # type: ignore[arg-type]
     except (TypeError, ValueError, OSError):
         return ""
 
@@ -317,7 +328,7 @@ def _folders_of_package(name: str, places: Places) -> list[str]:
     spec = attribute_of(sys.modules.get(name), "__spec__")
     folders = getattr(spec, "submodule_search_locations", None) or ()
     return [
-        os.path.abspath(folder)
+        absolute_path(folder)
         for folder in folders
         if isinstance(folder, str) and places.place_of(folder) is not Place.WORKSPACE
     ]

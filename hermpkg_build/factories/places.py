@@ -6,6 +6,7 @@ import enum
 import os
 from collections.abc import Sequence
 
+from hermpkg_build.disk.normal_paths import absolute_path
 from hermpkg_build.disk.standard_library import standard_library
 
 
@@ -30,6 +31,7 @@ class Places:
         self._root = os.path.join(workspace_root, "")
         self._folders: dict[str, Place] = {}
         self._memo: dict[str, Place] = {}
+        self._places: dict[str, Place] = {}
         for folders, place in (
             ([workspace_root], Place.WORKSPACE),
             (search_path, Place.ENVIRONMENT),
@@ -41,10 +43,13 @@ class Places:
 
     def place_of(self, path: str) -> Place:
         """The place of a file or folder, whether or not it exists."""
-        path = os.path.abspath(path)
-        if path in self._folders:
-            return self._folders[path]
-        return self._of_folder(os.path.dirname(path))
+        place = self._places.get(path)
+        if place is None:
+            full = absolute_path(path)
+            place = self._folders.get(full) or self._of_folder(os.path.dirname(full))
+            if os.path.isabs(path):  # What others lead to depends on the current folder.
+                self._places[path] = place
+        return place
 
     def _of_folder(self, folder: str) -> Place:
         place = self._folders.get(folder) or self._memo.get(folder)

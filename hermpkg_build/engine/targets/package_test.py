@@ -36,7 +36,7 @@ from hermpkg_build.store.action_cache import ActionResult
 if TYPE_CHECKING:
     from hermpkg_build.core.canonical_json import Json
     from hermpkg_build.core.target import PackageTest
-    from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
+    from hermpkg_build.engine.context import Build, TargetContext
     from hermpkg_build.engine.results import TargetResult
 
 _TEST_VERSION = 3
@@ -48,15 +48,6 @@ _MISSING_FILE = re.compile(r"FileNotFoundError: \[Errno \d+\] .*?: '([^']+)'$")
 
 _OUTPUT_LIMIT = 1 << 20
 """Bytes of a test's output that are kept: its end, where the failure stands."""
-
-
-def build_tested_artifact(
-    build: Build,  # noqa: ARG001 - every builder has it
-    target: PackageTest,
-    need: NeedTargets,
-) -> Built:
-    """Build the artifact that a `package_test` target tests; the test itself runs later."""
-    return need([target.package])[0]
 
 
 def run_package_test(

@@ -18,9 +18,18 @@ from hermpkg_build.core.target import (
 from hermpkg_build.engine.context import Build, Built, NeedTargets
 from hermpkg_build.engine.targets.model import build_model
 from hermpkg_build.engine.targets.model_package import build_artifact
-from hermpkg_build.engine.targets.package_test import build_tested_artifact
 from hermpkg_build.engine.targets.python_modules import build_file, build_module, build_modules
 from hermpkg_build.errors import HermpkgError
+
+
+def build_tested_artifact(
+    build: Build,  # noqa: ARG001 - every builder has it
+    target: PackageTest,
+    need: NeedTargets,
+) -> Built:
+    """Build the artifact that a `package_test` target tests; the test itself runs later."""
+    return need([target.package])[0]
+
 
 Builder: TypeAlias = Callable[[Build, Any, NeedTargets], Built]
 """Builds a target of one type; the last argument builds those that it needs."""
