@@ -20,10 +20,11 @@ MODELS := .venv-models
 FUZZ := .venv-fuzz
 INTEGRATIONS := .venv-integrations
 DOCS := .venv-docs
+BACKENDS := .venv-backends
 RELEASE := .venv-release
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint dist release release-check bench fuzz zoo matrix models integrations load docs examples pictures machine format clean
+.PHONY: help demo test lint dist release release-check bench fuzz zoo matrix models integrations backends load docs examples pictures machine format clean
 
 help: ## Show what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -80,6 +81,9 @@ models: $(MODELS)/models.stamp ## Pack models of 57 libraries with one line each
 integrations: $(INTEGRATIONS)/integrations.stamp ## Serve artifacts with Ray, MLflow, LitServe, BentoML and KServe; keep them in S3
 	@$(INTEGRATIONS)/bin/python -m pytest tests/integrations tests/unit/integrations tests/registry/test_s3.py
 
+backends: $(BACKENDS)/backends.stamp ## Make wheels with artifacts by the real build backends, isolated and not
+	@$(BACKENDS)/bin/python -m pytest tests/backends
+
 load: $(VENV)/test.stamp ## Call a pool 10,000 times, and a server COUNT times, while workers are killed; no call may be lost
 	@$(VENV_PYTHON) tests/serving/stress.py
 	@$(VENV_PYTHON) tests/serving/load.py $(COUNT)
@@ -102,7 +106,7 @@ format: $(VENV)/test.stamp ## Format the code
 	sh tests/bazel/buildifier.sh fix || test $$? = 69
 
 clean: ## Remove everything that make made
-	rm -rf $(VENV) $(ZOO) $(MODELS) $(FUZZ) $(INTEGRATIONS) $(DOCS) $(RELEASE) .venv-matrix tests/*/node_modules build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
+	rm -rf $(VENV) $(ZOO) $(MODELS) $(FUZZ) $(INTEGRATIONS) $(DOCS) $(BACKENDS) $(RELEASE) .venv-matrix tests/*/node_modules build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis \
 		.import_linter_cache examples/*/hermpkg-out tests/zoo/hermpkg-out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -163,4 +167,10 @@ $(RELEASE)/release.stamp: pyproject.toml tests/release/constraints.txt tests/rel
 		--requirement tests/release/requirements.txt --editable .
 	$(RELEASE)/bin/python -m pip install -qq --disable-pip-version-check --constraint tests/release/constraints.txt \
 		--no-deps cffconvert
+	@touch $@
+
+$(BACKENDS)/backends.stamp: pyproject.toml tests/backends/constraints.txt tests/backends/requirements.txt
+	"$(PYTHON)" -m venv $(BACKENDS)
+	$(BACKENDS)/bin/python -m pip install -qq --disable-pip-version-check \
+		--constraint tests/backends/constraints.txt --requirement tests/backends/requirements.txt --editable .
 	@touch $@

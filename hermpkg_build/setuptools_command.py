@@ -1,29 +1,36 @@
 """The setuptools command ``package_model``: builds artifacts, alone or as a part of ``build`` for wheels.
 
 ``python setup.py package_model --targets //models:resnet --output-dir dist/models`` puts artifacts into a
-folder. With ``targets`` and ``package`` in ``[tool.hermpkg.setuptools]`` of pyproject.toml, or in
+folder. With ``targets`` and ``package`` in ``[tool.hermpkg.wheel]`` of pyproject.toml, or in
 ``[package_model]`` of setup.cfg, the artifacts become data of that package in every wheel.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import os
-import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from setuptools import Command, Distribution
 from setuptools.errors import ExecError, OptionError
 
+from distutils import log  # isort: skip # setuptools' own, once that is imported; its levels have changed
+
+from hermpkg_build.errors import HermpkgError, WorkspaceError
+from hermpkg_build.loading.wheel_settings import WheelPart, read_patterns
+from hermpkg_build.wheels.builds import artifact_names, build_artifacts, put_artifacts, workspace_inputs
+from hermpkg_build.wheels.packages import OwnPackages
+from hermpkg_build.wheels.projects import Project, find_project
+
 NAME = "package_model"
 _INPUTS = "package_model_inputs"
 _DEFAULT_OUTPUT = os.path.join("dist", "models")
 _FLAGS = ("verify", "rebuild")
+_PUT = ".package_model.json"
+"""In the folder that setuptools keeps from build to build: what was put into the folder of the wheel."""
 
 
 def join_build(distribution: Distribution) -> None:
@@ -31,31 +38,62 @@ def join_build(distribution: Distribution) -> None:
 
     setuptools calls this for each distribution. They run only for projects that name targets and a package.
     """
-    from setuptools.command.build import build
-    from setuptools.command.sdist import sdist
-
     distribution.cmdclass.setdefault(_INPUTS, package_model_inputs)
-    for command, name in ((build, NAME), (sdist, _INPUTS)):
-        if all(known != name for known, _ in command.sub_commands):
-            command.sub_commands.append((name, _is_configured))
+    for command, name in (("build", NAME), ("sdist", _INPUTS)):
+        # A project's own class may have made a list of its own from that of setuptools.
+        own = distribution.get_command_class(command)
+        if all(known != name for known, _ in own.sub_commands):
+            own.sub_commands = [*own.sub_commands, (name, _is_configured)]
 
 
 def _is_configured(command: Command) -> bool:
     """Whether a wheel gets artifacts: settings of a workspace above count for the project of the package."""
     given = command.distribution.get_option_dict(NAME)
-    settings = _settings()
-    if not all(option in given or option in settings for option in ("targets", "package")):
-        return False
-    if "package" in given or os.path.samefile(_workspace_root(), os.getcwd()):
-        return True
-    package, own = str(settings["package"]), command.distribution.packages or ()
-    parts = package.split(".")
-    if any(".".join(parts[:length]) in own for length in range(1, len(parts) + 1)):
-        return True
-    if any(name.partition(".")[0] == parts[0] for name in own):
-        # Parts of a namespace package can be other projects.
-        command.warn(f"no artifacts in this project: {package} is none of its packages, nor below one")
+    targets, package = (given[option][1] if option in given else None for option in ("targets", "package"))
+    with _told():
+        project = find_project(os.getcwd())
+        packages = _own_packages(command.distribution)
+        if any(part.package for part in _parts(project, packages, targets, package)):
+            return True
+    for part in project.parts:
+        if part.package and packages.touches(part.package):
+            # Parts of a namespace package can be other projects.
+            command.warn(
+                f"no artifacts in this project: {part.package} is none of its packages, nor below one"
+            )
     return False
+
+
+def _parts(
+    project: Project, packages: OwnPackages, targets: str | Sequence[str] | None, package: str | None
+) -> tuple[WheelPart, ...]:
+    """Return what is to be built, by the options `targets` and `package` as far as given, or by the settings.
+
+    Raises HermpkgError, ValueError.
+    """
+    own = project.own_parts(packages) or tuple(part for part in project.parts if not part.package)
+    if targets is None and package is None:
+        return own
+    told = own[0] if len(own) == 1 else WheelPart(targets=())
+    if targets is not None:
+        told = replace(told, targets=read_patterns(targets if isinstance(targets, str) else list(targets)))
+    if package is not None:
+        told = replace(told, package=package)
+    return (told,) if told.targets else ()
+
+
+def _own_packages(distribution: Distribution) -> OwnPackages:
+    names = frozenset(str(name) for name in distribution.packages or ())
+    folder_of = distribution.get_command_obj("build_py")
+    folder_of.ensure_finalized()
+    return OwnPackages(
+        named=names,
+        regular=frozenset(
+            name
+            for name in names
+            if os.path.isfile(os.path.join(folder_of.get_package_dir(name), "__init__.py"))
+        ),
+    )
 
 
 class package_model_inputs(Command):  # type: ignore[misc]  # noqa: N801 - commands are named by their classes
@@ -75,7 +113,7 @@ class package_model_inputs(Command):  # type: ignore[misc]  # noqa: N801 - comma
         """Do nothing: there are no options."""
 
     def run(self) -> None:
-        """Add the files to the list of ``sdist``. Raises what `package_model.workspace_inputs` raises."""
+        """Add the files to the list of ``sdist``. Raises ExecError."""
         inputs = self.get_finalized_command(NAME).workspace_inputs()
         files = self.get_finalized_command("sdist").filelist
         files.extend(inputs)
@@ -110,158 +148,112 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
         self.cache_dir: str | None = None
         self.verify: Any = None
         self.rebuild: Any = None
+        self.parts: tuple[WheelPart, ...] = ()
 
     def finalize_options(self) -> None:
         """Fill in what is not given from pyproject.toml. Raises OptionError where targets are missing."""
-        settings = _settings()
-        for option in ("targets", "package", "output_dir", *_FLAGS):
-            if getattr(self, option) is None:
-                setattr(self, option, settings.get(option.replace("_", "-")))
         if not self.build_lib:
             self.build_lib = self.get_finalized_command("build_py").build_lib
-        if isinstance(self.targets, str):
-            self.targets = re.split(r"[\s,]+", self.targets.strip())
-        if not self.targets or not all(self.targets):
+        with _told():
+            packages = _own_packages(self.distribution)
+            parts = _parts(find_project(os.getcwd()), packages, self.targets, self.package)
+        if not parts:
             raise OptionError(
                 f"{NAME} needs targets: --targets //models:resnet, or in pyproject.toml\n"
-                '[tool.hermpkg.setuptools]\ntargets = ["//models:resnet"]'
+                '[tool.hermpkg.wheel]\ntargets = ["//models:resnet"]'
             )
+        self.parts = tuple(
+            replace(
+                part,
+                output_dir=part.output_dir if self.output_dir is None else self.output_dir,
+                verify=part.verify if self.verify is None else bool(self.verify),
+                rebuild=part.rebuild if self.rebuild is None else bool(self.rebuild),
+            )
+            for part in parts
+        )
 
     def run(self) -> None:
         """Build the artifacts and put them where they belong. Raises ExecError where that fails."""
-        targets = self._hermpkg("build")["targets"]
-        artifacts = {target["label"]: target["path"] for target in targets if target["path"]}
-        if not artifacts:
-            raise OptionError(f"no model_package among {' '.join(self.targets or ())}")
-        if self.verify or self.rebuild:
-            self._hermpkg("verify", *(["--rebuild"] if self.rebuild else []))
-        folder = self._folder()
-        root = _workspace_root()
-        places = {label: os.path.join(folder, os.path.basename(path)) for label, path in artifacts.items()}
-        _check_places(places)
-        os.makedirs(folder, exist_ok=True)
-        for label, path in artifacts.items():
-            target = places[label]
-            shutil.copyfile(os.path.join(root, path), target)
-            # Whatever the umask: the mode is a part of a wheel's bytes.
-            os.chmod(target, 0o644)
-            self.announce(f"{label} -> {target}", level=logging.INFO)
+        put: list[str] = []
+        with _told():
+            for part in self.parts:
+                artifacts = build_artifacts(part, os.getcwd(), cache_dir=self.cache_dir or "")
+                for label, place in put_artifacts(artifacts, self._folder(part)).items():
+                    self.announce(f"{label} -> {place}", level=log.INFO)
+                    if self._is_in_wheel(part):
+                        put.append(os.path.relpath(place, self.build_lib))
+        if not self.editable_mode:
+            self._remove_others(put)
 
     def workspace_inputs(self) -> list[str]:
         """Build the artifacts, and list the files of the project that they are built from.
 
         Raises ExecError where the build fails, or where the workspace does not begin at the project.
         """
-        root, project = _workspace_root(), os.getcwd()
-        if not os.path.samefile(root, project):
-            raise ExecError(
-                "a source distribution cannot hold what the artifacts are built from: the workspace\n"
-                f"{root} begins outside of the project {project}.\nMake wheels of the project itself: "
-                "python -m build --wheel, uv build --wheel, or pip wheel ."
-            )
-        return list(self._hermpkg("build", "--inputs")["inputs"])
+        targets = [target for part in self.parts for target in part.targets]
+        with _told():
+            return workspace_inputs(targets, os.getcwd(), cache_dir=self.cache_dir or "")
 
     def get_outputs(self) -> list[str]:
         """List the artifacts in the folder that the wheel is made of."""
-        if self.output_dir or not self.package:
-            return []
-        folder = os.path.join(self.build_lib, *self.package.split("."))
-        return [os.path.join(folder, name) for name in self._names()]
+        with _told():
+            return [
+                os.path.join(self.build_lib, *part.package.split("."), name)
+                for part in self.parts
+                if self._is_in_wheel(part)
+                for name in artifact_names(part.targets, os.getcwd())
+            ]
 
     def get_output_mapping(self) -> dict[str, str]:
         """Map files of the wheel to those in the source tree, for editable installations."""
         if not self.editable_mode:
             return {}
-        folder = self._folder()
-        return {path: os.path.join(folder, os.path.basename(path)) for path in self.get_outputs()}
+        source = self.get_finalized_command("build_py").get_package_dir
+        mapping = {}
+        for path in self.get_outputs():
+            folder, name = os.path.split(os.path.relpath(path, self.build_lib))
+            mapping[path] = os.path.join(source(folder.replace(os.sep, ".")), name)
+        return mapping
 
-    def _names(self) -> list[str]:
-        """List the file names of the artifacts, without building them. Raises OptionError."""
-        from hermpkg_build.core.target import ModelPackage
-        from hermpkg_build.disk.source_tree import SourceTree
-        from hermpkg_build.errors import HermpkgError
-        from hermpkg_build.loading.loader import Loader
-        from hermpkg_build.loading.requested import load_requested
-        from hermpkg_build.loading.workspace import find_workspace
+    def _is_in_wheel(self, part: WheelPart) -> bool:
+        return bool(part.package) and not part.output_dir
 
-        try:
-            loader = Loader(find_workspace(os.getcwd()), SourceTree())
-            requested = load_requested(loader, list(self.targets or ()))
-        except HermpkgError as error:
-            raise OptionError(str(error)) from error
-        targets = [requested.targets[label] for label in requested.labels]
-        return [os.path.basename(target.output) for target in targets if isinstance(target, ModelPackage)]
-
-    def _folder(self) -> str:
-        """Return where the artifacts go."""
-        if self.output_dir:
-            return self.output_dir
-        if not self.package:
+    def _folder(self, part: WheelPart) -> str:
+        """Return where the artifacts of a part go."""
+        if part.output_dir:
+            return part.output_dir
+        if not part.package:
             return _DEFAULT_OUTPUT
         if self.editable_mode:
-            return str(self.get_finalized_command("build_py").get_package_dir(self.package))
-        return os.path.join(self.build_lib, *self.package.split("."))
+            return str(self.get_finalized_command("build_py").get_package_dir(part.package))
+        return os.path.join(self.build_lib, *part.package.split("."))
 
-    def _hermpkg(self, command: str, *options: str) -> Mapping[str, Any]:
-        """Run the command line tool on the targets, and return its JSON."""
-        words = ["--json", *([f"--cache-dir={self.cache_dir}"] if self.cache_dir else [])]
-        words += [command, *options, "--", *(self.targets or ())]
-        completed = subprocess.run(
-            [sys.executable, "-m", "hermpkg_build", *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            check=False,
-            # The project's folder is none to import from.
-            env={**os.environ, "PYTHONSAFEPATH": "1"},
-        )
-        try:
-            value: Mapping[str, Any] = json.loads(completed.stdout)
-        except ValueError:
-            value = {}
-        if completed.returncode:
-            raise ExecError(f"hermpkg {command} failed: {_why(value, completed.returncode)}")
-        return value
+    def _remove_others(self, put: Sequence[str]) -> None:
+        """Remove what an earlier build put into the folder of the wheel, and this one did not.
 
-
-def _check_places(places: Mapping[str, str]) -> None:
-    """Raise OptionError where two artifacts would have one place."""
-    owners: dict[str, str] = {}
-    for label, place in places.items():
-        if owners.setdefault(place, label) != label:
-            raise OptionError(
-                f"{owners[place]} and {label} would both be {place}: "
-                'give one of them another name with out = "..." in its BUILD file'
-            )
+        setuptools makes the next wheel of the same folder: what has another name by then would stay in it.
+        """
+        noted = os.path.join(os.path.dirname(os.path.abspath(self.build_lib)), _PUT)
+        before: dict[str, list[str]] = {}
+        with suppress(OSError, ValueError), open(noted, encoding="utf-8") as file:
+            before = json.load(file)
+        folder = os.path.basename(self.build_lib)
+        for name in before.get(folder, ()):
+            if name not in put:
+                with suppress(OSError):
+                    os.unlink(os.path.join(self.build_lib, name))
+        if put or folder in before:
+            os.makedirs(os.path.dirname(noted), exist_ok=True)
+            with open(noted, "w", encoding="utf-8") as file:
+                json.dump({**before, folder: list(put)}, file)
 
 
-def _why(value: Mapping[str, Any], code: int) -> str:
-    """Return the reason in one line, from what the tool gave as JSON."""
-    if "error" in value:
-        return str(value["error"]["summary"])
-    failed = [check for check in value.get("checks", ()) if not check["passed"]]
-    if failed:
-        return "; ".join(f"{check['subject']}: {check['summary']}" for check in failed)
-    return f"exit code {code}"
-
-
-def _workspace_root() -> str:
-    from hermpkg_build.loading.workspace import find_workspace
-
-    return find_workspace(os.getcwd()).root
-
-
-def _settings() -> Mapping[str, Any]:
-    """Return the table ``[tool.hermpkg.setuptools]`` of the workspace; empty where there is none."""
-    from hermpkg_build.errors import WorkspaceError
-    from hermpkg_build.loading.workspace import NoWorkspaceError, find_workspace
-
+@contextmanager
+def _told() -> Iterator[None]:
+    """Raise the errors of hermpkg as errors of setuptools, which ends the process with their text."""
     try:
-        table = find_workspace(os.getcwd()).settings.get("setuptools", {})
-    except NoWorkspaceError:
-        return {}
+        yield
     except WorkspaceError as error:
-        # A wheel without its artifact must not come of it.
         raise OptionError(str(error)) from error
-    if not isinstance(table, Mapping):
-        raise OptionError("tool.hermpkg.setuptools is a table")
-    return table
+    except (HermpkgError, ValueError) as error:
+        raise ExecError(str(error)) from error

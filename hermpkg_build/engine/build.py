@@ -28,6 +28,7 @@ from hermpkg_build.engine.targets.table import build_target
 from hermpkg_build.engine.test_options import TestOptions
 from hermpkg_build.engine.test_results import TestRunResult
 from hermpkg_build.engine.test_runs import run_each
+from hermpkg_build.engine.wheel_check import warn_of_wheels
 from hermpkg_build.errors import CommandLineError, GroupedError, HermpkgError
 from hermpkg_build.source.known_facts import WORTH_PROCESSES
 
@@ -55,6 +56,7 @@ def build_targets(build: Build) -> BuildResult:
     for the artifact but not exactly one model_package.
     """
     _check_single_output(build)
+    warn_of_wheels(build)
     plan_steps(build, build.labels)
     outcomes = _outcomes(build, build.labels)
     result = _result(build, outcomes)
@@ -70,6 +72,7 @@ def build_part(build: Build, part: ChangedPart) -> BuildResult:
     Raises BuildFailedError as `build_targets` does.
     """
     tell_of_others(build, part)
+    warn_of_wheels(build)
     plan_steps(build, build.labels)
     outcomes = _outcomes(build, build.labels)
     result = _result(build, outcomes)

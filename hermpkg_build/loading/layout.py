@@ -80,7 +80,16 @@ class _Project:
     def backend(self) -> str:
         """The module that builds the project; "" where none is named."""
         backend = self.get("build-system", "build-backend")
-        return backend.partition(".")[0].partition(":")[0] if isinstance(backend, str) else ""
+        name = backend.partition(".")[0].partition(":")[0] if isinstance(backend, str) else ""
+        return (_behind_own(self._document) or name) if name == "hermpkg_build" else name
+
+
+def _behind_own(document: Mapping[str, Any]) -> str:
+    """The module of the build backend that our own stands before; "" where that is not clear."""
+    from hermpkg_build.loading.wheel_backends import build_system
+
+    delegates = build_system(document).delegates
+    return delegates[0].partition(".")[0] if len(delegates) == 1 else ""
 
 
 def _clean(path: str) -> str | None:

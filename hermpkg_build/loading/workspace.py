@@ -94,13 +94,19 @@ def _check_owner(path: str, start: str) -> None:
         )
 
 
-def _document(path: str) -> dict[str, object]:
-    """Return what a ``pyproject.toml`` says; nothing where it does not speak of hermpkg."""
+def project_document(folder: str) -> Mapping[str, object]:
+    """Return what the ``pyproject.toml`` of a project says, {} where there is none. Raises WorkspaceError."""
+    path = os.path.join(folder, "pyproject.toml")
+    return _document(path, whoever=True) if os.path.isfile(path) else {}
+
+
+def _document(path: str, *, whoever: bool = False) -> dict[str, object]:
+    """Return what a ``pyproject.toml`` says; nothing where it does not speak of hermpkg, or of `whoever`."""
     try:
         data = read_limited(path)
     except OSError as error:
         raise WorkspaceError(f"cannot read {path}: {error.strerror}") from error
-    if b"hermpkg" not in data:
+    if b"hermpkg" not in data and not whoever:
         # Most of the pyproject.toml files on the way up belong to other programs and are not parsed.
         return {}
     try:
@@ -165,6 +171,7 @@ def _check_names(settings: Iterable[str], path: str) -> None:
     """Raise WorkspaceError for a setting that does not exist, unless it looks like another program's."""
     own = (
         "source-roots",
+        "wheel",
         "setuptools",
         "environment",
         "environment-urls",

@@ -111,7 +111,7 @@ where = ["src"]
 SETTINGS = """
 [tool.hermpkg]
 source-roots = ["src", "checks"]
-[tool.hermpkg.setuptools]
+[tool.hermpkg.wheel]
 targets = ["//src/shop/models:art"]
 package = "shop"
 """
@@ -262,11 +262,64 @@ def test_inputs_that_lie_in_an_environment_are_those_that_a_target_lists(workspa
 def test_options_in_setup_cfg(make_project):
     project = make_project()
     text = (project.root / "pyproject.toml").read_text()
-    (project.root / "pyproject.toml").write_text(text.partition("[tool.hermpkg.setuptools]")[0])
+    (project.root / "pyproject.toml").write_text(text.partition("[tool.hermpkg.wheel]")[0])
     options = "[package_model]\ntargets = //training:greeter\npackage = acme.artifacts\n"
     (project.root / "setup.cfg").write_text(options)
     project.run("setup.py", "-q", "build")
     assert (project.root / "build/lib/acme/artifacts/greeter.pt").is_file()
+
+
+OWN_BUILD = """
+from setuptools import Command, setup
+from setuptools.command.build import build
+
+class Extra(Command):
+    user_options = []
+    initialize_options = finalize_options = run = lambda self: None
+
+class Build(build):
+    sub_commands = [*build.sub_commands, ("extra", None)]
+
+folders = {"firm.shop": "lib/code"}
+setup(cmdclass={"build": Build, "extra": Extra}, packages=[*folders], package_dir=folders)
+"""
+OWN_SETTINGS = """
+[tool.hermpkg]
+[[tool.hermpkg.wheel]]
+targets = ["//:art"]
+package = "firm.shop.models"
+[[tool.hermpkg.wheel]]
+targets = ["//:art"]
+package = "firm.other"
+"""
+ART = """
+python_modules(name = "modules", srcs = ["m.py"])
+model_package(name = "art", out = "{}.pt", modules = ["m"], policy = [intern("**")], deps = [":modules"])
+"""
+
+
+def test_a_build_of_ones_own_with_what_is_called_otherwise_later(make_workspace, tmp_path):
+    """A list of sub-commands of one's own, folders by packages, and a package that another project has."""
+    project = Project(make_workspace(tmp_path / "firm", tmp_path / "cache"))
+    files = {
+        "setup.py": OWN_BUILD,
+        "pyproject.toml": OWN_SETTINGS,
+        "lib/code/__init__.py": "",
+        "m.py": "V = 1",
+    }
+    for path, text in files.items():
+        project.workspace.write(path, text)
+    for name in ("first", "second"):
+        project.workspace.write("BUILD", RULES + ART.format(name))
+        project.run("setup.py", "-q", "build")
+        built = {
+            str(path.relative_to(project.root / "build/lib"))
+            for path in (project.root / "build").rglob("*.pt")
+        }
+        assert built == {f"firm/shop/models/{name}.pt"}
+    project.workspace.write("pyproject.toml", OWN_SETTINGS.replace("firm.shop.models", "firm.new"))
+    project.run("setup.py", "-q", "build")
+    assert not list((project.root / "build/lib/firm/new").glob("*"))
 
 
 def test_projects_that_ask_for_nothing_get_nothing(make_project):

@@ -11,6 +11,12 @@ def backend(name):
     return {"build-system": {"build-backend": name}, "project": {"name": "Sen-tim"}}
 
 
+def before(*requires):
+    """The document of a project whose wheels our own backend has another one make."""
+    system = {"build-backend": "hermpkg_build.backend", "requires": [*requires, "hermpkg-build"]}
+    return {"build-system": system, "project": {"name": "Sen-tim"}}
+
+
 def tool(*keys, **value):
     document = value
     for key in reversed(keys):
@@ -43,6 +49,8 @@ def tool(*keys, **value):
         (backend("flit_core.buildapi"), ("src", "")),
         (backend("pdm.backend"), ("src", "")),
         (backend("uv_build"), ("src", "")),
+        (before("pdm-backend"), ("src", "")),
+        (before("uv_build>=0.9", "setuptools"), ("src", "")),
         ({**backend("setuptools.build_meta"), **tool("setuptools", packages=["sentim"])}, ("",)),
         ({}, ("",)),
         (tool("setuptools", **{"package-dir": {"": "../outside"}}), ("",)),

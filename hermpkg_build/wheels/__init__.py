@@ -1,0 +1,1 @@
+"""Artifacts in wheels: what all build backends share, and the hooks of hatch and PDM."""
