@@ -62,7 +62,7 @@ def changed_part(request: BuildRequest, examined: Examined) -> ChangedPart | Non
     snapshot = examined.snapshot
     if not examined.is_all or request.out is not None:
         return None
-    rests = _load(examined.path, snapshot)
+    rests = load_rests(examined.path, snapshot)
     if rests is None:
         return None
     changed = frozenset(examined.changed)
@@ -70,19 +70,24 @@ def changed_part(request: BuildRequest, examined: Examined) -> ChangedPart | Non
     resting, found = rests.on(files)
     known = {files[file] for file in found} | {path for path in changed if path in snapshot.outputs}
     concerned = resting | {
-        target.label for target in snapshot.result.targets if _output(examined, target) in changed
+        target.label for target in snapshot.result.targets if output_of(examined.path, target) in changed
     }
     labels = [target.label for target in snapshot.result.targets if target.label in concerned]
     if known != changed or len(labels) < len(concerned) or len(labels) == len(snapshot.result.targets):
         return None
-    if not labels or any(label.rpartition(":")[2] in _PATTERNS for label in labels):
+    if not labels or any(map(is_pattern, labels)):
         return None
     return ChangedPart(request=request, examined=examined, rests=rests, labels=tuple(labels))
 
 
-def _output(examined: Examined, target: TargetResult) -> str:
-    """Return the absolute path of an artifact, "" where there is none."""
-    return os.path.join(root_of(examined.path), target.path) if target.path else ""
+def is_pattern(label: str) -> bool:
+    """Whether the label of a target, in a request, would stand for other targets too."""
+    return label.rpartition(":")[2] in _PATTERNS
+
+
+def output_of(snapshot_path: str, target: TargetResult) -> str:
+    """Return the absolute path of an artifact of the workspace that a snapshot lies in, "" for none."""
+    return os.path.join(root_of(snapshot_path), target.path) if target.path else ""
 
 
 def merged(part: ChangedPart, built: BuildResult) -> BuildResult:
@@ -251,7 +256,7 @@ def _keep(path: str, snapshot: Snapshot, rests: Rests, texts: TextTable | None) 
     save(path, replace(snapshot, resting=hashes[0], texts=hashes[1]))
 
 
-def _load(path: str, snapshot: Snapshot) -> Rests | None:
+def load_rests(path: str, snapshot: Snapshot) -> Rests | None:
     """Return what is kept beside a snapshot, where it is that which was kept with it."""
     try:
         data = read_limited(_beside(path), _LARGEST)

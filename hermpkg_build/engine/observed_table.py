@@ -9,7 +9,7 @@ from hermpkg_build.disk.signatures import FileSignature
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
     from typing import Literal, TypeAlias
 
     Observed: TypeAlias = tuple[str, "FileSignature | None"]
@@ -78,6 +78,19 @@ class ObservedTable(MutableMapping[str, "Observed"]):
             except (OSError, ValueError):  # noqa: PERF203
                 found.append(path)
         return found
+
+    def are_unchanged(self, places: Iterable[int]) -> bool:
+        """Whether the paths with these numbers have the signatures that vouch for them."""
+        stat, columns = os.stat, self._columns
+        for at in places:
+            try:
+                now = stat(self.paths[at])
+            except (OSError, ValueError):
+                return False
+            row = tuple([column[at] for column in columns])
+            if (now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino, now.st_dev) != row:
+                return False
+        return True
 
     def with_changes(self, new: Mapping[str, Observed], without: Collection[str]) -> ObservedTable:
         """Return a table with `new` entries and `without` some others; those that stay keep their order."""

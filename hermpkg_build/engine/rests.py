@@ -45,6 +45,14 @@ class Rests:
                 labels.add(self.labels[bisect_right(self.edges, at) - 1])
         return labels, known
 
+    def of_targets(self, labels: AbstractSet[str]) -> set[int] | None:
+        """Return the files that targets rest on; None where it is not known of all."""
+        found = set[int]()
+        for label, start, stop in zip(self.labels, self.edges, self.edges[1:], strict=False):
+            if label in labels:
+                found.update(self.files[start:stop])
+        return found if labels <= set(self.labels) else None
+
     def with_changes(
         self,
         new: Mapping[str, Collection[int]],

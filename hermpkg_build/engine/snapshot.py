@@ -94,8 +94,8 @@ def examine(request: BuildRequest) -> Examined | None:
     configuration is parsed here.
     """
     started = time.perf_counter()
-    for path, stored in snapshots(request.directory, _words_of(request)):
-        snapshot = _snapshot_of(stored)
+    for path, stored in snapshots(request.directory, request_words(request)):
+        snapshot = read_snapshot(stored)
         return None if snapshot is None else _examined(snapshot, path, started)
     return None
 
@@ -114,7 +114,7 @@ def find_renewed(examined: Examined) -> BuildResult | None:
         labels = renewed(examined.path, stored, examined.changed) if stored is not None else None
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None
-    snapshot = _snapshot_of(stored) if stored is not None else None
+    snapshot = read_snapshot(stored) if stored is not None else None
     if labels is None or snapshot is None:
         return None
     result = replace(examined, snapshot=snapshot).result()
@@ -146,10 +146,11 @@ def snapshot_path(root: str, request: BuildRequest) -> str:
 
     Raises OSError where there can be none: `mark_origin` was not called.
     """
-    return path_of(root, request.directory, _words_of(request))
+    return path_of(root, request.directory, request_words(request))
 
 
-def _words_of(request: BuildRequest) -> tuple[str, ...]:
+def request_words(request: BuildRequest) -> tuple[str, ...]:
+    """Return what tells a request from others in the same folder."""
     conditions = ""
     if request.conditions is not None:
         from hermpkg_build.core.json_codec import to_json
@@ -177,7 +178,8 @@ def save(path: str, snapshot: Snapshot) -> None:
     replace_file(path, stored.to_bytes())
 
 
-def _snapshot_of(stored: StoredSnapshot) -> Snapshot | None:
+def read_snapshot(stored: StoredSnapshot) -> Snapshot | None:
+    """Return a stored snapshot with its values; None where these are of other forms."""
     values = stored.values
     try:
         counts = {kind: ActionCounts(0, run + cached) for kind, (run, cached) in values["actions"].items()}

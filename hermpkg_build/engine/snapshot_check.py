@@ -30,6 +30,9 @@ _MOST_CHANGED = 100
 """After so many edits all is looked at again."""
 
 _ABSENT = short_hash(listing_bytes(None))
+_LARGEST = 1 << 30
+"""Bytes of a snapshot, which holds a hundred for each path."""
+
 _TABLES = ("outputs", "files", "directories")
 
 
@@ -133,7 +136,7 @@ def read_stored(path: str) -> StoredSnapshot | None:
     with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
         status = os.fstat(file.fileno())
         # The search for a snapshot may end in a folder that all can write to, such as /tmp.
-        if status.st_uid != os.geteuid() or not S_ISREG(status.st_mode):
+        if status.st_uid != os.geteuid() or not S_ISREG(status.st_mode) or status.st_size > _LARGEST:
             return None
         data = bytearray(status.st_size)
         if file.readinto(data) != len(data):

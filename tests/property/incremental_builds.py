@@ -16,6 +16,7 @@ import pytest
 from hermpkg_build.disk import signatures
 from hermpkg_build.engine.build import build_part, build_targets
 from hermpkg_build.engine.changed_part import changed_part
+from hermpkg_build.engine.larger_request import examine_larger
 from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.opening import MakeRebuilder, open_build
 from hermpkg_build.engine.rebuilder import CachingRebuilder
@@ -88,7 +89,7 @@ def build(
     if found is not None:
         targets = {label: (sha256, size) for label, _, sha256, size, _ in found[0].values["targets"]}
     else:
-        examined = None if from_nothing else examine(request)
+        examined = None if from_nothing else examine(request) or examine_larger(request)
         part = changed_part(request, examined) if examined is not None else None
         asked = part.part_of_request(1) if part is not None else request
         try:

@@ -161,3 +161,58 @@ def test_a_target_that_fails_after_an_edit_is_not_among_the_results(tmp_path: Pa
     (gave, _), clean_root = build(root, cache), tmp_path / "clean"
     CHAIN.write(clean_root)
     assert gave == build(clean_root, tmp_path / "clean cache")[0]
+
+
+def build_one_by_one(folder: Path) -> tuple[list[str], list[str]]:
+    """Build all, edit a module, build each target alone; return those that are wrong, and those built."""
+    root, cache, clean_root = folder / "workspace", folder / "cache", folder / "clean"
+    CHAIN.write(root)
+    time.sleep(TICK_S)
+    build(root, cache)
+    EDITS[0](CHAIN).write(root)
+    time.sleep(TICK_S)
+    EDITS[0](CHAIN).write(clean_root)
+    clean, _ = build(clean_root, folder / "clean cache", from_nothing=True)
+    stale, built = [], []
+    for label, digest in clean.targets.items():
+        gave, way = build(root, cache, label)
+        stale += [] if gave.targets == {label: digest} and not gave.error else [label]
+        built += way.looked_at
+    return stale, built
+
+
+def test_one_target_is_known_by_a_build_of_all(tmp_path: Path) -> None:
+    """Where the edit does not concern it."""
+    assert build_one_by_one(tmp_path) == ([], ["//one:code", "//three:out"])
+
+
+def test_forgetting_what_targets_rest_on_breaks_builds_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = Resting.note
+
+    def forgetful(self: Resting, label: object, paths: object) -> None:
+        if str(label) == "//three:out":
+            paths = [path for path in paths if not path.endswith("one/b.py")]  # type: ignore[attr-defined]
+        note(self, label, paths)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Resting, "note", forgetful)
+    stale, _ = build_one_by_one(tmp_path)
+    assert stale == ["//three:out"]
+
+
+@pytest.mark.parametrize("change", ["BUILD", "folder", "artifact"])
+def test_what_may_concern_one_target_makes_it_again(tmp_path: Path, change: str) -> None:
+    root, cache = tmp_path / "workspace", tmp_path / "cache"
+    CHAIN.write(root)
+    time.sleep(TICK_S)
+    build(root, cache)
+    if change == "BUILD":
+        (root / "one" / "BUILD").write_text((root / "one" / "BUILD").read_text() + "# edited\n")
+    elif change == "folder":
+        (root / "one" / "new.py").write_text("")
+    else:
+        (root / "hermpkg-out" / "two" / "out.pt").write_bytes(b"lost")
+    time.sleep(TICK_S)
+    assert build(root, cache, "//two:out")[1].looked_at == ["//two:out"]
+    assert (root / "hermpkg-out" / "two" / "out.pt").stat().st_size > 1000

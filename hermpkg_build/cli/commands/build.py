@@ -142,10 +142,13 @@ def _bring_up_to_date(
     With `tells_why` the result tells of the actions that ran.
     """
     from hermpkg_build.cli.building import call_engine
+    from hermpkg_build.engine.larger_request import examine_larger
     from hermpkg_build.engine.snapshot import examine, find_renewed
 
     # A snapshot knows what the build looked at, but not why.
     examined = None if arguments.inputs else examine(request)
+    if examined is None and not (arguments.inputs or tells_why):
+        examined = examine_larger(request)
     renewed = None if examined is None or tells_why else find_renewed(examined)
     if renewed is not None:
         result, told = renewed, [target for target in renewed.targets if target.path] or renewed.targets

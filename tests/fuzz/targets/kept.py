@@ -169,7 +169,7 @@ def _snapshot(folder: Path) -> Reader:
 
     def read() -> None:
         stored = snapshot_check.read_stored(str(path))
-        found = snapshot._snapshot_of(stored) if stored is not None else None
+        found = snapshot.read_snapshot(stored) if stored is not None else None
         if found is not None:
             snapshot._examined(found, str(path), 0.0)
 
