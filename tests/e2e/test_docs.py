@@ -25,6 +25,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
         ("tutorial/from-a-project.md", 4),
         ("tutorial/first-package.md", 6),
         ("how-to/mend-build-files.md", 1),
+        ("how-to/ship-a-model.md", 1),
         ("how-to/load-a-file-from-a-stranger.md", 5),
         ("how-to/give-your-auditors-a-bill-of-materials.md", 2),
         ("how-to/run-it-elsewhere.md", 1),
