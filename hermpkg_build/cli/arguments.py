@@ -219,7 +219,7 @@ class _UnknownOptionError(Exception):
     def told(self) -> CommandLineError:
         return CommandLineError(
             f"unknown option {self.spelled}",
-            next_step=question(self.spelled, self.known) or "hermpkg --help lists the options",
+            next_step=question(self.spelled, self.known) or "hermpkg COMMAND --help lists the options of a command",
         )
 
 
