@@ -166,6 +166,7 @@ def test_diagrams_are_drawn(opened: Any, address: str) -> None:
 def test_the_python_api_has_types_and_examples(opened: Any, address: str) -> None:
     page = opened(address + "reference/python-importing.html")
     text = page.run("document.querySelector('article').innerText")
+    assert "file_or_buffer: Source" in text
     assert "as_type: type[_T]" in text
     assert "map_location: MapLocation = None" in text
     examples = "[...document.querySelectorAll('article .highlight')].map((e) => e.innerText)"
