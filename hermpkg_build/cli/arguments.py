@@ -219,7 +219,8 @@ class _UnknownOptionError(Exception):
     def told(self) -> CommandLineError:
         return CommandLineError(
             f"unknown option {self.spelled}",
-            next_step=question(self.spelled, self.known) or "hermpkg COMMAND --help lists the options of a command",
+            next_step=question(self.spelled, self.known)
+            or "hermpkg COMMAND --help lists the options of a command",
         )
 
 
