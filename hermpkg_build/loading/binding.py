@@ -12,6 +12,8 @@ from hermpkg_build.loading.call_site import CallSite
 from hermpkg_build.loading.rules import Function
 
 _LONGEST_STEP = 200
+_MOST_UNKNOWN = 100
+"""So many attributes that do not exist are told of one call."""
 
 
 def bind(site: CallSite, package: str) -> dict[str, Any] | None:
@@ -23,14 +25,14 @@ def bind(site: CallSite, package: str) -> dict[str, Any] | None:
     before = len(site.errors)
     given = _given(site)
     meant: set[str] = set()
-    for name in given:
-        if name not in function.attributes:
-            meaning = did_you_mean(name, function.attributes)
-            meant.add(meaning)
-            known = f"it has: {', '.join(function.attributes) or 'none'}"
-            step = f"did you mean {meaning!r}?" if meaning else known
-            summary = f"{function.name}() has no attribute {name!r}"
-            site.report(summary, argument=name, path=None, next_step=step)
+    unknown = [name for name in given if name not in function.attributes]
+    for name in unknown[:_MOST_UNKNOWN]:
+        meaning = did_you_mean(name, function.attributes)
+        meant.add(meaning)
+        known = f"it has: {', '.join(function.attributes) or 'none'}"
+        step = f"did you mean {meaning!r}?" if meaning else known
+        summary = f"{function.name}() has no attribute {clipped(name, _LONGEST_STEP)!r}"
+        site.report(summary, argument=name, path=None, next_step=step)
     values: dict[str, Any] = {}
     for name, attribute in function.attributes.items():
         value = given.get(name)

@@ -48,6 +48,8 @@ _MAPPED_FROM = 16 << 20
 _TORCH_MAGIC = 0x1950A86A20F9469CFC6C
 _END_OF_ZIP = b"PK\x05\x06"
 _TORCHSCRIPT_FOLDERS = ("code/", f"{DATA}ts_code/")
+_SOURCES = (".py", ".pyw")
+_LONGEST_PATH_FILE = 1 << 20
 _MODELS_OF_OTHERS = (".pb", ".h5", ".keras", ".onnx", ".tflite", ".mar", ".llamafile")
 
 Named = tuple[str, Callable[[], "memoryview | None"]]
@@ -140,8 +142,10 @@ class _Scan:
         if kind is FileKind.ZIP or _ends_as_zip(data, whole=at_top):
             self._zip(data, name, depth, at_top=at_top)
             return True
-        if name.endswith(".py"):
+        if name.lower().endswith(_SOURCES):
             self._source(data, name)
+        elif name.endswith(".pth") and (lines := _lines_that_run(data)):
+            self._source(memoryview(lines), name)
         if kind is FileKind.TAR:
             self._tar(data, name, depth)
         elif kind is FileKind.COMPRESSED:
@@ -257,7 +261,7 @@ class _Scan:
     def _pickle(self, data: memoryview, name: str, depth: int, around: Surroundings, *, named: bool) -> bool:
         """Scan what may be a pickle; whether it is one. One that is `named` so must be sound."""
         contents = contents_of_pickle(bytes(data[:_FIRST_LOOK]), _base(name))
-        if len(data) > _FIRST_LOOK and (named or contents.pickles or contents.end >= _FIRST_LOOK // 2):
+        if len(data) > _FIRST_LOOK and (named or contents.pickles or contents.is_cut):
             whole = data if len(data) > _MAPPED_FROM else bytes(data)
             contents = contents_of_pickle(whole, _base(name))
         counts = bool(contents.pickles or contents.runs)
@@ -314,7 +318,8 @@ class _Scan:
             if top_of(use.name) in OPERATORS:
                 self._use(use, record, "")
         if facts.problem:
-            self.unreadable(record, f"the code is not valid TorchScript: {facts.problem}", level=Level.NOTE)
+            # torch takes names that are words of Python, and what else differs is not known.
+            self.unreadable(record, f"the code of TorchScript cannot be parsed: {facts.problem}")
 
     def _code(self, facts: CodeFacts, record: str, module: str) -> None:
         if facts.problem:
@@ -363,6 +368,14 @@ class _Scan:
         if finding not in self._findings and self._levels[finding.level] < MOST_FINDINGS:
             self._levels[finding.level] += 1
             self._findings[finding] = None
+
+
+def _lines_that_run(data: memoryview) -> bytes:
+    """The lines of a file of paths that Python runs when it starts: those that begin as imports do."""
+    if len(data) > _LONGEST_PATH_FILE:
+        return b""
+    lines = bytes(data).splitlines(keepends=True)
+    return b"".join(line for line in lines if line.startswith((b"import ", b"import\t")))
 
 
 def _itself(view: memoryview) -> memoryview:

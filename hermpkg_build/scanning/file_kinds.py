@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import binascii
 import bz2
@@ -9,6 +10,7 @@ import enum
 import io
 import json
 import lzma
+import re
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -53,6 +55,12 @@ _PICKLE_NAMES = (".pkl", ".pickle", ".p", ".joblib", ".dill", ".cloudpickle", ".
 _NUMPY = b"\x93NUMPY"
 _HIGHEST_PROTOCOL = 9
 _BYTECODE_END = b"\r\n"
+_LONGEST_HEADER = 1 << 20
+
+PLAIN_NUMPY_TYPE = re.compile(
+    r"[|<>=]?(?:b1|[iu][1248]|f(?:2|4|8|12|16)|c(?:8|16|24|32)|[SUVa][0-9]*|[mM]8(?:\[[0-9A-Za-z]+\])?)"
+)
+"""How numpy writes a type whose values are bytes of the array alone."""
 
 
 def kind_of(data: memoryview, name: str = "") -> FileKind:
@@ -175,10 +183,32 @@ def tar_members(data: memoryview) -> Iterator[tuple[str, memoryview]]:
 
 
 def numpy_objects(data: memoryview) -> memoryview | None:
-    """What follows the header of a numpy array of objects: a pickle. None for an array of numbers."""
+    """What follows the header of a numpy array of objects: a pickle. None for an array of numbers and texts.
+
+    numpy reads the header as a literal of Python, in any spelling, and whatever of it is not known to be a
+    type of numbers may be one of objects.
+    """
     version = data[6] if len(data) > 6 else 0
     width = 2 if version <= 1 else 4
     size = int.from_bytes(data[8 : 8 + width], "little")
     start = 8 + width + size
     header = bytes(data[8 + width : start])
-    return data[start:] if b"O" in header.split(b"'fortran_order'")[0] or b"'descr'" not in header else None
+    return None if _holds_numbers(header) else data[start:]
+
+
+def _holds_numbers(header: bytes) -> bool:
+    """Whether the header of an array names a type of which every part is plain."""
+    if len(header) > _LONGEST_HEADER:
+        return False
+    try:
+        described = ast.literal_eval(header.decode("latin-1").strip())
+        return _is_plain_type(described["descr"])
+    except (ValueError, SyntaxError, TypeError, KeyError, IndexError, RecursionError, MemoryError):
+        return False
+
+
+def _is_plain_type(described: object) -> bool:
+    if isinstance(described, str):
+        return PLAIN_NUMPY_TYPE.fullmatch(described) is not None
+    # A list of fields, each of which has a name, a type, and maybe a shape.
+    return isinstance(described, list) and all(_is_plain_type(field[1]) for field in described)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hermpkg_build.scanning.findings import Finding, Kind, Level
 from hermpkg_build.scanning.harmless import is_harmless
 from hermpkg_build.scanning.known_names import Capability, capability_within, reaches_others
-from hermpkg_build.scanning.pickle_calls import COMPUTED, Deed, PickleUse, Place
+from hermpkg_build.scanning.pickle_calls import COMPUTED, FORGED_TYPE, Deed, PickleUse, Place
 from hermpkg_build.scanning.surroundings import Surroundings, origins_of
 
 _ORDER = (Deed.CHANGES, Deed.CALLS, Deed.STATE, Deed.FILLS, Deed.IMPORTS)
@@ -62,6 +62,10 @@ class Verdict(NamedTuple):
 
 _CHANGES = Verdict(Level.DANGEROUS, Capability.INTERNALS, "changes what it imports")
 
+_FORGED = Verdict(
+    Level.DANGEROUS, Capability.INTERNALS, "forges a type of numpy, by which it takes numbers for addresses"
+)
+
 
 def verdict_on(module: str, name: str, around: Surroundings) -> Verdict | None:
     """Judge a name in a pickle; None for a harmless one."""
@@ -71,6 +75,8 @@ def verdict_on(module: str, name: str, around: Surroundings) -> Verdict | None:
         return Verdict(Level.DANGEROUS, Capability.COMPUTED, "an extension code, which the process decides")
     if not _INSIDES.isdisjoint(name.split(".")):
         return Verdict(Level.DANGEROUS, Capability.INTERNALS, str(Capability.INTERNALS))
+    if (module, name) == FORGED_TYPE:
+        return _FORGED
     if module in around.packed:
         return _of_packed(module, name, around)
     if around.is_torchscript and module.partition(".")[0] == _TORCHSCRIPT:

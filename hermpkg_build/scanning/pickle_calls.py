@@ -16,11 +16,15 @@ from hermpkg_build.pickles.reading.paths import Path, children, key_text, root_p
 from hermpkg_build.scanning.harmless import is_harmless
 from hermpkg_build.scanning.joblib_arrays import names_wrapper, read_with_arrays
 from hermpkg_build.scanning.looked_up_names import is_lookup, maker_of, mere_getters, static_name
+from hermpkg_build.scanning.numpy_types import is_sound_type
 
 __all__ = ["COMPUTED", "Deed", "PickleContents", "PickleUse", "PickledBytes", "Place", "contents_of_pickle"]
 
 MOST_PLACES = 8
 """So many places of one use are told; the others are counted."""
+
+FORGED_TYPE = ("numpy", "dtype.__setstate__")
+"""Stands for a state that makes numpy take numbers for objects, or read behind an array."""
 
 _LONGEST = 160
 _MOST_PICKLES = 10_000
@@ -97,7 +101,8 @@ class PickleContents:
 
     `problem` says why the last pickle cannot be read to its end, "" where all can. `pickles` counts those
     that have an end; `end` is the offset behind the last of them, or that of the opcode that no unpickler
-    gets past. `nested` are values that may be files.
+    gets past. The last pickle `is_cut` where it may go on behind the end of the data. `nested` are values
+    that may be files.
     """
 
     uses: tuple[PickleUse, ...]
@@ -105,6 +110,7 @@ class PickleContents:
     end: int
     problem: str
     nested: tuple[PickledBytes, ...]
+    is_cut: bool = False
 
     @property
     def globals(self) -> frozenset[tuple[str, str]]:
@@ -130,17 +136,18 @@ def contents_of_pickle(data: bytes | memoryview, record: str = "", start: int = 
     uses = _Uses()
     nested: list[PickledBytes] = []
     seen: set[int] = set()
-    problem, pickles, end = "", 0, start
+    problem, pickles, end, is_cut = "", 0, start, False
     while pickles < _MOST_PICKLES:
         end_before, reading = end, read_stream(data, end)
         if pickles and reading.problem and not reading.steps:
             break
-        end, problem = reading.end, reading.problem
+        end, problem, is_cut = reading.end, reading.problem, reading.is_cut
         readings: tuple[Reading, ...] = (reading,)
         if names_wrapper(reading):
             # Who reads it without joblib reads the bytes of its arrays as opcodes, until one of them fails.
             readings = (*read_with_arrays(data, end_before), reading)
             end, problem = readings[0].end, readings[0].problem
+            is_cut = any(each.is_cut for each in readings)
         for each in readings:
             ways = _Ways(each, root_path(record) if record else Path("object", ""))
             passed_over = mere_getters(each)
@@ -156,7 +163,14 @@ def contents_of_pickle(data: bytes | memoryview, record: str = "", start: int = 
             break
     if pickles == _MOST_PICKLES and end < len(data):
         problem = f"more than {_MOST_PICKLES:,} pickles after each other"
-    return PickleContents(uses=uses.result(), pickles=pickles, end=end, problem=problem, nested=tuple(nested))
+    return PickleContents(
+        uses=uses.result(),
+        pickles=pickles,
+        end=end,
+        problem=problem,
+        nested=tuple(nested),
+        is_cut=is_cut,
+    )
 
 
 class _Ways:
@@ -209,6 +223,8 @@ class _Uses:
         """Add what a step does."""
         deed, named = _deed(step)
         module, name = _name(named, deed, step.protocol)
+        if deed is Deed.STATE:
+            module, name = _stated_name(step, (module, name))
         key = (deed, module, name)
         if (step.offset, *key) in self._seen:
             return  # Found in another reading of the same bytes.
@@ -260,6 +276,13 @@ def _name(node: Node, deed: Deed, protocol: int) -> tuple[str, str]:
     if deed is Deed.ASKS:
         return "persistent", key_text(node.parts[0]) if node.opcode != "NEXT_BUFFER" else "buffer"
     return static_name(node, protocol) or (COMPUTED, COMPUTED)
+
+
+def _stated_name(step: Step, name: tuple[str, str]) -> tuple[str, str]:
+    """The name of what takes a state: of a type of numpy its method, where the state makes no sense."""
+    module, made = name
+    is_type = (module, made) == ("numpy", "dtype") and not is_sound_type(step.node)
+    return FORGED_TYPE if is_type or module == "numpy.dtypes" else name
 
 
 def _nested(reading: Reading, ways: _Ways) -> Iterable[PickledBytes]:

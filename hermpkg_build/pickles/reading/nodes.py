@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from hermpkg_build.core.collection_pause import paused_collection
-from hermpkg_build.pickles.reading.opcode_stream import PickleSource, opcodes_of
+from hermpkg_build.pickles.reading.opcode_stream import CutOffError, PickleSource, opcodes_of
 
 COMPUTED = "<computed>"
 """Stands for the name of a GLOBAL that only shows when the pickle is loaded."""
@@ -93,9 +93,9 @@ class Step(NamedTuple):
 class Reading:
     """One pickle of a stream, read up to its STOP or to where every unpickler fails.
 
-    `objects` is what it holds: one object, or all that was on the stack where it fails, for the reason
-    `problem`. `steps` have run by then, in this order, also those whose results are thrown away. `end` is the
-    offset behind STOP, or that of the opcode that fails. `texts` are the atoms long enough to be files.
+    `objects` is what it holds: one object, or all that was on the stack where it fails for the reason `problem`,
+    which more data might mend where it `is_cut`. `steps` have run by then, also those whose results are thrown
+    away. `end` is the offset behind STOP, or that of the opcode that fails. `texts` may be files.
     """
 
     objects: tuple[Node, ...]
@@ -103,6 +103,7 @@ class Reading:
     texts: tuple[Node, ...]
     end: int
     problem: str
+    is_cut: bool = False
 
 
 def read_stream(
@@ -112,18 +113,18 @@ def read_stream(
 
     `after_state` is called with each object that was given a state; it may move a stream that is read.
     """
-    reader, problem = _Reader(after_state), ""
+    reader, failure = _Reader(after_state), None
     try:
         objects = [reader.read(data, start, MOST_OPCODES)]
     except ValueError as error:
-        objects = [node for nodes in (*reader.marked, reader.stack) for node in nodes]
-        problem = str(error)
+        objects, failure = [node for nodes in (*reader.marked, reader.stack) for node in nodes], error
     return Reading(
         objects=tuple(objects),
         steps=tuple(reader.steps),
         texts=tuple(reader.texts),
-        end=reader.offset if problem else reader.offset + 1,
-        problem=problem,
+        end=reader.offset if failure else reader.offset + 1,
+        problem=str(failure or ""),
+        is_cut=isinstance(failure, CutOffError),
     )
 
 

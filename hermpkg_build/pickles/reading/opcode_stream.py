@@ -71,12 +71,16 @@ PickleSource: TypeAlias = PickleBytes | io.BytesIO | PickleStream
 """What opcodes are read from: bytes, or a stream over them."""
 
 
+class CutOffError(ValueError):
+    """The data ends before the pickle does: with more of it, there might be no error."""
+
+
 def opcodes_of(data: PickleSource, start: int = 0) -> Iterator[tuple[str, Any, int]]:
     """The opcodes of the pickle at `start` of `data` with their arguments and offsets, up to STOP.
 
     As `pickletools.genops` does, which refuses numbers and texts that unpicklers take (``0x10``, text beyond
     ASCII): a number that cannot be read is None. Names are UTF-8, as the unpickler reads them: GLOBAL and
-    INST have a pair. Raises ValueError where there is no opcode, or its argument is cut off.
+    INST have a pair. Raises ValueError where there is no opcode, CutOffError where `data` ends too early.
     """
     # A mapping has the methods of a stream.
     stream = stream_of(data) if isinstance(data, (bytes, memoryview)) else cast(IO[bytes], data)
@@ -93,11 +97,16 @@ def opcodes_of(data: PickleSource, start: int = 0) -> Iterator[tuple[str, Any, i
                 argument = large(_LENGTHS[opcode.name])
             if argument is None:
                 reader = _TOLERANT.get(opcode.name) or opcode.arg.reader
-                argument = reader(stream)
+                try:
+                    argument = reader(stream)
+                except ValueError as error:
+                    if stream.read(1):
+                        raise
+                    raise CutOffError(str(error)) from None
         yield opcode.name, argument, offset
         if opcode.name == "STOP":
             return
-    raise ValueError("not a sound pickle: it has no end")
+    raise CutOffError("not a sound pickle: it has no end")
 
 
 def _line(stream: IO[bytes]) -> bytes:

@@ -43,6 +43,12 @@ class _Evil:
         return os.system, ("echo scanned",)
 
 
+def _array_of(header: bytes) -> bytes:
+    """An array of objects whose header numpy reads as any other's."""
+    header += b" " * (-(len(header) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + SIMPLE
+
+
 def _broken(data: bytearray, place: int, value: bytes) -> bytes:
     data[place : place + len(value)] = value
     return bytes(data)
@@ -97,5 +103,17 @@ ARCHIVES = {
     "compressed in an archive": bytes(zipped(lzma.compress(SIMPLE), name="inner.bin")),
     "a tar archive": _tar(SIMPLE),
     "an array of objects": _array(_Evil()),
+    "an array whose header has another order": _array_of(
+        b"{'fortran_order': False, 'descr': '|O', 'shape': (1,)}"
+    ),
+    "an array whose type has another name": _array_of(
+        b"{'descr': 'object', 'fortran_order': False, 'shape': (1,)}"
+    ),
+    "an array whose type is written with escapes": _array_of(
+        b"{'descr': '|\\x4f', 'fortran_order': False, 'shape': (1,)}"
+    ),
+    "an array with a field of objects": _array_of(
+        b"{'descr': [('a', '<f8'), ('b', [('c', '|O')])], 'fortran_order': False, 'shape': (1,)}"
+    ),
     "behind a pickle": pickle.dumps(1) + zipped(),
 }

@@ -47,6 +47,33 @@ def test_no_archive_hides_a_pickle(name: str) -> None:
     assert found.worst is Level.DANGEROUS, found.findings
 
 
+def test_torchscript_that_python_does_not_parse_is_not_clean() -> None:
+    """torch runs it: names may be words of Python."""
+    net = torch.jit.script(torch.nn.ReLU())
+    stream, changed = io.BytesIO(), io.BytesIO()
+    torch.jit.save(net, stream)
+    with zipfile.ZipFile(stream) as sound, zipfile.ZipFile(changed, "w") as other:
+        for name in sound.namelist():
+            data = sound.read(name)
+            if name.endswith("activation.py"):
+                data = data.replace(
+                    b"    return", b'    async = "f"\n    torch.save(input, async)\n    return'
+                )
+            other.writestr(name, data)
+    assert scan(stream.getvalue()).is_clean
+    assert not scan(changed.getvalue()).is_clean
+    assert torch.jit.load(io.BytesIO(changed.getvalue()))
+
+
+@pytest.mark.parametrize("name", ["a.pyw", "A.PY", "a.pth"])
+def test_code_of_other_names_is_code(name: str) -> None:
+    assert scan(bytes(zipped(b"import os; os.system('ls')\n", name))).worst is Level.DANGEROUS
+
+
+def test_a_file_of_paths_is_clean() -> None:
+    assert scan(bytes(zipped(b"/usr/lib/x\nimportant\n", "a.pth"))).is_clean
+
+
 UNREADABLE = {
     "7z": b"7z\xbc\xaf\x27\x1c" + bytes(50),
     "zstd": b"\x28\xb5\x2f\xfd" + bytes(50),

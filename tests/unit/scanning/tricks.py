@@ -93,6 +93,9 @@ TRICKS: Mapping[str, bytes] = {
     "a test module": b"cnumpy.testing._private.utils\nrunstring\n(S'1'\n}tR.",
     "torch's own loader": b"ctorch.storage\n_load_from_bytes\n(S'x'\ntR.",
     "a persistent function": b"\x80\x02" + text("x") + b"Q(tR.",
+    "behind large bytes": b"\x80\x03B" + (1 << 17).to_bytes(4, "little") + bytes(1 << 17) + b"0" + SIMPLE,
+    "behind a large text": b"\x80\x02X" + (1 << 17).to_bytes(4, "little") + b"a" * (1 << 17) + b"0" + SIMPLE,
+    "behind a long line": b"V" + b"a" * (1 << 17) + b"\n0" + SIMPLE,
     "deep": b"\x80\x02" + b"]" * 3000 + _SYSTEM + _CALL + b"a" * 3000 + b".",
 }
 """Loading each of them with `pickle` runs something, or does where its names are found."""
