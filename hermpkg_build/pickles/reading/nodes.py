@@ -93,9 +93,9 @@ class Step(NamedTuple):
 class Reading:
     """One pickle of a stream, read up to its STOP or to where every unpickler fails.
 
-    `objects` is what it holds: one object, or all that was on the stack where it fails for the reason `problem`,
-    which more data might mend where it `is_cut`. `steps` have run by then, also those whose results are thrown
-    away. `end` is the offset behind STOP, or that of the opcode that fails. `texts` may be files.
+    `objects` is what it holds: one object, or all that was on the stack where it fails for the reason
+    `problem`, which more data might mend where it `is_cut`. `steps` have run by then, even if their results
+    are thrown away; `end` is the offset behind STOP, or of the opcode that fails. `texts` may be files.
     """
 
     objects: tuple[Node, ...]
