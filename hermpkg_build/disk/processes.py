@@ -18,6 +18,7 @@ _POLL_S = 0.002
 
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 """From <linux/prctl.h>."""
 
 
@@ -59,13 +60,50 @@ def end_with(parent: int) -> None:
     That is for a parent that starts processes in its main thread only. Elsewhere than on Linux this process
     ends now, where the parent is dead already, and not later.
     """
+    _tell_linux(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what children of this process start and leave behind; on Linux only."""
+    _tell_linux(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_children() -> None:
+    """End all children of this process, and those that it is left with then; on Linux only."""
+    others: set[int] = set()
+    while children := set(_children()) - others:
+        others |= {child for child in children if not _end_child(child)}
+
+
+def _end_child(child: int) -> bool:
+    """End a child, and wait for that; False where it is another user's."""
+    try:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    except PermissionError:
+        return False
+    except (ProcessLookupError, ChildProcessError):
+        pass
+    return True
+
+
+def _children() -> list[int]:
+    found: list[int] = []
+    with suppress(OSError):
+        for task in os.listdir("/proc/self/task"):
+            with open(f"/proc/self/task/{task}/children") as file:
+                found += map(int, file.read().split())
+    return found
+
+
+def _tell_linux(option: int, value: int) -> None:
     if sys.platform == "linux":
         import ctypes
 
         with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+            ctypes.CDLL(None).prctl(option, value)
 
 
 class GroupLeader(Protocol):

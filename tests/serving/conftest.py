@@ -93,6 +93,14 @@ def forked():
     return os.fork()
 
 
+def daemon():
+    # One that has left its parent and its group.
+    code = "import subprocess as s; print(s.Popen(['sleep', '1000'], stdout=s.DEVNULL).pid)"
+    command = [sys.executable, "-c", code]
+    started = subprocess.run(command, stdout=subprocess.PIPE, start_new_session=True, check=True)
+    return int(started.stdout)
+
+
 async def later(value):
     await asyncio.sleep(0)
     return value

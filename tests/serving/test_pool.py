@@ -311,8 +311,10 @@ def test_what_a_worker_has_started_ends_with_it(artifact):
         with pytest.raises(WorkerDiedError):
             pool.call("app:kill", signal.SIGKILL)
         assert gone(started)
-        started = pool.call("app:sleeper")
-    assert gone(started)
+        started = [pool.call("app:sleeper"), pool.call("app:daemon")]
+        for each in started:
+            os.kill(each, 0)
+    assert all(map(gone, started))
 
 
 def test_a_child_that_comes_back_from_a_call_ends(pool):

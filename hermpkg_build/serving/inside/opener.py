@@ -14,6 +14,7 @@ import socket
 from contextlib import suppress
 
 from hermpkg_build.archive.private_file import ToShare
+from hermpkg_build.disk.processes import adopt_orphans, end_children
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.runtime.contents.archives import local_source
 from hermpkg_build.runtime.importer import PackageImporter, opened_file
@@ -70,6 +71,8 @@ class _Opener:
     def serve(self) -> None:
         """Serve the pool; end everything when it is gone."""
         watch = Watch(self._control.fileno())
+        # What served code starts may leave its group, and its parent.
+        adopt_orphans()
         try:
             while True:
                 if self._control.has_read_more or watch.wait():
@@ -84,6 +87,7 @@ class _Opener:
                 for process in self._numbers:
                     with suppress(ChildProcessError):
                         os.waitpid(process, 0)
+                end_children()
 
     def _obey(self) -> None:
         parts, descriptors = self._control.receive()
