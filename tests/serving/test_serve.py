@@ -7,12 +7,14 @@ import http.client
 import importlib
 import json
 import signal
+import socket
 import struct
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy
@@ -296,7 +298,11 @@ def test_limits_of_time_and_queue_and_a_graceful_end(artifact):
             thread.join()
         assert sorted(set(statuses)) == [200, 429]
         assert infer(server, seconds(60))[0] == 504
-        assert infer(server, seconds(0))[0] == 200
+        with ExitStack() as stack:
+            for _ in range(5):
+                slow = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+                slow.sendall(b"POST /v2/models/app/infer HTTP/1.1\r\nhost: x\r\ncontent-length: 90\r\n\r\n{")
+            assert infer(server, seconds(0))[0] == 200
         status, _ = infer(server, seconds(60), parameters={"timeout": 200_000})
         assert status == 504
         running = threading.Thread(target=lambda: statuses.append(infer(server, seconds(1.0))[0]))

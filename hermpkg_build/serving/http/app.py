@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from hermpkg_build.serving.http.bodies import Receive, packed, read_body
+from hermpkg_build.serving.http.bodies import Receive, Room, packed, read_body
 from hermpkg_build.serving.http.errors import busy, error_of
 from hermpkg_build.serving.http.metrics import Metrics
 from hermpkg_build.serving.http.model import Model
@@ -41,6 +41,7 @@ class App:
         self._model = model
         self._metrics = metrics
         self._running = 0
+        self._room = Room(model.limits.requests * model.limits.body)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI has it."""
@@ -107,13 +108,17 @@ class App:
         start = time.monotonic()
         status = 500
         try:
-            if self._running >= self._model.limits.requests:
-                raise busy()
-            self._running += 1
-            try:
-                answer = await self._inferred(headers, receive)
-            finally:
-                self._running -= 1
+            self._check_load()
+            with self._room.share() as take:
+                limits = self._model.limits
+                # A body that comes slowly takes the place of no request: it has room for what has come.
+                body = await read_body(receive, headers, limits.body, limits.seconds, take)
+                self._check_load()
+                self._running += 1
+                try:
+                    answer = await self._inferred(body, headers, receive)
+                finally:
+                    self._running -= 1
             status = answer.status
             return answer
         except RequestError as error:
@@ -122,9 +127,11 @@ class App:
         finally:
             self._metrics.answered(status, time.monotonic() - start)
 
-    async def _inferred(self, headers: Mapping[bytes, bytes], receive: Receive) -> Answer:
-        limits = self._model.limits
-        body = await read_body(receive, headers, limits.body, limits.seconds)
+    def _check_load(self) -> None:
+        if self._running >= self._model.limits.requests:
+            raise busy()
+
+    async def _inferred(self, body: bytes, headers: Mapping[bytes, bytes], receive: Receive) -> Answer:
         length = headers.get(_JSON_LENGTH)
         calling = self._model.infer(body, None if length is None else length.decode("latin-1"))
         try:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import sys
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from hermpkg_build.serving.http.errors import busy
 from hermpkg_build.serving.protocol.errors import RequestError, bad_request
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -16,18 +18,56 @@ _GZIP = 16 + zlib.MAX_WBITS
 _LEAST_TO_COMPRESS = 1024
 
 
-async def read_body(receive: Receive, headers: Mapping[bytes, bytes], most: int, seconds: float) -> bytes:
-    """Read a body of up to `most` bytes, unpacked, within so many seconds. Raises RequestError."""
+class Room:
+    """Room for the bodies of all requests together: up to `most` bytes."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held = 0
+
+    @contextmanager
+    def share(self) -> Iterator[Callable[[int], None]]:
+        """Give what takes room for so many bytes more, until the end of the block; it raises RequestError."""
+        held = 0
+
+        def take(size: int) -> None:
+            nonlocal held
+            if self._held + size > self._most:
+                raise busy()
+            self._held += size
+            held += size
+
+        try:
+            yield take
+        finally:
+            self._held -= held
+
+
+async def read_body(
+    receive: Receive,
+    headers: Mapping[bytes, bytes],
+    most: int,
+    seconds: float,
+    take: Callable[[int], None],
+) -> bytes:
+    """Read a body of up to `most` bytes, unpacked, within so many seconds; `take` room for what comes.
+
+    Raises RequestError.
+    """
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length) > most:
         raise _too_large(most)
-    body = await _received_within(seconds, receive, most)
+    body = await _received_within(seconds, receive, most, take)
     encoding = headers.get(b"content-encoding", b"identity").strip().lower()
     if encoding in (b"", b"identity"):
         return body
     if encoding not in (b"gzip", b"deflate"):
         raise RequestError(415, f"the encoding {encoding.decode('latin-1')!r} is not known")
-    return await asyncio.to_thread(_unpacked, body, _GZIP if encoding == b"gzip" else zlib.MAX_WBITS, most)
+    unpacked = await asyncio.to_thread(
+        _unpacked, body, _GZIP if encoding == b"gzip" else zlib.MAX_WBITS, most
+    )
+    take(len(unpacked))
+    return unpacked
 
 
 def packed(body: bytes, headers: Mapping[bytes, bytes]) -> tuple[bytes, str]:
@@ -44,7 +84,7 @@ def packed(body: bytes, headers: Mapping[bytes, bytes]) -> tuple[bytes, str]:
     return body, ""
 
 
-async def _received_within(seconds: float, receive: Receive, most: int) -> bytes:
+async def _received_within(seconds: float, receive: Receive, most: int, take: Callable[[int], None]) -> bytes:
     """Receive a body in this task: to make one for that, as `wait_for` does, takes long beside the rest."""
     task = asyncio.current_task()
     assert task is not None
@@ -57,7 +97,7 @@ async def _received_within(seconds: float, receive: Receive, most: int) -> bytes
 
     timer = asyncio.get_running_loop().call_later(seconds, end)
     try:
-        return await _received(receive, most)
+        return await _received(receive, most, take)
     except asyncio.CancelledError:
         if not late:
             raise
@@ -68,7 +108,7 @@ async def _received_within(seconds: float, receive: Receive, most: int) -> bytes
         timer.cancel()
 
 
-async def _received(receive: Receive, most: int) -> bytes:
+async def _received(receive: Receive, most: int, take: Callable[[int], None]) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:
@@ -79,6 +119,7 @@ async def _received(receive: Receive, most: int) -> bytes:
         size += len(part)
         if size > most:
             raise _too_large(most)
+        take(len(part))
         parts.append(part)
         if not message.get("more_body", False):
             return b"".join(parts)

@@ -14,11 +14,14 @@ import uvicorn
 
 from hermpkg_build.printable import one_line
 from hermpkg_build.serving.http.app import App
+from hermpkg_build.serving.http.connections import with_time_for_heads
 from hermpkg_build.serving.http.metrics import Metrics
 from hermpkg_build.serving.http.model import Model
 
 _log = logging.getLogger("hermpkg_build.serving")
 
+_HEAD_S = 20.0
+"""The time for the head of a request: bodies have that of a request."""
 _LOOK_S = 1.0
 """How often the file is looked at."""
 _QUIET_LOOKS = 2
@@ -43,6 +46,8 @@ def serve(
         lifespan="off",
         server_header=False,
     )
+    config.load()
+    config.http_protocol_class = with_time_for_heads(config.http_protocol_class, _HEAD_S)
     asyncio.run(_serve(_Server(config), model, metrics, sock, watch, started))
 
 
