@@ -29,8 +29,14 @@ from hermpkg_build.serving.version import Version, WorkerProcess
 _log = logging.getLogger("hermpkg_build.serving")
 
 _LONGEST_PAUSE_S = 10.0
+_KILLS_OF_THE_FIRST = 3
+"""A version is not served whose first workers are killed so often, one after the other."""
 _DEATHS_BEFORE_IT_BEGAN = 20
 """A call that has not begun is made by another worker, so often at most."""
+
+
+class _KilledError(WorkersFailedError):
+    """A worker was killed before it could take a call: by the system or by others, so it may not be again."""
 
 
 class Slot:
@@ -136,13 +142,17 @@ class Slot:
 
     def _ready_line(self) -> Line | None:
         """Return the line to the worker, a new one if need be; None where the pool does without this slot."""
+        kills = 0
         while self._line is None:
             if self._stopping.is_set():
                 return None
             try:
                 worker = self._started_worker()
             except Exception as error:  # noqa: BLE001 -- packed code may raise anything while it is loaded
+                kills += isinstance(error, _KilledError)
                 if not self.ready.done():
+                    if isinstance(error, _KilledError) and kills < _KILLS_OF_THE_FIRST:
+                        continue
                     self.ready.set_exception(error)
                     return None
                 if isinstance(error, PoolClosedError):
@@ -172,7 +182,7 @@ class Slot:
         except EndOfChannel:
             reason = worker.how_it_ended()
             worker.close()
-            raise WorkersFailedError(
+            raise (_KilledError if worker.was_killed else WorkersFailedError)(
                 f"a worker ended while it loaded what calls need: {reason}",
                 facts=[("file", self.version.opening.file)],
                 next_step="what it wrote to standard error may say why",

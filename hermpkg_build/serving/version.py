@@ -6,6 +6,7 @@ import itertools
 import os
 import pickle
 import queue
+import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -41,12 +42,14 @@ class WorkerProcess(Closing):
         self.tickets = tickets
         self.progress = progress
         self.pid = 0
+        self.was_killed: bool = False
         self._end = ""
         self._ended = threading.Event()
 
-    def end(self, reason: str) -> None:
+    def end(self, reason: str, *, killed: bool = False) -> None:
         """Note how it ended; who waits for its answer is told that there will be none."""
         self._end = reason
+        self.was_killed = killed
         self._ended.set()
         self.channel.shut_down()
         self._tell_end()
@@ -123,7 +126,7 @@ class _Opener:
                 elif isinstance(told, Verified):
                     self._verified.put(told.same)
                 elif isinstance(told, Ended) and (worker := self._workers.pop(told.number, None)):
-                    worker.end(_end_of(told.returncode))
+                    worker.end(_end_of(told.returncode), killed=told.returncode == -signal.SIGKILL)
         self.is_gone = True
         self._started.put(None)
         self._verified.put(False)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hermpkg_build import HermpkgError, PackageImporter
+from hermpkg_build import HermpkgError, PackageExporter, PackageImporter
 from hermpkg_build.serving import (
     CallError,
     CallTimeoutError,
@@ -21,6 +21,7 @@ from hermpkg_build.serving import (
     PoolClosedError,
     QueueFullError,
     WorkerDiedError,
+    WorkersFailedError,
 )
 from tests.serving.conftest import write_artifact
 
@@ -263,8 +264,6 @@ def test_a_version_that_does_not_work_changes_nothing(tmp_path):
         other.write_bytes(b"nothing")
         with pytest.raises(HermpkgError):
             pool.swap(other)
-        from hermpkg_build import PackageExporter
-
         with PackageExporter(str(other)) as exporter:
             exporter.save_source_string("app", "x = 1")
         # What was called is not in it.
@@ -303,6 +302,31 @@ def test_a_file_that_is_renamed_over_goes_on(tmp_path):
         with pytest.raises(WorkerDiedError):
             pool.call("app:kill", signal.SIGKILL)
         assert pool.call("app:version") == "1"
+
+
+@pytest.mark.parametrize("kills", [2, 9])
+def test_a_first_worker_that_is_killed_while_it_loads_is_started_again(tmp_path, kills):
+    source = f"""
+import os
+path = {str(tmp_path / "starts")!r}
+with open(path, "a") as file: file.write("x")
+if os.stat(path).st_size <= {kills}: os.kill(os.getpid(), 9)
+def starts(): return os.stat(path).st_size
+"""
+    with PackageExporter(str(tmp_path / "killed.pt")) as exporter:
+        exporter.extern("os")
+        exporter.save_source_string("killed", source)
+
+    def call() -> int:
+        with Pool(tmp_path / "killed.pt", 1, load=["killed:starts"], preload=()) as pool:
+            return pool.call("killed:starts")
+
+    if kills == 2:
+        assert call() == 3
+        return
+    with pytest.raises(WorkersFailedError, match="killed by SIGKILL"):
+        call()
+    assert (tmp_path / "starts").stat().st_size == 3
 
 
 def test_what_a_worker_has_started_ends_with_it(artifact):
