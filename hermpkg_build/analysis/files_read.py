@@ -50,7 +50,8 @@ class FilesRead:
     packed beside it: record name -> absolute path. `libraries` are the records of shared libraries that lie
     there too, of packages that load some by names that they compute, at the places `loading`; `own` are files
     of the workspace that would be data if an installed distribution had them. `unmatched` are the globs that
-    match nothing.
+    match nothing. Of the sources `searched`, by path, nothing but their `quoted_names` decided this; of those
+    that were `read` any text may have.
     """
 
     real: tuple[str, ...] = ()
@@ -59,6 +60,8 @@ class FilesRead:
     loading: tuple[Location, ...] = ()
     own: tuple[str, ...] = ()
     unmatched: tuple[str, ...] = ()
+    searched: frozenset[str] = field(default=frozenset(), compare=False)
+    read: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 def files_read(
@@ -98,12 +101,13 @@ def files_read(
     loading: list[Location] = []
     libraries: list[str] = []
     own: list[str] = []
+    searched, read = set[str](), set[str]()
     modules = {record_of_module(name, False).removesuffix(".py") for name in graph.nodes}
     for top, nodes in tops.items():
         is_seen = chosen.reaches(top) or any(name.startswith(f"{top}/") for name in seen)
         if top not in asking and not is_seen:
             continue
-        hints = None
+        hints: _Hints | None = None
         if top in asking:
             # The names of files may stand in the code that asks, or elsewhere in its library.
             others = [graph.nodes[name] for name in sorted(asking[top]) if top_of(name) != top]
@@ -132,6 +136,8 @@ def files_read(
                         loading += hints.loading()
             elif hints is not None and hints.name(record):
                 data[record] = path
+        if hints is not None:
+            (read if hints.any_text_counts else searched).update(hints.paths_read())
         _add_what_data_names(data, candidates)
     data.update(chosen.beside(graph, entries))
     _add_what_libraries_need(data, entries)
@@ -142,6 +148,8 @@ def files_read(
         libraries=tuple(sorted(record for record in libraries if record not in data)),
         loading=tuple(dict.fromkeys(loading)),
         own=tuple(sorted(own)),
+        searched=frozenset(searched - read),
+        read=frozenset(read),
         unmatched=chosen.unmatched,
     )
 
@@ -286,15 +294,27 @@ class _Hints:
     def __init__(
         self, nodes: Sequence[ModuleNode], source_of: Callable[[ModuleNode], bytes], entries: Listing
     ) -> None:
+        self.any_text_counts = False
+        """Whether more of a source was asked for than what `quoted_names` gives."""
         self._nodes = [node for node in nodes if node.kind in _WITH_SOURCE]
         self._source_of = source_of
         code = [node for node in nodes if not _is_data_package(node, entries)]
         self._packages = {folder_of_module(node.name, node.is_package) for node in code}
 
-    @cached_property
+    @property
     def text(self) -> bytes:
         """The sources, one after the other."""
+        self.any_text_counts = True
+        return self._text
+
+    @cached_property
+    def _text(self) -> bytes:
         return b"\n".join(self._source_of(node) for node in self._nodes)
+
+    def paths_read(self) -> Iterator[str]:
+        """The paths of the sources, if one was read."""
+        if "_text" in self.__dict__:
+            yield from (node.path for node in self._nodes if node.path)
 
     def loading(self) -> Iterator[Location]:
         """The first places in the sources where shared libraries are loaded, one a module."""
@@ -306,7 +326,7 @@ class _Hints:
     @cached_property
     def _folder_names(self) -> frozenset[bytes]:
         """All names of the text that can be those of folders: in quotes, or a part of a path."""
-        return frozenset(_FOLDER_NAMES.findall(self.text))
+        return frozenset(_FOLDER_NAMES.findall(self._text))
 
     def name(self, record: str) -> bool:
         """Whether the text names the file of a record, its folder, or its suffix by itself."""
@@ -332,4 +352,5 @@ class _Hints:
         return os.path.basename(record).encode() in self._folder_names
 
     def _finds(self, pattern: bytes) -> bool:
-        return re.search(pattern, self.text) is not None
+        """Whether the text has what is between two of the marks that `quoted_names` knows."""
+        return re.search(pattern, self._text) is not None

@@ -65,7 +65,7 @@ def _renewed(path: str, stored: StoredSnapshot, changed: Sequence[str]) -> list[
             return None
         labels = _holding(table.packed, texts)
         rows = {str(row[0]): row for row in stored.values["targets"]}
-        edits = _Edits(texts, before)
+        edits = _Edits(texts, before, table.searched)
         for label in labels:
             if not _renew(stored, edits, os.path.join(root_of(path), rows[label][1]), rows[label], table):
                 return None
@@ -90,11 +90,17 @@ def _digest_of_files(files: Mapping[str, Any], listed: Mapping[str, str]) -> tup
 
 
 class _Edits:
-    """The new `texts` of modules, and the digests that they had `before`, by absolute path."""
+    """The new `texts` of modules, and the digests that they had `before`, by absolute path.
 
-    def __init__(self, texts: Mapping[str, bytes], before: Mapping[str, str]) -> None:
+    Of those that were `searched` the `quoted_names` count, too.
+    """
+
+    def __init__(
+        self, texts: Mapping[str, bytes], before: Mapping[str, str], searched: Collection[str]
+    ) -> None:
         self._texts = texts
         self._before = before
+        self._searched = searched
         self._same: dict[str, bool] = {}
 
     def contents(self, read: Read, held: Mapping[str, str]) -> dict[str, bytes] | None:
@@ -119,11 +125,15 @@ class _Edits:
     def _is_edit_of_text(self, path: str, old: bytes) -> bool:
         """Whether the bytes `old` are those that the file had, and its code is what it was."""
         from hermpkg_build.source.code_identity import have_same_code
+        from hermpkg_build.source.quoted_names import quoted_names
 
         if hashlib.sha256(old).hexdigest() != self._before[path]:
             return False
         if path not in self._same:
-            self._same[path] = have_same_code(old, self._texts[path])
+            new = self._texts[path]
+            self._same[path] = have_same_code(old, new) and (
+                path not in self._searched or quoted_names(old) == quoted_names(new)
+            )
         return self._same[path]
 
 

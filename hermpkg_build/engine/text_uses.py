@@ -31,6 +31,7 @@ class TextUses:
     def __init__(self) -> None:
         self._packed: Uses = {}
         self._listed: Uses = {}
+        self._searched: set[str] = set()
         self._read: set[str] = set()
         self._lock = threading.Lock()
 
@@ -39,7 +40,7 @@ class TextUses:
         found: dict[str, str] = {}
         for path, record in records:
             if found.setdefault(path, record) != record:
-                self.note_read(path)
+                self.note_read([path])
         with self._lock:
             self._packed[label] = found
 
@@ -48,10 +49,15 @@ class TextUses:
         with self._lock:
             self._listed[label] = dict(files)
 
-    def note_read(self, path: str) -> None:
-        """Note a file of which more than the code decides what a target is."""
+    def note_searched(self, paths: Iterable[str]) -> None:
+        """Note files of which the code and the `quoted_names` decide what a target is, and nothing else."""
         with self._lock:
-            self._read.add(path)
+            self._searched.update(paths)
+
+    def note_read(self, paths: Iterable[str]) -> None:
+        """Note files of which any text may decide what a target is."""
+        with self._lock:
+            self._read.update(paths)
 
     def table(
         self,
@@ -71,11 +77,14 @@ class TextUses:
             packed = {**(before.packed if before else {}), **self._packed}
             listed = {**(before.listed if before else {}), **self._listed}
             refused = {*by_text, *self._read}
+            searched = {*(before.searched if before else ()), *self._searched}
         if before is not None:
             refused |= {*known_files} - before.packed_files()
+        packed = {label: _without(files, refused) for label, files in packed.items() if label in labels}
         table = TextTable(
-            {label: _without(files, refused) for label, files in packed.items() if label in labels},
+            packed,
             {label: files for label, files in listed.items() if label in labels},
+            searched & {path for files in packed.values() for path in files},
         )
         is_small = sum(map(len, (*table.packed.values(), *table.listed.values()))) <= _MOST_USES
         return table if is_small else None
@@ -97,15 +106,16 @@ def _without(files: Mapping[str, str], refused: Collection[str]) -> dict[str, st
 class TextTable:
     """What targets do with texts of modules.
 
-    `packed` are files that are records of artifacts, of which nothing else counts but their code. `listed`
-    are all files whose digests make that of a target.
+    `packed` are files that are records of artifacts, of which nothing else counts but their code, and the
+    `quoted_names` of those that were `searched`. `listed` are all files whose digests make that of a target.
     """
 
-    __slots__ = ("listed", "packed")
+    __slots__ = ("listed", "packed", "searched")
 
-    def __init__(self, packed: Uses, listed: Uses) -> None:
+    def __init__(self, packed: Uses, listed: Uses, searched: Collection[str] = ()) -> None:
         self.packed = packed
         self.listed = listed
+        self.searched: frozenset[str] = frozenset(searched)
 
     def packed_files(self) -> frozenset[str]:
         """Return all files that are records of artifacts."""
@@ -121,14 +131,14 @@ class TextTable:
             }
             for uses in (self.packed, self.listed)
         ]
-        return json.dumps([list(pairs), *form]).encode(errors="surrogateescape")
+        return json.dumps([list(pairs), *form, sorted(self.searched)]).encode(errors="surrogateescape")
 
     @classmethod
     def of_bytes(cls, data: bytes) -> TextTable:
         """Return the table that `to_bytes` gave. Raises ValueError and what other values lead to."""
-        pairs, packed, listed = json.loads(data.decode(errors="surrogateescape"))
+        pairs, packed, listed, searched = json.loads(data.decode(errors="surrogateescape"))
         one, other = (
             {label: dict(pairs[at] for at in numbers) for label, numbers in uses.items()}
             for uses in (packed, listed)
         )
-        return cls(one, other)
+        return cls(one, other, searched)

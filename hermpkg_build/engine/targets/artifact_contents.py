@@ -262,10 +262,7 @@ def _files_read(
     graph, sources = analysis.closure.graph, analysis.sources
 
     def source_of(node: ModuleNode) -> bytes:
-        if node.name in sources:
-            return sources[node.name]
-        context.texts.note_read(node.path)
-        return context.tree.read_for_targets(node.path)
+        return sources[node.name] if node.name in sources else context.tree.read_for_targets(node.path)
 
     found = files_read(
         graph,
@@ -277,6 +274,8 @@ def _files_read(
         located={name for model in models.values() for name in model.located_sources},
         installed_files=target.installed_files,
     )
+    context.texts.note_searched(found.searched)
+    context.texts.note_read(found.read)
     if found.unmatched:
         raise _no_such_files(target, found)
     if target.files == "auto":

@@ -123,11 +123,32 @@ def damage(workspace: Workspace) -> None:
     workspace.snapshot.write_bytes(stored.to_bytes())
 
 
+ASKING = "import os\n\n\ndef f():\n    return os.path.join(os.path.dirname(__file__), 'words')\n"
+
+
+@pytest.mark.parametrize(
+    ("comment", "by_look"),
+    [
+        ("# why", True),
+        ("# don't.", True),
+        ("# see data.txt", True),
+        ("# 'words.txt'", False),
+        ("# a/b/", False),
+    ],
+)
+def test_code_beside_what_asks_for_files(workspace: Workspace, comment: str, by_look: bool) -> None:
+    """Names in quotes count, wherever they stand: they tell which files code reads."""
+    workspace.write("pkg/a.py", f"from pkg import c\n{ASKING}")
+    assert not workspace.build()
+    workspace.write("pkg/c.py", f"{comment}\ndef f():\n    return 1\n")
+    assert workspace.build() == by_look
+
+
 REFUSED: dict[str, Callable[[Workspace], object]] = {
     "an artifact that is gone": lambda each: each.artifact.unlink(),
     "an artifact of other bytes": damage,
     "no table": lambda each: Path(texts_path(str(each.snapshot))).unlink(),
-    "another table": lambda each: Path(texts_path(str(each.snapshot))).write_text("[[], {}, {}]"),
+    "another table": lambda each: Path(texts_path(str(each.snapshot))).write_text("[[], {}, {}, []]"),
     "garbage": lambda each: Path(texts_path(str(each.snapshot))).write_bytes(b"\xff"),
     "one more module": lambda each: each.write("pkg/d.py", ""),
     "code of another": lambda each: each.write("pkg/b.py", "from pkg import c, c as d\n"),
@@ -198,10 +219,13 @@ def test_entries_are_those_of_manifests() -> None:
 
 def test_tables_are_kept_as_they_are() -> None:
     table = TextTable(
-        {"//a": {"/w/a.py": "a.py", "/w/\udcff.py": "\udcff.py"}, "//b": {}}, {"//c": {"/w/a.py": "a.py"}}
+        {"//a": {"/w/a.py": "a.py", "/w/\udcff.py": "\udcff.py"}, "//b": {}},
+        {"//c": {"/w/a.py": "a.py"}},
+        ["/w/a.py"],
     )
     again = TextTable.of_bytes(table.to_bytes())
     assert (again.packed, again.listed) == (table.packed, table.listed)
+    assert again.searched == {"/w/a.py"}
 
 
 def test_of_targets_that_were_not_built_the_table_before_tells() -> None:
