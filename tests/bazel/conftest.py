@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 INSTALL = "make machine installs one"
+IN_MEMORY = "/dev/shm"
+SANDBOXES = 2 << 30
+"""Bytes that there must be in memory for all of them."""
 
 RULES = 'load("@hermpkg//rules:defs.bzl", "deny", "extern", "intern", "mock", "model", "model_package", '
 RULES += '"package_test", "python_modules")\n'
@@ -173,11 +177,18 @@ def bazel_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         *LATER_DEFAULTS,
         f"--repo_env=HERMPKG_PYTHON={sys.executable}",
     ]
+    sandboxes = None
+    if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > SANDBOXES:
+        # On a disk, making and removing them takes longer than what runs in them.
+        sandboxes = tempfile.mkdtemp(prefix="hermpkg-sandboxes-", dir=IN_MEMORY)
+        options.append(f"--sandbox_base={sandboxes}")
     # Without a network: the one thing that Bazel would fetch for a test, and for a query of one.
     override = f"--override_repository=remote_coverage_tools={folder / 'no_coverage'}"
     lines = [*(f"build {shlex.quote(option)}\n" for option in options), f"common {shlex.quote(override)}\n"]
     (folder / "bazelrc").write_text("".join(lines))
     yield folder / "user"
+    if sandboxes:
+        shutil.rmtree(sandboxes, ignore_errors=True)
     # Bazel takes away the right to write from what it makes.
     for path, _, _ in os.walk(folder / "user"):
         os.chmod(path, 0o700)

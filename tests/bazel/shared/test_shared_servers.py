@@ -88,6 +88,7 @@ def test_another_checkout_runs_nothing(app: Callable[[str], Any], cache_url: str
     assert sha256(one.workspace.output(APP)) == sha256(two.workspace.output(APP))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("cache_url", ["http"], indirect=True)
 def test_an_example_with_torch_comes_out_of_the_cache(
     clean_checkouts: Callable[[str], Any], cache_url: str
