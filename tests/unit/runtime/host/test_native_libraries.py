@@ -82,13 +82,17 @@ def test_a_process_that_ignores_the_ends_of_its_children_may_try_too(library) ->
 
 
 @pytest.mark.parametrize(
-    ("initialiser", "fate"),
-    [("abort();", "(SIGABRT)"), ("_exit(0);", "ended in it"), ("for (;;) pause();", "did not come back")],
+    ("initialiser", "fate", "patience_s"),
+    [
+        ("abort();", "(SIGABRT)", 300),
+        ("_exit(0);", "ended in it", 300),
+        ("for (;;) pause();", "did not come back", 0.5),
+    ],
 )
 def test_one_that_would_end_or_stop_the_process_is_refused(
-    loaded, library, monkeypatch, initialiser, fate
+    loaded, library, monkeypatch, initialiser, fate, patience_s
 ) -> None:
-    monkeypatch.setattr(native_libraries, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(native_libraries, "PATIENCE_S", patience_s)
     loaded.add(library("first", ""))
     second = library("second", initialiser)
     with pytest.raises(NativeNameTakenError) as caught:
