@@ -8,6 +8,7 @@ import multiprocessing.util
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -16,6 +17,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.forks.processes import InterpreterPopen
 
 # The same tree has the same verdict wherever and whenever it is tested: laws are tried with the same examples
 # each time, and none fails because the machine was busy. `--hypothesis-profile=default` tries others.
@@ -34,6 +37,8 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
 
 PACKAGE = Path(__file__).resolve().parents[1] / "hermpkg_build"
+
+_POPEN = subprocess.Popen
 
 _PATIENCE_S = 30.0
 """How long what a test has ended may take to go: a busy machine is slow to remove files, too."""
@@ -71,6 +76,20 @@ def cache_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
         # A test leaves no process behind.
         patch.setenv("HERMPKG_WARM_PROCESS", "never")
         yield folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def forked_interpreters() -> Iterator[None]:
+    """Processes that evaluate BUILD files are forked, which takes a tenth of starting them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess, "Popen", InterpreterPopen)
+        yield
+
+
+@pytest.fixture
+def real_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All processes are started as users have them: for tests of these processes themselves."""
+    monkeypatch.setattr(subprocess, "Popen", _POPEN)
 
 
 @pytest.fixture(autouse=True, scope="session")

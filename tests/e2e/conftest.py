@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.commands import run_command
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 RULES = 'load("@hermpkg//rules:defs.bzl", "deny", "extern", "intern", "mock", "model", "model_package", '
@@ -136,9 +138,8 @@ class Workspace:
 
     def run(self, *words: str, cwd: str = ".", env: Mapping[str, str] | None = None) -> Outcome:
         """Run the command to its end."""
-        process = self.start(*words, cwd=cwd, env=env)
-        stdout, stderr = process.communicate(timeout=300)
-        return Outcome(process.returncode, stdout, stderr)
+        done = run_command(words, cwd=self.root / cwd, env=self.environment(**(env or {})))
+        return Outcome(done.returncode, done.stdout, done.stderr)
 
     def build(self, *words: str, **options: Any) -> Outcome:
         """Run a build in JSON mode, which must succeed."""

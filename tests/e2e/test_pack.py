@@ -9,6 +9,7 @@ import zipfile
 import pytest
 
 from hermpkg_build import PackageImporter
+from tests.commands import run_command
 
 
 @pytest.fixture
@@ -29,7 +30,9 @@ def python(folder, *words, code=0):
 
 
 def hermpkg(folder, *words, code=0):
-    return python(folder, "-m", "hermpkg_build", *words, code=code)
+    done = run_command(words, cwd=folder)
+    assert done.returncode == code, done.stderr
+    return done
 
 
 def module_text(file, name):

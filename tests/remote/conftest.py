@@ -9,7 +9,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.commands import run_command
 
 CASD = Path(__file__).parent / "casd"
 EDITIONS = ("2.5.0", "2.8.1")
@@ -207,21 +208,14 @@ class Checkout:
     def build(self, *words: str) -> tuple[int, str]:
         """How many actions a build of everything ran, and what it told people."""
         kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-        outcome = subprocess.run(
-            [sys.executable, "-m", "hermpkg_build", "--json", "//...", *words],
-            cwd=self.root,
-            env={
-                **kept,
-                "HOME": str(self.cache),
-                "HERMPKG_CACHE_DIR": str(self.cache),
-                "HERMPKG_TRUST": str(self.root),
-                "HERMPKG_WARM_PROCESS": "never",
-            },
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        env = {
+            **kept,
+            "HOME": str(self.cache),
+            "HERMPKG_CACHE_DIR": str(self.cache),
+            "HERMPKG_TRUST": str(self.root),
+            "HERMPKG_WARM_PROCESS": "never",
+        }
+        outcome = run_command(["--json", "//...", *words], cwd=self.root, env=env)
         assert outcome.returncode == 0, outcome.stderr
         actions: dict[str, Any] = json.loads(outcome.stdout)["actions"]
         return sum(counts["run"] for counts in actions.values()), outcome.stderr

@@ -17,6 +17,8 @@ from hermpkg_build.loading.packages import Packages
 if TYPE_CHECKING:
     from conftest import WorkspaceFiles
 
+pytestmark = pytest.mark.usefixtures("real_processes")
+
 
 def test_ten_thousand_targets(files: WorkspaceFiles) -> None:
     lines = [f'model(name = "m{i}", factory = "a.b:c", args = {{"i": {i}}})' for i in range(10_000)]

@@ -1,0 +1,133 @@
+"""What is forked does what the same process does that is started."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.commands import run_command
+from tests.forks.processes import CommandPopen, without_starting
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks are for Linux")
+
+BUILD = """
+load("@hermpkg//rules:defs.bzl", "deny", "intern", "model", "model_package", "python_modules")
+python_modules(name = "modules", srcs = glob(["*.py"]))
+model(name = "net", factory = "app.net:make", deps = [":modules"])
+model_package(
+    name = "app",
+    models = {"net/net.pkl": ":net"},
+    policy = [intern("app.**"), deny("**")],
+    deps = [":modules"],
+)
+"""
+NET = """
+import os, sys
+
+class Net:
+    def __init__(self, told):
+        self.told = told
+
+def make():
+    names = sorted(set(os.environ) - {"LC_CTYPE"})
+    return Net([names, str(sys.flags), sys.argv, hash("a"), os.umask(0), os.listdir()])
+"""
+COMMAND = [sys.executable, "-m", "hermpkg_build"]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    root = tmp_path / "größe und maß"
+    (root / "app").mkdir(parents=True)
+    (root / "pyproject.toml").write_text("[tool.hermpkg]\n")
+    (root / "app" / "BUILD").write_text(BUILD)
+    (root / "app" / "net.py").write_text(NET)
+    return root
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONUNBUFFERED", "TMPDIR")}
+    return {**without_starting(kept), "HERMPKG_CACHE_DIR": str(tmp_path / "cache"), "HOME": str(tmp_path)}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--version",),
+        ("build", "//app"),
+        ("--json", "build", "//app:app", "--explain"),
+        ("query", "deps(//app)"),
+        ("build", "//nothing"),
+        ("quary", "//..."),
+        ("query", "(("),
+        ("-C", "nowhere", "build", "//app"),
+    ],
+)
+def test_it_gives_what_a_started_one_gives(workspace, env, words) -> None:
+    env = {**env, "HERMPKG_CACHE_DIR": env["HERMPKG_CACHE_DIR"] + " of one"}
+    forked = run_command(words, cwd=workspace, env=env)
+    env = {**env, "HERMPKG_CACHE_DIR": env["HERMPKG_CACHE_DIR"] + " of another"}
+    made = [path.read_bytes() for path in (workspace / "hermpkg-out").rglob("*.pt")]
+    for path in (workspace / "hermpkg-out").rglob("*.pt"):
+        path.unlink()
+    started = subprocess.run(
+        [*COMMAND, *words], cwd=workspace, env=env, capture_output=True, encoding="utf-8", check=False
+    )
+    assert (forked.returncode, told(forked.stdout), forked.stderr) == (
+        started.returncode,
+        told(started.stdout),
+        started.stderr,
+    )
+    assert made == [path.read_bytes() for path in (workspace / "hermpkg-out").rglob("*.pt")]
+    assert bool(made) == ("//app" in " ".join(words[1:]) and words[0] in ("build", "--json"))
+
+
+def told(text: str) -> object:
+    """What a command said, without how long that took, and what it found there."""
+    return [each["sha256"] for each in json.loads(text)["targets"]] if text.startswith("{") else text
+
+
+def test_what_a_test_sees_of_its_end(workspace, env) -> None:
+    """It can be waited for, asked whether it has ended, and ended."""
+    with CommandPopen([*COMMAND, "watch", "//app"], cwd=workspace, env=env) as process:
+        assert process.is_forked
+        assert process.poll() is None
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.01)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        assert process.poll() == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("name", "variables"), [("json.py", {}), ("hermpkg_build", {}), ("app.py", {"PYTHONHASHSEED": "3"})]
+)
+def test_where_it_would_begin_otherwise_it_is_started(workspace, env, name, variables) -> None:
+    (workspace / name).touch()
+    with CommandPopen(
+        [*COMMAND, "--version"], cwd=workspace, env={**env, **variables}, stdout=subprocess.DEVNULL
+    ) as process:
+        assert not process.is_forked
+    (workspace / name).unlink()
+    with CommandPopen([*COMMAND, "--version"], cwd=workspace, env=env, stdout=subprocess.DEVNULL) as process:
+        assert process.is_forked
+
+
+def test_nothing_is_left_of_one_command_in_the_next(workspace, env) -> None:
+    first = run_command(["--json", "version"], cwd=workspace, env={**env, "NO_COLOR": "1", "XDG_X": "1"})
+    assert first.returncode == 0
+    mask = os.umask(0o027)
+    try:
+        assert run_command(["build", "//app", "--out", "a.pt"], cwd=workspace, env=env).returncode == 0
+        (workspace / "plain").touch()
+    finally:
+        os.umask(mask)
+    assert run_command(["build", "//app", "--out", "b.pt"], cwd=workspace, env=env).returncode == 0
+    assert (workspace / "a.pt").read_bytes() == (workspace / "b.pt").read_bytes()
