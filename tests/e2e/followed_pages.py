@@ -13,6 +13,11 @@ STEP = re.compile(
     r"(?:^`(?P<file>[\w./]+)`:\n\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 
+BLOCK = re.compile(
+    r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
+)
+INDENTED = re.compile(r"(?:^ {4}.*\n)+", re.MULTILINE)
+
 
 def steps(page: Path) -> Iterator[tuple[str | None, str, str]]:
     """The (file, language, text) of each block of a page, in order."""
@@ -47,3 +52,16 @@ def follow(page: Path, workspace: Any) -> int:
             run_console(workspace, text)
             ran += 1
     return ran
+
+
+def commands_of(text: str) -> Iterator[list[str]]:
+    """Give the words of each command of hermpkg's in blocks of shell, in consoles and in indented blocks."""
+    blocks = [block["text"] for block in BLOCK.finditer(text) if block["language"] in ("sh", "console")]
+    blocks += INDENTED.findall(BLOCK.sub("", text))
+    for line in "".join(blocks).replace("\\\n", " ").split("\n"):
+        line = line.strip().removeprefix("$ ")
+        if not line.startswith("hermpkg ") or "COMMAND" in line or "OPTIONS" in line:
+            continue
+        words = shlex.split(line, comments=True)
+        ends = [number for number, word in enumerate(words) if word in ("|", ">", "&&", ";")]
+        yield words[1 : min(ends, default=len(words))]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import re
-import shlex
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from hermpkg_build.cli.arguments import parse, plain_words
 from hermpkg_build.cli.at_once import is_pattern
 from hermpkg_build.cli.command import CommonArguments
 from hermpkg_build.cli.commands import command_names, find_command
+from tests.e2e.followed_pages import BLOCK, commands_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -25,10 +25,6 @@ PAGES = sorted(
         *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
     ]
 )
-BLOCK = re.compile(
-    r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
-)
-INDENTED = re.compile(r"(?:^ {4}.*\n)+", re.MULTILINE)
 
 
 def check_starlark(text: str) -> None:
@@ -74,19 +70,6 @@ def test_blocks_of_code_are_of_their_language(page: Path) -> None:
         text = re.sub(rf"^{block['indent']}", "", block["text"], flags=re.MULTILINE)
         if language in CHECKS:
             CHECKS[language](text)
-
-
-def commands_of(text: str) -> Iterator[list[str]]:
-    """Give the words of each command of hermpkg's in blocks of shell, in consoles and in indented blocks."""
-    blocks = [block["text"] for block in BLOCK.finditer(text) if block["language"] in ("sh", "console")]
-    blocks += INDENTED.findall(BLOCK.sub("", text))
-    for line in "".join(blocks).replace("\\\n", " ").split("\n"):
-        line = line.strip().removeprefix("$ ")
-        if not line.startswith("hermpkg ") or "COMMAND" in line or "OPTIONS" in line:
-            continue
-        words = shlex.split(line, comments=True)
-        ends = [number for number, word in enumerate(words) if word in ("|", ">", "&&", ";")]
-        yield words[1 : min(ends, default=len(words))]
 
 
 def check_command(words: list[str]) -> None:

@@ -1,11 +1,14 @@
 """Every example builds, passes its test, and opens with both importers where the originals are hidden."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 
 import pytest
+
+from tests.e2e.followed_pages import commands_of
 
 # Prints what models give for an image: that of the artifact, opened by each importer where a top-level module
 # is hidden, and that of the original code with the artifact's weights.
@@ -81,3 +84,25 @@ def test_its_package_test_passes(built):
     assert outcome.code == 0, outcome.stderr
     assert "1 of 1 tests passed" in outcome.stdout
     assert built[0].build("//...").ran("make-model") == 0
+
+
+QUESTIONS = ("inspect", "query", "why")
+
+
+@pytest.mark.slow
+def test_the_questions_that_pages_ask_of_the_vision_model_have_answers(built, repository):
+    workspace, artifact, hidden, *_ = built
+    if hidden != "models":
+        pytest.skip("pages ask of the vision model")
+    shutil.copy(artifact, workspace.root / "resnet.pt")
+    pages = [*(repository / "docs").rglob("*.md"), repository / "README.md"]
+    asked = {tuple(words) for page in pages for words in commands_of(page.read_text(encoding="utf-8"))}
+    asked = {
+        words
+        for words in asked
+        if words[0] in QUESTIONS and re.search("resnet|models:layers", " ".join(words))
+    }
+    assert len(asked) >= 8
+    for words in sorted(asked):
+        outcome = workspace.run(*words)
+        assert outcome.code == 0, f"{words}\n{outcome.stderr}"
