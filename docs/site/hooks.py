@@ -27,7 +27,14 @@ SECTIONS = {
 }
 """The tabs, each by the page that links to all its pages in their order."""
 
-PROJECT = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md")
+PROJECT = {
+    "project/changelog.md": "CHANGELOG.md",
+    "project/contributing.md": "CONTRIBUTING.md",
+    "project/security.md": "SECURITY.md",
+    "project/code-of-conduct.md": ".github/CODE_OF_CONDUCT.md",
+}
+"""The pages about the project, by their files."""
+
 SCRIPTS = {
     "assets/iframe-worker.js": "iframe-worker/shim/index.js",  # searches pages that no server gives
     "assets/mermaid.js": "mermaid/dist/mermaid.min.js",  # draws diagrams
@@ -106,9 +113,7 @@ def original(name: str) -> str:
         return f"examples/{rest.removesuffix('.md')}/README.md"
     if folder == "files":
         return re.sub(r"(^|/)dot\.", r"\1.", rest.removesuffix(".md"))
-    if folder == "project" and rest != "index.md":
-        return f"{rest.removesuffix('.md').upper().replace('-', '_')}.md"
-    return f"docs/{name}"
+    return PROJECT.get(name, f"docs/{name}")
 
 
 def shown(path: str) -> str:
@@ -117,8 +122,9 @@ def shown(path: str) -> str:
     >>> shown("examples/vision"), shown("docs/how-to/index.md"), shown("CHANGELOG.md"), shown("action.yml")
     ('examples/vision.md', 'how-to/index.md', 'project/changelog.md', 'files/action.yml.md')
     """
-    if path in PROJECT:
-        return f"project/{path.removesuffix('.md').lower().replace('_', '-')}.md"
+    pages = {file: page for page, file in PROJECT.items()}
+    if path in pages:
+        return pages[path]
     if path == "README.md":
         return "index.md"
     if path in ("examples", "examples/README.md"):
@@ -165,11 +171,11 @@ def _linked_files(pages: dict[str, str], files: Files) -> Iterator[str]:
 
 
 def _project_pages() -> Iterator[tuple[str, str]]:
-    there = [name for name in PROJECT if (REPOSITORY / name).exists()]
-    rows = [f"- [{_title(REPOSITORY / name)}]({posixpath.basename(shown(name))})" for name in there]
+    there = {page: REPOSITORY / name for page, name in PROJECT.items() if (REPOSITORY / name).exists()}
+    rows = [f"- [{_title(file)}]({posixpath.basename(page)})" for page, file in there.items()]
     yield "project/index.md", "\n".join(["# The project", "", *rows, ""])
-    for name in there:
-        yield shown(name), (REPOSITORY / name).read_text(encoding="utf-8")
+    for page, file in there.items():
+        yield page, file.read_text(encoding="utf-8")
 
 
 def _example_pages() -> Iterator[tuple[str, str]]:
