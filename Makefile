@@ -154,6 +154,7 @@ $(INTEGRATIONS)/integrations.stamp: pyproject.toml tests/integrations/constraint
 
 # Two scripts come from npm: without it the site has no drawn diagrams, and no search without a server.
 $(DOCS)/docs.stamp: docs/site/requirements.txt docs/site/constraints.txt
+	@"$(PYTHON)" -c 'import sys; sys.exit("make docs needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
 	"$(PYTHON)" -m venv $(DOCS)
 	$(DOCS)/bin/python -m pip install -qq --disable-pip-version-check --constraint docs/site/constraints.txt \
 		--requirement docs/site/requirements.txt
