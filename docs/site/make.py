@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -31,7 +32,11 @@ PAGE = """\
 def main(folder: Path) -> None:
     """Build the version of this checkout, strictly, and list it among the others."""
     version = this_version()
-    made = folder / f".{version}.made"
+    folder.mkdir(parents=True, exist_ok=True)
+    made = Path(
+        tempfile.mkdtemp(prefix=f".{version}.", dir=folder)
+    )  # aside: a site that fails changes nothing
+    made.chmod(0o755)
     environment = {**os.environ, "HERMPKG_SITE_DIR": str(made.absolute()), "NO_MKDOCS_2_WARNING": "1"}
     command = [sys.executable, "-m", "mkdocs", "build", "--strict"]
     try:
@@ -42,7 +47,7 @@ def main(folder: Path) -> None:
         made.rename(folder / version)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-    versions = sorted((path.parent.name for path in folder.glob("*/index.html")), key=order, reverse=True)
+    versions = sorted((path.parent.name for path in folder.glob("[!.]*/index.html")), key=order, reverse=True)
     listed = [{"version": name, "title": name, "aliases": []} for name in versions]
     (folder / "versions.json").write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
     (folder / "index.html").write_text(PAGE.format(version=versions[0]), encoding="utf-8")
