@@ -293,6 +293,7 @@ def _keep_snapshot(build: Build, result: BuildResult, part: ChangedPart | None =
     """
     if not all(action.recorded for action in result.executed):
         return
+    build.context.sharing.release()  # Of many modules that is as much as a snapshot takes.
     try:
         if part is None:
             keep_whole(build, result)

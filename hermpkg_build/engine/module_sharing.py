@@ -20,7 +20,12 @@ class ModuleSharing:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._imports: SharedImports | None = None
+        self._imports: SharedImports | None
+        self.release()
+
+    def release(self) -> None:
+        """Let go of all that is known: no target is left to be built."""
+        self._imports = None
         self.shelf: ModuleShelf = ModuleShelf()
         self.texts: dict[str, tuple[ModuleNode, str, str]] = {}
         """The names and the texts of modules as inputs of actions, with the nodes that they are of."""

@@ -41,7 +41,7 @@ class Database:
 
     def __init__(self, folder: str, *, writable: bool) -> None:
         self._path = os.path.join(folder, "index.sqlite3")
-        self._writable = writable
+        self.writable: bool = writable
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._process = 0
@@ -59,13 +59,13 @@ class Database:
 
     def put_many(self, rows: Mapping[bytes, bytes]) -> None:
         """Write all of `rows`, or none, in one transaction."""
-        if self._writable and rows:
+        if self.writable and rows:
             packed = {_row_number(key): _pack(key, value) for key, value in rows.items()}
             self._attempt(lambda connection: _insert(connection, packed))
 
     def remove(self, is_lost: Callable[[bytes], bool]) -> int:
         """Remove the rows whose keys are lost, and give the room back; return how many there were."""
-        if not self._writable:
+        if not self.writable:
             return 0
         return self._attempt(lambda connection: _remove(connection, is_lost)) or 0
 
@@ -84,7 +84,7 @@ class Database:
         """The result of `work`, attempted again where the file is damaged; None where it fails."""
         with self._lock:
             done, result = self._attempt_once(work)
-            if not done and self._writable:
+            if not done and self.writable:
                 done, result = self._attempt_once(work)
             return result
 
@@ -100,7 +100,7 @@ class Database:
                 _log_unused(error)
                 return True, None
         log_corrupt("index", self._path)
-        if self._writable:
+        if self.writable:
             with suppress(OSError):
                 # The journal goes first: it must not outlive its database and be taken for another's.
                 remove_file(f"{self._path}-journal")
@@ -117,7 +117,7 @@ class Database:
             # SQLite would wait for the other end of a pipe.
             raise sqlite3.DatabaseError("not a regular file")
         connection = sqlite3.connect(
-            f"file:{_quoted(self._path)}?mode={'rwc' if self._writable else 'ro'}",
+            f"file:{_quoted(self._path)}?mode={'rwc' if self.writable else 'ro'}",
             uri=True,
             timeout=_BUSY_SECONDS,
             isolation_level=None,
@@ -126,7 +126,7 @@ class Database:
         self._connection, self._process = connection, os.getpid()
         # Damage can make a text of a blob; as bytes it meets the checksum instead of a decoder.
         connection.text_factory = bytes
-        if self._writable:
+        if self.writable:
             connection.execute("PRAGMA synchronous = OFF")
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS entries (id INTEGER PRIMARY KEY, data BLOB NOT NULL)"

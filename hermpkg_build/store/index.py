@@ -14,6 +14,9 @@ from hermpkg_build.store.database import Database
 _RECORD = struct.Struct("<qqqQQ32s")
 """One file of a folder: its signature and the SHA-256 of its bytes."""
 
+_MOST_UNWRITTEN = 20_000
+"""So many facts are written before the end, and no longer held in memory."""
+
 _TIMES = range(-(2**63), 2**63)
 
 
@@ -82,7 +85,7 @@ class FactsCache:
     """Import facts, as bytes that only the analyser understands, by the digest of the source.
 
     `version` is that of the analyser which made them. New facts stay in memory until `pending`
-    is written.
+    is written, or there are very many of them.
     """
 
     def __init__(self, database: Database) -> None:
@@ -105,6 +108,13 @@ class FactsCache:
         with self._lock:
             self._new.update(rows)
             self._unwritten.update(rows)
+            is_full = len(self._unwritten) >= _MOST_UNWRITTEN and self._database.writable
+        if is_full:
+            written = self.pending()
+            self._database.put_many(written)
+            with self._lock:
+                for key in written:
+                    del self._new[key]
 
     def pending(self) -> dict[bytes, bytes]:
         """The rows that are new since they were last asked for."""

@@ -280,3 +280,19 @@ def test_a_full_disk_loses_rows_and_nothing_else(small_disk: str, caplog: pytest
     database.put_many({b"b": b"2"})
     assert database.get_many([b"a", b"b"]) == {b"a": b"1", b"b": b"2"}
     database.close()
+
+
+def test_many_facts_are_written_before_the_end(cache_directory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hermpkg_build.store.index._MOST_UNWRITTEN", 3)
+    cache = open_cache(cache_directory)
+    digests = [Digest.of(bytes([number])) for number in range(8)]
+    for digest in digests:
+        cache.facts.put_many({digest: digest.hash.encode()}, version="1")
+    assert len(cache.facts._new) < 3
+    other = open_cache(cache_directory)  # As one that a killed process leaves.
+    assert len(other.facts.get_many(digests, version="1")) == 6
+    other.close()
+    assert cache.facts.get_many(digests, version="1") == {each: each.hash.encode() for each in digests}
+    cache = reopened(cache)
+    assert len(cache.facts.get_many(digests, version="1")) == 8
+    cache.close()
