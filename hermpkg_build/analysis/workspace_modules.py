@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from hermpkg_build.analysis.module_finder import ModuleSource, declared_module, namespaces_above
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.module_names import parents_of, record_of_module
+from hermpkg_build.core.module_names import parent_of, parents_of, record_of_module
 from hermpkg_build.core.module_roles import ModuleKind
 from hermpkg_build.core.target import DeclaredModule
 
@@ -28,32 +28,57 @@ class WorkspaceModules(Mapping[str, ModuleSource]):
         self._owners: dict[str, int] = {}
         self._below: dict[str, set[int]] = {}
         """The owners of modules below a name."""
-        sources: dict[str, ModuleSource] = {}
-        folders: dict[str, str] = {}
+        self._modules: dict[str, DeclaredModule] = {}
+        self._sources: dict[str, ModuleSource] = {}
+        """The modules that somebody has asked for, and all namespace packages."""
+        places: dict[str, str] = {}
         for number, modules in enumerate(owners.values()):
+            seen: set[tuple[str, str]] = set()
             for module in modules:
                 name = module.module
-                self.are_plain &= self._owners.setdefault(name, number) == number and name not in sources
-                sources[name] = declared_module(module, root)
-                place = record_of_module(name, module.is_package)
-                above = module.path.removesuffix(place)
-                for parent in parents_of(name):
-                    below = self._below.setdefault(parent, set())
-                    self.are_plain &= folders.setdefault(parent, above) == above
-                    if number in below:
-                        break
-                    below.add(number)
-        ordered = [sources[name] for name in sorted(sources)]
-        self._sources = {**namespaces_above(ordered, root), **sources}
+                self.are_plain &= (
+                    self._owners.setdefault(name, number) == number and name not in self._modules
+                )
+                self._modules[name] = module
+                above = module.path.removesuffix(record_of_module(name, module.is_package))
+                parent = parent_of(name)
+                if (parent, above) not in seen:
+                    seen.add((parent, above))
+                    self._note_parents(name, number, above, places)
+        self._sources.update(self._namespaces())
+
+    def _note_parents(self, name: str, number: int, above: str, places: dict[str, str]) -> None:
+        """Note that an owner has a module below the parents of `name`; the topmost lies in `above`."""
+        for parent in parents_of(name):
+            below = self._below.setdefault(parent, set())
+            self.are_plain &= places.setdefault(parent, above) == above
+            if number in below:
+                break
+            below.add(number)
+
+    def _namespaces(self) -> Mapping[str, ModuleSource]:
+        """Return the namespace packages above all modules."""
+        modules = self._modules
+        lone = [name for name in sorted(modules) if parent_of(name) and parent_of(name) not in modules]
+        found = namespaces_above([declared_module(modules[name], self._root) for name in lone], self._root)
+        return {name: source for name, source in found.items() if name not in modules}
 
     def __getitem__(self, name: str) -> ModuleSource:
-        return self._sources[name]
+        source = self._sources.get(name)
+        if source is None:
+            # Of two threads that are here at once, both get what the first has made.
+            source = self._sources.setdefault(name, declared_module(self._modules[name], self._root))
+        return source
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._modules or name in self._sources
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._sources)
+        yield from (name for name in tuple(self._sources) if name not in self._modules)
+        yield from self._modules
 
     def __len__(self) -> int:
-        return len(self._sources)
+        return sum(1 for _ in self)
 
     def owner_of(self, name: str) -> int | None:
         """Return the owner that alone decides whether there is a module `name`; None if others have a say."""
@@ -67,23 +92,23 @@ class WorkspaceModules(Mapping[str, ModuleSource]):
         declared = {module.module: module for label in labels for module in self._declared[label]}
         sources: dict[str, ModuleSource] = {}
         for name, module in sorted(declared.items()):
-            source, known = declared_module(module, self._root), self._sources[name]
+            source, known = declared_module(module, self._root), self[name]
             sources[name] = known if known == source else source
         found = {**namespaces_above(sources.values(), self._root), **sources}
         return {name: self._same(source) for name, source in found.items()}
 
     def _same(self, source: ModuleSource) -> ModuleSource:
-        known = self._sources[source.name]
+        known = self[source.name]
         return known if known == source else source
 
     def seen(self, name: str, owners: frozenset[int]) -> ModuleSource | None:
         """Return the module `name` as who sees the modules of some `owners` only; they must be plain."""
         owner = self._owners.get(name)
         if owner is not None and owner in owners:
-            return self._sources[name]
+            return self[name]
         if self._below.get(name, _NOBODY).isdisjoint(owners):
             return None
-        known = self._sources[name]
+        known = self[name]
         if known.kind is ModuleKind.NAMESPACE:
             return known
         # The package's own file is not seen, so that its folder is a namespace package.

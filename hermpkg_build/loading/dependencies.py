@@ -77,7 +77,11 @@ class _Walk:
         if not isinstance(target, RuleTarget):
             return
         errors_before = len(self._errors)
+        own = target.label.package
+        files = self._loader.plain_files(own)
         for attribute, named in target.labelled():
+            if attribute.suffixes and named.name in files and named.package == own:
+                continue  # There are thousands of them in srcs, and nothing more to ask.
             dependency = self._dependency(target, attribute, named)
             if isinstance(dependency, RuleTarget):
                 self._targets[named] = dependency
@@ -89,7 +93,6 @@ class _Walk:
         """Find what `label` names; None for a file, and where it is not what it should be."""
         own = label.package == target.label.package
         if own and attribute.suffixes and self._loader.has_file(label) and not self._is_declared(label):
-            # A file of the same package: thousands of them in srcs, and nothing more to ask.
             return None
         try:
             dependency = self._loader.target(label)

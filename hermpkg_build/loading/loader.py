@@ -62,6 +62,7 @@ class Loader:
         self._files: dict[str, BuildFile | HermpkgError] = {}
         self._owners: dict[str, Mapping[str, PythonModules]] = {}
         self._modules: dict[Label, tuple[DeclaredModule, ...]] = {}
+        self._plain_files: dict[str, frozenset[str]] = {}
         self._evaluation: Evaluation | None = None
         # The interpreter evaluates one file at a time; everything else here can be asked at once.
         self._loading = threading.RLock()
@@ -105,6 +106,22 @@ class Loader:
             return False
         # What builds put there would be an input that nothing brings up to date.
         return self.packages.crossed_by(label) is None and not self.packages.is_output(label.path)
+
+    def plain_files(self, package: str) -> frozenset[str]:
+        """Return the names of the source files in the folder of a package itself that no target is called by.
+
+        Labels of them lead to files, and nothing else has to be looked at. Raises what `build_file` raises.
+        """
+        known = self._plain_files.get(package)
+        if known is None:
+            entries = self._tree.entries(self.packages.directory(package)) or {}
+            names = {name for name, is_folder in entries.items() if not is_folder}
+            found = names - self.build_file(package).targets.keys()
+            known = frozenset(
+                name for name in found if not self.packages.is_output(Label(package, name).path)
+            )
+            self._plain_files[package] = known
+        return known
 
     def module_targets(self, label: Label) -> tuple[DeclaredModule, ...]:
         """List the modules of a `python_modules` target, in the order of its srcs.

@@ -1,0 +1,57 @@
+"""The modules of a workspace are those that a dictionary of all would hold, and made when somebody asks."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hermpkg_build.analysis import workspace_modules
+from hermpkg_build.analysis.module_finder import declared_module, namespaces_above
+from hermpkg_build.analysis.workspace_modules import WorkspaceModules
+from hermpkg_build.core.label import Label
+from hermpkg_build.core.target import DeclaredModule
+
+names = st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map(".".join)
+
+
+def declared(number: int, name: str, *, is_package: bool) -> DeclaredModule:
+    path = name.replace(".", "/") + ("/__init__.py" if is_package else ".py")
+    label = Label(f"lib{number}", "code")
+    return DeclaredModule(label=Label(f"lib{number}", path), module=name, path=f"src/{path}", owner=label)
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), names, st.booleans()), unique_by=lambda each: each[1], max_size=8)
+)
+def test_all_modules_are_those_declared_and_the_namespaces_above(
+    modules: list[tuple[int, str, bool]],
+) -> None:
+    owners: dict[Label, list[DeclaredModule]] = {}
+    for number, name, is_package in modules:
+        module = declared(number, name, is_package=is_package)
+        owners.setdefault(module.owner, []).append(module)
+    found = WorkspaceModules(owners, "/w")
+    sources = {each.module: declared_module(each, "/w") for own in owners.values() for each in own}
+    expected = {**namespaces_above([sources[name] for name in sorted(sources)], "/w"), **sources}
+    assert dict(found) == expected
+    assert len(found) == len(expected)
+    assert all(name in found for name in expected)
+    assert "other" not in found
+    assert dict(found.seen_by([*owners])) == expected
+
+
+def test_a_module_is_made_once_when_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def counted(module: DeclaredModule, root: str) -> object:
+        made.append(module.module)
+        return declared_module(module, root)
+
+    monkeypatch.setattr(workspace_modules, "declared_module", counted)
+    own = [declared(0, "a", is_package=True), *(declared(0, f"a.{name}", is_package=False) for name in "bcd")]
+    modules = WorkspaceModules({own[0].owner: own}, "/w")
+    assert made == []
+    assert modules["a.c"] is modules["a.c"]
+    assert made == ["a.c"]
