@@ -85,6 +85,12 @@ def keep(value):
     return len(kept)
 
 
+def leak(files):
+    for _ in range(files):
+        os.open(os.devnull, os.O_RDONLY)
+    return os.getpid()
+
+
 def sleeper():
     return subprocess.Popen(["sleep", "1000"]).pid
 

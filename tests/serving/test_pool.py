@@ -304,6 +304,20 @@ def test_a_file_that_is_renamed_over_goes_on(tmp_path):
         assert pool.call("app:version") == "1"
 
 
+def test_a_worker_whose_descriptors_run_out_is_replaced_and_no_call_fails(artifact):
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        # No other pool starts from the same process, which has had the limit from its start.
+        with Pool(artifact, 1, preload=("json",)) as pool:
+            processes = [pool.call("app:leak", 30) for _ in range(14)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(set(processes)) > 1
+
+
 @pytest.mark.parametrize("kills", [2, 9])
 def test_a_first_worker_that_is_killed_while_it_loads_is_started_again(tmp_path, kills):
     source = f"""

@@ -13,6 +13,7 @@ from contextlib import suppress
 from hermpkg_build.disk.processes import end_with
 from hermpkg_build.runtime.importer import PackageImporter
 from hermpkg_build.serving.channel import Channel, EndOfChannel, Part
+from hermpkg_build.serving.inside.descriptors import Descriptors
 from hermpkg_build.serving.inside.running import Runner
 from hermpkg_build.serving.progress import Progress
 from hermpkg_build.serving.raised import pack_raised
@@ -35,6 +36,7 @@ def work(
     _settle(opening)
     process = os.getpid()
     runner = Runner(importer, grad=opening.grad)
+    descriptors: Descriptors | None = None
     with suppress(EndOfChannel):
         while True:
             parts, _ = channel.receive()
@@ -50,6 +52,13 @@ def work(
                 return
             channel.done()
             channel.send(answer)
+            if descriptors is None:
+                # After the first one, so that what loading has opened counts as needed.
+                descriptors = Descriptors()
+            elif descriptors.run_out():
+                # Another one takes its place, and what it had ahead.
+                print("a worker ends, for what it calls leaves files open", file=sys.stderr, flush=True)
+                return
 
 
 def _settle(opening: Opening) -> None:
