@@ -79,6 +79,19 @@ def test_a_dry_run_makes_all_files_and_changes_nothing(release, checkout, capsys
     assert "0.4.0 could be released" in told
 
 
+def test_an_interrupted_release_leaves_the_checkout_as_it_was(release, checkout, monkeypatch, capsys):
+    before = checkout.state()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(release, "CHECKOUT", checkout.root)
+    monkeypatch.setattr(release, "_make", interrupted)
+    assert release.main(["0.4.0"]) == 130
+    assert "the checkout is as it was" in capsys.readouterr().err
+    assert checkout.state() == before
+
+
 def test_files_that_a_tool_refuses_leave_the_checkout_as_it_was(release, checkout):
     before = checkout.state()
     with pytest.raises(subprocess.CalledProcessError):

@@ -89,6 +89,24 @@ def test_what_an_image_is_made_of_is_enough_to_build_it(program, repository, tmp
     assert {file.partition("/")[0] for file in files} <= allowed
 
 
+def test_forms_of_issues_are_what_they_are_filled_in_as(repository):
+    forms = sorted((repository / ".github/ISSUE_TEMPLATE").glob("*.yml"))
+    for path in forms:
+        form = yaml.safe_load(path.read_text())
+        if path.stem == "config":
+            assert all({"name", "url", "about"} == link.keys() for link in form["contact_links"])
+            continue
+        assert {"name", "description", "body"} <= form.keys()
+        names = [part["id"] for part in form["body"]]
+        assert len({*names}) == len(names)
+        for part in form["body"]:
+            assert part["type"] in {"textarea", "input", "dropdown"}
+            assert part["attributes"]["label"]
+            assert (part["type"] == "dropdown") == ("options" in part["attributes"])
+            assert all(isinstance(each, str) for each in part["attributes"].get("options", ()))
+    assert len(forms) == 3
+
+
 def test_the_one_licence_is_the_whole_text(repository):
     assert (repository / "LICENSES/Apache-2.0.txt").read_bytes() == (repository / "LICENSE").read_bytes()
 

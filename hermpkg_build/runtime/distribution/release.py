@@ -51,6 +51,9 @@ def main(words: list[str]) -> int:
         sys.stderr.write(error.stderr or "")
         print(f"make release: {error}; the checkout is as it was", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("make release: interrupted; the checkout is as it was", file=sys.stderr)
+        return 130
     return 0
 
 
