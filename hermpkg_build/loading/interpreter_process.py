@@ -18,6 +18,7 @@ from hermpkg_build.loading.interpreter_main import (
     receive_length,
     send,
 )
+from hermpkg_build.loading.memory_watch import is_bounded_by_system, watch
 
 if TYPE_CHECKING:
     import subprocess
@@ -85,6 +86,8 @@ class InterpreterProcess:
             if lines >= 0:
                 os.close(lines)
             raise _not_started(error.strerror or str(error)) from error
+        if not is_bounded_by_system():
+            watch(self._process, MOST_ADDRESSES)
         self._lines = lines
         self.end: Callable[[], object] = weakref.finalize(self, _end, self._process, self._lines, os.getpid())
         self._is_ready = False

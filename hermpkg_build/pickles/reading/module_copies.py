@@ -18,6 +18,9 @@ Place: TypeAlias = tuple[int, FlatTensor | None]
 
 _SIZES = {b"K"[0]: 2, b"M"[0]: 3, b"J"[0]: 5, b"G"[0]: 9}
 _FLOAT = b"G"[0]
+_new = tuple.__new__
+"""Makes a named tuple in half the time that its class takes."""
+
 _LONGEST = 64 << 10
 _MOST_PATTERNS = 8
 _TRIES_AHEAD = 200
@@ -104,10 +107,10 @@ class ModulePattern:
             if rest is None:
                 places.append((at, None))
             else:
-                key = int.from_bytes(data[at + 1 : at + size], "little", signed=size == 5)
-                if key < 0 or code == _FLOAT:
+                if code == _FLOAT or (size == 5 and data[at + 4] > 127):
                     break
-                tensor = FlatTensor._make((str(key), *rest))
+                key = int.from_bytes(data[at + 1 : at + size], "little")
+                tensor = _new(FlatTensor, (str(key), *rest))
                 tensors.append(tensor)
                 places.append((at, tensor))
             at += size
@@ -140,8 +143,7 @@ class SeenModules:
 
     def copy(self, kind: object, at: int) -> tuple[int, ModuleCopy] | None:
         """Read a module of a `kind` at `at` that is written as one before; give where it ends, and it."""
-        latest = self._latest.pop(kind, None)
-        if latest is not None:
+        if self._latest and (latest := self._latest.pop(kind, None)) is not None:
             self._keep(kind, *latest)
         patterns = self._patterns.get(kind)
         if not patterns or self._tries < 0 or self._bytes < 0:

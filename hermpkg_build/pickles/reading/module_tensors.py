@@ -56,7 +56,7 @@ class _Machine:
     def run(self, at: int) -> object:
         """Return the object of the pickle. Raises ValueError, or what comes of what makes no sense."""
         data, known, steps = self.data, self.plain.known, _STEPS
-        stack = self.stack
+        stack, copy = self.stack, self.seen.copy
         while True:
             code = data[at]
             if code in _GETS:
@@ -70,9 +70,19 @@ class _Machine:
                     stack.append(DictParts())
                     end += 2
                 elif data[end : end + 2] == _NEW_EMPTY:
-                    end = self.new(value, end)
+                    copied = copy(value, end)
+                    if copied is None:
+                        stack.append(self.new(value, end))
+                        end += 2
+                    else:
+                        end, made = copied
+                        stack.append(made)
                 else:
                     stack.append(value)
+                at = end
+            elif code == _TEXT:
+                end = at + 5 + int.from_bytes(data[at + 1 : at + 5], "little")
+                stack.append(data[at + 5 : end].decode("utf-8", "surrogatepass"))
                 at = end
             elif code == _REDUCE:
                 arguments = stack.pop()
@@ -97,17 +107,12 @@ class _Machine:
         self.seen.places.append((match.start(KEY), tensor))
         return match.end()
 
-    def new(self, kind: tuple[str, str], at: int) -> int:
-        """Push what a class makes of no arguments, or all of it where it is a copy; return where to go on."""
-        copied = self.seen.copy(kind, at)
-        if copied is not None:
-            self.stack.append(copied[1])
-            return copied[0]
+    def new(self, kind: tuple[str, str], at: int) -> object:
+        """Return what a class makes of no arguments at `at`."""
         made = _made(kind, _NOTHING)
         if type(made) is MadeObject:
             made.begun = (at, len(self.seen.places), self.plain.count)
-        self.stack.append(made)
-        return at + 2
+        return made
 
 
 _Step: TypeAlias = Callable[[_Machine, int], int]
@@ -115,7 +120,7 @@ _NOTHING: list[object] = []
 _GETS = b"hj"
 _CALLED_EMPTY = b")R"
 _NEW_EMPTY = b")\x81"
-_BINGET, _REDUCE, _EMPTY_TUPLE, _STOP = b"hR)."
+_BINGET, _REDUCE, _EMPTY_TUPLE, _STOP, _TEXT = b"hR).X"
 
 
 def _made(function: object, arguments: object) -> object:
@@ -127,15 +132,6 @@ def _made(function: object, arguments: object) -> object:
     if function[0] in _OTHER_MAKERS and function != PARAMETER:
         raise ValueError
     return MadeObject(function, arguments)
-
-
-def _text(machine: _Machine, at: int) -> int:
-    end = at + 5 + int.from_bytes(machine.data[at + 1 : at + 5], "little")
-    raw = machine.data[at + 5 : end]
-    if end > len(machine.data):
-        raise ValueError
-    machine.stack.append(raw.decode("utf-8", "surrogatepass"))
-    return end
 
 
 def _put(size: int) -> _Step:
@@ -266,7 +262,6 @@ def _build(machine: _Machine, at: int) -> int:
 _STEPS: Mapping[int, _Step] = {
     ord(code): step
     for code, step in {
-        b"X": _text,
         b"q": _put(2),
         b"r": _put(5),
         b"c": _global,
