@@ -20,7 +20,7 @@ from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
 from hermpkg_build.inspection.tensor_files import TensorFile
 from hermpkg_build.pickles.reading.recipes import NoRecipe, QuantizedRecipe, SparseRecipe, StridedRecipe
 from hermpkg_build.pickles.reading.tensor_entries import TensorEntry
-from hermpkg_build.runtime.contents.tensors_as_data import TensorMaker
+from hermpkg_build.runtime.contents.tensors_as_data import CannotError, TensorMaker
 
 _TYPES = {
     "float64": ("F64", 8),
@@ -205,7 +205,13 @@ def _gathered(item: _Item, maker: TensorMaker) -> memoryview:
 
     import torch
 
-    made = maker.make(item.recipe).resolve_conj().resolve_neg().contiguous()
+    try:
+        made = maker.make(item.recipe).resolve_conj().resolve_neg().contiguous()
+    except CannotError as error:
+        raise ArchiveError(
+            f"the tensor {item.entry.name!r} cannot be made of data alone",
+            facts=[("file", maker.file), ("reason", str(error))],
+        ) from None
     if sys.byteorder == "big":
         made = made.clone()
         made.untyped_storage().byteswap(made.dtype)

@@ -138,7 +138,14 @@ def view_of(arguments: Sequence[Node], dtype: Node | None = None) -> Tensor | No
     storage = storage_of(arguments[0])
     shape, stride = integers(arguments[2]), integers(arguments[3])
     offset = arguments[1].value
-    if storage is None or shape is None or stride is None or not isinstance(offset, int):
+    if (
+        storage is None
+        or shape is None
+        or stride is None
+        or not isinstance(offset, int)
+        or offset is True
+        or offset is False
+    ):
         return None
     if len(shape) != len(stride) or offset < 0 or min((*shape, *stride), default=0) < 0:
         return None
@@ -165,7 +172,8 @@ def other_arguments(node: Node) -> Sequence[tuple[str, Node]]:
 def integers(node: Node) -> tuple[int, ...] | None:
     """Return the numbers of a tuple of whole numbers; None for any other node."""
     values = [item.value for item in node.items]
-    if node.kind is not NodeKind.TUPLE or not all(isinstance(value, int) for value in values):
+    # torch takes no truth value for a number.
+    if node.kind is not NodeKind.TUPLE or not all(type(value) is int for value in values):
         return None
     return tuple(value for value in values if isinstance(value, int))
 

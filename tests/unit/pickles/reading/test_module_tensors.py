@@ -246,3 +246,25 @@ def test_what_is_found_in_mutants_nodes_find_too(data: st.DataObject, seed: byte
             mutant[place:place] = mutant[other : other + data.draw(st.integers(0, 40))]
     found = quickly(bytes(mutant))
     assert found is None or found == by_nodes(bytes(mutant))
+
+
+def test_truth_values_are_no_numbers_of_a_tensor() -> None:
+    """torch refuses them, so that nothing could be made of what they describe."""
+    sound = packed({"a": torch.zeros(2, 1).expand(2, 3)})
+    kinds = set()
+    for at in range(len(sound) - 1):
+        if sound[at : at + 2] in (b"K\x00", b"K\x01"):
+            changed = sound[:at] + (b"\x89", b"\x88")[sound[at + 1]] + sound[at + 2 :]
+            entries = tensor_entries(read_pickle(changed), "m.pkl")
+            kinds.update(type(entry.recipe).__name__ for entry in entries)
+            assert all(
+                type(number) is int
+                for entry in entries
+                if isinstance(entry.recipe, StridedRecipe)
+                for number in (
+                    *entry.recipe.tensor.shape,
+                    *entry.recipe.tensor.stride,
+                    entry.recipe.tensor.offset,
+                )
+            )
+    assert "NoRecipe" in kinds
