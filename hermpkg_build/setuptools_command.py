@@ -21,7 +21,13 @@ from distutils import log  # isort: skip # setuptools' own, once that is importe
 
 from hermpkg_build.errors import HermpkgError, WorkspaceError
 from hermpkg_build.loading.wheel_settings import WheelPart, read_patterns
-from hermpkg_build.wheels.builds import artifact_names, build_artifacts, put_artifacts, workspace_inputs
+from hermpkg_build.wheels.builds import (
+    artifact_names,
+    build_artifacts,
+    put_artifacts,
+    put_in_tree,
+    workspace_inputs,
+)
 from hermpkg_build.wheels.packages import OwnPackages
 from hermpkg_build.wheels.projects import Project, find_project
 
@@ -177,8 +183,7 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
         put: list[str] = []
         with _told():
             for part in self.parts:
-                artifacts = build_artifacts(part, os.getcwd(), cache_dir=self.cache_dir or "")
-                for label, place in put_artifacts(artifacts, self._folder(part)).items():
+                for label, place in self._put(part).items():
                     self.announce(f"{label} -> {place}", level=log.INFO)
                     if self._is_in_wheel(part):
                         put.append(os.path.relpath(place, self.build_lib))
@@ -214,6 +219,13 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
             folder, name = os.path.split(os.path.relpath(path, self.build_lib))
             mapping[path] = os.path.join(source(folder.replace(os.sep, ".")), name)
         return mapping
+
+    def _put(self, part: WheelPart) -> dict[str, str]:
+        """Build the artifacts of a part and put them where they belong; the paths by their labels."""
+        project, cache_dir = os.getcwd(), self.cache_dir or ""
+        if self.editable_mode and self._is_in_wheel(part):
+            return put_in_tree(part, project, self._folder(part), cache_dir=cache_dir)
+        return put_artifacts(build_artifacts(part, project, cache_dir=cache_dir), self._folder(part))
 
     def _is_in_wheel(self, part: WheelPart) -> bool:
         return bool(part.package) and not part.output_dir

@@ -101,6 +101,41 @@ def put_artifacts(artifacts: Mapping[str, str], folder: str) -> dict[str, str]:
     return places
 
 
+def put_in_tree(part: WheelPart, project: str, folder: str, *, cache_dir: str = "") -> dict[str, str]:
+    """Build the artifacts of a part, and put them into `folder` of the source tree, for editable installs.
+
+    Raises WheelError, also where an artifact would be built from what lies there: it would never be the same
+    again. Then the folder is as it was. Raises OSError where it cannot be written.
+    """
+    artifacts = build_artifacts(part, project, cache_dir=cache_dir)
+    places = places_of(artifacts, folder)
+    before = [place for place in places.values() if os.path.lexists(place)]
+    if before:
+        _check_no_inputs(before, part, project, cache_dir)
+    put_artifacts(artifacts, folder)
+    try:
+        _check_no_inputs(places.values(), part, project, cache_dir)
+    except WheelError:
+        for place in {*places.values()}.difference(before):
+            os.unlink(place)
+        raise
+    return places
+
+
+def _check_no_inputs(places: Iterable[str], part: WheelPart, project: str, cache_dir: str) -> None:
+    """Raise WheelError where artifacts are built from the file at one of `places`."""
+    root = _root(project)
+    inputs = _run("build", ("--inputs",), part.targets, project, cache_dir)["inputs"]
+    read = {os.path.realpath(os.path.join(root, path)) for path in inputs}
+    for place in places:
+        if os.path.realpath(place) in read:
+            raise WheelError(
+                "an artifact would be built from the file that it is put to",
+                facts=[("file", place)],
+                next_step='leave it out where a BUILD file lists it: glob([..], exclude = ["**/*.pt"])',
+            )
+
+
 def _root(project: str) -> str:
     from hermpkg_build.loading.workspace import find_workspace
 

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.builders.wheel import WheelBuilder
 from hatchling.plugin import hookimpl
 
 from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.loading.wheel_settings import WheelPart, read_wheel_part
-from hermpkg_build.wheels.builds import build_artifacts, places_of, put_artifacts, workspace_inputs
+from hermpkg_build.wheels.builds import build_artifacts, places_of, put_in_tree, workspace_inputs
 from hermpkg_build.wheels.packages import packages_of
 from hermpkg_build.wheels.projects import find_project, source_folder
 
@@ -53,12 +54,14 @@ class ArtifactsHook(BuildHookInterface):  # type: ignore[misc]
                 self._put(part, build_data, editable=version == "editable")
 
     def _put(self, part: WheelPart, build_data: dict[str, Any], *, editable: bool) -> None:
-        artifacts = build_artifacts(part, self.root)
         if editable:
-            places = put_artifacts(artifacts, self._source_folder(part.package))
+            places = put_in_tree(part, self.root, self._source_folder(part.package))
         else:
+            artifacts = build_artifacts(part, self.root)
             places = places_of(artifacts, part.package.replace(".", "/"))
             build_data["force_include"].update({artifacts[label]: places[label] for label in artifacts})
+            # One may lie in the package already, where an editable install has put it.
+            self.build_config.build_reserved_paths.update(places.values())
         for label, place in places.items():
             self.app.display_info(f"{label} -> {place}")
 
@@ -78,16 +81,23 @@ class ArtifactsHook(BuildHookInterface):  # type: ignore[misc]
                 "no artifacts are named for the wheel",
                 next_step=f'write\n[{_NAME}]\ntargets = ["//models:resnet"]\npackage = "acme.artifacts"',
             )
-        files = (each.distribution_path for each in self.build_config.builder.recurse_included_files())
-        return project.own_parts(packages_of(path.replace(os.sep, "/") for path in files))
+        return project.own_parts(packages_of(path for path, _ in self._files_of_wheel()))
+
+    def _files_of_wheel(self) -> Iterator[tuple[str, str]]:
+        """Give the files that hatch puts into the project's wheel: the path there, and on the disk."""
+        builder = self.build_config.builder
+        if self.target_name != "wheel":
+            builder = WheelBuilder(self.root, metadata=self.metadata)
+        for each in builder.recurse_included_files():
+            yield str(each.distribution_path).replace(os.sep, "/"), str(each.path)
 
     def _source_folder(self, package: str) -> str:
         """Return the folder of a package's source, by where hatch has the files of its wheel from."""
         folder = package.replace(".", "/")
-        for each in self.build_config.builder.recurse_included_files():
-            head, _, name = each.distribution_path.replace(os.sep, "/").rpartition("/")
-            if head == folder and os.path.basename(each.path) == name:
-                return os.path.dirname(str(each.path))
+        for path, source in self._files_of_wheel():
+            head, _, name = path.rpartition("/")
+            if head == folder and os.path.basename(source) == name:
+                return os.path.dirname(source)
         return source_folder(self.root, package)
 
     @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.loading.wheel_settings import WheelPart
-from hermpkg_build.wheels.builds import build_artifacts, places_of, put_artifacts, workspace_inputs
+from hermpkg_build.wheels.builds import build_artifacts, places_of, put_in_tree, workspace_inputs
 from hermpkg_build.wheels.packages import packages_of
 from hermpkg_build.wheels.projects import Project, find_project, packages_in_tree, source_folder
 
@@ -33,7 +33,7 @@ def pdm_build_update_files(context: Any, files: dict[str, Path]) -> None:
         elif context.target == "editable":
             for part in project.own_parts(packages_in_tree(project)):
                 folder = source_folder(project.folder, part.package)
-                _say(put_artifacts(build_artifacts(part, project.folder), folder))
+                _say(put_in_tree(part, project.folder, folder))
         else:
             for part in project.own_parts(packages_of(files)):
                 _add(part, project, files)

@@ -19,7 +19,7 @@ from hermpkg_build.wheels.builds import (
     WheelError,
     build_artifacts,
     places_of,
-    put_artifacts,
+    put_in_tree,
     workspace_inputs,
 )
 from hermpkg_build.wheels.packages import OwnPackages, joined, packages_of
@@ -128,7 +128,7 @@ def _editable(project: Project, aside: str, directory: str, make: Callable[[], s
     _check_any(project, bool(parts))
     for part in parts:
         folder = source_folder(project.folder, part.package)
-        _say(put_artifacts(build_artifacts(part, project.folder), folder))
+        _say(put_in_tree(part, project.folder, folder))
     name = make()
     shutil.move(os.path.join(aside, name), os.path.join(directory, name))
     return name

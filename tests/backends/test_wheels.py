@@ -120,6 +120,12 @@ def test_editable(backend, make_project, make_folder):
     if backend.name != "meson":
         # meson-python shows what is installed, and nothing else that lies in the source tree.
         assert elsewhere.run(python, "-c", PROGRAM) == "['one', 'two']\n"
+    # What lies in the tree from now on is packed once, as it is built.
+    (project.root / "src" / ARTIFACT).write_bytes(b"old")
+    project.python("-m", "build", "-q", "--wheel", "--no-isolation", "-o", "out")
+    assert ARTIFACT in names_in(wheel_in(project.root / "out"))
+    with zipfile.ZipFile(wheel_in(project.root / "out")) as wheel:
+        assert wheel.read(ARTIFACT) == (project.root / "hermpkg-out/training/art.pt").read_bytes()
 
 
 def environment(folder: Folder) -> Path:
@@ -139,7 +145,7 @@ def test_a_project_below_the_root_of_its_workspace(backend, make_folder):
     project.write({**PROJECT, **backend.files, "pyproject.toml": backend.document(with_artifacts=True)})
     project.python("-m", "build", "-q", "--wheel", "--no-isolation", "-o", "out")
     assert ARTIFACT in names_in(wheel_in(project.root / "out"))
-    text = project.python("-m", "build", "-q", "--sdist", "--no-isolation", "-o", "out", code=1)
+    text = project.python("-m", "build", "--sdist", "--no-isolation", "-o", "out", code=1)
     assert "begins outside of the project" in text
     assert "--wheel" in text
     assert not list((project.root / "out").glob("*.tar.gz"))
@@ -153,7 +159,7 @@ def test_another_project_of_the_workspace(backend, make_folder):
     project = Folder(root=top.root / "a project", cache=top.cache, environ=top.environ)
     project.write({**PROJECT, **backend.files, "pyproject.toml": backend.document(with_artifacts=True)})
     asked = not backend.asks_plugins
-    text = project.python("-m", "build", "-q", "--wheel", "--no-isolation", "-o", "out", code=int(asked))
+    text = project.python("-m", "build", "--wheel", "--no-isolation", "-o", "out", code=int(asked))
     if asked:
         assert "has no artifact to put into this project" in text
     else:
@@ -167,7 +173,7 @@ def test_what_cannot_be_built_is_told(backend, make_project):
     project.write(
         {"training/BUILD": WORKSPACE["training/BUILD"].replace("training.net:make", "training.net:mak")}
     )
-    text = project.python("-m", "build", "-q", "--wheel", "--no-isolation", "-o", "out", code=1)
+    text = project.python("-m", "build", "--wheel", "--no-isolation", "-o", "out", code=1)
     assert "did you mean" in text
     assert "hermpkg build failed" in text
     assert not list((project.root / "out").glob("*.whl"))

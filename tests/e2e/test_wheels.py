@@ -11,7 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from hermpkg_build.loading.wheel_settings import WheelPart
 from hermpkg_build.wheels import pdm
+from hermpkg_build.wheels.builds import WheelError, put_in_tree
 
 RULES = 'load("@hermpkg//rules:defs.bzl", "deny", "intern", "model_package", "python_modules")\n'
 BUILD = """
@@ -171,6 +173,23 @@ def test_the_hook_of_pdm(project, monkeypatch):
     assert (project.folder / "src/acme/models/art.pt").is_file()
     monkeypatch.setattr(pdm, "find_project", lambda _: SimpleNamespace(parts=()))
     assert not pdm.pdm_build_hook_enabled(context)
+
+
+def test_no_artifact_is_put_where_it_is_built_from(project, monkeypatch):
+    """It would hold itself, and never be the same again."""
+    monkeypatch.setenv("HERMPKG_CACHE_DIR", str(project.workspace.cache))
+    more = '{name: name for name in glob(["*.pt"], allow_empty = True)}'
+    project.workspace.write(
+        "training/BUILD", RULES + BUILD.replace('":words.txt"}', f'":words.txt"}} | {more}')
+    )
+    part = WheelPart(targets=("//training:art",))
+    place = project.folder / "training/art.pt"
+    for mine in (b"", b"mine"):
+        if mine:
+            place.write_bytes(mine)
+        with pytest.raises(WheelError, match="built from the file that it is put to"):
+            put_in_tree(part, str(project.folder), str(place.parent))
+        assert place.read_bytes() == mine if mine else not place.exists()
 
 
 def test_a_build_warns_where_the_backend_puts_nothing_into_wheels(project):
