@@ -50,10 +50,10 @@ DRY := $(DRY_RUN)$(findstring n,$(filter-out -%,$(firstword $(MAKEFLAGS))))
 
 release: ## Set VERSION everywhere, cut the changelog, make and check all files in dist/, commit and tag; DRY_RUN=1: only make and check
 	+@MAKEFLAGS= $(MAKE) --no-print-directory $(RELEASE)/release.stamp
-	+@$(RELEASE)/bin/python hermpkg_build/runtime/distribution/release.py $(if $(DRY),--dry-run) $(VERSION)
+	+@$(RELEASE)/bin/python hermpkg_build/runtime/distribution/release.py $(if $(DRY),--dry-run) "$${VERSION:-}"
 
 release-check: $(RELEASE)/release.stamp ## Make all files of a release in dist/, and have the tools of their ecosystems check them and the checkout
-	@$(RELEASE)/bin/python hermpkg_build/runtime/distribution/check_release.py dist $(RELEASED)
+	@$(RELEASE)/bin/python hermpkg_build/runtime/distribution/check_release.py dist "$${RELEASED:-}"
 	$(RELEASE)/bin/python -m pytest tests/release
 
 thorough: $(VENV)/test.stamp $(VENV)/machine.stamp ## Run the tests that are too long for every change: large libraries, emulated processors

@@ -40,6 +40,40 @@ def test_workflows_make_targets_that_there_are(workflows, repository):
     assert asked <= targets
 
 
+def test_what_make_is_told_of_a_release_reaches_no_shell_as_code(repository, tmp_path):
+    """Tags have names that others give: they come through the environment, as make exports them."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").write_text('#!/bin/sh\nprintf "<%s>" "$@"\n')
+    (tmp_path / "bin/python").chmod(0o755)
+    (tmp_path / "release.stamp").touch()
+    programs = "hermpkg_build/runtime/distribution"
+    words = {
+        "release-check": (
+            ["RELEASED=v1$$(touch made); touch made"],
+            f"<{programs}/check_release.py><dist><v1$(touch made)",
+        ),
+        "release": (
+            ["VERSION=`touch made`", "DRY_RUN=1"],
+            f"<{programs}/release.py><--dry-run><`touch made`>",
+        ),
+    }
+    for target, (given, told) in words.items():
+        command = [
+            "make",
+            "-s",
+            "-f",
+            str(repository / "Makefile"),
+            f"RELEASE={tmp_path}",
+            "-o",
+            f"{tmp_path}/release.stamp",
+        ]
+        completed = subprocess.run(
+            [*command, target, *given], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert told in completed.stdout, completed.stdout + completed.stderr
+        assert not (tmp_path / "made").exists()
+
+
 def test_actions_of_others_are_pinned_to_commits(repository):
     for path in (repository / ".github/workflows").glob("*.yml"):
         for line in path.read_text().splitlines():
