@@ -123,7 +123,8 @@ def found(page: Any, words: str) -> list[str]:
     page.wait("document.querySelector('[data-md-component=search-query]') !== null")
     page.press("/")
     page.wait("document.activeElement.matches('[data-md-component=search-query]')")
-    page.type(words)
+    page.type(words[:-1])
+    page.press(words[-1])  # The page looks at what is written when a key is let go.
     page.wait("document.querySelectorAll('.md-search-result__link').length > 0")
     return page.run("[...document.querySelectorAll('.md-search-result__link')].map((link) => link.href)")
 
