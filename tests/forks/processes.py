@@ -35,7 +35,7 @@ _STARTING = ("PYTHON", "LC_", "LANG", "LD_", "TZ", "MALLOC_", "GLIBC_", "OPENSSL
 """What the names of variables begin with that are read when an interpreter or a library starts."""
 _HEEDED = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
 """Those of them that what is forked heeds, or that change nothing where output is no terminal."""
-_NOT_AHEAD = ("integrations", "serving", "setuptools_command", "runtime.distribution", "__main__")
+_NOT_AHEAD = ("integrations", "serving", "setuptools_command", "runtime.distribution", "wheels", "__main__")
 """What no process of a command imports."""
 _LIBRARIES = ("rich.console", "rich.progress", "sqlite3")
 _STOP_S = 10.0
