@@ -31,11 +31,14 @@ _ASIDE = 256
 
 
 def import_ahead(path: Sequence[str], modules: Sequence[str], never: Sequence[str]) -> None:
-    """Import modules, some of which lie in more folders than those of the path."""
+    """Import modules, some of which lie in more folders than those of the path.
+
+    Those are left out that need a library which is not installed.
+    """
     before = list(sys.path)
     sys.path += path
     for name in modules:
-        importlib.import_module(name)
+        _import(name)
     sys.path[:] = before
     if early := [name for name in never if name in sys.modules]:
         sys.exit(f"imported ahead: {', '.join(early)}")
@@ -43,6 +46,14 @@ def import_ahead(path: Sequence[str], modules: Sequence[str], never: Sequence[st
         sys.exit("an import has started a thread")
     gc.collect()
     gc.freeze()
+
+
+def _import(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == name.partition(".")[0]:
+            raise
 
 
 class Forks:
