@@ -38,7 +38,7 @@ GROUPS: Mapping[str, Mapping[str, bytes]] = {
     "pickles with tricks": TRICKS,
     "wrapped pickles": WRAPPED,
     "archives with tricks": ARCHIVES,
-    "harmless files": HARMLESS,
+    "harmless files": {name: make() for name, make in HARMLESS.items()},
 }
 Verdicts = Mapping[str, str]
 

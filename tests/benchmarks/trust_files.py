@@ -54,7 +54,7 @@ def malicious() -> dict[str, bytes]:
 
 def harmless() -> dict[str, bytes]:
     """Files in which there is nothing."""
-    return dict(HARMLESS)
+    return {name: make() for name, make in HARMLESS.items()}
 
 
 def with_code(sources: str) -> dict[str, bytes]:

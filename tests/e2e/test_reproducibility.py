@@ -72,7 +72,7 @@ def test_sources_do_matter(app, tmp_path):
     assert run_with_umask(app, 0o022, "//app", env=HERE) != here
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_two_copies_of_the_vision_example(app, make_workspace, repository, tmp_path):
     digests = []
     for number, env in enumerate((HERE, {**ELSEWHERE, "HOME": str(tmp_path)})):

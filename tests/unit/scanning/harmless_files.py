@@ -6,6 +6,7 @@ import collections
 import io
 import pickle
 import struct
+from collections.abc import Callable
 
 import numpy
 import torch
@@ -47,19 +48,24 @@ def _numbers() -> bytes:
     return stream.getvalue()
 
 
-HARMLESS = {
-    "torch.save": _saved(_STATE),
-    "torch.save of an ordered state": _saved(torch.nn.Linear(2, 2).state_dict()),
-    "torch.save of old": _saved(_STATE, _use_new_zipfile_serialization=False),
-    "optimizer": _saved(torch.optim.Adam([torch.nn.Parameter(torch.ones(2))]).state_dict()),
-    "numbers of numpy": pickle.dumps([numpy.float64(1), numpy.arange(3), numpy.dtype("f4")], 4),
-    "numbers of numpy, protocol 5": pickle.dumps(numpy.arange(3), 5),
-    "npz": _numbers(),
-    "containers": pickle.dumps([collections.Counter("ab"), collections.deque([1]), {1}, 1j, b"x"], 2),
-    "artifact": artifact(model__model_dot_pkl=pickle.dumps({"a": 1}), words_dot_txt=b"cat\ndog\nemu\nR\n"),
-    "artifact with code": artifact(pkg__net_dot_py=b"import torch\nclass Net(torch.nn.Module): ...\n"),
-    "pickles after each other": pickle.dumps(1) + pickle.dumps(2),
-    "safetensors": (lambda h: struct.pack("<Q", len(h)) + h + bytes(4))(
+HARMLESS: dict[str, Callable[[], bytes]] = {
+    "torch.save": lambda: _saved(_STATE),
+    "torch.save of an ordered state": lambda: _saved(torch.nn.Linear(2, 2).state_dict()),
+    "torch.save of old": lambda: _saved(_STATE, _use_new_zipfile_serialization=False),
+    "optimizer": lambda: _saved(torch.optim.Adam([torch.nn.Parameter(torch.ones(2))]).state_dict()),
+    "numbers of numpy": lambda: pickle.dumps([numpy.float64(1), numpy.arange(3), numpy.dtype("f4")], 4),
+    "numbers of numpy, protocol 5": lambda: pickle.dumps(numpy.arange(3), 5),
+    "npz": _numbers,
+    "containers": lambda: pickle.dumps([collections.Counter("ab"), collections.deque([1]), {1}, 1j, b"x"], 2),
+    "artifact": lambda: artifact(
+        model__model_dot_pkl=pickle.dumps({"a": 1}), words_dot_txt=b"cat\ndog\nemu\nR\n"
+    ),
+    "artifact with code": lambda: artifact(
+        pkg__net_dot_py=b"import torch\nclass Net(torch.nn.Module): ...\n"
+    ),
+    "pickles after each other": lambda: pickle.dumps(1) + pickle.dumps(2),
+    "safetensors": lambda: (lambda h: struct.pack("<Q", len(h)) + h + bytes(4))(
         b'{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
     ),
 }
+"""Functions that make them: some import much."""
