@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-PAGE = Path(__file__).resolve().parents[3] / "docs/how-to/run-models-remotely.md"
+REPOSITORY = Path(__file__).resolve().parents[3]
+PAGE = REPOSITORY / "docs/how-to/run-models-remotely.md"
 CASD = Path(__file__).resolve().parents[1] / "casd"
 
 
@@ -29,8 +30,9 @@ def test_the_documented_server_executes(checkout: Any, start_casd: Callable[...,
     options = [word for word in words[1:-1] if not word.startswith("--bind=")]
     # That of Debian's Python, which need not be here in the page's version.
     options = [word for word in options if ":/etc/" not in word or Path(word.rpartition(":")[2]).is_dir()]
-    # The page's interpreter is the system's; this one may have its own folder.
-    options.append(f"--runner-arg=--ro-bind-mount={sys.base_prefix}:{sys.base_prefix}")
+    # The page's interpreter is the system's; this one may have its own, an editable install a checkout.
+    for folder in (sys.base_prefix, REPOSITORY):
+        options.append(f"--runner-arg=--ro-bind-mount={folder}:{folder}")
 
     server = start_casd("2.8.1", *options)
     result = checkout.build(server.url)
