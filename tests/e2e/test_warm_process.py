@@ -100,7 +100,7 @@ def test_models_of_one_build_share_a_process_that_ends_with_it(app: Workspace, r
     with PackageImporter(app.root / "hermpkg-out/app/app.pt") as importer:
         parents: set[Any] = {importer.load_pickle("m", f"{name}.pkl").value for name in ("one", "two")}
     assert len(parents) == 1
-    end = time.monotonic() + 30
+    end = time.monotonic() + 300
     while processes(runtime):
         assert time.monotonic() < end
         time.sleep(0.01)

@@ -91,6 +91,15 @@ def leak(files):
     return os.getpid()
 
 
+def meet(folder, count):
+    # How many are there at once, when there are as many as that, or they do not come.
+    open(os.path.join(folder, str(os.getpid())), "x").close()
+    end = time.monotonic() + 100
+    while len(os.listdir(folder)) < count and time.monotonic() < end:
+        time.sleep(0.01)
+    return len(os.listdir(folder))
+
+
 def sleeper():
     return subprocess.Popen(["sleep", "1000"]).pid
 
@@ -153,7 +162,7 @@ def warm_torch(_warm_torch: Surroundings, monkeypatch: pytest.MonkeyPatch) -> No
 def nothing_left() -> Iterator[None]:
     """When all pools are closed, no process of theirs is left."""
     yield
-    end = time.monotonic() + 20
+    end = time.monotonic() + 300
     while left := processes_of_pools():
         assert time.monotonic() < end, left
         time.sleep(0.05)

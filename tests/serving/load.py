@@ -70,7 +70,7 @@ def served(file: Path, *options: str) -> Iterator[Server]:
             process=process, port=int(line.split("://")[1].split("/")[0].rpartition(":")[2]), file=file
         )
         process.terminate()
-        assert process.wait(60) == 0
+        assert process.wait(300) == 0
     finally:
         process.kill()
         process.wait()

@@ -84,7 +84,7 @@ def ahead(pool: Pool) -> list[Any]:
 
 
 def wait_for(condition: Any) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.002)
@@ -124,7 +124,7 @@ def test_one_that_waits_in_a_worker_can_be_cancelled(artifact, marks):
 
 def test_one_that_waits_for_its_time_in_a_worker_is_not_made_and_ends_nothing(artifact, marks):
     with Pool(artifact, 1, preload=()) as pool:
-        held = Held(pool, marks, 0.6, timeout=0.4)
+        held = Held(pool, marks, 2.5, timeout=0.4)
         with pytest.raises(CallTimeoutError, match="waited"):
             held.others[0].result()
         assert held.long.result()[:2] == (0, pool.state().workers[0])
@@ -138,7 +138,7 @@ def test_the_time_of_one_call_ends_no_other(artifact, marks):
     with Pool(artifact, 1, preload=()) as pool:
         held = Held(pool, marks, 0.3, count=1)
         with pytest.raises(CallTimeoutError, match="made it"):
-            pool.call("app:mark", str(marks), 98, 30, timeout=0.8)
+            pool.call("app:mark", str(marks), 98, 600, timeout=2.5)
         assert held.long.result()[0] == 0
         assert held.others[0].result()[0] == 1
         assert pool.call("app:mark", str(marks), 99)[0] == 99

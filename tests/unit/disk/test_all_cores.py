@@ -82,7 +82,7 @@ def test_the_last_job_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_as_many_run_at_once_as_there_are_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(all_cores, "cores", lambda: 3)
-    together = threading.Barrier(3, timeout=10)
+    together = threading.Barrier(3, timeout=300)
 
     def meeting() -> Generator[None, None, int]:
         yield

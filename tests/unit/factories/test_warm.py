@@ -359,7 +359,7 @@ def test_roots_are_guessed_from_sources(models: ModelWorkspace) -> None:
 
 
 def _until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 300
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.01)

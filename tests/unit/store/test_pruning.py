@@ -161,7 +161,7 @@ def test_no_entry_waits_for_the_disk_that_removes_another(
     """Entries of two folders are removed at a time, each by one call, where no process looks on."""
     fill(cache_directory, range(2))
     assert len({path_of(cache_directory, data_of(number)).parent for number in range(2)}) == 2
-    together, unlink, unlinked = threading.Barrier(2, timeout=20), os.unlink, []
+    together, unlink, unlinked = threading.Barrier(2, timeout=300), os.unlink, []
 
     def wait_for_the_other(path: str, **more: Any) -> None:
         if os.sep + "cas" + os.sep in path:

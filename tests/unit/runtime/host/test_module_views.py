@@ -343,7 +343,7 @@ def test_threads_that_need_a_view_at_once_get_the_same(load, monkeypatch) -> Non
 
     def make_together(space, host):
         with suppress(threading.BrokenBarrierError):
-            barrier.wait(30)
+            barrier.wait(300)
         return make(space, host)
 
     monkeypatch.setitem(OVERRIDES, "pkgutil", make_together)
