@@ -127,7 +127,7 @@ class Popen(subprocess.Popen[Any]):
         words, cwd, env = given["args"], os.path.abspath(given["cwd"] or ""), given["env"]
         env = dict(os.environ if env is None else env)
         request = None
-        if sys.platform == "linux" and os.geteuid() == os.getuid() and isinstance(words, list | tuple):
+        if _can_fork() and os.geteuid() == os.getuid() and isinstance(words, list | tuple):
             made = (program([*map(os.fspath, words)], env, cwd) for program in self.programs)
             request = next((each for each in made if each is not None), None)
         if request is None:
@@ -215,6 +215,15 @@ def _worker(words: Sequence[str], env: Mapping[str, str], _: str) -> _Request | 
 CommandPopen.programs = (_command,)
 InterpreterPopen.programs = (_interpreter,)
 Popen.programs = (_interpreter, _worker)
+
+
+@cache
+def _can_fork() -> bool:
+    try:
+        os.close(os.pidfd_open(os.getpid()))  # type: ignore[attr-defined,unused-ignore]
+    except (AttributeError, OSError):
+        return False
+    return sys.platform == "linux"
 
 
 @cache

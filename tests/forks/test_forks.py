@@ -14,7 +14,7 @@ import pytest
 from tests.commands import run_command
 from tests.forks.processes import CommandPopen, without_starting
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks are for Linux")
+pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="forks are for Linux")
 
 BUILD = """
 load("@hermpkg//rules:defs.bzl", "deny", "intern", "model", "model_package", "python_modules")
